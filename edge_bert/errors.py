@@ -1,0 +1,53 @@
+"""The errors a user can meet. Each message is one line and says what to do next."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class EdgeBertError(Exception):
+    """Anything that went wrong in a way we foresaw; the command line prints it without a traceback."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class InputError(EdgeBertError):
+    """Something the user gave is not usable: a profile, a model, a file, an option."""
+
+    exit_code: ClassVar[int] = 2
+
+
+class ProfileError(InputError):
+    """A device profile is unknown or malformed."""
+
+
+class ModelError(InputError):
+    """A model folder, wheel or weights file is missing, damaged or not supported."""
+
+
+class DataError(InputError):
+    """A calibration or evaluation file is missing, damaged or not what it was said to be."""
+
+
+class EnvironmentMissing(EdgeBertError):
+    """This machine lacks a tool or a package; the message names how to get it."""
+
+    exit_code: ClassVar[int] = 3
+
+
+class ProofError(EdgeBertError):
+    """An artifact was made but did not run, or did not give what it must, on its runtime."""
+
+    exit_code: ClassVar[int] = 4
+
+
+class TargetError(EdgeBertError):
+    """A device, an emulated device or this host did not do what it was asked."""
+
+    exit_code: ClassVar[int] = 5
+
+
+class BusyError(EdgeBertError):
+    """Another process of ours holds what this one needs."""
+
+    exit_code: ClassVar[int] = 6

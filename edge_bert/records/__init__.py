@@ -1,0 +1,1 @@
+"""The nouns of edge-bert: frozen records that every stage takes and gives."""

@@ -1,0 +1,130 @@
+"""The bundle and its manifest: what a build leaves behind, and what it has proven."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge_bert.records.base import Record
+from edge_bert.records.checkpoint import Head
+from edge_bert.records.profile import Runtime
+
+FORMAT_VERSION = 1
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TensorSpec(Record):
+    """An input or output of a signature. A float tensor has no scale."""
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    scale: float | None = None
+    zero_point: int | None = None
+
+
+class Signature(Record):
+    """One length bucket of an artifact; `length` is in tokens."""
+
+    length: int
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+
+
+class Drift(Record):
+    """How far an artifact's output is from the float32 artifact's, over `count` sentences."""
+
+    cosine_mean: float
+    cosine_min: float
+    count: int
+    cosines: tuple[float, ...] = ()
+
+
+class LabelScore(Record):
+    """Agreement with labels: `metric` is `spearman` or `accuracy`, `value` from -1 to 1."""
+
+    dataset: str
+    metric: Literal["spearman", "accuracy"]
+    value: float
+    count: int
+
+
+class Scores(Record):
+    """What is known of an artifact's quality."""
+
+    drift: Drift | None = None
+    labels: tuple[LabelScore, ...] = ()
+
+
+class Proof(Record):
+    """Whether every signature ran on a runtime. `not run` always has its reason in `detail`."""
+
+    runtime: Runtime
+    status: Literal["passed", "failed", "not run"]
+    detail: str = ""
+
+
+class Artifact(Record):
+    """One `.tflite` file of a bundle. `runtime` is what it was run on; None if it was not."""
+
+    name: str
+    file: str
+    sha256: Sha256
+    size_bytes: int
+    integer_only: bool
+    signatures: dict[str, Signature]
+    op_counts: dict[str, int]
+    runtime: Runtime | None
+    min_runtime: str
+    proof: Proof
+    scores: Scores
+
+
+class ModelInfo(Record):
+    """Which model a bundle was built from."""
+
+    name: str
+    architecture: str
+    sha256: Sha256
+    source: str
+    head: Head
+    max_length: int
+
+
+class CalibrationInfo(Record):
+    """Which sentences gave the ranges."""
+
+    source: str
+    seed: int
+    count: int
+    sha256: Sha256
+
+
+class DefaultChoice(Record):
+    """The artifact a program should take when it has no wish of its own."""
+
+    artifact: str
+    reason: str
+
+
+class PackagedFile(Record):
+    """Another file of the bundle (tokenizer, vocabulary, a MediaPipe model)."""
+
+    file: str
+    sha256: Sha256
+    size_bytes: int
+    purpose: str
+
+
+class Manifest(Record):
+    """`manifest.json`: everything a program or a person must know about a bundle."""
+
+    format_version: int
+    profile: str
+    model: ModelInfo
+    calibration: CalibrationInfo
+    artifacts: tuple[Artifact, ...]
+    default: DefaultChoice
+    files: tuple[PackagedFile, ...]
+    tool_versions: dict[str, str]

@@ -1,0 +1,77 @@
+"""Recipes: how numbers are stored and computed in an artifact, named by their bits."""
+
+from __future__ import annotations
+
+import enum
+
+from edge_bert.records.base import Record
+
+
+class Scheme(enum.Enum):
+    """The families of number formats."""
+
+    FLOAT = "float"
+    HYBRID = "hybrid"  # integer weights; activations quantized when the model runs
+    INTEGER = "integer"  # every tensor integer, with scales from a calibration set
+
+
+class Recipe(Record):
+    """A way to store and compute a model.
+
+    The name says the bits: `wi8_ai8` has integer weights of 8 bits and integer activations of 8.
+    """
+
+    name: str
+    scheme: Scheme
+    weight_bits: int
+    activation_bits: int
+    title: str
+
+    def __post_init__(self) -> None:
+        if self.scheme is Scheme.INTEGER and self.activation_bits > 16:
+            raise ValueError(f"{self.name}: integer activations have 8 or 16 bits")
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether ranges of activations must be known before the model is built."""
+        return self.scheme is Scheme.INTEGER
+
+
+FLOAT32 = Recipe(
+    name="float32",
+    scheme=Scheme.FLOAT,
+    weight_bits=32,
+    activation_bits=32,
+    title="float32 weights and activations: the reference",
+)
+FLOAT16 = Recipe(
+    name="float16",
+    scheme=Scheme.FLOAT,
+    weight_bits=16,
+    activation_bits=32,
+    title="float16 weights, for GPUs",
+)
+WI8_AFP32 = Recipe(
+    name="wi8_afp32",
+    scheme=Scheme.HYBRID,
+    weight_bits=8,
+    activation_bits=32,
+    title="hybrid: int8 weights per channel, activations quantized at run time, for CPUs",
+)
+WI8_AI8 = Recipe(
+    name="wi8_ai8",
+    scheme=Scheme.INTEGER,
+    weight_bits=8,
+    activation_bits=8,
+    title="full integer: every tensor integer, for NPUs, DSPs and microcontrollers",
+)
+WI4_AFP32 = Recipe(
+    name="wi4_afp32",
+    scheme=Scheme.HYBRID,
+    weight_bits=4,
+    activation_bits=32,
+    title="hybrid with 4-bit weights: the smallest file",
+)
+RECIPES: dict[str, Recipe] = {
+    recipe.name: recipe for recipe in (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI4_AFP32)
+}
