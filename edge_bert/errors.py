@@ -6,7 +6,7 @@ from typing import ClassVar
 
 
 class EdgeBertError(Exception):
-    """Anything that went wrong in a way we foresaw; the command line prints it without a traceback."""
+    """A fault that we foresaw; the command line prints it without a traceback."""
 
     exit_code: ClassVar[int] = 1
 
@@ -29,7 +29,7 @@ class DataError(InputError):
     """A calibration or evaluation file is missing, damaged or not what it was said to be."""
 
 
-class EnvironmentMissing(EdgeBertError):
+class MissingToolError(EdgeBertError):
     """This machine lacks a tool or a package; the message names how to get it."""
 
     exit_code: ClassVar[int] = 3

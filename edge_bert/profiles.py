@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.errors import ProfileError
-from edge_bert.records.profile import DeviceProfile
+from edge_bert.records.profile import Budget, Caches, Cluster, DeviceProfile, Memory
 from edge_bert.records.recipe import RECIPES
 
 PROFILE_FOLDER = Path(__file__).resolve().parent.parent / "device_profiles"
@@ -31,7 +31,7 @@ def load(name: str, folder: Path = PROFILE_FOLDER) -> DeviceProfile:
     alias = document.get("alias_of")
     if alias is not None:
         if set(document) != {"alias_of"} or not isinstance(alias, str):
-            raise ProfileError(f"{name}.toml: an alias holds `alias_of = \"NAME\"` and nothing else.")
+            raise ProfileError(f"{name}.toml: an alias holds `alias_of` and nothing else.")
         document = _document(alias, folder)
         name = alias
         if "alias_of" in document:
@@ -84,7 +84,13 @@ def _nearest_key(error: Exception) -> str:
 def _known_keys() -> set[str]:
     from edge_bert.records import profile
 
-    structs = (profile.DeviceProfile, profile.Cluster, profile.Caches, profile.Memory, profile.Budget)
+    structs = (
+        profile.DeviceProfile,
+        profile.Cluster,
+        profile.Caches,
+        profile.Memory,
+        profile.Budget,
+    )
     return {field for struct in structs for field in struct.__struct_fields__}
 
 

@@ -14,7 +14,7 @@ FORMAT_VERSION = 1
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
-class TensorSpec(Record):
+class TensorSpec(Record, frozen=True):
     """An input or output of a signature. A float tensor has no scale."""
 
     name: str
@@ -24,7 +24,7 @@ class TensorSpec(Record):
     zero_point: int | None = None
 
 
-class Signature(Record):
+class Signature(Record, frozen=True):
     """One length bucket of an artifact; `length` is in tokens."""
 
     length: int
@@ -32,7 +32,7 @@ class Signature(Record):
     outputs: tuple[TensorSpec, ...]
 
 
-class Drift(Record):
+class Drift(Record, frozen=True):
     """How far an artifact's output is from the float32 artifact's, over `count` sentences."""
 
     cosine_mean: float
@@ -41,7 +41,7 @@ class Drift(Record):
     cosines: tuple[float, ...] = ()
 
 
-class LabelScore(Record):
+class LabelScore(Record, frozen=True):
     """Agreement with labels: `metric` is `spearman` or `accuracy`, `value` from -1 to 1."""
 
     dataset: str
@@ -50,14 +50,14 @@ class LabelScore(Record):
     count: int
 
 
-class Scores(Record):
+class Scores(Record, frozen=True):
     """What is known of an artifact's quality."""
 
     drift: Drift | None = None
     labels: tuple[LabelScore, ...] = ()
 
 
-class Proof(Record):
+class Proof(Record, frozen=True):
     """Whether every signature ran on a runtime. `not run` always has its reason in `detail`."""
 
     runtime: Runtime
@@ -65,7 +65,7 @@ class Proof(Record):
     detail: str = ""
 
 
-class Artifact(Record):
+class Artifact(Record, frozen=True):
     """One `.tflite` file of a bundle. `runtime` is what it was run on; None if it was not."""
 
     name: str
@@ -81,7 +81,7 @@ class Artifact(Record):
     scores: Scores
 
 
-class ModelInfo(Record):
+class ModelInfo(Record, frozen=True):
     """Which model a bundle was built from."""
 
     name: str
@@ -92,7 +92,7 @@ class ModelInfo(Record):
     max_length: int
 
 
-class CalibrationInfo(Record):
+class CalibrationInfo(Record, frozen=True):
     """Which sentences gave the ranges."""
 
     source: str
@@ -101,14 +101,14 @@ class CalibrationInfo(Record):
     sha256: Sha256
 
 
-class DefaultChoice(Record):
+class DefaultChoice(Record, frozen=True):
     """The artifact a program should take when it has no wish of its own."""
 
     artifact: str
     reason: str
 
 
-class PackagedFile(Record):
+class PackagedFile(Record, frozen=True):
     """Another file of the bundle (tokenizer, vocabulary, a MediaPipe model)."""
 
     file: str
@@ -117,7 +117,7 @@ class PackagedFile(Record):
     purpose: str
 
 
-class Manifest(Record):
+class Manifest(Record, frozen=True):
     """`manifest.json`: everything a program or a person must know about a bundle."""
 
     format_version: int

@@ -30,7 +30,7 @@ class Pooling(enum.Enum):
     CLS = "cls"
 
 
-class Head(Record):
+class Head(Record, frozen=True):
     """What stands on the encoder.
 
     `normalize` asks for unit length (embeddings). `activation` turns logits into what users read:

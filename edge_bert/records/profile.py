@@ -13,7 +13,7 @@ PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
 Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
 
 
-class Runtime(Record):
+class Runtime(Record, frozen=True):
     """A runtime and the version of it that a device carries."""
 
     name: str
@@ -23,34 +23,34 @@ class Runtime(Record):
         return f"{self.name} {self.version}"
 
 
-class Caches(Record):
+class Caches(Record, frozen=True):
     """Cache sizes in bytes; what is not known is absent."""
 
+    source: str
     l1d_bytes: PositiveInt | None = None
     l2_bytes: PositiveInt | None = None
     l3_bytes: PositiveInt | None = None
-    source: str
 
 
-class Cluster(Record):
+class Cluster(Record, frozen=True):
     """Cores of one kind that share a clock."""
 
     core: Name
     cores: PositiveInt
     max_mhz: PositiveInt
+    source: str
     features: tuple[str, ...] = ()
     caches: Caches | None = None
-    source: str
 
 
-class Memory(Record):
+class Memory(Record, frozen=True):
     """Main memory."""
 
-    dram_gb_per_s: PositiveFloat | None = None
     source: str
+    dram_gb_per_s: PositiveFloat | None = None
 
 
-class Budget(Record):
+class Budget(Record, frozen=True):
     """What a model may cost on the device. Absent means not limited."""
 
     size_bytes: PositiveInt | None = None
@@ -61,7 +61,7 @@ class Budget(Record):
     min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
 
 
-class DeviceProfile(Record):
+class DeviceProfile(Record, frozen=True):
     """One device, as its file in `device_profiles/` describes it.
 
     `default_recipes` are the recipes that the device wants, best first: the first one that is
@@ -71,11 +71,11 @@ class DeviceProfile(Record):
     name: Name
     title: str
     soc: str
-    abi: str = "arm64-v8a"
     runtime: str
     default_recipes: tuple[str, ...]
     default_reason: str
     clusters: Annotated[tuple[Cluster, ...], msgspec.Meta(min_length=1)]
+    abi: str = "arm64-v8a"
     memory: Memory | None = None
     budget: Budget = Budget()
 

@@ -15,7 +15,7 @@ class Scheme(enum.Enum):
     INTEGER = "integer"  # every tensor integer, with scales from a calibration set
 
 
-class Recipe(Record):
+class Recipe(Record, frozen=True):
     """A way to store and compute a model.
 
     The name says the bits: `wi8_ai8` has integer weights of 8 bits and integer activations of 8.
