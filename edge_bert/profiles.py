@@ -82,15 +82,7 @@ def _nearest_key(error: Exception) -> str:
 
 
 def _known_keys() -> set[str]:
-    from edge_bert.records import profile
-
-    structs = (
-        profile.DeviceProfile,
-        profile.Cluster,
-        profile.Caches,
-        profile.Memory,
-        profile.Budget,
-    )
+    structs = (DeviceProfile, Cluster, Caches, Memory, Budget)
     return {field for struct in structs for field in struct.__struct_fields__}
 
 
