@@ -1,0 +1,23 @@
+/* The runner's command line. */
+#ifndef EDGE_BERT_ARGUMENTS_H
+#define EDGE_BERT_ARGUMENTS_H
+
+struct arguments {
+    const char *library;   /* --library: libLiteRt.so */
+    const char *model;     /* --model */
+    const char *signature; /* --signature; NULL when the model has only one */
+    const char *inputs;    /* --inputs: raw tensors, or NULL for made-up ones */
+    const char *outputs;   /* --outputs, or NULL */
+    const char *cores;     /* --cores: bind to these, or NULL */
+    long threads;          /* --threads, 1 by default */
+    long warmup;           /* --warmup: inferences before the measured ones, 1 by default */
+    long repetitions;      /* --repetitions: measured inferences, 10 by default */
+    long duration_ms;      /* --duration-ms: measure for this long instead; 0 when absent */
+    int profile;           /* --profile: 10 further inferences with a time for each operator */
+    int cold;              /* --cold: ask the kernel to forget the model's pages before loading */
+};
+
+/* Fails with code "usage" when the command line is not understood. */
+struct arguments parse_arguments(int argc, char **argv);
+
+#endif

@@ -1,0 +1,81 @@
+#include "session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "region.h"
+#include "report.h"
+#include "tensors.h"
+
+static Signature find_signature(struct session *session, Model model, const char *wanted) {
+    const struct litert *litert = &session->litert;
+    size_t count = 0;
+    Signature signature = NULL;
+    check(litert->count_signatures(model, &count), "corrupt_model", "counting signatures");
+    if (!wanted && count != 1) fail("unknown_signature", "the model has %zu; name one", count);
+    for (size_t i = 0; i < count; i++) {
+        check(litert->get_signature(model, i, &signature), "corrupt_model", "reading a signature");
+        check(litert->get_key(signature, &session->signature_key), "corrupt_model", "reading a key");
+        session->signature = i;
+        if (!wanted || strcmp(session->signature_key, wanted) == 0) return signature;
+    }
+    fail("unknown_signature", "the model has %zu signatures, but none is called '%s'", count, wanted);
+}
+
+static void add_options(const struct litert *litert, Options options, const char *name,
+                        const char *toml) {
+    OpaqueOptions opaque = NULL;
+    char *text = strdup(toml); /* the runtime frees it */
+    check(litert->create_opaque_options(name, text, free, &opaque), "failed_compile", name);
+    check(litert->add_opaque_options(options, opaque), "failed_compile", name);
+}
+
+static Options make_options(const struct litert *litert, const struct arguments *arguments) {
+    Options options = NULL;
+    char toml[64];
+    check(litert->create_options(&options), "failed_compile", "creating options");
+    check(litert->set_accelerators(options, ACCELERATOR_CPU), "failed_compile", "choosing the CPU");
+    snprintf(toml, sizeof toml, "num_threads = %ld\n", arguments->threads);
+    add_options(litert, options, "xnnpack", toml);
+    if (arguments->profile) {
+        add_options(litert, options, "runtime_options_string", "enable_profiling = true\n");
+    }
+    return options;
+}
+
+struct session open_session(const struct arguments *arguments) {
+    struct session session = {0};
+    Environment environment = NULL;
+    Model model = NULL;
+    double start = now_us();
+    session.litert = load_litert(arguments->library);
+    check(session.litert.create_environment(0, NULL, &environment), "failed_compile",
+          "creating the environment");
+    double loaded_library = now_us();
+    check(session.litert.create_model(environment, arguments->model, &model), "corrupt_model",
+          "loading the model");
+    Signature signature = find_signature(&session, model, arguments->signature);
+    double loaded_model = now_us();
+    Options options = make_options(&session.litert, arguments);
+    check(session.litert.compile(environment, model, options, &session.compiled), "failed_compile",
+          "compiling the model");
+    allocate_tensors(&session, environment, signature);
+    session.library_us = loaded_library - start;
+    session.load_us = loaded_model - loaded_library;
+    session.compile_us = now_us() - loaded_model;
+    return session;
+}
+
+double run_once(const struct session *session) {
+    const struct tensors *in = &session->inputs, *out = &session->outputs;
+    double start = now_us();
+    BEGIN_REGION();
+    Status status = session->litert.run(session->compiled, session->signature, in->count, in->buffers,
+                                        out->count, out->buffers);
+    END_REGION();
+    double us = now_us() - start;
+    check(status, "failed_invoke", "running the model");
+    return us;
+}
