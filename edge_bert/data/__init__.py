@@ -1,1 +1,1 @@
-"""data"""
+"""Tokenizing, length buckets, calibration sets and evaluation sets."""

@@ -1,0 +1,154 @@
+"""Text to token ids, as the model's own `tokenizer.json` says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tokenizers
+
+from edge_bert.errors import InputError, ModelError
+
+MAX_BYTES = 64_000_000
+MAX_ID = 2**31 - 1
+PAD_TOKENS = ("[PAD]", "<pad>")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Token ids with the segment that each belongs to (0, or 1 for the second text of a pair)."""
+
+    ids: tuple[int, ...]
+    type_ids: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+@dataclass(frozen=True)
+class Tokenizer:
+    """A tokenizer that never gives more than `max_length` tokens and never pads."""
+
+    max_length: int
+    pad_id: int
+    largest_id: int
+    _source: str
+    _backend: tokenizers.Tokenizer
+
+    @classmethod
+    def open(cls, path: Path, max_length: int) -> Tokenizer:
+        """Reads a `tokenizer.json`; its own padding and length limit are turned off.
+
+        Long input loses its end (or its start, where the file says so; of a pair the longer
+        text is cut first). Errors: `ModelError` for a file that is missing, damaged or has no
+        padding token, `InputError` for a `max_length` without room for the special tokens.
+        """
+        text = _read(path)
+        with _faults_named(path.name):
+            backend = tokenizers.Tokenizer.from_str(text)
+            pad_id = _pad_id(backend, path.name)
+            side = (backend.truncation or {}).get("direction", "right")
+            backend.no_padding()
+            backend.no_truncation()
+            _check_room(backend, max_length, pair=False)
+            backend.enable_truncation(max_length, direction=side)
+            largest = _largest_id(backend, pad_id, path.name)
+        return cls(max_length, pad_id, largest, path.name, backend)
+
+    def encode(self, text: str, pair: str | None = None) -> Encoding:
+        """The tokens of a text, or of two texts as one input, with the special tokens.
+
+        A lone surrogate, which is no character, is read as U+FFFD. Errors: `InputError` for
+        what is no text, `ModelError` when the tokenizer itself fails.
+        """
+        return self.encode_batch([text], None if pair is None else [pair])[0]
+
+    def encode_batch(
+        self, texts: Sequence[str], pairs: Sequence[str] | None = None
+    ) -> list[Encoding]:
+        """As `encode`, for many texts; `pairs`, where given, has a second text for each."""
+        inputs: list[Any] = [_valid(text) for text in texts]
+        if pairs is not None:
+            _check_room(self._backend, self.max_length, pair=True)
+            if len(pairs) != len(texts):
+                raise InputError(f"{len(texts)} texts and {len(pairs)} second texts are no pairs")
+            inputs = list(zip(inputs, map(_valid, pairs), strict=True))
+        with _faults_named(self._source):
+            encodings = self._backend.encode_batch(inputs)
+        return [Encoding(tuple(item.ids), tuple(item.type_ids)) for item in encodings]
+
+
+def _read(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path}: is larger than {MAX_BYTES // 1_000_000} MB; not a tokenizer")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ModelError(f"{path}: is not UTF-8; get the model's tokenizer.json again") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise ModelError(f"{path}: cannot be read ({reason})") from error
+
+
+@contextmanager
+def _faults_named(name: str) -> Iterator[None]:
+    """Turns every fault of the tokenizers library into one line that names the file.
+
+    A panic of its Rust code is no `Exception`, so the class of a panic is known by its name.
+    """
+    try:
+        yield
+    except (ModelError, InputError):
+        raise
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        reason = " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"{name}: is not a usable tokenizer ({reason}); get the model's tokenizer.json again"
+        ) from error
+
+
+def _pad_id(backend: tokenizers.Tokenizer, name: str) -> int:
+    padding = backend.padding
+    if padding is not None:
+        return int(padding["pad_id"])
+    for token in PAD_TOKENS:
+        found = backend.token_to_id(token)
+        if found is not None:
+            return int(found)
+    raise ModelError(
+        f"{name}: has no padding section and none of the tokens {', '.join(PAD_TOKENS)}; "
+        "add one of them"
+    )
+
+
+def _check_room(backend: tokenizers.Tokenizer, max_length: int, pair: bool) -> None:
+    """Below this length the library would not truncate at all."""
+    special = backend.num_special_tokens_to_add(pair)
+    if max_length < max(special, 1):
+        what = "a pair of texts" if pair else "a text"
+        raise InputError(
+            f"a length of {max_length} tokens has no room for the {special} special tokens of "
+            f"{what}; give more"
+        )
+
+
+def _largest_id(backend: tokenizers.Tokenizer, pad_id: int, name: str) -> int:
+    """Also of the special tokens, whose ids the file may give apart from the vocabulary."""
+    probe = backend.encode("a")
+    largest = max([pad_id, *probe.ids, *backend.get_vocab(with_added_tokens=True).values()])
+    if largest > MAX_ID:
+        raise ModelError(f"{name}: token id {largest} does not fit 32 bits")
+    return int(largest)
+
+
+def _valid(text: str) -> str:
+    if not isinstance(text, str):
+        raise InputError(f"a sentence must be text, not {type(text).__name__}")
+    if text.isascii():
+        return text
+    return text.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
