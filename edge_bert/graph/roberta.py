@@ -1,0 +1,33 @@
+"""RoBERTa (Liu et al. 2019, arXiv:1907.11692): BERT with positions that start after the pad id."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from edge_bert.errors import ModelError
+from edge_bert.graph import bert
+from edge_bert.graph.architecture import Architecture, DenseHead, EncoderShape
+
+
+def shape(config: Mapping[str, Any]) -> EncoderShape:
+    """Sizes from a RoBERTa config.json.
+
+    The first token takes the position row pad_token_id + 1. The model has one token type only,
+    which is always 0, so it needs no such input.
+    """
+    pad = config.get("pad_token_id", 1)
+    if not isinstance(pad, int) or pad < 0:
+        raise ModelError(f"config.json: pad_token_id is {pad!r}, not a whole number.")
+    return dataclasses.replace(bert.shape(config), position_offset=pad + 1)
+
+
+ROBERTA = Architecture(
+    name="roberta",
+    prefix="roberta.",
+    shape=shape,
+    embedding_names=bert.EMBEDDING_NAMES,
+    layer_names=bert.LAYER_NAMES,
+    head=(DenseHead("classifier.dense", "tanh"), DenseHead("classifier.out_proj")),
+)

@@ -1,0 +1,135 @@
+"""Reading, editing and writing `.tflite` files through the schema's object form."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.errors import ModelError
+
+FILE_IDENTIFIER = b"TFL3"
+
+
+def schema() -> Any:
+    """The generated TFLite schema of the installed runtime."""
+    from ai_edge_litert import schema_py_generated
+
+    return schema_py_generated
+
+
+def read(data: bytes) -> Any:
+    """The object form (ModelT) of a `.tflite` file; ModelError for anything else."""
+    if data[4:8] != FILE_IDENTIFIER:
+        raise ModelError("This is not a TFLite file (its identifier is not TFL3).")
+    try:
+        model = schema().ModelT.InitFromPackedBuf(bytearray(data), 0)
+        _bring_inside(model, data)
+    except ModelError:
+        raise
+    except Exception as error:  # the generated reader raises whatever a broken offset causes
+        raise ModelError(f"The TFLite file is damaged: {type(error).__name__}.") from error
+    return model
+
+
+def write(model: Any) -> bytes:
+    """The bytes of `model`: unused operator codes dropped, equal quantization written once."""
+    import flatbuffers
+
+    _drop_unused_opcodes(model)
+    builder = flatbuffers.Builder(1 << 20)
+    _share_quantization(model)
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return bytes(builder.Output())
+
+
+def opcode(model: Any, builtin: int, version: int = 1) -> int:
+    """The index of an operator code in `model`, added if it is not there."""
+    for index, code in enumerate(model.operatorCodes):
+        if code.builtinCode == builtin and code.version == version:
+            return index
+    code = schema().OperatorCodeT()
+    code.builtinCode = builtin
+    code.deprecatedBuiltinCode = min(builtin, 127)
+    code.version = version
+    model.operatorCodes.append(code)
+    return len(model.operatorCodes) - 1
+
+
+def builtin_of(model: Any, operator: Any) -> int:
+    """The builtin code of `operator`."""
+    return int(model.operatorCodes[operator.opcodeIndex].builtinCode)
+
+
+def constant(model: Any, array: npt.NDArray[Any]) -> int:
+    """A new buffer that holds `array`; gives its index."""
+    buffer = schema().BufferT()
+    buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+    model.buffers.append(buffer)
+    return len(model.buffers) - 1
+
+
+def add_tensor(
+    graph: Any, name: str, shape: tuple[int, ...], dtype: int, *, buffer: int = 0
+) -> int:
+    """A new tensor of a subgraph; gives its index."""
+    tensor = schema().TensorT()
+    tensor.name = name.encode()
+    tensor.shape = list(shape)
+    tensor.type = dtype
+    tensor.buffer = buffer
+    graph.tensors.append(tensor)
+    return len(graph.tensors) - 1
+
+
+def _bring_inside(model: Any, data: bytes) -> None:
+    """Move buffers that stand behind the flatbuffer (large files) into it."""
+    for buffer in model.buffers:
+        if buffer.offset > 1:
+            if buffer.offset + buffer.size > len(data):
+                raise ModelError("The TFLite file is cut short: a buffer lies behind its end.")
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
+
+
+def _drop_unused_opcodes(model: Any) -> None:
+    used = sorted({op.opcodeIndex for graph in model.subgraphs for op in graph.operators})
+    place = {old: new for new, old in enumerate(used)}
+    model.operatorCodes = [model.operatorCodes[index] for index in used]
+    for graph in model.subgraphs:
+        for op in graph.operators:
+            op.opcodeIndex = place[op.opcodeIndex]
+
+
+class _Written:
+    """Quantization parameters that are written once however many tensors carry them.
+
+    A table with a scale per row would otherwise repeat its scales in the subgraph of every length.
+    """
+
+    def __init__(self, quantization: Any) -> None:
+        self._quantization = quantization
+        self._offset: int | None = None
+
+    def Pack(self, builder: Any) -> int:  # noqa: N802 (the schema's name)
+        if self._offset is None:
+            self._offset = self._quantization.Pack(builder)
+        return self._offset
+
+
+def _share_quantization(model: Any) -> None:
+    written: dict[bytes, _Written] = {}
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            quantization = tensor.quantization
+            if quantization is None or quantization.scale is None or len(quantization.scale) < 2:
+                continue
+            key = _quantization_key(quantization)
+            tensor.quantization = written.setdefault(key, _Written(quantization))
+
+
+def _quantization_key(quantization: Any) -> bytes:
+    scale = np.asarray(quantization.scale, np.float32).tobytes()
+    zero_point = np.asarray(quantization.zeroPoint, np.int64).tobytes()
+    return scale + zero_point + bytes([quantization.quantizedDimension])
