@@ -1,1 +1,1 @@
-"""report"""
+"""Pure renderers of a Report: HTML, terminal, JSON. Nothing here reads or writes a file."""

@@ -1,0 +1,85 @@
+"""A report as one HTML page that needs nothing else: no script, no network, no other file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import Report
+from edge_bert.report import tables, text, verdict
+from edge_bert.report.plots import drift, latency, operators, sizes
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+FILTERS = {
+    "byte_size": text.byte_size,
+    "cosine": text.cosine,
+    "megabytes": text.megabytes,
+    "milliseconds": text.milliseconds,
+    "points": text.points,
+    "signed_points": text.signed_points,
+    "significant": text.significant,
+}
+
+
+def render(report: Report) -> str:
+    """The whole page; the same report gives the same text.
+
+    Names and reasons in the report are foreign: they are escaped, and the page's policy lets
+    nothing run or load. Plots are drawn with Vega-Lite.
+    """
+    template = _environment().get_template("report.html.j2")
+    return template.render(report=report, **_derived(report), **_plots(report))
+
+
+def _environment() -> Environment:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    environment = Environment(
+        loader=PackageLoader("edge_bert.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=_finalize,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(FILTERS)
+    return environment
+
+
+def _finalize(value: Any) -> Any:
+    """Plain strings lose control characters; markup that was already made safe stays."""
+    return text.printable(value) if type(value) is str else value
+
+
+def _derived(report: Report) -> dict[str, Any]:
+    return {
+        "chosen": verdict.default_artifact(report),
+        "headline": verdict.headline(report),
+        "findings": verdict.findings(report),
+        "verdicts": verdict.budget_verdicts(report),
+        "unfit": {one.artifact for one in verdict.findings(report) if one.kind != "not run"},
+        "first_latency": tables.headline_latency(report),
+        "datasets": tables.datasets(report),
+        "kinds": tables.kinds(report),
+        "drifts": tables.drifts(report),
+        "counts": tables.operator_counts(report),
+        "percentile": tables.percentile,
+        "reference_score": lambda label: verdict.reference_score(report, label),
+        "evidence_words": tables.EVIDENCE_WORDS,
+        "Evidence": Evidence,
+        "lowest_cosine": verdict.LOWEST_COSINE,
+    }
+
+
+def _plots(report: Report) -> dict[str, Any]:
+    timed = tables.latency_groups(report)
+    operated = tables.operator_groups(report)
+    spread = [one.scores.drift for one in tables.drifts(report)]
+    return {
+        "latencies": [(group, latency.draw(report, group)) for group in timed],
+        "operators": [(group, operators.draw(group)) for group in operated],
+        "sizes_plot": sizes.draw(report) if report.bytes_by_kind else None,
+        "drift_plot": drift.draw(report) if any(one and one.cosines for one in spread) else None,
+    }

@@ -1,0 +1,93 @@
+"""What all plots share: colours, type sizes, and the step from a specification to SVG.
+
+Each plot is drawn twice, for a phone's width and for a desk's, and the style sheet shows one.
+Colours are CSS variables, so that one drawing serves light, dark and print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from edge_bert.records.base import Record
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import Report
+from edge_bert.report.text import printable
+
+Spec = dict[str, Any]
+
+NARROW, WIDE = 330, 600  # CSS pixels
+COLOURS = 8  # --c0 to --c7 and --k0 to --k7 in report.css
+
+_SCHEMA = "https://vega.github.io/schema/vega-lite/v5.json"
+_FONT = "system-ui, sans-serif"
+_LABELS = {"labelFont": _FONT, "labelColor": "currentColor", "labelFontSize": 12}
+_AXIS = {
+    **_LABELS,
+    "titleFont": _FONT,
+    "titleColor": "currentColor",
+    "titleFontSize": 12,
+    "titleFontWeight": "normal",
+    "gridColor": "var(--line)",
+    "domainColor": "var(--line)",
+    "tickColor": "var(--line)",
+}
+_CONFIG: Spec = {
+    "aria": False,  # the figure carries one label, and the table beside it the figures
+    "font": _FONT,
+    "view": {"stroke": None},
+    "text": {"color": "currentColor", "fontSize": 12},
+    "axis": _AXIS,
+    "legend": {**_LABELS, "orient": "top", "title": None, "labelLimit": 220, "columnPadding": 14},
+    "header": {**_LABELS, "labelFontWeight": "bold"},
+    "title": {"font": _FONT, "color": "var(--mark)", "fontSize": 12, "anchor": "start"},
+}
+
+
+class Plot(Record, frozen=True):
+    """One plot at two widths, as SVG text."""
+
+    narrow: str
+    wide: str
+
+
+def both_widths(specify: Callable[[bool], Spec]) -> Plot:
+    """Draw `specify(narrow)` for a phone's width and for a desk's."""
+    return Plot(narrow=_svg(specify(True), NARROW), wide=_svg(specify(False), WIDE))
+
+
+def _svg(spec: Spec, width: int) -> str:
+    """SVG of a Vega-Lite specification; no address is ever fetched."""
+    import vl_convert
+
+    whole = {
+        "$schema": _SCHEMA,
+        "background": None,
+        "config": _CONFIG,
+        "padding": 2,
+        "width": width,
+        "autosize": {"type": "fit-x", "contains": "padding"},
+        **spec,
+    }
+    return vl_convert.vegalite_to_svg(whole, allowed_base_urls=[])
+
+
+def artifact_scale(report: Report, present: list[str]) -> Spec:
+    """One colour for each artifact, the same in every plot of a report."""
+    places = {one.name: place for place, one in enumerate(report.manifest.artifacts)}
+    colours = [f"var(--c{places[name] % COLOURS})" for name in present]
+    return {"domain": [printable(name) for name in present], "range": colours}
+
+
+def name_axis(names: list[str], narrow: bool) -> Spec:
+    """An axis of names with room for them in wide fonts too; long names are cut short."""
+    limit = 130 if narrow else 220
+    room = min(limit, 10 + 8 * max((len(name) for name in names), default=0))
+    return {"labelLimit": limit, "minExtent": room, "ticks": False, "domain": False}
+
+
+def emulated_title(evidence: Evidence) -> Spec:
+    """A title inside the drawing, so that a copied picture keeps its mark."""
+    if evidence is not Evidence.EMULATED:
+        return {}
+    return {"title": {"text": "EMULATED, time modelled"}}

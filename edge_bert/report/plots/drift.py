@@ -1,0 +1,98 @@
+"""How far each artifact's outputs are from float32's, sentence by sentence."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+
+from edge_bert.records.report import Report
+from edge_bert.report.plots.drawing import Plot, Spec, artifact_scale, both_widths
+from edge_bert.report.tables import drifts
+from edge_bert.report.text import printable
+from edge_bert.report.verdict import LOWEST_COSINE
+
+# 1 - cosine runs over many decades, so bins have equal widths in its logarithm.
+NEAREST_EXPONENT, BINS_PER_DECADE = -6, 4
+BINS = -NEAREST_EXPONENT * BINS_PER_DECADE
+
+
+def bin_of(cosine: float) -> int:
+    """The bin of a cosine: 0 holds all up to 0.0..., the last one all above 1 - 1.8e-6.
+
+    Bin i covers 1 - cosine from 10**(-(i + 1) / 4) to 10**(-i / 4).
+    """
+    distance = min(max(1.0 - cosine, 10.0**NEAREST_EXPONENT), 1.0)
+    return min(BINS - 1, math.floor(-math.log10(distance) * BINS_PER_DECADE + 1e-9))
+
+
+def draw(report: Report) -> Plot:
+    """One histogram for each artifact, all on one axis; a line marks the least mean cosine."""
+    rows = _bars(report)
+    names = list(dict.fromkeys(row["artifact"] for row in rows))
+    present = [one.name for one in drifts(report) if printable(one.name) in names]
+    colour = {
+        "field": "artifact",
+        "type": "nominal",
+        "scale": artifact_scale(report, present),
+        "legend": None,
+    }
+
+    def specify(narrow: bool) -> Spec:
+        return {
+            "data": {"values": rows},
+            "facet": {
+                "row": {"field": "artifact", "sort": names, "title": None, "header": _HEADER}
+            },
+            "spacing": 14,
+            "spec": {"width": 270 if narrow else 530, "height": 54, "layer": _layers(colour)},
+        }
+
+    return both_widths(specify)
+
+
+_HEADER = {"labelOrient": "top", "labelAnchor": "start", "labelAngle": 0, "labelPadding": 2}
+_COSINE = {
+    "type": "quantitative",
+    "title": "cosine to float32 (right is closer)",
+    "scale": {"type": "log", "domain": [10.0**NEAREST_EXPONENT, 1], "reverse": True},
+    # The scale is of 1 - cosine; the labels give the cosine that readers know.
+    "axis": {
+        "values": [10.0**exponent for exponent in range(NEAREST_EXPONENT, 1)],
+        "labelExpr": "format(1 - datum.value, '.6~f')",
+        "labelFlush": False,
+    },
+}
+
+
+def _layers(colour: Spec) -> list[Spec]:
+    across = {"x": {"field": "low", **_COSINE}, "x2": {"field": "high"}}
+    axis = {"tickCount": 2, "format": "d"}
+    count = {"field": "count", "type": "quantitative", "title": "sentences", "axis": axis}
+    least = {"datum": 1 - LOWEST_COSINE}
+    return [
+        {
+            "mark": {"type": "bar", "stroke": "var(--card)", "strokeWidth": 0.5},
+            "encoding": {**across, "y": count, "color": colour},
+        },
+        {
+            "mark": {"type": "rule", "strokeDash": [4, 3], "color": "var(--bad)"},
+            "encoding": {"x": {**least, **_COSINE}},
+        },
+    ]
+
+
+def _bars(report: Report) -> list[Spec]:
+    rows = []
+    for artifact in drifts(report):
+        values = artifact.scores.drift.cosines if artifact.scores.drift else ()
+        counts = Counter(bin_of(value) for value in values if math.isfinite(value))
+        rows += [
+            {
+                "artifact": printable(artifact.name),
+                "low": 10.0 ** (-(place + 1) / BINS_PER_DECADE),
+                "high": 10.0 ** (-place / BINS_PER_DECADE),
+                "count": count,
+            }
+            for place, count in sorted(counts.items())
+        ]
+    return rows

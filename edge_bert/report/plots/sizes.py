@@ -1,0 +1,82 @@
+"""Where the bytes of each artifact are."""
+
+from __future__ import annotations
+
+from edge_bert.records.report import Report
+from edge_bert.report.plots.drawing import COLOURS, Plot, Spec, both_widths, name_axis
+from edge_bert.report.tables import kinds
+from edge_bert.report.text import byte_size, printable
+
+
+def draw(report: Report) -> Plot:
+    """Megabytes of each artifact, stacked by kind, with the sum at the end of the bar."""
+    parts, sums = _parts(report), _sums(report)
+    longest = max((row["mb"] for row in sums), default=1.0)
+
+    def specify(narrow: bool) -> Spec:
+        axis = name_axis([row["artifact"] for row in sums], narrow)
+        down = {"field": "artifact", "type": "nominal", "sort": None, "title": None, "axis": axis}
+        # Room at the right for the sums.
+        scale = {"domain": [0, longest * (1.35 if narrow else 1.16)], "nice": False}
+        across = {
+            "field": "mb",
+            "type": "quantitative",
+            "title": "MB",
+            "scale": scale,
+            "axis": _TICKS,
+        }
+        bars = {**_BARS, "encoding": {"x": across, "color": _colour(report, narrow), **_ORDER}}
+        ends = {**_ENDS, "encoding": {"x": across, "text": {"field": "label"}}}
+        return {
+            "height": {"step": 34},
+            "encoding": {"y": down},
+            "layer": [
+                {**bars, "data": {"values": parts}},
+                {**ends, "data": {"values": sums}},
+            ],
+        }
+
+    return both_widths(specify)
+
+
+_TICKS: Spec = {"tickCount": 5}
+_BARS: Spec = {"mark": {"type": "bar"}}
+_ENDS: Spec = {"mark": {"type": "text", "align": "left", "dx": 6}}
+_ORDER: Spec = {"order": {"field": "place"}}
+
+
+def _colour(report: Report, narrow: bool) -> Spec:
+    names = [printable(kind) for kind in kinds(report)]
+    colours = [f"var(--k{place % COLOURS})" for place in range(len(names))]
+    return {
+        "field": "kind",
+        "type": "nominal",
+        "scale": {"domain": names, "range": colours},
+        "legend": {"columns": 2 if narrow else 5, "symbolType": "square"},
+    }
+
+
+def _parts(report: Report) -> list[Spec]:
+    return [
+        {
+            "artifact": printable(artifact.name),
+            "kind": printable(kind),
+            "place": place,
+            "mb": report.bytes_by_kind[artifact.name].get(kind, 0) / 1e6,
+        }
+        for artifact in report.manifest.artifacts
+        if artifact.name in report.bytes_by_kind
+        for place, kind in enumerate(kinds(report))
+    ]
+
+
+def _sums(report: Report) -> list[Spec]:
+    totals = {
+        artifact.name: sum(report.bytes_by_kind[artifact.name].values())
+        for artifact in report.manifest.artifacts
+        if artifact.name in report.bytes_by_kind
+    }
+    return [
+        {"artifact": printable(name), "mb": total / 1e6, "label": byte_size(total)}
+        for name, total in totals.items()
+    ]

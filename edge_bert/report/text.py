@@ -1,0 +1,60 @@
+"""How figures and foreign text are written, the same in every renderer."""
+
+from __future__ import annotations
+
+import math
+
+NOT_KNOWN = "–"
+
+
+def printable(text: str) -> str:
+    """`text` on one line, with control and direction characters replaced.
+
+    Names come from model folders; an escape sequence in one must not reach a terminal, and a
+    right-to-left override must not turn a sentence around.
+    """
+    spaced = " ".join(text.split())
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in spaced)
+
+
+def byte_size(size: int) -> str:
+    """Bytes as MB (10^6 bytes), kB or B."""
+    if size >= 100_000:
+        return f"{size / 1e6:.2f} MB"
+    return f"{size / 1e3:.1f} kB" if size >= 1000 else f"{size} B"
+
+
+def significant(value: float) -> str:
+    """Three significant digits from 1 up, two below: 0.73, 5.66, 16.4, 483."""
+    if value == 0 or not math.isfinite(value):
+        return f"{value:.0f}" if math.isfinite(value) else NOT_KNOWN
+    digits = max(0, (2 if abs(value) >= 1 else 1) - math.floor(math.log10(abs(value))))
+    return f"{value:.{min(digits, 6)}f}"
+
+
+def megabytes(size: int) -> str:
+    """Bytes as a bare number of MB, for columns."""
+    return "< 0.01" if 0 < size < 5000 else f"{size / 1e6:.2f}"
+
+
+def milliseconds(value: float) -> str:
+    """A time with its unit."""
+    return f"{significant(value)} ms"
+
+
+def cosine(value: float) -> str:
+    """Four decimals, rounded down, so that 0.98996 never reads as 0.99."""
+    if not math.isfinite(value):
+        return "not a number"
+    return f"{math.floor(round(value, 6) * 1e4) / 1e4:.4f}"
+
+
+def points(value: float) -> str:
+    """A score from -1 to 1 as points of 100."""
+    return f"{value * 100:.2f}" if math.isfinite(value) else "not a number"
+
+
+def signed_points(value: float) -> str:
+    """A difference of scores as points of 100 with its sign."""
+    shown = f"{value * 100:+.2f}"
+    return "±0.00" if float(shown) == 0 else shown.replace("-", "\N{MINUS SIGN}")

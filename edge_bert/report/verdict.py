@@ -1,0 +1,223 @@
+"""What the figures mean: the budget kept or not, and artifacts that are not fit for use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from edge_bert.records.base import Record
+from edge_bert.records.bundle import Artifact, LabelScore
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.recipe import RECIPES, Scheme
+from edge_bert.records.report import LatencyRow, Report
+from edge_bert.report.text import byte_size, cosine, milliseconds, points, significant
+
+REFERENCE = "float32"
+LOWEST_COSINE = 0.99
+LARGEST_DROP = 0.01
+
+METRIC_WORDS = {"spearman": "Spearman", "accuracy": "accuracy"}
+
+State = Literal["met", "missed", "not measured"]
+Mark = Literal["", "emulated", "modelled"]
+
+
+class Verdict(Record, frozen=True):
+    """One limit of the budget against what is known. `mark` flags a figure not measured."""
+
+    item: str
+    limit: str
+    value: str
+    state: State
+    mark: Mark = ""
+    note: str = ""
+
+
+class Finding(Record, frozen=True):
+    """Something a reader must know of an artifact before taking it."""
+
+    artifact: str
+    text: str
+    kind: Literal["unfit", "failed", "not run"]
+
+
+class Headline(Record, frozen=True):
+    """The report in one sentence."""
+
+    level: Literal["good", "open", "bad"]
+    text: str
+
+
+def default_artifact(report: Report) -> Artifact:
+    """The artifact that the manifest chose."""
+    wanted = report.manifest.default.artifact
+    return next(one for one in report.manifest.artifacts if one.name == wanted)
+
+
+def reference_score(report: Report, score: LabelScore) -> float | None:
+    """The float32 artifact's score on the same dataset; None if there is none."""
+    for artifact in report.manifest.artifacts:
+        if artifact.name == REFERENCE:
+            for label in artifact.scores.labels:
+                if (label.dataset, label.metric) == (score.dataset, score.metric):
+                    return label.value
+    return None
+
+
+def findings(report: Report) -> tuple[Finding, ...]:
+    """Every warning, in the order of the artifacts."""
+    return tuple(
+        finding for artifact in report.manifest.artifacts for finding in _of(report, artifact)
+    )
+
+
+def _of(report: Report, artifact: Artifact) -> Iterable[Finding]:
+    proof = artifact.proof
+    reason = f": {proof.detail}" if proof.detail else ""
+    if proof.status == "not run":
+        yield Finding(artifact.name, f"NOT RUN on {proof.runtime}{reason}", "not run")
+    if proof.status == "failed":
+        yield Finding(artifact.name, f"failed on {proof.runtime}{reason}", "failed")
+    faults = (*_drift_faults(artifact), *_score_faults(report, artifact))
+    if faults:
+        yield Finding(artifact.name, f"not fit for use: {'; '.join(faults)}", "unfit")
+
+
+def _drift_faults(artifact: Artifact) -> Iterable[str]:
+    recipe = RECIPES.get(artifact.name)
+    if recipe and recipe.scheme is Scheme.INTEGER and not artifact.integer_only:
+        yield "it is called full integer but has float tensors or operators"
+    drift = artifact.scores.drift
+    # "not >=" instead of "<": a cosine that is not a number is a fault too.
+    if drift and not drift.cosine_mean >= LOWEST_COSINE:
+        yield (
+            f"its output has drifted from float32, mean cosine {cosine(drift.cosine_mean)} "
+            f"where {LOWEST_COSINE} is the least"
+        )
+
+
+def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
+    for label in artifact.scores.labels:
+        reference = reference_score(report, label)
+        if reference is not None and not label.value >= reference - LARGEST_DROP:
+            yield (
+                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {points(label.value)}, "
+                f"{points(reference - label.value)} points under float32"
+            )
+
+
+def budget_verdicts(report: Report) -> tuple[Verdict, ...]:
+    """The default artifact against each limit that the profile sets, in a fixed order."""
+    budget = report.profile.budget
+    verdicts: list[Verdict] = []
+    if budget.size_bytes is not None:
+        verdicts.append(_size(report, budget.size_bytes))
+    if budget.latency_ms is not None:
+        verdicts.append(_latency(report, budget.latency_ms))
+    if budget.energy_mj is not None:
+        verdicts.append(_energy(report, budget.energy_mj))
+    if budget.peak_ram_bytes is not None:
+        verdicts.append(_peak_ram(report, budget.peak_ram_bytes))
+    if budget.min_score is not None:
+        verdicts.extend(_scores(report, budget.min_score))
+    return tuple(verdicts)
+
+
+def _size(report: Report, limit: int) -> Verdict:
+    size = default_artifact(report).size_bytes
+    state: State = "met" if size <= limit else "missed"
+    return Verdict("File size", f"at most {byte_size(limit)}", byte_size(size), state)
+
+
+def _rows(report: Report) -> list[LatencyRow]:
+    """Rows of the default artifact at the length of the budget, strongest evidence first."""
+    order = [Evidence.DEVICE, Evidence.EMULATED, Evidence.HOST]
+    rows = [
+        row
+        for row in report.measurements
+        if row.artifact == report.manifest.default.artifact
+        and row.length == report.profile.budget.latency_length
+    ]
+    return sorted(rows, key=lambda row: (order.index(row.evidence), row.median_ms))
+
+
+def _device_rows(report: Report) -> list[LatencyRow]:
+    return [row for row in _rows(report) if row.evidence is not Evidence.HOST]
+
+
+def _latency(report: Report, limit: float) -> Verdict:
+    length = report.profile.budget.latency_length
+    item, wanted = f"Latency at {length} tokens", f"at most {milliseconds(limit)}"
+    rows = _rows(report)
+    if not rows:
+        return Verdict(item, wanted, "", "not measured")
+    row, took = rows[0], milliseconds(rows[0].median_ms)
+    if row.evidence is Evidence.HOST:
+        # A build machine says nothing about a phone, so its figure never decides.
+        note = f"{took} on the build machine, which says nothing about {report.profile.title}"
+        return Verdict(item, wanted, "", "not measured", note=note)
+    mark: Mark = "emulated" if row.evidence is Evidence.EMULATED else ""
+    return Verdict(item, wanted, took, _at_most(row.median_ms, limit), mark, _threads(row))
+
+
+def _energy(report: Report, limit: float) -> Verdict:
+    item = f"Energy at {report.profile.budget.latency_length} tokens"
+    wanted = f"at most {significant(limit)} mJ"
+    rows = [row for row in _device_rows(report) if row.energy_mj is not None]
+    if not rows:
+        return Verdict(item, wanted, "", "not measured")
+    row = min(rows, key=lambda one: (one.energy_kind == "modelled", one.energy_mj))
+    spent = row.energy_mj or 0.0
+    mark: Mark = "modelled" if row.energy_kind == "modelled" else ""
+    shown = f"{significant(spent)} mJ"
+    return Verdict(item, wanted, shown, _at_most(spent, limit), mark, _threads(row))
+
+
+def _peak_ram(report: Report, limit: int) -> Verdict:
+    wanted = f"at most {byte_size(limit)}"
+    rows = [row for row in _device_rows(report) if row.peak_ram_bytes]
+    if not rows:
+        return Verdict("Peak memory", wanted, "", "not measured")
+    peak = rows[0].peak_ram_bytes or 0
+    mark: Mark = "emulated" if rows[0].evidence is Evidence.EMULATED else ""
+    return Verdict("Peak memory", wanted, byte_size(peak), _at_most(peak, limit), mark)
+
+
+def _scores(report: Report, limit: float) -> Iterable[Verdict]:
+    wanted = f"at least {points(limit)}"
+    labels = default_artifact(report).scores.labels
+    if not labels:
+        yield Verdict("Score", wanted, "", "not measured", note="no labelled data was given")
+    for label in labels:
+        state: State = "met" if label.value >= limit else "missed"
+        item = f"{label.metric.title()} on {label.dataset}"
+        yield Verdict(item, wanted, points(label.value), state, note=f"{label.count} examples")
+
+
+def _at_most(value: float, limit: float) -> State:
+    return "met" if value <= limit else "missed"
+
+
+def _threads(row: LatencyRow) -> str:
+    return f"{row.threads} thread{'s' if row.threads > 1 else ''}"
+
+
+def headline(report: Report) -> Headline:
+    """Whether the chosen file can be taken, in words."""
+    chosen = default_artifact(report)
+    against = [finding.text for finding in findings(report) if finding.artifact == chosen.name]
+    if against:
+        return Headline("bad", f"Do not use {chosen.name} yet: {against[0]}.")
+    verdicts = budget_verdicts(report)
+    missed = [one.item.lower() for one in verdicts if one.state == "missed"]
+    if missed:
+        return Headline("bad", f"{chosen.name} runs, but misses its budget: {', '.join(missed)}.")
+    unknown = [one.item.lower() for one in verdicts if one.state == "not measured"]
+    proven = f"{chosen.name} was run on {chosen.proof.runtime}"
+    if unknown:
+        return Headline("open", f"{proven}. Not yet measured: {', '.join(unknown)}.")
+    if not verdicts:
+        return Headline("open", f"{proven}. The profile sets no budget to hold it against.")
+    marked = any(one.mark for one in verdicts)
+    ending = " as far as emulation and models can tell" if marked else ""
+    return Headline("good", f"{proven} and keeps its budget{ending}.")
