@@ -1,1 +1,1 @@
-"""evaluate"""
+"""How good an artifact is: drift from the float reference, and agreement with labels."""

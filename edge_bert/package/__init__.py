@@ -1,1 +1,1 @@
-"""package"""
+"""Files that users receive: signatures, manifest, content addresses, whole-or-nothing writes."""

@@ -117,6 +117,13 @@ class PackagedFile(Record, frozen=True):
     purpose: str
 
 
+class LeftOut(Record, frozen=True):
+    """A recipe that gave no artifact for this profile, and why."""
+
+    name: str
+    reason: str
+
+
 class Manifest(Record, frozen=True):
     """`manifest.json`: everything a program or a person must know about a bundle."""
 
@@ -128,3 +135,4 @@ class Manifest(Record, frozen=True):
     default: DefaultChoice
     files: tuple[PackagedFile, ...]
     tool_versions: dict[str, str]
+    left_out: tuple[LeftOut, ...] = ()

@@ -1,0 +1,215 @@
+"""The main job: a profile and a model in, a proven bundle out."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.errors import ModelError, ProofError
+from edge_bert.package import folder, manifest, store
+from edge_bert.package.inspect import ModelFile, inspect_bytes
+from edge_bert.package.manifest import sha256
+from edge_bert.package.mediapipe import write_mediapipe_model
+from edge_bert.pipeline import convert, prove
+from edge_bert.pipeline.request import BuildRequest
+from edge_bert.progress import Progress, silent
+from edge_bert.records.bundle import (
+    FORMAT_VERSION,
+    Artifact,
+    DefaultChoice,
+    LeftOut,
+    Manifest,
+    ModelInfo,
+    PackagedFile,
+)
+from edge_bert.records.profile import DeviceProfile, Runtime
+from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
+from edge_bert.records.report import Report
+from edge_bert.report.html import render
+
+MEDIAPIPE_RECIPE = "wi8_afp32"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A bundle on disk, with what its report shows."""
+
+    folder: Path
+    report: Report
+
+
+def build(request: BuildRequest, progress: Progress = silent) -> Built:
+    """Make, prove and write the bundle that `request` asks for.
+
+    The old bundle stays whole until the new one stands. Raises ProofError when an artifact that
+    the user asked for by name does not run on the profile's runtime.
+    """
+    reference = convert.float_model(request, progress)
+    with folder.replacing(request.out) as scratch:
+        artifacts, left_out = _artifacts(request, reference, scratch, progress)
+        files = _other_files(request, artifacts, scratch)
+        found = Manifest(
+            format_version=FORMAT_VERSION,
+            profile=request.profile.name,
+            model=_model_info(request),
+            calibration=request.calibration.info,
+            artifacts=tuple(artifact for artifact, _ in artifacts),
+            default=_default(request.profile, [artifact for artifact, _ in artifacts]),
+            files=files,
+            tool_versions=convert.tool_versions(),
+            left_out=left_out,
+        )
+        summary = _report(found, request.profile, artifacts)
+        store.write_whole(scratch / manifest.FILE, manifest.to_bytes(found))
+        store.write_whole(scratch / "report.html", render(summary).encode())
+    return Built(folder=request.out, report=summary)
+
+
+Made = list[tuple[Artifact, ModelFile]]
+
+
+def _artifacts(
+    request: BuildRequest, reference: bytes, scratch: Path, progress: Progress
+) -> tuple[Made, tuple[LeftOut, ...]]:
+    made: Made = []
+    left_out = []
+    tokenizer = convert.tokenizer_of(request)
+    reference_file = scratch / ".reference.tflite"
+    reference_file.write_bytes(reference)
+    for recipe in request.recipes:
+        data = convert.artifact(request, reference, recipe, progress)
+        path = scratch / f"{recipe.name}.tflite"
+        path.write_bytes(data)
+        progress(f"{recipe.name}: running every signature on {request.profile.runtime}")
+        artifact, contents = _proven(request, path, data, reference_file, tokenizer)
+        if artifact.proof.status == "failed":
+            if request.explicit:
+                raise ProofError(artifact.proof.detail)
+            path.unlink()
+            left_out.append(LeftOut(name=recipe.name, reason=artifact.proof.detail))
+            continue
+        made.append((artifact, contents))
+    reference_file.unlink()
+    if not made:
+        raise ProofError(f"No artifact runs on {request.profile.runtime}: {left_out[0].reason}")
+    return made, tuple(left_out)
+
+
+def _proven(
+    request: BuildRequest, path: Path, data: bytes, reference: Path, tokenizer: Tokenizer
+) -> tuple[Artifact, ModelFile]:
+    runtime = request.profile.parsed_runtime()
+    head = request.checkpoint.head
+    contents = inspect_bytes(data, path.name)
+    tested = prove.test(
+        prove.Subject(path, contents.signatures, head),
+        prove.Subject.of(reference, head),
+        tokenizer,
+        request.calibration.held_out,
+        request.data,
+        runtime,
+        host_runtime(),
+    )
+    artifact = Artifact(
+        name=path.stem,
+        file=path.name,
+        sha256=sha256(data),
+        size_bytes=len(data),
+        integer_only=contents.integer_only,
+        signatures=contents.signatures,
+        op_counts=contents.op_counts,
+        runtime=runtime if tested.proof.status == "passed" else None,
+        min_runtime=str(runtime),
+        proof=tested.proof,
+        scores=tested.scores,
+    )
+    if RECIPES[path.stem].scheme is Scheme.INTEGER and not contents.integer_only:
+        raise ProofError(f"{path.stem} holds float tensors; a full-integer recipe must not.")
+    return artifact, contents
+
+
+def host_runtime() -> Runtime:
+    """The runtime that float references run on."""
+    return Runtime(name="ai-edge-litert", version=convert.tool_versions()["ai-edge-litert"])
+
+
+def _other_files(request: BuildRequest, made: Made, scratch: Path) -> tuple[PackagedFile, ...]:
+    checkpoint = request.checkpoint
+    shutil.copyfile(checkpoint.tokenizer, scratch / "tokenizer.json")
+    purposes = {"tokenizer.json": "the model's tokenizer"}
+    if checkpoint.vocabulary is not None:
+        shutil.copyfile(checkpoint.vocabulary, scratch / "vocab.txt")
+        purposes["vocab.txt"] = "the WordPiece vocabulary, one token a line"
+    name = _mediapipe(request, made, scratch)
+    if name is not None:
+        purposes[name] = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClassifier)"
+    return tuple(
+        PackagedFile(
+            file=file,
+            sha256=sha256((scratch / file).read_bytes()),
+            size_bytes=(scratch / file).stat().st_size,
+            purpose=purpose,
+        )
+        for file, purpose in purposes.items()
+    )
+
+
+def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str | None:
+    """A one-signature copy of a float-output artifact with metadata; None where MediaPipe
+    has no tokenizer for the model."""
+    names = [artifact.name for artifact, _ in made if not artifact.integer_only]
+    if not names or request.checkpoint.vocabulary is None:
+        return None
+    source = MEDIAPIPE_RECIPE if MEDIAPIPE_RECIPE in names else names[0]
+    file = f"mediapipe_{source}.tflite"
+    try:
+        data = write_mediapipe_model(
+            (scratch / f"{source}.tflite").read_bytes(),
+            vocabulary=request.checkpoint.vocabulary,
+            head=request.checkpoint.head,
+            name=request.checkpoint.name,
+            signature=f"length_{max(request.lengths)}",
+        )
+    except ModelError:
+        return None
+    store.write_whole(scratch / file, data)
+    return file
+
+
+def _model_info(request: BuildRequest) -> ModelInfo:
+    checkpoint = request.checkpoint
+    return ModelInfo(
+        name=checkpoint.name,
+        architecture=checkpoint.architecture,
+        sha256=checkpoint.sha256,
+        source=checkpoint.origin,
+        head=checkpoint.head,
+        max_length=max(request.lengths),
+    )
+
+
+def _default(profile: DeviceProfile, artifacts: list[Artifact]) -> DefaultChoice:
+    """The first recipe the profile wants that is here; a proven one before one that was not run."""
+    ranked = sorted(artifacts, key=lambda artifact: artifact.proof.status != "passed")
+    for wanted in (*profile.default_recipes, FLOAT32.name):
+        for artifact in ranked:
+            if artifact.name == wanted:
+                return DefaultChoice(artifact=wanted, reason=profile.default_reason)
+    return DefaultChoice(
+        artifact=ranked[0].name,
+        reason="none of the recipes that the profile prefers was built",
+    )
+
+
+def _report(found: Manifest, profile: DeviceProfile, made: Made) -> Report:
+    return Report(
+        format_version=1,
+        manifest=found,
+        profile=profile,
+        bytes_by_kind={artifact.name: contents.bytes_by_kind for artifact, contents in made},
+        host=f"{platform.machine()} {platform.system()}",
+    )

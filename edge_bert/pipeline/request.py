@@ -1,0 +1,86 @@
+"""What a build is asked for, checked before any long work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert import cache, profiles
+from edge_bert.data import buckets, calibration
+from edge_bert.data.calibration import CalibrationSet
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.errors import InputError
+from edge_bert.graph import export
+from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.profile import DeviceProfile
+from edge_bert.records.recipe import RECIPES, Recipe
+from edge_bert.sources.load import load
+
+DEFAULT_LENGTHS = (16, 32, 64, 128)
+DEFAULT_OUT = Path("build")
+DEFAULT_SEED = 0
+
+
+@dataclass(frozen=True)
+class BuildRequest:
+    """Everything a build needs. `explicit` says that the user named the recipes."""
+
+    profile: DeviceProfile
+    checkpoint: Checkpoint
+    recipes: tuple[Recipe, ...]
+    explicit: bool
+    lengths: tuple[int, ...]
+    calibration: CalibrationSet
+    data: tuple[EvaluationSet, ...]
+    out: Path
+
+
+def prepare(
+    profile: str,
+    *,
+    model: str | None = None,
+    recipes: Sequence[str] = (),
+    lengths: Sequence[int] = (),
+    calibration_file: Path | None = None,
+    calibration_count: int = calibration.DEFAULT_COUNT,
+    seed: int = DEFAULT_SEED,
+    data: Sequence[str] = (),
+    out: Path | None = None,
+) -> BuildRequest:
+    """Check and load every input. The cheap checks come first.
+
+    Raises InputError (and its kinds) with one line that says what to change.
+    """
+    device = profiles.load(profile)
+    chosen = _recipes(recipes)
+    sentences = _calibration(calibration_file, calibration_count, seed)
+    sets = tuple(parse_reference(reference) for reference in data)
+    checkpoint = load(model, cache.folder("models"))
+    _, shape = export.architecture_of(checkpoint)
+    longest = min(checkpoint.max_length, shape.positions - shape.position_offset)
+    default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)
+    return BuildRequest(
+        profile=device,
+        checkpoint=checkpoint,
+        recipes=chosen or tuple(RECIPES.values()),
+        explicit=bool(chosen),
+        lengths=buckets.check_lengths(tuple(lengths) or default, longest),
+        calibration=sentences,
+        data=sets,
+        out=(out or DEFAULT_OUT) / profile,
+    )
+
+
+def _recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
+    unknown = [name for name in names if name not in RECIPES]
+    if unknown:
+        raise InputError(f"No recipe is called {unknown[0]!r}; there are {', '.join(RECIPES)}.")
+    return tuple(RECIPES[name] for name in dict.fromkeys(names))
+
+
+def _calibration(path: Path | None, count: int, seed: int) -> CalibrationSet:
+    if path is None:
+        return calibration.select(calibration.default(), count, seed)
+    return calibration.select(calibration.load(path), count, seed, source=path.name)

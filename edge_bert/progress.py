@@ -1,0 +1,44 @@
+"""Telling a user how far long work is: a live line on a terminal, plain lines in a log."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives what is being done now."""
+
+    def __call__(self, message: str) -> None:
+        """Say that `message` is now being done."""
+
+
+def silent(message: str) -> None:
+    """A progress that says nothing."""
+    del message
+
+
+@contextlib.contextmanager
+def shown(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """A progress for people, on standard error so that standard output stays parseable."""
+    if quiet:
+        yield silent
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    started = time.monotonic()
+    if not console.is_terminal:
+        yield lambda message: console.print(
+            f"[{time.monotonic() - started:6.1f} s] {message}", highlight=False, markup=False
+        )
+        return
+    with console.status("starting") as status:
+
+        def step(message: str) -> None:
+            console.print(f"[dim]{time.monotonic() - started:6.1f} s[/dim] {message}")
+            status.update(message)
+
+        yield step
