@@ -30,7 +30,10 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer that never gives more than `max_length` tokens and never pads."""
+    """A tokenizer that never gives more than `max_length` tokens and never pads.
+
+    `largest_id` must be below the rows of the model's embedding table.
+    """
 
     max_length: int
     pad_id: int
@@ -139,8 +142,8 @@ def _check_room(backend: tokenizers.Tokenizer, max_length: int, pair: bool) -> N
 
 def _largest_id(backend: tokenizers.Tokenizer, pad_id: int, name: str) -> int:
     """Also of the special tokens, whose ids the file may give apart from the vocabulary."""
-    probe = backend.encode("a")
-    largest = max([pad_id, *probe.ids, *backend.get_vocab(with_added_tokens=True).values()])
+    probes = (*backend.encode("a").ids, *backend.encode("a", "a").ids)
+    largest = max([pad_id, *probes, *backend.get_vocab(with_added_tokens=True).values()])
     if largest > MAX_ID:
         raise ModelError(f"{name}: token id {largest} does not fit 32 bits")
     return int(largest)

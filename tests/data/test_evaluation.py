@@ -92,6 +92,13 @@ def test_pairs_with_classes(tmp_path: Path) -> None:
     assert (data.kind, data.second, data.labels) == ("labelled", ("b",), ("neutral",))
 
 
+def test_named_label_wins_over_score(tmp_path: Path) -> None:
+    """Who names the label column does not get the scores beside it."""
+    path = written(tmp_path, "both.csv", "sentence1,sentence2,score,verdict\na,b,0.5,same\n")
+    assert parse_reference(str(path)).labels == (0.5,)
+    assert parse_reference(f"{path}:label=verdict").labels == ("same",)
+
+
 BAD = {
     "no label": ("a.csv", "text\nhi\n", "", "no label column"),
     "no text": ("a.csv", "body,label\nhi,1\n", "", "(seen: 'body', 'label')"),

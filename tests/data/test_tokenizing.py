@@ -169,6 +169,14 @@ HOSTILE = {
     "id beyond 32 bits": hostile(
         model={"type": "WordLevel", "vocab": {"[PAD]": 0, "a": 4_000_000_000}, "unk_token": "a"}
     ),
+    "special id beyond 32 bits": hostile(
+        post_processor={
+            "type": "TemplateProcessing",
+            "single": [{"Sequence": {"id": "A", "type_id": 0}}],
+            "pair": SHORT_TEMPLATE,
+            "special_tokens": {"X": {"id": "X", "ids": [4_000_000_000], "tokens": ["X"]}},
+        }
+    ),
     "pad id beyond 32 bits": hostile(
         padding={
             "strategy": {"Fixed": 10**15},
