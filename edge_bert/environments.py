@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import filelock
-import platformdirs
 
+from edge_bert import cache
 from edge_bert.errors import BusyError, MissingToolError
 from edge_bert.records.profile import Runtime
 
@@ -33,12 +33,6 @@ BUILD_TIMEOUT_S = 900
 PROBE_TIMEOUT_S = 30
 
 Progress = Callable[[str], None]
-
-
-def cache_folder() -> Path:
-    """Where edge-bert keeps what it can make again: EDGE_BERT_CACHE, else the user's cache."""
-    chosen = os.environ.get("EDGE_BERT_CACHE") or platformdirs.user_cache_dir("edge-bert")
-    return Path(chosen).expanduser().resolve()
 
 
 def runtime_python(runtime: Runtime, progress: Progress | None = None) -> Path:
@@ -75,7 +69,11 @@ def environment_folder(runtime: Runtime) -> Path:
     """Where the isolated environment of `runtime` is or will be; other pins, other folder."""
     asked = f"{_python_version(runtime)} {' '.join(requirements(runtime))}"
     digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
-    return cache_folder() / "environments" / f"{runtime.name}-{runtime.version}-{digest}"
+    try:
+        parent = cache.folder("environments").resolve()
+    except OSError as error:
+        raise MissingToolError(_unusable_cache(runtime, error)) from error
+    return parent / f"{runtime.name}-{runtime.version}-{digest}"
 
 
 def requirements(runtime: Runtime) -> tuple[str, ...]:
@@ -140,7 +138,6 @@ def _make_once(runtime: Runtime, folder: Path, progress: Progress) -> None:
     """Make the environment unless another process does so first."""
     base = _base_python(runtime)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
         with filelock.FileLock(f"{folder}.lock", timeout=BUILD_TIMEOUT_S):
             if not is_whole(folder):
                 _make(runtime, base, folder, progress)
@@ -149,10 +146,14 @@ def _make_once(runtime: Runtime, folder: Path, progress: Progress) -> None:
             f"Another process is still making {folder.name}; wait for it, then try again."
         ) from error
     except OSError as error:
-        raise MissingToolError(
-            f"Cannot make the environment for {runtime} in {folder.parent}: {error.strerror}. "
-            "Free space or point EDGE_BERT_CACHE to a writable folder."
-        ) from error
+        raise MissingToolError(_unusable_cache(runtime, error)) from error
+
+
+def _unusable_cache(runtime: Runtime, error: OSError) -> str:
+    return (
+        f"Cannot make the environment for {runtime}: {error.strerror} ({error.filename}). "
+        "Free space or point EDGE_BERT_CACHE to a writable folder."
+    )
 
 
 def _make(runtime: Runtime, base: Path, folder: Path, progress: Progress) -> None:

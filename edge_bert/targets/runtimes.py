@@ -112,8 +112,8 @@ def _answer(command: list[str], what: str, timeout_s: float) -> _Answer:
     except subprocess.TimeoutExpired as error:
         raise ProofError(f"{what}: no answer within {timeout_s:g} s.") from error
     if done.returncode < 0:
-        name = signal.Signals(-done.returncode).name
-        raise ProofError(f"{what}: the process died of {name}{_last_words(done.stderr)}.")
+        cause = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
+        raise ProofError(f"{what}: the process died ({cause}){_last_words(done.stderr)}.")
     line = done.stdout.strip().rpartition("\n")[2]
     if done.returncode:
         raise ProofError(f"{what}: {_message(line, done.stderr)}")

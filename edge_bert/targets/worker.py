@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> dict[str, Any]:
     """Load the model, run all rows, write the outputs; gives what the JSON line says."""
     module = importlib.import_module(f"{MODULES[options.runtime]}.interpreter")
     interpreter = module.Interpreter(model_path=options.model, num_threads=options.threads)
+    # Without this, tflite-runtime 2.14.0 runs signatures without its XNNPACK delegate.
+    interpreter.allocate_tensors()
     outputs: dict[str, Any] = {}
     quantization, latencies = {}, {}
     for signature, inputs in _by_signature(options.inputs).items():
@@ -84,7 +86,7 @@ def _check_shapes(signature: str, runner: Any, inputs: Rows) -> None:
     if set(details) != set(inputs):
         raise ValueError(f"signature {signature} takes {sorted(details)}, not {sorted(inputs)}")
     for name, array in inputs.items():
-        wanted, given = tuple(details[name]["shape"]), (1, *array.shape[1:])
+        wanted, given = tuple(map(int, details[name]["shape"])), (1, *array.shape[1:])
         if wanted != given:
             raise ValueError(f"input {name} of {signature} has shape {wanted}, not {given}")
 

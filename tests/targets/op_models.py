@@ -1,0 +1,110 @@
+"""Makes `.tflite` files that hold a single operator, to see what a runtime takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+TYPES = {"float32": "FLOAT32", "int8": "INT8", "int16": "INT16", "int32": "INT32", "int4": "INT4"}
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """A tensor of the model: a constant where it has `data`, else an input or the output."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    scale: float | tuple[float, ...] = ()
+    zero_point: int = 0
+    axis: int = 0
+    data: Any = None
+
+
+def single_op(
+    operator: str, version: int, inputs: list[Tensor], output: Tensor, options: Any = None
+) -> bytes:
+    """A model of one operator; signature `only`, inputs `x0`, `x1`, …, output `y`."""
+    model = schema.ModelT()
+    model.version, model.description = 3, "one operator"
+    model.buffers = [schema.BufferT()]
+    tensors = [_tensor(model, f"x{i}", tensor) for i, tensor in enumerate(inputs)]
+    tensors.append(_tensor(model, "y", output))
+    free = [i for i, tensor in enumerate(inputs) if tensor.data is None]
+    model.subgraphs = [_graph(tensors, free, options)]
+    model.operatorCodes = [_code(operator, version)]
+    model.signatureDefs = [_signature(free, len(inputs))]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+def options_of(name: str, **fields: Any) -> Any:
+    """The options record `name` of the schema with some fields set."""
+    options = getattr(schema, f"{name}T")()
+    for field, value in fields.items():
+        assert hasattr(options, field), field
+        setattr(options, field, value)
+    return options
+
+
+def _tensor(model: Any, name: str, given: Tensor) -> Any:
+    tensor = schema.TensorT()
+    tensor.name, tensor.shape = name, list(given.shape)
+    tensor.type = getattr(schema.TensorType, TYPES[given.dtype])
+    if given.scale:
+        scales = given.scale if isinstance(given.scale, tuple) else (given.scale,)
+        tensor.quantization = schema.QuantizationParametersT()
+        tensor.quantization.scale = list(scales)
+        tensor.quantization.zeroPoint = [given.zero_point] * len(scales)
+        tensor.quantization.quantizedDimension = given.axis
+    if given.data is not None:
+        tensor.buffer = len(model.buffers)
+        model.buffers.append(schema.BufferT())
+        model.buffers[-1].data = np.frombuffer(_bytes(given), np.uint8)
+    return tensor
+
+
+def _bytes(given: Tensor) -> bytes:
+    if given.dtype != "int4":
+        return np.asarray(given.data, given.dtype).tobytes()
+    flat = np.asarray(given.data, np.int8).reshape(-1, 2).astype(np.uint8) & 15
+    return (flat[:, 0] | (flat[:, 1] << 4)).astype(np.uint8).tobytes()
+
+
+def _graph(tensors: list[Any], free: list[int], options: Any) -> Any:
+    operator = schema.OperatorT()
+    operator.opcodeIndex, operator.inputs = 0, list(range(len(tensors) - 1))
+    operator.outputs = [len(tensors) - 1]
+    if options is not None:
+        operator.builtinOptions = options
+        kind = type(options).__name__.removesuffix("T")
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+    graph = schema.SubGraphT()
+    graph.name, graph.tensors, graph.operators = "main", tensors, [operator]
+    graph.inputs, graph.outputs = free, operator.outputs
+    return graph
+
+
+def _code(operator: str, version: int) -> Any:
+    code = schema.OperatorCodeT()
+    code.builtinCode = getattr(schema.BuiltinOperator, operator)
+    code.deprecatedBuiltinCode = min(code.builtinCode, 127)
+    code.version = version
+    return code
+
+
+def _signature(free: list[int], output: int) -> Any:
+    def entry(name: str, index: int) -> Any:
+        item = schema.TensorMapT()
+        item.name, item.tensorIndex = name, index
+        return item
+
+    signature = schema.SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = "only", 0
+    signature.inputs = [entry(f"x{index}", index) for index in free]
+    signature.outputs = [entry("y", output)]
+    return signature
