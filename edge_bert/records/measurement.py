@@ -8,7 +8,11 @@ from typing import Annotated
 import msgspec
 
 from edge_bert.records.base import Record
+from edge_bert.records.energy import Energy, MeasuredEnergy
+from edge_bert.records.latency import Latency, ModelledLatency
+from edge_bert.records.profile import Runtime
 
+FORMAT_VERSION = 1
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
@@ -81,3 +85,100 @@ class InstructionCounts(Record, frozen=True):
     def memory(self) -> int:
         """Load and store instructions."""
         return self.total - self.computing
+
+
+class MemoryUse(Record, frozen=True):
+    """Memory of the measured process in bytes; None where the system did not say.
+
+    `peak_rss_bytes` is the high-water mark of the whole process, the runtime included.
+    `file_rss_bytes` is the share that the system can drop and read again from the model's file.
+    """
+
+    peak_rss_bytes: Count | None = None
+    rss_bytes: Count | None = None
+    anonymous_rss_bytes: Count | None = None
+    file_rss_bytes: Count | None = None
+
+
+class OperatorTime(Record, frozen=True):
+    """Mean time of one operator in one inference, in microseconds.
+
+    `delegate` tells that a delegate ran it (XNNPACK), whose numbering `index` then follows.
+    """
+
+    name: str
+    index: int
+    delegate: bool
+    us: float
+
+
+class ClockLimit(Record, frozen=True):
+    """A frequency policy: what it may run at now, and at best, in kHz."""
+
+    policy: str
+    cap_khz: Count
+    max_khz: Count
+
+
+class DeviceState(Record, frozen=True):
+    """Heat and clocks at one moment. `thermal_status` is Android's (0 none to 6 shutdown)."""
+
+    thermal_status: int | None = None
+    clocks: tuple[ClockLimit, ...] = ()
+    battery_celsius: float | None = None
+    charging: bool | None = None
+    cluster_mhz: dict[str, int] = msgspec.field(default_factory=dict)
+
+
+class Subject(Record, frozen=True):
+    """What ran: an artifact's signature on a runtime, with so many threads on these cores."""
+
+    artifact: str
+    model_sha256: str
+    signature: str
+    threads: Annotated[int, msgspec.Meta(gt=0)]
+    runtime: Runtime | None = None
+    library_sha256: str | None = None
+    cores: str | None = None
+    inputs: str = "made up"
+
+
+class Measurement(Record, frozen=True):
+    """One run of one signature on one target, with all that is needed to judge it.
+
+    `faults` say why the figures must not be used; a measurement without faults is valid.
+    `started_at` is UTC in ISO 8601. Raises ValueError for figures that the evidence cannot give:
+    emulation counts and models, it does not measure.
+    """
+
+    format_version: int
+    evidence: Evidence
+    target: TargetDescription
+    subject: Subject
+    latency: Latency
+    energy: Energy
+    started_at: str
+    memory: MemoryUse | None = None
+    counts: InstructionCounts | None = None
+    operators: tuple[OperatorTime, ...] = ()
+    cpu_features: tuple[str, ...] = ()
+    before: DeviceState | None = None
+    after: DeviceState | None = None
+    faults: tuple[str, ...] = ()
+    tool_versions: dict[str, str] = msgspec.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        emulated = self.evidence is Evidence.EMULATED
+        if self.target.evidence is not self.evidence:
+            raise ValueError("a measurement has the evidence of its target")
+        if emulated != isinstance(self.latency, ModelledLatency):
+            raise ValueError("emulation gives a modelled latency, and nothing else does")
+        if emulated and (self.counts is None or self.memory is not None):
+            raise ValueError("emulation gives instruction counts and no memory figures")
+        if isinstance(self.energy, MeasuredEnergy) and self.evidence is not Evidence.DEVICE:
+            raise ValueError("only a device has measured energy")
+
+    @property
+    def valid(self) -> bool:
+        """Whether the figures may be used."""
+        return not self.faults

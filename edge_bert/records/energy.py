@@ -1,0 +1,84 @@
+"""Energy of one inference: measured, modelled or unavailable, as three types."""
+
+from __future__ import annotations
+
+import enum
+import math
+
+from edge_bert.records.base import Record
+
+
+class EnergySource(enum.Enum):
+    """Where a measured figure comes from, best first."""
+
+    POWER_RAILS = "power rails"  # the device's own energy meter, in mJ
+    CHARGE_COUNTER = "charge counter"  # charge taken from the battery, times its voltage
+    CURRENT_VOLTAGE = "current and voltage"  # the integral of current times voltage
+
+
+class MeasuredEnergy(Record, frozen=True, tag_field="energy", tag="measured"):
+    """Millijoules for one inference, measured on a device.
+
+    `repeats_mj` has one raw value for each pair of load and idle windows; `low_mj` and `high_mj`
+    are the 95% bootstrap interval of their mean.
+    """
+
+    source: EnergySource
+    repeats_mj: tuple[float, ...]
+    low_mj: float
+    high_mj: float
+    inferences: int
+    idle_mw: float
+
+    def __post_init__(self) -> None:
+        if not self.repeats_mj or not all(math.isfinite(x) for x in self.repeats_mj):
+            raise ValueError("measured energy needs its raw values")
+
+    @property
+    def mj(self) -> float:
+        """The mean of the repeats."""
+        return sum(self.repeats_mj) / len(self.repeats_mj)
+
+
+class EnergyEstimate(Record, frozen=True):
+    """What one power table makes of an inference."""
+
+    mj: float
+    core_mw: float
+    table: str
+    source: str
+
+
+class ModelledEnergy(Record, frozen=True, tag_field="energy", tag="modelled"):
+    """Millijoules for one inference as models have it; never to be shown as measured.
+
+    The tables disagree, and nothing here says which is right: `low_mj` to `high_mj` is the
+    bracket of `estimates`. `memory_mj` (traffic to main memory) is in every estimate.
+    """
+
+    estimates: tuple[EnergyEstimate, ...]
+    memory_low_mj: float
+    memory_high_mj: float
+
+    def __post_init__(self) -> None:
+        if not self.estimates or not 0 < self.low_mj <= self.high_mj < math.inf:
+            raise ValueError("modelled energy needs at least one positive estimate")
+
+    @property
+    def low_mj(self) -> float:
+        """The lowest estimate with the lowest memory share."""
+        return min(estimate.mj for estimate in self.estimates) + self.memory_low_mj
+
+    @property
+    def high_mj(self) -> float:
+        """The highest estimate with the highest memory share."""
+        return max(estimate.mj for estimate in self.estimates) + self.memory_high_mj
+
+
+class EnergyUnavailable(Record, frozen=True, tag_field="energy", tag="unavailable"):
+    """No figure that can be trusted, and why."""
+
+    reason: str
+
+
+Energy = MeasuredEnergy | ModelledEnergy | EnergyUnavailable
