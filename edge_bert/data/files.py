@@ -41,7 +41,7 @@ def read_text(path: Path) -> str:
             f"{error.start}); save it as UTF-8"
         ) from error
     if not text.strip():
-        raise DataError(f"{shown(path)}: is empty; give a file with one sentence per line")
+        raise DataError(f"{shown(path)}: is empty; give a file with text in it")
     return text
 
 
@@ -59,7 +59,7 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{shown(path)}: cannot be read ({reason})") from error
     if len(data) > MAX_BYTES:
         raise DataError(
-            f"{shown(path)}: is larger than {MAX_BYTES // 1_000_000} MB; give a sample of it"
+            f"{shown(path)}: is larger than {MAX_BYTES // 1_000_000} MB; give a smaller one"
         )
     return data
 

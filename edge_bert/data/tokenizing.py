@@ -10,9 +10,9 @@ from typing import Any
 
 import tokenizers
 
-from edge_bert.errors import InputError, ModelError
+from edge_bert.data.files import read_text
+from edge_bert.errors import DataError, InputError, ModelError
 
-MAX_BYTES = 64_000_000
 MAX_ID = 2**31 - 1
 PAD_TOKENS = ("[PAD]", "<pad>")
 
@@ -86,14 +86,9 @@ class Tokenizer:
 
 def _read(path: Path) -> str:
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path}: is larger than {MAX_BYTES // 1_000_000} MB; not a tokenizer")
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path}: is not UTF-8; get the model's tokenizer.json again") from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise ModelError(f"{path}: cannot be read ({reason})") from error
+        return read_text(path)
+    except DataError as error:
+        raise ModelError(f"the tokenizer {error}") from error
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -147,6 +148,14 @@ HOSTILE = {
     "deeply nested": b"[" * 200_000,
     "no model": hostile(model=None),
     "unknown model": hostile(model={"type": "Pickle"}),
+    "text for the message": hostile(
+        truncation={
+            "direction": "Up\n" * 300,
+            "max_length": 8,
+            "strategy": "LongestFirst",
+            "stride": 0,
+        }
+    ),
     "bad pattern": hostile(
         pre_tokenizer={
             "type": "Split",
@@ -227,11 +236,19 @@ def test_damaged_file_opens_or_is_refused(
     assert len(encoding) <= 8
 
 
-@pytest.mark.parametrize("name", ["missing.json", "."])
-def test_unreadable_file_is_named(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "message"), [("missing.json", "missing.json: not found"), (".", "not a regular file")]
+)
+def test_unreadable_file_is_named(tmp_path: Path, name: str, message: str) -> None:
     """A missing file and a folder are refused by name."""
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match=message):
         Tokenizer.open(tmp_path / name, 8)
+
+
+def test_endless_file_is_refused() -> None:
+    """A device or a pipe is not read, so it cannot hang a build."""
+    with pytest.raises(ModelError, match="not a regular file"):
+        Tokenizer.open(Path(os.devnull), 8)
 
 
 def test_import_is_light() -> None:
