@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import sysconfig
 import threading
 from pathlib import Path
 
@@ -52,14 +53,12 @@ def test_makes_the_oldest_runtime_once(empty_cache: Path) -> None:
     assert len(found) == 2
     assert found[0] == found[1] == environments.runtime_python(OLDEST, steps.append)
     assert len(steps) == 2
-    ask_version = (
-        "import numpy, tflite_runtime.interpreter, sys; print(numpy.__version__, sys.path)"
-    )
+    code = "import numpy, tflite_runtime.interpreter, sys; print(numpy.__version__, sys.path)"
     done = subprocess.run(
-        [found[0], "-I", "-c", ask], capture_output=True, text=True, timeout=60, check=True
+        [found[0], "-I", "-c", code], capture_output=True, text=True, timeout=60, check=True
     )
     assert done.stdout.startswith("1.26.4 ")
-    assert str(Path(sys.prefix) / "lib") not in done.stdout
+    assert sysconfig.get_path("purelib") not in done.stdout
     assert [path.name for path in (empty_cache / "environments").iterdir() if path.is_dir()] == [
         found[0].parent.parent.name
     ]
