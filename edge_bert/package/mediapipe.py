@@ -152,9 +152,10 @@ def _with_files(flatbuffer: bytes, files: Mapping[str, tuple[str, ...]]) -> byte
     """The model with text files of one entry a line behind it; readers find both in one file."""
     stream = io.BytesIO()
     stream.write(flatbuffer)
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_STORED) as archive:
+    with zipfile.ZipFile(stream, "w") as archive:
         for name, lines in files.items():
             info = zipfile.ZipInfo(name, ZIP_TIME)
+            info.compress_type = zipfile.ZIP_STORED  # MediaPipe reads the files in place.
             info.create_system = 3  # Unix; the default follows the machine that writes.
             info.external_attr = 0o644 << 16
             archive.writestr(info, "".join(f"{line}\n" for line in lines).encode())

@@ -44,10 +44,10 @@ def echo_model(
     return _bytes(model)
 
 
-def logit_model(length: int, weights: np.ndarray, ending: str | None = None) -> bytes:
+def logit_model(length: int, weights: np.ndarray, endings: Sequence[str] = ()) -> bytes:
     """A model whose logits are `weights` [classes, length] times the ids; 2 inputs.
 
-    `ending` is an operator without options that already stands behind the logits.
+    `endings` are operators without options that already stand behind the logits.
     """
     model, inputs = _empty_model(), ("input_ids", "attention_mask")
     model.buffers.append(schema.BufferT(data=weights.astype(np.float32).view(np.uint8).ravel()))
@@ -59,9 +59,9 @@ def logit_model(length: int, weights: np.ndarray, ending: str | None = None) -> 
         _operator(model, "CAST", [0], 2, schema.CastOptionsT(inDataType=2, outDataType=0)),
         _operator(model, "FULLY_CONNECTED", [2, 3, -1], 4, schema.FullyConnectedOptionsT()),
     ]
-    if ending is not None:
-        tensors.append(_tensor("scores", [1, len(weights)], "FLOAT32"))
-        operators.append(_operator(model, ending, [4], 5))
+    for ending in endings:
+        operators.append(_operator(model, ending, [len(tensors) - 1], len(tensors)))
+        tensors.append(_tensor(ending.lower(), [1, len(weights)], "FLOAT32"))
     _add_graph(model, "only", inputs, tensors, operators)
     return _bytes(model)
 

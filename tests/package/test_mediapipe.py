@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
-from mediapipe_models import SPECIAL, echo_model, logit_model, vocabulary
+from ai_edge_litert.interpreter import Interpreter
+from mediapipe_models import INPUTS, SPECIAL, echo_model, logit_model, vocabulary
 
 from edge_bert.errors import ModelError
 from edge_bert.package.mediapipe import write_mediapipe_model
@@ -74,6 +75,25 @@ def test_one_signature_of_several_is_kept(vocab: Path, tmp_path: Path) -> None:
     assert embed(model, tmp_path, "cat .")[0][:6].tolist() == [2, 6, 10, 3, 0, 0]
 
 
+def test_the_signature_still_runs_by_its_name(vocab: Path) -> None:
+    """The packaged file is a TFLite file like any other, the added input and output included."""
+    weights = np.eye(3, 5)
+    model = write_mediapipe_model(
+        logit_model(5, weights), vocabulary=vocab, head=classifier("sigmoid"), name="c"
+    )
+    echo = schema.ModelT.InitFromObj(schema.Model.GetRootAs(echo_model(4)))
+    whole = schema.ModelT.InitFromObj(schema.Model.GetRootAs(logit_model(5, weights)))
+    second = write_mediapipe_model(
+        _merged(whole, echo), vocabulary=vocab, head=EMBEDDING, name="e", signature="echo"
+    )
+    zeros = {name: np.zeros((1, 5), np.int32) for name in INPUTS}
+    scores = Interpreter(model_content=model).get_signature_runner("only")(**zeros)
+    assert scores["probabilities"].tolist() == [[0.5, 0.5, 0.5]]
+    ones = {name: np.ones((1, 4), np.int32) for name in INPUTS}
+    embedding = Interpreter(model_content=second).get_signature_runner("echo")(**ones)["embedding"]
+    assert embedding.tolist() == [[1.0] * 12]
+
+
 def test_long_text_is_cut_before_the_last_separator(vocab: Path, tmp_path: Path) -> None:
     """A text over the length keeps its start and its separator."""
     model = write_mediapipe_model(echo_model(5), vocabulary=vocab, head=EMBEDDING, name="echo")
@@ -99,12 +119,20 @@ def test_classifier_shows_activated_scores_by_label(
     assert [scores[label] for label in LABELS] == pytest.approx(wanted.tolist(), abs=1e-6)
 
 
-def test_an_activation_is_not_applied_twice(vocab: Path) -> None:
-    """A graph that already ends in its activation keeps its operators."""
-    before = logit_model(5, np.ones((3, 5)), ending="LOGISTIC")
+@pytest.mark.parametrize("endings", [("LOGISTIC",), ("SOFTMAX", "DEQUANTIZE")])
+def test_an_activation_is_not_applied_twice(vocab: Path, endings: tuple[str, ...]) -> None:
+    """A graph that already ends in an activation keeps its operators."""
+    before = logit_model(5, np.ones((3, 5)), endings)
     after = write_mediapipe_model(before, vocabulary=vocab, head=classifier("sigmoid"), name="c")
     operators = [schema.Model.GetRootAs(b).Subgraphs(0).OperatorsLength() for b in (before, after)]
     assert operators[0] == operators[1]
+
+
+def test_a_graph_that_calls_another_is_refused(vocab: Path) -> None:
+    """A file with one subgraph cannot hold control flow."""
+    model = logit_model(5, np.ones((3, 5)), ("WHILE",))
+    with pytest.raises(ModelError, match="operator WHILE needs a second one"):
+        write_mediapipe_model(model, vocabulary=vocab, head=classifier("softmax"), name="c")
 
 
 def test_metadata_reads_back_with_mediapipe_s_own_schema(vocab: Path) -> None:
