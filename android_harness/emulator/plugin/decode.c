@@ -75,11 +75,14 @@ static enum insn_class three_same(uint32_t insn) {
 
 static enum insn_class two_register(uint32_t insn) {
     uint32_t opcode = bits(insn, 16, 12);
-    bool across_lanes = bits(insn, 20, 20);
-    if (across_lanes) {
+    switch (bits(insn, 20, 17)) {
+    case 0x0: /* one element to one element */
+        return opcode >= 0x16 || (opcode >= 0x0c && opcode <= 0x0f) ? VECTOR_OTHER : VECTOR_INT;
+    case 0x8: /* across lanes */
         return opcode == 0x0c || opcode == 0x0f ? VECTOR_OTHER : VECTOR_INT;
+    default:
+        return VECTOR_OTHER; /* half precision, AES */
     }
-    return opcode >= 0x16 || (opcode >= 0x0c && opcode <= 0x0f) ? VECTOR_OTHER : VECTOR_INT;
 }
 
 /* Vectors whose bits 28 to 24 are 01110: registers only. */
@@ -91,7 +94,7 @@ static enum insn_class vector_registers(uint32_t insn) {
         if (bits(insn, 11, 11) == 0) {
             return VECTOR_INT; /* three different: SMULL, SADDL … */
         }
-        return matches(insn, 0x9f7e0c00, 0x0e780800) ? VECTOR_OTHER : two_register(insn);
+        return two_register(insn);
     }
     if (matches(insn, 0x9f208400, 0x0e008400)) {
         return three_same_extra(insn);
