@@ -8,13 +8,18 @@ NOT_KNOWN = "–"
 
 
 def printable(text: str) -> str:
-    """`text` on one line, with control and direction characters replaced.
+    """`text` with spaces for line breaks and tabs, and control and direction characters replaced.
 
     Names come from model folders; an escape sequence in one must not reach a terminal, and a
     right-to-left override must not turn a sentence around.
     """
-    spaced = " ".join(text.split())
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in spaced)
+    return "".join(_printable(char) for char in text)
+
+
+def _printable(char: str) -> str:
+    if char.isspace():
+        return " "
+    return char if char.isprintable() else "\N{REPLACEMENT CHARACTER}"
 
 
 def byte_size(size: int) -> str:

@@ -38,45 +38,54 @@ def draw(report: Report) -> Plot:
     }
 
     def specify(narrow: bool) -> Spec:
+        down = {"field": "artifact", "sort": names, "title": None, "header": _HEADER}
         return {
+            "autosize": "pad",  # a facet has no width of its own to fit
             "data": {"values": rows},
-            "facet": {
-                "row": {"field": "artifact", "sort": names, "title": None, "header": _HEADER}
-            },
+            "facet": {"row": down},
             "spacing": 14,
-            "spec": {"width": 270 if narrow else 530, "height": 54, "layer": _layers(colour)},
+            "spec": {
+                "width": 285 if narrow else 545,
+                "height": 54,
+                "layer": _layers(colour, narrow),
+            },
         }
 
     return both_widths(specify)
 
 
 _HEADER = {"labelOrient": "top", "labelAnchor": "start", "labelAngle": 0, "labelPadding": 2}
-_COSINE = {
-    "type": "quantitative",
-    "title": "cosine to float32 (right is closer)",
-    "scale": {"type": "log", "domain": [10.0**NEAREST_EXPONENT, 1], "reverse": True},
-    # The scale is of 1 - cosine; the labels give the cosine that readers know.
-    "axis": {
-        "values": [10.0**exponent for exponent in range(NEAREST_EXPONENT, 1)],
-        "labelExpr": "format(1 - datum.value, '.6~f')",
-        "labelFlush": False,
-    },
-}
 
 
-def _layers(colour: Spec) -> list[Spec]:
-    across = {"x": {"field": "low", **_COSINE}, "x2": {"field": "high"}}
+def _cosine_axis(narrow: bool) -> Spec:
+    """The scale is of 1 - cosine; the labels give the cosine that readers know."""
+    step = 2 if narrow else 1
+    return {
+        "type": "quantitative",
+        "title": "cosine to float32 (right is closer)",
+        "scale": {"type": "log", "domain": [10.0**NEAREST_EXPONENT, 1], "reverse": True},
+        "axis": {
+            "values": [10.0**exponent for exponent in range(NEAREST_EXPONENT, 1, step)],
+            "labelExpr": "format(1 - datum.value, '.6~f')",
+            "labelFlush": False,
+        },
+    }
+
+
+def _layers(colour: Spec, narrow: bool) -> list[Spec]:
+    across = _cosine_axis(narrow)
     axis = {"tickCount": 2, "format": "d"}
-    count = {"field": "count", "type": "quantitative", "title": "sentences", "axis": axis}
-    least = {"datum": 1 - LOWEST_COSINE}
+    up = {"field": "count", "type": "quantitative", "title": None, "axis": axis}
+    bar = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "y": up, "y2": {"datum": 0}}
+    least = {"datum": 1 - LOWEST_COSINE, **across}
     return [
         {
             "mark": {"type": "bar", "stroke": "var(--card)", "strokeWidth": 0.5},
-            "encoding": {**across, "y": count, "color": colour},
+            "encoding": {**bar, "color": colour},
         },
         {
             "mark": {"type": "rule", "strokeDash": [4, 3], "color": "var(--bad)"},
-            "encoding": {"x": {**least, **_COSINE}},
+            "encoding": {"x": least},
         },
     ]
 
