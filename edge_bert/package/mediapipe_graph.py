@@ -39,9 +39,18 @@ def parse(tflite: bytes) -> Any:
     if tflite[4:8] != b"TFL3":
         raise ModelError("Not a TFLite file: it lacks the identifier TFL3.")
     model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite))
-    if any(buffer.offset > 1 for buffer in model.buffers or []):
-        raise ModelError("The TFLite file keeps weights outside its flatbuffer (over 2 GB).")
+    for buffer in model.buffers:
+        _bring_inside(buffer, tflite)
     return model
+
+
+def _bring_inside(buffer: Any, tflite: bytes) -> None:
+    """Some quantizers put weights behind the flatbuffer, where the zip will stand."""
+    import numpy as np
+
+    if buffer.offset > 1:
+        buffer.data = np.frombuffer(tflite, np.uint8, buffer.size, buffer.offset)
+    buffer.offset = buffer.size = 0
 
 
 def adapt(model: Any, head: Head, signature: str | None) -> TextGraph:

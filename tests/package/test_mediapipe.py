@@ -194,6 +194,20 @@ def test_constants_stay_equal_and_aligned(vocab: Path) -> None:
     assert [(buffer.ctypes.data - start) % 16 for buffer in filled] == [0] * len(filled)
 
 
+def test_weights_behind_the_flatbuffer_are_brought_inside(vocab: Path) -> None:
+    """A file with outlying weights computes the same; one that is cut short is refused."""
+    weights = np.random.default_rng(4).normal(size=(3, 5)).astype(np.float32)
+    outlying = _with_outlying_weights(logit_model(5, weights))
+    inputs = {name: np.full((1, 5), 2, np.int32) for name in INPUTS}
+    model = write_mediapipe_model(outlying, vocabulary=vocab, head=classifier("identity"), name="c")
+    logits = Interpreter(model_content=model).get_signature_runner()(**inputs)["embedding"]
+    assert logits[0] == pytest.approx(weights.sum(1) * 2, abs=1e-5)
+    with pytest.raises(ModelError, match="cut short"):
+        write_mediapipe_model(
+            outlying[:-1], vocabulary=vocab, head=classifier("identity"), name="c"
+        )
+
+
 def test_constants_of_other_signatures_are_left_out(vocab: Path) -> None:
     """A weight that no kept tensor uses takes no room."""
     weights = np.ones((3, 4000), np.float32)
@@ -311,6 +325,20 @@ def _metadata(model: bytes) -> bytes:
     entries = [read.Metadata(i) for i in range(read.MetadataLength())]
     (entry,) = [entry for entry in entries if entry.Name() == b"TFLITE_METADATA"]
     return bytes(read.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
+
+
+def _with_outlying_weights(tflite: bytes) -> bytes:
+    """The model with its one constant behind the flatbuffer, as ai-edge-quantizer writes it."""
+    import flatbuffers
+
+    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite))
+    data = bytes(model.buffers[1].data)
+    model.buffers[1] = schema.BufferT(offset=2, size=len(data))
+    for _ in range(2):  # once to learn the length, once with the right offset
+        builder = flatbuffers.Builder(1024)
+        builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+        model.buffers[1].offset = len(builder.Output())
+    return bytes(builder.Output()) + data
 
 
 def _merged(first: schema.ModelT, second: schema.ModelT) -> bytes:
