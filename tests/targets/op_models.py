@@ -1,4 +1,4 @@
-"""Makes `.tflite` files that hold a single operator, to see what a runtime takes."""
+"""Makes `.tflite` files of one or a few operators, to see what a runtime takes."""
 
 from __future__ import annotations
 
@@ -24,19 +24,39 @@ class Tensor:
     data: Any = None
 
 
+@dataclass(frozen=True)
+class Step:
+    """An operator; `inputs` and `output` count the tensors of the model."""
+
+    operator: str
+    version: int
+    inputs: tuple[int, ...]
+    output: int
+    options: Any = None
+
+
 def single_op(
     operator: str, version: int, inputs: list[Tensor], output: Tensor, options: Any = None
 ) -> bytes:
     """A model of one operator; signature `only`, inputs `x0`, `x1`, …, output `y`."""
+    step = Step(operator, version, tuple(range(len(inputs))), len(inputs), options)
+    return graph([*inputs, output], [step])
+
+
+def graph(tensors: list[Tensor], steps: list[Step]) -> bytes:
+    """A model of `steps` in order; inputs are tensors that are neither constant nor computed."""
     model = schema.ModelT()
-    model.version, model.description = 3, "one operator"
+    model.version, model.description = 3, "a few operators"
     model.buffers = [schema.BufferT()]
-    tensors = [_tensor(model, f"x{i}", tensor) for i, tensor in enumerate(inputs)]
-    tensors.append(_tensor(model, "y", output))
-    free = [i for i, tensor in enumerate(inputs) if tensor.data is None]
-    model.subgraphs = [_graph(tensors, free, options)]
-    model.operatorCodes = [_code(operator, version)]
-    model.signatureDefs = [_signature(free, len(inputs))]
+    computed = {step.output for step in steps}
+    free = [i for i, t in enumerate(tensors) if t.data is None and i not in computed]
+    model.subgraphs = [schema.SubGraphT()]
+    model.subgraphs[0].name = "main"
+    model.subgraphs[0].tensors = [_tensor(model, f"t{i}", t) for i, t in enumerate(tensors)]
+    model.subgraphs[0].operators = [_operator(i, step) for i, step in enumerate(steps)]
+    model.subgraphs[0].inputs, model.subgraphs[0].outputs = free, [steps[-1].output]
+    model.operatorCodes = [_code(step.operator, step.version) for step in steps]
+    model.signatureDefs = [_signature(free, steps[-1].output)]
     builder = flatbuffers.Builder(1024)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
@@ -75,18 +95,15 @@ def _bytes(given: Tensor) -> bytes:
     return (flat[:, 0] | (flat[:, 1] << 4)).astype(np.uint8).tobytes()
 
 
-def _graph(tensors: list[Any], free: list[int], options: Any) -> Any:
+def _operator(index: int, step: Step) -> Any:
     operator = schema.OperatorT()
-    operator.opcodeIndex, operator.inputs = 0, list(range(len(tensors) - 1))
-    operator.outputs = [len(tensors) - 1]
-    if options is not None:
-        operator.builtinOptions = options
-        kind = type(options).__name__.removesuffix("T")
+    operator.opcodeIndex, operator.inputs = index, list(step.inputs)
+    operator.outputs = [step.output]
+    if step.options is not None:
+        operator.builtinOptions = step.options
+        kind = type(step.options).__name__.removesuffix("T")
         operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-    graph = schema.SubGraphT()
-    graph.name, graph.tensors, graph.operators = "main", tensors, [operator]
-    graph.inputs, graph.outputs = free, operator.outputs
-    return graph
+    return operator
 
 
 def _code(operator: str, version: int) -> Any:

@@ -6,14 +6,14 @@ look at the version. TAKES: runs and gives the right numbers. REFUSES: there is 
 dtypes at any version. WRONG: runs without a word and gives wrong numbers, so a file must never be
 brought there by lowering a version: per-channel hybrid weights are read with one scale.
 
-The way out that runs right: per-tensor hybrid weights whose rows were divided by their own scales
-before, and a MUL by those scales after. XNNPACK takes none of the integer or hybrid forms in this
-build: only float ones.
+Two ways to keep a scale per channel run right. Weights stored in int8 per channel, a DEQUANTIZE
+after them and a float FULLY_CONNECTED: XNNPACK unpacks them once. Or per-tensor hybrid weights
+whose rows were divided by their own scales, and a MUL by those scales after. XNNPACK takes none of
+the integer or hybrid operators in this build, only float ones.
 """
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from edge_bert import environments
 from edge_bert.errors import ProofError
 from edge_bert.targets import runtimes
 from tests.targets import op_cases as op
+from tests.targets.op_models import Step, Tensor, graph, options_of
 
 
 def squared_difference(a: Any, b: Any) -> Any:
@@ -83,14 +84,22 @@ WRONG = [
     op.lookup("hybrid per row", "int8", per_row=True),
 ]
 
+OUTPUT = Tensor((1, 8, 16), "float32")
+DENSE = options_of("FullyConnectedOptions", keepNumDims=True)
+
 Run = Callable[[op.Case, int], Any]
+
+
+def needs_python_311() -> None:
+    """Skip where there is none."""
+    if environments.find_python_311() is None:
+        pytest.skip(f"needs Python 3.11. {environments.GET_PYTHON_311}")
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
     """Runs a case at a version of its operator on tflite-runtime 2.14.0; real numbers come back."""
-    if environments.find_python_311() is None:
-        pytest.skip(f"needs Python 3.11. {environments.GET_PYTHON_311}")
+    needs_python_311()
 
     def call(case: op.Case, version: int) -> Any:
         path = tmp_path / "op.tflite"
@@ -129,14 +138,52 @@ def test_wrong_without_a_word(run: Run, case: op.Case) -> None:
     assert cosine(case, run(case, case.newest)) < 0.9
 
 
-def test_per_channel_by_a_multiplication(run: Run) -> None:
-    """Rows divided by their own scales before and multiplied after are as exact as per channel."""
-    scales = np.array(op.Operand(op.WEIGHTS, "int8", per_row=True).scale())
+def dequantized(per_row: bool) -> bytes:
+    """int8 weights, DEQUANTIZE, float FULLY_CONNECTED."""
+    x, weights = op.Operand(op.X, "float32"), op.Operand(op.WEIGHTS, "int8", True, per_row)
+    tensors = [x.tensor(), weights.tensor(), Tensor(op.WEIGHTS.shape, "float32"), OUTPUT]
+    steps = [
+        Step("DEQUANTIZE", 5, (1,), 2, options_of("DequantizeOptions")),
+        Step("FULLY_CONNECTED", 4, (0, 2), 3, DENSE),
+    ]
+    return graph(tensors, steps)
+
+
+def multiplied() -> bytes:
+    """Hybrid FULLY_CONNECTED with rows divided by their scales, MUL by the scales."""
+    scales = np.array(op.Operand(op.WEIGHTS, "int8", per_row=True).scale(), np.float32)
     divided = op.Operand(op.WEIGHTS / scales[:, None], "int8", constant=True)
-    plain = op.fully_connected("", "float32", "int8")
-    case = dataclasses.replace(plain, operands=(plain.operands[0], divided))
-    assert _worst_channel(run(case, 4) * scales) < 0.02
-    assert _worst_channel(run(plain, 4)) > 0.05
+    factors = Tensor(scales.shape, "float32", data=scales)
+    x = op.Operand(op.X, "float32")
+    steps = [
+        Step("FULLY_CONNECTED", 4, (0, 1), 2, DENSE),
+        Step("MUL", 1, (2, 3), 4, options_of("MulOptions")),
+    ]
+    return graph([x.tensor(), divided.tensor(), OUTPUT, factors, OUTPUT], steps)
+
+
+def plain() -> bytes:
+    """Hybrid FULLY_CONNECTED with one scale for all rows."""
+    return op.fully_connected("", "float32", "int8").model(4)
+
+
+@pytest.mark.parametrize(
+    ("model", "at_most", "at_least"),
+    [
+        (dequantized(per_row=True), 0.02, 0.0),
+        (multiplied(), 0.02, 0.0),
+        (dequantized(per_row=False), 1.0, 0.05),
+        (plain(), 1.0, 0.05),
+    ],
+    ids=["dequantize per channel", "hybrid and MUL", "dequantize per tensor", "hybrid per tensor"],
+)
+def test_scales_per_channel(tmp_path: Path, model: bytes, at_most: float, at_least: float) -> None:
+    """The worst channel's error: small for both ways to a scale per channel, else not."""
+    needs_python_311()
+    path = tmp_path / "graph.tflite"
+    path.write_bytes(model)
+    result = runtimes.run(path, {"only": {"x0": op.X}}, environments.TFLITE_RUNTIME)
+    assert at_least <= _worst_channel(result.real("only", "y")) <= at_most
 
 
 def _worst_channel(got: Any) -> float:
