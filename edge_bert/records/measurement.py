@@ -127,7 +127,6 @@ class DeviceState(Record, frozen=True):
     clocks: tuple[ClockLimit, ...] = ()
     battery_celsius: float | None = None
     charging: bool | None = None
-    cluster_mhz: dict[str, int] = msgspec.field(default_factory=dict)
 
 
 class Subject(Record, frozen=True):

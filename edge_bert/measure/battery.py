@@ -1,0 +1,76 @@
+"""Read a battery: Android's `dumpsys battery` and the kernel's power_supply files."""
+
+from __future__ import annotations
+
+import re
+
+from edge_bert.errors import TargetError
+from edge_bert.records.base import Record
+
+COMMAND = ("dumpsys", "battery")
+POWER_SUPPLY = "/sys/class/power_supply/battery"
+FILES = ("current_now", "voltage_now", "charge_counter")
+DISCHARGING = 3
+_FIELD = re.compile(r"^\s{2,}([A-Z]?[A-Za-z ]{2,30}): (-?\d{1,12}|true|false)\s*$")
+_POWERED = ("AC powered", "USB powered", "Wireless powered", "Dock powered")
+
+
+class BatteryReading(Record, frozen=True):
+    """One answer of the battery service; None where it did not say.
+
+    `charge_uah` is the charge counter in µAh, `voltage_mv` in mV. `frozen` means that someone has
+    stopped the service's updates (`cmd battery unplug` or `set`): the figures are not the
+    battery's.
+    """
+
+    status: int | None
+    powered: bool
+    frozen: bool
+    charge_uah: int | None = None
+    voltage_mv: int | None = None
+    celsius: float | None = None
+    level: int | None = None
+
+    @property
+    def discharging(self) -> bool:
+        """Whether the battery alone feeds the device, as far as the service knows."""
+        return self.status == DISCHARGING and not self.powered
+
+
+def parse_battery(text: str) -> BatteryReading:
+    """Read `dumpsys battery`. Raises TargetError when it is not such an answer.
+
+    The first of several equal keys counts: makers add their own lines below Android's.
+    """
+    fields: dict[str, str] = {}
+    for line in text.splitlines():
+        found = _FIELD.match(line)
+        if found:
+            fields.setdefault(found[1], found[2])
+    if "Current Battery Service state" not in text or "status" not in fields:
+        raise TargetError("dumpsys battery gave no state of the battery service.")
+    charge, voltage = _integer(fields, "Charge counter"), _integer(fields, "voltage")
+    tenths = _integer(fields, "temperature")
+    return BatteryReading(
+        status=_integer(fields, "status"),
+        powered=any(fields.get(key) == "true" for key in _POWERED),
+        frozen="UPDATES STOPPED" in text,
+        # A counter of 0 or less is a gauge that does not count.
+        charge_uah=charge if charge and charge > 0 else None,
+        voltage_mv=voltage if voltage and 1000 <= voltage <= 20000 else None,
+        celsius=None if tenths is None else tenths / 10,
+        level=_integer(fields, "level"),
+    )
+
+
+def parse_power_supply(text: str) -> int:
+    """One whole number from a power_supply file. Raises TargetError for anything else."""
+    stripped = text.strip()
+    if not re.fullmatch(r"-?[0-9]{1,12}", stripped):
+        raise TargetError("a power_supply file holds no whole number.")
+    return int(stripped)
+
+
+def _integer(fields: dict[str, str], key: str) -> int | None:
+    text = fields.get(key, "")
+    return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else None

@@ -1,0 +1,171 @@
+"""Read what the official TFLite `benchmark_model` printed.
+
+Two tools have that name. `parse_classic` reads the interpreter's one, whose figures are
+microseconds on standard output; `parse_litert` reads LiteRT 2's, whose summary is milliseconds on
+standard error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+
+from edge_bert.errors import TargetError
+from edge_bert.records.base import Record
+from edge_bert.records.latency import AggregateLatency
+
+NUMBER = r"(\d+(?:\.\d+)?(?:[eE][-+]?\d{1,3})?)"
+MAX_OUTPUT = 64 * 1024 * 1024
+_STATISTICS = re.compile(r"(?:^|[\s\]])count=(\d{1,12})((?: \w+=[^\s(]+)*)( ?\(all same\))?\s*$")
+_TIMINGS = re.compile(
+    rf"Inference timings in us: Init: {NUMBER}, First inference: {NUMBER}, "
+    rf"Warmup \(avg\): {NUMBER}, Inference \(avg\): {NUMBER}"
+)
+_FOOTPRINT = re.compile(
+    rf"Memory footprint delta from the start of the tool \(MB\): init={NUMBER} overall={NUMBER}"
+)
+_PEAK = re.compile(rf"Overall peak memory footprint \(MB\) via periodic monitoring: {NUMBER}")
+_COMPLETE = re.compile(r"Explicitly applied (\S+) delegate, and the model graph will be completely")
+_PARTIAL = re.compile(r"Explicitly applied (\S+) delegate, and the model graph will be partially")
+_REFUSED = re.compile(r"Though (\S+) delegate is explicitly applied, the model graph will not be")
+_UNKNOWN_FLAGS = re.compile(r"Unconsumed cmdline flags:?\s*(.*)")
+_LITERT_LINES = {
+    "init": rf"Model initialization:\s+{NUMBER} ms",
+    "first": rf"Warmup \(first\):\s+{NUMBER} ms",
+    "warmup": rf"Warmup \(avg\):\s+{NUMBER} ms \((\d{{1,12}}) runs\)",
+    "mean": rf"Inference \(avg\):\s+{NUMBER} ms \((\d{{1,12}}) runs\)",
+    "min": rf"Inference \(min\):\s+{NUMBER} ms",
+    "max": rf"Inference \(max\):\s+{NUMBER} ms",
+    "std": rf"Inference \(std\):\s+{NUMBER}",
+}
+# The summary prints averages with six digits.
+SUMMARY_TOLERANCE = 1e-4
+ABORTED = 134
+
+
+class BenchmarkModelOutput(Record, frozen=True):
+    """A run of `benchmark_model` that went well.
+
+    Memory is in MB as the tool prints it: growth since the tool's start, and the high-water mark
+    of the process. `delegates` says of each delegate that was asked for whether it runs the model
+    `completely`, `partially` or `not at all`.
+    """
+
+    latency: AggregateLatency
+    delegates: dict[str, str]
+    init_growth_mb: float | None = None
+    overall_growth_mb: float | None = None
+    peak_mb: float | None = None
+
+
+def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
+    """Read the interpreter's tool.
+
+    Raises TargetError when the tool failed (only its exit code tells), did not know a flag, or
+    measured nothing.
+    """
+    _check_exit(stdout, exit_code)
+    unknown = _UNKNOWN_FLAGS.search(stdout)
+    if unknown:
+        raise TargetError(
+            f"benchmark_model did not know {unknown[1].strip()[:200]!r}, so it measured something "
+            "else; leave the flag out or take another version."
+        )
+    phases = [found for line in stdout.splitlines() if (found := _STATISTICS.search(line))]
+    timings = _TIMINGS.search(stdout)
+    if len(phases) < 2 or not timings:
+        raise TargetError("benchmark_model printed no measured phase after its warm-up.")
+    latency = _latency(_statistics(phases[-1]), timings)
+    growth, peak = _FOOTPRINT.search(stdout), _PEAK.search(stdout)
+    return BenchmarkModelOutput(
+        latency=latency,
+        delegates=_delegates(stdout),
+        init_growth_mb=_finite(growth[1]) if growth else None,
+        overall_growth_mb=_finite(growth[2]) if growth else None,
+        peak_mb=_finite(peak[1]) if peak else None,
+    )
+
+
+def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
+    """Read LiteRT 2's tool from its standard error; milliseconds become microseconds.
+
+    Raises TargetError when the tool failed or measured nothing.
+    """
+    _check_exit(stderr, exit_code)
+    found = {key: re.search(pattern, stderr) for key, pattern in _LITERT_LINES.items()}
+    mean = found["mean"]
+    if not mean or int(mean[2]) == 0 or not found["min"] or not found["max"]:
+        raise TargetError("benchmark_model (LiteRT) printed no measured inferences.")
+
+    def us(key: str) -> float | None:
+        line = found[key]
+        return _finite(line[1]) * 1e3 if line else None
+
+    latency = AggregateLatency(
+        count=int(mean[2]),
+        mean_us=_finite(mean[1]) * 1e3,
+        min_us=us("min") or 0.0,
+        max_us=us("max") or 0.0,
+        std_us=us("std"),
+        init_us=us("init"),
+        first_us=us("first"),
+        warmup_mean_us=us("warmup"),
+    )
+    return BenchmarkModelOutput(latency=latency, delegates=_delegates(stderr))
+
+
+def _check_exit(output: str, exit_code: int) -> None:
+    if len(output) > MAX_OUTPUT:
+        raise TargetError(f"benchmark_model printed more than {MAX_OUTPUT} characters.")
+    if exit_code == 0:
+        return
+    errors = [line for line in output.splitlines() if "ERROR" in line or "FATAL" in line]
+    said = "".join(c if c.isprintable() else " " for c in errors[-1])[:300] if errors else ""
+    died = "aborted" if exit_code == ABORTED else f"ended with status {exit_code}"
+    raise TargetError(f"benchmark_model {died}{': ' + said if said else '.'}")
+
+
+def _statistics(line: re.Match[str]) -> dict[str, float]:
+    """The fields of a `count=…` line; where all values are equal only one is printed."""
+    fields = dict(pair.split("=", 1) for pair in line[2].split())
+    values = {"count": float(line[1])}
+    for key, text in fields.items():
+        if re.fullmatch(NUMBER, text):
+            values[key] = _finite(text)
+    if "curr" in values and "min" not in values:
+        same = ("min", "max", "avg", "p5", "median", "p95")
+        values |= dict.fromkeys(same, values["curr"]) | {"std": 0.0}
+    if values["count"] < 1 or not {"min", "max", "avg"} <= values.keys():
+        raise TargetError("benchmark_model's statistics are damaged or empty; run it again.")
+    return values
+
+
+def _latency(values: dict[str, float], timings: re.Match[str]) -> AggregateLatency:
+    init, first, warmup, mean = (_finite(text) for text in timings.groups())
+    if abs(mean - values["avg"]) > SUMMARY_TOLERANCE * max(mean, values["avg"]):
+        raise TargetError("benchmark_model's summary and statistics disagree; run it again.")
+    return AggregateLatency(
+        count=int(values["count"]),
+        mean_us=values["avg"],
+        min_us=values["min"],
+        max_us=values["max"],
+        std_us=values.get("std"),
+        p5_us=values.get("p5"),
+        median_us=values.get("median"),
+        p95_us=values.get("p95"),
+        init_us=init,
+        first_us=first,
+        warmup_mean_us=warmup,
+    )
+
+
+def _delegates(output: str) -> dict[str, str]:
+    states = {"completely": _COMPLETE, "partially": _PARTIAL, "not at all": _REFUSED}
+    return {name: state for state, pattern in states.items() for name in pattern.findall(output)}
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise TargetError(f"benchmark_model printed {text[:40]}, which no clock gives.")
+    return value

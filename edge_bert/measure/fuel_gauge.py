@@ -1,0 +1,145 @@
+"""Energy from a battery's fuel gauge: charge counter, or current, times voltage.
+
+Units and signs of real gauges differ, so nothing is believed before it agrees with something else.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from typing import Annotated
+
+import msgspec
+
+from edge_bert.errors import TargetError
+from edge_bert.records.base import Record
+
+MJ_PER_UAH_VOLT = 3.6  # 1 µAh is 3.6 mC
+# One step of a counter is an error of one step at each end: 20 steps keep it within 10%.
+FEWEST_STEPS = 20
+# Units of current in the wild: µA by the kernel's ABI, mA on some Samsung devices.
+UNITS_UA = {"uA": 1.0, "mA": 1000.0}
+# Charge counter and current may differ by this factor; units differ by 1000.
+AGREEMENT = 2.0
+
+
+class GaugeSample(Record, frozen=True):
+    """One reading: charge in µAh, current as the device gives it, voltage in µV.
+
+    `seconds` is one clock for all windows of a session, such as the device's uptime.
+    """
+
+    seconds: Annotated[float, msgspec.Meta(ge=0)]
+    voltage_uv: Annotated[int, msgspec.Meta(ge=1_000_000, le=20_000_000)]
+    discharging: bool
+    charge_uah: int | None = None
+    current_raw: int | None = None
+
+
+class CurrentScale(Record, frozen=True):
+    """How to turn a device's raw current into µA drawn from the battery."""
+
+    unit: str
+    ua_per_raw: float  # negative where the device counts discharge as negative
+
+
+def check_discharging(samples: Sequence[GaugeSample]) -> None:
+    """Refuse windows in which a charger fed the device, time went back or little was read."""
+    if len(samples) < 2:
+        raise TargetError("a battery window needs at least two readings.")
+    if not all(sample.discharging for sample in samples):
+        raise TargetError("the device was charging; unplug it and use adb over Wi-Fi.")
+    if any(b.seconds <= a.seconds for a, b in itertools.pairwise(samples)):
+        raise TargetError("the readings' times do not grow.")
+
+
+def counter_energy(samples: Sequence[GaugeSample]) -> float:
+    """Millijoules drawn, from the charge counter times the voltage between readings.
+
+    Raises TargetError when the counter is missing, rises, or moved fewer than 20 of its steps.
+    """
+    check_discharging(samples)
+    charges = _charges(samples)
+    drops = [a - b for a, b in itertools.pairwise(charges)]
+    if sum(drops) <= 0 or any(drop < 0 for drop in drops):
+        raise TargetError("the charge counter rose while the device was discharging.")
+    step = _step(drops)
+    if sum(drops) < FEWEST_STEPS * step:
+        raise TargetError(
+            f"the charge counter moved {sum(drops) // step} steps of {step} µAh; "
+            f"{FEWEST_STEPS} are needed, so measure longer."
+        )
+    return sum(
+        drop * MJ_PER_UAH_VOLT * _volts(a, b)
+        for drop, a, b in zip(drops, samples, samples[1:], strict=False)
+    )
+
+
+def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
+    """Find the unit and the sign of a device's current, by its own charge counter.
+
+    Raises TargetError when no unit, or more than one, agrees with the counter.
+    """
+    check_discharging(samples)
+    charges = _charges(samples)
+    drawn_uah = charges[0] - charges[-1]
+    hours = (samples[-1].seconds - samples[0].seconds) / 3600
+    raw = _mean_current(samples)
+    step = _step([a - b for a, b in itertools.pairwise(charges)])
+    if drawn_uah < FEWEST_STEPS * step:
+        raise TargetError("the charge counter moved too little to calibrate the current with.")
+    fitting = [
+        CurrentScale(unit=unit, ua_per_raw=math.copysign(scale, raw))
+        for unit, scale in UNITS_UA.items()
+        if raw and 1 / AGREEMENT <= abs(raw) * scale * hours / drawn_uah <= AGREEMENT
+    ]
+    if len(fitting) != 1:
+        raise TargetError("the current and the charge counter cannot be reconciled.")
+    return fitting[0]
+
+
+def current_energy(samples: Sequence[GaugeSample], scale: CurrentScale) -> float:
+    """Millijoules drawn, from the integral of current times voltage (trapezoids).
+
+    Raises TargetError when a current is missing or does not flow out of the battery on the whole.
+    """
+    check_discharging(samples)
+    energy = 0.0
+    for a, b in itertools.pairwise(samples):
+        raw = (_current(a) + _current(b)) / 2
+        milliwatts = raw * scale.ua_per_raw * 1e-3 * _volts(a, b)
+        energy += milliwatts * (b.seconds - a.seconds)
+    if energy <= 0:
+        raise TargetError("the current does not flow out of the battery.")
+    return energy
+
+
+def _charges(samples: Sequence[GaugeSample]) -> list[int]:
+    charges = [sample.charge_uah for sample in samples]
+    if any(charge is None for charge in charges):
+        raise TargetError("this device has no charge counter.")
+    return [charge for charge in charges if charge is not None]
+
+
+def _step(drops: Sequence[int]) -> int:
+    """The counter's resolution: the largest step that all its changes are multiples of."""
+    return max(math.gcd(*[abs(drop) for drop in drops]), 1)
+
+
+def _mean_current(samples: Sequence[GaugeSample]) -> float:
+    area = sum(
+        (_current(a) + _current(b)) / 2 * (b.seconds - a.seconds)
+        for a, b in itertools.pairwise(samples)
+    )
+    return area / (samples[-1].seconds - samples[0].seconds)
+
+
+def _current(sample: GaugeSample) -> int:
+    if sample.current_raw is None:
+        raise TargetError("this device does not show its current.")
+    return sample.current_raw
+
+
+def _volts(a: GaugeSample, b: GaugeSample) -> float:
+    return (a.voltage_uv + b.voltage_uv) / 2e6

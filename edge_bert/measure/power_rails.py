@@ -1,0 +1,53 @@
+"""Read the on-device energy meter that Pixel 6 and later have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from edge_bert.errors import TargetError
+
+# Without its `delta` argument, whose state all callers share.
+COMMAND = ("dumpsys", "android.hardware.power.stats.IPowerStats/default")
+_BEGIN = re.compile(r"^=+ PowerStats HAL 2\.0 energy meter =+\s*$", re.MULTILINE)
+_END = re.compile(r"^=+ End of PowerStats HAL 2\.0 energy meter", re.MULTILINE)
+_LINE = re.compile(r"^\s+(\S.{0,99}?)\s{2,}(\d{1,15}(?:\.\d{1,6})?) mWs\s*$", re.MULTILINE)
+# The processor, and what carries its memory traffic; the screen and the modem stay out.
+_COMPUTE = re.compile(r"CPU|MIF|DDR|DRAM|MEM", re.IGNORECASE)
+_PROCESSOR = re.compile(r"CPU", re.IGNORECASE)
+
+
+def parse_power_rails(text: str) -> dict[str, float]:
+    """Cumulative millijoules (mWs) by channel name.
+
+    Raises TargetError when the answer has no energy meter, is the `delta` form, or names a
+    channel twice.
+    """
+    begin = _BEGIN.search(text)
+    if not begin:
+        raise TargetError("This device shows no energy meter (Pixel 6 and later do).")
+    end = _END.search(text, begin.end())
+    block = text[begin.end() : end.start() if end else None]
+    if "Delta" in block:
+        raise TargetError("The energy meter was asked for `delta`, which callers share; do not.")
+    rows = _LINE.findall(block)
+    rails = {name: float(value) for name, value in rows}
+    if not rails or len(rails) != len(rows):
+        raise TargetError("The energy meter's answer is damaged; read it again.")
+    return rails
+
+
+def rail_energy(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
+    """Millijoules between two readings, for the rails of processor and memory.
+
+    Raises TargetError when no rail is the processor's, rails differ between the readings, or a
+    counter went back (the device restarted).
+    """
+    if before.keys() != after.keys():
+        raise TargetError("The energy meter's rails changed during the run; start again.")
+    rails = {name: after[name] - before[name] for name in before if _COMPUTE.search(name)}
+    if not any(_PROCESSOR.search(name) for name in rails):
+        raise TargetError("The energy meter has no rail of the processor.")
+    if any(value < 0 for value in rails.values()):
+        raise TargetError("The energy meter went back; the device may have restarted.")
+    return rails

@@ -1,0 +1,210 @@
+"""Read what the C runner printed. Its contract is android_harness/runner/README.md."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from edge_bert.errors import TargetError
+from edge_bert.records.base import Record
+from edge_bert.records.latency import MeasuredLatency
+from edge_bert.records.measurement import MemoryUse, OperatorTime
+
+FORMAT_VERSION = 1
+MAX_OUTPUT = 256 * 1024 * 1024
+Us = Annotated[float, msgspec.Meta(gt=0, lt=1e12)]
+Moment = Annotated[float, msgspec.Meta(ge=0, lt=1e12)]
+Bytes = Annotated[int, msgspec.Meta(ge=-1)]
+Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class TensorLine(Record, frozen=True):
+    """An input or output; `element` is LiteRT's number of the element type."""
+
+    name: str
+    element: int
+    bytes: Annotated[int, msgspec.Meta(ge=0)]
+    shape: tuple[int, ...]
+
+
+class CpuLine(Record, frozen=True):
+    """The processor as the kernel's auxiliary vector and /proc/cpuinfo have it."""
+
+    hwcap: tuple[str, ...]
+    cpuinfo: tuple[str, ...]
+    parts: tuple[str, ...]
+
+
+class Header(Record, frozen=True, tag_field="type", tag="header"):
+    """The first line."""
+
+    format_version: int
+    library_sha256: Sha256
+    model_sha256: Sha256
+    threads: Annotated[int, msgspec.Meta(gt=0)]
+    warmup: Annotated[int, msgspec.Meta(ge=0)]
+    signature: str
+    inputs: tuple[TensorLine, ...]
+    outputs: tuple[TensorLine, ...]
+    cpu: CpuLine
+
+
+class _Warmup(Record, frozen=True, tag_field="type", tag="warmup"):
+    us: Us
+
+
+class _Run(Record, frozen=True, tag_field="type", tag="run"):
+    us: Us
+
+
+class _Operator(Record, frozen=True):
+    name: str
+    index: int
+    delegate: bool
+    us: Annotated[int, msgspec.Meta(ge=0)]
+    calls: Annotated[int, msgspec.Meta(gt=0)]
+
+
+class _Profile(Record, frozen=True):
+    runs: Annotated[int, msgspec.Meta(gt=0)]
+    operators: tuple[_Operator, ...]
+
+
+class _Footer(Record, frozen=True, tag_field="type", tag="footer"):
+    init_us: Moment
+    library_us: Moment
+    load_us: Moment
+    compile_us: Moment
+    first_us: Moment
+    cold: bool
+    peak_rss_bytes: Bytes
+    rss_bytes: Bytes
+    anonymous_rss_bytes: Bytes
+    file_rss_bytes: Bytes
+    profile: _Profile | None
+
+
+class _Error(Record, frozen=True, tag_field="type", tag="error"):
+    code: str
+    message: str
+
+
+_Line = Header | _Warmup | _Run | _Footer | _Error
+_DECODER = msgspec.json.Decoder(_Line)
+
+
+class RunnerOutput(Record, frozen=True):
+    """A run of the runner that went well.
+
+    `memory` is None for a profiled run, whose profiler takes memory of its own. `noise` counts
+    the lines on standard output that were not the runner's.
+    """
+
+    header: Header
+    latency: MeasuredLatency
+    memory: MemoryUse | None
+    operators: tuple[OperatorTime, ...]
+    noise: int
+
+
+def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
+    """Read the runner's standard output.
+
+    Raises TargetError with the runner's own error, or when the output stops early, repeats
+    itself, or disagrees with the exit code.
+    """
+    if len(stdout) > MAX_OUTPUT:
+        raise TargetError(f"The runner printed more than {MAX_OUTPUT} characters.")
+    lines, noise = _decode(stdout)
+    for line in lines:
+        if isinstance(line, _Error):
+            raise TargetError(f"The runner failed ({line.code}): {_plain(line.message)}")
+    if exit_code != 0:
+        raise TargetError(f"The runner ended with status {exit_code}{_last_words(stderr)}")
+    header, footer = _ends(lines, stderr)
+    warmup = tuple(line.us for line in lines if isinstance(line, _Warmup))
+    runs = tuple(line.us for line in lines if isinstance(line, _Run))
+    if not runs or len(warmup) != header.warmup:
+        raise TargetError("The runner's output lacks inferences; run it again.")
+    return RunnerOutput(
+        header=header,
+        latency=MeasuredLatency(
+            runs_us=runs,
+            warmup_us=warmup,
+            init_us=footer.init_us,
+            load_us=footer.load_us,
+            compile_us=footer.compile_us,
+            first_us=footer.first_us,
+            cold=footer.cold,
+        ),
+        memory=_memory(footer) if footer.profile is None else None,
+        operators=_operators(footer.profile),
+        noise=noise,
+    )
+
+
+def _decode(stdout: str) -> tuple[list[_Line], int]:
+    """The runner's lines; a device's linker or shell may have put others between them."""
+    lines: list[_Line] = []
+    noise = 0
+    for text in stdout.split("\n"):
+        stripped = text.strip()
+        if not stripped.startswith('{"type":'):
+            noise += bool(stripped)
+            continue
+        try:
+            lines.append(_DECODER.decode(stripped))
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise TargetError(f"A line of the runner is damaged: {_plain(str(error))}") from error
+    return lines, noise
+
+
+def _ends(lines: list[_Line], stderr: str) -> tuple[Header, _Footer]:
+    headers = [line for line in lines if isinstance(line, Header)]
+    footers = [line for line in lines if isinstance(line, _Footer)]
+    if not lines or not footers:
+        raise TargetError(f"The runner stopped before its last line{_last_words(stderr)}")
+    if len(headers) != 1 or len(footers) != 1 or lines[0] is not headers[0]:
+        raise TargetError("The runner's output has two headers or two ends; run it again.")
+    if lines[-1] is not footers[0]:
+        raise TargetError("The runner's output goes on after its last line; run it again.")
+    if headers[0].format_version != FORMAT_VERSION:
+        raise TargetError(
+            f"The runner speaks format {headers[0].format_version}, not {FORMAT_VERSION}; "
+            "push the runner again."
+        )
+    return headers[0], footers[0]
+
+
+def _memory(footer: _Footer) -> MemoryUse:
+    def known(value: int) -> int | None:
+        return value if value > 0 else None
+
+    return MemoryUse(
+        peak_rss_bytes=known(footer.peak_rss_bytes),
+        rss_bytes=known(footer.rss_bytes),
+        anonymous_rss_bytes=known(footer.anonymous_rss_bytes),
+        file_rss_bytes=known(footer.file_rss_bytes),
+    )
+
+
+def _operators(profile: _Profile | None) -> tuple[OperatorTime, ...]:
+    if profile is None:
+        return ()
+    return tuple(
+        OperatorTime(
+            name=row.name, index=row.index, delegate=row.delegate, us=row.us / profile.runs
+        )
+        for row in profile.operators
+    )
+
+
+def _plain(text: str) -> str:
+    """One printable line."""
+    return "".join(c if c.isprintable() else " " for c in text)[:300]
+
+
+def _last_words(stderr: str) -> str:
+    lines = [line for line in stderr.splitlines() if line.strip()]
+    return f": {_plain(lines[-1])}" if lines else "."

@@ -1,0 +1,60 @@
+"""Heat and clocks of a device, from Android's `thermalservice` and the kernel's cpufreq files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from edge_bert.errors import TargetError
+from edge_bert.records.measurement import ClockLimit, DeviceState
+
+# Android's names: android.os.PowerManager.THERMAL_STATUS_*.
+STATUS_NAMES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
+_STATUS = re.compile(r"^\s*Thermal Status:\s*(-?\d{1,3})\s*$", re.MULTILINE)
+_POLICY = re.compile(r"/(policy\d{1,3})/")
+# A cap this far below the maximum is a limit; less is rounding between two tables of the kernel.
+CAP_TOLERANCE = 0.98
+
+
+def parse_thermal_status(text: str) -> int:
+    """The status of `dumpsys thermalservice`, 0 to 6. Raises TargetError when it is not there."""
+    found = _STATUS.search(text)
+    if not found or not 0 <= int(found[1]) < len(STATUS_NAMES):
+        raise TargetError("dumpsys thermalservice gave no `Thermal Status:` from 0 to 6.")
+    return int(found[1])
+
+
+def parse_clocks(files: Mapping[str, str]) -> tuple[ClockLimit, ...]:
+    """Clock limits from the texts of `cpufreq/policyN/scaling_max_freq` and `cpuinfo_max_freq`.
+
+    Policies with a missing or unreadable file are left out: not every kernel shows them.
+    """
+    found: dict[str, dict[str, int]] = {}
+    for path, text in files.items():
+        policy = _POLICY.search(path)
+        number = text.strip()
+        if policy and re.fullmatch(r"[0-9]{1,12}", number) and int(number) > 0:
+            found.setdefault(policy[1], {})[path.rpartition("/")[2]] = int(number)
+    return tuple(
+        ClockLimit(
+            policy=policy, cap_khz=values["scaling_max_freq"], max_khz=values["cpuinfo_max_freq"]
+        )
+        for policy, values in sorted(found.items(), key=lambda item: int(item[0][6:]))
+        if {"scaling_max_freq", "cpuinfo_max_freq"} <= values.keys()
+    )
+
+
+def faults_of(before: DeviceState, after: DeviceState) -> tuple[str, ...]:
+    """Why a run between these two states does not count; empty when it does."""
+    faults = []
+    for when, state in (("before", before), ("after", after)):
+        if state.thermal_status:
+            name = STATUS_NAMES[state.thermal_status]
+            faults.append(f"thermal status {state.thermal_status} ({name}) {when} the run")
+        faults += [
+            f"{clock.policy} limited to {clock.cap_khz // 1000} of {clock.max_khz // 1000} MHz "
+            f"{when} the run"
+            for clock in state.clocks
+            if clock.cap_khz < CAP_TOLERANCE * clock.max_khz
+        ]
+    return tuple(faults)
