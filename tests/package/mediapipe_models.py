@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
+import ctypes
+import importlib.util
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import flatbuffers
 import numpy as np
+import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 INPUTS = ("attention_mask", "token_type_ids", "input_ids")
 SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+
+NEEDS_MEDIAPIPE = "MediaPipe is not installed: pip install 'edge-bert[mediapipe]'"
+
+
+# What MediaPipe's library and the OpenCV that its package imports are linked to.
+LIBRARIES = ("libEGL.so.1", "libGLESv2.so.2", "libGL.so.1", "libgthread-2.0.so.0")
+PACKAGES = "libegl1 libgles2 libgl1 libglib2.0-0"
+
+
+def mediapipe_text() -> Any:
+    """MediaPipe's text tasks; skips the test, saying what to install, where they cannot run."""
+    if importlib.util.find_spec("mediapipe") is None:
+        pytest.skip(NEEDS_MEDIAPIPE)
+    for library in LIBRARIES:
+        try:
+            ctypes.CDLL(library)
+        except OSError:
+            pytest.skip(f"MediaPipe needs {library}: apt-get install {PACKAGES}")
+    return importlib.import_module("mediapipe.tasks.python.text")
 
 
 def echo_model(

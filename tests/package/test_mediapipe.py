@@ -10,13 +10,20 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from mediapipe_models import INPUTS, SPECIAL, echo_model, logit_model, vocabulary
+from mediapipe_models import (
+    INPUTS,
+    NEEDS_MEDIAPIPE,
+    SPECIAL,
+    echo_model,
+    logit_model,
+    mediapipe_text,
+    vocabulary,
+)
 
 from edge_bert.errors import ModelError
 from edge_bert.package.mediapipe import write_mediapipe_model
 from edge_bert.records.checkpoint import Head, Task
 
-NEEDS_MEDIAPIPE = "MediaPipe is not installed: pip install 'edge-bert[mediapipe]'"
 EMBEDDING = Head(task=Task.EMBEDDING)
 WORDS = ("the", "cat", "##s", "sat", "猫", ".")
 LABELS = ("negative", "neutral", "très positif")
@@ -33,7 +40,7 @@ def vocab(tmp_path: Path) -> Path:
 
 def embed(model: bytes, folder: Path, *texts: str) -> list[np.ndarray]:
     """Embeddings from MediaPipe's own TextEmbedder."""
-    text = pytest.importorskip("mediapipe.tasks.python.text", reason=NEEDS_MEDIAPIPE)
+    text = mediapipe_text()
     path = folder / "model.tflite"
     path.write_bytes(model)
     with text.TextEmbedder.create_from_model_path(str(path)) as embedder:
@@ -42,7 +49,7 @@ def embed(model: bytes, folder: Path, *texts: str) -> list[np.ndarray]:
 
 def classify(model: bytes, folder: Path, text_: str) -> dict[str, float]:
     """Scores by label from MediaPipe's own TextClassifier."""
-    text = pytest.importorskip("mediapipe.tasks.python.text", reason=NEEDS_MEDIAPIPE)
+    text = mediapipe_text()
     path = folder / "model.tflite"
     path.write_bytes(model)
     with text.TextClassifier.create_from_model_path(str(path)) as tool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mediapipe_models import SPECIAL, vocabulary
+from mediapipe_models import SPECIAL, mediapipe_text, vocabulary
 
 from edge_bert import cache
 from edge_bert.evaluate.phone_tokens import differing
@@ -18,7 +18,6 @@ from edge_bert.package.mediapipe import write_mediapipe_model
 from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
 from edge_bert.sources.load import load
 
-NEEDS_MEDIAPIPE = "MediaPipe is not installed: pip install 'edge-bert[mediapipe]'"
 NEEDS_TENSORFLOW = "TensorFlow is not installed: pip install edge-bert"
 LENGTH = 32
 CHANNELS = 32
@@ -118,7 +117,7 @@ def test_the_default_model_agrees_where_the_tokens_do(tmp_path: Path) -> None:
 
 def test_a_distilled_classifier_gives_our_probabilities(tmp_path: Path) -> None:
     """A DistilBERT classifier, which has no token types, shows the softmax of its logits."""
-    text = pytest.importorskip("mediapipe.tasks.python.text", reason=NEEDS_MEDIAPIPE)
+    text = mediapipe_text()
     pair = _pair(tmp_path, _tiny_distilbert(tmp_path))
     logits = _ours(pair, ENGLISH[:8])
     wanted = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -131,7 +130,7 @@ def test_a_distilled_classifier_gives_our_probabilities(tmp_path: Path) -> None:
 
 
 def _check_embeddings(pair: Pair, others: Sequence[str]) -> None:
-    text = pytest.importorskip("mediapipe.tasks.python.text", reason=NEEDS_MEDIAPIPE)
+    text = mediapipe_text()
     sentences = [*ENGLISH, *CJK, *others]
     listed = differing(sentences, pair.tokenizer, LENGTH)
     assert {found.sentence for found in listed} == set(others)

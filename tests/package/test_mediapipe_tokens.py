@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from mediapipe_models import SPECIAL, echo_model, vocabulary
+from mediapipe_models import SPECIAL, echo_model, mediapipe_text, vocabulary
 
 from edge_bert.evaluate.phone_tokens import phone_tokens
 from edge_bert.package.mediapipe import write_mediapipe_model
 from edge_bert.records.checkpoint import Head, Task
 
-NEEDS_MEDIAPIPE = "MediaPipe is not installed: pip install 'edge-bert[mediapipe]'"
 LENGTH = 4096
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789éüñßøđžşИиЯя"
 SCRIPTS = "我們學習語言日本東京ąćका हमलنا مرحا가나다ァカがかสวัดี€°😀"
@@ -59,7 +58,7 @@ SENTENCES = (
 @pytest.fixture(scope="module")
 def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], tuple[str, ...]]]:
     """The tokens that MediaPipe itself makes of a text."""
-    text = pytest.importorskip("mediapipe.tasks.python.text", reason=NEEDS_MEDIAPIPE)
+    text = mediapipe_text()
     folder = tmp_path_factory.mktemp("phone")
     vocab = vocabulary(folder / "vocab.txt", TOKENS)
     path = folder / "echo.tflite"
