@@ -65,11 +65,12 @@ def test_words_of_plots_can_be_read(seen: dict[str, Any]) -> None:
         assert min(plot["letters"]) >= 11
 
 
-def test_foreign_words_run_nothing(tmp_path: Path) -> None:
-    """An attack in every name gives a quiet page whose title is the plain words."""
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_foreign_words_run_nothing(tmp_path: Path, width: int) -> None:
+    """An attack in every name gives a quiet page of the window's width, titled in plain words."""
     attacked = render(hostile_report())
-    assert console(tmp_path / "console", attacked, PHONE) == []
-    measured = probe(tmp_path / "probe", attacked, PHONE)
+    assert console(tmp_path / "console", attacked, width) == []
+    measured = probe(tmp_path / "probe", attacked, width)
     assert ATTACK.partition("\x1b")[0].strip() in measured["title"]
     assert measured["scroll"] <= measured["inner"]
 

@@ -38,7 +38,7 @@ _CONFIG: Spec = {
     "view": {"stroke": None},
     "text": {"color": "currentColor", "fontSize": 12},
     "axis": _AXIS,
-    "legend": {**_LABELS, "orient": "top", "title": None, "labelLimit": 220, "columnPadding": 14},
+    "legend": {**_LABELS, "orient": "top", "title": None, "columnPadding": 14},
     "header": {**_LABELS, "labelFontWeight": "bold"},
     "title": {"font": _FONT, "color": "var(--mark)", "fontSize": 12, "anchor": "start"},
 }
@@ -77,6 +77,13 @@ def artifact_scale(report: Report, present: list[str]) -> Spec:
     places = {one.name: place for place, one in enumerate(report.manifest.artifacts)}
     colours = [f"var(--c{places[name] % COLOURS})" for name in present]
     return {"domain": [printable(name) for name in present], "range": colours}
+
+
+def name_legend(names: list[str], narrow: bool) -> Spec:
+    """A legend in as many columns as fit; long names are cut short."""
+    width, limit = (NARROW, 240) if narrow else (WIDE, 480)
+    column = min(limit, 8 * max((len(name) for name in names), default=0)) + 30
+    return {"labelLimit": limit, "columns": max(1, min(len(names), width // column))}
 
 
 def name_axis(names: list[str], narrow: bool) -> Spec:

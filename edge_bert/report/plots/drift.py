@@ -54,7 +54,13 @@ def draw(report: Report) -> Plot:
     return both_widths(specify)
 
 
-_HEADER = {"labelOrient": "top", "labelAnchor": "start", "labelAngle": 0, "labelPadding": 2}
+_HEADER = {
+    "labelOrient": "top",
+    "labelAnchor": "start",
+    "labelAngle": 0,
+    "labelPadding": 2,
+    "labelLimit": 270,
+}
 
 
 def _cosine_axis(narrow: bool) -> Spec:

@@ -10,6 +10,7 @@ from edge_bert.report.plots.drawing import (
     artifact_scale,
     both_widths,
     emulated_title,
+    name_legend,
 )
 from edge_bert.report.tables import LatencyGroup
 from edge_bert.report.text import printable
@@ -25,7 +26,7 @@ def draw(report: Report, group: LatencyGroup) -> Plot:
 
     def specify(narrow: bool) -> Spec:
         # Colour and shape share one scale and so one legend.
-        legend = {"columns": 2 if narrow else 5, "symbolOpacity": 1}
+        legend = {**name_legend(scale["domain"], narrow), "symbolOpacity": 1}
         shape = {"field": "artifact", "type": "nominal", "scale": shapes, "legend": legend}
         colour = {"field": "artifact", "type": "nominal", "scale": scale, "legend": legend}
         return {

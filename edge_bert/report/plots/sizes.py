@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_bert.records.report import Report
-from edge_bert.report.plots.drawing import COLOURS, Plot, Spec, both_widths, name_axis
+from edge_bert.report.plots.drawing import COLOURS, Plot, Spec, both_widths, name_axis, name_legend
 from edge_bert.report.tables import kinds
 from edge_bert.report.text import byte_size, printable
 
@@ -52,7 +52,7 @@ def _colour(report: Report, narrow: bool) -> Spec:
         "field": "kind",
         "type": "nominal",
         "scale": {"domain": names, "range": colours},
-        "legend": {"columns": 2 if narrow else 5, "symbolType": "square"},
+        "legend": {**name_legend(names, narrow), "symbolType": "square"},
     }
 
 
