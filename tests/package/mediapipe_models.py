@@ -25,7 +25,12 @@ PACKAGES = "libegl1 libgles2 libgl1 libglib2.0-0"
 
 
 def mediapipe_text() -> Any:
-    """MediaPipe's text tasks; skips the test, saying what to install, where they cannot run."""
+    """MediaPipe's text tasks, or a skip."""
+    return mediapipe_module("mediapipe.tasks.python.text")
+
+
+def mediapipe_module(name: str) -> Any:
+    """A module of MediaPipe; skips the test, saying what to install, where it cannot run."""
     if importlib.util.find_spec("mediapipe") is None:
         pytest.skip(NEEDS_MEDIAPIPE)
     for library in LIBRARIES:
@@ -33,7 +38,7 @@ def mediapipe_text() -> Any:
             ctypes.CDLL(library)
         except OSError:
             pytest.skip(f"MediaPipe needs {library}: apt-get install {PACKAGES}")
-    return importlib.import_module("mediapipe.tasks.python.text")
+    return importlib.import_module(name)
 
 
 def echo_model(

@@ -12,10 +12,10 @@ from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 from mediapipe_models import (
     INPUTS,
-    NEEDS_MEDIAPIPE,
     SPECIAL,
     echo_model,
     logit_model,
+    mediapipe_module,
     mediapipe_text,
     vocabulary,
 )
@@ -144,9 +144,7 @@ def test_a_graph_that_calls_another_is_refused(vocab: Path) -> None:
 
 def test_metadata_reads_back_with_mediapipe_s_own_schema(vocab: Path) -> None:
     """MediaPipe's generated reader finds the names, the tokenizer and the files."""
-    generated = pytest.importorskip(
-        "mediapipe.tasks.metadata.metadata_schema_py_generated", reason=NEEDS_MEDIAPIPE
-    )
+    generated = mediapipe_module("mediapipe.tasks.metadata.metadata_schema_py_generated")
     model = write_mediapipe_model(
         logit_model(5, np.ones((3, 5))), vocabulary=vocab, head=classifier("softmax"), name="tiny",
         description="three classes",
