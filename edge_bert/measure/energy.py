@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean, stdev
 from typing import Literal
 
 import msgspec
@@ -21,6 +22,8 @@ from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEn
 
 FEWEST_LOADS = 5
 SHORTEST_LOAD_S = 60.0
+# The load must stand out of the idle power by this many of its standard deviations.
+NOISE_FACTOR = 2.0
 
 
 class Window(Record, frozen=True):
@@ -98,20 +101,18 @@ _SOURCES: dict[EnergySource, Callable[[Sequence[Window]], list[float]]] = {
 def _subtract_idle(
     windows: Sequence[Window], energies: Sequence[float], source: EnergySource
 ) -> MeasuredEnergy:
-    idle = [
-        (index, energies[index] / window.seconds)
-        for index, window in enumerate(windows)
-        if window.kind == "idle"
-    ]
-    repeats = []
+    powers = [energy / window.seconds for energy, window in zip(energies, windows, strict=True)]
+    idle = [index for index, window in enumerate(windows) if window.kind == "idle"]
+    repeats, extra_mw = [], []
     for index, window in enumerate(windows):
         if window.kind == "load":
-            before = [power for at, power in idle if at < index][-1]
-            after = next(power for at, power in idle if at > index)
-            load = energies[index] - (before + after) / 2 * window.seconds
-            repeats.append(load / window.inferences)
+            before = max(at for at in idle if at < index)
+            after = min(at for at in idle if at > index)
+            extra_mw.append(powers[index] - (powers[before] + powers[after]) / 2)
+            repeats.append(extra_mw[-1] * window.seconds / window.inferences)
     low, high = bootstrap_interval(repeats)
-    if low <= 0:
+    idle_powers = [powers[index] for index in idle]
+    if low <= 0 or fmean(extra_mw) < NOISE_FACTOR * stdev(idle_powers):
         raise TargetError("the load cannot be told from the idle power; measure longer.")
     return MeasuredEnergy(
         source=source,
@@ -119,5 +120,5 @@ def _subtract_idle(
         low_mj=low,
         high_mj=high,
         inferences=sum(window.inferences for window in windows),
-        idle_mw=sum(power for _, power in idle) / len(idle),
+        idle_mw=fmean(idle_powers),
     )
