@@ -15,8 +15,12 @@ from edge_bert.errors import MissingToolError, TargetError
 from edge_bert.targets.tool import run_tool
 
 SOURCES = Path(__file__).resolve().parents[2] / "android_harness" / "runner"
-# The ABI's name as Android has it, and as compilers have it.
-TRIPLES = {"arm64-v8a": "aarch64-linux-gnu", "x86_64": "x86_64-linux-gnu"}
+# The ABI's name as Android or a profile has it, and as compilers have it.
+TRIPLES = {
+    "arm64-v8a": "aarch64-linux-gnu",
+    "aarch64-linux": "aarch64-linux-gnu",
+    "x86_64": "x86_64-linux-gnu",
+}
 # The oldest C library that `zig cc` links against.
 OLDEST_GLIBC = "2.27"
 FLAGS = ("-std=c11", "-O2", "-g0", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
@@ -34,7 +38,7 @@ def host_abi() -> str:
 
 
 def build_runner(abi: str) -> Path:
-    """The runner's executable for `arm64-v8a` or `x86_64`, built if it is not in the cache.
+    """The runner's executable for an ABI of TRIPLES, built if it is not in the cache.
 
     Equal sources, flags and compiler give equal bytes. Raises MissingToolError without a C
     compiler for the ABI, TargetError for an unknown ABI or a failed build.
@@ -54,7 +58,7 @@ def find_compiler(abi: str) -> list[str]:
     if abi not in TRIPLES:
         raise TargetError(f"The runner is not built for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
-    native = ["cc", "gcc", "clang"] if abi == host_abi() else []
+    native = ["cc", "gcc", "clang"] if triple == TRIPLES[host_abi()] else []
     for name in [*native, f"{triple}-gcc"]:
         if found := shutil.which(name):
             return [found]

@@ -13,8 +13,11 @@ from edge_bert.targets.runner_build import TRIPLES, build_runner, host_abi
 from edge_bert.targets.runner_library import litert_library
 from edge_bert.targets.tool import run_tool
 
-LOADERS = {"arm64-v8a": "ld-linux-aarch64.so.1", "x86_64": "ld-linux-x86-64.so.2"}
-DEBIAN = {"arm64-v8a": "arm64", "x86_64": "amd64"}
+LOADERS = {
+    "aarch64-linux-gnu": "ld-linux-aarch64.so.1",
+    "x86_64-linux-gnu": "ld-linux-x86-64.so.2",
+}
+DEBIAN = {"aarch64-linux-gnu": "arm64", "x86_64-linux-gnu": "amd64"}
 PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
 # What LiteRT and the runner ask for. The empty ones of newer C libraries are there too.
 LIBRARIES = (
@@ -43,30 +46,30 @@ def runner_bundle(abi: str) -> Path:
     MissingToolError when compiler, runtime or C library are not to be had.
     """
     files = {"runner": build_runner(abi), "libLiteRt.so": litert_library(abi)[0]}
-    folder = c_library(abi)
-    files |= {name: folder / name for name in (LOADERS[abi], *LIBRARIES)}
+    folder, loader = c_library(abi), LOADERS[TRIPLES[abi]]
+    files |= {name: folder / name for name in (loader, *LIBRARIES)}
     digest = hashlib.sha256(START_SCRIPT.encode())
     for name, path in sorted(files.items()):
         digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
     bundle = cache.folder("bundles") / f"{abi}-{digest.hexdigest()[:32]}"
     if not bundle.is_dir():
-        _assemble(files, START_SCRIPT.format(loader=LOADERS[abi]), bundle)
+        _assemble(files, START_SCRIPT.format(loader=loader), bundle)
     return bundle
 
 
 def c_library(abi: str) -> Path:
     """A folder that holds the loader and all of LIBRARIES for `abi`."""
     triple = TRIPLES[abi]
-    needed = (LOADERS[abi], *LIBRARIES)
+    needed = (LOADERS[triple], *LIBRARIES)
     places = [Path("/usr") / triple / "lib"]
-    if abi == host_abi():
+    if triple == TRIPLES[host_abi()]:
         places = [Path("/usr/lib") / triple, Path("/lib") / triple]
     for place in places:
         if all((place / name).is_file() for name in needed):
             return place
-    unpacked = cache.folder("c_library") / f"{abi}-debian"
+    unpacked = cache.folder("c_library") / f"{triple}-debian"
     if not unpacked.is_dir():
-        _fetch_packages(abi, needed, unpacked)
+        _fetch_packages(triple, needed, unpacked)
     return unpacked
 
 
@@ -91,18 +94,18 @@ def _publish(partial: Path, final: Path) -> None:
             raise
 
 
-def _fetch_packages(abi: str, needed: tuple[str, ...], final: Path) -> None:
+def _fetch_packages(triple: str, needed: tuple[str, ...], final: Path) -> None:
     """Download and unpack Debian's packages; neither root nor a foreign architecture is needed."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise MissingToolError(
-            f"No C library for {abi} here. On Debian: `apt-get install gcc-{TRIPLES[abi]}`."
+            f"No C library for {triple} here. On Debian: `apt-get install gcc-{triple}`."
         )
     with tempfile.TemporaryDirectory(dir=final.parent) as folder:
         root = Path(folder)
         for name in ("state/lists/partial", "cache/archives/partial", "tree", "bundle"):
             (root / name).mkdir(parents=True)
-        apt = ["apt-get", "-q", "-o", f"APT::Architecture={DEBIAN[abi]}"]
-        apt += ["-o", f"APT::Architectures={DEBIAN[abi]}", "-o", f"Dir::State={root / 'state'}"]
+        apt = ["apt-get", "-q", "-o", f"APT::Architecture={DEBIAN[triple]}"]
+        apt += ["-o", f"APT::Architectures={DEBIAN[triple]}", "-o", f"Dir::State={root / 'state'}"]
         apt += ["-o", f"Dir::Cache={root / 'cache'}", "-o", "Dir::State::status=/dev/null"]
         apt += ["-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=1"]
         commands = [[*apt, "update"], [*apt, "download", *PACKAGES]]

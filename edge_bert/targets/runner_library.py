@@ -12,17 +12,20 @@ from pathlib import Path
 
 from edge_bert import cache
 from edge_bert.errors import MissingToolError, TargetError
-from edge_bert.targets.runner_build import host_abi
+from edge_bert.targets.runner_build import TRIPLES, host_abi
 from edge_bert.targets.tool import run_tool
 
 PACKAGE = "ai-edge-litert"
 MEMBER = "ai_edge_litert/libLiteRt.so"
 # The runtime for phones is one fixed file, so that instruction counts agree everywhere.
 VERSION = "2.3.0"
-PLATFORMS = {"arm64-v8a": "manylinux_2_27_aarch64", "x86_64": "manylinux_2_27_x86_64"}
+PLATFORMS = {
+    "aarch64-linux-gnu": "manylinux_2_27_aarch64",
+    "x86_64-linux-gnu": "manylinux_2_27_x86_64",
+}
 SHA256 = {
-    "arm64-v8a": "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b",
-    "x86_64": "eec47eb35e2924b3166015887e652a58edc9af823ae38e02bf83bef2548300bb",
+    "aarch64-linux-gnu": "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b",
+    "x86_64-linux-gnu": "eec47eb35e2924b3166015887e652a58edc9af823ae38e02bf83bef2548300bb",
 }
 TIMEOUT_S = 600
 
@@ -43,26 +46,27 @@ def litert_library(abi: str) -> tuple[Path, str]:
     Raises MissingToolError when it cannot be fetched, TargetError when it is not the file that
     was promised.
     """
-    if abi == host_abi():
+    if abi not in TRIPLES:
+        raise TargetError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
+    triple = TRIPLES[abi]
+    if triple == TRIPLES[host_abi()]:
         return installed_library()
-    if abi not in PLATFORMS:
-        raise TargetError(f"LiteRT is not known for {abi}; known: {', '.join(PLATFORMS)}.")
-    library = cache.folder("litert", VERSION, abi) / "libLiteRt.so"
+    library = cache.folder("litert", VERSION, triple) / "libLiteRt.so"
     if not library.is_file():
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            _unpack(_fetch_wheel(abi, Path(folder)), library, SHA256[abi])
+            _unpack(_fetch_wheel(triple, Path(folder)), library, SHA256[triple])
     return library, VERSION
 
 
-def _fetch_wheel(abi: str, folder: Path) -> Path:
+def _fetch_wheel(triple: str, folder: Path) -> Path:
     # One Python version for everybody, so that the wheel is always the same file.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--disable-pip-version-check", "--python-version", "3.11"]
-    command += ["--platform", PLATFORMS[abi], "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
+    command += ["--platform", PLATFORMS[triple], "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
     run_tool(command, timeout_s=TIMEOUT_S, failure=MissingToolError)
     wheels = sorted(folder.glob("*.whl"))
     if not wheels:
-        raise MissingToolError(f"pip fetched no wheel of {PACKAGE} {VERSION} for {abi}.")
+        raise MissingToolError(f"pip fetched no wheel of {PACKAGE} {VERSION} for {triple}.")
     return wheels[0]
 
 

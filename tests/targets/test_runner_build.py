@@ -81,13 +81,12 @@ def test_a_wheel_with_other_bytes_is_refused(tmp_path: Path) -> None:
 def test_the_bundle_needs_nothing_else(tmp_path: Path) -> None:
     """Copied anywhere, the bundle starts with its own loader and finds its own library."""
     abi = runner_build.host_abi()
+    loader = runner_bundle.LOADERS[runner_build.TRIPLES[abi]]
     folder = tmp_path / "a phone's folder"
     shutil.copytree(runner_bundle.runner_bundle(abi), folder)
     host = HostTarget()
     done = host.run(["sh", str(folder / "start.sh"), "--model", "absent"], 30)
-    maps = host.run(
-        [str(folder / runner_bundle.LOADERS[abi]), "--list", str(folder / "runner")], 30
-    )
+    maps = host.run([str(folder / loader), "--list", str(folder / "runner")], 30)
     host.close()
     assert '"code":"unreadable_model"' in done.stdout
     assert maps.exit_code == 0
