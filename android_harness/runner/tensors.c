@@ -27,12 +27,12 @@ static void sort_by_name(struct tensors *tensors) {
     }
 }
 
+/* A dimension without a size (a batch, as a rule) is 1, which is what the runtime allocates for it. */
 static void describe(const struct litert *litert, Tensor handle, struct tensor *tensor) {
     check(litert->get_type(handle, &tensor->type), "corrupt_model", "reading a tensor's type");
-    for (uint32_t i = 0; i < (tensor->type.rank & 127) && i < MOST_DIMENSIONS; i++) {
-        if (tensor->type.dimensions[i] < 0) {
-            fail("dynamic_shape", "'%s' has no fixed shape; convert with fixed shapes", tensor->name);
-        }
+    if ((tensor->type.rank & 127) > MOST_DIMENSIONS) fail("corrupt_model", "a tensor has too many axes");
+    for (uint32_t i = 0; i < (tensor->type.rank & 127); i++) {
+        if (tensor->type.dimensions[i] < 0) tensor->type.dimensions[i] = 1;
     }
 }
 
@@ -74,7 +74,7 @@ void allocate_tensors(struct session *session, Environment environment, Signatur
 
 static void make_up(const struct tensor *tensor, unsigned char *bytes) {
     size_t elements = 1;
-    for (uint32_t i = 0; i < (tensor->type.rank & 127) && i < MOST_DIMENSIONS; i++) {
+    for (uint32_t i = 0; i < (tensor->type.rank & 127); i++) {
         elements *= (size_t)tensor->type.dimensions[i];
     }
     size_t width = elements ? tensor->size / elements : 0;
@@ -165,7 +165,7 @@ void print_tensors(const struct tensors *tensors) {
         printf("%s{\"name\":", i ? "," : "");
         print_string(tensor->name);
         printf(",\"element\":%d,\"bytes\":%zu,\"shape\":[", tensor->type.element, tensor->size);
-        for (uint32_t k = 0; k < (tensor->type.rank & 127) && k < MOST_DIMENSIONS; k++) {
+        for (uint32_t k = 0; k < (tensor->type.rank & 127); k++) {
             printf("%s%d", k ? "," : "", tensor->type.dimensions[k]);
         }
         fputs("]}", stdout);
