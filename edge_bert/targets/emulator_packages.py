@@ -1,4 +1,4 @@
-"""ARM64 packages of Debian through this machine's own apt, without touching this machine.
+"""Debian packages of another release or architecture, through this machine's own apt.
 
 apt runs with a private state folder and a private list of sources. The mirror is the one that the
 system's own sources name; only the release and the architecture are ours.
@@ -7,6 +7,7 @@ system's own sources name; only the release and the architecture are ours.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.errors import MissingToolError, TargetError
@@ -33,13 +34,23 @@ DEPENDS_OPTIONS = (
 )
 
 
-def unpack(packages: Sequence[str], folder: Path, work: Path) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class Origin:
+    """A release of Debian and an architecture."""
+
+    release: str = RELEASE
+    architecture: str = ARCHITECTURE
+
+
+def unpack(
+    packages: Sequence[str], folder: Path, work: Path, origin: Origin = Origin()
+) -> tuple[str, ...]:
     """Unpack `packages` and all that they depend on into `folder`; `work` is for apt's state.
 
     Gives the unpacked packages as name and version, sorted. Raises MissingToolError where the
     machine has no apt with Debian sources, TargetError where apt fails.
     """
-    options = _private_apt(work)
+    options = _private_apt(work, origin)
     _run(["apt-get", *options, "update"], UPDATE_TIMEOUT_S)
     wanted = _with_dependencies(packages, options)
     archives = work / "archives"
@@ -59,6 +70,12 @@ def mirrors(listing: str, codename: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def own_origin() -> Origin:
+    """The release and architecture of this machine."""
+    architecture = _run(["dpkg", "--print-architecture"], UNPACK_TIMEOUT_S).strip()
+    return Origin(codename(OS_RELEASE.read_text()), architecture)
+
+
 def codename(os_release: str) -> str:
     """VERSION_CODENAME of `/etc/os-release`; empty when it has none."""
     for line in os_release.splitlines():
@@ -72,7 +89,7 @@ def _run(argv: Sequence[str], timeout_s: float, cwd: Path | None = None) -> str:
     return run_tool(argv, timeout_s=timeout_s, failure=TargetError, cwd=cwd)
 
 
-def _private_apt(work: Path) -> tuple[str, ...]:
+def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
     for tool in ("apt-get", "apt-cache", "dpkg-deb"):
         require(tool)
     state = work / "apt"
@@ -80,7 +97,7 @@ def _private_apt(work: Path) -> tuple[str, ...]:
         folder.mkdir(parents=True, exist_ok=True)
     (state / "status").write_text("")
     sources = state / "private.list"
-    sources.write_text(_sources())
+    sources.write_text(_sources(origin.release))
     settings = {
         "Dir::State": state,
         "Dir::State::Lists": state / "lists",
@@ -88,16 +105,16 @@ def _private_apt(work: Path) -> tuple[str, ...]:
         "Dir::Cache": state / "cache",
         "Dir::Etc::SourceList": sources,
         "Dir::Etc::SourceParts": "/nonexistent",
-        "APT::Architecture": ARCHITECTURE,
-        "APT::Architectures": ARCHITECTURE,
+        "APT::Architecture": origin.architecture,
+        "APT::Architectures": origin.architecture,
         "APT::Sandbox::User": "root",
         "Acquire::Retries": 3,
     }
     return tuple(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))
 
 
-def _sources() -> str:
-    """One line per mirror of this machine's own Debian release, for our release instead."""
+def _sources(release: str) -> str:
+    """One line per mirror of this machine's own Debian release, for `release` instead."""
     if not KEYRING.exists():
         raise MissingToolError(
             f"{KEYRING} is missing, so packages cannot be verified; get it with "
@@ -110,7 +127,7 @@ def _sources() -> str:
         raise MissingToolError(
             "apt's sources name no Debian mirror; the emulated phone needs Debian 12 or later."
         )
-    return "".join(f"deb [signed-by={KEYRING}] {uri} {RELEASE} main\n" for uri in found)
+    return "".join(f"deb [signed-by={KEYRING}] {uri} {release} main\n" for uri in found)
 
 
 def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
@@ -118,7 +135,7 @@ def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple
     lines = _run(argv, UPDATE_TIMEOUT_S).splitlines()
     names = {line for line in lines if line and not line.startswith((" ", "|", "<"))}
     if not set(packages) <= names:
-        raise TargetError(f"apt does not offer {sorted(set(packages) - names)} in {RELEASE}.")
+        raise TargetError(f"apt does not offer {sorted(set(packages) - names)} there.")
     return tuple(sorted(names))
 
 

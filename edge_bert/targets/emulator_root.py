@@ -37,10 +37,25 @@ def root_for(profile: DeviceProfile, core: str | None = None) -> Path:
 def base_root(packages: Sequence[str]) -> Path:
     """A folder with `packages` and their dependencies, unpacked once and shared by all phones."""
     folder = cache.folder("emulator", "bases") / _base_name(packages)
-    with _locked(folder):
+    with locked(folder):
         if not folder.is_dir():
-            _unpack_base(packages, folder)
+            _unpack_base(packages, folder, emulator_packages.Origin())
     return folder
+
+
+def static_qemu() -> Path:
+    """A QEMU without libraries of its own, which also works inside another root.
+
+    It takes no plugins; the emulated phone runs under it, counted runs do not.
+    """
+    folder = cache.folder("emulator", "bases") / "static-qemu"
+    with locked(folder):
+        if not folder.is_dir():
+            _unpack_base(["qemu-user-static"], folder, emulator_packages.own_origin())
+    found = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
+    if not found:
+        raise TargetError("Debian's qemu-user-static holds no qemu-aarch64; cannot emulate.")
+    return found[0]
 
 
 def cpu_files(profile: DeviceProfile, core: str | None) -> dict[str, str]:
@@ -61,7 +76,7 @@ def write_files(root: Path, files: Mapping[str, str]) -> None:
 
 def _make(folder: Path, files: Mapping[str, str]) -> Path:
     base = base_root(LIBRARIES)
-    with _locked(folder):
+    with locked(folder):
         if not folder.is_dir():
             partial = _fresh(folder)
             shutil.copytree(base, partial, symlinks=True)
@@ -75,11 +90,11 @@ def _base_name(packages: Sequence[str]) -> str:
     return f"{emulator_packages.RELEASE}-{key[:12]}"
 
 
-def _unpack_base(packages: Sequence[str], folder: Path) -> None:
+def _unpack_base(packages: Sequence[str], folder: Path, origin: emulator_packages.Origin) -> None:
     partial = _fresh(folder)
     work = folder.with_name(f"{folder.name}.work")
     try:
-        unpacked = emulator_packages.unpack(packages, partial, work)
+        unpacked = emulator_packages.unpack(packages, partial, work, origin)
         (partial / PACKAGE_LIST).write_text("".join(f"{name}\n" for name in unpacked))
         partial.replace(folder)
     except OSError as error:
@@ -96,7 +111,7 @@ def _fresh(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; BusyError when another process has held it for too long."""
     lock = filelock.FileLock(f"{folder}.lock", timeout=LOCK_TIMEOUT_S)
     try:

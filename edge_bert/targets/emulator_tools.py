@@ -33,6 +33,7 @@ COUNTING = (
 PHONE = (
     Tool("adb", "talks to the emulated phone", "adb"),
     Tool("unshare", "gives the emulated phone processes of its own", "util-linux"),
+    Tool("setpriv", "takes the emulated phone's rights on this machine away", "util-linux"),
     Tool("mount", "gives the emulated phone files of its own", "mount"),
 )
 
