@@ -27,7 +27,7 @@ def score_pairs(
 
 
 def score_classes(
-    dataset: str, outputs: FloatArray, labels: Sequence[int] | Sequence[str], head: Head
+    dataset: str, outputs: FloatArray, labels: Sequence[float | str], head: Head
 ) -> LabelScore:
     """Share of rows whose largest output [n, labels] is the labelled class."""
     wanted = _class_numbers(dataset, labels, head)
@@ -36,11 +36,11 @@ def score_classes(
 
 
 def _class_numbers(
-    dataset: str, labels: Sequence[int] | Sequence[str], head: Head
+    dataset: str, labels: Sequence[float | str], head: Head
 ) -> npt.NDArray[np.int64]:
     numbers = {name.lower(): index for index, name in enumerate(head.labels)}
     found = [
-        label if isinstance(label, int) else numbers.get(label.lower(), -1) for label in labels
+        numbers.get(label.lower(), -1) if isinstance(label, str) else int(label) for label in labels
     ]
     unknown = {
         str(label)

@@ -8,39 +8,7 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Task
-
-
-@dataclass(frozen=True)
-class EncoderShape:
-    """The sizes of an encoder.
-
-    `position_offset` is the row of the position table that the first token takes.
-    `token_types` is 0 where the model has no token-type table.
-    """
-
-    layers: int
-    hidden: int
-    heads: int
-    ffn: int
-    vocabulary: int
-    positions: int
-    token_types: int
-    epsilon: float
-    activation: str = "gelu"
-    position_offset: int = 0
-
-    @property
-    def head_size(self) -> int:
-        """Width of one attention head."""
-        return self.hidden // self.heads
-
-
-@dataclass(frozen=True)
-class DenseHead:
-    """One dense layer of a classification head, by the name of its weights in the checkpoint."""
-
-    name: str
-    activation: str = "linear"
+from edge_bert.records.encoder import DenseHead, EncoderShape
 
 
 @dataclass(frozen=True)

@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_bert.graph.architecture import (
-    Architecture,
-    DenseHead,
-    EncoderShape,
-    read_epsilon,
-    read_size,
-)
+from edge_bert.graph.architecture import Architecture, read_epsilon, read_size
+from edge_bert.records.encoder import DenseHead, EncoderShape
 
 
 def shape(config: Mapping[str, Any]) -> EncoderShape:

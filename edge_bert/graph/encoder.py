@@ -12,8 +12,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from edge_bert.graph.architecture import ACTIVATIONS, DenseHead, EncoderShape
+from edge_bert.graph.architecture import ACTIVATIONS
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
+from edge_bert.records.encoder import DenseHead, EncoderShape
 
 # Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.
 MASKED = -10_000.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import tempfile
 from collections.abc import Sequence
@@ -9,11 +10,17 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import ModelError
-from edge_bert.graph.architecture import Architecture, EncoderShape, canonical_weights, check_shape
+from edge_bert.graph.architecture import (
+    ACTIVATIONS,
+    Architecture,
+    canonical_weights,
+    check_shape,
+)
 from edge_bert.graph.bert import BERT
 from edge_bert.graph.distilbert import DISTILBERT
 from edge_bert.graph.roberta import ROBERTA
 from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.records.encoder import EncoderShape, EncoderWeights
 
 ARCHITECTURES: dict[str, Architecture] = {
     architecture.name: architecture for architecture in (BERT, DISTILBERT, ROBERTA)
@@ -44,6 +51,19 @@ def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
 def output_name(checkpoint: Checkpoint) -> str:
     """The one output of every signature."""
     return "logits" if checkpoint.head.task is Task.CLASSIFICATION else "embedding"
+
+
+def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
+    """The checkpoint's weights under our names, checked against its configuration."""
+    architecture, shape = architecture_of(checkpoint)
+    return EncoderWeights(
+        shape=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
+        arrays=canonical_weights(checkpoint, architecture, shape),
+        head=checkpoint.head,
+        head_activations=tuple(layer.activation for layer in architecture.head),
+        input_names=input_names(checkpoint),
+        output_name=output_name(checkpoint),
+    )
 
 
 def signature_name(length: int) -> str:

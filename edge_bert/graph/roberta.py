@@ -8,7 +8,8 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.graph import bert
-from edge_bert.graph.architecture import Architecture, DenseHead, EncoderShape
+from edge_bert.graph.architecture import Architecture
+from edge_bert.records.encoder import DenseHead, EncoderShape
 
 
 def shape(config: Mapping[str, Any]) -> EncoderShape:

@@ -7,7 +7,6 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import ModelError, ProofError
 from edge_bert.package import folder, manifest, store

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 
 from edge_bert import cache
-from edge_bert.data.buckets import choose, pad
+from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.graph import export
 from edge_bert.package import store
@@ -49,8 +48,8 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     def make() -> bytes:
         progress(f"{recipe.name}: {recipe.title}")
         if recipe.scheme is Scheme.INTEGER:
-            inputs = calibration_inputs(request)
-            return quantize.integer(request.checkpoint, request.lengths, recipe, inputs)
+            weights = export.encoder_weights(request.checkpoint)
+            return quantize.integer(weights, request.lengths, calibration_inputs(request))
         return quantize.weights(reference, recipe, runtime)
 
     code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph")
@@ -65,13 +64,8 @@ def tokenizer_of(request: BuildRequest) -> Tokenizer:
 
 
 def calibration_inputs(request: BuildRequest) -> CalibrationInputs:
-    """The calibration sentences as inputs of the signature that each falls in."""
-    return list(_padded(request, request.calibration.sentences))
-
-
-def _padded(request: BuildRequest, sentences: tuple[str, ...]) -> Iterator[tuple[int, dict]]:
+    """The calibration sentences as inputs [1, n], each at its own length without padding."""
     tokenizer = tokenizer_of(request)
     names = export.input_names(request.checkpoint)
-    for encoding in tokenizer.encode_batch(sentences):
-        length = choose(len(encoding), request.lengths)
-        yield length, pad(encoding, length, tokenizer.pad_id, names)
+    encodings = tokenizer.encode_batch(request.calibration.sentences)
+    return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]

@@ -131,7 +131,8 @@ def _score(
     if data.kind == "pairs":
         if subject.head.task is not Task.EMBEDDING:
             raise DataError(f"{data.name} has pairs; a classifier needs labelled sentences.")
-        return score_pairs(data.name, run(data.sentences), run(data.second), data.labels)
+        scores = [float(label) for label in data.labels]
+        return score_pairs(data.name, run(data.sentences), run(data.second), scores)
     if subject.head.task is not Task.CLASSIFICATION:
         raise DataError(f"{data.name} has classes; an embedding model needs pairs with scores.")
     return score_classes(data.name, run(data.sentences), data.labels, subject.head)

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.quantize.integer.convert import convert_integer
 from edge_bert.quantize.weights import convert_weights
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import Recipe
 
-CalibrationInputs = Sequence[tuple[int, dict[str, npt.NDArray[np.int32]]]]
+CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
 
 
 def weights(float_model: bytes, recipe: Recipe, runtime: Runtime) -> bytes:
@@ -21,8 +22,6 @@ def weights(float_model: bytes, recipe: Recipe, runtime: Runtime) -> bytes:
     return convert_weights(float_model, recipe)
 
 
-def integer(
-    checkpoint: Checkpoint, lengths: Sequence[int], recipe: Recipe, inputs: CalibrationInputs
-) -> bytes:
-    """A full-integer recipe, its ranges from `inputs` (length bucket, tensors by name)."""
-    raise NotImplementedError
+def integer(weights: EncoderWeights, lengths: Sequence[int], inputs: CalibrationInputs) -> bytes:
+    """The full-integer recipe, its ranges from `inputs` (each [1, n] by name, not padded)."""
+    return convert_integer(weights, lengths, inputs)

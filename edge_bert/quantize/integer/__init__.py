@@ -1,0 +1,1 @@
+"""Full-integer encoders: statistics, rewrites that change no float result, ranges, bytes."""

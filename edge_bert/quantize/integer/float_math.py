@@ -1,0 +1,35 @@
+"""The float arithmetic that the statistics and the rewritten graph are checked with, in numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_bert.records.checkpoint import FloatArray
+
+
+def softmax(values: FloatArray) -> FloatArray:
+    """Softmax over the last axis."""
+    powers = np.exp(values - values.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
+
+
+def activate(values: FloatArray, activation: str) -> FloatArray:
+    """One of the encoder's activations, element by element."""
+    match activation:
+        case "gelu":
+            from scipy.special import erf
+
+            return np.asarray(0.5 * values * (1.0 + erf(values * np.float32(0.5**0.5))), np.float32)
+        case "gelu_tanh":
+            inner = np.float32((2.0 / np.pi) ** 0.5) * (values + 0.044715 * values**3)
+            return np.asarray(0.5 * values * (1.0 + np.tanh(inner)), np.float32)
+        case "relu":
+            return np.maximum(values, 0.0)
+        case "tanh":
+            return np.tanh(values)
+    return values
+
+
+def split_heads(rows: FloatArray, heads: int) -> FloatArray:
+    """Rows [length, hidden] to [heads, length, head size]."""
+    return rows.reshape(len(rows), heads, -1).transpose(1, 0, 2)

@@ -1,0 +1,115 @@
+"""From ranges to quantization parameters: a scale and a zero point for every tensor.
+
+The rules are those of the TFLite quantization specification: int8 activations with one scale,
+weights symmetric per output channel, biases int32 at the product of the scales before them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.quantize.integer.graph import Graph, Kind, Node, Tensor
+from edge_bert.quantize.integer.observe import Ranges
+
+Array = npt.NDArray[Any]
+# Operators whose output keeps the scale of their first input.
+KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
+FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
+TINY = 1e-8
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """How a tensor is stored: `scale` has one entry, or one per output channel (axis 0)."""
+
+    scale: Array
+    zero_point: int
+    dtype: str
+    value: Array | None = None
+
+
+def assign(graph: Graph, ranges: Ranges) -> dict[str, Quantized]:
+    """Quantization parameters (and quantized constants) for every tensor of `graph`."""
+    found = {
+        name: _constant(tensor)
+        for name, tensor in graph.tensors.items()
+        if tensor.value is not None and tensor.kind is not Kind.BIAS
+    }
+    for name in graph.inputs:
+        found[name] = Quantized(np.zeros(0), 0, "int32")
+    for node in graph.nodes:
+        found[node.output] = _activation(graph, node, ranges, found)
+        if node.operator == "FULLY_CONNECTED":
+            rows, kernel, bias = node.inputs
+            found[bias] = _bias(graph.tensors[bias], found[rows], found[kernel])
+    return found
+
+
+def _activation(graph: Graph, node: Node, ranges: Ranges, found: dict[str, Quantized]) -> Quantized:
+    if node.operator in KEEPS_SCALE:
+        source = found[node.inputs[0]]
+        return Quantized(source.scale, source.zero_point, source.dtype)
+    if node.operator in FIXED:
+        scale, zero_point = FIXED[node.operator]
+        return Quantized(np.array([scale], np.float32), zero_point, "int8")
+    low, high = _range(graph.tensors[node.output], ranges)
+    scale, zero_point = asymmetric(low, high)
+    return Quantized(np.array([scale], np.float32), zero_point, "int8")
+
+
+def _range(tensor: Tensor, ranges: Ranges) -> tuple[float, float]:
+    if tensor.limits is not None:
+        return tensor.limits
+    name = tensor.name
+    for ending in (".scores", ".masked"):
+        if name.endswith(ending):
+            scores = f"{name.removesuffix(ending)}.scores"
+            return ranges.floor_of_scores(scores), ranges.high[scores]
+    low, high = ranges.low[name], ranges.high[name]
+    if tensor.clip is None:
+        return low, high
+    return max(low, tensor.clip[0]), min(high, tensor.clip[1])
+
+
+def asymmetric(low: float, high: float, bits: int = 8) -> tuple[float, int]:
+    """Scale and zero point so that [low, high] and 0 lie in a signed integer's range."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    scale = max((high - low) / (most - least), TINY)
+    zero_point = int(np.clip(round(least - low / scale), least, most))
+    return float(np.float32(scale)), zero_point
+
+
+def _constant(tensor: Tensor) -> Quantized:
+    value = tensor.value
+    assert value is not None  # noqa: S101 (the caller has looked)
+    if tensor.kind is Kind.INDEX:
+        return Quantized(np.zeros(0), 0, "int32", value.astype(np.int32))
+    if tensor.kind is Kind.MATRIX:
+        scale = np.maximum(np.abs(value).max(axis=1), TINY) / 127
+        return Quantized(
+            scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
+        )
+    if value.min() >= 0 or value.max() <= 0:  # a mask: both of its values must be exact
+        size, zero_point = asymmetric(float(value.min()), float(value.max()))
+        quantized = _rounded(value / size, zero_point, 128)
+        return Quantized(np.array([size], np.float32), zero_point, "int8", quantized)
+    size = max(float(np.abs(value).max()), TINY) / 127
+    return Quantized(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
+
+
+def _rounded(steps: Array, zero_point: int, least: int) -> Array:
+    return np.clip(np.round(steps) + zero_point, -least, 127).astype(np.int8)
+
+
+def _bias(tensor: Tensor, rows: Quantized, kernel: Quantized) -> Quantized:
+    value = tensor.value
+    assert value is not None  # noqa: S101 (biases are constants)
+    scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
+    limit = 2**31 - 1
+    steps = np.clip(np.round(value / scale), -limit, limit).astype(np.int32)
+    return Quantized(scale.astype(np.float32), 0, "int32", steps)

@@ -1,0 +1,95 @@
+"""Per-channel statistics of the float encoder over a calibration set: what the rewrites need.
+
+One pass over the sentences, each at its own length without padding, in bounded memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from edge_bert.quantize.integer.float_math import activate, softmax, split_heads
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.encoder import EncoderWeights
+
+Sentence = dict[str, FloatArray]
+
+
+@dataclass
+class ChannelPeaks:
+    """The largest magnitude of each channel at each named place of the encoder.
+
+    `variances` holds, per LayerNorm, the variance of every token seen (one number a token).
+    """
+
+    peaks: dict[str, FloatArray] = field(default_factory=dict)
+    variances: dict[str, list[FloatArray]] = field(default_factory=dict)
+
+    def see(self, place: str, rows: FloatArray) -> FloatArray:
+        """Take [n, channels] into account; gives `rows` back."""
+        found = np.abs(rows).max(axis=0)
+        known = self.peaks.get(place)
+        self.peaks[place] = found if known is None else np.maximum(known, found)
+        return rows
+
+    def __getitem__(self, place: str) -> FloatArray:
+        return self.peaks[place]
+
+
+def collect(weights: EncoderWeights, sentences: Iterable[Sentence]) -> ChannelPeaks:
+    """Run the float encoder on every sentence (ids without padding) and keep channel peaks.
+
+    Places: the input of every LayerNorm (`embeddings.norm`, `layer.{i}.attention_norm`,
+    `layer.{i}.ffn_norm`), what it gives before its beta (`….scaled`), and per layer
+    `layer.{i}.{query,key,value,inner}`; `output` is what leaves the last layer.
+    """
+    peaks = ChannelPeaks()
+    for sentence in sentences:
+        rows = _embed(weights, sentence, peaks)
+        for index in range(weights.shape.layers):
+            rows = _layer(weights, f"layer.{index}", rows, peaks)
+        peaks.see("output", rows)
+    return peaks
+
+
+def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> FloatArray:
+    arrays, shape = weights.arrays, weights.shape
+    ids = sentence["input_ids"].reshape(-1).astype(np.int64)
+    start = shape.position_offset
+    rows = arrays["embeddings.word"][ids]
+    rows = rows + arrays["embeddings.position"][start : start + len(ids)]
+    if shape.token_types:
+        types = sentence.get("token_type_ids", np.zeros(len(ids)))
+        rows = rows + arrays["embeddings.token_type"][types.reshape(-1).astype(np.int64)]
+    return _norm(weights, "embeddings.norm", rows, peaks)
+
+
+def _layer(weights: EncoderWeights, name: str, rows: FloatArray, peaks: ChannelPeaks) -> FloatArray:
+    heads, size = weights.shape.heads, weights.shape.head_size
+    query = peaks.see(f"{name}.query", dense(weights, f"{name}.query", rows) * size**-0.5)
+    key = peaks.see(f"{name}.key", dense(weights, f"{name}.key", rows))
+    value = peaks.see(f"{name}.value", dense(weights, f"{name}.value", rows))
+    scores = split_heads(query, heads) @ split_heads(key, heads).transpose(0, 2, 1)
+    context = (softmax(scores) @ split_heads(value, heads)).transpose(1, 0, 2)
+    output = dense(weights, f"{name}.attention_output", context.reshape(rows.shape))
+    rows = _norm(weights, f"{name}.attention_norm", rows + output, peaks)
+    inner = activate(dense(weights, f"{name}.ffn_in", rows), weights.shape.activation)
+    output = dense(weights, f"{name}.ffn_out", peaks.see(f"{name}.inner", inner))
+    return _norm(weights, f"{name}.ffn_norm", rows + output, peaks)
+
+
+def dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
+    """Rows times a kernel plus its bias."""
+    return rows @ weights.arrays[f"{name}.kernel"] + weights.arrays[f"{name}.bias"]
+
+
+def _norm(weights: EncoderWeights, name: str, rows: FloatArray, peaks: ChannelPeaks) -> FloatArray:
+    peaks.see(name, rows)
+    centred = rows - rows.mean(axis=-1, keepdims=True)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    unit = centred / np.sqrt(variance + weights.shape.epsilon)
+    peaks.variances.setdefault(name, []).append(variance[:, 0])
+    scaled = peaks.see(f"{name}.scaled", unit * weights.arrays[f"{name}.gamma"])
+    return scaled + weights.arrays[f"{name}.beta"]
