@@ -1,0 +1,226 @@
+"""The command line: `invoke --list` shows the tasks, `invoke TASK --help` explains one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+PROFILE_HELP = "device profile, see `invoke profiles`"
+JSON_HELP = "machine-readable output on standard output"
+OUT_HELP = "folder that bundles are written to (default: build)"
+DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
+
+
+def _split(text: str | None) -> list[str]:
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
+def _numbers(text: str | None) -> list[int]:
+    from edge_bert.errors import InputError
+
+    try:
+        return [int(part) for part in _split(text)]
+    except ValueError:
+        raise InputError(f"--lengths {text}: give whole numbers, such as 16,32,64,128.") from None
+
+
+@task(
+    help={
+        "profile": PROFILE_HELP,
+        "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
+        "recipes": "which of float32,float16,wi8_afp32,wi8_ai8,wi4_afp32 (default: all)",
+        "lengths": "length buckets in tokens (default: 16,32,64,128)",
+        "out": OUT_HELP,
+        "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
+        "count": "how many calibration sentences to use (default: 256)",
+        "seed": "which sentences are used and which are held out (default: 0)",
+        "data": DATA_HELP,
+        "json": JSON_HELP,
+    },
+    iterable=["data"],
+)
+def build(
+    _: Context,
+    profile: str,
+    model: str | None = None,
+    recipes: str | None = None,
+    lengths: str | None = None,
+    out: str | None = None,
+    calibration: str | None = None,
+    count: int = 256,
+    seed: int = 0,
+    data: list[str] | None = None,
+    json: bool = False,
+) -> None:
+    """Convert, quantize, prove and package a model for a device.
+
+    Example: invoke build --profile pixel --recipes float32,wi8_afp32 --lengths 16,128
+    """
+    from edge_bert.console import plainly, print_json
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from edge_bert import progress
+        from edge_bert.pipeline.build import build as run
+        from edge_bert.pipeline.request import prepare
+        from edge_bert.report.terminal import render_build
+
+        request = prepare(
+            profile,
+            model=model,
+            recipes=_split(recipes),
+            lengths=_numbers(lengths),
+            calibration_file=Path(calibration) if calibration else None,
+            calibration_count=count,
+            seed=seed,
+            data=data or [],
+            out=Path(out) if out else None,
+        )
+        with progress.shown() as step:
+            built = run(request, step)
+        if json:
+            print_json(built.report.manifest)
+            return
+        console = Console()
+        render_build(built.report, console)
+        console.print(f"bundle: {built.folder}  report: {built.folder / 'report.html'}")
+
+
+@task(
+    help={
+        "profile": PROFILE_HELP,
+        "out": OUT_HELP,
+        "data": DATA_HELP,
+        "text": "text file whose sentences are tokenized as MediaPipe would on a phone",
+        "json": JSON_HELP,
+    },
+    iterable=["data"],
+)
+def verify(
+    _: Context,
+    profile: str,
+    out: str = "build",
+    data: list[str] | None = None,
+    text: str | None = None,
+    json: bool = False,
+) -> None:
+    """Run a built bundle again on its runtime; score it; compare the phone's tokens.
+
+    Example: invoke verify --profile pixel --data stsb:sts-dev.csv --text my-sentences.txt
+    """
+    from edge_bert.console import plainly, print_json
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from edge_bert import progress
+        from edge_bert.pipeline.verify import verify as run
+        from edge_bert.report.verification import render_verification
+
+        with progress.shown() as step:
+            found = run(
+                Path(out) / profile,
+                data=data or [],
+                text=Path(text) if text else None,
+                progress=step,
+            )
+        if json:
+            print_json(found)
+        else:
+            render_verification(found, Console())
+        if not found.passed:
+            raise SystemExit(4)
+
+
+@task(help={"json": JSON_HELP})
+def profiles(_: Context, json: bool = False) -> None:
+    """List the device profiles."""
+    from edge_bert.console import plainly, print_json
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from edge_bert import profiles as device_profiles
+        from edge_bert.report import lists
+
+        found = {name: device_profiles.load(name) for name in device_profiles.names()}
+        if json:
+            print_json(found)
+        else:
+            lists.profiles(Console(), found)
+
+
+@task(positional=["file"], help={"file": "a .tflite file", "json": JSON_HELP})
+def inspect(_: Context, file: str, json: bool = False) -> None:
+    """Show what is in a .tflite file: operators, number formats, bytes, signatures."""
+    from edge_bert.console import plainly, print_json
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from edge_bert.package.inspect import inspect_file
+        from edge_bert.report.model_file import render_model_file
+
+        found = inspect_file(Path(file))
+        if json:
+            print_json(found)
+        else:
+            render_model_file(file, found, Console())
+
+
+@task(help={"json": JSON_HELP})
+def doctor(_: Context, json: bool = False) -> None:
+    """Say what this machine has and lacks, and how to get it."""
+    from edge_bert.console import plainly, print_json
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from edge_bert.doctor import examine
+        from edge_bert.report import lists
+
+        found = examine()
+        if json:
+            print_json(found)
+        else:
+            lists.findings(Console(), found)
+        if any(each.required and each.status != "ok" for each in found):
+            raise SystemExit(3)
+
+
+@task(help={"cache": "also remove downloaded models, built files and environments"})
+def clean(_: Context, cache: bool = False) -> None:
+    """Remove built bundles, and with --cache everything that can be made again."""
+    from edge_bert.console import plainly
+
+    with plainly():
+        import shutil
+
+        from edge_bert import cache as caches
+
+        for folder in [Path("build"), *([caches.folder()] if cache else [])]:
+            if folder.is_dir():
+                shutil.rmtree(folder)
+                print(f"removed {folder}")
+
+
+@task(help={"slow": "also the tests that take more than about ten seconds each"})
+def check(context: Context, slow: bool = True) -> None:
+    """Run the linters, the type checker, the layer contracts and the tests."""
+    import sys
+
+    python = f'"{sys.executable}"'
+    linter = f'"{Path(sys.executable).with_name("lint-imports")}"'
+    tests = "pytest" if slow else "pytest -m 'not slow'"
+    for command in (
+        f"{python} -m ruff check .",
+        f"{python} -m ruff format --check .",
+        f"{python} -m mypy",
+        linter,
+        f"{python} -m {tests}",
+    ):
+        print(f"== {command}", flush=True)
+        context.run(command)

@@ -5,14 +5,10 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
-from typing import Protocol
 
 
-class Progress(Protocol):
-    """Receives what is being done now."""
-
-    def __call__(self, message: str) -> None:
-        """Say that `message` is now being done."""
+Progress = Callable[[str], None]
+"""Receives what is being done now."""
 
 
 def silent(message: str) -> None:
@@ -21,7 +17,7 @@ def silent(message: str) -> None:
 
 
 @contextlib.contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+def shown(*, quiet: bool = False) -> Iterator[Progress]:
     """A progress for people, on standard error so that standard output stays parseable."""
     if quiet:
         yield silent
@@ -32,7 +28,10 @@ def shown(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
     started = time.monotonic()
     if not console.is_terminal:
         yield lambda message: console.print(
-            f"[{time.monotonic() - started:6.1f} s] {message}", highlight=False, markup=False
+            f"[{time.monotonic() - started:6.1f} s] {message}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
         )
         return
     with console.status("starting") as status:
