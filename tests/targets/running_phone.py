@@ -1,0 +1,64 @@
+"""An emulated phone with an adb server of its own, for tests of the real protocol."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import msgspec
+import pytest
+
+from edge_bert import profiles
+from edge_bert.records.profile import DeviceProfile
+from edge_bert.targets import adb_devices, emulator_phone
+from edge_bert.targets.emulator_device import Battery
+from edge_bert.targets.emulator_phone import Phone
+from tests.targets.emulator_programs import need_emulator
+
+DATA_BYTES = 400 * 1024**2
+PROFILE = "pixel-9"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def phone_profile(name: str) -> DeviceProfile:
+    """The Pixel 9 under another name, so that a user's own emulated phone is left alone."""
+    return msgspec.structs.replace(profiles.load(PROFILE), name=name)
+
+
+@contextmanager
+def private_adb_server() -> Iterator[int]:
+    """An adb server of our own, so that a developer's devices are left alone."""
+    port = free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        patch.delenv("ANDROID_SERIAL", raising=False)
+        try:
+            yield port
+        finally:
+            if shutil.which("adb"):
+                subprocess.run(["adb", "kill-server"], check=False, timeout=30, capture_output=True)
+
+
+@contextmanager
+def running_phone(name: str, battery: Battery | None = None) -> Iterator[Phone]:
+    """A phone that adb is connected to; ended and removed afterwards."""
+    need_emulator()
+    if os.geteuid() != 0:
+        pytest.skip("only root can start the emulated phone; run the tests with sudo")
+    emulator_phone.stop(name)
+    with private_adb_server():
+        phone = emulator_phone.start(phone_profile(name), free_port(), battery, DATA_BYTES)
+        try:
+            adb_devices.connect(phone.serial)
+            yield phone
+        finally:
+            emulator_phone.stop(name)
