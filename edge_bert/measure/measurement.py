@@ -1,0 +1,108 @@
+"""Put one run's figures together as a Measurement, with what is needed to judge them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import msgspec
+
+from edge_bert.errors import TargetError
+from edge_bert.measure.cost_model import predict_latency
+from edge_bert.measure.energy_model import model_energy
+from edge_bert.measure.runner_output import RunnerOutput
+from edge_bert.measure.thermal import faults_of
+from edge_bert.records.energy import Energy, EnergyUnavailable
+from edge_bert.records.measurement import (
+    FORMAT_VERSION,
+    DeviceState,
+    Evidence,
+    InstructionCounts,
+    Measurement,
+    Subject,
+    TargetDescription,
+)
+from edge_bert.records.profile import Cluster, Memory, Runtime
+
+
+def measured(
+    output: RunnerOutput,
+    target: TargetDescription,
+    artifact: str,
+    *,
+    runtime: Runtime | None = None,
+    cores: str | None = None,
+    energy: Energy | None = None,
+    before: DeviceState | None = None,
+    after: DeviceState | None = None,
+) -> Measurement:
+    """A run on a device or on this host. Heat and held clocks become faults.
+
+    Raises TargetError for an emulated target, whose times mean nothing.
+    """
+    if target.evidence is Evidence.EMULATED:
+        raise TargetError("times under emulation are not measurements; use `emulated`.")
+    states = before is not None and after is not None
+    return Measurement(
+        format_version=FORMAT_VERSION,
+        evidence=target.evidence,
+        target=target,
+        subject=_subject(output, artifact, runtime, cores),
+        latency=output.latency,
+        energy=energy or EnergyUnavailable("no source of energy was read."),
+        started_at=_now(),
+        memory=output.memory,
+        operators=output.operators,
+        cpu_features=output.header.cpu.hwcap or output.header.cpu.cpuinfo,
+        before=before,
+        after=after,
+        faults=faults_of(before, after) if states and before and after else (),
+    )
+
+
+def emulated(
+    output: RunnerOutput,
+    counts: InstructionCounts,
+    target: TargetDescription,
+    artifact: str,
+    cluster: Cluster,
+    *,
+    memory: Memory | None = None,
+    runtime: Runtime | None = None,
+    threads: int = 1,
+) -> Measurement:
+    """A counted inference under emulation: time and energy are modelled for `threads` cores.
+
+    `counts` are those of one inference on one thread. Raises InputError where the cost model does
+    not know the core.
+    """
+    latency = predict_latency(counts, cluster, memory, threads=threads)
+    subject = _subject(output, artifact, runtime, None)
+    return Measurement(
+        format_version=FORMAT_VERSION,
+        evidence=Evidence.EMULATED,
+        target=target,
+        subject=msgspec.structs.replace(subject, threads=threads),
+        latency=latency,
+        energy=model_energy(counts, latency, cluster),
+        started_at=_now(),
+        counts=counts,
+        cpu_features=output.header.cpu.hwcap,
+    )
+
+
+def _subject(
+    output: RunnerOutput, artifact: str, runtime: Runtime | None, cores: str | None
+) -> Subject:
+    return Subject(
+        artifact=artifact,
+        model_sha256=output.header.model_sha256,
+        signature=output.header.signature,
+        threads=output.header.threads,
+        runtime=runtime,
+        library_sha256=output.header.library_sha256,
+        cores=cores,
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
