@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from edge_bert.errors import TargetError
 from edge_bert.records.measurement import ClockLimit, DeviceState
 
+COMMAND = ("dumpsys", "thermalservice")
 # Android's names: android.os.PowerManager.THERMAL_STATUS_*.
 STATUS_NAMES = ("none", "light", "moderate", "severe", "critical", "emergency", "shutdown")
 _STATUS = re.compile(r"^\s*Thermal Status:\s*(-?\d{1,3})\s*$", re.MULTILINE)
