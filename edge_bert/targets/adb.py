@@ -50,6 +50,9 @@ class Content:
     size: int
     sha256: str
 
+    def __str__(self) -> str:
+        return f"{self.size} bytes with sha256 {self.sha256}"
+
 
 class AdbTarget:
     """The device `serial` (default: the only one connected).
@@ -73,8 +76,8 @@ class AdbTarget:
         stored, link = f"{folder}/{name}", f"{self._folder}/{name}"
         if self._content_there(stored) != content:
             self._made.append(folder)
-            self._must(f"mkdir -p {shlex.quote(folder)}")
-            self._push_verified(local, stored, content)
+            partial = self._push_verified(local, folder, content)
+            self._must(f"mv {partial} {shlex.quote(stored)}")
         self._must(
             f"chmod {mode:o} {shlex.quote(stored)} && mkdir -p {self._folder} && "
             f"ln -sf {shlex.quote(stored)} {shlex.quote(link)}"
@@ -150,27 +153,25 @@ class AdbTarget:
         """Remove all that any session ever left on the device."""
         self._must(f"rm -rf {BASE}")
 
-    def _push_verified(self, local: Path, stored: str, content: Content) -> None:
-        partial = f"{stored.rpartition('/')[0]}/.partial-{secrets.token_hex(4)}"
+    def _push_verified(self, local: Path, folder: str, content: Content) -> str:
+        """Push into `folder` under a name of its own until the content is right; that path."""
+        partial = f"{folder}/.partial-{secrets.token_hex(4)}"
+        words = ["push", str(local.absolute()), partial]
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                words = ["push", str(local.absolute()), partial]
                 adb_or_fault(words, _transfer_timeout(content.size), self.serial)
-                self._accept(partial, stored, content)
+                there = self._content_there(partial)
             except TargetError as error:
                 self._remove(partial)
                 if attempt == ATTEMPTS or "no room left" in str(error):
                     raise
             else:
-                return
-
-    def _accept(self, partial: str, stored: str, content: Content) -> None:
-        there = self._content_there(partial)
-        if there != content:
-            raise TargetError(
-                f"{stored} did not arrive whole on {self.serial}: {there} instead of {content}."
-            )
-        self._must(f"mv {shlex.quote(partial)} {shlex.quote(stored)}")
+                if there == content:
+                    return partial
+                self._remove(partial)
+        raise TargetError(
+            f"{local.name} did not arrive whole on {self.serial}: {there} instead of {content}."
+        )
 
     def _remove(self, remote: str) -> None:
         """Remove a broken copy; TargetError when the device was lost and does not come back."""
