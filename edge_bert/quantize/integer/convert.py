@@ -11,6 +11,7 @@ from edge_bert.quantize.integer.emit import emit
 from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.graph import Graph
 from edge_bert.quantize.integer.observe import Ranges, observe
+from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.rewritten import Rewritten, rewrite
 from edge_bert.quantize.integer.scales import assign
 from edge_bert.quantize.integer.statistics import collect
@@ -20,7 +21,10 @@ Sentence = dict[str, npt.NDArray[Any]]
 
 
 def convert_integer(
-    weights: EncoderWeights, lengths: Sequence[int], sentences: Sequence[Sentence]
+    weights: EncoderWeights,
+    lengths: Sequence[int],
+    sentences: Sequence[Sentence],
+    observer: Observer = Observer.MSE,
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 
@@ -33,18 +37,22 @@ def convert_integer(
         return build(weights, parts, unmasked, length)
 
     ranges = observe(sentences, graph_of)
-    return emit(_signatures(weights, parts, ranges, lengths), weights.output_name)
+    return emit(_signatures(weights, parts, ranges, lengths, observer), weights.output_name)
 
 
 def _signatures(
-    weights: EncoderWeights, parts: Rewritten, ranges: Ranges, lengths: Sequence[int]
+    weights: EncoderWeights,
+    parts: Rewritten,
+    ranges: Ranges,
+    lengths: Sequence[int],
+    observer: Observer,
 ) -> list[Any]:
     masks = tuple(mask_depth(ranges, index) for index in range(weights.shape.layers))
     graphs = [build(weights, parts, masks, length) for length in lengths]
-    return [(f"length_{graph.length}", graph, assign(graph, ranges)) for graph in graphs]
+    return [(f"length_{graph.length}", graph, assign(graph, ranges, observer)) for graph in graphs]
 
 
 def mask_depth(ranges: Ranges, layer: int) -> float:
     """What takes even the highest score to the floor, where it no longer counts."""
-    name = f"layer.{layer}.scores"
-    return ranges.high[name] - ranges.floor_of_scores(name)
+    low, high = ranges.of_scores(f"layer.{layer}.scores")
+    return high - low

@@ -11,35 +11,36 @@ import numpy.typing as npt
 
 from edge_bert.quantize.integer.execute import execute
 from edge_bert.quantize.integer.graph import Graph, Node
+from edge_bert.quantize.integer.histogram import Histogram
 
 Array = npt.NDArray[Any]
 # How far below the highest score of its row a score no longer counts: exp(-10) is 1/22000.
 NEGLIGIBLE = 10.0
+SCORES = ".scores"
 
 
 @dataclass
 class Ranges:
-    """The smallest and largest value of each activation, by name.
+    """A histogram of each activation, by name.
 
     `lowest_peak` holds, per BATCH_MATMUL of scores, the lowest of all rows' highest scores.
     """
 
-    low: dict[str, float] = field(default_factory=dict)
-    high: dict[str, float] = field(default_factory=dict)
+    histograms: dict[str, Histogram] = field(default_factory=dict)
     lowest_peak: dict[str, float] = field(default_factory=dict)
 
     def see(self, node: Node, value: Array) -> None:
         """Take one operator's output into account."""
         name = node.output
-        self.low[name] = min(self.low.get(name, np.inf), float(value.min()))
-        self.high[name] = max(self.high.get(name, -np.inf), float(value.max()))
-        if name.endswith(".scores"):
+        self.histograms.setdefault(name, Histogram()).see(value)
+        if name.endswith(SCORES):
             peaks = min(float(value.max(axis=-1).min()), self.lowest_peak.get(name, np.inf))
             self.lowest_peak[name] = peaks
 
-    def floor_of_scores(self, name: str) -> float:
-        """The score below which nothing counts in any row: the end of a useful range."""
-        return max(self.low[name], self.lowest_peak[name] - NEGLIGIBLE)
+    def of_scores(self, name: str) -> tuple[float, float]:
+        """From the score below which nothing counts in any row to the highest one."""
+        seen = self.histograms[name]
+        return max(seen.low, self.lowest_peak[name] - NEGLIGIBLE), seen.high
 
 
 def observe(sentences: Iterable[Mapping[str, Array]], graph_of: Callable[[int], Graph]) -> Ranges:

@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.integer.graph import Graph, Kind, Node, Tensor
-from edge_bert.quantize.integer.observe import Ranges
+from edge_bert.quantize.integer.observe import SCORES, Ranges
+from edge_bert.quantize.integer.observers import Observer, choose
 
 Array = npt.NDArray[Any]
 # Operators whose output keeps the scale of their first input.
@@ -32,7 +33,7 @@ class Quantized:
     value: Array | None = None
 
 
-def assign(graph: Graph, ranges: Ranges) -> dict[str, Quantized]:
+def assign(graph: Graph, ranges: Ranges, observer: Observer) -> dict[str, Quantized]:
     """Quantization parameters (and quantized constants) for every tensor of `graph`."""
     found = {
         name: _constant(tensor)
@@ -42,34 +43,35 @@ def assign(graph: Graph, ranges: Ranges) -> dict[str, Quantized]:
     for name in graph.inputs:
         found[name] = Quantized(np.zeros(0), 0, "int32")
     for node in graph.nodes:
-        found[node.output] = _activation(graph, node, ranges, found)
+        found[node.output] = _activation(graph, node, ranges, observer, found)
         if node.operator == "FULLY_CONNECTED":
             rows, kernel, bias = node.inputs
             found[bias] = _bias(graph.tensors[bias], found[rows], found[kernel])
     return found
 
 
-def _activation(graph: Graph, node: Node, ranges: Ranges, found: dict[str, Quantized]) -> Quantized:
+def _activation(
+    graph: Graph, node: Node, ranges: Ranges, observer: Observer, found: dict[str, Quantized]
+) -> Quantized:
     if node.operator in KEEPS_SCALE:
         source = found[node.inputs[0]]
         return Quantized(source.scale, source.zero_point, source.dtype)
     if node.operator in FIXED:
         scale, zero_point = FIXED[node.operator]
         return Quantized(np.array([scale], np.float32), zero_point, "int8")
-    low, high = _range(graph.tensors[node.output], ranges)
+    low, high = _range(graph.tensors[node.output], ranges, observer)
     scale, zero_point = asymmetric(low, high)
     return Quantized(np.array([scale], np.float32), zero_point, "int8")
 
 
-def _range(tensor: Tensor, ranges: Ranges) -> tuple[float, float]:
+def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, float]:
     if tensor.limits is not None:
         return tensor.limits
     name = tensor.name
-    for ending in (".scores", ".masked"):
+    for ending in (SCORES, ".masked"):
         if name.endswith(ending):
-            scores = f"{name.removesuffix(ending)}.scores"
-            return ranges.floor_of_scores(scores), ranges.high[scores]
-    low, high = ranges.low[name], ranges.high[name]
+            return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
+    low, high = choose(ranges.histograms[name], observer)
     if tensor.clip is None:
         return low, high
     return max(low, tensor.clip[0]), min(high, tensor.clip[1])

@@ -1,0 +1,48 @@
+"""A running histogram in bounded memory, whose range grows as values arrive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+BINS = 2048
+SAMPLES = 4096  # of one tensor of one sentence; the extremes are always kept exactly
+
+
+@dataclass
+class Histogram:
+    """Counts over [-reach, reach] in equal bins; `low` and `high` are the exact extremes."""
+
+    reach: float = 0.0
+    counts: Array = field(default_factory=lambda: np.zeros(BINS, np.float64))
+    low: float = np.inf
+    high: float = -np.inf
+
+    def see(self, values: Array) -> None:
+        """Take values of any shape into account; large tensors are sampled evenly."""
+        flat = values.reshape(-1)
+        low, high = float(flat.min()), float(flat.max())
+        self.low, self.high = min(self.low, low), max(self.high, high)
+        self._grow(max(-low, high))
+        step = max(1, len(flat) // SAMPLES)
+        places = (flat[::step] + self.reach) * (BINS / (2 * self.reach))
+        indices = np.clip(places.astype(np.int64), 0, BINS - 1)
+        self.counts += np.bincount(indices, minlength=BINS) * step
+
+    def centres(self) -> Array:
+        """The value in the middle of each bin."""
+        width = 2 * self.reach / BINS
+        return np.asarray((np.arange(BINS) + 0.5) * width - self.reach)
+
+    def _grow(self, wanted: float) -> None:
+        """Double the reach until it holds `wanted`; two bins become one at each doubling."""
+        if not self.reach:
+            self.reach = max(wanted, 1e-6)
+        while self.reach < wanted:
+            merged = self.counts.reshape(-1, 2).sum(axis=1)
+            self.counts = np.pad(merged, BINS // 4)
+            self.reach *= 2
