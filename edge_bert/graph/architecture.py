@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
@@ -31,7 +32,7 @@ def read_size(config: Mapping[str, Any], key: str) -> int:
     """A positive whole number from a model's config.json; ModelError names the key otherwise."""
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**24:
-        raise ModelError(f"config.json: {key} is {value!r}, not a positive whole number.")
+        raise ModelError(f"config.json: {key} is {shown(value)}, not a positive whole number.")
     return value
 
 
@@ -39,7 +40,7 @@ def read_epsilon(config: Mapping[str, Any], default: float) -> float:
     """The LayerNorm epsilon from config.json."""
     value = config.get("layer_norm_eps", default)
     if not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ModelError(f"config.json: layer_norm_eps is {value!r}, not a small number.")
+        raise ModelError(f"config.json: layer_norm_eps is {shown(value)}, not a small number.")
     return float(value)
 
 
@@ -49,11 +50,19 @@ def check_shape(shape: EncoderShape, config: Mapping[str, Any]) -> EncoderShape:
         raise ModelError(f"config.json: {shape.hidden} channels do not divide by {shape.heads}.")
     if shape.activation not in ACTIVATIONS:
         raise ModelError(
-            f"config.json: activation {shape.activation!r} is not among {', '.join(ACTIVATIONS)}."
+            f"config.json: activation {shown(shape.activation)} is not among "
+            f"{', '.join(ACTIVATIONS)}."
         )
     kind = config.get("position_embedding_type") or "absolute"
     if kind != "absolute":
-        raise ModelError(f"config.json: position embeddings of type {kind!r} are not supported.")
+        raise ModelError(
+            f"config.json: position embeddings of type {shown(kind)} are not supported."
+        )
+    if config.get("is_decoder"):
+        raise ModelError(
+            "config.json: is_decoder is set, so that tokens see only those before them; "
+            "edge-bert has encoders."
+        )
     return shape
 
 
@@ -83,7 +92,7 @@ def canonical_weights(
     if checkpoint.head.task is Task.CLASSIFICATION:
         for index, dense in enumerate(architecture.head):
             found |= source.dense(f"head.{index}", dense.name)
-    _check_sizes(found, shape)
+    _check_sizes(found, shape, len(checkpoint.head.labels))
     return found
 
 
@@ -115,21 +124,30 @@ class _Weights:
         raise ModelError(f"The weights lack {names[0]}; the file is not a whole model.")
 
 
-def _check_sizes(weights: Mapping[str, FloatArray], shape: EncoderShape) -> None:
-    hidden, ffn = shape.hidden, shape.ffn
-    expected = {
-        "embeddings.word": (shape.vocabulary, hidden),
-        "embeddings.position": (shape.positions, hidden),
-        "embeddings.token_type": (shape.token_types, hidden),
-    }
-    for index in range(shape.layers):
-        for name in ("query", "key", "value", "attention_output"):
-            expected[f"layer.{index}.{name}.kernel"] = (hidden, hidden)
-        expected[f"layer.{index}.ffn_in.kernel"] = (hidden, ffn)
-        expected[f"layer.{index}.ffn_out.kernel"] = (ffn, hidden)
+def _check_sizes(weights: Mapping[str, FloatArray], shape: EncoderShape, labels: int) -> None:
+    heads = sum(name.startswith("head.") and name.endswith(".kernel") for name in weights)
     for name, array in weights.items():
-        wanted = expected.get(name)
-        if wanted is not None and array.shape != wanted:
-            raise ModelError(f"{name} is {array.shape} but config.json asks for {wanted}.")
-        if name.endswith((".gamma", ".beta")) and array.shape != (hidden,):
-            raise ModelError(f"{name} is {array.shape} but config.json asks for ({hidden},).")
+        wanted = _size_of(name, shape, labels if name.startswith(f"head.{heads - 1}.") else None)
+        if array.shape != wanted:
+            raise ModelError(
+                f"The weight {name} is {_sizes(array.shape)}; "
+                f"config.json asks for {_sizes(wanted)}."
+            )
+
+
+def _size_of(name: str, shape: EncoderShape, labels: int | None) -> tuple[int, ...]:
+    """What config.json says of a weight; `labels` where it belongs to the last layer."""
+    rows = {
+        "embeddings.word": shape.vocabulary,
+        "embeddings.position": shape.positions,
+        "embeddings.token_type": shape.token_types,
+    }
+    if name in rows:
+        return (rows[name], shape.hidden)
+    inputs = shape.ffn if ".ffn_out." in name else shape.hidden
+    outputs = shape.ffn if ".ffn_in." in name else (labels or shape.hidden)
+    return (inputs, outputs) if name.endswith(".kernel") else (outputs,)
+
+
+def _sizes(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape)) or "a single number"

@@ -7,9 +7,10 @@ import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
-from edge_bert.errors import ModelError
+from edge_bert.errors import InputError, ModelError
 from edge_bert.graph.architecture import (
     ACTIVATIONS,
     Architecture,
@@ -35,7 +36,7 @@ def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]
     architecture = ARCHITECTURES.get(checkpoint.architecture)
     if architecture is None:
         raise ModelError(
-            f"The model is of type {checkpoint.architecture!r}; "
+            f"The model is of type {shown(checkpoint.architecture)}; "
             f"edge-bert has {', '.join(ARCHITECTURES)}."
         )
     return architecture, check_shape(architecture.shape(checkpoint.config), checkpoint.config)
@@ -78,8 +79,10 @@ def build(checkpoint: Checkpoint) -> Any:
     from edge_bert.graph.encoder import Encoder
 
     architecture, shape = architecture_of(checkpoint)
+    # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
+    weights = canonical_weights(checkpoint, architecture, shape)
     encoder = Encoder(shape, checkpoint.head, architecture.head)
-    encoder.load(canonical_weights(checkpoint, architecture, shape))
+    encoder.load(weights)
     return encoder
 
 
@@ -87,8 +90,11 @@ def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
     """A float32 TFLite file of `checkpoint`, static shapes, batch 1, weights shared.
 
     Signatures are `length_<n>`; inputs int32 [1, n]; output float32 [1, hidden] or [1, labels].
+    Raises ModelError for weights that are not what the configuration says, and InputError where
+    Keras has been told to compute on another backend than TensorFlow.
     """
     encoder = build(checkpoint)
+    _check_backend()
     import tensorflow as tf
 
     names = input_names(checkpoint)
@@ -102,6 +108,16 @@ def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         tf.saved_model.save(module, folder, signatures=signatures)
         return _convert(tf, Path(folder), list(signatures))
+
+
+def _check_backend() -> None:
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        raise InputError(
+            f"Keras computes on {keras.backend.backend()}, and TFLite files are made through "
+            "TensorFlow; unset KERAS_BACKEND, or set it to tensorflow."
+        )
 
 
 def _signature(tf: Any, encoder: Any, names: tuple[str, ...], output: str, length: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
@@ -19,9 +20,12 @@ def shape(config: Mapping[str, Any]) -> EncoderShape:
     which is always 0, so it needs no such input.
     """
     pad = config.get("pad_token_id", 1)
-    if not isinstance(pad, int) or pad < 0:
-        raise ModelError(f"config.json: pad_token_id is {pad!r}, not a whole number.")
-    return dataclasses.replace(bert.shape(config), position_offset=pad + 1)
+    sizes = bert.shape(config)
+    if not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < sizes.positions - 1:
+        raise ModelError(
+            f"config.json: pad_token_id is {shown(pad)}, which leaves no positions for tokens."
+        )
+    return dataclasses.replace(sizes, position_offset=pad + 1)
 
 
 ROBERTA = Architecture(

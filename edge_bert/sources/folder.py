@@ -5,17 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
-import msgspec
-import numpy as np
-
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import Checkpoint, FloatArray
+from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.head import read_head
-
-MAX_JSON_BYTES = 64 * 1024 * 1024
-PICKLES = ("pytorch_model.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+from edge_bert.sources.json_files import read_json
+from edge_bert.sources.weights import read_weights, weights_file
 
 
 def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
@@ -27,74 +24,23 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     architecture = config.get("model_type")
     if not isinstance(architecture, str):
         raise ModelError(f"{folder / 'config.json'} names no model_type; is it a model folder?")
+    head = read_head(folder, config)
+    max_length = _max_length(folder, config)
+    weights = weights_file(folder)
     tokenizer = _tokenizer(folder)
-    weights_file = _weights_file(folder)
     vocabulary = folder / "vocab.txt"
     return Checkpoint(
         name=name,
         architecture=architecture,
         config=config,
-        weights=read_weights(weights_file),
-        head=read_head(folder, config),
+        weights=read_weights(weights),
+        head=head,
         tokenizer=tokenizer,
         vocabulary=vocabulary if vocabulary.is_file() else None,
-        max_length=_max_length(folder, config),
+        max_length=max_length,
         origin=origin,
-        sha256=_digest(weights_file, folder / "config.json", tokenizer),
+        sha256=_digest(weights, folder / "config.json", tokenizer),
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """The JSON object in `path`; ModelError if there is none."""
-    if not path.is_file():
-        raise ModelError(f"{path} is missing; give a folder in Hugging Face's layout.")
-    if path.stat().st_size > MAX_JSON_BYTES:
-        raise ModelError(f"{path} is larger than {MAX_JSON_BYTES} bytes; not a configuration.")
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{path} is not a JSON object: {error}") from error
-
-
-def read_weights(path: Path) -> Mapping[str, FloatArray]:
-    """Every floating-point tensor of a safetensors file, as float32."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {
-                key: _float32(path, key, file.get_tensor(key))
-                for key in file.keys()  # noqa: SIM118 (no mapping)
-                if "position_ids" not in key
-            }
-    except (SafetensorError, OSError, TypeError, AttributeError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"{path} is damaged or not whole ({reason}); download the model again."
-        ) from error
-
-
-def _float32(path: Path, key: str, array: np.ndarray[Any, Any]) -> FloatArray:
-    if array.dtype.kind != "f":
-        raise ModelError(f"{path}: {key} is {array.dtype}, not a float; is the model quantized?")
-    values = np.ascontiguousarray(array, dtype=np.float32)
-    if not np.isfinite(values).all():
-        raise ModelError(f"{path}: {key} holds values that are not finite numbers.")
-    return values
-
-
-def _weights_file(folder: Path) -> Path:
-    path = folder / "model.safetensors"
-    if path.is_file():
-        return path
-    if (folder / "model.safetensors.index.json").is_file():
-        raise ModelError(f"{folder} holds weights in several files; save the model as one file.")
-    if any(found for pattern in PICKLES for found in folder.glob(pattern)):
-        raise ModelError(
-            f"{folder} holds pickled weights only, which could run code; "
-            "save the model with save_pretrained (safetensors) and try again."
-        )
-    raise ModelError(f"{path} is missing; give a folder with safetensors weights.")
 
 
 def _tokenizer(folder: Path) -> Path:
@@ -109,14 +55,26 @@ def _tokenizer(folder: Path) -> Path:
 
 def _max_length(folder: Path, config: Mapping[str, Any]) -> int:
     """The longest input in tokens: what the positions allow, and the model's authors too."""
-    positions = config.get("max_position_embeddings", 512)
-    if not isinstance(positions, int) or positions < 3:
-        raise ModelError(f"config.json: max_position_embeddings is {positions!r}.")
+    positions = _whole(config, "max_position_embeddings", 512)
     if config.get("model_type") == "roberta":
-        positions -= int(config.get("pad_token_id", 1) or 0) + 1
+        positions -= _whole(config, "pad_token_id", 1) + 1
     path = folder / "sentence_bert_config.json"
-    asked = read_json(path).get("max_seq_length") if path.is_file() else None
-    return min(positions, asked) if isinstance(asked, int) and asked > 2 else positions
+    limits = read_json(path) if path.is_file() else {}
+    found = min(positions, _whole(limits, "max_seq_length", positions))
+    if found < 3:
+        raise ModelError(
+            f"{folder}: the configuration allows inputs of {found} tokens, which holds no sentence."
+        )
+    return found
+
+
+def _whole(config: Mapping[str, Any], key: str, default: int) -> int:
+    value = config.get(key)
+    if value is None:
+        return default
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**24:
+        raise ModelError(f"{key} is {shown(value)} in the model's configuration, no whole number.")
+    return value
 
 
 def _digest(*paths: Path) -> str:

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
+from reprlib import repr as shown
 from typing import Any
 
 import msgspec
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Head, Pooling, Task
+from edge_bert.sources.json_files import read_json, read_json_as
 
 ACTIVATION_OF_PROBLEM = {
     "regression": "identity",
     "single_label_classification": "softmax",
     "multi_label_classification": "sigmoid",
 }
+MAX_LABELS = 100_000
+
+
+class Module(msgspec.Struct, frozen=True):
+    """One line of sentence-transformers' modules.json; it has keys that we do not need."""
+
+    type: str
+    path: str = ""
 
 
 def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
@@ -23,78 +34,98 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
 
     A folder with modules.json is a sentence-embedding model; one whose architecture is
     `...ForSequenceClassification` a classifier; a bare encoder gives the mean of its tokens.
+    Raises ModelError for any other head.
     """
     if (folder / "modules.json").is_file():
         return _embedding_head(folder)
     architectures = config.get("architectures") or []
-    if any("ForSequenceClassification" in str(name) for name in architectures):
+    if not isinstance(architectures, list):
+        raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
+    heads = {found[1] for name in architectures if (found := re.search(r"For([A-Z].*)", str(name)))}
+    if "SequenceClassification" in heads:
         return _classification_head(config)
+    # A model trained to fill masks is a bare encoder with a layer that nobody needs afterwards.
+    others = heads - {"MaskedLM", "PreTraining"}
+    if others:
+        raise ModelError(
+            f"config.json: a model for {shown(min(others))} is not supported; edge-bert has "
+            "sentence embedding and SequenceClassification."
+        )
     return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN)
 
 
 def _embedding_head(folder: Path) -> Head:
     pooling, normalize = Pooling.MEAN, False
-    for module in _modules(folder / "modules.json"):
-        kind = module["type"].rpartition(".")[2]
-        if kind == "Pooling":
-            pooling = _pooling(_inside(folder, module["path"]) / "config.json")
-        elif kind == "Normalize":
-            normalize = True
-        elif kind != "Transformer":
-            raise ModelError(
-                f"modules.json asks for {kind!r}; edge-bert has Transformer, Pooling and Normalize."
-            )
+    for module in read_json_as(list[Module], folder / "modules.json"):
+        kind = module.type.rpartition(".")[2]
+        path = _inside(folder, module.path)
+        match kind:
+            case "Transformer" if path != folder.resolve():
+                raise ModelError(
+                    f"modules.json keeps the encoder in {shown(module.path)}; edge-bert reads "
+                    "folders that hold it at the top: save the model again."
+                )
+            case "Pooling":
+                pooling = _pooling(path / "config.json")
+            case "Normalize":
+                normalize = True
+            case "Transformer":
+                pass
+            case _:
+                raise ModelError(
+                    f"modules.json asks for {shown(kind)}; "
+                    "edge-bert has Transformer, Pooling and Normalize."
+                )
     return Head(task=Task.EMBEDDING, pooling=pooling, normalize=normalize)
 
 
-def _modules(path: Path) -> list[dict[str, str]]:
-    class Module(msgspec.Struct):
-        type: str
-        path: str = ""
-
-    try:
-        modules = msgspec.json.decode(path.read_bytes(), type=list[Module])
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is not a list of modules: {error}") from error
-    return [{"type": module.type, "path": module.path} for module in modules]
-
-
 def _inside(folder: Path, relative: str) -> Path:
-    path = (folder / relative).resolve()
+    try:
+        path = (folder / relative).resolve()
+    except (OSError, ValueError) as error:
+        raise ModelError(f"modules.json: {shown(relative)} is not a path.") from error
     if not path.is_relative_to(folder.resolve()):
-        raise ModelError(f"modules.json points outside the model folder: {relative!r}.")
+        raise ModelError(f"modules.json points outside the model folder: {shown(relative)}.")
     return path
 
 
 def _pooling(path: Path) -> Pooling:
-    try:
-        config = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path} is missing or not a JSON object.") from error
+    config = read_json(path)
     chosen = {key for key, value in config.items() if key.startswith("pooling_mode") and value}
     if chosen == {"pooling_mode_mean_tokens"} or config.get("pooling_mode") == "mean":
         return Pooling.MEAN
     if chosen == {"pooling_mode_cls_token"} or config.get("pooling_mode") == "cls":
         return Pooling.CLS
-    raise ModelError(f"{path} asks for {sorted(chosen)}; edge-bert has mean and CLS pooling.")
+    raise ModelError(
+        f"{path} asks for {shown(sorted(chosen))}; edge-bert has mean and CLS pooling."
+    )
 
 
 def _classification_head(config: Mapping[str, Any]) -> Head:
-    names = config.get("id2label") or {
-        str(index): f"LABEL_{index}" for index in range(int(config.get("num_labels") or 2))
-    }
-    try:
-        labels = tuple(str(names[str(index)]) for index in range(len(names)))
-    except (KeyError, TypeError) as error:
-        raise ModelError("config.json: id2label does not number its labels from 0.") from error
+    labels = _labels(config)
     problem = config.get("problem_type") or (
         "regression" if len(labels) == 1 else "single_label_classification"
     )
-    if problem not in ACTIVATION_OF_PROBLEM:
-        raise ModelError(f"config.json: problem_type {problem!r} is not known.")
+    if not isinstance(problem, str) or problem not in ACTIVATION_OF_PROBLEM:
+        raise ModelError(f"config.json: problem_type {shown(problem)} is not known.")
     return Head(
         task=Task.CLASSIFICATION,
         pooling=Pooling.CLS,
         labels=labels,
         activation=ACTIVATION_OF_PROBLEM[problem],
     )
+
+
+def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names in id2label; where it is absent, transformers' own `LABEL_<n>`."""
+    names = config.get("id2label")
+    if names is None:
+        count = config.get("num_labels", 2)
+        if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= MAX_LABELS:
+            raise ModelError(f"config.json: num_labels is {shown(count)}, no usable number.")
+        return tuple(f"LABEL_{index}" for index in range(count))
+    if not isinstance(names, dict) or set(names) != {str(index) for index in range(len(names))}:
+        raise ModelError("config.json: id2label does not number its labels from 0.")
+    if not names or not all(isinstance(name, str | int) for name in names.values()):
+        raise ModelError(f"config.json: id2label is {shown(names)}; it must name each label.")
+    return tuple(str(names[str(index)]) for index in range(len(names)))

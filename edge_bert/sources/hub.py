@@ -8,39 +8,43 @@ from pathlib import Path
 from edge_bert.errors import ModelError
 
 DATA_FILES = ["*.json", "*.txt", "model.safetensors", "*/config.json"]
+NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
 TIMEOUT_S = "10"
 
 
 def from_cache(name: str) -> Path | None:
     """The newest snapshot of `name` in the local Hugging Face cache, if it is whole."""
-    return _snapshot(name, local=True)
+    try:
+        folder = _snapshot(name, local=True)
+    except ModelError:
+        return None
+    return folder if all((folder / file).is_file() for file in NEEDED) else None
 
 
 def fetch(name: str) -> Path:
-    """The folder of `name`, downloaded from the hub; data files only.
+    """The folder of `name`, from the cache or downloaded from the hub; data files only.
 
     Raises ModelError when the hub cannot be reached or has no such model.
     """
-    folder = from_cache(name) or _snapshot(name, local=False)
-    if folder is None:
-        raise ModelError(
-            f"{name!r} is no folder, and the Hugging Face hub gives no model of that name "
-            "(or cannot be reached from here); give --model a folder."
-        )
-    return folder
+    return from_cache(name) or _snapshot(name, local=False)
 
 
-def _snapshot(name: str, *, local: bool) -> Path | None:
+def _snapshot(name: str, *, local: bool) -> Path:
     os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", TIMEOUT_S)
+    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", TIMEOUT_S)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import huggingface_hub
-    from huggingface_hub import errors
 
     try:
-        path = huggingface_hub.snapshot_download(
-            name, allow_patterns=DATA_FILES, local_files_only=local
+        return Path(
+            huggingface_hub.snapshot_download(
+                name, allow_patterns=DATA_FILES, local_files_only=local
+            )
         )
-    except (OSError, ValueError, RuntimeError, errors.HfHubHTTPError, errors.HFValidationError):
-        return None
-    folder = Path(path)
-    return folder if (folder / "model.safetensors").is_file() else None
+    except Exception as error:  # its own errors, and those of whatever HTTP client it uses
+        lines = str(error).split("\n")
+        reason = f"{type(error).__name__}: {' '.join(lines[0].split())[:160]}"
+        raise ModelError(
+            f"{name[:100]!r} is no folder, and the Hugging Face hub gives no model of that name "
+            f"or cannot be reached ({reason}); give --model a folder."
+        ) from error

