@@ -22,7 +22,6 @@ OS_RELEASE = Path("/etc/os-release")
 UPDATE_TIMEOUT_S = 300
 DOWNLOAD_TIMEOUT_S = 600
 UNPACK_TIMEOUT_S = 120
-# Base packages that programs do not need to run: no dependency of ours pulls them in.
 DEPENDS_OPTIONS = (
     "--recurse",
     "--no-recommends",
@@ -132,10 +131,14 @@ def _sources(release: str) -> str:
 
 def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
     argv = ["apt-cache", *options, "depends", *DEPENDS_OPTIONS, *packages]
-    lines = _run(argv, UPDATE_TIMEOUT_S).splitlines()
+    try:
+        lines = _run(argv, UPDATE_TIMEOUT_S).splitlines()
+    except TargetError as error:
+        raise TargetError(f"apt does not offer all of {', '.join(packages)}: {error}") from error
     names = {line for line in lines if line and not line.startswith((" ", "|", "<"))}
-    if not set(packages) <= names:
-        raise TargetError(f"apt does not offer {sorted(set(packages) - names)} there.")
+    missing = sorted(set(packages) - names)
+    if missing:
+        raise TargetError(f"apt does not offer {', '.join(missing)} there.")
     return tuple(sorted(names))
 
 
