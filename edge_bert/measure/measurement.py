@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import msgspec
 
 from edge_bert.errors import TargetError
+from edge_bert.measure.benchmark_model import BenchmarkModelOutput
 from edge_bert.measure.cost_model import predict_latency
 from edge_bert.measure.energy_model import model_energy
 from edge_bert.measure.runner_output import RunnerOutput
@@ -18,10 +19,14 @@ from edge_bert.records.measurement import (
     Evidence,
     InstructionCounts,
     Measurement,
+    MemoryUse,
     Subject,
     TargetDescription,
 )
 from edge_bert.records.profile import Cluster, Memory, Runtime
+
+# It leaves some operators to the runtime's own kernels on the same cores, as a rule.
+CPU_DELEGATE = "XNNPACK"
 
 
 def measured(
@@ -41,7 +46,7 @@ def measured(
     """
     if target.evidence is Evidence.EMULATED:
         raise TargetError("times under emulation are not measurements; use `emulated`.")
-    states = before is not None and after is not None
+    faults = faults_of(before, after) if before is not None and after is not None else ()
     return Measurement(
         format_version=FORMAT_VERSION,
         evidence=target.evidence,
@@ -55,7 +60,7 @@ def measured(
         cpu_features=output.header.cpu.hwcap or output.header.cpu.cpuinfo,
         before=before,
         after=after,
-        faults=faults_of(before, after) if states and before and after else (),
+        faults=faults,
     )
 
 
@@ -87,6 +92,43 @@ def emulated(
         started_at=_now(),
         counts=counts,
         cpu_features=output.header.cpu.hwcap,
+    )
+
+
+def measured_by_benchmark_model(
+    output: BenchmarkModelOutput,
+    target: TargetDescription,
+    subject: Subject,
+    *,
+    before: DeviceState | None = None,
+    after: DeviceState | None = None,
+) -> Measurement:
+    """A run of the official tool, which keeps no raw times.
+
+    An accelerator that was asked for and does not run the whole model is a fault. Raises TargetError
+    for an emulated target.
+    """
+    if target.evidence is Evidence.EMULATED:
+        raise TargetError("times under emulation are not measurements.")
+    fallen = [
+        f"the {name} delegate runs the model {state}"
+        for name, state in output.delegates.items()
+        if state != "completely" and name != CPU_DELEGATE
+    ]
+    heat = faults_of(before, after) if before is not None and after is not None else ()
+    peak = None if output.peak_mb is None else round(output.peak_mb * 2**20)
+    return Measurement(
+        format_version=FORMAT_VERSION,
+        evidence=target.evidence,
+        target=target,
+        subject=subject,
+        latency=output.latency,
+        energy=EnergyUnavailable("no source of energy was read."),
+        started_at=_now(),
+        memory=MemoryUse(peak_rss_bytes=peak) if peak else None,
+        before=before,
+        after=after,
+        faults=(*heat, *fallen),
     )
 
 

@@ -8,18 +8,21 @@ import msgspec
 import pytest
 
 from edge_bert.errors import TargetError
-from edge_bert.measure.measurement import emulated, measured
+from edge_bert.measure.benchmark_model import parse_classic
+from edge_bert.measure.measurement import emulated, measured, measured_by_benchmark_model
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy, ModelledEnergy
-from edge_bert.records.latency import MeasuredLatency, ModelledLatency
+from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import (
     ClockLimit,
     DeviceState,
     Evidence,
     Measurement,
+    Subject,
     TargetDescription,
 )
 from edge_bert.records.profile import Runtime
+from tests.measure.recordings import recording
 from tests.measure.test_cost_model import MOBILENET_V1, cluster
 from tests.measure.test_runner_output import GOOD, text
 
@@ -92,6 +95,20 @@ def test_figures_that_the_evidence_cannot_give_are_refused() -> None:
     for measurement, change in swaps:
         with pytest.raises(ValueError, match=r"evidence|emulation|device"):
             msgspec.structs.replace(measurement, **change).__post_init__()
+
+
+def test_benchmark_model_keeps_no_raw_values() -> None:
+    """Its measurement says so by its type; a delegate that fell back is a fault."""
+    subject = Subject("f.tflite", "b" * 64, "encode_16", 4)
+    good = parse_classic(recording("benchmark_model/float_4_threads.txt"), 0)
+    run = measured_by_benchmark_model(good, target(Evidence.DEVICE), subject)
+    assert run.valid
+    assert isinstance(run.latency, AggregateLatency)
+    fallen = parse_classic(recording("benchmark_model/gpu_fell_back.txt"), 0)
+    run = measured_by_benchmark_model(fallen, target(Evidence.DEVICE), subject)
+    assert run.faults == ("the GPU delegate runs the model not at all",)
+    with pytest.raises(TargetError, match="emulation"):
+        measured_by_benchmark_model(good, target(Evidence.EMULATED), subject)
 
 
 def test_impossible_values_are_refused() -> None:

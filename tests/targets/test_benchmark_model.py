@@ -1,0 +1,56 @@
+"""The official benchmark_model as a second runner."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_bert.errors import InputError
+from edge_bert.targets.benchmark_model import BenchmarkRequest, benchmark_binary, start_benchmark
+from edge_bert.targets.host import HostTarget
+
+
+def test_the_binary_is_named_and_hashed(tmp_path: Path) -> None:
+    """Its sha256 and origin are kept; a web page that was saved in its place is refused."""
+    binary = benchmark_binary(Path(shutil.which("sh") or "/bin/sh"), "the nightly build")
+    assert binary.sha256 == hashlib.sha256(binary.path.read_bytes()).hexdigest()
+    assert binary.origin == "the nightly build"
+    page = tmp_path / "benchmark_model"
+    page.write_text("<!doctype html>")
+    with pytest.raises(InputError, match="not a program"):
+        benchmark_binary(page, "")
+    with pytest.raises(InputError, match="cannot be read"):
+        benchmark_binary(tmp_path / "absent", "")
+
+
+def test_flags_reach_the_tool_as_they_are(tmp_path: Path) -> None:
+    """Each flag is one word, also with blanks in the path; taskset sets the cores."""
+    script = tmp_path / "show"
+    script.write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n')
+    script.chmod(0o755)
+    host = HostTarget()
+    remote = host.push(script, "show")
+    request = BenchmarkRequest("a model.tflite", "encode_16", threads=4, repetitions=7)
+    said = start_benchmark(host, remote, request, 10).stdout.splitlines()
+    host.close()
+    assert "<--graph=a model.tflite>" in said
+    assert {"<--num_runs=7>", "<--num_threads=4>", "<--signature_to_run_for=encode_16>"} <= set(
+        said
+    )
+
+
+@pytest.mark.skipif(not shutil.which("taskset"), reason="no taskset; install util-linux")
+def test_the_mask_goes_to_taskset() -> None:
+    """Affinity is external: the tool runs under taskset, on the cores of the mask."""
+    host = HostTarget()
+    core = min(os.sched_getaffinity(0))
+    request = BenchmarkRequest("m", "s", mask=f"{1 << core:x}")
+    done = start_benchmark(host, "nproc", request, 10)
+    lone = host.run(["taskset", f"{1 << core:x}", "nproc"], 10)
+    host.close()
+    assert lone.stdout == "1\n"
+    assert "--graph" in done.stderr
