@@ -105,8 +105,8 @@ def measured_by_benchmark_model(
 ) -> Measurement:
     """A run of the official tool, which keeps no raw times.
 
-    An accelerator that was asked for and does not run the whole model is a fault. Raises TargetError
-    for an emulated target.
+    An accelerator that was asked for and does not run the whole model is a fault. Raises
+    TargetError for an emulated target.
     """
     if target.evidence is Evidence.EMULATED:
         raise TargetError("times under emulation are not measurements.")
