@@ -1,0 +1,324 @@
+"""The emulated phone: it answers as Android does, on loopback only, and ends without a trace."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from edge_bert.errors import BusyError, MissingToolError, TargetError
+from edge_bert.records.measurement import Evidence
+from edge_bert.targets import emulator_binfmt, emulator_device, emulator_phone
+from edge_bert.targets.adb import AdbTarget
+from edge_bert.targets.emulator_device import Battery
+from edge_bert.targets.emulator_phone import Phone
+from edge_bert.targets.runner import RunnerRequest, install_runner, start_runner
+from tests.targets.emulator_programs import need_emulator
+from tests.targets.running_phone import PROFILE, free_port, phone_profile, running_phone
+from tests.targets.two_signatures import two_signatures
+
+TIMEOUT_S = 120
+NAME = "test-phone"
+# Drains fast enough to be seen within a second: 20 W idle, 30 W per busy core.
+THIRSTY = Battery(idle_mw=20_000, core_mw=30_000, interval_ms=50)
+BATTERY = "/sys/class/power_supply/battery"
+
+
+@pytest.fixture(scope="module")
+def phone() -> Iterator[Phone]:
+    with running_phone(NAME, THIRSTY) as phone:
+        yield phone
+
+
+@pytest.fixture(scope="module")
+def target(phone: Phone) -> Iterator[AdbTarget]:
+    target = AdbTarget(phone.serial)
+    yield target
+    target.close()
+
+
+def ask(target: AdbTarget, *words: str) -> str:
+    done = target.run(words, TIMEOUT_S)
+    assert done.exit_code == 0, done.stderr
+    return done.stdout
+
+
+def charge(target: AdbTarget) -> int:
+    found = re.search(r"Charge counter: (\d+)", ask(target, "dumpsys", "battery"))
+    assert found
+    return int(found[1])
+
+
+def listeners(port: int) -> set[str]:
+    """Local addresses, in the kernel's own hexadecimal, that listen on `port`."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            address, _, number = line.split()[1].partition(":")
+            if line.split()[3] == "0A" and int(number, 16) == port:
+                found.add(address)
+    return found
+
+
+def test_listens_on_loopback_only(phone: Phone) -> None:
+    """adbd asks nobody for leave, so nobody else may reach it."""
+    assert listeners(phone.port) == {"0000000000000000FFFF00000100007F"}
+
+
+def test_has_no_rights_on_this_machine(phone: Phone) -> None:
+    """Whoever opens a shell there is an ordinary user without privileges to regain."""
+    for pid, line in emulator_phone.processes(phone).items():
+        if "qemu" not in line:
+            continue
+        status = Path(f"/proc/{pid}/status").read_text()
+        assert re.search(r"^Uid:\t2000\t2000\t2000\t2000$", status, re.MULTILINE)
+        assert re.search(r"^CapEff:\t0+$", status, re.MULTILINE)
+        assert re.search(r"^CapPrm:\t0+$", status, re.MULTILINE)
+        assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
+
+
+def test_children_do_not_inherit_the_loopback_library(target: AdbTarget) -> None:
+    """Only adbd itself is held to loopback; what it starts has a phone's environment."""
+    said = ask(target, "env")
+    assert "LD_PRELOAD" not in said
+    assert "ANDROID_DATA=/data" in said
+
+
+def test_answers_as_the_profiles_phone(target: AdbTarget) -> None:
+    """Properties, processor and clocks are the profile's; the mark of an emulator is there."""
+    assert ask(target, "getprop", "ro.kernel.qemu") == "1\n"
+    assert ask(target, "getprop", "ro.soc.model") == "Google Tensor G4\n"
+    assert ask(target, "getprop", "no.such", "otherwise") == "otherwise\n"
+    assert "[ro.product.cpu.abi]: [arm64-v8a]\n" in ask(target, "getprop")
+    assert ask(target, "uname", "-m") == "aarch64\n"
+    assert ask(target, "cat", "/proc/cpuinfo").count("CPU part\t: 0xd82") == 1
+    top = "/sys/devices/system/cpu/cpu7/cpufreq/cpuinfo_max_freq"
+    assert ask(target, "cat", top) == "3105000\n"
+
+
+def test_the_battery_drains_with_work(target: AdbTarget) -> None:
+    """An idle second costs charge; a busy one costs more, and the rails count it."""
+    start = charge(target)
+    time.sleep(1)
+    idle = start - charge(target)
+    before = rails(target)
+    target.run(["sh", "-c", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"], TIMEOUT_S)
+    busy_mj = rails(target)["CPU(BIG)"] - before["CPU(BIG)"]
+    assert idle > 0
+    assert busy_mj > 500
+    assert int(ask(target, "cat", f"{BATTERY}/current_now")) < -1_000_000
+
+
+def rails(target: AdbTarget) -> dict[str, float]:
+    said = ask(target, "dumpsys", "android.hardware.power.stats.IPowerStats/default")
+    assert "PowerStats HAL 2.0 energy meter" in said
+    return {name: float(mws) for name, mws in re.findall(r"\]:(\S+)\s+([\d.]+) mWs", said)}
+
+
+def test_charge_and_current_agree(target: AdbTarget) -> None:
+    """What the counter loses is what the current says, as on a phone that tells the truth."""
+    samples = []
+    for _ in range(2):
+        now = float(ask(target, "cat", "/proc/uptime").split()[0])
+        samples.append((now, charge(target), int(ask(target, "cat", f"{BATTERY}/current_now"))))
+        time.sleep(2)
+    (start, first, current), (end, second, later) = samples
+    lost_ua = (first - second) / (end - start) * 3600
+    assert lost_ua == pytest.approx(-(current + later) / 2, rel=0.5)
+
+
+def test_a_charger_turns_the_current(phone: Phone, target: AdbTarget) -> None:
+    """Plugged in, Android says charging and powered; unplugged again, it does not."""
+    (phone.root / "world" / "charger").write_text("1\n")
+    try:
+        time.sleep(0.5)
+        said = ask(target, "dumpsys", "battery")
+        assert "USB powered: true" in said
+        assert "status: 2" in said
+        assert ask(target, "cat", f"{BATTERY}/status") == "Charging\n"
+    finally:
+        (phone.root / "world" / "charger").write_text("0\n")
+    time.sleep(0.5)
+    assert "status: 3" in ask(target, "dumpsys", "battery")
+
+
+def test_unplug_freezes_until_reset(target: AdbTarget) -> None:
+    """`cmd battery unplug` and `set` stop the service's updates, as Android's do."""
+    ask(target, "cmd", "battery", "unplug")
+    try:
+        ask(target, "cmd", "battery", "set", "level", "7")
+        first = ask(target, "dumpsys", "battery")
+        time.sleep(0.5)
+        assert "UPDATES STOPPED" in first
+        assert "level: 7" in first
+        assert charge(target) == int(first.split("Charge counter: ")[1].split()[0])
+    finally:
+        ask(target, "cmd", "battery", "reset")
+    assert "UPDATES STOPPED" not in ask(target, "dumpsys", "battery")
+
+
+def test_thermal_status_can_be_set(phone: Phone, target: AdbTarget) -> None:
+    """A hot phone says so."""
+    assert "Thermal Status: 0" in ask(target, "dumpsys", "thermalservice")
+    (phone.root / "world" / "thermal_status").write_text("3\n")
+    assert "Thermal Status: 3" in ask(target, "dumpsys", "thermalservice")
+    (phone.root / "world" / "thermal_status").write_text("0\n")
+
+
+def test_unknown_services_fail_as_on_android(target: AdbTarget) -> None:
+    """What the phone does not have ends with a message and a status."""
+    for words in (["dumpsys", "nope"], ["cmd", "nope"], ["cmd", "battery", "nope"]):
+        done = target.run(words, TIMEOUT_S)
+        assert done.exit_code != 0
+        assert done.stderr
+
+
+def test_runs_the_runner(target: AdbTarget, tmp_path: Path) -> None:
+    """The runner with its own C library works there, over the real protocol."""
+    command = install_runner(target, "arm64-v8a", own_c_library=True)
+    (tmp_path / "m").write_bytes(two_signatures())
+    request = RunnerRequest(target.push(tmp_path / "m", "m"), "encode_8", repetitions=2)
+    done = start_runner(target, command, request, TIMEOUT_S)
+    assert done.exit_code == 0, done.stdout
+    assert done.stdout.count('"type":"run"') == 2
+    assert target.describe().evidence is Evidence.EMULATED
+
+
+def test_is_listed_and_not_started_twice(phone: Phone) -> None:
+    """A running phone is in the status; a second one of its name or port is refused."""
+    assert phone in emulator_phone.status()
+    with pytest.raises(BusyError, match="already runs"):
+        emulator_phone.start(phone_profile(NAME), free_port())
+    with pytest.raises(BusyError, match="is taken"):
+        emulator_phone.start(phone_profile("test-other"), phone.port)
+    assert phone in emulator_phone.status()
+
+
+def test_two_phones_run_side_by_side(phone: Phone) -> None:
+    """Stopping one leaves the other, and the kernel's rule that it needs."""
+    other = emulator_phone.start(phone_profile("test-second"), free_port())
+    assert {phone.profile, other.profile} <= {found.profile for found in emulator_phone.status()}
+    assert emulator_phone.stop("test-second")
+    assert emulator_binfmt.is_registered()
+    assert phone in emulator_phone.status()
+
+
+def test_stop_leaves_nothing() -> None:
+    """No process, no mount, no file, no rule of the kernel, no open port."""
+    name = "test-stop"
+    with running_phone(name) as phone:
+        before = emulator_phone.processes(phone)
+        subprocess.Popen(["adb", "-s", phone.serial, "shell", "sleep 4545"]).poll()
+        time.sleep(1)
+        others = [found for found in emulator_phone.status() if found != phone]
+        assert len(before) >= 3
+        assert emulator_phone.stop(name)
+        assert emulator_phone.processes(phone) == {}
+        assert not any(Path(f"/proc/{pid}").exists() for pid in before)
+        assert not phone.root.parent.exists()
+        assert name not in Path("/proc/self/mounts").read_text()
+        assert emulator_binfmt.is_registered() is bool(others)
+        assert listeners(phone.port) == set()
+        assert not emulator_phone.stop(name)
+
+
+def test_a_killed_phone_is_not_running() -> None:
+    """After its first process was killed, the status does not list it and stop cleans up."""
+    name = "test-killed"
+    with running_phone(name) as phone:
+        os.kill(phone.pid, 9)
+        os.waitpid(phone.pid, 0)
+        time.sleep(0.5)
+        assert phone not in emulator_phone.status()
+        assert listeners(phone.port) == set()
+        emulator_phone.stop(name)
+        assert not phone.root.parent.exists()
+
+
+def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A start that fails says the phone's last words and leaves no process and no file."""
+    need_emulator()
+    if os.geteuid() != 0:
+        pytest.skip("only root can start the emulated phone")
+    monkeypatch.setattr(emulator_phone.emulator_cpu, "qemu_model", lambda _: "no-such-cpu")
+    monkeypatch.setattr(emulator_phone, "START_TIMEOUT_S", 2)
+    with pytest.raises(TargetError, match="no-such-cpu"):
+        emulator_phone.start(phone_profile("test-broken"), free_port())
+    assert not any("test-broken" in line for line in command_lines())
+    assert not (emulator_phone._folder("test-broken")).exists()
+
+
+def command_lines() -> list[str]:
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+def test_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without root the message says so, before anything is made."""
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(MissingToolError, match="Only root"):
+        emulator_phone.start(phone_profile("test-user"))
+
+
+@pytest.mark.parametrize("port", [0, -1, 70000])
+def test_a_port_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port: int) -> None:
+    """What is no port is refused before anything is made."""
+    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(TargetError, match="not a port"):
+        emulator_phone.start(phone_profile("test-port"), port)
+
+
+def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A port on which something listens is not taken over."""
+    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        with pytest.raises(BusyError, match=str(port)):
+            emulator_phone.start(phone_profile("test-taken"), port)
+
+
+def test_damaged_notes_of_a_phone_are_skipped(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file that is no phone's, or of a process that has gone, lists nothing."""
+    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
+    for name, text in (
+        ("a", "{"),
+        ("b", '{"profile":"b","port":1,"pid":1,"started":-1}'),
+        ("c", '{"profile":"c","port":1,"pid":600000000,"started":1}'),
+    ):
+        folder = tmp_path / "emulator" / "phones" / name
+        folder.mkdir(parents=True)
+        (folder / "phone.json").write_text(text)
+    assert emulator_phone.status() == ()
+
+
+def test_binfmt_rule_is_one_line_of_the_kernels_form() -> None:
+    """Mask and magic have one length, and a path that would break the line is refused."""
+    rule = emulator_binfmt.rule(Path("/qemu"))
+    _, name, kind, offset, magic, mask, path, flags = rule.split(":")
+    assert (name, kind, offset, path, flags) == ("edge-bert-arm64", "M", "", "/qemu", "F")
+    assert len(magic) == len(mask) == 4 * 20
+    with pytest.raises(ValueError, match="colon"):
+        emulator_binfmt.rule(Path("/a:b"))
+
+
+def test_only_googles_chips_have_rails() -> None:
+    """The rails are announced where phones have them."""
+    profile = phone_profile(PROFILE)
+    assert emulator_device.properties(profile, "s")["ro.edge_bert.power_rails"] == "1"
