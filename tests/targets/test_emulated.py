@@ -23,6 +23,7 @@ from edge_bert.targets.host import HostTarget
 from edge_bert.targets.runner import RunnerRequest, install_runner, start_runner
 from edge_bert.targets.runner_build import find_compiler, host_abi
 from tests.targets.emulator_programs import assemble, need_emulator
+from tests.targets.op_models import Tensor, options_of, single_op
 from tests.targets.two_signatures import two_signatures
 
 TIMEOUT_S = 120
@@ -243,3 +244,51 @@ def test_without_the_right_cpus_nothing_is_pinned(monkeypatch: pytest.MonkeyPatc
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, found=allowed: found)
         pinned = emulated._pinned(cores)
         assert (pinned[-1] if pinned else None) == wanted
+
+
+# 12 rows: kernels compute 4 or 6 rows at once, and pad the rest.
+ROWS, INPUTS, OUTPUTS = 12, 256, 64
+PRODUCTS = ROWS * INPUTS * OUTPUTS
+
+
+def dense(weights: str, folder: Path) -> Path:
+    """A matrix product of float activations with float32 or int8 weights (per channel)."""
+    scales = tuple(np.full(OUTPUTS, 0.01)) if weights == "int8" else ()
+    rng = np.random.default_rng(5)
+    data = rng.integers(-127, 128, (OUTPUTS, INPUTS)).astype(weights)
+    inputs = [Tensor((ROWS, INPUTS), "float32"), Tensor(data.shape, weights, scales, data=data)]
+    path = folder / f"{weights}.tflite"
+    path.write_bytes(
+        single_op(
+            "FULLY_CONNECTED",
+            12 if weights == "int8" else 1,
+            inputs,
+            Tensor((ROWS, OUTPUTS), "float32"),
+            options_of("FullyConnectedOptions"),
+        )
+    )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "field", "products_each"),
+    [
+        ("pixel-3a", "float32", "fmla", 4),
+        ("pixel-3a", "int8", "sdot", 16),
+        ("pixel-9", "int8", "smmla", 32),
+        ("android-low-end", "float32", "fmla", 4),
+    ],
+)
+def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
+    name: str, weights: str, field: str, products_each: int, tmp_path: Path
+) -> None:
+    """The phone's own kernel is taken, and its multiply instructions add up to the product's."""
+    need_emulator()
+    target = EmulatedTarget(profiles.load(name))
+    start = install_runner(target, "arm64-v8a", own_c_library=False)
+    request = RunnerRequest(target.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
+    counted = counts(target, [*start, *request.arguments()])[-1]
+    target.close()
+    assert getattr(counted, field) * products_each == PRODUCTS
+    others = {"sdot", "smmla"} - {field}
+    assert all(getattr(counted, other) == 0 for other in others)
