@@ -1,0 +1,64 @@
+"""Measurements on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_bert.errors import DataError
+from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
+from edge_bert.measure.measurement import emulated, measured
+from edge_bert.records.measurement import Evidence, Measurement
+from tests.measure.test_cost_model import MOBILENET_V1, cluster
+from tests.measure.test_measurement import OUTPUT, target
+
+RUN = measured(OUTPUT, target(Evidence.DEVICE), "a b/../wi8.tflite")
+COUNTED = emulated(OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f.tflite", cluster())
+
+
+@pytest.mark.parametrize("measurement", [RUN, COUNTED])
+def test_what_is_saved_is_loaded(measurement: Measurement, tmp_path: Path) -> None:
+    """The file holds all of it; a second file of the same second gets another name."""
+    first = save_measurement(measurement, tmp_path / "new")
+    second = save_measurement(measurement, tmp_path / "new")
+    assert first != second
+    assert first.parent == tmp_path / "new"
+    assert load_measurement(first) == load_measurement(second) == measurement
+    assert len(list((tmp_path / "new").iterdir())) == 2
+
+
+def test_other_versions_and_damage_are_named(tmp_path: Path) -> None:
+    """A file of another version says so; a cut file is an error."""
+    path = save_measurement(RUN, tmp_path)
+    content = path.read_text()
+    path.write_text(content.replace('"format_version": 1', '"format_version": 2'))
+    with pytest.raises(DataError, match="format 1"):
+        load_measurement(path)
+    for text in (content[:-9], "", "[]", "{}", "\0", "[" * 100_000):
+        path.write_text(text)
+        with pytest.raises(DataError):
+            load_measurement(path)
+    with pytest.raises(DataError):
+        load_measurement(tmp_path / "absent")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@given(st.binary())
+def test_noise_is_an_error(tmp_path: Path, noise: bytes) -> None:
+    """No bytes make it raise anything but DataError."""
+    (tmp_path / "x.json").write_bytes(noise)
+    with pytest.raises(DataError):
+        load_measurement(tmp_path / "x.json")
+
+
+def test_machines_and_conditions_are_not_mixed() -> None:
+    """Equal conditions compare; another thread count, machine or evidence does not."""
+    assert why_not_comparable(RUN, RUN) == ""
+    other = msgspec.structs.replace(RUN, subject=msgspec.structs.replace(RUN.subject, threads=4))
+    assert why_not_comparable(RUN, other) == "different threads"
+    assert "evidence" in why_not_comparable(RUN, COUNTED)
+    assert "invalid" in why_not_comparable(RUN, msgspec.structs.replace(RUN, faults=("hot",)))
