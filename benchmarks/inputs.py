@@ -1,0 +1,35 @@
+"""What goes into a peer and what is made of its output, alike for all peers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.data.tokenizing import Encoding
+from edge_bert.evaluate.outputs import finish
+from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+
+def int64_inputs(sentence: Encoding, names: Iterable[str]) -> Arrays:
+    """A sentence as int64 `[1, tokens]` under the names of the inputs, without padding."""
+    ids = np.asarray([sentence.ids], np.int64)
+    types = np.asarray([sentence.type_ids], np.int64)
+    every = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
+    return {name: every[name] for name in names}
+
+
+def finished(output: npt.NDArray[Any], head: Head) -> FloatArray:
+    """The embedding or the probabilities `[width]` from `[1, tokens, hidden]` or `[1, labels]`.
+
+    No token is padding here, so the mean is over all of them.
+    """
+    if head.task is Task.CLASSIFICATION:
+        values = output
+    else:
+        values = output.mean(axis=1) if head.pooling is Pooling.MEAN else output[:, 0]
+    return np.asarray(finish(np.asarray(values, np.float32), head)[0], np.float32)

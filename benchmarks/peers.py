@@ -1,0 +1,93 @@
+"""The peers: what takes part in a comparison, and the settings that each is given."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from benchmarks.records import Fault, Peer
+
+INSTALL = "pip install 'edge-bert[peers]'"
+EXPORTED = ("torch", "onnx", "onnxruntime")
+BUCKETS = "smallest length bucket that fits, padded; XNNPACK, 1 thread"
+FREE_ORT = "length of the sentence, no padding; all graph optimisations, intra_op and inter_op 1"
+FREE_OV = "length of the sentence, no padding; LATENCY hint, INFERENCE_NUM_THREADS 1"
+
+PEERS = (
+    Peer(
+        name="tflite_float32",
+        title="TFLite float32",
+        kind="tflite",
+        artifact="float32",
+        given=BUCKETS,
+        needs=("ai_edge_litert",),
+        is_float32=True,
+    ),
+    Peer(
+        name="wi8_afp32",
+        title="edge-bert wi8_afp32 (TFLite)",
+        kind="tflite",
+        artifact="wi8_afp32",
+        given=BUCKETS,
+        needs=("ai_edge_litert",),
+    ),
+    Peer(
+        name="wi8_ai8",
+        title="edge-bert wi8_ai8 (TFLite)",
+        kind="tflite",
+        artifact="wi8_ai8",
+        given=BUCKETS,
+        needs=("ai_edge_litert",),
+    ),
+    Peer(
+        name="ort_float32",
+        title="ONNX Runtime float32",
+        kind="onnx",
+        step="onnx_float32",
+        given=FREE_ORT,
+        needs=EXPORTED,
+        is_float32=True,
+    ),
+    Peer(
+        name="ort_dynamic_int8",
+        title="ONNX Runtime dynamic int8",
+        kind="onnx",
+        step="onnx_int8",
+        given=f"quantize_dynamic, int8 weights per channel; {FREE_ORT}",
+        needs=EXPORTED,
+    ),
+    Peer(
+        name="openvino_float32",
+        title="OpenVINO float32",
+        kind="openvino",
+        step="openvino_float32",
+        given=f"computes in float32; {FREE_OV}",
+        needs=(*EXPORTED, "openvino"),
+        precision="f32",
+        is_float32=True,
+    ),
+    Peer(
+        name="openvino_default",
+        title="OpenVINO float, precision of its choice",
+        kind="openvino",
+        step="openvino_float32",
+        given=f"the float32 file, computed in what OpenVINO takes here; {FREE_OV}",
+        needs=(*EXPORTED, "openvino"),
+    ),
+    Peer(
+        name="nncf_static_int8",
+        title="OpenVINO, NNCF static int8",
+        kind="openvino",
+        step="openvino_int8",
+        given=f"model_type transformer, calibrated as edge-bert is by default; {FREE_OV}",
+        needs=(*EXPORTED, "openvino", "nncf"),
+        precision="f32",
+    ),
+)
+
+
+def missing(peer: Peer) -> Fault | None:
+    """What keeps `peer` from running on this machine, with the command that changes it."""
+    lacking = [module for module in peer.needs if importlib.util.find_spec(module) is None]
+    if not lacking:
+        return None
+    return Fault("not run", f"{INSTALL} (lacks {', '.join(lacking)})")

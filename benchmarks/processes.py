@@ -1,0 +1,129 @@
+"""The processes of a comparison: one that makes each file, one that runs each peer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from benchmarks.records import Answer, MakeOrder, Order
+from edge_bert.errors import TargetError
+
+ROOT = Path(__file__).resolve().parent.parent
+MAKE_TIMEOUT_S = 1200.0
+ORDER_TIMEOUT_S = 900.0
+GRACE_S = 5.0
+
+
+def environment() -> dict[str, str]:
+    """The surroundings of a child: one thread for every library, no network, no telemetry."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    # `CI` is how OpenVINO and NNCF are told not to report their use to their makers.
+    return {**os.environ, **threads, "CI": "true", "HF_HUB_OFFLINE": "1"}
+
+
+def make(order: MakeOrder, timeout_s: float = MAKE_TIMEOUT_S) -> None:
+    """Write a peer's model file. Raises TargetError with the tool's own last line."""
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.make"],
+            input=msgspec.json.encode(order),
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            timeout=timeout_s,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise TargetError(f"{order.step} took more than {timeout_s:g} s") from error
+    if done.returncode:
+        raise TargetError(f"{order.step}: {_last_line(done.stderr) or 'ended without a word'}")
+
+
+class Worker:
+    """A peer's process. A context manager: leaving it ends the process."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._cpu_s = 0.0
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed on exit
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.worker"],
+            cwd=ROOT,
+            env=environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+        )
+
+    @property
+    def cpu_s(self) -> float:
+        """Processor time of the process in seconds, as of its last answer."""
+        return self._cpu_s
+
+    def ask(self, order: Order, timeout_s: float = ORDER_TIMEOUT_S) -> Answer:
+        """Send an order and wait for its answer.
+
+        Raises TargetError when the order fails, the process dies or the time is over.
+        """
+        line = self._exchange(msgspec.json.encode(order) + b"\n", timeout_s)
+        if not line.endswith(b"\n"):
+            raise TargetError(f"{self._title}: the process died{self._last_words()}")
+        answer = msgspec.json.decode(line, type=Answer)
+        self._cpu_s = answer.cpu_s
+        if answer.error:
+            raise TargetError(f"{self._title}: {' '.join(answer.error.split())[:300]}")
+        return answer
+
+    def _exchange(self, line: bytes, timeout_s: float) -> bytes:
+        stdin, stdout = self._process.stdin, self._process.stdout
+        if stdin is None or stdout is None:
+            raise TargetError(f"{self._title}: the process has no pipes")
+        over = threading.Timer(timeout_s, self._process.kill)
+        over.start()
+        try:
+            stdin.write(line)
+            stdin.flush()
+            return stdout.readline()
+        except BrokenPipeError:
+            return b""
+        finally:
+            over.cancel()
+
+    def _last_words(self) -> str:
+        code = self._process.wait()
+        self._errors.seek(0)
+        line = _last_line(self._errors.read())
+        return f" (status {code}): {line}" if line else f" (status {code})"
+
+    def __enter__(self) -> Worker:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                _close(pipe)
+        try:
+            self._process.wait(GRACE_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._errors.close()
+
+
+def _close(pipe: IO[bytes]) -> None:
+    try:
+        pipe.close()
+    except BrokenPipeError:  # what was still to be written has no reader any more
+        return
+
+
+def _last_line(output: bytes) -> str:
+    lines = [" ".join(line.split()) for line in output.decode(errors="replace").splitlines()]
+    return next((line[:300] for line in reversed(lines) if line), "")
