@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 
 from edge_bert.errors import MissingToolError
-from edge_bert.targets import emulator_plugin, emulator_root, emulator_tools
+from edge_bert.targets import emulator_device, emulator_plugin, emulator_root, emulator_tools
 from edge_bert.targets.emulator_tools import Tool
 from edge_bert.targets.tool import run_tool
 
@@ -28,6 +28,8 @@ def setup(progress: Progress) -> None:
     progress(f"The instruction counter is {emulator_plugin.plugin().name}")
     root = emulator_root.base_root(emulator_root.LIBRARIES)
     progress(f"The ARM64 C library is in {root}")
+    emulator_root.static_qemu()
+    progress(f"adbd is in {emulator_root.base_root(emulator_device.PACKAGES)}")
 
 
 def install_command(lacking: tuple[Tool, ...]) -> list[str]:

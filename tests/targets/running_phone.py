@@ -48,12 +48,25 @@ def private_adb_server() -> Iterator[int]:
                 subprocess.run(["adb", "kill-server"], check=False, timeout=30, capture_output=True)
 
 
-@contextmanager
-def running_phone(name: str, battery: Battery | None = None) -> Iterator[Phone]:
-    """A phone that adb is connected to; ended and removed afterwards."""
+def need_phone() -> None:
+    """Skip where an emulated phone cannot be started, and say what it needs."""
     need_emulator()
     if os.geteuid() != 0:
         pytest.skip("only root can start the emulated phone; run the tests with sudo")
+    allowed = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "true"],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    if allowed.returncode != 0:
+        pytest.skip("this container may not make namespaces; the emulated phone needs a machine")
+
+
+@contextmanager
+def running_phone(name: str, battery: Battery | None = None) -> Iterator[Phone]:
+    """A phone that adb is connected to; ended and removed afterwards."""
+    need_phone()
     emulator_phone.stop(name)
     with private_adb_server():
         phone = emulator_phone.start(phone_profile(name), free_port(), battery, DATA_BYTES)

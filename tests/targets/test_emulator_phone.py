@@ -12,15 +12,25 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.errors import BusyError, MissingToolError, TargetError
+from edge_bert.errors import BusyError, InputError, MissingToolError, TargetError
 from edge_bert.records.measurement import Evidence
-from edge_bert.targets import emulator_binfmt, emulator_device, emulator_phone
+from edge_bert.targets import (
+    emulator_binfmt,
+    emulator_device,
+    emulator_phone,
+    emulator_world,
+)
 from edge_bert.targets.adb import AdbTarget
 from edge_bert.targets.emulator_device import Battery
 from edge_bert.targets.emulator_phone import Phone
 from edge_bert.targets.runner import RunnerRequest, install_runner, start_runner
-from tests.targets.emulator_programs import need_emulator
-from tests.targets.running_phone import PROFILE, free_port, phone_profile, running_phone
+from tests.targets.running_phone import (
+    PROFILE,
+    free_port,
+    need_phone,
+    phone_profile,
+    running_phone,
+)
 from tests.targets.two_signatures import two_signatures
 
 TIMEOUT_S = 120
@@ -135,7 +145,7 @@ def test_charge_and_current_agree(target: AdbTarget) -> None:
 
 def test_a_charger_turns_the_current(phone: Phone, target: AdbTarget) -> None:
     """Plugged in, Android says charging and powered; unplugged again, it does not."""
-    (phone.root / "world" / "charger").write_text("1\n")
+    emulator_world.plug_in(phone, charger=True)
     try:
         time.sleep(0.5)
         said = ask(target, "dumpsys", "battery")
@@ -143,7 +153,7 @@ def test_a_charger_turns_the_current(phone: Phone, target: AdbTarget) -> None:
         assert "status: 2" in said
         assert ask(target, "cat", f"{BATTERY}/status") == "Charging\n"
     finally:
-        (phone.root / "world" / "charger").write_text("0\n")
+        emulator_world.plug_in(phone, charger=False)
     time.sleep(0.5)
     assert "status: 3" in ask(target, "dumpsys", "battery")
 
@@ -163,12 +173,22 @@ def test_unplug_freezes_until_reset(target: AdbTarget) -> None:
     assert "UPDATES STOPPED" not in ask(target, "dumpsys", "battery")
 
 
-def test_thermal_status_can_be_set(phone: Phone, target: AdbTarget) -> None:
-    """A hot phone says so."""
+def test_a_hot_phone_lowers_its_clocks(phone: Phone, target: AdbTarget) -> None:
+    """From status 2 on the clocks fall; cooled down, they are what they were."""
+    clock = "/sys/devices/system/cpu/cpufreq/policy7/scaling_max_freq"
     assert "Thermal Status: 0" in ask(target, "dumpsys", "thermalservice")
-    (phone.root / "world" / "thermal_status").write_text("3\n")
-    assert "Thermal Status: 3" in ask(target, "dumpsys", "thermalservice")
-    (phone.root / "world" / "thermal_status").write_text("0\n")
+    for status, khz in ((1, 3105000), (3, 1863000), (0, 3105000)):
+        emulator_world.heat(phone, status)
+        assert f"Thermal Status: {status}\n" in ask(target, "dumpsys", "thermalservice")
+        assert ask(target, "cat", clock) == f"{khz}\n"
+    with pytest.raises(InputError):
+        emulator_world.heat(phone, 7)
+
+
+def test_a_phone_that_does_not_run_has_no_world() -> None:
+    """Heating a phone that was never started is an error, not a new file."""
+    with pytest.raises(TargetError, match="does not run"):
+        emulator_world.plug_in(Phone("test-none", 1, 1, 1), charger=True)
 
 
 def test_unknown_services_fail_as_on_android(target: AdbTarget) -> None:
@@ -243,9 +263,7 @@ def test_a_killed_phone_is_not_running() -> None:
 
 def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that fails says the phone's last words and leaves no process and no file."""
-    need_emulator()
-    if os.geteuid() != 0:
-        pytest.skip("only root can start the emulated phone")
+    need_phone()
     monkeypatch.setattr(emulator_phone.emulator_cpu, "qemu_model", lambda _: "no-such-cpu")
     monkeypatch.setattr(emulator_phone, "START_TIMEOUT_S", 2)
     with pytest.raises(TargetError, match="no-such-cpu"):
