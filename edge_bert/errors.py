@@ -41,6 +41,10 @@ class ProofError(EdgeBertError):
     exit_code: ClassVar[int] = 4
 
 
+class RefusedError(ProofError):
+    """A runtime cannot take a recipe, or gives wrong numbers for it; a build goes on without."""
+
+
 class TargetError(EdgeBertError):
     """A device, an emulated device or this host did not do what it was asked."""
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.errors import ModelError, ProofError
+from edge_bert.errors import ModelError, ProofError, RefusedError
 from edge_bert.package import folder, manifest, store
 from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
@@ -80,16 +80,17 @@ def _artifacts(
     reference_file = scratch / ".reference.tflite"
     reference_file.write_bytes(reference)
     for recipe in request.recipes:
-        data = convert.artifact(request, reference, recipe, progress)
         path = scratch / f"{recipe.name}.tflite"
-        path.write_bytes(data)
-        progress(f"{recipe.name}: running every signature on {request.profile.runtime}")
-        artifact, contents = _proven(request, path, data, reference_file, tokenizer)
-        if artifact.proof.status == "failed":
+        try:
+            data = convert.artifact(request, reference, recipe, progress)
+            path.write_bytes(data)
+            progress(f"{recipe.name}: running every signature on {request.profile.runtime}")
+            artifact, contents = _proven(request, path, data, reference_file, tokenizer)
+        except RefusedError as refusal:
             if request.explicit:
-                raise ProofError(artifact.proof.detail)
-            path.unlink()
-            left_out.append(LeftOut(name=recipe.name, reason=artifact.proof.detail))
+                raise
+            path.unlink(missing_ok=True)
+            left_out.append(LeftOut(name=recipe.name, reason=str(refusal)))
             continue
         made.append((artifact, contents))
     reference_file.unlink()
@@ -113,6 +114,8 @@ def _proven(
         runtime,
         host_runtime(),
     )
+    if tested.proof.status == "failed":
+        raise RefusedError(tested.proof.detail)
     artifact = Artifact(
         name=path.stem,
         file=path.name,

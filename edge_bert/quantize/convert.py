@@ -7,19 +7,27 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.integer.convert import convert_integer
-from edge_bert.quantize.weights import convert_weights
+from edge_bert.quantize.oldest_runtime import OLDEST, convert_for_oldest
+from edge_bert.quantize.weights import convert_hybrid
 from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.profile import Runtime
-from edge_bert.records.recipe import Recipe
+from edge_bert.records.recipe import FLOAT16, Recipe
 
 CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
 
 
 def weights(float_model: bytes, recipe: Recipe, runtime: Runtime) -> bytes:
-    """A recipe that changes how weights are stored, for `runtime`."""
-    del runtime
-    return convert_weights(float_model, recipe)
+    """A recipe that changes how weights are stored, in the form that `runtime` computes right.
+
+    Raises RefusedError where `runtime` has no form of the recipe.
+    """
+    if runtime == OLDEST:
+        return convert_for_oldest(float_model, recipe)
+    if recipe.name == FLOAT16.name:
+        return convert_float16(float_model, gathers_float16=True)
+    return convert_hybrid(float_model, recipe)
 
 
 def integer(weights: EncoderWeights, lengths: Sequence[int], inputs: CalibrationInputs) -> bytes:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import ModelError
+from edge_bert.quantize import unused
 
 FILE_IDENTIFIER = b"TFL3"
+ALIGNMENT = 16
+GRAPH_BYTES = 1 << 21  # room for everything that is not a constant; the builder grows if need be
 
 
 def schema() -> Any:
@@ -34,14 +38,34 @@ def read(data: bytes) -> Any:
 
 
 def write(model: Any) -> bytes:
-    """The bytes of `model`: unused operator codes dropped, equal quantization written once."""
+    """The bytes of `model`; what nothing uses is left out, equal quantization written once."""
+    unused.drop(model)
+    _share_quantization(model)
+    constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
+    builder = _aligned_builder(constants + GRAPH_BYTES)
+    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    return bytes(memoryview(builder.Bytes)[builder.Head() :])
+
+
+def _aligned_builder(size: int) -> Any:
+    """A builder with room for `size` bytes that starts every constant at a multiple of 16 bytes.
+
+    The schema asks for that alignment (`force_align: 16` of Buffer.data) and its generated Python
+    code forgets it; kernels that read constants straight from a mapped file count on it.
+    """
     import flatbuffers
 
-    _drop_unused_opcodes(model)
-    builder = flatbuffers.Builder(1 << 20)
-    _share_quantization(model)
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
-    return bytes(builder.Output())
+    class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
+        def CreateNumpyVector(self, x: Any) -> Any:  # noqa: N802 (the library's name)
+            if x.dtype.itemsize != 1:
+                return super().CreateNumpyVector(x)
+            self.StartVector(1, x.size, ALIGNMENT)
+            self.head -= x.size
+            self.Bytes[self.head : self.head + x.size] = np.ascontiguousarray(x).data
+            self.vectorNumElems = x.size
+            return self.EndVector()
+
+    return AlignedBuilder(size)
 
 
 def opcode(model: Any, builtin: int, version: int = 1) -> int:
@@ -60,6 +84,41 @@ def opcode(model: Any, builtin: int, version: int = 1) -> int:
 def builtin_of(model: Any, operator: Any) -> int:
     """The builtin code of `operator`."""
     return int(model.operatorCodes[operator.opcodeIndex].builtinCode)
+
+
+def operator(
+    model: Any, name: str, inputs: Sequence[int], outputs: Sequence[int], version: int = 1
+) -> Any:
+    """A new operator (not yet in a subgraph) with the default options of its kind."""
+    made = schema().OperatorT()
+    made.opcodeIndex = opcode(model, getattr(schema().BuiltinOperator, name), version)
+    made.inputs, made.outputs = list(inputs), list(outputs)
+    options = "".join(part.capitalize() for part in name.split("_")) + "Options"
+    made.builtinOptionsType = getattr(schema().BuiltinOptions, options)
+    made.builtinOptions = getattr(schema(), f"{options}T")()
+    return made
+
+
+def float_constant(model: Any, tensor: Any) -> npt.NDArray[np.float32] | None:
+    """The value of a constant float32 tensor in its shape; None for every other tensor."""
+    data = model.buffers[tensor.buffer].data
+    if data is None or not len(data) or tensor.type != schema().TensorType.FLOAT32:
+        return None
+    return np.asarray(data, np.uint8).view(np.float32).reshape(shape_of(tensor))
+
+
+def shape_of(tensor: Any) -> tuple[int, ...]:
+    """The shape of a tensor; () for a scalar."""
+    return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
+
+
+def set_scales(tensor: Any, scales: npt.ArrayLike, axis: int = 0) -> None:
+    """Give an integer tensor its scale, or one per index of `axis`; every zero point is 0."""
+    values = np.atleast_1d(np.asarray(scales, np.float32))
+    tensor.quantization = schema().QuantizationParametersT()
+    tensor.quantization.scale = values
+    tensor.quantization.zeroPoint = np.zeros(values.shape, np.int64)
+    tensor.quantization.quantizedDimension = axis
 
 
 def constant(model: Any, array: npt.NDArray[Any]) -> int:
@@ -91,15 +150,6 @@ def _bring_inside(model: Any, data: bytes) -> None:
                 raise ModelError("The TFLite file is cut short: a buffer lies behind its end.")
             buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
         buffer.offset = buffer.size = 0
-
-
-def _drop_unused_opcodes(model: Any) -> None:
-    used = sorted({op.opcodeIndex for graph in model.subgraphs for op in graph.operators})
-    place = {old: new for new, old in enumerate(used)}
-    model.operatorCodes = [model.operatorCodes[index] for index in used]
-    for graph in model.subgraphs:
-        for op in graph.operators:
-            op.opcodeIndex = place[op.opcodeIndex]
 
 
 class _Written:

@@ -1,4 +1,7 @@
-"""Recipes that change weights only, made by ai-edge-quantizer: float16 and the hybrids."""
+"""The hybrid recipes: integer weights by ai-edge-quantizer, activations quantized at run time.
+
+Embedding tables are ours (quantize/tables.py), because ai-edge-quantizer has no GATHER.
+"""
 
 from __future__ import annotations
 
@@ -9,69 +12,50 @@ from collections.abc import Iterator
 from typing import Any
 
 from edge_bert.quantize import flatbuffer
-from edge_bert.quantize.lookups import rewrite_lookups
-from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32, Recipe
+from edge_bert.quantize.tables import int8_tables
+from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32, Recipe
 
 
-def convert_weights(float_model: bytes, recipe: Recipe) -> bytes:
+def convert_hybrid(float_model: bytes, recipe: Recipe) -> bytes:
     """`float_model` (float32 TFLite) with the weights of `recipe`; activations stay float32.
 
-    float16: every matrix and table. wi8_afp32: int8 per output channel, tables int8 per row.
-    wi4_afp32: int4 in blocks of 32, tables int8 per row.
+    wi8_afp32: int8 per output channel. wi4_afp32: int4 in blocks of 32. Tables are int8 in both.
     """
     with _quiet():
         from ai_edge_quantizer import quantizer
 
-    model = flatbuffer.read(float_model)
-    rewrite_lookups(model)
-    work = quantizer.Quantizer(flatbuffer.write(model))
-    for operation, config, algorithm in _plan(recipe):
-        work.update_quantization_recipe(
-            regex=".*", operation_name=operation, op_config=config, algorithm_key=algorithm
-        )
     with _quiet():
+        work = quantizer.Quantizer(float_model)
+        work.update_quantization_recipe(
+            regex=".*",
+            operation_name=_operation(),
+            op_config=_integer_weights(recipe),
+            algorithm_key="min_max_uniform_quantize",
+        )
         quantized = bytes(work.quantize().quantized_model)
-    return flatbuffer.write(flatbuffer.read(quantized))
+    model = flatbuffer.read(quantized)
+    int8_tables(model)
+    return flatbuffer.write(model)
 
 
-def _plan(recipe: Recipe) -> list[tuple[Any, Any, str]]:
-    """For each operator that carries weights: how ai-edge-quantizer is to store them."""
+def _operation() -> Any:
     from ai_edge_quantizer import qtyping
 
-    matrices, tables = (
-        qtyping.TFLOperationName.FULLY_CONNECTED,
-        qtyping.TFLOperationName.EMBEDDING_LOOKUP,
-    )
-    per_row = _integer_weights(qtyping, 8, qtyping.QuantGranularity.CHANNELWISE)
-    blocks = _integer_weights(qtyping, 4, qtyping.QuantGranularity.BLOCKWISE_32)
-    plans = {
-        FLOAT16.name: [(each, _half(qtyping), "float_casting") for each in (matrices, tables)],
-        WI8_AFP32.name: [
-            (each, per_row, "min_max_uniform_quantize") for each in (matrices, tables)
-        ],
-        WI4_AFP32.name: [
-            (matrices, blocks, "min_max_uniform_quantize"),
-            (tables, per_row, "min_max_uniform_quantize"),
-        ],
+    return qtyping.TFLOperationName.FULLY_CONNECTED
+
+
+def _integer_weights(recipe: Recipe) -> Any:
+    from ai_edge_quantizer import qtyping
+
+    granularity = {
+        WI8_AFP32.name: qtyping.QuantGranularity.CHANNELWISE,
+        WI4_AFP32.name: qtyping.QuantGranularity.BLOCKWISE_32,
     }
-    return plans[recipe.name]
-
-
-def _integer_weights(qtyping: Any, bits: int, granularity: Any) -> Any:
     weights = qtyping.TensorQuantizationConfig(
-        num_bits=bits, symmetric=True, granularity=granularity
+        num_bits=recipe.weight_bits, symmetric=True, granularity=granularity[recipe.name]
     )
     return qtyping.OpQuantizationConfig(
         weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.INTEGER
-    )
-
-
-def _half(qtyping: Any) -> Any:
-    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-    return qtyping.OpQuantizationConfig(
-        weight_tensor_config=weights,
-        compute_precision=qtyping.ComputePrecision.FLOAT,
-        explicit_dequantize=True,
     )
 
 
