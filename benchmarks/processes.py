@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 from typing import IO
 
@@ -63,6 +64,11 @@ class Worker:
         )
 
     @property
+    def pid(self) -> int:
+        """Number of the process."""
+        return self._process.pid
+
+    @property
     def cpu_s(self) -> float:
         """Processor time of the process in seconds, as of its last answer."""
         return self._cpu_s
@@ -72,8 +78,11 @@ class Worker:
 
         Raises TargetError when the order fails, the process dies or the time is over.
         """
+        asked = time.monotonic()
         line = self._exchange(msgspec.json.encode(order) + b"\n", timeout_s)
         if not line.endswith(b"\n"):
+            if time.monotonic() - asked >= timeout_s:
+                raise TargetError(f"{self._title}: no answer within {timeout_s:g} s")
             raise TargetError(f"{self._title}: the process died{self._last_words()}")
         answer = msgspec.json.decode(line, type=Answer)
         self._cpu_s = answer.cpu_s

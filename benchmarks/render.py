@@ -37,18 +37,17 @@ def to_json(comparison: Comparison) -> bytes:
 
 def render(comparison: Comparison, console: Console) -> None:
     """Print the comparison: a table on a terminal, one plain line per peer elsewhere."""
-    say = _speaker(console)
     for line in _preface(comparison):
-        say(line)
+        _say(console, line)
     head, rows = _head(comparison), [_words(comparison, row) for row in comparison.rows]
     show = _show_table if console.is_terminal else _show_lines
     show(console, head, rows)
     for row in comparison.rows:
         if row.status == "ran":
             version = f" {row.runtime.version}" if row.runtime else ""
-            say(f"{row.title}{version}: {row.given}")
+            _say(console, f"{row.title}{version}: {row.given}")
     for line in _warnings(comparison):
-        say(f"warning: {line}")
+        _say(console, f"warning: {line}")
 
 
 def table(comparison: Comparison) -> list[list[str]]:
@@ -115,19 +114,19 @@ def _warnings(comparison: Comparison) -> list[str]:
     return found
 
 
-def _speaker(console: Console) -> Any:
-    def say(line: str) -> None:
-        text = printable(line).encode(console.encoding, "replace").decode(console.encoding)
-        console.print(text, markup=False, highlight=False, soft_wrap=True)
+def _sayable(console: Console, text: str) -> str:
+    """`text` without what would break the terminal or what its encoding lacks."""
+    return printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
-    return say
+
+def _say(console: Console, line: str) -> None:
+    console.print(_sayable(console, line), markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_lines(console: Console, head: list[str], rows: list[_Row]) -> None:
-    say = _speaker(console)
     for row in rows:
         facts = [f"{name} {cell}" for name, cell in zip(head, row.cells, strict=False)]
-        say(f"{row.title}: {row.fault or ', '.join(facts)}")
+        _say(console, f"{row.title}: {row.fault or ', '.join(facts)}")
 
 
 def _show_table(console: Console, head: list[str], rows: list[_Row]) -> None:
@@ -135,12 +134,15 @@ def _show_table(console: Console, head: list[str], rows: list[_Row]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    def cell(text: str) -> Text:
+        return Text(_sayable(console, text))
+
     shown = Table(box=box.SIMPLE_HEAD)
     for place, name in enumerate(["peer", *head]):
-        shown.add_column(Text(name), justify="right" if place else "left")
+        shown.add_column(cell(name), justify="right" if place else "left")
     for row in rows:
-        shown.add_row(Text(row.title), *(Text(printable(cell)) for cell in row.cells))
+        shown.add_row(*(cell(text) for text in (row.title, *row.cells)))
     console.print(shown)
     for row in rows:
         if row.fault:
-            _speaker(console)(f"{row.title}: {row.fault}")
+            _say(console, f"{row.title}: {row.fault}")

@@ -1,0 +1,26 @@
+"""A real bundle of a tiny model, built by the project's own pipeline."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from unittest import mock
+
+from edge_bert.pipeline.build import build
+from edge_bert.pipeline.request import prepare
+from edge_bert.records.checkpoint import Checkpoint
+from tests.tiny.models import write
+
+
+def tiny_bundle(folder: Path) -> tuple[Path, Checkpoint]:
+    """Build float32 and wi8_afp32 with buckets of 16 and 32 under `folder`."""
+    model = write(folder / "tiny", hidden_size=64, intermediate_size=256)
+    with mock.patch.dict(os.environ, {"EDGE_BERT_CACHE": str(folder / "cache")}):
+        request = prepare(
+            "pixel",
+            model=str(model),
+            recipes=("float32", "wi8_afp32"),
+            lengths=(16, 32),
+            out=folder / "build",
+        )
+        return build(request).folder, request.checkpoint
