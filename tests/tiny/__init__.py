@@ -1,0 +1,1 @@
+"""Tiny models with seeded weights, whole as Hugging Face folders are, for every test."""

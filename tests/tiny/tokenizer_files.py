@@ -1,0 +1,118 @@
+"""The two kinds of tokenizer that the tiny models have, made the same way every time."""
+
+from __future__ import annotations
+
+import collections
+import itertools
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import tokenizers
+from tokenizers import AddedToken, models, normalizers, pre_tokenizers, processors
+
+from tests.tiny.sentences import PAIRS, SENTENCES
+
+TEXTS = (*SENTENCES, *itertools.chain.from_iterable(PAIRS))
+WORDPIECE_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+BYTE_LEVEL_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+MERGES = 150
+Merge = tuple[str, str]
+
+
+def write_wordpiece(folder: Path) -> int:
+    """BERT's kind: `tokenizer.json` and `vocab.txt`, lower case; gives the size of the vocabulary.
+
+    The characters of the Thai and Georgian sentences are left out, so that [UNK] occurs.
+    """
+    tokenizer = tokenizers.Tokenizer(models.WordPiece({}, **{"unk_token": "[UNK]"}))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokens = [*WORDPIECE_SPECIAL, *_pieces(_words(tokenizer))]
+    numbers = {token: number for number, token in enumerate(tokens)}
+    tokenizer.model = models.WordPiece(numbers, **{"unk_token": "[UNK]"})
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", numbers["[CLS]"]), ("[SEP]", numbers["[SEP]"])],
+    )
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in tokens[:5]])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", "utf-8")
+    _write_names(folder, "BertTokenizer", WORDPIECE_SPECIAL)
+    return len(tokens)
+
+
+def write_byte_level(folder: Path) -> int:
+    """RoBERTa's kind: a byte-level BPE `tokenizer.json`; gives the size of the vocabulary."""
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    merges = _merges(_words(tokenizer))
+    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
+    tokens = [*BYTE_LEVEL_SPECIAL[:4], *alphabet, *map("".join, merges), BYTE_LEVEL_SPECIAL[4]]
+    numbers = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer.model = models.BPE(numbers, merges)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", numbers["</s>"]), ("<s>", numbers["<s>"]), add_prefix_space=False
+    )
+    special = [AddedToken(token, normalized=False) for token in BYTE_LEVEL_SPECIAL]
+    tokenizer.add_special_tokens(special)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    _write_names(folder, "RobertaTokenizer", BYTE_LEVEL_SPECIAL)
+    return len(numbers)
+
+
+def _words(tokenizer: tokenizers.Tokenizer) -> collections.Counter[str]:
+    """How often each word occurs in the texts, as the tokenizer splits them."""
+    words: collections.Counter[str] = collections.Counter()
+    for text in TEXTS:
+        if tokenizer.normalizer is not None:
+            text = tokenizer.normalizer.normalize_str(text)  # noqa: PLW2901
+        words.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text))
+    return words
+
+
+def _pieces(words: collections.Counter[str]) -> list[str]:
+    """Frequent words, then every known character at the start of a word and inside one."""
+    known = {letter for word in words for letter in word if not "\u0e00" <= letter < "\u0e80"}
+    letters = sorted(letter for letter in known if not "\u10a0" <= letter < "\u1100")
+    frequent = sorted(word for word, count in words.items() if count > 1 and len(word) > 1)
+    return [*frequent, *letters, *(f"##{letter}" for letter in letters)]
+
+
+def _merges(words: collections.Counter[str]) -> list[Merge]:
+    """Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909); ties go to the smaller pair."""
+    split = {word: tuple(word) for word in words}
+    merges: list[Merge] = []
+    while len(merges) < MERGES:
+        pairs: collections.Counter[Merge] = collections.Counter()
+        for word, parts in split.items():
+            for pair in itertools.pairwise(parts):
+                pairs[pair] += words[word]
+        best = min(pairs, key=lambda pair: (-pairs[pair], pair))
+        merges.append(best)
+        split = {word: _merged(parts, best) for word, parts in split.items()}
+    return merges
+
+
+def _merged(parts: Sequence[str], pair: Merge) -> tuple[str, ...]:
+    found: list[str] = []
+    for part in parts:
+        if found and (found[-1], part) == pair:
+            found[-1] += part
+        else:
+            found.append(part)
+    return tuple(found)
+
+
+def _write_names(folder: Path, kind: str, special: Sequence[str]) -> None:
+    """What transformers' AutoTokenizer wants to know beside `tokenizer.json`."""
+    names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
+    if kind == "BertTokenizer":
+        names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    config = {
+        "tokenizer_class": kind,
+        "model_max_length": 128,
+        **dict(zip(names, special, strict=True)),
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")

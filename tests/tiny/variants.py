@@ -1,0 +1,32 @@
+"""The tiny models that references were recorded of: every architecture, head and option."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.tiny.models import ARCHITECTURES, HEADS, write
+
+# Name: architecture, head, changes to config.json.
+VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    f"{architecture}-{head}": (architecture, head, {})
+    for architecture in ARCHITECTURES
+    for head in HEADS
+} | {
+    "bert-one-token-type": ("bert", "mean", {"type_vocab_size": 1}),
+    "bert-gelu-new": ("bert", "mean", {"hidden_act": "gelu_new"}),
+    "bert-relu": ("bert", "cls", {"hidden_act": "relu", "layer_norm_eps": 1e-3}),
+    "distilbert-relu": ("distilbert", "mean", {"activation": "relu"}),
+    "roberta-late-padding-id": (
+        "roberta",
+        "mean",
+        {"pad_token_id": 3, "max_position_embeddings": 132},
+    ),
+    "roberta-two-token-types": ("roberta", "mean", {"type_vocab_size": 2}),
+}
+
+
+def write_variant(folder: Path, name: str) -> Path:
+    """The folder of the variant called `name`; its seed is its place among the variants."""
+    architecture, head, config = VARIANTS[name]
+    return write(folder, architecture, head, seed=list(VARIANTS).index(name), **config)
