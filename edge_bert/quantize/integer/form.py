@@ -71,7 +71,8 @@ def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mas
     split, size = (length, heads, hidden // heads), hidden // heads
 
     def heads_of(part: str, dense: Dense, order: tuple[int, ...]) -> str:
-        flat = _dense(graph, f"{name}.{part}", rows, dense)
+        # XNNPACK multiplies int8 batches only by a right side whose zero point is 0.
+        flat = _dense(graph, f"{name}.{part}", rows, dense, symmetric=part != "query")
         apart = _reshape(graph, f"{name}.{part}.split", flat, split)
         return _transpose(graph, f"{name}.{part}.heads", apart, order)
 
@@ -132,7 +133,8 @@ def _head(graph: Graph, weights: EncoderWeights, parts: Rewritten, unit: str) ->
             rows = _activate(graph, f"head.{index}.active", rows, activation)
         return rows
     rows = _times(graph, "output.scaled", unit, norm.to_residual)
-    rows = _add(graph, "output.rows", rows, graph.constant("output.beta", parts.output_beta[None]))
+    beta = graph.constant("output.beta", parts.output_beta[None])
+    rows = graph.apply("ADD", [rows, beta], "output.rows", graph.shape(rows), symmetric=True)
     if weights.head.pooling is Pooling.CLS:
         pooled = _first_row(graph, rows)
     else:
@@ -158,11 +160,13 @@ def _dense(
     rows: str,
     dense: Dense,
     clip: tuple[float, float] | None = None,
+    symmetric: bool = False,
 ) -> str:
     kernel = graph.constant(f"{name}.kernel", matrix_operand(dense.kernel), Kind.MATRIX)
     bias = graph.constant(f"{name}.bias", dense.bias, Kind.BIAS)
     shape = (graph.shape(rows)[0], dense.kernel.shape[1])
-    return graph.apply("FULLY_CONNECTED", [rows, kernel, bias], name, shape, clip=clip)
+    inputs = [rows, kernel, bias]
+    return graph.apply("FULLY_CONNECTED", inputs, name, shape, clip=clip, symmetric=symmetric)
 
 
 def _times(graph: Graph, name: str, rows: str, vector: np.ndarray) -> str:

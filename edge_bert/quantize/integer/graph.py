@@ -33,7 +33,8 @@ class Tensor:
     """A tensor of the graph.
 
     `limits` is its range where that is known beforehand; `clip` is what an observed range is cut
-    to, because nothing beyond it matters.
+    to, because nothing beyond it matters. `symmetric` asks for a zero point of 0.
+    `rounds_down_for` names the sum that this tensor enters, which must never be rounded up.
     """
 
     name: str
@@ -42,6 +43,8 @@ class Tensor:
     value: Array | None = None
     limits: tuple[float, float] | None = None
     clip: tuple[float, float] | None = None
+    symmetric: bool = False
+    rounds_down_for: str | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +90,21 @@ class Graph:
         *,
         limits: tuple[float, float] | None = None,
         clip: tuple[float, float] | None = None,
+        symmetric: bool = False,
+        rounds_down_for: str | None = None,
         **options: Any,
     ) -> str:
         """Append an operator; gives the name of its output."""
-        self._add(Tensor(output, shape, Kind.ACTIVATION, limits=limits, clip=clip))
+        tensor = Tensor(
+            output,
+            shape,
+            Kind.ACTIVATION,
+            limits=limits,
+            clip=clip,
+            symmetric=symmetric,
+            rounds_down_for=rounds_down_for,
+        )
+        self._add(tensor)
         self.nodes.append(Node(operator, tuple(inputs), output, options))
         return output
 

@@ -17,7 +17,7 @@ from edge_bert.records.checkpoint import FloatArray
 
 LEVELS = 127  # of a signed 8-bit constant
 MAX_RATIO = 40.0  # so that a typical factor keeps at least three levels
-MAX_GAIN = 4.0  # quiet channels are not blown up further than this
+MAX_GAIN = 2.0  # quiet channels are not blown up further than this
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ Ensures: m * (s - mean) / sqrt(variance), the same in float.
 Three things differ from the usual chain. The squares stay in migrated coordinates, where no
 channel dwarfs the others, and the sum over channels is a matrix product with an int32 accumulator
 whose weights undo the migration; channels of like migration share a matrix, so that its 8 bits
-suffice. The variance, which can span three decades between tokens, is held in several tensors of
-growing range; each gives an inverse root, and the smallest of them is the one that did not
-saturate. The mean is taken off by an outer product.
+suffice. The variance can span three decades between tokens, because of a few outlier channels; so
+it is summed up group by group, typical channels first, and every partial sum gives an inverse
+root. The smallest root is the right one: in float it is that of the whole sum, and in integers a
+token without outliers takes it from the fine first sum instead of the coarse last one. The mean
+is taken off by an outer product.
 """
 
 from __future__ import annotations
@@ -22,22 +24,15 @@ from edge_bert.quantize.integer.graph import Graph, Kind, matrix_operand
 from edge_bert.quantize.integer.rewritten import Norm
 from edge_bert.records.checkpoint import FloatArray
 
-GROUP_RATIO = 4.0
-WIDE = 24.0  # a spread of variances above which three ranges are used
-NARROW = 4.0  # and below which one is enough
-STEPS = 255
+GROUP_RATIO = 8.0
+TYPICAL = 2.0  # the first group reaches from here, times the median migration, downwards
 
 
 def layer_norm(graph: Graph, name: str, rows: str, norm: Norm, epsilon: float) -> str:
     """Append the operators; `rows` is [n, hidden]; gives the normalised rows, migrated."""
     count, hidden = graph.shape(rows)
-    groups = _groups(norm.migration)
-    column = (count, 1)
-    means = [
-        _weighted(graph, f"{name}.mean.{i}", rows, group / norm.migration / hidden)
-        for i, group in enumerate(groups)
-    ]
-    mean = _total(graph, f"{name}.mean", means, column)
+    groups = channel_groups(norm.migration)
+    mean = _mean(graph, f"{name}.mean", rows, norm, groups)
     vector = graph.constant(f"{name}.migration", norm.migration[None, :])
     offset = graph.apply("MUL", [mean, vector], f"{name}.offset", (count, hidden))
     centred = graph.apply("SUB", [rows, offset], f"{name}.centred", (count, hidden))
@@ -46,11 +41,23 @@ def layer_norm(graph: Graph, name: str, rows: str, norm: Norm, epsilon: float) -
     return graph.apply("MUL", [centred, inverse], f"{name}.unit", (count, hidden))
 
 
-def _groups(migration: FloatArray) -> list[FloatArray]:
+def channel_groups(migration: FloatArray) -> list[FloatArray]:
     """Masks of channels whose migration is alike within GROUP_RATIO, typical channels first."""
-    exponent = np.floor(np.log(migration.max() / migration) / np.log(GROUP_RATIO))
-    masks = [(exponent == value).astype(np.float32) for value in np.unique(exponent)]
-    return sorted(masks, key=lambda mask: -float(mask.sum()))
+    ratio = TYPICAL * float(np.median(migration)) / migration
+    exponent = np.maximum(np.floor(np.log(ratio) / np.log(GROUP_RATIO)), 0)
+    return [(exponent == value).astype(np.float32) for value in np.unique(exponent)]
+
+
+def _mean(graph: Graph, name: str, rows: str, norm: Norm, groups: list[FloatArray]) -> str:
+    """The mean over channels, [n, 1]; all outlier groups share one matrix here."""
+    masks = [groups[0], np.sum(groups[1:], axis=0)] if len(groups) > 1 else groups
+    parts = [
+        _weighted(graph, f"{name}.{i}", rows, mask / norm.migration / len(norm.migration))
+        for i, mask in enumerate(masks)
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    return graph.apply("ADD", parts, name, (graph.shape(rows)[0], 1))
 
 
 def _weighted(
@@ -59,66 +66,34 @@ def _weighted(
     rows: str,
     weights: npt.NDArray[np.floating[Any]],
     bias: float = 0.0,
-    clip: tuple[float, float] | None = None,
+    rounds_down_for: str | None = None,
 ) -> str:
     """A weighted sum over channels: a FULLY_CONNECTED with one output."""
     kernel = graph.constant(f"{name}.weights", matrix_operand(weights[:, None]), Kind.MATRIX)
     offset = graph.constant(f"{name}.bias", np.array([bias], np.float32), Kind.BIAS)
     shape = (graph.shape(rows)[0], 1)
-    return graph.apply("FULLY_CONNECTED", [rows, kernel, offset], name, shape, clip=clip)
-
-
-def _total(
-    graph: Graph,
-    name: str,
-    parts: list[str],
-    shape: tuple[int, int],
-    clip: tuple[float, float] | None = None,
-) -> str:
-    total = parts[0]
-    for index, part in enumerate(parts[1:]):
-        total = graph.apply("ADD", [total, part], f"{name}.sum.{index}", shape, clip=clip)
-    return total
-
-
-def ranges(variances: FloatArray) -> list[float]:
-    """Upper ends of the ranges that hold the variance, the finest first."""
-    largest, typical = float(variances.max()) * 1.05, 2.0 * float(np.median(variances))
-    if largest <= NARROW * typical:
-        return [largest]
-    if largest <= WIDE * typical:
-        return [typical, largest]
-    return [typical, (typical * largest) ** 0.5, largest]
+    inputs = [rows, kernel, offset]
+    return graph.apply("FULLY_CONNECTED", inputs, name, shape, rounds_down_for=rounds_down_for)
 
 
 def _inverse_root(
     graph: Graph, name: str, squared: str, norm: Norm, groups: list[FloatArray], epsilon: float
 ) -> str:
+    """1 / sqrt(variance) as the smallest root of the growing sums over groups, [n, 1]."""
     column = (graph.shape(squared)[0], 1)
     weights = 1.0 / np.square(norm.migration) / len(norm.migration)
-    limits = (0.0, 1.05 / float(norm.variances.min() + epsilon) ** 0.5)
-    result = ""
-    for level, top in enumerate(ranges(norm.variances)):
-        # Half a step less than the variance: a coarse range must never win by rounding up.
-        shift = epsilon - (top / STEPS / 2 if level else 0.0)
-        parts = [
-            _weighted(
-                graph,
-                f"{name}.variance.{level}.{i}",
-                squared,
-                group * weights,
-                bias=shift if i == 0 else 0.0,
-                clip=(0.0, top),
-            )
-            for i, group in enumerate(groups)
-        ]
-        total = _total(graph, f"{name}.variance.{level}", parts, column, (0.0, top))
-        root = graph.apply("RSQRT", [total], f"{name}.inverse.{level}", column, limits=limits)
-        result = (
-            root
-            if not level
-            else graph.apply(
-                "MINIMUM", [result, root], f"{name}.inverse.min.{level}", column, limits=limits
-            )
+    roof = 1.05 / float(norm.variances.min() + epsilon) ** 0.5
+    total, result = "", ""
+    for level, group in enumerate(groups):
+        place = f"{name}.variance.{level}"
+        following = f"{place}.total" if level else None
+        part = _weighted(
+            graph, place, squared, group * weights, 0.0 if level else epsilon, following
         )
+        total = graph.apply("ADD", [total, part], f"{place}.total", column) if level else part
+        root = graph.apply("RSQRT", [total], f"{name}.inverse.{level}", column, limits=(0.0, roof))
+        if level:
+            pair, smallest = [result, root], f"{name}.inverse.min.{level}"
+            root = graph.apply("MINIMUM", pair, smallest, column, limits=(0.0, roof))
+        result = root
     return result

@@ -14,13 +14,14 @@ import numpy.typing as npt
 
 from edge_bert.quantize.integer.graph import Graph, Kind, Node, Tensor
 from edge_bert.quantize.integer.observe import SCORES, Ranges
-from edge_bert.quantize.integer.observers import Observer, choose
+from edge_bert.quantize.integer.observers import Observer, choose, minmax
 
 Array = npt.NDArray[Any]
 # Operators whose output keeps the scale of their first input.
 KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
 FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
 TINY = 1e-8
+VARIANCE = ".variance."
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,20 @@ def assign(graph: Graph, ranges: Ranges, observer: Observer) -> dict[str, Quanti
         found[name] = Quantized(np.zeros(0), 0, "int32")
     for node in graph.nodes:
         found[node.output] = _activation(graph, node, ranges, observer, found)
+    for node in graph.nodes:
         if node.operator == "FULLY_CONNECTED":
             rows, kernel, bias = node.inputs
-            found[bias] = _bias(graph.tensors[bias], found[rows], found[kernel])
+            shift = _round_down(graph.tensors[node.output], found)
+            found[bias] = _bias(graph.tensors[bias], found[rows], found[kernel], shift)
     return found
+
+
+def _round_down(tensor: Tensor, found: dict[str, Quantized]) -> float:
+    """What takes a tensor and the sum that it enters from rounding to nearest to rounding down."""
+    if tensor.rounds_down_for is None:
+        return 0.0
+    steps = found[tensor.name].scale[0] + found[tensor.rounds_down_for].scale[0]
+    return -0.5 * float(steps)
 
 
 def _activation(
@@ -59,7 +70,11 @@ def _activation(
     if node.operator in FIXED:
         scale, zero_point = FIXED[node.operator]
         return Quantized(np.array([scale], np.float32), zero_point, "int8")
-    low, high = _range(graph.tensors[node.output], ranges, observer)
+    tensor = graph.tensors[node.output]
+    low, high = _range(tensor, ranges, observer)
+    if tensor.symmetric:
+        scale = max(-low, high, TINY) / 127
+        return Quantized(np.array([scale], np.float32), 0, "int8")
     scale, zero_point = asymmetric(low, high)
     return Quantized(np.array([scale], np.float32), zero_point, "int8")
 
@@ -68,6 +83,9 @@ def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, f
     if tensor.limits is not None:
         return tensor.limits
     name = tensor.name
+    if VARIANCE in name:  # every token needs its variance, however rare
+        low, high = minmax(ranges.histograms[name])
+        return (-4 * high / 255, high) if tensor.rounds_down_for else (0.0, 1.05 * high)
     for ending in (SCORES, ".masked"):
         if name.endswith(ending):
             return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
@@ -108,10 +126,10 @@ def _rounded(steps: Array, zero_point: int, least: int) -> Array:
     return np.clip(np.round(steps) + zero_point, -least, 127).astype(np.int8)
 
 
-def _bias(tensor: Tensor, rows: Quantized, kernel: Quantized) -> Quantized:
+def _bias(tensor: Tensor, rows: Quantized, kernel: Quantized, shift: float) -> Quantized:
     value = tensor.value
     assert value is not None  # noqa: S101 (biases are constants)
     scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
     limit = 2**31 - 1
-    steps = np.clip(np.round(value / scale), -limit, limit).astype(np.int32)
+    steps = np.clip(np.round((value + shift) / scale), -limit, limit).astype(np.int32)
     return Quantized(scale.astype(np.float32), 0, "int32", steps)
