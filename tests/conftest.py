@@ -1,0 +1,21 @@
+"""What the tests of more than one stage share."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_bert import cache
+from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.sources.load import load
+
+
+@pytest.fixture(scope="session")
+def minilm() -> Checkpoint:
+    """The real all-MiniLM-L6-v2, downloaded once into the cache; tests that use it say `model`."""
+    try:
+        return load(None, cache.folder("models"))
+    except ModelError as error:
+        if "could not download" not in str(error):
+            raise
+        pytest.skip(f"{error} The tests of the real model need it once.")
