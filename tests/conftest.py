@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import hypothesis
 import pytest
 
 from edge_bert import cache
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load
+
+# A busy machine is slow without being wrong.
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 @pytest.fixture(scope="session")
