@@ -24,7 +24,7 @@ def convert_integer(
     weights: EncoderWeights,
     lengths: Sequence[int],
     sentences: Sequence[Sentence],
-    observer: Observer = Observer.MSE,
+    observer: Observer = Observer.PERCENTILE,
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 

@@ -6,11 +6,10 @@ Ensures: m * (s - mean) / sqrt(variance), the same in float.
 Three things differ from the usual chain. The squares stay in migrated coordinates, where no
 channel dwarfs the others, and the sum over channels is a matrix product with an int32 accumulator
 whose weights undo the migration; channels of like migration share a matrix, so that its 8 bits
-suffice. The variance can span three decades between tokens, because of a few outlier channels; so
-it is summed up group by group, typical channels first, and every partial sum gives an inverse
-root. The smallest root is the right one: in float it is that of the whole sum, and in integers a
-token without outliers takes it from the fine first sum instead of the coarse last one. The mean
-is taken off by an outer product.
+suffice. The variance, which can span three decades between tokens, is held in several tensors of
+growing range; each gives an inverse root. In float they are equal; in integers the smallest is the
+one that did not saturate, because coarse ranges round down. The mean is taken off by an outer
+product.
 """
 
 from __future__ import annotations
@@ -26,6 +25,8 @@ from edge_bert.records.checkpoint import FloatArray
 
 GROUP_RATIO = 8.0
 TYPICAL = 2.0  # the first group reaches from here, times the median migration, downwards
+WIDE = 24.0  # a spread of variances above which three ranges are used
+NARROW = 4.0  # and below which one is enough
 
 
 def layer_norm(graph: Graph, name: str, rows: str, norm: Norm, epsilon: float) -> str:
@@ -66,34 +67,67 @@ def _weighted(
     rows: str,
     weights: npt.NDArray[np.floating[Any]],
     bias: float = 0.0,
-    rounds_down_for: str | None = None,
+    **range_options: Any,
 ) -> str:
     """A weighted sum over channels: a FULLY_CONNECTED with one output."""
     kernel = graph.constant(f"{name}.weights", matrix_operand(weights[:, None]), Kind.MATRIX)
     offset = graph.constant(f"{name}.bias", np.array([bias], np.float32), Kind.BIAS)
     shape = (graph.shape(rows)[0], 1)
-    inputs = [rows, kernel, offset]
-    return graph.apply("FULLY_CONNECTED", inputs, name, shape, rounds_down_for=rounds_down_for)
+    return graph.apply("FULLY_CONNECTED", [rows, kernel, offset], name, shape, **range_options)
+
+
+def ranges(variances: FloatArray) -> list[float]:
+    """Upper ends of the ranges that hold the variance, the finest first."""
+    largest, typical = float(variances.max()) * 1.05, 2.0 * float(np.median(variances))
+    if largest <= NARROW * typical:
+        return [largest]
+    if largest <= WIDE * typical:
+        return [typical, largest]
+    return [typical, (typical * largest) ** 0.5, largest]
 
 
 def _inverse_root(
     graph: Graph, name: str, squared: str, norm: Norm, groups: list[FloatArray], epsilon: float
 ) -> str:
-    """1 / sqrt(variance) as the smallest root of the growing sums over groups, [n, 1]."""
+    """1 / sqrt(variance): the smallest of the roots of all ranges, [n, 1]."""
     column = (graph.shape(squared)[0], 1)
-    weights = 1.0 / np.square(norm.migration) / len(norm.migration)
     roof = 1.05 / float(norm.variances.min() + epsilon) ** 0.5
-    total, result = "", ""
-    for level, group in enumerate(groups):
-        place = f"{name}.variance.{level}"
-        following = f"{place}.total" if level else None
-        part = _weighted(
-            graph, place, squared, group * weights, 0.0 if level else epsilon, following
-        )
-        total = graph.apply("ADD", [total, part], f"{place}.total", column) if level else part
+    result = ""
+    for level, top in enumerate(ranges(norm.variances)):
+        total = _variance(graph, f"{name}.variance.{level}", squared, norm, groups, epsilon, top)
         root = graph.apply("RSQRT", [total], f"{name}.inverse.{level}", column, limits=(0.0, roof))
         if level:
             pair, smallest = [result, root], f"{name}.inverse.min.{level}"
             root = graph.apply("MINIMUM", pair, smallest, column, limits=(0.0, roof))
         result = root
     return result
+
+
+def _variance(
+    graph: Graph,
+    name: str,
+    squared: str,
+    norm: Norm,
+    groups: list[FloatArray],
+    epsilon: float,
+    top: float,
+) -> str:
+    """The variance in the range [0, top], [n, 1]; all but the finest range round down."""
+    column = (graph.shape(squared)[0], 1)
+    weights = 1.0 / np.square(norm.migration) / len(norm.migration)
+    fine = name.endswith(".0")
+    total = ""
+    for place, group in enumerate(groups):
+        part = f"{name}.{place}"
+        last = place == len(groups) - 1
+        goal = None if fine or not last else (f"{name}.{place}.total" if place else part)
+        bias = 0.0 if place else epsilon
+        part = _weighted(
+            graph, part, squared, group * weights, bias, clip=(0.0, top), rounds_down_for=goal
+        )
+        if place:
+            part = graph.apply(
+                "ADD", [total, part], f"{name}.{place}.total", column, clip=(0.0, top)
+            )
+        total = part
+    return total

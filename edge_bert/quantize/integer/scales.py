@@ -84,8 +84,9 @@ def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, f
         return tensor.limits
     name = tensor.name
     if VARIANCE in name:  # every token needs its variance, however rare
-        low, high = minmax(ranges.histograms[name])
-        return (-4 * high / 255, high) if tensor.rounds_down_for else (0.0, 1.05 * high)
+        _, high = minmax(ranges.histograms[name])
+        high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
+        return (-4 * high / 255, high) if tensor.rounds_down_for else (0.0, high)
     for ending in (SCORES, ".masked"):
         if name.endswith(ending):
             return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
