@@ -191,6 +191,50 @@ def doctor(_: Context, json: bool = False) -> None:
             raise SystemExit(3)
 
 
+@task(
+    help={
+        "profile": PROFILE_HELP,
+        "model": "the model that the bundle was built from (default: all-MiniLM-L6-v2)",
+        "out": OUT_HELP,
+        "data": "labelled data as for `build`, for instance stsb:sts-dev.csv",
+        "rounds": "how often every contestant is timed in turn (default: 20)",
+        "json": JSON_HELP,
+    }
+)
+def compare(
+    _: Context,
+    profile: str,
+    model: str | None = None,
+    out: str = "build",
+    data: str | None = None,
+    rounds: int = 20,
+    json: bool = False,
+) -> None:
+    """Measure a bundle beside ONNX Runtime, OpenVINO and NNCF on this machine.
+
+    The peers come with: pip install -e '.[peers]'. Keep the machine otherwise idle.
+    """
+    from edge_bert.console import plainly
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from benchmarks.compare import compare as run
+        from benchmarks.render import render, to_json
+        from edge_bert import cache, progress
+        from edge_bert.data.evaluation import parse_reference
+        from edge_bert.sources.load import load
+
+        labelled = parse_reference(data) if data else None
+        checkpoint = load(model, cache.folder("models"))
+        with progress.shown() as step:
+            found = run(Path(out) / profile, checkpoint, labelled, rounds=rounds, progress=step)
+        if json:
+            print(to_json(found).decode())
+        else:
+            render(found, Console())
+
+
 @task(help={"cache": "also remove downloaded models, built files and environments"})
 def clean(_: Context, cache: bool = False) -> None:
     """Remove built bundles, and with --cache everything that can be made again."""
