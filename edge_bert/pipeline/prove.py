@@ -1,89 +1,32 @@
-"""Running artifacts on the runtime their profile names, and scoring what comes out."""
+"""Proving an artifact: it runs on the runtime its profile names, and gives the right numbers there.
+
+A runtime may compute a file wrong without a word. So outputs on any runtime but the host's are held
+against the same file's outputs on the host's, and every signature against the others.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 
-import msgspec
-import numpy as np
-
-from edge_bert import cache
-from edge_bert.data.buckets import choose, pad
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.data.tokenizing import Encoding, Tokenizer
+from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import DataError, MissingToolError, ProofError
+from edge_bert.evaluate.agreement import EXACT, ROUNDED, ROUNDED_LENGTHS, Limits, disagreement
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.outputs import finish
-from edge_bert.package import store
-from edge_bert.package.inspect import inspect_bytes
-from edge_bert.package.manifest import sha256
-from edge_bert.records.bundle import LabelScore, Proof, Scores, Signature
-from edge_bert.records.checkpoint import FloatArray, Head, Task
+from edge_bert.package.inspect import inspect_file
+from edge_bert.pipeline.running import Ran, Subject, outputs, run
+from edge_bert.records.base import Record
+from edge_bert.records.bundle import LabelScore, Proof, Scores
+from edge_bert.records.checkpoint import FloatArray, Task
 from edge_bert.records.profile import Runtime
-from edge_bert.targets import runtimes
 
-MIN_ROWS = 4  # every signature runs at least this many sentences, however short they are
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A `.tflite` file on disk with what is needed to feed it and to read its output."""
-
-    path: Path
-    signatures: dict[str, Signature]
-    head: Head
-
-    @classmethod
-    def of(cls, path: Path, head: Head) -> Subject:
-        """The subject for the file at `path`."""
-        return cls(path, inspect_bytes(path.read_bytes(), path.name).signatures, head)
+__all__ = ["Subject", "Tested", "test"]
 
 
-def outputs(
-    subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
-) -> FloatArray:
-    """Finished outputs [n, width] of every sentence, each in the smallest bucket that fits.
-
-    Every signature also runs `MIN_ROWS` sentences that fit it, so that none stays untried.
-    Raises ProofError when one gives something that is not a number.
-    """
-    by_length = {signature.length: name for name, signature in subject.signatures.items()}
-    rows: dict[str, list[int]] = {name: [] for name in subject.signatures}
-    for index, encoding in enumerate(sentences):
-        rows[by_length[choose(len(encoding), by_length)]].append(index)
-    extra = {name: _fitting(sentences, subject.signatures[name].length) for name in rows}
-    inputs = {
-        name: _stack(
-            subject.signatures[name], [sentences[i] for i in rows[name] + extra[name]], pad_id
-        )
-        for name in rows
-        if rows[name] or extra[name]
-    }
-    result = runtimes.run(subject.path, inputs, runtime)
-    width = subject.signatures[by_length[max(by_length)]].outputs[0].shape[-1]
-    values = np.zeros((len(sentences), width), np.float32)
-    for name in inputs:
-        found = result.real(name, subject.signatures[name].outputs[0].name).reshape(-1, width)
-        if not np.isfinite(found).all():
-            raise ProofError(f"{subject.path.name}: {name} gives values that are not numbers.")
-        values[rows[name]] = found[: len(rows[name])]
-    return finish(values, subject.head)
-
-
-def _fitting(sentences: Sequence[Encoding], length: int) -> list[int]:
-    return [i for i, encoding in enumerate(sentences) if len(encoding) <= length][:MIN_ROWS]
-
-
-def _stack(signature: Signature, encodings: list[Encoding], pad_id: int) -> dict[str, np.ndarray]:
-    names = [spec.name for spec in signature.inputs]
-    padded = [pad(encoding, signature.length, pad_id, names) for encoding in encodings]
-    return {name: np.concatenate([each[name] for each in padded]) for name in names}
-
-
-class Tested(msgspec.Struct, frozen=True):
+class Tested(Record, frozen=True):
     """What running an artifact showed."""
 
     proof: Proof
@@ -102,51 +45,77 @@ def test(
     """Run `subject` on `runtime`; drift against `reference` (float32, run on `host`), and scores.
 
     A runtime that this machine cannot have gives a proof that was not run, with the reason; an
-    artifact that the runtime refuses gives one that failed.
+    artifact that the runtime refuses or computes wrong gives one that failed.
     """
     encodings = tokenizer.encode_batch(held_out)
+    on = partial(run, sentences=encodings, pad_id=tokenizer.pad_id)
     try:
-        found = _cached(subject, encodings, tokenizer.pad_id, runtime)
+        found = on(subject, runtime=runtime)
+        _check_lengths(subject, found)
+        if runtime != host:
+            _check_runtimes(subject, found, on(subject, runtime=host), runtime, host)
     except MissingToolError as error:
-        proof = Proof(runtime=runtime, status="not run", detail=str(error))
-        return Tested(proof=proof, scores=Scores())
+        return _without_scores(runtime, "not run", error)
     except ProofError as error:
-        proof = Proof(runtime=runtime, status="failed", detail=str(error))
-        return Tested(proof=proof, scores=Scores())
-    expected = _cached(reference, encodings, tokenizer.pad_id, host)
+        return _without_scores(runtime, "failed", error)
+    expected = finish(on(reference, runtime=host).by_sentence(), reference.head)
+    values = finish(found.by_sentence(), subject.head)
     labels = tuple(_score(subject, each, tokenizer, runtime) for each in data)
     detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
     return Tested(
         proof=Proof(runtime=runtime, status="passed", detail=detail),
-        scores=Scores(drift=drift(found, expected), labels=labels),
+        scores=Scores(drift=drift(values, expected), labels=labels),
     )
+
+
+def _without_scores(runtime: Runtime, status: str, reason: Exception) -> Tested:
+    proof = Proof(runtime=runtime, status=status, detail=str(reason))  # type: ignore[arg-type]
+    return Tested(proof=proof, scores=Scores())
+
+
+def _check_lengths(subject: Subject, found: Ran) -> None:
+    """A sentence that fits several signatures gives the same output in each."""
+    limits = ROUNDED_LENGTHS if inspect_file(subject.path).rounds_activations else EXACT
+    own = found.by_sentence()
+    for name, values in found.values.items():
+        others = found.sentences[name][found.own[name] :]
+        wrong = _disagreement(values[found.own[name] :], own[others], limits)
+        if wrong:
+            raise ProofError(
+                f"{subject.path.name}: signature {name} gives other numbers than a shorter one "
+                f"for the same sentences: {wrong}."
+            )
+
+
+def _check_runtimes(
+    subject: Subject, found: Ran, expected: Ran, runtime: Runtime, host: Runtime
+) -> None:
+    limits = ROUNDED if inspect_file(subject.path).rounds_activations else EXACT
+    for name, values in found.values.items():
+        wrong = _disagreement(values, expected.values[name], limits)
+        if wrong:
+            raise ProofError(
+                f"{subject.path.name} runs on {runtime} but gives wrong numbers there: signature "
+                f"{name} against {host}: {wrong}."
+            )
+
+
+def _disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str | None:
+    return disagreement(values, others, limits) if len(values) else None
 
 
 def _score(
     subject: Subject, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
 ) -> LabelScore:
-    def run(sentences: Sequence[str]) -> FloatArray:
-        return _cached(subject, tokenizer.encode_batch(sentences), tokenizer.pad_id, runtime)
+    def outputs_of(sentences: Sequence[str]) -> FloatArray:
+        return outputs(subject, tokenizer.encode_batch(sentences), tokenizer.pad_id, runtime)
 
     if data.kind == "pairs":
         if subject.head.task is not Task.EMBEDDING:
             raise DataError(f"{data.name} has pairs; a classifier needs labelled sentences.")
         scores = [float(label) for label in data.labels]
-        return score_pairs(data.name, run(data.sentences), run(data.second), scores)
+        both = outputs_of(data.sentences), outputs_of(data.second)
+        return score_pairs(data.name, *both, scores)
     if subject.head.task is not Task.CLASSIFICATION:
         raise DataError(f"{data.name} has classes; an embedding model needs pairs with scores.")
-    return score_classes(data.name, run(data.sentences), data.labels, subject.head)
-
-
-def _cached(
-    subject: Subject, encodings: Sequence[Encoding], pad_id: int, runtime: Runtime
-) -> FloatArray:
-    """As `outputs`, remembered by the file, the tokens and the runtime."""
-
-    def make() -> bytes:
-        return outputs(subject, encodings, pad_id, runtime).tobytes()
-
-    tokens = store.key_of(*((each.ids, each.type_ids) for each in encodings))
-    key = store.key_of(sha256(subject.path.read_bytes()), tokens, pad_id, runtime, subject.head)
-    data = store.fetch(cache.folder("outputs"), key, make)
-    return np.frombuffer(data, np.float32).reshape(len(encodings), -1)
+    return score_classes(data.name, outputs_of(data.sentences), data.labels, subject.head)
