@@ -8,6 +8,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from edge_bert.errors import InputError
+
+DIGEST_BYTES = hashlib.sha256().digest_size
+
 
 def key_of(*parts: object) -> str:
     """A key from everything that a result depends on, in order."""
@@ -28,14 +32,38 @@ def source_digest(*folders: Path) -> str:
 
 
 def fetch(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
-    """The bytes under `key` in `folder`; made and stored if they are not there."""
+    """The bytes under `key` in `folder`; made and stored if they are not there, or are damaged.
+
+    An entry is a SHA-256 and the bytes that it is of, so that one that was cut short or changed
+    counts as missing. Makers in several processes may race: each writes the same entry whole.
+    """
     path = folder / key
+    stored = _stored(path)
+    if stored is not None:
+        return stored
+    data = make()
     try:
-        return path.read_bytes()
+        write_whole(path, hashlib.sha256(data).digest() + data)
+    except OSError as error:
+        raise InputError(
+            f"The cache {folder} cannot be written ({error.strerror}); free some space there or "
+            "point EDGE_BERT_CACHE to another folder."
+        ) from error
+    return data
+
+
+def _stored(path: Path) -> bytes | None:
+    """The bytes of an entry; None where there is none that is whole."""
+    try:
+        entry = path.read_bytes()
     except FileNotFoundError:
-        data = make()
-        write_whole(path, data)
-        return data
+        return None
+    except OSError as error:
+        raise InputError(
+            f"The cache entry {path} cannot be read ({error.strerror}); remove it and try again."
+        ) from error
+    digest, data = entry[:DIGEST_BYTES], entry[DIGEST_BYTES:]
+    return data if hashlib.sha256(data).digest() == digest else None
 
 
 def write_whole(path: Path, data: bytes) -> None:
