@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.sources.one_line import one_line
 
 DATA_FILES = ["*.json", "*.txt", "model.safetensors", "*/config.json"]
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
-TIMEOUT_S = "10"
+TIMEOUT_S = 10.0
 
 
 def from_cache(name: str) -> Path | None:
@@ -30,20 +31,21 @@ def fetch(name: str) -> Path:
 
 
 def _snapshot(name: str, *, local: bool) -> Path:
-    os.environ.setdefault("HF_HUB_ETAG_TIMEOUT", TIMEOUT_S)
-    os.environ.setdefault("HF_HUB_DOWNLOAD_TIMEOUT", TIMEOUT_S)
     os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
     import huggingface_hub
 
     try:
+        if not local:
+            # snapshot_download would ask the same without any time limit.
+            huggingface_hub.HfApi().model_info(name, timeout=TIMEOUT_S)
         return Path(
             huggingface_hub.snapshot_download(
                 name, allow_patterns=DATA_FILES, local_files_only=local
             )
         )
     except Exception as error:  # its own errors, and those of whatever HTTP client it uses
-        lines = str(error).split("\n")
-        reason = f"{type(error).__name__}: {' '.join(lines[0].split())[:160]}"
+        first_line = str(error).partition("\n")[0]
+        reason = f"{type(error).__name__}: {one_line(first_line)}"
         raise ModelError(
             f"{name[:100]!r} is no folder, and the Hugging Face hub gives no model of that name "
             f"or cannot be reached ({reason}); give --model a folder."

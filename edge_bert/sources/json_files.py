@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge_bert.errors import ModelError
+from edge_bert.sources.one_line import one_line
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 Decoded = TypeVar("Decoded")
@@ -27,7 +28,6 @@ def read_json_as(kind: type[Decoded], path: Path) -> Decoded:
             raise ModelError(f"{path} is larger than {MAX_JSON_BYTES} bytes; not a configuration.")
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(f"{path} does not hold the JSON it should: {reason}") from error
+        raise ModelError(f"{path} does not hold the JSON it should: {one_line(error)}") from error
     except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+        raise ModelError(f"{one_line(path)} cannot be read ({error.strerror}).") from error

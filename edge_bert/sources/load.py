@@ -38,7 +38,10 @@ def _folder(reference: str) -> Path | None:
     except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown user's home
         looks_like_path = True
     if looks_like_path or not reference or "\\" in reference:
-        raise ModelError(f"--model {reference[:200]!r}: there is no such folder.")
+        raise ModelError(
+            f"--model {reference[:200]!r}: there is no such folder; give --model a folder that "
+            "holds a model, or a name on the Hugging Face hub."
+        )
     return None
 
 

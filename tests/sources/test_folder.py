@@ -1,0 +1,375 @@
+"""Model folders: what is read of them, and one line for everything that is wrong with them."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import Pooling, Task
+from edge_bert.sources.load import load
+from tests import one_line
+from tests.one_line import refused
+from tests.tiny.models import ARCHITECTURES, LABELS, write, write_json
+
+HOSTILE_JSON = {
+    "empty": b"",
+    "not JSON": b"layers: 2",
+    "a list": b"[]",
+    "cut": b'{"model_type": "bert", "hidden_s',
+    "deep": b'{"a":' * 200_000,
+    "deep lists": b"[" * 200_000,
+    "no text": b'{"model_type": "\xff\xfe"}',
+    "UTF-16": '{"model_type": "bert"}'.encode("utf-16"),
+    "control characters": b'{"\x1b[2J": 1}',
+    "a huge number": b'{"vocab_size": 1e999}',
+    "a long number": b'{"vocab_size": ' + b"9" * 5000 + b"}",
+    "NaN": b'{"vocab_size": NaN}',
+    "a NUL": b'{"model_type": "bert"}\0',
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound BERT sentence-embedding model."""
+    return write(tmp_path / "model")
+
+
+def _change(path: Path, **changes: Any) -> None:
+    """Replace entries of a JSON object; None takes one away."""
+    content = json.loads(path.read_text("utf-8")) | changes
+    write_json(path, {key: value for key, value in content.items() if value is not None})
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_a_sound_folder_is_read(architecture: str, tmp_path: Path) -> None:
+    """Name, head, length and tokenizer are those of the folder; every weight is float32."""
+    found = load(str(write(tmp_path / "my-model", architecture, "cls-normalize")), tmp_path)
+    assert (found.name, found.origin) == ("my-model", "folder")
+    assert found.architecture == architecture
+    assert (found.head.task, found.head.pooling) == (Task.EMBEDDING, Pooling.CLS)
+    assert found.head.normalize
+    assert found.max_length == 128
+    assert (found.vocabulary is None) == (architecture == "roberta")
+    assert {array.dtype.name for array in found.weights.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("lost", ["config.json", "model.safetensors", "tokenizer.json"])
+def test_a_missing_file_is_named(lost: str, folder: Path, tmp_path: Path) -> None:
+    """Also where a folder or a pipe stands in its place."""
+    (folder / lost).unlink()
+    with refused(ModelError, f"{lost} is missing"):
+        load(str(folder), tmp_path)
+    (folder / lost).mkdir()
+    with refused(ModelError, f"{lost} is missing"):
+        load(str(folder), tmp_path)
+    (folder / lost).rmdir()
+    os.mkfifo(folder / lost)
+    with refused(ModelError, f"{lost} is missing"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("content", HOSTILE_JSON.values(), ids=HOSTILE_JSON)
+@pytest.mark.parametrize(
+    "file",
+    ["config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"],
+)
+def test_hostile_json_is_refused(file: str, content: bytes, folder: Path, tmp_path: Path) -> None:
+    """Every JSON file of the folder, with everything that is no JSON of its kind."""
+    if content == b"[]" and file == "modules.json":
+        content = b"{}"
+    (folder / file).write_bytes(content)
+    with refused(ModelError, file):
+        load(str(folder), tmp_path)
+
+
+def test_a_huge_json_file_is_not_read(folder: Path, tmp_path: Path) -> None:
+    """A sparse file of 65 MiB costs no memory."""
+    os.truncate(folder / "config.json", 65 * 1024 * 1024)
+    with refused(ModelError, "larger than"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("kind", [None, 3, ["bert"], {}])
+def test_a_configuration_without_an_architecture_is_refused(
+    kind: object, folder: Path, tmp_path: Path
+) -> None:
+    """model_type says how to read everything else."""
+    _change(folder / "config.json", model_type=kind)
+    with refused(ModelError, "model_type"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("path", ["..", "../other", "/etc", "1_Pooling/../..", "a\0b", "x" * 5000])
+def test_modules_stay_inside_the_folder(path: str, folder: Path, tmp_path: Path) -> None:
+    """modules.json cannot point at files of the user."""
+    write_json(tmp_path / "other" / "config.json", {"pooling_mode_cls_token": True})
+    modules = [{"type": "sentence_transformers.models.Pooling", "path": path}]
+    write_json(folder / "modules.json", modules)
+    with refused(ModelError, "outside the model folder|not a path|missing|cannot be read"):
+        load(str(folder), tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A module's folder may be no link to elsewhere."""
+    write_json(tmp_path / "other" / "config.json", {"pooling_mode_cls_token": True})
+    (folder / "2_Pooling").symlink_to(tmp_path / "other")
+    modules = [{"type": "sentence_transformers.models.Pooling", "path": "2_Pooling"}]
+    write_json(folder / "modules.json", modules)
+    with refused(ModelError, "outside the model folder"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Dense", "LSTM", "evil\nline", "x" * 10_000])
+def test_a_module_that_we_do_not_have_is_refused(kind: str, folder: Path, tmp_path: Path) -> None:
+    """The error lists the modules that there are."""
+    write_json(folder / "modules.json", [{"type": kind}])
+    with refused(ModelError, "Transformer, Pooling and Normalize"):
+        load(str(folder), tmp_path)
+
+
+def test_an_encoder_in_a_folder_of_its_own_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Old sentence-transformers files kept it there; we would read other weights than they did."""
+    write_json(folder / "modules.json", [{"type": "models.Transformer", "path": "0_Transformer"}])
+    with refused(ModelError, "0_Transformer"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        {"pooling_mode_max_tokens": True},
+        {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
+        {"pooling_mode_weightedmean_tokens": True},
+        {"pooling_mode": ["mean"]},
+        {"pooling_mode": "lasttoken"},
+        {},
+    ],
+)
+def test_pooling_that_we_do_not_have_is_refused(
+    modes: dict[str, object], folder: Path, tmp_path: Path
+) -> None:
+    """Mean and CLS, one of them."""
+    write_json(folder / "1_Pooling" / "config.json", modes)
+    with refused(ModelError, "mean and CLS pooling"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        ({"pooling_mode": "mean"}, Pooling.MEAN),
+        ({"pooling_mode": "cls", "include_prompt": True}, Pooling.CLS),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, Pooling.CLS),
+    ],
+)
+def test_both_spellings_of_pooling_are_read(
+    modes: dict[str, object], expected: Pooling, folder: Path, tmp_path: Path
+) -> None:
+    """sentence-transformers wrote one flag per mode, and writes the mode's name."""
+    write_json(folder / "1_Pooling" / "config.json", modes)
+    assert load(str(folder), tmp_path).head.pooling is expected
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """A sound BERT classifier."""
+    return write(tmp_path / "classifier", "bert", "classification")
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels", "activation"),
+    [
+        ({}, LABELS, "softmax"),
+        ({"problem_type": "multi_label_classification"}, LABELS, "sigmoid"),
+        ({"id2label": {"0": "score"}}, ("score",), "identity"),
+        ({"id2label": None}, ("LABEL_0", "LABEL_1"), "softmax"),
+        ({"id2label": None, "num_labels": 1}, ("LABEL_0",), "identity"),
+        ({"id2label": {"1": "b", "0": "a"}}, ("a", "b"), "softmax"),
+    ],
+)
+def test_a_classifier_says_what_its_outputs_mean(
+    changes: dict[str, Any],
+    labels: tuple[str, ...],
+    activation: str,
+    classifier: Path,
+    tmp_path: Path,
+) -> None:
+    """Labels and activation as transformers reads them from the configuration."""
+    _change(classifier / "config.json", **changes)
+    head = load(str(classifier), tmp_path).head
+    assert (head.task, head.labels, head.activation) == (Task.CLASSIFICATION, labels, activation)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id2label": {"1": "a", "2": "b"}},
+        {"id2label": {}},
+        {"id2label": ["a", "b"]},
+        {"id2label": 3},
+        {"id2label": {"0": ["a"], "1": "b"}},
+        {"id2label": None, "num_labels": "two"},
+        {"id2label": None, "num_labels": 10**9},
+        {"id2label": None, "num_labels": -1},
+        {"id2label": None, "num_labels": True},
+        {"problem_type": "ranking"},
+        {"problem_type": ["regression"]},
+        {"architectures": "BertForSequenceClassification"},
+        {"architectures": 5},
+        {"architectures": ["BertForTokenClassification"]},
+        {"architectures": ["BertForQuestionAnswering"]},
+    ],
+)
+def test_a_head_that_cannot_be_read_is_refused(
+    changes: dict[str, Any], classifier: Path, tmp_path: Path
+) -> None:
+    """Labels that are none, and models that were trained for another task."""
+    _change(classifier / "config.json", **changes)
+    with refused(ModelError, "config.json"):
+        load(str(classifier), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["BertModel", "BertForMaskedLM", "BertForPreTraining"])
+def test_a_bare_encoder_gives_the_mean_of_its_tokens(name: str, folder: Path) -> None:
+    """Without sentence-transformers' files and without a classifier."""
+    (folder / "modules.json").unlink()
+    _change(folder / "config.json", architectures=[name])
+    head = load(str(folder), folder).head
+    assert (head.task, head.pooling, head.normalize) == (Task.EMBEDDING, Pooling.MEAN, False)
+
+
+@pytest.mark.parametrize(
+    ("file", "changes", "expected"),
+    [
+        ("sentence_bert_config.json", {"max_seq_length": 20}, 20),
+        ("sentence_bert_config.json", {"max_seq_length": 4096}, 128),
+        ("sentence_bert_config.json", {"max_seq_length": None}, 128),
+        ("config.json", {"max_position_embeddings": 100}, 100),
+    ],
+)
+def test_the_longest_input_is_what_all_files_allow(
+    file: str, changes: dict[str, Any], expected: int, folder: Path
+) -> None:
+    """Positions bound it, and so do the authors."""
+    _change(folder / file, **changes)
+    assert load(str(folder), folder).max_length == expected
+
+
+@pytest.mark.parametrize("value", [0, 2, -5, 1.5, "128", [128], True, 2**40])
+@pytest.mark.parametrize(
+    ("file", "key"),
+    [
+        ("sentence_bert_config.json", "max_seq_length"),
+        ("config.json", "max_position_embeddings"),
+    ],
+)
+def test_a_longest_input_that_is_none_is_refused(
+    file: str, key: str, value: object, folder: Path
+) -> None:
+    """Too short for a sentence, or no number."""
+    _change(folder / file, **{key: value})
+    with refused(ModelError, f"{key}|holds no sentence"):
+        load(str(folder), folder)
+
+
+def test_roberta_loses_positions_to_padding(tmp_path: Path) -> None:
+    """Positions start after the padding id; none may be left."""
+    folder = write(tmp_path / "model", "roberta")
+    _change(folder / "config.json", pad_token_id=3)
+    assert load(str(folder), tmp_path).max_length == 126
+    for wrong in (128, 500, "1", -1):
+        _change(folder / "config.json", pad_token_id=wrong)
+        with refused(ModelError, "pad_token_id|holds no sentence"):
+            load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
+def test_the_digest_covers_what_the_output_depends_on(file: str, folder: Path) -> None:
+    """One byte more in any of the three is another model."""
+    before = load(str(folder), folder).sha256
+    assert load(str(folder), folder).sha256 == before
+    path = folder / file
+    if file == "model.safetensors":
+        data = path.read_bytes()
+        path.write_bytes(data[:-4] + bytes([data[-4] ^ 1]) + data[-3:])
+    else:
+        path.write_bytes(path.read_bytes() + b" ")
+    assert load(str(folder), folder).sha256 != before
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+CONFIG_KEYS = st.sampled_from(
+    [
+        *("architectures", "id2label", "num_labels", "problem_type", "max_position_embeddings"),
+        *("pad_token_id", "model_type", "max_seq_length", "path", "type"),
+        "pooling_mode_mean_tokens",
+    ]
+)
+
+
+@pytest.fixture(scope="module")
+def fuzzed(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bytes], Path]:
+    """A classifier or sentence-embedding folder with one file of other content."""
+    root = tmp_path_factory.mktemp("fuzzed")
+    write(root / "classification", "bert", "classification")
+    write(root / "mean", "roberta", "mean")
+    sound = {path: path.read_bytes() for path in root.rglob("*.json")}
+
+    def changed(file: str, content: bytes) -> Path:
+        for path, data in sound.items():
+            path.write_bytes(data)
+        (root / file).write_bytes(content)
+        return root / file.partition("/")[0]
+
+    return changed
+
+
+FILES = ("classification/config.json", "mean/config.json", "mean/modules.json")
+FILES += ("mean/1_Pooling/config.json", "mean/sentence_bert_config.json")
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    file=st.sampled_from(FILES),
+    content=st.binary(max_size=200)
+    | JSON_VALUES.map(lambda value: json.dumps(value).encode())
+    | st.dictionaries(CONFIG_KEYS, JSON_VALUES).map(lambda value: json.dumps(value).encode()),
+)
+def test_any_json_is_read_or_refused(
+    fuzzed: Callable[[str, bytes], Path], file: str, content: bytes
+) -> None:
+    """Noise, JSON of any form, and our keys with any value: a model, or one line."""
+    _read_or_refused(fuzzed(file, content))
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(file=st.sampled_from(FILES[:2]), key=CONFIG_KEYS, value=JSON_VALUES)
+def test_any_value_in_a_sound_configuration_is_read_or_refused(
+    fuzzed: Callable[[str, bytes], Path], file: str, key: str, value: object
+) -> None:
+    """One wrong value at a time reaches every check."""
+    sound: dict[str, object] = {"model_type": "roberta" if "mean" in file else "bert"}
+    sound["architectures"] = ["BertForSequenceClassification"]
+    _read_or_refused(fuzzed(file, json.dumps({**sound, key: value}).encode()))
+
+
+def _read_or_refused(folder: Path) -> None:
+    try:
+        found = load(str(folder), folder)
+    except ModelError as error:
+        one_line.check(error, ModelError)
+    else:
+        assert found.max_length >= 3
+        assert found.weights

@@ -1,0 +1,209 @@
+"""Weights files: whole, of floats, finite, and never pickles."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from edge_bert.errors import ModelError
+from edge_bert.sources.load import load
+from edge_bert.sources.weights import read_weights
+from tests import one_line
+from tests.one_line import refused
+from tests.tiny.models import write
+
+WEIGHT = "embeddings.LayerNorm.weight"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound BERT model."""
+    return write(tmp_path / "model")
+
+
+def _raw(path: Path, header: dict[str, Any] | bytes, data: bytes) -> Path:
+    """A safetensors file by hand: length of the header, header, data."""
+    text = header if isinstance(header, bytes) else json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    return path
+
+
+def _tensor(kind: str, shape: list[int], size: int) -> dict[str, Any]:
+    return {"a": {"dtype": kind, "shape": shape, "data_offsets": [0, size]}}
+
+
+@pytest.mark.parametrize(("kind", "size"), [("F16", 2), ("F32", 4), ("F64", 8)])
+def test_floats_are_read_as_float32(kind: str, size: int, tmp_path: Path) -> None:
+    """Half and double precision too."""
+    data = np.array([1.5, -2.0], f"<f{size}").tobytes()
+    found = read_weights(_raw(tmp_path / "w", _tensor(kind, [2], 2 * size), data))
+    np.testing.assert_array_equal(found["a"], np.array([1.5, -2.0], np.float32))
+    assert found["a"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("kind", "size"), [("BF16", 2), ("F8_E4M3", 1), ("I8", 1), ("U8", 1), ("I64", 8), ("BOOL", 1)]
+)
+def test_other_numbers_are_refused(kind: str, size: int, tmp_path: Path) -> None:
+    """Quantized weights are no weights to quantize; the error says what to save instead."""
+    path = _raw(tmp_path / "w", _tensor(kind, [2], 2 * size), bytes(2 * size))
+    with refused(ModelError, f"{kind}, not one of F16, F32, F64; save the model as float32"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_weights_that_are_not_finite_are_refused(value: float, folder: Path) -> None:
+    """One NaN in one weight, which is named."""
+    weights = load_file(folder / "model.safetensors")
+    weights[WEIGHT][3] = value
+    save_file(weights, folder / "model.safetensors")
+    with refused(ModelError, "LayerNorm.* not finite|not finite"):
+        load(str(folder), folder)
+
+
+def test_a_double_beyond_float32_is_refused(tmp_path: Path) -> None:
+    """1e300 would be infinite."""
+    data = np.array([1e300, 1.0]).tobytes()
+    with refused(ModelError, "not finite"):
+        read_weights(_raw(tmp_path / "w", _tensor("F64", [2], 16), data))
+
+
+HEADERS: dict[str, tuple[dict[str, Any] | bytes, bytes]] = {
+    "an end before the start": (
+        {"a": {**_tensor("F32", [1], 4)["a"], "data_offsets": [4, 0]}},
+        b"",
+    ),
+    "data beyond the file": (_tensor("F32", [1000], 4000), b"\0" * 8),
+    "a shape that is not its data": (_tensor("F32", [3], 8), b"\0" * 8),
+    "a huge shape": (_tensor("F32", [2**40, 2**40], 8), b"\0" * 8),
+    "a negative shape": (_tensor("F32", [-1], 8), b"\0" * 8),
+    "an unknown dtype": (_tensor("PICKLE", [2], 8), b"\0" * 8),
+    "bytes that no tensor owns": (_tensor("F32", [1], 4), b"\0" * 400),
+    "no JSON": (b"hello", b""),
+    "deep JSON": (b'{"a":' * 100_000, b""),
+    "control characters": (_tensor("\x1b[2J\n\x00", [2], 8), b"\0" * 8),
+}
+
+
+@pytest.mark.parametrize(("header", "data"), HEADERS.values(), ids=HEADERS)
+def test_a_hostile_file_is_refused(
+    header: dict[str, Any] | bytes, data: bytes, tmp_path: Path
+) -> None:
+    """No size that a file claims is believed."""
+    with refused(ModelError, "damaged or not whole"):
+        read_weights(_raw(tmp_path / "w", header, data))
+
+
+@pytest.mark.parametrize("claimed", [0, 2**63, 2**64 - 1, 10**9])
+def test_a_header_of_any_claimed_length_is_refused(claimed: int, tmp_path: Path) -> None:
+    """The first eight bytes say how long the header is; they may lie."""
+    path = tmp_path / "w"
+    path.write_bytes(struct.pack("<Q", claimed) + b"{}")
+    with refused(ModelError, "damaged or not whole"):
+        read_weights(path)
+
+
+def test_names_cannot_break_a_message(tmp_path: Path) -> None:
+    """A tensor's name may hold anything; the error is one printable line all the same."""
+    name = "\x1b[2J\n" + "x" * 10_000
+    header = {name: {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}
+    with refused(ModelError, "is I8"):
+        read_weights(_raw(tmp_path / "w", header, b"\0"))
+
+
+def test_tables_of_position_numbers_are_left_out(folder: Path) -> None:
+    """Old files carry them as integers; nothing needs them."""
+    weights = load_file(folder / "model.safetensors")
+    weights["embeddings.position_ids"] = np.arange(128)[None]
+    save_file(weights, folder / "model.safetensors")
+    assert "embeddings.position_ids" not in load(str(folder), folder).weights
+
+
+class Mark:
+    """A pickle that would leave a mark when it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize(
+    "name", ["pytorch_model.bin", "pytorch_model-00001-of-00002.bin", "model.pt", "model.ckpt"]
+)
+def test_pickles_are_refused_unread(name: str, folder: Path, tmp_path: Path) -> None:
+    """A folder with pickles only is told to be saved again; the pickle is not opened."""
+    mark = tmp_path / "mark"
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_bytes(pickle.dumps(Mark(mark)))
+    with refused(ModelError, "pickled weights only.*save_pretrained"):
+        load(str(folder), tmp_path)
+    assert not mark.exists()
+
+
+def test_a_pickle_called_safetensors_is_damaged(folder: Path, tmp_path: Path) -> None:
+    """The name of a file says nothing about what may be done with it."""
+    mark = tmp_path / "mark"
+    (folder / "model.safetensors").write_bytes(pickle.dumps(Mark(mark)))
+    with refused(ModelError, "damaged or not whole"):
+        load(str(folder), tmp_path)
+    assert not mark.exists()
+
+
+def test_several_weights_files_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Large models are saved in parts; ours are small."""
+    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+    (folder / "model.safetensors.index.json").write_text("{}")
+    with refused(ModelError, "several files; save the model as one file"):
+        load(str(folder), tmp_path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A sound weights file."""
+    return write(tmp_path_factory.mktemp("whole")) / "model.safetensors"
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_truncated_file_is_refused_at_any_length(
+    whole: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """A download that broke off is noticed, wherever it broke off."""
+    content = whole.read_bytes()
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    length = data.draw(
+        st.integers(0, len(content) - 1) | st.integers(0, header) | st.just(len(content) - 1)
+    )
+    (tmp_path / "cut").write_bytes(content[:length])
+    with refused(ModelError, "damaged or not whole"):
+        read_weights(tmp_path / "cut")
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_a_changed_header_is_read_or_refused(
+    whole: Path, tmp_path: Path, data: st.DataObject
+) -> None:
+    """Any byte of the header replaced: other weights, or one line; never anything else."""
+    content = bytearray(whole.read_bytes())
+    header = 8 + struct.unpack("<Q", content[:8])[0]
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, header - 1))] = data.draw(st.integers(0, 255))
+    (tmp_path / "changed").write_bytes(content)
+    try:
+        found = read_weights(tmp_path / "changed")
+    except ModelError as error:
+        one_line.check(error, ModelError)
+    else:
+        assert all(np.isfinite(array).all() for array in found.values())
