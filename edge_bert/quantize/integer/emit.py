@@ -13,6 +13,7 @@ from edge_bert.quantize.integer.scales import Quantized
 
 # The first version of each operator that takes int8, so that old runtimes load the file.
 VERSIONS = {
+    "QUANTIZE": 2,
     "ADD": 2,
     "SUB": 2,
     "MUL": 2,
@@ -115,6 +116,7 @@ def _options(node: Node) -> tuple[str, Any]:
         "SOFTMAX": "SoftmaxOptions",
         "GELU": "GeluOptions",
         "GATHER": "GatherOptions",
+        "QUANTIZE": "QuantizeOptions",
         "RESHAPE": "ReshapeOptions",
         "TRANSPOSE": "TransposeOptions",
         "SLICE": "SliceOptions",
@@ -124,6 +126,8 @@ def _options(node: Node) -> tuple[str, Any]:
         return "NONE", None
     options = getattr(schema, f"{kind}T")()
     match node.operator:
+        case "ADD" | "SUB":
+            options.potScaleInt16 = False  # scales of 16 bits need not be powers of two
         case "BATCH_MATMUL":
             options.adjY = node.options["adj_y"]
         case "SOFTMAX":

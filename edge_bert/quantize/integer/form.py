@@ -95,7 +95,8 @@ def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mas
 
 def _mask(graph: Graph, name: str, depth: float) -> str:
     """A row [1, length] that is 0 on tokens and -depth on padding."""
-    table = graph.constant(f"{name}.table", np.array([-depth, 0.0], np.float32))
+    values = np.array([-depth, 0.0], np.float32)
+    table = graph.constant(f"{name}.table", values, limits=(-depth, 0.0))
     return graph.apply(
         "GATHER", [table, "attention_mask"], name, (1, graph.length), limits=(-depth, 0.0)
     )

@@ -45,6 +45,7 @@ class Tensor:
     clip: tuple[float, float] | None = None
     symmetric: bool = False
     rounds_down_for: str | None = None
+    bits: int = 8
 
 
 @dataclass(frozen=True)
@@ -72,14 +73,20 @@ class Graph:
         self.inputs.append(name)
         return self._add(Tensor(name, (1, self.length), Kind.IDS))
 
-    def constant(self, name: str, value: Array, kind: Kind = Kind.VECTOR) -> str:
+    def constant(
+        self,
+        name: str,
+        value: Array,
+        kind: Kind = Kind.VECTOR,
+        limits: tuple[float, float] | None = None,
+    ) -> str:
         """A constant; the same name must always mean the same values."""
         if kind is Kind.INDEX:
             name = f"{name}/{'x'.join(map(str, value.tolist()))}"
         known = self.tensors.get(name)
         if known is not None:
             return name
-        return self._add(Tensor(name, value.shape, kind, value))
+        return self._add(Tensor(name, value.shape, kind, value, limits=limits))
 
     def apply(
         self,

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from edge_bert.quantize.integer.graph import Graph, Kind, Node, Tensor
 from edge_bert.quantize.integer.observe import SCORES, Ranges
 from edge_bert.quantize.integer.observers import Observer, choose, minmax
+from edge_bert.quantize.integer.widen import plain_name
 
 Array = npt.NDArray[Any]
 # Operators whose output keeps the scale of their first input.
@@ -64,13 +65,15 @@ def _round_down(tensor: Tensor, found: dict[str, Quantized]) -> float:
 def _activation(
     graph: Graph, node: Node, ranges: Ranges, observer: Observer, found: dict[str, Quantized]
 ) -> Quantized:
+    tensor = graph.tensors[node.output]
     if node.operator in KEEPS_SCALE:
         source = found[node.inputs[0]]
         return Quantized(source.scale, source.zero_point, source.dtype)
+    if tensor.bits == 16:
+        return _sixteen(*_range(tensor, ranges, Observer.MINMAX))
     if node.operator in FIXED:
         scale, zero_point = FIXED[node.operator]
         return Quantized(np.array([scale], np.float32), zero_point, "int8")
-    tensor = graph.tensors[node.output]
     low, high = _range(tensor, ranges, observer)
     if tensor.symmetric:
         scale = max(-low, high, TINY) / 127
@@ -79,10 +82,17 @@ def _activation(
     return Quantized(np.array([scale], np.float32), zero_point, "int8")
 
 
+def _sixteen(low: float, high: float, value: Array | None = None) -> Quantized:
+    """16 bits are always symmetric in TFLite."""
+    scale = max(-low, high, TINY) / 32767
+    steps = None if value is None else np.round(value / scale).astype(np.int16)
+    return Quantized(np.array([scale], np.float32), 0, "int16", steps)
+
+
 def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, float]:
     if tensor.limits is not None:
         return tensor.limits
-    name = tensor.name
+    name = plain_name(tensor)
     if VARIANCE in name:  # every token needs its variance, however rare
         _, high = minmax(ranges.histograms[name])
         high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
@@ -115,10 +125,12 @@ def _constant(tensor: Tensor) -> Quantized:
         return Quantized(
             scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
         )
-    if value.min() >= 0 or value.max() <= 0:  # a mask: both of its values must be exact
-        size, zero_point = asymmetric(float(value.min()), float(value.max()))
+    if tensor.limits is not None:  # a mask: both ends of its range must be exact
+        size, zero_point = asymmetric(*tensor.limits)
         quantized = _rounded(value / size, zero_point, 128)
         return Quantized(np.array([size], np.float32), zero_point, "int8", quantized)
+    if tensor.bits == 16:
+        return _sixteen(float(value.min()), float(value.max()), value)
     size = max(float(np.abs(value).max()), TINY) / 127
     return Quantized(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
 
@@ -131,6 +143,9 @@ def _bias(tensor: Tensor, rows: Quantized, kernel: Quantized, shift: float) -> Q
     value = tensor.value
     assert value is not None  # noqa: S101 (biases are constants)
     scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
+    steps = np.round((value + shift) / scale)
+    if tensor.bits == 16:
+        return Quantized(scale.astype(np.float32), 0, "int64", steps.astype(np.int64))
     limit = 2**31 - 1
-    steps = np.clip(np.round((value + shift) / scale), -limit, limit).astype(np.int32)
+    steps = np.clip(steps, -limit, limit).astype(np.int32)
     return Quantized(scale.astype(np.float32), 0, "int32", steps)
