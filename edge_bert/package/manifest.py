@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,9 @@ from edge_bert.errors import InputError
 from edge_bert.records.bundle import FORMAT_VERSION, Manifest
 
 FILE = "manifest.json"
+SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
+SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 MAX_BYTES = 64 * 1024 * 1024
 
 
@@ -26,32 +31,67 @@ def read(folder: Path) -> Manifest:
     """The manifest of the bundle in `folder`.
 
     Raises InputError when there is none, when it is damaged or of another format version, or when
-    it names a file outside the folder.
+    it contradicts itself.
     """
     path = folder / FILE
     if not path.is_file():
         raise InputError(f"{folder} holds no bundle (no {FILE}); run `invoke build` first.")
-    if path.stat().st_size > MAX_BYTES:
-        raise InputError(f"{path} is larger than {MAX_BYTES} bytes; not a manifest.")
     try:
-        version = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("format_version")
+        if path.stat().st_size > MAX_BYTES:
+            raise InputError(f"{path} is larger than {MAX_BYTES} bytes; not a manifest.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+    try:
+        version = msgspec.json.decode(data, type=_Version).format_version
         if version != FORMAT_VERSION:
             raise InputError(
-                f"{path} has format version {version!r}, this edge-bert reads {FORMAT_VERSION}; "
+                f"{path} has format version {version}, this edge-bert reads {FORMAT_VERSION}; "
                 "build the bundle again."
             )
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise InputError(f"{path} is damaged ({str(error)[:200]}); build it again.") from error
-    for name in [*(a.file for a in manifest.artifacts), *(f.file for f in manifest.files)]:
-        if Path(name).name != name:
-            raise InputError(f"{path} names {name!r}, which is not a file of its own folder.")
+        reason = " ".join(str(error).split())[:200]
+        raise InputError(f"{path} is damaged ({reason}); build it again.") from error
+    _check(manifest, path)
     return manifest
 
 
+class _Version(msgspec.Struct):
+    """The one field that every version has."""
+
+    format_version: int
+
+
+def _check(manifest: Manifest, path: Path) -> None:
+    """What the types cannot say: names are plain, none is there twice, the default exists."""
+    names = [artifact.name for artifact in manifest.artifacts]
+    files = [each.file for each in manifest.artifacts] + [each.file for each in manifest.files]
+    for file in files:
+        if not FILE_NAME.fullmatch(file):  # a pattern's $ would let a line feed pass
+            raise InputError(f"{path} names {file!r}, which is no file name; build it again.")
+    for kind, values in (("artifact", names), ("file", [FILE, *files])):
+        twice = [value for value, count in Counter(values).items() if count > 1]
+        if twice:
+            raise InputError(f"{path} names the {kind} {twice[0]!r} twice; build it again.")
+    if manifest.default.artifact not in names:
+        raise InputError(
+            f"{path} has the default {manifest.default.artifact!r}, which it does not hold; "
+            "build it again."
+        )
+
+
 def json_schema() -> dict[str, Any]:
-    """The JSON Schema of a manifest, as the records define it."""
-    return msgspec.json.schema(Manifest)
+    """The JSON Schema of a manifest, as the records define it; SCHEMA_FILE holds it."""
+    described = msgspec.json.schema(Manifest)
+    head = {"$schema": SCHEMA_DIALECT, "title": f"edge-bert manifest, version {FORMAT_VERSION}"}
+    return head | described
+
+
+def json_schema_bytes() -> bytes:
+    """The contents of SCHEMA_FILE."""
+    encoded = msgspec.json.encode(json_schema(), order="deterministic")
+    return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
 def sha256(data: bytes) -> str:

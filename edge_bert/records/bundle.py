@@ -12,6 +12,10 @@ from edge_bert.records.profile import Runtime
 
 FORMAT_VERSION = 1
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+# A file of the bundle's own folder: no separators, no leading dot.
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$")]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Size = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TensorSpec(Record, frozen=True):
@@ -27,9 +31,9 @@ class TensorSpec(Record, frozen=True):
 class Signature(Record, frozen=True):
     """One length bucket of an artifact; `length` is in tokens."""
 
-    length: int
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
+    length: Size
+    inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
+    outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
 
 
 class Drift(Record, frozen=True):
@@ -69,12 +73,12 @@ class Artifact(Record, frozen=True):
     """One `.tflite` file of a bundle. `runtime` is what it was run on; None if it was not."""
 
     name: str
-    file: str
+    file: FileName
     sha256: Sha256
-    size_bytes: int
+    size_bytes: Count
     integer_only: bool
-    signatures: dict[str, Signature]
-    op_counts: dict[str, int]
+    signatures: Annotated[dict[str, Signature], msgspec.Meta(min_length=1)]
+    op_counts: dict[str, Count]
     runtime: Runtime | None
     min_runtime: str
     proof: Proof
@@ -89,7 +93,7 @@ class ModelInfo(Record, frozen=True):
     sha256: Sha256
     source: str
     head: Head
-    max_length: int
+    max_length: Size
 
 
 class CalibrationInfo(Record, frozen=True):
@@ -111,9 +115,9 @@ class DefaultChoice(Record, frozen=True):
 class PackagedFile(Record, frozen=True):
     """Another file of the bundle (tokenizer, vocabulary, a MediaPipe model)."""
 
-    file: str
+    file: FileName
     sha256: Sha256
-    size_bytes: int
+    size_bytes: Count
     purpose: str
 
 
@@ -131,7 +135,7 @@ class Manifest(Record, frozen=True):
     profile: str
     model: ModelInfo
     calibration: CalibrationInfo
-    artifacts: tuple[Artifact, ...]
+    artifacts: Annotated[tuple[Artifact, ...], msgspec.Meta(min_length=1)]
     default: DefaultChoice
     files: tuple[PackagedFile, ...]
     tool_versions: dict[str, str]
