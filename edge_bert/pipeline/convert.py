@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from importlib import metadata
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from edge_bert.package.manifest import sha256
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
-from edge_bert.quantize.convert import CalibrationInputs
+from edge_bert.quantize.convert import Calibrated, CalibrationInputs
 from edge_bert.records.recipe import Recipe, Scheme
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -48,14 +49,21 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     def make() -> bytes:
         progress(f"{recipe.name}: {recipe.title}")
         if recipe.scheme is Scheme.INTEGER:
-            weights = export.encoder_weights(request.checkpoint)
-            return quantize.integer(weights, request.lengths, calibration_inputs(request))
+            return quantize.integer(calibrated(request), request.lengths, recipe)
         return quantize.weights(reference, recipe, runtime)
 
     code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph")
     calibration = request.calibration.info if recipe.needs_calibration else None
     key = store.key_of(sha256(reference), recipe, runtime, calibration, code, tool_versions())
     return store.fetch(cache.folder("artifacts"), key, make)
+
+
+@functools.lru_cache(maxsize=1)
+def calibrated(request: BuildRequest) -> Calibrated:
+    """The calibration pass that the full-integer recipes of one request share."""
+    return quantize.calibrated(
+        export.encoder_weights(request.checkpoint), calibration_inputs(request)
+    )
 
 
 def tokenizer_of(request: BuildRequest) -> Tokenizer:

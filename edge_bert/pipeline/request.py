@@ -15,7 +15,7 @@ from edge_bert.errors import InputError
 from edge_bert.graph import export
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
-from edge_bert.records.recipe import RECIPES, Recipe
+from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.sources.load import load
 
 DEFAULT_LENGTHS = (16, 32, 64, 128)
@@ -23,7 +23,7 @@ DEFAULT_OUT = Path("build")
 DEFAULT_SEED = 0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class BuildRequest:
     """Everything a build needs. `explicit` says that the user named the recipes."""
 
@@ -64,7 +64,7 @@ def prepare(
     return BuildRequest(
         profile=device,
         checkpoint=checkpoint,
-        recipes=chosen or tuple(RECIPES.values()),
+        recipes=chosen or DEFAULT_RECIPES,
         explicit=bool(chosen),
         lengths=buckets.check_lengths(tuple(lengths) or default, longest),
         calibration=sentences,

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.float16 import convert_float16
-from edge_bert.quantize.integer.convert import convert_integer
+from edge_bert.quantize.integer.convert import Calibrated, calibrate, convert_integer
 from edge_bert.quantize.oldest_runtime import OLDEST, convert_for_oldest
 from edge_bert.quantize.weights import convert_hybrid
 from edge_bert.records.encoder import EncoderWeights
@@ -30,6 +30,11 @@ def weights(float_model: bytes, recipe: Recipe, runtime: Runtime) -> bytes:
     return convert_hybrid(float_model, recipe)
 
 
-def integer(weights: EncoderWeights, lengths: Sequence[int], inputs: CalibrationInputs) -> bytes:
-    """The full-integer recipe, its ranges from `inputs` (each [1, n] by name, not padded)."""
-    return convert_integer(weights, lengths, inputs)
+def calibrated(weights: EncoderWeights, inputs: CalibrationInputs) -> Calibrated:
+    """What all full-integer recipes start from; `inputs` are [1, n] by name, not padded."""
+    return calibrate(weights, inputs)
+
+
+def integer(start: Calibrated, lengths: Sequence[int], recipe: Recipe) -> bytes:
+    """A full-integer recipe, a signature for each of `lengths`."""
+    return convert_integer(start, lengths, recipe.activation_bits)

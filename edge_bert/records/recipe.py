@@ -65,6 +65,13 @@ WI8_AI8 = Recipe(
     activation_bits=8,
     title="full integer: every tensor integer, for NPUs, DSPs and microcontrollers",
 )
+WI8_AI16 = Recipe(
+    name="wi8_ai16",
+    scheme=Scheme.INTEGER,
+    weight_bits=8,
+    activation_bits=16,
+    title="full integer, 16 bits where 8 cost accuracy, for NPUs that multiply 16 by 8 bits",
+)
 WI4_AFP32 = Recipe(
     name="wi4_afp32",
     scheme=Scheme.HYBRID,
@@ -73,5 +80,7 @@ WI4_AFP32 = Recipe(
     title="hybrid with 4-bit weights: the smallest file",
 )
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI4_AFP32)
+    recipe.name: recipe for recipe in (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI8_AI16, WI4_AFP32)
 }
+# CPUs have slow kernels for 16-bit activations, so that recipe is built on request only.
+DEFAULT_RECIPES = (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI4_AFP32)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
@@ -10,49 +11,83 @@ import numpy.typing as npt
 from edge_bert.quantize.integer.emit import emit
 from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.graph import Graph
-from edge_bert.quantize.integer.observe import Ranges, observe
+from edge_bert.quantize.integer.observe import SCORES, Ranges, observe
 from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.rewritten import Rewritten, rewrite
 from edge_bert.quantize.integer.scales import assign
 from edge_bert.quantize.integer.statistics import collect
+from edge_bert.quantize.integer.widen import widen
 from edge_bert.records.encoder import EncoderWeights
 
 Sentence = dict[str, npt.NDArray[Any]]
+# Where 8 bits cost the most (docs/quantization.md): the residual stream and the feed-forward half.
+WIDE_PLACES = (
+    "embeddings.placed",
+    "embeddings.typed",
+    "_residual",
+    "_sum",
+    "_sum.0",
+    "_sum.1",
+    ".offset",
+    ".centred",
+    ".unit",
+    ".ffn_input",
+    ".in",
+    ".inner",
+    ".out",
+    "output.scaled",
+    "output.rows",
+)
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """An encoder after its rewrites, with the ranges of its activations over a calibration set."""
+
+    weights: EncoderWeights
+    parts: Rewritten
+    ranges: Ranges
+
+    @property
+    def masks(self) -> tuple[float, ...]:
+        """Per layer, what takes even the highest score to where it no longer counts."""
+        scores = (f"layer.{index}{SCORES}" for index in range(self.weights.shape.layers))
+        return tuple(high - low for low, high in map(self.ranges.of_scores, scores))
+
+    def graph(self, length: int) -> Graph:
+        """The float graph of one length."""
+        return build(self.weights, self.parts, self.masks, length)
+
+
+def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibrated:
+    """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded."""
+    parts = rewrite(weights, collect(weights, sentences))
+    # No mask is needed where nothing is padded; its depth follows from the scores seen here.
+    unmasked = (1.0,) * weights.shape.layers
+    ranges = observe(sentences, lambda length: build(weights, parts, unmasked, length))
+    return Calibrated(weights, parts, ranges)
 
 
 def convert_integer(
-    weights: EncoderWeights,
+    calibrated: Calibrated,
     lengths: Sequence[int],
-    sentences: Sequence[Sentence],
+    activation_bits: int = 8,
     observer: Observer = Observer.PERCENTILE,
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 
-    `sentences` are the calibration set: inputs [1, n] by name, each without padding.
+    With 16 `activation_bits`, the places that `WIDE_PLACES` names get them and the rest keep 8.
     """
-    parts = rewrite(weights, collect(weights, sentences))
-    unmasked = (1.0,) * weights.shape.layers
-
-    def graph_of(length: int) -> Graph:
-        return build(weights, parts, unmasked, length)
-
-    ranges = observe(sentences, graph_of)
-    return emit(_signatures(weights, parts, ranges, lengths, observer), weights.output_name)
-
-
-def _signatures(
-    weights: EncoderWeights,
-    parts: Rewritten,
-    ranges: Ranges,
-    lengths: Sequence[int],
-    observer: Observer,
-) -> list[Any]:
-    masks = tuple(mask_depth(ranges, index) for index in range(weights.shape.layers))
-    graphs = [build(weights, parts, masks, length) for length in lengths]
-    return [(f"length_{graph.length}", graph, assign(graph, ranges, observer)) for graph in graphs]
+    graphs = [calibrated.graph(length) for length in lengths]
+    if activation_bits == 16:
+        graphs = [widen(graph, is_wide) for graph in graphs]
+    signatures = [
+        (f"length_{graph.length}", graph, assign(graph, calibrated.ranges, observer))
+        for graph in graphs
+    ]
+    return emit(signatures, calibrated.weights.output_name)
 
 
-def mask_depth(ranges: Ranges, layer: int) -> float:
-    """What takes even the highest score to the floor, where it no longer counts."""
-    low, high = ranges.of_scores(f"layer.{layer}.scores")
-    return high - low
+def is_wide(name: str) -> bool:
+    """Whether a mixed recipe gives the output called `name` 16 bits."""
+    return name == "output" or name.endswith(WIDE_PLACES)
