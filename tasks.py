@@ -30,7 +30,8 @@ def _numbers(text: str | None) -> list[int]:
     help={
         "profile": PROFILE_HELP,
         "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
-        "recipes": "which of float32,float16,wi8_afp32,wi8_ai8,wi8_ai16,wi4_afp32 (default: all but wi8_ai16)",
+        "recipes": "recipes by name, comma separated (default: all but wi8_ai16): float32, float16, "
+        "wi8_afp32, wi8_ai8, wi8_ai16, wi4_afp32",
         "lengths": "length buckets in tokens (default: 16,32,64,128)",
         "out": OUT_HELP,
         "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",

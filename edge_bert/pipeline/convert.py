@@ -15,7 +15,8 @@ from edge_bert.package.manifest import sha256
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
-from edge_bert.quantize.convert import Calibrated, CalibrationInputs
+from edge_bert.quantize.convert import CalibrationInputs
+from edge_bert.quantize.integer.convert import Calibrated
 from edge_bert.records.recipe import Recipe, Scheme
 
 PACKAGE = Path(__file__).resolve().parent.parent

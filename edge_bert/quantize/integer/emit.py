@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ VERSIONS = {
 Signature = tuple[str, Graph, Mapping[str, Quantized]]
 
 
-def emit(signatures: list[Signature], output_name: str) -> bytes:
+def emit(signatures: Sequence[Signature], output_name: str) -> bytes:
     """One file with a subgraph per signature; equal constants are stored once."""
     schema = flatbuffer.schema()
     model = schema.ModelT()
