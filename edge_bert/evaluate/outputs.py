@@ -18,7 +18,7 @@ def finish(values: FloatArray, head: Head) -> FloatArray:
     if head.activation == "softmax":
         return _softmax(values)
     if head.activation == "sigmoid":
-        return np.asarray(1.0 / (1.0 + np.exp(-values)), np.float32)
+        return np.asarray(np.exp(-np.logaddexp(0, -values)), np.float32)
     return values
 
 

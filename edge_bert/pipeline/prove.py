@@ -107,15 +107,16 @@ def _disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str
 def _score(
     subject: Subject, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
 ) -> LabelScore:
-    def outputs_of(sentences: Sequence[str]) -> FloatArray:
-        return outputs(subject, tokenizer.encode_batch(sentences), tokenizer.pad_id, runtime)
+    def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None = None) -> FloatArray:
+        encodings = tokenizer.encode_batch(texts, pairs)
+        return outputs(subject, encodings, tokenizer.pad_id, runtime)
 
     if data.kind == "pairs":
         if subject.head.task is not Task.EMBEDDING:
             raise DataError(f"{data.name} has pairs; a classifier needs labelled sentences.")
         scores = [float(label) for label in data.labels]
-        both = outputs_of(data.sentences), outputs_of(data.second)
-        return score_pairs(data.name, *both, scores)
+        return score_pairs(data.name, outputs_of(data.sentences), outputs_of(data.second), scores)
     if subject.head.task is not Task.CLASSIFICATION:
         raise DataError(f"{data.name} has classes; an embedding model needs pairs with scores.")
-    return score_classes(data.name, outputs_of(data.sentences), data.labels, subject.head)
+    classes = outputs_of(data.sentences, data.second or None)
+    return score_classes(data.name, classes, data.labels, subject.head)
