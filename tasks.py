@@ -7,6 +7,10 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
+from edge_bert.command_line.harness import bench, devices, emulator, push, validate
+
+__all__ = ["bench", "devices", "emulator", "push", "validate"]  # tasks that live elsewhere
+
 PROFILE_HELP = "device profile, see `invoke profiles`"
 JSON_HELP = "machine-readable output on standard output"
 OUT_HELP = "folder that bundles are written to (default: build)"
@@ -30,7 +34,7 @@ def _numbers(text: str | None) -> list[int]:
     help={
         "profile": PROFILE_HELP,
         "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
-        "recipes": "recipes by name, comma separated (default: all but wi8_ai16): float32, float16, "
+        "recipes": "comma separated (default: all but wi8_ai16): float32, float16, "
         "wi8_afp32, wi8_ai8, wi8_ai16, wi4_afp32",
         "lengths": "length buckets in tokens (default: 16,32,64,128)",
         "out": OUT_HELP,

@@ -6,7 +6,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 
-
 Progress = Callable[[str], None]
 """Receives what is being done now."""
 
