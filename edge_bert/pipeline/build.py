@@ -13,7 +13,7 @@ from edge_bert.package import folder, manifest, store
 from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.package.mediapipe import write_mediapipe_model
-from edge_bert.pipeline import convert, prove
+from edge_bert.pipeline import convert, measurements, prove
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import (
@@ -63,6 +63,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             left_out=left_out,
         )
         summary = _report(found, request.profile, artifacts)
+        summary = measurements.with_measurements(summary, request.out, progress)
         store.write_whole(scratch / manifest.FILE, manifest.to_bytes(found))
         store.write_whole(scratch / "report.html", render(summary).encode())
     return Built(folder=request.out, report=summary)

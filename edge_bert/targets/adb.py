@@ -105,6 +105,10 @@ class AdbTarget:
             )
         return done
 
+    def stored(self, link: str) -> str:
+        """Where a pushed file stays, with `keep`, when this session's own folder is gone."""
+        return self._must(f"readlink -f {shlex.quote(link)}").strip()
+
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file from there, verified; `local` appears whole or not at all."""
         expected = self._content_there(remote)

@@ -1,0 +1,1 @@
+"""Invoke tasks by subject; `tasks.py` gathers them."""

@@ -1,0 +1,64 @@
+"""Count an inference under emulation; its time and energy are modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+from edge_bert.errors import TargetError
+from edge_bert.measure.measurement import emulated
+from edge_bert.measure.runner_output import parse_runner
+from edge_bert.progress import Progress
+from edge_bert.records.bundle import Artifact
+from edge_bert.records.measurement import Measurement
+from edge_bert.records.profile import DeviceProfile, Runtime
+from edge_bert.targets import emulator_cpu
+from edge_bert.targets.emulated import EmulatedTarget
+from edge_bert.targets.runner import RunnerRequest, install_runner
+from edge_bert.targets.runner_library import litert_library
+
+# An inference takes seconds under emulation, loading too; a busy machine takes several times that.
+TIMEOUT_S = 900
+
+
+class Wanted(Protocol):
+    """What this module asks of a request."""
+
+    @property
+    def core(self) -> str | None: ...
+    @property
+    def threads(self) -> tuple[int, ...]: ...
+
+
+def measuring(
+    target: EmulatedTarget, profile: DeviceProfile, request: Wanted, progress: Progress
+) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
+    """A function that counts one signature, once, and models it for each number of threads."""
+    command = install_runner(target, profile.abi, own_c_library=False)
+    runtime = Runtime(name="ai-edge-litert", version=litert_library(profile.abi)[1])
+    cluster = emulator_cpu.find(profile, request.core)
+    description = target.describe()
+
+    def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
+        progress(f"{artifact.name} {signature}: counting on an emulated {cluster.core}")
+        # The first inference prepares buffers; the second one is like all that follow.
+        run = RunnerRequest(target.push(path, artifact.file), signature, warmup=1, repetitions=1)
+        counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S)
+        completed = counted.completed
+        output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
+        if len(counted.counts.marked_repetitions) != 2:
+            raise TargetError("The emulator did not see where the inference begins and ends.")
+        for threads in request.threads:
+            yield emulated(
+                output,
+                counted.counts.marked_repetitions[-1],
+                description,
+                artifact.name,
+                cluster,
+                memory=profile.memory,
+                runtime=runtime,
+                threads=threads,
+            )
+
+    return measure
