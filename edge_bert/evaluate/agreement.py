@@ -23,13 +23,15 @@ class Limits(Record, frozen=True):
 #   the same with an ADD that the older runtime gets wrong     0.991 / 0.824
 # Kernels compute with floats here, so that more than rounding of the last bits is a fault.
 EXACT = Limits(mean=0.9999, row=0.9999)
-#   full integer (kernels round on the way, each version its own way)     0.993 / 0.981
+#   full integer (kernels round on the way, each version its own way)     0.989 / 0.919
 #   hybrid with one scale (activations get other scales)                  0.987 / 0.959
 #   hybrid per channel, which the older runtime gets wrong               0.013 / -0.043
-ROUNDED = Limits(mean=0.97, row=0.9)
+# So "within one step of the output" would refuse right full-integer files: theirs differ by up to
+# 45 steps, most at a sentence of one unknown token.
+ROUNDED = Limits(mean=0.97, row=0.8)
 # One sentence in two signatures of one file, on one runtime: 1.0000 for floats and hybrids; for
 # full integers 0.987 / 0.860, because each length rounds its own sums.
-ROUNDED_LENGTHS = Limits(mean=0.9, row=0.8)
+ROUNDED_LENGTHS = Limits(mean=0.9, row=0.7)
 
 
 def agreement(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float64]:
