@@ -6,72 +6,27 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
-from typing import Literal
 
 import msgspec
 
 from edge_bert.errors import InputError
-from edge_bert.records.base import Record
+from edge_bert.records.validation import (
+    ErrorSummary,
+    Prediction,
+    PublishedLatency,
+    SpeedupError,
+)
 
+__all__ = [
+    "ErrorSummary",
+    "Prediction",
+    "PublishedLatency",
+    "SpeedupError",
+    "published_latencies",
+    "speedup_errors",
+    "summarize_errors",
+]
 PUBLISHED = Path(__file__).resolve().parent / "data" / "published_latency.csv"
-
-
-class PublishedLatency(Record, frozen=True):
-    """One published time: `ms` for one inference of `model` on square images of `input` pixels."""
-
-    device: str
-    soc: str
-    core: str
-    ghz: float
-    threads: int
-    model: str
-    input: int
-    precision: Literal["fp32", "int8"]
-    ms: float
-    source: str
-
-
-class Prediction(Record, frozen=True):
-    """A published time and what the cost model says, with its bounds."""
-
-    published: PublishedLatency
-    ms: float
-    low_ms: float
-    high_ms: float
-
-    @property
-    def ratio(self) -> float:
-        """Predicted over published: 1 is right, 2 is twice too slow."""
-        return self.ms / self.published.ms
-
-    @property
-    def inside(self) -> bool:
-        """Whether the published time lies within the bounds."""
-        return self.low_ms <= self.published.ms <= self.high_ms
-
-
-class ErrorSummary(Record, frozen=True):
-    """Absolute relative errors of predictions: 0.2 is 20%."""
-
-    count: int
-    median: float
-    worst: float
-    inside_bounds: int
-
-
-class SpeedupError(Record, frozen=True):
-    """int8 time over float time of one network on one device, published and predicted."""
-
-    device: str
-    model: str
-    threads: int
-    published: float
-    predicted: float
-
-    @property
-    def error(self) -> float:
-        """Absolute relative error of the predicted ratio."""
-        return abs(self.predicted / self.published - 1)
 
 
 def published_latencies(path: Path = PUBLISHED) -> tuple[PublishedLatency, ...]:

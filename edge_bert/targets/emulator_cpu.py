@@ -32,6 +32,12 @@ PARTS = {
     "cortex-a720": 0xD81,
     "cortex-x4": 0xD82,
 }
+ARM, QUALCOMM = 0x41, 0x51
+# Part numbers of implementer 0x51: pytorch/cpuinfo's recordings of the first Pixel.
+QUALCOMM_PARTS = {"kryo": 0x205}
+# The variant from which pytorch/cpuinfo takes dot products for granted, whatever the kernel says.
+# Qualcomm's cores of that family have none: they get variant 0.
+DOTPROD_SINCE = {"cortex-a55": 1, "cortex-a75": 2}
 # What Linux calls the features, in the order of its own table.
 BASE_FEATURES = ("fp", "asimd", "evtstrm", "aes", "pmull", "sha1", "sha2", "crc32")
 ARMV8_2_FEATURES = ("atomics", "fphp", "asimdhp", "cpuid", "asimdrdm", "lrcpc", "dcpop", "asimddp")
@@ -104,15 +110,25 @@ def sysfs(clusters: Sequence[Cluster]) -> dict[str, str]:
     return files
 
 
-def midr(core: str) -> int:
-    """The value of MIDR_EL1: implementer Arm, architecture by feature register, revision r1p0."""
-    if core not in PARTS:
+def midr(core: str, variant: int = 1) -> int:
+    """The value of MIDR_EL1: architecture by feature register, patch 0 of a variant."""
+    implementer = QUALCOMM if core in QUALCOMM_PARTS else ARM
+    part = (PARTS | QUALCOMM_PARTS).get(core)
+    if part is None:
         raise ProfileError(f"No part number is known for the core {core!r}; cannot emulate it.")
-    return 0x41 << 24 | 1 << 20 | 0xF << 16 | PARTS[core] << 4
+    return implementer << 24 | variant << 20 | 0xF << 16 | part << 4
+
+
+def midr_of(cluster: Cluster) -> int:
+    """MIDR_EL1 of a cluster's cores, with a variant that has the cluster's dot products."""
+    since = DOTPROD_SINCE.get(cluster.core)
+    if since is None:
+        return midr(cluster.core)
+    return midr(cluster.core, since if "dotprod" in cluster.features else 0)
 
 
 def _cpu_block(number: int, cluster: Cluster, features: str) -> str:
-    value = midr(cluster.core)
+    value = midr_of(cluster)
     return (
         f"processor\t: {number}\nBogoMIPS\t: 38.40\nFeatures\t: {features}\n"
         f"CPU implementer\t: {value >> 24:#04x}\nCPU architecture: 8\n"
@@ -136,7 +152,7 @@ def _cluster_files(package: int, cluster: Cluster, first: int) -> dict[str, str]
             f"cpu{number}/topology/core_siblings": f"{sum(1 << n for n in numbers):02x}\n",
             f"cpu{number}/topology/thread_siblings_list": f"{number}\n",
             f"cpu{number}/topology/thread_siblings": f"{1 << number:02x}\n",
-            f"cpu{number}/regs/identification/midr_el1": f"{midr(cluster.core):#018x}\n",
+            f"cpu{number}/regs/identification/midr_el1": f"{midr_of(cluster):#018x}\n",
             f"cpu{number}/online": "1\n",
         }
     return files

@@ -1,0 +1,77 @@
+"""Predicted times beside published ones, and how far they are apart."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from edge_bert.records.base import Record
+
+
+class PublishedLatency(Record, frozen=True):
+    """One published time: `ms` for one inference of `model` on square images of `input` pixels."""
+
+    device: str
+    soc: str
+    core: str
+    ghz: float
+    threads: int
+    model: str
+    input: int
+    precision: Literal["fp32", "int8"]
+    ms: float
+    source: str
+
+
+class Prediction(Record, frozen=True):
+    """A published time and what the cost model says, with its bounds."""
+
+    published: PublishedLatency
+    ms: float
+    low_ms: float
+    high_ms: float
+
+    @property
+    def ratio(self) -> float:
+        """Predicted over published: 1 is right, 2 is twice too slow."""
+        return self.ms / self.published.ms
+
+    @property
+    def inside(self) -> bool:
+        """Whether the published time lies within the bounds."""
+        return self.low_ms <= self.published.ms <= self.high_ms
+
+
+class ErrorSummary(Record, frozen=True):
+    """Absolute relative errors of predictions: 0.2 is 20%."""
+
+    count: int
+    median: float
+    worst: float
+    inside_bounds: int
+
+
+class SpeedupError(Record, frozen=True):
+    """int8 time over float time of one network on one device, published and predicted."""
+
+    device: str
+    model: str
+    threads: int
+    published: float
+    predicted: float
+
+    @property
+    def error(self) -> float:
+        """Absolute relative error of the predicted ratio."""
+        return abs(self.predicted / self.published - 1)
+
+
+class Validation(Record, frozen=True):
+    """Every prediction, and what the errors add up to.
+
+    `single` is over rows with one thread, `several` over the others; None without such rows.
+    """
+
+    predictions: tuple[Prediction, ...]
+    single: ErrorSummary | None
+    several: ErrorSummary | None
+    speedups: tuple[SpeedupError, ...]
