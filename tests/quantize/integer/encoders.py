@@ -1,0 +1,137 @@
+"""Tiny encoders in float, with and without outliers, and sentences of several lengths for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.graph import export
+from edge_bert.quantize.integer.execute import execute
+from edge_bert.quantize.integer.form import build
+from edge_bert.quantize.integer.rewritten import Norm, Rewritten, rewrite
+from edge_bert.quantize.integer.statistics import Sentence, collect
+from edge_bert.records.encoder import DenseHead, EncoderWeights
+from tests.tiny import models
+
+Array = npt.NDArray[Any]
+READERS = ("query.kernel", "key.kernel", "value.kernel", "ffn_in.kernel")
+FFN = 256  # wide enough for a neuron to lie outside the 99.5th percentile
+LOUD, BURSTS, NEURON, RARE = (3, 17), (6, 7), 5, 8
+COUNTS = (3, 5, 8, 11, 16, 24, 30, 7, 12, 2)
+ENCODERS = [(architecture, head) for architecture in models.ARCHITECTURES for head in models.HEADS]
+
+
+@functools.cache
+def weights_of(architecture: str, head: str = "mean", *, outliers: bool = False) -> EncoderWeights:
+    """The canonical weights of a tiny model with FFN neurons a layer."""
+    width = {"hidden_dim" if architecture == "distilbert" else "intermediate_size": FFN}
+    with tempfile.TemporaryDirectory() as folder:
+        found = models.checkpoint(Path(folder) / "model", architecture, head, **width)
+        weights = export.encoder_weights(found)
+    return with_outliers(weights) if outliers else weights
+
+
+def with_outliers(weights: EncoderWeights) -> EncoderWeights:
+    """The same encoder with what trained ones have: loud channels, a loud neuron, rare tokens.
+
+    Channels LOUD leave every LayerNorm 12 times as large, and what reads them weighs them less;
+    BURSTS are loud in the word table, by different factors; NEURON reaches far beyond the rest;
+    the rows of the last RARE token ids are so small or large that the variances of tokens differ
+    by decades.
+    """
+    arrays = {name: array.copy() for name, array in weights.arrays.items()}
+    for name, array in arrays.items():
+        if name.endswith("norm.gamma"):
+            array[list(LOUD)] *= 12.0
+        if name.endswith(READERS):
+            array[list(LOUD)] /= 12.0
+        if name.endswith("ffn_in.bias"):
+            array[NEURON] += 40.0
+        if name.endswith("ffn_out.kernel"):
+            array[NEURON] *= 0.1
+    word = arrays["embeddings.word"]
+    word[:, BURSTS[0]] *= 80.0
+    word[:, BURSTS[1]] *= 9.0
+    word[-RARE:] *= np.geomspace(0.1, 6, RARE, dtype=np.float32)[:, None]
+    return dataclasses.replace(weights, arrays=arrays)
+
+
+def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeights:
+    """The encoder with every weight whose name ends so multiplied by `factor`."""
+    arrays = {
+        name: array * np.float32(factor) if name.endswith(ending) else array
+        for name, array in weights.arrays.items()
+    }
+    return dataclasses.replace(weights, arrays=arrays)
+
+
+def sentences(
+    weights: EncoderWeights, repeats: int = 4, seed: int = 0, counts: Sequence[int] = COUNTS
+) -> list[Sentence]:
+    """Random ids without padding, [1, n] for the lengths of `counts`, `repeats` times over.
+
+    One id in twelve is among the last RARE.
+    """
+    random = np.random.RandomState(seed)
+    found = []
+    for count in tuple(counts) * repeats:
+        ids = random.randint(5, weights.shape.vocabulary, (1, count)).astype(np.int32)
+        rare = weights.shape.vocabulary - random.randint(1, RARE + 1, ids.shape)
+        ids = np.where(random.random_sample(ids.shape) < 0.08, rare, ids).astype(np.int32)
+        inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
+        if "token_type_ids" in weights.input_names:
+            inputs["token_type_ids"] = random.randint(0, 2, ids.shape).astype(np.int32)
+        found.append(inputs)
+    return found
+
+
+def padded(
+    sentence: Mapping[str, Array], length: int, garbage: np.random.RandomState | None = None
+) -> dict[str, Array]:
+    """The sentence in a bucket; with `garbage`, padded places hold any ids and token types."""
+    found = {}
+    for name, values in sentence.items():
+        row = np.zeros((1, length), np.int32)
+        if garbage is not None and name != "attention_mask":
+            row[:] = garbage.randint(0, 2 if name == "token_type_ids" else 100, row.shape)
+        row[:, : values.shape[1]] = values
+        found[name] = row
+    return found
+
+
+def parts_of(weights: EncoderWeights) -> Rewritten:
+    """The encoder after all rewrites, with statistics of `sentences`."""
+    return rewrite(weights, collect(weights, sentences(weights)))
+
+
+def norms_of(parts: Rewritten) -> list[Norm]:
+    """Every LayerNorm, the first one first."""
+    inner = [norm for block in parts.blocks for norm in (block.attention_norm, block.ffn_norm)]
+    return [parts.embedding_norm, *inner]
+
+
+def rewritten_output(
+    weights: EncoderWeights, parts: Rewritten, inputs: Mapping[str, Array], mask: float = 1.0
+) -> Array:
+    """What the rewritten graph gives in float, before normalisation."""
+    graph = build(weights, parts, (mask,) * weights.shape.layers, inputs["input_ids"].shape[1])
+    return execute(graph, inputs)
+
+
+def plain(weights: EncoderWeights) -> Any:
+    """The Keras encoder with these weights, which knows of no rewrite; its output as it is."""
+    from edge_bert.graph.encoder import Encoder
+
+    head = msgspec.structs.replace(weights.head, normalize=False)
+    dense = tuple(DenseHead(str(i), each) for i, each in enumerate(weights.head_activations))
+    encoder = Encoder(weights.shape, head, dense)
+    encoder.load(weights.arrays)
+    return lambda inputs: np.asarray(encoder(**inputs))
