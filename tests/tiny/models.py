@@ -65,6 +65,12 @@ def write_json(path: Path, content: object) -> None:
     path.write_text(json.dumps(content, indent=1, ensure_ascii=False), "utf-8")
 
 
+def change_json(path: Path, **changes: Any) -> None:
+    """Replace entries of the JSON object in `path`; None takes one away."""
+    content = json.loads(path.read_text("utf-8")) | changes
+    write_json(path, {key: value for key, value in content.items() if value is not None})
+
+
 CLASS_PREFIX = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
 
 

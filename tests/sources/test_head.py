@@ -1,0 +1,159 @@
+"""Heads: what sentence-transformers' files and a classifier's configuration ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import Pooling, Task
+from edge_bert.sources.load import load
+from tests.one_line import refused
+from tests.tiny.models import LABELS, change_json, write, write_json
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A sound BERT sentence-embedding model."""
+    return write(tmp_path / "model")
+
+
+@pytest.mark.parametrize("path", ["..", "../other", "/etc", "1_Pooling/../..", "a\0b", "x" * 5000])
+def test_modules_stay_inside_the_folder(path: str, folder: Path, tmp_path: Path) -> None:
+    """modules.json cannot point at files of the user."""
+    write_json(tmp_path / "other" / "config.json", {"pooling_mode_cls_token": True})
+    modules = [{"type": "sentence_transformers.models.Pooling", "path": path}]
+    write_json(folder / "modules.json", modules)
+    with refused(ModelError, "outside the model folder|not a path|missing|cannot be read"):
+        load(str(folder), tmp_path)
+
+
+def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    """A module's folder may be no link to elsewhere."""
+    write_json(tmp_path / "other" / "config.json", {"pooling_mode_cls_token": True})
+    (folder / "2_Pooling").symlink_to(tmp_path / "other")
+    modules = [{"type": "sentence_transformers.models.Pooling", "path": "2_Pooling"}]
+    write_json(folder / "modules.json", modules)
+    with refused(ModelError, "outside the model folder"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["Dense", "LSTM", "evil\nline", "x" * 10_000])
+def test_a_module_that_we_do_not_have_is_refused(kind: str, folder: Path, tmp_path: Path) -> None:
+    """The error lists the modules that there are."""
+    write_json(folder / "modules.json", [{"type": kind}])
+    with refused(ModelError, "Transformer, Pooling and Normalize"):
+        load(str(folder), tmp_path)
+
+
+def test_an_encoder_in_a_folder_of_its_own_is_refused(folder: Path, tmp_path: Path) -> None:
+    """Old sentence-transformers files kept it there; we would read other weights than they did."""
+    write_json(folder / "modules.json", [{"type": "models.Transformer", "path": "0_Transformer"}])
+    with refused(ModelError, "0_Transformer"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    "modes",
+    [
+        {"pooling_mode_max_tokens": True},
+        {"pooling_mode_mean_tokens": True, "pooling_mode_cls_token": True},
+        {"pooling_mode_weightedmean_tokens": True},
+        {"pooling_mode": ["mean"]},
+        {"pooling_mode": "lasttoken"},
+        {},
+    ],
+)
+def test_pooling_that_we_do_not_have_is_refused(
+    modes: dict[str, object], folder: Path, tmp_path: Path
+) -> None:
+    """Mean and CLS, one of them."""
+    write_json(folder / "1_Pooling" / "config.json", modes)
+    with refused(ModelError, "mean and CLS pooling"):
+        load(str(folder), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("modes", "expected"),
+    [
+        ({"pooling_mode": "mean"}, Pooling.MEAN),
+        ({"pooling_mode": "cls", "include_prompt": True}, Pooling.CLS),
+        ({"pooling_mode_cls_token": True, "pooling_mode_mean_tokens": False}, Pooling.CLS),
+    ],
+)
+def test_both_spellings_of_pooling_are_read(
+    modes: dict[str, object], expected: Pooling, folder: Path, tmp_path: Path
+) -> None:
+    """sentence-transformers wrote one flag per mode, and writes the mode's name."""
+    write_json(folder / "1_Pooling" / "config.json", modes)
+    assert load(str(folder), tmp_path).head.pooling is expected
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Path:
+    """A sound BERT classifier."""
+    return write(tmp_path / "classifier", "bert", "classification")
+
+
+@pytest.mark.parametrize(
+    ("changes", "labels", "activation"),
+    [
+        ({}, LABELS, "softmax"),
+        ({"problem_type": "multi_label_classification"}, LABELS, "sigmoid"),
+        ({"id2label": {"0": "score"}}, ("score",), "identity"),
+        ({"id2label": None}, ("LABEL_0", "LABEL_1"), "softmax"),
+        ({"id2label": None, "num_labels": 1}, ("LABEL_0",), "identity"),
+        ({"id2label": {"1": "b", "0": "a"}}, ("a", "b"), "softmax"),
+    ],
+)
+def test_a_classifier_says_what_its_outputs_mean(
+    changes: dict[str, Any],
+    labels: tuple[str, ...],
+    activation: str,
+    classifier: Path,
+    tmp_path: Path,
+) -> None:
+    """Labels and activation as transformers reads them from the configuration."""
+    change_json(classifier / "config.json", **changes)
+    head = load(str(classifier), tmp_path).head
+    assert (head.task, head.labels, head.activation) == (Task.CLASSIFICATION, labels, activation)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id2label": {"1": "a", "2": "b"}},
+        {"id2label": {}},
+        {"id2label": ["a", "b"]},
+        {"id2label": 3},
+        {"id2label": {"0": ["a"], "1": "b"}},
+        {"id2label": None, "num_labels": "two"},
+        {"id2label": None, "num_labels": 10**9},
+        {"id2label": None, "num_labels": -1},
+        {"id2label": None, "num_labels": True},
+        {"problem_type": "ranking"},
+        {"problem_type": ["regression"]},
+        {"architectures": "BertForSequenceClassification"},
+        {"architectures": 5},
+        {"architectures": ["BertForTokenClassification"]},
+        {"architectures": ["BertForQuestionAnswering"]},
+    ],
+)
+def test_a_head_that_cannot_be_read_is_refused(
+    changes: dict[str, Any], classifier: Path, tmp_path: Path
+) -> None:
+    """Labels that are none, and models that were trained for another task."""
+    change_json(classifier / "config.json", **changes)
+    with refused(ModelError, "config.json"):
+        load(str(classifier), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["BertModel", "BertForMaskedLM", "BertForPreTraining"])
+def test_a_bare_encoder_gives_the_mean_of_its_tokens(name: str, folder: Path) -> None:
+    """Without sentence-transformers' files and without a classifier."""
+    (folder / "modules.json").unlink()
+    change_json(folder / "config.json", architectures=[name])
+    head = load(str(folder), folder).head
+    assert (head.task, head.pooling, head.normalize) == (Task.EMBEDDING, Pooling.MEAN, False)
