@@ -80,13 +80,14 @@ def _artifacts(
     tokenizer = convert.tokenizer_of(request)
     reference_file = scratch / ".reference.tflite"
     reference_file.write_bytes(reference)
+    expected = prove.Subject.of(reference_file, request.checkpoint.head)
     for recipe in request.recipes:
         path = scratch / f"{recipe.name}.tflite"
         try:
             data = convert.artifact(request, reference, recipe, progress)
             path.write_bytes(data)
             progress(f"{recipe.name}: running every signature on {request.profile.runtime}")
-            artifact, contents = _proven(request, path, data, reference_file, tokenizer)
+            artifact, contents = _proven(request, path, data, expected, tokenizer)
         except RefusedError as refusal:
             if request.explicit:
                 raise
@@ -101,14 +102,14 @@ def _artifacts(
 
 
 def _proven(
-    request: BuildRequest, path: Path, data: bytes, reference: Path, tokenizer: Tokenizer
+    request: BuildRequest, path: Path, data: bytes, reference: prove.Subject, tokenizer: Tokenizer
 ) -> tuple[Artifact, ModelFile]:
     runtime = request.profile.parsed_runtime()
     head = request.checkpoint.head
     contents = inspect_bytes(data, path.name)
     tested = prove.test(
-        prove.Subject(path, contents.signatures, head),
-        prove.Subject.of(reference, head),
+        prove.Subject.of(path, head, contents),
+        reference,
         tokenizer,
         request.calibration.held_out,
         request.data,

@@ -16,7 +16,6 @@ from edge_bert.evaluate.agreement import EXACT, ROUNDED, ROUNDED_LENGTHS, Limits
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.outputs import finish
-from edge_bert.package.inspect import inspect_file
 from edge_bert.pipeline.running import Ran, Subject, outputs, run
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, Proof, Scores
@@ -75,7 +74,7 @@ def _without_scores(runtime: Runtime, status: str, reason: Exception) -> Tested:
 
 def _check_lengths(subject: Subject, found: Ran) -> None:
     """A sentence that fits several signatures gives the same output in each."""
-    limits = ROUNDED_LENGTHS if inspect_file(subject.path).rounds_activations else EXACT
+    limits = ROUNDED_LENGTHS if subject.rounds_activations else EXACT
     own = found.by_sentence()
     for name, values in found.values.items():
         others = found.sentences[name][found.own[name] :]
@@ -90,7 +89,7 @@ def _check_lengths(subject: Subject, found: Ran) -> None:
 def _check_runtimes(
     subject: Subject, found: Ran, expected: Ran, runtime: Runtime, host: Runtime
 ) -> None:
-    limits = ROUNDED if inspect_file(subject.path).rounds_activations else EXACT
+    limits = ROUNDED if subject.rounds_activations else EXACT
     for name, values in found.values.items():
         wrong = _disagreement(values, expected.values[name], limits)
         if wrong:

@@ -15,29 +15,35 @@ from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import ProofError
 from edge_bert.evaluate.outputs import finish
 from edge_bert.package import store
-from edge_bert.package.inspect import inspect_bytes
+from edge_bert.package.inspect import ModelFile, inspect_file
 from edge_bert.package.manifest import sha256
 from edge_bert.records.bundle import Signature
 from edge_bert.records.checkpoint import FloatArray, Head
 from edge_bert.records.profile import Runtime
 from edge_bert.targets import runtimes
 
-PACKAGE = Path(__file__).resolve().parent.parent
+THIS = Path(__file__).resolve()
+PACKAGE = THIS.parent.parent
 MIN_ROWS = 4  # every signature runs at least this many sentences, however short they are
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A `.tflite` file on disk with what is needed to feed it and to read its output."""
+    """A `.tflite` file on disk with what is needed to feed it and to read its output.
+
+    `rounds_activations` says that it computes with integers, so that runtimes may differ a little.
+    """
 
     path: Path
     signatures: dict[str, Signature]
     head: Head
+    rounds_activations: bool
 
     @classmethod
-    def of(cls, path: Path, head: Head) -> Subject:
-        """The subject for the file at `path`."""
-        return cls(path, inspect_bytes(path.read_bytes(), path.name).signatures, head)
+    def of(cls, path: Path, head: Head, contents: ModelFile | None = None) -> Subject:
+        """The subject for the file at `path`, which has the `contents` that inspecting it gives."""
+        found = contents or inspect_file(path)
+        return cls(path, found.signatures, head, found.rounds_activations)
 
 
 @dataclass(frozen=True)
@@ -81,7 +87,7 @@ def run(subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: R
         return b"".join(found[name].tobytes() for name in rows)
 
     tokens = store.key_of(*((each.ids, each.type_ids) for each in sentences))
-    code = store.source_digest(*(PACKAGE / stage for stage in ("data", "pipeline", "targets")))
+    code = store.source_digest(PACKAGE / "data", PACKAGE / "targets"), THIS.read_text("utf-8")
     key = store.key_of(sha256(subject.path.read_bytes()), tokens, code, pad_id, runtime)
     data = store.fetch(cache.folder("outputs"), key, make)
     values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)

@@ -100,4 +100,4 @@ def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> prove.Subj
     path = folder / artifact.file
     if not path.is_file() or sha256(path.read_bytes()) != artifact.sha256:
         raise InputError(f"{path} is not the file that was proven; build the bundle again.")
-    return prove.Subject(path, artifact.signatures, manifest.model.head)
+    return prove.Subject.of(path, manifest.model.head)
