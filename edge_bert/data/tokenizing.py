@@ -83,6 +83,10 @@ class Tokenizer:
             encodings = self._backend.encode_batch(inputs)
         return [Encoding(tuple(item.ids), tuple(item.type_ids)) for item in encodings]
 
+    def token(self, token_id: int) -> str:
+        """The token with this id, as the vocabulary writes it; empty for an unknown id."""
+        return self._backend.id_to_token(token_id) or ""
+
 
 def _read(path: Path) -> str:
     try:

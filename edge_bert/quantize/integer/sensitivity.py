@@ -1,8 +1,8 @@
 """The sensitivity search: groups of tensors quantized one at a time, in order of their harm.
 
 The integers are simulated: the float graph runs operator by operator, and what a group holds is
-rounded and clipped to the scales that the integer file would give it. Requires: the rewritten
-weights and the ranges that the artifact was made with.
+rounded and clipped to the scales that the integer file would give it. Requires: the
+calibration that the artifact was made with.
 """
 
 from __future__ import annotations
@@ -14,15 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.quantize.integer.convert import Calibrated
 from edge_bert.quantize.integer.execute import execute
-from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.graph import Graph, Node
 from edge_bert.quantize.integer.groups import Group, constants
-from edge_bert.quantize.integer.observe import Ranges
 from edge_bert.quantize.integer.observers import Observer
-from edge_bert.quantize.integer.rewritten import Rewritten
 from edge_bert.quantize.integer.scales import KEEPS_SCALE, Quantized, assign
-from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.explanation import Harm
 
 Array = npt.NDArray[Any]
@@ -32,9 +29,7 @@ EVERYTHING = "everything"
 
 
 def sensitivity(
-    weights: EncoderWeights,
-    parts: Rewritten,
-    ranges: Ranges,
+    calibrated: Calibrated,
     observer: Observer,
     sentences: Sequence[Sentence],
     groups: Sequence[Group],
@@ -45,22 +40,22 @@ def sensitivity(
     `sentences` are inputs [1, n] by name without padding, best none that gave the ranges. Every
     group costs two float runs of every sentence.
     """
-    simulation = Simulation(weights, parts, ranges, observer)
+    simulation = Simulation(calibrated, observer)
     longest = simulation.graph(max(each["input_ids"].shape[-1] for each in sentences))
     whole = everything(longest)
     expected = simulation.outputs(sentences, frozenset())
     quantized = simulation.outputs(sentences, whole)
-    whole_cosine = float(_cosines(quantized, expected).mean())
+    together = _cosines(quantized, expected)
 
     def harm(group: Group) -> Harm:
         progress(f"sensitivity: {group.name}")
         alone = _cosines(simulation.outputs(sentences, group.members), expected)
         spared = _cosines(simulation.outputs(sentences, whole - group.members), expected)
-        return _harm(group, longest, alone, float(spared.mean()) - whole_cosine)
+        return _harm(group, longest, alone, spared - together)
 
     found = [harm(group) for group in groups]
     total = Group(EVERYTHING, whole)
-    first = _harm(total, longest, _cosines(quantized, expected), 1.0 - whole_cosine)
+    first = _harm(total, longest, together, 1.0 - together)
     return (first, *sorted(found, key=lambda each: -each.harm))
 
 
@@ -73,21 +68,17 @@ def everything(graph: Graph) -> frozenset[str]:
 class Simulation:
     """The float graphs of all lengths, with the quantization parameters of their tensors."""
 
-    def __init__(
-        self, weights: EncoderWeights, parts: Rewritten, ranges: Ranges, observer: Observer
-    ) -> None:
-        self._weights, self._parts = weights, parts
-        self._ranges, self._observer = ranges, observer
+    def __init__(self, calibrated: Calibrated, observer: Observer) -> None:
+        self._calibrated, self._observer = calibrated, observer
         self._graphs: dict[int, Graph] = {}
         self._quantized: dict[int, dict[str, Quantized]] = {}
 
     def graph(self, length: int) -> Graph:
-        """The float graph for sentences of exactly `length` tokens; no padding, so no mask."""
+        """The float graph for sentences of exactly `length` tokens, which need no padding."""
         if length not in self._graphs:
-            unmasked = (1.0,) * self._weights.shape.layers
-            graph = build(self._weights, self._parts, unmasked, length)
+            graph = self._calibrated.graph(length)
             self._graphs[length] = graph
-            self._quantized[length] = assign(graph, self._ranges, self._observer)
+            self._quantized[length] = assign(graph, self._calibrated.ranges, self._observer)
         return self._graphs[length]
 
     def outputs(self, sentences: Sequence[Sentence], members: frozenset[str]) -> Outputs:
@@ -152,7 +143,7 @@ def _cosine(value: Array, right: Array) -> float:
     return float(value @ right) / lengths if lengths else float(np.array_equal(value, right))
 
 
-def _harm(group: Group, graph: Graph, cosines: Array, relief: float) -> Harm:
+def _harm(group: Group, graph: Graph, cosines: Array, gains: Array) -> Harm:
     nodes = [node for node in graph.nodes if node.output in group.members]
     return Harm(
         group=group.name,
@@ -161,7 +152,7 @@ def _harm(group: Group, graph: Graph, cosines: Array, relief: float) -> Harm:
         operations=sum(_operations(graph, node) for node in nodes),
         harm=round(1.0 - float(cosines.mean()), 7),
         worst_harm=round(1.0 - float(cosines.min()), 7),
-        relief=round(relief, 7),
+        relief=round(float(np.median(gains)), 7),
     )
 
 

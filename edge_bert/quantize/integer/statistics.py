@@ -9,11 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_bert.quantize.integer.float_math import activate, softmax, split_heads
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderWeights
 
+IntArray = npt.NDArray[np.int32]
 Sentence = dict[str, FloatArray]
 
 
@@ -22,16 +24,26 @@ class ChannelPeaks:
     """The largest magnitude of each channel at each named place of the encoder.
 
     `variances` holds, per LayerNorm, the variance of every token seen (one number a token).
+    `carriers` holds int32 [channels, 2]: the id and the position of the token at which each
+    channel has its peak. `ids` are those of the sentence that is being seen.
     """
 
     peaks: dict[str, FloatArray] = field(default_factory=dict)
     variances: dict[str, list[FloatArray]] = field(default_factory=dict)
+    carriers: dict[str, IntArray] = field(default_factory=dict)
+    ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
 
     def see(self, place: str, rows: FloatArray) -> FloatArray:
         """Take [n, channels] into account; gives `rows` back."""
-        found = np.abs(rows).max(axis=0)
-        known = self.peaks.get(place)
-        self.peaks[place] = found if known is None else np.maximum(known, found)
+        sizes = np.abs(rows)
+        found = sizes.max(axis=0)
+        if place not in self.peaks:
+            self.peaks[place] = np.full_like(found, -1.0)
+            self.carriers[place] = np.zeros((len(found), 2), np.int32)
+        higher = np.flatnonzero(found > self.peaks[place])
+        positions = sizes[:, higher].argmax(axis=0)
+        self.carriers[place][higher] = np.stack([self.ids[positions], positions], axis=1)
+        self.peaks[place] = np.maximum(self.peaks[place], found)
         return rows
 
     def __getitem__(self, place: str) -> FloatArray:
@@ -47,6 +59,7 @@ def collect(weights: EncoderWeights, sentences: Iterable[Sentence]) -> ChannelPe
     """
     peaks = ChannelPeaks()
     for sentence in sentences:
+        peaks.ids = sentence["input_ids"].reshape(-1).astype(np.int32)
         rows = _embed(weights, sentence, peaks)
         for index in range(weights.shape.layers):
             rows = _layer(weights, f"layer.{index}", rows, peaks)
