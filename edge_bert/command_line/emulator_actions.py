@@ -7,6 +7,17 @@ from edge_bert.pipeline import emulator
 from edge_bert.progress import Progress
 
 ACTIONS = ("setup", "start", "stop", "status")
+HELP = """\
+Usage: invoke emulator ACTION [--profile PROFILE] [--port PORT] [--json]
+
+Set up, start, stop or show emulated phones.
+
+  setup    get what the emulator needs: as root through apt, else say what to install
+  start    run a phone of --profile that answers adb on 127.0.0.1 (needs root)
+  stop     stop the phone of --profile, or every phone
+  status   what is missing on this machine, and which phones run
+
+Example: invoke emulator start --profile pixel; invoke push --profile pixel"""
 
 
 def run(

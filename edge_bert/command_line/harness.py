@@ -26,6 +26,16 @@ def _numbers(option: str, text: str | None) -> list[int]:
         raise InputError(f"--{option} {text}: give whole numbers, such as 1,2,4.") from None
 
 
+def _needed(option: str, text: str | None) -> str:
+    from edge_bert.errors import InputError
+
+    if not text:
+        raise InputError(
+            f"--{option} is missing; `invoke --list` names the tasks, --help explains."
+        )
+    return text
+
+
 def _number(option: str, text: str | None) -> float | None:
     from edge_bert.errors import InputError
 
@@ -41,6 +51,7 @@ def _whole(option: str, text: str | None) -> int | None:
 
 
 @task(
+    positional=[],
     help={
         "profile": PROFILE_HELP,
         "target": "host (this machine), emulated (counts and models) or device (over adb)",
@@ -59,8 +70,8 @@ def _whole(option: str, text: str | None) -> int | None:
 )
 def bench(
     _: Context,
-    profile: str,
-    target: str,
+    profile: str | None = None,
+    target: str | None = None,
     artifact: str | None = None,
     lengths: str | None = None,
     threads: str | None = None,
@@ -91,8 +102,8 @@ def bench(
         from edge_bert.report.measured import render_measured
 
         request = benching.request_bench(
-            profile,
-            target,
+            _needed("profile", profile),
+            _needed("target", target),
             out=Path(out),
             artifacts=_words(artifact),
             lengths=_numbers("lengths", lengths),
@@ -115,6 +126,7 @@ def bench(
 
 
 @task(
+    positional=[],
     help={
         "profile": PROFILE_HELP,
         "artifact": "artifacts to push (default: the bundle's default one)",
@@ -125,7 +137,7 @@ def bench(
 )
 def push(
     _: Context,
-    profile: str,
+    profile: str | None = None,
     artifact: str | None = None,
     serial: str | None = None,
     out: str = "build",
@@ -147,9 +159,10 @@ def push(
         from edge_bert.pipeline.push import push as run
         from edge_bert.report.lists import table
 
-        folder = Path(out) / profile
+        name = _needed("profile", profile)
+        folder = Path(out) / name
         with progress.shown() as step:
-            found = run(profile, folder, artifacts=_words(artifact), serial=serial, progress=step)
+            found = run(name, folder, artifacts=_words(artifact), serial=serial, progress=step)
         if json:
             print_json(found)
         else:
@@ -214,7 +227,11 @@ def emulator(
         from rich.console import Console
 
         from edge_bert import progress
-        from edge_bert.command_line.emulator_actions import run
+        from edge_bert.command_line.emulator_actions import HELP, run
+
+        if action in ("--help", "-h", "help"):  # invoke takes the flag for the action
+            Console().print(HELP, markup=False, highlight=False)
+            return
 
         with progress.shown() as step:
             found, lines = run(action, profile, port, step)

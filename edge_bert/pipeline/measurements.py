@@ -84,10 +84,10 @@ def with_measurements(report: Report, folder: Path, progress: Progress = silent)
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
 
-def render_again(folder: Path, progress: Progress = silent) -> None:
-    """Write the bundle's report.html anew from its manifest and all its measurements."""
+def report_of(folder: Path) -> Report:
+    """The report of the bundle in `folder`, without measurements."""
     found = manifests.read(folder)
-    report = Report(
+    return Report(
         format_version=1,
         manifest=found,
         profile=profiles.load(found.profile),
@@ -98,7 +98,11 @@ def render_again(folder: Path, progress: Progress = silent) -> None:
             for artifact in found.artifacts
         },
     )
-    page = render(with_measurements(report, folder, progress))
+
+
+def render_again(folder: Path, progress: Progress = silent) -> None:
+    """Write the bundle's report.html anew from its manifest and all its measurements."""
+    page = render(with_measurements(report_of(folder), folder, progress))
     store.write_whole(folder / "report.html", page.encode())
 
 

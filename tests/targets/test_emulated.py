@@ -270,11 +270,33 @@ def dense(weights: str, folder: Path) -> Path:
     return path
 
 
+def with_dotprod() -> DeviceProfile:
+    """A phone of Cortex-A75 and A55 with dot products and without i8mm."""
+    phone = profiles.load("pixel-3a")
+    clusters = tuple(
+        msgspec.structs.replace(cluster, features=("asimd", "dotprod"))
+        for cluster in phone.clusters
+    )
+    return msgspec.structs.replace(phone, name="with-dotprod", clusters=clusters)
+
+
+def test_a_phone_without_dot_products_runs_int8_without_them(tmp_path: Path) -> None:
+    """Cortex-A75 whose kernel shows no asimddp: no SDOT, and no illegal instruction."""
+    need_emulator()
+    target = EmulatedTarget(profiles.load("pixel-3a"))
+    start = install_runner(target, "arm64-v8a", own_c_library=False)
+    request = RunnerRequest(target.push(dense("int8", tmp_path), "m"), "only", repetitions=1)
+    counted = counts(target, [*start, *request.arguments()])[-1]
+    target.close()
+    assert counted.sdot == counted.smmla == 0
+    assert counted.vector_int > PRODUCTS / 16
+
+
 @pytest.mark.parametrize(
     ("name", "weights", "field", "products_each"),
     [
         ("pixel-3a", "float32", "fmla", 4),
-        ("pixel-3a", "int8", "sdot", 16),
+        ("with-dotprod", "int8", "sdot", 16),
         ("pixel-9", "int8", "smmla", 32),
         ("android-low-end", "float32", "fmla", 4),
     ],
@@ -284,7 +306,7 @@ def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
 ) -> None:
     """The phone's own kernel is taken, and its multiply instructions add up to the product's."""
     need_emulator()
-    target = EmulatedTarget(profiles.load(name))
+    target = EmulatedTarget(with_dotprod() if name == "with-dotprod" else profiles.load(name))
     start = install_runner(target, "arm64-v8a", own_c_library=False)
     request = RunnerRequest(target.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
     counted = counts(target, [*start, *request.arguments()])[-1]

@@ -1,0 +1,70 @@
+"""Tasks that look into quantization. Thin: parse, call the pipeline, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.context import Context
+from invoke.tasks import task
+
+
+@task(
+    help={
+        "profile": "device profile whose bundle is explained, see `invoke profiles`",
+        "artifact": "a full-integer artifact of the bundle (default: wi8_ai8)",
+        "model": "the model that the bundle was built from (default: all-MiniLM-L6-v2)",
+        "calibration": "the calibration set that the bundle was built with, if one was given",
+        "sentences": "how many held-out sentences to run (default: 20)",
+        "limit": "show only so many outputs of each layer, those with the largest errors",
+        "out": "folder that bundles are in (default: build)",
+        "json": "machine-readable output on standard output, always whole",
+    }
+)
+def explain(
+    _: Context,
+    profile: str,
+    artifact: str = "wi8_ai8",
+    model: str | None = None,
+    calibration: str | None = None,
+    sentences: int = 20,
+    limit: int | None = None,
+    out: str = "build",
+    json: bool = False,
+) -> None:
+    """Show where an integer artifact loses its accuracy: outliers, harm by group, every tensor.
+
+    Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
+    """
+    from edge_bert.console import plainly, print_json
+
+    with plainly(json=json):
+        from rich.console import Console
+
+        from edge_bert import progress
+        from edge_bert.pipeline.explain import explain as run
+        from edge_bert.report.explanation import render_explanation
+
+        shown = _limit(limit)
+        with progress.shown() as step:
+            found = run(
+                Path(out) / profile,
+                artifact,
+                model=model,
+                calibration_file=Path(calibration) if calibration else None,
+                sentences=sentences,
+                progress=step,
+            )
+        if json:
+            print_json(found)
+        else:
+            render_explanation(found, Console(), shown)
+
+
+def _limit(value: int | str | None) -> int | None:
+    from edge_bert.errors import InputError
+
+    if value is None:
+        return None
+    if not str(value).isdecimal() or int(value) < 1:
+        raise InputError(f"--limit {value}: give a whole number of 1 or more.")
+    return int(value)
