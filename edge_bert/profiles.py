@@ -14,12 +14,12 @@ from edge_bert.records.recipe import RECIPES
 
 PROFILE_FOLDER = Path(__file__).resolve().parent.parent / "device_profiles"
 MAX_PROFILE_BYTES = 256 * 1024
-RUNTIME_FORM = re.compile(r"^(ai-edge-litert|tflite-runtime) \d+\.\d+\.\d+$")
+RUNTIME_FORM = re.compile(r"(ai-edge-litert|tflite-runtime) [0-9]+\.[0-9]+\.[0-9]+")
 
 
 def names(folder: Path = PROFILE_FOLDER) -> list[str]:
     """The profiles in `folder`, aliases included, sorted."""
-    return sorted(path.stem for path in folder.glob("*.toml"))
+    return sorted(path.stem for path in folder.glob("*.toml") if path.is_file())
 
 
 def load(name: str, folder: Path = PROFILE_FOLDER) -> DeviceProfile:
@@ -44,7 +44,7 @@ def _document(name: str, folder: Path) -> dict[str, object]:
     if name not in names(folder):
         near = difflib.get_close_matches(name, names(folder), n=3, cutoff=0.4)
         hint = f"Did you mean {', '.join(near)}?" if near else "See `invoke profiles`."
-        raise ProfileError(f"No profile is called {name!r}. {hint}")
+        raise ProfileError(f"No profile is called {name[:80]!r}. {hint}")
     if path.stat().st_size > MAX_PROFILE_BYTES:
         raise ProfileError(f"{path.name} is larger than {MAX_PROFILE_BYTES} bytes; not a profile.")
     try:
@@ -60,7 +60,7 @@ def _checked(name: str, document: dict[str, object]) -> DeviceProfile:
         raise ProfileError(f"{name}.toml: {_one_line(error)}{_nearest_key(error)}") from error
     if profile.name != name:
         raise ProfileError(f"{name}.toml says name = {profile.name!r}; file and name must agree.")
-    if not RUNTIME_FORM.match(profile.runtime):
+    if not RUNTIME_FORM.fullmatch(profile.runtime):
         raise ProfileError(
             f"{name}.toml: runtime {profile.runtime!r} is not of the form 'ai-edge-litert 2.3.0'."
         )
@@ -87,4 +87,5 @@ def _known_keys() -> set[str]:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:300]
+    line = " ".join(str(error).split())[:300]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

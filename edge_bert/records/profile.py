@@ -9,8 +9,9 @@ import msgspec
 from edge_bert.records.base import Record
 
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
-PositiveFloat = Annotated[float, msgspec.Meta(gt=0)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")]
+# Bounded, because TOML's `inf` would switch a budget off unseen.
+PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,63}\Z")]
 
 
 class Runtime(Record, frozen=True):
