@@ -34,7 +34,7 @@ CRASHES = "int main(void) { *(volatile int *)8 = 1; }"
 
 @pytest.fixture(scope="module")
 def profile() -> DeviceProfile:
-    return profiles.load("pixel-3a")
+    return with_dotprod()
 
 
 @pytest.fixture(scope="module")
