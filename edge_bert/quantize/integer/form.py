@@ -105,12 +105,13 @@ def _mask(graph: Graph, name: str, depth: float) -> str:
 def _ffn(graph: Graph, name: str, rows: str, pair: tuple[Dense, Dense], activation: str) -> str:
     rise, fall = pair
     clip = GELU_INPUT if "gelu" in activation else None
-    inner = _dense(graph, f"{name}.in", rows, rise, clip=clip)
-    active = _activate(graph, f"{name}.inner", inner, activation)
+    # A neuron that is cut short can move a sentence's outlier to another token: nothing is cut.
+    inner = _dense(graph, f"{name}.in", rows, rise, clip=clip, whole=True)
+    active = _activate(graph, f"{name}.inner", inner, activation, whole=True)
     return _dense(graph, f"{name}.out", active, fall)
 
 
-def _activate(graph: Graph, name: str, rows: str, activation: str) -> str:
+def _activate(graph: Graph, name: str, rows: str, activation: str, *, whole: bool = False) -> str:
     operators = {"gelu": "GELU", "gelu_tanh": "GELU", "relu": "RELU", "tanh": "TANH"}
     if activation == "linear":
         return rows
@@ -118,8 +119,9 @@ def _activate(graph: Graph, name: str, rows: str, activation: str) -> str:
     options: dict[str, Any] = {}
     if "gelu" in activation:
         options["approximate"] = activation == "gelu_tanh"
+    shape = graph.shape(rows)
     return graph.apply(
-        operators[activation], [rows], name, graph.shape(rows), limits=limits, **options
+        operators[activation], [rows], name, shape, limits=limits, whole=whole, **options
     )
 
 
@@ -155,19 +157,11 @@ def _first_row(graph: Graph, rows: str) -> str:
     return graph.apply("SLICE", [rows, begin, size], "first", (1, hidden))
 
 
-def _dense(
-    graph: Graph,
-    name: str,
-    rows: str,
-    dense: Dense,
-    clip: tuple[float, float] | None = None,
-    symmetric: bool = False,
-) -> str:
+def _dense(graph: Graph, name: str, rows: str, dense: Dense, **range_options: Any) -> str:
     kernel = graph.constant(f"{name}.kernel", matrix_operand(dense.kernel), Kind.MATRIX)
     bias = graph.constant(f"{name}.bias", dense.bias, Kind.BIAS)
     shape = (graph.shape(rows)[0], dense.kernel.shape[1])
-    inputs = [rows, kernel, bias]
-    return graph.apply("FULLY_CONNECTED", inputs, name, shape, clip=clip, symmetric=symmetric)
+    return graph.apply("FULLY_CONNECTED", [rows, kernel, bias], name, shape, **range_options)
 
 
 def _times(graph: Graph, name: str, rows: str, vector: np.ndarray) -> str:

@@ -34,6 +34,7 @@ class Tensor:
 
     `limits` is its range where that is known beforehand; `clip` is what an observed range is cut
     to, because nothing beyond it matters. `symmetric` asks for a zero point of 0.
+    `whole` asks for all that was seen, whatever the observer would cut.
     `rounds_down_for` names the sum that this tensor enters, which must never be rounded up.
     """
 
@@ -44,6 +45,7 @@ class Tensor:
     limits: tuple[float, float] | None = None
     clip: tuple[float, float] | None = None
     symmetric: bool = False
+    whole: bool = False
     rounds_down_for: str | None = None
     bits: int = 8
 
@@ -98,6 +100,7 @@ class Graph:
         limits: tuple[float, float] | None = None,
         clip: tuple[float, float] | None = None,
         symmetric: bool = False,
+        whole: bool = False,
         rounds_down_for: str | None = None,
         **options: Any,
     ) -> str:
@@ -109,6 +112,7 @@ class Graph:
             limits=limits,
             clip=clip,
             symmetric=symmetric,
+            whole=whole,
             rounds_down_for=rounds_down_for,
         )
         self._add(tensor)

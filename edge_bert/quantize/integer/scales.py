@@ -100,6 +100,7 @@ def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, f
     for ending in (SCORES, ".masked"):
         if name.endswith(ending):
             return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
+    observer = Observer.MINMAX if tensor.whole else observer
     low, high = choose(ranges.histograms[name], observer)
     if tensor.clip is None:
         return low, high
