@@ -10,7 +10,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
-from mediapipe_models import (
+
+from edge_bert.errors import ModelError
+from edge_bert.package.mediapipe import write_mediapipe_model
+from edge_bert.records.checkpoint import Head, Task
+from tests.package.mediapipe_models import (
     INPUTS,
     SPECIAL,
     echo_model,
@@ -19,10 +23,6 @@ from mediapipe_models import (
     mediapipe_text,
     vocabulary,
 )
-
-from edge_bert.errors import ModelError
-from edge_bert.package.mediapipe import write_mediapipe_model
-from edge_bert.records.checkpoint import Head, Task
 
 EMBEDDING = Head(task=Task.EMBEDDING)
 WORDS = ("the", "cat", "##s", "sat", "猫", ".")

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mediapipe_models import SPECIAL, mediapipe_text, vocabulary
 
 from edge_bert import cache
 from edge_bert.evaluate.phone_tokens import differing
 from edge_bert.package.mediapipe import write_mediapipe_model
 from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
 from edge_bert.sources.load import load
+from tests.package.mediapipe_models import SPECIAL, mediapipe_text, vocabulary
 
 NEEDS_TENSORFLOW = "TensorFlow is not installed: pip install edge-bert"
 LENGTH = 32

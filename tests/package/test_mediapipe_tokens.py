@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
-from mediapipe_models import SPECIAL, echo_model, mediapipe_text, vocabulary
 
 from edge_bert.evaluate.phone_tokens import phone_tokens
 from edge_bert.package.mediapipe import write_mediapipe_model
 from edge_bert.records.checkpoint import Head, Task
+from tests.package.mediapipe_models import SPECIAL, echo_model, mediapipe_text, vocabulary
 
 LENGTH = 4096
 LETTERS = "abcdefghijklmnopqrstuvwxyz0123456789éüñßøđžşИиЯя"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from sample_report import report
 
 from edge_bert.records.report import Report
+from tests.report.sample_report import report
 
 ATTACK = (
     "</style></title></code><script>alert(1)</script><img src=x onerror=alert(2)>"

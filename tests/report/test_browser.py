@@ -5,11 +5,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import BROWSER, WHY_NOT, console, probe, screenshot
-from hostile import ATTACK, hostile_report
-from sample_report import report
 
 from edge_bert.report.html import render
+from tests.report.browser import BROWSER, WHY_NOT, console, probe, screenshot
+from tests.report.hostile import ATTACK, hostile_report
+from tests.report.sample_report import report
 
 pytestmark = pytest.mark.skipif(BROWSER is None, reason=WHY_NOT)
 PHONE, DESK = 390, 1280

@@ -5,13 +5,13 @@ from itertools import pairwise
 
 import msgspec
 import pytest
-from hostile import hostile_report
-from page import Page
-from sample_report import bytes_by_kind, manifest, profile, report
 
 from edge_bert.records.profile import Budget
 from edge_bert.records.report import FORMAT_VERSION, Report
 from edge_bert.report.html import render
+from tests.report.hostile import hostile_report
+from tests.report.page import Page
+from tests.report.sample_report import bytes_by_kind, manifest, profile, report
 
 LIMIT_BYTES = 600_000
 

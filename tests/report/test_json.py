@@ -4,10 +4,10 @@ import json
 
 import msgspec
 import pytest
-from sample_report import report
 
 from edge_bert.errors import InputError
 from edge_bert.report.json import decode, encode
+from tests.report.sample_report import report
 
 
 def test_what_is_written_reads_back() -> None:

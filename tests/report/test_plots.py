@@ -4,13 +4,13 @@ import re
 import xml.etree.ElementTree as ET
 
 import pytest
-from hostile import hostile_report
-from sample_report import report
 
 from edge_bert.records.report import Report
 from edge_bert.report import tables
 from edge_bert.report.plots import drift, latency, operators, sizes
 from edge_bert.report.plots.drawing import NARROW, WIDE, Plot
+from tests.report.hostile import hostile_report
+from tests.report.sample_report import report
 
 
 def _all(whole: Report) -> list[Plot]:

@@ -5,9 +5,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from sample_report import latencies, operators, report
 
 from edge_bert.records.measurement import Evidence
+from tests.report.sample_report import latencies, operators, report
 
 ROW = latencies(Evidence.EMULATED, "emulated", 1.0)[0]
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from sample_report import latencies, report
 
 from edge_bert.records.measurement import Evidence
 from edge_bert.report import tables
+from tests.report.sample_report import latencies, report
 
 replace = msgspec.structs.replace
 

@@ -2,12 +2,12 @@ from __future__ import annotations
 
 import io
 
-from hostile import hostile_report
 from rich.console import Console
-from sample_report import report
 
 from edge_bert.records.report import Report
 from edge_bert.report.terminal import render_build
+from tests.report.hostile import hostile_report
+from tests.report.sample_report import report
 
 
 def _printed(whole: Report, terminal: bool, encoding: str = "utf-8", width: int = 80) -> str:

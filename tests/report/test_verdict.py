@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 import pytest
-from sample_report import latencies, report
 
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
 from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report.verdict import budget_verdicts, findings, headline
+from tests.report.sample_report import latencies, report
 
 replace = msgspec.structs.replace
 
