@@ -21,7 +21,7 @@ def render_validation(found: Validation, console: Console) -> None:
     table(console, head, [_cells(each) for each in found.predictions])
     for words, summary in (("one thread", found.single), ("several threads", found.several)):
         if summary is not None:
-            console.print(f"{words}: {_errors(summary)}", highlight=False)
+            console.print(f"{words}: {_errors(summary)}", highlight=False, soft_wrap=True)
     console.print("int8 time over float time:", highlight=False)
     columns = ("device", "network", "threads", "predicted", "published", "error")
     table(console, columns, [_speedup(each) for each in found.speedups])
