@@ -58,9 +58,9 @@ def with_outliers(weights: EncoderWeights) -> EncoderWeights:
         if name.endswith("ffn_out.kernel"):
             array[NEURON] *= 0.1
     word = arrays["embeddings.word"]
-    word[:, BURSTS[0]] *= 80.0
+    word[:, BURSTS[0]] *= 30.0
     word[:, BURSTS[1]] *= 9.0
-    word[-RARE:] *= np.geomspace(0.1, 6, RARE, dtype=np.float32)[:, None]
+    word[-RARE:] *= np.geomspace(0.4, 4, RARE, dtype=np.float32)[:, None]
     return dataclasses.replace(weights, arrays=arrays)
 
 
