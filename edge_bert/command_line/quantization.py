@@ -27,7 +27,7 @@ def explain(
     model: str | None = None,
     calibration: str | None = None,
     sentences: int = 20,
-    limit: int | None = None,
+    limit: str | None = None,
     out: str = "build",
     json: bool = False,
 ) -> None:
@@ -60,11 +60,11 @@ def explain(
             render_explanation(found, Console(), shown)
 
 
-def _limit(value: int | str | None) -> int | None:
+def _limit(value: str | None) -> int | None:
     from edge_bert.errors import InputError
 
     if value is None:
         return None
-    if not str(value).isdecimal() or int(value) < 1:
+    if not value.isdecimal() or int(value) < 1:
         raise InputError(f"--limit {value}: give a whole number of 1 or more.")
     return int(value)

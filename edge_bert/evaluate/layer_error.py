@@ -50,7 +50,8 @@ class ErrorSums:
         if expected.shape != found.shape:
             raise ValueError(f"shapes {expected.shape} and {found.shape} differ")
         right, real = expected.astype(np.float64), found.astype(np.float64)
-        self.low, self.high = min(self.low, right.min()), max(self.high, right.max())
+        self.low = min(self.low, float(right.min()))
+        self.high = max(self.high, float(right.max()))
         least, most = self.range
         outside = (right < least - self.scale / 2) | (right > most + self.scale / 2)
         stored = np.clip(np.round(right / self.scale) * self.scale, least, most)

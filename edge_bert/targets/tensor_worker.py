@@ -7,8 +7,8 @@ REQUEST holds `names`, the tensors that are wanted, and int32 arrays `[rows, len
 is JSON: scale and zero point of every wanted tensor that the file has. Exit status 1 with the
 reason on stderr where anything fails.
 
-The runtime then computes without its XNNPACK delegate, because that would not keep intermediate
-tensors; integers may differ by a step.
+The runtime computes as it always does, with its XNNPACK delegate: the outputs are those of a plain
+run, integer for integer.
 """
 
 from __future__ import annotations

@@ -1,0 +1,91 @@
+"""A bundle of a tiny model with a full-integer artifact, made without TensorFlow in a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+from safetensors.numpy import load_file, save_file
+
+from edge_bert.data import calibration
+from edge_bert.data.buckets import pad
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.graph import export
+from edge_bert.package import manifest as manifests
+from edge_bert.package.inspect import inspect_bytes
+from edge_bert.quantize.integer.convert import Calibrated, calibrate, convert_integer
+from edge_bert.records.bundle import DefaultChoice
+from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.sources.load import load
+from tests.report.sample_report import manifest
+from tests.tiny import models
+
+COUNT = 64
+LENGTHS = (16, models.HIDDEN, models.MAX_LENGTH)  # one length equals the number of channels
+
+
+@dataclass(frozen=True)
+class IntegerBundle:
+    """The bundle's folder, the model's folder, and what the artifact was made from."""
+
+    folder: Path
+    model: Path
+    calibrated: Calibrated
+
+
+def integer_bundle(
+    folder: Path, architecture: str = "bert", bits: int = 8, loud: tuple[str, int] | None = None
+) -> IntegerBundle:
+    """Write model and bundle below `folder`; `loud` is a word and the channel it is loud in."""
+    models.write(folder / "model", architecture, "mean-normalize")
+    if loud:
+        _make_loud(folder / "model", *loud)
+    checkpoint = load(str(folder / "model"), folder)
+    chosen = calibration.select(calibration.default(), COUNT, 0)
+    calibrated = calibrate(
+        export.encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences)
+    )
+    name = f"wi8_ai{bits}"
+    data = convert_integer(calibrated, LENGTHS, bits)
+    bundle = folder / "pixel-9"
+    bundle.mkdir()
+    (bundle / f"{name}.tflite").write_bytes(data)
+    sample = manifest()
+    artifact = msgspec.structs.replace(
+        sample.artifacts[0],
+        name=name,
+        file=f"{name}.tflite",
+        sha256=manifests.sha256(data),
+        size_bytes=len(data),
+        signatures=inspect_bytes(data, name).signatures,
+    )
+    found = msgspec.structs.replace(
+        sample,
+        profile="pixel-9",
+        model=msgspec.structs.replace(
+            sample.model, sha256=checkpoint.sha256, max_length=models.MAX_LENGTH
+        ),
+        calibration=chosen.info,
+        artifacts=(artifact, *(each for each in sample.artifacts if each.name == "float32")),
+        default=DefaultChoice(name, "the only one"),
+        files=(),
+    )
+    (bundle / manifests.FILE).write_bytes(manifests.to_bytes(found))
+    return IntegerBundle(bundle, folder / "model", calibrated)
+
+
+def _make_loud(model: Path, word: str, channel: int) -> None:
+    """Let the word's row of the table stand at 40 in one channel, where others are below 1."""
+    words = (model / "vocab.txt").read_text("utf-8").splitlines()
+    arrays = load_file(model / "model.safetensors")
+    arrays["embeddings.word_embeddings.weight"][words.index(word), channel] = 40.0
+    save_file(arrays, model / "model.safetensors", {"format": "pt"})
+
+
+def _inputs(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[dict[str, object]]:
+    tokenizer = Tokenizer.open(checkpoint.tokenizer, models.MAX_LENGTH)
+    names = export.input_names(checkpoint)
+    encodings = tokenizer.encode_batch(sentences)
+    return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]
