@@ -8,8 +8,10 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
+from edge_bert.command_line.quantization import explain
 
-__all__ = ["bench", "devices", "emulator", "push", "validate"]  # tasks that live elsewhere
+# Tasks that live elsewhere.
+__all__ = ["bench", "devices", "emulator", "explain", "push", "validate"]
 
 PROFILE_HELP = "device profile, see `invoke profiles`"
 JSON_HELP = "machine-readable output on standard output"
