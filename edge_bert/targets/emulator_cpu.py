@@ -32,9 +32,9 @@ PARTS = {
     "cortex-a720": 0xD81,
     "cortex-x4": 0xD82,
 }
-# Kryo says that it is a Cortex-A57: XNNPACK of March 2020, which the published times of this core
-# are of, took its kernels for Cortex-A57 there. Today's takes slower ones on a Kryo.
-LIKE = {"kryo": "cortex-a57"}
+ARM, QUALCOMM = 0x41, 0x51
+# Part numbers of implementer 0x51, as pytorch/cpuinfo knows them (src/arm/midr.h, Kryo Gold).
+QUALCOMM_PARTS = {"kryo": 0x205}
 # The variant from which pytorch/cpuinfo takes dot products for granted, whatever the kernel says.
 # Qualcomm's cores of that family have none: they get variant 0.
 DOTPROD_SINCE = {"cortex-a55": 1, "cortex-a75": 2}
@@ -111,11 +111,12 @@ def sysfs(clusters: Sequence[Cluster]) -> dict[str, str]:
 
 
 def midr(core: str, variant: int = 1) -> int:
-    """The value of MIDR_EL1: implementer Arm, architecture by feature register, patch 0."""
-    part = PARTS.get(LIKE.get(core, core))
+    """The value of MIDR_EL1: architecture by feature register, patch 0."""
+    implementer = QUALCOMM if core in QUALCOMM_PARTS else ARM
+    part = (PARTS | QUALCOMM_PARTS).get(core)
     if part is None:
         raise ProfileError(f"No part number is known for the core {core!r}; cannot emulate it.")
-    return 0x41 << 24 | variant << 20 | 0xF << 16 | part << 4
+    return implementer << 24 | variant << 20 | 0xF << 16 | part << 4
 
 
 def midr_of(cluster: Cluster) -> int:
