@@ -92,7 +92,7 @@ def test_ranges_hold_every_variance(variances: list[float]) -> None:
 
 
 def in_integers(rows: Array, migration: Array) -> tuple[Array, Array]:
-    """Each token's cosine and length, of LayerNorm on the runtime to LayerNorm of the 8-bit rows."""
+    """Each token: cosine and length of the runtime's row to LayerNorm of the same 8-bit row."""
     graph = graph_of(rows, migration)
     quantized = assign(graph, observe([IDS], lambda _: graph), Observer.MINMAX)
     table = quantized["table"]
