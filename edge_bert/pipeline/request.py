@@ -11,7 +11,8 @@ from edge_bert.data import buckets, calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.errors import InputError
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.errors import InputError, ModelError
 from edge_bert.graph import export
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
@@ -61,16 +62,28 @@ def prepare(
     _, shape = export.architecture_of(checkpoint)
     longest = min(checkpoint.max_length, shape.positions - shape.position_offset)
     default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)
+    wanted = buckets.check_lengths(tuple(lengths) or default, longest)
+    _check_tokenizer(checkpoint, max(wanted), shape.vocabulary)
     return BuildRequest(
         profile=device,
         checkpoint=checkpoint,
         recipes=chosen or DEFAULT_RECIPES,
         explicit=bool(chosen),
-        lengths=buckets.check_lengths(tuple(lengths) or default, longest),
+        lengths=wanted,
         calibration=sentences,
         data=sets,
         out=(out or DEFAULT_OUT) / profile,
     )
+
+
+def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int) -> None:
+    """The tokenizer opens, has room in the longest bucket, and gives no id without a row."""
+    tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
+    if tokenizer.largest_id >= rows:
+        raise ModelError(
+            f"{checkpoint.tokenizer}: gives token ids up to {tokenizer.largest_id}, the model has "
+            f"{rows} embeddings; take the tokenizer that belongs to the model."
+        )
 
 
 def _recipes(names: Sequence[str]) -> tuple[Recipe, ...]:

@@ -1,0 +1,80 @@
+"""Bundles of tiny models, built for real, once for all tests that only read them."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edge_bert import cache
+from edge_bert.pipeline.build import Built, build
+from edge_bert.pipeline.request import prepare
+from tests.tiny import models
+
+PROFILE = "pixel"
+LENGTHS = (16, 32)
+
+
+@functools.cache
+def workplace() -> Path:
+    """A folder for this run of the tests, removed at its end."""
+    folder = Path(tempfile.mkdtemp(prefix="edge-bert-tests-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@functools.cache
+def model(architecture: str = "bert", head: str = "mean-normalize", seed: int = 0) -> Path:
+    """The folder of a tiny model."""
+    folder = workplace() / "models" / f"{architecture}-{head}-{seed}"
+    return models.write(folder, architecture, head, seed=seed)
+
+
+@contextmanager
+def own_cache(name: str = "cache") -> Iterator[Path]:
+    """EDGE_BERT_CACHE points to a folder of the tests; runtimes are shared with the usual cache."""
+    folder = workplace() / name
+    if not folder.exists():
+        folder.mkdir()
+        (folder / "environments").symlink_to(cache.folder("environments").resolve())
+    before = os.environ.get("EDGE_BERT_CACHE")
+    os.environ["EDGE_BERT_CACHE"] = str(folder)
+    try:
+        yield folder
+    finally:
+        os.environ.pop("EDGE_BERT_CACHE")
+        if before is not None:
+            os.environ["EDGE_BERT_CACHE"] = before
+
+
+def build_in(
+    out: Path,
+    *,
+    cache_name: str = "cache",
+    profile: str = PROFILE,
+    lengths: Sequence[int] = LENGTHS,
+    source: Path | None = None,
+    **options: Any,
+) -> Built:
+    """`invoke build` of a tiny model into `out`, with its cache among the tests' folders."""
+    with own_cache(cache_name):
+        asked = prepare(profile, model=str(source or model()), lengths=lengths, out=out, **options)
+        return build(asked)
+
+
+@functools.cache
+def built(architecture: str = "bert", head: str = "mean-normalize") -> Built:
+    """A bundle with every recipe; not to be changed."""
+    out = workplace() / "built" / f"{architecture}-{head}"
+    return build_in(out, source=model(architecture, head))
+
+
+def copy_of(made: Built, folder: Path) -> Path:
+    """The bundle in a folder of its own, to be damaged."""
+    return Path(shutil.copytree(made.folder, folder / made.folder.name))
