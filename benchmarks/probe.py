@@ -31,7 +31,7 @@ TEST_FIFTH = 0
 def split(data: EvaluationSet) -> npt.NDArray[np.bool_]:
     """True for the rows that are tested on: a fifth, by a hash of the sentence."""
     digests = [hashlib.sha256(text.encode()).digest()[0] % 5 for text in data.sentences]
-    return np.array(digests) == TEST_FIFTH
+    return np.array([digest == TEST_FIFTH for digest in digests], np.bool_)
 
 
 def train(rows: FloatArray, classes: npt.NDArray[np.int64], count: int) -> FloatArray:
