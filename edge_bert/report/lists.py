@@ -16,14 +16,13 @@ MARKS = {"ok": "green", "missing": "yellow", "broken": "red"}
 
 
 def table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """A table on a terminal; tab-separated lines elsewhere, so that scripts can cut them."""
+    """A table on a terminal; tab-separated lines, the head first, where scripts may cut them."""
     from rich.table import Table
     from rich.text import Text
 
     if not console.is_terminal:
-        for row in rows:
-            line = "\t".join(printable(cell) for cell in row)
-            console.print(line, markup=False, highlight=False, soft_wrap=True)
+        for row in (head, *rows):  # not through rich, which turns tabs into spaces
+            console.file.write("\t".join(printable(cell) for cell in row).rstrip() + "\n")
         return
     shown = Table(*head, box=None, header_style="bold", pad_edge=False)
     for row in rows:
@@ -62,4 +61,4 @@ def counts(console: Console, title: str, found: Mapping[str, int], *, sizes: boo
     """A short dictionary of counts or byte sizes under a title."""
     console.print(title, style="bold", highlight=False)
     rows = [(f"  {name}", byte_size(n) if sizes else str(n)) for name, n in found.items()]
-    table(console, ("", ""), rows)
+    table(console, ("  what", "count" if not sizes else "bytes"), rows)

@@ -48,6 +48,8 @@ def render_build(report: Report, console: Console) -> None:
     verdicts = _verdict_rows(report)
     if verdicts:
         show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
+    for one in report.manifest.left_out:
+        _say(console, f"left out: {one.name}: {one.reason}", "yellow")
     for finding in findings(report):
         _say(console, f"warning: {finding.artifact}: {finding.text}", "red")
     colour = {"good": "green", "open": "yellow", "bad": "red"}[headline(report).level]
