@@ -44,6 +44,7 @@ def _numbers(text: str | None) -> list[int]:
         "count": "how many calibration sentences to use (default: 256)",
         "seed": "which sentences are used and which are held out (default: 0)",
         "data": DATA_HELP,
+        "float-output": "full-integer files end in a DEQUANTIZE, so that their output is float32",
         "json": JSON_HELP,
     },
     iterable=["data"],
@@ -59,6 +60,7 @@ def build(
     count: int = 256,
     seed: int = 0,
     data: list[str] | None = None,
+    float_output: bool = False,
     json: bool = False,
 ) -> None:
     """Convert, quantize, prove and package a model for a device.
@@ -85,6 +87,7 @@ def build(
             seed=seed,
             data=data or [],
             out=Path(out) if out else None,
+            float_output=float_output,
         )
         with progress.shown() as step:
             built = run(request, step)

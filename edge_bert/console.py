@@ -21,6 +21,7 @@ def plainly(*, json: bool = False) -> Iterator[None]:
     With `json`, standard output gets `{"error": …, "exit_code": …}` as well.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # it greets every user otherwise
     try:
         yield
     except EdgeBertError as error:

@@ -47,8 +47,8 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
     The old bundle stays whole until the new one stands. Raises ProofError when an artifact that
     the user asked for by name does not run on the profile's runtime.
     """
-    reference = convert.float_model(request, progress)
-    with folder.replacing(request.out) as scratch:
+    with folder.replacing(request.out) as scratch:  # first: a folder that is no good is told early
+        reference = convert.float_model(request, progress)
         artifacts, left_out = _artifacts(request, reference, scratch, progress)
         files = _other_files(request, artifacts, scratch)
         found = Manifest(
@@ -131,7 +131,8 @@ def _proven(
         proof=tested.proof,
         scores=tested.scores,
     )
-    if RECIPES[path.stem].scheme is Scheme.INTEGER and not contents.integer_only:
+    wanted = RECIPES[path.stem].scheme is Scheme.INTEGER and not request.float_output
+    if wanted and not contents.integer_only:
         raise ProofError(f"{path.stem} holds float tensors; a full-integer recipe must not.")
     return artifact, contents
 
@@ -165,7 +166,9 @@ def _other_files(request: BuildRequest, made: Made, scratch: Path) -> tuple[Pack
 def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str | None:
     """A one-signature copy of a float-output artifact with metadata; None where MediaPipe
     has no tokenizer for the model."""
-    names = [artifact.name for artifact, _ in made if not artifact.integer_only]
+    names = [
+        artifact.name for artifact, _ in made if RECIPES[artifact.name].scheme is not Scheme.INTEGER
+    ]
     if not names or request.checkpoint.vocabulary is None:
         return None
     source = MEDIAPIPE_RECIPE if MEDIAPIPE_RECIPE in names else names[0]

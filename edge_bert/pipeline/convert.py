@@ -50,11 +50,15 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     def make() -> bytes:
         progress(f"{recipe.name}: {recipe.title}")
         if recipe.scheme is Scheme.INTEGER:
-            return quantize.integer(calibrated(request), request.lengths, recipe)
+            return quantize.integer(
+                calibrated(request), request.lengths, recipe, float_output=request.float_output
+            )
         return quantize.weights(reference, recipe, runtime)
 
     code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph")
-    calibration = request.calibration.info if recipe.needs_calibration else None
+    calibration = (
+        (request.calibration.info, request.float_output) if recipe.needs_calibration else None
+    )
     key = store.key_of(sha256(reference), recipe, runtime, calibration, code, tool_versions())
     return store.fetch(cache.folder("artifacts"), key, make)
 

@@ -36,6 +36,7 @@ class BuildRequest:
     calibration: CalibrationSet
     data: tuple[EvaluationSet, ...]
     out: Path
+    float_output: bool = False
 
 
 def prepare(
@@ -49,6 +50,7 @@ def prepare(
     seed: int = DEFAULT_SEED,
     data: Sequence[str] = (),
     out: Path | None = None,
+    float_output: bool = False,
 ) -> BuildRequest:
     """Check and load every input. The cheap checks come first.
 
@@ -73,6 +75,7 @@ def prepare(
         calibration=sentences,
         data=sets,
         out=(out or DEFAULT_OUT) / profile,
+        float_output=float_output,
     )
 
 

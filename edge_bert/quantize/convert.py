@@ -35,6 +35,8 @@ def calibrated(weights: EncoderWeights, inputs: CalibrationInputs) -> Calibrated
     return calibrate(weights, inputs)
 
 
-def integer(start: Calibrated, lengths: Sequence[int], recipe: Recipe) -> bytes:
+def integer(
+    start: Calibrated, lengths: Sequence[int], recipe: Recipe, *, float_output: bool
+) -> bytes:
     """A full-integer recipe, a signature for each of `lengths`."""
-    return convert_integer(start, lengths, recipe.activation_bits)
+    return convert_integer(start, lengths, recipe.activation_bits, float_output=float_output)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.integer.emit import emit
@@ -14,7 +15,7 @@ from edge_bert.quantize.integer.graph import Graph
 from edge_bert.quantize.integer.observe import SCORES, Ranges, observe
 from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.rewritten import Rewritten, rewrite
-from edge_bert.quantize.integer.scales import assign
+from edge_bert.quantize.integer.scales import Quantized, assign
 from edge_bert.quantize.integer.statistics import collect
 from edge_bert.quantize.integer.widen import widen
 from edge_bert.records.encoder import EncoderWeights
@@ -73,19 +74,33 @@ def convert_integer(
     lengths: Sequence[int],
     activation_bits: int = 8,
     observer: Observer = Observer.PERCENTILE,
+    *,
+    float_output: bool = False,
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 
     With 16 `activation_bits`, the places that `WIDE_PLACES` names get them and the rest keep 8.
+    With `float_output` a DEQUANTIZE follows, so that the output alone is float32.
     """
     graphs = [calibrated.graph(length) for length in lengths]
     if activation_bits == 16:
         graphs = [widen(graph, is_wide) for graph in graphs]
+    quantized = [assign(graph, calibrated.ranges, observer) for graph in graphs]
+    if float_output:
+        for graph, found in zip(graphs, quantized, strict=True):
+            _dequantize_output(graph, found)
     signatures = [
-        (f"length_{graph.length}", graph, assign(graph, calibrated.ranges, observer))
-        for graph in graphs
+        (f"length_{graph.length}", graph, found)
+        for graph, found in zip(graphs, quantized, strict=True)
     ]
     return emit(signatures, calibrated.weights.output_name)
+
+
+def _dequantize_output(graph: Graph, quantized: dict[str, Quantized]) -> None:
+    name = f"{graph.output}/float"
+    graph.apply("DEQUANTIZE", [graph.output], name, graph.shape(graph.output))
+    quantized[name] = Quantized(np.zeros(0), 0, "float32")
+    graph.output = name
 
 
 def is_wide(name: str) -> bool:

@@ -14,6 +14,7 @@ from edge_bert.quantize.integer.scales import Quantized
 # The first version of each operator that takes int8, so that old runtimes load the file.
 VERSIONS = {
     "QUANTIZE": 2,
+    "DEQUANTIZE": 2,
     "ADD": 2,
     "SUB": 2,
     "MUL": 2,
@@ -117,6 +118,7 @@ def _options(node: Node) -> tuple[str, Any]:
         "GELU": "GeluOptions",
         "GATHER": "GatherOptions",
         "QUANTIZE": "QuantizeOptions",
+        "DEQUANTIZE": "DequantizeOptions",
         "RESHAPE": "ReshapeOptions",
         "TRANSPOSE": "TransposeOptions",
         "SLICE": "SliceOptions",

@@ -59,7 +59,7 @@ def _move(node: Node, inputs: list[Array]) -> Array:
     match node.operator:
         case "GATHER":
             return inputs[0][inputs[1]]
-        case "QUANTIZE":  # only the width changes, which float does not know
+        case "QUANTIZE" | "DEQUANTIZE":  # only the width changes, which float does not know
             return inputs[0]
         case "RESHAPE":
             return inputs[0].reshape(inputs[1])
