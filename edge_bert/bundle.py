@@ -17,6 +17,8 @@ from edge_bert.package import manifest as manifests
 from edge_bert.records.bundle import Artifact, Manifest, TensorSpec
 from edge_bert.records.checkpoint import FloatArray
 
+TOKENIZER = "tokenizer.json"
+
 
 class Bundle:
     """A folder that `invoke build` wrote, opened for use. Needs no TensorFlow.
@@ -35,7 +37,10 @@ class Bundle:
         """Open the bundle in `folder`; InputError when there is none or it is damaged."""
         path = Path(folder)
         manifest = manifests.read(path)
-        tokenizer = Tokenizer.open(path / "tokenizer.json", manifest.model.max_length)
+        for each in manifest.files:
+            if each.file == TOKENIZER:
+                _check_file(path / TOKENIZER, each.sha256)
+        tokenizer = Tokenizer.open(path / TOKENIZER, manifest.model.max_length)
         return cls(path, manifest, tokenizer)
 
     def encode(
@@ -80,7 +85,7 @@ class Bundle:
     def _interpreter(self, artifact: Artifact) -> Any:
         if artifact.name not in self._interpreters:
             path = self.folder / artifact.file
-            _check_file(path, artifact)
+            _check_file(path, artifact.sha256)
             self._interpreters[artifact.name] = _open(path)
         return self._interpreters[artifact.name]
 
@@ -93,12 +98,12 @@ def _real(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
     return np.asarray(centred * np.float32(spec.scale), np.float32)
 
 
-def _check_file(path: Path, artifact: Artifact) -> None:
+def _check_file(path: Path, sha256: str) -> None:
     if not path.is_file():
         raise InputError(f"{path} is missing; build the bundle again.")
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != artifact.sha256:
+    if found != sha256:
         raise InputError(f"{path} is not the file that was proven; build the bundle again.")
 
 

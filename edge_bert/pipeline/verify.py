@@ -61,6 +61,7 @@ def verify(
     """
     manifest = manifests.read(folder)
     runtime = profiles.load(manifest.profile).parsed_runtime()
+    _check_files(folder, manifest)
     sets = [parse_reference(reference) for reference in data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
     held_out = calibration.select(
@@ -96,8 +97,14 @@ def _reference(manifest: Manifest) -> Artifact:
     raise InputError("The bundle has no float32 artifact to compare with; build it with float32.")
 
 
+def _check_files(folder: Path, manifest: Manifest) -> None:
+    hashes = {each.file: each.sha256 for each in manifest.artifacts}
+    hashes |= {each.file: each.sha256 for each in manifest.files}
+    for name, wanted in hashes.items():
+        path = folder / name
+        if not path.is_file() or sha256(path.read_bytes()) != wanted:
+            raise InputError(f"{path} is not the file that was proven; build the bundle again.")
+
+
 def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> prove.Subject:
-    path = folder / artifact.file
-    if not path.is_file() or sha256(path.read_bytes()) != artifact.sha256:
-        raise InputError(f"{path} is not the file that was proven; build the bundle again.")
-    return prove.Subject.of(path, manifest.model.head)
+    return prove.Subject.of(folder / artifact.file, manifest.model.head)

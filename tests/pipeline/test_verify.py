@@ -1,0 +1,107 @@
+"""`verify` runs a bundle again and says what it finds; it proves nothing about another file."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from edge_bert.errors import DataError, EdgeBertError, InputError
+from edge_bert.pipeline.verify import Verification, verify
+from tests.one_line import refused
+from tests.pipeline import tiny_bundle as tiny
+
+
+def verified(folder: Path, **options: object) -> Verification:
+    """`verify` with the tests' cache."""
+    with tiny.own_cache():
+        return verify(folder, **options)  # type: ignore[arg-type]
+
+
+def test_it_finds_what_the_build_found() -> None:
+    """The same proofs and the same drift as the manifest has."""
+    made = tiny.built()
+    found = verified(made.folder)
+    assert found.passed
+    assert found.profile == "pixel-9"
+    manifest = made.report.manifest
+    assert [each.name for each in found.artifacts] == [each.name for each in manifest.artifacts]
+    for each, artifact in zip(found.artifacts, manifest.artifacts, strict=True):
+        assert each.proof == artifact.proof
+        assert each.scores == artifact.scores
+
+
+def test_it_tells_what_it_does() -> None:
+    """A line of progress per artifact."""
+    said: list[str] = []
+    verified(tiny.built().folder, progress=said.append)
+    assert len(said) == len(tiny.built().report.manifest.artifacts)
+
+
+def test_labels(tmp_path: Path) -> None:
+    """Scores against a file of the user's, for every artifact."""
+    path = tmp_path / "moods.tsv"
+    path.write_text("text\tlabel\nthe cat\tpositive\nthe train\tnegative\n", "utf-8")
+    found = verified(tiny.built("bert", "classification").folder, data=[str(path)])
+    for each in found.artifacts:
+        (score,) = each.scores.labels
+        assert (score.metric, score.count) == ("accuracy", 2)
+
+
+def test_sentences_that_a_phone_reads_otherwise(tmp_path: Path) -> None:
+    """MediaPipe's tokenizer does not strip accents: those sentences are counted and named."""
+    path = tmp_path / "sentences.txt"
+    plain = [f"the cat sat on the mat {n}" for n in range(12)]
+    path.write_text("\n".join([*plain, "el niño comió piñas"]) + "\n", "utf-8")
+    found = verified(tiny.built().folder, text=path)
+    assert found.sentences == 13
+    assert [each.sentence for each in found.differing] == ["el niño comió piñas"]
+
+
+@pytest.mark.parametrize("name", ["wi8_ai8.tflite", "float32.tflite", "vocab.txt"])
+def test_another_file_is_not_proven(name: str, tmp_path: Path) -> None:
+    """One changed byte, or a missing file: built again it must be."""
+    folder = tiny.copy_of(tiny.built(), tmp_path)
+    data = bytearray((folder / name).read_bytes())
+    data[-1] ^= 1
+    (folder / name).write_bytes(data)
+    with refused(InputError, f"{name}.*build the bundle again"):
+        verified(folder)
+    (folder / name).unlink()
+    with refused(InputError, name):
+        verified(folder)
+
+
+def test_a_bundle_without_a_reference(tmp_path: Path) -> None:
+    """Drift needs float32; it says how to get it."""
+    made = tiny.build_in(tmp_path, recipes=["float16"])
+    with refused(InputError, "build it with float32"):
+        verified(made.folder)
+
+
+def test_no_bundle(tmp_path: Path) -> None:
+    """An empty folder, a missing one, and one without its tokenizer."""
+    for folder in (tmp_path, tmp_path / "nothing"):
+        with refused(InputError, "invoke build"):
+            verified(folder)
+    folder = tiny.copy_of(tiny.built(), tmp_path)
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(EdgeBertError, match="tokenizer"):
+        verified(folder)
+
+
+def test_text_that_cannot_be(tmp_path: Path) -> None:
+    """A text file with nothing in it."""
+    (tmp_path / "empty.txt").write_bytes(b"")
+    with refused(DataError, r"empty\.txt"):
+        verified(tiny.built().folder, text=tmp_path / "empty.txt")
+
+
+def test_nothing_is_written(tmp_path: Path) -> None:
+    """A bundle on a read-only disk can be verified."""
+    folder = tiny.copy_of(tiny.built(), tmp_path)
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    verified(folder)
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    shutil.rmtree(folder)
