@@ -1,0 +1,350 @@
+"""`invoke` as a user types it: real processes, exit codes, one line for whatever is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline import tiny_bundle as tiny
+from tests.tiny import models
+
+ROOT = Path(__file__).resolve().parents[1]
+INVOKE = [sys.executable, "-m", "invoke"]
+TASKS = {"build", "verify", "profiles", "inspect", "doctor", "clean", "check"}
+Done = subprocess.CompletedProcess[str]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def tests_cache() -> Iterator[None]:
+    """All processes use the tests' cache; conversions of tiny models are in it already."""
+    with tiny.own_cache():
+        yield
+
+
+def environment() -> dict[str, str]:
+    """Wide lines, no colours, and no hub: a wrong model's name must not be looked up."""
+    return os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "HF_HUB_OFFLINE": "1"}
+
+
+def invoke(*words: str | Path) -> Done:
+    """Run `invoke WORDS` in the repository."""
+    command = [*INVOKE, *map(str, words)]
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+def build(out: Path, *words: str | Path) -> Done:
+    """`invoke build --profile pixel` of a tiny model; later words stand in for earlier ones."""
+    defaults = {"--profile": "pixel", "--model": str(tiny.model()), "--lengths": "16,32"}
+    given = dict(zip(map(str, words[::2]), map(str, words[1::2]), strict=True))
+    options = [word for pair in (defaults | given).items() for word in pair]
+    return invoke("build", "--out", out, *options)
+
+
+def wrong(done: Done, code: int, *parts: str) -> None:
+    """The process ended with `code` and one line on standard error that holds `parts`."""
+    assert done.returncode == code, done.stderr
+    lines = [line for line in done.stderr.splitlines() if not line.startswith("[")]
+    assert len(lines) == 1, done.stderr
+    assert lines[0].startswith("error: ")
+    for part in parts:
+        assert part in lines[0]
+    assert done.stdout == ""
+
+
+def leftovers(out: Path) -> list[str]:
+    """What a failed build left in `out`; its lock file does not count."""
+    if not out.exists():
+        return []
+    return [path.name for path in out.iterdir() if not path.name.endswith(".lock")]
+
+
+def cpu_seconds(command: list[str]) -> float:
+    """User and system time of a process and its children: what load does not change."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, cwd=ROOT, capture_output=True, check=True, env=environment())
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_the_list_is_quick() -> None:
+    """`invoke --list` under half a second, and it has every task."""
+    seconds = sorted(cpu_seconds([*INVOKE, "--list"]) for _ in range(5))
+    assert seconds[2] < 0.5, seconds
+    listed = {line.split()[0] for line in invoke("--list").stdout.splitlines() if line.strip()}
+    assert listed >= TASKS
+
+
+@pytest.mark.parametrize("task", sorted(TASKS))
+def test_help(task: str) -> None:
+    """Every task says what it does."""
+    done = invoke("--help", task)
+    assert done.returncode == 0
+    assert "Docstring:" in done.stdout
+    assert "none\n" not in done.stdout.partition("Docstring:")[2][:20]
+
+
+@pytest.mark.parametrize("words", [["profiles"], ["doctor"], ["inspect", "FILE"]], ids=str)
+def test_looking_needs_no_tensorflow(words: list[str]) -> None:
+    """Neither TensorFlow nor Keras nor transformers is imported to show what is there."""
+    path = str(tiny.built().folder / "wi8_ai8.tflite")
+    program = (
+        "import sys, runpy; sys.argv[0] = 'invoke'\n"
+        "try:\n    runpy.run_module('invoke', run_name='__main__')\n"
+        "except SystemExit as stop:\n    print('stopped', stop.code, file=sys.stderr)\n"
+        "loaded = {'tensorflow', 'keras', 'torch', 'transformers'} & set(sys.modules)\n"
+        "print('loaded', sorted(loaded), file=sys.stderr)\n"
+    )
+    command = [sys.executable, "-c", program, *(path if w == "FILE" else w for w in words)]
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
+    )
+    assert "loaded []" in done.stderr, done.stderr
+    assert done.stdout
+
+
+def test_profiles() -> None:
+    """The four to start with and the alias, for people and for programs."""
+    done = invoke("profiles")
+    assert done.returncode == 0
+    for name in ("pixel", "pixel-3a", "android-low-end", "raspberry-pi-4"):
+        assert name in done.stdout
+    found = json.loads(invoke("profiles", "--json").stdout)
+    assert found["pixel"] == found["pixel-9"]
+    assert found["raspberry-pi-4"]["runtime"] == "tflite-runtime 2.14.0"
+
+
+def test_inspect() -> None:
+    """Operators, types, bytes and signatures of a file."""
+    path = tiny.built().folder / "wi8_ai8.tflite"
+    done = invoke("inspect", path)
+    assert done.returncode == 0
+    for part in ("FULLY_CONNECTED", "length_16", "INT8"):
+        assert part.lower() in done.stdout.lower()
+    found = json.loads(invoke("inspect", path, "--json").stdout)
+    assert found["integer_only"] is True
+    assert found["size_bytes"] == path.stat().st_size
+
+
+def test_build_verify_and_look(tmp_path: Path) -> None:
+    """The main job from the command line; its JSON is the manifest that it wrote."""
+    done = build(tmp_path, "--recipes", "float32,wi8_ai8")
+    assert done.returncode == 0, done.stderr
+    assert str(tmp_path / "pixel") in done.stdout
+    assert "wi8_ai8" in done.stdout
+    words = ("--out", tmp_path, "--model", tiny.model(), "--lengths", "16,32")
+    again = invoke("build", "--profile", "pixel", *words, "--recipes", "float32,wi8_ai8", "--json")
+    assert json.loads(again.stdout) == json.loads((tmp_path / "pixel/manifest.json").read_bytes())
+    verified = invoke("verify", "--profile", "pixel", "--out", tmp_path)
+    assert verified.returncode == 0, verified.stderr
+    assert "passed" in verified.stdout
+
+
+BAD_WORDS = {
+    "profile": (["--profile", "pixle"], ["pixel"]),
+    "no profile at all like it": (["--profile", "zzzzzz"], ["invoke profiles"]),
+    "profile that is a path": (["--profile", "../../etc/passwd"], ["passwd"]),
+    "length 0": (["--lengths", "0"], ["too small"]),
+    "length too long": (["--lengths", "16,100000"], ["maximum of 128"]),
+    "unsorted": (["--lengths", "32,16"], ["sort"]),
+    "twice": (["--lengths", "16,16"], ["twice"]),
+    "no number": (["--lengths", "16,many"], ["whole numbers"]),
+    "a fraction": (["--lengths", "16.5"], ["whole numbers"]),
+    "recipe": (["--recipes", "int8"], ["int8", "wi8_ai8"]),
+    "no calibration file": (["--calibration", "nowhere.txt"], ["nowhere.txt"]),
+    "count": (["--count", "0"], ["too small"]),
+    "model": (["--model", "./no/such/folder"], ["no such folder"]),
+    "data": (["--data", "nowhere.csv:text=a,label=b"], ["nowhere.csv"]),
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_WORDS))
+def test_wrong_words(name: str, tmp_path: Path) -> None:
+    """One line that says what to do, exit code 2, and no file."""
+    words, parts = BAD_WORDS[name]
+    done = build(tmp_path / "out", *words)
+    wrong(done, 2, *parts)
+    assert leftovers(tmp_path / "out") == []
+
+
+BAD_CALIBRATION = {
+    "empty": b"",
+    "one sentence": b"Only one.\n",
+    "binary": bytes(range(256)) * 20,
+    "badly encoded": "Über die Brücke fährt kein Bus.\n".encode("latin-1") * 20,
+}
+
+
+@pytest.mark.parametrize("name", list(BAD_CALIBRATION))
+def test_wrong_calibration_files(name: str, tmp_path: Path) -> None:
+    """Each is told from the others by its line, which names the file."""
+    path = tmp_path / "mine.txt"
+    path.write_bytes(BAD_CALIBRATION[name])
+    wrong(build(tmp_path / "out", "--calibration", path), 2, "mine.txt")
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_wrong_models(tmp_path: Path) -> None:
+    """Only pickles; truncated weights; an architecture that we do not have."""
+    pickled = models.write(tmp_path / "pickled")
+    (pickled / "model.safetensors").rename(pickled / "pytorch_model.bin")
+    truncated = models.write(tmp_path / "truncated")
+    weights = (truncated / "model.safetensors").read_bytes()
+    (truncated / "model.safetensors").write_bytes(weights[: len(weights) // 2])
+    other = models.write(tmp_path / "other")
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"model_type": "t5"}))
+    for folder, part in ((pickled, "safetensors"), (truncated, "safetensors"), (other, "bert")):
+        wrong(build(tmp_path / "out", "--model", folder), 2, part)
+    assert leftovers(tmp_path / "out") == []
+
+
+def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
+    """A file is in the way of --out; root may write anywhere else."""
+    (tmp_path / "out").write_text("in the way")
+    wrong(build(tmp_path / "out"), 2, "cannot be written", "--out")
+    assert (tmp_path / "out").read_text() == "in the way"
+
+
+def test_a_full_disk(tmp_path: Path) -> None:
+    """The limit on a file's size stands for it: one line, and the old bundle is whole."""
+    assert build(tmp_path, "--recipes", "float32").returncode == 0
+    before = (tmp_path / "pixel/manifest.json").read_bytes()
+    words = ["build", "--profile", "pixel", "--out", str(tmp_path), "--lengths", "16,32"]
+    words += ["--model", str(tiny.model()), "--recipes", "float32,float16"]
+    program = (
+        "import errno, sys, runpy; from pathlib import Path\n"
+        "write = Path.write_bytes\n"
+        "def full(self, data):\n"
+        "    if self.suffix == '.tflite': raise OSError(errno.ENOSPC, 'No space left on device')\n"
+        "    return write(self, data)\n"
+        "Path.write_bytes = full\n"
+        "sys.argv[0] = 'invoke'; runpy.run_module('invoke', run_name='__main__')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=ROOT,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    wrong(done, 2, "full", "as it was")
+    assert leftovers(tmp_path) == ["pixel"]
+    assert (tmp_path / "pixel/manifest.json").read_bytes() == before
+
+
+def test_wrong_files_to_inspect(tmp_path: Path) -> None:
+    """Missing, a folder, and a file cut short."""
+    wrong(invoke("inspect", tmp_path / "nothing.tflite"), 2, "nothing.tflite")
+    wrong(invoke("inspect", tmp_path), 2, str(tmp_path))
+    data = (tiny.built().folder / "float32.tflite").read_bytes()
+    path = tmp_path / "cut.tflite"
+    path.write_bytes(data[: len(data) // 3])
+    wrong(invoke("inspect", path), 2, "cut.tflite")
+
+
+def test_errors_as_json(tmp_path: Path) -> None:
+    """With --json, standard output has the error and its code."""
+    done = invoke("inspect", tmp_path / "nothing.tflite", "--json")
+    found = json.loads(done.stdout)
+    assert found["exit_code"] == done.returncode == 2
+    assert done.stderr == f"error: {found['error']}\n"
+
+
+def test_verify_without_a_bundle(tmp_path: Path) -> None:
+    """It says which command makes one."""
+    wrong(invoke("verify", "--profile", "pixel", "--out", tmp_path), 2, "invoke build")
+
+
+def started(out: Path, cache: Path, until: str) -> subprocess.Popen[str]:
+    """A build in a cache of its own, once it has said `until`."""
+    command = [*INVOKE, "build", "--profile", "pixel", "--out", str(out)]
+    command += ["--model", str(tiny.model()), "--lengths", "16,32"]
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env=environment() | {"EDGE_BERT_CACHE": str(cache)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if until in line:
+            return process
+    raise AssertionError(f"the build ended before {until!r}: {process.wait()}")
+
+
+@pytest.mark.parametrize("until", ["building the graph", "wi8_afp32: running"])
+def test_an_interrupted_build(until: str, tmp_path: Path) -> None:
+    """Ctrl-C: exit code 130, one line, the old bundle whole and nothing beside it."""
+    assert build(tmp_path, "--recipes", "float32").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()}
+    process = started(tmp_path, tmp_path.parent / f"{tmp_path.name}-cache", until)
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said.splitlines()[-1] == "error: stopped; what was there before is as it was"
+    assert "Traceback" not in said
+    assert {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()} == before
+    assert leftovers(tmp_path) == ["pixel"]
+
+
+def test_a_killed_build(tmp_path: Path) -> None:
+    """No chance to tidy up: the old bundle is whole, and the next build removes what was left."""
+    assert build(tmp_path, "--recipes", "float32").returncode == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()}
+    cache = tmp_path.parent / f"{tmp_path.name}-cache"
+    process = started(tmp_path, cache, "float16: ")
+    process.kill()
+    process.communicate(timeout=60)
+    assert {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()} == before
+    assert build(tmp_path, "--recipes", "float32").returncode == 0
+    assert leftovers(tmp_path) == ["pixel"]
+
+
+def test_two_builds_at_once(tmp_path: Path) -> None:
+    """The second is refused at once with exit code 6; the first ends well."""
+    process = started(tmp_path, tmp_path.parent / f"{tmp_path.name}-cache", "building the graph")
+    begun = time.monotonic()
+    wrong(build(tmp_path, "--recipes", "float32"), 6, "Another build")
+    assert time.monotonic() - begun < 60
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert leftovers(tmp_path) == ["pixel"]
+
+
+def test_clean_removes_only_what_is_ours(tmp_path: Path) -> None:
+    """`clean --cache` in an empty folder removes the cache and says so."""
+    cache = tmp_path / "cache"
+    (cache / "artifacts").mkdir(parents=True)
+    command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "clean", "--cache"]
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=environment() | {"EDGE_BERT_CACHE": str(cache), "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert not cache.exists()
+    assert str(cache) in done.stdout
+    assert (ROOT / "tasks.py").exists()
