@@ -52,7 +52,10 @@ def _embed(graph: Graph, parts: Rewritten, start: int) -> str:
     table = graph.constant("embeddings.word", parts.word)
     rows = graph.apply("GATHER", [table, "input_ids"], "embeddings.rows", (1, length, hidden))
     position = parts.position[start : start + length]
-    rows = _add(graph, "embeddings.placed", rows, graph.constant(f"position.{length}", position))
+    # One scale for the slices of all lengths, so that a sentence is the same in every bucket.
+    peak = float(np.abs(parts.position).max())
+    table = graph.constant(f"position.{length}", position, limits=(-peak, peak))
+    rows = _add(graph, "embeddings.placed", rows, table)
     if parts.token_type is not None and "token_type_ids" in graph.inputs:
         table = graph.constant("embeddings.token_type", parts.token_type)
         types = graph.apply(

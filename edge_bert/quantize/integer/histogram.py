@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.errors import ModelError
+
 Array = npt.NDArray[Any]
 BINS = 2048
 SAMPLES = 4096  # of one tensor of one sentence; the extremes are always kept exactly
@@ -26,6 +28,8 @@ class Histogram:
         """Take values of any shape into account; large tensors are sampled evenly."""
         flat = values.reshape(-1)
         low, high = float(flat.min()), float(flat.max())
+        if not (np.isfinite(low) and np.isfinite(high)):
+            raise ModelError("The model gives values that are not numbers; check its weights.")
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._grow(max(-low, high))
         step = max(1, len(flat) // SAMPLES)

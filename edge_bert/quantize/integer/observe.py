@@ -14,8 +14,10 @@ from edge_bert.quantize.integer.graph import Graph, Node
 from edge_bert.quantize.integer.histogram import Histogram
 
 Array = npt.NDArray[Any]
-# How far below the highest score of its row a score no longer counts: exp(-10) is 1/22000.
-NEGLIGIBLE = 10.0
+# How far below the highest score of its row a score no longer counts: 512 of them together have
+# less than 1/512 of the row, which is half a step of an 8-bit share.
+NEGLIGIBLE = 12.5
+UNSEEN = 0.1  # of the range: how much lower a row of a sentence not seen here may peak
 SCORES = ".scores"
 
 
@@ -39,8 +41,8 @@ class Ranges:
 
     def of_scores(self, name: str) -> tuple[float, float]:
         """From the score below which nothing counts in any row to the highest one."""
-        seen = self.histograms[name]
-        return max(seen.low, self.lowest_peak[name] - NEGLIGIBLE), seen.high
+        lowest, high = self.lowest_peak[name], self.histograms[name].high
+        return lowest - NEGLIGIBLE - UNSEEN * (high - lowest), high
 
 
 def observe(sentences: Iterable[Mapping[str, Array]], graph_of: Callable[[int], Graph]) -> Ranges:

@@ -33,8 +33,8 @@ class Observer(enum.Enum):
 
 def choose(histogram: Histogram, observer: Observer) -> Range:
     """The range that `observer` picks, never wider than what was seen."""
-    low, high = _OBSERVERS[observer](histogram)
-    return max(low, histogram.low), min(high, histogram.high)
+    low, high = np.clip(_OBSERVERS[observer](histogram), histogram.low, histogram.high)
+    return float(min(low, high)), float(max(low, high))
 
 
 def minmax(histogram: Histogram) -> Range:

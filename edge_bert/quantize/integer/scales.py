@@ -96,7 +96,9 @@ def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, f
     if VARIANCE in name:  # every token needs its variance, however rare
         _, high = minmax(ranges.histograms[name])
         high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
-        return (-4 * high / 255, high) if tensor.rounds_down_for else (0.0, high)
+        # What enters a sum may fall below 0 by rounding down; what RSQRT reads may not.
+        enters_sum = tensor.rounds_down_for not in (None, tensor.name)
+        return (-4 * high / 255, high) if enters_sum else (0.0, high)
     for ending in (SCORES, ".masked"):
         if name.endswith(ending):
             return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
@@ -126,13 +128,15 @@ def _constant(tensor: Tensor) -> Quantized:
         return Quantized(
             scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
         )
-    if tensor.limits is not None:  # a mask: both ends of its range must be exact
+    if tensor.limits is not None and tensor.limits[0] != -tensor.limits[1]:
+        # A mask: both ends of its range must be exact.
         size, zero_point = asymmetric(*tensor.limits)
         quantized = _rounded(value / size, zero_point, 128)
         return Quantized(np.array([size], np.float32), zero_point, "int8", quantized)
     if tensor.bits == 16:
         return _sixteen(float(value.min()), float(value.max()), value)
-    size = max(float(np.abs(value).max()), TINY) / 127
+    peak = float(np.abs(value).max()) if tensor.limits is None else tensor.limits[1]
+    size = max(peak, TINY) / 127
     return Quantized(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
 
 

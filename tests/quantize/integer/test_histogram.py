@@ -88,7 +88,6 @@ def test_zeros_only() -> None:
     assert found.counts.sum() == 12
 
 
-@pytest.mark.xfail(strict=True, reason="taken without a word")
 @pytest.mark.filterwarnings("ignore:invalid value")
 @pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
 def test_what_is_no_number_is_refused(wrong: float) -> None:
