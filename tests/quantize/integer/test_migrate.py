@@ -90,7 +90,7 @@ def test_factors_are_exact_in_eight_bits(
     step = max(np.abs(vector).max(), 1e-30) / LEVELS
     steps = np.round(vector / step)
     assert np.abs(steps).max() <= LEVELS
-    np.testing.assert_allclose(steps * step, vector, rtol=1e-5, atol=0)
+    np.testing.assert_allclose(steps * step, vector, rtol=1e-5, atol=1e-30)
 
 
 @given(GAMMA, FACTORS, FACTORS)
