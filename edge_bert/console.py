@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
+from types import FrameType
 
 import msgspec
 
 from edge_bert.errors import EdgeBertError
 
 INTERRUPTED = 130
+STOPPED = "stopped; what was there before is as it was"
 
 
 @contextlib.contextmanager
@@ -22,15 +26,43 @@ def plainly(*, json: bool = False) -> Iterator[None]:
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # it greets every user otherwise
+    with _noted_interruptions() as noted:
+        try:
+            yield
+        except EdgeBertError as error:
+            _fail(str(error), error.exit_code, json=json)
+        except KeyboardInterrupt:
+            _fail(STOPPED, INTERRUPTED, json=json)
+        except BrokenPipeError:
+            sys.stderr.close()  # or Python complains about it once more on its way out
+            raise SystemExit(0) from None
+        except Exception:
+            if not noted:
+                raise
+            _fail(STOPPED, INTERRUPTED, json=json)
+
+
+@contextlib.contextmanager
+def _noted_interruptions() -> Iterator[list[int]]:
+    """A list that gets the number of each interruption.
+
+    TensorFlow swallows a KeyboardInterrupt that falls into some of its callbacks, and then fails
+    with an error of its own.
+    """
+    noted: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield noted
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        noted.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, note)
     try:
-        yield
-    except EdgeBertError as error:
-        _fail(str(error), error.exit_code, json=json)
-    except KeyboardInterrupt:
-        _fail("stopped; what was there before is as it was", INTERRUPTED, json=json)
-    except BrokenPipeError:
-        sys.stderr.close()  # or Python complains about it once more on its way out
-        raise SystemExit(0) from None
+        yield noted
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _fail(message: str, code: int, *, json: bool) -> None:

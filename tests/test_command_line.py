@@ -300,7 +300,8 @@ def test_an_interrupted_build(until: str, tmp_path: Path) -> None:
     process = started(tmp_path, tmp_path.parent / f"{tmp_path.name}-cache", until)
     process.send_signal(signal.SIGINT)
     _, said = process.communicate(timeout=60)
-    assert process.returncode == 130, said
+    # Python ends by the signal itself where one fell into code that C called; shells say 130 too.
+    assert process.returncode in (130, -signal.SIGINT), said
     assert said.splitlines()[-1] == "error: stopped; what was there before is as it was"
     assert "Traceback" not in said
     assert {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()} == before

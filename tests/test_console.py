@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import signal
 import sys
+import threading
 from pathlib import Path
 
 import msgspec
@@ -58,6 +61,39 @@ def test_an_interruption(capsys: Captured) -> None:
         raise KeyboardInterrupt
     assert stopped.value.code == INTERRUPTED == 130
     assert capsys.readouterr().err.startswith("error: stopped")
+
+
+def test_an_interruption_that_a_library_swallows(capsys: Captured) -> None:
+    """TensorFlow may turn Ctrl-C into an error of its own; it stays an interruption."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def convert() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise ValueError("The name 'unknown_25:0' looks like a tensor name")
+
+    with pytest.raises(SystemExit) as stopped, plainly():
+        convert()
+    assert stopped.value.code == INTERRUPTED
+    assert capsys.readouterr().err.startswith("error: stopped")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_other_threads_have_no_signals() -> None:
+    """`plainly` works there too."""
+    codes: list[object] = []
+
+    def fail() -> None:
+        try:
+            with plainly():
+                raise errors.InputError("wrong")
+        except SystemExit as stopped:
+            codes.append(stopped.code)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    assert codes == [2]
 
 
 def test_a_fault_of_ours_is_not_hidden() -> None:
