@@ -64,6 +64,16 @@ def with_outliers(weights: EncoderWeights) -> EncoderWeights:
     return dataclasses.replace(weights, arrays=arrays)
 
 
+def with_extremes(weights: EncoderWeights) -> EncoderWeights:
+    """With outliers ten times as far out, and rare tokens whose variances span five decades."""
+    found = with_outliers(weights)
+    word = found.arrays["embeddings.word"].copy()
+    word[:, BURSTS[0]] *= 10
+    word[-RARE:] *= np.geomspace(0.05, 2, RARE, dtype=np.float32)[:, None]
+    arrays = {**found.arrays, "embeddings.word": word}
+    return dataclasses.replace(found, arrays=arrays)
+
+
 def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeights:
     """The encoder with every weight whose name ends so multiplied by `factor`."""
     arrays = {
