@@ -125,7 +125,12 @@ _MANIFEST = {
             "size_bytes": 1,
             "integer_only": False,
             "signatures": {
-                f"length_{n}": {"length": n, "inputs": [], "outputs": []} for n in (16, 32)
+                f"length_{n}": {
+                    "length": n,
+                    "inputs": [{"name": "input_ids", "dtype": "int32", "shape": [1, n]}],
+                    "outputs": [{"name": "embedding", "dtype": "float32", "shape": [1, 32]}],
+                }
+                for n in (16, 32)
             },
             "op_counts": {},
             "runtime": _RUNTIME,

@@ -213,7 +213,7 @@ def test_terminal_and_json(found: Explanation) -> None:
     """The log has a line per tensor, or the worst few of each layer; JSON comes back whole."""
     whole, few = _rendered(found), _rendered(found, limit=2)
     assert "wi8_ai8 of" in whole
-    assert sum(" FULLY_CONNECTED " in line for line in whole.splitlines()) == sum(
+    assert sum("\tFULLY_CONNECTED\t" in line for line in whole.splitlines()) == sum(
         each.operator == "FULLY_CONNECTED" for each in found.tensors
     )
     assert "layer.0 (the worst 2 of" in few
