@@ -15,9 +15,9 @@ from edge_bert.quantize.integer.histogram import Histogram
 
 Array = npt.NDArray[Any]
 # How far below the highest score of its row a score no longer counts: 512 of them together have
-# less than 1/512 of the row, which is half a step of an 8-bit share.
-NEGLIGIBLE = 12.5
-UNSEEN = 0.1  # of the range: how much lower a row of a sentence not seen here may peak
+# less than 1/2300 of the row, where half a step of an 8-bit share is 1/512.
+NEGLIGIBLE = 14.0
+UNSEEN = 0.3  # of the range: how much lower a row of a sentence not seen here may peak
 SCORES = ".scores"
 
 

@@ -22,6 +22,7 @@ Array = npt.NDArray[Any]
 KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
 FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
 TINY = 1e-8
+MAX_MULTIPLIER = 250.0
 VARIANCE = ".variance."
 
 
@@ -75,11 +76,22 @@ def _activation(
         scale, zero_point = FIXED[node.operator]
         return Quantized(np.array([scale], np.float32), zero_point, "int8")
     low, high = _range(tensor, ranges, observer)
+    if node.operator == "FULLY_CONNECTED":
+        low, high = _within_kernels(low, high, *(found[name] for name in node.inputs[:2]))
     if tensor.symmetric:
         scale = max(-low, high, TINY) / 127
         return Quantized(np.array([scale], np.float32), 0, "int8")
     scale, zero_point = asymmetric(low, high)
     return Quantized(np.array([scale], np.float32), zero_point, "int8")
+
+
+def _within_kernels(
+    low: float, high: float, rows: Quantized, kernel: Quantized
+) -> tuple[float, float]:
+    """A range wide enough for XNNPACK, which multiplies sums by less than 256 output steps."""
+    least = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
+    missing = max(least - (high - low), 0.0)
+    return low, high + missing
 
 
 def _sixteen(low: float, high: float, value: Array | None = None) -> Quantized:
