@@ -8,28 +8,14 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
+from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, numbers, words
 from edge_bert.command_line.quantization import explain
 
 # Tasks that live elsewhere.
 __all__ = ["bench", "devices", "emulator", "explain", "push", "validate"]
 
-PROFILE_HELP = "device profile, see `invoke profiles`"
-JSON_HELP = "machine-readable output on standard output"
 OUT_HELP = "folder that bundles are written to (default: build)"
 DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
-
-
-def _split(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _numbers(text: str | None) -> list[int]:
-    from edge_bert.errors import InputError
-
-    try:
-        return [int(part) for part in _split(text)]
-    except ValueError:
-        raise InputError(f"--lengths {text}: give whole numbers, such as 16,32,64,128.") from None
 
 
 @task(
@@ -80,8 +66,8 @@ def build(
         request = prepare(
             profile,
             model=model,
-            recipes=_split(recipes),
-            lengths=_numbers(lengths),
+            recipes=words(recipes),
+            lengths=numbers("lengths", lengths, "16,32,64,128"),
             calibration_file=Path(calibration) if calibration else None,
             calibration_count=count,
             seed=seed,

@@ -7,23 +7,10 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-PROFILE_HELP = "device profile, see `invoke profiles`"
-JSON_HELP = "machine-readable output on standard output"
+from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, numbers, words
+
 OUT_HELP = "folder that bundles are in (default: build)"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
-
-
-def _words(text: str | None) -> list[str]:
-    return [part.strip() for part in (text or "").split(",") if part.strip()]
-
-
-def _numbers(option: str, text: str | None) -> list[int]:
-    from edge_bert.errors import InputError
-
-    try:
-        return [int(part) for part in _words(text)]
-    except ValueError:
-        raise InputError(f"--{option} {text}: give whole numbers, such as 1,2,4.") from None
 
 
 def _needed(option: str, text: str | None) -> str:
@@ -46,7 +33,7 @@ def _number(option: str, text: str | None) -> float | None:
 
 
 def _whole(option: str, text: str | None) -> int | None:
-    found = _numbers(option, text)
+    found = numbers(option, text)
     return found[0] if found else None
 
 
@@ -105,9 +92,9 @@ def bench(
             _needed("profile", profile),
             _needed("target", target),
             out=Path(out),
-            artifacts=_words(artifact),
-            lengths=_numbers("lengths", lengths),
-            threads=_numbers("threads", threads),
+            artifacts=words(artifact),
+            lengths=numbers("lengths", lengths),
+            threads=numbers("threads", threads),
             repetitions=_whole("repetitions", repetitions),
             duration_s=_number("duration", duration),
             serial=serial,
@@ -162,7 +149,7 @@ def push(
         name = _needed("profile", profile)
         folder = Path(out) / name
         with progress.shown() as step:
-            found = run(name, folder, artifacts=_words(artifact), serial=serial, progress=step)
+            found = run(name, folder, artifacts=words(artifact), serial=serial, progress=step)
         if json:
             print_json(found)
         else:

@@ -16,7 +16,7 @@ from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
 from edge_bert.quantize.convert import CalibrationInputs
-from edge_bert.quantize.integer.convert import Calibrated
+from edge_bert.quantize.integer.convert import Calibrated, calibrate
 from edge_bert.records.recipe import Recipe, Scheme
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -66,9 +66,7 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
 @functools.lru_cache(maxsize=1)
 def calibrated(request: BuildRequest) -> Calibrated:
     """The calibration pass that the full-integer recipes of one request share."""
-    return quantize.calibrated(
-        export.encoder_weights(request.checkpoint), calibration_inputs(request)
-    )
+    return calibrate(export.encoder_weights(request.checkpoint), calibration_inputs(request))
 
 
 def tokenizer_of(request: BuildRequest) -> Tokenizer:

@@ -8,10 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.float16 import convert_float16
-from edge_bert.quantize.integer.convert import Calibrated, calibrate, convert_integer
+from edge_bert.quantize.integer.convert import Calibrated, convert_integer
 from edge_bert.quantize.oldest_runtime import OLDEST, convert_for_oldest
 from edge_bert.quantize.weights import convert_hybrid
-from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import FLOAT16, Recipe
 
@@ -28,11 +27,6 @@ def weights(float_model: bytes, recipe: Recipe, runtime: Runtime) -> bytes:
     if recipe.name == FLOAT16.name:
         return convert_float16(float_model, gathers_float16=True)
     return convert_hybrid(float_model, recipe)
-
-
-def calibrated(weights: EncoderWeights, inputs: CalibrationInputs) -> Calibrated:
-    """What all full-integer recipes start from; `inputs` are [1, n] by name, not padded."""
-    return calibrate(weights, inputs)
 
 
 def integer(

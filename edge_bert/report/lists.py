@@ -12,8 +12,6 @@ from edge_bert.report.text import byte_size, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
-MARKS = {"ok": "green", "missing": "yellow", "broken": "red"}
-
 
 def table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; tab-separated lines, the head first, where scripts may cut them."""
