@@ -33,6 +33,8 @@ def explain(
 ) -> None:
     """Show where an integer artifact loses its accuracy: outliers, harm by group, every tensor.
 
+    What is found also goes into the bundle, as explanations/ARTIFACT.json and in report.html.
+
     Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
     """
     from edge_bert.console import plainly, print_json
@@ -41,6 +43,7 @@ def explain(
         from rich.console import Console
 
         from edge_bert import progress
+        from edge_bert.pipeline import explanations, measurements
         from edge_bert.pipeline.explain import explain as run
         from edge_bert.report.explanation import render_explanation
 
@@ -54,6 +57,8 @@ def explain(
                 sentences=sentences,
                 progress=step,
             )
+            explanations.save(found, Path(out) / profile)
+            measurements.render_again(Path(out) / profile, step)
         if json:
             print_json(found)
         else:

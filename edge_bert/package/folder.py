@@ -17,7 +17,7 @@ from filelock import FileLock, Timeout
 from edge_bert.errors import BusyError, InputError
 from edge_bert.package.manifest import FILE as MANIFEST
 
-KEPT = ("measurements",)
+KEPT = ("measurements", "explanations")
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -35,9 +35,9 @@ UNWRITABLE = (
 def replacing(folder: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
     """A scratch folder that takes the place of `folder` when the block ends well.
 
-    Measurements of the old bundle are carried over. Raises BusyError when another build holds
-    `folder` for longer than `wait_s` seconds, InputError when it cannot be written to or holds
-    something that is no bundle.
+    Measurements and explanations of the old bundle are carried over. Raises BusyError when
+    another build holds `folder` for longer than `wait_s` seconds, InputError when it cannot be
+    written to or holds something that is no bundle.
     """
     folder = folder.resolve()
     with _told_plainly(folder):

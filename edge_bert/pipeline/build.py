@@ -63,7 +63,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             left_out=left_out,
         )
         summary = _report(found, request.profile, artifacts)
-        summary = measurements.with_measurements(summary, request.out, progress)
+        summary = measurements.complete(summary, request.out, progress)
         store.write_whole(scratch / manifest.FILE, manifest.to_bytes(found))
         store.write_whole(scratch / "report.html", render(summary).encode())
     return Built(folder=request.out, report=summary)

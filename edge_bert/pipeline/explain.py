@@ -29,7 +29,7 @@ from edge_bert.quantize.integer.statistics import collect
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.encoder import EncoderWeights
-from edge_bert.records.explanation import Explanation, Harm, Outlier
+from edge_bert.records.explanation import FORMAT_VERSION, Explanation, Harm, Outlier
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.sources.load import load
 
@@ -75,9 +75,11 @@ def explain(
     run = tensor_errors(subject.path, lengths, calibrated, held_out, subject.tokenizer.pad_id)
     found = drift(run.outputs, run.expected)
     return Explanation(
+        format_version=FORMAT_VERSION,
         profile=subject.manifest.profile,
         model=subject.manifest.model.name,
         artifact=artifact,
+        artifact_sha256=subject.artifact.sha256,
         sentences=len(held_out),
         cosine_mean=found.cosine_mean,
         cosine_min=found.cosine_min,

@@ -14,6 +14,7 @@ from edge_bert.measure.statistics import summarize
 from edge_bert.package import manifest as manifests
 from edge_bert.package import store
 from edge_bert.package.inspect import inspect_bytes
+from edge_bert.pipeline.explanations import with_explanations
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
@@ -84,6 +85,11 @@ def with_measurements(report: Report, folder: Path, progress: Progress = silent)
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
 
+def complete(report: Report, folder: Path, progress: Progress = silent) -> Report:
+    """`report` with all that `bench` and `explain` left in `folder`."""
+    return with_explanations(with_measurements(report, folder, progress), folder, progress)
+
+
 def report_of(folder: Path) -> Report:
     """The report of the bundle in `folder`, without measurements."""
     found = manifests.read(folder)
@@ -101,8 +107,8 @@ def report_of(folder: Path) -> Report:
 
 
 def render_again(folder: Path, progress: Progress = silent) -> None:
-    """Write the bundle's report.html anew from its manifest and all its measurements."""
-    page = render(with_measurements(report_of(folder), folder, progress))
+    """Write the bundle's report.html anew from its manifest and all that was found since."""
+    page = render(complete(report_of(folder), folder, progress))
     store.write_whole(folder / "report.html", page.encode())
 
 

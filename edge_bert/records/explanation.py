@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from edge_bert.records.base import Record
 
+FORMAT_VERSION = 1
+
 
 class Harm(Record, frozen=True):
     """What the quantization of one group of tensors costs, everything else in float.
@@ -75,15 +77,17 @@ class Outlier(Record, frozen=True):
 
 
 class Explanation(Record, frozen=True):
-    """Where an integer artifact loses its accuracy.
+    """Where an integer artifact loses its accuracy; `artifact_sha256` is the file that was run.
 
     `outliers` come from the calibration sentences in float, before any rewrite; `tensors` from the
     file itself and `sensitivity` from a simulation, both on `sentences` held-out sentences.
     """
 
+    format_version: int
     profile: str
     model: str
     artifact: str
+    artifact_sha256: str
     sentences: int
     cosine_mean: float
     cosine_min: float

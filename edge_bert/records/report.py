@@ -9,6 +9,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Manifest
+from edge_bert.records.explanation import Explanation
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import DeviceProfile
 
@@ -80,6 +81,7 @@ class Report(Record, frozen=True):
     bytes_by_kind: dict[str, dict[str, NotNegative]]
     measurements: tuple[LatencyRow, ...] = ()
     operators: tuple[OperatorTime, ...] = ()
+    explanations: tuple[Explanation, ...] = ()
     created: str = ""
     host: str = ""
 
@@ -88,6 +90,7 @@ class Report(Record, frozen=True):
         named = {*self.bytes_by_kind, self.manifest.default.artifact}
         named |= {row.artifact for row in self.measurements}
         named |= {row.artifact for row in self.operators}
+        named |= {one.artifact for one in self.explanations}
         if named - known:
             missing = ", ".join(sorted(named - known))
             raise ValueError(f"the manifest has no artifact {missing}")

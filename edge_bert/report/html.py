@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from edge_bert.records.explanation import Explanation, Harm
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
 from edge_bert.report import tables, text, verdict
-from edge_bert.report.plots import drift, latency, operators, sizes
+from edge_bert.report.plots import drift, latency, operators, sensitivity, sizes
+from edge_bert.report.plots.drawing import Plot
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -80,6 +82,16 @@ def _plots(report: Report) -> dict[str, Any]:
     return {
         "latencies": [(group, latency.draw(report, group)) for group in timed],
         "operators": [(group, operators.draw(group)) for group in operated],
+        "sensitivities": [(one, _sensitivity(one)) for one in report.explanations],
         "sizes_plot": sizes.draw(report) if report.bytes_by_kind else None,
         "drift_plot": drift.draw(report) if any(one and one.cosines for one in spread) else None,
     }
+
+
+def _sensitivity(found: Explanation) -> list[tuple[str, list[Harm], Plot]]:
+    """By kind of tensor and by layer: the groups, the worst first, and their plot."""
+    titles = {"kind of tensor": found.by_kind, "layer": found.by_layer}
+    ordered = {
+        title: sorted(groups, key=lambda each: -each.harm) for title, groups in titles.items()
+    }
+    return [(title, groups, sensitivity.draw(groups)) for title, groups in ordered.items()]

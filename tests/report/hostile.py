@@ -60,6 +60,15 @@ def hostile_report() -> Report:
             replace(row, artifact=names[row.artifact], operator=ATTACK, machine=ATTACK)
             for row in good.operators
         ),
+        explanations=tuple(
+            replace(
+                one,
+                artifact=names[one.artifact],
+                outliers=tuple(replace(each, place=ATTACK, token=ATTACK) for each in one.outliers),
+                by_kind=tuple(replace(each, group=ATTACK) for each in one.by_kind),
+            )
+            for one in good.explanations
+        ),
         created=ATTACK,
         host=ATTACK,
     )

@@ -22,6 +22,8 @@ from edge_bert.records.bundle import (
     TensorSpec,
 )
 from edge_bert.records.checkpoint import Head, Task
+from edge_bert.records.explanation import FORMAT_VERSION as EXPLANATION_FORMAT
+from edge_bert.records.explanation import Explanation, Harm, Outlier
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget, Cluster, DeviceProfile, Runtime
 from edge_bert.records.report import FORMAT_VERSION as REPORT_FORMAT
@@ -202,6 +204,49 @@ def bytes_by_kind() -> dict[str, dict[str, int]]:
     return kinds
 
 
+def explanation() -> Explanation:
+    """What `explain` might find in `wi8_ai8`."""
+    harms = {"sums before LayerNorm": 2.4e-3, "residual": 1.2e-3, "squares": 6e-4, "weights": 3e-4}
+
+    def groups(names: dict[str, float]) -> tuple[Harm, ...]:
+        return tuple(
+            Harm(
+                group=name,
+                tensors=12,
+                elements=590_000,
+                operations=14_000_000,
+                harm=harm,
+                worst_harm=3 * harm,
+                relief=harm / 2,
+            )
+            for name, harm in names.items()
+        )
+
+    return Explanation(
+        format_version=EXPLANATION_FORMAT,
+        profile="pixel-9",
+        model="all-MiniLM-L6-v2",
+        artifact="wi8_ai8",
+        artifact_sha256=_sha("wi8_ai8"),
+        sentences=20,
+        cosine_mean=0.82,
+        cosine_min=0.71,
+        outliers=(
+            Outlier(
+                place="layer.0.ffn_sum",
+                channel=99,
+                peak=224.0,
+                typical=2.3,
+                token="[CLS]",  # noqa: S106 - a word piece
+                position=0,
+            ),
+        ),
+        tensors=(),
+        by_kind=groups(harms),
+        by_layer=groups({f"layer.{i}": 1e-3 / (i + 1) for i in range(6)}),
+    )
+
+
 def report() -> Report:
     """Host figures, emulated figures, operators: everything that a page can show."""
     return Report(
@@ -214,6 +259,7 @@ def report() -> Report:
             *latencies(Evidence.EMULATED, "Cortex-X4 of a Google Pixel 9", 1.9),
         ),
         operators=(*operators(), *operators(Evidence.EMULATED)),
+        explanations=(explanation(),),
         created="2001-01-01T00:00:00Z",
         host="a made-up build machine, 2 cores",
     )

@@ -114,7 +114,7 @@ def test_tables_speak_to_a_screen_reader(page: Page) -> None:
 def test_plots_have_names_and_tables(page: Page) -> None:
     """Each plot is one image with a name, and a table stands in the same pair."""
     plots = [one for one in page.elements if one.attributes.get("class") == "plot"]
-    assert len(plots) == 6
+    assert len(plots) == 8
     assert all(one.attributes["role"] == "img" and one.attributes["aria-label"] for one in plots)
     pairs = {one.parent for one in plots}
     holding = {one.parent.parent for one in page.all("table") if one.parent}
@@ -185,3 +185,10 @@ def test_bytes_of_each_artifact_are_told(page: Page) -> None:
     parts = bytes_by_kind()["wi8_afp32"]
     wanted = " ".join(f"{parts[kind] / 1e6:.2f}" for kind in ("embedding table", "matrices"))
     assert any(row.startswith(f"wi8_afp32 {wanted}") for row in rows)
+
+
+def test_each_group_of_tensors_is_told_with_its_harm(page: Page) -> None:
+    """The sensitivity table is there, the worst group first, and names the outlier channel."""
+    words = _words(page)
+    assert words.index("sums before LayerNorm 0.00240") < words.index("residual 0.00120")
+    assert "layer.0.ffn_sum 99 224 2.30 [CLS] 0" in words
