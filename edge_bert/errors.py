@@ -51,6 +51,10 @@ class TargetError(EdgeBertError):
     exit_code: ClassVar[int] = 5
 
 
+class WorkerError(TargetError):
+    """A job ended every process that it was given to."""
+
+
 class BusyError(EdgeBertError):
     """Another process of ours holds what this one needs."""
 
