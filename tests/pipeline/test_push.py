@@ -14,12 +14,12 @@ from edge_bert.pipeline.push import push
 from edge_bert.targets.adb import AdbTarget
 from edge_bert.targets.emulator_phone import Phone
 from tests.pipeline.small_bundle import small_bundle
-from tests.targets.running_phone import running_phone
+from tests.targets.running_phone import own_name, running_phone
 
 
 @pytest.fixture(scope="module")
 def phone() -> Iterator[Phone]:
-    with running_phone("push-test") as phone:
+    with running_phone(own_name("test-push")) as phone:
         yield phone
 
 

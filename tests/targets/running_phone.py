@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -29,9 +30,25 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def own_name(word: str) -> str:
+    """A name of this run of the tests, so that another checkout's phones are left alone."""
+    return f"{word}-{os.getpid()}"
+
+
 def phone_profile(name: str) -> DeviceProfile:
     """The Pixel 9 under another name, so that a user's own emulated phone is left alone."""
     return msgspec.structs.replace(profiles.load(PROFILE), name=name)
+
+
+def command_lines() -> list[str]:
+    """Of every process of this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return found
 
 
 @contextmanager
@@ -67,7 +84,6 @@ def need_phone() -> None:
 def running_phone(name: str, battery: Battery | None = None) -> Iterator[Phone]:
     """A phone that adb is connected to; ended and removed afterwards."""
     need_phone()
-    emulator_phone.stop(name)
     with private_adb_server():
         phone = emulator_phone.start(phone_profile(name), free_port(), battery, DATA_BYTES)
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from edge_bert.targets import adb as adb_module
 from edge_bert.targets import adb_devices, emulator_phone
 from edge_bert.targets.adb import BASE, AdbTarget
 from edge_bert.targets.emulator_phone import Phone
-from tests.targets.running_phone import DATA_BYTES, running_phone
+from tests.targets.running_phone import DATA_BYTES, own_name, running_phone
+from tests.waiting import wait_until
 
 TIMEOUT_S = 60
 MODEL_BYTES = 90 * 1024**2
@@ -44,7 +45,7 @@ HOSTILE_NAMES = [
 
 @pytest.fixture(scope="module")
 def phone() -> Iterator[Phone]:
-    with running_phone("test-adb") as phone:
+    with running_phone(own_name("test-adb")) as phone:
         yield phone
 
 
@@ -89,10 +90,10 @@ def when_partial_has(phone: Phone, size: int, act: threading.Event) -> None:
     pid = adbd(phone)
     folder = Path(f"/proc/{pid}/root{BASE}")
     while not act.is_set():
-        found = list(folder.glob("*/.partial-*"))
-        if any(path.stat().st_size >= size for path in found):
-            act.set()
-            os.kill(pid, signal.SIGKILL)
+        with contextlib.suppress(FileNotFoundError):  # renamed since it was listed
+            if any(path.stat().st_size >= size for path in folder.glob("*/.partial-*")):
+                act.set()
+                os.kill(pid, signal.SIGKILL)
 
 
 @pytest.mark.slow
@@ -197,8 +198,7 @@ def test_a_hanging_command_is_killed_on_the_device(phone: Phone, target: AdbTarg
     """At the time-out the command and what it started end on the device too."""
     with pytest.raises(TargetError, match="did not end within"):
         target.run(["sh", "-c", "sleep 4242 & sleep 4242"], 1)
-    time.sleep(0.5)
-    assert leftovers(phone, "4242") == []
+    wait_until(lambda: leftovers(phone, "4242") == [])
 
 
 def test_a_full_device_says_so(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
@@ -236,13 +236,17 @@ def test_a_push_survives_a_dead_daemon(phone: Phone, target: AdbTarget, tmp_path
 def test_a_run_cut_off_is_an_error(phone: Phone, target: AdbTarget) -> None:
     """adbd killed in the middle of a run: an error, nothing runs on, the next run works."""
     pid = adbd(phone)
-    killer = threading.Timer(1.0, os.kill, (pid, signal.SIGKILL))
+
+    def kill_once_it_runs() -> None:
+        wait_until(lambda: leftovers(phone, "4343"))
+        os.kill(pid, signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_once_it_runs)
     killer.start()
     with pytest.raises(TargetError, match=phone.serial):
         target.run(["sleep", "4343"], TIMEOUT_S)
     killer.join()
-    time.sleep(0.5)
-    assert leftovers(phone, "4343") == []
+    wait_until(lambda: leftovers(phone, "4343") == [])
     assert target.run(["echo", "again"], TIMEOUT_S).stdout == "again\n"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,7 +23,9 @@ from edge_bert.targets.runner import RunnerRequest, install_runner, start_runner
 from edge_bert.targets.runner_build import find_compiler, host_abi
 from tests.targets.emulator_programs import assemble, need_emulator
 from tests.targets.op_models import Tensor, options_of, single_op
+from tests.targets.running_phone import command_lines, own_name
 from tests.targets.two_signatures import two_signatures
+from tests.waiting import wait_until
 
 TIMEOUT_S = 120
 # 'Full' programs: their C library comes from the phone's root.
@@ -160,12 +161,11 @@ def test_caches_are_modelled_on_request(
 
 def test_a_hanging_program_is_ended(target: EmulatedTarget, tmp_path: Path) -> None:
     """At the time-out the program and its children end."""
-    program = target.push(compiled(HANGS, tmp_path), "hangs-4444")
+    name = own_name("hangs")
+    program = target.push(compiled(HANGS, tmp_path), name)
     with pytest.raises(TargetError, match="did not end within"):
         target.run([program], 2)
-    time.sleep(0.2)
-    lines = [path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()]
-    assert not any(b"hangs-4444" in line for line in lines)
+    wait_until(lambda: not any(name in line for line in command_lines()))
 
 
 def test_a_crash_is_an_exit_status_without_counts(target: EmulatedTarget, tmp_path: Path) -> None:

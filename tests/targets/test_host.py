@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from edge_bert.errors import TargetError
 from edge_bert.records.measurement import Evidence
 from edge_bert.targets.host import HostTarget, cpuinfo_fields
 from edge_bert.targets.target import Target
+from tests.waiting import wait_until
 
 
 @pytest.fixture
@@ -76,15 +76,19 @@ def test_a_hanging_command_is_ended_with_its_children(host: HostTarget, tmp_path
     """At the time-out the command and what it started are gone, even if SIGTERM is ignored."""
     pids = tmp_path / "pids"
     script = f"trap '' TERM; sleep 300 & echo $! > '{pids}'; wait; sleep 300"
-    start = time.monotonic()
-    with pytest.raises(TargetError, match="did not end within"):
-        host.run(["sh", "-c", script], 0.5)
-    assert time.monotonic() - start < 8
-    child = Path("/proc") / pids.read_text().strip()
-    deadline = time.monotonic() + 5
-    while child.exists() and "Z" not in (child / "stat").read_text().split()[2]:
-        assert time.monotonic() < deadline, "the child is still alive"
-        time.sleep(0.05)
+    for patience_s in (0.5, 5, 50):  # a busy machine may not start the child within the first
+        with pytest.raises(TargetError, match="did not end within"):
+            host.run(["sh", "-c", script], patience_s)
+        if pids.exists() and pids.read_text().endswith("\n"):
+            break
+    wait_until(lambda: not alive(pids.read_text().strip()))
+
+
+def alive(pid: str) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def test_close_removes_what_was_pushed(tmp_path: Path) -> None:
