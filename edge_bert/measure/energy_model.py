@@ -56,6 +56,7 @@ class PowerTable(Record, frozen=True):
     mhz: Annotated[tuple[_Positive, ...], msgspec.Meta(min_length=1)]
     mw: tuple[_Positive, ...]
     source: str
+    only_where_named: bool = False
 
     def __post_init__(self) -> None:
         if len(self.mhz) != len(self.mw) or list(self.mhz) != sorted(set(self.mhz)):
@@ -73,10 +74,11 @@ def model_energy(
 ) -> ModelledEnergy | EnergyUnavailable:
     """Millijoules for one inference: busy cores over the predicted time, and main memory.
 
-    Without a table for the core, the tables of its kind widen the bracket. Not covered: the rest
-    of the chip, the regulators, the screen.
+    The tables are those that the cluster names, else all of its core, else all of cores of its
+    kind. Not covered: the rest of the chip, the regulators, the screen. Raises InputError for a
+    table that the cluster names and that there is not.
     """
-    tables = _tables_for(latency.core)
+    tables = _named(cluster) or _tables_for(latency.core)
     if not tables:
         return EnergyUnavailable(f"no power table knows {latency.core} or a core of its kind.")
     estimates = []
@@ -99,10 +101,23 @@ def model_energy(
     return ModelledEnergy(estimates=tuple(estimates), memory_low_mj=low, memory_high_mj=high)
 
 
+def _named(cluster: Cluster) -> list[PowerTable]:
+    """The tables that the profile names for the cluster, in its order."""
+    known = {f"{each.kind}: {each.name}": each for each in _tables() if each.core == cluster.core}
+    missing = [name for name in cluster.power_tables if name not in known]
+    if missing:
+        raise InputError(
+            f"{cluster.core} has no power table {missing[0][:80]!r}; there are "
+            f"{', '.join(known) or 'none'}. Change power_tables in the profile."
+        )
+    return [known[name] for name in cluster.power_tables]
+
+
 def _tables_for(core: str) -> list[PowerTable]:
-    exact = [table for table in _tables() if table.core == core]
+    tables = [table for table in _tables() if not table.only_where_named]
+    exact = [table for table in tables if table.core == core]
     kind = next((cores for cores in KINDS.values() if core in cores), ())
-    return exact or [table for table in _tables() if table.core in kind]
+    return exact or [table for table in tables if table.core in kind]
 
 
 @functools.cache

@@ -1,17 +1,35 @@
-"""Device profiles: what a phone is, what it may spend, and which runtime it carries."""
+"""Device profiles: what a device is, what a model may cost on it, and which runtime it carries."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
 from edge_bert.records.base import Record
 
-PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
-# Bounded, because TOML's `inf` would switch a budget off unseen.
+# Bounded, because a profile may come from anywhere: `inf` would switch a budget off unseen, and a
+# million cores would be emulated one by one.
 PositiveFloat = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Bytes = Annotated[int, msgspec.Meta(gt=0, le=2**50)]
+CacheBytes = Annotated[int, msgspec.Meta(gt=0, le=2**30)]
+Cores = Annotated[int, msgspec.Meta(gt=0, le=64)]
+Megahertz = Annotated[int, msgspec.Meta(gt=0, le=10_000)]
+Tokens = Annotated[int, msgspec.Meta(gt=0, le=4096)]
 Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,63}\Z")]
+# Without control characters: they go to terminals and into the files of the emulated phone.
+Line = Annotated[str, msgspec.Meta(min_length=1, max_length=200, pattern=r"\A[^\x00-\x1f\x7f]*\Z")]
+Source = Annotated[
+    str,
+    msgspec.Meta(
+        min_length=1,
+        max_length=2000,
+        pattern=r"\A[^\x00-\x1f\x7f]*\Z",
+        description="Where the facts beside it are from, or why a choice was made.",
+    ),
+]
+# What the kernels of the runtime look for; the names are those of pytorch/cpuinfo, shortened.
+Feature = Literal["asimd", "dotprod", "i8mm", "bf16"]
 
 
 class Runtime(Record, frozen=True):
@@ -25,41 +43,65 @@ class Runtime(Record, frozen=True):
 
 
 class Caches(Record, frozen=True):
-    """Cache sizes in bytes; what is not known is absent."""
+    """Cache sizes in bytes, of one core where it has its own; what is not known is absent."""
 
-    source: str
-    l1d_bytes: PositiveInt | None = None
-    l2_bytes: PositiveInt | None = None
-    l3_bytes: PositiveInt | None = None
+    source: Source
+    l1d_bytes: CacheBytes | None = None
+    l2_bytes: CacheBytes | None = None
+    l3_bytes: CacheBytes | None = None
 
 
 class Cluster(Record, frozen=True):
-    """Cores of one kind that share a clock."""
+    """Cores of one kind that share a clock.
+
+    `power_tables` are the tables of `measure/data/core_power.toml` that were made with this very
+    chip, as `kind: name`; without them, every table of the core is used.
+    """
 
     core: Name
-    cores: PositiveInt
-    max_mhz: PositiveInt
-    source: str
-    features: tuple[str, ...] = ()
+    cores: Cores
+    max_mhz: Megahertz
+    source: Source
+    features: Annotated[tuple[Feature, ...], msgspec.Meta(max_length=16)] = ()
     caches: Caches | None = None
+    power_tables: Annotated[tuple[Line, ...], msgspec.Meta(max_length=16)] = ()
 
 
 class Memory(Record, frozen=True):
-    """Main memory."""
+    """Main memory: its size, and the peak that all cores together get from it in 1e9 bytes/s."""
 
-    source: str
+    source: Source
+    ram_bytes: Bytes | None = None
     dram_gb_per_s: PositiveFloat | None = None
 
 
-class Budget(Record, frozen=True):
-    """What a model may cost on the device. Absent means not limited."""
+class Accelerator(Record, frozen=True):
+    """A processor beside the CPU that a public source shows running a BERT encoder.
 
-    size_bytes: PositiveInt | None = None
+    `takes` says what ran there: model, number format, and how much of it.
+    """
+
+    name: Line
+    kind: Literal["gpu", "npu", "dsp"]
+    delegate: Line
+    takes: Line
+    source: Source
+
+
+class Budget(Record, frozen=True):
+    """What a model may cost on the device: a choice of ours or yours, with its `reason`.
+
+    Absent means not limited. `latency_ms` is the median on one thread for `latency_length` tokens,
+    `energy_mj` is millijoules for one such inference.
+    """
+
+    size_bytes: Bytes | None = None
     latency_ms: PositiveFloat | None = None
-    latency_length: PositiveInt = 128
+    latency_length: Tokens = 128
     energy_mj: PositiveFloat | None = None
-    peak_ram_bytes: PositiveInt | None = None
+    peak_ram_bytes: Bytes | None = None
     min_score: Annotated[float, msgspec.Meta(ge=-1, le=1)] | None = None
+    reason: Source | None = None
 
 
 class DeviceProfile(Record, frozen=True):
@@ -70,14 +112,15 @@ class DeviceProfile(Record, frozen=True):
     """
 
     name: Name
-    title: str
-    soc: str
-    runtime: str
-    default_recipes: tuple[str, ...]
-    default_reason: str
-    clusters: Annotated[tuple[Cluster, ...], msgspec.Meta(min_length=1)]
-    abi: str = "arm64-v8a"
+    title: Line
+    soc: Line
+    runtime: Line
+    default_recipes: Annotated[tuple[str, ...], msgspec.Meta(min_length=1, max_length=16)]
+    default_reason: Source
+    clusters: Annotated[tuple[Cluster, ...], msgspec.Meta(min_length=1, max_length=8)]
+    abi: Literal["arm64-v8a", "aarch64-linux"] = "arm64-v8a"
     memory: Memory | None = None
+    accelerators: Annotated[tuple[Accelerator, ...], msgspec.Meta(max_length=8)] = ()
     budget: Budget = Budget()
 
     def parsed_runtime(self) -> Runtime:
