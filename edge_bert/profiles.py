@@ -164,9 +164,9 @@ def _one_line(error: Exception) -> str:
 
 
 def _portable(value: Any) -> Any:
-    r"""The schema with patterns that every editor reads: JSON Schema knows ^ and $, not \A and \Z."""
-    if isinstance(value, dict):
     r"""The schema with patterns that every editor reads: ^ and $ in place of \A and \Z."""
+    if isinstance(value, dict):
+        return {
             key: _pattern(each) if key == "pattern" else _portable(each)
             for key, each in value.items()
         }
