@@ -28,12 +28,37 @@ class Architecture:
     head: tuple[DenseHead, ...]
 
 
-def read_size(config: Mapping[str, Any], key: str) -> int:
-    """A positive whole number from a model's config.json; ModelError names the key otherwise."""
+MAX_SIZE = 2**24
+MAX_LAYERS = 2**10  # every layer takes memory before the weights show how many there are
+
+
+def read_size(config: Mapping[str, Any], key: str, limit: int = MAX_SIZE) -> int:
+    """A whole number from 1 to `limit` - 1 from config.json; ModelError names the key otherwise."""
     value = config.get(key)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < 2**24:
-        raise ModelError(f"config.json: {key} is {shown(value)}, not a positive whole number.")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 < value < limit:
+        raise ModelError(
+            f"config.json: {key} is {shown(value)}, not a whole number from 1 to {limit - 1}."
+        )
     return value
+
+
+def read_sizes(
+    config: Mapping[str, Any], *, layers: str, hidden: str, heads: str, ffn: str
+) -> dict[str, Any]:
+    """The sizes of `EncoderShape` that all layers share, by the keys that config.json gives them.
+
+    Raises ModelError where a size is none, or where the heads do not divide the channels.
+    """
+    count = read_size(config, layers, MAX_LAYERS)
+    width, parts = read_size(config, hidden), read_size(config, heads)
+    if width % parts:
+        raise ModelError(f"config.json: {width} channels do not divide by {parts}.")
+    return {
+        "hidden": width,
+        "head_size": width // parts,
+        "heads": (parts,) * count,
+        "ffn": (read_size(config, ffn),) * count,
+    }
 
 
 def read_epsilon(config: Mapping[str, Any], default: float) -> float:
@@ -46,8 +71,6 @@ def read_epsilon(config: Mapping[str, Any], default: float) -> float:
 
 def check_shape(shape: EncoderShape, config: Mapping[str, Any]) -> EncoderShape:
     """Refuse what the encoder cannot compute; gives `shape` back."""
-    if shape.hidden % shape.heads:
-        raise ModelError(f"config.json: {shape.hidden} channels do not divide by {shape.heads}.")
     if shape.activation not in ACTIVATIONS:
         raise ModelError(
             f"config.json: activation {shown(shape.activation)} is not among "
@@ -144,8 +167,9 @@ def _size_of(name: str, shape: EncoderShape, labels: int | None) -> tuple[int, .
     }
     if name in rows:
         return (rows[name], shape.hidden)
-    inputs = shape.ffn if ".ffn_out." in name else shape.hidden
-    outputs = shape.ffn if ".ffn_in." in name else (labels or shape.hidden)
+    ffn = shape.ffn[0]  # the layers of a checkpoint are alike
+    inputs = ffn if ".ffn_out." in name else shape.hidden
+    outputs = ffn if ".ffn_in." in name else (labels or shape.hidden)
     return (inputs, outputs) if name.endswith(".kernel") else (outputs,)
 
 

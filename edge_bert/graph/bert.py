@@ -5,17 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_bert.graph.architecture import Architecture, read_epsilon, read_size
+from edge_bert.graph.architecture import (
+    Architecture,
+    read_epsilon,
+    read_size,
+    read_sizes,
+)
 from edge_bert.records.encoder import DenseHead, EncoderShape
 
 
 def shape(config: Mapping[str, Any]) -> EncoderShape:
     """Sizes from a BERT config.json."""
     return EncoderShape(
-        layers=read_size(config, "num_hidden_layers"),
-        hidden=read_size(config, "hidden_size"),
-        heads=read_size(config, "num_attention_heads"),
-        ffn=read_size(config, "intermediate_size"),
+        **read_sizes(
+            config,
+            layers="num_hidden_layers",
+            hidden="hidden_size",
+            heads="num_attention_heads",
+            ffn="intermediate_size",
+        ),
         vocabulary=read_size(config, "vocab_size"),
         positions=read_size(config, "max_position_embeddings"),
         token_types=read_size(config, "type_vocab_size"),

@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_bert.graph.architecture import Architecture, read_size
+from edge_bert.graph.architecture import Architecture, read_size, read_sizes
 from edge_bert.records.encoder import DenseHead, EncoderShape
 
 
 def shape(config: Mapping[str, Any]) -> EncoderShape:
     """Sizes from a DistilBERT config.json."""
     return EncoderShape(
-        layers=read_size(config, "n_layers"),
-        hidden=read_size(config, "dim"),
-        heads=read_size(config, "n_heads"),
-        ffn=read_size(config, "hidden_dim"),
+        **read_sizes(config, layers="n_layers", hidden="dim", heads="n_heads", ffn="hidden_dim"),
         vocabulary=read_size(config, "vocab_size"),
         positions=read_size(config, "max_position_embeddings"),
         token_types=0,

@@ -12,9 +12,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from edge_bert.graph.architecture import ACTIVATIONS
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
-from edge_bert.records.encoder import DenseHead, EncoderShape
+from edge_bert.records.encoder import EncoderShape
 
 # Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.
 MASKED = -10_000.0
@@ -77,16 +76,17 @@ class Embeddings(keras.layers.Layer):
 class Block(keras.layers.Layer):
     """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), normalised after each half."""
 
-    def __init__(self, shape: EncoderShape, name: str) -> None:
-        super().__init__(name=name)
-        self.shape = shape
-        hidden, ffn = shape.hidden, shape.ffn
-        self.query = Dense(hidden, hidden, "query")
-        self.key = Dense(hidden, hidden, "key")
-        self.value = Dense(hidden, hidden, "value")
-        self.attention_output = Dense(hidden, hidden, "attention_output")
+    def __init__(self, shape: EncoderShape, index: int) -> None:
+        super().__init__(name=f"layer_{index}")
+        hidden, ffn = shape.hidden, shape.ffn[index]
+        self.heads, self.head_size = shape.heads[index], shape.head_size
+        width = self.heads * self.head_size
+        self.query = Dense(hidden, width, "query")
+        self.key = Dense(hidden, width, "key")
+        self.value = Dense(hidden, width, "value")
+        self.attention_output = Dense(width, hidden, "attention_output")
         self.attention_norm = LayerNorm(hidden, shape.epsilon, "attention_norm")
-        self.ffn_in = Dense(hidden, ffn, "ffn_in", ACTIVATIONS[shape.activation])
+        self.ffn_in = Dense(hidden, ffn, "ffn_in", shape.activation)
         self.ffn_out = Dense(ffn, hidden, "ffn_out")
         self.ffn_norm = LayerNorm(hidden, shape.epsilon, "ffn_norm")
 
@@ -97,33 +97,37 @@ class Block(keras.layers.Layer):
         return self.ffn_norm(rows + self.ffn_out(self.ffn_in(rows)))
 
     def _attend(self, rows: Any, bias: Any) -> Any:
-        scale = self.shape.head_size**-0.5
+        scale = self.head_size**-0.5
         length = bias.shape[-1]
         query = self._heads(self.query(rows) * scale, length)
         key = self._heads(self.key(rows), length)
         value = self._heads(self.value(rows), length)
         scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) + bias
         context = ops.matmul(ops.softmax(scores, axis=-1), value)
-        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, self.shape.hidden))
+        joined = (-1, self.heads * self.head_size)
+        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), joined)
 
     def _heads(self, rows: Any, length: int) -> Any:
-        shape = (-1, length, self.shape.heads, self.shape.head_size)
+        shape = (-1, length, self.heads, self.head_size)
         return ops.transpose(ops.reshape(rows, shape), (0, 2, 1, 3))
 
 
 class Encoder(keras.Model):
-    """An encoder with its head: int32 ids in, an embedding or logits out."""
+    """An encoder with its head: int32 ids in, an embedding or logits out.
 
-    def __init__(self, shape: EncoderShape, head: Head, dense: tuple[DenseHead, ...] = ()) -> None:
+    `activations` are those of the dense layers of a classification head, in order.
+    """
+
+    def __init__(self, shape: EncoderShape, head: Head, activations: tuple[str, ...] = ()) -> None:
         super().__init__(name="encoder")
         self.shape = shape
         self.head = head
         self.embeddings = Embeddings(shape)
-        self.blocks = [Block(shape, f"layer_{index}") for index in range(shape.layers)]
-        widths = [shape.hidden] * len(dense) + [len(head.labels)]
+        self.blocks = [Block(shape, index) for index in range(shape.layers)]
+        widths = [shape.hidden] * len(activations) + [len(head.labels)]
         self.head_layers = [
-            Dense(widths[index], widths[index + 1], f"head_{index}", layer.activation)
-            for index, layer in enumerate(dense)
+            Dense(widths[index], widths[index + 1], f"head_{index}", activation)
+            for index, activation in enumerate(activations)
             if head.task is Task.CLASSIFICATION
         ]
 

@@ -72,35 +72,38 @@ def signature_name(length: int) -> str:
     return f"length_{length}"
 
 
-def build(checkpoint: Checkpoint) -> Any:
-    """The Keras encoder of `checkpoint`, weights loaded; trainable."""
+def build(model: Checkpoint | EncoderWeights) -> Any:
+    """The Keras encoder of a checkpoint, or of weights under our names; trainable."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from edge_bert.graph.encoder import Encoder
 
-    architecture, shape = architecture_of(checkpoint)
     # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
-    weights = canonical_weights(checkpoint, architecture, shape)
-    encoder = Encoder(shape, checkpoint.head, architecture.head)
-    encoder.load(weights)
+    weights = _weights_of(model)
+    encoder = Encoder(weights.shape, weights.head, weights.head_activations)
+    encoder.load(weights.arrays)
     return encoder
 
 
-def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
-    """A float32 TFLite file of `checkpoint`, static shapes, batch 1, weights shared.
+def _weights_of(model: Checkpoint | EncoderWeights) -> EncoderWeights:
+    return model if isinstance(model, EncoderWeights) else encoder_weights(model)
+
+
+def to_tflite(model: Checkpoint | EncoderWeights, lengths: Sequence[int]) -> bytes:
+    """A float32 TFLite file of `model`, static shapes, batch 1, weights shared.
 
     Signatures are `length_<n>`; inputs int32 [1, n]; output float32 [1, hidden] or [1, labels].
     Raises ModelError for weights that are not what the configuration says, and InputError where
     Keras has been told to compute on another backend than TensorFlow.
     """
-    encoder = build(checkpoint)
+    weights = _weights_of(model)
+    encoder = build(weights)
     _check_backend()
     import tensorflow as tf
 
-    names = input_names(checkpoint)
+    names, output = weights.input_names, weights.output_name
     signatures = {
-        signature_name(length): _signature(tf, encoder, names, output_name(checkpoint), length)
-        for length in lengths
+        signature_name(length): _signature(tf, encoder, names, output, length) for length in lengths
     }
     module = tf.Module()
     # The variables and not the Keras model: Keras would save call signatures of its own.

@@ -12,14 +12,15 @@ from edge_bert.records.checkpoint import FloatArray, Head
 class EncoderShape:
     """The sizes of an encoder.
 
-    `position_offset` is the row of the position table that the first token takes.
-    `token_types` is 0 where the model has no token-type table.
+    `heads` and `ffn` hold, for every layer, how many attention heads and feed-forward neurons it
+    has; a trained model has the same in all. `position_offset` is the row of the position table
+    that the first token takes. `token_types` is 0 where the model has no token-type table.
     """
 
-    layers: int
     hidden: int
-    heads: int
-    ffn: int
+    head_size: int
+    heads: tuple[int, ...]
+    ffn: tuple[int, ...]
     vocabulary: int
     positions: int
     token_types: int
@@ -28,9 +29,9 @@ class EncoderShape:
     position_offset: int = 0
 
     @property
-    def head_size(self) -> int:
-        """Width of one attention head."""
-        return self.hidden // self.heads
+    def layers(self) -> int:
+        """How many transformer layers there are."""
+        return len(self.heads)
 
 
 @dataclass(frozen=True)

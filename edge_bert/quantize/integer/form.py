@@ -31,7 +31,7 @@ def build(
         name = f"layer.{index}"
         residual = _times(graph, f"{name}.attention_residual", unit, norm.to_residual)
         rows = _times(graph, f"{name}.input", unit, norm.to_input)
-        output = _attention(graph, name, rows, block, shape.heads, masks[index])
+        output = _attention(graph, name, rows, block, shape.heads[index], masks[index])
         summed = _add(graph, f"{name}.attention_sum", residual, output)
         norm = block.attention_norm
         unit = layer_norm(graph, f"{name}.attention_norm", summed, norm, shape.epsilon)
@@ -70,8 +70,8 @@ def _embed(graph: Graph, parts: Rewritten, start: int) -> str:
 
 def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mask: float) -> str:
     """Attention of all heads, [length, hidden]."""
-    length, hidden = graph.shape(rows)
-    split, size = (length, heads, hidden // heads), hidden // heads
+    length, width = graph.length, block.query.kernel.shape[1]
+    split, size = (length, heads, width // heads), width // heads
 
     def heads_of(part: str, dense: Dense, order: tuple[int, ...]) -> str:
         # XNNPACK multiplies int8 batches only by a right side whose zero point is 0.
@@ -92,7 +92,7 @@ def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mas
         "BATCH_MATMUL", [shares, value], f"{name}.context", (heads, length, size), adj_y=True
     )
     together = _transpose(graph, f"{name}.context.split", context, (1, 0, 2))
-    joined = _reshape(graph, f"{name}.context.joined", together, (length, hidden))
+    joined = _reshape(graph, f"{name}.context.joined", together, (length, width))
     return _dense(graph, f"{name}.attention_output", joined, block.output)
 
 

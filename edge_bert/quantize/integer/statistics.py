@@ -62,7 +62,7 @@ def collect(weights: EncoderWeights, sentences: Iterable[Sentence]) -> ChannelPe
         peaks.ids = sentence["input_ids"].reshape(-1).astype(np.int32)
         rows = _embed(weights, sentence, peaks)
         for index in range(weights.shape.layers):
-            rows = _layer(weights, f"layer.{index}", rows, peaks)
+            rows = _layer(weights, index, rows, peaks)
         peaks.see("output", rows)
     return peaks
 
@@ -79,14 +79,16 @@ def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> 
     return _norm(weights, "embeddings.norm", rows, peaks)
 
 
-def _layer(weights: EncoderWeights, name: str, rows: FloatArray, peaks: ChannelPeaks) -> FloatArray:
-    heads, size = weights.shape.heads, weights.shape.head_size
+def _layer(
+    weights: EncoderWeights, index: int, rows: FloatArray, peaks: ChannelPeaks
+) -> FloatArray:
+    name, heads, size = f"layer.{index}", weights.shape.heads[index], weights.shape.head_size
     query = peaks.see(f"{name}.query", dense(weights, f"{name}.query", rows) * size**-0.5)
     key = peaks.see(f"{name}.key", dense(weights, f"{name}.key", rows))
     value = peaks.see(f"{name}.value", dense(weights, f"{name}.value", rows))
     scores = split_heads(query, heads) @ split_heads(key, heads).transpose(0, 2, 1)
     context = (softmax(scores) @ split_heads(value, heads)).transpose(1, 0, 2)
-    output = dense(weights, f"{name}.attention_output", context.reshape(rows.shape))
+    output = dense(weights, f"{name}.attention_output", context.reshape(len(rows), -1))
     rows = _norm(weights, f"{name}.attention_norm", rows + output, peaks)
     inner = activate(dense(weights, f"{name}.ffn_in", rows), weights.shape.activation)
     output = dense(weights, f"{name}.ffn_out", peaks.see(f"{name}.inner", inner))

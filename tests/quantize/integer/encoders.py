@@ -18,7 +18,7 @@ from edge_bert.quantize.integer.execute import execute
 from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.rewritten import Norm, Rewritten, rewrite
 from edge_bert.quantize.integer.statistics import Sentence, collect
-from edge_bert.records.encoder import DenseHead, EncoderWeights
+from edge_bert.records.encoder import EncoderWeights
 from tests.tiny import models
 
 Array = npt.NDArray[Any]
@@ -141,7 +141,6 @@ def plain(weights: EncoderWeights) -> Any:
     from edge_bert.graph.encoder import Encoder
 
     head = msgspec.structs.replace(weights.head, normalize=False)
-    dense = tuple(DenseHead(str(i), each) for i, each in enumerate(weights.head_activations))
-    encoder = Encoder(weights.shape, head, dense)
+    encoder = Encoder(weights.shape, head, weights.head_activations)
     encoder.load(weights.arrays)
     return lambda inputs: np.asarray(encoder(**inputs))

@@ -60,7 +60,7 @@ def test_every_neuron_is_in_one_group(architecture: str) -> None:
     weights = tiny.weights_of(architecture, outliers=True)
     for block in tiny.parts_of(weights).blocks:
         (usual, first), (outlier, second) = block.ffn
-        assert usual.kernel.shape[1] + outlier.kernel.shape[1] == weights.shape.ffn
+        assert usual.kernel.shape[1] + outlier.kernel.shape[1] == weights.shape.ffn[0]
         assert outlier.kernel.shape[1] == 1
         assert first.bias.any()
         assert not second.bias.any()

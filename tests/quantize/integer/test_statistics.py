@@ -31,7 +31,7 @@ def test_a_place_for_every_rewrite() -> None:
     """All that the rewrites ask for is there, one number per channel."""
     weights = tiny.weights_of("bert")
     peaks = collect(weights, tiny.sentences(weights, repeats=1))
-    hidden, ffn = weights.shape.hidden, weights.shape.ffn
+    hidden, ffn = weights.shape.hidden, weights.shape.ffn[0]
     for layer in range(weights.shape.layers):
         for name in ("query", "key", "value", "attention_norm", "ffn_norm", "ffn_norm.scaled"):
             assert peaks[f"layer.{layer}.{name}"].shape == (hidden,)
