@@ -10,11 +10,12 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import Evidence
-from edge_bert.records.profile import Budget, PositiveInt
+from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import RECIPES
 
 WEIGHT_BITS = (4, 8)
 Score = Annotated[float, msgspec.Meta(ge=-1, le=1)]
+PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Index = Annotated[int, msgspec.Meta(ge=0)]
 
 
