@@ -55,7 +55,7 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
             )
         return quantize.weights(reference, recipe, runtime)
 
-    code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph")
+    code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
     calibration = (
         (request.calibration.info, request.float_output) if recipe.needs_calibration else None
     )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.integer.float_math import activate, softmax
+from edge_bert.float_encoder.float_math import activate, softmax
 from edge_bert.quantize.integer.graph import Graph, Node
 
 Array = npt.NDArray[Any]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.integer.float_math import activate, softmax, split_heads
+from edge_bert.float_encoder.float_math import activate, softmax, split_heads
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderWeights
 

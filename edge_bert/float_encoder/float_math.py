@@ -1,4 +1,4 @@
-"""The float arithmetic that the statistics and the rewritten graph are checked with, in numpy."""
+"""The float arithmetic of the encoder in numpy: what Keras computes, without Keras."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""The encoder in float32 numpy: what sizing and calibration look into, without TensorFlow."""
