@@ -1,0 +1,1 @@
+"""Finding the candidate that scores best within a budget, with few evaluations."""

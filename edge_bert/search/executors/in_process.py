@@ -1,0 +1,18 @@
+"""Jobs one after another, in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from edge_bert.search.executors.jobs import Job, Outcomes, run
+
+
+class InProcess:
+    """Needs nothing; the order is that of the jobs."""
+
+    def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
+        """Run each job when its outcome is asked for."""
+        yield from map(run, jobs)
+
+    def close(self) -> None:
+        """There is nothing to give back."""

@@ -1,0 +1,180 @@
+"""Jobs in processes of this machine; a process that dies costs one try of one job.
+
+`concurrent.futures` fails every job when one of its processes dies, and cannot say whose job it
+was. Here each process has a pipe of its own, so that only its job is tried again, and processes
+end by themselves when this one is killed.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import traceback
+from collections.abc import Sequence
+from multiprocessing import connection
+from multiprocessing.connection import Connection
+from types import FrameType
+from typing import Any
+
+from edge_bert.errors import InputError, WorkerError
+from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, run
+
+TRIES = 3
+STOP_SECONDS = 5.0
+# Rounding must not depend on how many cores a machine has, and processes share the cores anyway.
+ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+
+
+class Processes:
+    """`workers` spawned processes; a job whose process dies is tried `TRIES` times in all."""
+
+    def __init__(self, workers: int) -> None:
+        if workers < 1:
+            raise InputError(f"{workers} workers cannot work; give 1 or more.")
+        self._workers = [_Worker() for _ in range(workers)]
+
+    def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
+        """Outcomes as the jobs end."""
+        waiting = collections.deque(jobs)
+        deaths: collections.Counter[str] = collections.Counter()
+        try:
+            while waiting or any(worker.job for worker in self._workers):
+                self._hand_out(waiting)
+                for index in self._ready():
+                    outcome = self._collect(index, waiting, deaths)
+                    if outcome is not None:
+                        yield outcome
+        finally:
+            self._abandon()
+
+    def close(self) -> None:
+        """Stop every process; one that does not heed is killed."""
+        for worker in self._workers:
+            worker.stop()
+        for worker in self._workers:
+            worker.join()
+
+    def _hand_out(self, waiting: collections.deque[Job]) -> None:
+        for index, worker in enumerate(self._workers):
+            if worker.job is None and waiting:
+                if not worker.process.is_alive():
+                    self._replace(index)
+                self._workers[index].start(waiting.popleft())
+
+    def _ready(self) -> list[int]:
+        """The workers whose job has ended, or whose process has."""
+        busy = {index: worker for index, worker in enumerate(self._workers) if worker.job}
+        waits: list[Any] = [worker.pipe for worker in busy.values()]
+        waits += [worker.process.sentinel for worker in busy.values()]
+        ready = set(connection.wait(waits))
+        return [
+            index
+            for index, worker in busy.items()
+            if worker.pipe in ready or worker.process.sentinel in ready
+        ]
+
+    def _collect(
+        self, index: int, waiting: collections.deque[Job], deaths: collections.Counter[str]
+    ) -> Outcome | None:
+        """The outcome of a worker's job; None when its process died and the job waits again."""
+        worker = self._workers[index]
+        job, outcome = worker.job, worker.receive()
+        if job is None or outcome is not None:
+            return outcome
+        deaths[job.key] += 1
+        ended = worker.ended()
+        self._replace(index)
+        if deaths[job.key] < TRIES:
+            waiting.appendleft(job)
+            return None
+        message = f"The process of a job ended {TRIES} times before the job did ({ended})."
+        return Outcome(job.key, error=WorkerError(message))
+
+    def _replace(self, index: int) -> None:
+        self._workers[index].stop()
+        self._workers[index].join()
+        self._workers[index] = _Worker()
+
+    def _abandon(self) -> None:
+        """Take busy processes away, so that no late outcome is taken for another job's."""
+        busy = [index for index, worker in enumerate(self._workers) if worker.job]
+        for index in busy:
+            self._workers[index].stop()
+        for index in busy:
+            self._replace(index)
+
+
+class _Worker:
+    """A process, our end of its pipe, and the job that it has."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.job: Job | None = None
+        self.process.start()
+        theirs.close()
+
+    def start(self, job: Job) -> None:
+        data = pickle.dumps(job)  # a job that does not pickle is a fault of ours: tell it here
+        self.job = job
+        with contextlib.suppress(OSError):  # it has died: `receive` finds out
+            self.pipe.send_bytes(data)
+
+    def receive(self) -> Outcome | None:
+        """What the process sent; None when it ended without."""
+        self.job = None
+        try:
+            found: Outcome = pickle.loads(self.pipe.recv_bytes())  # noqa: S301  our own process
+        except (EOFError, OSError):
+            return None
+        return found
+
+    def ended(self) -> str:
+        self.process.join(STOP_SECONDS)
+        code = self.process.exitcode or 0
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def stop(self) -> None:
+        self.pipe.close()
+        if self.process.is_alive():
+            self.process.terminate()
+
+    def join(self) -> None:
+        self.process.join(STOP_SECONDS)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        self.process.close()
+
+
+def _serve(pipe: Connection) -> None:
+    """Run jobs until the pipe closes. SIGTERM ends a job as an interruption does: tidily."""
+    os.environ |= dict.fromkeys(ONE_THREAD, "1")
+    signal.signal(signal.SIGTERM, _leave)
+    with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
+        while True:
+            job: Job = pickle.loads(pipe.recv_bytes())  # noqa: S301  our own process
+            pipe.send_bytes(_pickled(run(job)))
+
+
+def _leave(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _pickled(outcome: Outcome) -> bytes:
+    """An outcome for the pipe; an error keeps its traceback as a note."""
+    if outcome.error is not None:
+        outcome.error.add_note("".join(traceback.format_exception(outcome.error)))
+    try:
+        data = pickle.dumps(outcome)
+        pickle.loads(data)  # noqa: S301  some exceptions pickle, and then cannot be made again
+    except Exception as error:
+        text = f"{outcome.error!r} or its value cannot leave its process: {error!r}"
+        return pickle.dumps(Outcome(outcome.key, error=RuntimeError(text)))
+    return data

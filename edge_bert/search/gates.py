@@ -1,0 +1,69 @@
+"""What of a budget a candidate misses, by how much, and how to say so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edge_bert.records.candidate import Cost
+from edge_bert.records.profile import Budget
+
+Write = Callable[[float, int], str]
+
+
+@dataclass(frozen=True)
+class Miss:
+    """One limit that is missed. `ratio` is above 1; equal ratios are equally far from the limit."""
+
+    limit: str
+    ratio: float
+    text: str
+
+
+def over(budget: Budget, cost: Cost, *, bound: bool = False) -> tuple[Miss, ...]:
+    """The limits that `cost` is over; with `bound`, its latency, energy and memory are the least
+    that they can be. What is not known is not over."""
+    least = "at least " if bound else ""
+    found = (
+        _over("size", "a file of ", cost.size_bytes, budget.size_bytes, _bytes),
+        _over("latency", f"a latency of {least}", cost.latency_ms, budget.latency_ms, _ms),
+        _over("energy", f"an energy of {least}", cost.energy_mj, budget.energy_mj, _mj),
+        _over("memory", f"a peak of {least}", cost.peak_ram_bytes, budget.peak_ram_bytes, _bytes),
+    )
+    return tuple(miss for miss in found if miss is not None)
+
+
+def below(budget: Budget, score: float) -> tuple[Miss, ...]:
+    """The lowest acceptable score, where `score` is under it."""
+    limit = budget.min_score
+    if limit is None or score >= limit:
+        return ()
+    ratio = 1 + (limit - score) / max(abs(limit), 0.01)
+    return (Miss("score", ratio, f"a score of {score:.4g}, the budget asks for {limit:.4g}"),)
+
+
+def reason(misses: Sequence[Miss]) -> str:
+    """The misses as one sentence part."""
+    return "; ".join(miss.text for miss in misses)
+
+
+def _over(
+    name: str, start: str, found: float | None, limit: float | None, write: Write
+) -> Miss | None:
+    if found is None or limit is None or found <= limit:
+        return None
+    digits = next((n for n in range(3, 10) if write(found, n) != write(limit, n)), 10)
+    text = f"{start}{write(found, digits)}, the budget allows {write(limit, digits)}"
+    return Miss(name, found / limit, text)
+
+
+def _bytes(value: float, digits: int) -> str:
+    return f"{value / 1e6:#.{digits}g} MB" if value >= 1e6 else f"{value / 1e3:#.{digits}g} kB"
+
+
+def _ms(value: float, digits: int) -> str:
+    return f"{value:#.{digits}g} ms"
+
+
+def _mj(value: float, digits: int) -> str:
+    return f"{value:#.{digits}g} mJ"

@@ -1,0 +1,114 @@
+"""What was found out so far, one JSON line each, so that an interrupted run goes on from there.
+
+The first line says which problem the journal is of; every other one is a key and a value. A line
+is appended with one write and synced, so that only the last one can be torn; it is then cut off.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import filelock
+import msgspec
+
+from edge_bert.errors import BusyError, InputError
+from edge_bert.records.base import Record
+
+FORMAT_VERSION = 1
+Value = TypeVar("Value")
+
+
+class _Header(Record, frozen=True):
+    journal: int
+    problem: str
+
+
+class _Line(Record, frozen=True):
+    key: str
+    value: msgspec.Raw
+
+
+class Journal(Generic[Value]):
+    """An open journal. `known` has the last value of each key; write with `record`."""
+
+    def __init__(self, path: Path, handle: int, known: dict[str, Value]) -> None:
+        self.path = path
+        self.known = known
+        self._handle = handle
+
+    def record(self, key: str, value: Value) -> None:
+        """Keep `value` under `key`: on disk when this returns."""
+        line = _Line(key=key, value=msgspec.Raw(msgspec.json.encode(value)))
+        _append(self.path, self._handle, msgspec.json.encode(line) + b"\n")
+        self.known[key] = value
+
+
+@contextmanager
+def opened(path: Path, problem: str, kind: type[Value]) -> Iterator[Journal[Value]]:
+    """The journal of `problem` at `path`, made if there is none; its values are of `kind`.
+
+    Raises InputError for the journal of another problem and for a damaged one, BusyError while
+    another process has it open.
+    """
+    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=0)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire()
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+    except filelock.Timeout:
+        raise BusyError(f"{path}: another search is writing here; let it end first.") from None
+    except OSError as error:
+        lock.release()
+        raise InputError(f"{path}: {error.strerror}; give another place.") from error
+    try:
+        yield Journal(path, handle, _known(path, handle, problem, kind))
+    finally:
+        os.close(handle)
+        lock.release()
+
+
+def _known(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str, Value]:
+    """The values in the journal, after cutting off a torn line and writing a missing header."""
+    header = msgspec.json.encode(_Header(journal=FORMAT_VERSION, problem=problem)) + b"\n"
+    data = path.read_bytes()
+    whole = data[: data.rfind(b"\n") + 1]
+    first, *lines = whole.split(b"\n")[:-1] or [b""]
+    if whole or not header.startswith(data):  # before anything is cut: it may be a user's own file
+        _check_header(path, first, problem)
+    if len(whole) < len(data):
+        os.ftruncate(handle, len(whole))
+    if not whole:
+        _append(path, handle, header)
+    known: dict[str, Value] = {}
+    for number, text in enumerate(lines, start=2):
+        try:
+            line = msgspec.json.decode(text, type=_Line)
+            known[line.key] = msgspec.json.decode(line.value, type=kind)
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise InputError(f"{path}:{number}: {error}; remove the file to start anew.") from None
+    return known
+
+
+def _check_header(path: Path, line: bytes, problem: str) -> None:
+    try:
+        found = msgspec.json.decode(line, type=_Header)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise InputError(f"{path} is no journal of a search; give another place.") from None
+    if found.journal != FORMAT_VERSION or found.problem != problem:
+        raise InputError(
+            f"{path} is the journal of another search (its model, data, device or code differ); "
+            "give another place, or remove it to start anew."
+        )
+
+
+def _append(path: Path, handle: int, data: bytes) -> None:
+    try:
+        if os.write(handle, data) != len(data):
+            raise InputError(f"{path}: no space left to note what was found; free some.")
+        os.fsync(handle)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; what is there already is kept.") from error

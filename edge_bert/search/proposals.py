@@ -1,0 +1,130 @@
+"""Which candidates to build next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from edge_bert.search import surrogate
+from edge_bert.search.surrogate import Floats, Points, Surrogate
+
+START_SHARE = 3  # one evaluation in three is spread over the space before any is chosen
+FRONT_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of the evaluated points, by their places among the open ones.
+
+    `scores` [n] and `costs` [n, limited amounts] are nan where not known; `limits` has the budget
+    of each amount; `feasible` says which points meet the budget.
+    """
+
+    places: tuple[int, ...]
+    scores: Floats
+    costs: Floats
+    limits: Floats
+    min_score: float | None
+    feasible: tuple[bool, ...]
+
+
+def start(points: Points, sizes: Sequence[int], count: int, seed: int) -> list[int]:
+    """`count` places of points that lie far apart, the one of the dearest choices first.
+
+    The farthest point of those left is taken each time (Gonzalez 1985); ties are cut by the seed.
+    """
+    scaled = points / np.maximum(np.array(sizes) - 1, 1)
+    ties = np.random.default_rng(seed).random(len(points)) * 1e-3
+    chosen = [int(np.argmax(scaled[:, :-1].sum(1) + ties))]
+    nearest = np.abs(scaled - scaled[chosen[0]]).sum(1)
+    while len(chosen) < min(count, len(points)):
+        nearest[chosen] = -1
+        chosen.append(int(np.argmax(nearest + ties)))
+        nearest = np.minimum(nearest, np.abs(scaled - scaled[chosen[-1]]).sum(1))
+    return chosen
+
+
+def propose(
+    points: Points,
+    sizes: Sequence[int],
+    bytes_of: Floats,
+    seen: Seen,
+    count: int,
+    seed: int,
+) -> list[int]:
+    """`count` new places: where the score may improve most on the best that meets the budget.
+
+    Expected improvement times the probability of meeting the budget (Gardner et al. 2014,
+    "Bayesian Optimization with Inequality Constraints"). Within a batch, each one is chosen as if
+    those before it had given what is expected of them.
+    """
+    random = np.random.default_rng([seed, len(seen.places)])
+    known = np.isfinite(seen.scores)
+    at = np.array(seen.places)
+    if not known.any():
+        return _any_left(points, seen, count, random)
+    scores = seen.scores[known]
+    model = surrogate.fit(sizes, points[at[known]], scores)
+    chance = _chance(points, sizes, seen)
+    chosen: list[int] = []
+    for number in range(count):
+        cap = np.inf
+        if number % FRONT_EVERY == FRONT_EVERY - 1:
+            cap = float(np.quantile(bytes_of, random.random()))
+        gain = _gain(model, points, _best(seen, bytes_of, cap), seen.min_score)
+        merit = np.log(np.maximum(gain, 1e-300)) + np.log(np.maximum(chance, 1e-12))
+        merit[bytes_of > cap] = -np.inf
+        merit[[*seen.places, *chosen]] = -np.inf
+        place = int(np.argmax(merit))
+        if not np.isfinite(merit[place]):
+            rest = np.setdiff1d(np.arange(len(points)), [*seen.places, *chosen])
+            if not len(rest):
+                break
+            place = int(random.choice(rest))
+        chosen.append(place)
+        expected = float(model.predict(points[place][None])[0][0])
+        model = surrogate.imagined(model, scores, points[place], expected)
+        scores = np.append(scores, expected)
+    return chosen
+
+
+def _any_left(points: Points, seen: Seen, count: int, random: np.random.Generator) -> list[int]:
+    rest = np.setdiff1d(np.arange(len(points)), seen.places)
+    return [int(place) for place in random.permutation(rest)[:count]]
+
+
+def _best(seen: Seen, bytes_of: Floats, cap: float) -> float:
+    """The best score that meets the budget in a file of `cap` bytes or less; else the worst."""
+    scores = [
+        score
+        for score, place, fits in zip(seen.scores, seen.places, seen.feasible, strict=True)
+        if fits and bytes_of[place] <= cap
+    ]
+    return float(max(scores, default=np.nanmin(seen.scores)))
+
+
+def _gain(model: Surrogate, points: Points, best: float, min_score: float | None) -> Floats:
+    """Expected improvement [n] on `best` (Jones et al. 1998)."""
+    mean, deviation = model.predict(points)
+    floor = best if min_score is None else max(best, min_score)
+    step = (mean - floor) / deviation
+    density = np.exp(-(step**2) / 2) / np.sqrt(2 * np.pi)
+    return np.asarray(deviation * (step * ndtr(step) + density))
+
+
+def _chance(points: Points, sizes: Sequence[int], seen: Seen) -> Floats:
+    """The probability [n] that every limited amount is within its limit."""
+    chance = np.ones(len(points))
+    for values, limit in zip(seen.costs.T, seen.limits, strict=True):
+        known = np.isfinite(values)
+        if not known.any():
+            continue
+        places = np.array(seen.places)[known]
+        mean, deviation = surrogate.fit(sizes, points[places], np.log(values[known])).predict(
+            points
+        )
+        chance = chance * ndtr((np.log(limit) - mean) / deviation)
+    return chance

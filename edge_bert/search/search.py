@@ -1,0 +1,176 @@
+"""The search: gates cheapest first, a surrogate that says what to build, a front of what was."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_bert.errors import WorkerError
+from edge_bert.progress import Progress, silent
+from edge_bert.records.candidate import Evaluated, SearchResult
+from edge_bert.records.profile import Budget
+from edge_bert.search import front, gates, journal, keyed, proposals, sifting
+from edge_bert.search.evaluation import Finding, job, judged
+from edge_bert.search.executors.jobs import Executor, Outcome
+from edge_bert.search.journal import Journal
+from edge_bert.search.problem import Effort, Problem, candidate_key, evaluations
+from edge_bert.search.sifting import Open, Sifted
+
+Found = Finding | WorkerError
+START_PART = 3
+DEFAULT_EFFORT = Effort()
+
+
+def search(
+    problem: Problem[Any],
+    executor: Executor,
+    path: Path,
+    *,
+    effort: Effort = DEFAULT_EFFORT,
+    progress: Progress = silent,
+) -> SearchResult:
+    """The candidate of `problem` that scores best within its budget, and what else was found.
+
+    What is evaluated is kept in the journal at `path`: the same call goes on after an interruption
+    and gives what it would have given without one. The result depends on the problem and the
+    effort, not on the executor. A budget that computed bounds rule out ends at once, with nothing
+    built. Raises InputError for a journal of another problem and what `score` and `cost` raise.
+    """
+    sifted = sifting.sift(problem)
+    dropped = len(sifted.dropped)
+    progress(f"{len(sifted.open)} candidates may meet the budget, {dropped} cannot")
+    if not sifted.open:
+        return _infeasible(problem.budget, effort, sifted)
+    with journal.opened(path, problem.key, Finding) as kept:
+        evaluated = _Search(problem, executor, kept, effort, progress, sifted.open).run()
+    return _result(problem.budget, effort, sifted, evaluated)
+
+
+class _Search:
+    """One search under way: the open candidates and the verdicts on those that were built."""
+
+    def __init__(
+        self,
+        problem: Problem[Any],
+        executor: Executor,
+        kept: Journal[Finding],
+        effort: Effort,
+        progress: Progress,
+        candidates: Sequence[Open],
+    ) -> None:
+        self._problem, self._executor, self._journal = problem, executor, kept
+        self._effort, self._progress, self._open = effort, progress, candidates
+        self._total = evaluations(effort, len(candidates))
+        self._points = np.array([each.point for each in candidates])
+        self._bytes = np.array([float(each.bounds.size_bytes) for each in candidates])
+        self._verdicts: dict[int, Evaluated] = {}
+
+    def run(self) -> list[Evaluated]:
+        """Build as many candidates as the effort allows, in the order of their proposal."""
+        sizes = self._problem.space.sizes
+        count = -(-self._total // START_PART)
+        self._build(proposals.start(self._points, sizes, count, self._effort.seed))
+        while len(self._verdicts) < self._total:
+            count = min(self._effort.batch, self._total - len(self._verdicts))
+            arguments = (self._points, sizes, self._bytes, self._seen(), count, self._effort.seed)
+            self._build(proposals.propose(*arguments))
+        return list(self._verdicts.values())
+
+    def _build(self, places: Sequence[int]) -> None:
+        """Find out what is not known of the candidates at `places`, and judge them."""
+        chosen = [self._open[place] for place in places]
+        known = self._journal.known
+        keys = [candidate_key(each.candidate) for each in chosen]
+        jobs = [
+            job(self._problem, each.candidate, known.get(key))
+            for each, key in zip(chosen, keys, strict=True)
+        ]
+        failed = keyed.complete(
+            [each for each in jobs if each], self._executor, self._journal, self._tell
+        )
+        for error in failed.values():
+            if not isinstance(error, WorkerError):
+                raise error
+        for place, each, key in zip(places, chosen, keys, strict=True):
+            lost = failed.get(key)
+            found = lost if isinstance(lost, WorkerError) else known[key]
+            self._verdicts[place] = judged(self._problem.budget, each.candidate, each.bounds, found)
+
+    def _tell(self, outcome: Outcome) -> None:
+        found = outcome.error or outcome.value.failure or f"score {outcome.value.score:.4f}"
+        self._progress(f"{outcome.key[:8]} of up to {self._total}: {found}")
+
+    def _seen(self) -> proposals.Seen:
+        budget = self._problem.budget
+        verdicts = list(self._verdicts.values())
+        limits = {
+            "latency_ms": budget.latency_ms,
+            "energy_mj": budget.energy_mj,
+            "peak_ram_bytes": budget.peak_ram_bytes,
+        }
+        names = [name for name, limit in limits.items() if limit is not None]
+        costs = [[getattr(each.cost, name) for name in names] for each in verdicts]
+        return proposals.Seen(
+            places=tuple(self._verdicts),
+            scores=np.array([each.score for each in verdicts], np.float64),
+            costs=np.array(costs, np.float64).reshape(len(verdicts), len(names)),
+            limits=np.array([limits[name] for name in names], np.float64),
+            min_score=budget.min_score,
+            feasible=tuple(each.rejected is None for each in verdicts),
+        )
+
+
+def _infeasible(budget: Budget, effort: Effort, sifted: Sifted) -> SearchResult:
+    return SearchResult(
+        budget=budget,
+        seed=effort.seed,
+        chosen=None,
+        reason=sifting.why_none(sifted.over),
+        front=(),
+        nearest=front.nearest(sifted.over),
+        evaluated=(),
+        dropped=sifted.dropped,
+        untried=0,
+    )
+
+
+def _result(
+    budget: Budget, effort: Effort, sifted: Sifted, evaluated: Sequence[Evaluated]
+) -> SearchResult:
+    kept = [each for each in evaluated if each.rejected is None]
+    built = [each for each in evaluated if each.score is not None]
+    chosen = min(kept, key=_rank, default=None)
+    return SearchResult(
+        budget=budget,
+        seed=effort.seed,
+        chosen=chosen,
+        reason=_reason(chosen, len(kept), len(evaluated)),
+        front=front.front(kept or built),
+        nearest=() if chosen else front.nearest([(each, _misses(budget, each)) for each in built]),
+        evaluated=tuple(evaluated),
+        dropped=sifted.dropped,
+        untried=len(sifted.open) - len(evaluated),
+    )
+
+
+def _rank(each: Evaluated) -> tuple[object, ...]:
+    """Best score first; of equal ones the fastest, then the most frugal, then the smallest."""
+    size, latency, energy, score = front.amounts(each)
+    return score, latency, energy, size, candidate_key(each.candidate)
+
+
+def _misses(budget: Budget, each: Evaluated) -> tuple[gates.Miss, ...]:
+    low = gates.below(budget, each.score) if each.score is not None else ()
+    return (*gates.over(budget, each.cost), *low)
+
+
+def _reason(chosen: Evaluated | None, kept: int, evaluated: int) -> str:
+    if chosen is None:
+        return f"None of the {evaluated} candidates that were built meets the budget."
+    return (
+        f"The best score, {chosen.score:.4f}, of the {kept} candidates that meet the budget, "
+        f"of {evaluated} that were built."
+    )

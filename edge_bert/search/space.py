@@ -1,0 +1,78 @@
+"""The candidates that a search may choose among: a small product of choices."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from edge_bert.errors import InputError
+from edge_bert.records.base import Record
+from edge_bert.records.candidate import Candidate, Structure
+
+Point = tuple[int, ...]
+Choice = TypeVar("Choice")
+Some = Annotated[tuple[Choice, ...], msgspec.Meta(min_length=1)]
+MAX_POINTS = 50_000
+
+
+class Space(Record, frozen=True):
+    """The choices of each dimension, from the one that costs least to the one that costs most.
+
+    `ffn`, `heads` and `matrix_bits` have, in each choice, a number for every original layer; a
+    candidate takes those of the layers that it keeps.
+    """
+
+    layers: Some[tuple[int, ...]]
+    ffn: Some[tuple[int, ...]]
+    heads: Some[tuple[int, ...]]
+    vocabulary: Some[int]
+    matrix_bits: Some[tuple[int, ...]]
+    embedding_bits: Some[int]
+    lengths: Some[tuple[int, ...]]
+    recipes: Some[str]
+
+    def __post_init__(self) -> None:
+        deepest = max(max(kept) for kept in self.layers if kept)
+        for name in ("ffn", "heads", "matrix_bits"):
+            if any(len(choice) <= deepest for choice in getattr(self, name)):
+                raise ValueError(f"{name}: every original layer needs a number")
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """How many choices each dimension has; the recipes, which have no order, are last."""
+        return tuple(len(getattr(self, name)) for name in self.__struct_fields__)
+
+    def candidate(self, point: Point) -> Candidate:
+        """The candidate that takes choice `point[d]` of each dimension d."""
+        names = self.__struct_fields__
+        chosen = {n: getattr(self, n)[i] for n, i in zip(names, point, strict=True)}
+        layers = chosen["layers"]
+        return Candidate(
+            structure=Structure(
+                layers=layers,
+                ffn=tuple(chosen["ffn"][layer] for layer in layers),
+                heads=tuple(chosen["heads"][layer] for layer in layers),
+                vocabulary=chosen["vocabulary"],
+            ),
+            recipe=chosen["recipes"],
+            matrix_bits=tuple(chosen["matrix_bits"][layer] for layer in layers),
+            embedding_bits=chosen["embedding_bits"],
+            lengths=chosen["lengths"],
+        )
+
+    def candidates(self) -> dict[Point, Candidate]:
+        """Every different candidate under its first point, in the order of the product."""
+        count = 1
+        for size in self.sizes:
+            count *= size
+        if count > MAX_POINTS:
+            raise InputError(
+                f"The search space has {count} candidates, {MAX_POINTS} at most can be searched; "
+                "give fewer choices."
+            )
+        first: dict[Candidate, Point] = {}
+        for point in itertools.product(*(range(size) for size in self.sizes)):
+            first.setdefault(self.candidate(point), point)
+        return {point: candidate for candidate, point in first.items()}
