@@ -9,10 +9,11 @@ from invoke.tasks import task
 
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
 from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, numbers, words
+from edge_bert.command_line.profiles import profile, profiles
 from edge_bert.command_line.quantization import explain
 
 # Tasks that live elsewhere.
-__all__ = ["bench", "devices", "emulator", "explain", "push", "validate"]
+__all__ = ["bench", "devices", "emulator", "explain", "profile", "profiles", "push", "validate"]
 
 OUT_HELP = "folder that bundles are written to (default: build)"
 DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
@@ -129,24 +130,6 @@ def verify(
             render_verification(found, Console())
         if not found.passed:
             raise SystemExit(4)
-
-
-@task(help={"json": JSON_HELP})
-def profiles(_: Context, json: bool = False) -> None:
-    """List the device profiles."""
-    from edge_bert.console import plainly, print_json
-
-    with plainly(json=json):
-        from rich.console import Console
-
-        from edge_bert import profiles as device_profiles
-        from edge_bert.report import lists
-
-        found = {name: device_profiles.load(name) for name in device_profiles.names()}
-        if json:
-            print_json(found)
-        else:
-            lists.profiles(Console(), found)
 
 
 @task(positional=["file"], help={"file": "a .tflite file", "json": JSON_HELP})

@@ -1,4 +1,4 @@
-"""Short listings on a terminal: profiles, a model file, a machine, a verification."""
+"""Short listings on a terminal: a model file, a machine, a verification."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from edge_bert.records.doctor import Finding
-from edge_bert.records.profile import DeviceProfile
 from edge_bert.report.text import byte_size, printable
 
 if TYPE_CHECKING:
@@ -26,20 +25,6 @@ def table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) 
     for row in rows:
         shown.add_row(*(Text(printable(cell)) for cell in row))
     console.print(shown)
-
-
-def profiles(console: Console, found: Mapping[str, DeviceProfile]) -> None:
-    """One line a profile: name, device, cores, runtime; an alias says what it points to."""
-    rows = [
-        (
-            name if name == profile.name else f"{name} -> {profile.name}",
-            profile.title,
-            " + ".join(f"{each.cores} {each.core} {each.max_mhz} MHz" for each in profile.clusters),
-            profile.runtime,
-        )
-        for name, profile in found.items()
-    ]
-    table(console, ("profile", "device", "cores", "runtime"), rows)
 
 
 def findings(console: Console, found: Iterable[Finding]) -> None:
