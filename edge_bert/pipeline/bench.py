@@ -206,8 +206,8 @@ def _saved(found: Measurement, folder: Path, earlier: list[Measurement]) -> Resu
     path = save_measurement(found, folder / measurements.FOLDER)
     if before is None:
         return Result(found, path.name)
-    ratio = measurements.milliseconds(found)[1] / measurements.milliseconds(before)[1]
-    return Result(found, path.name, ratio, before.started_at)
+    change = measurements.change_of(found, before)
+    return Result(found, path.name, change.ratio, change.since)
 
 
 def _check_amount(target: str, repetitions: int | None, duration_s: float | None) -> None:
@@ -239,6 +239,7 @@ def rows_of(results: Sequence[Result]) -> list[MeasuredRow]:
         MeasuredRow(
             each.measurement,
             *measurements.milliseconds(each.measurement),
+            measurements.run_of(each.measurement),
             each.ratio,
             each.compared_with,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -69,9 +70,8 @@ def measuring(
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
-            operators = _run(target, command, _profiled(run), None).operators
             yield measured(
-                msgspec.structs.replace(output, operators=operators),
+                _with_cold_run(output, _run(target, command, _cold(run), None)),
                 description,
                 artifact.name,
                 runtime=runtime,
@@ -97,11 +97,17 @@ def _request(request: Wanted, remote: str, signature: str, threads: int) -> Runn
     )
 
 
-def _profiled(run: RunnerRequest) -> RunnerRequest:
-    """The profiler slows a run down, so operators come from one of their own."""
-    return RunnerRequest(
-        run.model, run.signature, run.threads, 1, repetitions=1, cores=run.cores, profile=True
+def _cold(run: RunnerRequest) -> RunnerRequest:
+    """A run of its own for what would spoil the other: the profiler, and pages from storage."""
+    return dataclasses.replace(
+        run, warmup=1, repetitions=1, duration_ms=None, profile=True, cold=True
     )
+
+
+def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
+    """`output` with the operators of the cold run and the time that loading took there."""
+    latency = msgspec.structs.replace(output.latency, cold_load_us=cold.latency.load_us)
+    return msgspec.structs.replace(output, latency=latency, operators=cold.operators)
 
 
 def _run(

@@ -18,9 +18,9 @@ from edge_bert.pipeline.explanations import with_explanations
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
-from edge_bert.records.latency import AggregateLatency, MeasuredLatency
+from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import Evidence, Measurement
-from edge_bert.records.report import EnergyKind, LatencyRow, OperatorTime, Report
+from edge_bert.records.report import Change, Energy, LatencyRow, OperatorTime, Report, Run
 from edge_bert.report.html import render
 
 FOLDER = "measurements"
@@ -50,6 +50,34 @@ def milliseconds(measurement: Measurement) -> tuple[float, float, float]:
     return latency.low_ms, latency.ms, latency.high_ms
 
 
+def run_of(measurement: Measurement) -> Run | None:
+    """What the run showed besides its latency; None for a model, which ran nowhere."""
+    latency, memory = measurement.latency, measurement.memory
+    if isinstance(latency, ModelledLatency):
+        return None
+    found = Run(
+        inferences=latency.count if isinstance(latency, AggregateLatency) else len(latency.runs_us),
+        ready_ms=_ms(latency.init_us),
+        first_ms=_ms(latency.first_us),
+        peak_bytes=memory.peak_rss_bytes if memory else None,
+        file_bytes=memory.file_rss_bytes if memory else None,
+    )
+    if isinstance(latency, AggregateLatency):
+        return found
+    return msgspec.structs.replace(
+        found,
+        outliers=len(summarize(latency.runs_us).outliers),
+        load_ms=_ms(latency.load_us),
+        cold_load_ms=_ms(latency.cold_load_us),
+    )
+
+
+def change_of(measurement: Measurement, before: Measurement) -> Change:
+    """How much longer it took than the run before."""
+    ratio = milliseconds(measurement)[1] / milliseconds(before)[1]
+    return Change(ratio, before.started_at)
+
+
 def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Measurement | None:
     """The latest of `earlier` that may be compared with `measurement`."""
     fitting = (each for each in reversed(earlier) if not why_not_comparable(each, measurement))
@@ -72,15 +100,17 @@ def machine_of(measurement: Measurement) -> str:
 def with_measurements(report: Report, folder: Path, progress: Progress = silent) -> Report:
     """`report` with the measurements in `folder` that are valid and of its artifacts as they are.
 
-    Of several with equal artifact, length, threads and machine the latest counts.
+    Of several with equal artifact, length, threads and machine the latest counts; it is compared
+    with the run before it, which may be of an earlier bundle.
     """
     latest: dict[tuple[object, ...], Measurement] = {}
-    for each in read_measurements(folder, progress):
+    found = read_measurements(folder, progress)
+    for each in found:
         if each.valid and _length(each, report.manifest) is not None:
             subject = each.subject
             key = (subject.artifact, subject.signature, subject.threads, machine_of(each))
             latest[(*key, each.evidence)] = each
-    rows = [_row(each, report.manifest) for each in latest.values()]
+    rows = [_row(each, report.manifest, found[: found.index(each)]) for each in latest.values()]
     operators = [row for each in latest.values() for row in _operators(each, report.manifest)]
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
@@ -122,14 +152,11 @@ def _length(measurement: Measurement, manifest: Manifest) -> int | None:
     return None
 
 
-def _row(measurement: Measurement, manifest: Manifest) -> LatencyRow:
+def _row(
+    measurement: Measurement, manifest: Manifest, earlier: Sequence[Measurement]
+) -> LatencyRow:
     low, middle, high = milliseconds(measurement)
-    energy = measurement.energy
-    mj = None
-    if isinstance(energy, ModelledEnergy):
-        mj = (energy.low_mj * energy.high_mj) ** 0.5  # the middle of a bracket of factors
-    elif not isinstance(energy, EnergyUnavailable):
-        mj = energy.mj
+    before = previous_of(measurement, earlier)
     return LatencyRow(
         artifact=measurement.subject.artifact,
         length=_length(measurement, manifest) or 1,
@@ -138,9 +165,9 @@ def _row(measurement: Measurement, manifest: Manifest) -> LatencyRow:
         p5_ms=low,
         p95_ms=high,
         evidence=measurement.evidence,
-        energy_mj=mj,
-        energy_kind=_kind(measurement),
-        peak_ram_bytes=measurement.memory.peak_rss_bytes if measurement.memory else None,
+        energy=_energy(measurement),
+        run=run_of(measurement),
+        change=change_of(measurement, before) if before else None,
         machine=machine_of(measurement),
     )
 
@@ -161,7 +188,15 @@ def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[Operato
         )
 
 
-def _kind(measurement: Measurement) -> EnergyKind | None:
-    if isinstance(measurement.energy, EnergyUnavailable):
+def _energy(measurement: Measurement) -> Energy | None:
+    energy = measurement.energy
+    if isinstance(energy, EnergyUnavailable):
         return None
-    return "modelled" if isinstance(measurement.energy, ModelledEnergy) else "measured"
+    low, high = energy.low_mj, energy.high_mj
+    if isinstance(energy, ModelledEnergy):
+        return Energy("modelled", (low * high) ** 0.5, low, high)  # a bracket of factors
+    return Energy("measured", energy.mj, low, high)
+
+
+def _ms(microseconds: float | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e3

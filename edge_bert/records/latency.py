@@ -17,7 +17,7 @@ class MeasuredLatency(Record, frozen=True, tag_field="latency", tag="measured"):
 
     `init_us` is everything before the first inference; `first_us` is the first inference, which
     `warmup_us` has again when there was a warm-up. `cold` means that the model's pages had to
-    come from storage.
+    come from storage; `cold_load_us` is loading the model in a run of that kind.
     """
 
     runs_us: Annotated[tuple[Microseconds, ...], msgspec.Meta(min_length=1)]
@@ -27,6 +27,7 @@ class MeasuredLatency(Record, frozen=True, tag_field="latency", tag="measured"):
     compile_us: Microseconds | None = None
     first_us: Microseconds | None = None
     cold: bool = False
+    cold_load_us: Microseconds | None = None
 
     def __post_init__(self) -> None:
         if not all(math.isfinite(us) and us > 0 for us in self.runs_us):

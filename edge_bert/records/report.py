@@ -9,6 +9,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Manifest
+from edge_bert.records.candidate import SearchResult
 from edge_bert.records.explanation import Explanation
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import DeviceProfile
@@ -20,11 +21,53 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
+class Energy(Record, frozen=True):
+    """Millijoules for one inference and how they were found.
+
+    `low_mj` to `high_mj` is the 95% interval of a measurement, or the bracket of a model, whose
+    middle (the geometric one) stands for nothing but the bracket.
+    """
+
+    kind: EnergyKind
+    mj: float
+    low_mj: float
+    high_mj: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low_mj <= self.mj <= self.high_mj < math.inf:
+            raise ValueError("energy needs 0 < low <= middle <= high millijoules")
+
+
+class Run(Record, frozen=True):
+    """What a measured run showed besides its latency; None where the system did not say.
+
+    `outliers` of `inferences` lie far out and are part of the latency. `ready_ms` is everything
+    before the first inference, `load_ms` reading the model alone, from memory or (`cold`) from
+    storage. `file_bytes` of `peak_bytes` the system can drop and read again.
+    """
+
+    inferences: Positive
+    outliers: NotNegative = 0
+    ready_ms: float | None = None
+    load_ms: float | None = None
+    cold_load_ms: float | None = None
+    first_ms: float | None = None
+    peak_bytes: Positive | None = None
+    file_bytes: NotNegative | None = None
+
+
+class Change(Record, frozen=True):
+    """The latency over that of an earlier run of the same kind, which began at `since`."""
+
+    ratio: float
+    since: str
+
+
 class LatencyRow(Record, frozen=True):
     """Latency of one signature in milliseconds, over repeated runs with `threads` threads.
 
-    `machine` says in words what it ran on. `energy_mj` is millijoules for one inference and
-    always comes with how it was found. Raises ValueError for figures that cannot be.
+    `p5_ms` and `p95_ms` are percentiles, or the bounds of a model. `machine` says in words what
+    it ran on. Raises ValueError for figures that cannot be.
     """
 
     artifact: str
@@ -34,20 +77,17 @@ class LatencyRow(Record, frozen=True):
     p5_ms: float
     p95_ms: float
     evidence: Evidence
-    energy_mj: float | None = None
-    energy_kind: EnergyKind | None = None
-    peak_ram_bytes: Positive | None = None
+    energy: Energy | None = None
+    run: Run | None = None
+    change: Change | None = None
     machine: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.p5_ms <= self.median_ms <= self.p95_ms < math.inf:
             raise ValueError(f"{self.artifact}: latency needs 0 < p5 <= median <= p95")
-        if (self.energy_mj is None) != (self.energy_kind is None):
-            raise ValueError(f"{self.artifact}: energy must say whether it is measured or modelled")
-        if self.energy_kind == "measured" and self.evidence is Evidence.EMULATED:
+        measured = self.energy is not None and self.energy.kind == "measured"
+        if measured and self.evidence is Evidence.EMULATED:
             raise ValueError(f"{self.artifact}: emulation cannot measure energy, only model it")
-        if self.energy_mj is not None and not 0 < self.energy_mj < math.inf:
-            raise ValueError(f"{self.artifact}: energy must be a positive number of millijoules")
 
 
 class OperatorTime(Record, frozen=True):
@@ -82,6 +122,7 @@ class Report(Record, frozen=True):
     measurements: tuple[LatencyRow, ...] = ()
     operators: tuple[OperatorTime, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    search: SearchResult | None = None
     created: str = ""
     host: str = ""
 

@@ -9,7 +9,7 @@ from typing import TypeVar
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Evidence
-from edge_bert.records.report import EnergyKind, LatencyRow, OperatorTime, Report
+from edge_bert.records.report import EnergyKind, LatencyRow, OperatorTime, Report, Run
 from edge_bert.report.verdict import default_artifact
 
 KINDS = ("embedding table", "matrices", "biases", "other constants", "graph")
@@ -35,9 +35,19 @@ class LatencyGroup(Record, frozen=True):
     @property
     def energy_kinds(self) -> tuple[EnergyKind, ...]:
         """The kinds of energy that some row tells, measured first."""
-        kinds_found = {row.energy_kind for row in self.every_row()}
+        kinds_found = {row.energy.kind for row in self.every_row() if row.energy}
         every: tuple[EnergyKind, ...] = ("measured", "modelled")
         return tuple(kind for kind in every if kind in kinds_found)
+
+    @property
+    def changes(self) -> bool:
+        """Whether some row is compared with an earlier run."""
+        return any(row.change for row in self.every_row())
+
+    @property
+    def runs(self) -> tuple[tuple[LatencyRow, Run], ...]:
+        """The rows that were run, with what the runs showed."""
+        return tuple((row, row.run) for row in self.every_row() if row.run)
 
     def every_row(self) -> Iterable[LatencyRow]:
         """All rows, artifact by artifact."""

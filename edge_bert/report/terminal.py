@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from edge_bert.records.bundle import Artifact
-from edge_bert.records.report import LatencyRow, Report
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import EnergyKind, LatencyRow, Report
 from edge_bert.report import tables
 from edge_bert.report.text import (
     NOT_KNOWN,
@@ -44,7 +45,10 @@ def render_build(report: Report, console: Console) -> None:
     _say(console, f"{report.manifest.model.name} for {report.profile.title}", "bold")
     show(console, "Artifacts", _artifact_head(report), _artifact_rows(report))
     for group in tables.latency_groups(report):
-        show(console, _latency_title(group), *_latency_rows(group))
+        show(console, _latency_title(group), *_rows_of(group, _latency))
+        for kind in group.energy_kinds:
+            title = f"Energy of one inference in mJ, {kind}, {_machine(group)}"
+            show(console, title, *_rows_of(group, _energy_of(kind)))
     verdicts = _verdict_rows(report)
     if verdicts:
         show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
@@ -135,22 +139,43 @@ def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
 
 def _latency_title(group: tables.LatencyGroup) -> str:
     words = tables.EVIDENCE_WORDS[group.evidence]
+    middle = "Modelled" if group.evidence is Evidence.EMULATED else "Median"
+    return f"{middle} latency in ms, {words}, {_machine(group)}"
+
+
+def _machine(group: tables.LatencyGroup) -> str:
     threads = f"{group.threads} thread{'s' if group.threads > 1 else ''}"
-    machine = f" ({group.machine})" if group.machine else ""
-    return f"Median latency in ms, {words}{machine}, {threads}"
+    return f"{group.machine}, {threads}" if group.machine else threads
 
 
-def _latency_rows(group: tables.LatencyGroup) -> tuple[list[str], Rows]:
+def _rows_of(
+    group: tables.LatencyGroup, cell: Callable[[LatencyRow], str]
+) -> tuple[list[str], Rows]:
     head = ["artifact", *(f"{length} tokens" for length in group.lengths)]
     rows = [
-        [name, *(_latency(by_length, length) for length in group.lengths)]
-        for name, by_length in group.rows.items()
+        [name, *(cell(by[length]) if length in by else NOT_KNOWN for length in group.lengths)]
+        for name, by in group.rows.items()
     ]
     return head, rows
 
 
-def _latency(by_length: dict[int, LatencyRow], length: int) -> str:
-    return significant(by_length[length].median_ms) if length in by_length else NOT_KNOWN
+def _latency(row: LatencyRow) -> str:
+    return f"{significant(row.median_ms)} ({significant(row.p5_ms)} to {significant(row.p95_ms)})"
+
+
+def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:
+    def cell(row: LatencyRow) -> str:
+        found = row.energy
+        if found is None or found.kind != kind:
+            return NOT_KNOWN
+        low, high = significant(found.low_mj), significant(found.high_mj)
+        return (
+            f"{low} to {high}"
+            if kind == "modelled"
+            else f"{significant(found.mj)} ({low} to {high})"
+        )
+
+    return cell
 
 
 def _verdict_rows(report: Report) -> Rows:

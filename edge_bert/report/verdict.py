@@ -157,28 +157,29 @@ def _latency(report: Report, limit: float) -> Verdict:
         note = f"{took} on the build machine, which says nothing about {report.profile.title}"
         return Verdict(item, wanted, "", "not measured", note=note)
     mark: Mark = "emulated" if row.evidence is Evidence.EMULATED else ""
-    return Verdict(item, wanted, took, _at_most(row.median_ms, limit), mark, _threads(row))
+    note = f"{_threads(row)}, {significant(row.p5_ms)} to {significant(row.p95_ms)} ms"
+    return Verdict(item, wanted, took, _at_most(row.median_ms, limit), mark, note)
 
 
 def _energy(report: Report, limit: float) -> Verdict:
     item = f"Energy at {report.profile.budget.latency_length} tokens"
     wanted = f"at most {significant(limit)} mJ"
-    rows = [row for row in _device_rows(report) if row.energy_mj is not None]
+    rows = [(row, row.energy) for row in _device_rows(report) if row.energy]
     if not rows:
         return Verdict(item, wanted, "", "not measured")
-    row = min(rows, key=lambda one: (one.energy_kind == "modelled", one.energy_mj))
-    spent = row.energy_mj or 0.0
-    mark: Mark = "modelled" if row.energy_kind == "modelled" else ""
-    shown = f"{significant(spent)} mJ"
-    return Verdict(item, wanted, shown, _at_most(spent, limit), mark, _threads(row))
+    row, energy = min(rows, key=lambda one: (one[1].kind == "modelled", one[1].mj))
+    mark: Mark = "modelled" if energy.kind == "modelled" else ""
+    note = f"{_threads(row)}, {significant(energy.low_mj)} to {significant(energy.high_mj)} mJ"
+    shown = f"{significant(energy.mj)} mJ"
+    return Verdict(item, wanted, shown, _at_most(energy.mj, limit), mark, note)
 
 
 def _peak_ram(report: Report, limit: int) -> Verdict:
     wanted = f"at most {byte_size(limit)}"
-    rows = [row for row in _device_rows(report) if row.peak_ram_bytes]
+    rows = [row for row in _device_rows(report) if row.run and row.run.peak_bytes]
     if not rows:
         return Verdict("Peak memory", wanted, "", "not measured")
-    peak = rows[0].peak_ram_bytes or 0
+    peak = (rows[0].run and rows[0].run.peak_bytes) or 0
     mark: Mark = "emulated" if rows[0].evidence is Evidence.EMULATED else ""
     return Verdict("Peak memory", wanted, byte_size(peak), _at_most(peak, limit), mark)
 

@@ -14,6 +14,7 @@ from edge_bert.pipeline.bench import Result, request_bench
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import Change
 from tests.pipeline.small_bundle import small_bundle
 from tests.targets.emulator_programs import need_emulator
 
@@ -44,17 +45,23 @@ def test_the_host_is_measured_and_kept(bundle: Path) -> None:
         assert isinstance(result.measurement.energy, EnergyUnavailable)
         assert result.measurement.operators
         assert result.measurement.memory
+        assert result.measurement.memory.file_rss_bytes
+        assert result.measurement.latency.load_us
+        assert result.measurement.latency.cold_load_us
         assert result.ratio is None
 
 
 def test_a_second_run_is_compared_with_the_first(bundle: Path) -> None:
-    """The ratio is of the medians, and of the same signature and threads."""
+    """The ratio is of the medians, and of the same signature and threads; the report has it."""
     (first,) = run(bundle.parent, lengths=(8,))
     run(bundle.parent, lengths=(16,))
     (second,) = run(bundle.parent, lengths=(8,))
     medians = [measurements.milliseconds(x.measurement)[1] for x in (first, second)]
     assert second.ratio == pytest.approx(medians[1] / medians[0])
     assert second.compared_with == first.measurement.started_at
+    report = measurements.with_measurements(measurements.report_of(bundle), bundle)
+    changes = {row.length: row.change for row in report.measurements}
+    assert changes == {8: Change(second.ratio, second.compared_with), 16: None}
 
 
 def test_the_report_shows_what_was_measured(bundle: Path) -> None:
@@ -63,6 +70,20 @@ def test_the_report_shows_what_was_measured(bundle: Path) -> None:
     page = (bundle / "report.html").read_text()
     assert "measured on the build machine" in page
     assert "Fully Connected" in page or "FULLY_CONNECTED" in page
+    assert "Memory, and milliseconds until ready, measured on the build machine" in page
+
+
+def test_a_models_bracket_reaches_the_report(bundle: Path) -> None:
+    """Low and high of the modelled energy are the measurement's own, not their middle."""
+    need_emulator()
+    (found,) = run(bundle.parent, "emulated", lengths=(8,))
+    energy = found.measurement.energy
+    report = measurements.with_measurements(measurements.report_of(bundle), bundle)
+    (row,) = report.measurements
+    assert isinstance(energy, ModelledEnergy)
+    assert row.energy is not None
+    assert (row.energy.low_mj, row.energy.high_mj) == (energy.low_mj, energy.high_mj)
+    assert row.run is None
 
 
 def test_the_report_leaves_out_what_is_not_of_this_bundle(bundle: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from edge_bert.records.report import Report
+from edge_bert.records.report import Change, Report
 from tests.report.sample_report import report
 
 ATTACK = (
@@ -54,7 +54,8 @@ def hostile_report() -> Report:
         profile=replace(good.profile, title=ATTACK, soc=ATTACK, runtime=ATTACK),
         bytes_by_kind={names[name]: {ATTACK: 5_000_000} for name in good.bytes_by_kind},
         measurements=tuple(
-            replace(row, artifact=names[row.artifact], machine=ATTACK) for row in good.measurements
+            replace(row, artifact=names[row.artifact], machine=ATTACK, change=Change(1.0, ATTACK))
+            for row in good.measurements
         ),
         operators=tuple(
             replace(row, artifact=names[row.artifact], operator=ATTACK, machine=ATTACK)

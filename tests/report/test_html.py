@@ -9,6 +9,7 @@ import pytest
 from edge_bert.records.profile import Budget
 from edge_bert.records.report import FORMAT_VERSION, Report
 from edge_bert.report.html import render
+from edge_bert.report.text import significant
 from tests.report.hostile import hostile_report
 from tests.report.page import Page
 from tests.report.sample_report import bytes_by_kind, manifest, profile, report
@@ -79,12 +80,24 @@ def test_bad_and_unproven_artifacts_are_named(page: Page) -> None:
 def test_each_figure_says_where_it_comes_from(page: Page) -> None:
     """Every latency and operator table and every emulated plot names its evidence."""
     captions = [" ".join(one.text.split()) for one in page.all("caption")]
-    timed = [one for one in captions if one.startswith(("Median", "Time by operator"))]
+    timed = [one for one in captions if one.startswith(("Median", "Modelled", "Time by operator"))]
     assert len(timed) == 4
     assert all("emulated, time modelled" in one or "build machine" in one for one in timed)
     assert any(one.startswith("Energy") and one.endswith("MODELLED") for one in captions)
     drawn = [one.text for one in page.all("svg") if "EMULATED, time modelled" in one.text]
     assert len(drawn) == 4  # latency and operators, each at two widths
+
+
+def test_ranges_runs_and_changes_are_shown(page: Page) -> None:
+    """A model's bracket, what the host's runs showed, and the ratio to the run before."""
+    words = _words(page)
+    row = next(each for each in report().measurements if each.energy)
+    assert row.energy is not None
+    low, high = significant(row.energy.low_mj), significant(row.energy.high_mj)
+    assert f"{low}–{high}" in words
+    assert f"{significant(row.p5_ms)}–{significant(row.p95_ms)}" in words
+    assert "16 200 3 61.4 1.02 20.7 1.70 45.60 MB 20.70 MB" in words
+    assert "× 0.980 2001-01-01T00:00:00+00:00" in words
 
 
 def test_provenance_is_complete(page: Page) -> None:

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 
 from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import Energy
 from tests.report.sample_report import latencies, operators, report
 
 ROW = latencies(Evidence.EMULATED, "emulated", 1.0)[0]
@@ -20,17 +21,23 @@ ROW = latencies(Evidence.EMULATED, "emulated", 1.0)[0]
         {"p95_ms": math.inf},
         {"median_ms": math.nan},
         {"p5_ms": 0.0},
-        {"energy_mj": None},
-        {"energy_kind": None},
-        {"energy_mj": -1.0},
-        {"energy_mj": math.nan},
-        {"energy_kind": "measured"},
+        {"energy": Energy("measured", 2.0, 1.0, 3.0)},
     ],
 )
 def test_impossible_latencies_cannot_be_made(changes: dict[str, Any]) -> None:
-    """Percentiles out of order, unlabelled energy and measured energy of an emulator."""
+    """Percentiles out of order, and measured energy of an emulator."""
     with pytest.raises(ValueError, match=ROW.artifact):
         msgspec.structs.replace(ROW, **changes)
+
+
+@pytest.mark.parametrize(
+    ("middle", "low", "high"),
+    [(2, 3, 4), (5, 3, 4), (-1, -2, 1), (0, 0, 0), (math.nan, 1, 2), (2, 1, math.inf)],
+)
+def test_impossible_energies_cannot_be_made(middle: float, low: float, high: float) -> None:
+    """A middle outside its range, no energy, and what is no number."""
+    with pytest.raises(ValueError, match="energy"):
+        Energy("modelled", middle, low, high)
 
 
 @pytest.mark.parametrize("total", [-1.0, math.nan, math.inf])

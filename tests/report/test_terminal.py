@@ -6,6 +6,7 @@ from rich.console import Console
 
 from edge_bert.records.report import Report
 from edge_bert.report.terminal import render_build
+from edge_bert.report.text import significant
 from tests.report.hostile import hostile_report
 from tests.report.sample_report import report
 
@@ -37,7 +38,12 @@ def test_log_tells_bad_news() -> None:
     assert "warning: wi4_afp32: NOT RUN on ai-edge-litert 2.3.0: this machine has no" in log
     assert "found 10.7 ms (EMULATED), verdict met" in log
     assert "found 18.1 mJ (MODELLED), verdict met" in log
-    assert "Median latency in ms, emulated, time modelled (Cortex-X4 of a Google Pixel 9)" in log
+    assert "Modelled latency in ms, emulated, time modelled, Cortex-X4 of a Google Pixel 9" in log
+    row = next(each for each in report().measurements if each.energy)
+    assert row.energy is not None
+    shown = f"16 tokens {significant(row.energy.low_mj)} to {significant(row.energy.high_mj)}"
+    assert any(line.startswith("Energy") and shown in line for line in log.splitlines())
+    assert f"({significant(row.p5_ms)} to {significant(row.p95_ms)})" in log
     assert log.splitlines()[-1].endswith("Not yet measured: peak memory.")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
-from edge_bert.records.report import LatencyRow, Report
+from edge_bert.records.report import LatencyRow, Report, Run
 from edge_bert.report.verdict import budget_verdicts, findings, headline
 from tests.report.sample_report import latencies, report
 
@@ -80,14 +80,15 @@ def test_modelled_energy_is_marked() -> None:
     budget = Budget(energy_mj=30.0)
     verdict = budget_verdicts(_with(budget, rows))[0]
     assert (verdict.state, verdict.mark) == ("met", "modelled")
+    assert verdict.note.endswith(" mJ")
+    assert " to " in verdict.note
     assert budget_verdicts(_with(budget))[0].state == "not measured"
 
 
 def test_peak_memory_is_held_against_its_limit() -> None:
     """Peak memory of the device is compared with the budget."""
-    rows = tuple(
-        replace(row, peak_ram_bytes=50_000_000) for row in latencies(Evidence.DEVICE, "phone", 1.0)
-    )
+    run = Run(inferences=200, peak_bytes=50_000_000)
+    rows = tuple(replace(row, run=run) for row in latencies(Evidence.DEVICE, "phone", 1.0))
     assert budget_verdicts(_with(Budget(peak_ram_bytes=50_000_000), rows))[0].state == "met"
     assert budget_verdicts(_with(Budget(peak_ram_bytes=49_000_000), rows))[0].state == "missed"
 
