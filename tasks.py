@@ -22,7 +22,9 @@ DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may b
 @task(
     help={
         "profile": PROFILE_HELP,
-        "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
+        "model": "model folder, ONNX file or name on the Hugging Face hub "
+        "(default: all-MiniLM-L6-v2)",
+        "tokenizer": "folder of an ONNX file's tokenizer (default: the file's own folder)",
         "recipes": "comma separated (default: all but wi8_ai16): float32, float16, "
         "wi8_afp32, wi8_ai8, wi8_ai16, wi4_afp32",
         "lengths": "length buckets in tokens (default: 16,32,64,128)",
@@ -40,6 +42,7 @@ def build(
     _: Context,
     profile: str,
     model: str | None = None,
+    tokenizer: str | None = None,
     recipes: str | None = None,
     lengths: str | None = None,
     out: str | None = None,
@@ -53,6 +56,7 @@ def build(
     """Convert, quantize, prove and package a model for a device.
 
     Example: invoke build --profile pixel --recipes float32,wi8_afp32 --lengths 16,128
+    Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
     """
     from edge_bert.console import plainly, print_json
 
@@ -67,6 +71,7 @@ def build(
         request = prepare(
             profile,
             model=model,
+            tokenizer=Path(tokenizer) if tokenizer else None,
             recipes=words(recipes),
             lengths=numbers("lengths", lengths, "16,32,64,128"),
             calibration_file=Path(calibration) if calibration else None,

@@ -13,7 +13,7 @@ from edge_bert.package import folder, manifest, store
 from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.package.mediapipe import write_mediapipe_model
-from edge_bert.pipeline import convert, measurements, prove
+from edge_bert.pipeline import convert, measurements, onnx_parity, prove
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import (
@@ -49,6 +49,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
     """
     with folder.replacing(request.out) as scratch:  # first: a folder that is no good is told early
         reference = convert.float_model(request, progress)
+        onnx_parity.check(request, reference, host_runtime(), progress)
         artifacts, left_out = _artifacts(request, reference, scratch, progress)
         files = _other_files(request, artifacts, scratch)
         found = Manifest(

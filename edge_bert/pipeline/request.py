@@ -43,6 +43,7 @@ def prepare(
     profile: str,
     *,
     model: str | None = None,
+    tokenizer: Path | None = None,
     recipes: Sequence[str] = (),
     lengths: Sequence[int] = (),
     calibration_file: Path | None = None,
@@ -60,7 +61,7 @@ def prepare(
     chosen = _recipes(recipes)
     sentences = _calibration(calibration_file, calibration_count, seed)
     sets = tuple(parse_reference(reference) for reference in data)
-    checkpoint = load(model, cache.folder("models"))
+    checkpoint = load(model, cache.folder("models"), tokenizer)
     _, shape = export.architecture_of(checkpoint)
     longest = min(checkpoint.max_length, shape.positions - shape.position_offset)
     default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)

@@ -45,12 +45,27 @@ class Head(Record, frozen=True):
 
 
 @dataclass(frozen=True)
+class OnnxFile:
+    """An ONNX file that a model was read from.
+
+    `inputs` gives our name of each of its inputs, `output` is the output that counts; where that
+    holds one vector per token, `gives_tokens`. `float16` says that it computes in float16.
+    """
+
+    path: Path
+    inputs: Mapping[str, str]
+    output: str
+    gives_tokens: bool
+    float16: bool
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A checked model folder.
 
     `weights` are float32 arrays under the names that the file gives them. `max_length` is the
     longest input in tokens that positions and tokenizer allow. `sha256` covers the weights file,
-    the configuration and the tokenizer.
+    the configuration and the tokenizer. `onnx` is set where the model was read from one.
     """
 
     name: str
@@ -63,3 +78,4 @@ class Checkpoint:
     max_length: int
     origin: str
     sha256: str
+    onnx: OnnxFile | None = None

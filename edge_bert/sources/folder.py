@@ -25,9 +25,9 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     if not isinstance(architecture, str):
         raise ModelError(f"{folder / 'config.json'} names no model_type; is it a model folder?")
     head = read_head(folder, config)
-    max_length = _max_length(folder, config)
+    max_length = max_length_of(folder, config)
     weights = weights_file(folder)
-    tokenizer = _tokenizer(folder)
+    tokenizer = tokenizer_file(folder)
     vocabulary = folder / "vocab.txt"
     return Checkpoint(
         name=name,
@@ -39,11 +39,12 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         vocabulary=vocabulary if vocabulary.is_file() else None,
         max_length=max_length,
         origin=origin,
-        sha256=_digest(weights, folder / "config.json", tokenizer),
+        sha256=digest_of(weights, folder / "config.json", tokenizer),
     )
 
 
-def _tokenizer(folder: Path) -> Path:
+def tokenizer_file(folder: Path) -> Path:
+    """The tokenizer of the model in `folder`; ModelError says how to get one."""
     path = folder / "tokenizer.json"
     if path.is_file():
         return path
@@ -53,7 +54,7 @@ def _tokenizer(folder: Path) -> Path:
     )
 
 
-def _max_length(folder: Path, config: Mapping[str, Any]) -> int:
+def max_length_of(folder: Path, config: Mapping[str, Any]) -> int:
     """The longest input in tokens: what the positions allow, and the model's authors too."""
     positions = _whole(config, "max_position_embeddings", 512)
     if config.get("model_type") == "roberta":
@@ -77,7 +78,8 @@ def _whole(config: Mapping[str, Any], key: str, default: int) -> int:
     return value
 
 
-def _digest(*paths: Path) -> str:
+def digest_of(*paths: Path) -> str:
+    """SHA-256 over the digests of the files at `paths`, in order."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:

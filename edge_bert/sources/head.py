@@ -37,13 +37,13 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
     Raises ModelError for any other head.
     """
     if (folder / "modules.json").is_file():
-        return _embedding_head(folder)
+        return read_embedding_head(folder)
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
         raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
     heads = {found[1] for name in architectures if (found := re.search(r"For([A-Z].*)", str(name)))}
     if "SequenceClassification" in heads:
-        return _classification_head(config)
+        return read_classification_head(config)
     # A model trained to fill masks is a bare encoder with a layer that nobody needs afterwards.
     others = heads - {"MaskedLM", "PreTraining"}
     if others:
@@ -54,7 +54,8 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
     return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN)
 
 
-def _embedding_head(folder: Path) -> Head:
+def read_embedding_head(folder: Path) -> Head:
+    """The head that sentence-transformers' modules.json in `folder` asks for."""
     pooling, normalize = Pooling.MEAN, False
     for module in read_json_as(list[Module], folder / "modules.json"):
         kind = module.type.rpartition(".")[2]
@@ -101,7 +102,8 @@ def _pooling(path: Path) -> Pooling:
     )
 
 
-def _classification_head(config: Mapping[str, Any]) -> Head:
+def read_classification_head(config: Mapping[str, Any]) -> Head:
+    """The classifier that a config.json asks for, with its labels."""
     labels = _labels(config)
     problem = config.get("problem_type") or (
         "regression" if len(labels) == 1 else "single_label_classification"

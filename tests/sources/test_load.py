@@ -129,10 +129,10 @@ def test_a_reference_that_names_nothing_is_one_line(reference: str, tmp_path: Pa
 
 
 def test_a_file_is_no_model_folder(tmp_path: Path) -> None:
-    """A .onnx or .safetensors file instead of the folder around it."""
-    (tmp_path / "model.onnx").write_bytes(b"\x08\x07")
+    """A .safetensors file instead of the folder around it."""
+    (tmp_path / "model.safetensors").write_bytes(b"\x08\x07")
     with refused(ModelError, "no such folder"):
-        load(str(tmp_path / "model.onnx"), tmp_path)
+        load(str(tmp_path / "model.safetensors"), tmp_path)
 
 
 @pytest.mark.parametrize("form", ["absolute", "relative", "slash", "home", "link"])

@@ -1,0 +1,162 @@
+"""A graph to look at: nodes, constants, who makes a value and who uses it."""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+# Operators that change neither the values nor their order in memory, nor add any.
+ALIASES = ("Identity", "Cast", "CastLike", "Dropout")
+RESHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
+MOVES = (*RESHAPES, "Transpose", "Expand")
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One operator; `opset` is the version of its definition."""
+
+    op: str
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+    name: str = ""
+    domain: str = ""
+    opset: int = 0
+
+    @property
+    def place(self) -> str:
+        """What to call it in a message."""
+        return f"{self.op} at {(self.name or self.outputs[0])[:100]!r}"
+
+
+@dataclass(frozen=True)
+class Input:
+    """A graph input: its sizes, None where they are free, and its ONNX element type."""
+
+    sizes: tuple[int | None, ...] | None
+    element_type: int
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes in an order in which they can be computed; constants by name."""
+
+    nodes: tuple[Node, ...]
+    constants: Mapping[str, Array]
+    inputs: Mapping[str, Input]
+    outputs: tuple[str, ...]
+    makers: Mapping[str, Node]
+    users: Mapping[str, tuple[Node, ...]]
+
+    @classmethod
+    def of(
+        cls,
+        nodes: Iterable[Node],
+        constants: Mapping[str, Array],
+        inputs: Mapping[str, Input],
+        outputs: Iterable[str],
+    ) -> Graph:
+        """The graph with its two indices."""
+        kept = tuple(nodes)
+        users: dict[str, list[Node]] = collections.defaultdict(list)
+        for node in kept:
+            for name in dict.fromkeys(node.inputs):
+                users[name].append(node)
+        return cls(
+            nodes=kept,
+            constants=constants,
+            inputs=inputs,
+            outputs=tuple(outputs),
+            makers={name: node for node in kept for name in node.outputs if name},
+            users={name: tuple(each) for name, each in users.items()},
+        )
+
+    def maker(self, value: str, *ops: str) -> Node | None:
+        """The node that makes `value`; None if there is none, or it is none of `ops`."""
+        node = self.makers.get(value)
+        return node if node is not None and (not ops or node.op in ops) else None
+
+    def root(self, value: str, through: tuple[str, ...] = ALIASES) -> str:
+        """The value that `value` is a copy of, looking through the operators of `through`."""
+        while (node := self.maker(value, *through)) is not None and value == node.outputs[0]:
+            value = node.inputs[0]
+        return value
+
+    def constant(self, value: str) -> Array | None:
+        """The constant that `value` is a copy of, None if it is computed."""
+        return self.constants.get(self.root(value))
+
+    def ancestors(self, value: str, stop: Iterable[str] = ()) -> list[Node]:
+        """All nodes that `value` depends on, in order, without those behind values of `stop`."""
+        ends, wanted, open_ = set(stop), set[int](), [value]
+        seen: set[str] = set()
+        while open_:
+            name = open_.pop()
+            node = self.makers.get(name)
+            if name in seen or name in ends or node is None:
+                continue
+            seen.add(name)
+            wanted.add(id(node))
+            open_.extend(node.inputs)
+        return [node for node in self.nodes if id(node) in wanted]
+
+
+def graph_of(model: Any) -> Graph:
+    """The graph of a ModelProto whose functions are inlined; Constant nodes become constants."""
+    from onnx import numpy_helper
+
+    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    versions = {each.domain: each.version for each in model.opset_import}
+    nodes = []
+    for node in model.graph.node:
+        attributes = dict(_attributes(node))
+        if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
+            constants[node.output[0]] = _constant(attributes)
+            continue
+        nodes.append(
+            Node(
+                op=node.op_type,
+                inputs=tuple(node.input),
+                outputs=tuple(node.output),
+                attributes=attributes,
+                name=node.name,
+                domain=node.domain,
+                opset=versions.get(node.domain, 0),
+            )
+        )
+    inputs = {
+        each.name: _input(each.type.tensor_type)
+        for each in model.graph.input
+        if each.name not in constants
+    }
+    return Graph.of(nodes, constants, inputs, (each.name for each in model.graph.output))
+
+
+def _attributes(node: Any) -> Iterator[tuple[str, Any]]:
+    import onnx
+
+    for each in node.attribute:
+        value = onnx.helper.get_attribute_value(each)
+        if isinstance(value, onnx.TensorProto):
+            value = onnx.numpy_helper.to_array(value)
+        yield each.name, value
+
+
+def _constant(attributes: Mapping[str, Any]) -> Array:
+    name, value = next(iter(attributes.items()))
+    if isinstance(value, np.ndarray):
+        return value
+    return np.array(value, np.float32 if name.startswith("value_float") else np.int64)
+
+
+def _input(tensor: Any) -> Input:
+    if not tensor.HasField("shape"):
+        return Input(None, tensor.elem_type)
+    sizes = (each.dim_value if each.dim_value > 0 else None for each in tensor.shape.dim)
+    return Input(tuple(sizes), tensor.elem_type)

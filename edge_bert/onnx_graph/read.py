@@ -1,0 +1,189 @@
+"""Reads an ONNX file as hostile input: bounded, whole, external data inside the model's folder."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from reprlib import repr as shown
+from typing import Any
+
+from edge_bert.errors import MissingToolError, ModelError
+
+MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
+OLDEST_OPSET = 11
+DEFAULT_DOMAINS = ("", "ai.onnx")
+# They round activations, so that no float model can be got back from them.
+QUANTIZED = (
+    "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger",
+    "MatMulIntegerToFloat", "MatMulNBits", "QAttention", "QEmbedLayerNormalization", "QGemm",
+    "QLinearMatMul", "QOrderedMatMul", "QuantizeLinear",
+)  # fmt: skip
+
+
+def read(path: Path) -> Any:
+    """The ModelProto in `path`, external data loaded, model functions inlined; no code is run.
+
+    Raises ModelError for a file that is not ONNX, not whole, too large, too old or quantized, or
+    whose external data is missing or outside its folder; MissingToolError without the extra.
+    """
+    onnx = library()
+    _check_size(path, "the file", path)
+    try:
+        model = onnx.load_model(path, load_external_data=False)
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    except Exception as error:  # protobuf has several, by implementation
+        raise _damaged(path, "not ONNX, or cut short") from error
+    if not model.ir_version or not model.opset_import or not model.graph.node:
+        raise _damaged(path, "not ONNX, or cut short")
+    _check_opset(path, model)
+    _load_external(onnx, path, model)
+    _check(onnx, path, model)
+    if model.functions:
+        model = onnx.inliner.inline_local_functions(model)
+    _check_operators(path, model)
+    return model
+
+
+def library() -> Any:
+    """The `onnx` package; MissingToolError says how to get it."""
+    try:
+        import onnx
+        import onnx.checker
+        import onnx.external_data_helper
+        import onnx.inliner
+    except ImportError as error:
+        raise MissingToolError(
+            "Reading ONNX needs the onnx package: pip install 'edge-bert[onnx]'."
+        ) from error
+    return onnx
+
+
+def files(path: Path) -> list[Path]:
+    """The file and the external data that it names, in a stable order."""
+    onnx = library()
+    model = onnx.load_model(path, load_external_data=False)
+    named = {_entries(tensor).get("location", "") for tensor in _external(onnx, model)}
+    return [path, *(path.parent / name for name in sorted(named))]
+
+
+def opset(model: Any) -> int:
+    """The version of the standard operators that `model` uses."""
+    return max(
+        (each.version for each in model.opset_import if each.domain in DEFAULT_DOMAINS), default=0
+    )
+
+
+def computes_in_float16(model: Any) -> bool:
+    """Whether most weights of `model` are float16."""
+    sizes = {True: 0, False: 0}
+    for tensor in model.graph.initializer:
+        sizes[tensor.data_type == library().TensorProto.FLOAT16] += math.prod(tensor.dims)
+    return sizes[True] > sizes[False]
+
+
+def _damaged(path: Path, reason: str) -> ModelError:
+    return ModelError(f"{path} is no usable ONNX model ({reason}); export it again.")
+
+
+def _check_size(path: Path, what: str, shown_path: Path) -> int:
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise ModelError(f"{shown_path} cannot be read ({error.strerror}).") from error
+    if size > MAX_BYTES:
+        raise ModelError(
+            f"{shown_path}: {what} holds {size / 1e9:.1f} GB; edge-bert takes models up to 2 GB, "
+            "and no phone takes more: export a smaller one, or float16 weights."
+        )
+    return size
+
+
+def _check_opset(path: Path, model: Any) -> None:
+    found = opset(model)
+    if found < OLDEST_OPSET:
+        raise ModelError(
+            f"{path} uses operators of opset {found}; edge-bert reads opset {OLDEST_OPSET} and "
+            "later: export it again with a newer opset."
+        )
+
+
+def _load_external(onnx: Any, path: Path, model: Any) -> None:
+    total = path.stat().st_size
+    for tensor in _external(onnx, model):
+        total += _check_external(path, tensor)
+    if total > MAX_BYTES:
+        raise ModelError(
+            f"{path}: the model with its external data holds {total / 1e9:.1f} GB; edge-bert takes "
+            "models up to 2 GB: export a smaller one, or float16 weights."
+        )
+    try:
+        onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
+    except Exception as error:  # its checker's errors, OSError, ValueError
+        raise _damaged(path, "its external data cannot be read") from error
+
+
+def _external(onnx: Any, model: Any) -> Iterator[Any]:
+    for tensor in _tensors(model.graph):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+            yield tensor
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    yield from graph.initializer
+    for node in graph.node:
+        for attribute in node.attribute:
+            yield from (attribute.t, *attribute.tensors)
+            for inner in (attribute.g, *attribute.graphs):
+                if inner.node:
+                    yield from _tensors(inner)
+
+
+def _entries(tensor: Any) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
+
+
+def _check_external(path: Path, tensor: Any) -> int:
+    """The bytes of a tensor outside the file, once they are known to be there and ours to read."""
+    entries = _entries(tensor)
+    location = entries.get("location", "")
+    try:
+        file = (path.parent / location).resolve()
+        inside = bool(location) and file.is_relative_to(path.parent.resolve())
+        start, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+    except (OSError, ValueError) as error:
+        raise _damaged(path, f"external data {shown(location)} is no place in a file") from error
+    if not inside:
+        raise ModelError(
+            f"{path} points outside its folder for weights: {shown(location)}; nothing is read."
+        )
+    if not file.is_file():
+        raise ModelError(
+            f"{path} keeps weights in {shown(location)}, which is missing; put it beside the model."
+        )
+    size = file.stat().st_size
+    if start < 0 or length < 0 or start + length > size:
+        raise _damaged(path, f"external data {shown(location)} is cut short")
+    return length or size - start
+
+
+def _check(onnx: Any, path: Path, model: Any) -> None:
+    try:
+        onnx.checker.check_model(model)
+    except Exception as error:  # ValidationError, or what its C++ raises
+        raise _damaged(path, _one_line(error)) from error
+
+
+def _check_operators(path: Path, model: Any) -> None:
+    for node in model.graph.node:
+        if node.op_type in QUANTIZED:
+            raise ModelError(
+                f"{path}: {node.op_type} at {shown(node.name or node.output[0])} computes with "
+                "integers; give the float model, edge-bert quantizes it itself."
+            )
+
+
+def _one_line(said: object) -> str:
+    line = " ".join(str(said).split())[:200]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -1,0 +1,144 @@
+"""Self-attention, traced back from its output to the three dense layers that it starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_bert.onnx_graph.graph import ALIASES, MOVES, Graph, Node
+from edge_bert.sources.onnx.parts import Linear, NotRecognised, linear, scalar
+
+SCALES = ("Mul", "Div")
+THROUGH = (*ALIASES, *MOVES)
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """`heads` is None where the graph does not say.
+
+    `scale` is what scores are multiplied by, None where it is computed at run time.
+    """
+
+    query: Linear
+    key: Linear
+    value: Linear
+    heads: int | None
+    scale: float | None
+
+
+@dataclass
+class _Trace:
+    """What was met on the way back through scores: the product of scales, and Reshapes."""
+
+    scale: float | None = 1.0
+    reshapes: tuple[Node, ...] = ()
+
+
+def attention(graph: Graph, output: str) -> Attention:
+    """The attention whose context, heads joined again, is `output`. Raises NotRecognised."""
+    context = graph.maker(graph.root(output, THROUGH), "MatMul")
+    if context is None:
+        raise NotRecognised(f"no attention leads to {output[:80]!r}")
+    softmax = _softmax(graph, context.inputs[0])
+    if softmax is None:
+        raise NotRecognised(f"no softmax leads to the {context.place}")
+    trace = _Trace()
+    scores = _scores(graph, softmax.inputs[0], trace)
+    if scores is None:
+        raise NotRecognised(f"no product of queries and keys leads to the {softmax.place}")
+    query = _dense(graph, scores.inputs[0], trace)
+    key = _dense(graph, scores.inputs[1], trace)
+    heads = _heads(graph, trace.reshapes, query.kernel.shape[1])
+    return Attention(query, key, _dense(graph, context.inputs[1], _Trace()), heads, trace.scale)
+
+
+def _softmax(graph: Graph, value: str) -> Node | None:
+    """Through the guard that exporters put after softmax: 0 for rows that are all masked."""
+    node = graph.maker(graph.root(value, THROUGH))
+    if node is not None and node.op == "Where":
+        branches = [each for each in node.inputs[1:] if graph.constant(each) is None]
+        return _softmax(graph, branches[0]) if len(branches) == 1 else None
+    return node if node is not None and node.op == "Softmax" else None
+
+
+def _scores(graph: Graph, value: str, trace: _Trace) -> Node | None:
+    """The product of queries and keys; on the way lie the mask and the scale."""
+    node = graph.maker(graph.root(value, THROUGH))
+    if node is None:
+        return None
+    if node.op == "MatMul":
+        return node if all(graph.constant(each) is None for each in node.inputs) else None
+    if node.op in SCALES and _is_number(graph, node.inputs[1]):
+        _take_scale(graph, node, trace)
+        return _scores(graph, node.inputs[0], trace)
+    if node.op in ("Add", "Sub", "Where", "Mul", "Div", "Max"):
+        kept = trace.scale
+        for each in node.inputs[1:] if node.op == "Where" else node.inputs:
+            found = _scores(graph, each, trace)
+            if found is not None:
+                return found
+            trace.scale = kept
+    return None
+
+
+def _dense(graph: Graph, value: str, trace: _Trace) -> Linear:
+    """The dense layer that `value` comes from, through moves and scales."""
+    for _ in range(40):
+        found = linear(graph, value)
+        if found is not None:
+            return found
+        node = graph.maker(value)
+        if node is None or node.op not in (*THROUGH, *SCALES):
+            raise NotRecognised(f"no dense layer leads to {value[:80]!r}")
+        if node.op in SCALES:
+            _take_scale(graph, node, trace)
+        if node.op == "Reshape":
+            trace.reshapes = (*trace.reshapes, node)
+        value = next((n for n in node.inputs if graph.constant(n) is None), node.inputs[0])
+    raise NotRecognised(f"no dense layer leads to {value[:80]!r}")
+
+
+def _is_number(graph: Graph, value: str) -> bool:
+    """A constant number, or one that is computed from sizes at run time."""
+    if scalar(graph.constant(value)) is not None:
+        return True
+    node = graph.maker(graph.root(value))
+    return node is not None and node.op in ("Sqrt", "Pow", "Div", "Reciprocal", "Gather", "Squeeze")
+
+
+def _take_scale(graph: Graph, node: Node, trace: _Trace) -> None:
+    numbers = [scalar(graph.constant(each)) for each in node.inputs]
+    number = next((each for each in numbers if each is not None), None)
+    if number is None or trace.scale is None or (node.op == "Div" and number == 0):
+        trace.scale = None
+    else:
+        trace.scale *= 1 / number if node.op == "Div" else number
+
+
+def _heads(graph: Graph, reshapes: tuple[Node, ...], width: int) -> int | None:
+    """From a Reshape to [batch, length, heads, width of a head]; either of the two says it."""
+    for node in reshapes:
+        sizes = _tail(graph, node.inputs[1])
+        if sizes is None:
+            continue
+        heads, size = sizes
+        if size and size > 0 and width % size == 0:
+            return width // size
+        if heads and heads > 0 and width % heads == 0:
+            return heads
+    return None
+
+
+def _tail(graph: Graph, value: str) -> tuple[int | None, int | None] | None:
+    """The last two of four sizes; None for each that is computed."""
+    constant = graph.constant(value)
+    if constant is not None:
+        whole = np.asarray(constant).reshape(-1)
+        return (int(whole[2]), int(whole[3])) if len(whole) == 4 else None
+    node = graph.maker(graph.root(value), "Concat")
+    parts: list[int | None] = []
+    for each in node.inputs if node else ():
+        array = graph.constant(each)
+        parts.extend([None] if array is None else [int(n) for n in array.reshape(-1)])
+    return (parts[2], parts[3]) if len(parts) == 4 else None

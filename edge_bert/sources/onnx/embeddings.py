@@ -1,0 +1,158 @@
+"""The sum of tables that an encoder starts with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_bert.onnx_graph.evaluate import NotComputed, evaluate
+from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Array, Graph
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.sources.onnx.inputs import IDS, MASK, POSITIONS, TYPES
+from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised, linear, matrix
+
+PROBE_LENGTH = 8
+PROBE_IDS = (5, 7)  # at most one of them is the padding id
+
+
+@dataclass(frozen=True, eq=False)
+class Embeddings:
+    """Tables as [rows, width]; position row `offset` belongs to the first token.
+
+    `token_type` is None where the model tells no types apart; of a model without an input for
+    them it is the one row that it adds. `projection` stands between the norm and the encoder.
+    """
+
+    word: FloatArray
+    position: FloatArray
+    token_type: FloatArray | None
+    offset: int
+    norm: Norm
+    projection: Linear | None
+    output: str
+
+
+def embeddings(graph: Graph, norm: Norm, names: dict[str, str]) -> Embeddings:
+    """The embeddings that `norm` normalises. Raises NotRecognised for any other sum."""
+    tables = _Tables(graph, names)
+    for term in _terms(graph, norm.input):
+        tables.add(term)
+    if tables.word is None or tables.position is None:
+        raise NotRecognised("its embeddings are no sum of a token table and a position table")
+    projection, output = _projection(graph, norm)
+    return Embeddings(
+        word=tables.word,
+        position=tables.position,
+        token_type=tables.token_type,
+        offset=tables.offset,
+        norm=norm,
+        projection=projection,
+        output=output,
+    )
+
+
+def _terms(graph: Graph, value: str) -> list[str]:
+    root = graph.root(value, (*ALIASES, "Expand"))
+    node = graph.maker(root, "Add", "Sum")
+    if node is None or graph.constant(root) is not None:
+        return [root]
+    return [term for each in node.inputs for term in _terms(graph, each)]
+
+
+def _projection(graph: Graph, norm: Norm) -> tuple[Linear | None, str]:
+    """ALBERT and ELECTRA widen the normalised embeddings once, before the first layer."""
+    users = [each for node in graph.users.get(norm.output, ()) if (each := linear_of(graph, node))]
+    widths = {each.kernel.shape for each in users}
+    if len(users) == 1 and len(widths) == 1:
+        return users[0], users[0].output
+    return None, norm.output
+
+
+def linear_of(graph: Graph, node: object) -> Linear | None:
+    """The dense layer that a MatMul or Gemm `node` begins, with the bias that is added after."""
+    output = node.outputs[0]  # type: ignore[attr-defined]
+    for user in graph.users.get(output, ()):
+        if user.op == "Add":
+            found = linear(graph, user.outputs[0])
+            if found is not None:
+                return found
+    return linear(graph, output)
+
+
+class _Tables:
+    """Collects the terms of the sum under their meanings."""
+
+    def __init__(self, graph: Graph, names: dict[str, str]) -> None:
+        self.graph, self.names = graph, names
+        self.word: FloatArray | None = None
+        self.position: FloatArray | None = None
+        self.token_type: FloatArray | None = None
+        self.offset = 0
+
+    def add(self, term: str) -> None:
+        """Raises NotRecognised for a term that is no table of these three."""
+        constant = self.graph.constant(term)
+        if constant is not None:
+            self._add_rows(constant)
+            return
+        node = self.graph.maker(term, "Gather")
+        table = matrix(self.graph.constant(node.inputs[0])) if node else None
+        if node is None or table is None or node.attributes.get("axis", 0) != 0:
+            raise NotRecognised(f"its embeddings add {term[:80]!r}, which is no row of a table")
+        source = self.graph.root(node.inputs[1], (*ALIASES, *RESHAPES))
+        meaning = self.names.get(source)
+        if meaning == IDS and self.word is None:
+            self.word = table
+        elif meaning == TYPES and self.token_type is None:
+            self.token_type = table
+        elif meaning == POSITIONS and self.position is None:
+            self.position = table
+        else:
+            self._add_computed(table, self._indices(node.inputs[1]))
+
+    def _indices(self, value: str) -> Array:
+        """The indices of PROBE_LENGTH tokens that are all the same, none of them padding."""
+        found = [self._probed(value, token) for token in PROBE_IDS]
+        return max(found, key=lambda each: int(each[-1]))
+
+    def _probed(self, value: str, token: int) -> Array:
+        ones = {IDS: token, MASK: 1, TYPES: 0}
+        feeds = {}
+        for name, meaning in self.names.items():
+            sizes = self.graph.inputs[name].sizes or (None, None)
+            shape = [
+                size or default for size, default in zip(sizes, (1, PROBE_LENGTH), strict=False)
+            ]
+            dtype = np.int32 if self.graph.inputs[name].element_type == 6 else np.int64
+            feeds[name] = np.full(shape, ones.get(meaning, 0), dtype)
+        try:
+            found = evaluate(self.graph, value, feeds)
+        except NotComputed as error:
+            raise NotRecognised(f"its positions cannot be followed ({error})") from error
+        if found.size == 0:
+            raise NotRecognised("its positions are empty")
+        return found.reshape(-1)[: found.shape[-1]] if found.ndim else found.reshape(-1)
+
+    def _add_computed(self, table: FloatArray, indices: Array) -> None:
+        start = int(indices[0])
+        if np.array_equal(indices, np.arange(start, start + len(indices))) and len(indices) > 1:
+            if self.position is None and 0 <= start < len(table):
+                self.position, self.offset = table, start
+                return
+        elif len(set(indices.tolist())) == 1 and self.token_type is None:
+            self.token_type = table[start : start + 1]
+            return
+        raise NotRecognised("its embeddings look rows up in an order that is not known")
+
+    def _add_rows(self, constant: Array) -> None:
+        """Rows that an exporter with fixed shapes has looked up already: [1, length, width]."""
+        rows = constant.reshape(-1, constant.shape[-1]).astype(np.float32)
+        if len(rows) > 1 and np.ptp(rows, axis=0).any():
+            if self.position is not None:
+                raise NotRecognised("its embeddings have two tables of positions")
+            self.position = rows
+        elif self.token_type is None:
+            self.token_type = rows[:1]
+        else:
+            raise NotRecognised("its embeddings have two tables of token types")

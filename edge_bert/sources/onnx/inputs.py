@@ -1,0 +1,58 @@
+"""Which graph input is which, by name or by the table that it looks up."""
+
+from __future__ import annotations
+
+from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Graph
+from edge_bert.sources.onnx.parts import NotRecognised
+
+IDS, MASK, TYPES, POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"
+SYNONYMS = {
+    IDS: ("input_ids", "input_word_ids", "ids", "tokens", "token_ids", "input"),
+    MASK: ("attention_mask", "input_mask", "mask"),
+    TYPES: ("token_type_ids", "segment_ids", "input_type_ids", "token_types", "type_ids"),
+    POSITIONS: ("position_ids", "positions"),
+}
+
+
+def named(graph: Graph) -> dict[str, str]:
+    """Our name of each graph input: by what it is called, else the mask if it alone is left.
+
+    Raises NotRecognised when an input cannot be named, or two would have one name.
+    """
+    found: dict[str, str] = {}
+    for name in graph.inputs:
+        plain = name.partition(":")[0].rpartition("/")[2].lower()
+        ours = next((key for key, words in SYNONYMS.items() if plain in words), None)
+        if ours is not None and ours not in found.values():
+            found[name] = ours
+    for name in graph.inputs:
+        if name not in found:
+            ours = _by_table(graph, name, found)
+            if ours is not None:
+                found[name] = ours
+    left = [name for name in graph.inputs if name not in found]
+    if len(left) == 1 and MASK not in found.values() and IDS in found.values():
+        found[left[0]] = MASK
+        left = []
+    if left or IDS not in found.values():
+        raise NotRecognised(
+            f"its inputs {', '.join(graph.inputs)[:200]} cannot all be named; call them "
+            f"{IDS}, {MASK} and {TYPES}"
+        )
+    return found
+
+
+def _by_table(graph: Graph, name: str, found: dict[str, str]) -> str | None:
+    """The widest table that is looked up belongs to the tokens, one of a few rows to types."""
+    rows = [
+        graph.constants[node.inputs[0]].shape[0]
+        for node in graph.nodes
+        if node.op == "Gather"
+        and node.inputs[0] in graph.constants
+        and graph.constants[node.inputs[0]].ndim == 2
+        and graph.root(node.inputs[1], (*ALIASES, *RESHAPES)) == name
+    ]
+    if not rows:
+        return None
+    ours = TYPES if max(rows) <= 8 else IDS
+    return None if ours in found.values() else ours

@@ -1,0 +1,123 @@
+"""`load_onnx(path)`: an ONNX file and a tokenizer folder as a checked Checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr as shown
+from typing import Any
+
+import numpy as np
+
+from edge_bert.errors import ModelError
+from edge_bert.onnx_graph.read import computes_in_float16, files, read
+from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
+from edge_bert.sources.folder import digest_of, max_length_of, tokenizer_file
+from edge_bert.sources.head import read_classification_head, read_embedding_head
+from edge_bert.sources.json_files import read_json
+from edge_bert.sources.onnx.head import Pooled
+from edge_bert.sources.onnx.naming import Named, named
+from edge_bert.sources.onnx.parts import NotRecognised
+from edge_bert.sources.onnx.recognise import recognise
+
+# What config.json and the graph both say, under transformers' two spellings.
+SIZES = {
+    "hidden_size": "dim",
+    "num_hidden_layers": "n_layers",
+    "num_attention_heads": "n_heads",
+    "intermediate_size": "hidden_dim",
+    "vocab_size": "vocab_size",
+}
+
+
+def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
+    """The model in the ONNX file `path` with the tokenizer in the folder `tokenizer`.
+
+    The folder is by default that of the file, or the one above it where that is called `onnx`, as
+    the hub keeps such files; config.json and sentence-transformers' files are read from it too.
+    Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognise.
+    """
+    folder = tokenizer or _folder(path)
+    tokenizer_json = tokenizer_file(folder)
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    try:
+        file = read(path)
+        found = recognise(file, config)
+        model = named(found, config.get("model_type"))
+    except NotRecognised as reason:
+        raise ModelError(
+            f"{path} holds no encoder that edge-bert recognises: {reason}. Try --via onnx2tf."
+        ) from reason
+    _check_config(path, model, config)
+    _check_finite(path, model.weights)
+    head, note = _head(folder, config, found.head)
+    vocabulary = folder / "vocab.txt"
+    return Checkpoint(
+        name=_name(path, folder),
+        architecture=model.architecture,
+        config=model.config,
+        weights=model.weights,
+        head=head,
+        tokenizer=tokenizer_json,
+        vocabulary=vocabulary if vocabulary.is_file() else None,
+        max_length=max_length_of(folder, model.config),
+        origin=f"onnx: {path.name}{note}",
+        sha256=_sha256(path, folder, tokenizer_json),
+        onnx=OnnxFile(
+            path=path.resolve(),
+            inputs=found.inputs,
+            output=found.head.output,
+            gives_tokens=found.head.pooling is None,
+            float16=computes_in_float16(file),
+        ),
+    )
+
+
+def _folder(path: Path) -> Path:
+    own = path.resolve().parent
+    above = own.name == "onnx" and not (own / "tokenizer.json").is_file()
+    return own.parent if above else own
+
+
+def _name(path: Path, folder: Path) -> str:
+    return folder.resolve().name if path.stem in ("model", "model_optimized") else path.stem
+
+
+def _sha256(path: Path, folder: Path, tokenizer: Path) -> str:
+    optional = (folder / name for name in ("config.json", "modules.json", "1_Pooling/config.json"))
+    return digest_of(*files(path), tokenizer, *(each for each in optional if each.is_file()))
+
+
+def _check_config(path: Path, model: Named, config: Mapping[str, Any]) -> None:
+    for key, short in SIZES.items():
+        given = config.get(key, config.get(short))
+        found = model.config.get(key, model.config.get(short))
+        if given is not None and given != found:
+            raise ModelError(
+                f"{path} and config.json contradict each other: {key} is {found} in the graph and "
+                f"{shown(given)} in config.json; give the config.json that belongs to the model."
+            )
+
+
+def _check_finite(path: Path, weights: Mapping[str, FloatArray]) -> None:
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise ModelError(f"{path}: {name} holds values that are not finite numbers.")
+
+
+def _head(folder: Path, config: Mapping[str, Any], found: Pooled) -> tuple[Head, str]:
+    """The head, and what was assumed."""
+    if found.dense:
+        count = found.dense[-1].kernel.shape[1]
+        labelled = config if "id2label" in config else {**config, "num_labels": count}
+        head = read_classification_head(labelled)
+        if len(head.labels) != count:
+            raise ModelError(
+                f"config.json names {len(head.labels)} labels, the graph gives {count} logits."
+            )
+        return head, ""
+    if found.pooling is not None:
+        return Head(Task.EMBEDDING, found.pooling, found.normalize), ""
+    if (folder / "modules.json").is_file():
+        return read_embedding_head(folder), ""
+    return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN), " (gives tokens; their mean is taken)"

@@ -1,0 +1,224 @@
+"""What was recognised, under the names of a transformers checkpoint that computes the same."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.sources.onnx.blocks import Layer
+from edge_bert.sources.onnx.embeddings import Embeddings
+from edge_bert.sources.onnx.head import Pooled
+from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised
+
+Weights = dict[str, FloatArray]
+EPSILON_OF_DISTILBERT = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Recognised:
+    """An encoder in parts; `inputs` gives our name of each input of the graph."""
+
+    embeddings: Embeddings
+    layers: tuple[Layer, ...]
+    head: Pooled
+    heads: int
+    inputs: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Named:
+    """An architecture of ours with the configuration and the weights that it wants."""
+
+    architecture: str
+    config: Mapping[str, Any]
+    weights: Weights
+
+
+def named(found: Recognised, wanted: str | None) -> Named:
+    """As the architecture `wanted` (from config.json) if it fits, else as the first that does.
+
+    Raises NotRecognised where none of them computes what the graph does.
+    """
+    fitting = [name for name, fits in FITS.items() if fits(found)]
+    if not fitting:
+        if found.embeddings.projection is not None:
+            raise NotRecognised("it widens its embeddings, as ALBERT and ELECTRA do")
+        raise NotRecognised(
+            f"its head (dense, {found.head.activation}, dense) belongs to no architecture that "
+            "edge-bert builds"
+        )
+    architecture = wanted if wanted in fitting else fitting[0]
+    names = DISTILBERT if architecture == "distilbert" else BERT
+    shape = _distilbert_config if architecture == "distilbert" else _bert_config
+    weights = _embeddings(found.embeddings, architecture) | _layers(found, names)
+    for name, dense in zip(HEADS[architecture], found.head.dense, strict=False):
+        weights |= _dense(name, dense)
+    return Named(architecture, {"model_type": architecture} | shape(found, architecture), weights)
+
+
+BERT = {
+    "layer": "encoder.layer",
+    "query": "attention.self.query",
+    "key": "attention.self.key",
+    "value": "attention.self.value",
+    "attention_output": "attention.output.dense",
+    "attention_norm": "attention.output.LayerNorm",
+    "ffn_in": "intermediate.dense",
+    "ffn_out": "output.dense",
+    "ffn_norm": "output.LayerNorm",
+}
+DISTILBERT = {
+    "layer": "transformer.layer",
+    "query": "attention.q_lin",
+    "key": "attention.k_lin",
+    "value": "attention.v_lin",
+    "attention_output": "attention.out_lin",
+    "attention_norm": "sa_layer_norm",
+    "ffn_in": "ffn.lin1",
+    "ffn_out": "ffn.lin2",
+    "ffn_norm": "output_layer_norm",
+}
+HEADS = {
+    "bert": ("pooler.dense", "classifier"),
+    "distilbert": ("pre_classifier", "classifier"),
+    "roberta": ("classifier.dense", "classifier.out_proj"),
+    "electra": ("classifier.dense", "classifier.out_proj"),
+}
+
+
+def _fits_bert(found: Recognised) -> bool:
+    head, embeddings = found.head, found.embeddings
+    return (
+        (not head.dense or head.activation == "tanh")
+        and embeddings.offset == 0
+        and embeddings.token_type is not None
+        and embeddings.projection is None
+    )
+
+
+def _fits_distilbert(found: Recognised) -> bool:
+    embeddings = found.embeddings
+    return (
+        (not found.head.dense or found.head.activation == "relu")
+        and embeddings.offset == 0
+        and embeddings.token_type is None
+        and embeddings.projection is None
+        and _epsilon(found) == EPSILON_OF_DISTILBERT
+    )
+
+
+def _fits_roberta(found: Recognised) -> bool:
+    """Any position offset, and a row of zeros where no token type is added."""
+    head = found.head
+    return (not head.dense or head.activation == "tanh") and found.embeddings.projection is None
+
+
+FITS = {"bert": _fits_bert, "distilbert": _fits_distilbert, "roberta": _fits_roberta}
+
+
+def _embeddings(embeddings: Embeddings, architecture: str) -> Weights:
+    weights = {
+        "embeddings.word_embeddings.weight": embeddings.word,
+        "embeddings.position_embeddings.weight": embeddings.position,
+        **_norm("embeddings.LayerNorm", embeddings.norm),
+    }
+    if architecture == "roberta" and embeddings.offset == 0:  # which counts from the padding id
+        first = np.zeros_like(embeddings.position[:1])
+        rows = np.concatenate([first, embeddings.position])
+        weights["embeddings.position_embeddings.weight"] = rows
+    if architecture != "distilbert":
+        types = embeddings.token_type
+        rows = np.zeros_like(embeddings.word[:1]) if types is None else types
+        weights["embeddings.token_type_embeddings.weight"] = rows
+    return weights
+
+
+def _layers(found: Recognised, names: Mapping[str, str]) -> Weights:
+    weights: Weights = {}
+    size = found.layers[0].attention.query.kernel.shape[1] // found.heads
+    for index, layer in enumerate(found.layers):
+        at = f"{names['layer']}.{index}"
+        scale = layer.attention.scale
+        # Scores are divided by the root of a head's width later; what differs goes to the queries.
+        extra = 1.0 if scale is None else scale * size**0.5
+        query = layer.attention.query
+        if not np.isclose(extra, 1.0, rtol=1e-5):
+            query = Linear(query.input, query.output, query.kernel * extra, query.bias * extra)
+        parts = {
+            "query": query,
+            "key": layer.attention.key,
+            "value": layer.attention.value,
+            "attention_output": layer.attention_output,
+            "ffn_in": layer.ffn_in,
+            "ffn_out": layer.ffn_out,
+        }
+        for ours, dense in parts.items():
+            weights |= _dense(f"{at}.{names[ours]}", dense)
+        weights |= _norm(f"{at}.{names['attention_norm']}", layer.attention_norm)
+        weights |= _norm(f"{at}.{names['ffn_norm']}", layer.ffn_norm)
+    return weights
+
+
+def _dense(name: str, dense: Linear) -> Weights:
+    kernel = np.ascontiguousarray(dense.kernel.T, np.float32)
+    return {f"{name}.weight": kernel, f"{name}.bias": dense.bias.astype(np.float32)}
+
+
+def _norm(name: str, norm: Norm) -> Weights:
+    return {f"{name}.weight": norm.gamma, f"{name}.bias": norm.beta}
+
+
+def _epsilon(found: Recognised) -> float:
+    """The one epsilon of all norms; NotRecognised where they differ."""
+    norms = [found.embeddings.norm]
+    norms += [each for layer in found.layers for each in (layer.attention_norm, layer.ffn_norm)]
+    values = {round(each.epsilon, 15) for each in norms}
+    smallest, largest = min(values), max(values)
+    if largest > smallest * 1.001:
+        raise NotRecognised(f"its norms have several epsilons, {smallest:g} to {largest:g}")
+    return float(f"{largest:.6g}")
+
+
+def _activation(found: Recognised) -> str:
+    kinds = {layer.activation for layer in found.layers}
+    if len(kinds) > 1:
+        raise NotRecognised(f"its layers have several activations: {', '.join(sorted(kinds))}")
+    return kinds.pop()
+
+
+def _bert_config(found: Recognised, architecture: str) -> dict[str, Any]:
+    embeddings = found.embeddings
+    rows = len(embeddings.position)
+    config = {
+        "hidden_act": _activation(found),
+        "hidden_size": embeddings.word.shape[1],
+        "intermediate_size": found.layers[0].ffn_in.kernel.shape[1],
+        "layer_norm_eps": _epsilon(found),
+        "max_position_embeddings": rows,
+        "num_attention_heads": found.heads,
+        "num_hidden_layers": len(found.layers),
+        "type_vocab_size": 1 if embeddings.token_type is None else len(embeddings.token_type),
+        "vocab_size": len(embeddings.word),
+    }
+    if architecture == "roberta":
+        offset = max(embeddings.offset, 1)
+        config["pad_token_id"] = offset - 1
+        config["max_position_embeddings"] = rows + (embeddings.offset == 0)
+    return config
+
+
+def _distilbert_config(found: Recognised, _: str) -> dict[str, Any]:
+    embeddings = found.embeddings
+    return {
+        "activation": _activation(found),
+        "dim": embeddings.word.shape[1],
+        "hidden_dim": found.layers[0].ffn_in.kernel.shape[1],
+        "max_position_embeddings": len(embeddings.position),
+        "n_heads": found.heads,
+        "n_layers": len(found.layers),
+        "vocab_size": len(embeddings.word),
+    }
