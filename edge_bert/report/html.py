@@ -1,14 +1,20 @@
-"""A report as one HTML page that needs nothing else: no script, no network, no other file."""
+"""A report as one HTML page that needs nothing else: no network, no other file.
+
+It holds no script but the one that draws a search's candidates, where there was a search.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 from edge_bert.records.explanation import Explanation, Harm
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
 from edge_bert.report import tables, text, verdict
-from edge_bert.report.plots import drift, latency, operators, sensitivity, sizes
+from edge_bert.report.candidates import title_of
+from edge_bert.report.plots import drift, front, latency, operators, sensitivity, sizes
 from edge_bert.report.plots.drawing import Plot
 
 if TYPE_CHECKING:
@@ -32,7 +38,7 @@ def render(report: Report) -> str:
     nothing run or load. Plots are drawn with Vega-Lite.
     """
     template = _environment().get_template("report.html.j2")
-    return template.render(report=report, **_derived(report), **_plots(report))
+    return template.render(report=report, **_derived(report), **_plots(report), **_front(report))
 
 
 def _environment() -> Environment:
@@ -85,6 +91,26 @@ def _plots(report: Report) -> dict[str, Any]:
         "sensitivities": [(one, _sensitivity(one)) for one in report.explanations],
         "sizes_plot": sizes.draw(report) if report.bytes_by_kind else None,
         "drift_plot": drift.draw(report) if any(one and one.cosines for one in spread) else None,
+    }
+
+
+def _front(report: Report) -> dict[str, Any]:
+    """The search's section; without a search the page holds no script."""
+    found = report.search
+    if found is None:
+        return {"found": None, "front_hash": None}
+    drawn = front.script()
+    rows = dict.fromkeys((*found.front, *found.nearest))
+    return {
+        "found": found,
+        "front_rows": sorted(rows, key=lambda one: one.cost.size_bytes),
+        "front_plot": front.draw(found),
+        "front_place": front.PLACE,
+        "front_data_place": front.DATA,
+        "front_data": front.data(found),
+        "front_script": drawn,
+        "front_hash": base64.b64encode(hashlib.sha256(drawn.encode()).digest()).decode(),
+        "title_of": title_of,
     }
 
 

@@ -58,6 +58,11 @@ def console(home: Path, page: str, width: int) -> list[str]:
     return [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
 
 
+def dump(home: Path, page: str) -> str:
+    """The document as it stands after its own scripts have run."""
+    return _run(home, page, DUMP_WIDTH, "--virtual-time-budget=10000", "--dump-dom").stdout
+
+
 def probe(home: Path, page: str, width: int) -> dict[str, Any]:
     """What is seen of the page; its policy is lifted so that a script can measure."""
     lifted, count = POLICY.subn("", page)

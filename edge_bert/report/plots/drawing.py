@@ -32,7 +32,7 @@ _AXIS = {
     "domainColor": "var(--line)",
     "tickColor": "var(--line)",
 }
-_CONFIG: Spec = {
+CONFIG: Spec = {
     "aria": False,  # the figure carries one label, and the table beside it the figures
     "font": _FONT,
     "view": {"stroke": None},
@@ -63,7 +63,7 @@ def _svg(spec: Spec, width: int) -> str:
     whole = {
         "$schema": _SCHEMA,
         "background": None,
-        "config": _CONFIG,
+        "config": CONFIG,
         "padding": 2,
         "width": width,
         "autosize": {"type": "fit-x", "contains": "padding"},

@@ -1,0 +1,48 @@
+"""Candidates of a search in words, the same in the table, the plots and on a terminal."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from edge_bert.records.candidate import Candidate, Evaluated, SearchResult
+
+CHOSEN, FRONT, WITHIN, OVER = "chosen", "on the front", "within the budget", "over the budget"
+STATES = (CHOSEN, FRONT, WITHIN, OVER)
+
+
+def state_of(each: Evaluated, result: SearchResult) -> str:
+    """One of STATES. A front of candidates over the budget is still a front."""
+    if each == result.chosen:
+        return CHOSEN
+    if each in result.front:
+        return FRONT
+    return OVER if each.rejected else WITHIN
+
+
+def title_of(candidate: Candidate) -> str:
+    """What is kept of the encoder and how it is stored, on one line."""
+    kept = candidate.structure
+    return ", ".join(
+        (
+            f"layers {ranges(kept.layers)}",
+            f"{same(kept.ffn)} neurons",
+            f"{same(kept.heads)} heads",
+            f"{kept.vocabulary} tokens",
+            f"matrices {same(candidate.matrix_bits)} bits",
+            f"table {candidate.embedding_bits} bits",
+        )
+    )
+
+
+def ranges(numbers: tuple[int, ...]) -> str:
+    """Rising numbers with runs drawn together: 0-2, 5."""
+    runs = [
+        [number for _, number in run]
+        for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])
+    ]
+    return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
+
+
+def same(numbers: tuple[int, ...]) -> str:
+    """One number where all are equal, else all of them."""
+    return str(numbers[0]) if len(set(numbers)) == 1 else "/".join(map(str, numbers))
