@@ -18,7 +18,7 @@ from pathlib import Path
 
 import filelock
 
-from edge_bert import cache
+from edge_bert import cache, processes
 from edge_bert.errors import BusyError, MissingToolError
 from edge_bert.records.profile import Runtime
 
@@ -112,8 +112,8 @@ def _candidates() -> Iterator[Path]:
 def _starts_as_311(python: Path) -> bool:
     ask = "import sys; sys.exit(sys.version_info[:2] != (3, 11))"
     try:
-        done = _run([str(python), "-I", "-c", ask], timeout_s=PROBE_TIMEOUT_S)
-    except (OSError, subprocess.SubprocessError):
+        done = _run([str(python), "-I", "-c", ask], PROBE_TIMEOUT_S, str(python))
+    except MissingToolError:
         return False
     return done.returncode == 0
 
@@ -186,30 +186,18 @@ def _install(runtime: Runtime, python: Path) -> None:
 
 
 def _step(runtime: Runtime, name: str, command: list[str]) -> None:
-    try:
-        done = _run(command, timeout_s=BUILD_TIMEOUT_S)
-    except subprocess.TimeoutExpired as error:
-        raise MissingToolError(
-            f"{name} for {runtime} took more than {BUILD_TIMEOUT_S} s; check the network."
-        ) from error
+    done = _run(command, timeout_s=BUILD_TIMEOUT_S, what=f"{name} for {runtime}")
     if done.returncode:
         raise MissingToolError(
             f"No environment for {runtime}: {name} said: {_useful_line(done.stderr, done.stdout)}"
         )
 
 
-def _run(command: list[str], timeout_s: float) -> subprocess.CompletedProcess[str]:
+def _run(command: list[str], timeout_s: float, what: str) -> subprocess.CompletedProcess[str]:
     # A PYTHONPATH of ours would leak our numpy 2 into an environment that needs numpy 1.
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    return subprocess.run(
-        command,
-        env=clean,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=timeout_s,
-        check=False,
+    return processes.run(
+        command, timeout_s=timeout_s, failure=MissingToolError, what=what, env=clean
     )
 
 

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import platform
 import shutil
-import signal
-import subprocess
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from edge_bert import processes
 from edge_bert.errors import TargetError
 from edge_bert.records.measurement import Evidence, TargetDescription
 from edge_bert.targets.runner_build import host_abi
@@ -21,8 +19,6 @@ from edge_bert.targets.target import Completed
 
 CPUINFO = Path("/proc/cpuinfo")
 MEMINFO = Path("/proc/meminfo")
-# Time that a process has to end by itself after SIGTERM.
-GRACE_S = 2.0
 
 
 def _new_folder() -> Path:
@@ -55,27 +51,8 @@ class HostTarget:
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run in a process group of its own; at the time-out the whole group is ended."""
-        try:
-            process = subprocess.Popen(
-                list(argv),
-                cwd=self.folder,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise TargetError(f"{argv[0]} could not be started: {error}") from error
-        try:
-            stdout, stderr = process.communicate(timeout=timeout_s)
-        except subprocess.TimeoutExpired as error:
-            raise TargetError(f"{argv[0]} did not end within {timeout_s:g} s.") from error
-        finally:
-            _end_group(process)
-        return Completed(stdout, stderr, process.returncode)
+        done = processes.run(argv, timeout_s=timeout_s, failure=TargetError, cwd=self.folder)
+        return Completed(done.stdout, done.stderr, done.returncode)
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file out of the folder; `local` appears whole or not at all."""
@@ -133,23 +110,3 @@ def _read(path: Path) -> str:
 def _sha256(path: Path) -> str:
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def _end_group(process: subprocess.Popen[str]) -> None:
-    """End what a command started, the command first and then what it left behind."""
-    if process.poll() is None:
-        _signal_group(process.pid, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=GRACE_S)
-    _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
-
-
-def _signal_group(group: int, number: int) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return

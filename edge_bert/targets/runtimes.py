@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert import environments
+from edge_bert import environments, processes
 from edge_bert.errors import ProofError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Runtime
@@ -99,18 +98,7 @@ def _read(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
 
 
 def _answer(command: list[str], what: str, timeout_s: float) -> _Answer:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProofError(f"{what}: no answer within {timeout_s:g} s.") from error
+    done = processes.run(command, timeout_s=timeout_s, failure=ProofError, what=what)
     if done.returncode < 0:
         cause = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
         raise ProofError(f"{what}: the process died ({cause}){_last_words(done.stderr)}.")

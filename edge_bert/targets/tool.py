@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_bert import processes
 from edge_bert.errors import EdgeBertError
 
 
@@ -13,21 +13,7 @@ def run_tool(
     argv: Sequence[str], *, timeout_s: float, failure: type[EdgeBertError], cwd: Path | None = None
 ) -> str:
     """The tool's standard output. Raises `failure` with the tool's own word when it fails."""
-    try:
-        done = subprocess.run(
-            list(argv),
-            cwd=cwd,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise failure(f"{argv[0]} did not end within {timeout_s:g} s.") from error
-    except OSError as error:
-        raise failure(f"{argv[0]} could not be started: {error}") from error
+    done = processes.run(argv, timeout_s=timeout_s, failure=failure, cwd=cwd)
     if done.returncode:
         raise failure(f"{argv[0]} failed ({done.returncode}): {_last_words(done.stderr)}")
     return done.stdout

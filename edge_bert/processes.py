@@ -1,0 +1,74 @@
+"""Run a program of this machine to its end, with a time-out, and leave nothing of it behind.
+
+adb is not run this way: its first call starts a server that must outlive it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from edge_bert.errors import EdgeBertError
+
+# Time that a process has to end by itself after SIGTERM.
+GRACE_S = 2.0
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    timeout_s: float,
+    failure: type[EdgeBertError],
+    what: str = "",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Output and exit status of a program that ended by itself, whatever the status.
+
+    It runs in a process group of its own, which ends with it. Raises `failure`, which calls it
+    `what` (default: its first word), when it cannot be started or does not end in time.
+    """
+    name = what or argv[0]
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            cwd=cwd,
+            env=env,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+            errors="replace",
+            start_new_session=True,
+        )
+    except (OSError, ValueError) as error:
+        raise failure(f"{name} could not be started: {error}") from error
+    try:
+        stdout, stderr = process.communicate(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise failure(f"{name} did not end within {timeout_s:g} s.") from error
+    finally:
+        _end_group(process)
+    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def _end_group(process: subprocess.Popen[str]) -> None:
+    """End what a program started, the program first and then what it left behind."""
+    if process.poll() is None:
+        _signal_group(process.pid, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=GRACE_S)
+    _signal_group(process.pid, signal.SIGKILL)
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _signal_group(group: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)

@@ -1,0 +1,41 @@
+"""Programs of this machine: their end, their names in errors. What is left behind: test_host.py."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_bert import processes
+from edge_bert.errors import EdgeBertError, MissingToolError, ProofError
+
+
+def test_any_exit_status_is_an_end(tmp_path: Path) -> None:
+    """Output, status, folder and environment are the program's own; input is empty."""
+    script = 'cat; echo "$PWD $WORD"; echo no >&2; exit 7'
+    done = processes.run(
+        ["/bin/sh", "-c", script],
+        timeout_s=60,
+        failure=ProofError,
+        cwd=tmp_path,
+        env={"WORD": "ünï"},
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (7, f"{tmp_path} ünï\n", "no\n")
+
+
+@pytest.mark.parametrize("failure", [ProofError, MissingToolError])
+@pytest.mark.parametrize(
+    ("argv", "what", "says"),
+    [
+        (["sleep", "600"], "", "^sleep did not end within 0.2 s"),
+        (["sleep", "600"], "pip for it", "^pip for it did not end"),
+        (["/absent/program"], "", "^/absent/program could not be started"),
+        (["sh", "nul\0"], "a shell", "^a shell could not be started"),
+    ],
+)
+def test_other_ends_are_the_callers_error(
+    argv: list[str], what: str, says: str, failure: type[EdgeBertError]
+) -> None:
+    """A program that hangs or cannot start is named as the caller wants, in the caller's error."""
+    with pytest.raises(failure, match=says):
+        processes.run(argv, timeout_s=0.2, failure=failure, what=what)
