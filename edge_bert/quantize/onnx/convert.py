@@ -1,0 +1,50 @@
+"""From an encoder's weights to the bytes of an ONNX file."""
+
+from __future__ import annotations
+
+from edge_bert.errors import MissingToolError
+from edge_bert.quantize.integer.convert import Calibrated
+from edge_bert.quantize.integer.observers import Observer, choose
+from edge_bert.quantize.onnx import encoder, parts, qdq
+from edge_bert.records.encoder import EncoderWeights
+
+MISSING = "ONNX files need the package onnx; install the extra: pip install 'edge-bert[onnx]'"
+
+
+def float_file(weights: EncoderWeights, float_type: str = "float32") -> bytes:
+    """The encoder in `float_type`: float32, or float16 weights and arithmetic."""
+    return _checked(weights, parts.plain(weights), float_type=float_type)
+
+
+def int8_file(calibrated: Calibrated) -> bytes:
+    """int8 products with matrices on calibrated ranges, after the rewrites; the rest is float32."""
+    weights = calibrated.weights
+    names = encoder.rounded_inputs(weights.shape.layers)
+    found = {name: _range(calibrated, name) for name in names}
+    return _checked(weights, parts.smoothed(weights, calibrated.parts), ranges=found)
+
+
+def _range(calibrated: Calibrated, name: str) -> tuple[float, float]:
+    """Neurons keep all that they have shown (docs/quantization.md says why); the rest is cut."""
+    whole = name.endswith(".inner")
+    observer = Observer.MINMAX if whole else Observer.PERCENTILE
+    return choose(calibrated.ranges.histograms[name], observer)
+
+
+def _checked(
+    weights: EncoderWeights,
+    made_of: parts.Parts,
+    *,
+    float_type: str = "float32",
+    ranges: qdq.Ranges | None = None,
+) -> bytes:
+    try:
+        import onnx
+    except ImportError as error:
+        raise MissingToolError(MISSING) from error
+    description = {"edge_bert.output": weights.output_name}
+    model = encoder.build(
+        weights, made_of, float_type=float_type, ranges=ranges, description=description
+    )
+    onnx.checker.check_model(model, full_check=True)
+    return bytes(model.SerializeToString())

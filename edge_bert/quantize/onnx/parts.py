@@ -1,0 +1,155 @@
+"""What an ONNX encoder is built from: the plain weights, or those after the rewrites for integers.
+
+In both forms the residual stream is the model's own. What differs is where per-channel factors
+sit: after the rewrites, LayerNorm gives the matrices an input that int8 can hold, and one more
+multiplication brings it back for the residual.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge_bert.quantize.integer.rewritten import Block, Dense, Norm, Rewritten
+from edge_bert.records.checkpoint import FloatArray, Task
+from edge_bert.records.encoder import EncoderWeights
+
+
+@dataclass(frozen=True)
+class LayerNorm:
+    """LayerNormalization's scale and bias, and what its output is multiplied with to become the
+    residual (None: nothing)."""
+
+    scale: FloatArray
+    bias: FloatArray
+    to_residual: FloatArray | None = None
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One transformer layer. `ffn` holds its neurons in groups, outliers apart."""
+
+    query: Dense
+    key: Dense
+    value: Dense
+    output: Dense
+    attention_norm: LayerNorm
+    ffn: tuple[tuple[Dense, Dense], ...]
+    ffn_norm: LayerNorm
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A whole encoder; `embedding_norm` stands on the sum of the tables."""
+
+    word: FloatArray
+    position: FloatArray
+    token_type: FloatArray | None
+    embedding_norm: LayerNorm
+    layers: tuple[Layer, ...]
+    head: tuple[Dense, ...]
+
+
+def plain(weights: EncoderWeights) -> Parts:
+    """The encoder as it is; 1/sqrt(d) goes into the queries."""
+    arrays = weights.arrays
+
+    def norm(name: str) -> LayerNorm:
+        return LayerNorm(arrays[f"{name}.gamma"], arrays[f"{name}.beta"])
+
+    def dense(name: str, factor: float = 1.0) -> Dense:
+        scale = np.float32(factor)
+        return Dense(arrays[f"{name}.kernel"] * scale, arrays[f"{name}.bias"] * scale)
+
+    layers = []
+    for index in range(weights.shape.layers):
+        name = f"layer.{index}"
+        layers.append(
+            Layer(
+                query=dense(f"{name}.query", weights.shape.head_size**-0.5),
+                key=dense(f"{name}.key"),
+                value=dense(f"{name}.value"),
+                output=dense(f"{name}.attention_output"),
+                attention_norm=norm(f"{name}.attention_norm"),
+                ffn=((dense(f"{name}.ffn_in"), dense(f"{name}.ffn_out")),),
+                ffn_norm=norm(f"{name}.ffn_norm"),
+            )
+        )
+    return Parts(
+        word=arrays["embeddings.word"],
+        position=arrays["embeddings.position"],
+        token_type=arrays.get("embeddings.token_type"),
+        embedding_norm=norm("embeddings.norm"),
+        layers=tuple(layers),
+        head=_plain_head(weights),
+    )
+
+
+def _plain_head(weights: EncoderWeights) -> tuple[Dense, ...]:
+    if weights.head.task is not Task.CLASSIFICATION:
+        return ()
+    names = [f"head.{index}" for index in range(len(weights.head_activations))]
+    return tuple(
+        Dense(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
+        for name in names
+        if f"{name}.kernel" in weights.arrays
+    )
+
+
+def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
+    """The encoder after the rewrites, its residual stream brought back to the model's own scale.
+
+    The last LayerNorm is the plain one: what reads it, pooling or a head, stays float.
+    """
+    blocks = rewritten.blocks
+    following = [
+        *(norm.migration for block in blocks for norm in (block.attention_norm, block.ffn_norm)),
+        1.0 / rewritten.output_scale,
+    ]
+    norms = [rewritten.embedding_norm]
+    norms += [norm for block in blocks for norm in (block.attention_norm, block.ffn_norm)]
+    found = [_smooth(norm, after) for norm, after in zip(norms, following, strict=True)]
+    last = f"layer.{len(blocks) - 1}.ffn_norm"
+    arrays = weights.arrays
+    found[-1] = LayerNorm(arrays[f"{last}.gamma"], arrays[f"{last}.beta"])
+    start = rewritten.embedding_norm.migration
+    types = rewritten.token_type
+    return Parts(
+        word=rewritten.word / start,
+        position=rewritten.position / start,
+        token_type=None if types is None else types / start,
+        embedding_norm=found[0],
+        layers=tuple(
+            _layer(block, found[2 * index + 1], found[2 * index + 2])
+            for index, block in enumerate(blocks)
+        ),
+        head=_plain_head(weights),
+    )
+
+
+def _smooth(norm: Norm, following: FloatArray) -> LayerNorm:
+    """The migrated norm on an unmigrated stream; beta is in the biases of what reads it.
+
+    A channel whose gamma is 0 is 0 for both readers.
+    """
+    scale = norm.migration * norm.to_input
+    live = scale != 0
+    residual = norm.migration * norm.to_residual / following
+    factor = np.where(live, residual / np.where(live, scale, 1.0), 0.0)
+    return LayerNorm(scale, np.zeros_like(scale), factor.astype(np.float32))
+
+
+def _layer(block: Block, attention_norm: LayerNorm, ffn_norm: LayerNorm) -> Layer:
+    def home(dense: Dense, migration: FloatArray) -> Dense:
+        return Dense(dense.kernel / migration, dense.bias / migration)
+
+    return Layer(
+        query=block.query,
+        key=block.key,
+        value=block.value,
+        output=home(block.output, block.attention_norm.migration),
+        attention_norm=attention_norm,
+        ffn=tuple((rise, home(fall, block.ffn_norm.migration)) for rise, fall in block.ffn),
+        ffn_norm=ffn_norm,
+    )

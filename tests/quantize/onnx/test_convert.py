@@ -1,0 +1,135 @@
+"""ONNX files of tiny encoders say what the Keras encoder says, at any batch and length."""
+
+from __future__ import annotations
+
+import collections
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.quantize.onnx import parts
+from edge_bert.quantize.onnx.convert import float_file, int8_file
+from edge_bert.quantize.onnx.encoder import build
+from edge_bert.records.encoder import EncoderWeights
+from tests.quantize.integer.encoders import ENCODERS, padded, sentences, weights_of
+
+onnx = pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
+runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
+
+Array = np.ndarray[Any, Any]
+every_encoder = pytest.mark.parametrize(("architecture", "head"), ENCODERS)
+
+
+def run(data: bytes, inputs: Mapping[str, Array]) -> Array:
+    session = runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {name: value.astype(np.int64) for name, value in inputs.items()})
+    return np.asarray(found)
+
+
+def batch(weights: EncoderWeights, length: int = 24) -> dict[str, Array]:
+    """Sentences of many lengths, padded to one."""
+    rows = [padded(each, length) for each in sentences(weights, 1) if _count(each) <= length]
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
+
+
+def _count(inputs: Mapping[str, Array]) -> int:
+    return int(inputs["input_ids"].shape[1])
+
+
+def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
+    from edge_bert.graph.encoder import Encoder
+
+    encoder = Encoder(weights.shape, weights.head, weights.head_activations)
+    encoder.load(weights.arrays)
+    return np.asarray(encoder(**inputs))
+
+
+def least_cosine(found: Array, wanted: Array) -> float:
+    length = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
+    return float(((found * wanted).sum(axis=1) / length).min())
+
+
+@functools.cache
+def calibrated(architecture: str, head: str = "mean") -> Calibrated:
+    """An encoder with planted outliers after its calibration."""
+    weights = weights_of(architecture, head, outliers=True)
+    return calibrate(weights, sentences(weights))
+
+
+@every_encoder
+def test_float32_is_the_encoder(architecture: str, head: str) -> None:
+    """A batch of padded sentences gives what Keras gives, to 1e-4."""
+    weights = weights_of(architecture, head)
+    inputs = batch(weights)
+    found = run(float_file(weights), inputs)
+    np.testing.assert_allclose(found, expected(weights, inputs), atol=1e-4)
+
+
+@every_encoder
+def test_rewrites_change_nothing_in_float(architecture: str, head: str) -> None:
+    """The form that int8 uses is the same function, outliers or not."""
+    made = calibrated(architecture, head)
+    weights, inputs = made.weights, batch(made.weights)
+    model = build(weights, parts.smoothed(weights, made.parts))
+    found = run(model.SerializeToString(), inputs)
+    np.testing.assert_allclose(found, expected(weights, inputs), atol=1e-4)
+
+
+@pytest.mark.parametrize("architecture", ["bert", "distilbert", "roberta"])
+def test_any_length_is_taken(architecture: str) -> None:
+    """One file serves a sentence alone at its own length and padded in a longer batch."""
+    weights = weights_of(architecture)
+    data = float_file(weights)
+    for sentence in sentences(weights, 1)[:4]:
+        alone = run(data, sentence)
+        np.testing.assert_allclose(alone, run(data, padded(sentence, 32)), atol=1e-5)
+
+
+@every_encoder
+def test_int8_keeps_the_answers_of_an_encoder_with_outliers(architecture: str, head: str) -> None:
+    """Planted outliers, which ruin plain int8, cost little; logits point the same way."""
+    made = calibrated(architecture, head)
+    weights, inputs = made.weights, batch(made.weights)
+    found = run(int8_file(made), inputs)
+    assert least_cosine(found, expected(weights, inputs)) > 0.98
+
+
+def test_int8_is_int8() -> None:
+    """Every matrix but those of the outlier neurons is stored in int8 and read by one
+    DequantizeLinear; the word table is int8 too."""
+    made = calibrated("bert")
+    model = onnx.load_from_string(int8_file(made))
+    kinds = {each.name: each.data_type for each in model.graph.initializer}
+    kernels = [name for name in kinds if name.endswith(".kernel.int8")]
+    layers = made.weights.shape.layers
+    assert len(kernels) == 6 * layers
+    assert kinds["embeddings.word.int8"] == onnx.TensorProto.INT8
+    left_float = [name for name in kinds if name.endswith(".kernel")]
+    assert all(".ffn.1." in name for name in left_float)
+    readers = collections.Counter(node.op_type for node in model.graph.node)
+    assert readers["QuantizeLinear"] == 4 * layers
+
+
+def test_float16_halves_the_file_and_keeps_the_answers() -> None:
+    """Weights and arithmetic have 16 bits; the output is float32."""
+    weights = weights_of("bert")
+    inputs = batch(weights)
+    small, whole = float_file(weights, "float16"), float_file(weights)
+    assert len(small) < 0.7 * len(whole)
+    found = run(small, inputs)
+    assert found.dtype == np.float32
+    assert least_cosine(found, expected(weights, inputs)) > 0.9999
+
+
+def test_padding_holds_any_ids() -> None:
+    """What stands behind the mask changes nothing, in float and in int8."""
+    made = calibrated("bert")
+    sentence = sentences(made.weights, 1)[3]
+    noise = np.random.RandomState(1)
+    for data in (float_file(made.weights), int8_file(made)):
+        clean: Sequence[float] = run(data, padded(sentence, 24)).tolist()
+        np.testing.assert_allclose(run(data, padded(sentence, 24, noise)), clean, atol=1e-6)
