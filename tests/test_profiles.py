@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -14,6 +18,11 @@ from edge_bert.records.profile import DeviceProfile
 from tests import one_line
 from tests.one_line import refused
 
+SHIPPED = profiles.names(profiles.PROFILE_FOLDER)
+REGENERATE = (
+    'python -c "from edge_bert import profiles as p; '
+    'p.SCHEMA_FILE.write_bytes(p.json_schema_bytes())"'
+)
 PHONE = """
 name = "phone"
 title = "A phone"
@@ -49,7 +58,7 @@ def _written(folder: Path, text: str, name: str = "phone") -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", profiles.names())
+@pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_that_we_ship_is_sound(name: str) -> None:
     """Names, runtimes, recipes and sources are all there."""
     found = profiles.load(name)
@@ -57,6 +66,39 @@ def test_every_profile_that_we_ship_is_sound(name: str) -> None:
     assert all(cluster.source for cluster in found.clusters)
     assert found.title
     assert found.default_reason
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_profile_that_we_ship_is_whole(name: str) -> None:
+    """Memory is known, all five limits are set, and a reason says that they are ours."""
+    found = profiles.load(name)
+    assert found.memory is not None
+    assert found.memory.ram_bytes
+    assert found.memory.dram_gb_per_s
+    budget = found.budget
+    limits = (budget.size_bytes, budget.latency_ms, budget.energy_mj, budget.peak_ram_bytes)
+    assert None not in (*limits, budget.min_score)
+    assert (budget.reason or "").startswith("ours, ")
+    assert all(cluster.features for cluster in found.clusters)
+
+
+def test_the_devices_that_we_promise_are_there() -> None:
+    """Seven Pixels, other flagships, low-end phones, a watch and two boards."""
+    promised = {f"pixel-{number}" for number in ("3a", 4, 5, 6, 7, 8, 9)}
+    promised |= {"galaxy-s21", "galaxy-s24", "oneplus-12", "redmi-note-11", "android-low-end"}
+    promised |= {"wear-watch", "raspberry-pi-4", "raspberry-pi-5", "pixel"}
+    assert promised <= set(SHIPPED)
+
+
+def test_budgets_differ_where_devices_do() -> None:
+    """A flagship, an old phone, little cores alone, a watch and a board want other models."""
+    names = ("pixel-9", "pixel-3a", "android-low-end", "wear-watch", "raspberry-pi-4")
+    budgets = [profiles.load(name).budget for name in names]
+    assert len({(each.latency_ms, each.latency_length) for each in budgets}) == len(names)
+    assert len({each.size_bytes for each in budgets}) >= 4
+    watch = profiles.load("wear-watch").budget
+    assert watch.size_bytes is not None
+    assert 6_000_000 <= watch.size_bytes <= 12_000_000
 
 
 def test_pixel_is_the_newest_pixel() -> None:
@@ -136,6 +178,16 @@ def test_a_mistyped_key_is_answered_with_the_right_one(
         ("dram_gb_per_s = 12.8", "dram_gb_per_s = []"),
         ('core = "cortex-a55"', 'core = "Cortex A55; rm -rf /"'),
         ('core = "cortex-a55"', 'core = "cortex-a55\\n"'),
+        ("cores = 4", "cores = 65"),
+        ("cores = 4", "cores = 1000000000"),
+        ("max_mhz = 1800", "max_mhz = 18000"),
+        ("max_mhz = 1800", 'max_mhz = 1800\nfeatures = ["dotprd"]'),
+        ("dram_gb_per_s = 12.8", "ram_bytes = 99999999999999999999"),
+        ('title = "A phone"', 'title = ""'),
+        ('title = "A phone"', 'title = "A\\u001b[2Jphone"'),
+        ('soc = "A chip"', 'soc = "A\\nchip"'),
+        ('soc = "A chip"', 'soc = "A chip"\nabi = "armeabi-v7a"'),
+        ('soc = "A chip"', 'soc = "A chip"\naccelerators = [{name = "an NPU"}]'),
         ('name = "phone"', "name = 3"),
         ('name = "phone"', 'name = "other"'),
         ('name = "phone"', ""),
@@ -186,7 +238,11 @@ HOSTILE = {
     "a date": b"name = 1979-05-27",
     "a huge number": b"name = " + b"9" * 10_000,
     "cut": PHONE.encode()[:150],
-    "too large": b"#" * (profiles.MAX_PROFILE_BYTES + 1),
+    "too large": b"#\n" * profiles.MAX_PROFILE_BYTES,
+    "a long line": b"#" * (profiles.MAX_LINE_BYTES + 1),
+    "a dotted key that would take minutes": b"a." * 15_000 + b"a = 1",
+    "dotted keys of allowed lines": b"\n".join(b"a." * 1200 + b"b%d = 1" % n for n in range(13)),
+    "brackets on lines": b"a = " + b"[\n" * 15_000,
 }
 
 
@@ -238,6 +294,69 @@ def test_an_empty_folder_of_profiles_is_one_line(tmp_path: Path) -> None:
         assert profiles.names(folder) == []
         with refused(ProfileError, "No profile is called 'pixel'"):
             profiles.load("pixel", folder)
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_every_profile_follows_the_schema(name: str) -> None:
+    """Aliases too; and each file says where its schema is, for editors."""
+    path = profiles.PROFILE_FOLDER / f"{name}.toml"
+    schema = json.loads(profiles.SCHEMA_FILE.read_bytes())
+    text = path.read_text(encoding="utf-8")
+    jsonschema.Draft202012Validator(schema).validate(tomllib.loads(text))
+    assert text.startswith(f"#:schema ./{profiles.SCHEMA_FILE.name}\n")
+
+
+def test_the_schema_file_is_the_records() -> None:
+    """It is generated; a change of the records without a new file fails here."""
+    assert profiles.SCHEMA_FILE.read_bytes() == profiles.json_schema_bytes(), REGENERATE
+    jsonschema.Draft202012Validator.check_schema(profiles.json_schema())
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("cores = 4", "cores = 0"),
+        ("max_mhz = 1800", "max_mgz = 1800"),
+        ("size_bytes = 24_500_000", "min_score = 80"),
+        ('name = "phone"', 'name = "A Phone"'),
+        ('["wi8_afp32", "float32"]', "[]"),
+        ('runtime = "ai-edge-litert 2.3.0"', 'runtime = "onnxruntime 1.2.3"'),
+        ('name = "phone"', 'alias_of = "phone"'),
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(line: str, wrong: str) -> None:
+    """An editor marks the mistake before edge-bert does."""
+    validator = jsonschema.Draft202012Validator(profiles.json_schema())
+    assert validator.is_valid(tomllib.loads(PHONE))
+    assert not validator.is_valid(tomllib.loads(PHONE.replace(line, wrong, 1)))
+
+
+def test_a_folder_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """EDGE_BERT_PROFILES adds profiles; a name that is there twice is refused, not chosen."""
+    with refused(ProfileError, "No profile is called 'phone'"):
+        profiles.load("phone")
+    monkeypatch.setenv(profiles.OWN_FOLDER, str(folder))
+    assert {"phone", "pixel-9"} <= set(profiles.names())
+    assert profiles.load("phone").title == "A phone"
+    _written(folder, 'alias_of = "pixel-9"', "mine")
+    assert profiles.load("mine").name == "pixel-9"
+    _written(folder, PHONE.replace('"phone"', '"pixel-9"'), "pixel-9")
+    with refused(ProfileError, "pixel-9 is in device_profiles and in EDGE_BERT_PROFILES"):
+        profiles.load("pixel-9")
+
+
+def test_a_path_is_answered_with_the_way_to_use_it(folder: Path) -> None:
+    """Bundles are named by their profile, so a profile is given by its name."""
+    with refused(ProfileError, "set EDGE_BERT_PROFILES to its folder"):
+        profiles.load(str(folder / "phone.toml"))
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file; run as another user")
+def test_a_file_that_may_not_be_read(folder: Path) -> None:
+    """The error is one line that names it."""
+    (folder / "phone.toml").chmod(0)
+    with refused(ProfileError, "phone.toml cannot be read"):
+        profiles.load("phone", folder)
 
 
 LINES = PHONE.strip().splitlines()
