@@ -51,6 +51,8 @@ def _whole(option: str, text: str | None) -> int | None:
         "core": "kind of core to emulate, such as cortex-a720 (default: the fastest)",
         "cores": "bind a measured run to these cores, such as 4-7",
         "energy": "also measure energy on the device: about ten minutes for each figure",
+        "benchmark_model": "time with this TFLite benchmark_model binary instead of our runner",
+        "origin": "where that binary came from, such as its address; kept with the figures",
         "out": OUT_HELP,
         "json": JSON_HELP,
     },
@@ -68,6 +70,8 @@ def bench(
     core: str | None = None,
     cores: str | None = None,
     energy: bool = False,
+    benchmark_model: str | None = None,
+    origin: str = "",
     out: str = "build",
     json: bool = False,
 ) -> None:
@@ -101,6 +105,8 @@ def bench(
             core=core,
             cores=cores,
             energy=energy,
+            benchmark_model=Path(benchmark_model) if benchmark_model else None,
+            origin=origin or benchmark_model or "",
         )
         with progress.shown() as step:
             found = benching.bench(request, step)

@@ -3,6 +3,9 @@
 Two tools have that name. `parse_classic` reads the interpreter's one, whose figures are
 microseconds on standard output; `parse_litert` reads LiteRT 2's, whose summary is milliseconds on
 standard error.
+
+The file that `--result_file_path` writes is not read: it has the same figures in single precision
+and no raw values either, and tools that do not know the flag only warn of it.
 """
 
 from __future__ import annotations
@@ -58,6 +61,13 @@ class BenchmarkModelOutput(Record, frozen=True):
     peak_mb: float | None = None
 
 
+def parse(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutput:
+    """Read whichever of the two tools it was. Raises TargetError as they do."""
+    if exit_code == 0 and re.search(_LITERT_LINES["mean"], stderr):
+        return parse_litert(stderr, exit_code)
+    return parse_classic(f"{stdout}\n{stderr}", exit_code)
+
+
 def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     """Read the interpreter's tool.
 
@@ -65,12 +75,7 @@ def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     measured nothing.
     """
     _check_exit(stdout, exit_code)
-    unknown = _UNKNOWN_FLAGS.search(stdout)
-    if unknown:
-        raise TargetError(
-            f"benchmark_model did not know {unknown[1].strip()[:200]!r}, so it measured something "
-            "else; leave the flag out or take another version."
-        )
+    _check_flags(stdout)
     phases = [found for line in stdout.splitlines() if (found := _STATISTICS.search(line))]
     timings = _TIMINGS.search(stdout)
     if len(phases) < 2 or not timings:
@@ -92,6 +97,7 @@ def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
     Raises TargetError when the tool failed or measured nothing.
     """
     _check_exit(stderr, exit_code)
+    _check_flags(stderr)
     found = {key: re.search(pattern, stderr) for key, pattern in _LITERT_LINES.items()}
     mean = found["mean"]
     if not mean or int(mean[2]) == 0 or not found["min"] or not found["max"]:
@@ -123,6 +129,15 @@ def _check_exit(output: str, exit_code: int) -> None:
     said = "".join(c if c.isprintable() else " " for c in errors[-1])[:300] if errors else ""
     died = "aborted" if exit_code == ABORTED else f"ended with status {exit_code}"
     raise TargetError(f"benchmark_model {died}{': ' + said if said else '.'}")
+
+
+def _check_flags(output: str) -> None:
+    unknown = _UNKNOWN_FLAGS.search(output)
+    if unknown:
+        raise TargetError(
+            f"benchmark_model did not know {unknown[1].strip()[:200]!r}, so it measured something "
+            "else; leave the flag out or take another version."
+        )
 
 
 def _statistics(line: re.Match[str]) -> dict[str, float]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.errors import DataError
-from edge_bert.records.measurement import FORMAT_VERSION, Measurement
+from edge_bert.records.measurement import BENCHMARK_MODEL, FORMAT_VERSION, Measurement
 
 MAX_BYTES = 64 * 1024 * 1024
 
@@ -74,6 +74,7 @@ def why_not_comparable(before: Measurement, after: Measurement) -> str:
         "signature": (before.subject.signature, after.subject.signature),
         "threads": (before.subject.threads, after.subject.threads),
         "cores": (before.subject.cores, after.subject.cores),
+        "tool": tuple(each.tool_versions.get(BENCHMARK_MODEL) for each in (before, after)),
     }
     different = [name for name, (a, b) in pairs.items() if a != b]
     invalid = [x.started_at for x in (before, after) if not x.valid]

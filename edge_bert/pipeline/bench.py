@@ -13,7 +13,7 @@ from edge_bert.errors import InputError, TargetError
 from edge_bert.measure.files import save_measurement
 from edge_bert.package import manifest as manifests
 from edge_bert.package.manifest import sha256
-from edge_bert.pipeline import bench_emulated, bench_measured, measurements
+from edge_bert.pipeline import bench_emulated, bench_measured, bench_official, measurements
 from edge_bert.pipeline.build import build
 from edge_bert.pipeline.request import DEFAULT_OUT, prepare
 from edge_bert.progress import Progress, silent
@@ -24,6 +24,7 @@ from edge_bert.records.profile import DeviceProfile
 from edge_bert.report.measured import MeasuredRow
 from edge_bert.targets import emulator_cpu
 from edge_bert.targets.adb import AdbTarget
+from edge_bert.targets.benchmark_model import BenchmarkBinary, benchmark_binary
 from edge_bert.targets.emulated import EmulatedTarget
 from edge_bert.targets.host import HostTarget
 
@@ -38,6 +39,7 @@ class BenchRequest:
     """What to measure where. Empty `artifacts` means all, empty `lengths` the usual ones.
 
     `core` chooses the emulated cluster, `cores` binds a measured run to cores like `4-7`.
+    `official` is a `benchmark_model` that takes the place of our own runner.
     """
 
     profile: str
@@ -52,6 +54,7 @@ class BenchRequest:
     core: str | None = None
     cores: str | None = None
     energy: bool = False
+    official: BenchmarkBinary | None = None
 
 
 class Result(Record, frozen=True):
@@ -77,8 +80,13 @@ def request_bench(
     core: str | None = None,
     cores: str | None = None,
     energy: bool = False,
+    benchmark_model: Path | None = None,
+    origin: str = "",
 ) -> BenchRequest:
-    """Check what needs no bundle. Raises InputError that says what to change."""
+    """Check what needs no bundle. Raises InputError that says what to change.
+
+    `origin` is where the `benchmark_model` came from, in the user's words.
+    """
     device = profiles.load(profile)
     if target not in TARGETS:
         raise InputError(f"--target {target!r} is not one of {', '.join(TARGETS)}.")
@@ -86,7 +94,16 @@ def request_bench(
     if not all(1 <= count <= MOST_THREADS for count in asked):
         raise InputError(f"--threads: use whole numbers from 1 to {MOST_THREADS}.")
     _check_amount(target, repetitions, duration_s)
-    _check_only_for(target, serial=serial, core=core, cores=cores, energy=energy)
+    _check_only_for(
+        target,
+        serial=serial,
+        core=core,
+        cores=cores,
+        energy=energy,
+        benchmark_model=benchmark_model,
+    )
+    if benchmark_model and energy:
+        raise InputError("--energy is for our own runner; leave --benchmark-model out.")
     if target == "emulated":
         cluster = emulator_cpu.find(device, core)
         if max(asked) > cluster.cores:
@@ -107,6 +124,7 @@ def request_bench(
         core=core,
         cores=cores,
         energy=energy,
+        official=benchmark_binary(benchmark_model, origin) if benchmark_model else None,
     )
 
 
@@ -187,7 +205,10 @@ def _measuring(request: BenchRequest, progress: Progress) -> Iterator[Measure]:
         return
     place = HostTarget() if request.target == "host" else device_for(request.serial, profile)
     try:
-        yield bench_measured.measuring(place, request, progress)
+        if request.official:
+            yield bench_official.measuring(place, request.official, request, progress)
+        else:
+            yield bench_measured.measuring(place, request, progress)
     finally:
         place.close()
 
@@ -227,10 +248,12 @@ def _check_only_for(target: str, **options: object) -> None:
         "energy": ("device",),
         "cores": ("device", "host"),
         "core": ("emulated",),
+        "benchmark_model": ("device", "host"),
     }
     for name, value in options.items():
         if value and target not in fitting[name]:
-            raise InputError(f"--{name} is for --target {' or '.join(fitting[name])} only.")
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is for --target {' or '.join(fitting[name])} only.")
 
 
 def rows_of(results: Sequence[Result]) -> list[MeasuredRow]:

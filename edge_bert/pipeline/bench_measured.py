@@ -64,9 +64,9 @@ def measuring(
         for threads in request.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
             run = _request(request, remote, signature, threads)
-            before = None if on_host else read_state(_asking(target))
+            before = None if on_host else read_state(asking(target))
             output = _run(target, command, run, request.duration_s)
-            after = None if on_host else read_state(_asking(target))
+            after = None if on_host else read_state(asking(target))
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
@@ -117,7 +117,9 @@ def _run(
     return parse_runner(done.stdout, done.exit_code, done.stderr)
 
 
-def _asking(target: Target) -> Run:
+def asking(target: Target) -> Run:
+    """A function that gives a command's output; TargetError when the command fails."""
+
     def ask(argv: Sequence[str]) -> str:
         done = target.run(argv, ASK_TIMEOUT_S)
         if done.exit_code != 0:
@@ -143,4 +145,4 @@ def _energy(target: Target, command: list[str], run: RunnerRequest, progress: Pr
         latency = _run(target, command, window, seconds).latency
         return len(latency.runs_us) + len(latency.warmup_us)
 
-    return energy_per_inference(record_session(lambda: read_gauges(_asking(target)), load))
+    return energy_per_inference(record_session(lambda: read_gauges(asking(target)), load))

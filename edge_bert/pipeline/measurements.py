@@ -19,7 +19,7 @@ from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
-from edge_bert.records.measurement import Evidence, Measurement
+from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, Measurement
 from edge_bert.records.report import Change, Energy, LatencyRow, OperatorTime, Report, Run
 from edge_bert.report.html import render
 
@@ -94,7 +94,8 @@ def machine_of(measurement: Measurement) -> str:
     model = target.properties.get("ro.product.model") or target.properties.get("cpu") or ""
     place = f"{target.name} ({model})" if model else target.name
     cores = measurement.subject.cores
-    return f"{place}, cores {cores}" if cores else place
+    tool = BENCHMARK_MODEL if BENCHMARK_MODEL in measurement.tool_versions else ""
+    return ", ".join(filter(None, (place, f"cores {cores}" if cores else "", tool)))
 
 
 def with_measurements(report: Report, folder: Path, progress: Progress = silent) -> Report:

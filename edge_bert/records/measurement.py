@@ -13,6 +13,8 @@ from edge_bert.records.latency import Latency, ModelledLatency
 from edge_bert.records.profile import Runtime
 
 FORMAT_VERSION = 1
+# In `Measurement.tool_versions`: that the official tool measured, its sha256 and origin.
+BENCHMARK_MODEL = "benchmark_model"
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 

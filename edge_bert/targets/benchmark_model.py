@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ from edge_bert.errors import InputError
 from edge_bert.targets.target import Completed, Target
 
 ELF_MAGIC = b"\x7fELF"
+MOST_S = 150  # the tool's own limit
+HIGHEST_CORE = 1023
 
 
 @dataclass(frozen=True)
@@ -23,17 +26,21 @@ class BenchmarkBinary:
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
-    """One run; `model` is the target's path. `mask` is a hexadecimal mask of cores."""
+    """One run of at least `repetitions` inferences and `least_s` seconds.
+
+    `model` is the target's path, `mask` a hexadecimal mask of cores.
+    """
 
     model: str
     signature: str
     threads: int = 1
     warmup: int = 3
     repetitions: int = 50
+    least_s: float = 0.0
     mask: str | None = None
 
     def arguments(self) -> list[str]:
-        """The tool's flags. The least and most seconds keep it to the number of repetitions."""
+        """The tool's flags. Without the least seconds it would take a second of its own."""
         return [
             f"--graph={self.model}",
             f"--signature_to_run_for={self.signature}",
@@ -41,7 +48,8 @@ class BenchmarkRequest:
             f"--warmup_runs={self.warmup}",
             "--warmup_min_secs=0",
             f"--num_runs={self.repetitions}",
-            "--min_secs=0",
+            f"--min_secs={self.least_s:g}",
+            f"--max_secs={max(MOST_S, self.least_s):g}",
             "--use_xnnpack=true",
             "--report_peak_memory_footprint=true",
         ]
@@ -56,6 +64,18 @@ def benchmark_binary(path: Path, origin: str) -> BenchmarkBinary:
     if not content.startswith(ELF_MAGIC):
         raise InputError(f"{path.name} is not a program; name an Android benchmark_model binary.")
     return BenchmarkBinary(path, origin, hashlib.sha256(content).hexdigest())
+
+
+def mask_of(cores: str) -> str:
+    """The hexadecimal mask of a list like `4-7` or `0,2`. Raises InputError for other words."""
+    mask = 0
+    for part in cores.split(","):
+        found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part.strip())
+        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+        if not first <= last <= HIGHEST_CORE:
+            raise InputError(f"--cores {cores}: give cores such as 4-7 or 0,2.")
+        mask |= (1 << last + 1) - (1 << first)
+    return f"{mask:x}"
 
 
 def start_benchmark(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import TargetError
-from edge_bert.measure.benchmark_model import parse_classic, parse_litert
+from edge_bert.measure.benchmark_model import parse, parse_classic, parse_litert
 from tests.measure.recordings import recording
 
 
@@ -17,6 +17,7 @@ def test_the_measured_phase_is_the_second() -> None:
     assert (output.latency.count, output.latency.median_us) == (50, 23929)
     assert output.latency.first_us == 29741
     assert output.latency.init_us == 34870
+    assert (output.init_growth_mb, output.overall_growth_mb) == (24.1055, 33.7891)
     assert output.peak_mb == 41.0273
     assert output.delegates == {"XNNPACK": "completely"}
 
@@ -65,7 +66,7 @@ def test_abort_and_help_are_errors() -> None:
     with pytest.raises(TargetError, match="aborted: FATAL: Value for --num_threads"):
         parse_classic(recording("benchmark_model/aborted.txt"), 134)
     with pytest.raises(TargetError, match="status 1"):
-        parse_classic("usage: benchmark_model <flags>\n", 1)
+        parse_classic(recording("benchmark_model/help.txt"), 1)
 
 
 def test_summary_and_statistics_must_agree() -> None:
@@ -86,12 +87,25 @@ def test_litert_summary_is_milliseconds_on_standard_error() -> None:
         parse_litert(recording("benchmark_model/float_4_threads.txt"), 0)
 
 
+def test_either_tool_is_known_by_where_it_writes() -> None:
+    """Figures from standard output or standard error; a warning of a flag counts on both."""
+    classic, litert = (recording(f"benchmark_model/{x}.txt") for x in ("all_same", "litert"))
+    assert parse(classic, "", 0).latency.median_us == 6
+    assert parse("", litert, 0).latency.count == 104
+    with pytest.raises(TargetError, match="aborted: FATAL"):
+        parse("", recording("benchmark_model/aborted.txt"), 134)
+    with pytest.raises(TargetError, match="num_runz"):
+        parse("", f"{litert}\nWARN: Unconsumed cmdline flags: --num_runz=5\n", 0)
+
+
 @given(st.text())
 def test_noise_is_an_error(text: str) -> None:
     """No text makes the parsers raise anything but TargetError."""
-    for parse in (parse_classic, parse_litert):
+    for read in (parse_classic, parse_litert):
         with pytest.raises(TargetError):
-            parse(text, 0)
+            read(text, 0)
+    with pytest.raises(TargetError):
+        parse(text, text, 0)
 
 
 @given(st.data())
@@ -102,8 +116,8 @@ def test_damaged_recordings_never_raise_anything_else(data: st.DataObject) -> No
     for _ in range(data.draw(st.integers(1, 6))):
         at = data.draw(st.integers(0, len(characters) - 1))
         characters[at] = data.draw(st.sampled_from("0123456789.e+-=: \nnaif(avg)"))
-    for parse in (parse_classic, parse_litert):
+    for read in (parse_classic, parse_litert):
         try:
-            assert parse("".join(characters), 0).latency.count > 0
+            assert read("".join(characters), 0).latency.count > 0
         except TargetError:
             continue

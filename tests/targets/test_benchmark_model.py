@@ -10,7 +10,12 @@ from pathlib import Path
 import pytest
 
 from edge_bert.errors import InputError
-from edge_bert.targets.benchmark_model import BenchmarkRequest, benchmark_binary, start_benchmark
+from edge_bert.targets.benchmark_model import (
+    BenchmarkRequest,
+    benchmark_binary,
+    mask_of,
+    start_benchmark,
+)
 from edge_bert.targets.host import HostTarget
 
 
@@ -41,6 +46,21 @@ def test_flags_reach_the_tool_as_they_are(tmp_path: Path) -> None:
     assert {"<--num_runs=7>", "<--num_threads=4>", "<--signature_to_run_for=encode_16>"} <= set(
         said
     )
+
+
+@pytest.mark.parametrize(
+    ("cores", "mask"), [("0", "1"), ("4-7", "f0"), ("0,2", "5"), ("0-1, 8", "103")]
+)
+def test_cores_become_a_mask(cores: str, mask: str) -> None:
+    """The runner's lists of cores work here too."""
+    assert mask_of(cores) == mask
+
+
+@pytest.mark.parametrize("cores", ["", "7-4", "x", "-1", "0-9999", "1,,2", "99999"])
+def test_other_words_are_no_cores(cores: str) -> None:
+    """What is no list of cores is an error that shows one."""
+    with pytest.raises(InputError, match="4-7"):
+        mask_of(cores)
 
 
 @pytest.mark.skipif(not shutil.which("taskset"), reason="no taskset; install util-linux")
