@@ -11,15 +11,15 @@ from functools import partial
 
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.errors import DataError, MissingToolError, ProofError
+from edge_bert.errors import MissingToolError, ProofError
 from edge_bert.evaluate.agreement import EXACT, ROUNDED, ROUNDED_LENGTHS, Limits, disagreement
 from edge_bert.evaluate.drift import drift
-from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.outputs import finish
 from edge_bert.pipeline.running import Ran, Subject, outputs, run
+from edge_bert.pipeline.scoring import score
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, Proof, Scores
-from edge_bert.records.checkpoint import FloatArray, Task
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
 
 __all__ = ["Subject", "Tested", "test"]
@@ -106,16 +106,8 @@ def _disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str
 def _score(
     subject: Subject, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
 ) -> LabelScore:
-    def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None = None) -> FloatArray:
+    def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         encodings = tokenizer.encode_batch(texts, pairs)
         return outputs(subject, encodings, tokenizer.pad_id, runtime)
 
-    if data.kind == "pairs":
-        if subject.head.task is not Task.EMBEDDING:
-            raise DataError(f"{data.name} has pairs; a classifier needs labelled sentences.")
-        scores = [float(label) for label in data.labels]
-        return score_pairs(data.name, outputs_of(data.sentences), outputs_of(data.second), scores)
-    if subject.head.task is not Task.CLASSIFICATION:
-        raise DataError(f"{data.name} has classes; an embedding model needs pairs with scores.")
-    classes = outputs_of(data.sentences, data.second or None)
-    return score_classes(data.name, classes, data.labels, subject.head)
+    return score(data, subject.head, outputs_of)
