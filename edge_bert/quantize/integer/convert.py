@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from edge_bert.quantize.integer import float_glue
 from edge_bert.quantize.integer.emit import emit
 from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.graph import Graph
 from edge_bert.quantize.integer.observe import SCORES, Ranges, observe
 from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.rewritten import Rewritten, rewrite
-from edge_bert.quantize.integer.scales import Quantized, assign
+from edge_bert.quantize.integer.scales import Quantized, assign, float32
 from edge_bert.quantize.integer.statistics import collect
 from edge_bert.quantize.integer.widen import widen
 from edge_bert.records.encoder import EncoderWeights
@@ -59,6 +59,13 @@ class Calibrated:
         """The float graph of one length."""
         return build(self.weights, self.parts, self.masks, length)
 
+    def graph_of(self, length: int, activation_bits: int) -> Graph:
+        """The graph of one length with the widths of a recipe (records/recipe.py)."""
+        if activation_bits == 32:
+            return float_glue.build(self.weights, self.parts, length)
+        graph = self.graph(length)
+        return widen(graph, is_wide) if activation_bits == 16 else graph
+
 
 def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibrated:
     """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded."""
@@ -79,12 +86,11 @@ def convert_integer(
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 
-    With 16 `activation_bits`, the places that `WIDE_PLACES` names get them and the rest keep 8.
-    With `float_output` a DEQUANTIZE follows, so that the output alone is float32.
+    With 16 `activation_bits`, the places that `WIDE_PLACES` names get them and the rest keep 8;
+    with 32, all but the matrix products and what they read and give is float32.
+    With `float_output` a DEQUANTIZE follows, so that the output is float32.
     """
-    graphs = [calibrated.graph(length) for length in lengths]
-    if activation_bits == 16:
-        graphs = [widen(graph, is_wide) for graph in graphs]
+    graphs = [calibrated.graph_of(length, activation_bits) for length in lengths]
     quantized = [assign(graph, calibrated.ranges, observer) for graph in graphs]
     if float_output:
         for graph, found in zip(graphs, quantized, strict=True):
@@ -97,9 +103,11 @@ def convert_integer(
 
 
 def _dequantize_output(graph: Graph, quantized: dict[str, Quantized]) -> None:
+    if quantized[graph.output].dtype == "float32":
+        return
     name = f"{graph.output}/float"
     graph.apply("DEQUANTIZE", [graph.output], name, graph.shape(graph.output))
-    quantized[name] = Quantized(np.zeros(0), 0, "float32")
+    quantized[name] = float32()
     graph.output = name
 
 

@@ -30,6 +30,8 @@ VERSIONS = {
     "RESHAPE": 1,
     "TRANSPOSE": 2,
     "SLICE": 2,
+    "MEAN": 1,
+    "L2_NORMALIZATION": 1,
 }
 Signature = tuple[str, Graph, Mapping[str, Quantized]]
 
@@ -122,6 +124,8 @@ def _options(node: Node) -> tuple[str, Any]:
         "RESHAPE": "ReshapeOptions",
         "TRANSPOSE": "TransposeOptions",
         "SLICE": "SliceOptions",
+        "MEAN": "ReducerOptions",
+        "L2_NORMALIZATION": "L2NormOptions",
     }
     kind = kinds.get(node.operator)
     if kind is None:
@@ -138,6 +142,8 @@ def _options(node: Node) -> tuple[str, Any]:
             options.approximate = node.options["approximate"]
         case "GATHER":
             options.axis = 0
+        case "MEAN":
+            options.keepDims = True
     return kind, options
 
 

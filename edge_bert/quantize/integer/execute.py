@@ -45,6 +45,12 @@ def _run(node: Node, inputs: list[Array]) -> Array:
         case "BATCH_MATMUL":
             right = np.swapaxes(inputs[1], -1, -2) if node.options["adj_y"] else inputs[1]
             return inputs[0] @ right
+        case "MEAN":
+            return np.asarray(inputs[0].mean(axis=tuple(inputs[1]), keepdims=True), np.float32)
+        case "L2_NORMALIZATION":
+            return np.asarray(
+                inputs[0] / np.linalg.norm(inputs[0], axis=-1, keepdims=True), np.float32
+            )
         case "SOFTMAX":
             return softmax(inputs[0])
         case "GELU":

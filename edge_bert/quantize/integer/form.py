@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from edge_bert.quantize.integer.graph import Graph, Kind, matrix_operand
-from edge_bert.quantize.integer.norm import layer_norm
+from edge_bert.quantize.integer.norm import LayerNorm, layer_norm
 from edge_bert.quantize.integer.rewritten import Block, Dense, Rewritten
 from edge_bert.records.checkpoint import Pooling, Task
 from edge_bert.records.encoder import EncoderWeights
@@ -17,7 +17,11 @@ POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
 
 
 def build(
-    weights: EncoderWeights, parts: Rewritten, masks: tuple[float, ...], length: int
+    weights: EncoderWeights,
+    parts: Rewritten,
+    masks: tuple[float, ...],
+    length: int,
+    normed: LayerNorm = layer_norm,
 ) -> Graph:
     """The graph of one signature. `masks` holds, per layer, how much a padded score is lowered."""
     graph = Graph(length)
@@ -25,7 +29,7 @@ def build(
         graph.input(name)
     shape = weights.shape
     summed = _embed(graph, parts, shape.position_offset)
-    unit = layer_norm(graph, "embeddings.norm", summed, parts.embedding_norm, shape.epsilon)
+    unit = normed(graph, "embeddings.norm", summed, parts.embedding_norm, shape.epsilon)
     norm = parts.embedding_norm
     for index, block in enumerate(parts.blocks):
         name = f"layer.{index}"
@@ -34,14 +38,14 @@ def build(
         output = _attention(graph, name, rows, block, shape.heads[index], masks[index])
         summed = _add(graph, f"{name}.attention_sum", residual, output)
         norm = block.attention_norm
-        unit = layer_norm(graph, f"{name}.attention_norm", summed, norm, shape.epsilon)
+        unit = normed(graph, f"{name}.attention_norm", summed, norm, shape.epsilon)
         summed = _times(graph, f"{name}.ffn_residual", unit, norm.to_residual)
         rows = _times(graph, f"{name}.ffn_input", unit, norm.to_input)
         for part in reversed(range(len(block.ffn))):
             output = _ffn(graph, f"{name}.ffn.{part}", rows, block.ffn[part], shape.activation)
             summed = _add(graph, f"{name}.ffn_sum.{part}", summed, output)
         norm = block.ffn_norm
-        unit = layer_norm(graph, f"{name}.ffn_norm", summed, norm, shape.epsilon)
+        unit = normed(graph, f"{name}.ffn_norm", summed, norm, shape.epsilon)
     graph.output = _head(graph, weights, parts, unit)
     return graph
 

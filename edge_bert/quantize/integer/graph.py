@@ -36,6 +36,7 @@ class Tensor:
     to, because nothing beyond it matters. `symmetric` asks for a zero point of 0.
     `whole` asks for all that was seen, whatever the observer would cut.
     `rounds_down_for` names the sum that this tensor enters, which must never be rounded up.
+    `bits` are 8 or 16 for integers, 32 for float32.
     """
 
     name: str

@@ -14,6 +14,7 @@ product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,8 @@ from edge_bert.quantize.integer.graph import Graph, Kind, matrix_operand
 from edge_bert.quantize.integer.rewritten import Norm
 from edge_bert.records.checkpoint import FloatArray
 
+# Appends a LayerNorm to a graph: its name, its rows, the norm and epsilon; gives the result's name.
+LayerNorm = Callable[[Graph, str, str, Norm, float], str]
 GROUP_RATIO = 8.0
 TYPICAL = 2.0  # the first group reaches from here, times the median migration, downwards
 WIDE = 24.0  # a spread of variances above which three ranges are used

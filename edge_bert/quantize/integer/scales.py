@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edge_bert.quantize.integer.graph import Graph, Kind, Node, Tensor
 from edge_bert.quantize.integer.observe import SCORES, Ranges
 from edge_bert.quantize.integer.observers import Observer, choose, minmax
-from edge_bert.quantize.integer.widen import plain_name
+from edge_bert.quantize.integer.widen import FLOAT, plain_name
 
 Array = npt.NDArray[Any]
 # Operators whose output keeps the scale of their first input.
@@ -70,6 +70,8 @@ def _activation(
     if node.operator in KEEPS_SCALE:
         source = found[node.inputs[0]]
         return Quantized(source.scale, source.zero_point, source.dtype)
+    if tensor.bits == FLOAT:
+        return float32()
     if tensor.bits == 16:
         return _sixteen(*_range(tensor, ranges, Observer.MINMAX))
     if node.operator in FIXED:
@@ -92,6 +94,11 @@ def _within_kernels(
     least = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
     missing = max(least - (high - low), 0.0)
     return low, high + missing
+
+
+def float32(value: Array | None = None) -> Quantized:
+    """A tensor that is not quantized."""
+    return Quantized(np.zeros(0), 0, "float32", None if value is None else value.astype(np.float32))
 
 
 def _sixteen(low: float, high: float, value: Array | None = None) -> Quantized:
@@ -135,6 +142,8 @@ def _constant(tensor: Tensor) -> Quantized:
     assert value is not None  # noqa: S101 (the caller has looked)
     if tensor.kind is Kind.INDEX:
         return Quantized(np.zeros(0), 0, "int32", value.astype(np.int32))
+    if tensor.bits == FLOAT:
+        return float32(value)
     if tensor.kind is Kind.MATRIX:
         scale = np.maximum(np.abs(value).max(axis=1), TINY) / 127
         return Quantized(
