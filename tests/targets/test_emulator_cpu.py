@@ -9,7 +9,7 @@ from edge_bert.errors import ProfileError
 from edge_bert.records.profile import Cluster, DeviceProfile
 from edge_bert.targets import emulator_cpu
 
-NAMES = ("pixel-9", "pixel-3a", "android-low-end", "raspberry-pi-4")
+NAMES = profiles.names(profiles.PROFILE_FOLDER)
 
 
 def cluster(core: str, cores: int = 2, mhz: int = 2000, *features: str) -> Cluster:
@@ -28,6 +28,26 @@ def test_every_profile_can_be_emulated(name: str) -> None:
     assert files["possible"] == f"0-{count - 1}\n"
     assert all(f"cpu{number}/cpufreq/cpuinfo_max_freq" in files for number in range(count))
     assert f"cpu{count}/online" not in files
+    assert emulator_cpu.qemu_model(clusters)
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [
+        ("pixel-9", "max"),
+        ("pixel-8", "max"),  # i8mm, though its kernel shows no bf16
+        ("pixel-6", "cortex-a76"),
+        ("raspberry-pi-5", "cortex-a76"),
+        ("pixel-3a", "cortex-a72"),
+        ("redmi-note-11", "cortex-a72"),
+        ("wear-watch", "cortex-a53"),
+        ("android-low-end", "cortex-a53"),
+    ],
+)
+def test_each_class_of_device_gets_its_own_processor(name: str, model: str) -> None:
+    """Matrix products, dot products, neither of them, and little cores alone."""
+    found = emulator_cpu.qemu_model(profiles.load(name).clusters)
+    assert found.partition(",")[0] == model
 
 
 def test_clusters_are_numbered_slowest_first_unless_chosen() -> None:
