@@ -7,13 +7,24 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
+from edge_bert.command_line.exporting import export
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
 from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, numbers, words
 from edge_bert.command_line.profiles import profile, profiles
 from edge_bert.command_line.quantization import explain
 
 # Tasks that live elsewhere.
-__all__ = ["bench", "devices", "emulator", "explain", "profile", "profiles", "push", "validate"]
+__all__ = [
+    "bench",
+    "devices",
+    "emulator",
+    "explain",
+    "export",
+    "profile",
+    "profiles",
+    "push",
+    "validate",
+]
 
 OUT_HELP = "folder that bundles are written to (default: build)"
 DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
@@ -25,6 +36,7 @@ DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may b
         "model": "model folder, ONNX file or name on the Hugging Face hub "
         "(default: all-MiniLM-L6-v2)",
         "tokenizer": "folder of an ONNX file's tokenizer (default: the file's own folder)",
+        "via": "onnx2tf, for an ONNX file whose encoder edge-bert does not recognise",
         "recipes": "comma separated (default: all but wi8_ai16): float32, float16, "
         "wi8_afp32, wi8_ai8, wi8_ai16, wi4_afp32",
         "lengths": "length buckets in tokens (default: 16,32,64,128)",
@@ -43,6 +55,7 @@ def build(
     profile: str,
     model: str | None = None,
     tokenizer: str | None = None,
+    via: str | None = None,
     recipes: str | None = None,
     lengths: str | None = None,
     out: str | None = None,
@@ -72,6 +85,7 @@ def build(
             profile,
             model=model,
             tokenizer=Path(tokenizer) if tokenizer else None,
+            via=via,
             recipes=words(recipes),
             lengths=numbers("lengths", lengths, "16,32,64,128"),
             calibration_file=Path(calibration) if calibration else None,
@@ -97,6 +111,7 @@ def build(
         "out": OUT_HELP,
         "data": DATA_HELP,
         "text": "text file whose sentences are tokenized as MediaPipe would on a phone",
+        "calibration": "the file that the bundle was calibrated with, if it was your own",
         "json": JSON_HELP,
     },
     iterable=["data"],
@@ -107,6 +122,7 @@ def verify(
     out: str = "build",
     data: list[str] | None = None,
     text: str | None = None,
+    calibration: str | None = None,
     json: bool = False,
 ) -> None:
     """Run a built bundle again on its runtime; score it; compare the phone's tokens.
@@ -127,6 +143,7 @@ def verify(
                 Path(out) / profile,
                 data=data or [],
                 text=Path(text) if text else None,
+                calibration_file=Path(calibration) if calibration else None,
                 progress=step,
             )
         if json:

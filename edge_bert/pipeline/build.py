@@ -51,7 +51,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
         reference = convert.float_model(request, progress)
         onnx_parity.check(request, reference, host_runtime(), progress)
         artifacts, left_out = _artifacts(request, reference, scratch, progress)
-        files = _other_files(request, artifacts, scratch)
+        files, without = _other_files(request, artifacts, scratch)
         found = Manifest(
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
@@ -61,7 +61,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             default=_default(request.profile, [artifact for artifact, _ in artifacts]),
             files=files,
             tool_versions=convert.tool_versions(),
-            left_out=left_out,
+            left_out=(*left_out, *without),
         )
         summary = _report(found, request.profile, artifacts)
         summary = measurements.complete(summary, request.out, progress)
@@ -143,17 +143,22 @@ def host_runtime() -> Runtime:
     return Runtime(name="ai-edge-litert", version=convert.tool_versions()["ai-edge-litert"])
 
 
-def _other_files(request: BuildRequest, made: Made, scratch: Path) -> tuple[PackagedFile, ...]:
+def _other_files(
+    request: BuildRequest, made: Made, scratch: Path
+) -> tuple[tuple[PackagedFile, ...], tuple[LeftOut, ...]]:
     checkpoint = request.checkpoint
     shutil.copyfile(checkpoint.tokenizer, scratch / "tokenizer.json")
     purposes = {"tokenizer.json": "the model's tokenizer"}
     if checkpoint.vocabulary is not None:
         shutil.copyfile(checkpoint.vocabulary, scratch / "vocab.txt")
         purposes["vocab.txt"] = "the WordPiece vocabulary, one token a line"
-    name = _mediapipe(request, made, scratch)
-    if name is not None:
+    left_out = []
+    try:
+        name = _mediapipe(request, made, scratch)
         purposes[name] = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClassifier)"
-    return tuple(
+    except ModelError as refusal:
+        left_out.append(LeftOut(name="mediapipe", reason=str(refusal)))
+    files = tuple(
         PackagedFile(
             file=file,
             sha256=sha256((scratch / file).read_bytes()),
@@ -162,28 +167,28 @@ def _other_files(request: BuildRequest, made: Made, scratch: Path) -> tuple[Pack
         )
         for file, purpose in purposes.items()
     )
+    return files, tuple(left_out)
 
 
-def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str | None:
-    """A one-signature copy of a float-output artifact with metadata; None where MediaPipe
-    has no tokenizer for the model."""
+def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str:
+    """A one-signature copy of a float-output artifact with metadata; its name.
+
+    Raises ModelError where MediaPipe cannot run the model or has no tokenizer for it.
+    """
     names = [
         artifact.name for artifact, _ in made if RECIPES[artifact.name].scheme is not Scheme.INTEGER
     ]
-    if not names or request.checkpoint.vocabulary is None:
-        return None
+    if not names:
+        raise ModelError("MediaPipe reads float outputs, and no artifact here has them.")
     source = MEDIAPIPE_RECIPE if MEDIAPIPE_RECIPE in names else names[0]
     file = f"mediapipe_{source}.tflite"
-    try:
-        data = write_mediapipe_model(
-            (scratch / f"{source}.tflite").read_bytes(),
-            vocabulary=request.checkpoint.vocabulary,
-            head=request.checkpoint.head,
-            name=request.checkpoint.name,
-            signature=f"length_{max(request.lengths)}",
-        )
-    except ModelError:
-        return None
+    data = write_mediapipe_model(
+        (scratch / f"{source}.tflite").read_bytes(),
+        vocabulary=request.checkpoint.vocabulary,
+        head=request.checkpoint.head,
+        name=request.checkpoint.name,
+        signature=f"length_{max(request.lengths)}",
+    )
     store.write_whole(scratch / file, data)
     return file
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.data import calibration
+from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
@@ -17,7 +18,7 @@ from edge_bert.pipeline import prove
 from edge_bert.pipeline.build import host_runtime
 from edge_bert.progress import Progress, silent
 from edge_bert.records.base import Record
-from edge_bert.records.bundle import Artifact, Manifest, Proof, Scores
+from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, Proof, Scores
 from edge_bert.records.recipe import FLOAT32
 
 
@@ -32,6 +33,7 @@ class Verified(Record, frozen=True):
 class Verification(Record, frozen=True):
     """The result of `invoke verify`.
 
+    `held_out` names the sentences that drift is on, `calibrated_with` those of the build.
     `sentences` were read from the text file, `differing` of them get other tokens from MediaPipe's
     tokenizer on a phone than from the model's own.
     """
@@ -40,6 +42,8 @@ class Verification(Record, frozen=True):
     artifacts: tuple[Verified, ...]
     sentences: int = 0
     differing: tuple[TokenDifference, ...] = ()
+    held_out: str = ""
+    calibrated_with: str = ""
 
     @property
     def passed(self) -> bool:
@@ -52,21 +56,22 @@ def verify(
     *,
     data: Sequence[str] = (),
     text: Path | None = None,
+    calibration_file: Path | None = None,
     progress: Progress = silent,
 ) -> Verification:
     """Run every artifact of the bundle in `folder` again on the runtime its profile names.
 
-    Drift is measured against the bundle's float32 artifact on held-out sentences of our own.
-    Raises InputError when the bundle is damaged: every file must still be the one that was proven.
+    Drift is measured against the bundle's float32 artifact, on the held-out sentences of
+    `calibration_file`, which the bundle was calibrated with, or else of our own. Raises InputError
+    when that is another file, or when the bundle is damaged: every file must still be the one that
+    was proven.
     """
     manifest = manifests.read(folder)
     runtime = profiles.load(manifest.profile).parsed_runtime()
     _check_files(folder, manifest)
     sets = [parse_reference(reference) for reference in data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
-    held_out = calibration.select(
-        calibration.default(), manifest.calibration.count, manifest.calibration.seed
-    ).held_out
+    used = _held_out(manifest.calibration, calibration_file)
     reference = _subject(folder, manifest, _reference(manifest))
     found = []
     for artifact in manifest.artifacts:
@@ -75,7 +80,7 @@ def verify(
             _subject(folder, manifest, artifact),
             reference,
             tokenizer,
-            held_out,
+            used.held_out,
             sets,
             runtime,
             host_runtime(),
@@ -87,7 +92,22 @@ def verify(
         artifacts=tuple(found),
         sentences=len(sentences),
         differing=tuple(differing(sentences, folder / "tokenizer.json", manifest.model.max_length)),
+        held_out=used.info.source,
+        calibrated_with=manifest.calibration.source,
     )
+
+
+def _held_out(wanted: CalibrationInfo, path: Path | None) -> CalibrationSet:
+    """The bundle's own set where the user gives its file, else one of our own sentences."""
+    if path is None:
+        return calibration.select(calibration.default(), wanted.count, wanted.seed)
+    found = calibration.select(calibration.load(path), wanted.count, wanted.seed, source=path.name)
+    if found.info.sha256 != wanted.sha256:
+        raise InputError(
+            f"{path}: the bundle was calibrated with other sentences, of {wanted.source!r}; "
+            "give that file, or leave --calibration out."
+        )
+    return found
 
 
 def _reference(manifest: Manifest) -> Artifact:

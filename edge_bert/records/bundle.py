@@ -122,7 +122,7 @@ class PackagedFile(Record, frozen=True):
 
 
 class LeftOut(Record, frozen=True):
-    """A recipe that gave no artifact for this profile, and why."""
+    """What the bundle lacks, and why: a recipe's artifact, or the file for MediaPipe."""
 
     name: str
     reason: str

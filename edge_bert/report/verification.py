@@ -39,6 +39,10 @@ class Verification(Protocol):
     def sentences(self) -> int: ...
     @property
     def differing(self) -> Sequence[_Difference]: ...
+    @property
+    def held_out(self) -> str: ...
+    @property
+    def calibrated_with(self) -> str: ...
 
 
 def render_verification(found: Verification, console: Console) -> None:
@@ -48,6 +52,10 @@ def render_verification(found: Verification, console: Console) -> None:
         for each in found.artifacts
     ]
     table(console, ("artifact", "proof", "cosine mean / min", "scores", "detail"), rows)
+    if found.held_out != found.calibrated_with:
+        line = f"cosines are on held-out {found.held_out}; the build's were on {{}}: --calibration"
+        shown = line.format(printable(found.calibrated_with))
+        console.print(shown, markup=False, highlight=False)
     if found.sentences:
         line = f"{len(found.differing)} of {found.sentences} sentences get other tokens on a phone"
         console.print(f"{line} with MediaPipe", highlight=False)

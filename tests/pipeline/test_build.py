@@ -144,6 +144,19 @@ def test_recipes_and_lengths_are_those_asked_for(tmp_path: Path) -> None:
     assert found.left_out == ()
 
 
+def test_a_bundle_without_mediapipe_says_why(tmp_path: Path) -> None:
+    """A full-integer file alone, and a model without WordPiece, have no file for MediaPipe."""
+    integers = tiny.build_in(tmp_path / "a", recipes=["wi8_ai8"], lengths=[16])
+    roberta = tiny.build_in(
+        tmp_path / "b", recipes=["float32"], lengths=[16], source=tiny.model("roberta")
+    )
+    for made, reason in ((integers, "float outputs"), (roberta, "does not use WordPiece")):
+        (left_out,) = made.report.manifest.left_out
+        assert left_out.name == "mediapipe"
+        assert reason in left_out.reason
+        assert not list(made.folder.glob("mediapipe*"))
+
+
 def test_another_seed_is_another_calibration_set(tmp_path: Path) -> None:
     """It changes full-integer files and no others."""
     first = {a.name: a.sha256 for a in manifest_of().artifacts}

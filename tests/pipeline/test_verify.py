@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import shutil
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from edge_bert.errors import DataError, EdgeBertError, InputError
+from edge_bert.package import manifest as manifests
 from edge_bert.pipeline.verify import Verification, verify
+from edge_bert.report.verification import render_verification
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 
@@ -37,6 +41,40 @@ def test_it_tells_what_it_does() -> None:
     said: list[str] = []
     verified(tiny.built().folder, progress=said.append)
     assert len(said) == len(tiny.built().report.manifest.artifacts)
+
+
+@pytest.fixture(scope="module")
+def of_my_own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A bundle that was calibrated with a file of the user's, and the file."""
+    folder = tmp_path_factory.mktemp("own")
+    file = folder / "mine.txt"
+    file.write_text("".join(f"the cat sat on mat number {n}\n" for n in range(40)), "utf-8")
+    made = tiny.build_in(
+        folder, recipes=["float32", "wi8_ai8"], lengths=[16], calibration_file=file
+    )
+    return made.folder, file
+
+
+def test_the_builds_own_file_gives_its_drift_again(of_my_own: tuple[Path, Path]) -> None:
+    """With the file the cosines are the manifest's; without it they say that they are not."""
+    folder, file = of_my_own
+    wanted = manifests.read(folder).artifacts
+    same = verified(folder, calibration_file=file)
+    assert [each.scores for each in same.artifacts] == [each.scores for each in wanted]
+    assert same.held_out == same.calibrated_with == "mine.txt"
+    other = verified(folder)
+    assert (other.held_out, other.calibrated_with) == ("edge-bert default sentences", "mine.txt")
+    console = Console(file=io.StringIO(), width=200)
+    render_verification(other, console)
+    assert "the build's were on mine.txt: --calibration" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+def test_another_file_is_not_the_builds(of_my_own: tuple[Path, Path], tmp_path: Path) -> None:
+    """Sentences that the bundle was not calibrated with are refused."""
+    file = tmp_path / "other.txt"
+    file.write_text("".join(f"the train leaves at {n}\n" for n in range(40)), "utf-8")
+    with pytest.raises(InputError, match="calibrated with other sentences"):
+        verified(of_my_own[0], calibration_file=file)
 
 
 def test_labels(tmp_path: Path) -> None:
