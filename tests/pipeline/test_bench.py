@@ -15,6 +15,7 @@ from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Change
+from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.small_bundle import small_bundle
 from tests.targets.emulator_programs import need_emulator
 
@@ -193,6 +194,21 @@ def test_emulated_counts_are_the_same_on_every_run(bundle: Path) -> None:
         assert result.measurement.memory is None
     assert [x.ratio for x in second] == [1.0, 1.0]
     assert "emulated, time modelled" in (bundle / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_built_bundles_counts_are_the_same_on_every_run(tmp_path: Path) -> None:
+    """Two runs of every artifact of a tiny BERT, built for real: equal counts and predictions."""
+    need_emulator()
+    bundle = tiny.copy_of(tiny.built(), tmp_path)
+    first, second = (
+        bench.bench(request_bench(tiny.PROFILE, "emulated", out=bundle.parent, lengths=(16,)))
+        for _ in range(2)
+    )
+    names = [artifact.name for artifact in tiny.built().report.manifest.artifacts]
+    assert [x.measurement.subject.artifact for x in first] == names
+    assert [x.measurement.counts for x in first] == [x.measurement.counts for x in second]
+    assert all(x.ratio == 1.0 for x in second)
 
 
 def test_one_count_serves_every_number_of_threads(bundle: Path) -> None:
