@@ -78,7 +78,7 @@ def compute(node: Node, values: list[Array]) -> list[Array]:
     if node.op == "GatherElements":  # the reference gets an index of one row wrong
         return [_gathered(node, *values)]
     inputs = [name for name in node.inputs if name]
-    made = helper.make_node(node.op, node.inputs, node.outputs, **_plain(node.attributes))
+    made = helper.make_node(node.op, node.inputs, node.outputs, **protos_of(node.attributes))
     unique = list(dict.fromkeys(inputs))
     graph = helper.make_graph(
         [made],
@@ -104,7 +104,8 @@ def _gathered(node: Node, data: Array, indices: Array) -> Array:
         raise NotComputed(f"{node.place}: {error}") from error
 
 
-def _plain(attributes: Mapping[str, Any]) -> dict[str, Any]:
+def protos_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as onnx.helper takes them."""
     from onnx import numpy_helper
 
     return {

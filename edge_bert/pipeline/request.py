@@ -44,6 +44,7 @@ def prepare(
     *,
     model: str | None = None,
     tokenizer: Path | None = None,
+    via: str | None = None,
     recipes: Sequence[str] = (),
     lengths: Sequence[int] = (),
     calibration_file: Path | None = None,
@@ -61,12 +62,9 @@ def prepare(
     chosen = _recipes(recipes)
     sentences = _calibration(calibration_file, calibration_count, seed)
     sets = tuple(parse_reference(reference) for reference in data)
-    checkpoint = load(model, cache.folder("models"), tokenizer)
-    _, shape = export.architecture_of(checkpoint)
-    longest = min(checkpoint.max_length, shape.positions - shape.position_offset)
-    default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)
-    wanted = buckets.check_lengths(tuple(lengths) or default, longest)
-    _check_tokenizer(checkpoint, max(wanted), shape.vocabulary)
+    checkpoint = load(model, cache.folder("models"), tokenizer, via)
+    wanted = _lengths(checkpoint, lengths)
+    _check_tokenizer(checkpoint, max(wanted), _rows(checkpoint))
     return BuildRequest(
         profile=device,
         checkpoint=checkpoint,
@@ -80,10 +78,34 @@ def prepare(
     )
 
 
-def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int) -> None:
+def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
+    """The buckets: those asked for, else the default ones that the model allows."""
+    longest = checkpoint.max_length
+    if checkpoint.weights:
+        _, shape = export.architecture_of(checkpoint)
+        longest = min(longest, shape.positions - shape.position_offset)
+    fixed = checkpoint.onnx.fixed_length if checkpoint.onnx else None
+    if fixed and tuple(lengths or (fixed,)) != (fixed,):
+        raise InputError(
+            f"The model has fixed shapes for {fixed} tokens: give --lengths {fixed}, or export it "
+            "with a dynamic length."
+        )
+    default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)
+    default = (fixed,) if fixed else default
+    return buckets.check_lengths(tuple(lengths) or default, max(longest, fixed or 0))
+
+
+def _rows(checkpoint: Checkpoint) -> int | None:
+    """The rows of the token table; None where they are not known."""
+    if checkpoint.onnx and not checkpoint.weights:
+        return checkpoint.onnx.vocabulary
+    return export.architecture_of(checkpoint)[1].vocabulary
+
+
+def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> None:
     """The tokenizer opens, has room in the longest bucket, and gives no id without a row."""
     tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
-    if tokenizer.largest_id >= rows:
+    if rows is not None and tokenizer.largest_id >= rows:
         raise ModelError(
             f"{checkpoint.tokenizer}: gives token ids up to {tokenizer.largest_id}, the model has "
             f"{rows} embeddings; take the tokenizer that belongs to the model."

@@ -49,7 +49,9 @@ class OnnxFile:
     """An ONNX file that a model was read from.
 
     `inputs` gives our name of each of its inputs, `output` is the output that counts; where that
-    holds one vector per token, `gives_tokens`. `float16` says that it computes in float16.
+    holds one vector per token, `gives_tokens`. `float16` says that it computes in float16. For
+    onnx2tf, which gets no weights from us: the rows of its token table (`vocabulary`), and the one
+    length that it takes where its shapes are fixed.
     """
 
     path: Path
@@ -57,6 +59,8 @@ class OnnxFile:
     output: str
     gives_tokens: bool
     float16: bool
+    vocabulary: int | None = None
+    fixed_length: int | None = None
 
 
 @dataclass(frozen=True)

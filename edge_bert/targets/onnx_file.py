@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert import processes
 from edge_bert.errors import MissingToolError, ProofError
 
 WORKER = Path(__file__).resolve().parent / "onnx_worker.py"
@@ -43,18 +43,8 @@ def run(
 
 
 def _run(command: list[str], name: str, timeout_s: float) -> None:
-    try:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=timeout_s,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise ProofError(f"{name} on onnxruntime: no answer within {timeout_s:g} s.") from error
+    what = f"{name} on onnxruntime"
+    done = processes.run(command, timeout_s=timeout_s, failure=ProofError, what=what)
     if done.returncode:
         raise ProofError(f"{name} does not run on onnxruntime: {_reason(done.stdout)}")
 

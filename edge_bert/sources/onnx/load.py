@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import ModelError
-from edge_bert.onnx_graph.read import computes_in_float16, files, read
+from edge_bert.onnx_graph.read import computes_in_float16, read
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import digest_of, max_length_of, tokenizer_file
+from edge_bert.sources.folder import max_length_of, tokenizer_file
 from edge_bert.sources.head import read_classification_head, read_embedding_head
 from edge_bert.sources.json_files import read_json
+from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of
 from edge_bert.sources.onnx.head import Pooled
 from edge_bert.sources.onnx.naming import Named, named
 from edge_bert.sources.onnx.parts import NotRecognised
@@ -37,7 +38,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     the hub keeps such files; config.json and sentence-transformers' files are read from it too.
     Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognise.
     """
-    folder = tokenizer or _folder(path)
+    folder = tokenizer or folder_of(path)
     tokenizer_json = tokenizer_file(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     try:
@@ -53,7 +54,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     head, note = _head(folder, config, found.head)
     vocabulary = folder / "vocab.txt"
     return Checkpoint(
-        name=_name(path, folder),
+        name=name_of(path, folder),
         architecture=model.architecture,
         config=model.config,
         weights=model.weights,
@@ -62,7 +63,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         vocabulary=vocabulary if vocabulary.is_file() else None,
         max_length=max_length_of(folder, model.config),
         origin=f"onnx: {path.name}{note}",
-        sha256=_sha256(path, folder, tokenizer_json),
+        sha256=sha256_of(path, folder, tokenizer_json),
         onnx=OnnxFile(
             path=path.resolve(),
             inputs=found.inputs,
@@ -71,21 +72,6 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
             float16=computes_in_float16(file),
         ),
     )
-
-
-def _folder(path: Path) -> Path:
-    own = path.resolve().parent
-    above = own.name == "onnx" and not (own / "tokenizer.json").is_file()
-    return own.parent if above else own
-
-
-def _name(path: Path, folder: Path) -> str:
-    return folder.resolve().name if path.stem in ("model", "model_optimized") else path.stem
-
-
-def _sha256(path: Path, folder: Path, tokenizer: Path) -> str:
-    optional = (folder / name for name in ("config.json", "modules.json", "1_Pooling/config.json"))
-    return digest_of(*files(path), tokenizer, *(each for each in optional if each.is_file()))
 
 
 def _check_config(path: Path, model: Named, config: Mapping[str, Any]) -> None:

@@ -1,0 +1,29 @@
+"""The files around an ONNX file: its folder, its name, its digest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_bert.onnx_graph.read import files
+from edge_bert.sources.folder import digest_of
+
+OPTIONAL = ("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json")
+PLAIN_NAMES = ("model", "model_optimized", "model_fp16")
+
+
+def folder_of(path: Path) -> Path:
+    """The file's folder, or the one above where it is called `onnx` and holds no tokenizer."""
+    own = path.resolve().parent
+    above = own.name == "onnx" and not (own / "tokenizer.json").is_file()
+    return own.parent if above else own
+
+
+def name_of(path: Path, folder: Path) -> str:
+    """The name of the file, or of the folder where every file is called so."""
+    return folder.resolve().name if path.stem in PLAIN_NAMES else path.stem
+
+
+def sha256_of(path: Path, folder: Path, tokenizer: Path) -> str:
+    """Over the file, its external data, and all that was read beside it."""
+    beside = [folder / name for name in OPTIONAL]
+    return digest_of(*files(path), tokenizer, *(each for each in beside if each.is_file()))
