@@ -38,7 +38,7 @@ DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may b
         "tokenizer": "folder of an ONNX file's tokenizer (default: the file's own folder)",
         "via": "onnx2tf, for an ONNX file whose encoder edge-bert does not recognise",
         "recipes": "comma separated (default: all but wi8_ai16): float32, float16, "
-        "wi8_afp32, wi8_ai8, wi8_ai16, wi4_afp32",
+        "wi8_afp32, wi8_ai8, wi8_ai16, wi8_ai8_afp32, wi4_afp32",
         "lengths": "length buckets in tokens (default: 16,32,64,128)",
         "out": OUT_HELP,
         "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",

@@ -39,6 +39,14 @@ PEERS = (
         needs=("ai_edge_litert",),
     ),
     Peer(
+        name="wi8_ai8_afp32",
+        title="edge-bert wi8_ai8_afp32 (TFLite)",
+        kind="tflite",
+        artifact="wi8_ai8_afp32",
+        given=BUCKETS,
+        needs=("ai_edge_litert",),
+    ),
+    Peer(
         name="ort_float32",
         title="ONNX Runtime float32",
         kind="onnx",

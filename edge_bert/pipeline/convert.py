@@ -49,9 +49,10 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
 
     def make() -> bytes:
         progress(f"{recipe.name}: {recipe.title}")
-        if recipe.scheme is Scheme.INTEGER:
+        if recipe.needs_calibration:
+            floats = request.float_output or recipe.scheme is Scheme.MIXED
             return quantize.integer(
-                calibrated(request), request.lengths, recipe, float_output=request.float_output
+                calibrated(request), request.lengths, recipe, float_output=floats
             )
         return quantize.weights(reference, recipe, runtime)
 
@@ -65,7 +66,7 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
 
 @functools.lru_cache(maxsize=1)
 def calibrated(request: BuildRequest) -> Calibrated:
-    """The calibration pass that the full-integer recipes of one request share."""
+    """The calibration pass that the recipes with calibrated integers of one request share."""
     return calibrate(export.encoder_weights(request.checkpoint), calibration_inputs(request))
 
 

@@ -7,30 +7,47 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.errors import RefusedError
 from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.integer.convert import Calibrated, convert_integer
+from edge_bert.quantize.moments import LayerMoments
 from edge_bert.quantize.oldest_runtime import OLDEST, convert_for_oldest
 from edge_bert.quantize.weights import convert_hybrid
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import FLOAT16, Recipe
+from edge_bert.records.weight_bits import WeightBits
 
 CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
 
 
-def weights(float_model: bytes, recipe: Recipe, runtime: Runtime) -> bytes:
+def weights(
+    float_model: bytes,
+    recipe: Recipe,
+    runtime: Runtime,
+    bits: WeightBits | None = None,
+    moments: Sequence[LayerMoments] | None = None,
+) -> bytes:
     """A recipe that changes how weights are stored, in the form that `runtime` computes right.
 
-    Raises RefusedError where `runtime` has no form of the recipe.
+    A hybrid recipe may have `bits` for each layer instead of its own for all, and rounds 4-bit
+    matrices by GPTQ where it is given `moments` (see `moments.collect`). Raises RefusedError
+    where `runtime` has no form of the recipe.
     """
     if runtime == OLDEST:
+        _refuse_four_bits(bits)
         return convert_for_oldest(float_model, recipe)
     if recipe.name == FLOAT16.name:
         return convert_float16(float_model, gathers_float16=True)
-    return convert_hybrid(float_model, recipe)
+    return convert_hybrid(float_model, bits or recipe.weight_bits, moments)
+
+
+def _refuse_four_bits(bits: WeightBits | None) -> None:
+    if bits is not None and 4 in (*bits.matrix_bits, bits.embedding_bits):
+        raise RefusedError(f"4-bit weights are not made for {OLDEST}; take 8 bits.")
 
 
 def integer(
     start: Calibrated, lengths: Sequence[int], recipe: Recipe, *, float_output: bool
 ) -> bytes:
-    """A full-integer recipe, a signature for each of `lengths`."""
+    """A recipe with calibrated integers, a signature for each of `lengths`."""
     return convert_integer(start, lengths, recipe.activation_bits, float_output=float_output)

@@ -13,12 +13,14 @@ class Scheme(enum.Enum):
     FLOAT = "float"
     HYBRID = "hybrid"  # integer weights; activations quantized when the model runs
     INTEGER = "integer"  # every tensor integer, with scales from a calibration set
+    MIXED = "mixed"  # matrix products as in INTEGER, float32 between them
 
 
 class Recipe(Record, frozen=True):
     """A way to store and compute a model.
 
-    The name says the bits: `wi8_ai8` has integer weights of 8 bits and integer activations of 8.
+    The name says the bits: `wi8_ai8` has integer weights of 8 bits and integer activations of 8;
+    `wi8_ai8_afp32` has float32 activations besides. `activation_bits` are those of the widest.
     """
 
     name: str
@@ -34,7 +36,7 @@ class Recipe(Record, frozen=True):
     @property
     def needs_calibration(self) -> bool:
         """Whether ranges of activations must be known before the model is built."""
-        return self.scheme is Scheme.INTEGER
+        return self.scheme in (Scheme.INTEGER, Scheme.MIXED)
 
 
 FLOAT32 = Recipe(
@@ -72,6 +74,13 @@ WI8_AI16 = Recipe(
     activation_bits=16,
     title="full integer, 16 bits where 8 cost accuracy, for NPUs that multiply 16 by 8 bits",
 )
+WI8_AI8_AFP32 = Recipe(
+    name="wi8_ai8_afp32",
+    scheme=Scheme.MIXED,
+    weight_bits=8,
+    activation_bits=32,
+    title="int8 matrix products with calibrated scales, float32 between them: the fastest on CPUs",
+)
 WI4_AFP32 = Recipe(
     name="wi4_afp32",
     scheme=Scheme.HYBRID,
@@ -80,7 +89,8 @@ WI4_AFP32 = Recipe(
     title="hybrid with 4-bit weights: the smallest file",
 )
 RECIPES: dict[str, Recipe] = {
-    recipe.name: recipe for recipe in (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI8_AI16, WI4_AFP32)
+    recipe.name: recipe
+    for recipe in (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI8_AI16, WI8_AI8_AFP32, WI4_AFP32)
 }
 # CPUs have slow kernels for 16-bit activations, so that recipe is built on request only.
-DEFAULT_RECIPES = (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI4_AFP32)
+DEFAULT_RECIPES = (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI8_AI8_AFP32, WI4_AFP32)

@@ -19,7 +19,7 @@ from edge_bert.pipeline.build import build
 from edge_bert.pipeline.request import prepare
 from edge_bert.quantize.oldest_runtime import OLDEST
 from edge_bert.records.bundle import Manifest
-from edge_bert.records.recipe import RECIPES
+from edge_bert.records.recipe import RECIPES, Scheme
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 
@@ -67,7 +67,7 @@ def test_every_artifact_is_proven() -> None:
     """Run on the profile's runtime in every signature, with drift on held-out sentences."""
     found = manifest_of()
     assert {artifact.name for artifact in found.artifacts} >= {
-        "float32", "float16", "wi8_afp32", "wi8_ai8", "wi4_afp32",
+        "float32", "float16", "wi8_afp32", "wi8_ai8", "wi8_ai8_afp32", "wi4_afp32",
     }  # fmt: skip
     for artifact in found.artifacts:
         assert artifact.proof.status == "passed"
@@ -79,7 +79,7 @@ def test_every_artifact_is_proven() -> None:
         assert drift is not None
         assert drift.count == len(drift.cosines) == 64
         assert drift.cosine_mean > (0.97 if artifact.name == "wi4_afp32" else 0.99)
-        assert artifact.integer_only is artifact.name.startswith("wi8_ai")
+        assert artifact.integer_only is (RECIPES[artifact.name].scheme is Scheme.INTEGER)
 
 
 def test_the_manifest_tells_where_all_came_from() -> None:
