@@ -88,6 +88,10 @@ def json_schema_bytes() -> bytes:
 
 def _folders() -> list[Path]:
     own = os.environ.get(OWN_FOLDER)
+    if own and not Path(own).is_dir():
+        raise ProfileError(
+            f"{OWN_FOLDER} is {own[:200]!r}, which is no folder; correct or unset it."
+        )
     return [PROFILE_FOLDER, *([Path(own)] if own else [])]
 
 

@@ -345,6 +345,14 @@ def test_a_folder_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> 
         profiles.load("pixel-9")
 
 
+@pytest.mark.parametrize("own", ["/nowhere/at/all", "a\x1b[2J\nb"])
+def test_a_folder_of_ones_own_that_is_none(own: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slip in the variable is said, not ignored."""
+    monkeypatch.setenv(profiles.OWN_FOLDER, own)
+    with refused(ProfileError, "which is no folder"):
+        profiles.load("pixel-9")
+
+
 def test_a_path_is_answered_with_the_way_to_use_it(folder: Path) -> None:
     """Bundles are named by their profile, so a profile is given by its name."""
     with refused(ProfileError, "set EDGE_BERT_PROFILES to its folder"):

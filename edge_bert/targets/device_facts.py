@@ -113,7 +113,8 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     cores: dict[int, str | None] = {}
     shown: list[set[str]] = []
     number, maker = -1, 0
-    for key, value in re.findall(r"^([A-Za-z ]+?)[ \t]*:[ \t]*(.*?)\r?$", text, re.MULTILINE):
+    for line in text.splitlines():
+        key, _, value = (part.strip() for part in line.partition(":"))
         if key == "processor" and re.fullmatch("[0-9]{1,4}", value):
             number = int(value)
             cores[number] = None
