@@ -53,7 +53,7 @@ class Effort(Record, frozen=True):
     batch: PositiveInt = 4
 
 
-FEWEST, MOST = 8, 120
+FEWEST, MOST = 8, 48
 
 
 def evaluations(effort: Effort, candidates: int) -> int:

@@ -11,7 +11,8 @@ from scipy.special import ndtr
 from edge_bert.search import surrogate
 from edge_bert.search.surrogate import Floats, Points, Surrogate
 
-START_SHARE = 3  # one evaluation in three is spread over the space before any is chosen
+START_SHARE = 3  # at most one evaluation in three is spread over the space before any is chosen
+START_EACH = 2  # and at most so many for each dimension
 FRONT_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
 
 
@@ -31,11 +32,12 @@ class Seen:
     feasible: tuple[bool, ...]
 
 
-def start(points: Points, sizes: Sequence[int], count: int, seed: int) -> list[int]:
-    """`count` places of points that lie far apart, the one of the dearest choices first.
+def start(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> list[int]:
+    """Places of points that lie far apart, the one of the dearest choices first.
 
     The farthest point of those left is taken each time (Gonzalez 1985); ties are cut by the seed.
     """
+    count = min(-(-evaluations // START_SHARE), START_EACH * len(sizes))
     scaled = points / np.maximum(np.array(sizes) - 1, 1)
     ties = np.random.default_rng(seed).random(len(points)) * 1e-3
     chosen = [int(np.argmax(scaled[:, :-1].sum(1) + ties))]

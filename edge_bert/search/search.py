@@ -20,7 +20,6 @@ from edge_bert.search.problem import Effort, Problem, candidate_key, evaluations
 from edge_bert.search.sifting import Open, Sifted
 
 Found = Finding | WorkerError
-START_PART = 3
 DEFAULT_EFFORT = Effort()
 
 
@@ -71,8 +70,7 @@ class _Search:
     def run(self) -> list[Evaluated]:
         """Build as many candidates as the effort allows, in the order of their proposal."""
         sizes = self._problem.space.sizes
-        count = -(-self._total // START_PART)
-        self._build(proposals.start(self._points, sizes, count, self._effort.seed))
+        self._build(proposals.start(self._points, sizes, self._total, self._effort.seed))
         while len(self._verdicts) < self._total:
             count = min(self._effort.batch, self._total - len(self._verdicts))
             arguments = (self._points, sizes, self._bytes, self._seen(), count, self._effort.seed)

@@ -14,17 +14,18 @@ import platform
 import re
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import InputError, MissingToolError, TargetError, WorkerError
-from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, run
+from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, sealed, unsealed
 
 CONNECT_SECONDS = 15
 WORKERS_SECONDS = 60.0
 LOOK_SECONDS = 5.0
 ADDRESS = re.compile(
-    r"(?:(?P<scheme>tcp|tls)://)?(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d+)"
+    r"(?:(?P<scheme>tcp|tls)://)?(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]+)"
 )
 AGAIN = "What was evaluated is kept: give the same command again once it is back."
 
@@ -54,13 +55,13 @@ class DaskCluster:
 
     def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
         """Outcomes as the jobs end; Dask gives the jobs of a dead worker to another."""
-        futures = {self._client.submit(run, job, pure=False): job for job in jobs}
-        waiting = set(futures)
+        waiting = {self._client.submit(sealed, job, pure=False): job for job in jobs}
         try:
             while waiting:
-                for future in self._ended(waiting):
-                    waiting.remove(future)
-                    yield self._outcome(future, futures[future])
+                for future in self._ended(set(waiting)):
+                    outcome = self._outcome(future, waiting.pop(future))
+                    future.release()  # or Dask makes it again when its worker dies
+                    yield outcome
         finally:
             with contextlib.suppress(Exception):  # the scheduler may be what went away
                 self._client.cancel(list(waiting))
@@ -95,14 +96,12 @@ class DaskCluster:
 
     def _ended(self, waiting: set[Any]) -> list[Any]:
         """At least one future that has ended; TargetError when none can end any more."""
-        from distributed import wait
-
         alone_since = None
         while True:
             with contextlib.suppress(TimeoutError):
-                return list(wait(waiting, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done)
+                return self._first(waiting)
             if self._client.status != "running":
-                raise TargetError(f"The scheduler {self._address} went away. {AGAIN}")
+                raise self._gone()
             if self._client.scheduler_info(n_workers=-1)["workers"]:
                 alone_since = None
                 continue
@@ -110,17 +109,29 @@ class DaskCluster:
             if time.monotonic() - alone_since > self._patience:
                 raise TargetError(f"{self._address} has lost all its workers. {AGAIN}")
 
+    def _first(self, waiting: set[Any]) -> list[Any]:
+        import distributed
+
+        first: Any = distributed.wait
+        try:
+            with self._client.as_current():
+                ended = first(waiting, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+        except CancelledError:
+            raise self._gone() from None
+        return list(ended.done)
+
+    def _gone(self) -> TargetError:
+        return TargetError(f"The scheduler {self._address} went away. {AGAIN}")
+
     def _outcome(self, future: Any, job: Job) -> Outcome:
-        from distributed.client import FutureCancelledError
         from distributed.scheduler import KilledWorker
 
         try:
-            found: Outcome = future.result(timeout=CONNECT_SECONDS)
+            return unsealed(future.result(timeout=CONNECT_SECONDS))
         except KilledWorker:
             return Outcome(job.key, error=WorkerError("Several workers died with this job."))
-        except (FutureCancelledError, TimeoutError, OSError):
-            raise TargetError(f"The scheduler {self._address} went away. {AGAIN}") from None
-        return found
+        except (CancelledError, TimeoutError, OSError):
+            raise self._gone() from None
 
 
 def scheduler_address(text: str) -> str:
@@ -135,14 +146,15 @@ def scheduler_address(text: str) -> str:
 
 def _connected(address: str, seconds: float) -> Any:
     try:
-        from distributed import Client
+        import distributed
     except ImportError:
         raise MissingToolError(
             "A Dask cluster needs the extra `cluster`: pip install 'edge-bert[cluster]'."
         ) from None
     try:
+        client: Any = distributed.Client
         with _quiet():
-            return Client(address, timeout=seconds, set_as_default=False)
+            return client(address, timeout=seconds, set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise TargetError(
             f"No Dask scheduler answers at {address} within {seconds:g} s; start one with "

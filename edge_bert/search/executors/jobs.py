@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import traceback
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -48,3 +50,26 @@ def run(job: Job) -> Outcome:
         return Outcome(job.key, job.function(*job.arguments))
     except Exception as error:
         return Outcome(job.key, error=error)
+
+
+def sealed(job: Job) -> bytes:
+    """Run `job` here; its outcome in a form that is sure to open in another process.
+
+    An error keeps its traceback as a note.
+    """
+    outcome = run(job)
+    if outcome.error is not None:
+        outcome.error.add_note("".join(traceback.format_exception(outcome.error)))
+    try:
+        data = pickle.dumps(outcome)
+        pickle.loads(data)  # noqa: S301  some exceptions pickle, and then cannot be made again
+    except Exception as error:
+        text = f"{outcome.error or outcome.value!r} cannot leave its process: {error}"
+        return pickle.dumps(Outcome(outcome.key, error=RuntimeError(text)))
+    return data
+
+
+def unsealed(data: bytes) -> Outcome:
+    """What `sealed` gave in a process that we started or were told to trust."""
+    found: Outcome = pickle.loads(data)  # noqa: S301
+    return found

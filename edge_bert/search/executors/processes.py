@@ -14,7 +14,6 @@ import os
 import pickle
 import signal
 import sys
-import traceback
 from collections.abc import Sequence
 from multiprocessing import connection
 from multiprocessing.connection import Connection
@@ -22,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from edge_bert.errors import InputError, WorkerError
-from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, run
+from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, sealed, unsealed
 
 TRIES = 3
 STOP_SECONDS = 5.0
@@ -130,10 +129,9 @@ class _Worker:
         """What the process sent; None when it ended without."""
         self.job = None
         try:
-            found: Outcome = pickle.loads(self.pipe.recv_bytes())  # noqa: S301  our own process
+            return unsealed(self.pipe.recv_bytes())
         except (EOFError, OSError):
             return None
-        return found
 
     def ended(self) -> str:
         self.process.join(STOP_SECONDS)
@@ -160,21 +158,8 @@ def _serve(pipe: Connection) -> None:
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             job: Job = pickle.loads(pipe.recv_bytes())  # noqa: S301  our own process
-            pipe.send_bytes(_pickled(run(job)))
+            pipe.send_bytes(sealed(job))
 
 
 def _leave(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
-
-
-def _pickled(outcome: Outcome) -> bytes:
-    """An outcome for the pipe; an error keeps its traceback as a note."""
-    if outcome.error is not None:
-        outcome.error.add_note("".join(traceback.format_exception(outcome.error)))
-    try:
-        data = pickle.dumps(outcome)
-        pickle.loads(data)  # noqa: S301  some exceptions pickle, and then cannot be made again
-    except Exception as error:
-        text = f"{outcome.error!r} or its value cannot leave its process: {error!r}"
-        return pickle.dumps(Outcome(outcome.key, error=RuntimeError(text)))
-    return data
