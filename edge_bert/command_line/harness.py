@@ -124,6 +124,7 @@ def bench(
         "profile": PROFILE_HELP,
         "artifact": "artifacts to push (default: the bundle's default one)",
         "serial": SERIAL_HELP,
+        "remove": "instead remove all that push and bench ever left on the device",
         "out": OUT_HELP,
         "json": JSON_HELP,
     },
@@ -133,6 +134,7 @@ def push(
     profile: str | None = None,
     artifact: str | None = None,
     serial: str | None = None,
+    remove: bool = False,
     out: str = "build",
     json: bool = False,
 ) -> None:
@@ -149,13 +151,22 @@ def push(
         from rich.console import Console
 
         from edge_bert import progress
-        from edge_bert.pipeline.push import push as run
+        from edge_bert.pipeline import push as pushing
         from edge_bert.report.lists import table
 
+        if remove:
+            cleared = pushing.remove(serial)
+            if json:
+                print_json({"removed_from": cleared})
+            else:
+                Console().print(f"removed from {cleared}", markup=False, highlight=False)
+            return
         name = _needed("profile", profile)
         folder = Path(out) / name
         with progress.shown() as step:
-            found = run(name, folder, artifacts=words(artifact), serial=serial, progress=step)
+            found = pushing.push(
+                name, folder, artifacts=words(artifact), serial=serial, progress=step
+            )
         if json:
             print_json(found)
         else:

@@ -10,6 +10,7 @@ from edge_bert.errors import InputError
 from edge_bert.pipeline.bench import bundle_of, checked_file, device_for
 from edge_bert.progress import Progress, silent
 from edge_bert.records.base import Record
+from edge_bert.targets.adb import AdbTarget
 from edge_bert.targets.runner import install_runner
 
 
@@ -53,3 +54,10 @@ def push(
     finally:
         target.close()
     return Pushed(target.serial, found)
+
+
+def remove(serial: str | None = None) -> str:
+    """Remove all that push and bench ever left on the device; its serial."""
+    target = AdbTarget(serial)
+    target.remove_everything()
+    return target.serial

@@ -10,7 +10,7 @@ import pytest
 from edge_bert.errors import InputError, TargetError
 from edge_bert.package.manifest import sha256
 from edge_bert.pipeline.bench import bench, request_bench
-from edge_bert.pipeline.push import push
+from edge_bert.pipeline.push import push, remove
 from edge_bert.targets.adb import AdbTarget
 from edge_bert.targets.emulator_phone import Phone
 from tests.pipeline.small_bundle import small_bundle
@@ -36,6 +36,10 @@ def test_a_bundle_is_pushed_and_stays(phone: Phone, tmp_path: Path) -> None:
     assert digest in pushed.files["float32.tflite"]
     again = push("pixel-9", folder, serial=phone.serial)
     assert again == pushed
+    assert remove(phone.serial) == phone.serial
+    target = AdbTarget(phone.serial)
+    assert target.run(["ls", pushed.files["float32.tflite"]], 30).exit_code != 0
+    target.close()
 
 
 @pytest.mark.slow
