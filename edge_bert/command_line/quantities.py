@@ -1,0 +1,65 @@
+"""Amounts with units, as people write them in options: 12MB, 900kB, 10ms, 1.5s, 5mJ, 0.1J."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+
+NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
+AMOUNT = re.compile(rf"(?P<number>{NUMBER}) ?(?P<unit>[A-Za-zµμ]+)", re.ASCII)
+SCORE = re.compile(rf"-?{NUMBER}", re.ASCII)
+BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
+MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3}
+MILLIJOULES = {"uJ": 1e-3, "µJ": 1e-3, "μJ": 1e-3, "mJ": 1.0, "J": 1e3}
+LARGEST = 1e9  # of milliseconds and millijoules, as in a profile's budget
+LARGEST_BYTES = 10**12
+SHOWN = 40  # characters of a user's text in a message
+
+
+def size(option: str, text: str) -> int:
+    """Whole bytes, a part of one cut off; MB is 10⁶ and MiB 2²⁰. InputError for anything else."""
+    return int(_amount(option, text, BYTES, (1, LARGEST_BYTES), "12MB or 900kB"))
+
+
+def latency(option: str, text: str) -> float:
+    """Milliseconds; InputError for anything else."""
+    return float(_amount(option, text, MILLISECONDS, (1e-9, LARGEST), "10ms or 1.5s"))
+
+
+def energy(option: str, text: str) -> float:
+    """Millijoules; InputError for anything else."""
+    return float(_amount(option, text, MILLIJOULES, (1e-9, LARGEST), "5mJ or 0.1J"))
+
+
+def score(option: str, text: str) -> float:
+    """A number from -1 to 1; InputError for anything else."""
+    from edge_bert.errors import InputError
+
+    if SCORE.fullmatch(text) is None or not -1 <= float(text) <= 1:
+        raise InputError(f"--{option} {text[:SHOWN]!r}: give a score from -1 to 1, such as 0.80.")
+    return float(text)
+
+
+def _amount(
+    option: str,
+    text: str,
+    units: Mapping[str, float],
+    between: tuple[float, float],
+    example: str,
+) -> Decimal:
+    from edge_bert.errors import InputError
+
+    shown = repr(text[:SHOWN])
+    found = AMOUNT.fullmatch(text)
+    if found is None:
+        raise InputError(f"--{option} {shown}: give a number and its unit, such as {example}.")
+    if found["unit"] not in units:
+        known = ", ".join(dict.fromkeys(unit.replace("μ", "µ") for unit in units))
+        raise InputError(
+            f"--{option} {shown}: no unit {found['unit'][:SHOWN]!r} here; take {known}."
+        )
+    value = Decimal(found["number"]) * Decimal(str(units[found["unit"]]))
+    if not between[0] <= value <= between[1]:
+        raise InputError(f"--{option} {shown}: too {'small' if value < 1 else 'large'}.")
+    return value
