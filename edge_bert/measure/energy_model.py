@@ -74,9 +74,9 @@ def model_energy(
 ) -> ModelledEnergy | EnergyUnavailable:
     """Millijoules for one inference: busy cores over the predicted time, and main memory.
 
-    The tables are those that the cluster names, else all of its core, else all of cores of its
-    kind. Not covered: the rest of the chip, the regulators, the screen. Raises InputError for a
-    table that the cluster names and that there is not.
+    The tables are those that the cluster names, else all of its core, with those of cores of its
+    kind where there is one at most. Not covered: the rest of the chip, the regulators, the screen.
+    Raises InputError for a table that the cluster names and that there is not.
     """
     tables = _named(cluster) or _tables_for(latency.core)
     if not tables:
@@ -114,10 +114,12 @@ def _named(cluster: Cluster) -> list[PowerTable]:
 
 
 def _tables_for(core: str) -> list[PowerTable]:
+    """All tables of the core; with those of its kind where it has one at most: that is no range."""
     tables = [table for table in _tables() if not table.only_where_named]
     exact = [table for table in tables if table.core == core]
     kind = next((cores for cores in KINDS.values() if core in cores), ())
-    return exact or [table for table in tables if table.core in kind]
+    others = [table for table in tables if table.core in kind and table.core != core]
+    return exact if len(exact) > 1 else exact + others
 
 
 @functools.cache

@@ -77,3 +77,12 @@ def test_devices_are_in_the_order_that_one_expects() -> None:
     times = [predict_latency(COUNTS, profiles.load(name).clusters[0]).ms for name in names]
     assert times[0] < times[1] < min(times[2:4])
     assert max(times[2:4]) < times[4] < times[5]
+
+
+def test_one_table_alone_is_no_bracket() -> None:
+    """The Cortex-A73 has one maker's figure; other middle cores widen it, and say what they are."""
+    estimates = energy(profiles.load("redmi-note-11").clusters[0]).estimates
+    assert sum("(a " not in each.table for each in estimates) == 1
+    assert len(estimates) > 5
+    powers = [each.core_mw for each in estimates]
+    assert max(powers) > 2 * min(powers)
