@@ -104,15 +104,15 @@ def with_measurements(report: Report, folder: Path, progress: Progress = silent)
     Of several with equal artifact, length, threads and machine the latest counts; it is compared
     with the run before it, which may be of an earlier bundle.
     """
-    latest: dict[tuple[object, ...], Measurement] = {}
+    latest: dict[tuple[object, ...], int] = {}
     found = read_measurements(folder, progress)
-    for each in found:
+    for index, each in enumerate(found):
         if each.valid and _length(each, report.manifest) is not None:
             subject = each.subject
             key = (subject.artifact, subject.signature, subject.threads, machine_of(each))
-            latest[(*key, each.evidence)] = each
-    rows = [_row(each, report.manifest, found[: found.index(each)]) for each in latest.values()]
-    operators = [row for each in latest.values() for row in _operators(each, report.manifest)]
+            latest[(*key, each.evidence)] = index
+    rows = [_row(found[at], report.manifest, found[:at]) for at in latest.values()]
+    operators = [row for at in latest.values() for row in _operators(found[at], report.manifest)]
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
 
@@ -174,6 +174,7 @@ def _row(
 
 
 def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[OperatorTime]:
+    threads = measurement.subject.threads
     by_name: dict[str, list[float]] = {}
     for operator in measurement.operators:
         by_name.setdefault(operator.name, []).append(operator.us)
@@ -185,7 +186,7 @@ def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[Operato
             calls=len(times),
             total_ms=sum(times) / 1e3,
             evidence=measurement.evidence,
-            machine=f"{machine_of(measurement)}, {measurement.subject.threads} threads",
+            machine=f"{machine_of(measurement)}, {threads} thread{'s' if threads > 1 else ''}",
         )
 
 
