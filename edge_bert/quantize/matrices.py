@@ -1,0 +1,85 @@
+"""Rewrite: the matrices of FULLY_CONNECTED in int8 per output channel or int4 in blocks.
+
+Requires: constant float32 matrices; six in each layer, in the order of the encoder.
+Ensures: FULLY_CONNECTED quantizes its input row by row when it runs; one constant for all
+subgraphs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from edge_bert.quantize import blocks, flatbuffer, gptq
+from edge_bert.quantize.moments import LayerMoments
+from edge_bert.quantize.symmetric import symmetric_int8
+from edge_bert.quantize.unpacked import Values, is_matrix
+from edge_bert.records.weight_bits import WeightBits
+
+PER_LAYER = 6  # query, key and value in any order, attention output, feed-forward in and out
+Stored = tuple[int | None, Any]  # the block or None; its buffers, or a buffer and its scales
+
+
+def count_layers(model: Any) -> int:
+    """How many layers the encoder in `model` has; fewer than six matrices count as one."""
+    return max(1, len(_matrices(model, model.subgraphs[0])) // PER_LAYER)
+
+
+def integer_matrices(
+    model: Any, bits: WeightBits, moments: Sequence[LayerMoments] | None = None
+) -> None:
+    """Store every matrix in the bits of its layer, in place; those after the layers in 8.
+
+    With `moments` of every layer, 4 bits are rounded by GPTQ, else each weight to its nearest step.
+    """
+    stored: dict[int, Stored] = {}
+    for graph in model.subgraphs:
+        for number, (operator, value) in enumerate(_matrices(model, graph)):
+            tensor = graph.tensors[operator.inputs[1]]
+            if tensor.buffer not in stored:
+                stored[tensor.buffer] = _store(model, value, number, bits, moments)
+            operator.inputs[1] = _add(graph, tensor, stored[tensor.buffer])
+
+
+def _matrices(model: Any, graph: Any) -> list[tuple[Any, Values]]:
+    found = []
+    for operator in graph.operators:
+        builtin = flatbuffer.builtin_of(model, operator)
+        if len(operator.inputs) < 2:
+            continue
+        value = flatbuffer.float_constant(model, graph.tensors[operator.inputs[1]])
+        if value is not None and is_matrix(builtin, 1, value):
+            found.append((operator, value))
+    return found
+
+
+def _store(
+    model: Any,
+    value: Values,
+    number: int,
+    bits: WeightBits,
+    moments: Sequence[LayerMoments] | None,
+) -> Stored:
+    layer, place = divmod(number, PER_LAYER)
+    inside = layer < len(bits.matrix_bits)
+    block = bits.block_for(value.shape[1]) if inside and bits.matrix_bits[layer] == 4 else None
+    if block is None:
+        values, scales = symmetric_int8(value, axis=0)
+        return None, (flatbuffer.constant(model, values), scales)
+    found = (
+        blocks.quantize(value, block)
+        if moments is None
+        else gptq.quantize(value, moments[layer].of(place), block)
+    )
+    return block, blocks.store(model, found)
+
+
+def _add(graph: Any, tensor: Any, stored: Stored) -> int:
+    shape, name = flatbuffer.shape_of(tensor), tensor.name.decode(errors="replace")
+    block, content = stored
+    if block is not None:
+        return blocks.add_tensor(graph, name, (shape[0], shape[1]), block, content)
+    int8 = flatbuffer.schema().TensorType.INT8
+    index = flatbuffer.add_tensor(graph, name, shape, int8, buffer=content[0])
+    flatbuffer.set_scales(graph.tensors[index], content[1])
+    return index

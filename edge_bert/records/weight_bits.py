@@ -1,0 +1,40 @@
+"""How many bits the weights of a hybrid artifact have, matrix by matrix."""
+
+from __future__ import annotations
+
+from edge_bert.records.base import Record
+
+WIDTHS = (4, 8)
+BLOCKS = (32, 64, 128)  # what the runtime's 4-bit matrix product takes and we have measured
+
+
+class WeightBits(Record, frozen=True):
+    """Bits of the matrices of each layer and of the word-embedding table.
+
+    Four bits have a scale for every `matrix_block` weights of an output channel, and in the table
+    one for every `embedding_block` values of a row (0: one for the row). Eight bits have a scale
+    per output channel, and per column of the table.
+    """
+
+    matrix_bits: tuple[int, ...]
+    embedding_bits: int
+    matrix_block: int = 32
+    embedding_block: int = 0
+
+    def __post_init__(self) -> None:
+        if not {self.embedding_bits, *self.matrix_bits} <= set(WIDTHS):
+            raise ValueError("weights have 4 or 8 bits")
+        if self.matrix_block not in BLOCKS:
+            raise ValueError(f"4-bit matrices have blocks of {', '.join(map(str, BLOCKS))} weights")
+        if self.embedding_block < 0 or self.embedding_block % 2:
+            raise ValueError("blocks of the table have an even number of values, or 0 for rows")
+
+    def block_for(self, inputs: int) -> int | None:
+        """The block of a 4-bit matrix with `inputs` columns; None where no block divides them.
+
+        Such a matrix, of a layer whose neurons were cut to an odd number, keeps 8 bits.
+        """
+        for block in (self.matrix_block, *BLOCKS):
+            if block <= self.matrix_block and inputs % block == 0:
+                return block
+        return None
