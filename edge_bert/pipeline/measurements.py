@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -20,7 +21,15 @@ from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, Measurement
-from edge_bert.records.report import Change, Energy, LatencyRow, OperatorTime, Report, Run
+from edge_bert.records.report import (
+    Change,
+    Energy,
+    EnergyKind,
+    LatencyRow,
+    OperatorTime,
+    Report,
+    Run,
+)
 from edge_bert.report.html import render
 
 FOLDER = "measurements"
@@ -166,7 +175,7 @@ def _row(
         p5_ms=low,
         p95_ms=high,
         evidence=measurement.evidence,
-        energy=_energy(measurement),
+        energy=energy_of(measurement),
         run=run_of(measurement),
         change=change_of(measurement, before) if before else None,
         machine=machine_of(measurement),
@@ -190,14 +199,19 @@ def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[Operato
         )
 
 
-def _energy(measurement: Measurement) -> Energy | None:
+def energy_of(measurement: Measurement) -> Energy | None:
+    """The energy as reports show it; None without a figure, or with one that cannot be."""
     energy = measurement.energy
     if isinstance(energy, EnergyUnavailable):
         return None
     low, high = energy.low_mj, energy.high_mj
-    if isinstance(energy, ModelledEnergy):
-        return Energy("modelled", (low * high) ** 0.5, low, high)  # a bracket of factors
-    return Energy("measured", energy.mj, low, high)
+    if not 0 < low <= high < math.inf:
+        return None
+    kind: EnergyKind = "modelled" if isinstance(energy, ModelledEnergy) else "measured"
+    # The tables differ by factors, so a bracket's middle is the geometric one.
+    middle = (low * high) ** 0.5 if isinstance(energy, ModelledEnergy) else energy.mj
+    # Rounding may put the middle outside a narrow range.
+    return Energy(kind, min(max(middle, low), high), low, high)
 
 
 def _ms(microseconds: float | None) -> float | None:
