@@ -58,12 +58,17 @@ def _over(
 
 
 def _bytes(value: float, digits: int) -> str:
-    return f"{value / 1e6:#.{digits}g} MB" if value >= 1e6 else f"{value / 1e3:#.{digits}g} kB"
+    unit, size = ("MB", 1e6) if value >= 1e6 else ("kB", 1e3)
+    return f"{_number(value / size, digits)} {unit}"
 
 
 def _ms(value: float, digits: int) -> str:
-    return f"{value:#.{digits}g} ms"
+    return f"{_number(value, digits)} ms"
 
 
 def _mj(value: float, digits: int) -> str:
-    return f"{value:#.{digits}g} mJ"
+    return f"{_number(value, digits)} mJ"
+
+
+def _number(value: float, digits: int) -> str:
+    return f"{value:#.{digits}g}".rstrip(".")

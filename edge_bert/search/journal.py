@@ -77,7 +77,7 @@ def _known(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str
     data = path.read_bytes()
     whole = data[: data.rfind(b"\n") + 1]
     first, *lines = whole.split(b"\n")[:-1] or [b""]
-    if whole or not header.startswith(data):  # before anything is cut: it may be a user's own file
+    if whole or not header.startswith(data):  # first of all: it may be a file of the user's own
         _check_header(path, first, problem)
     if len(whole) < len(data):
         os.ftruncate(handle, len(whole))
@@ -88,8 +88,10 @@ def _known(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str
         try:
             line = msgspec.json.decode(text, type=_Line)
             known[line.key] = msgspec.json.decode(line.value, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise InputError(f"{path}:{number}: {error}; remove the file to start anew.") from None
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise InputError(
+                f"{path}:{number}: the line is damaged; remove it, or the file to start anew."
+            ) from None
     return known
 
 

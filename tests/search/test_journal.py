@@ -1,0 +1,129 @@
+"""The journal: torn lines, other problems, two writers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_bert.errors import BusyError, InputError
+from edge_bert.search import journal
+from tests.one_line import refused
+
+VALUES = {"a": 1, "b": 2, "c": 3}
+
+
+def write(path: Path) -> bytes:
+    """A journal with `VALUES`; its bytes."""
+    with journal.opened(path, "problem", int) as kept:
+        for key, value in VALUES.items():
+            kept.record(key, value)
+    return path.read_bytes()
+
+
+def known(path: Path) -> dict[str, int]:
+    """What the journal at `path` has."""
+    with journal.opened(path, "problem", int) as kept:
+        return dict(kept.known)
+
+
+def test_what_is_recorded_is_known(tmp_path: Path) -> None:
+    """Also the next time; the last value of a key counts."""
+    path = tmp_path / "folder" / "journal.jsonl"
+    write(path)
+    with journal.opened(path, "problem", int) as kept:
+        assert kept.known == VALUES
+        kept.record("a", 10)
+        assert kept.known["a"] == 10
+    assert known(path) == VALUES | {"a": 10}
+
+
+def test_on_disk_when_recorded(tmp_path: Path) -> None:
+    """Each value is a whole line before anything else happens."""
+    path = tmp_path / "journal.jsonl"
+    with journal.opened(path, "problem", int) as kept:
+        kept.record("a", 1)
+        assert path.read_bytes().endswith(b'{"key":"a","value":1}\n')
+
+
+def test_cut_anywhere(tmp_path: Path) -> None:
+    """Whatever is cut off, the whole lines are known, and the next line is whole."""
+    path = tmp_path / "journal.jsonl"
+    whole = write(path)
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        lines = max(whole[:length].count(b"\n") - 1, 0)
+        assert known(path) == dict(list(VALUES.items())[:lines]), length
+        with journal.opened(path, "problem", int) as kept:
+            kept.record("d", 4)
+        assert known(path)["d"] == 4
+
+
+def test_another_problem(tmp_path: Path) -> None:
+    """Refused, and left as it is."""
+    path = tmp_path / "journal.jsonl"
+    data = write(path) + b"torn"
+    path.write_bytes(data)
+    with refused(InputError, "another search"), journal.opened(path, "another", int):
+        pass
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize("data", [b"my notes", b"my notes\nof today\n", b"\n", b"{}\n", b"\xff\n"])
+def test_a_file_that_is_no_journal(tmp_path: Path, data: bytes) -> None:
+    """A user's file is refused, never cut or appended to."""
+    path = tmp_path / "notes.txt"
+    path.write_bytes(data)
+    with refused(InputError, "no journal"), journal.opened(path, "problem", int):
+        pass
+    assert path.read_bytes() == data
+
+
+@pytest.mark.parametrize(
+    "line", [b"", b"{}", b"\xff\xfe", b'{"key":"a","value":"no number"}', b"["]
+)
+def test_a_damaged_line(tmp_path: Path, line: bytes) -> None:
+    """Named by its number: a line within can only be damaged by something else than us."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(write(path) + line + b"\n")
+    with refused(InputError, r"journal\.jsonl:5: "), journal.opened(path, "problem", int):
+        pass
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data())
+def test_any_damage(tmp_path: Path, data: st.DataObject) -> None:
+    """Read, or refused in one line."""
+    path = tmp_path / "journal.jsonl"
+    path.unlink(missing_ok=True)
+    content = bytearray(write(path))
+    for _ in range(data.draw(st.integers(1, 3))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path.write_bytes(content)
+    try:
+        known(path)
+    except InputError:
+        with refused(InputError):
+            known(path)
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    """A second search of the same journal is told to wait; afterwards it may."""
+    path = tmp_path / "journal.jsonl"
+    with (
+        journal.opened(path, "problem", int),
+        refused(BusyError, "another search is writing"),
+        journal.opened(path, "problem", int),
+    ):
+        pass
+    assert known(path) == {}
+
+
+def test_a_place_that_is_none(tmp_path: Path) -> None:
+    """A folder where the journal should be, or a file where its folder should be."""
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "journal.jsonl"):
+        with refused(InputError, "give another place"), journal.opened(path, "problem", int):
+            pass
