@@ -8,6 +8,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from edge_bert.errors import InputError
 
 DIGEST_BYTES = hashlib.sha256().digest_size
@@ -64,6 +66,11 @@ def _stored(path: Path) -> bytes | None:
         ) from error
     digest, data = entry[:DIGEST_BYTES], entry[DIGEST_BYTES:]
     return data if hashlib.sha256(data).digest() == digest else None
+
+
+def json_of(record: object) -> bytes:
+    """A record as JSON that people can read."""
+    return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
 def write_whole(path: Path, data: bytes) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.package.mediapipe import write_mediapipe_model
 from edge_bert.pipeline import convert, measurements, onnx_parity, prove
+from edge_bert.pipeline.bundle_files import model_info, packaged, tokenizer_files
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import (
@@ -22,7 +22,6 @@ from edge_bert.records.bundle import (
     DefaultChoice,
     LeftOut,
     Manifest,
-    ModelInfo,
     PackagedFile,
 )
 from edge_bert.records.profile import DeviceProfile, Runtime
@@ -31,6 +30,7 @@ from edge_bert.records.report import Report
 from edge_bert.report.html import render
 
 MEDIAPIPE_RECIPE = "wi8_afp32"
+MEDIAPIPE_PURPOSE = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClassifier)"
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
         found = Manifest(
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
-            model=_model_info(request),
+            model=model_info(request),
             calibration=request.calibration.info,
             artifacts=tuple(artifact for artifact, _ in artifacts),
             default=_default(request.profile, [artifact for artifact, _ in artifacts]),
@@ -146,28 +146,12 @@ def host_runtime() -> Runtime:
 def _other_files(
     request: BuildRequest, made: Made, scratch: Path
 ) -> tuple[tuple[PackagedFile, ...], tuple[LeftOut, ...]]:
-    checkpoint = request.checkpoint
-    shutil.copyfile(checkpoint.tokenizer, scratch / "tokenizer.json")
-    purposes = {"tokenizer.json": "the model's tokenizer"}
-    if checkpoint.vocabulary is not None:
-        shutil.copyfile(checkpoint.vocabulary, scratch / "vocab.txt")
-        purposes["vocab.txt"] = "the WordPiece vocabulary, one token a line"
-    left_out = []
+    files = tokenizer_files(request, scratch)
     try:
         name = _mediapipe(request, made, scratch)
-        purposes[name] = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClassifier)"
     except ModelError as refusal:
-        left_out.append(LeftOut(name="mediapipe", reason=str(refusal)))
-    files = tuple(
-        PackagedFile(
-            file=file,
-            sha256=sha256((scratch / file).read_bytes()),
-            size_bytes=(scratch / file).stat().st_size,
-            purpose=purpose,
-        )
-        for file, purpose in purposes.items()
-    )
-    return files, tuple(left_out)
+        return files, (LeftOut(name="mediapipe", reason=str(refusal)),)
+    return (*files, packaged(scratch / name, MEDIAPIPE_PURPOSE)), ()
 
 
 def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str:
@@ -191,18 +175,6 @@ def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str:
     )
     store.write_whole(scratch / file, data)
     return file
-
-
-def _model_info(request: BuildRequest) -> ModelInfo:
-    checkpoint = request.checkpoint
-    return ModelInfo(
-        name=checkpoint.name,
-        architecture=checkpoint.architecture,
-        sha256=checkpoint.sha256,
-        source=checkpoint.origin,
-        head=checkpoint.head,
-        max_length=max(request.lengths),
-    )
 
 
 def _default(profile: DeviceProfile, artifacts: list[Artifact]) -> DefaultChoice:

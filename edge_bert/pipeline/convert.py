@@ -9,7 +9,9 @@ from pathlib import Path
 from edge_bert import cache
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.errors import RefusedError
 from edge_bert.graph import export
+from edge_bert.graph.onnx2tf import convert as onnx2tf
 from edge_bert.package import store
 from edge_bert.package.manifest import sha256
 from edge_bert.pipeline.request import BuildRequest
@@ -17,6 +19,7 @@ from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
 from edge_bert.quantize.convert import CalibrationInputs
 from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import Recipe, Scheme
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -33,10 +36,16 @@ def float_model(request: BuildRequest, progress: Progress) -> bytes:
 
     def make() -> bytes:
         progress("float32: building the graph and converting it (TensorFlow)")
+        if _foreign(request):
+            return onnx2tf.to_tflite(request.checkpoint, request.lengths)
         return export.to_tflite(request.checkpoint, request.lengths)
 
     code = store.source_digest(PACKAGE / "graph")
-    key = store.key_of("float", request.checkpoint.sha256, request.checkpoint.head)
+    if request.checkpoint.onnx is not None:  # how it was read is not in its sha256
+        code += store.source_digest(PACKAGE / "sources" / "onnx", PACKAGE / "onnx_graph")
+        code += str(onnx2tf.versions()) if _foreign(request) else ""
+    model = request.checkpoint
+    key = store.key_of("float", model.sha256, model.architecture, model.head)
     key = store.key_of(key, request.lengths, code, tool_versions())
     return store.fetch(cache.folder("artifacts"), key, make)
 
@@ -46,6 +55,12 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     runtime = request.profile.parsed_runtime()
     if recipe.name == "float32":
         return reference
+
+    if recipe.needs_calibration and _foreign(request):
+        raise RefusedError(
+            f"{recipe.name} is built from an encoder that edge-bert recognises; one that onnx2tf "
+            "converts has the recipes of weights only."
+        )
 
     def make() -> bytes:
         progress(f"{recipe.name}: {recipe.title}")
@@ -67,7 +82,18 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
 @functools.lru_cache(maxsize=1)
 def calibrated(request: BuildRequest) -> Calibrated:
     """The calibration pass that the recipes with calibrated integers of one request share."""
-    return calibrate(export.encoder_weights(request.checkpoint), calibration_inputs(request))
+    return calibrate(weights_of(request), calibration_inputs(request))
+
+
+@functools.lru_cache(maxsize=1)
+def weights_of(request: BuildRequest) -> EncoderWeights:
+    """The encoder's weights under our names."""
+    return export.encoder_weights(request.checkpoint)
+
+
+def _foreign(request: BuildRequest) -> bool:
+    """Whether the encoder is onnx2tf's to convert."""
+    return request.checkpoint.onnx is not None and not request.checkpoint.weights
 
 
 def tokenizer_of(request: BuildRequest) -> Tokenizer:

@@ -19,7 +19,7 @@ def save(found: Explanation, folder: Path) -> Path:
     """Write `found` into the bundle in `folder`, over an older one of the same artifact."""
     path = folder / FOLDER / f"{found.artifact}.json"
     path.parent.mkdir(exist_ok=True)
-    store.write_whole(path, msgspec.json.format(msgspec.json.encode(found), indent=1))
+    store.write_whole(path, store.json_of(found))
     return path
 
 

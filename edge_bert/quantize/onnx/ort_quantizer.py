@@ -1,0 +1,48 @@
+"""onnxruntime's own quantizers on our float file, to compare with: dynamic, and static QDQ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Row = Mapping[str, npt.NDArray[Any]]
+
+
+def dynamic(source: Path, target: Path) -> None:
+    """int8 weights per channel, activations quantized when the model runs."""
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+
+
+def static(source: Path, target: Path, sentences: Sequence[Row]) -> None:
+    """QDQ with uint8 activations and int8 weights per channel, min-max over `sentences`."""
+    from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
+
+    quantize_static(
+        source,
+        target,
+        _Reader(sentences),  # type: ignore[arg-type]
+        quant_format=QuantFormat.QDQ,
+        per_channel=True,
+        activation_type=QuantType.QUInt8,
+        weight_type=QuantType.QInt8,
+    )
+
+
+class _Reader:
+    """Sentences as the quantizer asks for them: one at a time, then None."""
+
+    def __init__(self, sentences: Sequence[Row]) -> None:
+        self._left: Iterator[Row] = iter(sentences)
+
+    def get_next(self) -> dict[str, npt.NDArray[np.int64]] | None:
+        """The inputs [1, n] of the next sentence."""
+        sentence = next(self._left, None)
+        if sentence is None:
+            return None
+        return {name: values.astype(np.int64) for name, values in sentence.items()}
