@@ -97,7 +97,8 @@ def context(weights: EncoderWeights, index: int, rows: FloatArray, length: int) 
         flat = dense(weights, f"layer.{index}.{part}", rows)
         return flat.reshape(-1, length, heads, size).transpose(0, 2, 1, 3)
 
-    scores = (split("query") * np.float32(size**-0.5)) @ split("key").transpose(0, 1, 3, 2)
+    query = split("query") * np.float32(size**-0.5)
+    scores = np.asarray(query @ split("key").transpose(0, 1, 3, 2), np.float32)
     found = (softmax(scores) @ split("value")).transpose(0, 2, 1, 3)
     return found.reshape(len(rows), heads * size)
 

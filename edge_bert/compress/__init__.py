@@ -1,0 +1,1 @@
+"""Encoders made structurally smaller without training: layers, heads, neurons, vocabulary."""

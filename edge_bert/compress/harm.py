@@ -1,0 +1,17 @@
+"""How far the outputs of a smaller encoder are from those of the whole one."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_bert.records.checkpoint import FloatArray
+
+
+def harm(found: FloatArray, expected: FloatArray) -> float:
+    """Mean squared distance over mean squared length of outputs [sentences, channels].
+
+    For vectors of unit length this is twice 1 - cosine, on average.
+    """
+    distance = np.square(found - expected, dtype=np.float64).sum(axis=-1).mean()
+    length = np.square(expected, dtype=np.float64).sum(axis=-1).mean()
+    return float(distance / max(float(length), 1e-24))

@@ -1,0 +1,145 @@
+"""A `tokenizer.json` taken apart, and written again with fewer tokens and new ids.
+
+WordPiece (BERT, DistilBERT) and byte-level BPE (RoBERTa) are known; other kinds are refused,
+because nothing here could promise that their tokenizer still takes every text.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from reprlib import repr as shown
+from typing import Any
+
+import msgspec
+
+from edge_bert.errors import ModelError
+
+WORDPIECE, BPE = "WordPiece", "BPE"
+PADDING = ("[PAD]", "<pad>")
+UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, RecursionError)
+
+
+@dataclass(frozen=True)
+class TokenizerFile:
+    """What trimming needs of a tokenizer.
+
+    `tokens` has every token by its id, those added to the model's vocabulary too; `special` are
+    the ids that must stay: added tokens, the unknown token, and all up to the padding token, whose
+    id decides where RoBERTa's positions start. `prefix` is that of a word's later pieces.
+    """
+
+    content: Mapping[str, Any]
+    kind: str
+    prefix: str
+    tokens: Mapping[int, str]
+    special: frozenset[int]
+    merges: tuple[tuple[str, str], ...]
+
+
+def read(text: str) -> TokenizerFile:
+    """Take a tokenizer.json apart. Raises ModelError for a damaged one and for other kinds."""
+    try:
+        return _read(msgspec.json.decode(text, type=dict[str, Any]))
+    except UNREADABLE as error:
+        reason = " ".join(str(error).split())[:120]
+        raise ModelError(
+            f"tokenizer.json: cannot be trimmed ({type(error).__name__}: {reason}); get the "
+            "model's tokenizer.json again, or keep the whole vocabulary."
+        ) from error
+
+
+def _read(content: dict[str, Any]) -> TokenizerFile:
+    model = content["model"]
+    kind = model.get("type") or (BPE if "merges" in model else WORDPIECE)
+    _check_kind(kind, content)
+    vocabulary = msgspec.convert(model["vocab"], dict[str, int])
+    added = {int(each["id"]): str(each["content"]) for each in content.get("added_tokens") or ()}
+    tokens = {number: token for token, number in vocabulary.items()} | added
+    padding = [number for number, token in tokens.items() if token in PADDING]
+    padding += [content["padding"]["pad_id"]] if content.get("padding") else []
+    fixed = {number for number in tokens if number <= max(padding, default=-1)}
+    unknown = model.get("unk_token")
+    fixed |= {vocabulary[unknown]} if unknown is not None else set()
+    return TokenizerFile(
+        content=content,
+        kind=kind,
+        prefix=str(model.get("continuing_subword_prefix") or ""),
+        tokens=tokens,
+        special=frozenset(fixed | set(added) | _template_ids(content.get("post_processor"))),
+        merges=tuple(_pair(merge) for merge in model.get("merges", ())),
+    )
+
+
+def _check_kind(kind: object, content: Mapping[str, Any]) -> None:
+    model = content["model"]
+    if kind == WORDPIECE and model.get("continuing_subword_prefix"):
+        return
+    parts = content.get("pre_tokenizer") or {}
+    levels = {each["type"] for each in parts.get("pretokenizers", [parts]) if each}
+    plain = not model.get("continuing_subword_prefix") and not model.get("end_of_word_suffix")
+    if kind == BPE and "ByteLevel" in levels and plain:
+        return
+    raise ModelError(
+        f"tokenizer.json: is of the kind {shown(kind)}; a vocabulary can be trimmed of WordPiece "
+        "and byte-level BPE. Keep this model's whole vocabulary."
+    )
+
+
+def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
+    """A merge, which older files write as one text."""
+    left, right = merge.split(" ") if isinstance(merge, str) else merge
+    return str(left), str(right)
+
+
+def write(file: TokenizerFile, kept: Sequence[int]) -> str:
+    """The tokenizer.json with the tokens of `kept`, whose places become their ids.
+
+    Merges stay where both parts and their result do.
+    """
+    new = {old: place for place, old in enumerate(kept)}
+    content = copy.deepcopy(dict(file.content))
+    model = content["model"]
+    model["vocab"] = {
+        token: new[old]
+        for token, old in sorted(model["vocab"].items(), key=lambda item: item[1])
+        if old in new
+    }
+    if file.kind == BPE:
+        model["merges"] = [
+            merge
+            for merge, (left, right) in zip(model["merges"], file.merges, strict=True)
+            if {left, right, left + right} <= model["vocab"].keys()
+        ]
+    for each in content.get("added_tokens") or ():
+        each["id"] = new[each["id"]]
+    if content.get("padding"):
+        content["padding"]["pad_id"] = new[content["padding"]["pad_id"]]
+    for owner, key, old in _template_places(content.get("post_processor")):
+        owner[key] = new[old]
+    return json.dumps(content, ensure_ascii=False, indent=2)
+
+
+def _template_ids(processor: Any) -> set[int]:
+    return {old for _, _, old in _template_places(processor)}
+
+
+def _template_places(processor: Any) -> list[tuple[Any, Any, int]]:
+    """Where a post-processor holds ids: the list or pair, the place in it, and the id."""
+    match (processor or {"type": "ByteLevel"})["type"]:
+        case "Sequence":
+            return [place for part in processor["processors"] for place in _template_places(part)]
+        case "TemplateProcessing":
+            lists = [each["ids"] for each in processor["special_tokens"].values()]
+            return [(ids, at, old) for ids in lists for at, old in enumerate(ids)]
+        case "BertProcessing" | "RobertaProcessing":
+            return [(processor[name], 1, processor[name][1]) for name in ("sep", "cls")]
+        case "ByteLevel":
+            return []
+        case other:
+            raise ModelError(
+                f"tokenizer.json: the post-processor {shown(other)} is not one that can be "
+                "trimmed; keep this model's whole vocabulary."
+            )

@@ -1,0 +1,50 @@
+"""Tiny encoders with parts that can go: what the tests of compress share."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+
+import numpy as np
+
+from edge_bert.compress.importance import Importance, measure
+from edge_bert.compress.structure import shrink
+from edge_bert.float_encoder.forward import Sentence
+from edge_bert.records.candidate import Structure
+from edge_bert.records.encoder import EncoderWeights
+from tests.quantize.integer import encoders as tiny
+
+RAGGED = Structure(layers=(0, 1), ffn=(96, 37), heads=(3, 2), vocabulary=100)
+
+
+@functools.cache
+def sentences_of(architecture: str, head: str = "mean", seed: int = 0) -> list[Sentence]:
+    """Calibration sentences (seed 0) or others for a tiny model."""
+    return tiny.sentences(tiny.weights_of(architecture, head), repeats=12, seed=seed)
+
+
+@functools.cache
+def importance_of(architecture: str, head: str = "mean") -> Importance:
+    """The importance of a tiny model, measured once."""
+    return measure(tiny.weights_of(architecture, head), sentences_of(architecture, head))
+
+
+def ragged(architecture: str, head: str = "mean") -> EncoderWeights:
+    """A tiny model whose two layers differ in heads and neurons."""
+    weights = tiny.weights_of(architecture, head)
+    return shrink(weights, importance_of(architecture, head), RAGGED)
+
+
+def with_twins(weights: EncoderWeights) -> EncoderWeights:
+    """The encoder with every second neuron a copy of the one before it: half can go for nothing."""
+    arrays = {name: array.copy() for name, array in weights.arrays.items()}
+    for index in range(weights.shape.layers):
+        for part in ("kernel", "bias"):
+            rise = arrays[f"layer.{index}.ffn_in.{part}"]
+            rise[..., 1::2] = rise[..., 0::2]
+    return dataclasses.replace(weights, arrays=arrays)
+
+
+def distance(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference of any output."""
+    return float(np.abs(found - expected).max())

@@ -1,0 +1,67 @@
+"""Structurally smaller encoders, built for real: Keras, TFLite and the integer graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge_bert.float_encoder import forward
+from edge_bert.graph import export
+from edge_bert.quantize.integer.convert import calibrate, convert_integer
+from tests.compress.smaller import RAGGED, ragged, sentences_of
+from tests.graph.running import tflite_runner
+from tests.quantize.integer import encoders as tiny
+from tests.quantize.integer.encoders import padded
+from tests.quantize.integer.running import Running, cosine
+from tests.tiny.models import ARCHITECTURES
+
+LENGTH = 32
+HEADS = ("mean-normalize", "classification")
+every = pytest.mark.parametrize("architecture", ARCHITECTURES)
+
+
+@every
+@pytest.mark.parametrize("head", HEADS)
+def test_the_float_file_computes_the_smaller_encoder(architecture: str, head: str) -> None:
+    """Layers of different widths, padded to a bucket, equal the numpy forward without padding."""
+    weights = ragged(architecture, head)
+    sentences = sentences_of(architecture, head)[:10]
+    run = tflite_runner(export.to_tflite(weights, [LENGTH]))
+    found = np.concatenate([run(LENGTH, padded(sentence, LENGTH)) for sentence in sentences])
+    np.testing.assert_allclose(found, forward.outputs(weights, sentences), atol=5e-5)
+
+
+@every
+def test_the_file_shrinks_with_the_structure(architecture: str) -> None:
+    """What goes is gone from the file: four bytes for every weight."""
+    whole, smaller = tiny.weights_of(architecture), ragged(architecture)
+    sizes = [len(export.to_tflite(weights, [LENGTH])) for weights in (whole, smaller)]
+    gone = sum(array.size for array in whole.arrays.values())
+    gone -= sum(array.size for array in smaller.arrays.values())
+    assert sizes[0] - sizes[1] == pytest.approx(4 * gone, rel=0.05)
+
+
+@every
+def test_the_integer_file_computes_the_smaller_encoder(architecture: str) -> None:
+    """The whole integer recipe takes layers of different widths."""
+    weights = ragged(architecture)
+    sentences = sentences_of(architecture)
+    running = Running(convert_integer(calibrate(weights, sentences), [LENGTH]))
+    expected = forward.outputs(weights, sentences[:10])
+    cosines = [
+        cosine(running.real(LENGTH, padded(sentence, LENGTH)), wanted)
+        for sentence, wanted in zip(sentences, expected, strict=False)
+    ]
+    assert np.mean(cosines) > 0.995
+    assert min(cosines) > 0.97
+
+
+@every
+def test_the_smaller_encoder_is_trainable(architecture: str) -> None:
+    """Every weight that is left is a trainable variable of the Keras encoder."""
+    weights = ragged(architecture)
+    encoder = export.build(weights)
+    assert sum(int(np.prod(each.shape)) for each in encoder.trainable_variables) == sum(
+        array.size for array in weights.arrays.values()
+    )
+    assert encoder.blocks[1].ffn_in.kernel.shape == (weights.shape.hidden, RAGGED.ffn[1])
