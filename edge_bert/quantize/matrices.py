@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_bert.quantize import blocks, flatbuffer, gptq
+from edge_bert.quantize.gptq import Moments
 from edge_bert.quantize.moments import LayerMoments
 from edge_bert.quantize.symmetric import symmetric_int8
 from edge_bert.quantize.unpacked import Values, is_matrix
@@ -37,7 +38,13 @@ def integer_matrices(
         for number, (operator, value) in enumerate(_matrices(model, graph)):
             tensor = graph.tensors[operator.inputs[1]]
             if tensor.buffer not in stored:
-                stored[tensor.buffer] = _store(model, value, number, bits, moments)
+                layer, place = divmod(number, PER_LAYER)
+                inside = layer < len(bits.matrix_bits) and bits.matrix_bits[layer] == 4
+                block = bits.block_for(value.shape[1]) if inside else None
+                seen = None
+                if block is not None and moments is not None:
+                    seen = moments[layer].of(place, unit=_reads_unit(model, graph, operator))
+                stored[tensor.buffer] = _store(model, value, block, seen)
             operator.inputs[1] = _add(graph, tensor, stored[tensor.buffer])
 
 
@@ -53,23 +60,25 @@ def _matrices(model: Any, graph: Any) -> list[tuple[Any, Values]]:
     return found
 
 
-def _store(
-    model: Any,
-    value: Values,
-    number: int,
-    bits: WeightBits,
-    moments: Sequence[LayerMoments] | None,
-) -> Stored:
-    layer, place = divmod(number, PER_LAYER)
-    inside = layer < len(bits.matrix_bits)
-    block = bits.block_for(value.shape[1]) if inside and bits.matrix_bits[layer] == 4 else None
+def _reads_unit(model: Any, graph: Any, operator: Any) -> bool:
+    """Whether a matrix reads LayerNorm's rows before gamma and beta, which are folded into it.
+
+    They leave a MUL with the inverse root of the variance; with beta they leave an ADD.
+    """
+    operators = flatbuffer.schema().BuiltinOperator
+    makers = {int(index): each for each in graph.operators for index in each.outputs}
+    maker = makers.get(int(operator.inputs[0]))
+    while maker is not None and flatbuffer.builtin_of(model, maker) == operators.RESHAPE:
+        maker = makers.get(int(maker.inputs[0]))
+    return maker is not None and flatbuffer.builtin_of(model, maker) == operators.MUL
+
+
+def _store(model: Any, value: Values, block: int | None, moments: Moments | None) -> Stored:
     if block is None:
         values, scales = symmetric_int8(value, axis=0)
         return None, (flatbuffer.constant(model, values), scales)
     found = (
-        blocks.quantize(value, block)
-        if moments is None
-        else gptq.quantize(value, moments[layer].of(place), block)
+        blocks.quantize(value, block) if moments is None else gptq.quantize(value, moments, block)
     )
     return block, blocks.store(model, found)
 

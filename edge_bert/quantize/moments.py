@@ -18,17 +18,25 @@ class LayerMoments:
     """Sums of x xT over the rows x that the matrices of one layer read.
 
     `rows` is for query, key and value, `context` for the attention's output, `ffn` and `inner`
-    for the two matrices of the feed-forward half.
+    for the two matrices of the feed-forward half. `rows` and `ffn` leave a LayerNorm, whose gamma
+    and beta the converter likes to fold into the matrices: `unit_rows` and `unit_ffn` are before
+    both.
     """
 
     rows: Moments
+    unit_rows: Moments
     context: Moments
     ffn: Moments
+    unit_ffn: Moments
     inner: Moments
 
-    def of(self, place: int) -> Moments:
-        """The moments for the matrix that is number `place` of its layer, from 0 to 5."""
-        return (self.rows, self.rows, self.rows, self.context, self.ffn, self.inner)[place]
+    def of(self, place: int, *, unit: bool) -> Moments:
+        """The moments for the matrix that is number `place` of its layer, from 0 to 5.
+
+        `unit` says that it reads what LayerNorm gives before gamma and beta.
+        """
+        rows, ffn = (self.unit_rows, self.unit_ffn) if unit else (self.rows, self.ffn)
+        return (rows, rows, rows, self.context, ffn, self.inner)[place]
 
 
 def collect(weights: EncoderWeights, sentences: Sequence[forward.Sentence]) -> list[LayerMoments]:
@@ -45,12 +53,20 @@ def collect(weights: EncoderWeights, sentences: Sequence[forward.Sentence]) -> l
 def _layer(
     weights: EncoderWeights, index: int, rows: FloatArray, length: int
 ) -> tuple[FloatArray, ...]:
-    """The inputs of the layer's matrices."""
-    name = f"layer.{index}"
+    """The inputs of the layer's matrices, in the order of LayerMoments."""
+    before = f"layer.{index - 1}.ffn_norm" if index else "embeddings.norm"
+    within = f"layer.{index}.attention_norm"
     context = forward.context(weights, index, rows, length)
-    output = forward.dense(weights, f"{name}.attention_output", context)
-    ffn = forward.norm(weights, f"{name}.attention_norm", rows + output)
-    return rows, context, ffn, forward.inner(weights, index, ffn)
+    output = forward.dense(weights, f"layer.{index}.attention_output", context)
+    ffn = forward.norm(weights, within, rows + output)
+    inner = forward.inner(weights, index, ffn)
+    return rows, _unit(weights, before, rows), context, ffn, _unit(weights, within, ffn), inner
+
+
+def _unit(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
+    """What a LayerNorm gave before gamma and beta; 0 where gamma is 0."""
+    gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
+    return np.where(gamma == 0, 0, (rows - beta) / np.where(gamma == 0, 1, gamma))
 
 
 def _moments(parts: Sequence[FloatArray]) -> Moments:

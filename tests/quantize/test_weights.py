@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import functools
+import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edge_bert import environments
 from edge_bert.errors import RefusedError
-from edge_bert.quantize import convert, flatbuffer
+from edge_bert.graph import export
+from edge_bert.quantize import convert, flatbuffer, moments
+from edge_bert.quantize.integer.statistics import Sentence
 from edge_bert.quantize.oldest_runtime import OLDEST
+from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32, Recipe
+from edge_bert.records.weight_bits import WeightBits
+from edge_bert.targets import runtimes
 from tests.quantize import small_models as small
+from tests.quantize.integer import encoders as tiny
+from tests.tiny import models
 
 needs_oldest = pytest.mark.skipif(
     environments.find_python_311() is None,
@@ -81,3 +92,117 @@ def test_float16_leaves_what_it_cannot_hold(tmp_path: Path) -> None:
     data = convert.weights(flatbuffer.write(model), FLOAT16, small.HOST)
     assert np.isfinite(small.run(data, tmp_path)["only"]).all()
     assert "DEQUANTIZE" in small.operators(flatbuffer.read(data))  # the table's
+
+
+@functools.cache
+def encoder() -> tuple[EncoderWeights, bytes]:
+    """A tiny encoder of two layers and its float32 file with one length."""
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = models.checkpoint(Path(folder) / "m", "bert", "mean-normalize")
+        return export.encoder_weights(checkpoint), export.to_tflite(checkpoint, (16,))
+
+
+def matrices_of(data: bytes) -> list[int]:
+    """The types of the matrices, in order."""
+    model = flatbuffer.read(data)
+    graph = model.subgraphs[0]
+    fully_connected = flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
+    return [
+        graph.tensors[each.inputs[1]].type
+        for each in graph.operators
+        if flatbuffer.builtin_of(model, each) == fully_connected
+    ]
+
+
+def test_every_layer_has_its_own_bits() -> None:
+    """Six matrices in 8 bits, then six in 4."""
+    bits = WeightBits(matrix_bits=(8, 4), embedding_bits=8)
+    types = flatbuffer.schema().TensorType
+    data = convert.weights(encoder()[1], WI8_AFP32, small.HOST, bits)
+    assert matrices_of(data) == [types.INT8] * 6 + [types.INT4] * 6
+
+
+def test_bits_of_another_number_of_layers_are_refused() -> None:
+    """The error has both numbers."""
+    bits = WeightBits(matrix_bits=(8, 4, 4), embedding_bits=8)
+    with pytest.raises(ValueError, match="bits of 3 layers for a model with 2"):
+        convert.weights(encoder()[1], WI8_AFP32, small.HOST, bits)
+
+
+def test_the_oldest_runtime_gets_no_four_bits_by_the_way() -> None:
+    """Bits of 4 inside another recipe are refused as the recipe is."""
+    bits = WeightBits(matrix_bits=(8, 8), embedding_bits=4)
+    with pytest.raises(RefusedError, match="4-bit weights are not made"):
+        convert.weights(encoder()[1], WI8_AFP32, OLDEST, bits)
+
+
+def test_calibration_brings_four_bits_nearer_to_float(tmp_path: Path) -> None:
+    """With moments of the same kind of sentence, the outputs' error falls by a tenth or more."""
+    weights, reference = encoder()
+    sentences = tiny.sentences(weights, repeats=8)
+    feeds = {"length_16": batch([each for each in sentences if fits(each)])}
+    path = tmp_path / "model.tflite"
+
+    def output(data: bytes) -> npt.NDArray[np.float32]:
+        path.write_bytes(data)
+        return runtimes.run(path, feeds, small.HOST).real("length_16", "embedding")
+
+    exact = output(reference)
+    found = [None, moments.collect(weights, sentences)]
+    errors = [
+        np.square(output(convert.weights(reference, WI4_AFP32, small.HOST, None, each)) - exact)
+        for each in found
+    ]
+    assert errors[1].mean() < 0.9 * errors[0].mean()
+
+
+def fits(sentence: Sentence) -> bool:
+    return int(sentence["input_ids"].shape[1]) <= 16
+
+
+def batch(sentences: list[Sentence]) -> dict[str, npt.NDArray[np.int32]]:
+    padded = [tiny.padded(each, 16) for each in sentences]
+    return {
+        name: np.concatenate([each[name] for each in padded]).astype(np.int32) for name in padded[0]
+    }
+
+
+def test_eight_bits_are_those_of_ai_edge_quantizer() -> None:
+    """The same integers and scales in every matrix as Google's quantizer makes."""
+    pytest.importorskip("ai_edge_quantizer", reason="pip install ai-edge-quantizer")
+    ours, theirs = (
+        flatbuffer.read(data)
+        for data in (convert.weights(encoder()[1], WI8_AFP32, small.HOST), by_google(encoder()[1]))
+    )
+    for first, second in zip(constants(ours), constants(theirs), strict=True):
+        assert np.array_equal(first[0], second[0])
+        np.testing.assert_allclose(first[1], second[1], rtol=1e-6)
+
+
+def by_google(data: bytes) -> bytes:
+    from ai_edge_quantizer import qtyping, quantizer
+
+    work = quantizer.Quantizer(data)
+    weights = qtyping.TensorQuantizationConfig(
+        num_bits=8, symmetric=True, granularity=qtyping.QuantGranularity.CHANNELWISE
+    )
+    work.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.FULLY_CONNECTED,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.INTEGER
+        ),
+        algorithm_key="min_max_uniform_quantize",
+    )
+    return bytes(work.quantize().quantized_model)
+
+
+def constants(model: Any) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]]:
+    graph = model.subgraphs[0]
+    fully_connected = flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
+    tensors = [
+        graph.tensors[each.inputs[1]]
+        for each in graph.operators
+        if flatbuffer.builtin_of(model, each) == fully_connected
+    ]
+    return [(model.buffers[each.buffer].data, each.quantization.scale) for each in tensors]

@@ -1,0 +1,128 @@
+"""The front of size and score: bits of the matrices, of the word table, blocks and rounding.
+
+    python -m benchmarks.table_bits stsb:sts-dev.csv
+    python -m benchmarks.table_bits stsb:sts-dev.csv --pairs 300 --layers
+
+Builds a hybrid file for every choice and prints its size, how far the computed size is from it,
+the drop in Spearman (points of 100; below 0 it rose) and the cosine to float32 over all sentences
+of the data. `--layers` puts one layer at a time into the other number of bits instead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks.calibration_seeds import outputs
+from edge_bert.console import plainly
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.labels import score_pairs
+from edge_bert.graph import export
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.request import BuildRequest, prepare
+from edge_bert.progress import silent
+from edge_bert.quantize.moments import LayerMoments, collect
+from edge_bert.quantize.size import predicted_size
+from edge_bert.quantize.weights import convert_hybrid
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32
+from edge_bert.records.weight_bits import BLOCKS, WeightBits
+
+Choice = tuple[str, WeightBits, bool]  # a title, the bits, whether matrices are rounded by GPTQ
+HEAD = "choice\tMB\tcomputed\tSpearman drop\tcosine mean\tcosine min\n"
+
+
+def fronts(layers: int) -> Iterator[Choice]:
+    """Blocks, roundings and tables, from the largest file to the smallest."""
+    eight, four = (8,) * layers, (4,) * layers
+    for table in (8, 4):
+        yield f"8 bits, table {table}", WeightBits(matrix_bits=eight, embedding_bits=table), False
+    for gptq in (False, True):
+        rounding = "GPTQ" if gptq else "nearest"
+        for block in BLOCKS:
+            bits = WeightBits(matrix_bits=four, embedding_bits=4, matrix_block=block)
+            yield f"4 bits in {block}, {rounding}, table 4", bits, gptq
+    bits = WeightBits(matrix_bits=four, embedding_bits=8)
+    yield "4 bits in 32, GPTQ, table 8", bits, True
+    bits = WeightBits(matrix_bits=four, embedding_bits=4, embedding_block=64)
+    yield "4 bits in 32, GPTQ, table 4 in 64", bits, True
+
+
+def one_layer_apart(layers: int) -> Iterator[Choice]:
+    """All layers but one in 8 bits, then all but one in 4."""
+    for others, own in ((8, 4), (4, 8)):
+        for layer in range(layers):
+            matrix_bits = tuple(own if index == layer else others for index in range(layers))
+            bits = WeightBits(matrix_bits=matrix_bits, embedding_bits=4)
+            yield f"layer {layer} in {own}, others in {others}", bits, True
+
+
+def first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
+    """The first `count` pairs of `data`; all where it is None."""
+    return dataclasses.replace(
+        data,
+        sentences=data.sentences[:count],
+        second=data.second[:count],
+        labels=data.labels[:count],
+    )
+
+
+def scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArray], float]:
+    """The score, in points of 100, of embeddings of `sentences`."""
+    place = {sentence: index for index, sentence in enumerate(sentences)}
+    first = [place[sentence] for sentence in data.sentences]
+    second = [place[sentence] for sentence in data.second]
+    labels = [float(label) for label in data.labels]
+    return lambda found: 100 * score_pairs(data.name, found[first], found[second], labels).value
+
+
+def row(
+    request: BuildRequest,
+    choice: Choice,
+    moments: Sequence[LayerMoments],
+    score: Callable[[FloatArray], float],
+    sentences: tuple[str, ...],
+) -> str:
+    """One build and what it shows, tab separated."""
+    title, bits, gptq = choice
+    reference = convert.float_model(request, silent)
+    file = convert_hybrid(reference, bits, moments if gptq else None)
+    recipe = WI4_AFP32 if bits.embedding_bits == 4 else WI8_AFP32
+    shape = export.encoder_weights(request.checkpoint).shape
+    computed = predicted_size(shape, recipe, request.lengths, bits)
+    expected, found = (outputs(request, each, sentences) for each in (reference, file))
+    away = drift(found, expected)
+    drop = score(expected) - score(found)
+    return (
+        f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{drop:+.2f}\t"
+        f"{away.cosine_mean:.4f}\t{away.cosine_min:.4f}\n"
+    )
+
+
+def main() -> None:
+    """Print a line for every choice."""
+    parser = argparse.ArgumentParser(description="Size and score over bits of weights.")
+    parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
+    parser.add_argument("--pairs", type=int, help="the first so many pairs only")
+    parser.add_argument("--layers", action="store_true", help="one layer apart from the others")
+    arguments = parser.parse_args()
+    with plainly():
+        data = first_pairs(parse_reference(arguments.data), arguments.pairs)
+        request = prepare("pixel")
+        weights = export.encoder_weights(request.checkpoint)
+        moments = collect(weights, convert.calibration_inputs(request))
+        sentences = tuple(dict.fromkeys(data.sentences + data.second))
+        score = scorer(data, sentences)
+        choices = one_layer_apart if arguments.layers else fronts
+        sys.stdout.write(HEAD)
+        for choice in choices(weights.shape.layers):
+            sys.stdout.write(row(request, choice, moments, score, sentences))
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
