@@ -9,7 +9,7 @@ from invoke.tasks import task
 
 from edge_bert.command_line.exporting import export
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
-from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, numbers, words
+from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
 from edge_bert.command_line.profiles import profile, profiles
 from edge_bert.command_line.quantization import explain
 
@@ -52,7 +52,7 @@ DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may b
 )
 def build(
     _: Context,
-    profile: str,
+    profile: str | None = None,
     model: str | None = None,
     tokenizer: str | None = None,
     via: str | None = None,
@@ -82,7 +82,7 @@ def build(
         from edge_bert.report.terminal import render_build
 
         request = prepare(
-            profile,
+            needed("profile", profile),
             model=model,
             tokenizer=Path(tokenizer) if tokenizer else None,
             via=via,
@@ -118,7 +118,7 @@ def build(
 )
 def verify(
     _: Context,
-    profile: str,
+    profile: str | None = None,
     out: str = "build",
     data: list[str] | None = None,
     text: str | None = None,
@@ -140,7 +140,7 @@ def verify(
 
         with progress.shown() as step:
             found = run(
-                Path(out) / profile,
+                Path(out) / needed("profile", profile),
                 data=data or [],
                 text=Path(text) if text else None,
                 calibration_file=Path(calibration) if calibration else None,
@@ -204,7 +204,7 @@ def doctor(_: Context, json: bool = False) -> None:
 )
 def compare(
     _: Context,
-    profile: str,
+    profile: str | None = None,
     model: str | None = None,
     out: str = "build",
     data: str | None = None,
@@ -226,10 +226,11 @@ def compare(
         from edge_bert.data.evaluation import parse_reference
         from edge_bert.sources.load import load
 
+        folder = Path(out) / needed("profile", profile)
         labelled = parse_reference(data) if data else None
         checkpoint = load(model, cache.folder("models"))
         with progress.shown() as step:
-            found = run(Path(out) / profile, checkpoint, labelled, rounds=rounds, progress=step)
+            found = run(folder, checkpoint, labelled, rounds=rounds, progress=step)
         if json:
             print(to_json(found).decode())
         else:

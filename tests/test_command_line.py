@@ -349,3 +349,11 @@ def test_clean_removes_only_what_is_ours(tmp_path: Path) -> None:
     assert not cache.exists()
     assert str(cache) in done.stdout
     assert (ROOT / "tasks.py").exists()
+
+
+@pytest.mark.parametrize("name", ["build", "verify", "compare", "explain", "bench", "export"])
+def test_help_after_the_task_explains_it(name: str) -> None:
+    """`invoke TASK --help` tells the task's options; it is not taken for the profile."""
+    done = invoke(name, "--help")
+    assert done.returncode == 0
+    assert "Options:" in done.stdout

@@ -7,20 +7,10 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, numbers, words
+from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
 
 OUT_HELP = "folder that bundles are in (default: build)"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
-
-
-def _needed(option: str, text: str | None) -> str:
-    from edge_bert.errors import InputError
-
-    if not text:
-        raise InputError(
-            f"--{option} is missing; `invoke --list` names the tasks, --help explains."
-        )
-    return text
 
 
 def _number(option: str, text: str | None) -> float | None:
@@ -93,8 +83,8 @@ def bench(
         from edge_bert.report.measured import render_measured
 
         request = benching.request_bench(
-            _needed("profile", profile),
-            _needed("target", target),
+            needed("profile", profile),
+            needed("target", target),
             out=Path(out),
             artifacts=words(artifact),
             lengths=numbers("lengths", lengths),
@@ -161,7 +151,7 @@ def push(
             else:
                 Console().print(f"removed from {cleared}", markup=False, highlight=False)
             return
-        name = _needed("profile", profile)
+        name = needed("profile", profile)
         folder = Path(out) / name
         with progress.shown() as step:
             found = pushing.push(

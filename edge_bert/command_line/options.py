@@ -19,3 +19,18 @@ def numbers(option: str, text: str | None, example: str = "1,2,4") -> list[int]:
         return [int(part) for part in words(text)]
     except ValueError:
         raise InputError(f"--{option} {text}: give whole numbers, such as {example}.") from None
+
+
+def needed(option: str, text: str | None) -> str:
+    """The value of an option that has no default; InputError without one.
+
+    Such options are not required in the task's own signature, because invoke would then read the
+    `--help` of `invoke build --help` as the value.
+    """
+    from edge_bert.errors import InputError
+
+    if not text:
+        raise InputError(
+            f"--{option} is missing; `invoke --list` names the tasks, --help explains."
+        )
+    return text

@@ -7,6 +7,8 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
+from edge_bert.command_line.options import needed
+
 
 @task(
     help={
@@ -22,7 +24,7 @@ from invoke.tasks import task
 )
 def explain(
     _: Context,
-    profile: str,
+    profile: str | None = None,
     artifact: str = "wi8_ai8",
     model: str | None = None,
     calibration: str | None = None,
@@ -48,17 +50,18 @@ def explain(
         from edge_bert.report.explanation import render_explanation
 
         shown = _limit(limit)
+        folder = Path(out) / needed("profile", profile)
         with progress.shown() as step:
             found = run(
-                Path(out) / profile,
+                folder,
                 artifact,
                 model=model,
                 calibration_file=Path(calibration) if calibration else None,
                 sentences=sentences,
                 progress=step,
             )
-            explanations.save(found, Path(out) / profile)
-            measurements.render_again(Path(out) / profile, step)
+            explanations.save(found, folder)
+            measurements.render_again(folder, step)
         if json:
             print_json(found)
         else:
