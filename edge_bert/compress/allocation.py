@@ -12,6 +12,7 @@ from edge_bert.errors import InputError
 from edge_bert.float_encoder import forward
 from edge_bert.float_encoder.forward import Sentence
 from edge_bert.progress import Progress, silent
+from edge_bert.records.candidate import Structure
 from edge_bert.records.encoder import EncoderWeights
 
 NEURONS_AT_ONCE = 32  # widths in this step suit the kernels of every runtime
@@ -88,6 +89,31 @@ def allocate(curves: Sequence[Sequence[float]], total: int, step: int = 1) -> tu
             break
         kept[best] -= step
     return tuple(kept)
+
+
+def plan(
+    curves: Curves, layers: Sequence[int], heads_share: float, neurons_share: float, vocabulary: int
+) -> Structure:
+    """The structure with these layers and, over all of them, these shares of heads and neurons.
+
+    Shares are above 0 and at most 1; each layer keeps a head and `NEURONS_AT_ONCE` neurons at
+    least. `vocabulary` is handed through.
+    """
+    kept_heads = [curves.heads[index] for index in layers]
+    kept_neurons = [curves.neurons[index] for index in layers]
+    return Structure(
+        layers=tuple(layers),
+        heads=allocate(kept_heads, _total(kept_heads, heads_share, 1)),
+        ffn=allocate(
+            kept_neurons, _total(kept_neurons, neurons_share, NEURONS_AT_ONCE), NEURONS_AT_ONCE
+        ),
+        vocabulary=vocabulary,
+    )
+
+
+def _total(curves: Sequence[Sequence[float]], share: float, step: int) -> int:
+    present = sum(len(curve) - 1 for curve in curves)
+    return max(round(share * present), step * len(curves))
 
 
 def _cost(curve: Sequence[float], gone: int, step: int) -> float:

@@ -39,6 +39,17 @@ def test_totals_out_of_reach_are_refused(total: int) -> None:
         allocation.allocate([CHEAP, DEAR], total)
 
 
+def test_a_plan_is_a_structure_of_the_kept_layers() -> None:
+    """Shares of what those layers have; never less than a head and 32 neurons in each."""
+    weights = tiny.weights_of("bert")
+    curves = allocation.measure(weights, importance_of("bert"), sentences_of("bert", seed=1)[:10])
+    found = allocation.plan(curves, (0, 1), 0.75, 0.5, 99)
+    assert (sum(found.heads), sum(found.ffn), found.vocabulary) == (6, 256, 99)
+    assert all(width % 32 == 0 for width in found.ffn)
+    single = allocation.plan(curves, (1,), 0.01, 0.01, 99)
+    assert (single.layers, single.heads, single.ffn) == ((1,), (1,), (32,))
+
+
 def test_curves_start_at_nothing_and_never_fall() -> None:
     """One curve for every layer's heads and one for its neurons."""
     weights = tiny.weights_of("bert")

@@ -1,0 +1,226 @@
+"""What each way to make an encoder structurally smaller costs in score: the tables of sizing.md.
+
+    python -m benchmarks.shrink stsb:sts-dev.csv
+    python -m benchmarks.shrink stsb:sts-dev.csv --pairs 300 --parts heads,neurons
+
+Everything is float32 in numpy, so that only the structure is seen. Heads, neurons and layers are
+chosen with the project's calibration sentences; the vocabulary with them, with the order of the
+ids, or with the sentences of `--corpus`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from edge_bert.compress import allocation, heads, importance, layers, neurons, vocabulary
+from edge_bert.compress.correction import correct
+from edge_bert.compress.structure import shrink
+from edge_bert.console import plainly
+from edge_bert.data import calibration
+from edge_bert.data.buckets import pad
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.errors import InputError
+from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.labels import score_pairs
+from edge_bert.float_encoder import forward
+from edge_bert.float_encoder.forward import Sentence
+from edge_bert.graph import export
+from edge_bert.package.store import write_whole
+from edge_bert.pipeline.request import prepare
+from edge_bert.progress import Progress, shown
+from edge_bert.records.checkpoint import Checkpoint, FloatArray
+from edge_bert.records.encoder import EncoderWeights
+
+PARTS = ("layers", "neurons", "heads", "vocabulary", "together")
+SHARES = {"heads": (10 / 12, 8 / 12, 6 / 12, 4 / 12), "neurons": (0.75, 0.5, 0.25)}
+VOCABULARIES = (20_000, 15_000, 10_000, 8_000)
+# Layers dropped, share of heads, share of neurons.
+TOGETHER = ((0, 0.75, 0.75), (0, 0.5, 0.75), (0, 0.5, 0.5), (1, 0.75, 0.75), (1, 0.5, 0.5))
+
+
+@dataclass(frozen=True)
+class Bench:
+    """The model, the data, and what is computed once for all rows."""
+
+    checkpoint: Checkpoint
+    calibration: calibration.CalibrationSet
+    data: EvaluationSet
+    corpus: tuple[str, ...]
+    scratch: Path
+    progress: Progress
+
+    @cached_property
+    def weights(self) -> EncoderWeights:
+        return export.encoder_weights(self.checkpoint)
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer:
+        return Tokenizer.open(self.checkpoint.tokenizer, self.checkpoint.max_length)
+
+    @cached_property
+    def sentences(self) -> list[Sentence]:
+        return self.inputs(self.calibration.sentences, self.tokenizer)
+
+    @cached_property
+    def held_out(self) -> list[Sentence]:
+        return self.inputs(self.calibration.held_out, self.tokenizer)
+
+    @cached_property
+    def importance(self) -> importance.Importance:
+        return importance.measure(self.weights, self.sentences, self.progress)
+
+    @cached_property
+    def curves(self) -> allocation.Curves:
+        return allocation.measure(self.weights, self.importance, self.held_out, self.progress)
+
+    @cached_property
+    def ranked(self) -> tuple[tuple[int, ...], ...]:
+        return layers.ranked(self.weights, self.held_out, self.progress)
+
+    @cached_property
+    def texts(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(self.data.sentences + self.data.second))
+
+    @cached_property
+    def reference(self) -> FloatArray:
+        return forward.outputs(self.weights, self.inputs(self.texts, self.tokenizer))
+
+    def inputs(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Sentence]:
+        names = export.input_names(self.checkpoint)
+        encodings = tokenizer.encode_batch(texts)
+        return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]
+
+    def row(self, name: str, weights: EncoderWeights, tokenizer: Tokenizer | None = None) -> str:
+        """One line of a table."""
+        inputs = self.inputs(self.texts, tokenizer or self.tokenizer)
+        found = forward.outputs(weights, inputs)
+        away = drift(found, self.reference)
+        size = sum(array.size for array in weights.arrays.values()) / 1e6
+        change = 100 * (self._score(found) - self._score(self.reference))
+        return f"| {name} | {size:.2f} | {change:+.2f} | {away.cosine_mean:.4f} |\n"
+
+    def _score(self, outputs: FloatArray) -> float:
+        place = {text: index for index, text in enumerate(self.texts)}
+        first = outputs[[place[text] for text in self.data.sentences]]
+        second = outputs[[place[text] for text in self.data.second]]
+        labels = [float(label) for label in self.data.labels]
+        return score_pairs(self.data.name, first, second, labels).value
+
+
+def rows(bench: Bench, part: str) -> Iterator[str]:
+    """The lines of one table."""
+    weights = bench.weights
+    match part:
+        case "layers":
+            for kept in bench.ranked[1:4]:
+                smaller = layers.keep(weights, kept)
+                name = f"layers {', '.join(map(str, kept))}"
+                yield bench.row(name, smaller)
+                corrected = correct(smaller, weights, kept, bench.sentences, bench.progress)
+                yield bench.row(f"{name}, corrected", corrected)
+        case "neurons":
+            yield from _shares(bench, part, weights.shape.ffn)
+        case "heads":
+            yield from _shares(bench, part, weights.shape.heads)
+        case "vocabulary":
+            yield from _vocabularies(bench)
+        case "together":
+            yield from _together(bench)
+        case _:
+            raise InputError(f"no part is called {part!r}; there are {', '.join(PARTS)}")
+
+
+def _shares(bench: Bench, what: str, present: tuple[int, ...]) -> Iterator[str]:
+    keep, curves, step = (
+        (heads.keep, bench.curves.heads, 1)
+        if what == "heads"
+        else (neurons.keep, bench.curves.neurons, allocation.NEURONS_AT_ONCE)
+    )
+    for share in SHARES[what]:
+        alike = [round(count * share) for count in present]
+        shared_out = allocation.allocate(curves, sum(alike), step)
+        for how, counts in (("each", alike), ("shared out", shared_out)):
+            name = f"{what} {', '.join(map(str, counts))} ({how})"
+            yield bench.row(name, keep(bench.weights, bench.importance, counts))
+
+
+def _vocabularies(bench: Bench) -> Iterator[str]:
+    text = bench.checkpoint.tokenizer.read_text("utf-8")
+    size = bench.tokenizer.largest_id + 1
+    for name, sentences in (
+        ("order of the ids", ()),
+        ("calibration sentences", calibration.default()),
+        ("corpus", bench.corpus),
+    ):
+        if name == "corpus" and not sentences:
+            continue
+        encodings = bench.tokenizer.encode_batch(sentences)
+        counts = vocabulary.count([each.ids for each in encodings], size)
+        for tokens in (each for each in VOCABULARIES if each < size):
+            cut = vocabulary.trim(text, counts if sentences else None, tokens)
+            path = bench.scratch / f"{tokens}.json"
+            write_whole(path, cut.tokenizer.encode())
+            tokenizer = Tokenizer.open(path, bench.checkpoint.max_length)
+            smaller = vocabulary.take(bench.weights, cut.kept)
+            yield bench.row(f"{tokens} tokens, {name}", smaller, tokenizer)
+
+
+def _together(bench: Bench) -> Iterator[str]:
+    for dropped, heads_share, neurons_share in TOGETHER:
+        kept = bench.ranked[dropped]
+        structure = allocation.plan(
+            bench.curves, kept, heads_share, neurons_share, bench.weights.shape.vocabulary
+        )
+        smaller = shrink(bench.weights, bench.importance, structure, bench.sentences)
+        name = f"{len(kept)} layers, {heads_share:.0%} of heads, {neurons_share:.0%} of neurons"
+        yield bench.row(name, smaller)
+
+
+def _limited(data: EvaluationSet, pairs: int) -> EvaluationSet:
+    return replace(
+        data,
+        sentences=data.sentences[:pairs],
+        second=data.second[:pairs],
+        labels=data.labels[:pairs],
+    )
+
+
+def main() -> None:
+    """Print a table for every part."""
+    parser = argparse.ArgumentParser(description="What smaller structures cost in score.")
+    parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
+    parser.add_argument("--model", help="a folder or a name on the hub; all-MiniLM-L6-v2 if absent")
+    parser.add_argument("--pairs", type=int, help="only so many pairs")
+    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--corpus", type=Path, help="sentences whose tokens stay, one per line")
+    arguments = parser.parse_args()
+    with plainly(), shown() as progress, tempfile.TemporaryDirectory() as scratch:
+        request = prepare("pixel", model=arguments.model)
+        data = parse_reference(arguments.data)
+        bench = Bench(
+            checkpoint=request.checkpoint,
+            calibration=request.calibration,
+            data=_limited(data, arguments.pairs or len(data)),
+            corpus=tuple(calibration.load(arguments.corpus)) if arguments.corpus else (),
+            scratch=Path(scratch),
+            progress=progress,
+        )
+        sys.stdout.write(bench.row("whole", bench.weights))
+        for part in arguments.parts.split(","):
+            sys.stdout.write(f"\n| {part} | million weights | Spearman x100 | cosine |\n")
+            sys.stdout.write("|---|---|---|---|\n")
+            for line in rows(bench, part):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
