@@ -19,6 +19,8 @@ from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
 from edge_bert.quantize.convert import CalibrationInputs
 from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.quantize.moments import LayerMoments, collect
+from edge_bert.quantize.oldest_runtime import OLDEST
 from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import Recipe, Scheme
 
@@ -69,12 +71,13 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
             return quantize.integer(
                 calibrated(request), request.lengths, recipe, float_output=floats
             )
-        return quantize.weights(reference, recipe, runtime)
+        learnt = runtime != OLDEST and _rounds_by_calibration(request, recipe)
+        moments = moments_of(request) if learnt else None
+        return quantize.weights(reference, recipe, runtime, moments=moments)
 
     code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
-    calibration = (
-        (request.calibration.info, request.float_output) if recipe.needs_calibration else None
-    )
+    uses_calibration = recipe.needs_calibration or _rounds_by_calibration(request, recipe)
+    calibration = (request.calibration.info, request.float_output) if uses_calibration else None
     key = store.key_of(sha256(reference), recipe, runtime, calibration, code, tool_versions())
     return store.fetch(cache.folder("artifacts"), key, make)
 
@@ -83,6 +86,16 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
 def calibrated(request: BuildRequest) -> Calibrated:
     """The calibration pass that the recipes with calibrated integers of one request share."""
     return calibrate(weights_of(request), calibration_inputs(request))
+
+
+@functools.lru_cache(maxsize=1)
+def moments_of(request: BuildRequest) -> list[LayerMoments]:
+    """What 4-bit weights are rounded by: second moments over the calibration set."""
+    return collect(weights_of(request), calibration_inputs(request))
+
+
+def _rounds_by_calibration(request: BuildRequest, recipe: Recipe) -> bool:
+    return recipe.weight_bits == 4 and not _foreign(request)
 
 
 @functools.lru_cache(maxsize=1)
