@@ -94,7 +94,7 @@ def test_the_manifest_tells_where_all_came_from() -> None:
 
 def test_the_default_is_what_the_profile_wants() -> None:
     """With the profile's reason; the next one where that was not built."""
-    assert manifest_of().default.artifact == "wi8_afp32"
+    assert manifest_of().default.artifact == "wi8_ai8_afp32"
     assert manifest_of().default.reason == profiles.load(tiny.PROFILE).default_reason
 
 
@@ -233,7 +233,7 @@ def test_the_oldest_runtime(tmp_path: Path) -> None:
         assert artifact.runtime == OLDEST
     assert "wi4_afp32" in {each.name for each in made.left_out}
     assert all(each.reason for each in made.left_out)
-    assert made.default.artifact == "wi8_afp32"
+    assert made.default.artifact == "wi8_ai8_afp32"
 
 
 @needs_oldest

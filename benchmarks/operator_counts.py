@@ -1,0 +1,115 @@
+"""`python -m benchmarks.operator_counts`: what single operators cost, in int8 and in float32.
+
+One file per operator at the shapes of all-MiniLM-L6-v2 and 128 tokens, run on an emulated phone;
+the answer is in millions of ARM64 instructions, a few thousand of them the runtime's own.
+Usage: python -m benchmarks.operator_counts [PROFILE]; default pixel-4, a Cortex-A76.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_bert import profiles
+from edge_bert.quantize.integer.emit import emit
+from edge_bert.quantize.integer.graph import Graph, Kind, Tensor
+from edge_bert.quantize.integer.scales import Quantized, float32
+from edge_bert.targets.emulated import EmulatedTarget
+from edge_bert.targets.runner import RunnerRequest, install_runner
+
+ROWS, NEURONS, SCORES = (128, 384), (128, 1536), (12, 128, 128)
+HEADS, TURNED = (12, 128, 32), (12, 32, 128)
+TIMEOUT_S = 600
+# Name, operator, shapes of its inputs, shape of its output, options.
+OPERATORS: tuple[tuple[str, str, tuple[tuple[int, ...], ...], tuple[int, ...], dict[str, Any]], ...]
+OPERATORS = (
+    ("384 to 384", "FULLY_CONNECTED", (ROWS, (384, 384), (384,)), ROWS, {}),
+    ("384 to 1536", "FULLY_CONNECTED", (ROWS, (1536, 384), (1536,)), NEURONS, {}),
+    ("1536 to 384", "FULLY_CONNECTED", (NEURONS, (384, 1536), (384,)), ROWS, {}),
+    ("scores", "BATCH_MATMUL", (HEADS, HEADS), SCORES, {"adj_y": True}),
+    ("values", "BATCH_MATMUL", (SCORES, TURNED), HEADS, {"adj_y": True}),
+    ("neurons", "GELU", (NEURONS,), NEURONS, {"approximate": False}),
+    ("scores", "SOFTMAX", (SCORES,), SCORES, {}),
+    ("mask", "ADD", (SCORES, (1, 128)), SCORES, {}),
+    ("rows", "ADD", (ROWS, ROWS), ROWS, {}),
+    ("vector", "MUL", (ROWS, (1, 384)), ROWS, {}),
+    ("rows", "QUANTIZE", (ROWS,), ROWS, {}),
+    ("rows", "DEQUANTIZE", (ROWS,), ROWS, {}),
+    ("scores", "QUANTIZE", (SCORES,), SCORES, {}),
+    ("scores", "DEQUANTIZE", (SCORES,), SCORES, {}),
+)
+FIXED = {"SOFTMAX": (1 / 256, -128)}
+
+
+def main() -> int:
+    """Print a line for each operator and number format."""
+    profile = profiles.load(sys.argv[1] if len(sys.argv) > 1 else "pixel-4")
+    target = EmulatedTarget(profile)
+    try:
+        command = install_runner(target, profile.abi, own_c_library=False)
+        for name, operator, inputs, output, options in OPERATORS:
+            converts = operator in ("QUANTIZE", "DEQUANTIZE")
+            for floats in (False,) if converts else (False, True):
+                data = _file(operator, inputs, output, options, floats=floats)
+                millions = _count(target, command, data) / 1e6
+                kind = "" if converts else "float32" if floats else "int8"
+                print(f"{operator:16} {name:12} {kind:8} {millions:7.3f}")  # noqa: T201
+    finally:
+        target.close()
+    return 0
+
+
+def _count(target: EmulatedTarget, command: list[str], data: bytes) -> int:
+    with tempfile.TemporaryDirectory(prefix="edge-bert-operator-") as folder:
+        path = Path(folder) / "operator.tflite"
+        path.write_bytes(data)
+        run = RunnerRequest(target.push(path, path.name), "length_128", warmup=1, repetitions=1)
+        counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S, caches="off")
+    return counted.counts.marked_repetitions[-1].total
+
+
+def _file(
+    operator: str,
+    inputs: tuple[tuple[int, ...], ...],
+    output: tuple[int, ...],
+    options: dict[str, Any],
+    *,
+    floats: bool,
+) -> bytes:
+    """A file with this operator alone. Matrices and vectors are constants, the rest inputs."""
+    graph, found = Graph(128), {}
+    names = [f"input{place}" for place in range(len(inputs))]
+    for place, (name, shape) in enumerate(zip(names, inputs, strict=True)):
+        if operator == "FULLY_CONNECTED" and place:
+            found[name] = _weights(shape, floats=floats)
+        else:
+            graph.inputs.append(name)
+            found[name] = float32() if floats or operator == "QUANTIZE" else _int8(0.05, 0)
+        graph.tensors[name] = Tensor(name, shape, Kind.ACTIVATION, found[name].value)
+    graph.output = graph.apply(operator, names, "output", output, **options)
+    is_float = floats or operator == "DEQUANTIZE"
+    found["output"] = float32() if is_float else _int8(*FIXED.get(operator, (0.05, 3)))
+    return emit([("length_128", graph, found)], "result")
+
+
+def _int8(scale: float, zero_point: int) -> Quantized:
+    return Quantized(np.array([scale], np.float32), zero_point, "int8")
+
+
+def _weights(shape: tuple[int, ...], *, floats: bool) -> Quantized:
+    """A matrix of int8, which makes float32 rows hybrid, or a bias of zeros."""
+    scale = np.full(shape[0], 0.01, np.float32)
+    if len(shape) == 2:
+        values = np.random.RandomState(0).randint(-127, 128, shape).astype(np.int8)
+        return Quantized(scale, 0, "int8", values)
+    if floats:
+        return float32(np.zeros(shape))
+    return Quantized(scale * np.float32(0.05), 0, "int32", np.zeros(shape, np.int32))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
