@@ -22,7 +22,8 @@ PLAIN = frozenset((
     "CumSum", "DequantizeLinear", "Div", "Dropout", "Equal", "Erf", "Exp", "Expand", "Flatten",
     "Floor", "Gather", "GatherElements", "GatherND", "Gelu", "Gemm", "Greater",
     "GreaterOrEqual", "Identity", "IsNaN", "LayerNormalization", "Less", "LessOrEqual", "Log",
-    "LpNormalization", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "Not", "Or", "Pow",
+    "LpNormalization", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "Not", "Or",
+    "Pad", "Pow",
     "Range", "Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
     "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "ScatterND", "Shape", "Sigmoid", "Sign",
     "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile",
@@ -131,6 +132,9 @@ def _elements(node: Node, values: list[Array]) -> int:
             return values[1].size * max(1, math.prod(values[0].shape[1:]))
         case "MatMul" | "Gemm":
             return max(1, values[0].size) * max(1, values[1].shape[-1] if values[1].ndim else 1)
+        case "Pad":
+            grown = [low + high for low, high in _pairs(_whole(values[1]))]
+            return math.prod(n + more for n, more in zip(values[0].shape, grown, strict=True))
         case "Concat":
             return sum(value.size for value in values)
         case "Reshape" | "Slice" | "Transpose" | "ScatterND" | "Squeeze" | "Unsqueeze":
@@ -138,6 +142,12 @@ def _elements(node: Node, values: list[Array]) -> int:
         case op if op.startswith("Reduce") or op in ("Shape", "Split", "LayerNormalization"):
             return values[0].size
     return math.prod(np.broadcast_shapes(*(value.shape for value in values)))
+
+
+def _pairs(pads: list[int]) -> list[tuple[int, int]]:
+    """The padding before and after each axis, which ONNX lists apart."""
+    half = len(pads) // 2
+    return list(zip(pads[:half], pads[half:], strict=True))
 
 
 def _whole(value: Array) -> list[int]:

@@ -138,15 +138,27 @@ def _attend(parts: _Parts, projected: list[str], scores_bias: str, sizes: list[i
         for each, perm in zip(projected, ((0, 2, 1, 3), (0, 2, 3, 1), (0, 2, 1, 3)), strict=True)
     )
     scores = parts.add("MatMul", query, key)
-    scale = parts.number("scale", 0.0)
-    if scale:
-        scores = parts.add("Mul", scores, parts.array(np.array(scale, np.float32)))
+    scale = parts.number("scale", 0.0) or _width(parts, projected[0], sizes[0]) ** -0.5 * heads**0.5
+    scores = parts.add("Mul", scores, parts.array(np.array(scale, np.float32)))
     if scores_bias:
         scores = parts.add("Add", scores, scores_bias)
     context = parts.add("MatMul", parts.add("Softmax", scores, axis=-1), value)
     together = parts.add("Transpose", context, perm=[0, 2, 1, 3])
     joined = parts.array(np.array([0, 0, -1]))
     parts.add("Reshape", together, joined, to=parts.node.outputs[0])
+
+
+def _width(parts: _Parts, value: str, known: int) -> int:
+    """The channels of all heads together, where need be from the dense layer that makes them."""
+    while not known:
+        node = next((each for each in parts.nodes if value in each.outputs), None)
+        node = node or parts.graph.maker(value, "Add", "MatMul")
+        if node is None:
+            return 1  # not a dense layer, so that nobody recognises it anyway
+        arrays = (parts.constants.get(n, parts.graph.constants.get(n)) for n in node.inputs)
+        known = next((array.shape[-1] for array in arrays if array is not None), 0)
+        value = node.inputs[0]
+    return known
 
 
 def _bias_gelu(parts: _Parts) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +29,10 @@ class Node:
     name: str = ""
     domain: str = ""
     opset: int = 0
+
+    def reading(self, inputs: Iterable[str]) -> Node:
+        """The same node with other inputs."""
+        return dataclasses.replace(self, inputs=tuple(inputs))
 
     @property
     def place(self) -> str:

@@ -2,8 +2,8 @@
 
 Requires fixed sizes, and a mask with at least one real token, as every sentence has. Ensures the
 same outputs: `And` with a constant that is true everywhere is its other side, a Where that
-replaces what IsNaN found after a softmax is the softmax, and a gather of every element in its
-order is a copy.
+replaces what IsNaN found after a softmax is the softmax, a gather of every element in its order is
+a copy, and a gather from a constant that is the same everywhere is a constant.
 """
 
 from __future__ import annotations
@@ -16,8 +16,24 @@ from edge_bert.onnx_graph.graph import ALIASES, Array, Graph, Node
 def drop_guards(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
     """`graph` with copies in the place of such guards; `sizes` of its values, where known."""
     constants: dict[str, Array] = dict(graph.constants)
-    nodes = [_copied(graph, node, sizes, constants) for node in graph.nodes]
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        uniform, shape = _uniform(graph, node), sizes.get(node.outputs[0])
+        if uniform is not None and shape is not None:
+            constants[node.outputs[0]] = np.full(shape, uniform)
+        else:
+            nodes.append(_copied(graph, node, sizes, constants))
     return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+
+
+def _uniform(graph: Graph, node: Node) -> Array | None:
+    """The one value that GatherElements can find."""
+    if node.op != "GatherElements":
+        return None
+    array = graph.constant(node.inputs[0])
+    if array is None or not array.size or (array != array.flat[0]).any():
+        return None
+    return np.asarray(array.flat[0])
 
 
 def _copied(

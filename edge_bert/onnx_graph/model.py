@@ -37,7 +37,7 @@ def model_of(graph: Graph, opset: int) -> Any:
         ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in graph.outputs],
         [
-            numpy_helper.from_array(np.ascontiguousarray(array), name)
+            numpy_helper.from_array(np.array(array, order="C"), name)
             for name, array in graph.constants.items()
             if name in used
         ],

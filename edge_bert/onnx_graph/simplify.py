@@ -10,7 +10,9 @@ from edge_bert.onnx_graph.fused import STANDARD, expand
 from edge_bert.onnx_graph.gelu import order_gelu
 from edge_bert.onnx_graph.graph import Graph, graph_of
 from edge_bert.onnx_graph.guards import drop_guards
+from edge_bert.onnx_graph.numbers import give_axes
 from edge_bert.onnx_graph.read import opset
+from edge_bert.onnx_graph.rows import multiply_rows
 from edge_bert.onnx_graph.sizes import fix_sizes, sizes_of
 from edge_bert.onnx_graph.unused import drop_unused
 
@@ -27,7 +29,8 @@ def simplify(model: Any, names: Mapping[str, str], output: str, length: int) -> 
     for _ in range(2):  # a guard that is gone lets more be folded
         graph = fix_sizes(graph, version)
         graph = drop_guards(graph, sizes_of(graph, version))
-    return order_gelu(drop_unused(graph, graph.outputs))
+    graph = multiply_rows(drop_unused(graph, graph.outputs), sizes_of(graph, version))
+    return give_axes(order_gelu(drop_unused(graph, graph.outputs)))
 
 
 def version_of(model: Any) -> int:

@@ -9,12 +9,14 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from edge_bert import processes
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.graph.onnx2tf.child import Request
+from edge_bert.onnx_graph.fused import MICROSOFT
 from edge_bert.onnx_graph.graph import Graph
 from edge_bert.onnx_graph.model import shaped_model_of
 from edge_bert.onnx_graph.read import read
@@ -74,6 +76,7 @@ def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[
     import onnx
 
     model = read(file.path)
+    _check_unfused(file.path, model)
     try:
         graph = simplify(model, file.inputs, file.output, length)
         made = shaped_model_of(graph, version_of(model))
@@ -86,6 +89,16 @@ def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[
     path = folder / f"length_{length}.onnx"
     onnx.save_model(made, path)
     return str(path)
+
+
+def _check_unfused(path: Path, model: Any) -> None:
+    """Their masks come in forms that the passes do not keep."""
+    for node in model.graph.node:
+        if node.domain == MICROSOFT and "Attention" in node.op_type:
+            raise ModelError(
+                f"{path}: {node.op_type} at {(node.name or node.output[0])[:100]!r} was fused by "
+                "ONNX Runtime; give the model as it was exported, before it was optimized."
+            )
 
 
 def _check_operators(path: Path, graph: Graph, supported: frozenset[str]) -> None:
