@@ -62,6 +62,11 @@ def evaluations(effort: Effort, candidates: int) -> int:
     return min(wanted, candidates)
 
 
+def batch_size(effort: Effort, total: int) -> int:
+    """How many are proposed at once: few where few may be built, so that each can be learned of."""
+    return max(min(effort.batch, total // FEWEST), 1)
+
+
 def candidate_key(candidate: Candidate) -> str:
     """SHA-256 of a candidate's content: 64 hexadecimal digits."""
     return hashlib.sha256(msgspec.json.encode(candidate, order="sorted")).hexdigest()

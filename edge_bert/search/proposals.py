@@ -11,7 +11,7 @@ from scipy.special import ndtr
 from edge_bert.search import surrogate
 from edge_bert.search.surrogate import Floats, Points, Surrogate
 
-START_SHARE = 3  # at most one evaluation in three is spread over the space before any is chosen
+START_SHARE = 4  # at most one evaluation in four is spread over the space before any is chosen
 START_EACH = 2  # and at most so many for each dimension
 FRONT_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
 
@@ -68,13 +68,12 @@ def propose(
     at = np.array(seen.places)
     if not known.any():
         return _any_left(points, seen, count, random)
-    scores = seen.scores[known]
-    model = surrogate.fit(sizes, points[at[known]], scores)
+    model = surrogate.fit(sizes, points[at[known]], seen.scores[known])
     chance = _chance(points, sizes, seen)
     chosen: list[int] = []
     for number in range(count):
         cap = np.inf
-        if number % FRONT_EVERY == FRONT_EVERY - 1:
+        if (len(seen.places) + number) % FRONT_EVERY == FRONT_EVERY - 1:
             cap = float(np.quantile(bytes_of, random.random()))
         gain = _gain(model, points, _best(seen, bytes_of, cap), seen.min_score)
         merit = np.log(np.maximum(gain, 1e-300)) + np.log(np.maximum(chance, 1e-12))
@@ -87,9 +86,7 @@ def propose(
                 break
             place = int(random.choice(rest))
         chosen.append(place)
-        expected = float(model.predict(points[place][None])[0][0])
-        model = surrogate.imagined(model, scores, points[place], expected)
-        scores = np.append(scores, expected)
+        model = surrogate.imagined(model, points[place])
     return chosen
 
 

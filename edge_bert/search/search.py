@@ -16,7 +16,7 @@ from edge_bert.search import front, gates, journal, keyed, proposals, sifting
 from edge_bert.search.evaluation import Finding, job, judged
 from edge_bert.search.executors.jobs import Executor, Outcome
 from edge_bert.search.journal import Journal
-from edge_bert.search.problem import Effort, Problem, candidate_key, evaluations
+from edge_bert.search.problem import Effort, Problem, batch_size, candidate_key, evaluations
 from edge_bert.search.sifting import Open, Sifted
 
 Found = Finding | WorkerError
@@ -72,7 +72,7 @@ class _Search:
         sizes = self._problem.space.sizes
         self._build(proposals.start(self._points, sizes, self._total, self._effort.seed))
         while len(self._verdicts) < self._total:
-            count = min(self._effort.batch, self._total - len(self._verdicts))
+            count = min(batch_size(self._effort, self._total), self._total - len(self._verdicts))
             arguments = (self._points, sizes, self._bytes, self._seen(), count, self._effort.seed)
             self._build(proposals.propose(*arguments))
         return list(self._verdicts.values())

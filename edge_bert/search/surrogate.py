@@ -20,6 +20,7 @@ Floats = npt.NDArray[np.float64]
 Points = npt.NDArray[np.int64]
 LENGTHS = (0.4, 1.0, 2.5)  # of the kernel, where the choices of a dimension span 0 to 1
 JITTER = 1e-8
+SPAN = 4.0  # standard deviations from the cheapest point to the dearest, until seen otherwise
 # Log amplitudes before anything is seen: of a dimension, of all pairs, of noise; and their spread.
 PRIOR_DIMENSION, PRIOR_PAIRS, PRIOR_NOISE, PRIOR_SPREAD = -0.7, -1.0, -6.0, 1.5
 
@@ -30,9 +31,11 @@ class Surrogate:
 
     grams: Grams
     theta: Floats
+    trend: Floats
     seen: Points
     factor: Floats
     weights: Floats
+    targets: Floats
     centre: float
     scale: float
 
@@ -43,7 +46,7 @@ class Surrogate:
         half = solve_triangular(self.factor, across.T, lower=True, check_finite=False)
         own = self.grams.diagonal(self.theta) - np.einsum("ij,ij->j", half, half)
         return (
-            self.centre + self.scale * mean,
+            self.centre + self.scale * (mean + points @ self.trend),
             self.scale * np.sqrt(np.maximum(own, JITTER)),
         )
 
@@ -91,8 +94,10 @@ class Grams:
 
 def fit(sizes: Sequence[int], points: Points, values: Floats) -> Surrogate:
     """The process of largest posterior for `values` [n] at `points` [n, dimensions], n > 0."""
-    centre, scale = float(values.mean()), float(values.std()) or 1.0
-    targets = (values - centre) / scale
+    scale = float(values.std()) or 1.0
+    trend = _trend(sizes)
+    centre = float(values.mean() - scale * (points @ trend).mean())
+    targets = (values - centre) / scale - points @ trend
     best: tuple[float, Grams, Floats] | None = None
     for length in LENGTHS:
         grams = Grams.of(sizes, length)
@@ -109,32 +114,54 @@ def fit(sizes: Sequence[int], points: Points, values: Floats) -> Surrogate:
             best = (float(found.fun), grams, found.x)
     assert best is not None  # noqa: S101  LENGTHS is not empty
     _, grams, theta = best
-    return conditioned(grams, theta, points, targets * scale + centre, centre, scale)
+    return _conditioned(grams, theta, trend, points, targets, centre, scale)
 
 
-def conditioned(
-    grams: Grams, theta: Floats, points: Points, values: Floats, centre: float, scale: float
-) -> Surrogate:
-    """The process with these amplitudes that has seen `values` at `points`."""
-    kernel = grams.kernel(theta, points, points)
-    kernel[np.diag_indices_from(kernel)] += np.exp(theta[-1]) + JITTER
-    factor, _ = cho_factor(kernel, lower=True)
-    factor = np.tril(factor)
-    weights = cho_solve((factor, True), (values - centre) / scale)
-    return Surrogate(grams, theta, points, factor, weights, centre, scale)
+def imagined(surrogate: Surrogate, point: Points) -> Surrogate:
+    """`surrogate` as if `point` [dimensions] had given what is expected of it.
 
-
-def imagined(surrogate: Surrogate, values: Floats, point: Points, value: float) -> Surrogate:
-    """`surrogate`, which has seen `values`, as if `point` had given `value` too."""
-    points = np.vstack([surrogate.seen, point[None]])
-    return conditioned(
+    The means stay; the deviations shrink, so that the next choice lies elsewhere.
+    """
+    expected = surrogate.grams.kernel(surrogate.theta, point[None], surrogate.seen)
+    target = expected @ surrogate.weights
+    seen = np.vstack([surrogate.seen, point[None]])
+    targets = np.append(surrogate.targets, target)
+    return _conditioned(
         surrogate.grams,
         surrogate.theta,
-        points,
-        np.append(values, value),
+        surrogate.trend,
+        seen,
+        targets,
         surrogate.centre,
         surrogate.scale,
     )
+
+
+def _conditioned(
+    grams: Grams,
+    theta: Floats,
+    trend: Floats,
+    points: Points,
+    targets: Floats,
+    centre: float,
+    scale: float,
+) -> Surrogate:
+    """The process with these amplitudes that has seen `targets` at `points`."""
+    kernel = grams.kernel(theta, points, points)
+    kernel[np.diag_indices_from(kernel)] += np.exp(theta[-1]) + JITTER
+    factor = np.tril(cho_factor(kernel, lower=True)[0])
+    weights = cho_solve((factor, True), targets)
+    return Surrogate(grams, theta, trend, points, factor, weights, targets, centre, scale)
+
+
+def _trend(sizes: Sequence[int]) -> Floats:
+    """What a step in each dimension is expected to give, in standard deviations.
+
+    Choices come from the cheapest to the dearest, and dearer ones score more and cost more.
+    """
+    ordered = [size - 1 for size in sizes[:-1]]
+    dimensions = max(sum(size > 0 for size in ordered), 1)
+    return np.array([SPAN / dimensions / size if size else 0.0 for size in ordered] + [0.0])
 
 
 def _prior(dimensions: int) -> Floats:
