@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from edge_bert.onnx_graph.evaluate import protos_of
 from edge_bert.onnx_graph.graph import Graph
 
+DOMAINS = ("", "ai.onnx")
 IR_VERSION = 10  # opsets up to 22
 
 
@@ -42,7 +44,9 @@ def model_of(graph: Graph, opset: int) -> Any:
             if name in used
         ],
     )
-    opsets = [helper.make_opsetid("", opset)]
+    others = {node.domain: node.opset for node in graph.nodes if node.domain not in DOMAINS}
+    opsets = [helper.make_opsetid(name, version or 1) for name, version in others.items()]
+    opsets.append(helper.make_opsetid("", opset))
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
@@ -50,4 +54,20 @@ def shaped_model_of(graph: Graph, opset: int) -> Any:
     """As `model_of`, with the sizes of all values that shape inference knows."""
     from onnx import shape_inference
 
-    return shape_inference.infer_shapes(model_of(graph, opset), data_prop=True)
+    made = model_of(graph, opset)
+    try:
+        return shape_inference.infer_shapes(made, data_prop=True)
+    except shape_inference.InferenceError:  # `contradiction` says it, once all passes are through
+        return made
+
+
+def contradiction(model: Any) -> str | None:
+    """What shape inference says is wrong with the sizes in `model`; None if they fit together."""
+    from onnx import shape_inference
+
+    try:
+        shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        found = re.search(r"\(op_type:.*?\): .*", str(error))
+        return (found[0] if found else str(error))[:200]
+    return None

@@ -18,7 +18,7 @@ from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.graph.onnx2tf.child import Request
 from edge_bert.onnx_graph.fused import MICROSOFT
 from edge_bert.onnx_graph.graph import Graph
-from edge_bert.onnx_graph.model import shaped_model_of
+from edge_bert.onnx_graph.model import contradiction, shaped_model_of
 from edge_bert.onnx_graph.read import read
 from edge_bert.onnx_graph.simplify import simplify, version_of
 from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
@@ -77,15 +77,15 @@ def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[
 
     model = read(file.path)
     _check_unfused(file.path, model)
-    try:
-        graph = simplify(model, file.inputs, file.output, length)
-        made = shaped_model_of(graph, version_of(model))
-    except (ValueError, TypeError, RuntimeError) as error:  # shape inference, on what contradicts
-        raise ModelError(
-            f"{file.path} does not fit {length} tokens ({' '.join(str(error).split())[:200]}); "
-            "choose other --lengths, or export it with a dynamic length."
-        ) from error
+    graph = simplify(model, file.inputs, file.output, length)
     _check_operators(file.path, graph, supported)
+    made = shaped_model_of(graph, version_of(model))
+    wrong = contradiction(made)
+    if wrong is not None:
+        raise ModelError(
+            f"{file.path} does not fit {length} tokens ({' '.join(wrong.split())}); choose other "
+            "--lengths, or export it with a dynamic length."
+        )
     path = folder / f"length_{length}.onnx"
     onnx.save_model(made, path)
     return str(path)

@@ -85,10 +85,11 @@ def test_an_operator_that_is_not_converted_is_named(tmp_path: Path) -> None:
     path = placed(tmp_path, BERT[0])
     model = onnx.load_model(path)
     node = _first(model, "Softmax")
-    node.op_type, node.name = "Det", "here"
+    node.op_type, node.domain, node.name = "Sparsemax", "acme", "here"
+    model.opset_import.append(onnx.helper.make_opsetid("acme", 1))
     del node.attribute[:]
     onnx.save_model(model, path)
-    with refused(ModelError, "Det at 'here' is an operator that onnx2tf does not convert"):
+    with refused(ModelError, "Sparsemax at 'here' is an operator that onnx2tf does not convert"):
         to_tflite(_loaded(path), (LENGTH,))
 
 
