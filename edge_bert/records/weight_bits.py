@@ -18,7 +18,7 @@ class WeightBits(Record, frozen=True):
 
     matrix_bits: tuple[int, ...]
     embedding_bits: int
-    matrix_block: int = 32
+    matrix_block: int = 64
     embedding_block: int = 0
 
     def __post_init__(self) -> None:
