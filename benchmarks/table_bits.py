@@ -29,6 +29,7 @@ from edge_bert.quantize.moments import LayerMoments, collect
 from edge_bert.quantize.size import predicted_size
 from edge_bert.quantize.weights import convert_hybrid
 from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32
 from edge_bert.records.weight_bits import BLOCKS, WeightBits
 
@@ -46,9 +47,9 @@ def fronts(layers: int) -> Iterator[Choice]:
         for block in BLOCKS:
             bits = WeightBits(matrix_bits=four, embedding_bits=4, matrix_block=block)
             yield f"4 bits in {block}, {rounding}, table 4", bits, gptq
-    bits = WeightBits(matrix_bits=four, embedding_bits=8)
+    bits = WeightBits(matrix_bits=four, embedding_bits=8, matrix_block=32)
     yield "4 bits in 32, GPTQ, table 8", bits, True
-    bits = WeightBits(matrix_bits=four, embedding_bits=4, embedding_block=64)
+    bits = WeightBits(matrix_bits=four, embedding_bits=4, matrix_block=32, embedding_block=64)
     yield "4 bits in 32, GPTQ, table 4 in 64", bits, True
 
 
@@ -80,23 +81,37 @@ def scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArra
     return lambda found: 100 * score_pairs(data.name, found[first], found[second], labels).value
 
 
-def row(
-    request: BuildRequest,
-    choice: Choice,
-    moments: Sequence[LayerMoments],
-    score: Callable[[FloatArray], float],
-    sentences: tuple[str, ...],
-) -> str:
+@dataclasses.dataclass(frozen=True)
+class Course:
+    """What every choice is held to: the model and its float32 file, sentences, scores."""
+
+    request: BuildRequest
+    reference: bytes
+    weights: EncoderWeights
+    moments: Sequence[LayerMoments]
+    sentences: tuple[str, ...]
+    score: Callable[[FloatArray], float]
+
+
+def course(data: EvaluationSet) -> Course:
+    """The course on the pairs of `data`."""
+    request = prepare("pixel")
+    weights = export.encoder_weights(request.checkpoint)
+    moments = collect(weights, convert.calibration_inputs(request))
+    sentences = tuple(dict.fromkeys(data.sentences + data.second))
+    reference = convert.float_model(request, silent)
+    return Course(request, reference, weights, moments, sentences, scorer(data, sentences))
+
+
+def row(held: Course, choice: Choice) -> str:
     """One build and what it shows, tab separated."""
     title, bits, gptq = choice
-    reference = convert.float_model(request, silent)
-    file = convert_hybrid(reference, bits, moments if gptq else None)
+    file = convert_hybrid(held.reference, bits, held.moments if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits == 4 else WI8_AFP32
-    shape = export.encoder_weights(request.checkpoint).shape
-    computed = predicted_size(shape, recipe, request.lengths, bits)
-    expected, found = (outputs(request, each, sentences) for each in (reference, file))
-    away = drift(found, expected)
-    drop = score(expected) - score(found)
+    computed = predicted_size(held.weights.shape, recipe, held.request.lengths, bits)
+    files = (held.reference, file)
+    expected, found = (outputs(held.request, each, held.sentences) for each in files)
+    away, drop = drift(found, expected), held.score(expected) - held.score(found)
     return (
         f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{drop:+.2f}\t"
         f"{away.cosine_mean:.4f}\t{away.cosine_min:.4f}\n"
@@ -112,15 +127,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with plainly():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
-        request = prepare("pixel")
-        weights = export.encoder_weights(request.checkpoint)
-        moments = collect(weights, convert.calibration_inputs(request))
-        sentences = tuple(dict.fromkeys(data.sentences + data.second))
-        score = scorer(data, sentences)
+        held = course(data)
         choices = one_layer_apart if arguments.layers else fronts
         sys.stdout.write(HEAD)
-        for choice in choices(weights.shape.layers):
-            sys.stdout.write(row(request, choice, moments, score, sentences))
+        for choice in choices(held.weights.shape.layers):
+            sys.stdout.write(row(held, choice))
             sys.stdout.flush()
 
 

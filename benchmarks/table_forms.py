@@ -1,0 +1,143 @@
+"""Other ways to store the word table in fewer bytes, compared in numpy before any is built.
+
+    python -m benchmarks.table_forms stsb:sts-dev.csv --pairs 300
+
+Prints, for every form, its bytes and what the encoder, all else in float32, makes of the table that
+it gives back: the drop in Spearman (points of 100) and the cosine to the original.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from benchmarks.table_bits import first_pairs, scorer
+from edge_bert.console import plainly
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.evaluate.drift import drift
+from edge_bert.float_encoder import forward
+from edge_bert.graph import export
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.request import BuildRequest, prepare
+from edge_bert.quantize import blocks
+from edge_bert.quantize.symmetric import symmetric_int8
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.encoder import EncoderWeights
+
+Stored = tuple[FloatArray, int]  # the table given back, and its bytes
+ROUNDS = 12  # of k-means
+HEAD = "form\tMB\tSpearman drop\tcosine mean\tcosine min\n"
+
+
+def int8_columns(table: FloatArray) -> Stored:
+    """int8, a float32 scale per column: what wi8_afp32 has."""
+    values, scales = symmetric_int8(table, axis=1)
+    return values * scales, values.size + 4 * scales.size
+
+
+def int4(table: FloatArray, block: int) -> Stored:
+    """int4, a float16 scale per block of a row."""
+    values, scales = blocks.quantize(table, block)
+    return blocks.dequantized(values, scales), values.size // 2 + 2 * scales.size
+
+
+def int2(table: FloatArray, block: int) -> Stored:
+    """int2 (-2 to 1), a float16 scale per block: the best of 30, its sign included."""
+    parts = table.reshape(len(table), -1, block)
+    largest = np.abs(parts).max(axis=-1, keepdims=True)
+    best, kept = np.full(largest.shape, np.inf), np.zeros_like(parts)
+    for share in np.concatenate([np.linspace(0.2, 0.9, 15), -np.linspace(0.2, 0.9, 15)]):
+        scale = (largest * share).astype(np.float16).astype(np.float32)
+        scale = np.where(scale == 0, 1, scale)
+        tried = np.clip(np.rint(parts / scale), -2, 1) * scale
+        error = np.square(tried - parts).sum(axis=-1, keepdims=True)
+        kept, best = np.where(error < best, tried, kept), np.minimum(error, best)
+    return kept.reshape(table.shape), table.size // 4 + 2 * largest.size
+
+
+def int4_and_int2(table: FloatArray) -> Stored:
+    """Two tables that are added: int4, and int2 of what it leaves, both per row."""
+    first, size = int4(table, table.shape[1])
+    second, more = int2(table - first, table.shape[1])
+    return first + second, size + more
+
+
+def low_rank(table: FloatArray, rank: int) -> Stored:
+    """int8 rows of `rank` numbers times a float32 matrix, from the singular values."""
+    left, singular, right = np.linalg.svd(table, full_matrices=False)
+    rows, scales = symmetric_int8((left * singular)[:, :rank].astype(np.float32), axis=1)
+    return (rows * scales) @ right[:rank], rows.size + 4 * rank * table.shape[1]
+
+
+def codebooks(table: FloatArray, width: int) -> Stored:
+    """Product quantization (Jégou et al. 2011): a byte names one of 256 pieces of `width` values.
+
+    Each place of a row has a codebook of its own, made by k-means.
+    """
+    found = np.empty_like(table)
+    random = np.random.RandomState(0)
+    for start in range(0, table.shape[1], width):
+        pieces = table[:, start : start + width]
+        centres = pieces[random.choice(len(pieces), 256, replace=False)]
+        for _ in range(ROUNDS):
+            code = (np.square(centres).sum(1) - 2 * pieces @ centres.T).argmin(axis=1)
+            counts = np.maximum(np.bincount(code, minlength=256), 1)[:, None]
+            sums = [np.bincount(code, each, minlength=256) for each in pieces.T]
+            centres = (np.stack(sums, axis=1) / counts).astype(np.float32)
+        found[:, start : start + width] = centres[code]
+    return found, table.size // width + 256 * 4 * table.shape[1]
+
+
+FORMS: dict[str, Callable[[FloatArray], Stored]] = {
+    "int8, scale per column": int8_columns,
+    "int4, scale per row": lambda table: int4(table, table.shape[1]),
+    "int4 in 64": lambda table: int4(table, 64),
+    "int4 in 32": lambda table: int4(table, 32),
+    "int4 and int2 added": int4_and_int2,
+    "int2 in 32": lambda table: int2(table, 32),
+    "int2, scale per row": lambda table: int2(table, table.shape[1]),
+    "rank 192 in int8": lambda table: low_rank(table, 192),
+    "codebooks, 2 values a byte": lambda table: codebooks(table, 2),
+    "codebooks, 4 values a byte": lambda table: codebooks(table, 4),
+}
+
+
+def embeddings(weights: EncoderWeights, request: BuildRequest, texts: list[str]) -> FloatArray:
+    """The encoder's outputs in float."""
+    tokenizer = convert.tokenizer_of(request)
+    encodings = tokenizer.encode_batch(tuple(texts))
+    sentences = [{"input_ids": np.array([each.ids], np.int32)} for each in encodings]
+    return forward.outputs(weights, sentences)
+
+
+def main() -> None:
+    """Print a line for every form."""
+    parser = argparse.ArgumentParser(description="Forms of the word table.")
+    parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
+    parser.add_argument("--pairs", type=int, help="the first so many pairs only")
+    arguments = parser.parse_args()
+    with plainly():
+        data = first_pairs(parse_reference(arguments.data), arguments.pairs)
+        request = prepare("pixel")
+        weights = export.encoder_weights(request.checkpoint)
+        texts = list(dict.fromkeys(data.sentences + data.second))
+        score, expected = scorer(data, texts), embeddings(weights, request, texts)
+        sys.stdout.write(HEAD)
+        for title, form in FORMS.items():
+            table, size = form(weights.arrays["embeddings.word"])
+            arrays = {**weights.arrays, "embeddings.word": table}
+            found = embeddings(dataclasses.replace(weights, arrays=arrays), request, texts)
+            away, drop = drift(found, expected), score(expected) - score(found)
+            sys.stdout.write(
+                f"{title}\t{size / 1e6:.2f}\t{drop:+.2f}\t"
+                f"{away.cosine_mean:.4f}\t{away.cosine_min:.4f}\n"
+            )
+            sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()
