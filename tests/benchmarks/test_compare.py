@@ -163,7 +163,7 @@ def test_files_that_are_not_the_proven_ones_do_not_run(
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """All peers on a tiny model, for real: a bundle without wi8_ai8, two rounds of three runs."""
+    """All peers on a tiny model, for real: a bundle without calibrated files, two rounds of three runs."""
     if any(importlib.util.find_spec(name) is None for name in PEER_PACKAGES):
         pytest.skip(f"peers are not installed: {peers.INSTALL}")
     bundle, model = tiny_bundle(tmp_path_factory.mktemp("compare"))
@@ -174,7 +174,9 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 def test_every_peer_runs_the_same_model(compared: Comparison) -> None:
     """Float peers agree with float TFLite to 1e-5, the int8 ones come near; all have scores."""
     by_name = {row.name: row for row in compared.rows}
-    assert by_name.pop("wi8_ai8").detail == "the bundle has no wi8_ai8; build it with that recipe"
+    for name in ("wi8_ai8", "wi8_ai8_afp32"):
+        detail = by_name.pop(name).detail
+        assert detail == f"the bundle has no {name}; build it with that recipe"
     assert {row.status: row.detail for row in by_name.values()} == {"ran": ""}
     for name in ("tflite_float32", "ort_float32", "openvino_float32"):
         drift = by_name[name].drift
