@@ -163,7 +163,7 @@ def test_files_that_are_not_the_proven_ones_do_not_run(
 
 @pytest.fixture(scope="module")
 def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
-    """All peers on a tiny model, for real: a bundle without calibrated files, two rounds of three runs."""
+    """All peers on a tiny model, for real: no calibrated files, two rounds of three runs."""
     if any(importlib.util.find_spec(name) is None for name in PEER_PACKAGES):
         pytest.skip(f"peers are not installed: {peers.INSTALL}")
     bundle, model = tiny_bundle(tmp_path_factory.mktemp("compare"))
