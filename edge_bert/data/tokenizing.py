@@ -14,7 +14,8 @@ from edge_bert.data.files import read_text
 from edge_bert.errors import DataError, InputError, ModelError
 
 MAX_ID = 2**31 - 1
-PAD_TOKENS = ("[PAD]", "<pad>")
+# GPT-2 has none and pads with the end of the text; what pads is masked, so any token does.
+PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ class Architecture:
     """One family of models: where its files keep what the encoder needs.
 
     `prefix` may stand before every encoder weight. `layer_names` and `embedding_names` map our
-    names to the file's, both without `.weight` and `.bias`; `{i}` stands for the layer.
+    names to the file's, both without `.weight` and `.bias`; `{i}` stands for the layer, as
+    `number` writes it.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Architecture:
     embedding_names: Mapping[str, str]
     layer_names: Mapping[str, str]
     head: tuple[DenseHead, ...]
+    number: Callable[[Mapping[str, Any], int], str] = lambda _, index: str(index)
 
 
 MAX_SIZE = 2**24
@@ -61,32 +63,45 @@ def read_sizes(
     }
 
 
-def read_epsilon(config: Mapping[str, Any], default: float) -> float:
+def read_epsilon(config: Mapping[str, Any], default: float, key: str = "layer_norm_eps") -> float:
     """The LayerNorm epsilon from config.json."""
-    value = config.get("layer_norm_eps", default)
+    value = config.get(key, default)
     if not isinstance(value, int | float) or not 0 <= value < 1:
-        raise ModelError(f"config.json: layer_norm_eps is {shown(value)}, not a small number.")
+        raise ModelError(f"config.json: {key} is {shown(value)}, not a small number.")
     return float(value)
+
+
+def read_choice(config: Mapping[str, Any], key: str, default: bool) -> bool:
+    """A yes or no from config.json; ModelError names the key otherwise."""
+    value = config.get(key, default)
+    if not isinstance(value, bool):
+        raise ModelError(f"config.json: {key} is {shown(value)}, neither true nor false.")
+    return value
 
 
 def check_shape(shape: EncoderShape, config: Mapping[str, Any]) -> EncoderShape:
     """Refuse what the encoder cannot compute; gives `shape` back."""
-    if shape.activation not in ACTIVATIONS:
-        raise ModelError(
-            f"config.json: activation {shown(shape.activation)} is not among "
-            f"{', '.join(ACTIVATIONS)}."
-        )
-    kind = config.get("position_embedding_type") or "absolute"
-    if kind != "absolute":
-        raise ModelError(
-            f"config.json: position embeddings of type {shown(kind)} are not supported."
-        )
+    check_options(config, shape.activation)
     if config.get("is_decoder"):
         raise ModelError(
             "config.json: is_decoder is set, so that tokens see only those before them; "
             "edge-bert has encoders."
         )
     return shape
+
+
+def check_options(config: Mapping[str, Any], activation: object) -> str:
+    """Refuse positions and activations that we do not have; gives `activation` back."""
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
+        raise ModelError(
+            f"config.json: activation {shown(activation)} is not among {', '.join(ACTIVATIONS)}."
+        )
+    kind = config.get("position_embedding_type") or "absolute"
+    if kind != "absolute":
+        raise ModelError(
+            f"config.json: position embeddings of type {shown(kind)} are not supported."
+        )
+    return activation
 
 
 ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "gelu_tanh"} | {
@@ -102,20 +117,35 @@ def canonical_weights(
     Raises ModelError for a weight that is missing or has another shape than config.json says.
     """
     source = _Weights(checkpoint.weights, architecture.prefix)
-    found = {
-        f"embeddings.{ours}": source.table(theirs)
-        for ours, theirs in architecture.embedding_names.items()
-        if ours != "norm" and (ours != "token_type" or shape.token_types)
-    }
-    found |= source.norm("embeddings.norm", architecture.embedding_names["norm"])
-    for index in range(shape.layers):
-        for ours, theirs in architecture.layer_names.items():
-            read = source.norm if ours.endswith("norm") else source.dense
-            found |= read(f"layer.{index}.{ours}", theirs.format(i=index))
+    found = _embeddings(source, architecture.embedding_names, shape)
+    numbers = [architecture.number(checkpoint.config, index) for index in range(shape.layers)]
+    layers = {number: _layer(source, architecture, number) for number in dict.fromkeys(numbers)}
+    for index, number in enumerate(numbers):
+        found |= {f"layer.{index}.{ours}": array for ours, array in layers[number].items()}
     if checkpoint.head.task is Task.CLASSIFICATION:
         for index, dense in enumerate(architecture.head):
             found |= source.dense(f"head.{index}", dense.name)
     _check_sizes(found, shape, len(checkpoint.head.labels))
+    return found
+
+
+def _embeddings(
+    source: _Weights, names: Mapping[str, str], shape: EncoderShape
+) -> dict[str, FloatArray]:
+    tables = ("word", "position", "token_type") if shape.token_types else ("word", "position")
+    found = {f"embeddings.{table}": source.table(names[table]) for table in tables}
+    found |= source.norm("embeddings.norm", names["norm"])
+    if shape.embedding:
+        found |= source.dense("embeddings.projection", names["projection"])
+    return found
+
+
+def _layer(source: _Weights, architecture: Architecture, number: str) -> dict[str, FloatArray]:
+    """The arrays of one layer of the file; layers that share it get the same ones."""
+    found: dict[str, FloatArray] = {}
+    for ours, theirs in architecture.layer_names.items():
+        read = source.norm if ours.endswith("norm") else source.dense
+        found |= read(ours, theirs.format(i=number))
     return found
 
 
@@ -166,7 +196,11 @@ def _size_of(name: str, shape: EncoderShape, labels: int | None) -> tuple[int, .
         "embeddings.token_type": shape.token_types,
     }
     if name in rows:
-        return (rows[name], shape.hidden)
+        return (rows[name], shape.table_width)
+    if name.startswith("embeddings.norm."):
+        return (shape.table_width,)
+    if name == "embeddings.projection.kernel":
+        return (shape.table_width, shape.hidden)
     ffn = shape.ffn[0]  # the layers of a checkpoint are alike
     inputs = ffn if ".ffn_out." in name else shape.hidden
     outputs = ffn if ".ffn_in." in name else (labels or shape.hidden)

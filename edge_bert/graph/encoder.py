@@ -46,7 +46,7 @@ class Dense(keras.layers.Layer):
 
     def call(self, rows: Any) -> Any:
         """Rows [n, inputs] to rows [n, outputs]."""
-        return _activate(ops.matmul(rows, self.kernel) + self.bias, self.activation)
+        return activate(ops.matmul(rows, self.kernel) + self.bias, self.activation)
 
 
 class Embeddings(keras.layers.Layer):
@@ -55,22 +55,26 @@ class Embeddings(keras.layers.Layer):
     def __init__(self, shape: EncoderShape) -> None:
         super().__init__(name="embeddings")
         self.shape = shape
-        self.word = self.add_weight(shape=(shape.vocabulary, shape.hidden), name="word")
-        self.position = self.add_weight(shape=(shape.positions, shape.hidden), name="position")
+        width = shape.table_width
+        self.word = self.add_weight(shape=(shape.vocabulary, width), name="word")
+        self.position = self.add_weight(shape=(shape.positions, width), name="position")
         if shape.token_types:
-            types = (shape.token_types, shape.hidden)
+            types = (shape.token_types, width)
             self.token_type = self.add_weight(shape=types, name="token_type")
-        self.norm = LayerNorm(shape.hidden, shape.epsilon, "norm")
+        self.norm = LayerNorm(width, shape.epsilon, "norm")
+        if shape.embedding:
+            self.projection = Dense(width, shape.hidden, "projection")
 
     def call(self, input_ids: Any, token_type_ids: Any | None) -> Any:
         """Ids [batch, length] to rows [batch * length, hidden]."""
         length, start = input_ids.shape[1], self.shape.position_offset
-        summed = _lookup(self.word, input_ids) + self.position[start : start + length]
+        summed = lookup(self.word, input_ids) + self.position[start : start + length]
         if token_type_ids is not None:
-            summed = summed + _lookup(self.token_type, token_type_ids)
+            summed = summed + lookup(self.token_type, token_type_ids)
         elif self.shape.token_types:
             summed = summed + self.token_type[0]
-        return self.norm(ops.reshape(summed, (-1, self.shape.hidden)))
+        rows = self.norm(ops.reshape(summed, (-1, self.shape.table_width)))
+        return self.projection(rows) if self.shape.embedding else rows
 
 
 class Block(keras.layers.Layer):
@@ -97,33 +101,31 @@ class Block(keras.layers.Layer):
         return self.ffn_norm(rows + self.ffn_out(self.ffn_in(rows)))
 
     def _attend(self, rows: Any, bias: Any) -> Any:
-        scale = self.head_size**-0.5
-        length = bias.shape[-1]
-        query = self._heads(self.query(rows) * scale, length)
-        key = self._heads(self.key(rows), length)
-        value = self._heads(self.value(rows), length)
-        scores = ops.matmul(query, ops.transpose(key, (0, 1, 3, 2))) + bias
-        context = ops.matmul(ops.softmax(scores, axis=-1), value)
-        joined = (-1, self.heads * self.head_size)
-        return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), joined)
-
-    def _heads(self, rows: Any, length: int) -> Any:
-        shape = (-1, length, self.heads, self.head_size)
-        return ops.transpose(ops.reshape(rows, shape), (0, 2, 1, 3))
+        query = self.query(rows) * self.head_size**-0.5
+        return attend(query, self.key(rows), self.value(rows), bias, self.heads)
 
 
 class Encoder(keras.Model):
     """An encoder with its head: int32 ids in, an embedding or logits out.
 
-    `activations` are those of the dense layers of a classification head, in order.
+    `activations` are those of the dense layers of a classification head, in order. `first_alike`
+    gives for each layer the first one whose weights it shares (by default itself).
     """
 
-    def __init__(self, shape: EncoderShape, head: Head, activations: tuple[str, ...] = ()) -> None:
+    def __init__(
+        self,
+        shape: EncoderShape,
+        head: Head,
+        activations: tuple[str, ...] = (),
+        first_alike: tuple[int, ...] = (),
+    ) -> None:
         super().__init__(name="encoder")
         self.shape = shape
         self.head = head
         self.embeddings = Embeddings(shape)
-        self.blocks = [Block(shape, index) for index in range(shape.layers)]
+        firsts = first_alike or tuple(range(shape.layers))
+        different = {index: Block(shape, index) for index in dict.fromkeys(firsts)}
+        self.blocks = [different[index] for index in firsts]
         widths = [shape.hidden] * len(activations) + [len(head.labels)]
         self.head_layers = [
             Dense(widths[index], widths[index + 1], f"head_{index}", activation)
@@ -139,34 +141,55 @@ class Encoder(keras.Model):
         for block in self.blocks:
             rows = block(rows, ops.reshape(bias, (-1, 1, 1, input_ids.shape[1])))
         tokens = ops.reshape(rows, (-1, input_ids.shape[1], self.shape.hidden))
-        pooled = self._pool(tokens, bias)
+        pooled = pool(tokens, bias, self.head)
         for layer in self.head_layers:
             pooled = layer(pooled)
-        return _unit_length(pooled) if self.head.normalize else pooled
-
-    def _pool(self, tokens: Any, bias: Any) -> Any:
-        if self.head.task is Task.CLASSIFICATION or self.head.pooling is Pooling.CLS:
-            return tokens[:, 0, :]
-        # The softmax of the mask bias is 1/n on the n real tokens and 0 elsewhere: a mean whose
-        # range is the same for every sentence length, which integers need.
-        weights = ops.reshape(ops.softmax(bias, axis=-1), (-1, 1, tokens.shape[1]))
-        return ops.reshape(ops.matmul(weights, tokens), (-1, self.shape.hidden))
-
-    def load(self, weights: Mapping[str, FloatArray]) -> None:
-        """Take the values of canonical `weights` (see `architecture.canonical_weights`)."""
-        for name, array in weights.items():
-            self._variable(name).assign(array)
-
-    def _variable(self, name: str) -> Any:
-        part: Any = self
-        path = name.replace("layer.", "blocks.", 1) if name.startswith("layer.") else name
-        path = path.replace("head.", "head_layers.", 1) if path.startswith("head.") else path
-        for step in path.split("."):
-            part = part[int(step)] if step.isdigit() else getattr(part, step)
-        return part
+        return unit_length(pooled) if self.head.normalize else pooled
 
 
-def _lookup(table: Any, ids: Any) -> Any:
+def load(model: Any, weights: Mapping[str, FloatArray]) -> None:
+    """Give the Keras `model` the values of `weights`: each name is the path to its variable."""
+    for name, array in weights.items():
+        _variable(model, name).assign(array)
+
+
+def _variable(model: Any, name: str) -> Any:
+    part: Any = model
+    path = name.replace("layer.", "blocks.", 1) if name.startswith("layer.") else name
+    path = path.replace("head.", "head_layers.", 1) if path.startswith("head.") else path
+    for step in path.split("."):
+        part = part[int(step)] if step.isdigit() else getattr(part, step)
+    return part
+
+
+def attend(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any:
+    """Attention of rows [batch * length, width] over `heads` parts; gives such rows.
+
+    Queries come scaled; `bias`, which ends with [length], is added to the scores.
+    """
+    width, length = query.shape[-1], bias.shape[-1]
+
+    def split(rows: Any) -> Any:
+        parts = ops.reshape(rows, (-1, length, heads, width // heads))
+        return ops.transpose(parts, (0, 2, 1, 3))
+
+    scores = ops.matmul(split(query), ops.transpose(split(key), (0, 1, 3, 2))) + bias
+    context = ops.matmul(ops.softmax(scores, axis=-1), split(value))
+    return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, width))
+
+
+def pool(tokens: Any, bias: Any, head: Head) -> Any:
+    """The one vector of each text: tokens [batch, length, hidden] to [batch, hidden]."""
+    if head.task is Task.CLASSIFICATION or head.pooling is Pooling.CLS:
+        return tokens[:, 0, :]
+    # The softmax of the mask bias is 1/n on the n real tokens and 0 elsewhere: a mean whose
+    # range is the same for every sentence length, which integers need.
+    weights = ops.reshape(ops.softmax(bias, axis=-1), (-1, 1, tokens.shape[1]))
+    return ops.reshape(ops.matmul(weights, tokens), (-1, tokens.shape[2]))
+
+
+def lookup(table: Any, ids: Any) -> Any:
+    """The rows of `table` that `ids` name."""
     if keras.backend.backend() != "tensorflow":
         return ops.take(table, ids, axis=0)
     # ops.take guards against negative ids with three more operators at each lookup.
@@ -175,7 +198,8 @@ def _lookup(table: Any, ids: Any) -> Any:
     return tf.gather(table, ids)
 
 
-def _activate(rows: Any, activation: str) -> Any:
+def activate(rows: Any, activation: str) -> Any:
+    """One of the activations, element by element."""
     match activation:
         case "gelu":
             return ops.gelu(rows, approximate=False)
@@ -188,6 +212,7 @@ def _activate(rows: Any, activation: str) -> Any:
     return rows
 
 
-def _unit_length(rows: Any) -> Any:
+def unit_length(rows: Any) -> Any:
+    """Each row divided by its length; rows of zeros stay."""
     squared = ops.sum(ops.square(rows), axis=-1, keepdims=True)
     return rows * ops.rsqrt(ops.maximum(squared, 1e-24))

@@ -10,7 +10,8 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
-from edge_bert.errors import InputError, ModelError
+from edge_bert.errors import InputError, ModelError, RefusedError
+from edge_bert.graph.albert import ALBERT
 from edge_bert.graph.architecture import (
     ACTIVATIONS,
     Architecture,
@@ -19,32 +20,67 @@ from edge_bert.graph.architecture import (
 )
 from edge_bert.graph.bert import BERT
 from edge_bert.graph.distilbert import DISTILBERT
+from edge_bert.graph.electra import ELECTRA
+from edge_bert.graph.gpt2 import GPT2
+from edge_bert.graph.mobilebert import MOBILEBERT
+from edge_bert.graph.named_weights import OtherArchitecture, OtherShape, read
 from edge_bert.graph.roberta import ROBERTA
-from edge_bert.records.checkpoint import Checkpoint, Task
-from edge_bert.records.encoder import EncoderShape, EncoderWeights
+from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
+from edge_bert.records.encoder import EncoderShape, EncoderWeights, OtherWeights
 
-ARCHITECTURES: dict[str, Architecture] = {
-    architecture.name: architecture for architecture in (BERT, DISTILBERT, ROBERTA)
-}
+WITH_BERT_LAYERS = (BERT, DISTILBERT, ROBERTA, ALBERT, ELECTRA)
+ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in WITH_BERT_LAYERS}
+# Their layers are not BERT's: they have Keras models of their own, and no integer form.
+OTHERS: dict[str, OtherArchitecture] = {each.name: each for each in (MOBILEBERT, GPT2)}
+Weights = EncoderWeights | OtherWeights
 
 
 def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]:
-    """The architecture that `checkpoint` names, and its checked sizes.
+    """The architecture with BERT's layers that `checkpoint` names, and its checked sizes.
 
-    Raises ModelError for an architecture that we do not have, with the list of those we have.
+    Raises ModelError for an architecture that we do not have, with the list of those we have, and
+    RefusedError for one whose layers are others.
     """
+    if checkpoint.architecture in OTHERS:
+        raise RefusedError(
+            f"{checkpoint.architecture} has layers of its own, which full-integer recipes, smaller "
+            "models and the ONNX export do not know; take float32, float16 or a recipe of weights."
+        )
     architecture = ARCHITECTURES.get(checkpoint.architecture)
     if architecture is None:
         raise ModelError(
             f"The model is of type {shown(checkpoint.architecture)}; "
-            f"edge-bert has {', '.join(ARCHITECTURES)}."
+            f"edge-bert has {', '.join([*ARCHITECTURES, *OTHERS])}."
         )
+    _check_pooling(checkpoint, {Pooling.MEAN, Pooling.CLS})
     return architecture, check_shape(architecture.shape(checkpoint.config), checkpoint.config)
+
+
+def shape_of(checkpoint: Checkpoint) -> EncoderShape | OtherShape:
+    """The checked sizes of the model, whatever its layers are; ModelError as `architecture_of`."""
+    other = OTHERS.get(checkpoint.architecture)
+    if other is None:
+        return architecture_of(checkpoint)[1]
+    return _other_shape(checkpoint, other)
+
+
+def _other_shape(checkpoint: Checkpoint, other: OtherArchitecture) -> OtherShape:
+    _check_pooling(checkpoint, {Pooling.MEAN, Pooling.LAST if other is GPT2 else Pooling.CLS})
+    return other.shape(checkpoint.config)
+
+
+def _check_pooling(checkpoint: Checkpoint, known: set[Pooling]) -> None:
+    head = checkpoint.head
+    if head.task is Task.EMBEDDING and head.pooling not in known:
+        raise ModelError(
+            f"The model pools by {head.pooling.value}; edge-bert has "
+            f"{' and '.join(sorted(each.value for each in known))} for {checkpoint.architecture}."
+        )
 
 
 def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
     """The inputs of every signature; token types only where the model tells types apart."""
-    _, shape = architecture_of(checkpoint)
+    shape = shape_of(checkpoint)
     names = ("input_ids", "attention_mask")
     return (*names, "token_type_ids") if shape.token_types > 1 else names
 
@@ -67,29 +103,51 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     )
 
 
+def other_weights(checkpoint: Checkpoint) -> OtherWeights:
+    """As `encoder_weights`, for an architecture in OTHERS."""
+    other, head = OTHERS[checkpoint.architecture], checkpoint.head
+    shape = _other_shape(checkpoint, other)
+    labels = len(head.labels) if head.task is Task.CLASSIFICATION else 0
+    return OtherWeights(
+        architecture=other.name,
+        shape=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
+        arrays=read(checkpoint, other.prefix, other.weights(shape, labels)),
+        head=head,
+        head_activations=other.head_activations(shape),
+        input_names=input_names(checkpoint),
+        output_name=output_name(checkpoint),
+    )
+
+
 def signature_name(length: int) -> str:
     """The signature of a length bucket."""
     return f"length_{length}"
 
 
-def build(model: Checkpoint | EncoderWeights) -> Any:
-    """The Keras encoder of a checkpoint, or of weights under our names; trainable."""
+def build(model: Checkpoint | Weights) -> Any:
+    """The Keras model of a checkpoint, or of weights under our names; trainable."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from edge_bert.graph.encoder import Encoder
+    from edge_bert.graph.encoder import Encoder, load
 
     # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
     weights = _weights_of(model)
-    encoder = Encoder(weights.shape, weights.head, weights.head_activations)
-    encoder.load(weights.arrays)
+    if isinstance(weights, OtherWeights):
+        encoder = OTHERS[weights.architecture].build(weights)
+    else:
+        alike = weights.first_alike
+        encoder = Encoder(weights.shape, weights.head, weights.head_activations, alike)
+    load(encoder, weights.arrays)
     return encoder
 
 
-def _weights_of(model: Checkpoint | EncoderWeights) -> EncoderWeights:
-    return model if isinstance(model, EncoderWeights) else encoder_weights(model)
+def _weights_of(model: Checkpoint | Weights) -> Weights:
+    if not isinstance(model, Checkpoint):
+        return model
+    return other_weights(model) if model.architecture in OTHERS else encoder_weights(model)
 
 
-def to_tflite(model: Checkpoint | EncoderWeights, lengths: Sequence[int]) -> bytes:
+def to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> bytes:
     """A float32 TFLite file of `model`, static shapes, batch 1, weights shared.
 
     Signatures are `length_<n>`; inputs int32 [1, n]; output float32 [1, hidden] or [1, labels].

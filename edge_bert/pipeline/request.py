@@ -14,9 +14,12 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError, ModelError
 from edge_bert.graph import export
+from edge_bert.records.candidate import SearchResult
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
+from edge_bert.records.weight_bits import WeightBits
 from edge_bert.sources.load import load
 
 DEFAULT_LENGTHS = (16, 32, 64, 128)
@@ -26,7 +29,12 @@ DEFAULT_SEED = 0
 
 @dataclass(frozen=True, eq=False)
 class BuildRequest:
-    """Everything a build needs. `explicit` says that the user named the recipes."""
+    """Everything a build needs. `explicit` says that the user named the recipes.
+
+    A sizing sets the rest: `encoder` is a smaller encoder that takes the place of the
+    checkpoint's, `bits` are those of its weights, `whole` is the request for the whole model,
+    whose float outputs its artifacts are held against, and `search` is how it was found.
+    """
 
     profile: DeviceProfile
     checkpoint: Checkpoint
@@ -37,6 +45,10 @@ class BuildRequest:
     data: tuple[EvaluationSet, ...]
     out: Path
     float_output: bool = False
+    encoder: EncoderWeights | None = None
+    bits: WeightBits | None = None
+    whole: BuildRequest | None = None
+    search: SearchResult | None = None
 
 
 def prepare(
@@ -82,7 +94,7 @@ def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
     """The buckets: those asked for, else the default ones that the model allows."""
     longest = checkpoint.max_length
     if checkpoint.weights:
-        _, shape = export.architecture_of(checkpoint)
+        shape = export.shape_of(checkpoint)
         longest = min(longest, shape.positions - shape.position_offset)
     fixed = checkpoint.onnx.fixed_length if checkpoint.onnx else None
     if fixed and tuple(lengths or (fixed,)) != (fixed,):
@@ -99,7 +111,7 @@ def _rows(checkpoint: Checkpoint) -> int | None:
     """The rows of the token table; None where they are not known."""
     if checkpoint.onnx and not checkpoint.weights:
         return checkpoint.onnx.vocabulary
-    return export.architecture_of(checkpoint)[1].vocabulary
+    return export.shape_of(checkpoint).vocabulary
 
 
 def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> None:

@@ -28,6 +28,7 @@ class Pooling(enum.Enum):
 
     MEAN = "mean"
     CLS = "cls"
+    LAST = "last"
 
 
 class Head(Record, frozen=True):

@@ -56,7 +56,10 @@ def tokenizer_file(folder: Path) -> Path:
 
 def max_length_of(folder: Path, config: Mapping[str, Any]) -> int:
     """The longest input in tokens: what the positions allow, and the model's authors too."""
-    positions = _whole(config, "max_position_embeddings", 512)
+    if config.get("model_type") == "gpt2":
+        positions = _whole(config, "n_positions", 1024)
+    else:
+        positions = _whole(config, "max_position_embeddings", 512)
     if config.get("model_type") == "roberta":
         positions -= _whole(config, "pad_token_id", 1) + 1
     path = folder / "sentence_bert_config.json"

@@ -20,6 +20,7 @@ ACTIVATION_OF_PROBLEM = {
     "multi_label_classification": "sigmoid",
 }
 MAX_LABELS = 100_000
+DECODER = "gpt2"  # each token sees those before it, so that only the last one has seen all
 
 
 class Module(msgspec.Struct, frozen=True):
@@ -37,7 +38,7 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
     Raises ModelError for any other head.
     """
     if (folder / "modules.json").is_file():
-        return read_embedding_head(folder)
+        return read_embedding_head(folder, last_token=config.get("model_type") == DECODER)
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
         raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
@@ -54,8 +55,11 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
     return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN)
 
 
-def read_embedding_head(folder: Path) -> Head:
-    """The head that sentence-transformers' modules.json in `folder` asks for."""
+def read_embedding_head(folder: Path, *, last_token: bool = False) -> Head:
+    """The head that sentence-transformers' modules.json in `folder` asks for.
+
+    Only a decoder's may be `last_token` pooling.
+    """
     pooling, normalize = Pooling.MEAN, False
     for module in read_json_as(list[Module], folder / "modules.json"):
         kind = module.type.rpartition(".")[2]
@@ -67,7 +71,7 @@ def read_embedding_head(folder: Path) -> Head:
                     "folders that hold it at the top: save the model again."
                 )
             case "Pooling":
-                pooling = _pooling(path / "config.json")
+                pooling = _pooling(path / "config.json", last_token=last_token)
             case "Normalize":
                 normalize = True
             case "Transformer":
@@ -90,15 +94,19 @@ def _inside(folder: Path, relative: str) -> Path:
     return path
 
 
-def _pooling(path: Path) -> Pooling:
+def _pooling(path: Path, *, last_token: bool) -> Pooling:
     config = read_json(path)
     chosen = {key for key, value in config.items() if key.startswith("pooling_mode") and value}
     if chosen == {"pooling_mode_mean_tokens"} or config.get("pooling_mode") == "mean":
         return Pooling.MEAN
     if chosen == {"pooling_mode_cls_token"} or config.get("pooling_mode") == "cls":
         return Pooling.CLS
+    last = chosen == {"pooling_mode_lasttoken"} or config.get("pooling_mode") == "lasttoken"
+    if last and last_token:
+        return Pooling.LAST
     raise ModelError(
-        f"{path} asks for {shown(sorted(chosen))}; edge-bert has mean and CLS pooling."
+        f"{path} asks for {shown(sorted(chosen))}; edge-bert has mean and CLS pooling, and "
+        f"last-token pooling for {DECODER}."
     )
 
 
@@ -112,7 +120,7 @@ def read_classification_head(config: Mapping[str, Any]) -> Head:
         raise ModelError(f"config.json: problem_type {shown(problem)} is not known.")
     return Head(
         task=Task.CLASSIFICATION,
-        pooling=Pooling.CLS,
+        pooling=Pooling.LAST if config.get("model_type") == DECODER else Pooling.CLS,
         labels=labels,
         activation=ACTIVATION_OF_PROBLEM[problem],
     )

@@ -15,6 +15,8 @@ from edge_bert.sources.one_line import one_line
 
 WEIGHTS = "model.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+# Tables of position numbers in old files, and GPT-2's of who sees whom: no weights.
+CONSTANTS = ("position_ids", ".attn.bias", ".attn.masked_bias")
 FLOATS = ("F16", "F32", "F64")
 
 
@@ -38,7 +40,7 @@ def weights_file(folder: Path) -> Path:
 def read_weights(path: Path) -> Mapping[str, FloatArray]:
     """Every tensor of a safetensors file under its name in the file, as float32.
 
-    The table of position numbers that old files carry is left out. Raises ModelError for a file
+    The constants that old files carry are left out. Raises ModelError for a file
     that is not whole, and for a tensor that is not of floats or not finite.
     """
     from safetensors import SafetensorError, safe_open
@@ -48,7 +50,7 @@ def read_weights(path: Path) -> Mapping[str, FloatArray]:
             return {
                 key: _read(file, path, key)
                 for key in file.keys()  # noqa: SIM118 (no mapping)
-                if "position_ids" not in key
+                if not key.endswith(CONSTANTS)
             }
     except (SafetensorError, OSError, TypeError, AttributeError, ValueError) as error:
         raise ModelError(

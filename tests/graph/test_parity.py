@@ -27,6 +27,7 @@ from tests.graph.running import (
     tflite_runner,
 )
 from tests.recordings.parity import make
+from tests.tiny.families import FAMILIES
 from tests.tiny.models import ARCHITECTURES, LABELS
 from tests.tiny.sentences import PAIRS, SENTENCES
 from tests.tiny.variants import VARIANTS, write_variant
@@ -34,7 +35,9 @@ from tests.tiny.variants import VARIANTS, write_variant
 TOLERANCE = 1e-4
 PADDING_TOLERANCE = 1e-5
 CONVERTED = [
-    f"{arch}-{head}" for arch in ARCHITECTURES for head in ("mean-normalize", "classification")
+    f"{arch}-{head}"
+    for arch in (*ARCHITECTURES, *FAMILIES)
+    for head in ("last-normalize" if arch == "gpt2" else "mean-normalize", "classification")
 ]
 NEEDS_TORCH = "PyTorch is not installed; install the extra: pip install 'edge-bert[torch]'"
 # q(k + b) = qk + qb adds the same to every score of a query, which softmax takes away again.
@@ -48,7 +51,7 @@ def recorded() -> make.Arrays:
 
 
 def _rows(recorded: make.Arrays, name: str, which: str = "sentences") -> Rows:
-    kind = "byte_level" if VARIANTS[name][0] == "roberta" else "wordpiece"
+    kind = make.KIND_OF.get(VARIANTS[name][0], "wordpiece")
     names = ("input_ids", "token_type_ids")
     return make.unpacked({each: recorded[f"{kind}.{which}.{each}"] for each in names})
 
@@ -184,12 +187,14 @@ def test_what_padding_holds_does_not_matter(
 
     rows = _rows(recorded, name)
     first, second = (
-        bucketed(rows, names, LENGTHS, functools.partial(run, fill=fill)) for fill in (1, 300)
+        bucketed(rows, names, LENGTHS, functools.partial(run, fill=fill)) for fill in (1, 290)
     )
     _close(first, second, PADDING_TOLERANCE)
 
 
-@pytest.mark.parametrize("name", [*CONVERTED[1::2], "bert-one-token-type", "roberta-cls"])
+@pytest.mark.parametrize(
+    "name", [*CONVERTED[1::2], "bert-one-token-type", "roberta-cls", "gpt2-scales"]
+)
 def test_parity_sees_every_weight(
     name: str, recorded: make.Arrays, model: ModelOf, keras_of: KerasOf
 ) -> None:

@@ -17,7 +17,13 @@ from safetensors.numpy import save_file
 
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load
-from tests.tiny.tokenizer_files import write_byte_level, write_wordpiece
+from tests.tiny import families
+from tests.tiny.tokenizer_files import (
+    write_bare_byte_level,
+    write_byte_level,
+    write_unigram,
+    write_wordpiece,
+)
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
 HEADS = ("mean-normalize", "mean", "cls-normalize", "cls", "classification")
@@ -36,10 +42,11 @@ def write(
 ) -> Path:
     """Write a model of `architecture` with `head` (one of HEADS) into `folder`; gives `folder`.
 
+    It may also be one of `families.FAMILIES`, and GPT-2's head may be `last` or `last-normalize`.
     `config` replaces entries of config.json before the weights are sized by it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    vocabulary = write_byte_level(folder) if architecture == "roberta" else write_wordpiece(folder)
+    vocabulary = TOKENIZERS.get(architecture, write_wordpiece)(folder)
     full = _config(architecture, vocabulary) | config
     if head == "classification":
         full |= {
@@ -71,10 +78,22 @@ def change_json(path: Path, **changes: Any) -> None:
     write_json(path, {key: value for key, value in content.items() if value is not None})
 
 
-CLASS_PREFIX = {"bert": "Bert", "distilbert": "DistilBert", "roberta": "Roberta"}
+CLASS_PREFIX = {
+    "bert": "Bert",
+    "distilbert": "DistilBert",
+    "roberta": "Roberta",
+    **families.CLASS_PREFIX,
+}
+TOKENIZERS = {
+    "roberta": write_byte_level,
+    "albert": write_unigram,
+    "gpt2": write_bare_byte_level,
+}
 
 
 def _config(architecture: str, vocabulary: int) -> dict[str, Any]:
+    if architecture in families.FAMILIES:
+        return families.config(architecture, vocabulary)
     common = {
         "architectures": [f"{CLASS_PREFIX[architecture]}Model"],
         "model_type": architecture,
@@ -119,6 +138,7 @@ def _write_modules(folder: Path, head: str) -> None:
     mode = {f"pooling_mode_{name}": False for name in ("max_tokens", "mean_sqrt_len_tokens")}
     mode |= {"pooling_mode_cls_token": head.startswith("cls")}
     mode |= {"pooling_mode_mean_tokens": head.startswith("mean")}
+    mode |= {"pooling_mode_lasttoken": head.startswith("last")}
     write_json(folder / "1_Pooling" / "config.json", {"word_embedding_dimension": HIDDEN, **mode})
     write_json(folder / "sentence_bert_config.json", {"max_seq_length": MAX_LENGTH})
 
@@ -129,21 +149,27 @@ def weights(config: Mapping[str, Any], head: str, seed: int) -> dict[str, np.nda
     RandomState and uniform numbers, because NumPy promises that their bits never change.
     """
     random = np.random.RandomState(seed)
-    sizes = (
-        _distilbert(config, head) if config["model_type"] == "distilbert" else _bert(config, head)
-    )
+    if config["model_type"] in families.FAMILIES:
+        sizes = families.sizes(config, len(LABELS) if head == "classification" else 0)
+    elif config["model_type"] == "distilbert":
+        sizes = _distilbert(config, head)
+    else:
+        sizes = _bert(config, head)
     return {name: _values(random, name, shape) for name, shape in sizes}
 
 
 def _values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) -> np.ndarray:
     values = random.random_sample(shape) * 2 - 1
-    if "embeddings.weight" in name:
+    if "embeddings.weight" in name or name.endswith(("wte.weight", "wpe.weight")):
         return values.astype(np.float32)
     if len(shape) == 2:
         # Queries and keys are larger, so that attention is far from even.
-        sharp = 2.0 if any(part in name for part in ("query", "key", "q_lin", "k_lin")) else 1.0
-        return (values * sharp * math.sqrt(3 / shape[1])).astype(np.float32)
-    centre = 1.0 if name.endswith(("orm.weight", "orm.gamma")) else 0.0
+        parts = ("query", "key", "q_lin", "k_lin", "c_attn")
+        sharp = 2.0 if any(part in name for part in parts) else 1.0
+        inputs = shape[0] if ".c_" in name else shape[1]
+        return (values * sharp * math.sqrt(3 / inputs)).astype(np.float32)
+    ones = ("orm.weight", "orm.gamma", "ln_1.weight", "ln_2.weight", "ln_f.weight")
+    centre = 1.0 if name.endswith(ones) else 0.0
     return (centre + 0.3 * values).astype(np.float32)
 
 

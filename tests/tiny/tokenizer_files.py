@@ -1,10 +1,11 @@
-"""The two kinds of tokenizer that the tiny models have, made the same way every time."""
+"""The kinds of tokenizer that the tiny models have, made the same way every time."""
 
 from __future__ import annotations
 
 import collections
 import itertools
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from tests.tiny.sentences import PAIRS, SENTENCES
 
 TEXTS = (*SENTENCES, *itertools.chain.from_iterable(PAIRS))
 WORDPIECE_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+UNIGRAM_SPECIAL = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
+END_OF_TEXT = "<|endoftext|>"
 BYTE_LEVEL_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 MERGES = 150
 Merge = tuple[str, str]
@@ -60,6 +63,58 @@ def write_byte_level(folder: Path) -> int:
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_names(folder, "RobertaTokenizer", BYTE_LEVEL_SPECIAL)
     return len(numbers)
+
+
+def write_bare_byte_level(folder: Path) -> int:
+    """GPT-2's kind: a byte-level BPE that adds nothing to a text and has no padding token."""
+    tokenizer = tokenizers.Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    merges = _merges(_words(tokenizer))
+    tokens = [*sorted(pre_tokenizers.ByteLevel.alphabet()), *map("".join, merges), END_OF_TEXT]
+    numbers = {token: number for number, token in enumerate(dict.fromkeys(tokens))}
+    tokenizer.model = models.BPE(numbers, merges)
+    tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
+    tokenizer.add_special_tokens([AddedToken(END_OF_TEXT, normalized=False)])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict.fromkeys(("bos_token", "eos_token", "unk_token"), END_OF_TEXT)
+    _write_config(folder, {"tokenizer_class": "GPT2Tokenizer", **names})
+    return len(numbers)
+
+
+def write_unigram(folder: Path) -> int:
+    """ALBERT's kind: SentencePiece's unigram model, lower case, without accents."""
+    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    tokenizer.normalizer = normalizers.Sequence(
+        [
+            normalizers.Replace("``", '"'),
+            normalizers.Replace("''", '"'),
+            normalizers.NFKD(),
+            normalizers.StripAccents(),
+            normalizers.Lowercase(),
+        ]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    words = _words(tokenizer)
+    letters = sorted({letter for word in words for letter in word if letter < "\u2c00"})
+    frequent = sorted(word for word, count in words.items() if count > 1 and len(word) > 2)
+    scores = [(token, 0.0) for token in UNIGRAM_SPECIAL]
+    scores += [(word, math.log(words[word] / 1024)) for word in frequent]
+    scores += [(letter, -16.0) for letter in letters]
+    tokenizer.model = models.Unigram(scores, 1, False)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", 2), ("[SEP]", 3)],
+    )
+    special = [AddedToken(token, normalized=False) for token in UNIGRAM_SPECIAL]
+    tokenizer.add_special_tokens(special)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
+    kinds = dict(zip(names, UNIGRAM_SPECIAL, strict=True))
+    _write_config(folder, {"tokenizer_class": "AlbertTokenizer", **kinds})
+    return len(scores)
 
 
 def _words(tokenizer: tokenizers.Tokenizer) -> collections.Counter[str]:
@@ -110,9 +165,9 @@ def _write_names(folder: Path, kind: str, special: Sequence[str]) -> None:
     names = ("cls_token", "pad_token", "sep_token", "unk_token", "mask_token")
     if kind == "BertTokenizer":
         names = ("pad_token", "unk_token", "cls_token", "sep_token", "mask_token")
-    config = {
-        "tokenizer_class": kind,
-        "model_max_length": 128,
-        **dict(zip(names, special, strict=True)),
-    }
+    _write_config(folder, {"tokenizer_class": kind, **dict(zip(names, special, strict=True))})
+
+
+def _write_config(folder: Path, names: dict[str, str]) -> None:
+    config = {**names, "model_max_length": 128}
     (folder / "tokenizer_config.json").write_text(json.dumps(config), "utf-8")

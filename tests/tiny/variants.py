@@ -23,6 +23,40 @@ VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"pad_token_id": 3, "max_position_embeddings": 132},
     ),
     "roberta-two-token-types": ("roberta", "mean", {"type_vocab_size": 2}),
+    "albert-mean-normalize": ("albert", "mean-normalize", {}),
+    "albert-cls": ("albert", "cls", {}),
+    "albert-classification": ("albert", "classification", {}),
+    "albert-groups": (
+        "albert",
+        "mean",
+        {"num_hidden_groups": 2, "inner_group_num": 2, "hidden_act": "relu"},
+    ),
+    "electra-mean-normalize": ("electra", "mean-normalize", {}),
+    "electra-cls-normalize": ("electra", "cls-normalize", {}),
+    "electra-classification": ("electra", "classification", {}),
+    "electra-one-width": ("electra", "mean", {"embedding_size": 32}),
+    "mobilebert-mean-normalize": ("mobilebert", "mean-normalize", {}),
+    "mobilebert-cls": ("mobilebert", "cls", {}),
+    "mobilebert-classification": ("mobilebert", "classification", {}),
+    "mobilebert-without-pooler": (
+        "mobilebert",
+        "classification",
+        {"classifier_activation": False, "num_feedforward_networks": 1},
+    ),
+    "mobilebert-inside": (
+        "mobilebert",
+        "mean",
+        {"use_bottleneck_attention": True, "key_query_shared_bottleneck": False},
+    ),
+    "gpt2-mean-normalize": ("gpt2", "mean-normalize", {}),
+    "gpt2-last": ("gpt2", "last", {}),
+    "gpt2-last-normalize": ("gpt2", "last-normalize", {}),
+    "gpt2-classification": ("gpt2", "classification", {}),
+    "gpt2-scales": (
+        "gpt2",
+        "mean",
+        {"scale_attn_by_inverse_layer_idx": True, "n_inner": 48, "activation_function": "relu"},
+    ),
 }
 
 

@@ -138,9 +138,9 @@ def rewritten_output(
 
 def plain(weights: EncoderWeights) -> Any:
     """The Keras encoder with these weights, which knows of no rewrite; its output as it is."""
-    from edge_bert.graph.encoder import Encoder
+    from edge_bert.graph.encoder import Encoder, load
 
     head = msgspec.structs.replace(weights.head, normalize=False)
     encoder = Encoder(weights.shape, head, weights.head_activations)
-    encoder.load(weights.arrays)
+    load(encoder, weights.arrays)
     return lambda inputs: np.asarray(encoder(**inputs))

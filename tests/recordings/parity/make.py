@@ -31,7 +31,13 @@ HERE = Path(__file__).resolve().parent
 MAX_LENGTH = 128
 ROWS_PER_BATCH = 16
 # The tokens of each kind of tokenizer are recorded once, with these variants.
-TOKENS_OF = {"wordpiece": "bert-mean", "byte_level": "roberta-mean"}
+TOKENS_OF = {
+    "wordpiece": "bert-mean",
+    "byte_level": "roberta-mean",
+    "unigram": "albert-cls",
+    "bare_byte_level": "gpt2-last",
+}
+KIND_OF = {"roberta": "byte_level", "albert": "unigram", "gpt2": "bare_byte_level"}
 Arrays = dict[str, np.ndarray]
 
 
@@ -49,7 +55,8 @@ def tokens(folder: Path, *, pairs: bool = False) -> list[dict[str, list[int]]]:
 def outputs(folder: Path, rows: Sequence[Mapping[str, Sequence[int]]], head: str) -> np.ndarray:
     """What PyTorch gives for tokenized `rows`, in batches padded to their longest: float32 [n, m].
 
-    `head` is one of tests.tiny.models.HEADS.
+    `head` is what `tests.tiny.models.write` takes. MobileBERT gets every row by itself, because
+    padding is a neighbour of the last token there. A row without tokens gets zeros.
     """
     import torch
     from transformers import AutoModel, AutoModelForSequenceClassification
@@ -60,7 +67,10 @@ def outputs(folder: Path, rows: Sequence[Mapping[str, Sequence[int]]], head: str
     missing = [key for key in notes["missing_keys"] if "pooler" not in key or kind is not AutoModel]
     if missing or notes["unexpected_keys"] - {"embeddings.position_ids"}:
         raise ValueError(f"{folder} is not what transformers expects: {notes}")
-    parts = [rows[at : at + ROWS_PER_BATCH] for at in range(0, len(rows), ROWS_PER_BATCH)]
+    step = 1 if model.config.model_type == "mobilebert" else ROWS_PER_BATCH
+    parts = [rows[at : at + step] for at in range(0, len(rows), step)]
+    if model.config.pad_token_id is None:
+        model.config.pad_token_id = model.config.eos_token_id
     with torch.inference_mode():
         return np.concatenate([_forward(torch, model.eval(), part, head) for part in parts])
 
@@ -78,13 +88,17 @@ def _forward(torch: Any, model: Any, rows: Sequence[Any], head: str) -> np.ndarr
         inputs["token_type_ids"] = types
     found = model(**inputs)
     if head == "classification":
-        return found.logits.numpy()
-    return _pooled(torch, found.last_hidden_state, mask, head).numpy()
+        outputs = found.logits
+    else:
+        outputs = _pooled(torch, found.last_hidden_state, mask, head)
+    return torch.where(mask.sum(1, keepdim=True) > 0, outputs, 0.0).numpy()
 
 
 def _pooled(torch: Any, vectors: Any, mask: Any, head: str) -> Any:
     if head.startswith("cls"):
         pooled = vectors[:, 0]
+    elif head.startswith("last"):
+        pooled = vectors[torch.arange(len(vectors)), mask.sum(1) - 1]
     else:
         expanded = mask.unsqueeze(-1).expand(vectors.size()).float()
         pooled = torch.sum(vectors * expanded, 1) / torch.clamp(expanded.sum(1), min=1e-9)
