@@ -51,6 +51,10 @@ def fronts(layers: int) -> Iterator[Choice]:
     yield "4 bits in 32, GPTQ, table 8", bits, True
     bits = WeightBits(matrix_bits=four, embedding_bits=4, matrix_block=32, embedding_block=64)
     yield "4 bits in 32, GPTQ, table 4 in 64", bits, True
+    last = (*four[:-1], 8)
+    for title, matrix_bits in (("4 bits in 64", four), ("4 bits in 64, last layer 8", last)):
+        bits = WeightBits(matrix_bits=matrix_bits, embedding_bits=2)
+        yield f"{title}, GPTQ, table 2", bits, True
 
 
 def one_layer_apart(layers: int) -> Iterator[Choice]:
@@ -107,7 +111,7 @@ def row(held: Course, choice: Choice) -> str:
     """One build and what it shows, tab separated."""
     title, bits, gptq = choice
     file = convert_hybrid(held.reference, bits, held.moments if gptq else None)
-    recipe = WI4_AFP32 if bits.embedding_bits == 4 else WI8_AFP32
+    recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
     computed = predicted_size(held.weights.shape, recipe, held.request.lengths, bits)
     files = (held.reference, file)
     expected, found = (outputs(held.request, each, held.sentences) for each in files)

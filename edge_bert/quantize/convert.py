@@ -42,8 +42,8 @@ def weights(
 
 
 def _refuse_four_bits(bits: WeightBits | None) -> None:
-    if bits is not None and 4 in (*bits.matrix_bits, bits.embedding_bits):
-        raise RefusedError(f"4-bit weights are not made for {OLDEST}; take 8 bits.")
+    if bits is not None and {*bits.matrix_bits, bits.embedding_bits} != {8}:
+        raise RefusedError(f"Weights of less than 8 bits are not made for {OLDEST}; take 8.")
 
 
 def integer(

@@ -1,4 +1,7 @@
-"""Rewrites: the two large tables in the fewest bits, read by EMBEDDING_LOOKUP.
+"""Rewrites: the word table in four bits a value, or in two.
+
+Requires: GATHER along axis 0 of a constant float32 matrix; the one with the most rows is meant.
+Ensures: float32 rows, to within the precision of the stored form; one table for all subgraphs.
 
 GATHER of int4 rows works too, but its result must have one scale for all; EMBEDDING_LOOKUP has one
 for every block of a row and gives float32 at once.
@@ -6,12 +9,12 @@ for every block of a row and gives float32 at once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from edge_bert.quantize import blocks, flatbuffer
-from edge_bert.quantize.symmetric import symmetric_int8
+from edge_bert.quantize import blocks, codebooks, flatbuffer
 from edge_bert.quantize.unpacked import Values
 
 VERSION = 4  # of EMBEDDING_LOOKUP, with int4
@@ -23,42 +26,36 @@ def int4_word_table(model: Any, block: int) -> None:
     0 is one block for the row. Tables whose width the block does not divide have one for the row.
     """
     word = _largest_table(model)
-    if word is None:
+    if word is None or word[1].shape[1] % 2:  # a row must end with a byte
         return
     buffer, value = word
     width = value.shape[1]
     size = block if block and width % block == 0 else width
-    if size % 2:
-        return  # a row must end with a byte
     stored = blocks.store(model, blocks.quantize(value, size))
-    for graph in model.subgraphs:
-        operators: list[Any] = []
-        for operator in graph.operators:
-            if _table_of(model, graph, operator) == buffer:
-                operators.extend(_looked_up(model, graph, operator, value.shape, size, stored))
-            else:
-                operators.append(operator)
-        graph.operators = operators
+
+    def read(graph: Any, gather: Any) -> list[Any]:
+        return _looked_up(model, graph, gather, value.shape, size, stored)
+
+    _replace(model, buffer, read)
 
 
-def shared_positions(model: Any) -> None:
-    """One int8 position table, a scale per row, for all lengths.
+def codebook_word_table(model: Any) -> None:
+    """The GATHER table with the most rows in codes of a byte, each for four values of a row.
 
-    Requires: every subgraph adds a constant [length, width] to the tokens, rows of one table.
-    The converter stores them once for every length. A subgraph that adds none stays as it is.
+    GATHER of codes, then one GATHER in all codebooks together, behind each other.
     """
-    found = [_positions(model, graph) for graph in model.subgraphs]
-    tables = [each[1] for each in found if each is not None]
-    if not tables:
+    word = _largest_table(model)
+    if word is None or word[1].shape[1] % codebooks.PIECE:
         return
-    longest = max(tables, key=len)
-    if any(not np.array_equal(each, longest[: len(each)]) for each in tables):
-        return
-    values, scales = symmetric_int8(longest, axis=0)
-    buffer = flatbuffer.constant(model, values)
-    for graph, each in zip(model.subgraphs, found, strict=True):
-        if each is not None:
-            _read_positions(model, graph, each[0], len(each[1]), (values.shape, buffer, scales))
+    buffer, value = word
+    codes, books = codebooks.quantize(value)
+    offsets = np.arange(len(books), dtype=np.int32) * codebooks.ENTRIES
+    stored = tuple(flatbuffer.constant(model, each) for each in (codes, books, offsets))
+
+    def read(graph: Any, gather: Any) -> list[Any]:
+        return _decoded(model, graph, gather, codes.shape, stored)
+
+    _replace(model, buffer, read)
 
 
 def _largest_table(model: Any) -> tuple[int, Values] | None:
@@ -73,11 +70,51 @@ def _largest_table(model: Any) -> tuple[int, Values] | None:
     return max(tables.items(), key=lambda item: len(item[1])) if tables else None
 
 
-def _table_of(model: Any, graph: Any, operator: Any) -> int | None:
+def _replace(model: Any, buffer: int, read: Callable[[Any, Any], list[Any]]) -> None:
+    """Put what `read` gives (subgraph, GATHER) in the place of every GATHER of a table."""
     gather = flatbuffer.schema().BuiltinOperator.GATHER
-    if flatbuffer.builtin_of(model, operator) != gather:
-        return None
-    return int(graph.tensors[operator.inputs[0]].buffer)
+    for graph in model.subgraphs:
+        operators: list[Any] = []
+        for operator in graph.operators:
+            mine = flatbuffer.builtin_of(model, operator) == gather
+            mine = mine and graph.tensors[operator.inputs[0]].buffer == buffer
+            operators.extend(read(graph, operator) if mine else [operator])
+        graph.operators = operators
+
+
+def _decoded(
+    model: Any, graph: Any, gather: Any, shape: tuple[int, ...], stored: tuple[int, ...]
+) -> list[Any]:
+    types = flatbuffer.schema().TensorType
+    result, ids, name = (
+        int(gather.outputs[0]),
+        int(gather.inputs[1]),
+        name_of(graph, gather.inputs[0]),
+    )
+    rows, pieces = shape
+    outer = (*flatbuffer.shape_of(graph.tensors[ids]), pieces)
+
+    def tensor(suffix: str, shape: tuple[int, ...], dtype: int, buffer: int = 0) -> int:
+        return flatbuffer.add_tensor(graph, f"{name}/{suffix}", shape, dtype, buffer=buffer)
+
+    entries = (pieces * codebooks.ENTRIES, codebooks.PIECE)
+    table = tensor("codes", (rows, pieces), types.UINT8, stored[0])
+    books = tensor("codebooks", entries, types.FLOAT16, stored[1])
+    offsets = tensor("offsets", (pieces,), types.INT32, stored[2])
+    codes, wide = tensor("row", outer, types.UINT8), tensor("wide", outer, types.INT32)
+    places = tensor("places", outer, types.INT32)
+    found = tensor("pieces", (*outer, codebooks.PIECE), types.FLOAT16)
+    halves = tensor("halves", flatbuffer.shape_of(graph.tensors[result]), types.FLOAT16)
+    cast = flatbuffer.operator(model, "CAST", [codes], [wide])
+    cast.builtinOptions.inDataType, cast.builtinOptions.outDataType = types.UINT8, types.INT32
+    return [
+        flatbuffer.operator(model, "GATHER", [table, ids], [codes]),
+        cast,
+        flatbuffer.operator(model, "ADD", [wide, offsets], [places]),
+        flatbuffer.operator(model, "GATHER", [books, places], [found]),
+        _reshape(model, graph, found, halves),
+        flatbuffer.operator(model, "DEQUANTIZE", [halves], [result], version=3),
+    ]
 
 
 def _looked_up(
@@ -90,12 +127,12 @@ def _looked_up(
 ) -> list[Any]:
     types = flatbuffer.schema().TensorType
     result, ids = int(gather.outputs[0]), int(gather.inputs[1])
-    name = _name(graph, int(gather.inputs[0]))
+    name = name_of(graph, int(gather.inputs[0]))
     table = blocks.add_tensor(graph, f"{name}/int4", (shape[0], shape[1]), block, stored)
     count = int(np.prod(flatbuffer.shape_of(graph.tensors[ids])))
     flat = flatbuffer.add_tensor(graph, f"{name}/ids", (count,), types.INT32)
     rows = flatbuffer.add_tensor(graph, f"{name}/rows", (count, shape[1]), types.FLOAT32)
-    lookup = _embedding_lookup(model, flat, table, rows)
+    lookup = embedding_lookup(model, flat, table, rows)
     return [_reshape(model, graph, ids, flat), lookup, _reshape(model, graph, rows, result)]
 
 
@@ -103,14 +140,15 @@ def _reshape(model: Any, graph: Any, source: int, target: int) -> Any:
     shape = np.array(flatbuffer.shape_of(graph.tensors[target]), np.int32)
     types = flatbuffer.schema().TensorType
     buffer = flatbuffer.constant(model, shape)
-    name = f"{_name(graph, target)}/shape"
+    name = f"{name_of(graph, target)}/shape"
     wanted = flatbuffer.add_tensor(graph, name, shape.shape, types.INT32, buffer=buffer)
     made = flatbuffer.operator(model, "RESHAPE", [source, wanted], [target])
     made.builtinOptions.newShape = shape
     return made
 
 
-def _embedding_lookup(model: Any, ids: int, table: int, rows: int) -> Any:
+def embedding_lookup(model: Any, ids: int, table: int, rows: int) -> Any:
+    """EMBEDDING_LOOKUP of tensors of one subgraph; `ids` has one dimension."""
     made = flatbuffer.operator(model, "RESHAPE", [ids, table], [rows])  # it has no options
     made.opcodeIndex = flatbuffer.opcode(
         model, flatbuffer.schema().BuiltinOperator.EMBEDDING_LOOKUP, VERSION
@@ -119,39 +157,6 @@ def _embedding_lookup(model: Any, ids: int, table: int, rows: int) -> Any:
     return made
 
 
-Place = tuple[Any, int]  # an ADD and which of its inputs is the constant
-
-
-def _positions(model: Any, graph: Any) -> tuple[Place, Values] | None:
-    """The first ADD of a constant with one row for each of several tokens, and the constant."""
-    add = flatbuffer.schema().BuiltinOperator.ADD
-    for operator in graph.operators:
-        if flatbuffer.builtin_of(model, operator) != add:
-            continue
-        shape = flatbuffer.shape_of(graph.tensors[operator.outputs[0]])
-        for place, index in enumerate(operator.inputs):
-            value = flatbuffer.float_constant(model, graph.tensors[index])
-            if value is not None and value.ndim >= 2 and value.shape[-2:] == shape[-2:]:
-                rows = value.reshape(shape[-2:])
-                return ((operator, place), rows) if value.size == rows.size else None
-    return None
-
-
-def _read_positions(
-    model: Any, graph: Any, place: Place, length: int, stored: tuple[Any, int, Values]
-) -> None:
-    types = flatbuffer.schema().TensorType
-    operator, position = place
-    shape, buffer, scales = stored
-    name = _name(graph, int(operator.inputs[position]))
-    table = flatbuffer.add_tensor(graph, f"{name}/int8", shape, types.INT8, buffer=buffer)
-    flatbuffer.set_scales(graph.tensors[table], scales)
-    numbers = flatbuffer.constant(model, np.arange(length, dtype=np.int32))
-    ids = flatbuffer.add_tensor(graph, f"{name}/ids", (length,), types.INT32, buffer=numbers)
-    rows = flatbuffer.add_tensor(graph, f"{name}/rows", (length, shape[1]), types.FLOAT32)
-    operator.inputs[position] = rows
-    graph.operators = [_embedding_lookup(model, ids, table, rows), *graph.operators]
-
-
-def _name(graph: Any, tensor: int) -> str:
+def name_of(graph: Any, tensor: int) -> str:
+    """The name of a tensor of a subgraph."""
     return str(graph.tensors[tensor].name.decode(errors="replace"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from edge_bert.quantize import codebooks
 from edge_bert.records.base import Record
 from edge_bert.records.encoder import EncoderShape
 from edge_bert.records.recipe import Recipe, Scheme
@@ -12,6 +13,7 @@ from edge_bert.records.weight_bits import WeightBits
 FLOAT = 4
 HALF = 2
 SCALE = 12  # bytes of the scale of one channel: a float32 and an int64 zero point
+CODE_GRAPH = 600  # bytes of the operators that read codebooks, per length
 Matrix = tuple[int, int]  # outputs, inputs
 
 
@@ -100,6 +102,10 @@ def _tables(shape: EncoderShape, recipe: Recipe, lengths: Sequence[int], bits: W
     if bits.embedding_bits == 8:
         per_column = 2 * FLOAT * hidden
         return hidden * (shape.vocabulary + types + FLOAT * (2 + sum(lengths))) + per_column
+    rest = hidden * (types + 12) + max(lengths) * (hidden + SCALE)
+    if bits.embedding_bits == 2:
+        codes = shape.vocabulary * hidden // codebooks.PIECE
+        return codes + HALF * codebooks.ENTRIES * hidden + CODE_GRAPH * len(lengths) + rest
     blocks = hidden // bits.embedding_block if bits.embedding_block else 1
     word = shape.vocabulary * (hidden // 2 + HALF * blocks)
-    return word + hidden * (types + 12) + max(lengths) * (hidden + SCALE)
+    return word + rest

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_bert.quantize import flatbuffer
-from edge_bert.quantize.lookup import int4_word_table, shared_positions
+from edge_bert.quantize.lookup import codebook_word_table, int4_word_table
 from edge_bert.quantize.matrices import count_layers, integer_matrices
 from edge_bert.quantize.moments import LayerMoments
+from edge_bert.quantize.positions import shared_positions
 from edge_bert.quantize.tables import int8_tables
 from edge_bert.records.weight_bits import WeightBits
 
@@ -31,6 +32,9 @@ def convert_hybrid(
     integer_matrices(model, bits, moments)
     if bits.embedding_bits == 4:
         int4_word_table(model, bits.embedding_block)
+    if bits.embedding_bits == 2:
+        codebook_word_table(model)
+    if bits.embedding_bits < 8:
         shared_positions(model)
     int8_tables(model)
     return flatbuffer.write(model)

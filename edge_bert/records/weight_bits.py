@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_bert.records.base import Record
 
 WIDTHS = (4, 8)
+EMBEDDING_WIDTHS = (2, 4, 8)
 BLOCKS = (32, 64, 128)  # what the runtime's 4-bit matrix product takes and we have measured
 
 
@@ -13,7 +14,7 @@ class WeightBits(Record, frozen=True):
 
     Four bits have a scale for every `matrix_block` weights of an output channel, and in the table
     one for every `embedding_block` values of a row (0: one for the row). Eight bits have a scale
-    per output channel, and per column of the table.
+    per output channel, and per column of the table. Two bits, in the table only, are codebooks.
     """
 
     matrix_bits: tuple[int, ...]
@@ -22,8 +23,10 @@ class WeightBits(Record, frozen=True):
     embedding_block: int = 0
 
     def __post_init__(self) -> None:
-        if not {self.embedding_bits, *self.matrix_bits} <= set(WIDTHS):
-            raise ValueError("weights have 4 or 8 bits")
+        if not set(self.matrix_bits) <= set(WIDTHS):
+            raise ValueError("matrices have 4 or 8 bits")
+        if self.embedding_bits not in EMBEDDING_WIDTHS:
+            raise ValueError("the word table has 2, 4 or 8 bits")
         if self.matrix_block not in BLOCKS:
             raise ValueError(f"4-bit matrices have blocks of {', '.join(map(str, BLOCKS))} weights")
         if self.embedding_block < 0 or self.embedding_block % 2:

@@ -1,4 +1,4 @@
-"""The word table in int4 and the positions in int8, read by the real runtime."""
+"""The word table in int4 and in codebooks, read by the real runtime."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_bert.quantize import blocks, flatbuffer, lookup
+from edge_bert.quantize import blocks, codebooks, flatbuffer, lookup
 from tests.quantize import small_models as small
 
 
@@ -35,23 +35,15 @@ def test_the_table_has_half_a_byte_for_each_value() -> None:
     assert small.TABLE.size * 4 not in sizes
 
 
-def test_positions_are_stored_once_and_read_right(tmp_path: Path) -> None:
-    """The int8 positions of both signatures are one table, each row to half its step."""
+def test_the_runtime_reads_what_codebooks_stand_for(tmp_path: Path) -> None:
+    """Both signatures give the output of the table that numpy puts together from its pieces."""
     model = flatbuffer.read(small.float_model())
-    lookup.shared_positions(model)
+    lookup.codebook_word_table(model)
     data = flatbuffer.write(model)
-    sizes = [len(each.data) for each in flatbuffer.read(data).buffers if each.data is not None]
-    assert sizes.count(small.POSITIONS.size) == 1
-    assert "EMBEDDING_LOOKUP" in small.operators(flatbuffer.read(data))
+    rows = codebooks.unpacked(*codebooks.quantize(small.TABLE))[small.IDS] + small.POSITIONS
+    wanted = rows @ small.MATRIX.T + small.BIAS
     for values in small.run(data, tmp_path).values():
-        assert small.worst_channel(values) < 0.02
-
-
-def test_positions_that_are_no_rows_of_one_table_stay() -> None:
-    """Subgraphs that add different constants keep them."""
-    model = flatbuffer.read(small.float_model())
-    second = model.subgraphs[1].tensors[3]
-    other = flatbuffer.constant(model, small.POSITIONS[::-1].copy())
-    second.buffer = other
-    lookup.shared_positions(model)
-    assert "EMBEDDING_LOOKUP" not in small.operators(flatbuffer.read(flatbuffer.write(model)))
+        np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
+    sizes = [len(each.data) for each in flatbuffer.read(data).buffers if each.data is not None]
+    assert sizes.count(small.TABLE.size // codebooks.PIECE) == 1
+    assert small.TABLE.size * 4 not in sizes

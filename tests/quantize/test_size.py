@@ -56,7 +56,7 @@ def test_recipes_that_change_weights(recipe: Recipe) -> None:
 
 
 @pytest.mark.parametrize("block", [32, 64, 128])
-@pytest.mark.parametrize("embedding", [4, 8])
+@pytest.mark.parametrize("embedding", [2, 4, 8])
 def test_bits_of_each_layer(block: int, embedding: int) -> None:
     """Mixed layers, every block, both tables."""
     weights, reference = made()
