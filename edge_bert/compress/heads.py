@@ -20,7 +20,7 @@ def keep(weights: EncoderWeights, importance: Importance, counts: Sequence[int])
     Raises InputError for a count that a layer cannot have.
     """
     shape, arrays = weights.shape, dict(weights.arrays)
-    check_counts("heads", counts, shape.heads)
+    check_counts("heads", counts, weights, shape.heads)
     for index, count in enumerate(counts):
         if count == shape.heads[index]:
             continue

@@ -20,7 +20,7 @@ def keep(weights: EncoderWeights, importance: Importance, widths: Sequence[int])
     that go; their mean goes into the bias. Raises InputError for a width that a layer cannot have.
     """
     shape, arrays = weights.shape, dict(weights.arrays)
-    check_counts("neurons", widths, shape.ffn)
+    check_counts("neurons", widths, weights, shape.ffn)
     for index, width in enumerate(widths):
         if width == shape.ffn[index]:
             continue
@@ -37,8 +37,19 @@ def keep(weights: EncoderWeights, importance: Importance, widths: Sequence[int])
     return dataclasses.replace(weights, shape=smaller, arrays=arrays)
 
 
-def check_counts(what: str, counts: Sequence[int], present: Sequence[int]) -> None:
-    """Raise InputError unless there is a count from 1 to what is present for every layer."""
+def check_counts(
+    what: str, counts: Sequence[int], weights: EncoderWeights, present: Sequence[int]
+) -> None:
+    """Raise InputError unless there is a count from 1 to what is present for every layer.
+
+    Layers that share their weights, as ALBERT's do, must keep all: cut one by one they would
+    become different, and the file larger.
+    """
+    if tuple(counts) != tuple(present) and share_weights(weights):
+        raise InputError(
+            f"this model's layers share their weights, so its {what} cannot go layer by layer; "
+            "drop layers or tokens instead."
+        )
     if len(counts) != len(present) or not all(
         1 <= count <= most for count, most in zip(counts, present, strict=True)
     ):
@@ -46,3 +57,8 @@ def check_counts(what: str, counts: Sequence[int], present: Sequence[int]) -> No
             f"{list(counts)} {what} cannot be kept of {list(present)}; give every layer a number "
             "from 1 to what it has."
         )
+
+
+def share_weights(weights: EncoderWeights) -> bool:
+    """Whether any two layers have the same arrays, so that the file holds them once."""
+    return weights.first_alike != tuple(range(weights.shape.layers))

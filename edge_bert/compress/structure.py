@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from edge_bert.compress import heads, layers, neurons
 from edge_bert.compress.correction import correct
 from edge_bert.compress.importance import Importance
+from edge_bert.compress.neurons import share_weights
 from edge_bert.float_encoder.forward import Sentence
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Structure
@@ -23,9 +24,9 @@ def shrink(
     """The encoder with only what `structure` keeps; its vocabulary is `vocabulary.take`'s part.
 
     `importance` is that of the whole encoder, measured once. Where layers go and `sentences` are
-    given, inputs [1, n] by name, `correct` makes up for them; heads and neurons need no more than
-    the fit that they get from `importance` (docs/sizing.md). Raises InputError for a structure
-    that the encoder cannot have.
+    given, inputs [1, n] by name, `correct` makes up for them (unless layers share their weights);
+    heads and neurons need no more than the fit that they get from `importance` (docs/sizing.md).
+    Raises InputError for a structure that the encoder cannot have.
     """
     shape = weights.shape
     kept = layers.checked(structure.layers, shape.layers)
@@ -35,6 +36,6 @@ def shrink(
     smaller = heads.keep(weights, importance, counts)
     smaller = neurons.keep(smaller, importance, widths)
     smaller = layers.keep(smaller, kept)
-    if not sentences or len(kept) == shape.layers:
+    if not sentences or len(kept) == shape.layers or share_weights(weights):
         return smaller
     return correct(smaller, weights, kept, sentences, progress)

@@ -70,14 +70,15 @@ def outputs(weights: EncoderWeights, sentences: Sequence[Sentence]) -> FloatArra
 
 
 def embed(weights: EncoderWeights, batch: Batch) -> FloatArray:
-    """The tables' rows, summed and normalised."""
+    """The tables' rows, summed, normalised and, where the model has a projection, projected."""
     arrays, shape = weights.arrays, weights.shape
     start = shape.position_offset
     rows = arrays["embeddings.word"][batch.ids]
     rows = rows + arrays["embeddings.position"][start : start + batch.length]
     if shape.token_types:
         rows = rows + arrays["embeddings.token_type"][batch.types]
-    return norm(weights, "embeddings.norm", rows.reshape(-1, shape.hidden))
+    rows = norm(weights, "embeddings.norm", rows.reshape(-1, shape.table_width))
+    return dense(weights, "embeddings.projection", rows) if shape.embedding else rows
 
 
 def layer(weights: EncoderWeights, index: int, rows: FloatArray, length: int) -> FloatArray:

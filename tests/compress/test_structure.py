@@ -134,6 +134,18 @@ def test_layers_that_cannot_be_kept_are_refused(kept: list[int]) -> None:
         layers.keep(tiny.weights_of("bert"), kept)
 
 
+def test_layers_that_share_their_weights_only_go_whole() -> None:
+    """Cut one by one, ALBERT's layers would become different and the file larger."""
+    weights, sentences = tiny.weights_of("albert"), sentences_of("albert")
+    importance = measure(weights, sentences[:10])
+    with refused(InputError, "share their weights"):
+        shrink(weights, importance, RAGGED)
+    single = msgspec.structs.replace(RAGGED, layers=(1,), ffn=(FFN,), heads=(4,))
+    found = shrink(weights, importance, single, sentences)
+    assert found.arrays["layer.0.key.kernel"] is weights.arrays["layer.0.key.kernel"]
+    assert found.shape.layers == 1
+
+
 @pytest.mark.parametrize("counts", [[], [1], [0, 1], [1, FFN + 1], [1, 1, 1]])
 def test_counts_that_cannot_be_kept_are_refused(counts: list[int]) -> None:
     """One number for every layer, from 1 to what it has."""
