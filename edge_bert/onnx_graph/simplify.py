@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_bert.onnx_graph.fixed_inputs import fix_inputs
+from edge_bert.onnx_graph.flat_tokens import flatten_tokens
 from edge_bert.onnx_graph.fused import STANDARD, expand
 from edge_bert.onnx_graph.gelu import order_gelu
 from edge_bert.onnx_graph.graph import Graph, graph_of
@@ -30,7 +31,9 @@ def simplify(model: Any, names: Mapping[str, str], output: str, length: int) -> 
         graph = fix_sizes(graph, version)
         graph = drop_guards(graph, sizes_of(graph, version))
     graph = multiply_rows(drop_unused(graph, graph.outputs), sizes_of(graph, version))
-    return give_axes(order_gelu(drop_unused(graph, graph.outputs)))
+    graph = flatten_tokens(graph, sizes_of(graph, version))
+    graph = order_gelu(drop_unused(graph, graph.outputs))
+    return give_axes(graph, sizes_of(graph, version))
 
 
 def version_of(model: Any) -> int:

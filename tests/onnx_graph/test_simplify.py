@@ -13,10 +13,11 @@ from edge_bert.onnx_graph.fold import fold
 from edge_bert.onnx_graph.gelu import order_gelu
 from edge_bert.onnx_graph.graph import Graph, Input, Node, graph_of
 from edge_bert.onnx_graph.model import shaped_model_of
+from edge_bert.onnx_graph.numbers import give_axes
 from edge_bert.onnx_graph.read import read
 from edge_bert.onnx_graph.rows import multiply_rows
 from edge_bert.onnx_graph.simplify import simplify, version_of
-from edge_bert.onnx_graph.sizes import fix_sizes
+from edge_bert.onnx_graph.sizes import fix_sizes, sizes_of
 from tests.recordings.onnx.make import EVERY, HERE, Case, export
 from tests.recordings.onnx.running import (
     BERT,
@@ -202,3 +203,23 @@ def test_graph_of_a_file_has_no_constant_nodes() -> None:
     graph = graph_of(read(HERE / f"{BERT[0]}.onnx"))
     assert "Constant" not in {node.op for node in graph.nodes}
     assert set(graph.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
+
+
+def test_tokens_become_a_matrix() -> None:
+    """No value between the inputs and attention has three axes, and the output has them again."""
+    graph, _ = _simplified(HERE / f"{OTHERS[2]}.onnx")
+    sizes = sizes_of(graph, 18)
+    flat = [node for node in graph.nodes if len(sizes[node.outputs[0]]) == 3]
+    assert [node.op for node in flat] == ["Reshape"]
+    assert flat[0].outputs[0] == graph.outputs[0]
+
+
+@pytest.mark.parametrize("axes", [0, 1])
+def test_constants_get_the_axes_of_their_partner(axes: int) -> None:
+    """So that nobody has to guess which axis a vector belongs to."""
+    number = np.arange(3, dtype=np.float32) if axes else np.float32(2)
+    graph = _graph(_node("Mul", "x c", "y"), inputs=ROWS, c=number)
+    after = give_axes(graph, {"y": [1, 4, 3]})
+    (name,) = set(after.nodes[0].inputs) - {"x"}
+    assert after.constants[name].shape == ((1, 1, 3) if axes else (1, 1, 1))
+    _same(graph, after, {"x": np.ones((1, 4, 3), np.float32)})

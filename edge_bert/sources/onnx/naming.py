@@ -45,16 +45,15 @@ def named(found: Recognised, wanted: str | None) -> Named:
     """
     fitting = [name for name, fits in FITS.items() if fits(found)]
     if not fitting:
-        if found.embeddings.projection is not None:
-            raise NotRecognised("it widens its embeddings, as ALBERT and ELECTRA do")
         raise NotRecognised(
             f"its head (dense, {found.head.activation}, dense) belongs to no architecture that "
             "edge-bert builds"
         )
     architecture = wanted if wanted in fitting else fitting[0]
-    names = DISTILBERT if architecture == "distilbert" else BERT
+    names = LAYER_NAMES.get(architecture, BERT)
     shape = _distilbert_config if architecture == "distilbert" else _bert_config
-    weights = _embeddings(found.embeddings, architecture) | _layers(found, names)
+    count = 1 if architecture == "albert" else len(found.layers)
+    weights = _embeddings(found.embeddings, architecture) | _layers(found, names, count)
     for name, dense in zip(HEADS[architecture], found.head.dense, strict=False):
         weights |= _dense(name, dense)
     return Named(architecture, {"model_type": architecture} | shape(found, architecture), weights)
@@ -82,7 +81,21 @@ DISTILBERT = {
     "ffn_out": "ffn.lin2",
     "ffn_norm": "output_layer_norm",
 }
+ALBERT = {
+    "layer": "encoder.albert_layer_groups",
+    "query": "albert_layers.0.attention.query",
+    "key": "albert_layers.0.attention.key",
+    "value": "albert_layers.0.attention.value",
+    "attention_output": "albert_layers.0.attention.dense",
+    "attention_norm": "albert_layers.0.attention.LayerNorm",
+    "ffn_in": "albert_layers.0.ffn",
+    "ffn_out": "albert_layers.0.ffn_output",
+    "ffn_norm": "albert_layers.0.full_layer_layer_norm",
+}
+LAYER_NAMES = {"distilbert": DISTILBERT, "albert": ALBERT}
+PROJECTIONS = {"albert": "encoder.embedding_hidden_mapping_in", "electra": "embeddings_project"}
 HEADS = {
+    "albert": ("pooler", "classifier"),
     "bert": ("pooler.dense", "classifier"),
     "distilbert": ("pre_classifier", "classifier"),
     "roberta": ("classifier.dense", "classifier.out_proj"),
@@ -117,7 +130,34 @@ def _fits_roberta(found: Recognised) -> bool:
     return (not head.dense or head.activation == "tanh") and found.embeddings.projection is None
 
 
-FITS = {"bert": _fits_bert, "distilbert": _fits_distilbert, "roberta": _fits_roberta}
+def _fits_albert(found: Recognised) -> bool:
+    head, embeddings = found.head, found.embeddings
+    return (
+        (not head.dense or head.activation == "tanh")
+        and embeddings.offset == 0
+        and embeddings.projection is not None
+        and all(_same_weights(layer, found.layers[0]) for layer in found.layers)
+    )
+
+
+def _same_weights(layer: Layer, first: Layer) -> bool:
+    pairs = ((layer.ffn_in, first.ffn_in), (layer.attention.value, first.attention.value))
+    return all(np.array_equal(one.kernel, other.kernel) for one, other in pairs)
+
+
+def _fits_electra(found: Recognised) -> bool:
+    """With or without a projection: it is the one whose classifier has a GELU."""
+    head = found.head
+    return (not head.dense or head.activation == "gelu") and found.embeddings.offset == 0
+
+
+FITS = {
+    "bert": _fits_bert,
+    "distilbert": _fits_distilbert,
+    "roberta": _fits_roberta,
+    "albert": _fits_albert,
+    "electra": _fits_electra,
+}
 
 
 def _embeddings(embeddings: Embeddings, architecture: str) -> Weights:
@@ -126,6 +166,8 @@ def _embeddings(embeddings: Embeddings, architecture: str) -> Weights:
         "embeddings.position_embeddings.weight": embeddings.position,
         **_norm("embeddings.LayerNorm", embeddings.norm),
     }
+    if embeddings.projection is not None:
+        weights |= _dense(PROJECTIONS[architecture], embeddings.projection)
     if architecture == "roberta" and embeddings.offset == 0:  # which counts from the padding id
         first = np.zeros_like(embeddings.position[:1])
         rows = np.concatenate([first, embeddings.position])
@@ -137,10 +179,11 @@ def _embeddings(embeddings: Embeddings, architecture: str) -> Weights:
     return weights
 
 
-def _layers(found: Recognised, names: Mapping[str, str]) -> Weights:
+def _layers(found: Recognised, names: Mapping[str, str], count: int) -> Weights:
+    """The weights of the first `count` layers."""
     weights: Weights = {}
     size = found.layers[0].attention.query.kernel.shape[1] // found.heads
-    for index, layer in enumerate(found.layers):
+    for index, layer in enumerate(found.layers[:count]):
         at = f"{names['layer']}.{index}"
         scale = layer.attention.scale
         # Scores are divided by the root of a head's width later; what differs goes to the queries.
@@ -195,7 +238,8 @@ def _bert_config(found: Recognised, architecture: str) -> dict[str, Any]:
     rows = len(embeddings.position)
     config = {
         "hidden_act": _activation(found),
-        "hidden_size": embeddings.word.shape[1],
+        "embedding_size": embeddings.word.shape[1],
+        "hidden_size": found.layers[0].ffn_out.kernel.shape[1],
         "intermediate_size": found.layers[0].ffn_in.kernel.shape[1],
         "layer_norm_eps": _epsilon(found),
         "max_position_embeddings": rows,

@@ -31,6 +31,10 @@ WITH_HEADS = (
     "distilbert-logits-script17-eager-dynamic",
     "roberta-logits-dynamo18-sdpa-dynamic",
 )
+WITH_NARROW_TABLES = (
+    "albert-tokens-dynamo18-sdpa-dynamic",
+    "electra-tokens-script13-eager-dynamic",
+)
 OTHERS = (
     "albert-tokens-dynamo18-sdpa-dynamic",
     "electra-tokens-script13-eager-dynamic",

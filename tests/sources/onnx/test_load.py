@@ -17,6 +17,7 @@ from tests.recordings.onnx.running import (
     BERT,
     OTHERS,
     WITH_HEADS,
+    WITH_NARROW_TABLES,
     mean_of,
     onnxruntime_outputs,
     placed,
@@ -37,7 +38,7 @@ def _outputs(checkpoint: Checkpoint) -> np.ndarray:
     return np.asarray(build(checkpoint)(**named))
 
 
-@pytest.mark.parametrize("name", BERT)
+@pytest.mark.parametrize("name", [*BERT, *WITH_NARROW_TABLES])
 def test_tokens_are_those_of_onnxruntime(name: str, tmp_path: Path) -> None:
     """Both exporters, fused or not, fixed or free sizes: the mean of the tokens is the same."""
     path = placed(tmp_path, name)
@@ -73,13 +74,15 @@ def test_sizes_come_from_the_graph(name: str, tmp_path: Path) -> None:
     assert rows == (16 if "static" in name else POSITIONS)
 
 
-@pytest.mark.parametrize(("family", "name"), [(name.partition("-")[0], name) for name in BERT])
+@pytest.mark.parametrize(
+    ("family", "name"), [(name.partition("-")[0], name) for name in (*BERT, *WITH_NARROW_TABLES)]
+)
 def test_the_architecture_is_the_one_that_fits(family: str, name: str, tmp_path: Path) -> None:
     """So that the manifest says what the model is."""
     assert _loaded(placed(tmp_path, name)).architecture == family
 
 
-@pytest.mark.parametrize("name", OTHERS)
+@pytest.mark.parametrize("name", OTHERS[2:])
 def test_an_unknown_encoder_says_the_other_way_in(name: str, tmp_path: Path) -> None:
     """What differs from an encoder that we know, and --via onnx2tf."""
     with refused(ModelError, "Try --via onnx2tf"):
