@@ -1,6 +1,7 @@
 """Rewrite: the matrices of FULLY_CONNECTED in int8 per output channel or int4 in blocks.
 
-Requires: constant float32 matrices; six in each layer, in the order of the encoder.
+Requires: constant float32 matrices; six in each layer, in the order of the encoder, after those
+that may stand ahead of the layers.
 Ensures: FULLY_CONNECTED quantizes its input row by row when it runs; one constant for all
 subgraphs.
 """
@@ -23,23 +24,25 @@ Stored = tuple[int | None, Any]  # the block or None; its buffers, or a buffer a
 
 def count_layers(model: Any) -> int:
     """How many layers the encoder in `model` has; fewer than six matrices count as one."""
-    return max(1, len(_matrices(model, model.subgraphs[0])) // PER_LAYER)
+    found = _matrices(model, model.subgraphs[0])
+    return max(1, (len(found) - _ahead(found)) // PER_LAYER)
 
 
 def integer_matrices(
     model: Any, bits: WeightBits, moments: Sequence[LayerMoments] | None = None
 ) -> None:
-    """Store every matrix in the bits of its layer, in place; those after the layers in 8.
+    """Store every matrix in the bits of its layer, in place; those around the layers in 8.
 
     With `moments` of every layer, 4 bits are rounded by GPTQ, else each weight to its nearest step.
     """
     stored: dict[int, Stored] = {}
     for graph in model.subgraphs:
-        for number, (operator, value) in enumerate(_matrices(model, graph)):
+        found = _matrices(model, graph)
+        for number, (operator, value) in enumerate(found, start=-_ahead(found)):
             tensor = graph.tensors[operator.inputs[1]]
             if tensor.buffer not in stored:
                 layer, place = divmod(number, PER_LAYER)
-                inside = layer < len(bits.matrix_bits) and bits.matrix_bits[layer] == 4
+                inside = 0 <= layer < len(bits.matrix_bits) and bits.matrix_bits[layer] == 4
                 block = bits.block_for(value.shape[1]) if inside else None
                 seen = None
                 if block is not None and moments is not None:
@@ -58,6 +61,15 @@ def _matrices(model: Any, graph: Any) -> list[tuple[Any, Values]]:
         if value is not None and is_matrix(builtin, 1, value):
             found.append((operator, value))
     return found
+
+
+def _ahead(found: list[tuple[Any, Values]]) -> int:
+    """How many matrices stand before the layers: a projection of narrow embeddings, or none.
+
+    The first two of a layer read the same rows; a projection reads narrower ones.
+    """
+    widths = [value.shape[1] for _, value in found[:2]]
+    return int(len(set(widths)) == 2)
 
 
 def _reads_unit(model: Any, graph: Any, operator: Any) -> bool:

@@ -60,7 +60,8 @@ def predicted_size(
     for width, matrices in zip(found.matrix_bits, _layers(shape), strict=True):
         total += sum(_matrix(each, recipe, width, found) for each in matrices)
         total += _vectors(shape, recipe, matrices)
-    total += sum(_matrix(each, recipe, 8, found) + FLOAT * each[0] for each in head)
+    ahead = [(shape.hidden, shape.embedding)] if shape.embedding else []
+    total += sum(_matrix(each, recipe, 8, found) + FLOAT * each[0] for each in [*ahead, *head])
     return total + _tables(shape, recipe, lengths, found)
 
 
@@ -93,7 +94,7 @@ def _vectors(shape: EncoderShape, recipe: Recipe, matrices: Sequence[Matrix]) ->
 
 
 def _tables(shape: EncoderShape, recipe: Recipe, lengths: Sequence[int], bits: WeightBits) -> int:
-    hidden, types = shape.hidden, shape.token_types
+    hidden, types = shape.table_width, shape.token_types
     if recipe.scheme is Scheme.FLOAT:
         each = recipe.weight_bits // 8
         return hidden * (each * (shape.vocabulary + types) + FLOAT * (2 + sum(lengths)))

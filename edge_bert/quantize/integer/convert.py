@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy.typing as npt
 
+from edge_bert.errors import RefusedError
 from edge_bert.quantize.integer import float_glue
 from edge_bert.quantize.integer.emit import emit
 from edge_bert.quantize.integer.form import build
@@ -25,6 +26,8 @@ Sentence = dict[str, npt.NDArray[Any]]
 WIDE_PLACES = (
     "embeddings.placed",
     "embeddings.typed",
+    "embeddings.projection",
+    "embeddings.projection.input",
     "_residual",
     "_sum",
     "_sum.0",
@@ -68,12 +71,26 @@ class Calibrated:
 
 
 def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibrated:
-    """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded."""
+    """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded.
+
+    Raises RefusedError for an encoder whose layers share weights.
+    """
+    _check_layers(weights)
     parts = rewrite(weights, collect(weights, sentences))
     # No mask is needed where nothing is padded; its depth follows from the scores seen here.
     unmasked = (1.0,) * weights.shape.layers
     ranges = observe(sentences, lambda length: build(weights, parts, unmasked, length))
     return Calibrated(weights, parts, ranges)
+
+
+def _check_layers(weights: EncoderWeights) -> None:
+    """The rewrites give each layer matrices of its own, which would undo the sharing."""
+    own, layers = len(set(weights.first_alike)), weights.shape.layers
+    if own < layers:
+        raise RefusedError(
+            f"{layers} layers share the weights of {own}, as in ALBERT, and calibrated integers "
+            f"would store {layers}; take wi8_afp32, which stores them once."
+        )
 
 
 def convert_integer(

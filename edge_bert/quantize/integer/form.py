@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_bert.quantize.integer.graph import Graph, Kind, matrix_operand
 from edge_bert.quantize.integer.norm import LayerNorm, layer_norm
-from edge_bert.quantize.integer.rewritten import Block, Dense, Rewritten
+from edge_bert.quantize.integer.rewritten import Block, Dense, Norm, Projection, Rewritten
 from edge_bert.records.checkpoint import Pooling, Task
 from edge_bert.records.encoder import EncoderWeights
 
@@ -33,8 +33,11 @@ def build(
     norm = parts.embedding_norm
     for index, block in enumerate(parts.blocks):
         name = f"layer.{index}"
-        residual = _times(graph, f"{name}.attention_residual", unit, norm.to_residual)
-        rows = _times(graph, f"{name}.input", unit, norm.to_input)
+        if index == 0 and parts.projection is not None:
+            residual, rows = _project(graph, unit, norm, parts.projection)
+        else:
+            residual = _times(graph, f"{name}.attention_residual", unit, norm.to_residual)
+            rows = _times(graph, f"{name}.input", unit, norm.to_input)
         output = _attention(graph, name, rows, block, shape.heads[index], masks[index])
         summed = _add(graph, f"{name}.attention_sum", residual, output)
         norm = block.attention_norm
@@ -70,6 +73,14 @@ def _embed(graph: Graph, parts: Rewritten, start: int) -> str:
         first = graph.constant("embeddings.first_type", parts.token_type[:1])
         rows = _add(graph, "embeddings.typed", rows, first)
     return _reshape(graph, "embeddings.sum", rows, (length, hidden))
+
+
+def _project(graph: Graph, unit: str, norm: Norm, projection: Projection) -> tuple[str, str]:
+    """What layer 0 adds to its attention, and what its attention reads, [length, hidden]."""
+    name = "embeddings.projection"
+    narrow = _times(graph, f"{name}.input", unit, norm.to_input)
+    residual = _dense(graph, name, narrow, projection.dense)
+    return residual, _times(graph, "layer.0.input", residual, projection.to_input)
 
 
 def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mask: float) -> str:

@@ -51,6 +51,15 @@ class Block:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """What takes narrow embeddings to the residual stream, which it gives as the first LayerNorm
+    of layer 0 wants it; `to_input` is the multiplier for the matrices that read it too."""
+
+    dense: Dense
+    to_input: FloatArray
+
+
+@dataclass(frozen=True)
 class Rewritten:
     """A whole encoder after the rewrites; `output_scale` undoes the migration of its output."""
 
@@ -62,6 +71,7 @@ class Rewritten:
     output_beta: FloatArray
     output_scale: FloatArray
     head: tuple[Dense, ...]
+    projection: Projection | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +87,13 @@ def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
     """All rewrites in one walk along the residual stream."""
     arrays, shape = weights.arrays, weights.shape
     start = equalize(peaks["embeddings.norm"])
-    norm, stream = _norm(weights, peaks, "embeddings.norm", start, _reader(weights, 0, "query"))
-    embedding_norm, blocks = norm, []
+    projection = None
+    if shape.embedding:
+        embedding_norm, projection, stream = _project(weights, peaks, start)
+    else:
+        reader = _reader(weights, 0, "query")
+        embedding_norm, stream = _norm(weights, peaks, "embeddings.norm", start, reader)
+    blocks = []
     for index in range(shape.layers):
         block, stream = _block(weights, peaks, index, stream)
         blocks.append(block)
@@ -92,7 +107,26 @@ def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
         output_beta=stream.beta * stream.residual,
         output_scale=1.0 / stream.residual,
         head=_head(weights, stream),
+        projection=projection,
     )
+
+
+def _project(
+    weights: EncoderWeights, peaks: ChannelPeaks, start: FloatArray
+) -> tuple[Norm, Projection, _Stream]:
+    """The LayerNorm of narrow embeddings, which nothing but the projection reads."""
+    name, place = "embeddings.norm", "embeddings.projection"
+    gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
+    wanted = smooth(peaks[f"{name}.scaled"], weights.arrays[f"{place}.kernel"])
+    narrow = exact_factors(gamma, start, wanted)
+    norm = Norm(start, np.concatenate(peaks.variances[name]), narrow.vector, narrow.vector)
+    residual = equalize(peaks["layer.0.attention_norm"])
+    read = _Stream(input=narrow.result, residual=residual, beta=beta)
+    made = _scaled(_reading(weights, place, read), residual)
+    wanted = smooth(peaks[place], weights.arrays["layer.0.query.kernel"])
+    wide = exact_factors(np.ones_like(residual), residual, wanted)
+    stream = _Stream(input=wide.result, residual=residual, beta=np.zeros_like(residual))
+    return norm, Projection(made, wide.vector), stream
 
 
 def _reader(weights: EncoderWeights, layer: int, name: str) -> FloatArray | None:

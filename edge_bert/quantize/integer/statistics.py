@@ -54,8 +54,9 @@ def collect(weights: EncoderWeights, sentences: Iterable[Sentence]) -> ChannelPe
     """Run the float encoder on every sentence (ids without padding) and keep channel peaks.
 
     Places: the input of every LayerNorm (`embeddings.norm`, `layer.{i}.attention_norm`,
-    `layer.{i}.ffn_norm`), what it gives before its beta (`….scaled`), and per layer
-    `layer.{i}.{query,key,value,inner}`; `output` is what leaves the last layer.
+    `layer.{i}.ffn_norm`), what it gives before its beta (`….scaled`), where there is one
+    `embeddings.projection`, and per layer `layer.{i}.{query,key,value,inner}`; `output` is what
+    leaves the last layer.
     """
     peaks = ChannelPeaks()
     for sentence in sentences:
@@ -76,7 +77,10 @@ def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> 
     if shape.token_types:
         types = sentence.get("token_type_ids", np.zeros(len(ids)))
         rows = rows + arrays["embeddings.token_type"][types.reshape(-1).astype(np.int64)]
-    return _norm(weights, "embeddings.norm", rows, peaks)
+    rows = _norm(weights, "embeddings.norm", rows, peaks)
+    if not shape.embedding:
+        return rows
+    return peaks.see("embeddings.projection", dense(weights, "embeddings.projection", rows))
 
 
 def _layer(

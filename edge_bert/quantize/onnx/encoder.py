@@ -9,7 +9,7 @@ import numpy as np
 
 from edge_bert.quantize.integer.rewritten import Dense
 from edge_bert.quantize.onnx import qdq
-from edge_bert.quantize.onnx.parts import Layer, LayerNorm, Parts
+from edge_bert.quantize.onnx.parts import PROJECTION, Layer, LayerNorm, Parts, Projection
 from edge_bert.quantize.onnx.writer import FLOAT, FLOAT16, Writer
 from edge_bert.records.checkpoint import FloatArray, Pooling, Task
 from edge_bert.records.encoder import EncoderWeights
@@ -47,6 +47,8 @@ def build(
     stream = _embed(made)
     bias = _mask(made)
     rows, residual = _norm(made, "embeddings.norm", stream, parts.embedding_norm)
+    if parts.projection is not None:
+        rows, residual = _project(made, rows, parts.projection)
     for index, layer in enumerate(parts.layers):
         name = f"layer.{index}"
         output = _attention(made, name, rows, bias, layer)
@@ -124,6 +126,15 @@ def _norm(made: Build, name: str, rows: str, norm: LayerNorm) -> tuple[str, str]
         return normed, normed
     factor = writer.floats(f"{name}.to_residual", norm.to_residual)
     return normed, writer.node("Mul", [normed, factor], f"{name}.residual")
+
+
+def _project(made: Build, rows: str, projection: Projection) -> tuple[str, str]:
+    """What the first matrices read and what the residual takes; the small matrix stays float."""
+    residual = _dense(made, PROJECTION, rows, projection.dense, plain=True)
+    if projection.to_input is None:
+        return residual, residual
+    factor = made.writer.floats(f"{PROJECTION}.to_input", projection.to_input)
+    return made.writer.node("Mul", [residual, factor], f"{PROJECTION}.smoothed"), residual
 
 
 def _attention(made: Build, name: str, rows: str, bias: str, layer: Layer) -> str:

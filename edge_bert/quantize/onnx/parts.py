@@ -7,6 +7,7 @@ multiplication brings it back for the residual.
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,8 @@ import numpy as np
 from edge_bert.quantize.integer.rewritten import Block, Dense, Norm, Rewritten
 from edge_bert.records.checkpoint import FloatArray, Task
 from edge_bert.records.encoder import EncoderWeights
+
+PROJECTION = "embeddings.projection"
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,15 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Projection:
+    """What takes narrow embeddings to the width of the layers, and what its output is multiplied
+    with for the matrices that read it (None: nothing)."""
+
+    dense: Dense
+    to_input: FloatArray | None = None
+
+
+@dataclass(frozen=True)
 class Parts:
     """A whole encoder; `embedding_norm` stands on the sum of the tables."""
 
@@ -49,6 +61,7 @@ class Parts:
     embedding_norm: LayerNorm
     layers: tuple[Layer, ...]
     head: tuple[Dense, ...]
+    projection: Projection | None = None
 
 
 def plain(weights: EncoderWeights) -> Parts:
@@ -83,6 +96,7 @@ def plain(weights: EncoderWeights) -> Parts:
         embedding_norm=norm("embeddings.norm"),
         layers=tuple(layers),
         head=_plain_head(weights),
+        projection=Projection(dense(PROJECTION)) if weights.shape.embedding else None,
     )
 
 
@@ -108,6 +122,8 @@ def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
         1.0 / rewritten.output_scale,
     ]
     norms = [rewritten.embedding_norm]
+    if rewritten.projection is not None:
+        following[0] = norms[0].migration  # nothing takes it as a residual
     norms += [norm for block in blocks for norm in (block.attention_norm, block.ffn_norm)]
     found = [_smooth(norm, after) for norm, after in zip(norms, following, strict=True)]
     last = f"layer.{len(blocks) - 1}.ffn_norm"
@@ -115,6 +131,12 @@ def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
     found[-1] = LayerNorm(arrays[f"{last}.gamma"], arrays[f"{last}.beta"])
     start = rewritten.embedding_norm.migration
     types = rewritten.token_type
+    first = None
+    if rewritten.projection is not None:
+        migration = blocks[0].attention_norm.migration
+        made = _home(rewritten.projection.dense, migration)
+        first = Projection(made, rewritten.projection.to_input * migration)
+        found[0] = dataclasses.replace(found[0], to_residual=None)
     return Parts(
         word=rewritten.word / start,
         position=rewritten.position / start,
@@ -125,6 +147,7 @@ def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
             for index, block in enumerate(blocks)
         ),
         head=_plain_head(weights),
+        projection=first,
     )
 
 
@@ -140,16 +163,18 @@ def _smooth(norm: Norm, following: FloatArray) -> LayerNorm:
     return LayerNorm(scale, np.zeros_like(scale), factor.astype(np.float32))
 
 
-def _layer(block: Block, attention_norm: LayerNorm, ffn_norm: LayerNorm) -> Layer:
-    def home(dense: Dense, migration: FloatArray) -> Dense:
-        return Dense(dense.kernel / migration, dense.bias / migration)
+def _home(dense: Dense, migration: FloatArray) -> Dense:
+    """A matrix whose output has no migration any more."""
+    return Dense(dense.kernel / migration, dense.bias / migration)
 
+
+def _layer(block: Block, attention_norm: LayerNorm, ffn_norm: LayerNorm) -> Layer:
     return Layer(
         query=block.query,
         key=block.key,
         value=block.value,
-        output=home(block.output, block.attention_norm.migration),
+        output=_home(block.output, block.attention_norm.migration),
         attention_norm=attention_norm,
-        ffn=tuple((rise, home(fall, block.ffn_norm.migration)) for rise, fall in block.ffn),
+        ffn=tuple((rise, _home(fall, block.ffn_norm.migration)) for rise, fall in block.ffn),
         ffn_norm=ffn_norm,
     )

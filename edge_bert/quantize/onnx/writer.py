@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +14,7 @@ Array = npt.NDArray[Any]
 # LayerNormalization came with 17, which runtimes on phones and TensorRT know. IR 8 goes with it.
 OPSET, IR_VERSION = 17, 8
 PRODUCER = "edge-bert"
+SHARED_BYTES = 1024
 FLOAT, FLOAT16 = 1, 10  # the numbers of the types in ONNX
 
 
@@ -23,6 +25,7 @@ class Writer:
     float_type: str = "float32"
     nodes: list[Any] = field(default_factory=list)
     constants: dict[str, Array] = field(default_factory=dict)
+    names: dict[bytes, str] = field(default_factory=dict)
 
     def node(self, operator: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         """Append a node with one output; gives the output's name, which is the node's too."""
@@ -42,7 +45,12 @@ class Writer:
         return self.constant(name, np.array(values, np.int64))
 
     def constant(self, name: str, value: Array) -> str:
-        """A constant as it is; the same name must always mean the same values."""
+        """A constant as it is; the same name must always mean the same values.
+
+        Gives the name that it has in the file: layers may share a matrix, which is stored once.
+        """
+        if value.nbytes >= SHARED_BYTES:
+            name = self.names.setdefault(_digest(value), name)
         known = self.constants.setdefault(name, value)
         if known.dtype != value.dtype or not np.array_equal(known, value):
             raise ValueError(f"two constants are called {name}")
@@ -76,3 +84,8 @@ class Writer:
         )
         helper.set_model_props(model, dict(description))
         return model
+
+
+def _digest(value: Array) -> bytes:
+    start = f"{value.dtype} {value.shape} ".encode()
+    return hashlib.sha256(start + value.tobytes()).digest()

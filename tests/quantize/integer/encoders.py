@@ -22,17 +22,20 @@ from edge_bert.records.encoder import EncoderWeights
 from tests.tiny import models
 
 Array = npt.NDArray[Any]
-READERS = ("query.kernel", "key.kernel", "value.kernel", "ffn_in.kernel")
+READERS = ("query.kernel", "key.kernel", "value.kernel", "ffn_in.kernel", "projection.kernel")
 FFN = 256  # wide enough for a neuron to lie outside the 99.5th percentile
 LOUD, BURSTS, NEURON, RARE = (3, 17), (6, 7), 5, 8
 COUNTS = (3, 5, 8, 11, 16, 24, 30, 7, 12, 2)
 ENCODERS = [(architecture, head) for architecture in models.ARCHITECTURES for head in models.HEADS]
+ENCODERS += [("electra", "mean"), ("electra", "classification")]  # with a projection
 
 
 @functools.cache
 def weights_of(architecture: str, head: str = "mean", *, outliers: bool = False) -> EncoderWeights:
     """The canonical weights of a tiny model with FFN neurons a layer."""
     width = {"hidden_dim" if architecture == "distilbert" else "intermediate_size": FFN}
+    if architecture == "electra":
+        width["embedding_size"] = 24  # so that LOUD fits
     with tempfile.TemporaryDirectory() as folder:
         found = models.checkpoint(Path(folder) / "model", architecture, head, **width)
         weights = export.encoder_weights(found)

@@ -41,10 +41,10 @@ def _count(inputs: Mapping[str, Array]) -> int:
 
 
 def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
-    from edge_bert.graph.encoder import Encoder
+    from edge_bert.graph.encoder import Encoder, load
 
     encoder = Encoder(weights.shape, weights.head, weights.head_activations)
-    encoder.load(weights.arrays)
+    load(encoder, weights.arrays)
     return np.asarray(encoder(**inputs))
 
 
