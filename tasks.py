@@ -7,15 +7,17 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
+from edge_bert.command_line.building import build
 from edge_bert.command_line.exporting import export
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
-from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
+from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed
 from edge_bert.command_line.profiles import profile, profiles
 from edge_bert.command_line.quantization import explain
 
 # Tasks that live elsewhere.
 __all__ = [
     "bench",
+    "build",
     "devices",
     "emulator",
     "explain",
@@ -28,81 +30,6 @@ __all__ = [
 
 OUT_HELP = "folder that bundles are written to (default: build)"
 DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
-
-
-@task(
-    help={
-        "profile": PROFILE_HELP,
-        "model": "model folder, ONNX file or name on the Hugging Face hub "
-        "(default: all-MiniLM-L6-v2)",
-        "tokenizer": "folder of an ONNX file's tokenizer (default: the file's own folder)",
-        "via": "onnx2tf, for an ONNX file whose encoder edge-bert does not recognise",
-        "recipes": "comma separated (default: all but wi8_ai16): float32, float16, "
-        "wi8_afp32, wi8_ai8, wi8_ai16, wi8_ai8_afp32, wi4_afp32",
-        "lengths": "length buckets in tokens (default: 16,32,64,128)",
-        "out": OUT_HELP,
-        "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
-        "count": "how many calibration sentences to use (default: 256)",
-        "seed": "which sentences are used and which are held out (default: 0)",
-        "data": DATA_HELP,
-        "float-output": "full-integer files end in a DEQUANTIZE, so that their output is float32",
-        "json": JSON_HELP,
-    },
-    iterable=["data"],
-)
-def build(
-    _: Context,
-    profile: str | None = None,
-    model: str | None = None,
-    tokenizer: str | None = None,
-    via: str | None = None,
-    recipes: str | None = None,
-    lengths: str | None = None,
-    out: str | None = None,
-    calibration: str | None = None,
-    count: int = 256,
-    seed: int = 0,
-    data: list[str] | None = None,
-    float_output: bool = False,
-    json: bool = False,
-) -> None:
-    """Convert, quantize, prove and package a model for a device.
-
-    Example: invoke build --profile pixel --recipes float32,wi8_afp32 --lengths 16,128
-    Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
-    """
-    from edge_bert.console import plainly, print_json
-
-    with plainly(json=json):
-        from rich.console import Console
-
-        from edge_bert import progress
-        from edge_bert.pipeline.build import build as run
-        from edge_bert.pipeline.request import prepare
-        from edge_bert.report.terminal import render_build
-
-        request = prepare(
-            needed("profile", profile),
-            model=model,
-            tokenizer=Path(tokenizer) if tokenizer else None,
-            via=via,
-            recipes=words(recipes),
-            lengths=numbers("lengths", lengths, "16,32,64,128"),
-            calibration_file=Path(calibration) if calibration else None,
-            calibration_count=count,
-            seed=seed,
-            data=data or [],
-            out=Path(out) if out else None,
-            float_output=float_output,
-        )
-        with progress.shown() as step:
-            built = run(request, step)
-        if json:
-            print_json(built.report.manifest)
-            return
-        console = Console()
-        render_build(built.report, console)
-        console.print(f"bundle: {built.folder}  report: {built.folder / 'report.html'}")
 
 
 @task(

@@ -55,6 +55,12 @@ class WorkerError(TargetError):
     """A job ended every process that it was given to."""
 
 
+class BudgetError(EdgeBertError):
+    """No candidate meets the budget."""
+
+    exit_code: ClassVar[int] = 7
+
+
 class BusyError(EdgeBertError):
     """Another process of ours holds what this one needs."""
 

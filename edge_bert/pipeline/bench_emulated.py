@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -10,7 +10,7 @@ from edge_bert.errors import TargetError
 from edge_bert.measure.measurement import emulated
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.progress import Progress
-from edge_bert.records.bundle import Artifact
+from edge_bert.records.bundle import Signature
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile, Runtime
 from edge_bert.targets import emulator_cpu
@@ -34,9 +34,20 @@ class Wanted(Protocol):
     def threads(self) -> tuple[int, ...]: ...
 
 
+class Countable(Protocol):
+    """An artifact, or a file that may become one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def signatures(self) -> Mapping[str, Signature]: ...
+
+
 def measuring(
     target: EmulatedTarget, profile: DeviceProfile, request: Wanted, progress: Progress
-) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
+) -> Callable[[Path, Countable, str], Iterator[Measurement]]:
     """A function that counts one signature, once, and models it for each number of threads."""
     command = install_runner(target, profile.abi, own_c_library=False)
     runtime = Runtime(name="ai-edge-litert", version=litert_library(profile.abi)[1])
@@ -44,7 +55,7 @@ def measuring(
     description = target.describe()
     pushed: dict[Path, str] = {}
 
-    def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
+    def measure(path: Path, artifact: Countable, signature: str) -> Iterator[Measurement]:
         progress(f"{artifact.name} {signature}: counting on an emulated {cluster.core}")
         if path not in pushed:
             pushed[path] = target.push(path, artifact.file)

@@ -6,13 +6,15 @@ import platform
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import ModelError, ProofError, RefusedError
 from edge_bert.package import folder, manifest, store
 from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.package.mediapipe import write_mediapipe_model
-from edge_bert.pipeline import convert, measurements, onnx_parity, prove
+from edge_bert.pipeline import convert, measurements, onnx_parity, prove, search_file
 from edge_bert.pipeline.bundle_files import model_info, packaged, tokenizer_files
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress, silent
@@ -24,6 +26,7 @@ from edge_bert.records.bundle import (
     Manifest,
     PackagedFile,
 )
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import DeviceProfile, Runtime
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.report import Report
@@ -52,6 +55,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
         onnx_parity.check(request, reference, host_runtime(), progress)
         artifacts, left_out = _artifacts(request, reference, scratch, progress)
         files, without = _other_files(request, artifacts, scratch)
+        files = (*files, *search_file.written(request.search, scratch))
         found = Manifest(
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
@@ -64,6 +68,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             left_out=(*left_out, *without),
         )
         summary = _report(found, request.profile, artifacts)
+        summary = msgspec.structs.replace(summary, search=request.search)
         summary = measurements.complete(summary, request.out, progress)
         store.write_whole(scratch / manifest.FILE, manifest.to_bytes(found))
         store.write_whole(scratch / "report.html", render(summary).encode())
@@ -79,9 +84,7 @@ def _artifacts(
     made: Made = []
     left_out = []
     tokenizer = convert.tokenizer_of(request)
-    reference_file = scratch / ".reference.tflite"
-    reference_file.write_bytes(reference)
-    expected = prove.Subject.of(reference_file, request.checkpoint.head)
+    expected = _expected(request.whole or request, scratch, progress)
     for recipe in request.recipes:
         path = scratch / f"{recipe.name}.tflite"
         try:
@@ -96,21 +99,33 @@ def _artifacts(
             left_out.append(LeftOut(name=recipe.name, reason=str(refusal)))
             continue
         made.append((artifact, contents))
-    reference_file.unlink()
     if not made:
         raise ProofError(f"No artifact runs on {request.profile.runtime}: {left_out[0].reason}")
     return made, tuple(left_out)
 
 
+def _expected(whole: BuildRequest, scratch: Path, progress: Progress) -> FloatArray:
+    """What the float32 file of the whole model gives for the held-out sentences."""
+    path = scratch / ".reference.tflite"
+    path.write_bytes(convert.float_model(whole, progress))
+    subject = prove.Subject.of(path, whole.checkpoint.head)
+    held_out = whole.calibration.held_out
+    found = prove.outputs_of_reference(
+        subject, convert.tokenizer_of(whole), held_out, host_runtime()
+    )
+    path.unlink()
+    return found
+
+
 def _proven(
-    request: BuildRequest, path: Path, data: bytes, reference: prove.Subject, tokenizer: Tokenizer
+    request: BuildRequest, path: Path, data: bytes, expected: FloatArray, tokenizer: Tokenizer
 ) -> tuple[Artifact, ModelFile]:
     runtime = request.profile.parsed_runtime()
     head = request.checkpoint.head
     contents = inspect_bytes(data, path.name)
     tested = prove.test(
         prove.Subject.of(path, head, contents),
-        reference,
+        expected,
         tokenizer,
         request.calibration.held_out,
         request.data,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def float_model(request: BuildRequest, progress: Progress) -> bytes:
         progress("float32: building the graph and converting it (TensorFlow)")
         if _foreign(request):
             return onnx2tf.to_tflite(request.checkpoint, request.lengths)
-        return export.to_tflite(request.checkpoint, request.lengths)
+        return export.to_tflite(request.encoder or request.checkpoint, request.lengths)
 
     code = store.source_digest(PACKAGE / "graph")
     if request.checkpoint.onnx is not None:  # how it was read is not in its sha256
@@ -73,12 +74,13 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
             )
         learnt = runtime != OLDEST and _rounds_by_calibration(request, recipe)
         moments = moments_of(request) if learnt else None
-        return quantize.weights(reference, recipe, runtime, moments=moments)
+        return quantize.weights(reference, recipe, runtime, request.bits, moments)
 
     code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
     uses_calibration = recipe.needs_calibration or _rounds_by_calibration(request, recipe)
     calibration = (request.calibration.info, request.float_output) if uses_calibration else None
     key = store.key_of(sha256(reference), recipe, runtime, calibration, code, tool_versions())
+    key = store.key_of(key, request.bits) if request.bits else key
     return store.fetch(cache.folder("artifacts"), key, make)
 
 
@@ -100,8 +102,8 @@ def _rounds_by_calibration(request: BuildRequest, recipe: Recipe) -> bool:
 
 @functools.lru_cache(maxsize=1)
 def weights_of(request: BuildRequest) -> EncoderWeights:
-    """The encoder's weights under our names."""
-    return export.encoder_weights(request.checkpoint)
+    """The encoder's weights under our names: those of the checkpoint, or made smaller."""
+    return request.encoder or export.encoder_weights(request.checkpoint)
 
 
 def _foreign(request: BuildRequest) -> bool:
@@ -116,7 +118,12 @@ def tokenizer_of(request: BuildRequest) -> Tokenizer:
 
 def calibration_inputs(request: BuildRequest) -> CalibrationInputs:
     """The calibration sentences as inputs [1, n], each at its own length without padding."""
+    return inputs_of(request, request.calibration.sentences)
+
+
+def inputs_of(request: BuildRequest, sentences: Sequence[str]) -> CalibrationInputs:
+    """Sentences as inputs [1, n], each at its own length without padding."""
     tokenizer = tokenizer_of(request)
     names = export.input_names(request.checkpoint)
-    encodings = tokenizer.encode_batch(request.calibration.sentences)
+    encodings = tokenizer.encode_batch(sentences)
     return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]

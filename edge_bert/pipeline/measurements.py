@@ -16,6 +16,7 @@ from edge_bert.package import manifest as manifests
 from edge_bert.package import store
 from edge_bert.package.inspect import inspect_bytes
 from edge_bert.pipeline.explanations import with_explanations
+from edge_bert.pipeline.search_file import with_search
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
@@ -127,7 +128,8 @@ def with_measurements(report: Report, folder: Path, progress: Progress = silent)
 
 def complete(report: Report, folder: Path, progress: Progress = silent) -> Report:
     """`report` with all that `bench` and `explain` left in `folder`."""
-    return with_explanations(with_measurements(report, folder, progress), folder, progress)
+    found = with_measurements(report, folder, progress)
+    return with_search(with_explanations(found, folder, progress), folder, progress)
 
 
 def report_of(folder: Path) -> Report:

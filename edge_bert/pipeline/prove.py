@@ -22,7 +22,7 @@ from edge_bert.records.bundle import LabelScore, Proof, Scores
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
 
-__all__ = ["Subject", "Tested", "test"]
+__all__ = ["Subject", "Tested", "outputs_of_reference", "test"]
 
 
 class Tested(Record, frozen=True):
@@ -34,14 +34,14 @@ class Tested(Record, frozen=True):
 
 def test(
     subject: Subject,
-    reference: Subject,
+    expected: FloatArray,
     tokenizer: Tokenizer,
     held_out: Sequence[str],
     data: Sequence[EvaluationSet],
     runtime: Runtime,
     host: Runtime,
 ) -> Tested:
-    """Run `subject` on `runtime`; drift against `reference` (float32, run on `host`), and scores.
+    """Run `subject` on `runtime`; drift against `expected`, the float model's outputs, and scores.
 
     A runtime that this machine cannot have gives a proof that was not run, with the reason; an
     artifact that the runtime refuses or computes wrong gives one that failed.
@@ -57,7 +57,6 @@ def test(
         return _without_scores(runtime, "not run", error)
     except ProofError as error:
         return _without_scores(runtime, "failed", error)
-    expected = finish(on(reference, runtime=host).by_sentence(), reference.head)
     values = finish(found.by_sentence(), subject.head)
     labels = tuple(_score(subject, each, tokenizer, runtime) for each in data)
     detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
@@ -65,6 +64,13 @@ def test(
         proof=Proof(runtime=runtime, status="passed", detail=detail),
         scores=Scores(drift=drift(values, expected), labels=labels),
     )
+
+
+def outputs_of_reference(
+    reference: Subject, tokenizer: Tokenizer, sentences: Sequence[str], host: Runtime
+) -> FloatArray:
+    """Finished outputs [n, width] of the float32 file, which every artifact is held against."""
+    return outputs(reference, tokenizer.encode_batch(sentences), tokenizer.pad_id, host)
 
 
 def _without_scores(runtime: Runtime, status: str, reason: Exception) -> Tested:

@@ -71,7 +71,7 @@ def prepare(
     Raises InputError (and its kinds) with one line that says what to change.
     """
     device = profiles.load(profile)
-    chosen = _recipes(recipes)
+    chosen = chosen_recipes(recipes)
     sentences = _calibration(calibration_file, calibration_count, seed)
     sets = tuple(parse_reference(reference) for reference in data)
     checkpoint = load(model, cache.folder("models"), tokenizer, via)
@@ -124,7 +124,8 @@ def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> 
         )
 
 
-def _recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
+def chosen_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
+    """The recipes of these names; InputError for one that there is not."""
     unknown = [name for name in names if name not in RECIPES]
     if unknown:
         raise InputError(f"No recipe is called {unknown[0]!r}; there are {', '.join(RECIPES)}.")

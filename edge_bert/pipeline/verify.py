@@ -72,13 +72,15 @@ def verify(
     sets = [parse_reference(reference) for reference in data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
     used = _held_out(manifest.calibration, calibration_file)
-    reference = _subject(folder, manifest, _reference(manifest))
+    expected = prove.outputs_of_reference(
+        _subject(folder, manifest, _reference(manifest)), tokenizer, used.sentences, host_runtime()
+    )
     found = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")
         tested = prove.test(
             _subject(folder, manifest, artifact),
-            reference,
+            expected,
             tokenizer,
             used.held_out,
             sets,

@@ -17,11 +17,17 @@ Some = Annotated[tuple[Choice, ...], msgspec.Meta(min_length=1)]
 MAX_POINTS = 50_000
 
 
+DIMENSIONS = (
+    "layers", "ffn", "heads", "vocabulary", "matrix_bits", "embedding_bits", "lengths", "recipes",
+)  # fmt: skip
+
+
 class Space(Record, frozen=True):
     """The choices of each dimension, from the one that costs least to the one that costs most.
 
     `ffn`, `heads` and `matrix_bits` have, in each choice, a number for every original layer; a
-    candidate takes those of the layers that it keeps.
+    candidate takes those of the layers that it keeps. Where `fewer_bits` names a recipe, it is that
+    of every candidate that has 4-bit weights, and `recipes` are those of the others.
     """
 
     layers: Some[tuple[int, ...]]
@@ -32,6 +38,7 @@ class Space(Record, frozen=True):
     embedding_bits: Some[int]
     lengths: Some[tuple[int, ...]]
     recipes: Some[str]
+    fewer_bits: str | None = None
 
     def __post_init__(self) -> None:
         deepest = max(max(kept) for kept in self.layers if kept)
@@ -42,12 +49,12 @@ class Space(Record, frozen=True):
     @property
     def sizes(self) -> tuple[int, ...]:
         """How many choices each dimension has; the recipes, which have no order, are last."""
-        return tuple(len(getattr(self, name)) for name in self.__struct_fields__)
+        return tuple(len(getattr(self, name)) for name in DIMENSIONS)
 
     def candidate(self, point: Point) -> Candidate:
         """The candidate that takes choice `point[d]` of each dimension d."""
-        names = self.__struct_fields__
-        chosen = {n: getattr(self, n)[i] for n, i in zip(names, point, strict=True)}
+        chosen = {n: getattr(self, n)[i] for n, i in zip(DIMENSIONS, point, strict=True)}
+        few = 4 in (*chosen["matrix_bits"], chosen["embedding_bits"])
         layers = chosen["layers"]
         return Candidate(
             structure=Structure(
@@ -56,7 +63,7 @@ class Space(Record, frozen=True):
                 heads=tuple(chosen["heads"][layer] for layer in layers),
                 vocabulary=chosen["vocabulary"],
             ),
-            recipe=chosen["recipes"],
+            recipe=(self.fewer_bits if few else None) or chosen["recipes"],
             matrix_bits=tuple(chosen["matrix_bits"][layer] for layer in layers),
             embedding_bits=chosen["embedding_bits"],
             lengths=chosen["lengths"],

@@ -1,0 +1,218 @@
+"""`invoke build` for a budget: the whole model where it fits, else the best one that does."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edge_bert import cache
+from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
+from edge_bert.package import store
+from edge_bert.package.manifest import sha256
+from edge_bert.pipeline import build as building
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.build import Built
+from edge_bert.pipeline.request import DEFAULT_OUT, chosen_recipes
+from edge_bert.pipeline.sizing import evaluate
+from edge_bert.pipeline.sizing.asked import Asked, request_of
+from edge_bert.pipeline.sizing.candidate import request_for
+from edge_bert.pipeline.sizing.space import space_of, wanted_recipes
+from edge_bert.pipeline.sizing.worth import worth_of
+from edge_bert.progress import Progress, silent
+from edge_bert.records.candidate import Candidate, SearchResult, Structure
+from edge_bert.records.profile import Budget
+from edge_bert.records.recipe import DEFAULT_RECIPES
+from edge_bert.search import gates
+from edge_bert.search.executors.choose import executor
+from edge_bert.search.problem import Effort, Problem
+from edge_bert.search.search import search
+from edge_bert.targets import emulator_tools
+
+
+class NothingFitsError(BudgetError):
+    """`found` is what the search says of the candidates that come nearest."""
+
+    def __init__(self, found: SearchResult) -> None:
+        super().__init__(found.reason)
+        self.found = found
+
+
+EVALUATIONS = 20  # each takes half a minute to a minute of one processor
+
+
+@dataclass(frozen=True)
+class Means:
+    """How a search is run: its effort, and on how many processes or on which Dask cluster."""
+
+    effort: Effort = field(default_factory=lambda: Effort(evaluations=EVALUATIONS))
+    workers: int = 1
+    scheduler: str | None = None
+
+
+DEFAULT_MEANS = Means()
+
+
+def build_for(
+    asked: Asked,
+    limits: Budget | None,
+    *,
+    recipes: Sequence[str] = (),
+    out: Path | None = None,
+    float_output: bool = False,
+    whole: bool = False,
+    means: Means = DEFAULT_MEANS,
+    progress: Progress = silent,
+) -> Built:
+    """The bundle for the profile's budget, with `limits` in place of what it says of the same.
+
+    The whole model is built in `recipes` where they are named, where it is asked for, where it
+    meets the budget, and where the model is of a kind that cannot be made smaller. Raises
+    InputError for limits beside named recipes, NothingFitsError where nothing meets the
+    budget.
+    """
+    if limits and (recipes or whole):
+        raise InputError("--recipes and --whole build the whole model; leave the limits out.")
+    request = dataclasses.replace(
+        request_of(asked),
+        recipes=chosen_recipes(recipes) or DEFAULT_RECIPES,
+        explicit=bool(recipes),
+        out=(out or DEFAULT_OUT) / asked.profile,
+        float_output=float_output,
+    )
+    budget = _merged(request.profile.budget, limits)
+    why = None if recipes or whole else _why_smaller(asked, budget, limits, progress)
+    if why is None:
+        return building.build(request, progress)
+    progress(f"the whole model does not fit: {why}")
+    return build_sized(_emulating(asked), budget, request.out, means=means, progress=progress)
+
+
+def _merged(budget: Budget, limits: Budget | None) -> Budget:
+    """The profile's budget with the user's limits over it."""
+    given = {
+        name: getattr(limits, name)
+        for name in ("size_bytes", "latency_ms", "energy_mj", "min_score")
+        if limits and getattr(limits, name) is not None
+    }
+    return msgspec.structs.replace(budget, **given)
+
+
+def _emulating(asked: Asked) -> Asked:
+    """`asked` with latency and energy found out only where this machine can emulate."""
+    return msgspec.structs.replace(asked, emulates=not emulator_tools.missing_tools())
+
+
+def _why_smaller(
+    asked: Asked, budget: Budget, limits: Budget | None, progress: Progress
+) -> str | None:
+    """What the whole model misses; None where it fits or cannot be made smaller."""
+    timed = limits is not None and (limits.latency_ms or limits.energy_mj)
+    missing = emulator_tools.missing_tools()
+    if timed and missing:
+        raise MissingToolError(
+            "Latency and energy are found out on an emulated phone: invoke emulator setup."
+        )
+    if missing:
+        progress("the budget's latency and energy are not looked at: invoke emulator setup")
+    try:
+        return whole_misses(_emulating(asked), budget, progress)
+    except RefusedError as refusal:
+        if limits:
+            raise
+        progress(str(refusal))
+        return None
+
+
+def whole_misses(asked: Asked, budget: Budget, progress: Progress = silent) -> str | None:
+    """What the whole model in the profile's first recipe misses of `budget`; None if it fits.
+
+    Its file is computed; latency and energy are emulated where `asked` emulates. Its score is not
+    looked at, because no smaller model is expected to score more. Raises RefusedError where the
+    model is of a kind that cannot be made smaller.
+    """
+    candidate = whole_candidate(asked)
+    misses = gates.over(budget, evaluate.bounds(asked, candidate), bound=True)
+    if not misses and asked.emulates:
+        progress(f"{candidate.recipe}: counting on the emulated phone, for the budget")
+        misses = gates.over(budget, evaluate.cost(asked, candidate))
+    return gates.reason(misses) if misses else None
+
+
+def whole_candidate(asked: Asked) -> Candidate:
+    """All of the model, in the recipe that the profile wants most."""
+    request = request_of(asked)
+    shape = convert.weights_of(request).shape
+    return Candidate(
+        structure=Structure(
+            layers=tuple(range(shape.layers)),
+            ffn=shape.ffn,
+            heads=shape.heads,
+            vocabulary=shape.vocabulary,
+        ),
+        recipe=wanted_recipes(asked)[0],
+        matrix_bits=(8,) * shape.layers,
+        embedding_bits=8,
+        lengths=request.lengths,
+    )
+
+
+def build_sized(
+    asked: Asked,
+    budget: Budget,
+    out: Path,
+    *,
+    means: Means = DEFAULT_MEANS,
+    progress: Progress = silent,
+) -> Built:
+    """Search for the candidate that scores best within `budget`, and build its bundle in `out`.
+
+    Raises NothingFitsError where no candidate meets the budget.
+    """
+    found = find(asked, budget, means, progress)
+    if found.chosen is None:
+        raise NothingFitsError(found)
+    request = request_for(asked, found.chosen.candidate)
+    profile = msgspec.structs.replace(
+        request.profile, budget=budget, default_recipes=(found.chosen.candidate.recipe,)
+    )
+    sized = dataclasses.replace(request, profile=profile, search=found, out=out)
+    return building.build(sized, progress)
+
+
+def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> SearchResult:
+    """The search alone; what it evaluates is kept in the cache and used again."""
+    worth = worth_of(asked, progress)
+    problem = Problem(
+        key=_key(asked),
+        space=space_of(asked, worth),
+        budget=budget,
+        context=asked,
+        bounds=evaluate.bounds,
+        score=evaluate.score,
+        cost=evaluate.cost,
+    )
+    journal = cache.folder("searches") / f"{problem.key}.jsonl"
+    with executor(workers=means.workers, scheduler=means.scheduler) as workers:
+        return search(problem, workers, journal, effort=means.effort, progress=progress)
+
+
+def _key(asked: Asked) -> str:
+    """All that a candidate's score and cost depend on beside itself."""
+    request = request_of(asked)
+    device = msgspec.structs.replace(request.profile, budget=Budget())
+    code = store.source_digest(convert.PACKAGE)
+    length = request.profile.budget.latency_length
+    corpus = Path(asked.corpus).read_bytes() if asked.corpus else b""
+    return store.key_of(
+        request.checkpoint.sha256,
+        request.calibration.info,
+        [msgspec.json.encode(each) for each in request.data],
+        msgspec.json.encode(device),
+        (length, request.lengths, asked.emulates, sha256(corpus)),
+        code,
+        convert.tool_versions(),
+    )

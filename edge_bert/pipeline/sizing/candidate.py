@@ -1,0 +1,99 @@
+"""From a candidate to the request that builds it: the smaller encoder and its own tokenizer."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from pathlib import Path
+
+import msgspec
+
+from edge_bert import cache
+from edge_bert.compress import vocabulary
+from edge_bert.compress.structure import shrink
+from edge_bert.compress.vocabulary import Counts, Vocabulary
+from edge_bert.data import calibration
+from edge_bert.package import store
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.request import BuildRequest
+from edge_bert.pipeline.sizing.asked import Asked, request_of
+from edge_bert.pipeline.sizing.worth import worth_of
+from edge_bert.records.candidate import Candidate
+from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.encoder import EncoderWeights
+from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
+from edge_bert.records.weight_bits import WeightBits
+
+
+@functools.lru_cache(maxsize=2)
+def request_for(asked: Asked, candidate: Candidate) -> BuildRequest:
+    """The request that builds `candidate`, with the whole model as what it is held against."""
+    whole = request_of(asked)
+    trimmed = _vocabulary(asked, whole, candidate.structure.vocabulary)
+    recipe = RECIPES[candidate.recipe]
+    return dataclasses.replace(
+        whole,
+        checkpoint=_checkpoint(asked, whole.checkpoint, candidate, trimmed),
+        encoder=_encoder(asked, whole, candidate, trimmed),
+        bits=bits_of(candidate) if recipe.scheme is Scheme.HYBRID else None,
+        recipes=(recipe, FLOAT32),
+        lengths=candidate.lengths,
+        whole=whole,
+    )
+
+
+def bits_of(candidate: Candidate) -> WeightBits:
+    """The bits of the candidate's matrices and table."""
+    return WeightBits(matrix_bits=candidate.matrix_bits, embedding_bits=candidate.embedding_bits)
+
+
+def _encoder(
+    asked: Asked, whole: BuildRequest, candidate: Candidate, trimmed: Vocabulary | None
+) -> EncoderWeights:
+    weights = convert.weights_of(whole)
+    sentences = convert.calibration_inputs(whole)
+    smaller = shrink(weights, worth_of(asked).importance, candidate.structure, sentences)
+    return vocabulary.take(smaller, trimmed.kept) if trimmed else smaller
+
+
+def _checkpoint(
+    asked: Asked, whole: Checkpoint, candidate: Candidate, trimmed: Vocabulary | None
+) -> Checkpoint:
+    """The checkpoint under a name by content of its own, with the tokenizer that fits."""
+    code = store.source_digest(convert.PACKAGE / "compress", Path(__file__).parent)
+    parts = msgspec.json.encode(candidate.structure), request_of(asked).calibration.info, code
+    key = store.key_of(whole.sha256, *parts, trimmed and trimmed.tokenizer)
+    sized = dataclasses.replace(whole, sha256=key, origin=f"{whole.origin}, made smaller")
+    if trimmed is None:
+        return sized
+    folder = cache.folder("tokenizers") / key
+    folder.mkdir(parents=True, exist_ok=True)
+    store.write_whole(folder / "tokenizer.json", trimmed.tokenizer.encode())
+    vocabulary_file = None
+    if whole.vocabulary is not None:
+        vocabulary_file = folder / "vocab.txt"
+        store.write_whole(vocabulary_file, trimmed.text.encode())
+    return dataclasses.replace(
+        sized, tokenizer=folder / "tokenizer.json", vocabulary=vocabulary_file
+    )
+
+
+def _vocabulary(asked: Asked, whole: BuildRequest, tokens: int) -> Vocabulary | None:
+    """The trimmed vocabulary; None where nothing is trimmed."""
+    rows = convert.weights_of(whole).shape.vocabulary
+    if tokens == rows:
+        return None
+    text = whole.checkpoint.tokenizer.read_text(encoding="utf-8")
+    return vocabulary.trim(text, _counts(asked, whole, rows), tokens)
+
+
+def _counts(asked: Asked, whole: BuildRequest, rows: int) -> Counts | None:
+    """How often the corpus has each token; None without a corpus, so that the order of ids counts.
+
+    A calibration set of the user's own is a corpus too.
+    """
+    source = asked.corpus or asked.calibration
+    if source is None:
+        return None
+    encodings = convert.tokenizer_of(whole).encode_batch(calibration.load(Path(source)))
+    return vocabulary.count((each.ids for each in encodings), rows)

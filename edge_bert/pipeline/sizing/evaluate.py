@@ -1,0 +1,154 @@
+"""What the search asks of a candidate: its size, its score, its cost on the emulated phone."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert.data.buckets import choose
+from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.outputs import finish
+from edge_bert.float_encoder import forward
+from edge_bert.package.inspect import inspect_bytes
+from edge_bert.pipeline import bench_emulated, convert
+from edge_bert.pipeline.build import host_runtime
+from edge_bert.pipeline.measurements import milliseconds
+from edge_bert.pipeline.request import BuildRequest
+from edge_bert.pipeline.running import Subject, outputs
+from edge_bert.pipeline.scoring import score as labelled
+from edge_bert.pipeline.sizing.asked import Asked, request_of
+from edge_bert.pipeline.sizing.candidate import bits_of, request_for
+from edge_bert.progress import silent
+from edge_bert.quantize.size import predicted_size
+from edge_bert.records.bundle import Signature
+from edge_bert.records.candidate import Candidate, Cost
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.encoder import EncoderShape, EncoderWeights
+from edge_bert.records.energy import ModelledEnergy
+from edge_bert.records.measurement import Evidence, Measurement
+from edge_bert.records.recipe import RECIPES, Scheme
+from edge_bert.targets.emulated import EmulatedTarget
+
+
+@dataclass(frozen=True)
+class File:
+    """A candidate's `.tflite` file on disk."""
+
+    name: str
+    path: Path
+    signatures: Mapping[str, Signature]
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return self.path.name
+
+
+def bounds(asked: Asked, candidate: Candidate) -> Cost:
+    """The computed size of the candidate's file; nothing is built."""
+    weights = convert.weights_of(request_of(asked))
+    recipe = RECIPES[candidate.recipe]
+    size = predicted_size(
+        _shape(weights.shape, candidate),
+        recipe,
+        candidate.lengths,
+        bits_of(candidate) if recipe.scheme is Scheme.HYBRID else None,
+        _head(weights),
+    )
+    return Cost(size_bytes=size)
+
+
+def _shape(whole: EncoderShape, candidate: Candidate) -> EncoderShape:
+    kept = candidate.structure
+    return dataclasses.replace(whole, heads=kept.heads, ffn=kept.ffn, vocabulary=kept.vocabulary)
+
+
+def _head(weights: EncoderWeights) -> list[tuple[int, int]]:
+    names = [f"head.{index}.kernel" for index in range(len(weights.head_activations))]
+    kernels = [weights.arrays[name] for name in names if name in weights.arrays]
+    return [(kernel.shape[1], kernel.shape[0]) for kernel in kernels]
+
+
+def score(asked: Asked, candidate: Candidate) -> float:
+    """Agreement with the labels of the first data set, from -1 to 1; without one the mean cosine
+    to the whole float model over held-out sentences."""
+    with _built(asked, candidate) as (request, file):
+        subject = Subject.of(file.path, request.checkpoint.head)
+        tokenizer = convert.tokenizer_of(request)
+
+        def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
+            encodings = tokenizer.encode_batch(texts, pairs)
+            return outputs(subject, encodings, tokenizer.pad_id, host_runtime())
+
+        if request.data:
+            return labelled(request.data[0], request.checkpoint.head, outputs_of).value
+        return drift(outputs_of(request.calibration.held_out, None), expected(asked)).cosine_mean
+
+
+@functools.lru_cache(maxsize=1)
+def expected(asked: Asked) -> FloatArray:
+    """What the whole float model gives for the held-out sentences."""
+    whole = request_of(asked)
+    rows = convert.inputs_of(whole, whole.calibration.held_out)
+    return finish(forward.outputs(convert.weights_of(whole), rows), whole.checkpoint.head)
+
+
+def cost(asked: Asked, candidate: Candidate) -> Cost:
+    """The size of the built file; latency and energy at the budget's length on the emulated phone,
+    unless nobody `emulates`. Raises MissingToolError where emulation is not set up."""
+    with _built(asked, candidate) as (request, file):
+        size, budget = file.path.stat().st_size, request.profile.budget
+        if not asked.emulates:
+            return Cost(size_bytes=size)
+        lengths = {each.length: name for name, each in file.signatures.items()}
+        length = choose(min(budget.latency_length, max(lengths)), lengths)
+        found = _counted(request, file, lengths[length])
+        energy = found.energy
+        _, middle, _ = milliseconds(found)
+        return Cost(
+            size_bytes=size,
+            latency_ms=middle,
+            energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
+            evidence=Evidence.EMULATED,
+        )
+
+
+def _middle(energy: ModelledEnergy) -> float:
+    """The middle of a bracket of factors."""
+    return float((energy.low_mj * energy.high_mj) ** 0.5)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    core: str | None = None
+    threads: tuple[int, ...] = (1,)
+
+
+def _counted(request: BuildRequest, file: File, signature: str) -> Measurement:
+    target = EmulatedTarget(request.profile)
+    try:
+        measure = bench_emulated.measuring(target, request.profile, _Wanted(), silent)
+        return next(measure(file.path, file, signature))
+    finally:
+        target.close()
+
+
+@contextmanager
+def _built(asked: Asked, candidate: Candidate) -> Iterator[tuple[BuildRequest, File]]:
+    """The candidate's file, made or taken from the cache, for as long as it is looked at."""
+    request = request_for(asked, candidate)
+    recipe = RECIPES[candidate.recipe]
+    # Recipes with calibrated integers are made from the weights: no conversion by TensorFlow.
+    calibrated = recipe.needs_calibration
+    name = request.checkpoint.sha256.encode()
+    reference = name if calibrated else convert.float_model(request, silent)
+    data = convert.artifact(request, reference, recipe, silent)
+    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+        path = Path(folder) / f"{recipe.name}.tflite"
+        path.write_bytes(data)
+        yield request, File(recipe.name, path, inspect_bytes(data, path.name).signatures)

@@ -1,0 +1,66 @@
+"""The candidates of one model on one device."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from edge_bert.compress import allocation
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.sizing.asked import Asked, request_of
+from edge_bert.pipeline.sizing.worth import Worth
+from edge_bert.quantize.oldest_runtime import OLDEST
+from edge_bert.records.recipe import RECIPES, WI8_AFP32, Scheme
+from edge_bert.search.space import Space
+
+FEWEST_LAYERS = 0.5  # of those that there are
+NEURONS = (0.25, 0.5, 0.75, 1.0)
+HEADS = (0.5, 0.75, 1.0)
+VOCABULARIES = (8_000, 12_000, 16_000, 20_000)
+MIXED_BITS = "wi4_afp32"  # the recipe whose layers may have 4 or 8 bits
+
+
+def space_of(asked: Asked, worth: Worth) -> Space:
+    """Layers, neurons, heads, tokens and bits to choose among, cheapest first."""
+    request = request_of(asked)
+    shape = convert.weights_of(request).shape
+    every = tuple(range(shape.layers))
+
+    def planned(heads: float, neurons: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        found = allocation.plan(worth.curves, every, heads, neurons, shape.vocabulary)
+        return found.heads, found.ffn
+
+    four = _fewer_bits(asked)
+    fewest = max(1, round(FEWEST_LAYERS * shape.layers))
+    return Space(
+        layers=tuple(kept for kept in reversed(worth.layers) if len(kept) >= fewest),
+        ffn=_different(planned(1.0, share)[1] for share in NEURONS),
+        heads=_different(planned(share, 1.0)[0] for share in HEADS),
+        vocabulary=(*(n for n in VOCABULARIES if n < shape.vocabulary), shape.vocabulary),
+        matrix_bits=_bits(shape.layers) if four else ((8,) * shape.layers,),
+        embedding_bits=(4, 8) if four else (8,),
+        lengths=(request.lengths,),
+        recipes=wanted_recipes(asked)[:1],
+        fewer_bits=MIXED_BITS if four else None,
+    )
+
+
+def wanted_recipes(asked: Asked) -> tuple[str, ...]:
+    """The recipes with integer weights that the profile wants, best first."""
+    names = request_of(asked).profile.default_recipes
+    found = [name for name in names if RECIPES[name].scheme is not Scheme.FLOAT]
+    return tuple(found) or (WI8_AFP32.name,)
+
+
+def _fewer_bits(asked: Asked) -> bool:
+    """Whether the profile's runtime takes 4-bit weights."""
+    return request_of(asked).profile.parsed_runtime() != OLDEST
+
+
+def _different(choices: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+    return tuple(dict.fromkeys(choices))
+
+
+def _bits(layers: int) -> tuple[tuple[int, ...], ...]:
+    """All 4 bits; 8 in the first half, where errors go through more layers; all 8."""
+    half = layers // 2
+    return ((4,) * layers, (8,) * half + (4,) * (layers - half), (8,) * layers)
