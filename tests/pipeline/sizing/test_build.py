@@ -1,0 +1,149 @@
+"""Builds for a budget, with real searches over a tiny model; latency is not emulated here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_bert import cache
+from edge_bert.bundle import Bundle
+from edge_bert.errors import InputError
+from edge_bert.pipeline import measurements
+from edge_bert.pipeline.build import Built
+from edge_bert.pipeline.request import prepare
+from edge_bert.pipeline.sizing import build as sizing
+from edge_bert.pipeline.sizing.asked import Asked, asked_for
+from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for, build_sized
+from edge_bert.pipeline.sizing.worth import worth_of
+from edge_bert.records.candidate import SearchResult
+from edge_bert.records.profile import Budget
+from edge_bert.search.problem import Effort
+from tests.pipeline import tiny_bundle as tiny
+
+FEW = Means(Effort(evaluations=3))
+LIMIT = 60_000  # the whole tiny model takes some 93 kB
+
+
+def asked(**changes: object) -> Asked:
+    """A tiny model for the newest phone, without emulation."""
+    found = asked_for(
+        "pixel",
+        model=str(tiny.model()),
+        tokenizer=None,
+        via=None,
+        lengths=[16, 32],
+        calibration=None,
+        count=32,
+        seed=0,
+        data=[],
+        corpus=None,
+    )
+    return msgspec.structs.replace(found, emulates=False, **changes)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    with tiny.own_cache("sizing"):
+        out = tmp_path_factory.mktemp("sized") / "bundle"
+        return build_sized(asked(), Budget(size_bytes=LIMIT), out, means=FEW)
+
+
+def chosen(built: Built) -> SearchResult:
+    assert built.report.search is not None
+    assert built.report.search.chosen is not None
+    return built.report.search
+
+
+def test_the_file_meets_the_budget_and_is_the_candidate(built: Built) -> None:
+    """What stands in the folder has the size that was allowed, and the score that was found."""
+    found = chosen(built).chosen
+    assert found is not None
+    default = built.report.manifest.default.artifact
+    (artifact,) = [each for each in built.report.manifest.artifacts if each.name == default]
+    assert artifact.name == found.candidate.recipe
+    assert artifact.size_bytes <= LIMIT
+    assert artifact.scores.drift is not None
+    assert artifact.scores.drift.cosine_mean == pytest.approx(found.score, abs=1e-4)
+
+
+def test_the_bundle_works(built: Built) -> None:
+    """Its own tokenizer and file give embeddings for any text."""
+    found = Bundle.open(built.folder).encode(["a man eats", "ein Mann ißt \N{PILE OF POO}"])
+    assert found.shape[0] == 2
+    assert np.isfinite(found).all()
+
+
+def test_the_search_stays_with_the_bundle(built: Built) -> None:
+    """search.json is named in the manifest and shown when the report is written anew."""
+    assert "search.json" in {each.file for each in built.report.manifest.files}
+    again = measurements.complete(measurements.report_of(built.folder), built.folder)
+    assert again.search == built.report.search
+    assert again.profile.budget.size_bytes == LIMIT
+    assert "What was chosen from" in (built.folder / "report.html").read_text()
+
+
+def test_every_candidate_has_its_verdict(built: Built) -> None:
+    """All of the space is accounted for: built, dropped with a reason, or left untried."""
+    found = chosen(built)
+    assert len(found.evaluated) == 3
+    assert all(each.rejected for each in found.dropped)
+    assert found.untried > 0
+
+
+def test_the_same_search_builds_nothing_again(built: Built, tmp_path: Path) -> None:
+    """The journal in the cache has all that is asked for."""
+    with tiny.own_cache("sizing"):
+        said: list[str] = []
+        again = sizing.find(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
+    assert again == built.report.search
+    assert not [line for line in said if "score" in line]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_impossible_ends_at_once_with_the_nearest(tmp_path: Path) -> None:
+    """No file can have a kilobyte; nothing is built and nothing is written."""
+    with tiny.own_cache("sizing"), pytest.raises(NothingFitsError, match="No candidate") as caught:
+        build_sized(asked(), Budget(size_bytes=1000), tmp_path / "out", means=FEW)
+    assert caught.value.exit_code == 7
+    assert caught.value.found.evaluated == ()
+    assert all(each.rejected for each in caught.value.found.nearest)
+    assert caught.value.found.nearest
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_whole_model_that_fits_is_left_whole() -> None:
+    """Only what the budget does not allow is made smaller, and what it misses is said."""
+    with tiny.own_cache("sizing"):
+        assert sizing.whole_misses(asked(), Budget(size_bytes=200_000)) is None
+        why = sizing.whole_misses(asked(), Budget(size_bytes=LIMIT))
+    assert why is not None
+    assert "a file of 9" in why
+    assert "60.0 kB" in why
+
+
+def test_limits_beside_recipes_are_refused() -> None:
+    """A named recipe means the whole model."""
+    with pytest.raises(InputError, match="leave the limits out"):
+        build_for(asked(), Budget(size_bytes=LIMIT), recipes=["float32"])
+
+
+def test_worth_is_read_as_it_was_written() -> None:
+    """From the cache comes what was measured."""
+    with tiny.own_cache("sizing"):
+        first = worth_of(asked())
+        assert len(list(cache.folder("worth").iterdir())) == 1
+        worth_of.cache_clear()
+        second = worth_of(asked())
+    assert second.layers == first.layers
+    assert second.curves == first.curves
+    for one, other in zip(first.importance.neurons, second.importance.neurons, strict=True):
+        np.testing.assert_array_equal(one.covariance, other.covariance)
+        assert one.elimination == other.elimination
+
+
+def test_a_request_has_no_smaller_encoder_by_itself() -> None:
+    """Only a sizing puts one in."""
+    assert prepare("pixel", model=str(tiny.model()), lengths=[16]).encoder is None
