@@ -43,8 +43,8 @@ def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]
     """
     if checkpoint.architecture in OTHERS:
         raise RefusedError(
-            f"{checkpoint.architecture} has layers of its own, which full-integer recipes, smaller "
-            "models and the ONNX export do not know; take float32, float16 or a recipe of weights."
+            f"{checkpoint.architecture} has layers that are not BERT's: recipes that calibrate, "
+            "smaller models and the ONNX export do not have it; take float32, float16 or wi8_afp32."
         )
     architecture = ARCHITECTURES.get(checkpoint.architecture)
     if architecture is None:

@@ -80,8 +80,9 @@ def read_vocabulary(path: Path | None) -> tuple[str, ...]:
     """
     if path is None:
         raise ModelError(
-            "The model has no vocab.txt: it does not use WordPiece (perhaps BPE, as RoBERTa does), "
-            "and MediaPipe's BERT tokenizer knows nothing else. Build it without MediaPipe."
+            "The model has no vocab.txt: it does not use WordPiece (perhaps BPE, as RoBERTa does, "
+            "or SentencePiece, as ALBERT does), and MediaPipe's BERT tokenizer knows nothing else. "
+            "Build it without MediaPipe."
         )
     try:
         text = path.read_bytes().decode("utf-8")

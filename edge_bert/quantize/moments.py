@@ -60,7 +60,9 @@ def _layer(
     output = forward.dense(weights, f"layer.{index}.attention_output", context)
     ffn = forward.norm(weights, within, rows + output)
     inner = forward.inner(weights, index, ffn)
-    return rows, _unit(weights, before, rows), context, ffn, _unit(weights, within, ffn), inner
+    projected = index == 0 and weights.shape.embedding is not None  # a matrix's rows, as they are
+    unit_rows = rows if projected else _unit(weights, before, rows)
+    return rows, unit_rows, context, ffn, _unit(weights, within, ffn), inner
 
 
 def _unit(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from edge_bert.errors import InputError, ModelError
 from edge_bert.graph.export import (
-    ARCHITECTURES,
     architecture_of,
     build,
     encoder_weights,
@@ -24,6 +23,7 @@ from edge_bert.records.checkpoint import Checkpoint
 from tests import one_line
 from tests.graph.running import ModelOf
 from tests.one_line import refused
+from tests.tiny.models import ARCHITECTURES as TINY
 from tests.tiny.models import checkpoint
 
 SIZES = {
@@ -35,7 +35,11 @@ SIZES = {
         *("dim", "hidden_dim", "max_position_embeddings", "n_heads", "n_layers", "vocab_size"),
     ),
 }
-EVERY_HEAD = [f"{family}-{head}" for family in ARCHITECTURES for head in ("mean", "classification")]
+EVERY_HEAD = [
+    *(f"{family}-{head}" for family in TINY for head in ("mean", "classification")),
+    *("albert-cls", "albert-classification", "albert-groups"),
+    *("electra-one-width", "electra-cls-normalize", "electra-classification"),
+]
 NONSENSE = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),

@@ -11,7 +11,7 @@ from tests.quantize.integer import encoders as tiny
 from tests.tiny.models import ARCHITECTURES
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "electra"])
 def test_moments_are_those_of_the_rows(architecture: str) -> None:
     """The first layer's are sums of x xT of the embeddings; every layer has one for each matrix."""
     weights = tiny.weights_of(architecture)

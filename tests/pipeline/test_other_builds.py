@@ -1,0 +1,59 @@
+"""Models that are not BERT's closest kin get bundles too, without what they cannot have."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_bert.records.bundle import Manifest
+from tests.pipeline import tiny_bundle as tiny
+
+HEADS = {
+    "albert": "mean-normalize",
+    "electra": "mean-normalize",
+    "mobilebert": "mean-normalize",
+    "gpt2": "last-normalize",
+}
+INTEGERS = {"wi8_ai8", "wi8_ai8_afp32"}
+LEFT_OUT = {
+    "albert": (INTEGERS | {"mediapipe"}, "share the weights of 1, as in ALBERT"),
+    "electra": (set(), ""),
+    "mobilebert": (INTEGERS | {"wi4_afp32"}, "mobilebert has layers that are not BERT's"),
+    "gpt2": (INTEGERS | {"wi4_afp32", "mediapipe"}, "gpt2 has layers that are not BERT's"),
+}
+
+
+def manifest_of(architecture: str) -> Manifest:
+    return tiny.built(architecture, HEADS[architecture]).report.manifest
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_recipes_of_weights_are_proven(architecture: str) -> None:
+    """float32, float16 and the hybrid recipe pass on the runtime, near the float model."""
+    found = {each.name: each for each in manifest_of(architecture).artifacts}
+    for name in ("float32", "float16", "wi8_afp32"):
+        assert found[name].proof.status == "passed"
+        drift = found[name].scores.drift
+        assert drift is not None
+        assert drift.cosine_mean > 0.999
+
+
+@pytest.mark.parametrize("architecture", HEADS)
+def test_what_cannot_be_is_left_out_with_its_reason(architecture: str) -> None:
+    """The build goes on without it and the manifest says why."""
+    reasons = {each.name: each.reason for each in manifest_of(architecture).left_out}
+    names, match = LEFT_OUT[architecture]
+    assert set(reasons) == names
+    assert all(match in reasons[name] for name in names - {"mediapipe"})
+    if "mediapipe" in names:
+        assert "no vocab.txt" in reasons["mediapipe"]
+
+
+def test_integers_take_a_projection() -> None:
+    """ELECTRA's narrow tables and their projection are integers like the rest."""
+    found = {each.name: each for each in manifest_of("electra").artifacts}
+    assert set(found) > INTEGERS
+    assert found["wi8_ai8"].integer_only
+    for name in INTEGERS:
+        drift = found[name].scores.drift
+        assert drift is not None
+        assert drift.cosine_mean > 0.998
