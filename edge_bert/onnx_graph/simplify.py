@@ -32,8 +32,7 @@ def simplify(model: Any, names: Mapping[str, str], output: str, length: int) -> 
         graph = drop_guards(graph, sizes_of(graph, version))
     graph = multiply_rows(drop_unused(graph, graph.outputs), sizes_of(graph, version))
     graph = flatten_tokens(graph, sizes_of(graph, version))
-    graph = order_gelu(drop_unused(graph, graph.outputs))
-    return give_axes(graph, sizes_of(graph, version))
+    return give_axes(order_gelu(drop_unused(graph, graph.outputs)))
 
 
 def version_of(model: Any) -> int:

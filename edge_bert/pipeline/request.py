@@ -96,7 +96,8 @@ def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
     if checkpoint.weights:
         shape = export.shape_of(checkpoint)
         longest = min(longest, shape.positions - shape.position_offset)
-    fixed = checkpoint.onnx.fixed_length if checkpoint.onnx else None
+    # An encoder that was recognised has all lengths, whatever its file was exported for.
+    fixed = checkpoint.onnx.fixed_length if checkpoint.onnx and not checkpoint.weights else None
     if fixed and tuple(lengths or (fixed,)) != (fixed,):
         raise InputError(
             f"The model has fixed shapes for {fixed} tokens: give --lengths {fixed}, or export it "

@@ -50,9 +50,9 @@ class OnnxFile:
     """An ONNX file that a model was read from.
 
     `inputs` gives our name of each of its inputs, `output` is the output that counts; where that
-    holds one vector per token, `gives_tokens`. `float16` says that it computes in float16. For
-    onnx2tf, which gets no weights from us: the rows of its token table (`vocabulary`), and the one
-    length that it takes where its shapes are fixed.
+    holds one vector per token, `gives_tokens`. `float16` says that it computes in float16.
+    `fixed_length` is the one length that it takes where its shapes are fixed, `vocabulary` the
+    rows of its token table, where onnx2tf gets no weights from us.
     """
 
     path: Path

@@ -214,12 +214,16 @@ def test_tokens_become_a_matrix() -> None:
     assert flat[0].outputs[0] == graph.outputs[0]
 
 
-@pytest.mark.parametrize("axes", [0, 1])
-def test_constants_get_the_axes_of_their_partner(axes: int) -> None:
-    """So that nobody has to guess which axis a vector belongs to."""
-    number = np.arange(3, dtype=np.float32) if axes else np.float32(2)
-    graph = _graph(_node("Mul", "x c", "y"), inputs=ROWS, c=number)
-    after = give_axes(graph, {"y": [1, 4, 3]})
-    (name,) = set(after.nodes[0].inputs) - {"x"}
-    assert after.constants[name].shape == ((1, 1, 3) if axes else (1, 1, 1))
+def test_constant_numbers_get_one_axis() -> None:
+    """Vectors keep theirs."""
+    graph = _graph(
+        _node("Mul", "x n", "p"),
+        _node("Add", "p v", "y"),
+        inputs=ROWS,
+        n=np.float32(2),
+        v=np.arange(3, dtype=np.float32),
+    )
+    after = give_axes(graph)
+    shapes = [after.constants[node.inputs[1]].shape for node in after.nodes]
+    assert shapes == [(1,), (3,)]
     _same(graph, after, {"x": np.ones((1, 4, 3), np.float32)})

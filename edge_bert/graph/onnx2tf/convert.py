@@ -130,6 +130,7 @@ def _reason(stdout: str) -> str:
         said = str(json.loads(last)["error"])
     except (ValueError, KeyError, TypeError):
         return "it ended without a word."
-    lacking = sorted(set(re.findall(r"(?:error: |Flex ops: )'?(tf\.\w+|\w+)'?", said)))
-    text = f"TFLite lacks {', '.join(lacking)}" if lacking else said[:300]
+    lacking = sorted(set(re.findall(r"'(tf\.\w+)' op is neither|fused\[\"(\w+):\"", said)))
+    names = [name or f"tf.{other}" for name, other in lacking if other != "PartitionedCall"]
+    text = f"TFLite lacks {', '.join(names)}" if names else said[:300]
     return "".join(letter if letter.isprintable() else "?" for letter in text) + "."

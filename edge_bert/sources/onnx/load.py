@@ -70,6 +70,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
             output=found.head.output,
             gives_tokens=found.head.pooling is None,
             float16=computes_in_float16(file),
+            fixed_length=found.fixed_length,
         ),
     )
 

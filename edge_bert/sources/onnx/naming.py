@@ -20,13 +20,17 @@ EPSILON_OF_DISTILBERT = 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Recognised:
-    """An encoder in parts; `inputs` gives our name of each input of the graph."""
+    """An encoder in parts; `inputs` gives our name of each input of the graph.
+
+    `fixed_length` is the one length that a graph of fixed shapes takes.
+    """
 
     embeddings: Embeddings
     layers: tuple[Layer, ...]
     head: Pooled
     heads: int
     inputs: Mapping[str, str]
+    fixed_length: int | None = None
 
 
 @dataclass(frozen=True, eq=False)

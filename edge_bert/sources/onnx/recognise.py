@@ -38,6 +38,7 @@ def recognise(model: Any, config: Mapping[str, Any]) -> Recognised:
         head=head(graph, stream, hidden, names),
         heads=_heads(found, config),
         inputs=names,
+        fixed_length=next((each.sizes[-1] for each in graph.inputs.values() if each.sizes), None),
     )
 
 
