@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -31,27 +31,35 @@ def run(
     *,
     problem: str,
     progress: Progress = silent,
+    stands: Callable[[Value], bool] = lambda _: True,
 ) -> Matrix[Value]:
     """Run `jobs`, whose functions give values of `kind`, a type that msgspec reads and writes.
 
-    The journal at `path` is that of `problem`. A job that it knows is not run again; one that
-    failed in a foreseen way is reported, the others go on. Any other error is raised at the end.
+    The journal at `path` is that of `problem`. A job that it knows is not run again, as long as
+    what it made `stands`; one that failed in a foreseen way is reported, the others go on. Any
+    other error is raised at the end.
     """
     with journal.opened(path, problem, kind) as kept:
-        count = [sum(job.key in kept.known for job in jobs)]
+        missing = [
+            job for job in jobs if job.key not in kept.known or not stands(kept.known[job.key])
+        ]
+        count = [len(jobs) - len(missing)]
 
         def ended(outcome: Outcome) -> None:
             count[0] += 1
             how = "done" if outcome.error is None else f"failed: {outcome.error}"
             progress(f"{count[0]} of {len(jobs)}: {outcome.key} {how}")
 
-        missing = [job for job in jobs if job.key not in kept.known]
         errors = keyed.complete(missing, executor, kept, ended)
         known: dict[str, Any] = kept.known
         for error in errors.values():
             if not isinstance(error, EdgeBertError):
                 raise error
         return Matrix(
-            done={job.key: known[job.key] for job in jobs if job.key in known},
+            done={
+                job.key: known[job.key]
+                for job in jobs
+                if job.key in known and job.key not in errors
+            },
             failed={key: str(error) for key, error in errors.items()},
         )

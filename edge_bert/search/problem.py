@@ -53,7 +53,8 @@ class Effort(Record, frozen=True):
     batch: PositiveInt = 4
 
 
-FEWEST, MOST = 8, 48
+FEWEST, MOST = 14, 48
+BATCHES = 8
 
 
 def evaluations(effort: Effort, candidates: int) -> int:
@@ -64,7 +65,7 @@ def evaluations(effort: Effort, candidates: int) -> int:
 
 def batch_size(effort: Effort, total: int) -> int:
     """How many are proposed at once: few where few may be built, so that each can be learned of."""
-    return max(min(effort.batch, total // FEWEST), 1)
+    return max(min(effort.batch, total // BATCHES), 1)
 
 
 def candidate_key(candidate: Candidate) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from scipy.special import ndtr
 
 from edge_bert.search import surrogate
@@ -13,6 +14,8 @@ from edge_bert.search.surrogate import Floats, Points, Surrogate
 
 START_SHARE = 4  # at most one evaluation in four is spread over the space before any is chosen
 START_EACH = 2  # and at most so many for each dimension
+LEAST = 1e-300  # so that logarithms exist
+FRONT_AFTER = 16  # evaluations for the best score alone; after them,
 FRONT_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
 
 
@@ -65,42 +68,40 @@ def propose(
     """
     random = np.random.default_rng([seed, len(seen.places)])
     known = np.isfinite(seen.scores)
-    at = np.array(seen.places)
+    free = np.ones(len(points), np.bool_)
+    free[list(seen.places)] = False
+    count = min(count, int(free.sum()))
     if not known.any():
-        return _any_left(points, seen, count, random)
-    model = surrogate.fit(sizes, points[at[known]], seen.scores[known])
-    chance = _chance(points, sizes, seen)
+        return [int(place) for place in random.permutation(np.flatnonzero(free))[:count]]
+    at = points[np.array(seen.places)[known]]
+    model = surrogate.fit(sizes, at, seen.scores[known])
+    chance = np.log(np.maximum(_chance(points, sizes, seen), LEAST))
     chosen: list[int] = []
-    for number in range(count):
-        cap = np.inf
-        if (len(seen.places) + number) % FRONT_EVERY == FRONT_EVERY - 1:
-            cap = float(np.quantile(bytes_of, random.random()))
-        gain = _gain(model, points, _best(seen, bytes_of, cap), seen.min_score)
-        merit = np.log(np.maximum(gain, 1e-300)) + np.log(np.maximum(chance, 1e-12))
-        merit[bytes_of > cap] = -np.inf
-        merit[[*seen.places, *chosen]] = -np.inf
+    for order in range(len(seen.places), len(seen.places) + count):
+        small = bytes_of <= _cap(bytes_of, order, random)
+        gain = _gain(model, points, _best(seen, small), seen.min_score)
+        merit = np.log(np.maximum(gain, LEAST)) + chance
+        merit[~(free & small if (free & small).any() else free)] = -np.inf
         place = int(np.argmax(merit))
-        if not np.isfinite(merit[place]):
-            rest = np.setdiff1d(np.arange(len(points)), [*seen.places, *chosen])
-            if not len(rest):
-                break
-            place = int(random.choice(rest))
         chosen.append(place)
+        free[place] = False
         model = surrogate.imagined(model, points[place])
     return chosen
 
 
-def _any_left(points: Points, seen: Seen, count: int, random: np.random.Generator) -> list[int]:
-    rest = np.setdiff1d(np.arange(len(points)), seen.places)
-    return [int(place) for place in random.permutation(rest)[:count]]
+def _cap(bytes_of: Floats, order: int, random: np.random.Generator) -> float:
+    """The largest file to look at: any, or now and then a smaller one, to fill the front."""
+    if order < FRONT_AFTER or order % FRONT_EVERY:
+        return np.inf
+    return float(np.quantile(bytes_of, random.random()))
 
 
-def _best(seen: Seen, bytes_of: Floats, cap: float) -> float:
-    """The best score that meets the budget in a file of `cap` bytes or less; else the worst."""
+def _best(seen: Seen, small: npt.NDArray[np.bool_]) -> float:
+    """The best score so far that meets the budget in a `small` file; else the worst of all."""
     scores = [
         score
         for score, place, fits in zip(seen.scores, seen.places, seen.feasible, strict=True)
-        if fits and bytes_of[place] <= cap
+        if fits and small[place]
     ]
     return float(max(scores, default=np.nanmin(seen.scores)))
 

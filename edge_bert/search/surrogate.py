@@ -18,7 +18,7 @@ from scipy.optimize import minimize
 
 Floats = npt.NDArray[np.float64]
 Points = npt.NDArray[np.int64]
-LENGTHS = (0.4, 1.0, 2.5)  # of the kernel, where the choices of a dimension span 0 to 1
+LENGTH = 1.0  # of the kernel, where the choices of a dimension span 0 to 1
 JITTER = 1e-8
 SPAN = 4.0  # standard deviations from the cheapest point to the dearest, until seen otherwise
 # Log amplitudes before anything is seen: of a dimension, of all pairs, of noise; and their spread.
@@ -58,14 +58,14 @@ class Grams:
     tables: tuple[Floats, ...]
 
     @staticmethod
-    def of(sizes: Sequence[int], length: float) -> Grams:
+    def of(sizes: Sequence[int]) -> Grams:
         """Ordered dimensions, but for the last one, whose choices are merely the same or not."""
         tables = []
         for number, size in enumerate(sizes):
             place = np.linspace(0, 1, size)
-            table = np.exp(-((place[:, None] - place) ** 2) / (2 * length**2))
+            table = np.exp(-((place[:, None] - place) ** 2) / (2 * LENGTH**2))
             if number == len(sizes) - 1:
-                table = np.where(np.eye(size) > 0, 1.0, np.exp(-0.5 / length**2))
+                table = np.where(np.eye(size) > 0, 1.0, np.exp(-0.5 / LENGTH**2))
             tables.append(table)
         return Grams(tuple(tables))
 
@@ -98,23 +98,17 @@ def fit(sizes: Sequence[int], points: Points, values: Floats) -> Surrogate:
     trend = _trend(sizes)
     centre = float(values.mean() - scale * (points @ trend).mean())
     targets = (values - centre) / scale - points @ trend
-    best: tuple[float, Grams, Floats] | None = None
-    for length in LENGTHS:
-        grams = Grams.of(sizes, length)
-        found = minimize(
-            _loss,
-            _prior(len(sizes)),
-            args=(grams.parts(points, points), targets),
-            jac=True,
-            method="L-BFGS-B",
-            bounds=[(-9.0, 4.0)] * len(sizes) + [(-9.0, 3.0), (-12.0, 0.0)],
-            options={"maxiter": 60},
-        )
-        if best is None or found.fun < best[0]:
-            best = (float(found.fun), grams, found.x)
-    assert best is not None  # noqa: S101  LENGTHS is not empty
-    _, grams, theta = best
-    return _conditioned(grams, theta, trend, points, targets, centre, scale)
+    grams = Grams.of(sizes)
+    found = minimize(
+        _loss,
+        _prior(len(sizes)),
+        args=(grams.parts(points, points), targets),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(-9.0, 4.0)] * len(sizes) + [(-9.0, 3.0), (-12.0, 0.0)],
+        options={"maxiter": 60},
+    )
+    return _conditioned(grams, found.x, trend, points, targets, centre, scale)
 
 
 def imagined(surrogate: Surrogate, point: Points) -> Surrogate:
