@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError, ModelError
+from tests.tiny.tokenizer_files import write_bare_byte_level
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=60)
 ENDS = {"bert": (2, 3), "roberta": (0, 2)}
@@ -97,6 +98,14 @@ def test_pad_id_from_section_or_token(bert_file: Path, roberta_file: Path) -> No
     """The padding section is asked first, then the tokens [PAD] and <pad>."""
     assert Tokenizer.open(bert_file, 8).pad_id == 0
     assert Tokenizer.open(roberta_file, 8).pad_id == 1
+
+
+def test_the_end_of_the_text_pads_where_nothing_else_does(tmp_path: Path) -> None:
+    """GPT-2's tokenizers have no padding token, and what pads is masked."""
+    largest = write_bare_byte_level(tmp_path) - 1
+    tokenizer = Tokenizer.open(tmp_path / "tokenizer.json", 8)
+    assert (tokenizer.pad_id, tokenizer.largest_id) == (largest, largest)
+    assert tokenizer.encode("").ids == ()
 
 
 def test_no_pad_token_is_an_error(tmp_path: Path) -> None:

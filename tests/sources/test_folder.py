@@ -146,6 +146,15 @@ def test_roberta_loses_positions_to_padding(tmp_path: Path) -> None:
             load(str(folder), tmp_path)
 
 
+def test_gpt2_names_its_positions_otherwise(tmp_path: Path) -> None:
+    """n_positions bounds its inputs; transformers' default is 1024."""
+    folder = write(tmp_path / "model", "gpt2", "mean")
+    (folder / "sentence_bert_config.json").unlink()
+    for positions, expected in ((100, 100), (None, 1024)):
+        change_json(folder / "config.json", n_positions=positions)
+        assert load(str(folder), tmp_path).max_length == expected
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_the_digest_covers_what_the_output_depends_on(file: str, folder: Path) -> None:
     """One byte more in any of the three is another model."""

@@ -91,6 +91,23 @@ def test_both_spellings_of_pooling_are_read(
     assert load(str(folder), tmp_path).head.pooling is expected
 
 
+@pytest.mark.parametrize("head", ["last", "last-normalize", "mean", "classification"])
+def test_a_decoder_has_heads_of_its_own(head: str, tmp_path: Path) -> None:
+    """GPT-2 pools its last token where sentence-transformers says so, and classifies it."""
+    found = load(str(write(tmp_path / "gpt2", "gpt2", head)), tmp_path).head
+    assert found.pooling is (Pooling.MEAN if head == "mean" else Pooling.LAST)
+    assert found.normalize is head.endswith("-normalize")
+
+
+def test_a_bare_decoder_gives_the_mean(tmp_path: Path) -> None:
+    """As a bare encoder does; a language model's last layer is left alone."""
+    folder = write(tmp_path / "gpt2", "gpt2", "mean")
+    (folder / "modules.json").unlink()
+    change_json(folder / "config.json", architectures=["GPT2LMHeadModel"])
+    found = load(str(folder), tmp_path).head
+    assert (found.task, found.pooling) == (Task.EMBEDDING, Pooling.MEAN)
+
+
 @pytest.fixture
 def classifier(tmp_path: Path) -> Path:
     """A sound BERT classifier."""

@@ -128,6 +128,16 @@ def test_tables_of_position_numbers_are_left_out(folder: Path) -> None:
     assert "embeddings.position_ids" not in load(str(folder), folder).weights
 
 
+def test_tables_of_who_sees_whom_are_left_out(folder: Path) -> None:
+    """GPT-2's old files carry them as numbers or as bits; its biases have names that end alike."""
+    weights = load_file(folder / "model.safetensors")
+    masks = {"h.0.attn.bias": np.ones((1, 1, 4, 4), bool), "h.0.attn.masked_bias": np.ones((), int)}
+    kept = {"h.0.attn.c_attn.bias": np.ones(4, np.float32)}
+    save_file(weights | masks | kept, folder / "model.safetensors")
+    found = load(str(folder), folder).weights
+    assert set(found) == {*weights, *kept}
+
+
 class Mark:
     """A pickle that would leave a mark when it is read."""
 
