@@ -10,6 +10,7 @@ from invoke.tasks import task
 from edge_bert.command_line.building import build
 from edge_bert.command_line.exporting import export
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
+from edge_bert.command_line.matrix import matrix
 from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed
 from edge_bert.command_line.profiles import profile, profiles
 from edge_bert.command_line.quantization import explain
@@ -22,6 +23,7 @@ __all__ = [
     "emulator",
     "explain",
     "export",
+    "matrix",
     "profile",
     "profiles",
     "push",

@@ -37,11 +37,12 @@ def render(report: Report) -> str:
     Names and reasons in the report are foreign: they are escaped, and the page's policy lets
     nothing run or load. Plots are drawn with Vega-Lite.
     """
-    template = _environment().get_template("report.html.j2")
+    template = environment().get_template("report.html.j2")
     return template.render(report=report, **_derived(report), **_plots(report), **_front(report))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """Templates of this folder: all that they are given is escaped and printable."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(

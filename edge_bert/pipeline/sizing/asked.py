@@ -58,6 +58,7 @@ def asked_for(
     seed: int,
     data: Sequence[str],
     corpus: str | None,
+    emulates: bool = True,
 ) -> Asked:
     """The options as other processes, which may stand elsewhere, understand them."""
     return Asked(
@@ -71,6 +72,7 @@ def asked_for(
         seed=seed,
         data=tuple(data),
         corpus=_whole(corpus),
+        emulates=emulates,
     )
 
 

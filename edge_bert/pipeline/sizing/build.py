@@ -103,7 +103,8 @@ def _merged(budget: Budget, limits: Budget | None) -> Budget:
 
 def _emulating(asked: Asked) -> Asked:
     """`asked` with latency and energy found out only where this machine can emulate."""
-    return msgspec.structs.replace(asked, emulates=not emulator_tools.missing_tools())
+    emulates = asked.emulates and not emulator_tools.missing_tools()
+    return msgspec.structs.replace(asked, emulates=emulates)
 
 
 def _why_smaller(

@@ -1,0 +1,78 @@
+"""The matrix: every device profile with every model, one cell each."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge_bert.records.base import Record
+from edge_bert.records.bundle import Sha256, Size
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.profile import PositiveFloat
+from edge_bert.records.report import EnergyKind
+
+FORMAT_VERSION = 1
+
+Status = Literal["built", "nothing fits", "failed"]
+
+
+class MatrixFile(Record, frozen=True):
+    """The default artifact of a cell's bundle, and what is known of it.
+
+    `folder` is the bundle's, relative to that of the matrix. `score` is of `score_of`: a metric
+    and its data set, or the mean cosine to float32. Latency (p50) and energy are on one thread
+    at `length` tokens; `evidence` and `energy_kind` say where they come from. `missed` and
+    `not_measured` name limits of the profile's budget; `limits` is how many it sets.
+    `made_smaller` says what is left of a model that a search cut to the budget.
+    """
+
+    folder: str
+    artifact: str
+    file: str
+    sha256: Sha256
+    size_bytes: Size
+    score: float | None = None
+    score_of: str = ""
+    length: Size | None = None
+    latency_ms: PositiveFloat | None = None
+    evidence: Evidence | None = None
+    energy_mj: PositiveFloat | None = None
+    energy_kind: EnergyKind | None = None
+    limits: Annotated[int, msgspec.Meta(ge=0)] = 0
+    missed: tuple[str, ...] = ()
+    not_measured: tuple[str, ...] = ()
+    made_smaller: str = ""
+
+    def __post_init__(self) -> None:
+        if self.latency_ms is not None and self.evidence is None:
+            raise ValueError("a latency needs its evidence")
+        if self.energy_mj is not None and self.energy_kind is None:
+            raise ValueError("an energy needs its kind: measured or modelled")
+
+
+class MatrixCell(Record, frozen=True):
+    """One profile with one model: a bundle, or the one line that says why there is none.
+
+    `nothing fits` is a result: no candidate meets the profile's budget. `failed` is not; such a
+    cell is tried again the next time.
+    """
+
+    profile: str
+    device: str
+    model: str
+    model_sha256: Sha256
+    status: Status
+    reason: str = ""
+    built: MatrixFile | None = None
+
+    def __post_init__(self) -> None:
+        if (self.status == "built") != (self.built is not None):
+            raise ValueError("a built cell has its file, and no other one has")
+
+
+class MatrixReport(Record, frozen=True):
+    """All cells, profile by profile, the models of each in one order."""
+
+    format_version: int
+    cells: tuple[MatrixCell, ...]

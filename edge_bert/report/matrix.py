@@ -1,0 +1,34 @@
+"""The index page of a matrix: devices beside each other, with links to each bundle's report.
+
+It needs nothing but the reports that it links to: no network, no script.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+from edge_bert.records.matrix import MatrixFile, MatrixReport
+from edge_bert.report import matrix_words
+from edge_bert.report.html import environment
+from edge_bert.report.plots import matrix as plots
+
+
+def render(report: MatrixReport) -> str:
+    """The whole page; the same report gives the same text. Names in it are foreign: escaped."""
+    template = environment().get_template("matrix.html.j2")
+    return template.render(
+        report=report,
+        words=matrix_words,
+        summary=matrix_words.summary(report),
+        link=link,
+        plots=[
+            (figure.title, plots.draw(report, figure))
+            for figure in plots.FIGURES
+            if plots.known(report, figure)
+        ],
+    )
+
+
+def link(built: MatrixFile) -> str:
+    """The address of a bundle's report from the page; never another scheme or host."""
+    return f"./{quote(built.folder.encode('utf-8', 'replace'))}/report.html"

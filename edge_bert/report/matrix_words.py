@@ -1,0 +1,84 @@
+"""What a cell of the matrix comes to in words, the same on the page and on a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Literal
+
+from edge_bert.records.base import Record
+from edge_bert.records.matrix import MatrixCell, MatrixFile, MatrixReport
+from edge_bert.records.measurement import Evidence
+from edge_bert.report.text import cosine, milliseconds, points, significant
+
+COSINE = "cosine"  # scores that are a cosine begin with this word; the others are agreement
+Kind = Literal["good", "open", "bad", "plain"]
+
+
+class State(Record, frozen=True):
+    """A cell against its profile's budget. `note` names limits; `kind` is that of a badge."""
+
+    kind: Kind
+    words: str
+    note: str = ""
+
+
+def state_of(cell: MatrixCell) -> State:
+    """Whether the cell can be taken. A limit that was not measured is never called met."""
+    if cell.built is None:
+        return State("bad", cell.status, cell.reason)
+    if cell.built.missed:
+        return State("bad", "missed", _listed(cell.built.missed))
+    if cell.built.not_measured:
+        return State("open", "not all measured", f"open: {_listed(cell.built.not_measured)}")
+    if not cell.built.limits:
+        return State("plain", "no limits")
+    guessed = cell.built.evidence is Evidence.EMULATED or cell.built.energy_kind == "modelled"
+    return State("good", "met", "as far as emulation and models can tell" if guessed else "")
+
+
+def summary(report: MatrixReport) -> str:
+    """The whole matrix in one sentence."""
+    states = Counter(state_of(cell).words for cell in report.cells)
+    told = {
+        "met": "keep their budget",
+        "not all measured": "keep what was measured of it",
+        "missed": "miss it",
+        "no limits": "have none",
+        "nothing fits": "have no candidate that meets it",
+        "failed": "failed",
+    }
+    parts = [f"{states[words]} {ending}" for words, ending in told.items() if states[words]]
+    return f"Of {len(report.cells)} cells {', '.join(parts)}."
+
+
+def score(built: MatrixFile) -> str:
+    """A cosine as such, agreement with labels as points of 100."""
+    if built.score is None:
+        return ""
+    as_cosine = built.score_of.startswith(COSINE)
+    return cosine(built.score) if as_cosine else points(built.score)
+
+
+def latency(built: MatrixFile) -> str:
+    """Milliseconds; empty where nothing was found out."""
+    return milliseconds(built.latency_ms) if built.latency_ms else ""
+
+
+def latency_mark(built: MatrixFile) -> str:
+    """EMULATED for what no device measured."""
+    return "EMULATED" if built.latency_ms and built.evidence is Evidence.EMULATED else ""
+
+
+def energy(built: MatrixFile) -> str:
+    """Millijoules; empty where nothing was found out."""
+    return f"{significant(built.energy_mj)} mJ" if built.energy_mj else ""
+
+
+def energy_mark(built: MatrixFile) -> str:
+    """MODELLED for what no device measured."""
+    return "MODELLED" if built.energy_mj and built.energy_kind == "modelled" else ""
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(name.lower() for name in names)
