@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -10,6 +10,7 @@ from edge_bert.onnx_graph.graph import ALIASES, MOVES, Graph, Node
 from edge_bert.sources.onnx.parts import Linear, NotRecognised, linear, scalar
 
 SCALES = ("Mul", "Div")
+MAX_STEPS = 200
 THROUGH = (*ALIASES, *MOVES)
 
 
@@ -29,10 +30,14 @@ class Attention:
 
 @dataclass
 class _Trace:
-    """What was met on the way back through scores: the product of scales, and Reshapes."""
+    """What was met on the way back through scores: the product of scales, and Reshapes.
+
+    `seen` holds values that lead nowhere, since a graph may use one again and again.
+    """
 
     scale: float | None = 1.0
     reshapes: tuple[Node, ...] = ()
+    seen: set[str] = field(default_factory=set)
 
 
 def attention(graph: Graph, output: str) -> Attention:
@@ -64,9 +69,11 @@ def _softmax(graph: Graph, value: str) -> Node | None:
 
 def _scores(graph: Graph, value: str, trace: _Trace) -> Node | None:
     """The product of queries and keys; on the way lie the mask and the scale."""
-    node = graph.maker(graph.root(value, THROUGH))
-    if node is None:
+    root = graph.root(value, THROUGH)
+    node = graph.maker(root)
+    if node is None or root in trace.seen or len(trace.seen) > MAX_STEPS:
         return None
+    trace.seen.add(root)
     if node.op == "MatMul":
         return node if all(graph.constant(each) is None for each in node.inputs) else None
     if node.op in SCALES and _is_number(graph, node.inputs[1]):

@@ -13,6 +13,7 @@ from edge_bert.sources.onnx.inputs import IDS, MASK, POSITIONS, TYPES
 from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised, linear, matrix
 
 PROBE_LENGTH = 8
+MAX_TERMS = 8
 PROBE_IDS = (5, 7)  # at most one of them is the padding id
 
 
@@ -53,11 +54,18 @@ def embeddings(graph: Graph, norm: Norm, names: dict[str, str]) -> Embeddings:
 
 
 def _terms(graph: Graph, value: str) -> list[str]:
-    root = graph.root(value, (*ALIASES, "Expand"))
-    node = graph.maker(root, "Add", "Sum")
-    if node is None or graph.constant(root) is not None:
-        return [root]
-    return [term for each in node.inputs for term in _terms(graph, each)]
+    """What is added up; a graph may add a value to itself again and again, so not more than few."""
+    open_, found = [value], list[str]()
+    while open_:
+        root = graph.root(open_.pop(), (*ALIASES, "Expand"))
+        node = graph.maker(root, "Add", "Sum")
+        if node is None or graph.constant(root) is not None:
+            found.append(root)
+        else:
+            open_.extend(node.inputs)
+        if len(found) + len(open_) > MAX_TERMS:
+            raise NotRecognised(f"its embeddings are a sum of more than {MAX_TERMS} tables")
+    return found
 
 
 def _projection(graph: Graph, norm: Norm) -> tuple[Linear | None, str]:

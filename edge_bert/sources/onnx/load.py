@@ -45,7 +45,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         file = read(path)
         found = recognise(file, config)
         model = named(found, config.get("model_type"))
-    except NotRecognised as reason:
+    except (NotRecognised, RecursionError) as reason:
         raise ModelError(
             f"{path} holds no encoder that edge-bert recognises: {reason}. Try --via onnx2tf."
         ) from reason

@@ -63,3 +63,27 @@ def test_norms_of_several_epsilons_are_refused(found: Recognised) -> None:
     mixed = dataclasses.replace(found, embeddings=dataclasses.replace(found.embeddings, norm=norm))
     with pytest.raises(NotRecognised, match="several epsilons"):
         named(mixed, None)
+
+
+@pytest.mark.parametrize("place", ["embeddings", "scores"])
+def test_a_graph_that_adds_to_itself_for_ever_is_refused(place: str) -> None:
+    """Sixty doublings: as a tree that would be 2^60 branches."""
+    onnx = pytest.importorskip("onnx")
+    model = read(HERE / "bert-tokens-dynamo18-sdpa-dynamic.onnx")
+    user = next(
+        node
+        for node in model.graph.node
+        if node.op_type == ("LayerNormalization" if place == "embeddings" else "Softmax")
+    )
+    at, value = list(model.graph.node).index(user), user.input[0]
+    if place == "scores":
+        shape = onnx.helper.make_node("Tanh", [value], ["bent"])
+        model.graph.node.insert(at, shape)
+        at, value = at + 1, "bent"
+    for step in range(60):
+        doubled = onnx.helper.make_node("Add", [value, value], [f"doubled_{step}"])
+        model.graph.node.insert(at + step, doubled)
+        value = f"doubled_{step}"
+    user.input[0] = value
+    with pytest.raises(NotRecognised):
+        recognise(model, {})
