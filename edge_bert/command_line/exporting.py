@@ -4,22 +4,30 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.command_line.options import JSON_HELP, words
 
-KINDS = ("onnx", "ort")
+if TYPE_CHECKING:
+    from edge_bert.pipeline.request import BuildRequest
+    from edge_bert.progress import Progress
+    from edge_bert.records.onnx_export import OnnxExport
+
+KINDS = ("onnx", "ort", "triton", "tensorrt")
 ANY_PROFILE = "pixel"  # these files are for no device
 
 
 @task(
     help={
-        "to": "onnx, or ort for onnxruntime's own format as well",
+        "to": "onnx; ort for onnxruntime's own format as well; triton for a model repository; "
+        "tensorrt for what builds an engine",
         "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
-        "forms": "comma separated (default: all): float32, float16, wi8_ai8_afp32",
-        "out": "folder to write (default: build/onnx)",
+        "forms": "comma separated (default: all): float32, float16, wi8_ai8_afp32; triton takes "
+        "one (default: wi8_ai8_afp32), tensorrt has its own",
+        "out": "folder to write (default: build/onnx, build/triton or build/tensorrt)",
         "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
         "count": "how many calibration sentences to use (default: 256)",
         "seed": "which sentences are used and which are held out (default: 0)",
@@ -34,7 +42,7 @@ def export(
     to: str = "onnx",
     model: str | None = None,
     forms: str | None = None,
-    out: str = "build/onnx",
+    out: str | None = None,
     calibration: str | None = None,
     count: int = 256,
     seed: int = 0,
@@ -45,6 +53,7 @@ def export(
     """Write the model as ONNX files, checked, scored and timed on onnxruntime.
 
     Example: invoke export --to onnx --data stsb:sts-dev.csv --compare
+    Example: invoke export --to triton --forms float16 --out serving
     """
     from edge_bert.console import plainly, print_json
 
@@ -53,7 +62,6 @@ def export(
 
         from edge_bert import progress
         from edge_bert.errors import InputError
-        from edge_bert.pipeline.export_onnx import FORMS, export_onnx
         from edge_bert.pipeline.request import prepare
         from edge_bert.report.exported import render_export
 
@@ -67,17 +75,28 @@ def export(
             seed=seed,
             data=data or [],
         )
+        folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
         with progress.shown() as step:
-            found = export_onnx(
-                replace(request, out=Path(out)),
-                forms=words(forms) or FORMS,
-                ort=to == "ort",
-                compare=compare,
-                progress=step,
-            )
+            found = _export(to, replace(request, out=folder), words(forms), compare, step)
         if json:
             print_json(found)
             return
         console = Console()
         render_export(found, console)
-        console.print(f"files: {out}")
+        console.print(f"files: {folder}")
+
+
+def _export(
+    to: str, request: BuildRequest, forms: list[str], compare: bool, step: Progress
+) -> OnnxExport:
+    from edge_bert.pipeline.export_onnx import FORMS, export_onnx
+    from edge_bert.pipeline.export_serving import export_tensorrt, export_triton
+
+    match to:
+        case "triton":
+            return export_triton(request, forms=forms, compare=compare, progress=step)
+        case "tensorrt":
+            return export_tensorrt(request, forms=forms, compare=compare, progress=step)
+    return export_onnx(
+        request, forms=forms or FORMS, ort=to == "ort", compare=compare, progress=step
+    )

@@ -31,11 +31,18 @@ from edge_bert.quantize.onnx.ort_format import to_ort
 from edge_bert.records.bundle import Scores
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderWeights
-from edge_bert.records.onnx_export import FORMAT_VERSION, OnnxArtifact, OnnxExport, OnnxTiming
+from edge_bert.records.onnx_export import (
+    FORMAT_VERSION,
+    OnnxArtifact,
+    OnnxExport,
+    OnnxTiming,
+    ServingFile,
+)
 from edge_bert.records.profile import Runtime
 from edge_bert.targets import onnx_file, onnx_timing
 
 FORMS = ("float32", "float16", "wi8_ai8_afp32")
+SYMMETRIC = "wi8_ai8_afp32_symmetric"  # only for TensorRT: elsewhere the other is more exact
 TOKENS = (14, 128)  # a typical sentence, and the longest bucket
 TOLERANCE = 1e-4
 OURS = "edge-bert"
@@ -51,12 +58,22 @@ class Made:
     kept: bool
 
 
+# Puts the files of a folder where a server looks for them, and writes what it needs beside them.
+Arrange = Callable[[Path, list[Made]], tuple[list[Made], tuple[ServingFile, ...]]]
+
+
+def as_made(_: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, ...]]:
+    """All files side by side."""
+    return made, ()
+
+
 def export_onnx(
     request: BuildRequest,
     *,
     forms: Sequence[str] = FORMS,
     ort: bool = False,
     compare: bool = False,
+    arrange: Arrange = as_made,
     progress: Progress = silent,
 ) -> OnnxExport:
     """Write the `forms` of the request's model into its folder, with `.ort` files if asked.
@@ -73,15 +90,18 @@ def export_onnx(
             made += [_in_ort_format(each) for each in made]
         if compare:
             made += _theirs(request, Path(aside), progress)
-        found = _manifest(request, made, scratch, progress)
+        made, serving = arrange(scratch, made)
+        found = _manifest(request, made, serving, scratch, progress)
         store.write_whole(scratch / FILE, store.json_of(found))
     return found
 
 
 def _check(forms: Sequence[str]) -> None:
-    unknown = [form for form in forms if form not in FORMS]
+    unknown = [form for form in forms if form not in (*FORMS, SYMMETRIC)]
     if unknown:
-        raise InputError(f"No ONNX form is called {unknown[0]!r}; there are {', '.join(FORMS)}.")
+        raise InputError(
+            f"No ONNX form is called {unknown[0]!r}; there are {', '.join((*FORMS, SYMMETRIC))}."
+        )
     for package in ("onnx", "onnxruntime"):
         try:
             metadata.version(package)
@@ -96,6 +116,7 @@ def _ours(request: BuildRequest, form: str, target: Path, progress: Progress) ->
         "float32": lambda: float_file(weights),
         "float16": lambda: float_file(weights, "float16"),
         "wi8_ai8_afp32": lambda: int8_file(convert.calibrated(request)),
+        SYMMETRIC: lambda: int8_file(convert.calibrated(request), signed=True),
     }
     path = target / f"{form}.onnx"
     path.write_bytes(makers[form]())
@@ -122,7 +143,11 @@ def _theirs(request: BuildRequest, aside: Path, progress: Progress) -> list[Made
 
 
 def _manifest(
-    request: BuildRequest, made: Sequence[Made], scratch: Path, progress: Progress
+    request: BuildRequest,
+    made: Sequence[Made],
+    serving: tuple[ServingFile, ...],
+    scratch: Path,
+    progress: Progress,
 ) -> OnnxExport:
     tokenizer = convert.tokenizer_of(request)
     progress("timing all files in turn, one thread")
@@ -134,7 +159,7 @@ def _manifest(
         calibration=request.calibration.info,
         runtime=Runtime(name="onnxruntime", version=metadata.version("onnxruntime")),
         artifacts=tuple(
-            _artifact(request, each, tokenizer, expected, timed[each.name], progress)
+            _artifact(request, each, scratch, tokenizer, expected, timed[each.name], progress)
             for each in made
         ),
         files=bundle_files.tokenizer_files(request, scratch),
@@ -142,6 +167,7 @@ def _manifest(
             name: metadata.version(name) for name in ("edge-bert", "numpy", "onnx", "onnxruntime")
         },
         machine=f"{platform.machine()} {platform.system()}",
+        serving=serving,
     )
 
 
@@ -152,6 +178,7 @@ def _tokens(request: BuildRequest) -> list[int]:
 def _artifact(
     request: BuildRequest,
     made: Made,
+    scratch: Path,
     tokenizer: Tokenizer,
     expected: FloatArray,
     timed: Mapping[int, Sequence[float]],
@@ -173,7 +200,7 @@ def _artifact(
     return OnnxArtifact(
         name=made.name,
         maker=made.maker,
-        file=made.path.name if made.kept else None,
+        file=made.path.relative_to(scratch).as_posix() if made.kept else None,
         sha256=sha256(data),
         size_bytes=len(data),
         operators=_operators(made.path),

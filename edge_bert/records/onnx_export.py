@@ -10,7 +10,6 @@ from edge_bert.records.base import Record
 from edge_bert.records.bundle import (
     CalibrationInfo,
     Count,
-    FileName,
     ModelInfo,
     PackagedFile,
     Scores,
@@ -19,6 +18,14 @@ from edge_bert.records.bundle import (
 from edge_bert.records.profile import Runtime
 
 FORMAT_VERSION = 1
+# A file in the export's folder or below it: no part is hidden or leads out.
+RelativePath = Annotated[
+    str,
+    msgspec.Meta(
+        max_length=1000,
+        pattern=r"\A[A-Za-z0-9_][A-Za-z0-9._-]*(/[A-Za-z0-9_][A-Za-z0-9._-]*){0,4}\Z",
+    ),
+]
 
 
 class OnnxTiming(Record, frozen=True):
@@ -44,13 +51,22 @@ class OnnxArtifact(Record, frozen=True):
     size_bytes: Count
     operators: dict[str, Count]
     scores: Scores
-    file: FileName | None = None
+    file: RelativePath | None = None
     difference: float | None = None
     timings: tuple[OnnxTiming, ...] = ()
 
 
+class ServingFile(Record, frozen=True):
+    """A file beside the models that a server or an engine builder needs."""
+
+    file: RelativePath
+    sha256: Sha256
+    size_bytes: Count
+    purpose: str
+
+
 class OnnxExport(Record, frozen=True):
-    """`manifest.json` of an export."""
+    """`manifest.json` of an export. `serving` is for `--to triton` and `--to tensorrt`."""
 
     format_version: int
     model: ModelInfo
@@ -60,3 +76,4 @@ class OnnxExport(Record, frozen=True):
     files: tuple[PackagedFile, ...]
     tool_versions: dict[str, str]
     machine: str
+    serving: tuple[ServingFile, ...] = ()

@@ -16,12 +16,16 @@ def float_file(weights: EncoderWeights, float_type: str = "float32") -> bytes:
     return _checked(weights, parts.plain(weights), float_type=float_type)
 
 
-def int8_file(calibrated: Calibrated) -> bytes:
-    """int8 products with matrices on calibrated ranges, after the rewrites; the rest is float32."""
+def int8_file(calibrated: Calibrated, *, signed: bool = False) -> bytes:
+    """int8 products with matrices on calibrated ranges, after the rewrites; the rest is float32.
+
+    `signed` activations are int8 with the zero point 0, as TensorRT wants them.
+    """
     weights = calibrated.weights
     names = encoder.rounded_inputs(weights.shape.layers)
     found = {name: _range(calibrated, name) for name in names}
-    return _checked(weights, parts.smoothed(weights, calibrated.parts), ranges=found)
+    made_of = parts.smoothed(weights, calibrated.parts)
+    return _checked(weights, made_of, ranges=found, signed=signed)
 
 
 def _range(calibrated: Calibrated, name: str) -> tuple[float, float]:
@@ -37,6 +41,7 @@ def _checked(
     *,
     float_type: str = "float32",
     ranges: qdq.Ranges | None = None,
+    signed: bool = False,
 ) -> bytes:
     try:
         import onnx
@@ -44,7 +49,12 @@ def _checked(
         raise MissingToolError(MISSING) from error
     description = {"edge_bert.output": weights.output_name}
     model = encoder.build(
-        weights, made_of, float_type=float_type, ranges=ranges, description=description
+        weights,
+        made_of,
+        float_type=float_type,
+        ranges=ranges,
+        signed=signed,
+        description=description,
     )
     onnx.checker.check_model(model, full_check=True)
     return bytes(model.SerializeToString())

@@ -21,12 +21,14 @@ MASKED = -10_000.0  # exp() of it is 0, and float16 holds it
 class Build:
     """A graph in the making. With `ranges`, which `rounded_inputs` names, products with matrices
     are int8, and so is the word table. Products of two activations stay float: on x86 int8 was
-    not faster there, and less exact."""
+    not faster there, and less exact. With `signed` activations, which are for TensorRT, the word
+    table stays float: TensorRT's integers live between quantization nodes only."""
 
     writer: Writer
     weights: EncoderWeights
     parts: Parts
     ranges: qdq.Ranges
+    signed: bool = False
 
     @property
     def half(self) -> bool:
@@ -40,10 +42,11 @@ def build(
     *,
     float_type: str = "float32",
     ranges: qdq.Ranges | None = None,
+    signed: bool = False,
     description: dict[str, str] | None = None,
 ) -> Any:
-    """The ModelProto of `parts`; see `Build` for `ranges`, a range by the name of a tensor."""
-    made = Build(Writer(float_type), weights, parts, ranges or {})
+    """The ModelProto of `parts`; see `Build` for `ranges`, by tensors' names, and `signed`."""
+    made = Build(Writer(float_type), weights, parts, ranges or {}, signed)
     stream = _embed(made)
     bias = _mask(made)
     rows, residual = _norm(made, "embeddings.norm", stream, parts.embedding_norm)
@@ -96,7 +99,7 @@ def _embed(made: Build) -> str:
 
 def _lookup(made: Build, name: str, table: FloatArray, ids: str) -> str:
     writer, output = made.writer, f"{name}.rows"
-    if made.ranges:
+    if made.ranges and not made.signed:
         return qdq.table(writer, name, table, ids, output)
     return writer.node("Gather", [writer.floats(name, table), ids], output, axis=0)
 
@@ -255,4 +258,4 @@ def _rounded(made: Build, rows: str, name: str) -> str:
     found = made.ranges.get(name)
     if found is None:
         return rows
-    return qdq.activation(made.writer, rows, *found)
+    return qdq.activation(made.writer, rows, *found, signed=made.signed)

@@ -1,7 +1,8 @@
 """int8 matrix products in ONNX: DequantizeLinear before both operands, as runtimes fuse them.
 
-Activations are uint8 with one scale, because x86 multiplies uint8 by int8; weights are int8 with a
-scale per output channel. What is not a matrix product stays float.
+Activations are uint8 with one scale, because x86 multiplies uint8 by int8, or signed: int8 around a
+zero point of 0, the only form that TensorRT takes. Weights are int8 with a scale per output
+channel. What is not a matrix product stays float.
 """
 
 from __future__ import annotations
@@ -17,17 +18,25 @@ Ranges = Mapping[str, tuple[float, float]]
 TINY = 1e-8
 
 
-def activation(writer: Writer, name: str, low: float, high: float) -> str:
-    """`name` through uint8 and back; 0 is exact, because padding and GELU give it."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max((high - low) / 255, TINY))
-    zero_point = np.uint8(np.clip(np.round(-low / scale), 0, 255))
+def activation(writer: Writer, name: str, low: float, high: float, *, signed: bool = False) -> str:
+    """`name` through 8 bits and back; 0 is exact, because padding and GELU give it."""
+    scale, zero_point = _around_zero(low, high) if signed else _from_low_to_high(low, high)
     parameters = [
         writer.constant(f"{name}.scale", np.array(scale)),
         writer.constant(f"{name}.zero_point", np.array(zero_point)),
     ]
-    steps = writer.node("QuantizeLinear", [name, *parameters], f"{name}.uint8")
+    steps = writer.node("QuantizeLinear", [name, *parameters], f"{name}.{zero_point.dtype}")
     return writer.node("DequantizeLinear", [steps, *parameters], f"{name}.rounded")
+
+
+def _from_low_to_high(low: float, high: float) -> tuple[np.float32, np.uint8]:
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = np.float32(max((high - low) / 255, TINY))
+    return scale, np.uint8(np.clip(np.round(-low / scale), 0, 255))
+
+
+def _around_zero(low: float, high: float) -> tuple[np.float32, np.int8]:
+    return np.float32(max(abs(low), abs(high), 127 * TINY) / 127), np.int8(0)
 
 
 def matrix(writer: Writer, name: str, kernel: FloatArray) -> str:

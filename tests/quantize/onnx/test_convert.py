@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from edge_bert.quantize.integer.convert import Calibrated, calibrate
-from edge_bert.quantize.onnx import parts
+from edge_bert.quantize.onnx import parts, qdq
 from edge_bert.quantize.onnx.convert import float_file, int8_file
 from edge_bert.quantize.onnx.encoder import build
+from edge_bert.quantize.onnx.writer import Writer
 from edge_bert.records.encoder import EncoderWeights
 from tests.quantize.integer.encoders import ENCODERS, padded, sentences, weights_of
 
@@ -112,6 +113,47 @@ def test_int8_is_int8() -> None:
     assert all(".ffn.1." in name for name in left_float)
     readers = collections.Counter(node.op_type for node in model.graph.node)
     assert readers["QuantizeLinear"] == 4 * layers
+
+
+@every_encoder
+def test_signed_int8_keeps_the_answers_of_an_encoder_with_outliers(
+    architecture: str, head: str
+) -> None:
+    """One bit fewer where a range has one side still keeps the answers."""
+    made = calibrated(architecture, head)
+    weights, inputs = made.weights, batch(made.weights)
+    found = run(int8_file(made, signed=True), inputs)
+    assert least_cosine(found, expected(weights, inputs)) > 0.97
+
+
+def test_signed_int8_is_what_tensorrt_takes() -> None:
+    """Every zero point is an int8 0, no integer is read but by quantization nodes, and the ranges
+    are as wide as those of uint8."""
+    made = calibrated("bert")
+    model = onnx.load_from_string(int8_file(made, signed=True))
+    constants = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
+    quantizers = [
+        node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+    ]
+    assert quantizers
+    for node in quantizers:
+        zero_point = constants[node.input[2]]
+        assert zero_point.dtype == np.int8
+        assert not zero_point.any()
+    integers = {name for name, value in constants.items() if value.dtype == np.int8}
+    others = [node for node in model.graph.node if node not in quantizers]
+    assert not any(integers.intersection(node.input) for node in others)
+
+
+@pytest.mark.parametrize("edges", [(-2.0, 1.0), (-0.17, 3.0), (0.0, 0.0)])
+def test_signed_activations_reach_both_ends(edges: tuple[float, float]) -> None:
+    """The farther end of a range is step 127 or -127, and a range of nothing has a scale."""
+    writer = Writer()
+    qdq.activation(writer, "x", *edges, signed=True)
+    farthest = max(abs(edge) for edge in edges)
+    scale = float(writer.constants["x.scale"])
+    assert scale > 0
+    assert scale * 127 == pytest.approx(farthest, abs=1e-5)
 
 
 def test_float16_halves_the_file_and_keeps_the_answers() -> None:
