@@ -26,7 +26,7 @@ ANY_PROFILE = "pixel"  # these files are for no device
         "tensorrt for what builds an engine",
         "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
         "forms": "comma separated (default: all): float32, float16, wi8_ai8_afp32; triton takes "
-        "one (default: wi8_ai8_afp32), tensorrt has its own",
+        "one (default: wi8_ai8_afp32), so does tensorrt (default: wi8_ai8_afp32_symmetric)",
         "out": "folder to write (default: build/onnx, build/triton or build/tensorrt)",
         "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
         "count": "how many calibration sentences to use (default: 256)",

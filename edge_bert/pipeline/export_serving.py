@@ -16,6 +16,7 @@ from edge_bert.progress import Progress, silent
 from edge_bert.records.onnx_export import OnnxExport, ServingFile
 
 DEFAULT_FORM = "wi8_ai8_afp32"
+TENSORRT_FORMS = (SYMMETRIC, "float16", "float32")
 MAX_BATCH = 32
 ONNX_MODELS, TENSORRT_MODELS = "models", "tensorrt_models"
 
@@ -45,13 +46,15 @@ def export_tensorrt(
     compare: bool = False,
     progress: Progress = silent,
 ) -> OnnxExport:
-    """The QDQ file with symmetric activations, TensorRT's build command and a measuring script."""
-    if forms and list(forms) != [SYMMETRIC]:
-        raise InputError(f"--to tensorrt writes {SYMMETRIC} alone; leave --forms out.")
+    """One file that TensorRT takes, its build command and a script that measures the engine.
+
+    By default the QDQ file with symmetric activations: TensorRT has no other zero point than 0.
+    """
+    wanted = list(forms) or [SYMMETRIC]
+    if len(wanted) > 1 or wanted[0] not in TENSORRT_FORMS:
+        raise InputError(f"--to tensorrt takes one of the forms {', '.join(TENSORRT_FORMS)}.")
     arrange = _tensorrt(request)
-    return export_onnx(
-        request, forms=[SYMMETRIC], compare=compare, arrange=arrange, progress=progress
-    )
+    return export_onnx(request, forms=wanted, compare=compare, arrange=arrange, progress=progress)
 
 
 def _triton(request: BuildRequest) -> Arrange:

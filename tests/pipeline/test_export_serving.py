@@ -100,10 +100,10 @@ def test_tensorrt_gets_symmetric_integers(request_made: BuildRequest) -> None:
 
 
 def test_what_does_not_fit_is_refused(request_made: BuildRequest) -> None:
-    """Several forms for one server, and another form for TensorRT."""
+    """Several forms for one server, and unsigned activations for TensorRT."""
     request = dataclasses.replace(request_made, out=request_made.out / "none")
     with pytest.raises(InputError, match="one form"):
         export_triton(request, forms=["float32", "float16"])
-    with pytest.raises(InputError, match="leave --forms out"):
-        export_tensorrt(request, forms=["float32"])
+    with pytest.raises(InputError, match="wi8_ai8_afp32_symmetric, float16"):
+        export_tensorrt(request, forms=["wi8_ai8_afp32"])
     assert not request.out.exists()
