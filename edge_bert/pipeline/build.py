@@ -14,7 +14,7 @@ from edge_bert.package import folder, manifest, store
 from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.package.mediapipe import write_mediapipe_model
-from edge_bert.pipeline import convert, measurements, onnx_parity, prove, search_file
+from edge_bert.pipeline import convert, measurements, npu, onnx_parity, prove, search_file
 from edge_bert.pipeline.bundle_files import model_info, packaged, tokenizer_files
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress, silent
@@ -55,7 +55,9 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
         onnx_parity.check(request, reference, host_runtime(), progress)
         artifacts, left_out = _artifacts(request, reference, scratch, progress)
         files, without = _other_files(request, artifacts, scratch)
-        files = (*files, *search_file.written(request.search, scratch))
+        names = [artifact.name for artifact, _ in artifacts]
+        compiled, not_compiled = npu.compiled(request.profile, names, scratch, progress)
+        files = (*files, *compiled, *search_file.written(request.search, scratch))
         found = Manifest(
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
@@ -65,7 +67,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             default=_default(request.profile, [artifact for artifact, _ in artifacts]),
             files=files,
             tool_versions=convert.tool_versions(),
-            left_out=(*left_out, *without),
+            left_out=(*left_out, *without, *not_compiled),
         )
         summary = _report(found, request.profile, artifacts)
         summary = msgspec.structs.replace(summary, search=request.search)

@@ -15,6 +15,8 @@ Bytes = Annotated[int, msgspec.Meta(gt=0, le=2**50)]
 CacheBytes = Annotated[int, msgspec.Meta(gt=0, le=2**30)]
 Cores = Annotated[int, msgspec.Meta(gt=0, le=64)]
 Megahertz = Annotated[int, msgspec.Meta(gt=0, le=10_000)]
+# A maker and a model as ai-edge-litert's compiler plugins know them, such as `Qualcomm SM8650`.
+Chip = Annotated[str, msgspec.Meta(pattern=r"\A[A-Za-z]{1,20} [A-Za-z0-9_]{1,40}\Z")]
 Tokens = Annotated[int, msgspec.Meta(gt=0, le=4096)]
 Name = Annotated[str, msgspec.Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,63}\Z")]
 # Without control characters: they go to terminals and into the files of the emulated phone.
@@ -78,7 +80,8 @@ class Memory(Record, frozen=True):
 class Accelerator(Record, frozen=True):
     """A processor beside the CPU that a public source shows running a BERT encoder.
 
-    `takes` says what ran there: model, number format, and how much of it.
+    `takes` says what ran there: model, number format, and how much of it. `chip` is what files are
+    compiled for ahead of time, such as `Qualcomm SM8650`.
     """
 
     name: Line
@@ -86,6 +89,7 @@ class Accelerator(Record, frozen=True):
     delegate: Line
     takes: Line
     source: Source
+    chip: Chip | None = None
 
 
 class Budget(Record, frozen=True):
