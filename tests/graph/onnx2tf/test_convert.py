@@ -30,10 +30,12 @@ onnx = pytest.importorskip("onnx", reason=NEEDED.format("onnx"))
 TOLERANCE = 1e-4
 # Embeddings are 8 wide and layers 16, as are these lengths: sizes do not say which axis is which.
 LENGTHS = (8, LENGTH)
+# A conversion takes half a minute; the simplified graphs of all exports are held to onnxruntime.
 CASES = [
     case
     for case in EVERY
-    if (case.exporter, case.opset) in (("script", 13), ("script", 17), ("dynamo", 18))
+    if (case.exporter, case.opset, case.attention, case.dynamic)
+    in (("script", 17, "sdpa", True), ("dynamo", 18, "eager", True))
 ]
 
 
@@ -64,7 +66,7 @@ def test_recorded_encoders_give_what_onnxruntime_gives(name: str, tmp_path: Path
 @pytest.mark.slow
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_every_export_gives_what_onnxruntime_gives(case: Case, tmp_path: Path) -> None:
-    """Six architectures, both exporters, both attentions, fixed and free sizes."""
+    """Six architectures, both exporters, both attentions."""
     for package in ("onnx2tf", "torch", "onnxscript"):
         pytest.importorskip(package, reason=f"{package} is not installed: 'edge-bert[onnx,torch]'")
     path = placed(tmp_path, BERT[0] if case.family != "roberta" else BERT[-1])
