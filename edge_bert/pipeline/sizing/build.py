@@ -25,7 +25,7 @@ from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.profile import Budget
-from edge_bert.records.recipe import DEFAULT_RECIPES
+from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
 from edge_bert.search import gates
 from edge_bert.search.executors.choose import executor
 from edge_bert.search.problem import Effort, Problem
@@ -139,7 +139,7 @@ def whole_misses(asked: Asked, budget: Budget, progress: Progress = silent) -> s
     misses = gates.over(budget, evaluate.bounds(asked, candidate), bound=True)
     if not misses and asked.emulates:
         progress(f"{candidate.recipe}: counting on the emulated phone, for the budget")
-        misses = gates.over(budget, evaluate.cost(asked, candidate))
+        misses = gates.over(budget, evaluate.whole_cost(asked, RECIPES[candidate.recipe]))
     return gates.reason(misses) if misses else None
 
 

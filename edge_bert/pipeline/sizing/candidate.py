@@ -60,7 +60,9 @@ def _checkpoint(
     asked: Asked, whole: Checkpoint, candidate: Candidate, trimmed: Vocabulary | None
 ) -> Checkpoint:
     """The checkpoint under a name by content of its own, with the tokenizer that fits."""
-    code = store.source_digest(convert.PACKAGE / "compress", Path(__file__).parent)
+    code = store.source_digest(
+        convert.PACKAGE / "compress", convert.PACKAGE / "float_encoder", Path(__file__).parent
+    )
     parts = msgspec.json.encode(candidate.structure), request_of(asked).calibration.info, code
     key = store.key_of(whole.sha256, *parts, trimmed and trimmed.tokenizer)
     sized = dataclasses.replace(whole, sha256=key, origin=f"{whole.origin}, made smaller")

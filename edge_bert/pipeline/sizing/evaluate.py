@@ -10,11 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
+from edge_bert import cache
 from edge_bert.data.buckets import choose
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.outputs import finish
 from edge_bert.float_encoder import forward
+from edge_bert.package import store
 from edge_bert.package.inspect import inspect_bytes
+from edge_bert.package.manifest import sha256
 from edge_bert.pipeline import bench_emulated, convert
 from edge_bert.pipeline.build import host_runtime
 from edge_bert.pipeline.measurements import milliseconds
@@ -31,7 +36,7 @@ from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderShape, EncoderWeights
 from edge_bert.records.energy import ModelledEnergy
 from edge_bert.records.measurement import Evidence, Measurement
-from edge_bert.records.recipe import RECIPES, Scheme
+from edge_bert.records.recipe import RECIPES, Recipe, Scheme
 from edge_bert.targets.emulated import EmulatedTarget
 
 
@@ -99,23 +104,50 @@ def expected(asked: Asked) -> FloatArray:
 
 
 def cost(asked: Asked, candidate: Candidate) -> Cost:
-    """The size of the built file; latency and energy at the budget's length on the emulated phone,
-    unless nobody `emulates`. Raises MissingToolError where emulation is not set up."""
+    """The size of the built file, and its latency and energy at the budget's length on the
+    emulated phone, if `asked` emulates."""
     with _built(asked, candidate) as (request, file):
-        size, budget = file.path.stat().st_size, request.profile.budget
-        if not asked.emulates:
-            return Cost(size_bytes=size)
-        lengths = {each.length: name for name, each in file.signatures.items()}
-        length = choose(min(budget.latency_length, max(lengths)), lengths)
-        found = _counted(request, file, lengths[length])
-        energy = found.energy
+        return _cost(request, file, emulates=asked.emulates)
+
+
+def whole_cost(asked: Asked, recipe: Recipe) -> Cost:
+    """The cost of the whole model in `recipe`; its file is the one that a build then takes."""
+    request = request_of(asked)
+    data = convert.artifact(request, convert.float_model(request, silent), recipe, silent)
+    with _on_disk(recipe, data) as file:
+        return _cost(request, file, emulates=asked.emulates)
+
+
+def _cost(request: BuildRequest, file: File, *, emulates: bool) -> Cost:
+    size = file.path.stat().st_size
+    if not emulates:
+        return Cost(size_bytes=size)
+    lengths = {each.length: name for name, each in file.signatures.items()}
+    length = choose(min(request.profile.budget.latency_length, max(lengths)), lengths)
+    return _counted(request, file, lengths[length])
+
+
+def _counted(request: BuildRequest, file: File, signature: str) -> Cost:
+    """Counted once for a file, a device and our code, and remembered."""
+    data = file.path.read_bytes()
+    code = store.source_digest(convert.PACKAGE / "targets", convert.PACKAGE / "measure")
+    device = msgspec.json.encode(request.profile)
+    key = store.key_of(sha256(data), signature, device, code)
+
+    def make() -> bytes:
+        found = _measured(request, file, signature)
         _, middle, _ = milliseconds(found)
-        return Cost(
-            size_bytes=size,
-            latency_ms=middle,
-            energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
-            evidence=Evidence.EMULATED,
+        energy = found.energy
+        return msgspec.json.encode(
+            Cost(
+                size_bytes=len(data),
+                latency_ms=middle,
+                energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
+                evidence=Evidence.EMULATED,
+            )
         )
+
+    return msgspec.json.decode(store.fetch(cache.folder("costs"), key, make), type=Cost)
 
 
 def _middle(energy: ModelledEnergy) -> float:
@@ -129,7 +161,7 @@ class _Wanted:
     threads: tuple[int, ...] = (1,)
 
 
-def _counted(request: BuildRequest, file: File, signature: str) -> Measurement:
+def _measured(request: BuildRequest, file: File, signature: str) -> Measurement:
     target = EmulatedTarget(request.profile)
     try:
         measure = bench_emulated.measuring(target, request.profile, _Wanted(), silent)
@@ -147,8 +179,13 @@ def _built(asked: Asked, candidate: Candidate) -> Iterator[tuple[BuildRequest, F
     calibrated = recipe.needs_calibration
     name = request.checkpoint.sha256.encode()
     reference = name if calibrated else convert.float_model(request, silent)
-    data = convert.artifact(request, reference, recipe, silent)
+    with _on_disk(recipe, convert.artifact(request, reference, recipe, silent)) as file:
+        yield request, file
+
+
+@contextmanager
+def _on_disk(recipe: Recipe, data: bytes) -> Iterator[File]:
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / f"{recipe.name}.tflite"
         path.write_bytes(data)
-        yield request, File(recipe.name, path, inspect_bytes(data, path.name).signatures)
+        yield File(recipe.name, path, inspect_bytes(data, path.name).signatures)
