@@ -1,10 +1,11 @@
 """Compile one `.tflite` file for an NPU; started by `npu_compiler.py`, never imported.
 
-    python npu_worker.py MODEL FOLDER VENDOR CHIP
+    python npu_worker.py MODEL FOLDER VENDOR CHIP [FLAG=VALUE …]
 
-VENDOR is a module of `ai_edge_litert.aot.vendors`, CHIP one of its `SocModel`. Leaves
-`compiled.tflite` in FOLDER. The last line on stdout is JSON: the operators that the plugin took,
-`{"subgraphs": [{"taken", "of", "parts"}]}`, or `{"error": ...}` with exit status 1.
+VENDOR is a module of `ai_edge_litert.aot.vendors`, CHIP one of its `SocModel`; flags are those of
+the vendor's plugin. Leaves `compiled.tflite` in FOLDER. The last line on stdout is JSON: the
+operators that the plugin took, `{"subgraphs": [{"taken", "of", "parts"}]}`, or `{"error": ...}`
+with exit status 1.
 """
 
 from __future__ import annotations
@@ -30,7 +31,9 @@ def main(arguments: list[str]) -> int:
     return 1 if "error" in answer else 0
 
 
-def compile_for(model: str, folder: str, vendor: str, chip: str) -> list[dict[str, int]]:
+def compile_for(
+    model: str, folder: str, vendor: str, chip: str, *flags: str
+) -> list[dict[str, int]]:
     """What the plugin took of each subgraph; raises what the library raises."""
     from ai_edge_litert.aot import aot_compile
 
@@ -40,6 +43,7 @@ def compile_for(model: str, folder: str, vendor: str, chip: str) -> list[dict[st
         output_dir=folder,
         target=target.Target(target.SocModel(chip)),
         keep_going=False,
+        **dict(flag.split("=", 1) for flag in flags),
     )
     ((_, compiled),) = found.models_with_backend
     compiled.path.rename(Path(folder) / "compiled.tflite")

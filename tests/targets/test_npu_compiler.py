@@ -141,3 +141,34 @@ def test_a_plugin_alone_cannot_be_asked(maker: str, tmp_path: Path) -> None:
     assert done.returncode != 0
     wanted = "NeuronAdapter" if maker == "MediaTek" else vendor.library
     assert wanted in done.stdout + done.stderr
+
+
+@on_linux
+def test_a_real_plugin_compiles(tmp_path: Path) -> None:
+    """Intel's plugin with OpenVINO, whose CPU stands in for an NPU, takes both signatures whole."""
+    libraries = _openvino()
+    model = tmp_path / "small.tflite"
+    model.write_bytes(two_signatures())
+    command = [sys.executable, "-P", str(npu_compiler.WORKER), str(model), str(tmp_path)]
+    done = subprocess.run(
+        [*command, "intel_openvino", "LNL", "intel_openvino_graph_backends=cpu"],
+        env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    answer = npu_compiler._answer(done.stdout)
+    assert answer.error is None
+    assert [each.taken for each in answer.subgraphs] == [each.of for each in answer.subgraphs]
+    assert len(answer.subgraphs) == 2
+    assert (tmp_path / "compiled.tflite").read_bytes()[4:8] == b"TFL3"
+
+
+def _openvino() -> Path:
+    """The folder of OpenVINO's libraries, of the one version that the plugin was made for."""
+    found = importlib.util.find_spec("openvino")
+    libraries = Path(str(found.origin)).parent / "libs" if found else Path("none")
+    if not (libraries / "libopenvino.so.2631").is_file():
+        pytest.skip("ai-edge-litert 2.3.0's plugin for Intel needs openvino==2026.3.1")
+    return libraries
