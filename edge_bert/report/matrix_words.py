@@ -12,6 +12,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.report.text import cosine, milliseconds, points, significant
 
 COSINE = "cosine"  # scores that are a cosine begin with this word; the others are agreement
+ORDER = ("met", "not all measured", "missed", "no limits", "nothing fits", "failed")
 Kind = Literal["good", "open", "bad", "plain"]
 
 
@@ -40,16 +41,8 @@ def state_of(cell: MatrixCell) -> State:
 def summary(report: MatrixReport) -> str:
     """The whole matrix in one sentence."""
     states = Counter(state_of(cell).words for cell in report.cells)
-    told = {
-        "met": "keep their budget",
-        "not all measured": "keep what was measured of it",
-        "missed": "miss it",
-        "no limits": "have none",
-        "nothing fits": "have no candidate that meets it",
-        "failed": "failed",
-    }
-    parts = [f"{states[words]} {ending}" for words, ending in told.items() if states[words]]
-    return f"Of {len(report.cells)} cells {', '.join(parts)}."
+    told = [f"{states[words]} {words}" for words in ORDER if states[words]]
+    return f"Budgets of {len(report.cells)} cells: {', '.join(told)}."
 
 
 def score(built: MatrixFile) -> str:

@@ -181,7 +181,7 @@ def test_nothing_built() -> None:
 def test_the_sum_counts_every_cell() -> None:
     """Each cell in one state, and the states add up."""
     said = summary(report())
-    assert said.startswith("Of 8 cells 3 keep their budget, 1 keep what was measured of it,")
+    assert said.startswith("Budgets of 8 cells: 3 met, 1 not all measured, 1 missed,")
     assert sum(map(int, re.findall(r"\d+", said)[1:])) == 8
 
 

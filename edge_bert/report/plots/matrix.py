@@ -105,7 +105,7 @@ def _rows(cell: MatrixCell, figure: Figure) -> list[Spec]:
         return []
     return [
         {
-            "device": printable(cell.device),
+            "device": printable(cell.profile),
             "model": printable(cell.model),
             "value": value,
             "label": figure.label(cell.built),
