@@ -41,6 +41,17 @@ class NothingFitsError(BudgetError):
         self.found = found
 
 
+# Whose code decides what a candidate is, scores and costs.
+STAGES = (
+    "compress",
+    "data",
+    "evaluate",
+    "float_encoder",
+    "graph",
+    "measure",
+    "quantize",
+    "targets",
+)
 EVALUATIONS = 20  # each takes half a minute to a minute of one processor
 
 
@@ -205,7 +216,7 @@ def _key(asked: Asked) -> str:
     """All that a candidate's score and cost depend on beside itself."""
     request = request_of(asked)
     device = msgspec.structs.replace(request.profile, budget=Budget())
-    code = store.source_digest(convert.PACKAGE)
+    code = store.source_digest(*(convert.PACKAGE / stage for stage in STAGES))
     length = request.profile.budget.latency_length
     corpus = Path(asked.corpus).read_bytes() if asked.corpus else b""
     return store.key_of(
