@@ -39,7 +39,9 @@ def main(arguments: list[str]) -> int:
     shapes = json.loads((HERE / "engine.json").read_text())
     try:
         if not options.engine.is_file():
-            options.engine.write_bytes(build(tensorrt, shapes))
+            unfinished = options.engine.with_suffix(".unfinished")
+            unfinished.write_bytes(build(tensorrt, shapes))
+            unfinished.replace(options.engine)
         found = measure(tensorrt, cuda, shapes, options.engine.read_bytes(), options.rounds)
     except RuntimeError as error:
         print(f"TensorRT: {error}", file=sys.stderr)  # noqa: T201
@@ -129,7 +131,7 @@ class Inference:
 
     def once(self) -> None:
         """Run, and wait for the end."""
-        if not self._context.execute_async_v3(self._stream):
+        if not self._context.execute_async_v3(int(self._stream)):
             raise RuntimeError("the engine did not run")
         self._call(self._cuda.cudaStreamSynchronize, self._stream)
 
