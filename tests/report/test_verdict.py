@@ -11,6 +11,7 @@ from edge_bert.records.profile import Budget
 from edge_bert.records.report import LatencyRow, Report, Run
 from edge_bert.report.verdict import budget_verdicts, findings, headline
 from tests.report.sample_report import latencies, report
+from tests.report.sample_search import search_result
 
 replace = msgspec.structs.replace
 
@@ -149,3 +150,10 @@ def test_headline_follows_the_budget() -> None:
     assert good.text.endswith("as far as emulation and models can tell.")
     plain = headline(_with(Budget(size_bytes=24_500_000)))
     assert plain.text == "wi8_afp32 was run on ai-edge-litert 2.3.0 and keeps its budget."
+
+
+def test_a_model_made_smaller_is_judged_by_its_score() -> None:
+    """A cosine to the whole model far from 1 is what was asked for, not a fault."""
+    sized = msgspec.structs.replace(report(), search=search_result())
+    assert any("drifted" in each.text for each in findings(report()))
+    assert not any("drifted" in each.text for each in findings(sized))

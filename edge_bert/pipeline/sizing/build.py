@@ -189,7 +189,10 @@ def build_sized(
         raise NothingFitsError(found)
     request = request_for(asked, found.chosen.candidate)
     profile = msgspec.structs.replace(
-        request.profile, budget=budget, default_recipes=(found.chosen.candidate.recipe,)
+        request.profile,
+        budget=budget,
+        default_recipes=(found.chosen.candidate.recipe,),
+        default_reason=found.reason,
     )
     sized = dataclasses.replace(request, profile=profile, search=found, out=out)
     return building.build(sized, progress)
