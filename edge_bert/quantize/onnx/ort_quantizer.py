@@ -26,7 +26,7 @@ def static(source: Path, target: Path, sentences: Sequence[Row]) -> None:
     quantize_static(
         source,
         target,
-        _Reader(sentences),  # type: ignore[arg-type]
+        _Reader(sentences),
         quant_format=QuantFormat.QDQ,
         per_channel=True,
         activation_type=QuantType.QUInt8,
