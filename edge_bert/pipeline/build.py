@@ -197,10 +197,13 @@ def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str:
 def _default(profile: DeviceProfile, artifacts: list[Artifact]) -> DefaultChoice:
     """The first recipe the profile wants that is here; a proven one before one that was not run."""
     ranked = sorted(artifacts, key=lambda artifact: artifact.proof.status != "passed")
+    best = profile.default_recipes[0]
     for wanted in (*profile.default_recipes, FLOAT32.name):
         for artifact in ranked:
             if artifact.name == wanted:
-                return DefaultChoice(artifact=wanted, reason=profile.default_reason)
+                second = f"{best}, which the profile prefers, is not here"
+                reason = profile.default_reason if wanted == best else second
+                return DefaultChoice(artifact=wanted, reason=reason)
     return DefaultChoice(
         artifact=ranked[0].name,
         reason="none of the recipes that the profile prefers was built",

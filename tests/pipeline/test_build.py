@@ -105,6 +105,7 @@ def test_the_next_best_is_the_default(tmp_path: Path) -> None:
     assert "none of the recipes" in only.default.reason
     both = tiny.build_in(tmp_path, recipes=["float16", "float32"]).report.manifest
     assert both.default.artifact == "float32"
+    assert both.default.reason == "wi8_ai8_afp32, which the profile prefers, is not here"
 
 
 def test_two_builds_give_equal_bytes(tmp_path: Path) -> None:
