@@ -25,7 +25,7 @@ from edge_bert.quantize.integer.graph import Graph
 from edge_bert.quantize.integer.groups import Group
 from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.sensitivity import sensitivity
-from edge_bert.quantize.integer.statistics import collect
+from edge_bert.quantize.integer.statistics import ChannelPeaks
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.encoder import EncoderWeights
@@ -83,7 +83,7 @@ def explain(
         sentences=len(held_out),
         cosine_mean=found.cosine_mean,
         cosine_min=found.cosine_min,
-        outliers=_outliers(subject, given),
+        outliers=_outliers(subject, calibrated.peaks),
         tensors=run.tensors,
         by_kind=_sensitivity(calibrated, held_out, groups.by_kind, progress),
         by_layer=_sensitivity(calibrated, held_out, groups.by_layer, progress),
@@ -154,11 +154,10 @@ def _sensitivity(
     progress: Progress,
 ) -> tuple[Harm, ...]:
     found = grouping(calibrated.graph(1))
-    return sensitivity(calibrated, Observer.PERCENTILE, sentences, found, progress)
+    return sensitivity(calibrated, Observer.MINMAX, sentences, found, progress)
 
 
-def _outliers(subject: Subject, inputs: Sequence[Inputs]) -> tuple[Outlier, ...]:
-    peaks = collect(subject.weights, inputs)
+def _outliers(subject: Subject, peaks: ChannelPeaks) -> tuple[Outlier, ...]:
     return tuple(
         Outlier(
             place=each.place,

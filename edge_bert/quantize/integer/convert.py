@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +11,7 @@ import numpy.typing as npt
 
 from edge_bert.errors import RefusedError
 from edge_bert.quantize.integer import float_glue
+from edge_bert.quantize.integer.bursts import find_bursts
 from edge_bert.quantize.integer.emit import emit
 from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.graph import Graph
@@ -17,8 +19,8 @@ from edge_bert.quantize.integer.observe import SCORES, Ranges, observe
 from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.rewritten import Rewritten, rewrite
 from edge_bert.quantize.integer.scales import Quantized, assign, float32
-from edge_bert.quantize.integer.statistics import collect
-from edge_bert.quantize.integer.widen import widen
+from edge_bert.quantize.integer.statistics import ChannelPeaks, collect
+from edge_bert.quantize.integer.widen import FLOAT, widen
 from edge_bert.records.encoder import EncoderWeights
 
 Sentence = dict[str, npt.NDArray[Any]]
@@ -29,9 +31,8 @@ WIDE_PLACES = (
     "embeddings.projection",
     "embeddings.projection.input",
     "_residual",
-    "_sum",
-    "_sum.0",
-    "_sum.1",
+    ".update.0",
+    ".update.1",
     ".offset",
     ".centred",
     ".unit",
@@ -46,11 +47,24 @@ WIDE_PLACES = (
 
 @dataclass(frozen=True)
 class Calibrated:
-    """An encoder after its rewrites, with the ranges of its activations over a calibration set."""
+    """An encoder after its rewrites, with the ranges of its activations over `sentences`.
+
+    `peaks` are those of the encoder as it is.
+    """
 
     weights: EncoderWeights
     parts: Rewritten
     ranges: Ranges
+    sentences: Sequence[Sentence]
+    peaks: ChannelPeaks
+
+    @functools.cached_property
+    def unsplit(self) -> Calibrated:
+        """The same without split channels: for a residual stream that stays float.
+
+        Costs a pass over the sentences, once.
+        """
+        return _observed(self.weights, self.peaks, self.sentences, self.peaks)
 
     @property
     def masks(self) -> tuple[float, ...]:
@@ -64,7 +78,7 @@ class Calibrated:
 
     def graph_of(self, length: int, activation_bits: int) -> Graph:
         """The graph of one length with the widths of a recipe (records/recipe.py)."""
-        if activation_bits == 32:
+        if activation_bits == FLOAT:
             return float_glue.build(self.weights, self.parts, length)
         graph = self.graph(length)
         return widen(graph, is_wide) if activation_bits == 16 else graph
@@ -76,11 +90,22 @@ def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibra
     Raises RefusedError for an encoder whose layers share weights.
     """
     _check_layers(weights)
-    parts = rewrite(weights, collect(weights, sentences))
+    plain = collect(weights, sentences)
+    split = collect(weights, sentences, find_bursts(weights, plain))
+    return _observed(weights, split, sentences, plain)
+
+
+def _observed(
+    weights: EncoderWeights,
+    columns: ChannelPeaks,
+    sentences: Sequence[Sentence],
+    plain: ChannelPeaks,
+) -> Calibrated:
+    parts = rewrite(weights, columns)
     # No mask is needed where nothing is padded; its depth follows from the scores seen here.
     unmasked = (1.0,) * weights.shape.layers
     ranges = observe(sentences, lambda length: build(weights, parts, unmasked, length))
-    return Calibrated(weights, parts, ranges)
+    return Calibrated(weights, parts, ranges, sentences, plain)
 
 
 def _check_layers(weights: EncoderWeights) -> None:
@@ -97,7 +122,7 @@ def convert_integer(
     calibrated: Calibrated,
     lengths: Sequence[int],
     activation_bits: int = 8,
-    observer: Observer = Observer.PERCENTILE,
+    observer: Observer | None = None,
     *,
     float_output: bool = False,
 ) -> bytes:
@@ -107,6 +132,9 @@ def convert_integer(
     with 32, all but the matrix products and what they read and give is float32.
     With `float_output` a DEQUANTIZE follows, so that the output is float32.
     """
+    if activation_bits == FLOAT:
+        calibrated = calibrated.unsplit
+    observer = observer or default_observer(activation_bits)
     graphs = [calibrated.graph_of(length, activation_bits) for length in lengths]
     quantized = [assign(graph, calibrated.ranges, observer) for graph in graphs]
     if float_output:
@@ -117,6 +145,11 @@ def convert_integer(
         for graph, found in zip(graphs, quantized, strict=True)
     ]
     return emit(signatures, calibrated.weights.output_name)
+
+
+def default_observer(activation_bits: int) -> Observer:
+    """Split channels leave no tails worth cutting; a float stream leaves them in the matrices."""
+    return Observer.PERCENTILE if activation_bits == FLOAT else Observer.MINMAX
 
 
 def _dequantize_output(graph: Graph, quantized: dict[str, Quantized]) -> None:

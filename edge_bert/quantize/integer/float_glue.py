@@ -9,6 +9,7 @@ of the matrices still.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -25,9 +26,6 @@ FLOAT_PLACES = (
     ".input",
     ".ffn_input",
     "_residual",
-    "_sum",
-    "_sum.0",
-    "_sum.1",
     ".mask",
     ".masked",
     ".shares",
@@ -70,9 +68,12 @@ def _absorbed(norm: Norm) -> Norm:
     return dataclasses.replace(norm, to_input=to_input, to_residual=to_residual)
 
 
-def _layer_norm(graph: Graph, name: str, rows: str, norm: Norm, epsilon: float) -> str:
-    """Append the operators; `rows` is [n, hidden]; gives (s - mean) / sqrt(variance)."""
+def _layer_norm(graph: Graph, name: str, terms: Sequence[str], norm: Norm, epsilon: float) -> str:
+    """Append the operators; `terms` [n, hidden] add up to s; gives (s - mean) / sqrt(variance)."""
+    rows = terms[0]
     whole, column = graph.shape(rows), (graph.shape(rows)[0], 1)
+    for place, term in enumerate(terms[1:]):
+        rows = graph.apply("ADD", [rows, term], f"{name}.sum.{place}", whole)
     axis = graph.constant("channels", np.array([1], np.int32), Kind.INDEX)
     least = graph.constant("epsilon", np.array([[epsilon]], np.float32))
     factor = graph.constant(f"{name}.unmigrate", (1.0 / norm.migration)[None])

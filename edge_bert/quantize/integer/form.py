@@ -28,9 +28,8 @@ def build(
     for name in weights.input_names:
         graph.input(name)
     shape = weights.shape
-    summed = _embed(graph, parts, shape.position_offset)
-    unit = normed(graph, "embeddings.norm", summed, parts.embedding_norm, shape.epsilon)
-    norm = parts.embedding_norm
+    norm, rows = parts.embedding_norm, _embed(graph, parts, shape.position_offset)
+    unit = normed(graph, "embeddings.norm", [rows], norm, shape.epsilon)
     for index, block in enumerate(parts.blocks):
         name = f"layer.{index}"
         if index == 0 and parts.projection is not None:
@@ -39,16 +38,16 @@ def build(
             residual = _times(graph, f"{name}.attention_residual", unit, norm.to_residual)
             rows = _times(graph, f"{name}.input", unit, norm.to_input)
         output = _attention(graph, name, rows, block, shape.heads[index], masks[index])
-        summed = _add(graph, f"{name}.attention_sum", residual, output)
         norm = block.attention_norm
-        unit = normed(graph, f"{name}.attention_norm", summed, norm, shape.epsilon)
-        summed = _times(graph, f"{name}.ffn_residual", unit, norm.to_residual)
+        unit = normed(graph, f"{name}.attention_norm", [residual, output], norm, shape.epsilon)
+        residual = _times(graph, f"{name}.ffn_residual", unit, norm.to_residual)
         rows = _times(graph, f"{name}.ffn_input", unit, norm.to_input)
-        for part in reversed(range(len(block.ffn))):
-            output = _ffn(graph, f"{name}.ffn.{part}", rows, block.ffn[part], shape.activation)
-            summed = _add(graph, f"{name}.ffn_sum.{part}", summed, output)
+        outputs = [
+            _ffn(graph, f"{name}.ffn.{part}", rows, pair, shape.activation)
+            for part, pair in reversed([*enumerate(block.ffn)])
+        ]
         norm = block.ffn_norm
-        unit = normed(graph, f"{name}.ffn_norm", summed, norm, shape.epsilon)
+        unit = normed(graph, f"{name}.ffn_norm", [residual, *outputs], norm, shape.epsilon)
     graph.output = _head(graph, weights, parts, unit)
     return graph
 
@@ -69,9 +68,6 @@ def _embed(graph: Graph, parts: Rewritten, start: int) -> str:
             "GATHER", [table, "token_type_ids"], "embeddings.types", (1, length, hidden)
         )
         rows = _add(graph, "embeddings.typed", rows, types)
-    elif parts.token_type is not None:
-        first = graph.constant("embeddings.first_type", parts.token_type[:1])
-        rows = _add(graph, "embeddings.typed", rows, first)
     return _reshape(graph, "embeddings.sum", rows, (length, hidden))
 
 
@@ -145,7 +141,7 @@ def _activate(graph: Graph, name: str, rows: str, activation: str, *, whole: boo
 
 def _head(graph: Graph, weights: EncoderWeights, parts: Rewritten, unit: str) -> str:
     """Pooling and what the head adds; the name of the output."""
-    norm, hidden = parts.blocks[-1].ffn_norm, graph.shape(unit)[1]
+    norm, width = parts.blocks[-1].ffn_norm, graph.shape(unit)[1]
     if weights.head.task is Task.CLASSIFICATION:
         rows = _times(graph, "head.input", _first_row(graph, unit), norm.to_input)
         for index, dense in enumerate(parts.head):
@@ -164,8 +160,12 @@ def _head(graph: Graph, weights: EncoderWeights, parts: Rewritten, unit: str) ->
         shares = graph.apply(
             "SOFTMAX", [masked], "pooling.shares", (1, graph.length), limits=(0.0, 255 / 256)
         )
-        pooled = graph.apply("BATCH_MATMUL", [shares, rows], "pooled", (1, hidden), adj_y=False)
-    return _times(graph, "output", pooled, parts.output_scale)
+        pooled = graph.apply("BATCH_MATMUL", [shares, rows], "pooled", (1, width), adj_y=False)
+    if not norm.columns.split:
+        return _times(graph, "output", pooled, parts.output_scale)
+    together = norm.columns.read(np.eye(norm.columns.hidden, dtype=np.float32))
+    kernel = together * parts.output_scale[:, None]
+    return _dense(graph, "output", pooled, Dense(kernel, np.zeros(len(kernel[0]), np.float32)))
 
 
 def _first_row(graph: Graph, rows: str) -> str:

@@ -11,13 +11,12 @@ from edge_bert.quantize.integer.graph import Graph, Kind
 WEIGHTS, TABLES = "weights", "tables"
 _NORM = re.compile(r"(?:embeddings\.norm|layer\.\d+\.\w+_norm)\.(\w+)")
 _LAYER = re.compile(r"(layer\.\d+)\.")
-_FFN = re.compile(r"ffn(_sum)?\.\d+\.?(\w*)")
+_FFN = re.compile(r"ffn\.\d+\.(\w+)")
 # The kind of a tensor of a layer where its own name does not already say it.
 _KINDS = {
     "attention_residual": "residual",
     "ffn_residual": "residual",
     "ffn_input": "input",
-    "attention_sum": "sums",
     "masked": "scores",
     "mask": "scores",
 }
@@ -44,7 +43,7 @@ def kind_of(name: str) -> str:
     rest = name.removeprefix(layer[0])
     ffn = _FFN.match(rest)
     if ffn:
-        return "sums" if ffn[1] else f"ffn.{ffn[2]}"
+        return f"ffn.{ffn[1]}"
     first = rest.split(".")[0]
     return _KINDS.get(first, first)
 

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_bert.quantize.integer.columns import Bursts, Columns
 from edge_bert.quantize.integer.migrate import balance, equalize, exact_factors, smooth
 from edge_bert.quantize.integer.statistics import ChannelPeaks
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderWeights
 
-OUTLIER_NEURON = 1.4  # times the 99.5th percentile of the neurons' peaks
+OUTLIER_NEURON = 1.1  # times the 98th percentile of the neurons' peaks
 
 
 @dataclass(frozen=True)
@@ -29,8 +30,12 @@ class Dense:
 
 @dataclass(frozen=True)
 class Norm:
-    """A LayerNorm over an input of `migration`; `variances` are those of the calibration tokens."""
+    """A LayerNorm over an input of `migration`; `variances` are those of the calibration tokens.
 
+    `migration`, `to_input` and `to_residual` have an entry for each of the `columns`.
+    """
+
+    columns: Columns
     migration: FloatArray
     variances: FloatArray
     to_input: FloatArray
@@ -61,7 +66,10 @@ class Projection:
 
 @dataclass(frozen=True)
 class Rewritten:
-    """A whole encoder after the rewrites; `output_scale` undoes the migration of its output."""
+    """A whole encoder after the rewrites; `output_scale` undoes the migration of its output.
+
+    The tables and what the matrices give to the residual stream have no mean over channels.
+    """
 
     word: FloatArray
     position: FloatArray
@@ -86,7 +94,7 @@ class _Stream:
 def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
     """All rewrites in one walk along the residual stream."""
     arrays, shape = weights.arrays, weights.shape
-    start = equalize(peaks["embeddings.norm"])
+    columns, start = peaks.bursts.columns, _wanted(peaks, "embeddings.norm")
     projection = None
     if shape.embedding:
         embedding_norm, projection, stream = _project(weights, peaks, start)
@@ -97,16 +105,25 @@ def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
     for index in range(shape.layers):
         block, stream = _block(weights, peaks, index, stream)
         blocks.append(block)
-    types = arrays.get("embeddings.token_type")
+
+    tabled = embedding_norm.columns
+
+    def table(rows: FloatArray) -> FloatArray:
+        return tabled.without_bursts(_centred(rows)) * start
+
+    # The first type goes into the words, so that type 0 adds exactly nothing.
+    word, types = arrays["embeddings.word"], arrays.get("embeddings.token_type")
+    if types is not None:
+        word, types = word + types[0], types - types[0]
     return Rewritten(
-        word=arrays["embeddings.word"] * start,
-        position=arrays["embeddings.position"] * start,
-        token_type=None if types is None else types * start,
+        word=table(word),
+        position=table(arrays["embeddings.position"]),
+        token_type=None if types is None else table(types),
         embedding_norm=embedding_norm,
         blocks=tuple(blocks),
-        output_beta=stream.beta * stream.residual,
+        output_beta=columns.without_bursts(stream.beta) * stream.residual,
         output_scale=1.0 / stream.residual,
-        head=_head(weights, stream),
+        head=_head(weights, columns, stream),
         projection=projection,
     )
 
@@ -116,17 +133,26 @@ def _project(
 ) -> tuple[Norm, Projection, _Stream]:
     """The LayerNorm of narrow embeddings, which nothing but the projection reads."""
     name, place = "embeddings.norm", "embeddings.projection"
+    narrow, wide = Columns(len(start)), peaks.bursts.columns
     gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
     wanted = smooth(peaks[f"{name}.scaled"], weights.arrays[f"{place}.kernel"])
-    narrow = exact_factors(gamma, start, wanted)
-    norm = Norm(start, np.concatenate(peaks.variances[name]), narrow.vector, narrow.vector)
-    residual = equalize(peaks["layer.0.attention_norm"])
-    read = _Stream(input=narrow.result, residual=residual, beta=beta)
-    made = _scaled(_reading(weights, place, read), residual)
-    wanted = smooth(peaks[place], weights.arrays["layer.0.query.kernel"])
-    wide = exact_factors(np.ones_like(residual), residual, wanted)
-    stream = _Stream(input=wide.result, residual=residual, beta=np.zeros_like(residual))
-    return norm, Projection(made, wide.vector), stream
+    factors = exact_factors(gamma, start, wanted)
+    variances = np.concatenate(peaks.variances[name])
+    norm = Norm(narrow, start, variances, factors.vector, factors.vector)
+    residual = _wanted(peaks, "layer.0.attention_norm")
+    read = _Stream(input=factors.result, residual=residual, beta=beta)
+    plain = _reading(weights, place, narrow, read)
+    made = _scaled(_written(wide, plain), residual)
+    reader = wide.read(weights.arrays["layer.0.query.kernel"])
+    to_input = exact_factors(np.ones_like(residual), residual, smooth(peaks[place], reader))
+    beta = np.zeros(wide.hidden, np.float32)
+    stream = _Stream(input=to_input.result, residual=residual, beta=beta)
+    return norm, Projection(made, to_input.vector), stream
+
+
+def _written(columns: Columns, dense: Dense) -> Dense:
+    """A matrix that writes channels as one that writes columns, and no burst."""
+    return Dense(columns.without_bursts(dense.kernel), columns.without_bursts(dense.bias))
 
 
 def _reader(weights: EncoderWeights, layer: int, name: str) -> FloatArray | None:
@@ -144,6 +170,14 @@ def _next_norm(name: str, layers: int) -> str:
     return f"layer.{index + 1}.attention_norm" if index + 1 < layers else "output"
 
 
+def _wanted(peaks: ChannelPeaks, name: str) -> FloatArray:
+    """The migration for the input of a LayerNorm that also suits what it gives."""
+    found = equalize(peaks[name])
+    if name == "output":
+        return found
+    return np.minimum(found, equalize(peaks[f"{name}.unit"]))
+
+
 def _norm(
     weights: EncoderWeights,
     peaks: ChannelPeaks,
@@ -151,12 +185,16 @@ def _norm(
     migration: FloatArray,
     reader: FloatArray | None,
 ) -> tuple[Norm, _Stream]:
-    gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
-    following = equalize(peaks[_next_norm(name, weights.shape.layers)])
+    columns, beta = peaks.bursts.columns, weights.arrays[f"{name}.beta"]
+    gamma = columns.copied(weights.arrays[f"{name}.gamma"])
+    following = _wanted(peaks, _next_norm(name, weights.shape.layers))
     residual = exact_factors(gamma, migration, following)
-    wanted = np.ones_like(gamma) if reader is None else smooth(peaks[f"{name}.scaled"], reader)
+    wanted = np.ones_like(gamma)
+    if reader is not None:
+        wanted = smooth(peaks[f"{name}.scaled"], columns.read(reader))
     to_input = exact_factors(gamma, migration, wanted)
     norm = Norm(
+        columns=columns,
         migration=migration,
         variances=np.concatenate(peaks.variances[name]),
         to_input=to_input.vector,
@@ -187,40 +225,55 @@ def _attention(
     share = balance(peaks[f"{name}.query"], peaks[f"{name}.key"])
     even = equalize(peaks[f"{name}.value"], 0.5)
     scale = np.float32(weights.shape.head_size**-0.5)
-    query = _scaled(_reading(weights, f"{name}.query", stream), share * scale)
-    key = _scaled(_reading(weights, f"{name}.key", stream), 1.0 / share)
-    value = _scaled(_reading(weights, f"{name}.value", stream), even)
+    columns = peaks.bursts.columns
+    query = _scaled(_reading(weights, f"{name}.query", columns, stream), share * scale)
+    key = _scaled(_reading(weights, f"{name}.key", columns, stream), 1.0 / share)
+    value = _scaled(_reading(weights, f"{name}.value", columns, stream), even)
     arrays = weights.arrays
     kernel = arrays[f"{name}.attention_output.kernel"] / even[:, None]
     bias = arrays[f"{name}.attention_output.bias"] + stream.beta
-    return query, key, value, _scaled(Dense(kernel, bias), stream.residual)
+    written = _written(columns, Dense(_centred(kernel), _centred(bias)))
+    return query, key, value, _scaled(written, stream.residual)
 
 
 def _ffn(
     weights: EncoderWeights, peaks: ChannelPeaks, name: str, stream: _Stream
 ) -> tuple[tuple[Dense, Dense], ...]:
     """The feed-forward half; neurons whose peaks stand far out get matrices of their own."""
-    rise = _reading(weights, f"{name}.ffn_in", stream)
-    fall = weights.arrays[f"{name}.ffn_out.kernel"]
-    bias = weights.arrays[f"{name}.ffn_out.bias"] + stream.beta
+    rise = _reading(weights, f"{name}.ffn_in", peaks.bursts.columns, stream)
+    fall = _scaled(_falling(weights, peaks.bursts, name, stream.beta), stream.residual)
     found = peaks[f"{name}.inner"]
-    outliers = found > OUTLIER_NEURON * np.quantile(found, 0.995)
+    outliers = found > OUTLIER_NEURON * np.quantile(found, 0.98)
     groups = [~outliers, outliers] if outliers.any() else [~outliers]
     return tuple(
         (
             Dense(rise.kernel[:, group], rise.bias[group]),
-            _scaled(
-                Dense(fall[group], bias if not first else np.zeros_like(bias)), stream.residual
-            ),
+            Dense(fall.kernel[group], fall.bias if not first else np.zeros_like(fall.bias)),
         )
         for first, group in enumerate(groups)
     )
 
 
-def _reading(weights: EncoderWeights, name: str, stream: _Stream) -> Dense:
+def _falling(weights: EncoderWeights, bursts: Bursts, name: str, beta: FloatArray) -> Dense:
+    """The matrix behind the neurons, and beta: no mean, and bursts in columns of their own."""
+    columns, index = bursts.columns, int(name.split(".")[1])
+    kernel = weights.arrays[f"{name}.ffn_out.kernel"]
+    bias = weights.arrays[f"{name}.ffn_out.bias"] + beta
+    return Dense(
+        columns.with_bursts(_centred(kernel), bursts.kernel(index, kernel)),
+        columns.with_bursts(_centred(bias), -bursts.usual[index]),
+    )
+
+
+def _centred(rows: FloatArray) -> FloatArray:
+    """Without the mean over channels, which the LayerNorm behind takes off anyway."""
+    return np.asarray(rows - rows.mean(axis=-1, keepdims=True), np.float32)
+
+
+def _reading(weights: EncoderWeights, name: str, columns: Columns, stream: _Stream) -> Dense:
     """A matrix that reads a LayerNorm's output: undoes its migration, takes its beta."""
     kernel, bias = weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"]
-    return Dense(kernel / stream.input[:, None], bias + stream.beta @ kernel)
+    return Dense(columns.read(kernel) / stream.input[:, None], bias + stream.beta @ kernel)
 
 
 def _scaled(dense: Dense, factor: FloatArray) -> Dense:
@@ -228,7 +281,7 @@ def _scaled(dense: Dense, factor: FloatArray) -> Dense:
     return Dense(dense.kernel * factor, dense.bias * factor)
 
 
-def _head(weights: EncoderWeights, stream: _Stream) -> tuple[Dense, ...]:
+def _head(weights: EncoderWeights, columns: Columns, stream: _Stream) -> tuple[Dense, ...]:
     """The dense layers of a classifier; the first reads the last LayerNorm."""
     layers = []
     for index in range(len(weights.head_activations)):
@@ -236,5 +289,5 @@ def _head(weights: EncoderWeights, stream: _Stream) -> tuple[Dense, ...]:
         if f"{name}.kernel" not in weights.arrays:
             break
         plain = Dense(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
-        layers.append(_reading(weights, name, stream) if index == 0 else plain)
+        layers.append(_reading(weights, name, columns, stream) if index == 0 else plain)
     return tuple(layers)

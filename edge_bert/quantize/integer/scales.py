@@ -145,7 +145,9 @@ def _constant(tensor: Tensor) -> Quantized:
     if tensor.bits == FLOAT:
         return float32(value)
     if tensor.kind is Kind.MATRIX:
-        scale = np.maximum(np.abs(value).max(axis=1), TINY) / 127
+        peaks = np.abs(value).max(axis=1)
+        # A row of zeros gets a scale that XNNPACK takes: any other row's.
+        scale = np.maximum(np.where(peaks > 0, peaks, peaks.max()), TINY) / 127
         return Quantized(
             scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
         )

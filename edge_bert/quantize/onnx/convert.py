@@ -21,7 +21,7 @@ def int8_file(calibrated: Calibrated, *, signed: bool = False) -> bytes:
 
     `signed` activations are int8 with the zero point 0, as TensorRT wants them.
     """
-    weights = calibrated.weights
+    weights, calibrated = calibrated.weights, calibrated.unsplit
     names = encoder.rounded_inputs(weights.shape.layers)
     found = {name: _range(calibrated, name) for name in names}
     made_of = parts.smoothed(weights, calibrated.parts)

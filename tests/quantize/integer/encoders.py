@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.graph import export
+from edge_bert.quantize.integer.bursts import find_bursts
 from edge_bert.quantize.integer.execute import execute
 from edge_bert.quantize.integer.form import build
 from edge_bert.quantize.integer.rewritten import Norm, Rewritten, rewrite
@@ -23,11 +24,13 @@ from tests.tiny import models
 
 Array = npt.NDArray[Any]
 READERS = ("query.kernel", "key.kernel", "value.kernel", "ffn_in.kernel", "projection.kernel")
-FFN = 256  # wide enough for a neuron to lie outside the 99.5th percentile
+FFN = 256  # wide enough for a neuron to lie outside the 98th percentile
 LOUD, BURSTS, NEURON, RARE = (3, 17), (6, 7), 5, 8
+SIGN, BURST = 9, (20, 10.0)
 COUNTS = (3, 5, 8, 11, 16, 24, 30, 7, 12, 2)
 ENCODERS = [(architecture, head) for architecture in models.ARCHITECTURES for head in models.HEADS]
 ENCODERS += [("electra", "mean"), ("electra", "classification")]  # with a projection
+EMBEDDERS = [(architecture, head) for architecture, head in ENCODERS if head != "classification"]
 
 
 @functools.cache
@@ -77,6 +80,31 @@ def with_extremes(weights: EncoderWeights) -> EncoderWeights:
     return dataclasses.replace(found, arrays=arrays)
 
 
+def with_bursts(weights: EncoderWeights) -> EncoderWeights:
+    """With what a trained encoder has at one token of a sentence: a neuron that writes a burst.
+
+    Only the rows of the last RARE token ids have anything in channel SIGN of the word table; NEURON
+    answers to it, and writes BURST[1] times as much into channel BURST[0], and nothing else.
+    """
+    arrays = {name: array.copy() for name, array in weights.arrays.items()}
+    word = arrays["embeddings.word"]
+    word[:, SIGN] = 0.0
+    word[-RARE:, SIGN] = 6.0 * np.abs(word).max()
+    for name, array in arrays.items():
+        if name.endswith("projection.kernel"):
+            array[:, SIGN] = 0.0
+            array[SIGN, SIGN] = 2.0
+        if name.endswith("ffn_in.kernel"):
+            array[:, NEURON] = 0.0
+            array[SIGN, NEURON] = 6.0
+        if name.endswith("ffn_in.bias"):
+            array[NEURON] = -14.0
+        if name.endswith("ffn_out.kernel"):
+            array[NEURON] = 0.0
+            array[NEURON, BURST[0]] = BURST[1]
+    return dataclasses.replace(weights, arrays=arrays)
+
+
 def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeights:
     """The encoder with every weight whose name ends so multiplied by `factor`."""
     arrays = {
@@ -122,7 +150,9 @@ def padded(
 
 def parts_of(weights: EncoderWeights) -> Rewritten:
     """The encoder after all rewrites, with statistics of `sentences`."""
-    return rewrite(weights, collect(weights, sentences(weights)))
+    found = sentences(weights)
+    bursts = find_bursts(weights, collect(weights, found))
+    return rewrite(weights, collect(weights, found, bursts))
 
 
 def norms_of(parts: Rewritten) -> list[Norm]:
@@ -147,3 +177,19 @@ def plain(weights: EncoderWeights) -> Any:
     encoder = Encoder(weights.shape, head, weights.head_activations)
     load(encoder, weights.arrays)
     return lambda inputs: np.asarray(encoder(**inputs))
+
+
+def logit_errors(
+    weights: EncoderWeights,
+    outputs: Callable[[int, Mapping[str, Array]], Array],
+    lengths: Sequence[int],
+) -> list[float]:
+    """How far each sentence's logits are from the plain encoder's, in their average length."""
+    expected, errors = plain(weights), []
+    found = sentences(weights, repeats=2, seed=9)
+    usual = float(np.mean([np.linalg.norm(expected(each)) for each in found]))
+    for sentence in found:
+        length = min(n for n in lengths if n >= sentence["input_ids"].shape[1])
+        values = outputs(length, padded(sentence, length)).reshape(-1)
+        errors.append(float(np.linalg.norm(values - expected(sentence).reshape(-1))) / usual)
+    return errors

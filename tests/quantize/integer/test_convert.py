@@ -37,9 +37,9 @@ OPERATORS = {
     "RESHAPE", "RSQRT", "SLICE", "SOFTMAX", "SUB", "TANH", "TRANSPOSE",
 }  # fmt: skip
 # Least mean and single cosine to float over sentences of ten lengths. Random weights amplify
-# rounding more than trained ones do. Measured: means from 0.9990, 0.9966 and 0.9932, single
-# sentences from 0.997, 0.983 and 0.942 (three logits that may all be small).
-LEAST_COSINE = {"mean": (0.998, 0.99), "cls": (0.994, 0.97), "classification": (0.99, 0.9)}
+# rounding more than trained ones do. Measured: means from 0.9990 and 0.9966, single sentences from
+# 0.997 and 0.983.
+LEAST_COSINE = {"mean": (0.998, 0.99), "cls": (0.994, 0.97)}
 LEAST_WITH_OUTLIERS = (0.98, 0.95)  # mean and tenth percentile; single sentences reach 0.845
 needs_oldest = pytest.mark.skipif(
     environments.find_python_311() is None,
@@ -157,13 +157,26 @@ def cosines(weights: EncoderWeights, data: bytes) -> list[float]:
     return found
 
 
-@every
+@pytest.mark.parametrize(("architecture", "head"), tiny.EMBEDDERS)
 def test_the_meaning_is_kept(architecture: str, head: str) -> None:
-    """Every architecture and head stays near float, on average and at the worst sentence."""
+    """Every architecture and pooling stays near float, on average and at the worst sentence."""
     found = cosines(tiny.weights_of(architecture, head), converted(architecture, head))
     mean, least = LEAST_COSINE[head.removesuffix("-normalize")]
     assert np.mean(found) >= mean
     assert min(found) >= least
+
+
+@pytest.mark.parametrize("architecture", [*ARCHITECTURES, "electra"])
+def test_logits_are_kept(architecture: str) -> None:
+    """Errors against the usual length of the logits: three that are all near 0 have no direction.
+
+    Measured over four calibration sets: means to 0.14, single sentences to 0.31.
+    """
+    weights = tiny.weights_of(architecture, "classification")
+    running = Running(converted(architecture, "classification"))
+    errors = tiny.logit_errors(weights, running.real, LENGTHS)
+    assert np.mean(errors) <= 0.2
+    assert max(errors) <= 0.4
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -232,15 +245,17 @@ def test_what_kernels_ask_of_scales(architecture: str, outliers: bool) -> None:
     assert ("MINIMUM" in seen) is outliers
 
 
-@both
+@pytest.mark.parametrize("kind", ["plain", "outliers", "bursts"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_scales_are_within_what_xnnpack_takes(architecture: str, outliers: bool) -> None:
+def test_scales_are_within_what_xnnpack_takes(architecture: str, kind: str) -> None:
     """Outside these bounds it refuses the whole signature when it is prepared.
 
     Products below 2**8 output steps (XNNPACK, src/operators/*-nc.c: requantization scale), sums
     with operands between 2**-10 and 2**8 output steps, MUL between 2**-16 and 2**8.
     """
-    model = flatbuffer.read(converted(architecture, outliers=outliers))
+    weights = tiny.weights_of(architecture, outliers=kind == "outliers")
+    weights = tiny.with_bursts(weights) if kind == "bursts" else weights
+    model = flatbuffer.read(directly(weights, (16,), tiny.COUNTS))
     for name, inputs, (output,) in operators(model, model.subgraphs[0]):
         if name in ("FULLY_CONNECTED", "BATCH_MATMUL", "MUL"):
             ratio = scale_of(inputs[0]) * scale_of(inputs[1]) / scale_of(output)

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge_bert.quantize.integer.columns import Columns
 from edge_bert.quantize.integer.emit import emit
 from edge_bert.quantize.integer.execute import execute
 from edge_bert.quantize.integer.graph import Graph, Kind
@@ -24,12 +25,13 @@ Array = npt.NDArray[np.float32]
 
 
 def rows_of(spread: float, loud: int = 0, seed: int = 0) -> Array:
-    """Tokens [TOKENS, CHANNELS], the largest `spread` times the smallest.
+    """Tokens [TOKENS, CHANNELS] without a mean, the largest `spread` times the smallest.
 
     `loud` channels are 50 times larger than the others in every token, as in trained models.
     """
     rows = np.random.RandomState(seed).standard_normal((TOKENS, CHANNELS)) + 0.2
     rows[:, :loud] *= 50
+    rows -= rows.mean(axis=1, keepdims=True)
     return (rows * np.geomspace(1, spread, TOKENS)[:, None]).astype(np.float32)
 
 
@@ -55,7 +57,8 @@ def graph_of(rows: Array, migration: Array) -> Graph:
     flat = graph.apply("RESHAPE", [found, shape], "flat", rows.shape)
     one = np.ones(CHANNELS, np.float32)
     variances = rows.var(axis=1)
-    graph.output = layer_norm(graph, "norm", flat, Norm(migration, variances, one, one), EPSILON)
+    norm = Norm(Columns(CHANNELS), migration, variances, one, one)
+    graph.output = layer_norm(graph, "norm", [flat], norm, EPSILON)
     return graph
 
 
