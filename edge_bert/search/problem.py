@@ -53,8 +53,8 @@ class Effort(Record, frozen=True):
     batch: PositiveInt = 4
 
 
-FEWEST, MOST = 14, 48
-BATCHES = 8
+FEWEST, MOST = 16, 48
+BATCHES = 16
 
 
 def evaluations(effort: Effort, candidates: int) -> int:

@@ -14,8 +14,10 @@ from edge_bert.search.surrogate import Floats, Points, Surrogate
 
 START_SHARE = 4  # at most one evaluation in four is spread over the space before any is chosen
 START_EACH = 2  # and at most so many for each dimension
+DEAR = 0.2  # the worth of the dearest choice beside that of one not seen before
+DOUBT_EVERY, DOUBT = 3, 3.0  # one proposal in three takes deviations to be so many times as wide
 LEAST = 1e-300  # so that logarithms exist
-FRONT_AFTER = 16  # evaluations for the best score alone; after them,
+FRONT_AFTER = 24  # evaluations for the best score alone; after them,
 FRONT_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
 
 
@@ -36,19 +38,22 @@ class Seen:
 
 
 def start(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> list[int]:
-    """Places of points that lie far apart, the one of the dearest choices first.
+    """Places of points that together show every choice, the one of the dearest choices first.
 
-    The farthest point of those left is taken each time (Gonzalez 1985); ties are cut by the seed.
+    Each next one has the choices that were seen least; of equal ones the dearer, which scores
+    more, and then the seed decides.
     """
-    count = min(-(-evaluations // START_SHARE), START_EACH * len(sizes))
-    scaled = points / np.maximum(np.array(sizes) - 1, 1)
-    ties = np.random.default_rng(seed).random(len(points)) * 1e-3
-    chosen = [int(np.argmax(scaled[:, :-1].sum(1) + ties))]
-    nearest = np.abs(scaled - scaled[chosen[0]]).sum(1)
-    while len(chosen) < min(count, len(points)):
-        nearest[chosen] = -1
-        chosen.append(int(np.argmax(nearest + ties)))
-        nearest = np.minimum(nearest, np.abs(scaled - scaled[chosen[-1]]).sum(1))
+    count = min(-(-evaluations // START_SHARE), START_EACH * len(sizes), len(points))
+    ordered = points[:, :-1] / np.maximum(np.array(sizes[:-1]) - 1, 1)
+    worth = ordered.sum(1) + np.random.default_rng(seed).random(len(points)) * 1e-3
+    chosen = [int(np.argmax(worth))]
+    while len(chosen) < count:
+        merit = DEAR * worth
+        for dimension, size in enumerate(sizes):
+            times = np.bincount(points[chosen, dimension], minlength=size)
+            merit += 1 / (1 + times[points[:, dimension]])
+        merit[chosen] = -np.inf
+        chosen.append(int(np.argmax(merit)))
     return chosen
 
 
@@ -79,7 +84,8 @@ def propose(
     chosen: list[int] = []
     for order in range(len(seen.places), len(seen.places) + count):
         small = bytes_of <= _cap(bytes_of, order, random)
-        gain = _gain(model, points, _best(seen, small), seen.min_score)
+        doubt = 1.0 if order % DOUBT_EVERY else DOUBT
+        gain = _gain(model, points, _floor(seen, small), doubt)
         merit = np.log(np.maximum(gain, LEAST)) + chance
         merit[~(free & small if (free & small).any() else free)] = -np.inf
         place = int(np.argmax(merit))
@@ -96,20 +102,27 @@ def _cap(bytes_of: Floats, order: int, random: np.random.Generator) -> float:
     return float(np.quantile(bytes_of, random.random()))
 
 
-def _best(seen: Seen, small: npt.NDArray[np.bool_]) -> float:
-    """The best score so far that meets the budget in a `small` file; else the worst of all."""
+def _floor(seen: Seen, small: npt.NDArray[np.bool_]) -> float:
+    """The score to improve on: the best so far that meets the budget in a `small` file.
+
+    Where there is none yet, the worst of all; never less than the lowest acceptable one.
+    """
     scores = [
         score
         for score, place, fits in zip(seen.scores, seen.places, seen.feasible, strict=True)
         if fits and small[place]
     ]
-    return float(max(scores, default=np.nanmin(seen.scores)))
+    best = float(max(scores, default=np.nanmin(seen.scores)))
+    return best if seen.min_score is None else max(best, seen.min_score)
 
 
-def _gain(model: Surrogate, points: Points, best: float, min_score: float | None) -> Floats:
-    """Expected improvement [n] on `best` (Jones et al. 1998)."""
+def _gain(model: Surrogate, points: Points, floor: float, doubt: float) -> Floats:
+    """Expected improvement [n] on `floor` (Jones et al. 1998).
+
+    With few points a process is surer than it should be; `doubt` widens its deviations.
+    """
     mean, deviation = model.predict(points)
-    floor = best if min_score is None else max(best, min_score)
+    deviation = deviation * doubt
     step = (mean - floor) / deviation
     density = np.exp(-(step**2) / 2) / np.sqrt(2 * np.pi)
     return np.asarray(deviation * (step * ndtr(step) + density))

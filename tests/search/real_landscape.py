@@ -26,8 +26,8 @@ from tests.tiny import models
 
 LAYERS = 4
 SPACE = Space(
-    layers=((0, 3), (0, 1, 3), (0, 2, 3), (0, 1, 2, 3)),
-    ffn=tuple((width,) * LAYERS for width in (24, 40, 64)),
+    layers=((0, 3), (0, 1, 3), (0, 2, 3), (1, 2, 3), (0, 1, 2, 3)),
+    ffn=tuple((width,) * LAYERS for width in (16, 24, 40, 64)),
     heads=tuple((count,) * LAYERS for count in (2, 3, 4)),
     vocabulary=(400,),
     matrix_bits=((4,) * LAYERS, (8, 4, 4, 8), (8,) * LAYERS),
@@ -35,7 +35,7 @@ SPACE = Space(
     lengths=((64,),),
     recipes=("wi8_afp32",),
 )
-BUDGETS = (Budget(size_bytes=27_000), Budget(size_bytes=30_000), Budget(size_bytes=36_000))
+BUDGETS = tuple(Budget(size_bytes=size) for size in (22_000, 26_000, 31_000, 36_000))
 
 
 class Nothing(Record, frozen=True):
