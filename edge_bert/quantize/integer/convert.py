@@ -36,6 +36,7 @@ WIDE_PLACES = (
     ".offset",
     ".centred",
     ".unit",
+    ".input",
     ".ffn_input",
     ".in",
     ".inner",
