@@ -68,8 +68,8 @@ def test_float32() -> None:
         (FLOAT16, OLDEST, 2, 2, 0, False),
         (WI8_AFP32, small.HOST, 1, 1, 1, True),
         (WI8_AFP32, OLDEST, 1, 1, 1, False),
-        # Each row of the table has a float16 scale.
-        (WI4_AFP32, small.HOST, 0.5 + 2 / small.TABLE.shape[1], 0.5, 0, True),
+        # The positions are looked up in a table of 8 bits here.
+        (WI4_AFP32, small.HOST, 0.5 + small.POSITIONS.size / TABLE, 0.5, 1, True),
     ],
 )
 def test_recipes(
