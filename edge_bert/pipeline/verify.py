@@ -73,7 +73,7 @@ def verify(
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
     used = _held_out(manifest.calibration, calibration_file)
     expected = prove.outputs_of_reference(
-        _subject(folder, manifest, _reference(manifest)), tokenizer, used.sentences, host_runtime()
+        _subject(folder, manifest, _reference(manifest)), tokenizer, used.held_out, host_runtime()
     )
     found = []
     for artifact in manifest.artifacts:
