@@ -149,8 +149,8 @@ def whole_misses(asked: Asked, budget: Budget, progress: Progress = silent) -> s
     candidate = whole_candidate(asked)
     misses = gates.over(budget, evaluate.bounds(asked, candidate), bound=True)
     if not misses and asked.emulates:
-        progress(f"{candidate.recipe}: counting on the emulated phone, for the budget")
-        misses = gates.over(budget, evaluate.whole_cost(asked, RECIPES[candidate.recipe]))
+        recipe = RECIPES[candidate.recipe]
+        misses = gates.over(budget, evaluate.whole_cost(asked, recipe, progress))
     return gates.reason(misses) if misses else None
 
 

@@ -28,7 +28,7 @@ from edge_bert.pipeline.running import Subject, outputs
 from edge_bert.pipeline.scoring import score as labelled
 from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.candidate import bits_of, request_for
-from edge_bert.progress import silent
+from edge_bert.progress import Progress, silent
 from edge_bert.quantize.size import predicted_size
 from edge_bert.records.bundle import Signature
 from edge_bert.records.candidate import Candidate, Cost
@@ -110,10 +110,12 @@ def cost(asked: Asked, candidate: Candidate) -> Cost:
         return _cost(request, file, emulates=asked.emulates)
 
 
-def whole_cost(asked: Asked, recipe: Recipe) -> Cost:
+def whole_cost(asked: Asked, recipe: Recipe, progress: Progress = silent) -> Cost:
     """The cost of the whole model in `recipe`; its file is the one that a build then takes."""
     request = request_of(asked)
-    data = convert.artifact(request, convert.float_model(request, silent), recipe, silent)
+    reference = convert.float_model(request, progress)
+    data = convert.artifact(request, reference, recipe, progress)
+    progress(f"{recipe.name}: counting on the emulated phone, for the budget")
     with _on_disk(recipe, data) as file:
         return _cost(request, file, emulates=asked.emulates)
 
