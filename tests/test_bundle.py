@@ -152,12 +152,12 @@ def test_an_unknown_artifact(bundle: Bundle) -> None:
 def test_a_damaged_file(tmp_path: Path) -> None:
     """The hash is checked before the runtime sees a file; the other artifacts still work."""
     folder = tiny.copy_of(tiny.built(), tmp_path)
-    path = folder / "wi8_afp32.tflite"
+    path = folder / "wi8_ai8_afp32.tflite"
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)
     opened = Bundle.open(folder)
-    with refused(InputError, "wi8_afp32.tflite.*build the bundle again"):
+    with refused(InputError, "wi8_ai8_afp32.tflite.*build the bundle again"):
         opened.encode(["the cat"])
     assert opened.encode(["the cat"], artifact="float32").shape == (1, 32)
     path.unlink()
