@@ -2,13 +2,17 @@
 
 One file per operator at the shapes of all-MiniLM-L6-v2 and 128 tokens, run on an emulated phone;
 the answer is in millions of ARM64 instructions, a few thousand of them the runtime's own.
-Usage: python -m benchmarks.operator_counts [PROFILE]; default pixel-4, a Cortex-A76.
+Usage: python -m benchmarks.operator_counts [PROFILE]; default pixel-4, a Cortex-A76. With `host`
+for PROFILE each runs on this machine instead, one thread, and the answer is the median of 200
+times in microseconds; keep the machine otherwise idle.
 """
 
 from __future__ import annotations
 
 import sys
 import tempfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +28,7 @@ from edge_bert.targets.runner import RunnerRequest, install_runner
 ROWS, NEURONS, SCORES = (128, 384), (128, 1536), (12, 128, 128)
 HEADS, TURNED = (12, 128, 32), (12, 32, 128)
 TIMEOUT_S = 600
+WARM_UP, REPETITIONS = 20, 200
 # Name, operator, shapes of its inputs, shape of its output, options.
 OPERATORS: tuple[tuple[str, str, tuple[tuple[int, ...], ...], tuple[int, ...], dict[str, Any]], ...]
 OPERATORS = (
@@ -47,20 +52,44 @@ FIXED = {"SOFTMAX": (1 / 256, -128)}
 
 def main() -> int:
     """Print a line for each operator and number format."""
-    profile = profiles.load(sys.argv[1] if len(sys.argv) > 1 else "pixel-4")
+    wanted = sys.argv[1] if len(sys.argv) > 1 else "pixel-4"
+    if wanted == "host":
+        _print_each(_time)
+        return 0
+    profile = profiles.load(wanted)
     target = EmulatedTarget(profile)
     try:
         command = install_runner(target, profile.abi, own_c_library=False)
-        for name, operator, inputs, output, options in OPERATORS:
-            converts = operator in ("QUANTIZE", "DEQUANTIZE")
-            for floats in (False,) if converts else (False, True):
-                data = _file(operator, inputs, output, options, floats=floats)
-                millions = _count(target, command, data) / 1e6
-                kind = "" if converts else "float32" if floats else "int8"
-                print(f"{operator:16} {name:12} {kind:8} {millions:7.3f}")  # noqa: T201
+        _print_each(lambda data: _count(target, command, data) / 1e6)
     finally:
         target.close()
     return 0
+
+
+def _print_each(measure: Callable[[bytes], float]) -> None:
+    for name, operator, inputs, output, options in OPERATORS:
+        converts = operator in ("QUANTIZE", "DEQUANTIZE")
+        for floats in (False,) if converts else (False, True):
+            found = measure(_file(operator, inputs, output, options, floats=floats))
+            kind = "" if converts else "float32" if floats else "int8"
+            print(f"{operator:16} {name:12} {kind:8} {found:8.3f}", flush=True)  # noqa: T201
+
+
+def _time(data: bytes) -> float:
+    """Median time of one run on this machine's runtime, in microseconds."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter, random = Interpreter(model_content=data, num_threads=1), np.random.RandomState(0)
+    interpreter.allocate_tensors()
+    for each in interpreter.get_input_details():
+        values = random.randint(-127, 128, each["shape"]) / (1 if each["dtype"] is np.int8 else 40)
+        interpreter.set_tensor(each["index"], values.astype(each["dtype"]))
+    times = []
+    for _ in range(WARM_UP + REPETITIONS):
+        start = time.perf_counter_ns()
+        interpreter.invoke()
+        times.append((time.perf_counter_ns() - start) / 1000)
+    return float(np.median(times[WARM_UP:]))
 
 
 def _count(target: EmulatedTarget, command: list[str], data: bytes) -> int:

@@ -13,14 +13,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
-from benchmarks.calibration_seeds import outputs
+from benchmarks.whole_file import away
 from edge_bert.console import plainly
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.evaluate.drift import drift
-from edge_bert.evaluate.labels import score_pairs
 from edge_bert.graph import export
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.request import BuildRequest, prepare
@@ -28,7 +26,6 @@ from edge_bert.progress import silent
 from edge_bert.quantize.moments import LayerMoments, collect
 from edge_bert.quantize.size import predicted_size
 from edge_bert.quantize.weights import convert_hybrid
-from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32
 from edge_bert.records.weight_bits import BLOCKS, WeightBits
@@ -76,49 +73,34 @@ def first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
     )
 
 
-def scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArray], float]:
-    """The score, in points of 100, of embeddings of `sentences`."""
-    place = {sentence: index for index, sentence in enumerate(sentences)}
-    first = [place[sentence] for sentence in data.sentences]
-    second = [place[sentence] for sentence in data.second]
-    labels = [float(label) for label in data.labels]
-    return lambda found: 100 * score_pairs(data.name, found[first], found[second], labels).value
-
-
 @dataclasses.dataclass(frozen=True)
 class Course:
-    """What every choice is held to: the model and its float32 file, sentences, scores."""
+    """What every choice is made from, and the data that it is held to."""
 
     request: BuildRequest
-    reference: bytes
     weights: EncoderWeights
     moments: Sequence[LayerMoments]
-    sentences: tuple[str, ...]
-    score: Callable[[FloatArray], float]
+    data: EvaluationSet
 
 
 def course(data: EvaluationSet) -> Course:
     """The course on the pairs of `data`."""
     request = prepare("pixel")
     weights = export.encoder_weights(request.checkpoint)
-    moments = collect(weights, convert.calibration_inputs(request))
-    sentences = tuple(dict.fromkeys(data.sentences + data.second))
-    reference = convert.float_model(request, silent)
-    return Course(request, reference, weights, moments, sentences, scorer(data, sentences))
+    return Course(request, weights, collect(weights, convert.calibration_inputs(request)), data)
 
 
 def row(held: Course, choice: Choice) -> str:
     """One build and what it shows, tab separated."""
     title, bits, gptq = choice
-    file = convert_hybrid(held.reference, bits, held.moments if gptq else None)
+    whole = convert.float_model(held.request, silent)
+    file = convert_hybrid(whole, bits, held.moments if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
     computed = predicted_size(held.weights.shape, recipe, held.request.lengths, bits)
-    files = (held.reference, file)
-    expected, found = (outputs(held.request, each, held.sentences) for each in files)
-    away, drop = drift(found, expected), held.score(expected) - held.score(found)
+    found = away(held.request, held.data, file)
     return (
-        f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{drop:+.2f}\t"
-        f"{away.cosine_mean:.4f}\t{away.cosine_min:.4f}\n"
+        f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{found.drop:+.2f}\t"
+        f"{found.mean:.4f}\t{found.least:.4f}\n"
     )
 
 

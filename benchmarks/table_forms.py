@@ -15,7 +15,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.table_bits import first_pairs, scorer
+from benchmarks.table_bits import first_pairs
+from benchmarks.whole_file import scorer
 from edge_bert.console import plainly
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.evaluate.drift import drift

@@ -1,0 +1,46 @@
+"""What each way to choose the ranges of activations costs the recipes with calibrated integers.
+
+    python -m benchmarks.observers stsb:sts-dev.csv
+
+Builds each recipe of `--recipes` with every observer from one calibration set, the default one, and
+prints the cosine to float32 over all sentences of the data and the drop in Spearman, in points of
+100.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from benchmarks.whole_file import away
+from edge_bert.console import plainly
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.request import chosen_recipes, prepare
+from edge_bert.quantize.integer.convert import convert_integer
+from edge_bert.quantize.integer.observers import Observer
+
+
+def main() -> None:
+    """Print a line for every recipe and observer."""
+    parser = argparse.ArgumentParser(description="Calibrated files over range observers.")
+    parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
+    parser.add_argument("--recipes", default="wi8_ai8,wi8_ai8_afp32")
+    arguments = parser.parse_args()
+    with plainly():
+        data, request = parse_reference(arguments.data), prepare("pixel")
+        calibrated = convert.calibrated(request)
+        sys.stdout.write("recipe\tobserver\tcosine mean\tcosine min\tSpearman drop\n")
+        for recipe in chosen_recipes(arguments.recipes.split(",")):
+            for observer in Observer:
+                bits = recipe.activation_bits
+                file = convert_integer(calibrated, request.lengths, bits, observer)
+                found = away(request, data, file)
+                cosines = f"{found.mean:.4f}\t{found.least:.4f}"
+                row = f"{recipe.name}\t{observer.value}\t{cosines}\t{found.drop:+.3f}\n"
+                sys.stdout.write(row)
+                sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

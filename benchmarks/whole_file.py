@@ -1,0 +1,56 @@
+"""What a file of any recipe gives on all rows of a data set, held against the float32 file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.labels import score_pairs
+from edge_bert.pipeline import convert, running
+from edge_bert.pipeline.build import host_runtime
+from edge_bert.pipeline.request import BuildRequest
+from edge_bert.progress import silent
+from edge_bert.records.checkpoint import FloatArray
+
+
+@dataclass(frozen=True)
+class Away:
+    """How far a file is from float32: cosine (mean and least), Spearman's drop in points of 100."""
+
+    mean: float
+    least: float
+    drop: float
+
+
+def away(request: BuildRequest, data: EvaluationSet, file: bytes) -> Away:
+    """How far `file` is from the float32 file of `request` over the pairs of `data`."""
+    sentences = tuple(dict.fromkeys(data.sentences + data.second))
+    reference = outputs(request, convert.float_model(request, silent), sentences)
+    found = outputs(request, file, sentences)
+    moved = drift(found, reference)
+    score = scorer(data, sentences)
+    return Away(moved.cosine_mean, moved.cosine_min, score(reference) - score(found))
+
+
+def outputs(request: BuildRequest, data: bytes, sentences: tuple[str, ...]) -> FloatArray:
+    """Embeddings of `sentences` from the file whose bytes are `data`."""
+    tokenizer = convert.tokenizer_of(request)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "model.tflite"
+        path.write_bytes(data)
+        subject = running.Subject.of(path, request.checkpoint.head)
+        encodings = tokenizer.encode_batch(sentences)
+        return running.outputs(subject, encodings, tokenizer.pad_id, host_runtime())
+
+
+def scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArray], float]:
+    """The score, in points of 100, of embeddings of `sentences`."""
+    place = {sentence: index for index, sentence in enumerate(sentences)}
+    first = [place[sentence] for sentence in data.sentences]
+    second = [place[sentence] for sentence in data.second]
+    labels = [float(label) for label in data.labels]
+    return lambda found: 100 * score_pairs(data.name, found[first], found[second], labels).value
