@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
+from filelock import FileLock, Timeout
 
 from edge_bert.errors import InputError
 
 DIGEST_BYTES = hashlib.sha256().digest_size
+# Longer than anything takes that is kept here. A maker that hangs holds up no one for ever.
+LONGEST_WAIT_S = 3600
 
 
 def key_of(*parts: object) -> str:
@@ -37,21 +41,47 @@ def fetch(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
     """The bytes under `key` in `folder`; made and stored if they are not there, or are damaged.
 
     An entry is a SHA-256 and the bytes that it is of, so that one that was cut short or changed
-    counts as missing. Makers in several processes may race: each writes the same entry whole.
+    counts as missing. Of several processes one makes it; the others wait and take what it stored.
     """
     path = folder / key
     stored = _stored(path)
     if stored is not None:
         return stored
+    with _alone(path):
+        stored = _stored(path)  # another process may have made it in the meantime
+        return _made(path, make) if stored is None else stored
+
+
+def _made(path: Path, make: Callable[[], bytes]) -> bytes:
+    """What `make` gives, stored at `path`."""
     data = make()
     try:
         write_whole(path, hashlib.sha256(data).digest() + data)
     except OSError as error:
         raise InputError(
-            f"The cache {folder} cannot be written ({error.strerror}); free some space there or "
-            "point EDGE_BERT_CACHE to another folder."
+            f"The cache {path.parent} cannot be written ({error.strerror}); free some space there "
+            "or point EDGE_BERT_CACHE to another folder."
         ) from error
     return data
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """One process at a time for the entry at `path`, as far as its file system can tell.
+
+    The system drops the lock of a process that ends in whatever way. Two that make the same entry
+    write the same bytes, so a lock that cannot be had costs time and nothing else.
+    """
+    lock = FileLock(path.with_name(f".{path.name}.lock"))
+    with contextlib.suppress(Timeout, OSError, NotImplementedError):
+        lock.acquire(timeout=LONGEST_WAIT_S)
+    try:
+        yield
+    finally:
+        if lock.is_locked:
+            # Before it is released: whoever waits then sees that the file has no name any more.
+            Path(lock.lock_file).unlink(missing_ok=True)
+            lock.release()
 
 
 def _stored(path: Path) -> bytes | None:

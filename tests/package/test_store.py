@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Iterator
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from edge_bert.errors import InputError
 from edge_bert.package import store
+from tests.waiting import wait_until
 
 DATA = bytes(range(256)) * 40
 
@@ -101,6 +103,67 @@ def test_makers_at_once(tmp_path: Path) -> None:
         process.join()
     assert [process.exitcode for process in processes] == [0] * 4
     assert not list(tmp_path.glob(".writing-*"))
+
+
+def slow_maker(folder: Path, name: str, *, waits: bool) -> None:
+    """Fetch; the maker notes that it works, and then waits for a file called `go`."""
+
+    def make() -> bytes:
+        (folder / f"{name} makes").touch()
+        wait_until(lambda: not waits or (folder / "go").exists())
+        return DATA
+
+    (folder / f"{name} asks").touch()
+    assert store.fetch(folder / "store", "key", make) == DATA
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Iterator[list[BaseProcess]]:
+    """A process in the middle of making an entry, and one that asks for the same entry."""
+    (tmp_path / "store").mkdir()
+    spawn = multiprocessing.get_context("spawn")
+    processes: list[BaseProcess] = []
+    for name, until in (("first", "first makes"), ("second", "second asks")):
+        kwargs = {"waits": name == "first"}
+        processes.append(spawn.Process(target=slow_maker, args=(tmp_path, name), kwargs=kwargs))
+        processes[-1].start()
+        wait_until((tmp_path / until).exists)
+    yield processes
+    for process in processes:
+        process.kill()
+        process.join()
+
+
+def test_the_second_waits_and_takes_what_the_first_made(
+    two: list[BaseProcess], tmp_path: Path
+) -> None:
+    """Nothing is made twice, and nothing stays but the entry."""
+    two[1].join(1.0)  # time in which it would make one of its own
+    assert two[1].is_alive()
+    (tmp_path / "go").touch()
+    for process in two:
+        process.join(60)
+    assert [process.exitcode for process in two] == [0, 0]
+    assert not (tmp_path / "second makes").exists()
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["key"]
+
+
+def test_a_maker_that_is_killed_blocks_no_one(two: list[BaseProcess], tmp_path: Path) -> None:
+    """The one that waits makes the entry."""
+    two[0].kill()
+    two[1].join(60)
+    assert two[1].exitcode == 0
+    assert (tmp_path / "second makes").exists()
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["key"]
+
+
+def test_a_maker_that_hangs_blocks_no_one_for_ever(
+    two: list[BaseProcess], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has waited long enough makes the entry beside it."""
+    monkeypatch.setattr(store, "LONGEST_WAIT_S", 0.1)
+    assert store.fetch(tmp_path / "store", "key", lambda: DATA) == DATA
+    assert two[0].is_alive()
 
 
 def test_an_entry_that_is_a_folder(tmp_path: Path) -> None:
