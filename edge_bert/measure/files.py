@@ -15,8 +15,11 @@ from edge_bert.records.measurement import BENCHMARK_MODEL, FORMAT_VERSION, Measu
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def save_measurement(measurement: Measurement, folder: Path) -> Path:
-    """Write `<time>_<artifact>_<signature>_<threads>_<evidence>.json`; never over another one."""
+def save_measurement(measurement: Measurement, folder: Path, beside: Path | None = None) -> Path:
+    """Write `<time>_<artifact>_<signature>_<threads>_<evidence>.json`; never over another one.
+
+    Nor under a name that is taken in `beside`, whose files will come into `folder`.
+    """
     subject = measurement.subject
     words = (
         re.sub(r"[^0-9TZ]", "", measurement.started_at[:19]),
@@ -36,6 +39,8 @@ def save_measurement(measurement: Measurement, folder: Path) -> Path:
         Path(partial).chmod(0o644)
         for number in range(1000):
             path = folder / f"{'_'.join(words)}{f'_{number}' if number else ''}.json"
+            if beside and (beside / path.name).exists():
+                continue
             try:
                 os.link(partial, path)
             except FileExistsError:

@@ -35,9 +35,9 @@ UNWRITABLE = (
 def replacing(folder: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
     """A scratch folder that takes the place of `folder` when the block ends well.
 
-    Measurements and explanations of the old bundle are carried over. Raises BusyError when
-    another build holds `folder` for longer than `wait_s` seconds, InputError when it cannot be
-    written to or holds something that is no bundle.
+    Measurements and explanations of the old bundle are carried over, beside those that the block
+    wrote. Raises BusyError when another build holds `folder` for longer than `wait_s` seconds,
+    InputError when it cannot be written to or holds something that is no bundle.
     """
     folder = folder.resolve()
     with _told_plainly(folder):
@@ -118,7 +118,7 @@ def _check_replaceable(folder: Path) -> None:
 def _keep(folder: Path, scratch: Path) -> None:
     for name in KEPT:
         if (folder / name).is_dir():
-            shutil.copytree(folder / name, scratch / name, symlinks=True)
+            shutil.copytree(folder / name, scratch / name, symlinks=True, dirs_exist_ok=True)
 
 
 def _flush(scratch: Path) -> None:

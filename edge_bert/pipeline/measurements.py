@@ -10,7 +10,7 @@ import msgspec
 
 from edge_bert import profiles
 from edge_bert.errors import DataError
-from edge_bert.measure.files import load_measurement, why_not_comparable
+from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
 from edge_bert.measure.statistics import summarize
 from edge_bert.package import manifest as manifests
 from edge_bert.package import store
@@ -108,14 +108,32 @@ def machine_of(measurement: Measurement) -> str:
     return ", ".join(filter(None, (place, f"cores {cores}" if cores else "", tool)))
 
 
-def with_measurements(report: Report, folder: Path, progress: Progress = silent) -> Report:
+def added(
+    counted: Sequence[Measurement], manifest: Manifest, folder: Path, scratch: Path
+) -> tuple[Measurement, ...]:
+    """Those of `counted` that are of the manifest's files and that `folder` does not have yet.
+
+    They are saved in `scratch`, which takes the place of the bundle in `folder` and takes over its
+    measurements.
+    """
+    known = read_measurements(folder)
+    new = [each for each in counted if _length(each, manifest) is not None and each not in known]
+    for each in new:
+        save_measurement(each, scratch / FOLDER, beside=folder / FOLDER)
+    return tuple(new)
+
+
+def with_measurements(
+    report: Report, folder: Path, progress: Progress = silent, new: Sequence[Measurement] = ()
+) -> Report:
     """`report` with the measurements in `folder` that are valid and of its artifacts as they are.
 
-    Of several with equal artifact, length, threads and machine the latest counts; it is compared
-    with the run before it, which may be of an earlier bundle.
+    `new` are more of them, which `folder` will have. Of several with equal artifact, length,
+    threads and machine the latest counts; it is compared with the run before it, which may be of
+    an earlier bundle.
     """
     latest: dict[tuple[object, ...], int] = {}
-    found = read_measurements(folder, progress)
+    found = sorted([*read_measurements(folder, progress), *new], key=lambda each: each.started_at)
     for index, each in enumerate(found):
         if each.valid and _length(each, report.manifest) is not None:
             subject = each.subject
@@ -126,9 +144,11 @@ def with_measurements(report: Report, folder: Path, progress: Progress = silent)
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
 
-def complete(report: Report, folder: Path, progress: Progress = silent) -> Report:
-    """`report` with all that `bench` and `explain` left in `folder`."""
-    found = with_measurements(report, folder, progress)
+def complete(
+    report: Report, folder: Path, progress: Progress = silent, new: Sequence[Measurement] = ()
+) -> Report:
+    """`report` with all that `bench` and `explain` left in `folder`, and `new` measurements."""
+    found = with_measurements(report, folder, progress, new)
     return with_search(with_explanations(found, folder, progress), folder, progress)
 
 

@@ -17,6 +17,7 @@ from edge_bert.graph import export
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.encoder import EncoderWeights
+from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.weight_bits import WeightBits
@@ -33,7 +34,8 @@ class BuildRequest:
 
     A sizing sets the rest: `encoder` is a smaller encoder that takes the place of the
     checkpoint's, `bits` are those of its weights, `whole` is the request for the whole model,
-    whose float outputs its artifacts are held against, and `search` is how it was found.
+    whose float outputs its artifacts are held against, and `search` is how it was found. `counted`
+    is what was counted on the emulated phone for the budget, of files that the bundle shall have.
     """
 
     profile: DeviceProfile
@@ -49,6 +51,7 @@ class BuildRequest:
     bits: WeightBits | None = None
     whole: BuildRequest | None = None
     search: SearchResult | None = None
+    counted: tuple[Measurement, ...] = ()
 
 
 def prepare(

@@ -217,10 +217,12 @@ def headline(report: Report) -> Headline:
         return Headline("bad", f"{chosen.name} runs, but misses its budget: {', '.join(missed)}.")
     unknown = [one.item.lower() for one in verdicts if one.state == "not measured"]
     proven = f"{chosen.name} was run on {chosen.proof.runtime}"
+    marked = [one.item.lower() for one in verdicts if one.mark]
     if unknown:
-        return Headline("open", f"{proven}. Not yet measured: {', '.join(unknown)}.")
+        # What is not listed would pass as measured otherwise.
+        modelled = f" Only emulated or modelled: {', '.join(marked)}." if marked else ""
+        return Headline("open", f"{proven}.{modelled} Not yet measured: {', '.join(unknown)}.")
     if not verdicts:
         return Headline("open", f"{proven}. The profile sets no budget to hold it against.")
-    marked = any(one.mark for one in verdicts)
     ending = " as far as emulation and models can tell" if marked else ""
     return Headline("good", f"{proven} and keeps its budget{ending}.")

@@ -31,6 +31,15 @@ def test_what_is_saved_is_loaded(measurement: Measurement, tmp_path: Path) -> No
     assert len(list((tmp_path / "new").iterdir())) == 2
 
 
+def test_names_that_are_taken_beside_are_left(tmp_path: Path) -> None:
+    """Files that come together later do not cover each other."""
+    old, new = tmp_path / "old", tmp_path / "new"
+    first = save_measurement(RUN, old)
+    second = save_measurement(RUN, new, beside=old)
+    assert first.name != second.name
+    assert save_measurement(RUN, new, beside=tmp_path / "none").name == first.name
+
+
 def test_other_versions_and_damage_are_named(tmp_path: Path) -> None:
     """A file of another version says so; a cut file is an error."""
     path = save_measurement(RUN, tmp_path)

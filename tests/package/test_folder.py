@@ -71,6 +71,18 @@ def test_measurements_are_kept(bundle: Path) -> None:
     assert (bundle / "measurements" / "deep" / "phone.json").read_text() == "{}"
 
 
+def test_measurements_of_the_build_itself_join_them(bundle: Path) -> None:
+    """What the block wrote stays beside what was there."""
+    (bundle / "measurements").mkdir()
+    (bundle / "measurements" / "old.json").write_text("{}")
+    with replacing(bundle) as scratch:
+        (scratch / "manifest.json").touch()
+        (scratch / "measurements").mkdir()
+        (scratch / "measurements" / "new.json").write_text("[]")
+    found = {path.name: path.read_text() for path in (bundle / "measurements").iterdir()}
+    assert found == {"old.json": "{}", "new.json": "[]"}
+
+
 def test_a_fault_leaves_the_old_bundle(bundle: Path) -> None:
     """Any exception in the middle: the old files, nothing beside them."""
     with pytest.raises(TypeError), replacing(bundle) as scratch:

@@ -152,6 +152,20 @@ def test_headline_follows_the_budget() -> None:
     assert plain.text == "wi8_afp32 was run on ai-edge-litert 2.3.0 and keeps its budget."
 
 
+def test_what_is_modelled_never_passes_as_measured() -> None:
+    """Where something is not measured, the rest is not silently taken for measured."""
+    rows = latencies(Evidence.EMULATED, "emulated", 1.0)
+    budget = Budget(latency_ms=20.0, energy_mj=90.0, peak_ram_bytes=90_000_000)
+    found = headline(_with(budget, rows))
+    assert found.level == "open"
+    assert found.text.endswith(
+        "Only emulated or modelled: latency at 128 tokens, energy at 128 tokens. "
+        "Not yet measured: peak memory."
+    )
+    missing = headline(_with(budget))
+    assert "modelled" not in missing.text
+
+
 def test_a_model_made_smaller_is_judged_by_its_score() -> None:
     """A cosine to the whole model far from 1 is what was asked for, not a fault."""
     sized = msgspec.structs.replace(report(), search=search_result())

@@ -24,6 +24,7 @@ from edge_bert.pipeline.sizing.space import space_of, wanted_recipes
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
+from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
 from edge_bert.search import gates
@@ -67,6 +68,14 @@ class Means:
 DEFAULT_MEANS = Means()
 
 
+@dataclass(frozen=True)
+class Whole:
+    """What the whole model misses of a budget, None if it fits, and what was counted to know."""
+
+    misses: str | None
+    counted: tuple[Measurement, ...] = ()
+
+
 def build_for(
     asked: Asked,
     limits: Budget | None,
@@ -95,10 +104,12 @@ def build_for(
         float_output=float_output,
     )
     budget = _merged(request.profile.budget, limits)
-    why = None if recipes or whole else _why_smaller(asked, budget, limits, progress)
-    if why is None:
+    if recipes or whole:
         return building.build(request, progress)
-    progress(f"the whole model does not fit: {why}")
+    found = _look_at_whole(asked, budget, limits, progress)
+    if found.misses is None:
+        return building.build(dataclasses.replace(request, counted=found.counted), progress)
+    progress(f"the whole model does not fit: {found.misses}")
     return build_sized(_emulating(asked), budget, request.out, means=means, progress=progress)
 
 
@@ -118,10 +129,10 @@ def _emulating(asked: Asked) -> Asked:
     return msgspec.structs.replace(asked, emulates=emulates)
 
 
-def _why_smaller(
+def _look_at_whole(
     asked: Asked, budget: Budget, limits: Budget | None, progress: Progress
-) -> str | None:
-    """What the whole model misses; None where it fits or cannot be made smaller."""
+) -> Whole:
+    """The whole model against `budget`; it misses nothing where it cannot be made smaller."""
     timed = limits is not None and (limits.latency_ms or limits.energy_mj)
     missing = emulator_tools.missing_tools()
     if timed and missing:
@@ -131,16 +142,16 @@ def _why_smaller(
     if missing:
         progress("the budget's latency and energy are not looked at: invoke emulator setup")
     try:
-        return whole_misses(_emulating(asked), budget, progress)
+        return look_at_whole(_emulating(asked), budget, progress)
     except RefusedError as refusal:
         if limits:
             raise
         progress(str(refusal))
-        return None
+        return Whole(misses=None)
 
 
-def whole_misses(asked: Asked, budget: Budget, progress: Progress = silent) -> str | None:
-    """What the whole model in the profile's first recipe misses of `budget`; None if it fits.
+def look_at_whole(asked: Asked, budget: Budget, progress: Progress = silent) -> Whole:
+    """The whole model in the profile's first recipe against `budget`.
 
     Its file is computed; latency and energy are emulated where `asked` emulates. Its score is not
     looked at, because no smaller model is expected to score more. Raises RefusedError where the
@@ -148,10 +159,13 @@ def whole_misses(asked: Asked, budget: Budget, progress: Progress = silent) -> s
     """
     candidate = whole_candidate(asked)
     misses = gates.over(budget, evaluate.bounds(asked, candidate), bound=True)
-    if not misses and asked.emulates:
-        recipe = RECIPES[candidate.recipe]
-        misses = gates.over(budget, evaluate.whole_cost(asked, recipe, progress))
-    return gates.reason(misses) if misses else None
+    if misses:
+        return Whole(gates.reason(misses))
+    if not asked.emulates:
+        return Whole(misses=None)
+    cost, counted = evaluate.whole_count(asked, RECIPES[candidate.recipe], progress)
+    misses = gates.over(budget, cost)
+    return Whole(gates.reason(misses) if misses else None, (counted,))
 
 
 def whole_candidate(asked: Asked) -> Candidate:
@@ -187,14 +201,16 @@ def build_sized(
     found = find(asked, budget, means, progress)
     if found.chosen is None:
         raise NothingFitsError(found)
-    request = request_for(asked, found.chosen.candidate)
+    chosen = found.chosen.candidate
+    request = request_for(asked, chosen)
     profile = msgspec.structs.replace(
         request.profile,
         budget=budget,
-        default_recipes=(found.chosen.candidate.recipe,),
+        default_recipes=(chosen.recipe,),
         default_reason=found.reason,
     )
-    sized = dataclasses.replace(request, profile=profile, search=found, out=out)
+    counted = (evaluate.count(asked, chosen),) if asked.emulates else ()
+    sized = dataclasses.replace(request, profile=profile, search=found, counted=counted, out=out)
     return building.build(sized, progress)
 
 

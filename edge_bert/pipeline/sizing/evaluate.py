@@ -4,54 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
-import msgspec
-
-from edge_bert import cache
-from edge_bert.data.buckets import choose
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.outputs import finish
 from edge_bert.float_encoder import forward
-from edge_bert.package import store
-from edge_bert.package.inspect import inspect_bytes
-from edge_bert.package.manifest import sha256
-from edge_bert.pipeline import bench_emulated, convert
+from edge_bert.pipeline import convert
 from edge_bert.pipeline.build import host_runtime
-from edge_bert.pipeline.measurements import milliseconds
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.pipeline.running import Subject, outputs
 from edge_bert.pipeline.scoring import score as labelled
+from edge_bert.pipeline.sizing import counting
 from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.candidate import bits_of, request_for
+from edge_bert.pipeline.sizing.counting import File
 from edge_bert.progress import Progress, silent
 from edge_bert.quantize.size import predicted_size
-from edge_bert.records.bundle import Signature
 from edge_bert.records.candidate import Candidate, Cost
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderShape, EncoderWeights
-from edge_bert.records.energy import ModelledEnergy
-from edge_bert.records.measurement import Evidence, Measurement
+from edge_bert.records.measurement import Measurement
 from edge_bert.records.recipe import RECIPES, Recipe, Scheme
-from edge_bert.targets.emulated import EmulatedTarget
-
-
-@dataclass(frozen=True)
-class File:
-    """A candidate's `.tflite` file on disk."""
-
-    name: str
-    path: Path
-    signatures: Mapping[str, Signature]
-
-    @property
-    def file(self) -> str:
-        """Its name."""
-        return self.path.name
 
 
 def bounds(asked: Asked, candidate: Candidate) -> Cost:
@@ -107,69 +81,32 @@ def cost(asked: Asked, candidate: Candidate) -> Cost:
     """The size of the built file, and its latency and energy at the budget's length on the
     emulated phone, if `asked` emulates."""
     with _built(asked, candidate) as (request, file):
-        return _cost(request, file, emulates=asked.emulates)
+        size = file.path.stat().st_size
+        if not asked.emulates:
+            return Cost(size_bytes=size)
+        return counting.cost_of(counting.counted(request.profile, file), size)
 
 
-def whole_cost(asked: Asked, recipe: Recipe, progress: Progress = silent) -> Cost:
-    """The cost of the whole model in `recipe`; its file is the one that a build then takes."""
+def count(asked: Asked, candidate: Candidate) -> Measurement:
+    """What `cost` was taken from, where `asked` emulates."""
+    with _built(asked, candidate) as (request, file):
+        return counting.counted(request.profile, file)
+
+
+def whole_count(
+    asked: Asked, recipe: Recipe, progress: Progress = silent
+) -> tuple[Cost, Measurement]:
+    """The cost of the whole model in `recipe` on the emulated phone, and what it was taken from.
+
+    The file is the one that a build then takes.
+    """
     request = request_of(asked)
     reference = convert.float_model(request, progress)
     data = convert.artifact(request, reference, recipe, progress)
     progress(f"{recipe.name}: counting on the emulated phone, for the budget")
-    with _on_disk(recipe, data) as file:
-        return _cost(request, file, emulates=asked.emulates)
-
-
-def _cost(request: BuildRequest, file: File, *, emulates: bool) -> Cost:
-    size = file.path.stat().st_size
-    if not emulates:
-        return Cost(size_bytes=size)
-    lengths = {each.length: name for name, each in file.signatures.items()}
-    length = choose(min(request.profile.budget.latency_length, max(lengths)), lengths)
-    return _counted(request, file, lengths[length])
-
-
-def _counted(request: BuildRequest, file: File, signature: str) -> Cost:
-    """Counted once for a file, a device and our code, and remembered."""
-    data = file.path.read_bytes()
-    code = store.source_digest(convert.PACKAGE / "targets", convert.PACKAGE / "measure")
-    device = msgspec.json.encode(request.profile)
-    key = store.key_of(sha256(data), signature, device, code)
-
-    def make() -> bytes:
-        found = _measured(request, file, signature)
-        _, middle, _ = milliseconds(found)
-        energy = found.energy
-        return msgspec.json.encode(
-            Cost(
-                size_bytes=len(data),
-                latency_ms=middle,
-                energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
-                evidence=Evidence.EMULATED,
-            )
-        )
-
-    return msgspec.json.decode(store.fetch(cache.folder("costs"), key, make), type=Cost)
-
-
-def _middle(energy: ModelledEnergy) -> float:
-    """The middle of a bracket of factors."""
-    return float((energy.low_mj * energy.high_mj) ** 0.5)
-
-
-@dataclass(frozen=True)
-class _Wanted:
-    core: str | None = None
-    threads: tuple[int, ...] = (1,)
-
-
-def _measured(request: BuildRequest, file: File, signature: str) -> Measurement:
-    target = EmulatedTarget(request.profile)
-    try:
-        measure = bench_emulated.measuring(target, request.profile, _Wanted(), silent)
-        return next(measure(file.path, file, signature))
-    finally:
-        target.close()
+    with counting.on_disk(recipe, data) as file:
+        found = counting.counted(request.profile, file)
+        return counting.cost_of(found, len(data)), found
 
 
 @contextmanager
@@ -181,13 +118,5 @@ def _built(asked: Asked, candidate: Candidate) -> Iterator[tuple[BuildRequest, F
     calibrated = recipe.needs_calibration
     name = request.checkpoint.sha256.encode()
     reference = name if calibrated else convert.float_model(request, silent)
-    with _on_disk(recipe, convert.artifact(request, reference, recipe, silent)) as file:
+    with counting.on_disk(recipe, convert.artifact(request, reference, recipe, silent)) as file:
         yield request, file
-
-
-@contextmanager
-def _on_disk(recipe: Recipe, data: bytes) -> Iterator[File]:
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        path = Path(folder) / f"{recipe.name}.tflite"
-        path.write_bytes(data)
-        yield File(recipe.name, path, inspect_bytes(data, path.name).signatures)

@@ -117,8 +117,8 @@ def test_what_is_impossible_ends_at_once_with_the_nearest(tmp_path: Path) -> Non
 def test_a_whole_model_that_fits_is_left_whole() -> None:
     """Only what the budget does not allow is made smaller, and what it misses is said."""
     with tiny.own_cache("sizing"):
-        assert sizing.whole_misses(asked(), Budget(size_bytes=200_000)) is None
-        why = sizing.whole_misses(asked(), Budget(size_bytes=LIMIT))
+        assert sizing.look_at_whole(asked(), Budget(size_bytes=200_000)).misses is None
+        why = sizing.look_at_whole(asked(), Budget(size_bytes=LIMIT)).misses
     assert why is not None
     assert "a file of 9" in why
     assert "60.0 kB" in why
