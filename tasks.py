@@ -11,7 +11,7 @@ from edge_bert.command_line.building import build
 from edge_bert.command_line.exporting import export
 from edge_bert.command_line.harness import bench, devices, emulator, push, validate
 from edge_bert.command_line.matrix import matrix
-from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed
+from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, bundle_folder
 from edge_bert.command_line.profiles import profile, profiles
 from edge_bert.command_line.quantization import explain
 
@@ -69,7 +69,7 @@ def verify(
 
         with progress.shown() as step:
             found = run(
-                Path(out) / needed("profile", profile),
+                bundle_folder(out, profile),
                 data=data or [],
                 text=Path(text) if text else None,
                 calibration_file=Path(calibration) if calibration else None,
@@ -155,7 +155,7 @@ def compare(
         from edge_bert.data.evaluation import parse_reference
         from edge_bert.sources.load import load
 
-        folder = Path(out) / needed("profile", profile)
+        folder = bundle_folder(out, profile)
         labelled = parse_reference(data) if data else None
         checkpoint = load(model, cache.folder("models"))
         with progress.shown() as step:

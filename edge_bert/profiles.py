@@ -30,6 +30,7 @@ SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 # key's length: minutes for one of 256 KB, a tenth of a second for one of this line's.
 MAX_PROFILE_BYTES = 32 * 1024
 MAX_LINE_BYTES = 2500
+MAX_JSON_BYTES = 4 * MAX_PROFILE_BYTES  # the same with every default and indented
 RUNTIME_FORM = r"(ai-edge-litert|tflite-runtime) [0-9]+\.[0-9]+\.[0-9]+"
 
 
@@ -40,26 +41,45 @@ def names(folder: Path | None = None) -> list[str]:
 
 
 def load(name: str, folder: Path | None = None) -> DeviceProfile:
-    """The profile called `name`; an alias gives the profile that it points to.
+    """The profile called `name`, or in the file that `name` is the path of (see `is_path`).
 
-    Looks in `folder`, by default in ours and then in the one that EDGE_BERT_PROFILES names. Raises
-    ProfileError for an unknown name (with the nearest ones) and for a malformed file.
+    An alias gives the profile that it points to. Looks in `folder`, by default in ours and then in
+    the one that EDGE_BERT_PROFILES names. Raises ProfileError for an unknown name (with the
+    nearest ones), and for a file that is malformed or has the name of another profile.
     """
+    if folder is None and is_path(name):
+        return _from_file(name)
     document = _document(name, folder)
-    alias = document.get("alias_of")
-    if alias is not None:
-        if set(document) != {"alias_of"} or not isinstance(alias, str):
-            raise ProfileError(f"{name}.toml: an alias holds `alias_of` and nothing else.")
-        document = _document(alias, folder)
-        name = alias
-        if "alias_of" in document:
-            raise ProfileError(f"{name}.toml: an alias must point to a profile, not to an alias.")
-    return _checked(name, document)
+    if "alias_of" in document:
+        name = _alias(f"{name}.toml", document)
+        document = _pointed_to(name, folder)
+    return _of_name(name, document)
+
+
+def is_path(name: str) -> bool:
+    """Whether `name` is the path of a file instead of a profile's name."""
+    return name.endswith(".toml") or os.sep in name
+
+
+def bundle_name(name: str) -> str:
+    """What bundles for a profile are filed under: `name`, or the name in the file at that path."""
+    return load(name).name if is_path(name) else name
 
 
 def parse(name: str, data: bytes) -> DeviceProfile:
     """The profile that the bytes of `name`.toml hold; raises ProfileError."""
-    return _checked(name, _decoded(f"{name}.toml", data))
+    return _of_name(name, _decoded(f"{name}.toml", data))
+
+
+def from_json(file: str, data: bytes) -> DeviceProfile:
+    """The profile in the JSON `file` of a bundle, checked as every profile is."""
+    if len(data) > MAX_JSON_BYTES:
+        raise ProfileError(f"{file} is larger than {MAX_JSON_BYTES} bytes; not a profile.")
+    try:
+        document = msgspec.json.decode(data, type=dict[str, object])
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ProfileError(f"{file} is not valid JSON: {_one_line(error)}") from error
+    return _checked(file, document)
 
 
 def json_schema() -> dict[str, Any]:
@@ -104,20 +124,54 @@ def _document(name: str, folder: Path | None) -> dict[str, object]:
         raise ProfileError(
             f"{name} is in device_profiles and in {OWN_FOLDER}; give yours another name."
         )
+    return _read(found[0], found[0].name)
+
+
+def _from_file(path: str) -> DeviceProfile:
+    """The profile in the file at `path`, or the one that an alias there points to."""
+    shown = repr(path[-200:])
+    document = _read(Path(path), shown)
+    if "alias_of" in document:
+        name = _alias(shown, document)
+        return _of_name(name, _pointed_to(name, None))
+    profile = _checked(shown, document)
+    # Bundles, measurements and the cells of a matrix are filed under the name.
+    if profile.name in names() and load(profile.name) != profile:
+        raise ProfileError(
+            f"{shown} has the name of another profile, {profile.name}; give yours another name."
+        )
+    return profile
+
+
+def _alias(file: str, document: dict[str, object]) -> str:
+    """The name that an alias points to."""
+    alias = document["alias_of"]
+    if set(document) != {"alias_of"} or not isinstance(alias, str):
+        raise ProfileError(f"{file}: an alias holds `alias_of` and nothing else.")
+    return alias
+
+
+def _pointed_to(name: str, folder: Path | None) -> dict[str, object]:
+    """The document of the profile called `name`, which an alias named."""
+    document = _document(name, folder)
+    if "alias_of" in document:
+        raise ProfileError(f"{name}.toml: an alias must point to a profile, not to an alias.")
+    return document
+
+
+def _read(path: Path, shown: str) -> dict[str, object]:
+    """The document in the file at `path`, which errors call `shown`."""
     try:
-        with found[0].open("rb") as stream:
+        if not path.is_file():  # a pipe would wait for a writer for ever
+            raise ProfileError(f"{shown} is no file; see `invoke profiles` for the names we know.")
+        with path.open("rb") as stream:
             data = stream.read(MAX_PROFILE_BYTES + 1)
     except OSError as error:
-        raise ProfileError(f"{name}.toml cannot be read: {error.strerror}.") from error
-    return _decoded(found[0].name, data)
+        raise ProfileError(f"{shown} cannot be read: {error.strerror}.") from error
+    return _decoded(shown, data)
 
 
 def _hint(name: str, folder: Path | None) -> str:
-    if name.endswith(".toml"):
-        return (
-            f"For a profile of your own set {OWN_FOLDER} to its folder and give its name "
-            "without .toml."
-        )
     near = difflib.get_close_matches(name[:80], names(folder), n=3, cutoff=0.4)
     return f"Did you mean {', '.join(near)}?" if near else "See `invoke profiles`."
 
@@ -133,21 +187,27 @@ def _decoded(file: str, data: bytes) -> dict[str, object]:
         raise ProfileError(f"{file} is not valid TOML: {_one_line(error)}") from error
 
 
-def _checked(name: str, document: dict[str, object]) -> DeviceProfile:
+def _of_name(name: str, document: dict[str, object]) -> DeviceProfile:
+    """The profile of `name`.toml, which must have that name."""
+    profile = _checked(f"{name}.toml", document)
+    if profile.name != name:
+        raise ProfileError(f"{name}.toml says name = {profile.name!r}; file and name must agree.")
+    return profile
+
+
+def _checked(file: str, document: dict[str, object]) -> DeviceProfile:
     try:
         profile = msgspec.convert(document, DeviceProfile)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ProfileError(f"{name}.toml: {_one_line(error)}{_nearest_key(error)}") from error
-    if profile.name != name:
-        raise ProfileError(f"{name}.toml says name = {profile.name!r}; file and name must agree.")
+        raise ProfileError(f"{file}: {_one_line(error)}{_nearest_key(error)}") from error
     if not re.fullmatch(RUNTIME_FORM, profile.runtime):
         raise ProfileError(
-            f"{name}.toml: runtime {profile.runtime!r} is not of the form 'ai-edge-litert 2.3.0'."
+            f"{file}: runtime {profile.runtime!r} is not of the form 'ai-edge-litert 2.3.0'."
         )
     unknown = [recipe for recipe in profile.default_recipes if recipe not in RECIPES]
     if unknown:
         raise ProfileError(
-            f"{name}.toml: default_recipes {unknown[0][:80]!r} is not among {', '.join(RECIPES)}."
+            f"{file}: default_recipes {unknown[0][:80]!r} is not among {', '.join(RECIPES)}."
         )
     return profile
 

@@ -353,12 +353,6 @@ def test_a_folder_of_ones_own_that_is_none(own: str, monkeypatch: pytest.MonkeyP
         profiles.load("pixel-9")
 
 
-def test_a_path_is_answered_with_the_way_to_use_it(folder: Path) -> None:
-    """Bundles are named by their profile, so a profile is given by its name."""
-    with refused(ProfileError, "set EDGE_BERT_PROFILES to its folder"):
-        profiles.load(str(folder / "phone.toml"))
-
-
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file; run as another user")
 def test_a_file_that_may_not_be_read(folder: Path) -> None:
     """The error is one line that names it."""
@@ -401,7 +395,8 @@ def test_any_name_is_found_or_refused(name: str) -> None:
     if name in profiles.names():
         assert isinstance(profiles.load(name), DeviceProfile)
     else:
-        with refused(ProfileError, "No profile is called"):
+        path = profiles.is_path(name)
+        with refused(ProfileError, "is no file" if path else "No profile is called"):
             profiles.load(name)
 
 

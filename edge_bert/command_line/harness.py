@@ -7,7 +7,14 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
+from edge_bert.command_line.options import (
+    JSON_HELP,
+    PROFILE_HELP,
+    bundle_folder,
+    needed,
+    numbers,
+    words,
+)
 
 OUT_HELP = "folder that bundles are in (default: build)"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
@@ -152,7 +159,7 @@ def push(
                 Console().print(f"removed from {cleared}", markup=False, highlight=False)
             return
         name = needed("profile", profile)
-        folder = Path(out) / name
+        folder = bundle_folder(out, name)
         with progress.shown() as step:
             found = pushing.push(
                 name, folder, artifacts=words(artifact), serial=serial, progress=step

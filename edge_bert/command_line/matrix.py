@@ -19,7 +19,7 @@ FAILED = 4
 
 @task(
     help={
-        "profiles": "comma separated, or all; see `invoke profiles`",
+        "profiles": "comma separated names, see `invoke profiles`, or paths of .toml files; or all",
         "models": "comma separated: model folders, ONNX files, names on the Hugging Face hub, or "
         "`default` for all-MiniLM-L6-v2, which is also taken without this option",
         "out": "folder of the bundles, the index page and the journal (default: build/matrix)",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-PROFILE_HELP = "device profile, see `invoke profiles`"
+from pathlib import Path
+
+PROFILE_HELP = "device profile: a name, see `invoke profiles`, or the path of a .toml file"
 JSON_HELP = "machine-readable output on standard output"
 
 
@@ -34,3 +36,10 @@ def needed(option: str, text: str | None) -> str:
             f"--{option} is missing; `invoke --list` names the tasks, --help explains."
         )
     return text
+
+
+def bundle_folder(out: str, profile: str | None) -> Path:
+    """The folder of the bundle for --profile, a name or the path of a file, in --out."""
+    from edge_bert.profiles import bundle_name
+
+    return Path(out) / bundle_name(needed("profile", profile))

@@ -7,12 +7,12 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.command_line.options import needed
+from edge_bert.command_line.options import PROFILE_HELP, bundle_folder
 
 
 @task(
     help={
-        "profile": "device profile whose bundle is explained, see `invoke profiles`",
+        "profile": f"{PROFILE_HELP}; its bundle is explained",
         "artifact": "a full-integer artifact of the bundle (default: wi8_ai8)",
         "model": "the model that the bundle was built from (default: all-MiniLM-L6-v2)",
         "calibration": "the calibration set that the bundle was built with, if one was given",
@@ -50,7 +50,7 @@ def explain(
         from edge_bert.report.explanation import render_explanation
 
         shown = _limit(limit)
-        folder = Path(out) / needed("profile", profile)
+        folder = bundle_folder(out, profile)
         with progress.shown() as step:
             found = run(
                 folder,

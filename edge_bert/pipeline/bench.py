@@ -114,7 +114,7 @@ def request_bench(
     return BenchRequest(
         profile=profile,
         target=target,
-        folder=out / profile,
+        folder=out / profiles.bundle_name(profile),
         artifacts=tuple(dict.fromkeys(artifacts)),
         lengths=tuple(dict.fromkeys(lengths)),
         threads=asked,

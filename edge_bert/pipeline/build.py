@@ -14,7 +14,15 @@ from edge_bert.package import folder, manifest, store
 from edge_bert.package.inspect import ModelFile, inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.package.mediapipe import write_mediapipe_model
-from edge_bert.pipeline import convert, measurements, npu, onnx_parity, prove, search_file
+from edge_bert.pipeline import (
+    convert,
+    measurements,
+    npu,
+    onnx_parity,
+    profile_file,
+    prove,
+    search_file,
+)
 from edge_bert.pipeline.bundle_files import model_info, packaged, tokenizer_files
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress, silent
@@ -57,7 +65,8 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
         files, without = _other_files(request, artifacts, scratch)
         names = [artifact.name for artifact, _ in artifacts]
         compiled, not_compiled = npu.compiled(request.profile, names, scratch, progress)
-        files = (*files, *compiled, *search_file.written(request.search, scratch))
+        device = profile_file.written(request.profile, scratch)
+        files = (*files, *compiled, *device, *search_file.written(request.search, scratch))
         found = Manifest(
             format_version=FORMAT_VERSION,
             profile=request.profile.name,

@@ -37,7 +37,9 @@ def start(profile: str, port: int = DEFAULT_PORT, progress: Progress = silent) -
 def stop(profile: str | None, progress: Progress = silent) -> tuple[str, ...]:
     """Stop the profile's phone, or every phone; the names of those that ran."""
     running = emulator_phone.status()
-    wanted = {profiles.load(profile).name} if profile else {phone.profile for phone in running}
+    wanted = known = {phone.profile for phone in running}
+    if profile:  # the phone of a profile file is also known by the name that is in it
+        wanted = {profile if profile in known else profiles.load(profile).name}
     stopped = []
     for phone in running:
         if phone.profile in wanted:

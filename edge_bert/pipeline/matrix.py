@@ -82,19 +82,23 @@ def request_matrix(
     out: Path = DEFAULT_OUT,
     how: How = DEFAULT_HOW,
 ) -> MatrixRequest:
-    """The profiles called `names` with every one of `models`, whose own profile does not count.
+    """The profiles `names` with every one of `models`, whose own profile does not count.
 
-    Every input is checked before any long work. Raises InputError (and its kinds).
+    A profile may be given as the path of its file. Every input is checked before any long work.
+    Raises InputError (and its kinds).
     """
     chosen_recipes(how.recipes)
     found = _loaded([msgspec.structs.replace(each, profile=names[0]) for each in models])
     known_as = collections.Counter(each.name for each in found)
     cells = {}
-    for device in map(profiles.load, names):
+    for name in names:
+        device = profiles.load(name)
+        where = name if profiles.is_path(name) else device.name
         for each in found:
             twins = known_as[each.name] > 1
             cells[_key(each, device, how)] = CellRequest(
-                asked=msgspec.structs.replace(each.asked, profile=device.name),
+                asked=msgspec.structs.replace(each.asked, profile=where),
+                profile=device.name,
                 device=device.title,
                 model=f"{each.name} ({each.sha256[:8]})" if twins else each.name,
                 model_sha256=each.sha256,
@@ -141,14 +145,22 @@ def build_matrix(
 
 
 def profile_names(words: Sequence[str]) -> tuple[str, ...]:
-    """The profiles of these names, or of `all`; an alias gives the profile that it points to.
+    """The profiles of these names and paths, or of `all`, each once; an alias gives the profile
+    that it points to, a path is whole.
 
-    Raises ProfileError for an unknown name, InputError without any.
+    Raises ProfileError for an unknown name, InputError without any or for two of one name.
     """
     wanted = profiles.names() if list(words) == [ALL] else words
     if not wanted:
         raise InputError("--profiles is missing: give names, such as pixel-9,wear-watch, or all.")
-    return tuple(dict.fromkeys(profiles.load(name).name for name in wanted))
+    found: dict[str, tuple[str, DeviceProfile]] = {}
+    for word in wanted:
+        device = profiles.load(word)
+        path = str(Path(word).resolve()) if profiles.is_path(word) else device.name
+        _, known = found.setdefault(device.name, (path, device))
+        if known != device:
+            raise InputError(f"Two of --profiles are called {device.name}; rename one of them.")
+    return tuple(path for path, _ in found.values())
 
 
 def place_of(name: str, digest: str) -> str:

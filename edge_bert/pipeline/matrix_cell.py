@@ -26,10 +26,12 @@ from edge_bert.targets import emulator_tools
 class CellRequest(Record, frozen=True):
     """What a cell is built from, in words that another process can start from.
 
-    The bundle goes to `out`/`place`/PROFILE: to other tasks, `--out` is `out`/`place`.
+    The bundle goes to `out`/`place`/`profile`: to other tasks, `--out` is `out`/`place`.
+    `profile` is the profile's name; `asked` may have the path of its file.
     """
 
     asked: Asked
+    profile: str
     device: str
     model: str
     model_sha256: str
@@ -59,21 +61,21 @@ def build_cell(wanted: CellRequest, progress: Progress = silent) -> MatrixCell:
         return without_file(wanted, "nothing fits", str(error))
     report = built.report
     if wanted.asked.emulates and not emulator_tools.missing_tools():
-        report = _counted(report, built.folder, progress)
+        report = _counted(wanted.asked.profile, report, built.folder, progress)
     return MatrixCell(
-        profile=wanted.asked.profile,
+        profile=wanted.profile,
         device=wanted.device,
         model=wanted.model,
         model_sha256=wanted.model_sha256,
         status="built",
-        built=file_of(report, f"{wanted.place}/{wanted.asked.profile}"),
+        built=file_of(report, f"{wanted.place}/{wanted.profile}"),
     )
 
 
 def without_file(wanted: CellRequest, status: Status, reason: str) -> MatrixCell:
     """The cell of a build that gave no bundle."""
     return MatrixCell(
-        profile=wanted.asked.profile,
+        profile=wanted.profile,
         device=wanted.device,
         model=wanted.model,
         model_sha256=wanted.model_sha256,
@@ -109,16 +111,16 @@ def file_of(report: Report, folder: str) -> MatrixFile:
     )
 
 
-def _counted(report: Report, folder: Path, progress: Progress) -> Report:
+def _counted(profile: str, report: Report, folder: Path, progress: Progress) -> Report:
     """`report` with the default artifact counted on the emulated device, in the bundle's own too.
 
-    What was counted before, of this very file, stays.
+    `profile` is a name or a path. What was counted before, of this very file, stays.
     """
     chosen = verdict.default_artifact(report)
     if _row(report, chosen):
         return report
     request = request_bench(
-        report.profile.name,
+        profile,
         "emulated",
         out=folder.parent,
         artifacts=[chosen.name],

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert import profiles
 from edge_bert.errors import DataError
 from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
 from edge_bert.measure.statistics import summarize
@@ -16,6 +15,7 @@ from edge_bert.package import manifest as manifests
 from edge_bert.package import store
 from edge_bert.package.inspect import inspect_bytes
 from edge_bert.pipeline.explanations import with_explanations
+from edge_bert.pipeline.profile_file import profile_of
 from edge_bert.pipeline.search_file import with_search
 from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import Manifest
@@ -158,7 +158,7 @@ def report_of(folder: Path) -> Report:
     return Report(
         format_version=1,
         manifest=found,
-        profile=profiles.load(found.profile),
+        profile=profile_of(found, folder),
         bytes_by_kind={
             artifact.name: inspect_bytes(
                 (folder / artifact.file).read_bytes(), artifact.file

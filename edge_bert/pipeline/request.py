@@ -88,7 +88,7 @@ def prepare(
         lengths=wanted,
         calibration=sentences,
         data=sets,
-        out=(out or DEFAULT_OUT) / profile,
+        out=(out or DEFAULT_OUT) / profiles.bundle_name(profile),
         float_output=float_output,
     )
 

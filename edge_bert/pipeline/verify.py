@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_bert import profiles
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
@@ -16,6 +15,7 @@ from edge_bert.package import manifest as manifests
 from edge_bert.package.manifest import sha256
 from edge_bert.pipeline import prove
 from edge_bert.pipeline.build import host_runtime
+from edge_bert.pipeline.profile_file import profile_of
 from edge_bert.progress import Progress, silent
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, Proof, Scores
@@ -67,7 +67,7 @@ def verify(
     was proven.
     """
     manifest = manifests.read(folder)
-    runtime = profiles.load(manifest.profile).parsed_runtime()
+    runtime = profile_of(manifest, folder).parsed_runtime()
     _check_files(folder, manifest)
     sets = [parse_reference(reference) for reference in data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_bert import profiles
 from edge_bert.pipeline.request import BuildRequest, prepare
 from edge_bert.records.base import Record
 
@@ -13,8 +14,9 @@ from edge_bert.records.base import Record
 class Asked(Record, frozen=True):
     """The options of `invoke build` that a candidate depends on; paths are whole.
 
-    `corpus` holds the texts whose words the vocabulary must keep. `emulates` says that latency and
-    energy are found out on the emulated phone.
+    `profile` is a name or a path, as `profiles.load` takes it. `corpus` holds the texts whose
+    words the vocabulary must keep. `emulates` says that latency and energy are found out on the
+    emulated phone.
     """
 
     profile: str
@@ -62,7 +64,7 @@ def asked_for(
 ) -> Asked:
     """The options as other processes, which may stand elsewhere, understand them."""
     return Asked(
-        profile=profile,
+        profile=str(Path(profile).resolve()) if profiles.is_path(profile) else profile,
         model=str(Path(model).resolve()) if model and Path(model).exists() else model,
         tokenizer=_whole(tokenizer),
         via=via,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert import cache
+from edge_bert import cache, profiles
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.package import store
 from edge_bert.package.manifest import sha256
@@ -100,7 +100,7 @@ def build_for(
         request_of(asked),
         recipes=chosen_recipes(recipes) or DEFAULT_RECIPES,
         explicit=bool(recipes),
-        out=(out or DEFAULT_OUT) / asked.profile,
+        out=(out or DEFAULT_OUT) / profiles.bundle_name(asked.profile),
         float_output=float_output,
     )
     budget = _merged(request.profile.budget, limits)
@@ -108,7 +108,9 @@ def build_for(
         return building.build(request, progress)
     found = _look_at_whole(asked, budget, limits, progress)
     if found.misses is None:
-        return building.build(dataclasses.replace(request, counted=found.counted), progress)
+        profile = msgspec.structs.replace(request.profile, budget=budget)
+        request = dataclasses.replace(request, profile=profile, counted=found.counted)
+        return building.build(request, progress)
     progress(f"the whole model does not fit: {found.misses}")
     return build_sized(_emulating(asked), budget, request.out, means=means, progress=progress)
 
