@@ -14,15 +14,17 @@ import pytest
 from invoke.context import Context
 
 from edge_bert import profiles
+from edge_bert.bundle import Bundle
 from edge_bert.command_line.matrix import FAILED
 from edge_bert.command_line.matrix import matrix as task
 from edge_bert.errors import DataError, InputError, ProfileError
 from edge_bert.package import manifest as manifests
-from edge_bert.pipeline import matrix
+from edge_bert.pipeline import matrix, measurements
 from edge_bert.pipeline.matrix import How, MatrixRequest, build_matrix, request_matrix
 from edge_bert.pipeline.matrix_cell import build_cell
 from edge_bert.pipeline.sizing.asked import Asked, asked_for
 from edge_bert.records.matrix import MatrixReport
+from edge_bert.report import verdict
 from edge_bert.search.problem import Effort
 from tests.one_line import refused
 from tests.pipeline import matrix_jobs
@@ -206,6 +208,42 @@ def test_nothing_fits_is_a_result(
         assert "2.00 kB" in found.cells[0].reason
         assert "NOTHING FITS" in (wanted.out / matrix.INDEX).read_text("utf-8")
     assert jobs.ran(tmp_path).total() == 1
+
+
+def test_a_cell_whose_model_does_not_fit_is_made_smaller(
+    tests_cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search within the cell: its bundle meets the budget, the page says what was made smaller,
+    and nothing is searched for again."""
+    limit = 55_000  # the whole tiny model takes some 85 kB
+    name = profile_with(tmp_path / "profiles", monkeypatch, size_bytes=limit)
+    how = How(effort=Effort(evaluations=2))
+    wanted = requested(tmp_path / "out", (name,), how=how)
+    found = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
+    (sized,) = (cell.built for cell in found.cells)
+    assert sized
+    assert sized.size_bytes <= limit
+    assert (sized.limits, sized.missed, sized.not_measured) == (1, (), ())
+    assert "tokens" in sized.made_smaller
+    check_sized(wanted.out / sized.folder, limit)
+    assert sized.made_smaller in (wanted.out / matrix.INDEX).read_text("utf-8")
+    again = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
+    assert again == found
+    assert jobs.ran(tmp_path) == {sized.folder: 1}
+
+
+def check_sized(folder: Path, limit: int) -> None:
+    """The bundle is the candidate that its search chose, and its report tells of the search."""
+    report = measurements.complete(measurements.report_of(folder), folder)
+    assert report.search
+    assert report.search.chosen
+    assert len(report.search.evaluated) == 2
+    assert report.profile.budget.size_bytes == limit
+    default = verdict.default_artifact(report)
+    assert default.name == report.search.chosen.candidate.recipe
+    assert default.size_bytes == report.search.chosen.cost.size_bytes
+    assert "What was chosen from" in (folder / "report.html").read_text("utf-8")
+    assert Bundle.open(folder).encode(["a man eats"]).shape[0] == 1
 
 
 def test_other_options_are_other_cells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
