@@ -43,18 +43,25 @@ def float_model(request: BuildRequest, progress: Progress) -> bytes:
             return onnx2tf.to_tflite(request.checkpoint, request.lengths)
         return export.to_tflite(request.encoder or request.checkpoint, request.lengths)
 
+    return store.fetch(cache.folder("artifacts"), _float_key(request), make)
+
+
+def _float_key(request: BuildRequest) -> str:
+    """All that the float32 file depends on."""
     code = store.source_digest(PACKAGE / "graph")
     if request.checkpoint.onnx is not None:  # how it was read is not in its sha256
         code += store.source_digest(PACKAGE / "sources" / "onnx", PACKAGE / "onnx_graph")
         code += str(onnx2tf.versions()) if _foreign(request) else ""
     model = request.checkpoint
     key = store.key_of("float", model.sha256, model.architecture, model.head)
-    key = store.key_of(key, request.lengths, code, tool_versions())
-    return store.fetch(cache.folder("artifacts"), key, make)
+    return store.key_of(key, request.lengths, code, tool_versions())
 
 
 def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: Progress) -> bytes:
-    """The bytes of one recipe, made from the float32 file (`reference`) or the checkpoint."""
+    """The bytes of one recipe, made from the float32 file (`reference`) or the checkpoint.
+
+    Recipes with calibrated integers are made from the checkpoint, whatever `reference` is.
+    """
     runtime = request.profile.parsed_runtime()
     if recipe.name == "float32":
         return reference
@@ -79,7 +86,8 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
     uses_calibration = recipe.needs_calibration or _rounds_by_calibration(request, recipe)
     calibration = (request.calibration.info, request.float_output) if uses_calibration else None
-    key = store.key_of(sha256(reference), recipe, runtime, calibration, code, tool_versions())
+    made_from = _float_key(request) if recipe.needs_calibration else sha256(reference)
+    key = store.key_of(made_from, recipe, runtime, calibration, code, tool_versions())
     key = store.key_of(key, request.bits) if request.bits else key
     return store.fetch(cache.folder("artifacts"), key, make)
 

@@ -114,9 +114,7 @@ def _built(asked: Asked, candidate: Candidate) -> Iterator[tuple[BuildRequest, F
     """The candidate's file, made or taken from the cache, for as long as it is looked at."""
     request = request_for(asked, candidate)
     recipe = RECIPES[candidate.recipe]
-    # Recipes with calibrated integers are made from the weights: no conversion by TensorFlow.
-    calibrated = recipe.needs_calibration
-    name = request.checkpoint.sha256.encode()
-    reference = name if calibrated else convert.float_model(request, silent)
+    # A conversion by TensorFlow takes the longest of all, and some recipes can do without it.
+    reference = b"" if recipe.needs_calibration else convert.float_model(request, silent)
     with counting.on_disk(recipe, convert.artifact(request, reference, recipe, silent)) as file:
         yield request, file

@@ -1,0 +1,32 @@
+"""What an artifact is kept under: all that it depends on, and nothing else."""
+
+from __future__ import annotations
+
+from edge_bert.pipeline import convert
+from edge_bert.pipeline.request import prepare
+from edge_bert.progress import silent
+from edge_bert.records.recipe import WI8_AI8_AFP32
+from tests.pipeline import tiny_bundle as tiny
+
+
+def test_calibrated_integers_are_made_once_with_and_without_the_float_file() -> None:
+    """A search has no float file for them; the build that follows takes what it made."""
+    request = prepare(tiny.PROFILE, model=str(tiny.model()), lengths=[16], calibration_count=32)
+    said: list[str] = []
+    with tiny.own_cache("convert"):
+        first = convert.artifact(request, b"", WI8_AI8_AFP32, said.append)
+        assert len(said) == 1
+        assert convert.artifact(request, b"a float file", WI8_AI8_AFP32, said.append) == first
+    assert len(said) == 1
+
+
+def test_other_lengths_are_another_file() -> None:
+    """Also where there is no float file that would tell them apart."""
+    made = []
+    for lengths in ([16], [16, 32]):
+        request = prepare(
+            tiny.PROFILE, model=str(tiny.model()), lengths=lengths, calibration_count=32
+        )
+        with tiny.own_cache("convert"):
+            made.append(convert.artifact(request, b"", WI8_AI8_AFP32, silent))
+    assert len(made[0]) < len(made[1])
