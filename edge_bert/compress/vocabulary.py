@@ -54,6 +54,15 @@ def count(encodings: Iterable[Sequence[int]], size: int) -> Counts:
     return counts
 
 
+def choices(tokenizer: str, counts: Counts | None) -> range:
+    """The numbers of tokens that `trim` can keep of a tokenizer.json (its text).
+
+    Raises ModelError for tokenizers that cannot be trimmed.
+    """
+    file = read(tokenizer)
+    return range(len(_required(file, counts)), len(file.tokens) + 1)
+
+
 def trim(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
     """The `tokens` most useful tokens of a tokenizer.json (its text), and the file with only them.
 

@@ -89,6 +89,20 @@ def opened_trimmed(kind: str) -> Tokenizer:
 
 
 @every
+def test_the_numbers_of_tokens_that_can_stay(kind: str) -> None:
+    """Trimming takes the least and the most of them, and refuses the next."""
+    text, counts = text_of(kind), counts_of(kind, ENGLISH)
+    possible = vocabulary.choices(text, counts)
+    assert possible[0] == least_of(text, counts) < possible[-1] == size_of(text)
+    for tokens in (possible[0], possible[-1]):
+        assert len(vocabulary.trim(text, counts, tokens).kept) == tokens
+    for tokens in (possible[0] - 1, possible[-1] + 1):
+        with refused(InputError, "cannot be kept"):
+            vocabulary.trim(text, counts, tokens)
+    assert vocabulary.choices(text, None)[0] >= possible[0]
+
+
+@every
 @given(first=TEXTS, second=st.none() | TEXTS)
 def test_the_trimmed_tokenizer_takes_every_text(kind: str, first: str, second: str | None) -> None:
     """It never fails, its ids are below its size, and kept tokens are found as before."""

@@ -80,16 +80,27 @@ def _checkpoint(
     )
 
 
+def trimmed_sizes(asked: Asked) -> range:
+    """How many tokens a trimmed vocabulary of the model can have.
+
+    Raises ModelError for tokenizers that cannot be trimmed.
+    """
+    return vocabulary.choices(_tokenizer(request_of(asked)), _counts(asked))
+
+
 def _vocabulary(asked: Asked, whole: BuildRequest, tokens: int) -> Vocabulary | None:
     """The trimmed vocabulary; None where nothing is trimmed."""
-    rows = convert.weights_of(whole).shape.vocabulary
-    if tokens == rows:
+    if tokens == convert.weights_of(whole).shape.vocabulary:
         return None
-    text = whole.checkpoint.tokenizer.read_text(encoding="utf-8")
-    return vocabulary.trim(text, _counts(asked, whole, rows), tokens)
+    return vocabulary.trim(_tokenizer(whole), _counts(asked), tokens)
 
 
-def _counts(asked: Asked, whole: BuildRequest, rows: int) -> Counts | None:
+def _tokenizer(whole: BuildRequest) -> str:
+    return whole.checkpoint.tokenizer.read_text(encoding="utf-8")
+
+
+@functools.lru_cache(maxsize=1)
+def _counts(asked: Asked) -> Counts | None:
     """How often the corpus has each token; None without a corpus, so that the order of ids counts.
 
     A calibration set of the user's own is a corpus too.
@@ -97,5 +108,7 @@ def _counts(asked: Asked, whole: BuildRequest, rows: int) -> Counts | None:
     source = asked.corpus or asked.calibration
     if source is None:
         return None
+    whole = request_of(asked)
+    rows = convert.weights_of(whole).shape.vocabulary
     encodings = convert.tokenizer_of(whole).encode_batch(calibration.load(Path(source)))
     return vocabulary.count((each.ids for each in encodings), rows)

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from edge_bert.compress import allocation
+from edge_bert.errors import ModelError
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.sizing.asked import Asked, request_of
+from edge_bert.pipeline.sizing.candidate import trimmed_sizes
 from edge_bert.pipeline.sizing.worth import Worth
 from edge_bert.quantize.oldest_runtime import OLDEST
 from edge_bert.records.recipe import RECIPES, WI8_AFP32, Scheme
@@ -35,13 +37,25 @@ def space_of(asked: Asked, worth: Worth) -> Space:
         layers=tuple(kept for kept in reversed(worth.layers) if len(kept) >= fewest),
         ffn=_different(planned(1.0, share)[1] for share in NEURONS),
         heads=_different(planned(share, 1.0)[0] for share in HEADS),
-        vocabulary=(*(n for n in VOCABULARIES if n < shape.vocabulary), shape.vocabulary),
+        vocabulary=_vocabularies(asked, shape.vocabulary),
         matrix_bits=_bits(shape.layers) if four else ((8,) * shape.layers,),
         embedding_bits=(4, 8) if four else (8,),
         lengths=(request.lengths,),
         recipes=wanted_recipes(asked)[:1],
         fewer_bits=MIXED_BITS if four else None,
     )
+
+
+def _vocabularies(asked: Asked, rows: int) -> tuple[int, ...]:
+    """All tokens, and fewer as far as the tokenizer can do with them.
+
+    Of Chinese, single characters alone are more than the fewest tokens here.
+    """
+    try:
+        possible = trimmed_sizes(asked)
+    except ModelError:
+        return (rows,)
+    return (*(each for each in VOCABULARIES if each in possible and each < rows), rows)
 
 
 def wanted_recipes(asked: Asked) -> tuple[str, ...]:
