@@ -74,8 +74,9 @@ def matrix(
         from edge_bert import progress
         from edge_bert.pipeline import matrix as pipeline
         from edge_bert.pipeline.sizing.asked import asked_for
-        from edge_bert.search.problem import Effort
+        from edge_bert.search.problem import effort_of
 
+        how = pipeline.How(tuple(words(recipes)), whole, effort_of(seed, evaluations))
         names = pipeline.profile_names(words(profiles))
         asked = [
             asked_for(
@@ -93,7 +94,6 @@ def matrix(
             )
             for model in words(models) or [DEFAULT_MODEL]
         ]
-        how = pipeline.How(tuple(words(recipes)), whole, Effort(seed=seed, evaluations=evaluations))
         with progress.shown() as step:
             request = pipeline.request_matrix(asked, names, out=Path(out), how=how)
             found = pipeline.build_matrix(

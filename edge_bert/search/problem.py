@@ -9,6 +9,7 @@ from typing import Annotated, Generic, TypeVar
 
 import msgspec
 
+from edge_bert.errors import InputError
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Candidate, Cost, PositiveInt
 from edge_bert.records.profile import Budget
@@ -51,6 +52,15 @@ class Effort(Record, frozen=True):
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
     evaluations: PositiveInt | None = None
     batch: PositiveInt = 4
+
+
+def effort_of(seed: int, evaluations: int) -> Effort:
+    """The effort that a user asks for with --seed and --evaluations; InputError for none."""
+    if seed < 0:
+        raise InputError(f"--seed {seed}: give 0 or more.")
+    if evaluations < 1:
+        raise InputError(f"--evaluations {evaluations}: give 1 or more.")
+    return Effort(seed=seed, evaluations=evaluations)
 
 
 FEWEST, MOST = 16, 48
