@@ -169,6 +169,10 @@ BAD_WORDS = {
     "recipe": (["--recipes", "int8"], ["int8", "wi8_ai8"]),
     "no calibration file": (["--calibration", "nowhere.txt"], ["nowhere.txt"]),
     "count": (["--count", "0"], ["too small"]),
+    "negative seed": (["--seed", "-1"], ["--seed -1: give 0 or more"]),
+    "evaluations": (["--evaluations", "-5"], ["--evaluations -5: give 1 or more"]),
+    "no evaluations": (["--evaluations", "0"], ["--evaluations 0: give 1 or more"]),
+    "no corpus": (["--corpus", "nowhere.txt"], ["nowhere.txt"]),
     "model": (["--model", "./no/such/folder"], ["no such folder"]),
     "data": (["--data", "nowhere.csv:text=a,label=b"], ["nowhere.csv"]),
 }

@@ -89,8 +89,9 @@ def build(
         from edge_bert import progress
         from edge_bert.pipeline.sizing.asked import asked_for
         from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for
-        from edge_bert.search.problem import Effort
+        from edge_bert.search.problem import effort_of
 
+        means = Means(effort_of(seed, evaluations), workers, scheduler)
         asked = asked_for(
             needed("profile", profile),
             model=model,
@@ -102,6 +103,7 @@ def build(
             seed=seed,
             data=data or [],
             corpus=corpus,
+            float_output=float_output,
         )
         limits = _limits(max_size, max_latency, max_energy, min_score)
         try:
@@ -111,9 +113,8 @@ def build(
                     limits,
                     recipes=words(recipes),
                     out=Path(out) if out else None,
-                    float_output=float_output,
                     whole=whole,
-                    means=Means(Effort(seed=seed, evaluations=evaluations), workers, scheduler),
+                    means=means,
                     progress=step,
                 )
         except NothingFitsError as error:

@@ -15,6 +15,7 @@ from edge_bert.errors import DataError, InputError
 FORMS = "stsb:FILE, sst2:FILE, FILE.csv|tsv|jsonl[:ROLE=COLUMN,...] or hf:NAME[:SPLIT]"
 _TABLE = re.compile(r"(?P<path>.+\.(?:csv|tsv|jsonl|ndjson))(?::(?P<named>.+=.+))?", re.I | re.S)
 _STSB_FIELDS = 7
+FILE_FORMS = ("stsb", "sst2")
 
 
 def parse_reference(spec: str) -> EvaluationSet:
@@ -33,6 +34,21 @@ def parse_reference(spec: str) -> EvaluationSet:
     named = parse_named(match["named"]) if match["named"] else {}
     table = read_table(_path(match["path"]))
     return from_table(_path(match["path"]).name, table, find_roles(table, named))
+
+
+def whole_reference(spec: str) -> str:
+    """`spec` with the whole path of its file, for processes that stand in another folder.
+
+    What is of no known form stays as it is.
+    """
+    form, _, rest = spec.partition(":")
+    if form in FILE_FORMS and rest:
+        return f"{form}:{_path(rest).resolve()}"
+    match = _TABLE.fullmatch(spec)
+    if match is None:
+        return spec
+    named = f":{match['named']}" if match["named"] else ""
+    return f"{_path(match['path']).resolve()}{named}"
 
 
 def _stsb(reference: str) -> EvaluationSet:

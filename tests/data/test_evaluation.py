@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.data import huggingface
-from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.evaluation import parse_reference, whole_reference
 from edge_bert.errors import DataError, InputError, MissingToolError
 
 STSB = (
@@ -34,6 +34,31 @@ def test_stsb_layout(tmp_path: Path) -> None:
     assert data.sentences == ('He said "no.', "A cat.")
     assert data.second == ("He said 'no'.", "A planet.")
     assert data.labels == (4.4, 0.0)
+
+
+@pytest.mark.parametrize(
+    "spec", ["stsb:dev.csv", "sst2:./dev.csv", "dev.csv", "../{}/dev.csv:text=a,label=b"]
+)
+def test_a_reference_is_read_the_same_from_another_folder(
+    spec: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its file's path becomes whole, the rest of it stays."""
+    contents = {"stsb": STSB, "sst2": "a fine film\t1\ndull\t0\n"}
+    form = spec.partition(":")[0]
+    head = "text,label" if spec == "dev.csv" else "a,b"
+    written(tmp_path, "dev.csv", contents.get(form, f"{head}\none,x\ntwo,y\n"))
+    monkeypatch.chdir(tmp_path)
+    spec = spec.format(tmp_path.name)
+    found, whole = parse_reference(spec), whole_reference(spec)
+    monkeypatch.chdir("/")
+    assert parse_reference(whole) == found
+    assert whole_reference(whole) == whole
+
+
+@pytest.mark.parametrize("spec", ["hf:glue:validation", "nothing", "", "stsb:", ":", "x:y"])
+def test_what_names_no_file_stays_as_it_is(spec: str) -> None:
+    """The reader of references says what is wrong with it."""
+    assert whole_reference(spec) == spec
 
 
 @pytest.mark.parametrize("header", ["", "sentence\tlabel\n"])

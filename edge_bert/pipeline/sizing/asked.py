@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert import profiles
+from edge_bert.data.evaluation import whole_reference
 from edge_bert.pipeline.request import BuildRequest, prepare
 from edge_bert.records.base import Record
 
@@ -30,6 +31,7 @@ class Asked(Record, frozen=True):
     data: tuple[str, ...] = ()
     corpus: str | None = None
     emulates: bool = True
+    float_output: bool = False
 
 
 @functools.lru_cache(maxsize=1)
@@ -45,6 +47,7 @@ def request_of(asked: Asked) -> BuildRequest:
         calibration_count=asked.count,
         seed=asked.seed,
         data=asked.data,
+        float_output=asked.float_output,
     )
 
 
@@ -61,6 +64,7 @@ def asked_for(
     data: Sequence[str],
     corpus: str | None,
     emulates: bool = True,
+    float_output: bool = False,
 ) -> Asked:
     """The options as other processes, which may stand elsewhere, understand them."""
     return Asked(
@@ -72,9 +76,10 @@ def asked_for(
         calibration=_whole(calibration),
         count=count,
         seed=seed,
-        data=tuple(data),
+        data=tuple(map(whole_reference, data)),
         corpus=_whole(corpus),
         emulates=emulates,
+        float_output=float_output,
     )
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import cache, profiles
+from edge_bert.compress.neurons import share_weights
+from edge_bert.data import calibration
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.package import store
 from edge_bert.package.manifest import sha256
@@ -20,7 +22,7 @@ from edge_bert.pipeline.request import DEFAULT_OUT, chosen_recipes
 from edge_bert.pipeline.sizing import evaluate
 from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.candidate import request_for
-from edge_bert.pipeline.sizing.space import space_of, wanted_recipes
+from edge_bert.pipeline.sizing.space import space_of
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
@@ -82,7 +84,6 @@ def build_for(
     *,
     recipes: Sequence[str] = (),
     out: Path | None = None,
-    float_output: bool = False,
     whole: bool = False,
     means: Means = DEFAULT_MEANS,
     progress: Progress = silent,
@@ -91,17 +92,18 @@ def build_for(
 
     The whole model is built in `recipes` where they are named, where it is asked for, where it
     meets the budget, and where the model is of a kind that cannot be made smaller. Raises
-    InputError for limits beside named recipes, NothingFitsError where nothing meets the
-    budget.
+    InputError for limits beside named recipes, DataError for a corpus that cannot be read,
+    NothingFitsError where nothing meets the budget.
     """
     if limits and (recipes or whole):
         raise InputError("--recipes and --whole build the whole model; leave the limits out.")
+    if asked.corpus:
+        calibration.load(Path(asked.corpus))  # a search needs it much later
     request = dataclasses.replace(
         request_of(asked),
         recipes=chosen_recipes(recipes) or DEFAULT_RECIPES,
         explicit=bool(recipes),
         out=(out or DEFAULT_OUT) / profiles.bundle_name(asked.profile),
-        float_output=float_output,
     )
     budget = _merged(request.profile.budget, limits)
     if recipes or whole:
@@ -171,9 +173,20 @@ def look_at_whole(asked: Asked, budget: Budget, progress: Progress = silent) -> 
 
 
 def whole_candidate(asked: Asked) -> Candidate:
-    """All of the model, in the recipe that the profile wants most."""
+    """All of the model, in the recipe that the profile wants most.
+
+    Raises RefusedError for models that cannot be made smaller.
+    """
     request = request_of(asked)
-    shape = convert.weights_of(request).shape
+    weights = convert.weights_of(request)
+    if share_weights(weights):
+        raise RefusedError(
+            f"{request.checkpoint.architecture}: its layers share their weights, and such a model "
+            "is not made smaller for a budget; take wi8_afp32 or wi4_afp32 with --recipes."
+        )
+    shape = weights.shape
+    recipe = RECIPES[request.profile.default_recipes[0]]
+    bits = min(recipe.weight_bits, 8)
     return Candidate(
         structure=Structure(
             layers=tuple(range(shape.layers)),
@@ -181,9 +194,9 @@ def whole_candidate(asked: Asked) -> Candidate:
             heads=shape.heads,
             vocabulary=shape.vocabulary,
         ),
-        recipe=wanted_recipes(asked)[0],
-        matrix_bits=(8,) * shape.layers,
-        embedding_bits=8,
+        recipe=recipe.name,
+        matrix_bits=(bits,) * shape.layers,
+        embedding_bits=bits,
         lengths=request.lengths,
     )
 
@@ -198,7 +211,8 @@ def build_sized(
 ) -> Built:
     """Search for the candidate that scores best within `budget`, and build its bundle in `out`.
 
-    Raises NothingFitsError where no candidate meets the budget.
+    Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
+    does not run on the profile's runtime.
     """
     found = find(asked, budget, means, progress)
     if found.chosen is None:
@@ -212,7 +226,14 @@ def build_sized(
         default_reason=found.reason,
     )
     counted = (evaluate.count(asked, chosen),) if asked.emulates else ()
-    sized = dataclasses.replace(request, profile=profile, search=found, counted=counted, out=out)
+    sized = dataclasses.replace(
+        request,
+        profile=profile,
+        search=found,
+        counted=counted,
+        out=out,
+        explicit=True,  # float32 in place of the chosen file would not meet the budget
+    )
     return building.build(sized, progress)
 
 
@@ -245,7 +266,7 @@ def _key(asked: Asked) -> str:
         request.calibration.info,
         [msgspec.json.encode(each) for each in request.data],
         msgspec.json.encode(device),
-        (length, request.lengths, asked.emulates, sha256(corpus)),
+        (length, request.lengths, asked.emulates, asked.float_output, sha256(corpus)),
         code,
         convert.tool_versions(),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -10,18 +11,23 @@ import pytest
 
 from edge_bert import cache
 from edge_bert.bundle import Bundle
-from edge_bert.errors import InputError
+from edge_bert.errors import DataError, InputError, RefusedError
+from edge_bert.pipeline import build as building
 from edge_bert.pipeline import measurements
 from edge_bert.pipeline.build import Built
 from edge_bert.pipeline.request import prepare
 from edge_bert.pipeline.sizing import build as sizing
+from edge_bert.pipeline.sizing import evaluate
 from edge_bert.pipeline.sizing.asked import Asked, asked_for
 from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for, build_sized
+from edge_bert.pipeline.sizing.candidate import request_for
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Effort
+from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
+from tests.test_profiles import PHONE
 
 FEW = Means(Effort(evaluations=3))
 LIMIT = 60_000  # the whole tiny model takes some 93 kB
@@ -122,6 +128,64 @@ def test_a_whole_model_that_fits_is_left_whole() -> None:
     assert why is not None
     assert "a file of 9" in why
     assert "60.0 kB" in why
+
+
+@pytest.mark.usefixtures("built")
+def test_a_chosen_file_that_does_not_run_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """float32 does not take its place: that would not meet the budget."""
+
+    def failing(_: object, path: Path, *__: object) -> Any:
+        raise RefusedError(f"{path.stem} does not run")
+
+    monkeypatch.setattr(building, "_proven", failing)
+    with tiny.own_cache("sizing"), refused(RefusedError, "does not run"):
+        build_sized(asked(), Budget(size_bytes=LIMIT), tmp_path / "out", means=FEW)
+    assert not (tmp_path / "out").exists()
+
+
+def profile_with(folder: Path, recipe: str) -> str:
+    """The path of a profile that wants this recipe most."""
+    path = folder / f"{recipe}.toml"
+    path.write_text(PHONE.replace('"wi8_afp32", "float32"', f'"{recipe}"'), "utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("recipe", ["float16", "wi8_afp32", "wi4_afp32"])
+def test_the_whole_model_is_looked_at_in_the_recipe_that_becomes_the_default(
+    recipe: str, tmp_path: Path
+) -> None:
+    """With the bits that it has there: what is computed is the size of the file that is built."""
+    wanted = asked(profile=profile_with(tmp_path, recipe))
+    candidate = sizing.whole_candidate(wanted)
+    assert candidate.recipe == recipe
+    with tiny.own_cache("sizing"):
+        made = build_for(wanted, None, recipes=[recipe], out=tmp_path)
+    (artifact,) = made.report.manifest.artifacts
+    computed = evaluate.bounds(wanted, candidate).size_bytes
+    assert computed == pytest.approx(artifact.size_bytes, rel=0.05)
+
+
+def test_layers_that_share_weights_are_refused() -> None:
+    """ALBERT is built whole; what the search takes apart it does not have."""
+    with refused(RefusedError, "albert: its layers share their weights"):
+        sizing.look_at_whole(asked(model=str(tiny.model("albert"))), Budget(size_bytes=1000))
+
+
+def test_a_corpus_that_is_not_there_is_told_first() -> None:
+    """Not by a search, after minutes, and not by a traceback."""
+    with refused(DataError, "none.txt"):
+        build_for(asked(corpus="/nowhere/none.txt"), Budget(size_bytes=LIMIT))
+
+
+def test_options_of_the_file_reach_the_candidates(built: Built) -> None:
+    """What a candidate is evaluated as is what is built in the end."""
+    with tiny.own_cache("sizing"):
+        found = chosen(built).chosen
+        assert found is not None
+        assert request_for(asked(float_output=True), found.candidate).float_output
+        assert not request_for(asked(), found.candidate).float_output
 
 
 def test_limits_beside_recipes_are_refused() -> None:
