@@ -96,8 +96,9 @@ def request_matrix(
         where = name if profiles.is_path(name) else device.name
         for each in found:
             twins = known_as[each.name] > 1
-            cells[_key(each, device, how)] = CellRequest(
-                asked=msgspec.structs.replace(each.asked, profile=where),
+            key = _key(each, device, how)
+            cells[key] = CellRequest(
+                asked=msgspec.structs.replace(each.asked, profile=where, content=key),
                 profile=device.name,
                 device=device.title,
                 model=f"{each.name} ({each.sha256[:8]})" if twins else each.name,

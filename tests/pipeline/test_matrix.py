@@ -22,7 +22,7 @@ from edge_bert.package import manifest as manifests
 from edge_bert.pipeline import matrix, measurements
 from edge_bert.pipeline.matrix import How, MatrixRequest, build_matrix, request_matrix
 from edge_bert.pipeline.matrix_cell import build_cell
-from edge_bert.pipeline.sizing.asked import Asked, asked_for
+from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.records.matrix import MatrixReport
 from edge_bert.report import verdict
 from edge_bert.search.problem import Effort
@@ -47,20 +47,7 @@ def tests_cache() -> Iterator[Path]:
 
 def asked(seed: int = 0, **changes: Any) -> Asked:
     """A tiny model, without emulation."""
-    found = asked_for(
-        "pixel-9",
-        model=str(tiny.model(seed=seed)),
-        tokenizer=None,
-        via=None,
-        lengths=[16],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-        emulates=False,
-    )
-    return msgspec.structs.replace(found, **changes)
+    return tiny.asked("pixel-9", tiny.model(seed=seed), **changes)
 
 
 def requested(
@@ -269,6 +256,18 @@ def test_other_options_are_other_cells(tmp_path: Path, monkeypatch: pytest.Monke
         variants.append(requested(tmp_path, (name,)))
     keys += [key for each in variants for key in each.cells]
     assert len(set(keys)) == 1 + len(variants)
+
+
+def test_a_process_that_lives_on_sees_a_changed_profile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Dask worker keeps what it has loaded; equal words may mean another file by then."""
+    seen = []
+    for limit in (50_000_000, 60_000_000):
+        name = profile_with(tmp_path / str(limit), monkeypatch, size_bytes=limit)
+        (cell,) = requested(tmp_path, (name,)).cells.values()
+        seen.append(request_of(cell.asked).profile.budget.size_bytes)
+    assert seen == [50_000_000, 60_000_000]
 
 
 def test_models_of_one_name_are_told_apart(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ from edge_bert.package import manifest as manifests
 from edge_bert.pipeline import emulator, matrix, measurements, profile_file
 from edge_bert.pipeline.bench import bench, request_bench
 from edge_bert.pipeline.build import Built
-from edge_bert.pipeline.sizing.asked import Asked, asked_for
 from edge_bert.pipeline.sizing.build import build_for
 from edge_bert.pipeline.verify import verify
 from edge_bert.records.profile import Budget
@@ -32,29 +31,12 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def asked(profile: str) -> Asked:
-    """A tiny model, without emulation."""
-    return asked_for(
-        profile,
-        model=str(tiny.model()),
-        tokenizer=None,
-        via=None,
-        lengths=[16],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-        emulates=False,
-    )
-
-
 @pytest.fixture(scope="module")
 def built(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
     """Its bundle."""
     with tiny.own_cache("profile-file"):
         out = tmp_path_factory.mktemp("out")
-        return build_for(asked(str(file)), None, recipes=["float32", "wi8_afp32"], out=out)
+        return build_for(tiny.asked(str(file)), None, recipes=["float32", "wi8_afp32"], out=out)
 
 
 def test_the_bundle_has_the_profiles_name_and_the_profile(file: Path, built: Built) -> None:
@@ -106,7 +88,7 @@ def test_limits_of_the_users_own_are_the_reports(tmp_path: Path) -> None:
     """A whole model that meets them is held against them, not against the profile's."""
     limits = Budget(size_bytes=200_000, min_score=0.5)
     with tiny.own_cache("profile-file"):
-        built = build_for(asked("wear-watch"), limits, out=tmp_path)
+        built = build_for(tiny.asked("wear-watch"), limits, out=tmp_path)
     wanted = profiles.load("wear-watch").budget
     wanted = msgspec.structs.replace(wanted, size_bytes=200_000, min_score=0.5)
     assert built.report.profile.budget == wanted
@@ -126,7 +108,7 @@ def test_a_matrix_takes_paths(file: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert names == (str(file), "pixel-9")
     with tiny.own_cache("profile-file"):
         wanted = matrix.request_matrix(
-            [asked("pixel")], names[:1], out=tmp_path, how=matrix.How(recipes=("wi8_afp32",))
+            [tiny.asked()], names[:1], out=tmp_path, how=matrix.How(recipes=("wi8_afp32",))
         )
         (cell,) = matrix.build_matrix(wanted).cells
     assert (cell.profile, cell.status) == ("phone", "built")

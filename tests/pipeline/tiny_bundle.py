@@ -12,9 +12,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edge_bert import cache
 from edge_bert.pipeline.build import Built, build
 from edge_bert.pipeline.request import prepare
+from edge_bert.pipeline.sizing.asked import Asked, asked_for
 from tests.tiny import models
 
 PROFILE = "pixel"
@@ -66,6 +69,24 @@ def build_in(
     with own_cache(cache_name):
         asked = prepare(profile, model=str(source or model()), lengths=lengths, out=out, **options)
         return build(asked)
+
+
+def asked(profile: str = PROFILE, source: Path | None = None, **changes: Any) -> Asked:
+    """What `invoke build` of a tiny model asks of a sizing; without emulation."""
+    found = asked_for(
+        profile,
+        model=str(source or model()),
+        tokenizer=None,
+        via=None,
+        lengths=[16],
+        calibration=None,
+        count=32,
+        seed=0,
+        data=[],
+        corpus=None,
+        emulates=False,
+    )
+    return msgspec.structs.replace(found, **changes)
 
 
 @functools.cache

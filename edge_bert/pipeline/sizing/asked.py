@@ -17,7 +17,8 @@ class Asked(Record, frozen=True):
 
     `profile` is a name or a path, as `profiles.load` takes it. `corpus` holds the texts whose
     words the vocabulary must keep. `emulates` says that latency and energy are found out on the
-    emulated phone.
+    emulated phone. `content` is a digest of what names and paths lead to: a process that lives on,
+    as a Dask worker does, then takes no file for what it was before.
     """
 
     profile: str
@@ -32,6 +33,7 @@ class Asked(Record, frozen=True):
     corpus: str | None = None
     emulates: bool = True
     float_output: bool = False
+    content: str = ""
 
 
 @functools.lru_cache(maxsize=1)

@@ -214,6 +214,7 @@ def build_sized(
     Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
     does not run on the profile's runtime.
     """
+    asked = _with_content(asked)
     found = find(asked, budget, means, progress)
     if found.chosen is None:
         raise NothingFitsError(found)
@@ -239,6 +240,7 @@ def build_sized(
 
 def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> SearchResult:
     """The search alone; what it evaluates is kept in the cache and used again."""
+    asked = _with_content(asked)
     worth = worth_of(asked, progress)
     problem = Problem(
         key=_key(asked),
@@ -252,6 +254,11 @@ def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> Sear
     journal = cache.folder("searches") / f"{problem.key}.jsonl"
     with executor(workers=means.workers, scheduler=means.scheduler) as workers:
         return search(problem, workers, journal, effort=means.effort, progress=progress)
+
+
+def _with_content(asked: Asked) -> Asked:
+    """`asked` for processes that live on, which must tell it from an older one of equal words."""
+    return msgspec.structs.replace(asked, content=asked.content or _key(asked))
 
 
 def _key(asked: Asked) -> str:

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-import msgspec
 import pytest
 
 from edge_bert.pipeline import measurements
 from edge_bert.pipeline.build import Built
-from edge_bert.pipeline.sizing.asked import asked_for
 from edge_bert.pipeline.sizing.build import Means, build_for
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
@@ -23,22 +20,10 @@ LIMIT = 60_000  # the whole tiny model takes some 93 kB
 pytestmark = pytest.mark.slow
 
 
-def built_in(out: Path, limits: Budget | None = None, **changes: Any) -> Built:
+def built_in(out: Path, limits: Budget | None = None, *, emulates: bool = True) -> Built:
     """The tiny model for a watch, whose budget is for 32 tokens."""
     need_emulator()
-    asked = asked_for(
-        "wear-watch",
-        model=str(tiny.model()),
-        tokenizer=None,
-        via=None,
-        lengths=[16, 32],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-    )
-    asked = msgspec.structs.replace(asked, **changes)
+    asked = tiny.asked("wear-watch", lengths=(16, 32), emulates=emulates)
     with tiny.own_cache("counted"):
         return build_for(asked, limits, out=out, means=Means(Effort(evaluations=2)))
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from edge_bert.bundle import Bundle
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.sizing import space
-from edge_bert.pipeline.sizing.asked import Asked, asked_for, request_of
+from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.build import Means, build_sized
 from edge_bert.pipeline.sizing.candidate import trimmed_sizes
 from edge_bert.pipeline.sizing.worth import worth_of
@@ -19,23 +18,6 @@ from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Effort
 from tests.pipeline import tiny_bundle as tiny
 from tests.tiny.tokenizer_files import write_unigram
-
-
-def asked(model: Path) -> Asked:
-    """A tiny model for a watch, without emulation."""
-    found = asked_for(
-        "wear-watch",
-        model=str(model),
-        tokenizer=None,
-        via=None,
-        lengths=[16],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-    )
-    return msgspec.structs.replace(found, emulates=False)
 
 
 def sizes_of(asked: Asked) -> tuple[int, ...]:
@@ -46,7 +28,7 @@ def sizes_of(asked: Asked) -> tuple[int, ...]:
 
 def test_only_what_the_tokenizer_can_do_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """A number below what must stay would end the search when it is built."""
-    wanted = asked(tiny.model())
+    wanted = tiny.asked("wear-watch")
     least = trimmed_sizes(wanted)[0]
     rows = convert.weights_of(request_of(wanted)).shape.vocabulary
     assert least < rows
@@ -62,7 +44,7 @@ def test_a_tokenizer_that_cannot_be_trimmed_stays_whole(
     for path in (*folder.glob("vocab*"), *folder.glob("tokenizer*")):
         path.unlink()
     write_unigram(folder)
-    wanted = asked(folder)
+    wanted = tiny.asked("wear-watch", folder)
     rows = convert.weights_of(request_of(wanted)).shape.vocabulary
     monkeypatch.setattr(space, "VOCABULARIES", (rows // 2, rows - 1))
     assert sizes_of(wanted) == (rows,)
@@ -73,7 +55,7 @@ def test_a_bundle_with_a_trimmed_vocabulary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nothing else fits: its tokenizer and its table have the tokens that were kept."""
-    wanted = asked(tiny.model())
+    wanted = tiny.asked("wear-watch")
     least = trimmed_sizes(wanted)[0]
     monkeypatch.setattr(space, "VOCABULARIES", (least,))
     with tiny.own_cache("vocabularies"):
