@@ -25,14 +25,15 @@ DIMENSIONS = (
 class Space(Record, frozen=True):
     """The choices of each dimension, from the one that costs least to the one that costs most.
 
-    `ffn`, `heads` and `matrix_bits` have, in each choice, a number for every original layer; a
+    `ffn` and `heads` have, in each choice, a row for every choice of `layers`, with a number for
+    each layer kept. `matrix_bits` have, in each choice, a number for every original layer; a
     candidate takes those of the layers that it keeps. Where `fewer_bits` names a recipe, it is that
     of every candidate that has 4-bit weights, and `recipes` are those of the others.
     """
 
     layers: Some[tuple[int, ...]]
-    ffn: Some[tuple[int, ...]]
-    heads: Some[tuple[int, ...]]
+    ffn: Some[tuple[tuple[int, ...], ...]]
+    heads: Some[tuple[tuple[int, ...], ...]]
     vocabulary: Some[int]
     matrix_bits: Some[tuple[int, ...]]
     embedding_bits: Some[int]
@@ -42,9 +43,12 @@ class Space(Record, frozen=True):
 
     def __post_init__(self) -> None:
         deepest = max(max(kept) for kept in self.layers if kept)
-        for name in ("ffn", "heads", "matrix_bits"):
-            if any(len(choice) <= deepest for choice in getattr(self, name)):
-                raise ValueError(f"{name}: every original layer needs a number")
+        if any(len(choice) <= deepest for choice in self.matrix_bits):
+            raise ValueError("matrix_bits: every original layer needs a number")
+        wanted = [len(kept) for kept in self.layers]
+        for name in ("ffn", "heads"):
+            if any([len(row) for row in choice] != wanted for choice in getattr(self, name)):
+                raise ValueError(f"{name}: every choice of layers needs a number for each of them")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -59,8 +63,8 @@ class Space(Record, frozen=True):
         return Candidate(
             structure=Structure(
                 layers=layers,
-                ffn=tuple(chosen["ffn"][layer] for layer in layers),
-                heads=tuple(chosen["heads"][layer] for layer in layers),
+                ffn=chosen["ffn"][point[0]],
+                heads=chosen["heads"][point[0]],
                 vocabulary=chosen["vocabulary"],
             ),
             recipe=(self.fewer_bits if few else None) or chosen["recipes"],

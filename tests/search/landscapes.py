@@ -7,7 +7,7 @@ fewer layers, narrow layers more where layers are gone), cliffs, and a share of 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -18,10 +18,20 @@ from edge_bert.search.problem import Problem
 from edge_bert.search.space import Space
 
 HIDDEN, HEAD, FFN, LAYERS, HEADS, TOKENS = 384, 32, 1536, 6, 12, 30522
+KEPT = ((0, 2, 5), (0, 1, 3, 5), (0, 1, 2, 4, 5), (0, 1, 2, 3, 4, 5))
+
+
+def alike(
+    numbers: Sequence[int], layers: Sequence[tuple[int, ...]] = KEPT
+) -> tuple[tuple[tuple[int, ...], ...], ...]:
+    """Choices that give the same number to every layer kept, for every choice of layers."""
+    return tuple(tuple((number,) * len(kept) for kept in layers) for number in numbers)
+
+
 SPACE = Space(
-    layers=((0, 2, 5), (0, 1, 3, 5), (0, 1, 2, 4, 5), (0, 1, 2, 3, 4, 5)),
-    ffn=tuple((width,) * LAYERS for width in (768, 1024, 1280, 1536)),
-    heads=((8,) * LAYERS, (10,) * LAYERS, (12,) * LAYERS),
+    layers=KEPT,
+    ffn=alike((768, 1024, 1280, 1536)),
+    heads=alike((8, 10, 12)),
     vocabulary=(12000, 20000, TOKENS),
     matrix_bits=((4,) * LAYERS, (4, 4, 8, 8, 4, 4), (8,) * LAYERS),
     embedding_bits=(4, 8),

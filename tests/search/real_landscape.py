@@ -22,13 +22,15 @@ from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Problem
 from edge_bert.search.space import Space
 from tests.quantize.integer import encoders
+from tests.search import landscapes
 from tests.tiny import models
 
 LAYERS = 4
+KEPT = ((0, 3), (0, 1, 3), (0, 2, 3), (1, 2, 3), (0, 1, 2, 3))
 SPACE = Space(
-    layers=((0, 3), (0, 1, 3), (0, 2, 3), (1, 2, 3), (0, 1, 2, 3)),
-    ffn=tuple((width,) * LAYERS for width in (16, 24, 40, 64)),
-    heads=tuple((count,) * LAYERS for count in (2, 3, 4)),
+    layers=KEPT,
+    ffn=landscapes.alike((16, 24, 40, 64), KEPT),
+    heads=landscapes.alike((2, 3, 4), KEPT),
     vocabulary=(400,),
     matrix_bits=((4,) * LAYERS, (8, 4, 4, 8), (8,) * LAYERS),
     embedding_bits=(4, 8),

@@ -28,7 +28,7 @@ BUDGETS = (
     Budget(size_bytes=8 * MB),
 )
 SMALL = msgspec.structs.replace(
-    SPACE, vocabulary=(20000, TOKENS), heads=((12,) * LAYERS,), lengths=((128,),)
+    SPACE, vocabulary=(20000, TOKENS), heads=landscapes.alike((12,)), lengths=((128,),)
 )
 WORLD = WORLDS[1]
 
@@ -69,8 +69,14 @@ def test_small_spaces(tmp_path: Path, world: World, seed: int) -> None:
 
 def test_everything_where_there_is_little(tmp_path: Path) -> None:
     """A space of less than the fewest evaluations is tried whole."""
-    tiny = msgspec.structs.replace(SMALL, layers=SMALL.layers[:2], ffn=SMALL.ffn[:1],
-                                   matrix_bits=SMALL.matrix_bits[:1])  # fmt: skip
+    few = SMALL.layers[:2]
+    tiny = msgspec.structs.replace(
+        SMALL,
+        layers=few,
+        ffn=landscapes.alike((768,), few),
+        heads=landscapes.alike((12,), few),
+        matrix_bits=SMALL.matrix_bits[:1],
+    )
     asked = problem(WORLD, Budget(size_bytes=9 * MB), tiny)
     best, count = landscapes.best(asked)
     result = found(tmp_path, asked)
@@ -260,8 +266,13 @@ def test_what_computed_bounds_rule_out(tmp_path: Path) -> None:
 
 def test_equal_candidates_are_one() -> None:
     """Choices that differ only in layers that are not kept do not double a candidate."""
+    one = ((0, 1),)
     space = msgspec.structs.replace(
-        SMALL, layers=((0, 1),), matrix_bits=((8,) * 6, (8, 8, 4, 4, 4, 4))
+        SMALL,
+        layers=one,
+        ffn=landscapes.alike((768, 1024, 1280, 1536), one),
+        heads=landscapes.alike((12,), one),
+        matrix_bits=((8,) * LAYERS, (8, 8, 4, 4, 4, 4)),
     )
     candidates = list(space.candidates().values())
     assert len(candidates) == len(set(candidates)) == 4 * 2 * 2 * 2
@@ -275,9 +286,12 @@ def test_a_space_too_large() -> None:
 
 
 def test_a_space_with_missing_numbers() -> None:
-    """Every original layer that may be kept needs its neurons."""
-    with pytest.raises(ValueError, match="ffn: every original layer"):
-        Space(**{**msgspec.structs.asdict(SMALL), "ffn": ((768,) * 5,)})
+    """Every layer that is kept needs its neurons, and every original one its bits."""
+    small = msgspec.structs.asdict(SMALL)
+    with pytest.raises(ValueError, match="ffn: every choice of layers"):
+        Space(**{**small, "ffn": (SMALL.ffn[0][:-1],)})
+    with pytest.raises(ValueError, match="matrix_bits: every original layer"):
+        Space(**{**small, "matrix_bits": ((8,) * 5,)})
 
 
 def test_effort() -> None:

@@ -11,6 +11,7 @@ from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.candidate import trimmed_sizes
 from edge_bert.pipeline.sizing.worth import Worth
 from edge_bert.quantize.oldest_runtime import OLDEST
+from edge_bert.records.candidate import Structure
 from edge_bert.records.recipe import RECIPES, WI8_AFP32, Scheme
 from edge_bert.search.space import Space
 
@@ -18,6 +19,7 @@ FEWEST_LAYERS = 0.5  # of those that there are
 NEURONS = (0.25, 0.5, 0.75, 1.0)
 HEADS = (0.5, 0.75, 1.0)
 VOCABULARIES = (8_000, 12_000, 16_000, 20_000)
+Rows = tuple[tuple[int, ...], ...]
 MIXED_BITS = "wi4_afp32"  # the recipe whose layers may have 4 or 8 bits
 
 
@@ -25,18 +27,20 @@ def space_of(asked: Asked, worth: Worth) -> Space:
     """Layers, neurons, heads, tokens and bits to choose among, cheapest first."""
     request = request_of(asked)
     shape = convert.weights_of(request).shape
-    every = tuple(range(shape.layers))
+    fewest = max(1, round(FEWEST_LAYERS * shape.layers))
+    layers = tuple(kept for kept in reversed(worth.layers) if len(kept) >= fewest)
 
-    def planned(heads: float, neurons: float) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        found = allocation.plan(worth.curves, every, heads, neurons, shape.vocabulary)
-        return found.heads, found.ffn
+    def planned(heads: float, neurons: float) -> list[Structure]:
+        return [
+            allocation.plan(worth.curves, kept, heads, neurons, shape.vocabulary)
+            for kept in layers
+        ]
 
     four = _fewer_bits(asked)
-    fewest = max(1, round(FEWEST_LAYERS * shape.layers))
     return Space(
-        layers=tuple(kept for kept in reversed(worth.layers) if len(kept) >= fewest),
-        ffn=_different(planned(1.0, share)[1] for share in NEURONS),
-        heads=_different(planned(share, 1.0)[0] for share in HEADS),
+        layers=layers,
+        ffn=_different(tuple(each.ffn for each in planned(1.0, share)) for share in NEURONS),
+        heads=_different(tuple(each.heads for each in planned(share, 1.0)) for share in HEADS),
         vocabulary=_vocabularies(asked, shape.vocabulary),
         matrix_bits=_bits(shape.layers) if four else ((8,) * shape.layers,),
         embedding_bits=(4, 8) if four else (8,),
@@ -70,7 +74,7 @@ def _fewer_bits(asked: Asked) -> bool:
     return request_of(asked).profile.parsed_runtime() != OLDEST
 
 
-def _different(choices: Iterable[tuple[int, ...]]) -> tuple[tuple[int, ...], ...]:
+def _different(choices: Iterable[Rows]) -> tuple[Rows, ...]:
     return tuple(dict.fromkeys(choices))
 
 
