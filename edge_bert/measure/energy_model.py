@@ -78,7 +78,7 @@ def model_energy(
     kind where there is one at most. Not covered: the rest of the chip, the regulators, the screen.
     Raises InputError for a table that the cluster names and that there is not.
     """
-    tables = _named(cluster) or _tables_for(latency.core)
+    tables = _tables_of(cluster)
     if not tables:
         return EnergyUnavailable(f"no power table knows {latency.core} or a core of its kind.")
     estimates = []
@@ -99,6 +99,16 @@ def model_energy(
         for count, nj in zip(lines, DRAM_NJ_PER_8_BYTES, strict=True)
     )
     return ModelledEnergy(estimates=tuple(estimates), memory_low_mj=low, memory_high_mj=high)
+
+
+def core_milliwatts(cluster: Cluster) -> list[float]:
+    """What one busy core takes at the top clock, by each table that `model_energy` would use."""
+    return [table.milliwatts(cluster.max_mhz) for table in _tables_of(cluster)]
+
+
+def _tables_of(cluster: Cluster) -> list[PowerTable]:
+    """The tables that the profile names for the cluster, else those that know its core."""
+    return _named(cluster) or _tables_for(cluster.core)
 
 
 def _named(cluster: Cluster) -> list[PowerTable]:

@@ -57,7 +57,7 @@ def predicted_size(
     overhead = OVERHEAD[recipe.name]
     graphs = overhead.length + overhead.layer_and_length * shape.layers
     total = overhead.once + overhead.layer * shape.layers + graphs * len(lengths)
-    for width, matrices in zip(found.matrix_bits, _layers(shape), strict=True):
+    for width, matrices in zip(found.matrix_bits, layer_matrices(shape), strict=True):
         total += sum(_matrix(each, recipe, width, found) for each in matrices)
         total += _vectors(shape, recipe, matrices)
     ahead = [(shape.hidden, shape.embedding)] if shape.embedding else []
@@ -65,8 +65,8 @@ def predicted_size(
     return total + _tables(shape, recipe, lengths, found)
 
 
-def _layers(shape: EncoderShape) -> list[list[Matrix]]:
-    """The matrices of every layer."""
+def layer_matrices(shape: EncoderShape) -> list[list[Matrix]]:
+    """The matrices of every layer, [outputs, inputs] each."""
     found = []
     for heads, ffn in zip(shape.heads, shape.ffn, strict=True):
         inner, hidden = heads * shape.head_size, shape.hidden
