@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from types import FrameType
 
 import msgspec
@@ -22,7 +22,7 @@ STOPPED = "stopped; what was there before is as it was"
 def plainly(*, json: bool = False) -> Iterator[None]:
     """Turn foreseen errors into one line on standard error and the error's exit code.
 
-    With `json`, standard output gets `{"error": …, "exit_code": …}` as well.
+    With `json`, standard output gets `{"error": …, "exit_code": …}` as well, with its details.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # it greets every user otherwise
@@ -30,7 +30,7 @@ def plainly(*, json: bool = False) -> Iterator[None]:
         try:
             yield
         except EdgeBertError as error:
-            _fail(str(error), error.exit_code, json=json)
+            _fail(str(error), error.exit_code, json=json, details=error.details)
         except KeyboardInterrupt:
             _fail(STOPPED, INTERRUPTED, json=json)
         except BrokenPipeError:
@@ -65,10 +65,12 @@ def _noted_interruptions() -> Iterator[list[int]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _fail(message: str, code: int, *, json: bool) -> None:
+def _fail(
+    message: str, code: int, *, json: bool, details: Mapping[str, object] | None = None
+) -> None:
     line = " ".join(message.split())
     if json:
-        print_json({"error": line, "exit_code": code})
+        print_json({"error": line, "exit_code": code, **(details or {})})
     sys.stderr.write(f"error: {line}\n")
     raise SystemExit(code) from None
 

@@ -6,9 +6,17 @@ from typing import ClassVar
 
 
 class EdgeBertError(Exception):
-    """A fault that we foresaw; the command line prints it without a traceback."""
+    """A fault that we foresaw; the command line prints it without a traceback.
+
+    `details` are what `--json` tells besides, by name.
+    """
 
     exit_code: ClassVar[int] = 1
+
+    @property
+    def details(self) -> dict[str, object]:
+        """Nothing, for most."""
+        return {}
 
 
 class InputError(EdgeBertError):

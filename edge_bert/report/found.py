@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge_bert.records.candidate import Evaluated, SearchResult
+from edge_bert.records.candidate import Evaluated, Gate, SearchResult
 from edge_bert.report.candidates import title_of
 from edge_bert.report.lists import table
 from edge_bert.report.text import NOT_KNOWN, byte_size, milliseconds, significant
@@ -13,6 +14,13 @@ from edge_bert.report.text import NOT_KNOWN, byte_size, milliseconds, significan
 if TYPE_CHECKING:
     from rich.console import Console
 
+WHY = {
+    Gate.SIZE: "their computed size",
+    Gate.BOUND: "the least that they can take, computed",
+    Gate.BUILD: "their build",
+    Gate.SCORE: "their score",
+    Gate.COST: "what they take, counted",
+}
 HEAD = ("candidate", "recipe", "score", "size", "latency*", "energy*", "budget")
 
 
@@ -21,6 +29,15 @@ def render_search(found: SearchResult, console: Console) -> None:
     rows = found.front if found.chosen else found.nearest
     table(console, HEAD, [_row(each) for each in _smallest_first(rows)])
     console.print("* MODELLED from counted instructions", highlight=False)
+    if not found.chosen:
+        console.print(_dropped(found), highlight=False, soft_wrap=True)
+
+
+def _dropped(found: SearchResult) -> str:
+    """How many candidates ended at which gate."""
+    gates = Counter(each.gate for each in (*found.dropped, *found.evaluated) if each.gate)
+    ends = [f"{gates[gate]} by {WHY[gate]}" for gate in Gate if gates[gate]]
+    return f"dropped: {', '.join(ends)}; --json says why of each one"
 
 
 def _smallest_first(rows: Sequence[Evaluated]) -> list[Evaluated]:

@@ -48,16 +48,22 @@ def undominated(rows: Sequence[Amounts]) -> list[int]:
 def nearest(missed: Sequence[tuple[Evaluated, Sequence[Miss]]]) -> tuple[Evaluated, ...]:
     """The candidates that miss a budget by least, the smallest worst miss first.
 
-    Of those, none is further off than another one in every limit that either misses.
+    Of those, none is further off than another one in every limit that either misses; of equal ones
+    it is the one of the best score, or else of the largest file, which has most of the model left.
     """
-    by_row: dict[Amounts, tuple[str, Evaluated]] = {}
+    by_row: dict[Amounts, tuple[tuple[float, float, str], Evaluated]] = {}
     for each, misses in missed:
-        row, found = _ratios(misses), (candidate_key(each.candidate), each)
+        row, found = _ratios(misses), (_preference(each), each)
         by_row[row] = min(by_row.get(row, found), found, key=lambda pair: pair[0])
     rows = list(by_row)
     best = [rows[index] for index in undominated(rows)]
     best.sort(key=lambda row: (max(row), sum(row), by_row[row][0]))
     return tuple(by_row[row][1] for row in best[:NEAREST])
+
+
+def _preference(each: Evaluated) -> tuple[float, float, str]:
+    size, _, _, score = amounts(each)
+    return score, -size, candidate_key(each.candidate)
 
 
 def _ratios(misses: Sequence[Miss]) -> Amounts:

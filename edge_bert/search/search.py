@@ -48,6 +48,15 @@ def search(
     return _result(problem.budget, effort, sifted, evaluated)
 
 
+def infeasible(problem: Problem[Any], *, effort: Effort = DEFAULT_EFFORT) -> SearchResult | None:
+    """What `search` gives where computed bounds rule every candidate out; None where they do not.
+
+    Nothing is built and no journal is written.
+    """
+    sifted = sifting.sift(problem)
+    return None if sifted.open else _infeasible(problem.budget, effort, sifted)
+
+
 class _Search:
     """One search under way: the open candidates and the verdicts on those that were built."""
 

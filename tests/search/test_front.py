@@ -72,3 +72,15 @@ def test_nearest() -> None:
     found = [CANDIDATES.index(each.candidate) for each in front.nearest(missed)]
     assert found == [1, 0, 3]
     assert front.nearest([]) == ()
+
+
+def test_of_equal_misses_the_best_is_shown() -> None:
+    """The best score; where none is known, the largest file, which has most of the model left."""
+    misses = (Miss("latency", 1.5, "latency"),)
+    blank = [
+        (Evaluated(each, Cost(size_bytes=size)), misses)
+        for each, size in zip(CANDIDATES, (2, 3, 1), strict=False)
+    ]
+    assert [each.cost.size_bytes for each in front.nearest(blank)] == [3]
+    scored = Evaluated(CANDIDATES[3], Cost(size_bytes=1), score=0.1)
+    assert front.nearest([*blank, (scored, misses)]) == (scored,)

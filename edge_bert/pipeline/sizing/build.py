@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 import msgspec
 
@@ -19,10 +20,10 @@ from edge_bert.pipeline import build as building
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.build import Built
 from edge_bert.pipeline.request import DEFAULT_OUT, chosen_recipes
-from edge_bert.pipeline.sizing import evaluate
+from edge_bert.pipeline.sizing import bounds, evaluate
 from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.candidate import request_for
-from edge_bert.pipeline.sizing.space import space_of
+from edge_bert.pipeline.sizing.space import ROOM, outline_of, space_of
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
@@ -32,7 +33,8 @@ from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
 from edge_bert.search import gates
 from edge_bert.search.executors.choose import executor
 from edge_bert.search.problem import Effort, Problem
-from edge_bert.search.search import search
+from edge_bert.search.search import infeasible, search
+from edge_bert.search.space import Space
 from edge_bert.targets import emulator_tools
 
 
@@ -42,6 +44,11 @@ class NothingFitsError(BudgetError):
     def __init__(self, found: SearchResult) -> None:
         super().__init__(found.reason)
         self.found = found
+
+    @property
+    def details(self) -> dict[str, object]:
+        """The whole search: every candidate with the reason it was dropped."""
+        return {"search": self.found}
 
 
 # Whose code decides what a candidate is, scores and costs.
@@ -106,6 +113,8 @@ def build_for(
         out=(out or DEFAULT_OUT) / profiles.bundle_name(asked.profile),
     )
     budget = _merged(request.profile.budget, limits)
+    if limits and (limits.latency_ms or limits.energy_mj) and emulator_tools.missing_tools():
+        _refuse_to_time(asked, budget, means.effort)
     if recipes or whole:
         return building.build(request, progress)
     found = _look_at_whole(asked, budget, limits, progress)
@@ -133,17 +142,21 @@ def _emulating(asked: Asked) -> Asked:
     return msgspec.structs.replace(asked, emulates=emulates)
 
 
+def _refuse_to_time(asked: Asked, budget: Budget, effort: Effort) -> NoReturn:
+    """Without an emulated phone: what can never be is told; of the rest, nothing is known."""
+    impossible = ruled_out(asked, budget, effort)
+    if impossible:
+        raise NothingFitsError(impossible)
+    raise MissingToolError(
+        "Latency and energy are found out on an emulated phone: invoke emulator setup."
+    )
+
+
 def _look_at_whole(
     asked: Asked, budget: Budget, limits: Budget | None, progress: Progress
 ) -> Whole:
     """The whole model against `budget`; it misses nothing where it cannot be made smaller."""
-    timed = limits is not None and (limits.latency_ms or limits.energy_mj)
-    missing = emulator_tools.missing_tools()
-    if timed and missing:
-        raise MissingToolError(
-            "Latency and energy are found out on an emulated phone: invoke emulator setup."
-        )
-    if missing:
+    if emulator_tools.missing_tools():
         progress("the budget's latency and energy are not looked at: invoke emulator setup")
     try:
         return look_at_whole(_emulating(asked), budget, progress)
@@ -162,7 +175,7 @@ def look_at_whole(asked: Asked, budget: Budget, progress: Progress = silent) -> 
     model is of a kind that cannot be made smaller.
     """
     candidate = whole_candidate(asked)
-    misses = gates.over(budget, evaluate.bounds(asked, candidate), bound=True)
+    misses = gates.over(budget, bounds.bounds(asked, candidate), bound=True)
     if misses:
         return Whole(gates.reason(misses))
     if not asked.emulates:
@@ -239,18 +252,15 @@ def build_sized(
 
 
 def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> SearchResult:
-    """The search alone; what it evaluates is kept in the cache and used again."""
+    """The search alone; what it evaluates is kept in the cache and used again.
+
+    A budget that no candidate can meet ends it before anything is measured.
+    """
     asked = _with_content(asked)
-    worth = worth_of(asked, progress)
-    problem = Problem(
-        key=_key(asked),
-        space=space_of(asked, worth),
-        budget=budget,
-        context=asked,
-        bounds=evaluate.bounds,
-        score=evaluate.score,
-        cost=evaluate.cost,
-    )
+    impossible = ruled_out(asked, budget, means.effort)
+    if impossible:
+        return impossible
+    problem = _problem(asked, space_of(asked, worth_of(asked, progress)), budget)
     journal = cache.folder("searches") / f"{problem.key}.jsonl"
     with executor(workers=means.workers, scheduler=means.scheduler) as workers:
         return search(problem, workers, journal, effort=means.effort, progress=progress)
@@ -259,6 +269,34 @@ def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> Sear
 def _with_content(asked: Asked) -> Asked:
     """`asked` for processes that live on, which must tell it from an older one of equal words."""
     return msgspec.structs.replace(asked, content=asked.content or _key(asked))
+
+
+def ruled_out(asked: Asked, budget: Budget, effort: Effort) -> SearchResult | None:
+    """What a search would end with, if the numbers of the model alone rule out all candidates.
+
+    Those that it names have their heads and neurons shared out evenly. None where a candidate may
+    meet the budget, or where that cannot be told without measuring.
+    """
+    outline = outline_of(asked)
+    if outline is None:
+        return None
+    size = budget.size_bytes and ROOM * budget.size_bytes
+    roomy = msgspec.structs.replace(budget, size_bytes=size)
+    if infeasible(_problem(asked, outline, roomy)) is None:
+        return None
+    return infeasible(_problem(asked, outline, budget), effort=effort)
+
+
+def _problem(asked: Asked, space: Space, budget: Budget) -> Problem[Asked]:
+    return Problem(
+        key=_key(asked),
+        space=space,
+        budget=budget,
+        context=asked,
+        bounds=bounds.bounds,
+        score=evaluate.score,
+        cost=evaluate.cost,
+    )
 
 
 def _key(asked: Asked) -> str:

@@ -17,12 +17,12 @@ from edge_bert.package import store
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.pipeline.sizing.asked import Asked, request_of
+from edge_bert.pipeline.sizing.bounds import bits_of
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.records.candidate import Candidate
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
-from edge_bert.records.weight_bits import WeightBits
 
 
 @functools.lru_cache(maxsize=2)
@@ -40,11 +40,6 @@ def request_for(asked: Asked, candidate: Candidate) -> BuildRequest:
         lengths=candidate.lengths,
         whole=whole,
     )
-
-
-def bits_of(candidate: Candidate) -> WeightBits:
-    """The bits of the candidate's matrices and table."""
-    return WeightBits(matrix_bits=candidate.matrix_bits, embedding_bits=candidate.embedding_bits)
 
 
 def _encoder(

@@ -11,12 +11,12 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import cache
-from edge_bert.data.buckets import choose
 from edge_bert.package import store
 from edge_bert.package.inspect import inspect_bytes
 from edge_bert.package.manifest import sha256
 from edge_bert.pipeline import bench_emulated, convert
 from edge_bert.pipeline.measurements import milliseconds
+from edge_bert.pipeline.sizing.bounds import budget_length
 from edge_bert.progress import silent
 from edge_bert.records.bundle import Signature
 from edge_bert.records.candidate import Cost
@@ -56,8 +56,7 @@ def counted(profile: DeviceProfile, file: File) -> Measurement:
     Its time and energy are modelled. Raises TargetError where the emulator fails.
     """
     lengths = {each.length: name for name, each in file.signatures.items()}
-    length = choose(min(profile.budget.latency_length, max(lengths)), lengths)
-    signature = lengths[length]
+    signature = lengths[budget_length(profile, lengths)]
     device = msgspec.json.encode(msgspec.structs.replace(profile, budget=Budget()))
     code = store.source_digest(convert.PACKAGE / "targets", convert.PACKAGE / "measure")
     key = store.key_of(sha256(file.path.read_bytes()), file.name, signature, device, code)

@@ -1,8 +1,7 @@
-"""What the search asks of a candidate: its size, its score, its cost on the emulated phone."""
+"""What the search builds a candidate for: its score, and its cost on the emulated phone."""
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,40 +16,13 @@ from edge_bert.pipeline.running import Subject, outputs
 from edge_bert.pipeline.scoring import score as labelled
 from edge_bert.pipeline.sizing import counting
 from edge_bert.pipeline.sizing.asked import Asked, request_of
-from edge_bert.pipeline.sizing.candidate import bits_of, request_for
+from edge_bert.pipeline.sizing.candidate import request_for
 from edge_bert.pipeline.sizing.counting import File
 from edge_bert.progress import Progress, silent
-from edge_bert.quantize.size import predicted_size
 from edge_bert.records.candidate import Candidate, Cost
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.records.encoder import EncoderShape, EncoderWeights
 from edge_bert.records.measurement import Measurement
-from edge_bert.records.recipe import RECIPES, Recipe, Scheme
-
-
-def bounds(asked: Asked, candidate: Candidate) -> Cost:
-    """The computed size of the candidate's file; nothing is built."""
-    weights = convert.weights_of(request_of(asked))
-    recipe = RECIPES[candidate.recipe]
-    size = predicted_size(
-        _shape(weights.shape, candidate),
-        recipe,
-        candidate.lengths,
-        bits_of(candidate) if recipe.scheme is Scheme.HYBRID else None,
-        _head(weights),
-    )
-    return Cost(size_bytes=size)
-
-
-def _shape(whole: EncoderShape, candidate: Candidate) -> EncoderShape:
-    kept = candidate.structure
-    return dataclasses.replace(whole, heads=kept.heads, ffn=kept.ffn, vocabulary=kept.vocabulary)
-
-
-def _head(weights: EncoderWeights) -> list[tuple[int, int]]:
-    names = [f"head.{index}.kernel" for index in range(len(weights.head_activations))]
-    kernels = [weights.arrays[name] for name in names if name in weights.arrays]
-    return [(kernel.shape[1], kernel.shape[0]) for kernel in kernels]
+from edge_bert.records.recipe import RECIPES, Recipe
 
 
 def score(asked: Asked, candidate: Candidate) -> float:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from edge_bert.compress import allocation
+from edge_bert.compress.allocation import NEURONS_AT_ONCE, Curves
 from edge_bert.errors import ModelError
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.sizing.asked import Asked, request_of
@@ -19,22 +20,45 @@ FEWEST_LAYERS = 0.5  # of those that there are
 NEURONS = (0.25, 0.5, 0.75, 1.0)
 HEADS = (0.5, 0.75, 1.0)
 VOCABULARIES = (8_000, 12_000, 16_000, 20_000)
+# Which layers have so many heads or neurons decides which matrices can have 4 bits instead of 8.
+ROOM = 2
 Rows = tuple[tuple[int, ...], ...]
 MIXED_BITS = "wi4_afp32"  # the recipe whose layers may have 4 or 8 bits
 
 
 def space_of(asked: Asked, worth: Worth) -> Space:
     """Layers, neurons, heads, tokens and bits to choose among, cheapest first."""
+    return _space(asked, worth.layers, worth.curves)
+
+
+def outline_of(asked: Asked) -> Space | None:
+    """A space that needs no measuring: as many layers, neurons and heads in all as in `space_of`,
+    but the first layers, and each with its even share.
+
+    A candidate of `space_of` has no fewer multiply-adds than the one with the same choices here,
+    and no less than 1 / `ROOM` of its bytes. None where the layers differ in their sizes, so that
+    it matters which ones stay.
+    """
+    shape = convert.weights_of(request_of(asked)).shape
+    if len({*shape.heads}) > 1 or len({*shape.ffn}) > 1 or shape.ffn[0] % NEURONS_AT_ONCE:
+        return None
+    layers = tuple(tuple(range(count)) for count in range(shape.layers, 0, -1))
+    return _space(asked, layers, Curves(_rising(shape.heads), _rising(shape.ffn)))
+
+
+def _rising(present: Sequence[int]) -> tuple[tuple[float, ...], ...]:
+    """Curves by which every next head or neuron of a layer costs more, and all layers alike."""
+    return tuple(tuple(float(gone**2) for gone in range(count + 1)) for count in present)
+
+
+def _space(asked: Asked, ranked: Sequence[tuple[int, ...]], curves: Curves) -> Space:
     request = request_of(asked)
     shape = convert.weights_of(request).shape
     fewest = max(1, round(FEWEST_LAYERS * shape.layers))
-    layers = tuple(kept for kept in reversed(worth.layers) if len(kept) >= fewest)
+    layers = tuple(kept for kept in reversed(ranked) if len(kept) >= fewest)
 
     def planned(heads: float, neurons: float) -> list[Structure]:
-        return [
-            allocation.plan(worth.curves, kept, heads, neurons, shape.vocabulary)
-            for kept in layers
-        ]
+        return [allocation.plan(curves, kept, heads, neurons, shape.vocabulary) for kept in layers]
 
     four = _fewer_bits(asked)
     return Space(
