@@ -11,6 +11,7 @@ from scipy.special import ndtr
 
 from edge_bert.search import surrogate
 from edge_bert.search.surrogate import Floats, Points, Surrogate
+from edge_bert.search.warping import warp
 
 START_SHARE = 4  # at most one evaluation in four is spread over the space before any is chosen
 START_EACH = 2  # and at most so many for each dimension
@@ -79,13 +80,15 @@ def propose(
     if not known.any():
         return [int(place) for place in random.permutation(np.flatnonzero(free))[:count]]
     at = points[np.array(seen.places)[known]]
-    model = surrogate.fit(sizes, at, seen.scores[known])
+    scores = seen.scores[known]
+    model = surrogate.fit(sizes, at, warp(scores, scores))
     chance = np.log(np.maximum(_chance(points, sizes, seen), LEAST))
     chosen: list[int] = []
     for order in range(len(seen.places), len(seen.places) + count):
         small = bytes_of <= _cap(bytes_of, order, random)
         doubt = 1.0 if order % DOUBT_EVERY else DOUBT
-        gain = _gain(model, points, _floor(seen, small), doubt)
+        floor = warp(np.array([_floor(seen, small)]), scores)[0]
+        gain = _gain(model, points, float(floor), doubt)
         merit = np.log(np.maximum(gain, LEAST)) + chance
         merit[~(free & small if (free & small).any() else free)] = -np.inf
         place = int(np.argmax(merit))

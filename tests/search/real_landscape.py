@@ -1,4 +1,4 @@
-"""A real encoder made smaller: a tiny one, cut and rounded, scored against the whole one."""
+"""Real encoders made smaller: tiny ones, cut and rounded, scored against the whole ones."""
 
 from __future__ import annotations
 
@@ -19,37 +19,72 @@ from edge_bert.records.candidate import Candidate, Cost
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.profile import Budget
-from edge_bert.search.problem import Problem
+from edge_bert.search.executors.in_process import InProcess
+from edge_bert.search.problem import Effort, Problem
+from edge_bert.search.search import search
 from edge_bert.search.space import Space
 from tests.quantize.integer import encoders
 from tests.search import landscapes
 from tests.tiny import models
 
-LAYERS = 4
-KEPT = ((0, 3), (0, 1, 3), (0, 2, 3), (1, 2, 3), (0, 1, 2, 3))
-SPACE = Space(
-    layers=KEPT,
-    ffn=landscapes.alike((16, 24, 40, 64), KEPT),
-    heads=landscapes.alike((2, 3, 4), KEPT),
-    vocabulary=(400,),
-    matrix_bits=((4,) * LAYERS, (8, 4, 4, 8), (8,) * LAYERS),
-    embedding_bits=(4, 8),
-    lengths=((64,),),
-    recipes=("wi8_afp32",),
+SHARES = (0.5, 0.65, 0.8, 0.95)  # of the candidates, that a budget's size leaves
+
+
+class Model(Record, frozen=True):
+    """A tiny encoder with random weights, made anew in every process."""
+
+    architecture: str = "bert"
+    seed: int = 0
+    layers: int = 4
+
+
+# Cut encoders answer differently to the same cut: these six differ in weights, depth and names.
+MODELS = (
+    Model(seed=0),
+    Model(seed=1),
+    Model(seed=2),
+    Model(seed=3, layers=6),
+    Model(seed=4, layers=6),
+    Model("distilbert", seed=5),
 )
-BUDGETS = tuple(Budget(size_bytes=size) for size in (22_000, 26_000, 31_000, 36_000))
+KEPT = {
+    4: ((0, 3), (0, 1, 3), (0, 2, 3), (1, 2, 3), (0, 1, 2, 3)),
+    6: ((0, 5), (0, 3, 5), (0, 2, 4, 5), (0, 1, 3, 4, 5), (0, 1, 2, 3, 4, 5)),
+}
 
 
-class Nothing(Record, frozen=True):
-    """There is one model, and it is made anew in every process."""
+def space(model: Model) -> Space:
+    """Layers, neurons, heads and bits: all that makes a file of matrices smaller."""
+    kept, layers = KEPT[model.layers], model.layers
+    return Space(
+        layers=kept,
+        ffn=landscapes.alike((16, 24, 40, 64), kept),
+        heads=landscapes.alike((2, 3, 4), kept),
+        vocabulary=(400,),
+        matrix_bits=((4,) * layers, (8,) + (4,) * (layers - 2) + (8,), (8,) * layers),
+        embedding_bits=(4, 8),
+        lengths=((64,),),
+        recipes=("wi8_afp32",),
+    )
+
+
+def budgets(model: Model) -> list[Budget]:
+    """Sizes that leave a half to nearly all of the candidates."""
+    sizes = [size(model, each).size_bytes for each in space(model).candidates().values()]
+    return [Budget(size_bytes=int(np.quantile(sizes, share))) for share in SHARES]
 
 
 @functools.cache
-def whole() -> tuple[EncoderWeights, Importance, FloatArray]:
-    """A tiny BERT of four layers, what its parts are worth, and its outputs."""
+def whole(model: Model) -> tuple[EncoderWeights, Importance, FloatArray]:
+    """The encoder, what its parts are worth, and its outputs."""
+    depth = "n_layers" if model.architecture == "distilbert" else "num_hidden_layers"
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = models.checkpoint(
-            Path(folder) / "model", "bert", "mean-normalize", num_hidden_layers=LAYERS
+            Path(folder) / "model",
+            model.architecture,
+            "mean-normalize",
+            seed=model.seed,
+            **{depth: model.layers},
         )
         weights = export.encoder_weights(checkpoint)
     importance = measure(weights, encoders.sentences(weights, repeats=2, seed=0))
@@ -61,7 +96,7 @@ def held_out(weights: EncoderWeights) -> list[forward.Sentence]:
     return encoders.sentences(weights, repeats=2, seed=1)
 
 
-def size(_: Nothing, candidate: Candidate) -> Cost:
+def size(_: Model, candidate: Candidate) -> Cost:
     """Bytes of the matrices and the word table."""
     hidden, total = models.HIDDEN, 400 * models.HIDDEN * candidate.embedding_bits // 8
     shape = candidate.structure
@@ -71,9 +106,9 @@ def size(_: Nothing, candidate: Candidate) -> Cost:
 
 
 @functools.cache
-def score(_: Nothing, candidate: Candidate) -> float:
+def score(model: Model, candidate: Candidate) -> float:
     """Mean agreement with the whole encoder."""
-    weights, importance, expected = whole()
+    weights, importance, expected = whole(model)
     smaller = shrink(weights, importance, candidate.structure)
     arrays = dict(smaller.arrays)
     for index, bits in enumerate(candidate.matrix_bits):
@@ -93,14 +128,24 @@ def rounded(values: FloatArray, bits: int, axis: int) -> FloatArray:
     return (np.rint(values / scale) * scale).astype(np.float32)
 
 
-def problem(budget: Budget) -> Problem[Nothing]:
-    """The tiny encoder within `budget`."""
-    return Problem("tiny", SPACE, budget, Nothing(), size, score, size)
+def problem(model: Model, budget: Budget) -> Problem[Model]:
+    """`model` within `budget`."""
+    return Problem("tiny", space(model), budget, model, size, score, size)
 
 
-def best(asked: Problem[Nothing]) -> tuple[float, int]:
+def best(asked: Problem[Model]) -> tuple[float, int]:
     """By trying everything: the best score in the budget, and how many have the size for it."""
     limit = asked.budget.size_bytes or 0
-    every = SPACE.candidates().values()
+    every = asked.space.candidates().values()
     fit = [each for each in every if size(asked.context, each).size_bytes <= limit]
     return max(score(asked.context, each) for each in fit), len(fit)
+
+
+def share(asked: Problem[Model], seed: int) -> tuple[float, int, int]:
+    """Of the best score, what a search finds; from how many builds, of how many candidates."""
+    most, count = best(asked)
+    with tempfile.TemporaryDirectory() as folder:
+        result = search(asked, InProcess(), Path(folder) / "journal", effort=Effort(seed=seed))
+    assert result.chosen is not None
+    assert result.chosen.score is not None
+    return result.chosen.score / most, len(result.evaluated), count
