@@ -11,7 +11,7 @@ from edge_bert.search.problem import candidate_key
 
 NEAREST = 5
 Amounts = tuple[float, ...]
-LIMITS = ("size", "latency", "energy", "memory", "score")
+LIMITS = ("size", "latency", "energy", "memory", "score")  # as `gates.Miss.limit` names them
 
 
 def front(found: Sequence[Evaluated]) -> tuple[Evaluated, ...]:

@@ -45,8 +45,8 @@ class Effort(Record, frozen=True):
     """How a search goes about it.
 
     `evaluations` is how many candidates may be built; by default a tenth of those that computed
-    gates leave, at least `FEWEST` and at most `MOST`. `batch` is how many are proposed before what
-    they gave is looked at; it decides what is found, the number of workers does not.
+    gates leave, at least `FEWEST` and at most `MOST`. `batch` is how many are proposed, at most,
+    before what they gave is looked at; it decides what is found, the number of workers does not.
     """
 
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -63,8 +63,8 @@ def effort_of(seed: int, evaluations: int) -> Effort:
     return Effort(seed=seed, evaluations=evaluations)
 
 
-FEWEST, MOST = 16, 48
-BATCHES = 16
+FEWEST, MOST = 16, 48  # evaluations, where the effort does not say
+BATCHES = 16  # at least, whatever `batch` says: what a proposal learns is worth more than its time
 
 
 def evaluations(effort: Effort, candidates: int) -> int:

@@ -19,7 +19,6 @@ from edge_bert.search.journal import Journal
 from edge_bert.search.problem import Effort, Problem, batch_size, candidate_key, evaluations
 from edge_bert.search.sifting import Open, Sifted
 
-Found = Finding | WorkerError
 DEFAULT_EFFORT = Effort()
 
 
