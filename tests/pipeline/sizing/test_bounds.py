@@ -19,15 +19,15 @@ from edge_bert.compress.allocation import Curves
 from edge_bert.compress.importance import Importance
 from edge_bert.errors import MissingToolError
 from edge_bert.pipeline.sizing import bounds, build, space
-from edge_bert.pipeline.sizing.asked import Asked, asked_for
+from edge_bert.pipeline.sizing.asked import Asked
 from edge_bert.pipeline.sizing.worth import Worth
 from edge_bert.records.candidate import Gate
 from edge_bert.records.profile import Budget
-from edge_bert.records.recipe import RECIPES
 from edge_bert.search.problem import Effort
 from edge_bert.search.space import Space
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
+from tests.pipeline.sizing import test_build
 from tests.tiny import models
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,18 +40,8 @@ def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
     """A tiny model whose layers are wide enough to be cut in steps."""
     folder = tmp_path_factory.mktemp("wide") / "model"
     sizes = {"num_hidden_layers": LAYERS, "intermediate_size": FFN, "hidden_size": 128}
-    return asked_for(
-        "pixel",
-        model=str(models.write(folder, "bert", "mean-normalize", **sizes)),
-        tokenizer=None,
-        via=None,
-        lengths=[16, 32],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-    )
+    wide = models.write(folder, "bert", "mean-normalize", **sizes)
+    return msgspec.structs.replace(test_build.asked(), model=str(wide), emulates=True)
 
 
 def curve(count: int) -> st.SearchStrategy[tuple[float, ...]]:
@@ -203,4 +193,4 @@ def test_at_the_command_line(asked: Asked, tmp_path: Path) -> None:
     told = json.loads(invoke("--json").stdout)
     assert told["exit_code"] == 7
     assert all(each["rejected"] for each in told["search"]["dropped"])
-    assert RECIPES[told["search"]["nearest"][0]["candidate"]["recipe"]]
+    assert told["search"]["nearest"][0]["rejected"] in told["error"]
