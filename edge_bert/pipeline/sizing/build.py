@@ -256,10 +256,10 @@ def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> Sear
 
     A budget that no candidate can meet ends it before anything is measured.
     """
-    asked = _with_content(asked)
     impossible = ruled_out(asked, budget, means.effort)
     if impossible:
         return impossible
+    asked = _with_content(asked)
     problem = _problem(asked, space_of(asked, worth_of(asked, progress)), budget)
     journal = cache.folder("searches") / f"{problem.key}.jsonl"
     with executor(workers=means.workers, scheduler=means.scheduler) as workers:

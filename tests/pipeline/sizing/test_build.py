@@ -17,7 +17,7 @@ from edge_bert.pipeline import measurements
 from edge_bert.pipeline.build import Built
 from edge_bert.pipeline.request import prepare
 from edge_bert.pipeline.sizing import build as sizing
-from edge_bert.pipeline.sizing import evaluate
+from edge_bert.pipeline.sizing import bounds
 from edge_bert.pipeline.sizing.asked import Asked, asked_for
 from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for, build_sized
 from edge_bert.pipeline.sizing.candidate import request_for
@@ -163,7 +163,7 @@ def test_the_whole_model_is_looked_at_in_the_recipe_that_becomes_the_default(
     with tiny.own_cache("sizing"):
         made = build_for(wanted, None, recipes=[recipe], out=tmp_path)
     (artifact,) = made.report.manifest.artifacts
-    computed = evaluate.bounds(wanted, candidate).size_bytes
+    computed = bounds.bounds(wanted, candidate).size_bytes
     assert computed == pytest.approx(artifact.size_bytes, rel=0.05)
 
 
