@@ -16,8 +16,8 @@ from edge_bert.pipeline import build as building
 from edge_bert.pipeline import measurements
 from edge_bert.pipeline.build import Built
 from edge_bert.pipeline.request import prepare
-from edge_bert.pipeline.sizing import build as sizing
 from edge_bert.pipeline.sizing import bounds
+from edge_bert.pipeline.sizing import build as sizing
 from edge_bert.pipeline.sizing.asked import Asked, asked_for
 from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for, build_sized
 from edge_bert.pipeline.sizing.candidate import request_for
