@@ -237,7 +237,7 @@ def build_sized(
         request.profile,
         budget=budget,
         default_recipes=(chosen.recipe,),
-        default_reason=found.reason,
+        default_reason=_as_reason(found.reason),
     )
     counted = (evaluate.count(asked, chosen),) if asked.emulates else ()
     sized = dataclasses.replace(
@@ -264,6 +264,11 @@ def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> Sear
     journal = cache.folder("searches") / f"{problem.key}.jsonl"
     with executor(workers=means.workers, scheduler=means.scheduler) as workers:
         return search(problem, workers, journal, effort=means.effort, progress=progress)
+
+
+def _as_reason(sentence: str) -> str:
+    """A sentence as what follows the word `because`."""
+    return (sentence[:1].lower() + sentence[1:]).rstrip(".")
 
 
 def _with_content(asked: Asked) -> Asked:

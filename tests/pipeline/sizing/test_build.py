@@ -71,6 +71,8 @@ def test_the_file_meets_the_budget_and_is_the_candidate(built: Built) -> None:
     (artifact,) = [each for each in built.report.manifest.artifacts if each.name == default]
     assert artifact.name == found.candidate.recipe
     assert artifact.size_bytes <= LIMIT
+    assert built.report.manifest.default.reason.startswith("the best score, ")
+    assert built.report.manifest.default.reason.endswith("that were built")
     assert artifact.scores.drift is not None
     assert artifact.scores.drift.cosine_mean == pytest.approx(found.score, abs=1e-4)
 
