@@ -1,7 +1,8 @@
-"""`python -m benchmarks.operator_counts`: what single operators cost, in int8 and in float32.
+"""`python -m benchmarks.operator_counts`: what single operators cost in int8, int16 and float32.
 
 One file per operator at the shapes of all-MiniLM-L6-v2 and 128 tokens, run on an emulated phone;
 the answer is in millions of ARM64 instructions, a few thousand of them the runtime's own.
+In int16, matrices have 8 bits; a QUANTIZE of int8 gives int16, one of int16 gives int8.
 Usage: python -m benchmarks.operator_counts [PROFILE]; default pixel-4, a Cortex-A76. With `host`
 for PROFILE each runs on this machine instead, one thread, and the answer is the median of 200
 times in microseconds; keep the machine otherwise idle.
@@ -37,17 +38,23 @@ OPERATORS = (
     ("1536 to 384", "FULLY_CONNECTED", (NEURONS, (384, 1536), (384,)), ROWS, {}),
     ("scores", "BATCH_MATMUL", (HEADS, HEADS), SCORES, {"adj_y": True}),
     ("values", "BATCH_MATMUL", (SCORES, TURNED), HEADS, {"adj_y": True}),
+    ("one sum", "FULLY_CONNECTED", (ROWS, (1, 384), (1,)), (128, 1), {}),
     ("neurons", "GELU", (NEURONS,), NEURONS, {"approximate": False}),
     ("scores", "SOFTMAX", (SCORES,), SCORES, {}),
     ("mask", "ADD", (SCORES, (1, 128)), SCORES, {}),
     ("rows", "ADD", (ROWS, ROWS), ROWS, {}),
     ("vector", "MUL", (ROWS, (1, 384)), ROWS, {}),
+    ("rows", "MUL", (ROWS, ROWS), ROWS, {}),
+    ("rows", "SUB", (ROWS, ROWS), ROWS, {}),
     ("rows", "QUANTIZE", (ROWS,), ROWS, {}),
     ("rows", "DEQUANTIZE", (ROWS,), ROWS, {}),
     ("scores", "QUANTIZE", (SCORES,), SCORES, {}),
     ("scores", "DEQUANTIZE", (SCORES,), SCORES, {}),
 )
 FIXED = {"SOFTMAX": (1 / 256, -128)}
+KINDS = ("int8", "int16", "float32")
+# Whose kernels of 16 bits our files use; the others' ask for scales of their own, or are not there.
+SIXTEEN = ("FULLY_CONNECTED", "GELU", "ADD", "SUB", "MUL", "QUANTIZE")
 
 
 def main() -> int:
@@ -68,10 +75,8 @@ def main() -> int:
 
 def _print_each(measure: Callable[[bytes], float]) -> None:
     for name, operator, inputs, output, options in OPERATORS:
-        converts = operator in ("QUANTIZE", "DEQUANTIZE")
-        for floats in (False,) if converts else (False, True):
-            found = measure(_file(operator, inputs, output, options, floats=floats))
-            kind = "" if converts else "float32" if floats else "int8"
+        for kind in _kinds(operator):
+            found = measure(_file(operator, inputs, output, options, kind))
             print(f"{operator:16} {name:12} {kind:8} {found:8.3f}", flush=True)  # noqa: T201
 
 
@@ -92,6 +97,13 @@ def _time(data: bytes) -> float:
     return float(np.median(times[WARM_UP:]))
 
 
+def _kinds(operator: str) -> tuple[str, ...]:
+    """What the operator's first input may be."""
+    if operator == "DEQUANTIZE":
+        return ("int8",)
+    return tuple(kind for kind in KINDS if kind != "int16" or operator in SIXTEEN)
+
+
 def _count(target: EmulatedTarget, command: list[str], data: bytes) -> int:
     with tempfile.TemporaryDirectory(prefix="edge-bert-operator-") as folder:
         path = Path(folder) / "operator.tflite"
@@ -106,38 +118,55 @@ def _file(
     inputs: tuple[tuple[int, ...], ...],
     output: tuple[int, ...],
     options: dict[str, Any],
-    *,
-    floats: bool,
+    kind: str,
 ) -> bytes:
-    """A file with this operator alone. Matrices and vectors are constants, the rest inputs."""
+    """A file with this operator alone. Matrices and biases are constants, the rest inputs."""
     graph, found = Graph(128), {}
     names = [f"input{place}" for place in range(len(inputs))]
     for place, (name, shape) in enumerate(zip(names, inputs, strict=True)):
         if operator == "FULLY_CONNECTED" and place:
-            found[name] = _weights(shape, floats=floats)
+            found[name] = _weights(shape, kind)
         else:
             graph.inputs.append(name)
-            found[name] = float32() if floats or operator == "QUANTIZE" else _int8(0.05, 0)
+            found[name] = _activation(kind)
         graph.tensors[name] = Tensor(name, shape, Kind.ACTIVATION, found[name].value)
     graph.output = graph.apply(operator, names, "output", output, **options)
-    is_float = floats or operator == "DEQUANTIZE"
-    found["output"] = float32() if is_float else _int8(*FIXED.get(operator, (0.05, 3)))
+    found["output"] = _output(operator, kind)
     return emit([("length_128", graph, found)], "result")
+
+
+def _output(operator: str, kind: str) -> Quantized:
+    if operator == "QUANTIZE":
+        return _sixteen() if kind == "int8" else _int8(0.05, 3)
+    if operator == "DEQUANTIZE":
+        return float32()
+    fixed = FIXED.get(operator, (0.05, 3))
+    return _int8(*fixed) if kind == "int8" else _activation(kind)
+
+
+def _activation(kind: str) -> Quantized:
+    return {"int8": _int8(0.05, 0), "int16": _sixteen(), "float32": float32()}[kind]
+
+
+def _sixteen() -> Quantized:
+    return Quantized(np.array([0.0002], np.float32), 0, "int16")
 
 
 def _int8(scale: float, zero_point: int) -> Quantized:
     return Quantized(np.array([scale], np.float32), zero_point, "int8")
 
 
-def _weights(shape: tuple[int, ...], *, floats: bool) -> Quantized:
+def _weights(shape: tuple[int, ...], kind: str) -> Quantized:
     """A matrix of int8, which makes float32 rows hybrid, or a bias of zeros."""
     scale = np.full(shape[0], 0.01, np.float32)
     if len(shape) == 2:
         values = np.random.RandomState(0).randint(-127, 128, shape).astype(np.int8)
         return Quantized(scale, 0, "int8", values)
-    if floats:
+    if kind == "float32":
         return float32(np.zeros(shape))
-    return Quantized(scale * np.float32(0.05), 0, "int32", np.zeros(shape, np.int32))
+    width = "int64" if kind == "int16" else "int32"
+    rows = _activation(kind).scale[0]
+    return Quantized(scale * rows, 0, width, np.zeros(shape, width))
 
 
 if __name__ == "__main__":
