@@ -15,6 +15,7 @@ from edge_bert.graph import export
 from edge_bert.graph.onnx2tf import convert as onnx2tf
 from edge_bert.package import store
 from edge_bert.package.manifest import sha256
+from edge_bert.pipeline import widening
 from edge_bert.pipeline.request import BuildRequest
 from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
@@ -76,9 +77,11 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
         progress(f"{recipe.name}: {recipe.title}")
         if recipe.needs_calibration:
             floats = request.float_output or recipe.scheme is Scheme.MIXED
-            return quantize.integer(
-                calibrated(request), request.lengths, recipe, float_output=floats
+            start = calibrated(request)
+            wide = (
+                widening.of(start, progress).chosen.groups if recipe.activation_bits == 16 else None
             )
+            return quantize.integer(start, request.lengths, recipe, wide=wide, float_output=floats)
         learnt = runtime != OLDEST and _rounds_by_calibration(request, recipe)
         moments = moments_of(request) if learnt else None
         return quantize.weights(reference, recipe, runtime, request.bits, moments)

@@ -16,16 +16,18 @@ from edge_bert.evaluate.drift import drift
 from edge_bert.graph import export
 from edge_bert.package import manifest as manifests
 from edge_bert.package.manifest import sha256
+from edge_bert.pipeline import widening
 from edge_bert.pipeline.tensor_errors import Inputs, tensor_errors
 from edge_bert.progress import Progress, silent
 from edge_bert.quantize.integer import explain as form
 from edge_bert.quantize.integer import groups
-from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.quantize.integer.convert import calibrate
 from edge_bert.quantize.integer.graph import Graph
 from edge_bert.quantize.integer.groups import Group
-from edge_bert.quantize.integer.observers import Observer
+from edge_bert.quantize.integer.recipe_graphs import RecipeGraphs, graphs_of
 from edge_bert.quantize.integer.sensitivity import sensitivity
 from edge_bert.quantize.integer.statistics import ChannelPeaks
+from edge_bert.quantize.integer.wide_groups import wide_in
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.encoder import EncoderWeights
@@ -61,7 +63,8 @@ def explain(
     """Compare every tensor of `artifact`, in the bundle in `folder`, with its float value.
 
     `model` and `calibration_file` must be those of the build; `sentences` is how many held-out
-    sentences are run. Raises InputError when they are not, or for an artifact that is not integer.
+    sentences are run. Raises InputError when they are not, or for an artifact without
+    calibrated integers.
     """
     if sentences < 1:
         raise InputError(f"--sentences {sentences}: give 1 or more.")
@@ -72,7 +75,11 @@ def explain(
     held_out = _inputs(subject, subject.calibration.held_out[:sentences])
     progress(f"{artifact}: running {len(held_out)} sentences, tensor by tensor")
     lengths = {name: each.length for name, each in subject.artifact.signatures.items()}
-    run = tensor_errors(subject.path, lengths, calibrated, held_out, subject.tokenizer.pad_id)
+    recipe = RECIPES[artifact]
+    chosen = widening.of(calibrated, progress) if recipe.scheme is Scheme.INTEGER else None
+    wide = wide_in(calibrated.graph(1), chosen.chosen.groups) if chosen else None
+    source = graphs_of(calibrated, recipe.activation_bits, wide=wide)
+    run = tensor_errors(subject.path, lengths, source, held_out, subject.tokenizer.pad_id)
     found = drift(run.outputs, run.expected)
     return Explanation(
         format_version=FORMAT_VERSION,
@@ -85,8 +92,9 @@ def explain(
         cosine_min=found.cosine_min,
         outliers=_outliers(subject, calibrated.peaks),
         tensors=run.tensors,
-        by_kind=_sensitivity(calibrated, held_out, groups.by_kind, progress),
-        by_layer=_sensitivity(calibrated, held_out, groups.by_layer, progress),
+        by_kind=_sensitivity(source, held_out, groups.by_kind, progress),
+        by_layer=_sensitivity(source, held_out, groups.by_layer, progress),
+        widening=chosen,
     )
 
 
@@ -110,8 +118,8 @@ def _artifact(folder: Path, manifest: Manifest, name: str) -> Artifact:
     if name not in by_name:
         raise InputError(f"{folder} holds no artifact {name!r}; it holds {', '.join(by_name)}.")
     recipe = RECIPES.get(name)
-    if recipe is None or recipe.scheme is not Scheme.INTEGER:
-        integer = [each.name for each in RECIPES.values() if each.scheme is Scheme.INTEGER]
+    if recipe is None or not recipe.needs_calibration:
+        integer = [each.name for each in RECIPES.values() if each.needs_calibration]
         raise InputError(
             f"{name} has no calibrated ranges to explain; explain one of {', '.join(integer)}."
         )
@@ -148,13 +156,12 @@ def _inputs(subject: Subject, sentences: Sequence[str]) -> list[Inputs]:
 
 
 def _sensitivity(
-    calibrated: Calibrated,
+    source: RecipeGraphs,
     sentences: Sequence[Inputs],
     grouping: Callable[[Graph], tuple[Group, ...]],
     progress: Progress,
 ) -> tuple[Harm, ...]:
-    found = grouping(calibrated.graph(1))
-    return sensitivity(calibrated, Observer.MINMAX, sentences, found, progress)
+    return sensitivity(source, sentences, grouping(source.graph(1)), progress)
 
 
 def _outliers(subject: Subject, peaks: ChannelPeaks) -> tuple[Outlier, ...]:

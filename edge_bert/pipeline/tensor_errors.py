@@ -14,7 +14,7 @@ from edge_bert.data.buckets import choose
 from edge_bert.errors import InputError
 from edge_bert.evaluate.layer_error import ErrorSums, decibels
 from edge_bert.quantize.integer import explain as form
-from edge_bert.quantize.integer.convert import Calibrated
+from edge_bert.quantize.integer.recipe_graphs import RecipeGraphs
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.explanation import TensorError
 from edge_bert.targets.tensors import Stored, tensors
@@ -37,7 +37,7 @@ class Run:
 def tensor_errors(
     path: Path,
     lengths: Mapping[str, int],
-    calibrated: Calibrated,
+    source: RecipeGraphs,
     sentences: Sequence[Inputs],
     pad_id: int,
 ) -> Run:
@@ -46,12 +46,13 @@ def tensor_errors(
     `lengths` are those of the signatures. Raises ProofError when the file does not run, and
     InputError when it does not have the operators that the calibration leads to.
     """
-    places = form.places(calibrated)
+    places = form.places(source)
     sums: dict[str, ErrorSums] = {}
     rows: list[tuple[Array, Array]] = []
-    for sentence, stored in _stored(path, lengths, sentences, pad_id, places):
-        graph = calibrated.graph(sentence["input_ids"].shape[-1])
-        right = form.expected(calibrated, graph, sentence)
+    wanted = [*(place.name for place in places), source.graph(1).output]
+    for sentence, stored in _stored(path, lengths, sentences, pad_id, wanted):
+        graph = source.graph(sentence["input_ids"].shape[-1])
+        right = form.expected(source.calibrated, graph, sentence)
         for place in places:
             how = _of(stored, place.name, path)
             known = sums.setdefault(place.name, _sums(how, place))
@@ -70,10 +71,9 @@ def _stored(
     lengths: Mapping[str, int],
     sentences: Sequence[Inputs],
     pad_id: int,
-    places: Sequence[form.Place],
+    names: Sequence[str],
 ) -> Iterator[tuple[Inputs, dict[str, Stored]]]:
     """Each sentence with its tensors, a few sentences at a time."""
-    names = [place.name for place in places]
     buckets: dict[int, list[Inputs]] = {}
     for sentence in sentences:
         length = choose(sentence["input_ids"].shape[-1], lengths.values())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from edge_bert.errors import RefusedError
 from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.integer.convert import Calibrated, convert_integer
+from edge_bert.quantize.integer.wide_groups import wide_in
 from edge_bert.quantize.moments import LayerMoments
 from edge_bert.quantize.oldest_runtime import OLDEST, convert_for_oldest
 from edge_bert.quantize.weights import convert_hybrid
@@ -47,7 +48,17 @@ def _refuse_four_bits(bits: WeightBits | None) -> None:
 
 
 def integer(
-    start: Calibrated, lengths: Sequence[int], recipe: Recipe, *, float_output: bool
+    start: Calibrated,
+    lengths: Sequence[int],
+    recipe: Recipe,
+    *,
+    wide: Collection[str] | None = None,
+    float_output: bool,
 ) -> bytes:
-    """A recipe with calibrated integers, a signature for each of `lengths`."""
-    return convert_integer(start, lengths, recipe.activation_bits, float_output=float_output)
+    """A recipe with calibrated integers, a signature for each of `lengths`.
+
+    `wide` are the groups that a mixed recipe gives 16 bits (integer/wide_groups.py).
+    """
+    names = None if wide is None else wide_in(start.graph(1), wide)
+    bits = recipe.activation_bits
+    return convert_integer(start, lengths, bits, wide=names, float_output=float_output)

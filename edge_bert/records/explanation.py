@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from edge_bert.records.base import Record
+from edge_bert.records.widening import Widening
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 
 class Harm(Record, frozen=True):
@@ -80,7 +81,8 @@ class Explanation(Record, frozen=True):
     """Where an integer artifact loses its accuracy; `artifact_sha256` is the file that was run.
 
     `outliers` come from the calibration sentences in float, before any rewrite; `tensors` from the
-    file itself and `sensitivity` from a simulation, both on `sentences` held-out sentences.
+    file itself, `by_kind` and `by_layer` from a simulation, both on `sentences` held-out sentences.
+    `widening` is what the mixed recipe of the same calibration chose, for a full-integer artifact.
     """
 
     format_version: int
@@ -95,3 +97,4 @@ class Explanation(Record, frozen=True):
     tensors: tuple[TensorError, ...]
     by_kind: tuple[Harm, ...]
     by_layer: tuple[Harm, ...]
+    widening: Widening | None = None

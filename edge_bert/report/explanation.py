@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_bert.records.explanation import Explanation, Harm, Outlier, TensorError
+from edge_bert.records.widening import Widening
 from edge_bert.report.lists import table
-from edge_bert.report.text import NOT_KNOWN, cosine, printable
+from edge_bert.report.text import NOT_KNOWN, cosine, per_million, printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,11 +20,19 @@ TENSOR_HEAD = (
     "worst channels (share of the error, peak)",
 )  # fmt: skip
 HARM_HEAD = ("group", "harm", "worst", "relief", "elements", "operations", "harm per MB")
+WIDE_HEAD = (
+    "group", "bits", "alone", "harm", "bytes", "instructions", "harm per MB", "harm per M instr.",
+)  # fmt: skip
 OUTLIER_HEAD = ("place", "channel", "peak", "typical", "token", "position")
 NOTE = (
     "SQNR counts every error made before a tensor too; own is that of rounding the right value "
     "to the tensor's scale. Harm is 1 - cosine to the float output, simulated with this group "
     "alone in integers; relief is what leaving it alone in float gives back."
+)
+WIDE_NOTE = (
+    "Harm is what 8 bits in this group add where the search decided, alone is what they add where "
+    "every other group has 16. Bytes and instructions are what 16 bits add at the longest sentence "
+    "on a Cortex-A76 (EMULATED, by operator); the order is that of harm for both together."
 )
 
 
@@ -41,6 +50,8 @@ def render_explanation(found: Explanation, console: Console, limit: int | None =
     _harms(console, "Harm of each kind of tensor, alone in integers", found.by_kind)
     _harms(console, "Harm of each layer's activations, alone in integers", found.by_layer)
     console.print(NOTE, highlight=False, soft_wrap=True)
+    if found.widening:
+        _widening(console, found.widening)
     for layer, errors in itertools.groupby(found.tensors, key=lambda each: each.layer):
         _layer(console, layer, list(errors), limit)
 
@@ -85,11 +96,35 @@ def _harms(console: Console, title: str, found: Sequence[Harm]) -> None:
             f"{each.relief:+.6f}",
             str(each.elements),
             str(each.operations),
-            f"{each.harm / each.elements * 1e6:.5f}" if each.elements else NOT_KNOWN,
+            per_million(each.harm, each.elements),
         )
         for each in found
     ]
     table(console, HARM_HEAD, rows)
+
+
+def _widening(console: Console, found: Widening) -> None:
+    _title(
+        console,
+        f"16 bits in wi8_ai16: harm {found.chosen.harm:.5f} with the groups chosen, "
+        f"{found.narrow.harm:.5f} with none, {found.wide.harm:.5f} with all; simulated on "
+        f"{found.sentences} calibration sentences",
+    )
+    rows = [
+        (
+            each.group,
+            "16" if each.chosen else "8",
+            f"{each.alone:+.6f}",
+            f"{each.harm:+.6f}",
+            str(each.bytes),
+            str(each.instructions),
+            per_million(each.harm, each.bytes),
+            per_million(each.harm, each.instructions),
+        )
+        for each in found.groups
+    ]
+    table(console, WIDE_HEAD, rows)
+    console.print(WIDE_NOTE, highlight=False, soft_wrap=True)
 
 
 def _layer(console: Console, layer: str, errors: list[TensorError], limit: int | None) -> None:

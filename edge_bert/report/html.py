@@ -25,6 +25,7 @@ FILTERS = {
     "cosine": text.cosine,
     "megabytes": text.megabytes,
     "milliseconds": text.milliseconds,
+    "per_million": text.per_million,
     "points": text.points,
     "signed_points": text.signed_points,
     "significant": text.significant,
@@ -89,7 +90,7 @@ def _plots(report: Report) -> dict[str, Any]:
     return {
         "latencies": [(group, latency.draw(report, group)) for group in timed],
         "operators": [(group, operators.draw(group)) for group in operated],
-        "sensitivities": [(one, _sensitivity(one)) for one in report.explanations],
+        "sensitivities": [(one, _sensitivity(one), _widening(one)) for one in report.explanations],
         "sizes_plot": sizes.draw(report) if report.bytes_by_kind else None,
         "drift_plot": drift.draw(report) if any(one and one.cosines for one in spread) else None,
     }
@@ -113,6 +114,10 @@ def _front(report: Report) -> dict[str, Any]:
         "front_hash": base64.b64encode(hashlib.sha256(drawn.encode()).digest()).decode(),
         "title_of": title_of,
     }
+
+
+def _widening(found: Explanation) -> Plot | None:
+    return sensitivity.draw_widening(found.widening.groups) if found.widening else None
 
 
 def _sensitivity(found: Explanation) -> list[tuple[str, list[Harm], Plot]]:

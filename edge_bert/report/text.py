@@ -42,6 +42,11 @@ def megabytes(size: int) -> str:
     return "< 0.01" if 0 < size < 5000 else f"{size / 1e6:.2f}"
 
 
+def per_million(value: float, count: int) -> str:
+    """A value for each million of what was counted; a dash where nothing was."""
+    return f"{1e6 * value / count:.5f}" if count else NOT_KNOWN
+
+
 def milliseconds(value: float) -> str:
     """A time with its unit."""
     return f"{significant(value)} ms"

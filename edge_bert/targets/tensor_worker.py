@@ -4,8 +4,8 @@
 
 REQUEST holds `names`, the tensors that are wanted, and int32 arrays `[rows, length]` as
 `input|<name>`. OUTPUTS gets `<row>|<tensor>`, stored integers as they are. The last line on stdout
-is JSON: scale and zero point of every wanted tensor that the file has. Exit status 1 with the
-reason on stderr where anything fails.
+is JSON: scale and zero point of every wanted tensor that the file has; of float32, 1 and 0. Exit
+status 1 with the reason on stderr where anything fails.
 
 The runtime computes as it always does, with its XNNPACK delegate: the outputs are those of a plain
 run, integer for integer.
@@ -70,15 +70,25 @@ def _check_shapes(runner: Any, inputs: dict[str, Any]) -> None:
 
 
 def _places(interpreter: Any, graph: int, wanted: set[str]) -> dict[str, tuple[int, float, int]]:
-    """Index, scale and zero point by name, of the tensors that have one scale."""
+    """Index, scale and zero point by name, of the tensors that are float or have one scale."""
     return {
         each["name"]: (int(each["index"]), *_parameters(each))
         for each in interpreter.get_tensor_details(graph)
-        if each["name"] in wanted and len(each["quantization_parameters"]["scales"]) == 1
+        if each["name"] in wanted and (_is_float(each) or _scales(each) == 1)
     }
 
 
+def _is_float(detail: dict[str, Any]) -> bool:
+    return bool(detail["dtype"] == np.float32)
+
+
+def _scales(detail: dict[str, Any]) -> int:
+    return len(detail["quantization_parameters"]["scales"])
+
+
 def _parameters(detail: dict[str, Any]) -> tuple[float, int]:
+    if _is_float(detail):
+        return 1.0, 0
     scale, zero_point = detail["quantization"]
     return float(scale), int(zero_point)
 

@@ -22,7 +22,10 @@ Array = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Stored:
-    """The integers of one tensor: they stand for scale * (values - zero_point)."""
+    """The values of one tensor: they stand for scale * (values - zero_point).
+
+    Integers; or float32, of which the scale is 1.
+    """
 
     values: Array
     scale: float
@@ -38,8 +41,8 @@ def tensors(
 ) -> list[dict[str, Stored]]:
     """For each row of `inputs` (int32 [rows, length]) the tensors called `names`.
 
-    Names that the file does not have, or that have no scale, are left out. Raises ProofError
-    where the file does not load or run on ai-edge-litert, or takes too long.
+    Names that the file does not have, or integers that have no scale, are left out. Raises
+    ProofError where the file does not load or run on ai-edge-litert, or takes too long.
     """
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         request, outputs = Path(folder) / "request.npz", Path(folder) / "outputs.npz"

@@ -16,6 +16,8 @@ from edge_bert.graph import export
 from edge_bert.package import manifest as manifests
 from edge_bert.package.inspect import inspect_bytes
 from edge_bert.quantize.integer.convert import Calibrated, calibrate, convert_integer
+from edge_bert.quantize.integer.wide_groups import wide_in
+from edge_bert.quantize.integer.widening import choose_wide
 from edge_bert.records.bundle import DefaultChoice
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load
@@ -47,8 +49,11 @@ def integer_bundle(
     calibrated = calibrate(
         export.encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences)
     )
-    name = f"wi8_ai{bits}"
-    data = convert_integer(calibrated, LENGTHS, bits)
+    name = "wi8_ai8_afp32" if bits == 32 else f"wi8_ai{bits}"
+    wide = None
+    if bits == 16:
+        wide = wide_in(calibrated.graph(1), choose_wide(calibrated).chosen.groups)
+    data = convert_integer(calibrated, LENGTHS, bits, wide=wide, float_output=bits == 32)
     bundle = folder / "pixel-9"
     bundle.mkdir()
     (bundle / f"{name}.tflite").write_bytes(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -14,6 +15,7 @@ from edge_bert.errors import InputError, ProofError
 from edge_bert.package import manifest as manifests
 from edge_bert.pipeline.explain import explain
 from edge_bert.quantize import flatbuffer
+from edge_bert.quantize.integer import widening
 from edge_bert.records.explanation import Explanation, TensorError
 from edge_bert.records.profile import Runtime
 from edge_bert.report.explanation import render_explanation
@@ -21,6 +23,14 @@ from edge_bert.targets import runtimes
 from edge_bert.targets.tensors import tensors
 from tests.pipeline.integer_bundle import IntegerBundle, integer_bundle
 from tests.tiny import models
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_sentences() -> Iterator[None]:
+    """The search for wide groups over four sentences instead of 24."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(widening, "SENTENCES", 4)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -149,11 +159,54 @@ def test_without_outliers_it_says_so(found: Explanation) -> None:
 
 def test_mixed_recipes_are_explained(tmp_path: Path) -> None:
     """The wide tensors of wi8_ai16 show 16 bits and less error."""
-    bundle = integer_bundle(tmp_path, bits=16)
-    found = explain(bundle.folder, "wi8_ai16", model=str(bundle.model), sentences=2)
+    with pytest.MonkeyPatch.context() as patch:  # 8 bits would be good enough for a tiny model
+        patch.setattr(widening, "GOAL", 0.0)
+        bundle = integer_bundle(tmp_path, bits=16)
+        found = explain(bundle.folder, "wi8_ai16", model=str(bundle.model), sentences=2)
     widths = {each.bits for each in found.tensors}
     assert widths == {8, 16}
     assert found.cosine_mean > 0.99
+    assert found.widening is not None
+    wide = set(found.widening.chosen.groups)
+    computed = [each for each in found.tensors if each.operator != "QUANTIZE"]
+    assert {each.kind for each in computed if each.bits == 16} <= wide
+    assert wide
+
+
+def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
+    """`wi8_ai8_afp32`: the integers on both sides of matrix products, and no float tensor."""
+    bundle = integer_bundle(tmp_path, bits=32)
+    found = explain(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=4)
+    kinds = {each.kind for each in found.tensors}
+    assert {"query", "key", "value", "context", "attention_output", "ffn.in", "ffn.out"} <= kinds
+    assert not {"norm.unit", "norm.centred", "residual", "output", "masked"} & kinds
+    assert {each.bits for each in found.tensors} == {8}
+    assert {"QUANTIZE", "FULLY_CONNECTED", "BATCH_MATMUL", "GELU"} <= {
+        each.operator for each in found.tensors
+    }
+    for name in ("layer.0.query", "layer.1.ffn.0.out", "layer.0.input/8"):
+        assert (tensor(found, name).sqnr_db or 0) > 20
+    assert tensor(found, "layer.0.query").worst_channels
+    assert 0.995 < found.cosine_mean < 1
+    assert found.widening is None
+    assert found.by_kind[0].harm == pytest.approx(1 - found.cosine_mean, rel=1.0, abs=1e-3)
+    assert {"weights", "query", "ffn.inner"} <= {each.group for each in found.by_kind}
+    assert "norm.unit" not in {each.group for each in found.by_kind}
+    assert "16 bits in wi8_ai16" not in _rendered(found)
+
+
+def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
+    """The error starts at the matrix whose scale is wrong, and at none before."""
+    bundle = integer_bundle(tmp_path, bits=32)
+    model = flatbuffer.read((bundle.folder / "wi8_ai8_afp32.tflite").read_bytes())
+    for subgraph in model.subgraphs:
+        for each in subgraph.tensors:
+            if each.name == b"layer.1.value.kernel":
+                each.quantization.scale = np.asarray(each.quantization.scale) * np.float32(1.5)
+    _replace(bundle.folder, flatbuffer.write(model))
+    found = explain(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=2)
+    assert (tensor(found, "layer.1.key").sqnr_db or 0) > 20
+    assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
 
 
 @pytest.mark.parametrize("architecture", ["distilbert", "roberta"])
@@ -217,6 +270,11 @@ def test_terminal_and_json(found: Explanation) -> None:
         each.operator == "FULLY_CONNECTED" for each in found.tensors
     )
     assert "layer.0 (the worst 2 of" in few
+    assert found.widening is not None
+    lines = whole.splitlines()
+    for each in found.widening.groups:
+        bits = 16 if each.chosen else 8
+        assert any(line.startswith(f"{each.group}\t{bits}\t{each.alone:+.6f}\t") for line in lines)
     assert len(few.splitlines()) < len(whole.splitlines())
     assert msgspec.json.decode(msgspec.json.encode(found), type=Explanation) == found
 

@@ -28,6 +28,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget, Cluster, DeviceProfile, Runtime
 from edge_bert.records.report import FORMAT_VERSION as REPORT_FORMAT
 from edge_bert.records.report import Change, Energy, LatencyRow, OperatorTime, Report, Run
+from edge_bert.records.widening import WideChoice, WideGroup, Widening
 
 LITERT = Runtime(name="ai-edge-litert", version="2.3.0")
 LENGTHS = (16, 32, 64, 128)
@@ -264,6 +265,28 @@ def explanation() -> Explanation:
         tensors=(),
         by_kind=groups(harms),
         by_layer=groups({f"layer.{i}": 1e-3 / (i + 1) for i in range(6)}),
+        widening=widening(),
+    )
+
+
+def widening() -> Widening:
+    """What the search for 16-bit groups might find."""
+
+    def choice(groups: tuple[str, ...], harm: float, size: int, instructions: int) -> WideChoice:
+        return WideChoice(groups, harm, 3 * harm, size, instructions)
+
+    return Widening(
+        sentences=24,
+        tokens=54,
+        limit=0.0017,
+        groups=(
+            WideGroup("residual", True, 0.0013, 0.0014, 248_832, 10_800_000),
+            WideGroup("ffn.out", False, 0.0009, -0.00001, 248_832, 320_000_000),
+        ),
+        chosen=choice(("residual",), 0.0016, 1_250_000, 15_300_000),
+        narrow=choice((), 0.0049, 0, 0),
+        wide=choice(("ffn.out", "residual"), 0.0015, 2_500_000, 340_000_000),
+        fixed=choice(("ffn.out", "residual"), 0.0015, 2_500_000, 340_000_000),
     )
 
 

@@ -127,7 +127,7 @@ def test_tables_speak_to_a_screen_reader(page: Page) -> None:
 def test_plots_have_names_and_tables(page: Page) -> None:
     """Each plot is one image with a name, and a table stands in the same pair."""
     plots = [one for one in page.elements if one.attributes.get("class") == "plot"]
-    assert len(plots) == 8
+    assert len(plots) == 9
     assert all(one.attributes["role"] == "img" and one.attributes["aria-label"] for one in plots)
     pairs = {one.parent for one in plots}
     holding = {one.parent.parent for one in page.all("table") if one.parent}
@@ -205,3 +205,11 @@ def test_each_group_of_tensors_is_told_with_its_harm(page: Page) -> None:
     words = _words(page)
     assert words.index("sums before LayerNorm 0.00240") < words.index("residual 0.00120")
     assert "layer.0.ffn_sum 99 224 2.30 [CLS] 0" in words
+
+
+def test_the_choice_of_sixteen_bits_is_told(page: Page) -> None:
+    """A row for each group with its bits, its harm and what it costs, and the cost of them all."""
+    words = _words(page)
+    row = "residual 16 +0.00130 +0.00140 0.249 10.8 0.00563 0.00013"
+    assert words.index(row) < words.index("ffn.out 8 +0.00090 -0.00001 0.249 320.0")
+    assert "take 1.25 MB more of activations and 15 M more instructions" in words

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,30 +20,11 @@ from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.rewritten import Rewritten, rewrite
 from edge_bert.quantize.integer.scales import Quantized, assign, float32
 from edge_bert.quantize.integer.statistics import ChannelPeaks, collect
-from edge_bert.quantize.integer.widen import FLOAT, widen
+from edge_bert.quantize.integer.wide_groups import FIXED, wide_in
+from edge_bert.quantize.integer.widen import FLOAT, NARROW, widen
 from edge_bert.records.encoder import EncoderWeights
 
 Sentence = dict[str, npt.NDArray[Any]]
-# Where 8 bits cost the most (docs/quantization.md): the residual stream and the feed-forward half.
-WIDE_PLACES = (
-    "embeddings.placed",
-    "embeddings.typed",
-    "embeddings.projection",
-    "embeddings.projection.input",
-    "_residual",
-    ".update.0",
-    ".update.1",
-    ".offset",
-    ".centred",
-    ".unit",
-    ".input",
-    ".ffn_input",
-    ".in",
-    ".inner",
-    ".out",
-    "output.scaled",
-    "output.rows",
-)
 
 
 @dataclass(frozen=True)
@@ -77,12 +58,19 @@ class Calibrated:
         """The float graph of one length."""
         return build(self.weights, self.parts, self.masks, length)
 
-    def graph_of(self, length: int, activation_bits: int) -> Graph:
-        """The graph of one length with the widths of a recipe (records/recipe.py)."""
+    def graph_of(
+        self, length: int, activation_bits: int, wide: Callable[[str], bool] | None = None
+    ) -> Graph:
+        """The graph of one length with the widths of a recipe (records/recipe.py).
+
+        `wide` names the outputs that have 16 bits in a mixed recipe.
+        """
         if activation_bits == FLOAT:
             return float_glue.build(self.weights, self.parts, length)
         graph = self.graph(length)
-        return widen(graph, is_wide) if activation_bits == 16 else graph
+        if activation_bits == NARROW:
+            return graph
+        return widen(graph, wide or wide_in(graph, FIXED))
 
 
 def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibrated:
@@ -125,18 +113,20 @@ def convert_integer(
     activation_bits: int = 8,
     observer: Observer | None = None,
     *,
+    wide: Callable[[str], bool] | None = None,
     float_output: bool = False,
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 
-    With 16 `activation_bits`, the places that `WIDE_PLACES` names get them and the rest keep 8;
-    with 32, all but the matrix products and what they read and give is float32.
+    With 16 `activation_bits`, the outputs that `wide` names get them, else those of a fixed list
+    (wide_groups.py), and the rest keep 8; with 32, all but the matrix products and what they read
+    and give is float32.
     With `float_output` a DEQUANTIZE follows, so that the output is float32.
     """
     if activation_bits == FLOAT:
         calibrated = calibrated.unsplit
     observer = observer or default_observer(activation_bits)
-    graphs = [calibrated.graph_of(length, activation_bits) for length in lengths]
+    graphs = [calibrated.graph_of(length, activation_bits, wide) for length in lengths]
     quantized = [assign(graph, calibrated.ranges, observer) for graph in graphs]
     if float_output:
         for graph, found in zip(graphs, quantized, strict=True):
@@ -160,8 +150,3 @@ def _dequantize_output(graph: Graph, quantized: dict[str, Quantized]) -> None:
     graph.apply("DEQUANTIZE", [graph.output], name, graph.shape(graph.output))
     quantized[name] = float32()
     graph.output = name
-
-
-def is_wide(name: str) -> bool:
-    """Whether a mixed recipe gives the output called `name` 16 bits."""
-    return name == "output" or name.endswith(WIDE_PLACES)

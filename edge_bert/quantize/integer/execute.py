@@ -66,7 +66,7 @@ def _move(node: Node, inputs: list[Array]) -> Array:
         case "GATHER":
             return inputs[0][inputs[1]]
         case "QUANTIZE" | "DEQUANTIZE":  # only the width changes, which float does not know
-            return inputs[0]
+            return inputs[0].copy()  # who rounds the copy leaves the original as it is
         case "RESHAPE":
             return inputs[0].reshape(inputs[1])
         case "TRANSPOSE":

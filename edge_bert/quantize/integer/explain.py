@@ -17,7 +17,9 @@ from edge_bert.quantize.integer.execute import execute
 from edge_bert.quantize.integer.graph import Graph, Node
 from edge_bert.quantize.integer.groups import kind_of, layer_of
 from edge_bert.quantize.integer.observe import SCORES
+from edge_bert.quantize.integer.recipe_graphs import RecipeGraphs
 from edge_bert.quantize.integer.statistics import ChannelPeaks
+from edge_bert.quantize.integer.widen import FLOAT, plain_name
 
 Array = npt.NDArray[Any]
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE")  # what they give, their input has shown already
@@ -48,12 +50,12 @@ class OutlierChannel:
     position: int
 
 
-def places(calibrated: Calibrated) -> tuple[Place, ...]:
-    """The outputs worth showing, in the order of execution.
+def places(source: RecipeGraphs) -> tuple[Place, ...]:
+    """The integer outputs worth showing, in the order of execution.
 
     An axis whose size is the same for one token and for two is not an axis of tokens.
     """
-    one, two = calibrated.graph(1), calibrated.graph(2)
+    one, two = source.graph(1), source.graph(2)
     return tuple(
         Place(
             name=node.output,
@@ -63,7 +65,9 @@ def places(calibrated: Calibrated) -> tuple[Place, ...]:
             by_channel=1 < one.shape(node.output)[-1] == two.shape(node.output)[-1],
         )
         for node in one.nodes
-        if node.operator not in MOVES and not node.output.endswith(MASKS)
+        if node.operator not in MOVES
+        and not node.output.endswith(MASKS)
+        and one.tensors[node.output].bits != FLOAT
     )
 
 
@@ -84,9 +88,10 @@ def expected(calibrated: Calibrated, graph: Graph, sentence: Mapping[str, Array]
 
 def _meant(calibrated: Calibrated, graph: Graph, name: str, value: Array) -> Array:
     clip = graph.tensors[name].clip
+    observed = plain_name(graph.tensors[name])
     for ending in (SCORES, ".masked"):
-        if name.endswith(ending):
-            clip = calibrated.ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
+        if observed.endswith(ending):
+            clip = calibrated.ranges.of_scores(f"{observed.removesuffix(ending)}{SCORES}")
             return np.maximum(value, clip[0])
     return value if clip is None else np.clip(value, *clip)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_bert.quantize.integer.graph import Graph, Kind
+from edge_bert.quantize.integer.widen import FLOAT
 
 WEIGHTS, TABLES = "weights", "tables"
 _NORM = re.compile(r"(?:embeddings\.norm|layer\.\d+\.\w+_norm)\.(\w+)")
@@ -40,7 +41,7 @@ def kind_of(name: str) -> str:
     layer = _LAYER.match(name)
     if not layer:
         return "output"
-    rest = name.removeprefix(layer[0])
+    rest = name.removeprefix(layer[0]).partition("/")[0]  # a copy in another width is of its kind
     ffn = _FFN.match(rest)
     if ffn:
         return f"ffn.{ffn[1]}"
@@ -57,12 +58,12 @@ def layer_of(name: str) -> str:
 
 
 def by_kind(graph: Graph) -> tuple[Group, ...]:
-    """One group for each kind of activation, one for all matrices, one for all other constants."""
+    """A group for each kind of integer activation, one of all matrices, one of other constants."""
     return _grouped(graph, kind_of) + constants(graph)
 
 
 def by_layer(graph: Graph) -> tuple[Group, ...]:
-    """The activations of each layer together."""
+    """The integer activations of each layer together."""
     return _grouped(graph, layer_of)
 
 
@@ -72,10 +73,11 @@ def by_place(graph: Graph) -> tuple[Group, ...]:
 
 
 def constants(graph: Graph) -> tuple[Group, ...]:
-    """All matrices, and all other constants: tables and per-channel factors."""
+    """All matrices, and all other constants that are integers: tables and per-channel factors."""
     kinds = {WEIGHTS: Kind.MATRIX, TABLES: Kind.VECTOR}
+    integers = [each for each in graph.tensors.values() if each.bits != FLOAT]
     return tuple(
-        Group(name, frozenset(each.name for each in graph.tensors.values() if each.kind is kind))
+        Group(name, frozenset(each.name for each in integers if each.kind is kind))
         for name, kind in kinds.items()
     )
 
@@ -83,5 +85,6 @@ def constants(graph: Graph) -> tuple[Group, ...]:
 def _grouped(graph: Graph, key: Callable[[str], str]) -> tuple[Group, ...]:
     members: dict[str, set[str]] = {}
     for node in graph.nodes:
-        members.setdefault(key(node.output), set()).add(node.output)
+        if graph.tensors[node.output].bits != FLOAT:
+            members.setdefault(key(node.output), set()).add(node.output)
     return tuple(Group(name, frozenset(found)) for name, found in members.items())

@@ -6,6 +6,7 @@ weights symmetric per output channel, biases int32 at the product of the scales 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,10 +37,16 @@ class Quantized:
     value: Array | None = None
 
 
-def assign(graph: Graph, ranges: Ranges, observer: Observer) -> dict[str, Quantized]:
-    """Quantization parameters (and quantized constants) for every tensor of `graph`."""
+def assign(
+    graph: Graph, ranges: Ranges, observer: Observer, known: Mapping[str, Quantized] | None = None
+) -> dict[str, Quantized]:
+    """Quantization parameters (and quantized constants) for every tensor of `graph`.
+
+    Constants that are `known` by name, from a graph of another length, are taken as they are.
+    """
+    known = known or {}
     found = {
-        name: _constant(tensor)
+        name: known.get(name) or _constant(tensor)
         for name, tensor in graph.tensors.items()
         if tensor.value is not None and tensor.kind is not Kind.BIAS
     }

@@ -1,22 +1,43 @@
-"""What each group of an integer artifact's tensors costs when it alone is quantized."""
+"""What each group of an integer artifact's tensors costs, and which groups have 16 bits for it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from edge_bert.records.explanation import Harm
+from edge_bert.records.widening import WideGroup
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, name_axis
 from edge_bert.report.text import printable
 
 _COLOUR = "var(--c1)"
+_NARROW = 0.4  # the opacity of groups that keep 8 bits
 
 
 def draw(groups: Sequence[Harm]) -> Plot:
     """Bars of harm, 1 - cosine, in the order given."""
-    rows: list[Spec] = [
-        {"name": printable(each.group), "harm": max(each.harm, 0.0), "label": f"{each.harm:.5f}"}
-        for each in groups
-    ]
+    return _bars([_row(each.group, each.harm, f"{each.harm:.5f}") for each in groups])
+
+
+def draw_widening(groups: Sequence[WideGroup]) -> Plot:
+    """Bars of the harm of 8 bits in the order given; those of groups in 16 bits are full."""
+    return _bars(
+        [
+            _row(
+                each.group,
+                each.harm,
+                f"{each.harm:.5f}, {16 if each.chosen else 8} bits",
+                1.0 if each.chosen else _NARROW,
+            )
+            for each in groups
+        ]
+    )
+
+
+def _row(name: str, harm: float, label: str, opacity: float = 1.0) -> Spec:
+    return {"name": printable(name), "harm": max(harm, 0.0), "label": label, "opacity": opacity}
+
+
+def _bars(rows: list[Spec]) -> Plot:
     largest = max((row["harm"] for row in rows), default=0.0) or 1.0
 
     def specify(narrow: bool) -> Spec:
@@ -32,7 +53,17 @@ def draw(groups: Sequence[Harm]) -> Plot:
                 "y": name,
             },
             "layer": [
-                {"mark": {"type": "bar", "color": _COLOUR}},
+                {
+                    "mark": {"type": "bar", "color": _COLOUR},
+                    "encoding": {
+                        "opacity": {
+                            "field": "opacity",
+                            "type": "quantitative",
+                            "scale": None,
+                            "legend": None,
+                        }
+                    },
+                },
                 {
                     "mark": {"type": "text", "align": "left", "dx": 6},
                     "encoding": {"text": {"field": "label"}},

@@ -6,10 +6,14 @@ import numpy as np
 import pytest
 
 from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.quantize.integer.execute import execute
+from edge_bert.quantize.integer.graph import Node
 from edge_bert.quantize.integer.groups import Group, by_kind, by_layer, by_place, kind_of, layer_of
 from edge_bert.quantize.integer.observers import Observer
-from edge_bert.quantize.integer.scales import Quantized
-from edge_bert.quantize.integer.sensitivity import Simulation, fake_quantized, real, sensitivity
+from edge_bert.quantize.integer.recipe_graphs import graphs_of
+from edge_bert.quantize.integer.scales import Quantized, assign
+from edge_bert.quantize.integer.sensitivity import sensitivity
+from edge_bert.quantize.integer.simulation import Simulation, fake_quantized, real
 from tests.quantize.integer import encoders as tiny
 
 
@@ -40,6 +44,9 @@ def test_every_output_has_one_group(calibrated: Calibrated) -> None:
         ("layer.0.ffn_norm.unit", "norm.unit", "layer.0"),
         ("layer.0.attention_residual", "residual", "layer.0"),
         ("layer.0.ffn_input", "input", "layer.0"),
+        ("layer.0.ffn_input/8", "input", "layer.0"),
+        ("layer.0.ffn_norm.unit/8", "norm.unit", "layer.0"),
+        ("layer.0.value/32", "value", "layer.0"),
         ("layer.0.input", "input", "layer.0"),
         ("layer.0.query.split", "query", "layer.0"),
         ("layer.0.masked", "scores", "layer.0"),
@@ -68,7 +75,7 @@ def test_rounding_and_clipping() -> None:
 
 def test_nothing_quantized_changes_nothing(calibrated: Calibrated) -> None:
     """The simulation of an empty group is the float form; of a group, it is another value."""
-    simulation = Simulation(calibrated, Observer.PERCENTILE)
+    simulation = Simulation(graphs_of(calibrated, 8, Observer.PERCENTILE))
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     plain = simulation.outputs(sentences, frozenset())
     wanted = [tiny.rewritten_output(calibrated.weights, calibrated.parts, s) for s in sentences]
@@ -82,11 +89,11 @@ def test_harm_is_found_where_it_is(calibrated: Calibrated) -> None:
     """A tensor whose range is made 30 times too wide becomes the most harmful group."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     graph = calibrated.graph(8)
-    before = sensitivity(calibrated, Observer.MINMAX, sentences, by_kind(graph))
+    before = sensitivity(graphs_of(calibrated, 8), sentences, by_kind(graph))
     histogram = calibrated.ranges.histograms["layer.1.value"]
     low, high = histogram.low, histogram.high
     histogram.low, histogram.high = 30 * low, 30 * high
-    after = sensitivity(calibrated, Observer.MINMAX, sentences, by_kind(graph))
+    after = sensitivity(graphs_of(calibrated, 8), sentences, by_kind(graph))
     histogram.low, histogram.high = low, high
     assert before[0].group == after[0].group == "everything"
     assert before[1].group != "value"
@@ -99,7 +106,39 @@ def test_costs_are_those_of_the_longest_sentence(calibrated: Calibrated) -> None
     """Elements and multiply-accumulates of one group, worked out by hand."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, counts=(4, 9))
     group = Group("queries", frozenset({"layer.0.query", "layer.1.query"}))
-    _, found = sensitivity(calibrated, Observer.MINMAX, sentences, [group])
+    _, found = sensitivity(graphs_of(calibrated, 8), sentences, [group])
     hidden = calibrated.weights.shape.hidden
     assert (found.tensors, found.elements) == (2, 2 * 9 * hidden)
     assert found.operations == 2 * 9 * hidden * hidden
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_other_widths_are_simulated_too(calibrated: Calibrated, bits: int) -> None:
+    """Float tensors are in no group, and the integers together cost what is left of them."""
+    source = graphs_of(calibrated, bits)
+    graph = source.graph(8)
+    floats = {name for name, tensor in graph.tensors.items() if tensor.bits == 32}
+    assert bool(floats) == (bits == 32)
+    for grouping in (by_kind, by_layer, by_place):
+        assert not floats & {name for group in grouping(graph) for name in group.members}
+    sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
+    first, *_ = sensitivity(source, sentences, by_layer(graph))
+    assert 0 < first.harm < 0.02
+
+
+def test_rounding_a_copy_leaves_the_original(calibrated: Calibrated) -> None:
+    """What reads the float tensor itself does not see how its int8 copy was rounded."""
+    source = graphs_of(calibrated, 32)
+    graph = source.graph(8)
+    (sentence,) = tiny.sentences(calibrated.weights, repeats=1, counts=(8,), seed=5)
+    known = assign(graph, source.calibrated.ranges, source.observer)
+    copies = {node.output: node.inputs[0] for node in graph.nodes if node.operator == "QUANTIZE"}
+    values: dict[str, np.ndarray] = {}
+
+    def see(node: Node, value: np.ndarray) -> None:
+        values[node.output] = value
+        if node.output in copies:
+            value[...] = fake_quantized(value, known[node.output])
+
+    execute(graph, sentence, see)
+    assert any((values[name] != values[copy]).any() for copy, name in copies.items())

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.quantize.integer.convert import calibrate, is_wide
+from edge_bert.quantize.integer.convert import Calibrated, calibrate
 from edge_bert.quantize.integer.execute import execute
-from edge_bert.quantize.integer.graph import Kind
+from edge_bert.quantize.integer.graph import Graph, Kind
+from edge_bert.quantize.integer.wide_groups import FIXED, wide_in
 from edge_bert.quantize.integer.widen import plain_name, widen
 from tests.quantize.integer import encoders as tiny
+
+
+def _mixed(start: Calibrated) -> Graph:
+    """The graph of eight tokens with the fixed list in 16 bits."""
+    return widen(start.graph(8), wide_in(start.graph(8), FIXED))
 
 
 def test_float_does_not_notice() -> None:
     """The widened graph computes the same float numbers."""
     weights = tiny.weights_of("roberta")
     start = calibrate(weights, tiny.sentences(weights))
-    plain, wide = start.graph(8), widen(start.graph(8), is_wide)
+    plain, wide = start.graph(8), _mixed(start)
     for sentence in tiny.sentences(weights, counts=(8,), repeats=2, seed=5):
         np.testing.assert_array_equal(execute(plain, sentence), execute(wide, sentence))
 
@@ -23,7 +29,7 @@ def test_float_does_not_notice() -> None:
 def test_operands_have_one_width() -> None:
     """Every operator but QUANTIZE gets its activations and vectors in the width of its output."""
     weights = tiny.weights_of("bert")
-    graph = widen(calibrate(weights, tiny.sentences(weights)).graph(8), is_wide)
+    graph = _mixed(calibrate(weights, tiny.sentences(weights)))
     for node in graph.nodes:
         if node.operator == "QUANTIZE":
             continue
@@ -44,7 +50,7 @@ def test_nothing_wide_is_the_graph_itself() -> None:
 def test_copies_are_known_by_their_plain_name() -> None:
     """A 16-bit copy takes the range that was observed for what it copies."""
     weights = tiny.weights_of("bert")
-    graph = widen(calibrate(weights, tiny.sentences(weights)).graph(8), is_wide)
+    graph = _mixed(calibrate(weights, tiny.sentences(weights)))
     copies = [node for node in graph.nodes if node.operator == "QUANTIZE"]
     assert copies
     for node in copies:

@@ -1,0 +1,42 @@
+"""The choice of 16-bit groups for a calibration: searched once, then kept by content."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from edge_bert import cache
+from edge_bert.package import store
+from edge_bert.progress import Progress, silent
+from edge_bert.quantize.integer.convert import Calibrated
+from edge_bert.quantize.integer.widening import choose_wide
+from edge_bert.records.widening import Widening
+
+PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def of(calibrated: Calibrated, progress: Progress = silent) -> Widening:
+    """What the search finds for this encoder and these sentences, from the cache where it is."""
+
+    def make() -> bytes:
+        return store.json_of(choose_wide(calibrated, progress))
+
+    code = store.source_digest(PACKAGE / "quantize", PACKAGE / "float_encoder")
+    key = store.key_of("widening", _digest(calibrated), code)
+    return msgspec.json.decode(store.fetch(cache.folder("artifacts"), key, make), type=Widening)
+
+
+def _digest(calibrated: Calibrated) -> str:
+    """SHA-256 of the weights, what the head does with them, and the sentences' inputs."""
+    weights = calibrated.weights
+    digest = hashlib.sha256(repr((weights.shape, weights.head, weights.output_name)).encode())
+    given = [
+        sorted(weights.arrays.items()),
+        *(sorted(each.items()) for each in calibrated.sentences),
+    ]
+    for arrays in given:
+        for name, array in arrays:
+            digest.update(f"{name} {array.dtype} {array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
