@@ -190,6 +190,9 @@ def test_wrong_words(name: str, tmp_path: Path) -> None:
 BAD_CALIBRATION = {
     "empty": b"",
     "one sentence": b"Only one.\n",
+    "five sentences": b"".join(b"Sentence %d.\n" % number for number in range(5)),
+    "one sentence 300 times": b"The same again.\n" * 300,
+    "blank lines": b" \n\t\n" * 300,
     "binary": bytes(range(256)) * 20,
     "badly encoded": "Über die Brücke fährt kein Bus.\n".encode("latin-1") * 20,
 }

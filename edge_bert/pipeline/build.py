@@ -29,6 +29,7 @@ from edge_bert.progress import Progress, silent
 from edge_bert.records.bundle import (
     FORMAT_VERSION,
     Artifact,
+    CalibrationInfo,
     DefaultChoice,
     LeftOut,
     Manifest,
@@ -71,7 +72,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
             model=model_info(request),
-            calibration=request.calibration.info,
+            calibration=_calibration(request, reference, artifacts, progress),
             artifacts=tuple(artifact for artifact, _ in artifacts),
             default=_default(request.profile, [artifact for artifact, _ in artifacts]),
             files=files,
@@ -88,6 +89,16 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
 
 
 Made = list[tuple[Artifact, ModelFile]]
+
+
+def _calibration(
+    request: BuildRequest, reference: bytes, made: Made, progress: Progress
+) -> CalibrationInfo:
+    """The sentences, with what makes the ranges of calibrated integers doubtful."""
+    if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in made):
+        return request.calibration.info
+    found = convert.doubts_of(request, reference, progress)
+    return msgspec.structs.replace(request.calibration.info, doubts=found)
 
 
 def _artifacts(

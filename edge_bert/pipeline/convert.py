@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+import msgspec
+
 from edge_bert import cache
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
@@ -21,6 +23,7 @@ from edge_bert.progress import Progress
 from edge_bert.quantize import convert as quantize
 from edge_bert.quantize.convert import CalibrationInputs
 from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.quantize.integer.doubts import doubts
 from edge_bert.quantize.moments import LayerMoments, collect
 from edge_bert.quantize.oldest_runtime import OLDEST
 from edge_bert.records.encoder import EncoderWeights
@@ -93,6 +96,20 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     key = store.key_of(made_from, recipe, runtime, calibration, code, tool_versions())
     key = store.key_of(key, request.bits) if request.bits else key
     return store.fetch(cache.folder("artifacts"), key, make)
+
+
+def doubts_of(request: BuildRequest, reference: bytes, progress: Progress) -> tuple[str, ...]:
+    """What makes the calibration doubtful, a line each; known again after the first time."""
+
+    def make() -> bytes:
+        progress("looking at the calibration")
+        return msgspec.json.encode(doubts(calibrated(request)))
+
+    code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
+    key = store.key_of("doubts", sha256(reference), request.calibration.info, code)
+    return msgspec.json.decode(
+        store.fetch(cache.folder("artifacts"), key, make), type=tuple[str, ...]
+    )
 
 
 @functools.lru_cache(maxsize=1)

@@ -97,12 +97,13 @@ class ModelInfo(Record, frozen=True):
 
 
 class CalibrationInfo(Record, frozen=True):
-    """Which sentences gave the ranges."""
+    """Which sentences gave the ranges, and what makes these ranges doubtful, if anything does."""
 
     source: str
     seed: int
     count: int
     sha256: Sha256
+    doubts: tuple[str, ...] = ()
 
 
 class DefaultChoice(Record, frozen=True):

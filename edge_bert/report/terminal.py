@@ -54,6 +54,8 @@ def render_build(report: Report, console: Console) -> None:
         show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
     for one in report.manifest.left_out:
         _say(console, f"left out: {one.name}: {one.reason}", "yellow")
+    for doubt in report.manifest.calibration.doubts:
+        _say(console, f"warning: calibration: {doubt}", "red")
     for finding in findings(report):
         _say(console, f"warning: {finding.artifact}: {finding.text}", "red")
     colour = {"good": "green", "open": "yellow", "bad": "red"}[headline(report).level]

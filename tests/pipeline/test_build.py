@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 
 import jsonschema
 import pytest
+from rich.console import Console
 
 from edge_bert import environments, profiles
 from edge_bert.bundle import Bundle
@@ -20,6 +22,7 @@ from edge_bert.pipeline.request import prepare
 from edge_bert.quantize.oldest_runtime import OLDEST
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.recipe import RECIPES, Scheme
+from edge_bert.report.terminal import render_build
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 
@@ -178,6 +181,22 @@ def test_a_calibration_file_of_the_users(tmp_path: Path) -> None:
     assert found.calibration.sha256 != manifest_of().calibration.sha256
     assert found.artifacts[1].scores.drift is not None
     assert found.artifacts[1].scores.drift.count == 10
+    assert manifest_of().calibration.doubts == ()
+
+
+def test_a_set_too_small_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In the manifest, on the page and on the terminal, with the figure, even from the cache."""
+    path = tmp_path / "few.txt"
+    words = ("one", "two", "the cat", "a dog sat", "we go on and on", "yes", "no", "a", "the", "of")
+    path.write_text("".join(f"{word}\n" for word in words), "utf-8")
+    options = {"calibration_file": path, "recipes": ["float32", "wi8_ai8"]}
+    for out in (tmp_path / "first", tmp_path / "second"):
+        made = tiny.build_in(out, **options)
+        (doubt,) = made.report.manifest.calibration.doubts
+        assert re.search(r"an eighth of the 8 calibration sentences misses [\d.]+ % of a", doubt)
+        assert "have not settled" in (made.folder / "report.html").read_text("utf-8")
+        render_build(made.report, Console())
+        assert f"warning: calibration: {doubt}" in capsys.readouterr().out
 
 
 def test_a_classifier_is_scored_by_accuracy(tmp_path: Path) -> None:

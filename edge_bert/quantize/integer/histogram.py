@@ -24,8 +24,11 @@ class Histogram:
     low: float = np.inf
     high: float = -np.inf
 
-    def see(self, values: Array) -> None:
-        """Take values of any shape into account; large tensors are sampled evenly."""
+    def see(self, values: Array) -> tuple[float, float]:
+        """Take values of any shape into account; gives their extremes.
+
+        Large tensors are sampled evenly for the counts.
+        """
         flat = values.reshape(-1)
         low, high = float(flat.min()), float(flat.max())
         if not (np.isfinite(low) and np.isfinite(high)):
@@ -36,6 +39,7 @@ class Histogram:
         places = (flat[::step] + self.reach) * (BINS / (2 * self.reach))
         indices = np.clip(places.astype(np.int64), 0, BINS - 1)
         self.counts += np.bincount(indices, minlength=BINS) * step
+        return low, high
 
     def centres(self) -> Array:
         """The value in the middle of each bin."""
