@@ -88,7 +88,8 @@ def build(
     with plainly(json=json):
         from edge_bert import progress
         from edge_bert.pipeline.sizing.asked import asked_for
-        from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for
+        from edge_bert.pipeline.sizing.build import NothingFitsError, build_for
+        from edge_bert.pipeline.sizing.find import Means
         from edge_bert.search.problem import effort_of
 
         means = Means(effort_of(seed, evaluations), workers, scheduler)

@@ -19,7 +19,7 @@ from edge_bert.pipeline import convert
 from edge_bert.pipeline.matrix_cell import CellRequest, build_cell, without_file
 from edge_bert.pipeline.request import chosen_recipes
 from edge_bert.pipeline.sizing.asked import Asked, request_of
-from edge_bert.pipeline.sizing.build import EVALUATIONS
+from edge_bert.pipeline.sizing.find import EVALUATIONS
 from edge_bert.progress import Progress, silent
 from edge_bert.records.matrix import FORMAT_VERSION, MatrixCell, MatrixReport
 from edge_bert.records.profile import DeviceProfile

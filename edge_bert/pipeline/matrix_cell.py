@@ -10,7 +10,8 @@ from edge_bert.data.buckets import choose
 from edge_bert.pipeline import measurements
 from edge_bert.pipeline.bench import bench, request_bench
 from edge_bert.pipeline.sizing.asked import Asked
-from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for
+from edge_bert.pipeline.sizing.build import NothingFitsError, build_for
+from edge_bert.pipeline.sizing.find import Means
 from edge_bert.progress import Progress, silent
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact

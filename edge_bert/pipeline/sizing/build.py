@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from edge_bert import cache, profiles
+from edge_bert import profiles
 from edge_bert.compress.neurons import share_weights
 from edge_bert.data import calibration
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
-from edge_bert.package import store
-from edge_bert.package.manifest import sha256
 from edge_bert.pipeline import build as building
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.build import Built
@@ -23,18 +21,14 @@ from edge_bert.pipeline.request import DEFAULT_OUT, chosen_recipes
 from edge_bert.pipeline.sizing import bounds, evaluate
 from edge_bert.pipeline.sizing.asked import Asked, request_of
 from edge_bert.pipeline.sizing.candidate import request_for
-from edge_bert.pipeline.sizing.space import ROOM, outline_of, space_of
-from edge_bert.pipeline.sizing.worth import worth_of
+from edge_bert.pipeline.sizing.find import DEFAULT_MEANS, Means, find, ruled_out, with_content
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
 from edge_bert.search import gates
-from edge_bert.search.executors.choose import executor
-from edge_bert.search.problem import Effort, Problem
-from edge_bert.search.search import infeasible, search
-from edge_bert.search.space import Space
+from edge_bert.search.problem import Effort
 from edge_bert.targets import emulator_tools
 
 
@@ -49,32 +43,6 @@ class NothingFitsError(BudgetError):
     def details(self) -> dict[str, object]:
         """The whole search: every candidate with the reason it was dropped."""
         return {"search": self.found}
-
-
-# Whose code decides what a candidate is, scores and costs.
-STAGES = (
-    "compress",
-    "data",
-    "evaluate",
-    "float_encoder",
-    "graph",
-    "measure",
-    "quantize",
-    "targets",
-)
-EVALUATIONS = 20  # each takes half a minute to a minute of one processor
-
-
-@dataclass(frozen=True)
-class Means:
-    """How a search is run: its effort, and on how many processes or on which Dask cluster."""
-
-    effort: Effort = field(default_factory=lambda: Effort(evaluations=EVALUATIONS))
-    workers: int = 1
-    scheduler: str | None = None
-
-
-DEFAULT_MEANS = Means()
 
 
 @dataclass(frozen=True)
@@ -227,7 +195,7 @@ def build_sized(
     Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
     does not run on the profile's runtime.
     """
-    asked = _with_content(asked)
+    asked = with_content(asked)
     found = find(asked, budget, means, progress)
     if found.chosen is None:
         raise NothingFitsError(found)
@@ -251,72 +219,6 @@ def build_sized(
     return building.build(sized, progress)
 
 
-def find(asked: Asked, budget: Budget, means: Means, progress: Progress) -> SearchResult:
-    """The search alone; what it evaluates is kept in the cache and used again.
-
-    A budget that no candidate can meet ends it before anything is measured.
-    """
-    impossible = ruled_out(asked, budget, means.effort)
-    if impossible:
-        return impossible
-    asked = _with_content(asked)
-    problem = _problem(asked, space_of(asked, worth_of(asked, progress)), budget)
-    journal = cache.folder("searches") / f"{problem.key}.jsonl"
-    with executor(workers=means.workers, scheduler=means.scheduler) as workers:
-        return search(problem, workers, journal, effort=means.effort, progress=progress)
-
-
 def _as_reason(sentence: str) -> str:
     """A sentence as what follows the word `because`."""
     return (sentence[:1].lower() + sentence[1:]).rstrip(".")
-
-
-def _with_content(asked: Asked) -> Asked:
-    """`asked` for processes that live on, which must tell it from an older one of equal words."""
-    return msgspec.structs.replace(asked, content=asked.content or _key(asked))
-
-
-def ruled_out(asked: Asked, budget: Budget, effort: Effort) -> SearchResult | None:
-    """What a search would end with, if the numbers of the model alone rule out all candidates.
-
-    Those that it names have their heads and neurons shared out evenly. None where a candidate may
-    meet the budget, or where that cannot be told without measuring.
-    """
-    outline = outline_of(asked)
-    if outline is None:
-        return None
-    size = budget.size_bytes and ROOM * budget.size_bytes
-    roomy = msgspec.structs.replace(budget, size_bytes=size)
-    if infeasible(_problem(asked, outline, roomy)) is None:
-        return None
-    return infeasible(_problem(asked, outline, budget), effort=effort)
-
-
-def _problem(asked: Asked, space: Space, budget: Budget) -> Problem[Asked]:
-    return Problem(
-        key=_key(asked),
-        space=space,
-        budget=budget,
-        context=asked,
-        bounds=bounds.bounds,
-        score=evaluate.score,
-        cost=evaluate.cost,
-    )
-
-
-def _key(asked: Asked) -> str:
-    """All that a candidate's score and cost depend on beside itself."""
-    request = request_of(asked)
-    device = msgspec.structs.replace(request.profile, budget=Budget())
-    code = store.source_digest(*(convert.PACKAGE / stage for stage in STAGES))
-    length = request.profile.budget.latency_length
-    corpus = Path(asked.corpus).read_bytes() if asked.corpus else b""
-    return store.key_of(
-        request.checkpoint.sha256,
-        request.calibration.info,
-        [msgspec.json.encode(each) for each in request.data],
-        msgspec.json.encode(device),
-        (length, request.lengths, asked.emulates, asked.float_output, sha256(corpus)),
-        code,
-        convert.tool_versions(),
-    )

@@ -18,7 +18,7 @@ from edge_bert import cache
 from edge_bert.compress.allocation import Curves
 from edge_bert.compress.importance import Importance
 from edge_bert.errors import MissingToolError
-from edge_bert.pipeline.sizing import bounds, build, space
+from edge_bert.pipeline.sizing import bounds, build, find, space
 from edge_bert.pipeline.sizing.asked import Asked
 from edge_bert.pipeline.sizing.worth import Worth
 from edge_bert.records.candidate import Gate
@@ -131,7 +131,7 @@ def test_the_bound_is_for_the_length_of_the_budget(asked: Asked) -> None:
 def test_the_impossible_is_told_without_measuring(asked: Asked, budget: Budget) -> None:
     """Every candidate has its reason; the nearest one is the best that could be had."""
     with tiny.own_cache("bounds"):
-        found = build.find(asked, budget, build.DEFAULT_MEANS, lambda _: None)
+        found = find.find(asked, budget, find.DEFAULT_MEANS, lambda _: None)
         assert sorted(each.name for each in cache.folder(".").iterdir()) == ["environments"]
     assert found.chosen is None
     assert found.evaluated == ()
@@ -152,8 +152,8 @@ def test_what_may_be_possible_is_left_to_the_search(asked: Asked) -> None:
         bounds.bounds(asked, each).latency_ms or 0.0 for each in outline.candidates().values()
     )
     effort = Effort()
-    assert build.ruled_out(asked, Budget(latency_ms=least), effort) is None
-    assert build.ruled_out(asked, Budget(latency_ms=least * 0.999), effort) is not None
+    assert find.ruled_out(asked, Budget(latency_ms=least), effort) is None
+    assert find.ruled_out(asked, Budget(latency_ms=least * 0.999), effort) is not None
 
 
 def test_without_an_emulated_phone(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:

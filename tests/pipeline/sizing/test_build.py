@@ -19,8 +19,9 @@ from edge_bert.pipeline.request import prepare
 from edge_bert.pipeline.sizing import bounds
 from edge_bert.pipeline.sizing import build as sizing
 from edge_bert.pipeline.sizing.asked import Asked, asked_for
-from edge_bert.pipeline.sizing.build import Means, NothingFitsError, build_for, build_sized
+from edge_bert.pipeline.sizing.build import NothingFitsError, build_for, build_sized
 from edge_bert.pipeline.sizing.candidate import request_for
+from edge_bert.pipeline.sizing.find import Means, find
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import Budget
@@ -105,7 +106,7 @@ def test_the_same_search_builds_nothing_again(built: Built, tmp_path: Path) -> N
     """The journal in the cache has all that is asked for."""
     with tiny.own_cache("sizing"):
         said: list[str] = []
-        again = sizing.find(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
+        again = find(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
     assert again == built.report.search
     assert not [line for line in said if "score" in line]
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,8 @@ import pytest
 
 from edge_bert.pipeline import measurements
 from edge_bert.pipeline.build import Built
-from edge_bert.pipeline.sizing.build import Means, build_for
+from edge_bert.pipeline.sizing.build import build_for
+from edge_bert.pipeline.sizing.find import Means
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
 from edge_bert.report.verdict import Verdict, budget_verdicts

@@ -11,8 +11,9 @@ from edge_bert.bundle import Bundle
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.sizing import space
 from edge_bert.pipeline.sizing.asked import Asked, request_of
-from edge_bert.pipeline.sizing.build import Means, build_sized
+from edge_bert.pipeline.sizing.build import build_sized
 from edge_bert.pipeline.sizing.candidate import trimmed_sizes
+from edge_bert.pipeline.sizing.find import Means
 from edge_bert.pipeline.sizing.worth import worth_of
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Effort
