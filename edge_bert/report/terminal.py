@@ -57,7 +57,8 @@ def render_build(report: Report, console: Console) -> None:
     for doubt in report.manifest.calibration.doubts:
         _say(console, f"warning: calibration: {doubt}", "red")
     for finding in findings(report):
-        _say(console, f"warning: {finding.artifact}: {finding.text}", "red")
+        style = "yellow" if finding.is_caution else "red"
+        _say(console, f"warning: {finding.artifact}: {finding.text}", style)
     colour = {"good": "green", "open": "yellow", "bad": "red"}[headline(report).level]
     chosen, reason = default_artifact(report).file, report.manifest.default.reason
     _say(console, f"default: {chosen}, because {reason}", "bold")

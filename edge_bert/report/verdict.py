@@ -15,6 +15,9 @@ from edge_bert.report.text import byte_size, cosine, milliseconds, points, signi
 REFERENCE = "float32"
 LOWEST_COSINE = 0.99
 LARGEST_DROP = 0.01
+# What so many labels say of a file outranks its cosine, down to the one from which it is another.
+ENOUGH_LABELS = 500
+OTHER_MODEL_COSINE = 0.95
 
 METRIC_WORDS = {"spearman": "Spearman", "accuracy": "accuracy"}
 
@@ -38,7 +41,12 @@ class Finding(Record, frozen=True):
 
     artifact: str
     text: str
-    kind: Literal["unfit", "failed", "not run"]
+    kind: Literal["unfit", "failed", "not run", "drifted"]
+
+    @property
+    def is_caution(self) -> bool:
+        """Whether the artifact can be used by a reader who knows this."""
+        return self.kind in ("not run", "drifted")
 
 
 class Headline(Record, frozen=True):
@@ -78,24 +86,51 @@ def _of(report: Report, artifact: Artifact) -> Iterable[Finding]:
         yield Finding(artifact.name, f"NOT RUN on {proof.runtime}{reason}", "not run")
     if proof.status == "failed":
         yield Finding(artifact.name, f"failed on {proof.runtime}{reason}", "failed")
-    faults = (*_drift_faults(report, artifact), *_score_faults(report, artifact))
+    drifted = _drift(report, artifact)
+    kept = _kept_score(report, artifact) if drifted else None
+    faults = [*_format_faults(artifact), *_score_faults(report, artifact)]
+    if drifted and kept:
+        text = f"{drifted}; {kept}, so it can be used where nothing of float32 is compared with it"
+        yield Finding(artifact.name, text, "drifted")
+    elif drifted:
+        faults.insert(0, drifted)
     if faults:
         yield Finding(artifact.name, f"not fit for use: {'; '.join(faults)}", "unfit")
 
 
-def _drift_faults(report: Report, artifact: Artifact) -> Iterable[str]:
+def _format_faults(artifact: Artifact) -> Iterable[str]:
     recipe = RECIPES.get(artifact.name)
     if recipe and recipe.scheme is Scheme.INTEGER and not artifact.integer_only:
         yield "it is called full integer but has float tensors or operators"
-    if report.search:  # made smaller on purpose: its score was held against the budget
-        return
+
+
+def _drift(report: Report, artifact: Artifact) -> str:
+    """How far the output is from float32's, where that is too far; else nothing."""
     drift = artifact.scores.drift
-    # "not >=" instead of "<": a cosine that is not a number is a fault too.
-    if drift and not drift.cosine_mean >= LOWEST_COSINE:
-        yield (
-            f"its output has drifted from float32, mean cosine {cosine(drift.cosine_mean)} "
-            f"where {LOWEST_COSINE} is the least"
-        )
+    # A model that was made smaller on purpose had its score held against the budget.
+    # "not >=" instead of "<": a cosine that is not a number is too far as well.
+    if report.search or not drift or drift.cosine_mean >= LOWEST_COSINE:
+        return ""
+    return (
+        f"its output has drifted from float32, mean cosine {cosine(drift.cosine_mean)} "
+        f"where {LOWEST_COSINE} is the least"
+    )
+
+
+def _kept_score(report: Report, artifact: Artifact) -> str:
+    """What says that the artifact is as good as float32 although it drifted; else nothing."""
+    drift = artifact.scores.drift
+    if not drift or not drift.cosine_mean >= OTHER_MODEL_COSINE:
+        return ""
+    labels = [each for each in artifact.scores.labels if each.count >= ENOUGH_LABELS]
+    if not labels or any(_score_faults(report, artifact)):
+        return ""
+    return "; ".join(
+        f"its {METRIC_WORDS[each.metric]} on {each.dataset} is {points(each.value)} "
+        f"where float32's is {points(reference)}"
+        for each in labels
+        if (reference := reference_score(report, each)) is not None
+    )
 
 
 def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
@@ -208,7 +243,8 @@ def _threads(row: LatencyRow) -> str:
 def headline(report: Report) -> Headline:
     """Whether the chosen file can be taken, in words."""
     chosen = default_artifact(report)
-    against = [finding.text for finding in findings(report) if finding.artifact == chosen.name]
+    of_chosen = [finding for finding in findings(report) if finding.artifact == chosen.name]
+    against = [finding.text for finding in of_chosen if finding.kind != "drifted"]
     if against:
         return Headline("bad", f"Do not use {chosen.name} yet: {against[0]}.")
     verdicts = budget_verdicts(report)

@@ -44,7 +44,7 @@ def test_page_fits_its_window(seen: dict[str, Any]) -> None:
 
 def test_every_plot_is_drawn(seen: dict[str, Any]) -> None:
     """Each plot shows one drawing of fair size, with marks that have a size and a colour."""
-    assert len(seen["plots"]) == 8
+    assert len(seen["plots"]) == 9
     for plot in seen["plots"]:
         assert len(plot["drawings"]) == 1
         _, _, width, height = plot["drawings"][0]

@@ -108,12 +108,36 @@ def test_good_artifacts_have_no_findings() -> None:
 
 @pytest.mark.parametrize(("mean", "unfit"), [(0.99, False), (0.9899, True), (math.nan, True)])
 def test_drift_decides_fitness(mean: float, unfit: bool) -> None:
-    """A mean cosine under 0.99, or none at all, is not fit for use."""
+    """Without labels a mean cosine under 0.99, or none at all, is not fit for use."""
     scores = report().manifest.artifacts[2].scores
     assert scores.drift
-    drifted = replace(scores, drift=replace(scores.drift, cosine_mean=mean))
+    drifted = replace(scores, drift=replace(scores.drift, cosine_mean=mean), labels=())
     texts = _found(_changed("wi8_afp32", scores=drifted), "wi8_afp32")
     assert [text.startswith("not fit for use") for text in texts] == [True] * unfit
+
+
+@pytest.mark.parametrize(
+    ("mean", "count", "lost", "kind"),
+    [
+        (0.9899, 1500, 0.0, "drifted"),
+        (0.95, 500, 0.0, "drifted"),
+        (0.9499, 1500, 0.0, "unfit"),
+        (math.nan, 1500, 0.0, "unfit"),
+        (0.9899, 499, 0.0, "unfit"),
+        (0.9899, 1500, 0.011, "unfit"),
+    ],
+)
+def test_labels_outrank_drift(mean: float, count: int, lost: float, kind: str) -> None:
+    """Where enough labels say that nothing is lost, drift is a caution; down to 0.95."""
+    scores = report().manifest.artifacts[2].scores
+    assert scores.drift
+    reference = report().manifest.artifacts[0].scores.labels[0].value
+    label = replace(scores.labels[0], value=reference - lost, count=count)
+    away = replace(scores.drift, cosine_mean=mean)
+    found = _changed("wi8_afp32", scores=replace(scores, drift=away, labels=(label,)))
+    (finding,) = [each for each in findings(found) if each.artifact == "wi8_afp32"]
+    assert finding.kind == kind
+    assert headline(found).text.startswith("Do not use") is (kind == "unfit")
 
 
 @pytest.mark.parametrize(("value", "unfit"), [(0.8573, False), (0.8571, True), (math.nan, True)])
