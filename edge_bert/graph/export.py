@@ -39,8 +39,14 @@ def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]
     """The architecture with BERT's layers that `checkpoint` names, and its checked sizes.
 
     Raises ModelError for an architecture that we do not have, with the list of those we have, and
-    RefusedError for one whose layers are others.
+    RefusedError for one whose layers are others, or that is left to onnx2tf.
     """
+    if checkpoint.onnx is not None and not checkpoint.weights:
+        raise RefusedError(
+            "An encoder that onnx2tf converts has no layers that edge-bert knows: recipes that "
+            "calibrate, smaller models and the ONNX export do not have it; take float32, float16 "
+            "or wi8_afp32."
+        )
     if checkpoint.architecture in OTHERS:
         raise RefusedError(
             f"{checkpoint.architecture} has layers that are not BERT's: recipes that calibrate, "

@@ -12,6 +12,8 @@ from edge_bert.errors import MissingToolError, ModelError
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 OLDEST_OPSET = 11
+GIT_LFS = b"version https://git-lfs"
+IR_VERSION = 0x08  # the tag of the field that every exporter writes first
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # They round activations, so that no float model can be got back from them.
 QUANTIZED = (
@@ -34,9 +36,9 @@ def read(path: Path) -> Any:
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
     except Exception as error:  # protobuf has several, by implementation
-        raise _damaged(path, "not ONNX, or cut short") from error
+        raise _no_model(path) from error
     if not model.ir_version or not model.opset_import or not model.graph.node:
-        raise _damaged(path, "not ONNX, or cut short")
+        raise _no_model(path)
     _check_opset(path, model)
     _load_external(onnx, path, model)
     _check(onnx, path, model)
@@ -83,8 +85,20 @@ def computes_in_float16(model: Any) -> bool:
     return sizes[True] > sizes[False]
 
 
+def _no_model(path: Path) -> ModelError:
+    """What bytes that are no whole ModelProto look like."""
+    with path.open("rb") as file:
+        start = file.read(len(GIT_LFS))
+    if start == GIT_LFS:
+        return ModelError(f"{path} is only Git LFS's note of where the model is: git lfs pull.")
+    if not start:
+        return _damaged(path, "the file is empty")
+    begins = len(start) > 1 and start[0] == IR_VERSION and start[1] < 32
+    return _damaged(path, "cut short or damaged" if begins else "not ONNX")
+
+
 def _damaged(path: Path, reason: str) -> ModelError:
-    return ModelError(f"{path} is no usable ONNX model ({reason}); export it again.")
+    return ModelError(f"{path} is no usable ONNX model ({reason}); copy or export it again.")
 
 
 def _check_size(path: Path, what: str, shown_path: Path) -> int:

@@ -12,7 +12,7 @@ from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.head import read_head
 from edge_bert.sources.json_files import read_json
-from edge_bert.sources.weights import read_weights, weights_file
+from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_file
 
 
 def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
@@ -20,6 +20,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
 
     Raises ModelError when a file is missing, damaged or of a kind that we do not read.
     """
+    refuse_onnx_alone(folder)
     config = read_json(folder / "config.json")
     architecture = config.get("model_type")
     if not isinstance(architecture, str):

@@ -72,7 +72,7 @@ def _folder(reference: str) -> Path | None:
     if looks_like_path or not reference or "\\" in reference:
         raise ModelError(
             f"--model {reference[:200]!r}: there is no such folder; give --model a folder that "
-            "holds a model, or a name on the Hugging Face hub."
+            "holds a model, a file that ends in .onnx, or a name on the Hugging Face hub."
         )
     return None
 

@@ -37,6 +37,15 @@ def weights_file(folder: Path) -> Path:
     )
 
 
+def refuse_onnx_alone(folder: Path) -> None:
+    """Raises ModelError, with the file to give, where `folder` holds ONNX and no other weights."""
+    exported = sorted((*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")))
+    if exported and not (folder / WEIGHTS).is_file():
+        raise ModelError(
+            f"{folder} holds no {WEIGHTS}, but ONNX; give the file: --model {exported[0]}"
+        )
+
+
 def read_weights(path: Path) -> Mapping[str, FloatArray]:
     """Every tensor of a safetensors file under its name in the file, as float32.
 

@@ -34,13 +34,21 @@ def _saved(model: Any, folder: Path) -> Path:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"\x00" * 100, b"not ONNX at all", b"PK\x03\x04", b"\x08"]
+    ("content", "reason"),
+    [
+        (b"", "no usable ONNX model .the file is empty"),
+        (b"\x00" * 100, "no usable ONNX model .not ONNX"),
+        (b"not ONNX at all", "no usable ONNX model .not ONNX"),
+        (b"PK\x03\x04", "no usable ONNX model .not ONNX"),
+        (b"\x08", "no usable ONNX model .not ONNX"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
+    ],
 )
-def test_what_is_not_onnx_is_refused(content: bytes, tmp_path: Path) -> None:
-    """Empty files, text, archives."""
+def test_what_is_not_onnx_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    """Empty files, text, archives, and what Git leaves where a large file is not fetched."""
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with refused(ModelError, "no usable ONNX"):
+    with refused(ModelError, reason):
         read(path)
 
 
@@ -50,7 +58,7 @@ def test_a_file_that_was_cut_short_is_refused(part: float, tmp_path: Path) -> No
     data = BERT.read_bytes()
     path = tmp_path / "model.onnx"
     path.write_bytes(data[: int(len(data) * part)])
-    with refused(ModelError, "no usable ONNX"):
+    with refused(ModelError, "no usable ONNX model .cut short"):
         read(path)
 
 

@@ -44,27 +44,35 @@ def attention(graph: Graph, output: str) -> Attention:
     """The attention whose context, heads joined again, is `output`. Raises NotRecognised."""
     context = graph.maker(graph.root(output, THROUGH), "MatMul")
     if context is None:
-        raise NotRecognised(f"no attention leads to {output[:80]!r}")
-    softmax = _softmax(graph, context.inputs[0])
-    if softmax is None:
-        raise NotRecognised(f"no softmax leads to the {context.place}")
+        raise NotRecognised(f"no attention leads to {output[:80]!r}{_but(graph, output)}")
+    softmax = _softmax(graph, context.inputs[0], context)
     trace = _Trace()
     scores = _scores(graph, softmax.inputs[0], trace)
     if scores is None:
-        raise NotRecognised(f"no product of queries and keys leads to the {softmax.place}")
+        but = _but(graph, softmax.inputs[0])
+        raise NotRecognised(f"no product of queries and keys leads to the {softmax.place}{but}")
     query = _dense(graph, scores.inputs[0], trace)
     key = _dense(graph, scores.inputs[1], trace)
     heads = _heads(graph, trace.reshapes, query.kernel.shape[1])
     return Attention(query, key, _dense(graph, context.inputs[1], _Trace()), heads, trace.scale)
 
 
-def _softmax(graph: Graph, value: str) -> Node | None:
+def _but(graph: Graph, value: str) -> str:
+    """The operator that is there instead, for a message."""
+    node = graph.maker(graph.root(value, THROUGH))
+    return f", but {node.place}" if node is not None else ""
+
+
+def _softmax(graph: Graph, value: str, reader: Node) -> Node:
     """Through the guard that exporters put after softmax: 0 for rows that are all masked."""
     node = graph.maker(graph.root(value, THROUGH))
     if node is not None and node.op == "Where":
         branches = [each for each in node.inputs[1:] if graph.constant(each) is None]
-        return _softmax(graph, branches[0]) if len(branches) == 1 else None
-    return node if node is not None and node.op == "Softmax" else None
+        if len(branches) == 1:
+            return _softmax(graph, branches[0], reader)
+    if node is None or node.op != "Softmax":
+        raise NotRecognised(f"no softmax leads to the {reader.place}{_but(graph, value)}")
+    return node
 
 
 def _scores(graph: Graph, value: str, trace: _Trace) -> Node | None:
@@ -97,7 +105,7 @@ def _dense(graph: Graph, value: str, trace: _Trace) -> Linear:
             return found
         node = graph.maker(value)
         if node is None or node.op not in (*THROUGH, *SCALES):
-            raise NotRecognised(f"no dense layer leads to {value[:80]!r}")
+            raise NotRecognised(f"no dense layer leads to {value[:80]!r}{_but(graph, value)}")
         if node.op in SCALES:
             _take_scale(graph, node, trace)
         if node.op == "Reshape":

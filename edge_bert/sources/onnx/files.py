@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_bert.errors import ModelError
 from edge_bert.onnx_graph.read import files
 from edge_bert.sources.folder import digest_of
 
@@ -16,6 +17,17 @@ def folder_of(path: Path) -> Path:
     own = path.resolve().parent
     above = own.name == "onnx" and not (own / "tokenizer.json").is_file()
     return own.parent if above else own
+
+
+def tokenizer_in(folder: Path) -> Path:
+    """The tokenizer of an ONNX file; ModelError says how to name the folder that has it."""
+    path = folder / "tokenizer.json"
+    if path.is_file():
+        return path
+    raise ModelError(
+        f"{path} is missing; name the folder of the model's tokenizer.json with --tokenizer, or "
+        "save one with AutoTokenizer.from_pretrained(...).save_pretrained(...) of transformers."
+    )
 
 
 def name_of(path: Path, folder: Path) -> str:

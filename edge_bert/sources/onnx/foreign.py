@@ -14,13 +14,13 @@ from edge_bert.errors import ModelError
 from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Graph, graph_of
 from edge_bert.onnx_graph.read import computes_in_float16, opset, read
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import max_length_of, tokenizer_file
+from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
 from edge_bert.sources.json_files import read_json
 from edge_bert.sources.onnx import inputs
-from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of
+from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
 from edge_bert.sources.onnx.head import PREFERRED
-from edge_bert.sources.onnx.parts import NotRecognised
+from edge_bert.sources.onnx.parts import NotNamed
 
 ARCHITECTURE = "onnx2tf"
 OLDEST_OPSET = 13  # before, sizes are attributes, which onnx2tf reads otherwise
@@ -33,7 +33,7 @@ def load_foreign(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     that we know.
     """
     folder = tokenizer or folder_of(path)
-    tokenizer_json = tokenizer_file(folder)
+    tokenizer_json = tokenizer_in(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     model = read(path)
     if opset(model) < OLDEST_OPSET:
@@ -72,7 +72,7 @@ def load_foreign(path: Path, tokenizer: Path | None = None) -> Checkpoint:
 def _names(path: Path, graph: Graph) -> dict[str, str]:
     try:
         names = inputs.named(graph)
-    except NotRecognised as reason:
+    except NotNamed as reason:
         raise ModelError(f"{path}: {reason}.") from reason
     if inputs.MASK not in names.values():
         raise ModelError(

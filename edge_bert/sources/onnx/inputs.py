@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Graph
-from edge_bert.sources.onnx.parts import NotRecognised
+from edge_bert.sources.onnx.parts import NotNamed
 
 IDS, MASK, TYPES, POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"
 SYNONYMS = {
@@ -17,7 +17,7 @@ SYNONYMS = {
 def named(graph: Graph) -> dict[str, str]:
     """Our name of each graph input: by what it is called, else the mask if it alone is left.
 
-    Raises NotRecognised when an input cannot be named, or two would have one name.
+    Raises NotNamed when an input cannot be named, or two would have one name.
     """
     found: dict[str, str] = {}
     for name in graph.inputs:
@@ -35,7 +35,7 @@ def named(graph: Graph) -> dict[str, str]:
         found[left[0]] = MASK
         left = []
     if left or IDS not in found.values():
-        raise NotRecognised(
+        raise NotNamed(
             f"its inputs {', '.join(graph.inputs)[:200]} cannot all be named; call them "
             f"{IDS}, {MASK} and {TYPES}"
         )

@@ -10,15 +10,16 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import ModelError
-from edge_bert.onnx_graph.read import computes_in_float16, read
+from edge_bert.onnx_graph.fused import MICROSOFT
+from edge_bert.onnx_graph.read import DEFAULT_DOMAINS, computes_in_float16, read
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import max_length_of, tokenizer_file
+from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
 from edge_bert.sources.json_files import read_json
-from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of
+from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
 from edge_bert.sources.onnx.head import Pooled
 from edge_bert.sources.onnx.naming import Named, named
-from edge_bert.sources.onnx.parts import NotRecognised
+from edge_bert.sources.onnx.parts import NotNamed, NotRecognised
 from edge_bert.sources.onnx.recognise import recognise
 
 # What config.json and the graph both say, under transformers' two spellings.
@@ -39,15 +40,17 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognise.
     """
     folder = tokenizer or folder_of(path)
-    tokenizer_json = tokenizer_file(folder)
+    tokenizer_json = tokenizer_in(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    file = read(path)
     try:
-        file = read(path)
         found = recognise(file, config)
         model = named(found, config.get("model_type"))
+    except NotNamed as reason:
+        raise ModelError(f"{path}: {reason}.") from reason
     except (NotRecognised, RecursionError) as reason:
         raise ModelError(
-            f"{path} holds no encoder that edge-bert recognises: {reason}. Try --via onnx2tf."
+            f"{path} holds no encoder that edge-bert recognises: {reason}. {_other_way(file)}"
         ) from reason
     _check_config(path, model, config)
     _check_finite(path, model.weights)
@@ -73,6 +76,17 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
             fixed_length=found.fixed_length,
         ),
     )
+
+
+def _other_way(model: Any) -> str:
+    """What to do about a model that is not recognised; operators of strangers have no way in."""
+    for node in model.graph.node:
+        if node.domain not in (*DEFAULT_DOMAINS, MICROSOFT):
+            return (
+                f"{node.op_type} at {shown(node.name or node.output[0])} is an operator of "
+                f"{shown(node.domain)}, which nobody here can convert; export the model without it."
+            )
+    return "Try invoke build --via onnx2tf."
 
 
 def _check_config(path: Path, model: Named, config: Mapping[str, Any]) -> None:

@@ -16,6 +16,10 @@ class NotRecognised(Exception):  # noqa: N818 (a caller makes the user's error o
     """The graph is not the encoder that we look for; the message says where it differs."""
 
 
+class NotNamed(NotRecognised):
+    """Its inputs cannot be told apart, by whatever way in."""
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """`output = input @ kernel + bias`, the kernel as [inputs, outputs]."""

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge_bert.errors import ModelError
+from edge_bert.errors import ModelError, RefusedError
+from edge_bert.graph.export import encoder_weights
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 from edge_bert.sources.load import load
 from tests.one_line import refused
@@ -37,6 +38,13 @@ def test_the_output_says_the_task(name: str, task: Task, tokens: bool, tmp_path:
     assert checkpoint.head.pooling is (Pooling.CLS if task is not Task.EMBEDDING else Pooling.MEAN)
     assert checkpoint.onnx.vocabulary == WORDS
     assert not checkpoint.weights
+
+
+def test_what_needs_layers_is_refused(tmp_path: Path) -> None:
+    """With the recipes that there are; a search for a smaller model goes on without it."""
+    checkpoint = _loaded(placed(tmp_path, OTHERS[2]))
+    with refused(RefusedError, "onnx2tf .* take float32, float16 or wi8_afp32"):
+        encoder_weights(checkpoint)
 
 
 def _with(path: Path, change: Any) -> Path:

@@ -85,7 +85,7 @@ def test_the_architecture_is_the_one_that_fits(family: str, name: str, tmp_path:
 @pytest.mark.parametrize("name", OTHERS[2:])
 def test_an_unknown_encoder_says_the_other_way_in(name: str, tmp_path: Path) -> None:
     """What differs from an encoder that we know, and --via onnx2tf."""
-    with refused(ModelError, "Try --via onnx2tf"):
+    with refused(ModelError, "Try invoke build --via onnx2tf"):
         _loaded(placed(tmp_path, name))
 
 
@@ -205,7 +205,7 @@ def test_the_tokenizer_may_be_elsewhere(tmp_path: Path) -> None:
     moved = tmp_path / "elsewhere" / "model.onnx"
     moved.parent.mkdir()
     path.rename(moved)
-    with refused(ModelError, "tokenizer.json is missing"):
+    with refused(ModelError, "tokenizer.json is missing; name the folder .* with --tokenizer"):
         load(str(moved), tmp_path)
     assert load(str(moved), tmp_path, tmp_path / "tokenizer").name == "tokenizer"
     above = placed(tmp_path / "hub", BERT[0])
@@ -229,6 +229,32 @@ def test_options_that_do_not_fit_are_refused(
     """One line that names the option."""
     with refused(ModelError, match):
         load(model, tmp_path, Path(tokenizer) if tokenizer else None, via)
+
+
+def test_a_folder_with_nothing_but_onnx_names_the_file(tmp_path: Path) -> None:
+    """As users give the folder that an exporter wrote, or that the hub keeps."""
+    path = placed(tmp_path / "model" / "onnx", BERT[0])
+    for folder in (path.parent, path.parents[1]):
+        with refused(ModelError, f"but ONNX; give the file: --model {path}"):
+            load(str(folder), tmp_path)
+
+
+def test_the_operator_in_the_place_of_softmax_is_named(tmp_path: Path) -> None:
+    """With where it is: one of ONNX's own, and one of a stranger's that no way in takes."""
+    onnx = pytest.importorskip("onnx")
+    path = placed(tmp_path, BERT[0])
+    model = onnx.load_model(path)
+    node = next(each for each in model.graph.node if each.op_type == "Softmax")
+    node.op_type, node.name = "Hardmax", "layer.0/weights"
+    onnx.save_model(model, path)
+    with refused(ModelError, "but Hardmax at 'layer.0/weights'. Try invoke build --via onnx2tf"):
+        _loaded(path)
+    node.op_type, node.domain = "Sparsemax", "acme"
+    del node.attribute[:]
+    model.opset_import.append(onnx.helper.make_opsetid("acme", 1))
+    onnx.save_model(model, path)
+    with refused(ModelError, "but Sparsemax at 'layer.0/weights'.*'acme', .* export the model"):
+        _loaded(path)
 
 
 def test_two_ways_in_have_different_identities(tmp_path: Path) -> None:
