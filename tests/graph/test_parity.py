@@ -34,6 +34,9 @@ from tests.tiny.variants import VARIANTS, write_variant
 
 TOLERANCE = 1e-4
 PADDING_TOLERANCE = 1e-5
+# Of the largest output, where that is far above 1 (MobileBERT's reaches 48): both what was recorded
+# and what another processor gives are up to 1.4e-6 of it away from PyTorch in float64.
+ROUNDING = 2e-6
 CONVERTED = [
     f"{arch}-{head}"
     for arch in (*ARCHITECTURES, *FAMILIES)
@@ -121,7 +124,8 @@ def test_keras_agrees_with_pytorch_live(
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     rows, checkpoint = _rows(recorded, name), model(name)
     expected = make.outputs(checkpoint.tokenizer.parent, rows, VARIANTS[name][1])
-    _close(expected, recorded[f"{name}.sentences"], PADDING_TOLERANCE)
+    rounding = ROUNDING * float(np.abs(expected).max())
+    _close(expected, recorded[f"{name}.sentences"], max(PADDING_TOLERANCE, rounding))
     found = bucketed(rows, input_names(checkpoint), LENGTHS, keras_runner(keras_of(name)))
     _close(found, expected, TOLERANCE)
 
