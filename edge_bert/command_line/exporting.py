@@ -24,7 +24,9 @@ ANY_PROFILE = "pixel"  # these files are for no device
     help={
         "to": "onnx; ort for onnxruntime's own format as well; triton for a model repository; "
         "tensorrt for what builds an engine",
-        "model": "model folder or name on the Hugging Face hub (default: all-MiniLM-L6-v2)",
+        "model": "model folder, ONNX file or name on the Hugging Face hub "
+        "(default: all-MiniLM-L6-v2)",
+        "tokenizer": "folder of an ONNX file's tokenizer (default: the file's own folder)",
         "forms": "comma separated (default: all): float32, float16, wi8_ai8_afp32; triton takes "
         "one (default: wi8_ai8_afp32), so does tensorrt (default: wi8_ai8_afp32_symmetric)",
         "out": "folder to write (default: build/onnx, build/triton or build/tensorrt)",
@@ -49,11 +51,13 @@ def export(
     data: list[str] | None = None,
     compare: bool = False,
     json: bool = False,
+    tokenizer: str | None = None,
 ) -> None:
     """Write the model as ONNX files, checked, scored and timed on onnxruntime.
 
     Example: invoke export --to onnx --data stsb:sts-dev.csv --compare
     Example: invoke export --to triton --forms float16 --out serving
+    Example: invoke export --model model.onnx --tokenizer my-tokenizer --forms wi8_ai8_afp32
     """
     from edge_bert.console import plainly, print_json
 
@@ -70,6 +74,7 @@ def export(
         request = prepare(
             ANY_PROFILE,
             model=model,
+            tokenizer=Path(tokenizer) if tokenizer else None,
             calibration_file=Path(calibration) if calibration else None,
             calibration_count=count,
             seed=seed,
