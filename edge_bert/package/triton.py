@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -54,6 +54,15 @@ def config(served: Served, platform: Platform) -> str:
         "dynamic_batching { }",
     ]
     return "\n".join(lines) + "\n"
+
+
+def request(inputs: Mapping[str, Sequence[int]]) -> bytes:
+    """One request, `inputs` [length] by name, as JSON of the KServe protocol that Triton speaks."""
+    tensors = [
+        {"name": name, "shape": [1, len(values)], "datatype": "INT64", "data": [*values]}
+        for name, values in inputs.items()
+    ]
+    return json.dumps({"inputs": tensors}).encode() + b"\n"
 
 
 def write(repository: Path, served: Served, platform: Platform) -> Path:

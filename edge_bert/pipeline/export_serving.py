@@ -67,10 +67,13 @@ def _triton(request: BuildRequest) -> Arrange:
         slot = triton.write(scratch / TENSORRT_MODELS, waiting, "tensorrt_plan")
         readme = scratch / "README.md"
         store.write_whole(readme, _readme(served, slot.relative_to(scratch)).encode())
+        example = scratch / "request.json"
+        store.write_whole(example, _example(request))
         files = (
             _file(scratch, place.parents[1] / triton.CONFIG, "Triton's configuration"),
             _file(scratch, slot.parents[1] / triton.CONFIG, "the same for a TensorRT engine"),
             _file(scratch, readme, "how to serve the model, and to fill the engine's place"),
+            _file(scratch, example, "a sentence as a request for the server"),
         )
         return [dataclasses.replace(ours, path=place), *others], files
 
@@ -107,6 +110,12 @@ def _served(request: BuildRequest) -> triton.Served:
     )
 
 
+def _example(request: BuildRequest) -> bytes:
+    """A held-out sentence as a request."""
+    (row,) = convert.inputs_of(request, request.calibration.held_out[:1])
+    return triton.request({name: values[0].tolist() for name, values in row.items()})
+
+
 def _readme(served: triton.Served, slot: Path) -> str:
     return f"""# {served.name} on Triton Inference Server
 
@@ -115,6 +124,9 @@ def _readme(served: triton.Served, slot: Path) -> str:
 Requests give token ids, made with `tokenizer.json`: {", ".join(served.inputs)}, int64
 [batch, length]; the answer is {served.output}, float32 [batch, {served.width}]. Requests of one
 length are run together, up to {served.max_batch}: pad to a few lengths, with 0 in the mask.
+`request.json` is such a request:
+
+    curl --data @request.json http://localhost:8000/v2/models/{served.name}/infer
 
 A TensorRT engine fits one kind of GPU and one version of TensorRT, so it must be built where it
 runs: `invoke export --to tensorrt`, then `build_engine.sh` there, with the version of TensorRT that

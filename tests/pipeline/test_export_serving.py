@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tokenizers
 
 from edge_bert.errors import InputError
 from edge_bert.pipeline.export_serving import export_tensorrt, export_triton
@@ -48,11 +50,31 @@ def test_triton_finds_the_model_where_it_looks(repository: tuple[Path, OnnxExpor
     (model,) = (folder / "models").iterdir()
     assert only.file == f"models/{model.name}/1/model.onnx"
     assert hashes_hold(folder, found)
-    assert len(found.serving) == 3
+    assert len(found.serving) == 4
     ids = np.arange(5, 14)[None]
     feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": 0 * ids}
     (answer,) = runtime.InferenceSession(str(folder / only.file)).run(None, feeds)
     assert np.isfinite(answer).all()
+
+
+def test_the_example_is_a_request_for_the_model(
+    repository: tuple[Path, OnnxExport], request_made: BuildRequest
+) -> None:
+    """Its tensors have the names, shape and type that the graph takes, and hold a sentence."""
+    folder, found = repository
+    sent = json.loads((folder / "request.json").read_text())
+    feeds = {
+        each["name"]: np.array(each["data"], np.int64).reshape(each["shape"])
+        for each in sent["inputs"]
+    }
+    assert {each["datatype"] for each in sent["inputs"]} == {"INT64"}
+    tokenizer = tokenizers.Tokenizer.from_file(str(request_made.checkpoint.tokenizer))
+    text = request_made.calibration.held_out[0]
+    assert feeds["input_ids"].tolist() == [tokenizer.encode(text).ids[:24]]
+    path = folder / str(found.artifacts[0].file)
+    (answer,) = runtime.InferenceSession(str(path)).run(None, feeds)
+    assert np.linalg.norm(answer) == pytest.approx(1, abs=1e-4)
+    assert f"/v2/models/{path.parents[1].name}/infer" in (folder / "README.md").read_text()
 
 
 def test_the_configuration_fits_the_file(repository: tuple[Path, OnnxExport]) -> None:
