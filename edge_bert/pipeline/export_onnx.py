@@ -130,16 +130,26 @@ def _in_ort_format(made: Made) -> Made:
 
 
 def _theirs(request: BuildRequest, aside: Path, progress: Progress) -> list[Made]:
-    """onnxruntime's dynamic and static int8 of our float32 file, on our calibration set."""
-    version = metadata.version("onnxruntime")
+    """onnxruntime's int8 of our float32 file on our calibration set: dynamic, and static of all
+    operators and of those that we quantize."""
     source = aside / "float32.onnx"
     source.write_bytes(float_file(convert.weights_of(request)))
-    files = [aside / "dynamic.onnx", aside / "static.onnx"]
     progress("onnxruntime: its own dynamic and static quantization, to compare with")
-    ort_quantizer.dynamic(source, files[0])
-    ort_quantizer.static(source, files[1], convert.calibration_inputs(request))
-    maker = f"onnxruntime {version}"
-    return [Made(f"{path.stem} int8", maker, path, kept=False) for path in files]
+    sentences = convert.calibration_inputs(request)
+    makers: dict[str, Callable[[Path], None]] = {
+        "dynamic int8": lambda path: ort_quantizer.dynamic(source, path),
+        "static int8": lambda path: ort_quantizer.static(source, path, sentences),
+        "static int8 of matrices": lambda path: ort_quantizer.static(
+            source, path, sentences, ort_quantizer.MATRICES
+        ),
+    }
+    found = []
+    for name, make in makers.items():
+        path = aside / f"{name.replace(' ', '_')}.onnx"
+        make(path)
+        maker = f"onnxruntime {metadata.version('onnxruntime')}"
+        found.append(Made(name, maker, path, kept=False))
+    return found
 
 
 def _manifest(

@@ -60,7 +60,8 @@ def test_the_files_of_others_are_measured_and_not_kept(made: tuple[Path, OnnxExp
     """onnxruntime's own quantizers are there to compare with, timed in the same run."""
     folder, found = made
     others = [each for each in found.artifacts if each.maker != "edge-bert"]
-    assert [each.name for each in others] == ["dynamic int8", "static int8"]
+    names = ["dynamic int8", "static int8", "static int8 of matrices"]
+    assert [each.name for each in others] == names
     assert all(each.file is None and each.timings for each in others)
     assert len(list(folder.glob("*.onnx"))) == len(FORMS)
     rounds = {len(timing.runs_ms) for each in found.artifacts for timing in each.timings}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,26 +14,49 @@ import numpy.typing as npt
 Row = Mapping[str, npt.NDArray[Any]]
 
 
+MATRICES = ("MatMul", "Gather")  # what ours rounds too: matrices, what they read, and the tables
+
+
 def dynamic(source: Path, target: Path) -> None:
     """int8 weights per channel, activations quantized when the model runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
+    with _quietly():
+        quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def static(source: Path, target: Path, sentences: Sequence[Row]) -> None:
-    """QDQ with uint8 activations and int8 weights per channel, min-max over `sentences`."""
+def static(
+    source: Path, target: Path, sentences: Sequence[Row], operators: Sequence[str] = ()
+) -> None:
+    """QDQ with uint8 activations and int8 weights per channel, min-max over `sentences`.
+
+    `operators` are the kinds that are quantized, by default all that onnxruntime can. Its other
+    ways to choose ranges do not take sentences of several lengths.
+    """
     from onnxruntime.quantization import QuantFormat, QuantType, quantize_static
 
-    quantize_static(
-        source,
-        target,
-        _Reader(sentences),
-        quant_format=QuantFormat.QDQ,
-        per_channel=True,
-        activation_type=QuantType.QUInt8,
-        weight_type=QuantType.QInt8,
-    )
+    with _quietly():
+        quantize_static(
+            source,
+            target,
+            _Reader(sentences),
+            quant_format=QuantFormat.QDQ,
+            op_types_to_quantize=list(operators) or None,
+            per_channel=True,
+            activation_type=QuantType.QUInt8,
+            weight_type=QuantType.QInt8,
+        )
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """It warns about every LayerNorm, and advises to fuse first, which changes nothing here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        yield
+    finally:
+        logging.disable(before)
 
 
 class _Reader:
