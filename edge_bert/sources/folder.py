@@ -44,13 +44,14 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     )
 
 
-def tokenizer_file(folder: Path) -> Path:
-    """The tokenizer of the model in `folder`; ModelError says how to get one."""
+def tokenizer_file(folder: Path, first: str = "") -> Path:
+    """The tokenizer of the model in `folder`; ModelError says what to try `first`, and how to get
+    one."""
     path = folder / "tokenizer.json"
     if path.is_file():
         return path
     raise ModelError(
-        f"{path} is missing; save the tokenizer with "
+        f"{path} is missing; {first}save the tokenizer with "
         "AutoTokenizer.from_pretrained(...).save_pretrained(...) of transformers."
     )
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_bert.errors import ModelError
 from edge_bert.onnx_graph.read import files
-from edge_bert.sources.folder import digest_of
+from edge_bert.sources.folder import digest_of, tokenizer_file
 
 OPTIONAL = ("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json")
 PLAIN_NAMES = ("model", "model_optimized", "model_fp16")
@@ -21,13 +20,7 @@ def folder_of(path: Path) -> Path:
 
 def tokenizer_in(folder: Path) -> Path:
     """The tokenizer of an ONNX file; ModelError says how to name the folder that has it."""
-    path = folder / "tokenizer.json"
-    if path.is_file():
-        return path
-    raise ModelError(
-        f"{path} is missing; name the folder of the model's tokenizer.json with --tokenizer, or "
-        "save one with AutoTokenizer.from_pretrained(...).save_pretrained(...) of transformers."
-    )
+    return tokenizer_file(folder, "name the folder that has it with --tokenizer, or ")
 
 
 def name_of(path: Path, folder: Path) -> str:
