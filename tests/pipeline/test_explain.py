@@ -118,16 +118,20 @@ def test_the_simulation_agrees_with_the_file(found: Explanation) -> None:
 def test_a_spoiled_tensor_shows(tmp_path: Path) -> None:
     """A file whose second layer has values of a wrong scale: the error is seen where it starts."""
     bundle = integer_bundle(tmp_path)
-    path = bundle.folder / "wi8_ai8.tflite"
-    model = flatbuffer.read(path.read_bytes())
+    _spoil_values(bundle.folder, "wi8_ai8.tflite")
+    found = explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=4)
+    assert (tensor(found, "layer.1.key").sqnr_db or 0) > 14
+    assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
+
+
+def _spoil_values(folder: Path, file: str) -> None:
+    """Make the scale of the second layer's value matrix half as large again."""
+    model = flatbuffer.read((folder / file).read_bytes())
     for subgraph in model.subgraphs:
         for each in subgraph.tensors:
             if each.name == b"layer.1.value.kernel":
                 each.quantization.scale = np.asarray(each.quantization.scale) * np.float32(1.5)
-    _replace(bundle.folder, flatbuffer.write(model))
-    found = explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=4)
-    assert (tensor(found, "layer.1.key").sqnr_db or 0) > 14
-    assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
+    _replace(folder, flatbuffer.write(model))
 
 
 def _replace(folder: Path, data: bytes) -> None:
@@ -161,6 +165,7 @@ def test_mixed_recipes_are_explained(tmp_path: Path) -> None:
     """The wide tensors of wi8_ai16 show 16 bits and less error."""
     with pytest.MonkeyPatch.context() as patch:  # 8 bits would be good enough for a tiny model
         patch.setattr(widening, "GOAL", 0.0)
+        patch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
         bundle = integer_bundle(tmp_path, bits=16)
         found = explain(bundle.folder, "wi8_ai16", model=str(bundle.model), sentences=2)
     widths = {each.bits for each in found.tensors}
@@ -198,12 +203,7 @@ def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
 def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
     """The error starts at the matrix whose scale is wrong, and at none before."""
     bundle = integer_bundle(tmp_path, bits=32)
-    model = flatbuffer.read((bundle.folder / "wi8_ai8_afp32.tflite").read_bytes())
-    for subgraph in model.subgraphs:
-        for each in subgraph.tensors:
-            if each.name == b"layer.1.value.kernel":
-                each.quantization.scale = np.asarray(each.quantization.scale) * np.float32(1.5)
-    _replace(bundle.folder, flatbuffer.write(model))
+    _spoil_values(bundle.folder, "wi8_ai8_afp32.tflite")
     found = explain(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=2)
     assert (tensor(found, "layer.1.key").sqnr_db or 0) > 20
     assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
