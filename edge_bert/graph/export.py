@@ -24,6 +24,7 @@ from edge_bert.graph.electra import ELECTRA
 from edge_bert.graph.gpt2 import GPT2
 from edge_bert.graph.mobilebert import MOBILEBERT
 from edge_bert.graph.named_weights import OtherArchitecture, OtherShape, read
+from edge_bert.graph.quiet_tensorflow import import_tensorflow
 from edge_bert.graph.roberta import ROBERTA
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 from edge_bert.records.encoder import EncoderShape, EncoderWeights, OtherWeights
@@ -133,7 +134,8 @@ def signature_name(length: int) -> str:
 def build(model: Checkpoint | Weights) -> Any:
     """The Keras model of a checkpoint, or of weights under our names; trainable."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        import_tensorflow()
     from edge_bert.graph.encoder import Encoder, load
 
     # Before the encoder: a wrong config.json must not make it ask for any amount of memory.

@@ -5,7 +5,6 @@ Latency does not depend on what the weights are, so random ones do.
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -13,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_bert.errors import InputError
+from edge_bert.graph.quiet_tensorflow import import_tensorflow
 
 # Name in the published tables: class in keras.applications, and its own options.
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -36,7 +36,7 @@ def to_tflite(name: str, pixels: int, precision: Precision) -> bytes:
     """
     if name not in NETWORKS:
         raise InputError(f"No published network is called {name!r}; there are {list(NETWORKS)}.")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    import_tensorflow()
     import keras
     import tensorflow as tf
 
