@@ -13,7 +13,7 @@ from edge_bert.command_line.options import PROFILE_HELP, bundle_folder
 @task(
     help={
         "profile": f"{PROFILE_HELP}; its bundle is explained",
-        "artifact": "a full-integer artifact of the bundle (default: wi8_ai8)",
+        "artifact": "one with calibrated integers: wi8_ai8 (default), wi8_ai16, wi8_ai8_afp32",
         "model": "the model that the bundle was built from (default: all-MiniLM-L6-v2)",
         "calibration": "the calibration set that the bundle was built with, if one was given",
         "sentences": "how many held-out sentences to run (default: 20)",

@@ -24,7 +24,7 @@ from edge_bert.graph.electra import ELECTRA
 from edge_bert.graph.gpt2 import GPT2
 from edge_bert.graph.mobilebert import MOBILEBERT
 from edge_bert.graph.named_weights import OtherArchitecture, OtherShape, read
-from edge_bert.graph.quiet_tensorflow import import_tensorflow
+from edge_bert.graph.quiet_import import import_tensorflow
 from edge_bert.graph.roberta import ROBERTA
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 from edge_bert.records.encoder import EncoderShape, EncoderWeights, OtherWeights

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 
 from edge_bert.errors import InputError
-from edge_bert.graph.quiet_tensorflow import import_tensorflow
+from edge_bert.graph.quiet_import import import_tensorflow
 
 # Name in the published tables: class in keras.applications, and its own options.
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {

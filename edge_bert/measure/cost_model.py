@@ -59,6 +59,11 @@ class _Traffic:
     dram: float
 
 
+def knows(core: str) -> bool:
+    """Whether the table has a row for a core type."""
+    return core in _cores()
+
+
 def core_model(core: str) -> CoreModel:
     """The row of a core type. Raises InputError for one that the table lacks."""
     cores = _cores()

@@ -37,7 +37,8 @@ class Node:
     @property
     def place(self) -> str:
         """What to call it in a message."""
-        return f"{self.op} at {(self.name or self.outputs[0])[:100]!r}"
+        name = self.name or next(iter(self.outputs), "?")
+        return f"{self.op} at {name[:100]!r}"
 
 
 @dataclass(frozen=True)

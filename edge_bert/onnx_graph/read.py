@@ -77,6 +77,11 @@ def opset(model: Any) -> int:
     )
 
 
+def place_of(node: Any) -> str:
+    """What a message calls a node's place: its name, or that of its first output."""
+    return shown(node.name or next(iter(node.output), "?"))
+
+
 def computes_in_float16(model: Any) -> bool:
     """Whether most weights of `model` are float16."""
     sizes = {True: 0, False: 0}
@@ -193,7 +198,7 @@ def _check_operators(path: Path, model: Any) -> None:
     for node in model.graph.node:
         if node.op_type in QUANTIZED:
             raise ModelError(
-                f"{path}: {node.op_type} at {shown(node.name or node.output[0])} computes with "
+                f"{path}: {node.op_type} at {place_of(node)} computes with "
                 "integers; give the float model, edge-bert quantizes it itself."
             )
 

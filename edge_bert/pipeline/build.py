@@ -72,7 +72,7 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
             model=model_info(request),
-            calibration=_calibration(request, reference, artifacts, progress),
+            calibration=_calibration(request, artifacts, progress),
             artifacts=tuple(artifact for artifact, _ in artifacts),
             default=_default(request.profile, [artifact for artifact, _ in artifacts]),
             files=files,
@@ -91,13 +91,11 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
 Made = list[tuple[Artifact, ModelFile]]
 
 
-def _calibration(
-    request: BuildRequest, reference: bytes, made: Made, progress: Progress
-) -> CalibrationInfo:
+def _calibration(request: BuildRequest, made: Made, progress: Progress) -> CalibrationInfo:
     """The sentences, with what makes the ranges of calibrated integers doubtful."""
     if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in made):
         return request.calibration.info
-    found = convert.doubts_of(request, reference, progress)
+    found = convert.doubts_of(request, progress)
     return msgspec.structs.replace(request.calibration.info, doubts=found)
 
 

@@ -79,34 +79,41 @@ def artifact(request: BuildRequest, reference: bytes, recipe: Recipe, progress: 
     def make() -> bytes:
         progress(f"{recipe.name}: {recipe.title}")
         if recipe.needs_calibration:
-            floats = request.float_output or recipe.scheme is Scheme.MIXED
-            start = calibrated(request)
-            wide = (
-                widening.of(start, progress).chosen.groups if recipe.activation_bits == 16 else None
-            )
-            return quantize.integer(start, request.lengths, recipe, wide=wide, float_output=floats)
+            return _calibrated_file(request, recipe, progress)
         learnt = runtime != OLDEST and _rounds_by_calibration(request, recipe)
         moments = moments_of(request) if learnt else None
         return quantize.weights(reference, recipe, runtime, request.bits, moments)
 
-    code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
-    uses_calibration = recipe.needs_calibration or _rounds_by_calibration(request, recipe)
-    calibration = (request.calibration.info, request.float_output) if uses_calibration else None
-    made_from = _float_key(request) if recipe.needs_calibration else sha256(reference)
-    key = store.key_of(made_from, recipe, runtime, calibration, code, tool_versions())
-    key = store.key_of(key, request.bits) if request.bits else key
+    made_from: list[object] = [] if recipe.needs_calibration else [sha256(reference)]
+    if recipe.needs_calibration or _rounds_by_calibration(request, recipe):
+        # The sentences' tokens too, which the float32 file does not tell.
+        made_from += [_float_key(request), request.calibration.info, request.float_output]
+    key = store.key_of(made_from, recipe, runtime, _code(), tool_versions(), request.bits)
     return store.fetch(cache.folder("artifacts"), key, make)
 
 
-def doubts_of(request: BuildRequest, reference: bytes, progress: Progress) -> tuple[str, ...]:
+def _calibrated_file(request: BuildRequest, recipe: Recipe, progress: Progress) -> bytes:
+    floats = request.float_output or recipe.scheme is Scheme.MIXED
+    start = calibrated(request)
+    wide = None
+    if recipe.activation_bits == 16:
+        wide = widening.of(start, progress).chosen.groups
+    return quantize.integer(start, request.lengths, recipe, wide=wide, float_output=floats)
+
+
+def _code() -> str:
+    """A digest of the code that makes the recipes and what they are calibrated by."""
+    return store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
+
+
+def doubts_of(request: BuildRequest, progress: Progress) -> tuple[str, ...]:
     """What makes the calibration doubtful, a line each; known again after the first time."""
 
     def make() -> bytes:
         progress("looking at the calibration")
         return msgspec.json.encode(doubts(calibrated(request)))
 
-    code = store.source_digest(PACKAGE / "quantize", PACKAGE / "graph", PACKAGE / "float_encoder")
-    key = store.key_of("doubts", sha256(reference), request.calibration.info, code)
+    key = store.key_of("doubts", _float_key(request), request.calibration.info, _code())
     return msgspec.json.decode(
         store.fetch(cache.folder("artifacts"), key, make), type=tuple[str, ...]
     )

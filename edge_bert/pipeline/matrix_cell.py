@@ -10,7 +10,7 @@ from edge_bert.data.buckets import choose
 from edge_bert.pipeline import measurements
 from edge_bert.pipeline.bench import bench, request_bench
 from edge_bert.pipeline.sizing.asked import Asked
-from edge_bert.pipeline.sizing.build import NothingFitsError, build_for
+from edge_bert.pipeline.sizing.build import NothingFitsError, build_for, emulating
 from edge_bert.pipeline.sizing.find import Means
 from edge_bert.progress import Progress, silent
 from edge_bert.records.base import Record
@@ -21,7 +21,6 @@ from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report import verdict
 from edge_bert.report.candidates import title_of
 from edge_bert.search.problem import Effort
-from edge_bert.targets import emulator_tools
 
 
 class CellRequest(Record, frozen=True):
@@ -61,7 +60,7 @@ def build_cell(wanted: CellRequest, progress: Progress = silent) -> MatrixCell:
     except NothingFitsError as error:
         return without_file(wanted, "nothing fits", str(error))
     report = built.report
-    if wanted.asked.emulates and not emulator_tools.missing_tools():
+    if emulating(wanted.asked).emulates:
         report = _counted(wanted.asked.profile, report, built.folder, progress)
     return MatrixCell(
         profile=wanted.profile,

@@ -43,8 +43,8 @@ def megabytes(size: int) -> str:
 
 
 def per_million(value: float, count: int) -> str:
-    """A value for each million of what was counted; a dash where nothing was."""
-    return f"{1e6 * value / count:.5f}" if count else NOT_KNOWN
+    """A value for each million of what was counted, in three digits; a dash where nothing was."""
+    return f"{1e6 * value / count:.3g}" if count else NOT_KNOWN
 
 
 def milliseconds(value: float) -> str:

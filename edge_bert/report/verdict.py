@@ -90,7 +90,9 @@ def _of(report: Report, artifact: Artifact) -> Iterable[Finding]:
     kept = _kept_score(report, artifact) if drifted else None
     faults = [*_format_faults(artifact), *_score_faults(report, artifact)]
     if drifted and kept:
-        text = f"{drifted}; {kept}, so it can be used where nothing of float32 is compared with it"
+        text = (
+            f"{drifted}; {kept}, so use it only where its outputs are not compared with float32's"
+        )
         yield Finding(artifact.name, text, "drifted")
     elif drifted:
         faults.insert(0, drifted)
@@ -253,12 +255,15 @@ def headline(report: Report) -> Headline:
         return Headline("bad", f"{chosen.name} runs, but misses its budget: {', '.join(missed)}.")
     unknown = [one.item.lower() for one in verdicts if one.state == "not measured"]
     proven = f"{chosen.name} was run on {chosen.proof.runtime}"
+    note = " Its output has drifted from float32's: see the warning." if of_chosen else ""
     marked = [one.item.lower() for one in verdicts if one.mark]
     if unknown:
         # What is not listed would pass as measured otherwise.
         modelled = f" Only emulated or modelled: {', '.join(marked)}." if marked else ""
-        return Headline("open", f"{proven}.{modelled} Not yet measured: {', '.join(unknown)}.")
+        return Headline(
+            "open", f"{proven}.{modelled} Not yet measured: {', '.join(unknown)}.{note}"
+        )
     if not verdicts:
-        return Headline("open", f"{proven}. The profile sets no budget to hold it against.")
+        return Headline("open", f"{proven}. The profile sets no budget to hold it against.{note}")
     ending = " as far as emulation and models can tell" if marked else ""
-    return Headline("good", f"{proven} and keeps its budget{ending}.")
+    return Headline("good", f"{proven} and keeps its budget{ending}.{note}")

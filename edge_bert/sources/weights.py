@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from reprlib import repr as shown
@@ -25,9 +26,9 @@ def weights_file(folder: Path) -> Path:
     path = folder / WEIGHTS
     if path.is_file():
         return path
-    if any(folder.glob("model*.safetensors.index.json")):
+    if _in_several_files(folder):
         raise ModelError(f"{folder} holds weights in several files; save the model as one file.")
-    if any(found for pattern in PICKLES for found in folder.glob(pattern)):
+    if _pickled(folder):
         raise ModelError(
             f"{folder} holds pickled weights only, which could run code; "
             "save the model with save_pretrained (safetensors) and try again."
@@ -37,13 +38,21 @@ def weights_file(folder: Path) -> Path:
     )
 
 
+def _in_several_files(folder: Path) -> bool:
+    return any(folder.glob("model*.safetensors.index.json"))
+
+
+def _pickled(folder: Path) -> bool:
+    return any(found for pattern in PICKLES for found in folder.glob(pattern))
+
+
 def refuse_onnx_alone(folder: Path) -> None:
     """Raises ModelError, with the file to give, where `folder` holds ONNX and no other weights."""
     exported = sorted((*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")))
-    if exported and not (folder / WEIGHTS).is_file():
-        raise ModelError(
-            f"{folder} holds no {WEIGHTS}, but ONNX; give the file: --model {exported[0]}"
-        )
+    others = (folder / WEIGHTS).is_file() or _in_several_files(folder) or _pickled(folder)
+    if exported and not others:
+        file = shlex.quote(str(exported[0]))
+        raise ModelError(f"{folder} holds no {WEIGHTS}, but ONNX; give the file: --model {file}")
 
 
 def read_weights(path: Path) -> Mapping[str, FloatArray]:

@@ -138,6 +138,7 @@ def test_labels_outrank_drift(mean: float, count: int, lost: float, kind: str) -
     (finding,) = [each for each in findings(found) if each.artifact == "wi8_afp32"]
     assert finding.kind == kind
     assert headline(found).text.startswith("Do not use") is (kind == "unfit")
+    assert ("has drifted from float32's: see" in headline(found).text) is (kind == "drifted")
 
 
 @pytest.mark.parametrize(("value", "unfit"), [(0.8573, False), (0.8571, True), (math.nan, True)])

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Collection
 
 from edge_bert.data.buckets import choose
+from edge_bert.measure import cost_model
 from edge_bert.measure.lower_bound import least_energy, least_latency
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.sizing.asked import Asked, request_of
@@ -27,10 +28,10 @@ def bounds(asked: Asked, candidate: Candidate) -> Cost:
     recipe, shape = RECIPES[candidate.recipe], _shape(weights.shape, candidate)
     bits = bits_of(candidate) if recipe.scheme is Scheme.HYBRID else None
     size = predicted_size(shape, recipe, candidate.lengths, bits, _head(weights))
-    if not asked.emulates:
+    cluster = emulator_cpu.find(request.profile, None)
+    if not asked.emulates or not cost_model.knows(cluster.core):
         return Cost(size_bytes=size)
     work = multiply_adds(shape, recipe, budget_length(request.profile, candidate.lengths))
-    cluster = emulator_cpu.find(request.profile, None)
     return Cost(
         size_bytes=size,
         latency_ms=least_latency(work, cluster),

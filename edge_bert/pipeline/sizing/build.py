@@ -14,6 +14,7 @@ from edge_bert import profiles
 from edge_bert.compress.neurons import share_weights
 from edge_bert.data import calibration
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
+from edge_bert.measure import cost_model
 from edge_bert.pipeline import build as building
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.build import Built
@@ -29,7 +30,7 @@ from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
 from edge_bert.search import gates
 from edge_bert.search.problem import Effort
-from edge_bert.targets import emulator_tools
+from edge_bert.targets import emulator_cpu, emulator_tools
 
 
 class NothingFitsError(BudgetError):
@@ -81,7 +82,7 @@ def build_for(
         out=(out or DEFAULT_OUT) / profiles.bundle_name(asked.profile),
     )
     budget = _merged(request.profile.budget, limits)
-    if limits and (limits.latency_ms or limits.energy_mj) and emulator_tools.missing_tools():
+    if limits and (limits.latency_ms or limits.energy_mj) and _why_not_emulated(asked):
         _refuse_to_time(asked, budget, means.effort)
     if recipes or whole:
         return building.build(request, progress)
@@ -91,7 +92,7 @@ def build_for(
         request = dataclasses.replace(request, profile=profile, counted=found.counted)
         return building.build(request, progress)
     progress(f"the whole model does not fit: {found.misses}")
-    return build_sized(_emulating(asked), budget, request.out, means=means, progress=progress)
+    return build_sized(emulating(asked), budget, request.out, means=means, progress=progress)
 
 
 def _merged(budget: Budget, limits: Budget | None) -> Budget:
@@ -104,10 +105,18 @@ def _merged(budget: Budget, limits: Budget | None) -> Budget:
     return msgspec.structs.replace(budget, **given)
 
 
-def _emulating(asked: Asked) -> Asked:
+def emulating(asked: Asked) -> Asked:
     """`asked` with latency and energy found out only where this machine can emulate."""
-    emulates = asked.emulates and not emulator_tools.missing_tools()
+    emulates = asked.emulates and _why_not_emulated(asked) is None
     return msgspec.structs.replace(asked, emulates=emulates)
+
+
+def _why_not_emulated(asked: Asked) -> str | None:
+    """Why latency and energy cannot be found out on an emulated phone; None where they can."""
+    if emulator_tools.missing_tools():
+        return "invoke emulator setup"
+    core = emulator_cpu.find(request_of(asked).profile, None).core
+    return None if cost_model.knows(core) else f"the cost model does not know {core}"
 
 
 def _refuse_to_time(asked: Asked, budget: Budget, effort: Effort) -> NoReturn:
@@ -116,7 +125,7 @@ def _refuse_to_time(asked: Asked, budget: Budget, effort: Effort) -> NoReturn:
     if impossible:
         raise NothingFitsError(impossible)
     raise MissingToolError(
-        "Latency and energy are found out on an emulated phone: invoke emulator setup."
+        f"Limits on latency and energy need the emulated phone: {_why_not_emulated(asked)}."
     )
 
 
@@ -124,10 +133,11 @@ def _look_at_whole(
     asked: Asked, budget: Budget, limits: Budget | None, progress: Progress
 ) -> Whole:
     """The whole model against `budget`; it misses nothing where it cannot be made smaller."""
-    if emulator_tools.missing_tools():
-        progress("the budget's latency and energy are not looked at: invoke emulator setup")
+    unknown = _why_not_emulated(asked)
+    if unknown:
+        progress(f"the budget's latency and energy are not looked at: {unknown}")
     try:
-        return look_at_whole(_emulating(asked), budget, progress)
+        return look_at_whole(emulating(asked), budget, progress)
     except RefusedError as refusal:
         if limits:
             raise

@@ -174,9 +174,11 @@ class Descent:
         return kept
 
     def order(self, kept: Kinds) -> list[str]:
-        """Kept groups, the dearest to lose first, then the others, the last narrowed first."""
-        stay = sorted(kept - {*self._narrowed}, key=self._rank, reverse=True)
-        return [*stay, *reversed(self._narrowed)]
+        """Kept groups, the dearest to lose first, then the others, the first narrowed last."""
+        stay = sorted(kept, key=self._rank, reverse=True)
+        lost = [kind for kind in reversed(self._narrowed) if kind not in kept]
+        rest = sorted(self._every - kept - {*lost}, key=self._rank, reverse=True)
+        return [*stay, *rest, *lost]
 
     def told(self, kind: str, *, chosen: bool) -> WideGroup:
         """What the search saw of one group."""

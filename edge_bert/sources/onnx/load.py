@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_bert.errors import ModelError
 from edge_bert.onnx_graph.fused import MICROSOFT
-from edge_bert.onnx_graph.read import DEFAULT_DOMAINS, computes_in_float16, read
+from edge_bert.onnx_graph.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
@@ -83,8 +83,8 @@ def _other_way(model: Any) -> str:
     for node in model.graph.node:
         if node.domain not in (*DEFAULT_DOMAINS, MICROSOFT):
             return (
-                f"{node.op_type} at {shown(node.name or node.output[0])} is an operator of "
-                f"{shown(node.domain)}, which nobody here can convert; export the model without it."
+                f"{node.op_type} at {place_of(node)} is an operator of {shown(node.domain)}, "
+                "which edge-bert cannot convert; export the model without it."
             )
     return "Try invoke build --via onnx2tf."
 

@@ -28,6 +28,7 @@ from edge_bert.search.space import Space
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.sizing import test_build
+from tests.test_profiles import PHONE
 from tests.tiny import models
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -115,6 +116,17 @@ def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: Asked) ->
     blind = bounds.bounds(msgspec.structs.replace(asked, emulates=False), whole)
     assert (blind.latency_ms, blind.energy_mj) == (None, None)
     assert blind.size_bytes == found.size_bytes
+
+
+def test_a_core_that_nobody_modelled_leaves_the_size(asked: Asked, tmp_path: Path) -> None:
+    """Such a profile builds: its latency and energy are not looked at, and that is said."""
+    path = tmp_path / "phone.toml"
+    path.write_text(PHONE.replace("cortex-a55", "unknown-41-d87"), "utf-8")
+    unknown = msgspec.structs.replace(asked, profile=str(path))
+    found = bounds.bounds(unknown, build.whole_candidate(unknown))
+    assert found.size_bytes
+    assert (found.latency_ms, found.energy_mj) == (None, None)
+    assert not build.emulating(unknown).emulates
 
 
 def test_the_bound_is_for_the_length_of_the_budget(asked: Asked) -> None:

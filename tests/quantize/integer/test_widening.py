@@ -55,6 +55,26 @@ def test_the_same_calibration_gives_the_same_choice(
     assert choose_wide(calibrated) == found
 
 
+def test_the_fixed_list_is_told_of_whole_where_it_stands_in(
+    calibrated: Calibrated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the search ends above the limit: every group once, the chosen ones first."""
+    monkeypatch.setattr(widening.Descent, "run", narrowed_too_far)
+    told = choose_wide(calibrated)
+    names = [each.group for each in told.groups]
+    assert sorted(names) == sorted(CANDIDATES)
+    assert told.chosen.groups == told.fixed.groups == tuple(sorted(FIXED))
+    assert {each.group for each in told.groups if each.chosen} == set(FIXED)
+    assert all(each.chosen for each in told.groups[: len(FIXED)])
+
+
+def narrowed_too_far(self: widening.Descent) -> widening.Kinds:
+    """A search that leaves nothing wide but one group, whatever the harm."""
+    kept, *others = sorted(self._every)
+    self._narrowed.extend(others)
+    return frozenset({kept})
+
+
 def test_a_goal_that_eight_bits_meet_needs_no_sixteen(
     calibrated: Calibrated, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
-IMPORT = "from edge_bert.graph.quiet_tensorflow import import_tensorflow as get; "
+IMPORT = "from edge_bert.graph.quiet_import import import_tensorflow as get; "
 
 
 def said(code: str) -> tuple[int, str]:
@@ -22,8 +23,13 @@ def test_nothing_is_said() -> None:
     assert found == (0, "seen")
 
 
-def test_a_failing_import_says_why() -> None:
-    """The exception reaches the caller, whose standard error works again."""
-    code, words = said("import sys; sys.modules['tensorflow.python'] = None; get()")
+def test_a_failing_import_says_why(tmp_path: Path) -> None:
+    """What was written while it failed is shown, then the exception."""
+    package = tmp_path / "tensorflow.py"
+    package.write_text(
+        "import os; os.write(2, b'the loader said this\\n'); raise OSError('broken')"
+    )
+    code, words = said(f"import sys; sys.path.insert(0, {str(tmp_path)!r}); get()")
     assert code == 1
-    assert "tensorflow.python" in words
+    assert words.startswith("the loader said this\n")
+    assert words.endswith("OSError: broken\n")
