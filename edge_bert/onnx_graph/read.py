@@ -95,7 +95,7 @@ def _no_model(path: Path) -> ModelError:
     with path.open("rb") as file:
         start = file.read(len(GIT_LFS))
     if start == GIT_LFS:
-        return ModelError(f"{path} is only Git LFS's note of where the model is: git lfs pull.")
+        return ModelError(f"{path} is a Git LFS pointer, not the model: git lfs pull.")
     if not start:
         return _damaged(path, "the file is empty")
     begins = len(start) > 1 and start[0] == IR_VERSION and start[1] < 32

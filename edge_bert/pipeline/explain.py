@@ -56,19 +56,20 @@ def explain(
     artifact: str,
     *,
     model: str | None = None,
+    tokenizer: Path | None = None,
     calibration_file: Path | None = None,
     sentences: int = DEFAULT_SENTENCES,
     progress: Progress = silent,
 ) -> Explanation:
     """Compare every tensor of `artifact`, in the bundle in `folder`, with its float value.
 
-    `model` and `calibration_file` must be those of the build; `sentences` is how many held-out
-    sentences are run. Raises InputError when they are not, or for an artifact without
+    `model`, `tokenizer` and `calibration_file` must be those of the build; `sentences` is how many
+    held-out sentences are run. Raises InputError when they are not, or for an artifact without
     calibrated integers.
     """
     if sentences < 1:
         raise InputError(f"--sentences {sentences}: give 1 or more.")
-    subject = _subject(folder, artifact, model, calibration_file)
+    subject = _subject(folder, artifact, model, tokenizer, calibration_file)
     given = _inputs(subject, subject.calibration.sentences)
     progress("calibrating again, as the build did")
     calibrated = calibrate(subject.weights, given)
@@ -98,14 +99,20 @@ def explain(
     )
 
 
-def _subject(folder: Path, name: str, model: str | None, calibration_file: Path | None) -> Subject:
+def _subject(
+    folder: Path,
+    name: str,
+    model: str | None,
+    tokenizer_folder: Path | None,
+    calibration_file: Path | None,
+) -> Subject:
     manifest = manifests.read(folder)
     artifact = _artifact(folder, manifest, name)
     path = folder / artifact.file
     if not path.is_file() or sha256(path.read_bytes()) != artifact.sha256:
         raise InputError(f"{path} is not the file that was proven; build the bundle again.")
     sentences = _calibration(manifest, calibration_file)
-    checkpoint = load(model, cache.folder("models"))
+    checkpoint = load(model, cache.folder("models"), tokenizer_folder)
     _check_model(manifest, checkpoint)
     longest = max(each.length for each in artifact.signatures.values())
     tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
