@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from edge_bert.pipeline import convert
 from edge_bert.pipeline.request import prepare
 from edge_bert.progress import silent
-from edge_bert.records.recipe import WI8_AI8_AFP32
+from edge_bert.records.recipe import WI4_AFP32, WI8_AI8_AFP32
 from tests.pipeline import tiny_bundle as tiny
 
 
@@ -30,3 +32,17 @@ def test_other_lengths_are_another_file() -> None:
         with tiny.own_cache("convert"):
             made.append(convert.artifact(request, b"", WI8_AI8_AFP32, silent))
     assert len(made[0]) < len(made[1])
+
+
+def test_what_sentences_gave_follows_the_tokenizer() -> None:
+    """Doubts and 4-bit matrices come from tokens, which the float32 file does not tell apart."""
+    request = prepare(tiny.PROFILE, model=str(tiny.model()), lengths=[16], calibration_count=32)
+    checkpoint = dataclasses.replace(request.checkpoint, sha256="that of another tokenizer")
+    other = dataclasses.replace(request, checkpoint=checkpoint)
+    said: list[str] = []
+    with tiny.own_cache("convert"):
+        data = convert.float_model(request, silent)
+        for each in (request, other, request):
+            convert.doubts_of(each, said.append)
+            convert.artifact(each, data, WI4_AFP32, said.append)
+    assert len(said) == 4
