@@ -60,7 +60,7 @@ def test_a_bundle_with_a_trimmed_vocabulary(
     least = trimmed_sizes(wanted)[0]
     monkeypatch.setattr(space, "VOCABULARIES", (least,))
     with tiny.own_cache("vocabularies"):
-        budget, means = Budget(size_bytes=35_000), Means(Effort(evaluations=1))
+        budget, means = Budget(size_bytes=34_000), Means(Effort(evaluations=1))
         built = build_sized(wanted, budget, tmp_path / "out", means=means)
     assert built.report.search is not None
     assert built.report.search.chosen is not None
