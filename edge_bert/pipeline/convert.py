@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 
@@ -119,16 +120,37 @@ def doubts_of(request: BuildRequest, progress: Progress) -> tuple[str, ...]:
     )
 
 
-@functools.lru_cache(maxsize=1)
 def calibrated(request: BuildRequest) -> Calibrated:
-    """The calibration pass that the recipes with calibrated integers of one request share."""
-    return calibrate(weights_of(request), calibration_inputs(request))
+    """The calibration pass that the recipes with calibrated integers share."""
+    return _calibrated(_Content.of(request))
 
 
-@functools.lru_cache(maxsize=1)
 def moments_of(request: BuildRequest) -> list[LayerMoments]:
     """What 4-bit weights are rounded by: second moments over the calibration set."""
-    return collect(weights_of(request), calibration_inputs(request))
+    return _moments(_Content.of(request))
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A request as what calibrates: equal to any other of the same model and sentences."""
+
+    key: str
+    request: BuildRequest = field(compare=False)
+
+    @classmethod
+    def of(cls, request: BuildRequest) -> _Content:
+        return cls(store.key_of(_float_key(request), request.calibration.info), request)
+
+
+# A build for a budget has several requests of one content: for the count, and for the bundle.
+@functools.lru_cache(maxsize=1)
+def _calibrated(content: _Content) -> Calibrated:
+    return calibrate(weights_of(content.request), calibration_inputs(content.request))
+
+
+@functools.lru_cache(maxsize=1)
+def _moments(content: _Content) -> list[LayerMoments]:
+    return collect(weights_of(content.request), calibration_inputs(content.request))
 
 
 def _rounds_by_calibration(request: BuildRequest, recipe: Recipe) -> bool:

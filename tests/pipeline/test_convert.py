@@ -46,3 +46,14 @@ def test_what_sentences_gave_follows_the_tokenizer() -> None:
             convert.doubts_of(each, said.append)
             convert.artifact(each, data, WI4_AFP32, said.append)
     assert len(said) == 4
+
+
+def test_requests_of_one_content_share_their_calibration() -> None:
+    """A build for a budget calibrates once, for the count and for the bundle."""
+    first, second = (
+        prepare(tiny.PROFILE, model=str(tiny.model()), lengths=[16], calibration_count=32)
+        for _ in range(2)
+    )
+    assert convert.calibrated(first) is convert.calibrated(second)
+    fewer = prepare(tiny.PROFILE, model=str(tiny.model()), lengths=[16], calibration_count=31)
+    assert convert.calibrated(fewer) is not convert.calibrated(first)
