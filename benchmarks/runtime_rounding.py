@@ -57,8 +57,8 @@ def apart(model: Any, signature: str) -> dict[str, Single]:
     Operators that read nothing but constants are left out.
     """
     names = {value: name for name, value in vars(flatbuffer.schema().BuiltinOperator).items()}
-    (place,) = [s.subgraphIndex for s in model.signatureDefs if _text(s.signatureKey) == signature]
-    whole, found = model.subgraphs[place], {}
+    (wanted,) = [s for s in model.signatureDefs if _text(s.signatureKey) == signature]
+    whole, found = model.subgraphs[wanted.subgraphIndex], {}
     model.subgraphs, model.signatureDefs = [], []
     for operator in whole.operators:
         reads = [i for i in dict.fromkeys(operator.inputs) if not _is_constant(model, whole, i)]
@@ -66,7 +66,10 @@ def apart(model: Any, signature: str) -> dict[str, Single]:
             continue
         name = _text(whole.tensors[operator.outputs[0]].name)
         graph = _alone(whole, operator, reads)
-        model.signatureDefs.append(_signature(name, len(model.subgraphs), graph))
+        inputs = {f"input{place}": index for place, index in enumerate(graph.inputs)}
+        outputs = {"output": graph.outputs[0]}
+        made = flatbuffer.signature(name, len(model.subgraphs), inputs, outputs)
+        model.signatureDefs.append(made)
         model.subgraphs.append(graph)
         tensors_read = tuple(_text(whole.tensors[i].name) for i in reads)
         found[name] = Single(names[flatbuffer.builtin_of(model, operator)], tensors_read)
@@ -88,20 +91,6 @@ def _alone(whole: Any, operator: Any, reads: list[int]) -> Any:
     graph.inputs, graph.outputs = [new[i] for i in reads], single.outputs
     graph.operators = [single]
     return graph
-
-
-def _signature(name: str, place: int, graph: Any) -> Any:
-    signature = flatbuffer.schema().SignatureDefT()
-    signature.signatureKey, signature.subgraphIndex = name, place
-    signature.inputs = [_entry(f"input{n}", i) for n, i in enumerate(graph.inputs)]
-    signature.outputs = [_entry("output", graph.outputs[0])]
-    return signature
-
-
-def _entry(name: str, place: int) -> Any:
-    entry = flatbuffer.schema().TensorMapT()
-    entry.name, entry.tensorIndex = name, place
-    return entry
 
 
 def _text(value: Any) -> str:

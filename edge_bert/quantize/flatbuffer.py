@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -97,6 +97,23 @@ def operator(
     made.builtinOptionsType = getattr(schema().BuiltinOptions, options)
     made.builtinOptions = getattr(schema(), f"{options}T")()
     return made
+
+
+def signature(
+    name: str, subgraph: int, inputs: Mapping[str, int], outputs: Mapping[str, int]
+) -> Any:
+    """A signature of a subgraph; `inputs` and `outputs` give each name its tensor, in order."""
+    made = schema().SignatureDefT()
+    made.signatureKey, made.subgraphIndex = name, subgraph
+    made.inputs = [_named(*each) for each in inputs.items()]
+    made.outputs = [_named(*each) for each in outputs.items()]
+    return made
+
+
+def _named(name: str, tensor: int) -> Any:
+    entry = schema().TensorMapT()
+    entry.name, entry.tensorIndex = name, tensor
+    return entry
 
 
 def float_constant(model: Any, tensor: Any) -> npt.NDArray[np.float32] | None:

@@ -48,7 +48,9 @@ def emit(signatures: Sequence[Signature], output_name: str) -> bytes:
     for index, (name, graph, quantized) in enumerate(signatures):
         subgraph, places = _subgraph(model, name, graph, quantized, stored)
         model.subgraphs.append(subgraph)
-        model.signatureDefs.append(_signature(index, name, graph, places, output_name))
+        inputs = {each: places[each] for each in graph.inputs}
+        outputs = {output_name: places[graph.output]}
+        model.signatureDefs.append(flatbuffer.signature(name, index, inputs, outputs))
     return flatbuffer.write(model)
 
 
@@ -145,22 +147,3 @@ def _options(node: Node) -> tuple[str, Any]:
         case "MEAN":
             options.keepDims = True
     return kind, options
-
-
-def _signature(
-    index: int, name: str, graph: Graph, places: Mapping[str, int], output_name: str
-) -> Any:
-    schema = flatbuffer.schema()
-    signature = schema.SignatureDefT()
-    signature.signatureKey = name
-    signature.subgraphIndex = index
-    signature.inputs = [_entry(each, places[each]) for each in graph.inputs]
-    signature.outputs = [_entry(output_name, places[graph.output])]
-    return signature
-
-
-def _entry(name: str, place: int) -> Any:
-    entry = flatbuffer.schema().TensorMapT()
-    entry.name = name
-    entry.tensorIndex = place
-    return entry
