@@ -15,7 +15,6 @@
 #include "report.h"
 #include "session.h"
 #include "sha256.h"
-#include "tensors.h"
 
 #define FORMAT_VERSION 1
 
@@ -52,7 +51,9 @@ static void print_header(const struct arguments *arguments, const struct session
 }
 
 static double run_set(const struct session *session, const struct input_sets *sets, long index) {
-    if (sets->count > 1 || index == 0) fill_inputs(session, sets, (size_t)index % sets->count);
+    if (sets->count > 1 || index == 0) {
+        fill_inputs(&session->litert, &session->inputs, sets, (size_t)index % sets->count);
+    }
     return run_once(session);
 }
 
@@ -111,7 +112,7 @@ int main(int argc, char **argv) {
     }
     if (arguments.cold) forget_pages(arguments.model);
     struct session session = open_session(&arguments);
-    struct input_sets sets = read_inputs(&session, arguments.inputs);
+    struct input_sets sets = read_inputs(&session.inputs, arguments.inputs);
     print_header(&arguments, &session, library_hash, model_hash);
     double first_us = run_all(&arguments, &session, &sets);
     struct memory memory = read_memory(); /* before the profiler and the outputs take theirs */

@@ -1,5 +1,6 @@
 #include "session.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,6 @@
 #include "clock.h"
 #include "region.h"
 #include "report.h"
-#include "tensors.h"
 
 static Signature find_signature(struct session *session, Model model, const char *wanted) {
     const struct litert *litert = &session->litert;
@@ -61,7 +61,9 @@ struct session open_session(const struct arguments *arguments) {
     Options options = make_options(&session.litert, arguments);
     check(session.litert.compile(environment, model, options, &session.compiled), "failed_compile",
           "compiling the model");
-    allocate_tensors(&session, environment, signature);
+    struct tensor_source source = {environment, session.compiled, signature, session.signature};
+    session.inputs = allocate_tensors(&session.litert, &source, 1);
+    session.outputs = allocate_tensors(&session.litert, &source, 0);
     session.library_us = loaded_library - start;
     session.load_us = loaded_model - loaded_library;
     session.compile_us = now_us() - loaded_model;
@@ -78,4 +80,24 @@ double run_once(const struct session *session) {
     double us = now_us() - start;
     check(status, "failed_invoke", "running the model");
     return us;
+}
+
+void write_outputs(const struct session *session, const struct input_sets *sets, const char *path) {
+    char partial[4096];
+    int length = snprintf(partial, sizeof partial, "%s.partial", path);
+    if (length < 0 || (size_t)length >= sizeof partial) fail("unwritable_outputs", "the path is too long");
+    FILE *file = fopen(partial, "wb");
+    if (!file) fail("unwritable_outputs", "%s: %s", partial, strerror(errno));
+    int failed = 0;
+    for (size_t i = 0; i < sets->count && !failed; i++) {
+        fill_inputs(&session->litert, &session->inputs, sets, i);
+        run_once(session);
+        failed = append_outputs(&session->litert, &session->outputs, file);
+    }
+    failed |= fclose(file) != 0;
+    if (failed || rename(partial, path) != 0) {
+        int reason = errno;
+        remove(partial);
+        fail("unwritable_outputs", "%s: %s", path, strerror(reason));
+    }
 }

@@ -4,22 +4,7 @@
 
 #include "arguments.h"
 #include "litert.h"
-
-struct tensor {
-    const char *name;
-    struct tensor_type type;
-    size_t size; /* bytes */
-    Buffer buffer;
-};
-
-/* Tensors in the order of the signature; `order` lists their indices sorted by name. */
-struct tensors {
-    size_t count;
-    struct tensor *items;
-    size_t *order;
-    Buffer *buffers;
-    size_t size; /* bytes of one set: all tensors together */
-};
+#include "tensors.h"
 
 struct session {
     struct litert litert;
@@ -38,5 +23,9 @@ struct session open_session(const struct arguments *arguments);
 
 /* One inference. Fails with failed_invoke. Returns its time in microseconds. */
 double run_once(const struct session *session);
+
+/* Runs every set once and writes its outputs, sorted by name, one set after the other. The file
+ * appears whole or not at all. Fails with unwritable_outputs. */
+void write_outputs(const struct session *session, const struct input_sets *sets, const char *path);
 
 #endif

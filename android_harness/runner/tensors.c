@@ -36,9 +36,9 @@ static void describe(const struct litert *litert, Tensor handle, struct tensor *
     }
 }
 
-static struct tensors make_tensors(const struct session *session, Environment environment,
-                                   Signature signature, int is_input) {
-    const struct litert *api = &session->litert;
+struct tensors allocate_tensors(const struct litert *api, const struct tensor_source *source,
+                                int is_input) {
+    Signature signature = source->signature;
     struct tensors all = {0};
     check((is_input ? api->count_inputs : api->count_outputs)(signature, &all.count), "corrupt_model",
           "counting tensors");
@@ -55,9 +55,9 @@ static struct tensors make_tensors(const struct session *session, Environment en
               "reading a tensor");
         describe(api, handle, tensor);
         check((is_input ? api->get_input_requirements : api->get_output_requirements)(
-                  session->compiled, session->signature, i, &needs),
+                  source->compiled, source->index, i, &needs),
               "failed_compile", "reading a tensor's requirements");
-        check(api->create_buffer(environment, &tensor->type, needs, &tensor->buffer),
+        check(api->create_buffer(source->environment, &tensor->type, needs, &tensor->buffer),
               "failed_compile", "making a buffer");
         check(api->get_packed_size(tensor->buffer, &tensor->size), "failed_compile", "sizing a buffer");
         all.buffers[i] = tensor->buffer;
@@ -65,11 +65,6 @@ static struct tensors make_tensors(const struct session *session, Environment en
     }
     sort_by_name(&all);
     return all;
-}
-
-void allocate_tensors(struct session *session, Environment environment, Signature signature) {
-    session->inputs = make_tensors(session, environment, signature, 1);
-    session->outputs = make_tensors(session, environment, signature, 0);
 }
 
 static void make_up(const struct tensor *tensor, unsigned char *bytes) {
@@ -89,8 +84,7 @@ static void make_up(const struct tensor *tensor, unsigned char *bytes) {
     }
 }
 
-struct input_sets read_inputs(const struct session *session, const char *path) {
-    const struct tensors *inputs = &session->inputs;
+struct input_sets read_inputs(const struct tensors *inputs, const char *path) {
     struct input_sets sets = {1, reserve(inputs->size, 1)};
     unsigned char *at = sets.bytes;
     for (size_t i = 0; !path && i < inputs->count; i++) {
@@ -112,50 +106,29 @@ struct input_sets read_inputs(const struct session *session, const char *path) {
     return sets;
 }
 
-void fill_inputs(const struct session *session, const struct input_sets *sets, size_t index) {
-    const struct tensors *inputs = &session->inputs;
+void fill_inputs(const struct litert *api, const struct tensors *inputs,
+                 const struct input_sets *sets, size_t index) {
     const unsigned char *at = sets->bytes + index * inputs->size;
     for (size_t i = 0; i < inputs->count; i++) {
         const struct tensor *tensor = &inputs->items[inputs->order[i]];
         void *address = NULL;
-        check(session->litert.lock(tensor->buffer, &address, FOR_WRITING), "failed_invoke", "lock");
+        check(api->lock(tensor->buffer, &address, FOR_WRITING), "failed_invoke", "lock");
         memcpy(address, at, tensor->size);
-        check(session->litert.unlock(tensor->buffer), "failed_invoke", "unlock");
+        check(api->unlock(tensor->buffer), "failed_invoke", "unlock");
         at += tensor->size;
     }
 }
 
-static int append_outputs(const struct session *session, FILE *file) {
-    const struct tensors *outputs = &session->outputs;
+int append_outputs(const struct litert *api, const struct tensors *outputs, FILE *file) {
     int failed = 0;
     for (size_t i = 0; i < outputs->count; i++) {
         const struct tensor *tensor = &outputs->items[outputs->order[i]];
         void *address = NULL;
-        check(session->litert.lock(tensor->buffer, &address, FOR_READING), "failed_invoke", "lock");
+        check(api->lock(tensor->buffer, &address, FOR_READING), "failed_invoke", "lock");
         failed |= fwrite(address, 1, tensor->size, file) != tensor->size;
-        check(session->litert.unlock(tensor->buffer), "failed_invoke", "unlock");
+        check(api->unlock(tensor->buffer), "failed_invoke", "unlock");
     }
     return failed;
-}
-
-void write_outputs(const struct session *session, const struct input_sets *sets, const char *path) {
-    char partial[4096];
-    int length = snprintf(partial, sizeof partial, "%s.partial", path);
-    if (length < 0 || (size_t)length >= sizeof partial) fail("unwritable_outputs", "the path is too long");
-    FILE *file = fopen(partial, "wb");
-    if (!file) fail("unwritable_outputs", "%s: %s", partial, strerror(errno));
-    int failed = 0;
-    for (size_t i = 0; i < sets->count && !failed; i++) {
-        fill_inputs(session, sets, i);
-        run_once(session);
-        failed = append_outputs(session, file);
-    }
-    failed |= fclose(file) != 0;
-    if (failed || rename(partial, path) != 0) {
-        int reason = errno;
-        remove(partial);
-        fail("unwritable_outputs", "%s: %s", path, strerror(reason));
-    }
 }
 
 void print_tensors(const struct tensors *tensors) {
