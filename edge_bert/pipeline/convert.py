@@ -31,7 +31,7 @@ from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.recipe import Recipe, Scheme
 
 PACKAGE = Path(__file__).resolve().parent.parent
-TOOLS = ("edge-bert", "ai-edge-litert", "ai-edge-quantizer", "keras", "numpy", "tensorflow")
+TOOLS = ("edge-bert", "ai-edge-litert", "keras", "numpy", "tensorflow")
 
 
 def tool_versions() -> dict[str, str]:
