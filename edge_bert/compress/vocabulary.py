@@ -10,7 +10,6 @@ import dataclasses
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -95,17 +94,6 @@ def take(weights: EncoderWeights, kept: Sequence[int]) -> EncoderWeights:
     return dataclasses.replace(
         weights, shape=shape, arrays={**weights.arrays, "embeddings.word": table}
     )
-
-
-def config(original: Mapping[str, Any], kept: Sequence[int]) -> dict[str, Any]:
-    """A config.json for the trimmed model: its vocabulary's size and the ids of special tokens."""
-    new = {old: place for place, old in enumerate(kept)}
-    ids = {
-        key: new[value]
-        for key, value in original.items()
-        if key.endswith("_token_id") and value in new
-    }
-    return {**original, **ids, "vocab_size": len(kept)}
 
 
 def _required(file: TokenizerFile, counts: Counts | None) -> set[int]:

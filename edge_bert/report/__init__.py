@@ -1,1 +1,1 @@
-"""Pure renderers of a Report: HTML, terminal, JSON. Nothing here reads or writes a file."""
+"""Pure renderers of a Report: HTML and terminal. Nothing here reads or writes a file."""

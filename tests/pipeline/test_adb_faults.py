@@ -15,11 +15,12 @@ from edge_bert.measure.energy_session import record_session
 from edge_bert.measure.thermal import faults_of
 from edge_bert.pipeline.bench_measured import asking
 from edge_bert.records.energy import EnergyUnavailable
-from edge_bert.targets import emulator_phone, emulator_world
+from edge_bert.targets import emulator_phone
 from edge_bert.targets.adb import AdbTarget
 from edge_bert.targets.emulator_device import Battery
 from edge_bert.targets.emulator_phone import Phone
 from edge_bert.targets.runner import RunnerRequest, start_runner
+from tests.targets import emulator_world
 from tests.targets.running_phone import own_name, running_phone
 from tests.waiting import wait_until
 

@@ -19,12 +19,12 @@ from edge_bert.targets import (
     emulator_device,
     emulator_phone,
     emulator_root,
-    emulator_world,
 )
 from edge_bert.targets.adb import AdbTarget
 from edge_bert.targets.emulator_device import Battery
 from edge_bert.targets.emulator_phone import Phone
 from edge_bert.targets.runner import RunnerRequest, install_runner, start_runner
+from tests.targets import emulator_world
 from tests.targets.running_phone import (
     PROFILE,
     command_lines,

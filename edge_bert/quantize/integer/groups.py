@@ -67,11 +67,6 @@ def by_layer(graph: Graph) -> tuple[Group, ...]:
     return _grouped(graph, layer_of)
 
 
-def by_place(graph: Graph) -> tuple[Group, ...]:
-    """The finest groups: one kind of one layer, such as `layer.0 ffn.out`."""
-    return _grouped(graph, lambda name: f"{layer_of(name)} {kind_of(name)}")
-
-
 def constants(graph: Graph) -> tuple[Group, ...]:
     """All matrices, and all other constants that are integers: tables and per-channel factors."""
     kinds = {WEIGHTS: Kind.MATRIX, TABLES: Kind.VECTOR}

@@ -8,7 +8,7 @@ import pytest
 from edge_bert.quantize.integer.convert import Calibrated, calibrate
 from edge_bert.quantize.integer.execute import execute
 from edge_bert.quantize.integer.graph import Node
-from edge_bert.quantize.integer.groups import Group, by_kind, by_layer, by_place, kind_of, layer_of
+from edge_bert.quantize.integer.groups import Group, by_kind, by_layer, kind_of, layer_of
 from edge_bert.quantize.integer.observers import Observer
 from edge_bert.quantize.integer.recipe_graphs import graphs_of
 from edge_bert.quantize.integer.scales import Quantized, assign
@@ -25,11 +25,11 @@ def calibrated() -> Calibrated:
 
 
 def test_every_output_has_one_group(calibrated: Calibrated) -> None:
-    """Kinds, layers and places each hold every operator's output exactly once."""
+    """Kinds and layers each hold every operator's output exactly once."""
     graph = calibrated.graph(8)
     outputs = {node.output for node in graph.nodes}
     constants = {"weights", "tables"}
-    for grouping in (by_kind, by_layer, by_place):
+    for grouping in (by_kind, by_layer):
         members = [name for group in grouping(graph) if group.name not in constants
                    for name in group.members]  # fmt: skip
         assert sorted(members) == sorted(outputs)
@@ -119,7 +119,7 @@ def test_other_widths_are_simulated_too(calibrated: Calibrated, bits: int) -> No
     graph = source.graph(8)
     floats = {name for name, tensor in graph.tensors.items() if tensor.bits == 32}
     assert bool(floats) == (bits == 32)
-    for grouping in (by_kind, by_layer, by_place):
+    for grouping in (by_kind, by_layer):
         assert not floats & {name for group in grouping(graph) for name in group.members}
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     first, *_ = sensitivity(source, sentences, by_layer(graph))
