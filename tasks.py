@@ -7,13 +7,13 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.command_line.building import build
-from edge_bert.command_line.exporting import export
-from edge_bert.command_line.harness import bench, devices, emulator, push, validate
-from edge_bert.command_line.matrix import matrix
-from edge_bert.command_line.options import JSON_HELP, PROFILE_HELP, bundle_folder
-from edge_bert.command_line.profiles import profile, profiles
-from edge_bert.command_line.quantization import explain
+from edge_bert.cli.bench import bench, devices, emulator, push, validate
+from edge_bert.cli.build import build
+from edge_bert.cli.explain import explain
+from edge_bert.cli.export import export
+from edge_bert.cli.matrix import matrix
+from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, bundle_folder
+from edge_bert.cli.profiles import profile, profiles
 
 # Tasks that live elsewhere.
 __all__ = [
@@ -58,14 +58,14 @@ def verify(
 
     Example: invoke verify --profile pixel --data stsb:sts-dev.csv --text my-sentences.txt
     """
-    from edge_bert.console import plainly, print_json
+    from edge_bert.cli.console import plainly, print_json
 
     with plainly(json=json):
         from rich.console import Console
 
         from edge_bert import progress
         from edge_bert.pipeline.verify import verify as run
-        from edge_bert.report.verification import render_verification
+        from edge_bert.report.terminal.verification import render_verification
 
         with progress.shown() as step:
             found = run(
@@ -86,13 +86,13 @@ def verify(
 @task(positional=["file"], help={"file": "a .tflite file", "json": JSON_HELP})
 def inspect(_: Context, file: str, json: bool = False) -> None:
     """Show what is in a .tflite file: operators, number formats, bytes, signatures."""
-    from edge_bert.console import plainly, print_json
+    from edge_bert.cli.console import plainly, print_json
 
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert.package.inspect import inspect_file
-        from edge_bert.report.model_file import render_model_file
+        from edge_bert.formats.tflite.inspect import inspect_file
+        from edge_bert.report.terminal.model_file import render_model_file
 
         found = inspect_file(Path(file))
         if json:
@@ -104,19 +104,19 @@ def inspect(_: Context, file: str, json: bool = False) -> None:
 @task(help={"json": JSON_HELP})
 def doctor(_: Context, json: bool = False) -> None:
     """Say what this machine has and lacks, and how to get it."""
-    from edge_bert.console import plainly, print_json
+    from edge_bert.cli.console import plainly, print_json
 
     with plainly(json=json):
         from rich.console import Console
 
         from edge_bert.doctor import examine
-        from edge_bert.report import lists
+        from edge_bert.report.terminal import tables
 
         found = examine()
         if json:
             print_json(found)
         else:
-            lists.findings(Console(), found)
+            tables.findings(Console(), found)
         if any(each.required and each.status != "ok" for each in found):
             raise SystemExit(3)
 
@@ -144,16 +144,17 @@ def compare(
 
     The peers come with: pip install -e '.[peers]'. Keep the machine otherwise idle.
     """
-    from edge_bert.console import plainly
+    from edge_bert.cli.console import plainly
 
     with plainly(json=json):
         from rich.console import Console
 
         from benchmarks.compare import compare as run
         from benchmarks.render import render, to_json
-        from edge_bert import cache, progress
+        from edge_bert import progress
         from edge_bert.data.evaluation import parse_reference
         from edge_bert.sources.load import load
+        from edge_bert.store import cache
 
         folder = bundle_folder(out, profile)
         labelled = parse_reference(data) if data else None
@@ -169,12 +170,12 @@ def compare(
 @task(help={"cache": "also remove downloaded models, built files and environments"})
 def clean(_: Context, cache: bool = False) -> None:
     """Remove built bundles, and with --cache everything that can be made again."""
-    from edge_bert.console import plainly
+    from edge_bert.cli.console import plainly
 
     with plainly():
         import shutil
 
-        from edge_bert import cache as caches
+        from edge_bert.store import cache as caches
 
         for folder in [Path("build"), *([caches.folder()] if cache else [])]:
             if folder.is_dir():

@@ -17,11 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.whole_file import Away, away
-from edge_bert.console import plainly
+from edge_bert.cli.console import plainly
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.pipeline import convert
-from edge_bert.pipeline.request import chosen_recipes, prepare
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.session import chosen_recipes, prepare
 from edge_bert.progress import silent
 from edge_bert.records.recipe import Recipe
 
@@ -45,13 +45,13 @@ class Row:
 def rows_of(count: int, seed: int, recipes: tuple[Recipe, ...], data: EvaluationSet) -> list[Row]:
     """One calibration, and a build of each recipe from it."""
     request = prepare("pixel", calibration_count=count, seed=seed)
-    whole = convert.float_model(request, silent)
+    whole = artifacts.float_model(request, silent)
     return [
         Row(
             recipe.name,
             count,
             seed,
-            away(request, data, convert.artifact(request, whole, recipe, silent)),
+            away(request, data, artifacts.artifact(request, whole, recipe, silent)),
         )
         for recipe in recipes
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_bert.bundle import manifest as manifests
 from edge_bert.data import calibration
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import DataError, InputError
-from edge_bert.package import manifest as manifests
 from edge_bert.records.bundle import CalibrationInfo, Manifest
 from edge_bert.records.checkpoint import Checkpoint, Task
 

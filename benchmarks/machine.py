@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from edge_bert.devices.host import HostTarget
 from edge_bert.records.measurement import TargetDescription
-from edge_bert.targets.host import HostTarget
 
 PACKAGES = (
     "edge-bert", "ai-edge-litert", "nncf", "numpy", "onnx", "onnxruntime", "openvino", "torch",

@@ -14,8 +14,8 @@ import msgspec
 
 from benchmarks.inputs import int64_inputs
 from benchmarks.records import MakeOrder, Step
+from edge_bert.devices.host import CPUINFO, cpuinfo_fields
 from edge_bert.records.checkpoint import Task
-from edge_bert.targets.host import CPUINFO, cpuinfo_fields
 
 OPSET = 17
 EXAMPLE_TOKENS = 14

@@ -13,12 +13,12 @@ import argparse
 import sys
 
 from benchmarks.whole_file import away
-from edge_bert.console import plainly
+from edge_bert.cli.console import plainly
 from edge_bert.data.evaluation import parse_reference
-from edge_bert.pipeline import convert
-from edge_bert.pipeline.request import chosen_recipes, prepare
-from edge_bert.quantize.integer.convert import convert_integer
-from edge_bert.quantize.integer.observers import Observer
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.session import chosen_recipes, prepare
+from edge_bert.quantize.integer.calibrate.calibrate import convert_integer
+from edge_bert.quantize.integer.statistics.range_estimators import Observer
 
 
 def main() -> None:
@@ -29,7 +29,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with plainly():
         data, request = parse_reference(arguments.data), prepare("pixel")
-        calibrated = convert.calibrated(request)
+        calibrated = artifacts.calibrated(request)
         sys.stdout.write("recipe\tobserver\tcosine mean\tcosine min\tSpearman drop\n")
         for recipe in chosen_recipes(arguments.recipes.split(",")):
             for observer in Observer:

@@ -20,11 +20,11 @@ from typing import Any
 import numpy as np
 
 from edge_bert import profiles
-from edge_bert.quantize.integer.emit import emit
-from edge_bert.quantize.integer.graph import Graph, Kind, Tensor
-from edge_bert.quantize.integer.scales import Quantized, float32
-from edge_bert.targets.emulated import EmulatedTarget
-from edge_bert.targets.runner import RunnerRequest, install_runner
+from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.runner.start import RunnerRequest, install_runner
+from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, float32
+from edge_bert.quantize.integer.ir.graph import Graph, Kind, Tensor
+from edge_bert.quantize.integer.ir.serialize import emit
 
 ROWS, NEURONS, SCORES = (128, 384), (128, 1536), (12, 128, 128)
 HEADS, TURNED = (12, 128, 32), (12, 32, 128)

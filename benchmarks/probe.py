@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert import Bundle
-from edge_bert.console import plainly
+from edge_bert.cli.console import plainly
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.records.checkpoint import FloatArray

@@ -9,7 +9,7 @@ import msgspec
 from benchmarks.records import Comparison, PeerRow, Timing
 from edge_bert.measure.statistics import summarize
 from edge_bert.records.latency import LatencySummary
-from edge_bert.report.text import NOT_KNOWN, byte_size, cosine, points, printable, significant
+from edge_bert.text import NOT_KNOWN, byte_size, cosine, points, printable, significant
 
 if TYPE_CHECKING:
     from rich.console import Console

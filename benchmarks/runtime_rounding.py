@@ -22,20 +22,21 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert import environments, processes
-from edge_bert.console import plainly
+from edge_bert import processes
+from edge_bert.bundle import manifest as manifests
+from edge_bert.cli.console import plainly
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import ProofError
 from edge_bert.evaluate.drift import drift
-from edge_bert.package import manifest as manifests
-from edge_bert.pipeline import running
-from edge_bert.pipeline.build import host_runtime
-from edge_bert.quantize import flatbuffer
-from edge_bert.quantize.oldest_runtime import OLDEST
+from edge_bert.formats.tflite import flatbuffer
+from edge_bert.pipeline.build import run_signatures
+from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
 from edge_bert.records.profile import Runtime
-from edge_bert.targets.tensors import tensors
+from edge_bert.runtimes import environments
+from edge_bert.runtimes.tflite_tensors import tensors
 
 Array = npt.NDArray[Any]
 WORKER = Path(__file__).resolve().with_name("operator_worker.py")
@@ -143,11 +144,11 @@ def _run(folder: Path, file: Path, runtime: Runtime) -> dict[str, Array]:
 def in_all(folder: Path, encodings: list[Encoding], pad_id: int) -> Iterator[str]:
     """Lines about the whole file: each runtime against float32, and one against the other."""
     head = manifests.read(folder).model.head
-    plain = running.Subject.of(folder / "float32.tflite", head)
-    reference = running.outputs(plain, encodings, pad_id, host_runtime())
-    subject, found = running.Subject.of(folder / f"{ARTIFACT}.tflite", head), []
+    plain = run_signatures.Subject.of(folder / "float32.tflite", head)
+    reference = run_signatures.outputs(plain, encodings, pad_id, host_runtime())
+    subject, found = run_signatures.Subject.of(folder / f"{ARTIFACT}.tflite", head), []
     for runtime in (host_runtime(), OLDEST):
-        found.append(running.run(subject, encodings, pad_id, runtime).by_sentence())
+        found.append(run_signatures.run(subject, encodings, pad_id, runtime).by_sentence())
         away = drift(found[-1], reference)
         yield f"{runtime} to float32: cosine {away.cosine_mean:.4f} / {away.cosine_min:.4f}\n"
     away = drift(*found)
@@ -168,7 +169,7 @@ def main() -> None:
         tokenizer = Tokenizer.open(folder / "tokenizer.json", model.max_length)
         sentences = calibration.select(calibration.default(), 256, 0).held_out
         encodings = tokenizer.encode_batch(sentences)
-        signature = running.Subject.of(path, model.head).signatures[SIGNATURE]
+        signature = run_signatures.Subject.of(path, model.head).signatures[SIGNATURE]
         longest = max((each for each in encodings if len(each) <= LENGTH), key=len)
         names = [spec.name for spec in signature.inputs]
         sys.stdout.write("operator\tcount\tvalues\tdiffer %\tlargest difference, steps\n")

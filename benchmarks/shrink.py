@@ -18,26 +18,27 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from edge_bert.compress import allocation, heads, importance, layers, neurons, vocabulary
-from edge_bert.compress.correction import correct
-from edge_bert.compress.structure import shrink
-from edge_bert.console import plainly
+from edge_bert.cli.console import plainly
+from edge_bert.compress.prune import allocate_sparsity, ffn, heads, importance, layers
+from edge_bert.compress.prune.reconstruction import correct
+from edge_bert.compress.prune.structure import shrink
+from edge_bert.compress.vocabulary import trim
+from edge_bert.convert import keras_to_tflite
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_pairs
-from edge_bert.float_encoder import forward
-from edge_bert.float_encoder.forward import Sentence
-from edge_bert.graph import export
-from edge_bert.package.store import write_whole
-from edge_bert.pipeline.request import prepare
+from edge_bert.pipeline.build.session import prepare
 from edge_bert.progress import Progress, shown
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
-from edge_bert.records.encoder import EncoderWeights
+from edge_bert.store.content_store import write_whole
 
 PARTS = ("layers", "neurons", "heads", "vocabulary", "together")
 SHARES = {"heads": (10 / 12, 8 / 12, 6 / 12, 4 / 12), "neurons": (0.75, 0.5, 0.25)}
@@ -59,7 +60,7 @@ class Bench:
 
     @cached_property
     def weights(self) -> EncoderWeights:
-        return export.encoder_weights(self.checkpoint)
+        return keras_to_tflite.encoder_weights(self.checkpoint)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -78,8 +79,10 @@ class Bench:
         return importance.measure(self.weights, self.sentences, self.progress)
 
     @cached_property
-    def curves(self) -> allocation.Curves:
-        return allocation.measure(self.weights, self.importance, self.held_out, self.progress)
+    def curves(self) -> allocate_sparsity.Curves:
+        return allocate_sparsity.measure(
+            self.weights, self.importance, self.held_out, self.progress
+        )
 
     @cached_property
     def ranked(self) -> tuple[tuple[int, ...], ...]:
@@ -91,17 +94,17 @@ class Bench:
 
     @cached_property
     def reference(self) -> FloatArray:
-        return forward.outputs(self.weights, self.inputs(self.texts, self.tokenizer))
+        return numpy_forward.outputs(self.weights, self.inputs(self.texts, self.tokenizer))
 
     def inputs(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Sentence]:
-        names = export.input_names(self.checkpoint)
+        names = keras_to_tflite.input_names(self.checkpoint)
         encodings = tokenizer.encode_batch(texts)
         return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]
 
     def row(self, name: str, weights: EncoderWeights, tokenizer: Tokenizer | None = None) -> str:
         """One line of a table."""
         inputs = self.inputs(self.texts, tokenizer or self.tokenizer)
-        found = forward.outputs(weights, inputs)
+        found = numpy_forward.outputs(weights, inputs)
         away = drift(found, self.reference)
         size = sum(array.size for array in weights.arrays.values()) / 1e6
         change = 100 * (self._score(found) - self._score(self.reference))
@@ -142,11 +145,11 @@ def _shares(bench: Bench, what: str, present: tuple[int, ...]) -> Iterator[str]:
     keep, curves, step = (
         (heads.keep, bench.curves.heads, 1)
         if what == "heads"
-        else (neurons.keep, bench.curves.neurons, allocation.NEURONS_AT_ONCE)
+        else (ffn.keep, bench.curves.neurons, allocate_sparsity.NEURONS_AT_ONCE)
     )
     for share in SHARES[what]:
         alike = [round(count * share) for count in present]
-        shared_out = allocation.allocate(curves, sum(alike), step)
+        shared_out = allocate_sparsity.allocate(curves, sum(alike), step)
         for how, counts in (("each", alike), ("shared out", shared_out)):
             name = f"{what} {', '.join(map(str, counts))} ({how})"
             yield bench.row(name, keep(bench.weights, bench.importance, counts))
@@ -163,20 +166,20 @@ def _vocabularies(bench: Bench) -> Iterator[str]:
         if name == "corpus" and not sentences:
             continue
         encodings = bench.tokenizer.encode_batch(sentences)
-        counts = vocabulary.count([each.ids for each in encodings], size)
+        counts = trim.count([each.ids for each in encodings], size)
         for tokens in (each for each in VOCABULARIES if each < size):
-            cut = vocabulary.trim(text, counts if sentences else None, tokens)
+            cut = trim.trim(text, counts if sentences else None, tokens)
             path = bench.scratch / f"{tokens}.json"
             write_whole(path, cut.tokenizer.encode())
             tokenizer = Tokenizer.open(path, bench.checkpoint.max_length)
-            smaller = vocabulary.take(bench.weights, cut.kept)
+            smaller = trim.take(bench.weights, cut.kept)
             yield bench.row(f"{tokens} tokens, {name}", smaller, tokenizer)
 
 
 def _together(bench: Bench) -> Iterator[str]:
     for dropped, heads_share, neurons_share in TOGETHER:
         kept = bench.ranked[dropped]
-        structure = allocation.plan(
+        structure = allocate_sparsity.plan(
             bench.curves, kept, heads_share, neurons_share, bench.weights.shape.vocabulary
         )
         smaller = shrink(bench.weights, bench.importance, structure, bench.sentences)

@@ -16,17 +16,17 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks.whole_file import away
-from edge_bert.console import plainly
+from edge_bert.cli.console import plainly
+from edge_bert.convert import keras_to_tflite
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.graph import export
-from edge_bert.pipeline import convert
-from edge_bert.pipeline.request import BuildRequest, prepare
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.estimate.file_size import predicted_size
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.session import BuildRequest, prepare
 from edge_bert.progress import silent
-from edge_bert.quantize.moments import LayerMoments, collect
-from edge_bert.quantize.size import predicted_size
-from edge_bert.quantize.weights import convert_hybrid
-from edge_bert.records.encoder import EncoderWeights
+from edge_bert.quantize.hybrid import convert_hybrid
+from edge_bert.quantize.input_hessians import LayerMoments, collect
 from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32
 from edge_bert.records.weight_bits import BLOCKS, WeightBits
 
@@ -86,14 +86,14 @@ class Course:
 def course(data: EvaluationSet) -> Course:
     """The course on the pairs of `data`."""
     request = prepare("pixel")
-    weights = export.encoder_weights(request.checkpoint)
-    return Course(request, weights, collect(weights, convert.calibration_inputs(request)), data)
+    weights = keras_to_tflite.encoder_weights(request.checkpoint)
+    return Course(request, weights, collect(weights, artifacts.calibration_inputs(request)), data)
 
 
 def row(held: Course, choice: Choice) -> str:
     """One build and what it shows, tab separated."""
     title, bits, gptq = choice
-    whole = convert.float_model(held.request, silent)
+    whole = artifacts.float_model(held.request, silent)
     file = convert_hybrid(whole, bits, held.moments if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
     computed = predicted_size(held.weights.shape, recipe, held.request.lengths, bits)

@@ -17,17 +17,17 @@ import numpy as np
 
 from benchmarks.table_bits import first_pairs
 from benchmarks.whole_file import scorer
-from edge_bert.console import plainly
+from edge_bert.cli.console import plainly
+from edge_bert.convert import keras_to_tflite
 from edge_bert.data.evaluation import parse_reference
+from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.drift import drift
-from edge_bert.float_encoder import forward
-from edge_bert.graph import export
-from edge_bert.pipeline import convert
-from edge_bert.pipeline.request import BuildRequest, prepare
-from edge_bert.quantize import blocks
-from edge_bert.quantize.symmetric import symmetric_int8
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.quantize import blockwise
+from edge_bert.quantize.uniform import symmetric_int8
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.records.encoder import EncoderWeights
 
 Stored = tuple[FloatArray, int]  # the table given back, and its bytes
 ROUNDS = 12  # of k-means
@@ -42,8 +42,8 @@ def int8_columns(table: FloatArray) -> Stored:
 
 def int4(table: FloatArray, block: int) -> Stored:
     """int4, a float16 scale per block of a row."""
-    values, scales = blocks.quantize(table, block)
-    return blocks.dequantized(values, scales), values.size // 2 + 2 * scales.size
+    values, scales = blockwise.quantize(table, block)
+    return blockwise.dequantized(values, scales), values.size // 2 + 2 * scales.size
 
 
 def int2(table: FloatArray, block: int) -> Stored:
@@ -109,10 +109,10 @@ FORMS: dict[str, Callable[[FloatArray], Stored]] = {
 
 def embeddings(weights: EncoderWeights, request: BuildRequest, texts: list[str]) -> FloatArray:
     """The encoder's outputs in float."""
-    tokenizer = convert.tokenizer_of(request)
+    tokenizer = artifacts.tokenizer_of(request)
     encodings = tokenizer.encode_batch(tuple(texts))
     sentences = [{"input_ids": np.array([each.ids], np.int32)} for each in encodings]
-    return forward.outputs(weights, sentences)
+    return numpy_forward.outputs(weights, sentences)
 
 
 def main() -> None:
@@ -124,7 +124,7 @@ def main() -> None:
     with plainly():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
         request = prepare("pixel")
-        weights = export.encoder_weights(request.checkpoint)
+        weights = keras_to_tflite.encoder_weights(request.checkpoint)
         texts = list(dict.fromkeys(data.sentences + data.second))
         score, expected = scorer(data, texts), embeddings(weights, request, texts)
         sys.stdout.write(HEAD)

@@ -10,9 +10,9 @@ from pathlib import Path
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_pairs
-from edge_bert.pipeline import convert, running
-from edge_bert.pipeline.build import host_runtime
-from edge_bert.pipeline.request import BuildRequest
+from edge_bert.pipeline.build import artifacts, run_signatures
+from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.pipeline.build.session import BuildRequest
 from edge_bert.progress import silent
 from edge_bert.records.checkpoint import FloatArray
 
@@ -29,7 +29,7 @@ class Away:
 def away(request: BuildRequest, data: EvaluationSet, file: bytes) -> Away:
     """How far `file` is from the float32 file of `request` over the pairs of `data`."""
     sentences = tuple(dict.fromkeys(data.sentences + data.second))
-    reference = outputs(request, convert.float_model(request, silent), sentences)
+    reference = outputs(request, artifacts.float_model(request, silent), sentences)
     found = outputs(request, file, sentences)
     moved = drift(found, reference)
     score = scorer(data, sentences)
@@ -38,13 +38,13 @@ def away(request: BuildRequest, data: EvaluationSet, file: bytes) -> Away:
 
 def outputs(request: BuildRequest, data: bytes, sentences: tuple[str, ...]) -> FloatArray:
     """Embeddings of `sentences` from the file whose bytes are `data`."""
-    tokenizer = convert.tokenizer_of(request)
+    tokenizer = artifacts.tokenizer_of(request)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
-        subject = running.Subject.of(path, request.checkpoint.head)
+        subject = run_signatures.Subject.of(path, request.checkpoint.head)
         encodings = tokenizer.encode_batch(sentences)
-        return running.outputs(subject, encodings, tokenizer.pad_id, host_runtime())
+        return run_signatures.outputs(subject, encodings, tokenizer.pad_id, host_runtime())
 
 
 def scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArray], float]:

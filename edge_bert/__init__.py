@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_bert.bundle import Bundle
+    from edge_bert.bundle.bundle import Bundle
 
 __all__ = ["Bundle"]
 
@@ -13,7 +13,7 @@ __all__ = ["Bundle"]
 def __getattr__(name: str) -> object:
     """Load `Bundle` when it is asked for, so that `invoke --list` need not."""
     if name == "Bundle":
-        from edge_bert.bundle import Bundle
+        from edge_bert.bundle.bundle import Bundle
 
         return Bundle
     raise AttributeError(f"module 'edge_bert' has no attribute {name!r}")

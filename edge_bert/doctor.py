@@ -14,9 +14,10 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from edge_bert import cache, environments
 from edge_bert.errors import EdgeBertError
 from edge_bert.records.doctor import Finding
+from edge_bert.runtimes import environments
+from edge_bert.store import cache
 
 PACKAGE = "edge-bert"
 PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hypothesis
 import pytest
 
-from edge_bert import cache
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load
+from edge_bert.store import cache
 
 # A busy machine is slow without being wrong.
 hypothesis.settings.register_profile("patient", deadline=None)

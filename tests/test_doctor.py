@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert import doctor, environments
+from edge_bert import doctor
 from edge_bert.records.doctor import Finding
+from edge_bert.runtimes import environments
 
 
 @pytest.fixture(autouse=True)

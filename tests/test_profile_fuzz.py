@@ -12,9 +12,9 @@ from types import FrameType
 import pytest
 
 from edge_bert import profiles
+from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import ProfileError
 from edge_bert.records.profile import DeviceProfile
-from edge_bert.targets import emulator_cpu
 from tests import one_line
 
 FILES = 1000
@@ -135,10 +135,10 @@ def outcome(data: bytes, name: str, folder: Path) -> str:
 
 def usable(found: DeviceProfile) -> None:
     """What is read can be described to an emulator, or is refused by it as a profile."""
-    clusters = emulator_cpu.in_order(found)
-    emulator_cpu.qemu_model(clusters)
-    emulator_cpu.proc_cpuinfo(found, clusters)
-    emulator_cpu.sysfs(clusters)
+    clusters = cpu_files.in_order(found)
+    cpu_files.qemu_model(clusters)
+    cpu_files.proc_cpuinfo(found, clusters)
+    cpu_files.sysfs(clusters)
 
 
 @pytest.fixture

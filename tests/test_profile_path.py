@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert import profiles
-from edge_bert.command_line.options import bundle_folder
+from edge_bert.cli.options import bundle_folder
 from edge_bert.errors import ProfileError
 from tests.one_line import refused
 from tests.test_profiles import HOSTILE, PHONE

@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from edge_bert.errors import TargetError
+from edge_bert.estimate.energy_model import model_energy
+from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.benchmark_model import BenchmarkModelOutput
-from edge_bert.measure.cost_model import predict_latency
-from edge_bert.measure.energy_model import model_energy
 from edge_bert.measure.runner_output import RunnerOutput
-from edge_bert.measure.thermal import faults_of
+from edge_bert.measure.sensors.thermal import faults_of
 from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import (
     FORMAT_VERSION,

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.manifest import sha256
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
 from edge_bert.evaluate.phone_tokens import TokenDifference, differing
-from edge_bert.package import manifest as manifests
-from edge_bert.package.manifest import sha256
-from edge_bert.pipeline import prove
-from edge_bert.pipeline.build import host_runtime
-from edge_bert.pipeline.profile_file import profile_of
+from edge_bert.pipeline.build import verify_artifact
+from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.pipeline.build.profile_file import profile_of
 from edge_bert.progress import Progress, silent
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, Proof, Scores
@@ -72,13 +72,13 @@ def verify(
     sets = [parse_reference(reference) for reference in data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
     used = _held_out(manifest.calibration, calibration_file)
-    expected = prove.outputs_of_reference(
+    expected = verify_artifact.outputs_of_reference(
         _subject(folder, manifest, _reference(manifest)), tokenizer, used.held_out, host_runtime()
     )
     found = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")
-        tested = prove.test(
+        tested = verify_artifact.test(
             _subject(folder, manifest, artifact),
             expected,
             tokenizer,
@@ -128,5 +128,5 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
             raise InputError(f"{path} is not the file that was proven; build the bundle again.")
 
 
-def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> prove.Subject:
-    return prove.Subject.of(folder / artifact.file, manifest.model.head)
+def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> verify_artifact.Subject:
+    return verify_artifact.Subject.of(folder / artifact.file, manifest.model.head)

@@ -9,8 +9,14 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize import flatbuffer, tables
-from edge_bert.quantize.unpacked import Form, Values, is_matrix, unpack_constants
+from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize.tflite_passes import quantize_embedding_tables
+from edge_bert.quantize.tflite_passes.pack_constants import (
+    Form,
+    Values,
+    is_matrix,
+    unpack_constants,
+)
 
 
 def convert_float16(float_model: bytes, *, gathers_float16: bool) -> bytes:
@@ -22,9 +28,9 @@ def convert_float16(float_model: bytes, *, gathers_float16: bool) -> bytes:
     """
     model = flatbuffer.read(float_model)
     if gathers_float16:
-        tables.float16_tables(model)
+        quantize_embedding_tables.float16_tables(model)
     else:
-        tables.float16_tables_as_int16(model)
+        quantize_embedding_tables.float16_tables_as_int16(model)
     dtype = flatbuffer.schema().TensorType.FLOAT16
     form = Form(dtype=dtype, pack=_halved, dequantize_version=3)
     unpack_constants(model, _fits, form)
@@ -32,7 +38,7 @@ def convert_float16(float_model: bytes, *, gathers_float16: bool) -> bytes:
 
 
 def _fits(builtin: int, position: int, value: Values) -> bool:
-    return is_matrix(builtin, position, value) and tables.fits_float16(value)
+    return is_matrix(builtin, position, value) and quantize_embedding_tables.fits_float16(value)
 
 
 def _halved(value: Values) -> tuple[npt.NDArray[np.float16], None]:

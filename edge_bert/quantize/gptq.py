@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.blocks import Blocks, FloatArray, least_error_scales, nearest
+from edge_bert.quantize.blockwise import Blocks, FloatArray, least_error_scales, nearest
 
 DAMPING = 0.01  # of the mean second moment, added to each: the paper's value
 Moments = npt.NDArray[np.float64]

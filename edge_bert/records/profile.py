@@ -56,7 +56,7 @@ class Caches(Record, frozen=True):
 class Cluster(Record, frozen=True):
     """Cores of one kind that share a clock.
 
-    `power_tables` are the tables of `measure/data/core_power.toml` that were made with this very
+    `power_tables` are the tables of `estimate/data/core_power.toml` that were made with this very
     chip, as `kind: name`; without them, every table of the core is used.
     """
 

@@ -9,10 +9,11 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+from edge_bert import text
 from edge_bert.records.explanation import Explanation, Harm
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
-from edge_bert.report import tables, text, verdict
+from edge_bert.report import tables, verdict
 from edge_bert.report.candidates import title_of
 from edge_bert.report.plots import drift, front, latency, operators, sensitivity, sizes
 from edge_bert.report.plots.drawing import Plot

@@ -9,7 +9,7 @@ from typing import Literal
 from edge_bert.records.base import Record
 from edge_bert.records.matrix import MatrixCell, MatrixFile, MatrixReport
 from edge_bert.records.measurement import Evidence
-from edge_bert.report.text import cosine, milliseconds, points, significant
+from edge_bert.text import cosine, milliseconds, points, significant
 
 COSINE = "cosine"  # scores that are a cosine begin with this word; the others are agreement
 ORDER = ("met", "not all measured", "missed", "no limits", "nothing fits", "failed")

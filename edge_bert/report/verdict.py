@@ -10,7 +10,7 @@ from edge_bert.records.bundle import Artifact, LabelScore
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.records.report import LatencyRow, Report
-from edge_bert.report.text import byte_size, cosine, milliseconds, points, significant
+from edge_bert.text import byte_size, cosine, milliseconds, points, significant
 
 REFERENCE = "float32"
 LOWEST_COSINE = 0.99

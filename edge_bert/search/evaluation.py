@@ -9,7 +9,7 @@ from edge_bert.errors import ProofError, WorkerError
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Candidate, Cost, Evaluated, Gate, Score
 from edge_bert.records.profile import Budget
-from edge_bert.search import gates
+from edge_bert.search import constraints
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.problem import Problem, candidate_key
 
@@ -29,7 +29,7 @@ def job(problem: Problem[Any], candidate: Candidate, known: Finding | None) -> J
     score = known.score if known else None
     if known and (known.failure or known.cost):
         return None
-    if score is not None and gates.below(problem.budget, score):
+    if score is not None and constraints.below(problem.budget, score):
         return None
     arguments = (
         problem.score,
@@ -56,7 +56,7 @@ def evaluate(
     """
     try:
         value = _score(score(context, candidate)) if known is None else known
-        if gates.below(Budget(min_score=min_score), value):
+        if constraints.below(Budget(min_score=min_score), value):
             return Finding(score=value)
         return Finding(score=value, cost=cost(context, candidate))
     except ProofError as error:
@@ -79,10 +79,10 @@ def judged(
     if found.failure is not None:
         return Evaluated(candidate, size, found.score, Gate.BUILD, found.failure)
     cost, score = found.cost or size, found.score
-    low = gates.below(budget, score) if score is not None else ()
+    low = constraints.below(budget, score) if score is not None else ()
     if low:
-        return Evaluated(candidate, cost, score, Gate.SCORE, gates.reason(low))
-    over = gates.over(budget, cost)
+        return Evaluated(candidate, cost, score, Gate.SCORE, constraints.reason(low))
+    over = constraints.over(budget, cost)
     if over:
-        return Evaluated(candidate, cost, score, Gate.COST, gates.reason(over))
+        return Evaluated(candidate, cost, score, Gate.COST, constraints.reason(over))
     return Evaluated(candidate, cost, score)

@@ -12,12 +12,12 @@ from edge_bert.errors import WorkerError
 from edge_bert.progress import Progress, silent
 from edge_bert.records.candidate import Evaluated, SearchResult
 from edge_bert.records.profile import Budget
-from edge_bert.search import front, gates, journal, keyed, proposals, sifting
+from edge_bert.search import acquisition, constraints, journal, journaled_jobs, pareto, prefilter
 from edge_bert.search.evaluation import Finding, job, judged
 from edge_bert.search.executors.jobs import Executor, Outcome
 from edge_bert.search.journal import Journal
+from edge_bert.search.prefilter import Open, Sifted
 from edge_bert.search.problem import Effort, Problem, batch_size, candidate_key, evaluations
-from edge_bert.search.sifting import Open, Sifted
 
 DEFAULT_EFFORT = Effort()
 
@@ -37,7 +37,7 @@ def search(
     effort, not on the executor. A budget that computed bounds rule out ends at once, with nothing
     built. Raises InputError for a journal of another problem and what `score` and `cost` raise.
     """
-    sifted = sifting.sift(problem)
+    sifted = prefilter.sift(problem)
     dropped = len(sifted.dropped)
     progress(f"{len(sifted.open)} candidates may meet the budget, {dropped} cannot")
     if not sifted.open:
@@ -52,7 +52,7 @@ def infeasible(problem: Problem[Any], *, effort: Effort = DEFAULT_EFFORT) -> Sea
 
     Nothing is built and no journal is written.
     """
-    sifted = sifting.sift(problem)
+    sifted = prefilter.sift(problem)
     return None if sifted.open else _infeasible(problem.budget, effort, sifted)
 
 
@@ -78,11 +78,11 @@ class _Search:
     def run(self) -> list[Evaluated]:
         """Build as many candidates as the effort allows, in the order of their proposal."""
         sizes = self._problem.space.sizes
-        self._build(proposals.start(self._points, sizes, self._total, self._effort.seed))
+        self._build(acquisition.start(self._points, sizes, self._total, self._effort.seed))
         while len(self._verdicts) < self._total:
             count = min(batch_size(self._effort, self._total), self._total - len(self._verdicts))
             arguments = (self._points, sizes, self._bytes, self._seen(), count, self._effort.seed)
-            self._build(proposals.propose(*arguments))
+            self._build(acquisition.propose(*arguments))
         return list(self._verdicts.values())
 
     def _build(self, places: Sequence[int]) -> None:
@@ -94,7 +94,7 @@ class _Search:
             job(self._problem, each.candidate, known.get(key))
             for each, key in zip(chosen, keys, strict=True)
         ]
-        failed = keyed.complete(
+        failed = journaled_jobs.complete(
             [each for each in jobs if each], self._executor, self._journal, self._tell
         )
         for error in failed.values():
@@ -109,7 +109,7 @@ class _Search:
         found = outcome.error or outcome.value.failure or f"score {outcome.value.score:.4f}"
         self._progress(f"{outcome.key[:8]} of up to {self._total}: {found}")
 
-    def _seen(self) -> proposals.Seen:
+    def _seen(self) -> acquisition.Seen:
         budget = self._problem.budget
         verdicts = list(self._verdicts.values())
         limits = {
@@ -119,7 +119,7 @@ class _Search:
         }
         names = [name for name, limit in limits.items() if limit is not None]
         costs = [[getattr(each.cost, name) for name in names] for each in verdicts]
-        return proposals.Seen(
+        return acquisition.Seen(
             places=tuple(self._verdicts),
             scores=np.array([each.score for each in verdicts], np.float64),
             costs=np.array(costs, np.float64).reshape(len(verdicts), len(names)),
@@ -134,9 +134,9 @@ def _infeasible(budget: Budget, effort: Effort, sifted: Sifted) -> SearchResult:
         budget=budget,
         seed=effort.seed,
         chosen=None,
-        reason=sifting.why_none(sifted.over),
+        reason=prefilter.why_none(sifted.over),
         front=(),
-        nearest=front.nearest(sifted.over),
+        nearest=pareto.nearest(sifted.over),
         evaluated=(),
         dropped=sifted.dropped,
         untried=0,
@@ -154,8 +154,8 @@ def _result(
         seed=effort.seed,
         chosen=chosen,
         reason=_reason(chosen, len(kept), len(evaluated)),
-        front=front.front(kept or built),
-        nearest=() if chosen else front.nearest([(each, _misses(budget, each)) for each in built]),
+        front=pareto.front(kept or built),
+        nearest=() if chosen else pareto.nearest([(each, _misses(budget, each)) for each in built]),
         evaluated=tuple(evaluated),
         dropped=sifted.dropped,
         untried=len(sifted.open) - len(evaluated),
@@ -164,13 +164,13 @@ def _result(
 
 def _rank(each: Evaluated) -> tuple[object, ...]:
     """Best score first; of equal ones the fastest, then the most frugal, then the smallest."""
-    size, latency, energy, score = front.amounts(each)
+    size, latency, energy, score = pareto.amounts(each)
     return score, latency, energy, size, candidate_key(each.candidate)
 
 
-def _misses(budget: Budget, each: Evaluated) -> tuple[gates.Miss, ...]:
-    low = gates.below(budget, each.score) if each.score is not None else ()
-    return (*gates.over(budget, each.cost), *low)
+def _misses(budget: Budget, each: Evaluated) -> tuple[constraints.Miss, ...]:
+    low = constraints.below(budget, each.score) if each.score is not None else ()
+    return (*constraints.over(budget, each.cost), *low)
 
 
 def _reason(chosen: Evaluated | None, kept: int, evaluated: int) -> str:

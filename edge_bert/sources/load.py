@@ -8,8 +8,8 @@ from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources import hub, wheel
 from edge_bert.sources.folder import load_folder
-from edge_bert.sources.onnx.foreign import ARCHITECTURE, load_foreign
 from edge_bert.sources.onnx.load import load_onnx
+from edge_bert.sources.onnx.opaque import ARCHITECTURE, load_foreign
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 

@@ -12,9 +12,9 @@ from benchmarks import peers
 from benchmarks.compare import compare, visits
 from benchmarks.course import prepare
 from benchmarks.records import Comparison
+from edge_bert.bundle import manifest as manifests
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import DataError, InputError
-from edge_bert.package import manifest as manifests
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from tests.benchmarks.tiny_bundle import tiny_bundle

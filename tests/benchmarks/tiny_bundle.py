@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from edge_bert.pipeline.build import build
-from edge_bert.pipeline.request import prepare
+from edge_bert.pipeline.build.build import build
+from edge_bert.pipeline.build.session import prepare
 from edge_bert.records.checkpoint import Checkpoint
 from tests.tiny.models import write
 

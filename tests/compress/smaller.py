@@ -7,11 +7,11 @@ import functools
 
 import numpy as np
 
-from edge_bert.compress.importance import Importance, measure
-from edge_bert.compress.structure import shrink
-from edge_bert.float_encoder.forward import Sentence
+from edge_bert.compress.prune.importance import Importance, measure
+from edge_bert.compress.prune.structure import shrink
+from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.candidate import Structure
-from edge_bert.records.encoder import EncoderWeights
 from tests.quantize.integer import encoders as tiny
 
 RAGGED = Structure(layers=(0, 1), ffn=(96, 37), heads=(3, 2), vocabulary=100)

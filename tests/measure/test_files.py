@@ -13,7 +13,7 @@ from edge_bert.errors import DataError
 from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
 from edge_bert.measure.measurement import emulated, measured
 from edge_bert.records.measurement import Evidence, Measurement
-from tests.measure.test_cost_model import MOBILENET_V1, cluster
+from tests.estimate.test_latency_model import MOBILENET_V1, cluster
 from tests.measure.test_measurement import OUTPUT, target
 
 RUN = measured(OUTPUT, target(Evidence.DEVICE), "a b/../wi8.tflite")

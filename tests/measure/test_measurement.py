@@ -22,8 +22,8 @@ from edge_bert.records.measurement import (
     TargetDescription,
 )
 from edge_bert.records.profile import Runtime
+from tests.estimate.test_latency_model import MOBILENET_V1, cluster
 from tests.measure.recordings import recording
-from tests.measure.test_cost_model import MOBILENET_V1, cluster
 from tests.measure.test_runner_output import GOOD, text
 
 OUTPUT = parse_runner(text(*GOOD), 0)

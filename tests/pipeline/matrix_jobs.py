@@ -6,8 +6,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_bert.pipeline.matrix import MatrixRequest
-from edge_bert.pipeline.matrix_cell import CellRequest, build_cell
+from edge_bert.pipeline.matrix.cell import CellRequest, build_cell
+from edge_bert.pipeline.matrix.matrix import MatrixRequest
 from edge_bert.records.matrix import MatrixCell
 from edge_bert.search.executors.jobs import Job
 from tests.search import jobs

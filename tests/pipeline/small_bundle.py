@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.package import manifest as manifests
-from edge_bert.package.inspect import inspect_bytes
+from edge_bert.bundle import manifest as manifests
+from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.records.bundle import DefaultChoice
 from tests.pipeline.small_encoder import small_encoder
 from tests.report.sample_report import manifest

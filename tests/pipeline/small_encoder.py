@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from edge_bert.quantize import flatbuffer
-from tests.targets.op_models import Step, Tensor, graph, options_of
+from edge_bert.formats.tflite import flatbuffer
+from tests.runtimes.op_models import Step, Tensor, graph, options_of
 
 LENGTHS = (8, 16)
 WORDS, WIDTH, OUT = 50, 32, 24

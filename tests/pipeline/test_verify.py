@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from edge_bert.bundle import manifest as manifests
 from edge_bert.errors import DataError, EdgeBertError, InputError
-from edge_bert.package import manifest as manifests
 from edge_bert.pipeline.verify import Verification, verify
-from edge_bert.report.verification import render_verification
+from edge_bert.report.terminal.verification import render_verification
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 

@@ -14,10 +14,10 @@ from typing import Any
 
 import msgspec
 
-from edge_bert import cache
-from edge_bert.pipeline.build import Built, build
-from edge_bert.pipeline.request import prepare
-from edge_bert.pipeline.sizing.asked import Asked, asked_for
+from edge_bert.pipeline.build.build import Built, build
+from edge_bert.pipeline.build.options import Asked, asked_for
+from edge_bert.pipeline.build.session import prepare
+from edge_bert.store import cache
 from tests.tiny import models
 
 PROFILE = "pixel"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize import flatbuffer
+from edge_bert.formats.tflite import flatbuffer
 from edge_bert.records.profile import Runtime
-from edge_bert.targets import runtimes
-from tests.targets.op_models import Step, Tensor, graph, options_of
+from edge_bert.runtimes import tflite
+from tests.runtimes.op_models import Step, Tensor, graph, options_of
 
 LENGTH, ROWS, WIDTH, OUT = 5, 300, 64, 96
 IDS = np.array([[0, 7, 299, 7, 120], [1, 2, 3, 4, 5]], np.int32)
@@ -66,7 +66,7 @@ def run(data: bytes, folder: Path, runtime: Runtime = HOST) -> dict[str, Any]:
     path = folder / "model.tflite"
     path.write_bytes(data)
     feeds = {name: {"x0": IDS} for name in ("only", "second")}
-    result = runtimes.run(path, feeds, runtime)
+    result = tflite.run(path, feeds, runtime)
     return {name: result.real(name, "y") for name in feeds}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.quantize import blocks, gptq
+from edge_bert.quantize import blockwise, gptq
 
 RANDOM = np.random.RandomState(11)
 INPUTS, OUTPUTS, ROWS = 64, 24, 400
@@ -15,9 +15,9 @@ X = (SOURCES + 0.1 * RANDOM.standard_normal((ROWS, INPUTS))).astype(np.float32)
 WEIGHT = RANDOM.standard_normal((OUTPUTS, INPUTS)).astype(np.float32)
 
 
-def error(found: blocks.Blocks) -> float:
+def error(found: blockwise.Blocks) -> float:
     """The squared error of the matrix's output over X."""
-    return float(np.square(X @ (blocks.dequantized(*found) - WEIGHT).T).sum())
+    return float(np.square(X @ (blockwise.dequantized(*found) - WEIGHT).T).sum())
 
 
 @pytest.mark.parametrize("block", [32, 64])
@@ -25,13 +25,13 @@ def test_correlated_inputs_gain(block: int) -> None:
     """The output's error falls to less than half of what rounding to the nearest step leaves."""
     moments = (X.T @ X).astype(np.float64)
     found = gptq.quantize(WEIGHT, moments, block)
-    assert error(found) < 0.5 * error(blocks.quantize(WEIGHT, block))
+    assert error(found) < 0.5 * error(blockwise.quantize(WEIGHT, block))
 
 
 def test_inputs_that_do_not_go_together_are_rounded_to_the_nearest() -> None:
     """With nothing to make up with, it is plain rounding."""
     found = gptq.quantize(WEIGHT, np.eye(INPUTS), 32)
-    values, scales = blocks.quantize(WEIGHT, 32)
+    values, scales = blockwise.quantize(WEIGHT, 32)
     assert np.array_equal(found[0], values)
     assert np.array_equal(found[1], scales)
 

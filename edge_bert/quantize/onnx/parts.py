@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.quantize.integer.rewritten import Block, Dense, Norm, Rewritten
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.quantize.integer.equalize.equalize import Block, Dense, Norm, Rewritten
 from edge_bert.records.checkpoint import FloatArray, Task
-from edge_bert.records.encoder import EncoderWeights
 
 PROJECTION = "embeddings.projection"
 

@@ -12,7 +12,7 @@ from typing import Any
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
-from edge_bert.report.text import printable
+from edge_bert.text import printable
 
 Spec = dict[str, Any]
 

@@ -8,8 +8,8 @@ from collections import Counter
 from edge_bert.records.report import Report
 from edge_bert.report.plots.drawing import Plot, Spec, artifact_scale, both_widths
 from edge_bert.report.tables import drifts
-from edge_bert.report.text import printable
 from edge_bert.report.verdict import LOWEST_COSINE
+from edge_bert.text import printable
 
 # 1 - cosine runs over many decades, so bins have equal widths in its logarithm.
 NEAREST_EXPONENT, BINS_PER_DECADE = -6, 4

@@ -13,7 +13,7 @@ import json
 from edge_bert.records.candidate import Evaluated, SearchResult
 from edge_bert.report.candidates import STATES, state_of, title_of
 from edge_bert.report.plots.drawing import CONFIG, Plot, Spec, both_widths
-from edge_bert.report.text import printable
+from edge_bert.text import printable
 
 PLACE, DATA = "front-plot", "front-data"  # ids in the page
 COLOURS = ("var(--c2)", "var(--c1)", "var(--c3)", "var(--c0)")

@@ -13,7 +13,7 @@ from edge_bert.report.plots.drawing import (
     name_legend,
 )
 from edge_bert.report.tables import LatencyGroup
-from edge_bert.report.text import printable
+from edge_bert.text import printable
 
 _TIME = {"type": "quantitative", "title": "milliseconds"}
 

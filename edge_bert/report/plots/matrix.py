@@ -15,7 +15,7 @@ from edge_bert.report.plots.drawing import (
     name_axis,
     name_legend,
 )
-from edge_bert.report.text import byte_size, printable
+from edge_bert.text import byte_size, printable
 
 STEP = 22  # CSS pixels for one bar
 

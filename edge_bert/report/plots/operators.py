@@ -7,7 +7,7 @@ import math
 from edge_bert.records.measurement import Evidence
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, emulated_title, name_axis
 from edge_bert.report.tables import OperatorGroup
-from edge_bert.report.text import milliseconds, printable
+from edge_bert.text import milliseconds, printable
 
 SHOWN = 10
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from edge_bert.records.explanation import Harm
 from edge_bert.records.widening import WideGroup
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, name_axis
-from edge_bert.report.text import printable
+from edge_bert.text import printable
 
 _COLOUR = "var(--c1)"
 _NARROW = 0.4  # the opacity of groups that keep 8 bits

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_bert.records.report import Report
 from edge_bert.report.plots.drawing import COLOURS, Plot, Spec, both_widths, name_axis, name_legend
 from edge_bert.report.tables import kinds
-from edge_bert.report.text import byte_size, printable
+from edge_bert.text import byte_size, printable
 
 
 def draw(report: Report) -> Plot:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_bert.onnx_graph.graph import ALIASES, MOVES, Graph, Node
+from edge_bert.formats.onnx.graph import ALIASES, MOVES, Graph, Node
 from edge_bert.sources.onnx.parts import Linear, NotRecognised, linear, scalar
 
 SCALES = ("Mul", "Div")

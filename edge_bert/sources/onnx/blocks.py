@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.onnx_graph.evaluate import NotComputed, evaluate
-from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Graph
+from edge_bert.formats.onnx.evaluate import NotComputed, evaluate
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Graph
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.sources.onnx.attention import Attention, attention
 from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised, linear

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_bert.onnx_graph.read import files
+from edge_bert.formats.onnx.read import files
 from edge_bert.sources.folder import digest_of, tokenizer_file
 
 OPTIONAL = ("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.onnx_graph.evaluate import NotComputed, evaluate
-from edge_bert.onnx_graph.graph import Array, Graph
+from edge_bert.formats.onnx.evaluate import NotComputed, evaluate
+from edge_bert.formats.onnx.graph import Array, Graph
 from edge_bert.records.checkpoint import FloatArray, Pooling
 from edge_bert.sources.onnx.blocks import KNOWN, SAME
 from edge_bert.sources.onnx.inputs import MASK

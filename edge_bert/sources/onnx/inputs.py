@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Graph
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Graph
 from edge_bert.sources.onnx.parts import NotNamed
 
 IDS, MASK, TYPES, POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"

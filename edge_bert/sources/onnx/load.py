@@ -10,17 +10,17 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import ModelError
-from edge_bert.onnx_graph.fused import MICROSOFT
-from edge_bert.onnx_graph.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read
+from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
+from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
 from edge_bert.sources.json_files import read_json
 from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
 from edge_bert.sources.onnx.head import Pooled
-from edge_bert.sources.onnx.naming import Named, named
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognised
-from edge_bert.sources.onnx.recognise import recognise
+from edge_bert.sources.onnx.recognize import recognise
+from edge_bert.sources.onnx.to_checkpoint import Named, named
 
 # What config.json and the graph both say, under transformers' two spellings.
 SIZES = {

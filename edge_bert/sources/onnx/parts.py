@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.onnx_graph.graph import ALIASES, RESHAPES, Array, Graph
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Array, Graph
 from edge_bert.records.checkpoint import FloatArray
 
 BEFORE_BIAS = (*ALIASES, *RESHAPES)

@@ -8,16 +8,16 @@ import msgspec
 import pytest
 
 from edge_bert import profiles
-from edge_bert.measure.cost_model import predict_latency
-from edge_bert.measure.energy_model import model_energy
-from edge_bert.measure.lower_bound import least_energy, least_latency
-from edge_bert.quantize.work import multiply_adds
+from edge_bert.devices.emulator import cpu_files
+from edge_bert.estimate.energy_model import model_energy
+from edge_bert.estimate.latency_model import predict_latency
+from edge_bert.estimate.lower_bound import least_energy, least_latency
+from edge_bert.estimate.macs import multiply_adds
 from edge_bert.records.base import Record
 from edge_bert.records.energy import ModelledEnergy
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.recipe import RECIPES
-from edge_bert.targets import emulator_cpu
-from tests.quantize.test_work import MINILM
+from tests.estimate.test_macs import MINILM
 
 FILE = Path(__file__).resolve().parents[2] / "recordings" / "counts" / "minilm.json"
 
@@ -49,7 +49,7 @@ def test_every_kind_of_core_and_recipe_was_recorded() -> None:
 def test_no_real_file_is_below_the_bound(each: Recorded) -> None:
     """Not even the models' low estimates are; the budget is held against higher ones."""
     profile = profiles.load(each.profile)
-    cluster = emulator_cpu.find(profile, None)
+    cluster = cpu_files.find(profile, None)
     work = multiply_adds(MINILM, RECIPES[each.artifact], each.length)
     latency = predict_latency(each.counts, cluster, profile.memory)
     energy = model_energy(each.counts, latency, cluster)

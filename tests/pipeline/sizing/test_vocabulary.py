@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.bundle import Bundle
-from edge_bert.pipeline import convert
-from edge_bert.pipeline.sizing import space
-from edge_bert.pipeline.sizing.asked import Asked, request_of
-from edge_bert.pipeline.sizing.build import build_sized
-from edge_bert.pipeline.sizing.candidate import trimmed_sizes
-from edge_bert.pipeline.sizing.find import Means
-from edge_bert.pipeline.sizing.worth import worth_of
+from edge_bert.bundle.bundle import Bundle
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.options import Asked, request_of
+from edge_bert.pipeline.sizing import search_space
+from edge_bert.pipeline.sizing.candidate_session import trimmed_sizes
+from edge_bert.pipeline.sizing.fit_to_budget import build_sized
+from edge_bert.pipeline.sizing.pruning_stats import worth_of
+from edge_bert.pipeline.sizing.search_candidates import Means
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Effort
 from tests.pipeline import tiny_bundle as tiny
@@ -24,16 +24,18 @@ from tests.tiny.tokenizer_files import write_unigram
 def sizes_of(asked: Asked) -> tuple[int, ...]:
     """The vocabularies of the candidates."""
     with tiny.own_cache("vocabularies"):
-        return space.space_of(asked, worth_of(asked)).vocabulary
+        return search_space.space_of(asked, worth_of(asked)).vocabulary
 
 
 def test_only_what_the_tokenizer_can_do_with(monkeypatch: pytest.MonkeyPatch) -> None:
     """A number below what must stay would end the search when it is built."""
     wanted = tiny.asked("wear-watch")
     least = trimmed_sizes(wanted)[0]
-    rows = convert.weights_of(request_of(wanted)).shape.vocabulary
+    rows = artifacts.weights_of(request_of(wanted)).shape.vocabulary
     assert least < rows
-    monkeypatch.setattr(space, "VOCABULARIES", (1, least - 1, least, rows - 1, rows, rows + 1))
+    monkeypatch.setattr(
+        search_space, "VOCABULARIES", (1, least - 1, least, rows - 1, rows, rows + 1)
+    )
     assert sizes_of(wanted) == (least, rows - 1, rows)
 
 
@@ -46,8 +48,8 @@ def test_a_tokenizer_that_cannot_be_trimmed_stays_whole(
         path.unlink()
     write_unigram(folder)
     wanted = tiny.asked("wear-watch", folder)
-    rows = convert.weights_of(request_of(wanted)).shape.vocabulary
-    monkeypatch.setattr(space, "VOCABULARIES", (rows // 2, rows - 1))
+    rows = artifacts.weights_of(request_of(wanted)).shape.vocabulary
+    monkeypatch.setattr(search_space, "VOCABULARIES", (rows // 2, rows - 1))
     assert sizes_of(wanted) == (rows,)
 
 
@@ -58,7 +60,7 @@ def test_a_bundle_with_a_trimmed_vocabulary(
     """Where nothing else fits: its tokenizer and its table have the tokens that were kept."""
     wanted = tiny.asked("wear-watch")
     least = trimmed_sizes(wanted)[0]
-    monkeypatch.setattr(space, "VOCABULARIES", (least,))
+    monkeypatch.setattr(search_space, "VOCABULARIES", (least,))
     with tiny.own_cache("vocabularies"):
         budget, means = Budget(size_bytes=34_000), Means(Effort(evaluations=1))
         built = build_sized(wanted, budget, tmp_path / "out", means=means)

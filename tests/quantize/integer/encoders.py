@@ -13,13 +13,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.graph import export
-from edge_bert.quantize.integer.bursts import find_bursts
-from edge_bert.quantize.integer.execute import execute
-from edge_bert.quantize.integer.form import build
-from edge_bert.quantize.integer.rewritten import Norm, Rewritten, rewrite
-from edge_bert.quantize.integer.statistics import Sentence, collect
-from edge_bert.records.encoder import EncoderWeights
+from edge_bert.convert import keras_to_tflite
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.quantize.integer.equalize.equalize import Norm, Rewritten, rewrite
+from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
+from edge_bert.quantize.integer.ir.interpret import execute
+from edge_bert.quantize.integer.lower.build_graph import build
+from edge_bert.quantize.integer.statistics.channel_peaks import Sentence, collect
 from tests.tiny import models
 
 Array = npt.NDArray[Any]
@@ -41,7 +41,7 @@ def weights_of(architecture: str, head: str = "mean", *, outliers: bool = False)
         width["embedding_size"] = 24  # so that LOUD fits
     with tempfile.TemporaryDirectory() as folder:
         found = models.checkpoint(Path(folder) / "model", architecture, head, **width)
-        weights = export.encoder_weights(found)
+        weights = keras_to_tflite.encoder_weights(found)
     return with_outliers(weights) if outliers else weights
 
 
@@ -171,7 +171,7 @@ def rewritten_output(
 
 def plain(weights: EncoderWeights) -> Any:
     """The Keras encoder with these weights, which knows of no rewrite; its output as it is."""
-    from edge_bert.graph.encoder import Encoder, load
+    from edge_bert.encoder.keras_bert import Encoder, load
 
     head = msgspec.structs.replace(weights.head, normalize=False)
     encoder = Encoder(weights.shape, head, weights.head_activations)

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.convert import Calibrated, calibrate
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
 from edge_bert.quantize.onnx import parts, qdq
 from edge_bert.quantize.onnx.convert import float_file, int8_file
 from edge_bert.quantize.onnx.encoder import build
 from edge_bert.quantize.onnx.writer import Writer
-from edge_bert.records.encoder import EncoderWeights
 from tests.quantize.integer.encoders import ENCODERS, padded, sentences, weights_of
 
 onnx = pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
@@ -42,7 +42,7 @@ def _count(inputs: Mapping[str, Array]) -> int:
 
 
 def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
-    from edge_bert.graph.encoder import Encoder, load
+    from edge_bert.encoder.keras_bert import Encoder, load
 
     encoder = Encoder(weights.shape, weights.head, weights.head_activations)
     load(encoder, weights.arrays)

@@ -169,8 +169,8 @@ def record_tiny() -> None:
 
 def record_minilm() -> None:
     """Write `minilm.safetensors`: tokens and embeddings of the real model."""
-    from edge_bert import cache
     from edge_bert.sources.load import load
+    from edge_bert.store import cache
 
     folder = load(None, cache.folder("models")).tokenizer.parent
     rows = tokens(folder)

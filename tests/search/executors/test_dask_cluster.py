@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from edge_bert.errors import InputError, TargetError, WorkerError
-from edge_bert.search import matrix
+from edge_bert.search import matrix_jobs
 from edge_bert.search.executors.choose import executor
 from edge_bert.search.executors.dask_cluster import DaskCluster, scheduler_address
 from edge_bert.search.executors.jobs import Job
@@ -22,7 +22,7 @@ def test_a_killed_worker_loses_nothing(cluster: Any, tmp_path: Path) -> None:
     asked = jobs.squares(tmp_path, 4)
     asked[2:2] = [Job("dies", jobs.dies_once, (tmp_path, 100, journal))]
     with executor(scheduler=cluster.scheduler_address) as opened:
-        found = matrix.run(asked, int, opened, journal, problem="squares")
+        found = matrix_jobs.run(asked, int, opened, journal, problem="squares")
     assert found.done == {"dies": 10000, **{f"square-{n}": n * n for n in range(4)}}
     assert found.failed == {}
     assert jobs.ran(tmp_path) == {"died": 1, "100": 1, **{str(n): 1 for n in range(4)}}

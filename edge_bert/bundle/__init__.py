@@ -1,0 +1,1 @@
+"""What users receive: a folder of files with a manifest, written whole and opened checked."""

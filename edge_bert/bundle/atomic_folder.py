@@ -1,0 +1,158 @@
+"""A bundle's folder, replaced as a whole: the old one stays until the new one stands."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import glob
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from edge_bert.bundle.manifest import FILE as MANIFEST
+from edge_bert.errors import BusyError, InputError
+
+KEPT = ("measurements", "explanations")
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+FULL = (errno.ENOSPC, errno.EDQUOT)
+UNWRITABLE = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENAMETOOLONG,
+)
+
+
+@contextlib.contextmanager
+def replacing(folder: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
+    """A scratch folder that takes the place of `folder` when the block ends well.
+
+    Measurements and explanations of the old bundle are carried over, beside those that the block
+    wrote. Raises BusyError when another build holds `folder` for longer than `wait_s` seconds,
+    InputError when it cannot be written to or holds something that is no bundle.
+    """
+    folder = folder.resolve()
+    with _told_plainly(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder, wait_s):
+            _sweep(folder)
+            _check_replaceable(folder)
+            scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-"))
+            try:
+                yield scratch
+                _keep(folder, scratch)
+                scratch.chmod(0o755)
+                _flush(scratch)
+                _exchange(scratch, folder)
+            finally:
+                shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _told_plainly(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        if error.errno in FULL:
+            raise InputError(
+                f"The disk of {folder} is full; the bundle there is as it was. Free some space."
+            ) from error
+        if error.errno in UNWRITABLE and _is_beside(error.filename, folder):
+            raise InputError(
+                f"{folder} cannot be written ({error.strerror}); choose another --out."
+            ) from error
+        raise
+
+
+def _is_beside(name: str | None, folder: Path) -> bool:
+    """Whether an error is about a file of ours, or one of the folders that lead to it."""
+    if name is None:
+        return True
+    path = Path(os.fsdecode(name)).absolute()
+    return path.is_relative_to(folder.parent) or folder.is_relative_to(path)
+
+
+@contextlib.contextmanager
+def _locked(folder: Path, wait_s: float) -> Iterator[None]:
+    lock = FileLock(folder.parent / f".{folder.name}.lock")
+    try:
+        lock.acquire(timeout=wait_s)
+    except Timeout as error:
+        raise BusyError(f"Another build is writing {folder}; wait for it or stop it.") from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _aside(folder: Path) -> Path:
+    """Where the old bundle waits while the new one is renamed, on the way of two renames."""
+    return folder.parent / f".{folder.name}.old"
+
+
+def _sweep(folder: Path) -> None:
+    """Undo what an interrupted build left beside `folder`; the lock says that none is alive."""
+    aside = _aside(folder)
+    if aside.exists() and not folder.exists():
+        aside.rename(folder)
+    for left in (aside, *folder.parent.glob(f".{glob.escape(folder.name)}.new-*")):
+        shutil.rmtree(left, ignore_errors=True)
+
+
+def _check_replaceable(folder: Path) -> None:
+    """A folder of the user's own, or a file, must not vanish because it has a profile's name."""
+    if not folder.exists() or (folder / MANIFEST).is_file():
+        return
+    if not folder.is_dir() or any(folder.iterdir()):
+        raise InputError(f"{folder} is there and holds no bundle; move it or choose another --out.")
+
+
+def _keep(folder: Path, scratch: Path) -> None:
+    for name in KEPT:
+        if (folder / name).is_dir():
+            shutil.copytree(folder / name, scratch / name, symlinks=True, dirs_exist_ok=True)
+
+
+def _flush(scratch: Path) -> None:
+    """Bring the files to the disk before their names, so that a power cut leaves no empty ones."""
+    for path in scratch.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+
+
+def _exchange(new: Path, folder: Path) -> None:
+    """Put `new` where `folder` is in one step; the old folder ends up at `new`."""
+    if not folder.exists():
+        new.rename(folder)
+    elif not _exchange_at_once(new, folder):
+        _exchange_by_two_renames(new, folder)
+
+
+def _exchange_at_once(new: Path, folder: Path) -> bool:
+    """Linux's renameat2; False where the C library or the file system has no exchange."""
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:
+        return False
+    names = os.fsencode(new), os.fsencode(folder)
+    return bool(renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
+
+
+def _exchange_by_two_renames(new: Path, folder: Path) -> None:
+    """There is a moment in which the name is free; `_sweep` mends an end in that moment."""
+    aside = _aside(folder)
+    folder.rename(aside)
+    try:
+        new.rename(folder)
+    except OSError:
+        aside.rename(folder)
+        raise
+    shutil.rmtree(aside, ignore_errors=True)

@@ -1,0 +1,117 @@
+"""Using a built bundle from Python: text in, embeddings or class probabilities out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edge_bert.bundle import manifest as manifests
+from edge_bert.data.buckets import choose, pad
+from edge_bert.data.tokenizing import Encoding, Tokenizer
+from edge_bert.errors import InputError, MissingToolError
+from edge_bert.evaluate.outputs import finish
+from edge_bert.records.bundle import Artifact, Manifest, TensorSpec
+from edge_bert.records.checkpoint import FloatArray
+
+TOKENIZER = "tokenizer.json"
+
+
+class Bundle:
+    """A folder that `invoke build` wrote, opened for use. Needs no TensorFlow.
+
+    `manifest` tells what is in it. Not safe for several threads at once; open one per thread.
+    """
+
+    def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self._tokenizer = tokenizer
+        self._interpreters: dict[str, Any] = {}
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Bundle:
+        """Open the bundle in `folder`; InputError when there is none or it is damaged."""
+        path = Path(folder)
+        manifest = manifests.read(path)
+        for each in manifest.files:
+            if each.file == TOKENIZER:
+                _check_file(path / TOKENIZER, each.sha256)
+        tokenizer = Tokenizer.open(path / TOKENIZER, manifest.model.max_length)
+        return cls(path, manifest, tokenizer)
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        artifact: str | None = None,
+        pairs: Sequence[str] | None = None,
+    ) -> FloatArray:
+        """Embeddings float32 [n, hidden], or class probabilities float32 [n, labels].
+
+        Each text takes the smallest length bucket that fits and is cut where the tokenizer says.
+        `artifact` is a recipe's name; None means the bundle's default. `pairs` holds a second text
+        for each. Raises InputError for an unknown artifact or a damaged file.
+        """
+        if isinstance(texts, str):
+            raise InputError("encode takes a list of texts; put the text in a list.")
+        chosen = self._artifact(artifact or self.manifest.default.artifact)
+        encodings = self._tokenizer.encode_batch(texts, pairs)
+        width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
+        rows = np.zeros((len(encodings), width), np.float32)
+        for index, encoding in enumerate(encodings):
+            rows[index] = self._run(chosen, encoding)
+        return finish(rows, self.manifest.model.head)
+
+    def _artifact(self, name: str) -> Artifact:
+        for artifact in self.manifest.artifacts:
+            if artifact.name == name:
+                return artifact
+        names = ", ".join(artifact.name for artifact in self.manifest.artifacts)
+        raise InputError(f"{self.folder} holds no artifact {name!r}; it holds {names}.")
+
+    def _run(self, artifact: Artifact, encoding: Encoding) -> FloatArray:
+        by_length = {each.length: name for name, each in artifact.signatures.items()}
+        name = by_length[choose(len(encoding), by_length)]
+        signature = artifact.signatures[name]
+        names = [spec.name for spec in signature.inputs]
+        inputs = pad(encoding, signature.length, self._tokenizer.pad_id, names)
+        output = signature.outputs[0]
+        runner = self._interpreter(artifact).get_signature_runner(name)
+        return _real(runner(**inputs)[output.name].reshape(-1), output)
+
+    def _interpreter(self, artifact: Artifact) -> Any:
+        if artifact.name not in self._interpreters:
+            path = self.folder / artifact.file
+            _check_file(path, artifact.sha256)
+            self._interpreters[artifact.name] = _open(path)
+        return self._interpreters[artifact.name]
+
+
+def _real(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
+    """A float32 copy of an output, dequantized where it has a scale."""
+    if spec.scale is None:
+        return values.astype(np.float32)
+    centred = values.astype(np.float32) - np.float32(spec.zero_point or 0)
+    return np.asarray(centred * np.float32(spec.scale), np.float32)
+
+
+def _check_file(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise InputError(f"{path} is missing; build the bundle again.")
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != sha256:
+        raise InputError(f"{path} is not the file that was proven; build the bundle again.")
+
+
+def _open(path: Path) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingToolError(
+            "The runtime is missing: pip install ai-edge-litert (edge-bert depends on it)."
+        ) from error
+    return Interpreter(str(path), num_threads=1)

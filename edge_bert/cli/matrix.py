@@ -1,0 +1,118 @@
+"""The matrix as a task. Thin: parse, call the pipeline, print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from invoke.context import Context
+from invoke.tasks import task
+
+from edge_bert.cli.options import JSON_HELP, numbers, words
+
+if TYPE_CHECKING:
+    from edge_bert.records.matrix import MatrixReport
+
+DEFAULT_MODEL = "default"
+FAILED = 4
+
+
+@task(
+    help={
+        "profiles": "comma separated names, see `invoke profiles`, or paths of .toml files; or all",
+        "models": "comma separated: model folders, ONNX files, names on the Hugging Face hub, or "
+        "`default` for all-MiniLM-L6-v2, which is also taken without this option",
+        "out": "folder of the bundles, the index page and the journal (default: build/matrix)",
+        "recipes": "as for `build`; then nothing is made smaller",
+        "lengths": "length buckets in tokens (default: 16,32,64,128)",
+        "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
+        "count": "how many calibration sentences to use (default: 256)",
+        "seed": "of the calibration sentences and of the searches (default: 0)",
+        "data": "labelled data as for `build`; may be repeated; the first gives the scores",
+        "corpus": "texts whose words a trimmed vocabulary keeps (default: the --calibration file)",
+        "whole": "build the whole models, whatever the budgets say",
+        "emulate": "latency and energy are found out on the emulated phone; --no-emulate goes "
+        "without them",
+        "evaluations": "how many candidates the search of a cell may build (default: 20)",
+        "workers": "processes that build cells side by side (default: 1)",
+        "scheduler": "address of a Dask scheduler whose workers build them instead; they must see "
+        "the same folders as this machine",
+        "json": JSON_HELP,
+    },
+    iterable=["data"],
+)
+def matrix(
+    _: Context,
+    profiles: str | None = None,
+    models: str | None = None,
+    out: str = "build/matrix",
+    recipes: str | None = None,
+    lengths: str | None = None,
+    calibration: str | None = None,
+    count: int = 256,
+    seed: int = 0,
+    data: list[str] | None = None,
+    corpus: str | None = None,
+    whole: bool = False,
+    emulate: bool = True,
+    evaluations: int = 20,
+    workers: int = 1,
+    scheduler: str | None = None,
+    json: bool = False,
+) -> None:
+    """Build every model for every device, and a page that compares them: OUT/index.html.
+
+    Give the same command again after an interruption: what is built stays, what failed is tried
+    again. Exit code 4 says that a cell failed; that nothing fits a budget is a result.
+
+    Example: invoke matrix --profiles pixel-9,pixel-3a,wear-watch --models default,./my-bert
+    Example: invoke matrix --profiles all --workers 4
+    """
+    from edge_bert.cli.console import plainly
+
+    with plainly(json=json):
+        from edge_bert import progress
+        from edge_bert.pipeline.build.options import asked_for
+        from edge_bert.pipeline.matrix import matrix as pipeline
+        from edge_bert.search.problem import effort_of
+
+        how = pipeline.How(tuple(words(recipes)), whole, effort_of(seed, evaluations))
+        names = pipeline.profile_names(words(profiles))
+        asked = [
+            asked_for(
+                names[0],
+                model=None if model == DEFAULT_MODEL else model,
+                tokenizer=None,
+                via=None,
+                lengths=numbers("lengths", lengths, "16,32,64,128"),
+                calibration=calibration,
+                count=count,
+                seed=seed,
+                data=data or [],
+                corpus=corpus,
+                emulates=emulate,
+            )
+            for model in words(models) or [DEFAULT_MODEL]
+        ]
+        with progress.shown() as step:
+            request = pipeline.request_matrix(asked, names, out=Path(out), how=how)
+            found = pipeline.build_matrix(
+                request, workers=workers, scheduler=scheduler, progress=step
+            )
+        _show(found, request.out / pipeline.INDEX, json=json)
+
+
+def _show(found: MatrixReport, page: Path, *, json: bool) -> None:
+    from rich.console import Console
+
+    from edge_bert.cli.console import print_json
+    from edge_bert.report.terminal.matrix import render_matrix
+
+    if json:
+        print_json(found)
+    else:
+        console = Console()
+        render_matrix(found, console)
+        console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
+    if any(cell.status == "failed" for cell in found.cells):
+        raise SystemExit(FAILED)

@@ -1,1 +1,0 @@
-"""Invoke tasks by subject; `tasks.py` gathers them."""

@@ -1,0 +1,1 @@
+"""Smaller encoders in closed form: fewer layers, heads and feed-forward neurons."""

@@ -1,0 +1,136 @@
+"""From an ONNX file of any encoder to a float32 `.tflite` file, through our passes and onnx2tf."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_bert import processes
+from edge_bert.convert.onnx2tf.onnx2tf_worker import Request
+from edge_bert.errors import MissingToolError, ModelError
+from edge_bert.formats.onnx.graph import Graph
+from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
+from edge_bert.formats.onnx.read import read
+from edge_bert.formats.onnx.simplify import simplify, version_of
+from edge_bert.formats.onnx.to_proto import contradiction, shaped_model_of
+from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
+
+PACKAGE = "onnx2tf"
+TOOLS = (PACKAGE, "onnx", "onnx-graphsurgeon", "tf-keras")
+TIMEOUT_S = 3600.0
+# It would run these; no encoder needs them, and a loop may never end.
+CONTROL_FLOW = ("If", "Loop", "Scan")
+
+
+def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
+    """A float32 TFLite file of the ONNX file that `checkpoint` names; see `graph.export.to_tflite`.
+
+    Raises ModelError, with the operator and where it is, for what onnx2tf or TFLite do not have,
+    and MissingToolError where onnx2tf is not installed.
+    """
+    if checkpoint.onnx is None:
+        raise ValueError("the checkpoint was not read from an ONNX file")
+    supported = operators()
+    file, head = checkpoint.onnx, checkpoint.head
+    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+        request = Request(
+            files={
+                f"length_{length}": _simplified(file, length, Path(folder), supported)
+                for length in lengths
+            },
+            output="logits" if head.task is Task.CLASSIFICATION else "embedding",
+            pooling=head.pooling if file.gives_tokens else None,
+            normalize=head.normalize and file.gives_tokens,
+            out=str(Path(folder) / "out.tflite"),
+        )
+        return _converted(file.path, request, Path(folder))
+
+
+def operators() -> frozenset[str]:
+    """The ONNX operators that the installed onnx2tf converts; MissingToolError if there is none."""
+    try:
+        files = importlib.metadata.files(PACKAGE) or []
+    except importlib.metadata.PackageNotFoundError as error:
+        raise MissingToolError(
+            "--via onnx2tf needs the package: pip install 'edge-bert[onnx]'."
+        ) from error
+    found = (re.fullmatch(r"onnx2tf/ops/(\w+)\.py", each.as_posix()) for each in files)
+    return frozenset(each[1] for each in found if each) - {*CONTROL_FLOW, "__init__"}
+
+
+def versions() -> dict[str, str]:
+    """The versions of what has a hand in the bytes, besides our own dependencies."""
+    operators()
+    return {name: importlib.metadata.version(name) for name in TOOLS}
+
+
+def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[str]) -> str:
+    import onnx
+
+    model = read(file.path)
+    _check_unfused(file.path, model)
+    graph = simplify(model, file.inputs, file.output, length)
+    _check_operators(file.path, graph, supported)
+    made = shaped_model_of(graph, version_of(model))
+    wrong = contradiction(made)
+    if wrong is not None:
+        raise ModelError(
+            f"{file.path} does not fit {length} tokens ({' '.join(wrong.split())}); choose other "
+            "--lengths, or export it with a dynamic length."
+        )
+    path = folder / f"length_{length}.onnx"
+    onnx.save_model(made, path)
+    return str(path)
+
+
+def _check_unfused(path: Path, model: Any) -> None:
+    """Their masks come in forms that the passes do not keep."""
+    for node in model.graph.node:
+        if node.domain == MICROSOFT and "Attention" in node.op_type:
+            raise ModelError(
+                f"{path}: {node.op_type} at {(node.name or node.output[0])[:100]!r} was fused by "
+                "ONNX Runtime; give the model as it was exported, before it was optimized."
+            )
+
+
+def _check_operators(path: Path, graph: Graph, supported: frozenset[str]) -> None:
+    for node in graph.nodes:
+        if node.op not in supported or node.domain not in ("", "ai.onnx"):
+            raise ModelError(
+                f"{path}: {node.place} is an operator that onnx2tf does not convert; export the "
+                "model without it."
+            )
+
+
+def _converted(path: Path, request: Request, folder: Path) -> bytes:
+    file = folder / "request.json"
+    file.write_bytes(msgspec.json.encode(request))
+    command = [sys.executable, "-P", "-m", "edge_bert.convert.onnx2tf.onnx2tf_worker", str(file)]
+    done = processes.run(
+        command, timeout_s=TIMEOUT_S, failure=ModelError, what="onnx2tf", cwd=folder
+    )
+    out = Path(request.out)
+    if done.returncode or not out.is_file():
+        raise ModelError(f"{path} cannot be converted by onnx2tf: {_reason(done.stdout)}")
+    return out.read_bytes()
+
+
+def _reason(stdout: str) -> str:
+    """What the child said, or which operators TFLite lacks, on one line."""
+    last = stdout.strip().rpartition("\n")[2]
+    try:
+        said = str(json.loads(last)["error"])
+    except (ValueError, KeyError, TypeError):
+        return "it ended without a word."
+    lacking = sorted(set(re.findall(r"'(tf\.\w+)' op is neither|fused\[\"(\w+):\"", said)))
+    names = [name or f"tf.{other}" for name, other in lacking if other != "PartitionedCall"]
+    text = f"TFLite lacks {', '.join(names)}" if names else said[:300]
+    return "".join(letter if letter.isprintable() else "?" for letter in text) + "."

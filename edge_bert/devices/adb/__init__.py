@@ -1,0 +1,1 @@
+"""Phones over adb: which are connected, what they are, and commands on them."""

@@ -1,0 +1,98 @@
+"""Run the adb program, with a time-out, and say in plain words what went wrong."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import shutil
+import subprocess
+from collections.abc import Sequence
+
+from edge_bert.devices.device import Completed
+from edge_bert.errors import MissingToolError, TargetError
+
+# What adb says, and what to do then. `{serial}` is the device in question.
+FAULTS = (
+    (
+        "unauthorized",
+        "The device {serial} does not trust this computer: unlock it, accept the "
+        "debugging prompt on its screen, then try again.",
+    ),
+    (
+        "offline",
+        "The device {serial} is offline: reconnect its cable, or run "
+        "`adb disconnect` and `adb connect` again.",
+    ),
+    (
+        "no permissions",
+        "This user may not open the device {serial}: on Linux, install udev rules "
+        "for Android (Debian: `apt-get install android-sdk-platform-tools-common`).",
+    ),
+    ("more than one device", "Several devices are connected: choose one with --serial."),
+    (
+        "no devices/emulators found",
+        "No device is connected: plug one in with USB debugging on, or run "
+        "`invoke emulator start`.",
+    ),
+    (
+        "No space left on device",
+        "The device {serial} has no room left: free some on it, then try again.",
+    ),
+    (
+        r"device .* not found",
+        "The device {serial} is not connected; `invoke devices` lists those that are.",
+    ),
+)
+
+
+def find_adb() -> str:
+    """The adb program on PATH, else the one that adbutils brings."""
+    if found := shutil.which("adb"):
+        return found
+    try:
+        return str(importlib.import_module("adbutils").adb_path())
+    except Exception as error:  # adbutils raises its own kinds; without adb all mean the same
+        raise MissingToolError(
+            "adb is not on this machine: run `invoke emulator setup`, `pip install adbutils`, or "
+            "install Android's platform tools."
+        ) from error
+
+
+def adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> Completed:
+    """Run `adb words…`, on the device `serial` where given. Non-zero exits are the caller's.
+
+    Raises subprocess.TimeoutExpired after `timeout_s` seconds; adb has been killed then.
+    """
+    argv = [find_adb(), *(["-s", serial] if serial else []), *words]
+    try:
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        )
+    except (OSError, ValueError) as error:
+        raise TargetError(f"adb could not be started: {error}.") from error
+    stdout, stderr = (text.decode("utf-8", errors="replace") for text in (done.stdout, done.stderr))
+    return Completed(stdout, stderr, done.returncode)
+
+
+def adb_or_fault(words: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
+    """The standard output of `adb words…`; TargetError when it fails or takes too long."""
+    try:
+        done = adb(words, timeout_s, serial)
+    except subprocess.TimeoutExpired as error:
+        raise TargetError(
+            f"`adb {words[0]}` did not end within {timeout_s:g} s; is {serial or 'the device'} "
+            "still connected?"
+        ) from error
+    if done.exit_code != 0:
+        raise fault(done.stderr + done.stdout, serial)
+    return done.stdout
+
+
+def fault(said: str, serial: str | None) -> TargetError:
+    """The error for what adb said: what to do where the message is known, else its own words."""
+    for pattern, advice in FAULTS:
+        if re.search(pattern, said):
+            return TargetError(advice.format(serial=serial or ""))
+    lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()]
+    words = next((line for line in reversed(lines) if "error" in line), (lines or ["nothing"])[-1])
+    return TargetError(f"adb failed on {serial or 'the device'}; it said: {words[:300]}")

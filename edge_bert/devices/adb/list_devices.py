@@ -1,0 +1,107 @@
+"""Which devices adb sees, and which one is meant."""
+
+from __future__ import annotations
+
+import re
+import time
+from dataclasses import dataclass
+
+from edge_bert.devices.adb.adb_command import adb_or_fault, fault
+from edge_bert.errors import InputError, TargetError
+
+TIMEOUT_S = 30
+RECONNECT_S = 20
+POLL_S = 0.5
+READY = "device"
+ADDRESS = re.compile(r"^[A-Za-z0-9.\-]{1,253}:[0-9]{1,5}$")
+SERIAL = re.compile(r"^[!-~]{1,255}$")
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device as `adb devices` lists it; `state` is `device` when it can be used."""
+
+    serial: str
+    state: str
+    model: str = ""
+
+
+def devices() -> tuple[Device, ...]:
+    """All devices that adb sees, usable or not."""
+    return parse_devices(adb_or_fault(["devices", "-l"], TIMEOUT_S))
+
+
+def parse_devices(text: str) -> tuple[Device, ...]:
+    """The devices in the output of `adb devices -l`; lines of other forms are skipped."""
+    found = []
+    for line in text.splitlines():
+        serial, _, rest = line.strip().partition(" ")
+        rest = rest.strip()
+        if not rest or line.startswith(("*", "List of devices", "adb ")):
+            continue
+        model = re.search(r"\bmodel:(\S+)", rest)
+        state = re.split(r"\s+(?=\w+:)|;|\s+\(", rest, maxsplit=1)[0]
+        found.append(Device(serial, state, model[1].replace("_", " ") if model else ""))
+    return tuple(found)
+
+
+def choose(serial: str | None) -> Device:
+    """The device to use: `serial` where given, else the only one that there is.
+
+    Raises TargetError, saying what to do, when there is none, when several are there and none was
+    chosen, or when the chosen one is not ready.
+    """
+    if serial is not None and (not SERIAL.match(serial) or serial.startswith("-")):
+        raise InputError(f"{serial!r} is not a device's serial; `invoke devices` lists them.")
+    seen = devices()
+    wanted = [device for device in seen if serial in (None, device.serial)]
+    if not wanted:
+        raise fault(
+            f"device {serial} not found" if serial else "no devices/emulators found", serial
+        )
+    if len(wanted) > 1:
+        names = ", ".join(f"{device.serial} ({device.state})" for device in wanted)
+        raise TargetError(f"Several devices are connected: {names}. Choose one with --serial.")
+    if wanted[0].state != READY:
+        raise fault(wanted[0].state, wanted[0].serial)
+    return wanted[0]
+
+
+def connect(address: str) -> str:
+    """Connect adb to `address`, like `192.168.1.5:5555`; the serial that the device has then."""
+    if not ADDRESS.match(address):
+        raise InputError(f"{address!r} is not of the form HOST:PORT.")
+    said = adb_or_fault(["connect", address], TIMEOUT_S)
+    if "already connected" in said and not is_ready(address):
+        # The server keeps a dead connection until it is told to drop it.
+        disconnect(address)
+        said = adb_or_fault(["connect", address], TIMEOUT_S)
+    if not said.startswith(("connected to", "already connected to")):
+        raise TargetError(f"adb cannot connect to {address}; it said: {' '.join(said.split())}")
+    return address
+
+
+def disconnect(address: str) -> None:
+    """Forget a device that was reached over the network."""
+    adb_or_fault(["disconnect", address], TIMEOUT_S)
+
+
+def is_ready(serial: str) -> bool:
+    """Whether adb can use the device now."""
+    return any(device == Device(serial, READY, device.model) for device in devices())
+
+
+def reconnect(serial: str) -> None:
+    """Get a lost device back, by its address where it has one; TargetError when it stays away."""
+    deadline = time.monotonic() + RECONNECT_S
+    while True:
+        try:
+            if ADDRESS.match(serial):
+                connect(serial)
+            adb_or_fault(["wait-for-device"], TIMEOUT_S, serial)
+        except TargetError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(POLL_S)  # a daemon that died needs a moment to come back
+        else:
+            return

@@ -1,0 +1,135 @@
+"""An emulated ARM64 phone under QEMU's user mode: instructions are counted, times mean nothing."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from edge_bert.devices.device import Completed
+from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
+from edge_bert.devices.emulator.host_tools import QEMU, qemu_version, require
+from edge_bert.devices.emulator.qemu_plugin import PluginOutput
+from edge_bert.devices.host import HostTarget
+from edge_bert.errors import TargetError
+from edge_bert.records.measurement import Evidence, TargetDescription
+from edge_bert.records.profile import DeviceProfile
+
+ELF_MAGIC = b"\x7fELF"
+ELF_MACHINE_ARM64 = 183
+# A fixed environment and fixed addresses: the same program takes the same path on every run.
+ENVIRONMENT = ("LC_ALL=C", "PATH=/usr/bin:/bin", "HOME=/")
+CacheModel = Literal["on", "marked", "off"]
+
+
+@dataclass(frozen=True)
+class CountedRun:
+    """A run that ended, and what it executed."""
+
+    completed: Completed
+    counts: PluginOutput
+
+
+class EmulatedTarget:
+    """A phone of `profile` whose programs run on its `core` cluster (default: the fastest)."""
+
+    def __init__(self, profile: DeviceProfile, core: str | None = None) -> None:
+        self._profile = profile
+        self._cluster = cpu_files.find(profile, core)
+        self._clusters = cpu_files.in_order(profile, self._cluster.core)
+        self._version = qemu_version()
+        self._root = arm64_root.root_for(profile, self._cluster.core)
+        self._host = HostTarget()
+
+    def push(self, local: Path, name: str) -> str:
+        """Copy `local` to where emulated programs see it, verified; the path there."""
+        return self._host.push(local, name)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run a pushed ARM64 program to its end, without counting."""
+        return self._run([], argv, timeout_s)
+
+    def run_counted(
+        self,
+        argv: Sequence[str],
+        timeout_s: float,
+        *,
+        threads: int = 1,
+        caches: CacheModel = "marked",
+    ) -> CountedRun:
+        """Run a pushed ARM64 program and count what it executes.
+
+        `threads` says how many the program uses: with one, counts are the same on every run.
+        `caches` says when data caches are modelled: always, inside marked repetitions, never.
+        Raises TargetError when the program ends so early that nothing was counted.
+        """
+        with tempfile.TemporaryDirectory(prefix="edge-bert-counts-") as folder:
+            output = Path(folder) / "counts.json"
+            plugin = qemu_plugin.option(
+                qemu_plugin.plugin(),
+                output,
+                self._cluster.caches,
+                model_caches=caches,
+                many_threads=threads > 1,
+            )
+            completed = self._run(["-plugin", plugin], argv, timeout_s)
+            return CountedRun(completed, qemu_plugin.read(output, completed))
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy a file that an emulated program wrote; `local` appears whole or not at all."""
+        self._host.pull(remote, local)
+
+    def describe(self) -> TargetDescription:
+        """The phone as its emulated programs see it."""
+        return TargetDescription(
+            evidence=Evidence.EMULATED,
+            name=self._profile.name,
+            abi=self._profile.abi,
+            system=f"QEMU {self._version} in user mode",
+            cores=sum(cluster.cores for cluster in self._clusters),
+            features=cpu_files.linux_features(self._clusters),
+            properties={
+                "core": self._cluster.core,
+                "qemu_cpu": cpu_files.qemu_model(self._clusters),
+                "soc": self._profile.soc,
+            },
+        )
+
+    def close(self) -> None:
+        """Remove what was pushed. May be called twice."""
+        self._host.close()
+
+    def _run(self, options: Sequence[str], argv: Sequence[str], timeout_s: float) -> Completed:
+        _check_program(Path(argv[0]))
+        steady = [require("env"), "-i", *ENVIRONMENT, require("setarch"), "-R"]
+        steady += _pinned(self._cluster.cores)
+        qemu = [require(QEMU), "-cpu", cpu_files.qemu_model(self._clusters)]
+        qemu += ["-L", str(self._root), *options, *argv]
+        return self._host.run([*steady, *qemu], timeout_s)
+
+
+def _pinned(cores: int) -> list[str]:
+    """Keep to CPUs whose numbers the cluster has, as far as this machine lets us.
+
+    The runtime asks for the number of the CPU that it runs on and takes kernels for that core.
+    """
+    allowed = sorted(os.sched_getaffinity(0))
+    inside = [str(cpu) for cpu in allowed if cpu < cores]
+    if not inside or len(inside) == len(allowed):
+        return []
+    return [require("taskset"), "--cpu-list", ",".join(inside)]
+
+
+def _check_program(path: Path) -> None:
+    try:
+        with path.open("rb") as file:
+            head = file.read(20)
+    except OSError as error:
+        raise TargetError(f"Cannot read the program {path}: {error.strerror}.") from error
+    if head[:4] != ELF_MAGIC or int.from_bytes(head[18:20], "little") != ELF_MACHINE_ARM64:
+        raise TargetError(f"{path.name} is not an ARM64 program; build it for arm64.")
+    if not os.access(path, os.X_OK):
+        raise TargetError(f"{path.name} is not executable; `chmod 755` it before the push.")

@@ -1,0 +1,129 @@
+"""The file system of the emulated phone that answers adb: Android's commands and its battery."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert.devices.emulator import arm64_root
+from edge_bert.devices.emulator.host_tools import QEMU, require
+from edge_bert.devices.runner.build import find_compiler
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import TargetError
+from edge_bert.records.profile import DeviceProfile
+
+SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "emulator" / "device"
+PACKAGES = ("adbd", "mksh", "toybox", *arm64_root.LIBRARIES)
+COMPILE_TIMEOUT_S = 120
+ASK_TIMEOUT_S = 60
+FOLDERS = (
+    "data",
+    "dev",
+    "proc",
+    "system/bin",
+    "system/lib64",
+    "sys/class/power_supply/battery",
+    "sys/class/power_supply/usb",
+    "tmp",
+    "world",
+)
+# Phones whose rails Android reports: those with Google's own chips.
+RAILS_SOC = "Google Tensor"
+
+
+@dataclass(frozen=True)
+class Battery:
+    """The model battery of an emulated phone. The defaults are made up and stand for no device.
+
+    `idle_mw` is drawn always, `core_mw` per busy core; the charge counter moves in `step_uah`.
+    """
+
+    capacity_uah: int = 4_000_000
+    level_percent: int = 80
+    idle_mw: int = 600
+    core_mw: int = 1000
+    charge_ma: int = 1500
+    step_uah: int = 1
+    interval_ms: int = 200
+
+
+def make_device(root: Path, profile: DeviceProfile, serial: str, battery: Battery) -> None:
+    """Fill `root`, which must not exist, with a phone of `profile`."""
+    base = arm64_root.base_root(PACKAGES)
+    partial = root.with_name(f"{root.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        shutil.copytree(base, partial, symlinks=True)
+        for folder in FOLDERS:
+            (partial / folder).mkdir(parents=True, exist_ok=True)
+        arm64_root.write_files(partial, _texts(profile, serial, battery))
+        _add_programs(partial)
+        partial.replace(root)
+    except OSError as error:
+        raise TargetError(f"Cannot make the emulated phone in {root}: {error}.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
+    """What `getprop` answers. `ro.kernel.qemu` is Android's own mark of an emulator."""
+    rails = profile.soc.startswith(RAILS_SOC)
+    return {
+        "ro.build.version.release": "15",
+        "ro.build.version.sdk": "35",
+        "ro.edge_bert.power_rails": "1" if rails else "0",
+        "ro.edge_bert.profile": profile.name,
+        "ro.hardware": "edge-bert-emulated",
+        "ro.kernel.qemu": "1",
+        "ro.product.cpu.abi": profile.abi,
+        "ro.product.cpu.abilist": profile.abi,
+        "ro.product.manufacturer": "edge-bert",
+        "ro.product.model": f"{profile.title} (emulated)",
+        "ro.serialno": serial,
+        "ro.soc.model": profile.soc,
+        "sys.boot_completed": "1",
+    }
+
+
+def _texts(profile: DeviceProfile, serial: str, battery: Battery) -> dict[str, str]:
+    files = arm64_root.cpu_files(profile, None)
+    named = properties(profile, serial)
+    return {
+        **files,
+        "world/cpuinfo": files["proc/cpuinfo"],
+        "world/battery": "".join(f"{key} {value}\n" for key, value in vars(battery).items()),
+        "world/charger": "0\n",
+        "world/thermal_status": "0\n",
+        "etc/group": "root:x:0:\nshell:x:2000:\n",
+        "etc/passwd": "root:x:0:0::/:/system/bin/sh\nshell:x:2000:2000::/:/system/bin/sh\n",
+        "system/build.prop": "".join(f"{key}={value}\n" for key, value in named.items()),
+    }
+
+
+def _add_programs(root: Path) -> None:
+    binaries = root / "system" / "bin"
+    for name in _toybox_commands(root):
+        (binaries / name).symlink_to("/usr/bin/toybox")
+    for link in (binaries / "sh", root / "usr" / "bin" / "sh"):
+        link.symlink_to("/usr/bin/mksh")
+    for script in sorted((SOURCES / "bin").iterdir()):
+        shutil.copy(script, binaries / script.name)
+        (binaries / script.name).chmod(0o755)
+    _compile(["battery.c"], ["-lm"], binaries / "edge_bert_battery")
+    library = root / "system" / "lib64" / "libloopback.so"
+    _compile(["-shared", "-fPIC", "loopback.c"], ["-ldl"], library)
+
+
+def _toybox_commands(root: Path) -> list[str]:
+    asked = [require(QEMU), "-L", str(root), str(root / "usr" / "bin" / "toybox")]
+    names = run_tool(asked, timeout_s=ASK_TIMEOUT_S, failure=TargetError).split()
+    if "sha256sum" not in names:
+        raise TargetError("toybox lists no sha256sum; the emulated phone could verify nothing.")
+    return [name for name in names if "/" not in name and name != "sh"]
+
+
+def _compile(sources: list[str], libraries: list[str], to: Path) -> None:
+    argv = [*find_compiler("arm64-v8a"), "-O2", "-Wall", "-Wextra", *sources, *libraries]
+    run_tool([*argv, "-o", str(to)], timeout_s=COMPILE_TIMEOUT_S, failure=TargetError, cwd=SOURCES)
+    to.chmod(0o755)

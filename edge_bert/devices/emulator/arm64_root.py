@@ -1,0 +1,127 @@
+"""The ARM64 file system of an emulated phone: a C library, and the phone's view of its cores."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import filelock
+import msgspec
+
+from edge_bert.devices.emulator import cpu_files as cpu_files_module
+from edge_bert.devices.emulator import debian_packages
+from edge_bert.errors import BusyError, TargetError
+from edge_bert.records.profile import DeviceProfile
+from edge_bert.store import cache
+
+LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6")
+LOCK_TIMEOUT_S = 900
+PACKAGE_LIST = "edge-bert-packages.txt"
+
+
+def root_for(profile: DeviceProfile, core: str | None = None) -> Path:
+    """The root for programs that run on this phone's `core` cluster (default: the fastest).
+
+    Made on the first call and found again later. Downloads some 20 MB of Debian packages when no
+    root was made before. Raises TargetError or MissingToolError where that cannot be done.
+    """
+    core = cpu_files_module.find(profile, core).core
+    files = cpu_files(profile, core)
+    digest = hashlib.sha256(msgspec.json.encode([_base_name(LIBRARIES), files])).hexdigest()
+    folder = cache.folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"
+    return folder if folder.is_dir() else _make(folder, files)
+
+
+def base_root(packages: Sequence[str]) -> Path:
+    """A folder with `packages` and their dependencies, unpacked once and shared by all phones."""
+    folder = cache.folder("emulator", "bases") / _base_name(packages)
+    with locked(folder):
+        if not folder.is_dir():
+            _unpack_base(packages, folder, debian_packages.Origin())
+    return folder
+
+
+def static_qemu() -> Path:
+    """A QEMU without libraries of its own, which also works inside another root.
+
+    It takes no plugins; the emulated phone runs under it, counted runs do not.
+    """
+    folder = cache.folder("emulator", "bases") / "static-qemu"
+    with locked(folder):
+        if not folder.is_dir():
+            _unpack_base(["qemu-user-static"], folder, debian_packages.own_origin())
+    found = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
+    if not found:
+        raise TargetError("Debian's qemu-user-static holds no qemu-aarch64; cannot emulate.")
+    return found[0]
+
+
+def cpu_files(profile: DeviceProfile, core: str | None) -> dict[str, str]:
+    """What the phone's kernel would say about its cores, by path below the root."""
+    clusters = cpu_files_module.in_order(profile, core)
+    files = {"proc/cpuinfo": cpu_files_module.proc_cpuinfo(profile, clusters)}
+    sysfs = cpu_files_module.sysfs(clusters)
+    return files | {f"sys/devices/system/cpu/{name}": text for name, text in sysfs.items()}
+
+
+def write_files(root: Path, files: Mapping[str, str]) -> None:
+    """Write `files` below `root`."""
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def _make(folder: Path, files: Mapping[str, str]) -> Path:
+    base = base_root(LIBRARIES)
+    with locked(folder):
+        if not folder.is_dir():
+            partial = _fresh(folder)
+            shutil.copytree(base, partial, symlinks=True)
+            write_files(partial, files)
+            partial.replace(folder)
+    return folder
+
+
+def _base_name(packages: Sequence[str]) -> str:
+    key = hashlib.sha256(" ".join(packages).encode()).hexdigest()
+    return f"{debian_packages.RELEASE}-{key[:12]}"
+
+
+def _unpack_base(packages: Sequence[str], folder: Path, origin: debian_packages.Origin) -> None:
+    partial = _fresh(folder)
+    work = folder.with_name(f"{folder.name}.work")
+    try:
+        unpacked = debian_packages.unpack(packages, partial, work, origin)
+        (partial / PACKAGE_LIST).write_text("".join(f"{name}\n" for name in unpacked))
+        partial.replace(folder)
+    except OSError as error:
+        raise TargetError(f"Cannot write {folder}: {error.strerror}. Free space there.") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def _fresh(folder: Path) -> Path:
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    return partial
+
+
+@contextlib.contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of `folder`; BusyError when another process has held it for too long."""
+    lock = filelock.FileLock(f"{folder}.lock", timeout=LOCK_TIMEOUT_S)
+    try:
+        lock.acquire()
+    except filelock.Timeout as error:
+        raise BusyError(
+            f"Another process is still making {folder.name}; wait for it, then try again."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()

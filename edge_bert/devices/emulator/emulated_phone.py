@@ -1,0 +1,227 @@
+"""Start and stop an emulated phone that answers adb: Debian's adbd in a root of its own.
+
+The phone is a set of processes in their own mount and process namespaces, so that ending the first
+one ends them all and takes their mounts along. adbd listens on the loopback interface only.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_files
+from edge_bert.devices.emulator.android_root import Battery
+from edge_bert.devices.emulator.host_tools import require
+from edge_bert.errors import BusyError, MissingToolError, TargetError
+from edge_bert.records.base import Record
+from edge_bert.records.profile import DeviceProfile
+from edge_bert.store import cache
+
+DEFAULT_PORT = 5555
+DATA_BYTES = 2 * 1024**3
+START_TIMEOUT_S = 60
+STOP_TIMEOUT_S = 20
+POLL_S = 0.1
+
+
+class Phone(Record, frozen=True):
+    """A running emulated phone. `started` tells its first process from a later one of that id."""
+
+    profile: str
+    port: int
+    pid: int
+    started: int
+
+    @property
+    def serial(self) -> str:
+        """What adb calls it once it is connected."""
+        return f"127.0.0.1:{self.port}"
+
+    @property
+    def root(self) -> Path:
+        """The phone's file system, except for what is mounted inside: /data, /dev, /proc."""
+        return _folder(self.profile) / "root"
+
+
+def start(
+    profile: DeviceProfile,
+    port: int = DEFAULT_PORT,
+    battery: Battery | None = None,
+    data_bytes: int = DATA_BYTES,
+) -> Phone:
+    """Start a phone of `profile` whose adbd listens on 127.0.0.1:`port`.
+
+    `data_bytes` is the size of its /data. Raises MissingToolError without root or a needed tool,
+    BusyError when it runs already or the port is taken, TargetError when it does not come up.
+    """
+    if os.geteuid() != 0:
+        raise MissingToolError(
+            "Only root can start the emulated phone (it changes its root); use sudo."
+        )
+    folder = _folder(profile.name)
+    with arm64_root.locked(folder.parent / "phones"):
+        _check_free(profile.name, port)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        binfmt.register(arm64_root.static_qemu())
+        try:
+            android_root.make_device(
+                folder / "root", profile, f"127.0.0.1:{port}", battery or Battery()
+            )
+            return _launch(profile, port, data_bytes)
+        except BaseException:
+            _clean(folder)
+            raise
+
+
+def status() -> tuple[Phone, ...]:
+    """The phones that run now."""
+    phones = []
+    for path in sorted(cache.folder("emulator", "phones").glob("*/phone.json")):
+        with contextlib.suppress(OSError, msgspec.DecodeError):
+            phone = msgspec.json.decode(path.read_bytes(), type=Phone)
+            if _started(phone.pid) == phone.started:
+                phones.append(phone)
+    return tuple(phones)
+
+
+def stop(profile_name: str) -> bool:
+    """End the phone with all its processes and files; False when it did not run.
+
+    Raises TargetError when a process of it is still there afterwards.
+    """
+    folder = _folder(profile_name)
+    with arm64_root.locked(folder.parent / "phones"):
+        found = [phone for phone in status() if phone.profile == profile_name]
+        for phone in found:
+            _end(phone.pid)
+        _clean(folder)
+    return bool(found)
+
+
+def processes(phone: Phone) -> dict[int, str]:
+    """The phone's processes: number on this machine and command line."""
+    first = _children(phone.pid)
+    return _in_namespace(_namespace(first[0])) if first else {}
+
+
+def _folder(profile_name: str) -> Path:
+    return cache.folder("emulator", "phones") / profile_name
+
+
+def _check_free(profile_name: str, port: int) -> None:
+    for phone in status():
+        if phone.profile == profile_name:
+            raise BusyError(
+                f"The emulated {profile_name} already runs on {phone.serial}; "
+                f"`invoke emulator stop --profile {profile_name}` ends it."
+            )
+    if not 0 < port < 65536:
+        raise TargetError(f"{port} is not a port; use one from 1 to 65535.")
+    if _listens(port):
+        raise BusyError(f"Port {port} is taken; choose another with --port.")
+
+
+def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> Phone:
+    folder = _folder(profile.name)
+    argv = [require("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--"]
+    argv += ["sh", str(android_root.SOURCES / "start.sh"), str(folder / "root"), str(port)]
+    argv += [cpu_files.qemu_model(profile.clusters), str(data_bytes)]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(
+            argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    try:
+        _wait_until_it_listens(process, port, folder / "log")
+        phone = Phone(profile.name, port, process.pid, _started(process.pid) or 0)
+        (folder / "phone.json").write_bytes(msgspec.json.encode(phone))
+    except BaseException:
+        _end(process.pid)
+        raise
+    return phone
+
+
+def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT_S
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise TargetError(f"The emulated phone ended at once: {_last_words(log)}")
+        if _listens(port):
+            return
+        time.sleep(POLL_S)
+    raise TargetError(f"adbd did not listen within {START_TIMEOUT_S} s: {_last_words(log)}")
+
+
+def _end(pid: int) -> None:
+    """Kill the first process and wait until every process of its namespace is gone."""
+    first = _children(pid)
+    namespace = _namespace(first[0]) if first else ""
+    for number in (*first, pid):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(number, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)  # it is ours where the same process started it
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while namespace and (left := _in_namespace(namespace)):
+        if time.monotonic() > deadline:
+            raise TargetError(f"Processes of the emulated phone do not end: {sorted(left)}.")
+        time.sleep(POLL_S)
+
+
+def _clean(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    if not status():
+        binfmt.unregister()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def _started(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None
+    fields = text.rpartition(")")[2].split()
+    return None if fields[0] == "Z" else int(fields[19])
+
+
+def _children(pid: int) -> list[int]:
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def _namespace(pid: int) -> str:
+    try:
+        return str(Path(f"/proc/{pid}/ns/pid").readlink())
+    except OSError:
+        return ""
+
+
+def _in_namespace(namespace: str) -> dict[int, str]:
+    found = {}
+    for folder in Path("/proc").iterdir():
+        if folder.name.isdigit() and _namespace(int(folder.name)) == namespace != "":
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes().split(b"\0")
+                found[int(folder.name)] = b" ".join(words).decode(errors="replace").strip()
+    return found
+
+
+def _last_words(log: Path) -> str:
+    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    return " / ".join(line.strip() for line in lines if line.strip())[-300:] or "no message"

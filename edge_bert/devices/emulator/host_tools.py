@@ -1,0 +1,84 @@
+"""The programs of this machine that the emulator needs, and the packages that bring them."""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import sys
+from dataclasses import dataclass
+
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import MissingToolError, TargetError
+
+QEMU = "qemu-aarch64"
+PROBE_TIMEOUT_S = 20
+
+
+@dataclass(frozen=True)
+class Tool:
+    """A program, what it is for, and Debian's package of it."""
+
+    program: str
+    purpose: str
+    package: str
+
+
+COUNTING = (
+    Tool(QEMU, "runs ARM64 programs and takes our plugin", "qemu-user"),
+    Tool("setarch", "keeps addresses the same from run to run", "util-linux"),
+    Tool("taskset", "keeps programs on the emulated cluster", "util-linux"),
+    Tool("apt-get", "gets the phone's C library", "apt"),
+    Tool("dpkg-deb", "unpacks the phone's C library", "dpkg"),
+)
+PHONE = (
+    Tool("adb", "talks to the emulated phone", "adb"),
+    Tool("unshare", "gives the emulated phone processes of its own", "util-linux"),
+    Tool("setpriv", "takes the emulated phone's rights on this machine away", "util-linux"),
+    Tool("mount", "gives the emulated phone files of its own", "mount"),
+)
+
+
+def require(program: str) -> str:
+    """The path of `program`; MissingToolError, naming how to get it, when it is not there."""
+    found = shutil.which(program)
+    if found is None:
+        raise MissingToolError(f"{program} is not on this machine; run `invoke emulator setup`.")
+    return found
+
+
+def missing_tools() -> tuple[Tool, ...]:
+    """What this machine still lacks; empty when the emulator can work."""
+    lacking = [tool for tool in COUNTING + PHONE if shutil.which(tool.program) is None]
+    if compiler() is None:
+        lacking.append(Tool("cc", "compiles the instruction counter", "gcc libc6-dev"))
+    cross = shutil.which("aarch64-linux-gnu-gcc") or importlib.util.find_spec("ziglang")
+    if not cross:
+        packages = "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
+        lacking.append(Tool("aarch64-linux-gnu-gcc", "compiles the runner for ARM64", packages))
+    return tuple(lacking)
+
+
+def compiler() -> tuple[str, ...] | None:
+    """A C compiler for this machine as the start of a command line, None where there is none."""
+    for name in ("cc", "gcc", "clang"):
+        if found := shutil.which(name):
+            return (found,)
+    if importlib.util.find_spec("ziglang") is not None:
+        return (sys.executable, "-m", "ziglang", "cc")
+    return None
+
+
+def qemu_version() -> str:
+    """The version of a QEMU that takes plugins; MissingToolError where there is none."""
+    qemu = require(QEMU)
+    if "-plugin" not in _ask(qemu, "--help"):
+        raise MissingToolError(
+            f"{qemu} takes no plugins (Debian's packages from 13 on do not); "
+            "use the qemu-user package of Debian 12."
+        )
+    words = _ask(qemu, "--version").split()
+    return words[words.index("version") + 1] if "version" in words[:-1] else "of unknown version"
+
+
+def _ask(program: str, option: str) -> str:
+    return run_tool([program, option], timeout_s=PROBE_TIMEOUT_S, failure=TargetError)

@@ -1,0 +1,106 @@
+"""Our TCG plugin for QEMU: compile it when its source has changed, read what it wrote."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from edge_bert.devices.device import Completed
+from edge_bert.devices.emulator.host_tools import compiler
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.records.base import Record
+from edge_bert.records.measurement import InstructionCounts
+from edge_bert.records.profile import Caches
+from edge_bert.store import cache
+
+SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "emulator" / "plugin"
+FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden")
+COMPILE_TIMEOUT_S = 120
+MAX_OUTPUT_BYTES = 16 * 1024 * 1024
+
+
+class ModelledCache(Record, frozen=True):
+    """The shape of one modelled cache level; 0 bytes means that it does not exist."""
+
+    bytes: int
+    ways: int
+    line_bytes: int
+    origin: Literal["profile", "default"]
+
+
+class PluginOutput(Record, frozen=True):
+    """What the plugin counted.
+
+    `marked_repetitions` has one entry per pair of marks that the program executed (see
+    `plugin.c`), `whole_run` everything from the first instruction to the last.
+    """
+
+    format_version: Literal[1]
+    caches_modelled: bool
+    caches: dict[Literal["l1d", "l2", "l3"], ModelledCache]
+    marked_repetitions: tuple[InstructionCounts, ...]
+    whole_run: InstructionCounts
+
+
+def plugin() -> Path:
+    """The compiled plugin for this machine; compiled on the first call and after a change."""
+    sources = sorted(SOURCES.glob("*.[ch]"))
+    digest = hashlib.sha256(" ".join(FLAGS).encode())
+    for source in sources:
+        digest.update(source.name.encode() + b"\0" + source.read_bytes())
+    built = cache.folder("emulator", "plugin") / f"libcount-{digest.hexdigest()[:16]}.so"
+    if not built.exists():
+        _compile([str(source) for source in sources if source.suffix == ".c"], built)
+    return built
+
+
+def option(
+    built: Path,
+    output: Path,
+    caches: Caches | None,
+    *,
+    model_caches: Literal["on", "marked", "off"],
+    many_threads: bool,
+) -> str:
+    """The value of QEMU's `-plugin` for one run, which writes its JSON to `output`."""
+    parts = [f"file={_escaped(built)}", f"out={_escaped(output)}"]
+    parts += [f"cache={model_caches}", f"threads={'many' if many_threads else 'one'}"]
+    if caches is not None:
+        sizes = {"l1d": caches.l1d_bytes, "l2": caches.l2_bytes, "l3": caches.l3_bytes}
+        parts += [f"{level}={size}" for level, size in sizes.items() if size is not None]
+    return ",".join(parts)
+
+
+def read(output: Path, completed: Completed) -> PluginOutput:
+    """The plugin's JSON; TargetError when `completed` ended before the plugin could write it."""
+    if not output.exists() or output.stat().st_size == 0:
+        words = (completed.stderr.strip() or "no message").splitlines()[-1]
+        raise TargetError(f"Nothing was counted; QEMU ended ({completed.exit_code}): {words[:300]}")
+    if output.stat().st_size > MAX_OUTPUT_BYTES:
+        raise TargetError(f"The instruction counts are larger than {MAX_OUTPUT_BYTES} bytes.")
+    try:
+        return msgspec.json.decode(output.read_bytes(), type=PluginOutput)
+    except msgspec.DecodeError as error:
+        raise TargetError(f"The instruction counts are damaged: {error}.") from error
+
+
+def _compile(sources: list[str], built: Path) -> None:
+    chosen = compiler()
+    if chosen is None:
+        raise MissingToolError(
+            "The instruction counter needs a C compiler; run `invoke emulator setup`."
+        )
+    partial = built.with_name(f"{built.name}.{os.getpid()}")
+    argv = [*chosen, *FLAGS, *sources, "-o", str(partial)]
+    run_tool(argv, timeout_s=COMPILE_TIMEOUT_S, failure=TargetError)
+    partial.replace(built)
+
+
+def _escaped(path: Path) -> str:
+    """QEMU splits its options at commas; a doubled comma stands for one."""
+    return str(path).replace(",", ",,")

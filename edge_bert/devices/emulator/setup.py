@@ -1,0 +1,63 @@
+"""`invoke emulator setup`: get what the emulator needs; nothing else ever installs anything."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+
+from edge_bert.devices.emulator import android_root, arm64_root, host_tools, qemu_plugin
+from edge_bert.devices.emulator.host_tools import Tool
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import MissingToolError
+
+INSTALL_TIMEOUT_S = 1200
+LOCK_TIMEOUT_S = 300
+Progress = Callable[[str], None]
+
+
+def setup(progress: Progress) -> None:
+    """Install the missing tools through apt, build the plugin, fetch the phone's files.
+
+    `progress` gets one line per step. Raises MissingToolError that names every missing tool and
+    the command that installs it, where this user may not install or apt fails.
+    """
+    lacking = host_tools.missing_tools()
+    if lacking:
+        _install(lacking, progress)
+    progress(f"QEMU {host_tools.qemu_version()} takes plugins")
+    progress(f"The instruction counter is {qemu_plugin.plugin().name}")
+    root = arm64_root.base_root(arm64_root.LIBRARIES)
+    progress(f"The ARM64 C library is in {root}")
+    arm64_root.static_qemu()
+    progress(f"adbd is in {arm64_root.base_root(android_root.PACKAGES)}")
+
+
+def install_command(lacking: tuple[Tool, ...]) -> list[str]:
+    """The command that gets `lacking`, without asking back."""
+    packages = sorted({name for tool in lacking for name in tool.package.split()})
+    options = ["-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"]
+    return ["apt-get", *options, "install", "--yes", "--no-install-recommends", *packages]
+
+
+def explain(lacking: tuple[Tool, ...]) -> str:
+    """One line: what is missing and why."""
+    return ", ".join(f"{tool.program} ({tool.purpose})" for tool in lacking)
+
+
+def _install(lacking: tuple[Tool, ...], progress: Progress) -> None:
+    argv = install_command(lacking)
+    if os.geteuid() != 0:
+        raise MissingToolError(
+            f"Missing: {explain(lacking)}. Only root can install; "
+            f"run `sudo apt-get update && sudo {' '.join(argv)}`."
+        )
+    host_tools.require("apt-get")
+    progress(f"Missing: {explain(lacking)}")
+    progress(f"Running {' '.join(argv)}")
+    update = ["apt-get", "update"]
+    run_tool(update, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
+    quiet = ["env", "DEBIAN_FRONTEND=noninteractive", *argv]
+    run_tool(quiet, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
+    still = host_tools.missing_tools()
+    if still:
+        raise MissingToolError(f"apt-get installed its packages, yet these lack: {explain(still)}.")

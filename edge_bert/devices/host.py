@@ -1,0 +1,112 @@
+"""This machine as a target."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge_bert import processes
+from edge_bert.devices.device import Completed
+from edge_bert.devices.runner.build import host_abi
+from edge_bert.errors import TargetError
+from edge_bert.records.measurement import Evidence, TargetDescription
+
+CPUINFO = Path("/proc/cpuinfo")
+MEMINFO = Path("/proc/meminfo")
+
+
+def _new_folder() -> Path:
+    return Path(tempfile.mkdtemp(prefix="edge-bert-host-"))
+
+
+@dataclass(frozen=True)
+class HostTarget:
+    """Files go into a private folder, commands run as processes of their own."""
+
+    folder: Path = field(default_factory=_new_folder)
+
+    def push(self, local: Path, name: str) -> str:
+        """Copy `local` into the folder as `name` and compare size and sha256."""
+        if name in ("", ".", "..") or "/" in name or "\0" in name:
+            raise TargetError(f"{name!r} is not a file name; push needs one without folders.")
+        remote = self.folder / name
+        partial = self.folder / f".{name[:200]}.partial"
+        try:
+            shutil.copyfile(local, partial)
+            if _sha256(local) != _sha256(partial):
+                raise TargetError(f"{local.name} changed while it was copied; push it again.")
+            shutil.copymode(local, partial)
+            partial.replace(remote)
+        except OSError as error:
+            raise TargetError(f"{local.name} could not be pushed: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return str(remote)
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+        """Run in a process group of its own; at the time-out the whole group is ended."""
+        done = processes.run(argv, timeout_s=timeout_s, failure=TargetError, cwd=self.folder)
+        return Completed(done.stdout, done.stderr, done.returncode)
+
+    def pull(self, remote: str, local: Path) -> None:
+        """Copy a file out of the folder; `local` appears whole or not at all."""
+        partial = local.with_name(f".{local.name}.partial")
+        try:
+            shutil.copyfile(self.folder / remote, partial)
+            partial.replace(local)
+        except OSError as error:
+            raise TargetError(f"{remote} could not be pulled: {error}") from error
+        finally:
+            partial.unlink(missing_ok=True)
+
+    def describe(self) -> TargetDescription:
+        """Processor, cores this process may use, memory and kernel."""
+        cpu = cpuinfo_fields(_read(CPUINFO))
+        properties = {
+            "cpu": cpu.get("model name") or cpu.get("CPU part") or platform.processor(),
+            "memory": next(
+                (x for x in _read(MEMINFO).splitlines() if x.startswith("MemTotal")), ""
+            ),
+            "python": platform.python_version(),
+        }
+        return TargetDescription(
+            evidence=Evidence.HOST,
+            name="host",
+            abi=host_abi(),
+            system=f"{platform.system()} {platform.release()}",
+            cores=len(os.sched_getaffinity(0)),
+            features=tuple((cpu.get("Features") or cpu.get("flags") or "").split()),
+            properties={key: " ".join(value.split()) for key, value in properties.items() if value},
+        )
+
+    def close(self) -> None:
+        """Remove the folder. May be called twice."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def cpuinfo_fields(text: str) -> dict[str, str]:
+    """The `key : value` lines of the first processor in /proc/cpuinfo."""
+    fields: dict[str, str] = {}
+    for line in text.split("\n\n", maxsplit=1)[0].splitlines():
+        key, colon, value = line.partition(":")
+        if colon:
+            fields.setdefault(key.strip(), value.strip())
+    return fields
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,92 @@
+"""Build the C runner for an ABI, once for each state of its sources."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.store import cache
+
+SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "runner"
+# The ABI's name as Android or a profile has it, and as compilers have it.
+TRIPLES = {
+    "arm64-v8a": "aarch64-linux-gnu",
+    "aarch64-linux": "aarch64-linux-gnu",
+    "x86_64": "x86_64-linux-gnu",
+}
+# The oldest C library that `zig cc` links against.
+OLDEST_GLIBC = "2.27"
+FLAGS = ("-std=c11", "-O2", "-g0", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
+LINKS = ("-ldl", "-Wl,--build-id=none")
+TIMEOUT_S = 300
+
+
+def host_abi() -> str:
+    """The ABI of this machine. Raises TargetError where the runner has no build for it."""
+    machine = platform.machine().lower()
+    abi = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a"}.get(machine)
+    if abi is None:
+        raise TargetError(f"The runner is not built for {machine}; use x86-64 or ARM64.")
+    return abi
+
+
+def build_runner(abi: str) -> Path:
+    """The runner's executable for an ABI of TRIPLES, built if it is not in the cache.
+
+    Equal sources, flags and compiler give equal bytes. Raises MissingToolError without a C
+    compiler for the ABI, TargetError for an unknown ABI or a failed build.
+    """
+    compiler = find_compiler(abi)
+    sources = sorted(path.name for path in SOURCES.glob("*.c"))
+    if not sources:
+        raise TargetError(f"The runner's sources are not in {SOURCES}; work from a checkout.")
+    runner = cache.folder("runner", _content_hash(compiler)) / "runner"
+    if not runner.is_file():
+        _compile([*compiler, *FLAGS, *sources, *LINKS], runner)
+    return runner
+
+
+def find_compiler(abi: str) -> list[str]:
+    """A C compiler for `abi`, as the start of a command line."""
+    if abi not in TRIPLES:
+        raise TargetError(f"The runner is not built for {abi}; known: {', '.join(TRIPLES)}.")
+    triple = TRIPLES[abi]
+    native = ["cc", "gcc", "clang"] if triple == TRIPLES[host_abi()] else []
+    for name in [*native, f"{triple}-gcc"]:
+        if found := shutil.which(name):
+            return [found]
+    if importlib.util.find_spec("ziglang"):
+        return [sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.{OLDEST_GLIBC}"]
+    raise MissingToolError(
+        f"No C compiler for {abi}. Run `pip install ziglang`, or `apt-get install gcc-{triple}`."
+    )
+
+
+def _content_hash(compiler: list[str]) -> str:
+    digest = hashlib.sha256("\0".join((*compiler, *FLAGS, *LINKS)).encode())
+    digest.update(_compiler([*compiler, "--version"]).encode())
+    for path in sorted(SOURCES.glob("*.[ch]")):
+        content = path.read_bytes()
+        digest.update(f"\0{path.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()[:32]
+
+
+def _compile(command: list[str], runner: Path) -> None:
+    """Compile in the folder of the sources, so that no path of this machine gets in."""
+    with tempfile.TemporaryDirectory(dir=runner.parent) as folder:
+        partial = Path(folder) / "runner"
+        _compiler([*command, "-o", str(partial)])
+        partial.chmod(0o755)
+        partial.replace(runner)
+
+
+def _compiler(command: list[str]) -> str:
+    return run_tool(command, cwd=SOURCES, timeout_s=TIMEOUT_S, failure=TargetError)

@@ -1,0 +1,85 @@
+"""Find or fetch `libLiteRt.so`, the runtime that the runner opens."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import importlib.util
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+
+from edge_bert.devices.runner.build import TRIPLES, host_abi
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.store import cache
+
+PACKAGE = "ai-edge-litert"
+MEMBER = "ai_edge_litert/libLiteRt.so"
+# The runtime for phones is one fixed file, so that instruction counts agree everywhere.
+VERSION = "2.3.0"
+PLATFORMS = {
+    "aarch64-linux-gnu": "manylinux_2_27_aarch64",
+    "x86_64-linux-gnu": "manylinux_2_27_x86_64",
+}
+SHA256 = {
+    "aarch64-linux-gnu": "b57687dc234d2b8b0598aef5a9c961ed24263df8f8b3f56adbee1cff618e544b",
+    "x86_64-linux-gnu": "eec47eb35e2924b3166015887e652a58edc9af823ae38e02bf83bef2548300bb",
+}
+TIMEOUT_S = 600
+
+
+def installed_library() -> tuple[Path, str]:
+    """The library of the installed ai-edge-litert, and its version; it fits this host only."""
+    spec = importlib.util.find_spec("ai_edge_litert")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        library = Path(folder) / "libLiteRt.so"
+        if library.is_file():
+            return library, importlib.metadata.version(PACKAGE)
+    raise MissingToolError(f"{PACKAGE} is not installed here; run `pip install {PACKAGE}`.")
+
+
+def litert_library(abi: str) -> tuple[Path, str]:
+    """The library for `abi` and its version: the installed one for this host, else a fetched one.
+
+    Raises MissingToolError when it cannot be fetched, TargetError when it is not the file that
+    was promised.
+    """
+    if abi not in TRIPLES:
+        raise TargetError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
+    triple = TRIPLES[abi]
+    if triple == TRIPLES[host_abi()]:
+        return installed_library()
+    library = cache.folder("litert", VERSION, triple) / "libLiteRt.so"
+    if not library.is_file():
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+            _unpack(_fetch_wheel(triple, Path(folder)), library, SHA256[triple])
+    return library, VERSION
+
+
+def _fetch_wheel(triple: str, folder: Path) -> Path:
+    # One Python version for everybody, so that the wheel is always the same file.
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
+    command += ["--disable-pip-version-check", "--python-version", "3.11"]
+    command += ["--platform", PLATFORMS[triple], "--dest", str(folder), f"{PACKAGE}=={VERSION}"]
+    run_tool(command, timeout_s=TIMEOUT_S, failure=MissingToolError)
+    wheels = sorted(folder.glob("*.whl"))
+    if not wheels:
+        raise MissingToolError(f"pip fetched no wheel of {PACKAGE} {VERSION} for {triple}.")
+    return wheels[0]
+
+
+def _unpack(wheel: Path, library: Path, sha256: str) -> None:
+    """Take one file out of a wheel; nothing of the wheel is run."""
+    try:
+        with zipfile.ZipFile(wheel) as archive:
+            content = archive.read(MEMBER)
+    except (zipfile.BadZipFile, KeyError, OSError) as error:
+        raise TargetError(f"{wheel.name} has no readable {MEMBER}; fetch it again.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != sha256:
+        raise TargetError(f"{MEMBER} of {wheel.name} has sha256 {found}, not {sha256}.")
+    partial = wheel.with_suffix(".so")
+    partial.write_bytes(content)
+    partial.replace(library)

@@ -1,0 +1,67 @@
+"""Put the runner on a target and start it there; `measure.runner_output` reads what it says."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_bert.devices.device import Completed, Target
+from edge_bert.devices.runner.build import build_runner
+from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.static_bundle import START, runner_bundle
+
+
+@dataclass(frozen=True)
+class RunnerRequest:
+    """One run of the runner; paths are the target's.
+
+    `repetitions` and `duration_ms` exclude each other. `cores` is a list like `4-7`.
+    """
+
+    model: str
+    signature: str
+    threads: int = 1
+    warmup: int = 3
+    repetitions: int | None = None
+    duration_ms: int | None = None
+    inputs: str | None = None
+    outputs: str | None = None
+    cores: str | None = None
+    profile: bool = False
+    cold: bool = False
+
+    def arguments(self) -> list[str]:
+        """The options of the command line."""
+        options = {
+            "--model": self.model,
+            "--signature": self.signature,
+            "--threads": self.threads,
+            "--warmup": self.warmup,
+            "--repetitions": self.repetitions,
+            "--duration-ms": self.duration_ms,
+            "--inputs": self.inputs,
+            "--outputs": self.outputs,
+            "--cores": self.cores,
+        }
+        flags = ["--profile"] * self.profile + ["--cold"] * self.cold
+        named = [[name, str(value)] for name, value in options.items() if value is not None]
+        return [word for pair in named for word in pair] + flags
+
+
+def install_runner(target: Target, abi: str, *, own_c_library: bool) -> list[str]:
+    """Push the runner and LiteRT; the start of a command line that runs it there.
+
+    With `own_c_library` the loader and C library go along, as phones need.
+    """
+    if not own_c_library:
+        runner = target.push(build_runner(abi), "runner")
+        library, _ = litert_library(abi)
+        return [runner, "--library", target.push(library, "libLiteRt.so")]
+    pushed = {path.name: target.push(path, path.name) for path in runner_bundle(abi).iterdir()}
+    return ["sh", pushed[START]]
+
+
+def start_runner(
+    target: Target, command: list[str], request: RunnerRequest, timeout_s: float
+) -> Completed:
+    """Run it to its end. A failure of the runner is in its output, not an exception."""
+    return target.run([*command, *request.arguments()], timeout_s)

@@ -1,0 +1,126 @@
+"""A folder with the runner, LiteRT and a C library of its own, for phones without an NDK."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from pathlib import Path
+
+from edge_bert.devices.runner.build import TRIPLES, build_runner, host_abi
+from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.tool import run_tool
+from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.store import cache
+
+LOADERS = {
+    "aarch64-linux-gnu": "ld-linux-aarch64.so.1",
+    "x86_64-linux-gnu": "ld-linux-x86-64.so.2",
+}
+DEBIAN = {"aarch64-linux-gnu": "arm64", "x86_64-linux-gnu": "amd64"}
+PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
+# What LiteRT and the runner ask for. The empty ones of newer C libraries are there too.
+LIBRARIES = (
+    "libc.so.6",
+    "libm.so.6",
+    "libdl.so.2",
+    "libpthread.so.0",
+    "librt.so.1",
+    "libgcc_s.so.1",
+    "libstdc++.so.6",
+)
+START = "start.sh"
+# The folder comes from $0; the script is started as `sh start.sh`, because /bin/sh is not
+# everywhere.
+START_SCRIPT = """\
+case $0 in */*) here=${{0%/*}} ;; *) here=. ;; esac
+exec "$here/{loader}" --library-path "$here" "$here/runner" --library "$here/libLiteRt.so" "$@"
+"""
+TIMEOUT_S = 600
+
+
+def runner_bundle(abi: str) -> Path:
+    """A flat folder that runs anywhere: `sh start.sh --model … ` needs no other file.
+
+    Contents: runner, libLiteRt.so, the loader, the C and C++ libraries, start.sh. Raises
+    MissingToolError when compiler, runtime or C library are not to be had.
+    """
+    files = {"runner": build_runner(abi), "libLiteRt.so": litert_library(abi)[0]}
+    folder, loader = c_library(abi), LOADERS[TRIPLES[abi]]
+    files |= {name: folder / name for name in (loader, *LIBRARIES)}
+    digest = hashlib.sha256(START_SCRIPT.encode())
+    for name, path in sorted(files.items()):
+        digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
+    bundle = cache.folder("bundles") / f"{abi}-{digest.hexdigest()[:32]}"
+    if not bundle.is_dir():
+        _assemble(files, START_SCRIPT.format(loader=loader), bundle)
+    return bundle
+
+
+def c_library(abi: str) -> Path:
+    """A folder that holds the loader and all of LIBRARIES for `abi`."""
+    triple = TRIPLES[abi]
+    needed = (LOADERS[triple], *LIBRARIES)
+    places = [Path("/usr") / triple / "lib"]
+    if triple == TRIPLES[host_abi()]:
+        places = [Path("/usr/lib") / triple, Path("/lib") / triple]
+    for place in places:
+        if all((place / name).is_file() for name in needed):
+            return place
+    unpacked = cache.folder("c_library") / f"{triple}-debian"
+    if not unpacked.is_dir():
+        _fetch_packages(triple, needed, unpacked)
+    return unpacked
+
+
+def _assemble(files: dict[str, Path], script: str, bundle: Path) -> None:
+    with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
+        partial = Path(folder) / "bundle"
+        partial.mkdir()
+        for name, path in files.items():
+            shutil.copyfile(path, partial / name)
+            (partial / name).chmod(0o755)
+        (partial / START).write_text(script, encoding="utf-8")
+        (partial / START).chmod(0o755)
+        _publish(partial, bundle)
+
+
+def _publish(partial: Path, final: Path) -> None:
+    """Rename a finished folder; another process may have been faster with the same content."""
+    try:
+        partial.replace(final)
+    except OSError:
+        if not final.is_dir():
+            raise
+
+
+def _fetch_packages(triple: str, needed: tuple[str, ...], final: Path) -> None:
+    """Download and unpack Debian's packages; neither root nor a foreign architecture is needed."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
+        raise MissingToolError(
+            f"No C library for {triple} here. On Debian: `apt-get install gcc-{triple}`."
+        )
+    with tempfile.TemporaryDirectory(dir=final.parent) as folder:
+        root = Path(folder)
+        for name in ("state/lists/partial", "cache/archives/partial", "tree", "bundle"):
+            (root / name).mkdir(parents=True)
+        apt = ["apt-get", "-q", "-o", f"APT::Architecture={DEBIAN[triple]}"]
+        apt += ["-o", f"APT::Architectures={DEBIAN[triple]}", "-o", f"Dir::State={root / 'state'}"]
+        apt += ["-o", f"Dir::Cache={root / 'cache'}", "-o", "Dir::State::status=/dev/null"]
+        apt += ["-o", "APT::Sandbox::User=", "-o", "Debug::NoLocking=1"]
+        commands = [[*apt, "update"], [*apt, "download", *PACKAGES]]
+        for command in commands:
+            run_tool(command, cwd=root, timeout_s=TIMEOUT_S, failure=MissingToolError)
+        for package in sorted(root.glob("*.deb")):
+            unpack = ["dpkg-deb", "-x", str(package), str(root / "tree")]
+            run_tool(unpack, timeout_s=TIMEOUT_S, failure=MissingToolError)
+        _collect(root / "tree", needed, root / "bundle")
+        _publish(root / "bundle", final)
+
+
+def _collect(tree: Path, needed: tuple[str, ...], folder: Path) -> None:
+    for name in needed:
+        found = next((path for path in sorted(tree.rglob(name)) if path.is_file()), None)
+        if found is None:
+            raise TargetError(f"Debian's packages {', '.join(PACKAGES)} hold no {name}.")
+        shutil.copyfile(found.resolve(), folder / name)

@@ -1,0 +1,1 @@
+"""One module for each architecture: how its configuration and weights become ours."""

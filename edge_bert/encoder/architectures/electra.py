@@ -1,0 +1,28 @@
+"""ELECTRA (Clark et al. 2020, arXiv:2003.10555): BERT with tables that may be narrower."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from edge_bert.encoder.architectures import bert
+from edge_bert.encoder.architectures.architecture import Architecture, read_size
+from edge_bert.encoder.weights import DenseHead, EncoderShape
+
+
+def shape(config: Mapping[str, Any]) -> EncoderShape:
+    """Sizes from an ELECTRA config.json; tables as wide as the layers have no projection."""
+    sizes = bert.shape(config)
+    width = read_size(config, "embedding_size")
+    return dataclasses.replace(sizes, embedding=None if width == sizes.hidden else width)
+
+
+ELECTRA = Architecture(
+    name="electra",
+    prefix="electra.",
+    shape=shape,
+    embedding_names={**bert.EMBEDDING_NAMES, "projection": "embeddings_project"},
+    layer_names=bert.LAYER_NAMES,
+    head=(DenseHead("classifier.dense", "gelu"), DenseHead("classifier.out_proj")),
+)

@@ -1,0 +1,93 @@
+"""GPT-2 (Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"), read once.
+
+A decoder whose tokens see only those before them. The whole text goes in at once (prefill), padded
+on the right, where no real token looks; one vector comes out. It generates no text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from edge_bert.encoder.architectures.architecture import (
+    MAX_LAYERS,
+    check_options,
+    read_choice,
+    read_epsilon,
+    read_size,
+)
+from edge_bert.encoder.architectures.custom import OtherArchitecture, Weight, norm
+from edge_bert.encoder.weights import Gpt2Shape
+from edge_bert.errors import ModelError
+
+
+def shape(config: Mapping[str, Any]) -> Gpt2Shape:
+    """Sizes from a GPT-2 config.json, with transformers' defaults."""
+    hidden, heads = read_size(config, "n_embd"), read_size(config, "n_head")
+    if hidden % heads:
+        raise ModelError(f"config.json: {hidden} channels do not divide by {heads}.")
+    inner = config.get("n_inner") is not None
+    if read_choice(config, "add_cross_attention", False):
+        raise ModelError("config.json: add_cross_attention is set; edge-bert reads one text.")
+    return Gpt2Shape(
+        hidden=hidden,
+        layers=read_size(config, "n_layer", MAX_LAYERS),
+        heads=heads,
+        ffn=read_size(config, "n_inner") if inner else 4 * hidden,
+        vocabulary=read_size(config, "vocab_size"),
+        positions=read_size(config, "n_positions"),
+        epsilon=read_epsilon(config, 1e-5, "layer_norm_epsilon"),
+        activation=check_options(config, config.get("activation_function", "gelu_new")),
+        scaled_scores=read_choice(config, "scale_attn_weights", True),
+        scaled_by_layer=read_choice(config, "scale_attn_by_inverse_layer_idx", False),
+    )
+
+
+def weights(shape: Gpt2Shape, labels: int) -> Iterator[Weight]:
+    """Every weight of the decoder, and the matrix of a classifier with `labels`."""
+    hidden = shape.hidden
+    yield Weight("embeddings.word", "wte.weight", (shape.vocabulary, hidden))
+    yield Weight("embeddings.position", "wpe.weight", (shape.positions, hidden))
+    for index in range(shape.layers):
+        ours, file = f"layer.{index}", f"h.{index}"
+        yield from norm(f"{ours}.attention_norm", f"{file}.ln_1", hidden)
+        for which, name in enumerate(("query", "key", "value")):
+            yield from _matrix(f"{ours}.{name}", f"{file}.attn.c_attn", hidden, hidden, (which, 3))
+        yield from _matrix(f"{ours}.attention_output", f"{file}.attn.c_proj", hidden, hidden)
+        yield from norm(f"{ours}.ffn_norm", f"{file}.ln_2", hidden)
+        yield from _matrix(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, shape.ffn)
+        yield from _matrix(f"{ours}.ffn_out", f"{file}.mlp.c_proj", shape.ffn, hidden)
+    yield from norm("norm", "ln_f", hidden)
+    if labels:
+        yield Weight("head.0.kernel", "score.weight", (labels, hidden), transposed=True)
+
+
+def _matrix(
+    ours: str, file: str, inputs: int, outputs: int, part: tuple[int, int] = (0, 1)
+) -> Iterator[Weight]:
+    """One of the equal parts of transformers' Conv1D, which keeps its matrix as [in, out]."""
+    width = outputs * part[1]
+    yield Weight(f"{ours}.kernel", f"{file}.weight", (inputs, width), part=part)
+    yield Weight(f"{ours}.bias", f"{file}.bias", (width,), part=part)
+
+
+def head_activations(_: Gpt2Shape) -> tuple[str, ...]:
+    """A classifier is one matrix."""
+    return ("linear",)
+
+
+def build(weights: Any) -> Any:
+    """The Keras model of checked weights, without their values."""
+    from edge_bert.encoder.keras_gpt2 import Gpt2
+
+    return Gpt2(weights.shape, weights.head)
+
+
+GPT2 = OtherArchitecture(
+    name="gpt2",
+    prefix="transformer.",
+    shape=shape,
+    weights=weights,
+    head_activations=head_activations,
+    build=build,
+)

@@ -1,0 +1,128 @@
+"""MobileBERT (Sun et al. 2020, arXiv:2004.02984): thin layers between bottlenecks, no LayerNorm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from reprlib import repr as shown
+from typing import Any
+
+from edge_bert.encoder.architectures.architecture import (
+    MAX_LAYERS,
+    check_options,
+    read_choice,
+    read_size,
+)
+from edge_bert.encoder.architectures.custom import OtherArchitecture, Weight, dense, norm
+from edge_bert.encoder.weights import MobileBertShape
+from edge_bert.errors import ModelError
+
+
+def shape(config: Mapping[str, Any]) -> MobileBertShape:
+    """Sizes from a MobileBERT config.json, with transformers' defaults.
+
+    Raises ModelError for options that no published MobileBERT has.
+    """
+    for key, wanted in (
+        ("trigram_input", True), ("use_bottleneck", True), ("normalization_type", "no_norm"),
+    ):  # fmt: skip
+        if config.get(key, wanted) != wanted:
+            raise ModelError(
+                f"config.json: {key} is {shown(config[key])}; edge-bert has MobileBERT with "
+                f"{wanted} only."
+            )
+    inside = read_choice(config, "use_bottleneck_attention", False)
+    if not inside and not read_choice(config, "key_query_shared_bottleneck", True):
+        raise ModelError("config.json: key_query_shared_bottleneck is off, which is not supported.")
+    full = {"num_feedforward_networks": 4, "intra_bottleneck_size": 128, **config}
+    width, heads = (
+        read_size(full, "intra_bottleneck_size"),
+        read_size(config, "num_attention_heads"),
+    )
+    if width % heads:
+        raise ModelError(f"config.json: {width} channels do not divide by {heads}.")
+    return MobileBertShape(
+        hidden=read_size(config, "hidden_size"),
+        embedding=read_size({"embedding_size": 128, **config}, "embedding_size"),
+        bottleneck=width,
+        layers=read_size(config, "num_hidden_layers", MAX_LAYERS),
+        heads=heads,
+        ffn=read_size(config, "intermediate_size"),
+        feed_forwards=read_size(full, "num_feedforward_networks", MAX_LAYERS),
+        attention_in_bottleneck=inside,
+        vocabulary=read_size(config, "vocab_size"),
+        positions=read_size(config, "max_position_embeddings"),
+        token_types=read_size(config, "type_vocab_size"),
+        pooler=read_choice(config, "classifier_activation", True),
+        activation=check_options(config, config.get("hidden_act", "relu")),
+    )
+
+
+def weights(shape: MobileBertShape, labels: int) -> Iterator[Weight]:
+    """Every weight of the encoder, and those of a classifier with `labels`."""
+    hidden, tables = shape.hidden, "embeddings."
+    words = (shape.vocabulary, shape.embedding)
+    yield Weight("embeddings.word", f"{tables}word_embeddings.weight", words)
+    positions = (shape.positions, hidden)
+    yield Weight("embeddings.position", f"{tables}position_embeddings.weight", positions)
+    types = (shape.token_types, hidden)
+    yield Weight("embeddings.token_type", f"{tables}token_type_embeddings.weight", types)
+    name = "embedding_transformation"
+    yield from dense("embeddings.trigram", f"{tables}{name}", 3 * shape.embedding, hidden)
+    yield from norm("embeddings.norm", f"{tables}LayerNorm", hidden)
+    for index in range(shape.layers):
+        yield from _layer(shape, f"layer.{index}", f"encoder.layer.{index}")
+    if labels:
+        yield from _head(shape, labels)
+
+
+def _layer(shape: MobileBertShape, ours: str, file: str) -> Iterator[Weight]:
+    hidden, width = shape.hidden, shape.bottleneck
+    bottlenecks = {"bottleneck": "input"} | (
+        {} if shape.attention_in_bottleneck else {"attention_bottleneck": "attention"}
+    )
+    for name, theirs in bottlenecks.items():
+        yield from dense(f"{ours}.{name}.dense", f"{file}.bottleneck.{theirs}.dense", hidden, width)
+        yield from norm(f"{ours}.{name}.norm", f"{file}.bottleneck.{theirs}.LayerNorm", width)
+    values = width if shape.attention_in_bottleneck else hidden
+    for name, inputs in (("query", width), ("key", width), ("value", values)):
+        yield from dense(f"{ours}.{name}", f"{file}.attention.self.{name}", inputs, width)
+    yield from dense(f"{ours}.attention_output", f"{file}.attention.output.dense", width, width)
+    yield from norm(f"{ours}.attention_norm", f"{file}.attention.output.LayerNorm", width)
+    last = shape.feed_forwards - 1
+    for place in range(shape.feed_forwards):
+        theirs, half = f"{file}.ffn.{place}" if place < last else file, f"{ours}.halves.{place}"
+        yield from dense(f"{half}.ffn_in", f"{theirs}.intermediate.dense", width, shape.ffn)
+        yield from dense(f"{half}.ffn_out", f"{theirs}.output.dense", shape.ffn, width)
+        yield from norm(f"{half}.norm", f"{theirs}.output.LayerNorm", width)
+    ours, file = f"{ours}.output_bottleneck", f"{file}.output.bottleneck"
+    yield from dense(f"{ours}.dense", f"{file}.dense", width, hidden)
+    yield from norm(f"{ours}.norm", f"{file}.LayerNorm", hidden)
+
+
+def head_activations(shape: MobileBertShape) -> tuple[str, ...]:
+    """Those of a classifier's dense layers."""
+    return ("tanh", "linear") if shape.pooler else ("linear",)
+
+
+def _head(shape: MobileBertShape, labels: int) -> Iterator[Weight]:
+    hidden = shape.hidden
+    if shape.pooler:
+        yield from dense("head.0", "pooler.dense", hidden, hidden)
+    yield from dense(f"head.{int(shape.pooler)}", "classifier", hidden, labels)
+
+
+def build(weights: Any) -> Any:
+    """The Keras model of checked weights, without their values."""
+    from edge_bert.encoder.keras_mobilebert import MobileBert
+
+    return MobileBert(weights.shape, weights.head, weights.head_activations)
+
+
+MOBILEBERT = OtherArchitecture(
+    name="mobilebert",
+    prefix="mobilebert.",
+    shape=shape,
+    weights=weights,
+    head_activations=head_activations,
+    build=build,
+)

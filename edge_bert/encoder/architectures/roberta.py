@@ -1,0 +1,38 @@
+"""RoBERTa (Liu et al. 2019, arXiv:1907.11692): BERT with positions that start after the pad id."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from reprlib import repr as shown
+from typing import Any
+
+from edge_bert.encoder.architectures import bert
+from edge_bert.encoder.architectures.architecture import Architecture
+from edge_bert.encoder.weights import DenseHead, EncoderShape
+from edge_bert.errors import ModelError
+
+
+def shape(config: Mapping[str, Any]) -> EncoderShape:
+    """Sizes from a RoBERTa config.json.
+
+    The first token takes the position row pad_token_id + 1. The model has one token type only,
+    which is always 0, so it needs no such input.
+    """
+    pad = config.get("pad_token_id", 1)
+    sizes = bert.shape(config)
+    if not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < sizes.positions - 1:
+        raise ModelError(
+            f"config.json: pad_token_id is {shown(pad)}, which leaves no positions for tokens."
+        )
+    return dataclasses.replace(sizes, position_offset=pad + 1)
+
+
+ROBERTA = Architecture(
+    name="roberta",
+    prefix="roberta.",
+    shape=shape,
+    embedding_names=bert.EMBEDDING_NAMES,
+    layer_names=bert.LAYER_NAMES,
+    head=(DenseHead("classifier.dense", "tanh"), DenseHead("classifier.out_proj")),
+)

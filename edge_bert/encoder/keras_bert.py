@@ -1,0 +1,218 @@
+"""The one encoder, in `keras.ops`: it trains on any Keras backend and exports through TensorFlow.
+
+Tokens are kept as rows of a matrix [batch * length, hidden] wherever attention does not need them
+apart, because TFLite's FULLY_CONNECTED is fastest on plain matrices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+from keras import ops
+
+from edge_bert.encoder.weights import EncoderShape
+from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
+
+# Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.
+MASKED = -10_000.0
+
+
+class LayerNorm(keras.layers.Layer):
+    """Layer normalization (Ba et al. 2016, arXiv:1607.06450) over the last axis."""
+
+    def __init__(self, size: int, epsilon: float, name: str) -> None:
+        super().__init__(name=name)
+        self.epsilon = epsilon
+        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
+
+    def call(self, rows: Any) -> Any:
+        """Rows [n, size] with mean 0 and variance 1, then scaled and shifted."""
+        centred = rows - ops.mean(rows, axis=-1, keepdims=True)
+        variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
+        return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+
+
+class Dense(keras.layers.Layer):
+    """A matrix [inputs, outputs] and a bias, applied to rows."""
+
+    def __init__(self, inputs: int, outputs: int, name: str, activation: str = "linear") -> None:
+        super().__init__(name=name)
+        self.kernel = self.add_weight(shape=(inputs, outputs), name="kernel")
+        self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
+        self.activation = activation
+
+    def call(self, rows: Any) -> Any:
+        """Rows [n, inputs] to rows [n, outputs]."""
+        return activate(ops.matmul(rows, self.kernel) + self.bias, self.activation)
+
+
+class Embeddings(keras.layers.Layer):
+    """Token, position and (where the model has them) token-type tables, summed and normalised."""
+
+    def __init__(self, shape: EncoderShape) -> None:
+        super().__init__(name="embeddings")
+        self.shape = shape
+        width = shape.table_width
+        self.word = self.add_weight(shape=(shape.vocabulary, width), name="word")
+        self.position = self.add_weight(shape=(shape.positions, width), name="position")
+        if shape.token_types:
+            types = (shape.token_types, width)
+            self.token_type = self.add_weight(shape=types, name="token_type")
+        self.norm = LayerNorm(width, shape.epsilon, "norm")
+        if shape.embedding:
+            self.projection = Dense(width, shape.hidden, "projection")
+
+    def call(self, input_ids: Any, token_type_ids: Any | None) -> Any:
+        """Ids [batch, length] to rows [batch * length, hidden]."""
+        length, start = input_ids.shape[1], self.shape.position_offset
+        summed = lookup(self.word, input_ids) + self.position[start : start + length]
+        if token_type_ids is not None:
+            summed = summed + lookup(self.token_type, token_type_ids)
+        elif self.shape.token_types:
+            summed = summed + self.token_type[0]
+        rows = self.norm(ops.reshape(summed, (-1, self.shape.table_width)))
+        return self.projection(rows) if self.shape.embedding else rows
+
+
+class Block(keras.layers.Layer):
+    """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), normalised after each half."""
+
+    def __init__(self, shape: EncoderShape, index: int) -> None:
+        super().__init__(name=f"layer_{index}")
+        hidden, ffn = shape.hidden, shape.ffn[index]
+        self.heads, self.head_size = shape.heads[index], shape.head_size
+        width = self.heads * self.head_size
+        self.query = Dense(hidden, width, "query")
+        self.key = Dense(hidden, width, "key")
+        self.value = Dense(hidden, width, "value")
+        self.attention_output = Dense(width, hidden, "attention_output")
+        self.attention_norm = LayerNorm(hidden, shape.epsilon, "attention_norm")
+        self.ffn_in = Dense(hidden, ffn, "ffn_in", shape.activation)
+        self.ffn_out = Dense(ffn, hidden, "ffn_out")
+        self.ffn_norm = LayerNorm(hidden, shape.epsilon, "ffn_norm")
+
+    def call(self, rows: Any, bias: Any) -> Any:
+        """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
+        context = self._attend(rows, bias)
+        rows = self.attention_norm(rows + self.attention_output(context))
+        return self.ffn_norm(rows + self.ffn_out(self.ffn_in(rows)))
+
+    def _attend(self, rows: Any, bias: Any) -> Any:
+        query = self.query(rows) * self.head_size**-0.5
+        return attend(query, self.key(rows), self.value(rows), bias, self.heads)
+
+
+class Encoder(keras.Model):
+    """An encoder with its head: int32 ids in, an embedding or logits out.
+
+    `activations` are those of the dense layers of a classification head, in order. `first_alike`
+    gives for each layer the first one whose weights it shares (by default itself).
+    """
+
+    def __init__(
+        self,
+        shape: EncoderShape,
+        head: Head,
+        activations: tuple[str, ...] = (),
+        first_alike: tuple[int, ...] = (),
+    ) -> None:
+        super().__init__(name="encoder")
+        self.shape = shape
+        self.head = head
+        self.embeddings = Embeddings(shape)
+        firsts = first_alike or tuple(range(shape.layers))
+        different = {index: Block(shape, index) for index in dict.fromkeys(firsts)}
+        self.blocks = [different[index] for index in firsts]
+        widths = [shape.hidden] * len(activations) + [len(head.labels)]
+        self.head_layers = [
+            Dense(widths[index], widths[index + 1], f"head_{index}", activation)
+            for index, activation in enumerate(activations)
+            if head.task is Task.CLASSIFICATION
+        ]
+
+    def call(self, input_ids: Any, attention_mask: Any, token_type_ids: Any | None = None) -> Any:
+        """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
+        mask = ops.cast(attention_mask, "float32")
+        bias = (mask - 1.0) * -MASKED
+        rows = self.embeddings(input_ids, token_type_ids)
+        for block in self.blocks:
+            rows = block(rows, ops.reshape(bias, (-1, 1, 1, input_ids.shape[1])))
+        tokens = ops.reshape(rows, (-1, input_ids.shape[1], self.shape.hidden))
+        pooled = pool(tokens, bias, self.head)
+        for layer in self.head_layers:
+            pooled = layer(pooled)
+        return unit_length(pooled) if self.head.normalize else pooled
+
+
+def load(model: Any, weights: Mapping[str, FloatArray]) -> None:
+    """Give the Keras `model` the values of `weights`: each name is the path to its variable."""
+    for name, array in weights.items():
+        _variable(model, name).assign(array)
+
+
+def _variable(model: Any, name: str) -> Any:
+    part: Any = model
+    path = name.replace("layer.", "blocks.", 1) if name.startswith("layer.") else name
+    path = path.replace("head.", "head_layers.", 1) if path.startswith("head.") else path
+    for step in path.split("."):
+        part = part[int(step)] if step.isdigit() else getattr(part, step)
+    return part
+
+
+def attend(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any:
+    """Attention of rows [batch * length, width] over `heads` parts; gives such rows.
+
+    Queries come scaled; `bias`, which ends with [length], is added to the scores.
+    """
+    width, length = query.shape[-1], bias.shape[-1]
+
+    def split(rows: Any) -> Any:
+        parts = ops.reshape(rows, (-1, length, heads, width // heads))
+        return ops.transpose(parts, (0, 2, 1, 3))
+
+    scores = ops.matmul(split(query), ops.transpose(split(key), (0, 1, 3, 2))) + bias
+    context = ops.matmul(ops.softmax(scores, axis=-1), split(value))
+    return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, width))
+
+
+def pool(tokens: Any, bias: Any, head: Head) -> Any:
+    """The one vector of each text: tokens [batch, length, hidden] to [batch, hidden]."""
+    if head.task is Task.CLASSIFICATION or head.pooling is Pooling.CLS:
+        return tokens[:, 0, :]
+    # The softmax of the mask bias is 1/n on the n real tokens and 0 elsewhere: a mean whose
+    # range is the same for every sentence length, which integers need.
+    weights = ops.reshape(ops.softmax(bias, axis=-1), (-1, 1, tokens.shape[1]))
+    return ops.reshape(ops.matmul(weights, tokens), (-1, tokens.shape[2]))
+
+
+def lookup(table: Any, ids: Any) -> Any:
+    """The rows of `table` that `ids` name."""
+    if keras.backend.backend() != "tensorflow":
+        return ops.take(table, ids, axis=0)
+    # ops.take guards against negative ids with three more operators at each lookup.
+    import tensorflow as tf
+
+    return tf.gather(table, ids)
+
+
+def activate(rows: Any, activation: str) -> Any:
+    """One of the activations, element by element."""
+    match activation:
+        case "gelu":
+            return ops.gelu(rows, approximate=False)
+        case "gelu_tanh":
+            return ops.gelu(rows, approximate=True)
+        case "relu":
+            return ops.relu(rows)
+        case "tanh":
+            return ops.tanh(rows)
+    return rows
+
+
+def unit_length(rows: Any) -> Any:
+    """Each row divided by its length; rows of zeros stay."""
+    squared = ops.sum(ops.square(rows), axis=-1, keepdims=True)
+    return rows * ops.rsqrt(ops.maximum(squared, 1e-24))

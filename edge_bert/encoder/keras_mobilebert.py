@@ -1,0 +1,149 @@
+"""MobileBERT in `keras.ops`, called and exported as `encoder.Encoder` is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from edge_bert.encoder.keras_bert import MASKED, Dense, attend, lookup, pool, unit_length
+from edge_bert.encoder.weights import MobileBertShape
+from edge_bert.records.checkpoint import Head, Task
+
+
+class NoNorm(keras.layers.Layer):
+    """A scale and a shift for every channel, where other models have LayerNorm."""
+
+    def __init__(self, size: int, name: str) -> None:
+        super().__init__(name=name)
+        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
+
+    def call(self, rows: Any) -> Any:
+        """Rows [n, size], scaled and shifted."""
+        return rows * self.gamma + self.beta
+
+
+class Narrow(keras.layers.Layer):
+    """A matrix and a NoNorm after it, and after a residual where there is one."""
+
+    def __init__(self, inputs: int, outputs: int, name: str) -> None:
+        super().__init__(name=name)
+        self.dense = Dense(inputs, outputs, "dense")
+        self.norm = NoNorm(outputs, "norm")
+
+    def call(self, rows: Any, residual: Any | None = None) -> Any:
+        """Rows [n, inputs] to rows [n, outputs]."""
+        made = self.dense(rows)
+        return self.norm(made if residual is None else made + residual)
+
+
+class FeedForward(keras.layers.Layer):
+    """One of the stacked feed-forward halves of a layer."""
+
+    def __init__(self, shape: MobileBertShape, name: str) -> None:
+        super().__init__(name=name)
+        self.ffn_in = Dense(shape.bottleneck, shape.ffn, "ffn_in", shape.activation)
+        self.ffn_out = Dense(shape.ffn, shape.bottleneck, "ffn_out")
+        self.norm = NoNorm(shape.bottleneck, "norm")
+
+    def call(self, rows: Any) -> Any:
+        """Rows [n, bottleneck] to new rows."""
+        return self.norm(self.ffn_out(self.ffn_in(rows)) + rows)
+
+
+class Block(keras.layers.Layer):
+    """One layer: into the bottleneck, attention, feed-forward halves, and out again."""
+
+    def __init__(self, shape: MobileBertShape, index: int) -> None:
+        super().__init__(name=f"layer_{index}")
+        hidden, width = shape.hidden, shape.bottleneck
+        self.shape = shape
+        self.bottleneck = Narrow(hidden, width, "bottleneck")
+        inside = shape.attention_in_bottleneck
+        self.attention_bottleneck = (
+            None if inside else Narrow(hidden, width, "attention_bottleneck")
+        )
+        self.query = Dense(width, width, "query")
+        self.key = Dense(width, width, "key")
+        self.value = Dense(width if inside else hidden, width, "value")
+        self.attention_output = Dense(width, width, "attention_output")
+        self.attention_norm = NoNorm(width, "attention_norm")
+        self.halves = [FeedForward(shape, f"half_{place}") for place in range(shape.feed_forwards)]
+        self.output_bottleneck = Narrow(width, hidden, "output_bottleneck")
+
+    def call(self, rows: Any, bias: Any) -> Any:
+        """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
+        narrow = self.bottleneck(rows)
+        asked = narrow if self.attention_bottleneck is None else self.attention_bottleneck(rows)
+        offered = narrow if self.attention_bottleneck is None else rows
+        scale = (self.shape.bottleneck // self.shape.heads) ** -0.5
+        query, key = self.query(asked) * scale, self.key(asked)
+        context = attend(query, key, self.value(offered), bias, self.shape.heads)
+        inner = self.attention_norm(self.attention_output(context) + narrow)
+        for half in self.halves:
+            inner = half(inner)
+        return self.output_bottleneck(inner, rows)
+
+
+class Embeddings(keras.layers.Layer):
+    """Each token with its two neighbours, brought to the width of the model, and its place."""
+
+    def __init__(self, shape: MobileBertShape) -> None:
+        super().__init__(name="embeddings")
+        self.shape = shape
+        self.word = self.add_weight(shape=(shape.vocabulary, shape.embedding), name="word")
+        self.position = self.add_weight(shape=(shape.positions, shape.hidden), name="position")
+        types = (shape.token_types, shape.hidden)
+        self.token_type = self.add_weight(shape=types, name="token_type")
+        self.trigram = Dense(3 * shape.embedding, shape.hidden, "trigram")
+        self.norm = NoNorm(shape.hidden, "norm")
+
+    def call(self, input_ids: Any, mask: Any, token_type_ids: Any | None) -> Any:
+        """Ids and float mask [batch, length] to rows [batch * length, hidden]."""
+        length, hidden = input_ids.shape[1], self.shape.hidden
+        # The last token has no neighbour after it, as in a text that is not padded.
+        words = lookup(self.word, input_ids) * ops.expand_dims(mask, -1)
+        framed = ops.pad(words, ((0, 0), (1, 1), (0, 0)))
+        trigrams = ops.concatenate([framed[:, 2:], words, framed[:, :length]], axis=-1)
+        rows = self.trigram(ops.reshape(trigrams, (-1, 3 * self.shape.embedding)))
+        summed = ops.reshape(rows, (-1, length, hidden)) + self.position[:length]
+        if token_type_ids is None:
+            summed = summed + self.token_type[0]
+        else:
+            summed = summed + lookup(self.token_type, token_type_ids)
+        return self.norm(ops.reshape(summed, (-1, hidden)))
+
+
+class MobileBert(keras.Model):
+    """MobileBERT with its head: int32 ids in, an embedding or logits out.
+
+    A text gives what transformers gives for it alone: there, the padding of a batch is a neighbour
+    of the last token and changes the output.
+    """
+
+    def __init__(self, shape: MobileBertShape, head: Head, activations: tuple[str, ...]) -> None:
+        super().__init__(name="encoder")
+        self.head = head
+        self.embeddings = Embeddings(shape)
+        self.blocks = [Block(shape, index) for index in range(shape.layers)]
+        widths = [shape.hidden] * len(activations) + [len(head.labels)]
+        self.head_layers = [
+            Dense(widths[index], widths[index + 1], f"head_{index}", activation)
+            for index, activation in enumerate(activations)
+            if head.task is Task.CLASSIFICATION
+        ]
+
+    def call(self, input_ids: Any, attention_mask: Any, token_type_ids: Any | None = None) -> Any:
+        """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
+        length = input_ids.shape[1]
+        mask = ops.cast(attention_mask, "float32")
+        bias = (mask - 1.0) * -MASKED
+        rows = self.embeddings(input_ids, mask, token_type_ids)
+        for block in self.blocks:
+            rows = block(rows, ops.reshape(bias, (-1, 1, 1, length)))
+        pooled = pool(ops.reshape(rows, (-1, length, rows.shape[-1])), bias, self.head)
+        for layer in self.head_layers:
+            pooled = layer(pooled)
+        return unit_length(pooled) if self.head.normalize else pooled

@@ -1,0 +1,141 @@
+"""From a predicted time to a bracket of millijoules, by every power table that knows the core.
+
+Tables for one core disagree twofold, so the answer is a range, and it is never called measured.
+"""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+
+from edge_bert.errors import InputError
+from edge_bert.estimate.latency_model import LINE_BYTES, main_memory_lines
+from edge_bert.records.base import Record
+from edge_bert.records.energy import EnergyEstimate, EnergyUnavailable, ModelledEnergy
+from edge_bert.records.latency import ModelledLatency
+from edge_bert.records.measurement import InstructionCounts
+from edge_bert.records.profile import Cluster
+
+POWER = Path(__file__).resolve().parent / "data" / "core_power.toml"
+# Main memory, nJ per 8 bytes. Highest: Horowitz, ISSCC 2014 (DRAM beside a 45 nm chip). Lowest:
+# about 5 pJ per bit, commonly stated for LPDDR4.
+DRAM_NJ_PER_8_BYTES = (0.3, 2.6)
+# Power grows with clock times voltage squared, and voltage with the clock: between the first and
+# the third power of the clock. Used where a table has no clock near the wanted one.
+CLOCK_EXPONENT = 2.0
+# Cores of one kind, for a core that no table has.
+KINDS = {
+    "little": ("cortex-a53", "cortex-a55", "cortex-a510", "cortex-a520"),
+    "middle": (
+        "cortex-a72",
+        "cortex-a73",
+        "cortex-a75",
+        "cortex-a76",
+        "cortex-a77",
+        "cortex-a78",
+        "cortex-a710",
+        "cortex-a715",
+        "cortex-a720",
+        "kryo",
+    ),
+    "big": ("cortex-x1", "cortex-x2", "cortex-x3", "cortex-x4"),
+}
+_Positive = Annotated[float, msgspec.Meta(gt=0)]
+
+
+class PowerTable(Record, frozen=True):
+    """Milliwatts of one busy core at rising clocks in MHz, from one source."""
+
+    core: str
+    name: str
+    kind: Literal["wattson", "energy model", "power profile"]
+    mhz: Annotated[tuple[_Positive, ...], msgspec.Meta(min_length=1)]
+    mw: tuple[_Positive, ...]
+    source: str
+    only_where_named: bool = False
+
+    def __post_init__(self) -> None:
+        if len(self.mhz) != len(self.mw) or list(self.mhz) != sorted(set(self.mhz)):
+            raise ValueError(f"{self.core}, {self.name}: clocks must rise, one power for each")
+
+    def milliwatts(self, mhz: float) -> float:
+        """Power at a clock: between two clocks a line, outside them the clock squared."""
+        inside = min(max(mhz, self.mhz[0]), self.mhz[-1])
+        known = float(np.interp(inside, self.mhz, self.mw))
+        return known * float((mhz / inside) ** CLOCK_EXPONENT)
+
+
+def model_energy(
+    counts: InstructionCounts, latency: ModelledLatency, cluster: Cluster
+) -> ModelledEnergy | EnergyUnavailable:
+    """Millijoules for one inference: busy cores over the predicted time, and main memory.
+
+    The tables are those that the cluster names, else all of its core, with those of cores of its
+    kind where there is one at most. Not covered: the rest of the chip, the regulators, the screen.
+    Raises InputError for a table that the cluster names and that there is not.
+    """
+    tables = _tables_of(cluster)
+    if not tables:
+        return EnergyUnavailable(f"no power table knows {latency.core} or a core of its kind.")
+    estimates = []
+    for table in tables:
+        core_mw = table.milliwatts(latency.mhz)
+        likeness = "" if table.core == latency.core else f" (a {table.core})"
+        estimates.append(
+            EnergyEstimate(
+                mj=core_mw * latency.threads * latency.ms / 1e3,
+                core_mw=core_mw,
+                table=f"{table.kind}: {table.name}{likeness}",
+                source=table.source,
+            )
+        )
+    lines = main_memory_lines(counts, cluster)
+    low, high = (
+        count * LINE_BYTES / 8 * nj * 1e-6
+        for count, nj in zip(lines, DRAM_NJ_PER_8_BYTES, strict=True)
+    )
+    return ModelledEnergy(estimates=tuple(estimates), memory_low_mj=low, memory_high_mj=high)
+
+
+def core_milliwatts(cluster: Cluster) -> list[float]:
+    """What one busy core takes at the top clock, by each table that `model_energy` would use."""
+    return [table.milliwatts(cluster.max_mhz) for table in _tables_of(cluster)]
+
+
+def _tables_of(cluster: Cluster) -> list[PowerTable]:
+    """The tables that the profile names for the cluster, else those that know its core."""
+    return _named(cluster) or _tables_for(cluster.core)
+
+
+def _named(cluster: Cluster) -> list[PowerTable]:
+    """The tables that the profile names for the cluster, in its order."""
+    known = {f"{each.kind}: {each.name}": each for each in _tables() if each.core == cluster.core}
+    missing = [name for name in cluster.power_tables if name not in known]
+    if missing:
+        raise InputError(
+            f"{cluster.core} has no power table {missing[0][:80]!r}; there are "
+            f"{', '.join(known) or 'none'}. Change power_tables in the profile."
+        )
+    return [known[name] for name in cluster.power_tables]
+
+
+def _tables_for(core: str) -> list[PowerTable]:
+    """All tables of the core; with those of its kind where it has one at most: that is no range."""
+    tables = [table for table in _tables() if not table.only_where_named]
+    exact = [table for table in tables if table.core == core]
+    kind = next((cores for cores in KINDS.values() if core in cores), ())
+    others = [table for table in tables if table.core in kind and table.core != core]
+    return exact if len(exact) > 1 else exact + others
+
+
+@functools.cache
+def _tables() -> tuple[PowerTable, ...]:
+    try:
+        document = msgspec.toml.decode(POWER.read_bytes(), type=dict[str, tuple[PowerTable, ...]])
+    except (OSError, msgspec.ValidationError) as error:
+        raise InputError(f"{POWER.name} is damaged: {error}; reinstall edge-bert.") from error
+    return document["tables"]

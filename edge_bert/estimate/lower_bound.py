@@ -1,0 +1,47 @@
+"""What an inference cannot be faster or more frugal than, known before a file exists.
+
+An encoder multiplies so much, and a core does no more multiply-adds in a cycle than its vector
+units do: all else that a file takes comes on top of that in the cost model, whatever its kernels.
+"""
+
+from __future__ import annotations
+
+from edge_bert.estimate.energy_model import core_milliwatts
+from edge_bert.estimate.latency_model import CoreModel, core_model
+from edge_bert.records.multiply_adds import MultiplyAdds
+from edge_bert.records.profile import Cluster
+
+# Multiply-adds of one 128-bit instruction. Without dot products, int8 is at best widened to int16
+# (SMLAL); instructions that add up the pairs come on top.
+SMLAL, SDOT, SMMLA, FMLA = 8, 16, 32, 4
+
+
+def least_latency(work: MultiplyAdds, cluster: Cluster) -> float:
+    """Milliseconds that `work` takes on one core of `cluster` at its top clock, at least.
+
+    No `low_ms` of `predict_latency` for a file that does this work is below it. Raises InputError
+    for a core that the cost model does not know.
+    """
+    core = core_model(cluster.core)
+    cycles = work.integer / _integer_peak(core, cluster) + work.float32 / (FMLA * core.fmla)
+    return cycles / (cluster.max_mhz * 1e3)
+
+
+def least_energy(work: MultiplyAdds, cluster: Cluster) -> float | None:
+    """Millijoules that `work` takes at least: the least time at the lowest power of the tables.
+
+    No `low_mj` of `model_energy` is below it. None where no power table knows the core. Raises
+    InputError as `least_latency`.
+    """
+    powers = core_milliwatts(cluster)
+    return min(powers) * least_latency(work, cluster) / 1e3 if powers else None
+
+
+def _integer_peak(core: CoreModel, cluster: Cluster) -> float:
+    """Multiply-adds of int8 in a cycle, by the best of the instructions that the cores have."""
+    rates = [SMLAL * core.vector]
+    if "dotprod" in cluster.features:
+        rates.append(SDOT * core.sdot)
+    if "i8mm" in cluster.features:
+        rates.append(SMMLA * core.smmla)
+    return max(rates)

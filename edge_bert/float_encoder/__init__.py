@@ -1,1 +1,0 @@
-"""The encoder in float32 numpy: what sizing and calibration look into, without TensorFlow."""

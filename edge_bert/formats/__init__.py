@@ -1,0 +1,1 @@
+"""File formats, read as hostile input: TFLite, ONNX, and what MediaPipe asks for."""

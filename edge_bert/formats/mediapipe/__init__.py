@@ -1,0 +1,1 @@
+"""Models that MediaPipe Tasks opens as they are, with their metadata."""

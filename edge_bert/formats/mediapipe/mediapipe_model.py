@@ -1,0 +1,163 @@
+"""Models that MediaPipe Tasks opens as they are: `TextEmbedder` and `TextClassifier`.
+
+Such a file is a TFLite model with one signature, metadata that names tensors and tokenizer, and
+the vocabulary (and labels) as an uncompressed zip behind the flatbuffer. MediaPipe itself is not
+needed to write one.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from edge_bert.errors import ModelError
+from edge_bert.formats.mediapipe import mediapipe_graph
+from edge_bert.formats.mediapipe.mediapipe_metadata import (
+    LABELS_FILE,
+    METADATA_NAME,
+    VOCABULARY_FILE,
+    text_metadata,
+)
+from edge_bert.records.checkpoint import Head, Task
+
+# MediaPipe puts these around every text and in place of words that it does not know.
+SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]")
+# A fixed time, the oldest a zip can say, so that equal inputs give equal bytes.
+ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+# What the schema's Python code raises when offsets in a damaged file lead nowhere.
+DAMAGE = (
+    struct.error,
+    IndexError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    OverflowError,
+    MemoryError,
+    RecursionError,
+)
+
+
+def write_mediapipe_model(
+    tflite: bytes,
+    *,
+    vocabulary: Path | None,
+    head: Head,
+    name: str,
+    signature: str | None = None,
+    description: str = "",
+) -> bytes:
+    """A copy of `tflite` that MediaPipe's text tasks open.
+
+    The model's signature has int32 inputs [1, length] `input_ids`, `attention_mask` and, if it has
+    token types, `token_type_ids`; and one float32 output, [1, hidden] for an embedding or
+    [1, classes] for logits. `signature` names it where the file has several; others are left out.
+    `vocabulary` is the model's `vocab.txt`, one WordPiece token a line, in the order of ids.
+
+    Logits get `head.activation`, so that the classifier shows probabilities. Equal inputs give
+    equal bytes. Raises ModelError if the model, its vocabulary or its labels do not fit MediaPipe.
+    """
+    files = {VOCABULARY_FILE: read_vocabulary(vocabulary)}
+    try:
+        model = mediapipe_graph.parse(tflite)
+        graph = mediapipe_graph.adapt(model, head, signature)
+        if head.task is Task.CLASSIFICATION:
+            files[LABELS_FILE] = _checked_labels(head, graph.width)
+        _add_metadata(model, _metadata(graph, head, name, description))
+        return _with_files(_serialize(model), files)
+    except DAMAGE as error:
+        raise ModelError("The TFLite file is damaged or cut short; build it again.") from error
+
+
+def read_vocabulary(path: Path | None) -> tuple[str, ...]:
+    """The tokens of a `vocab.txt` in the order of their ids.
+
+    Raises ModelError if there is none (the model splits words in another way than WordPiece) or
+    if MediaPipe would read it differently from us.
+    """
+    if path is None:
+        raise ModelError(
+            "The model has no vocab.txt: it does not use WordPiece (perhaps BPE, as RoBERTa does, "
+            "or SentencePiece, as ALBERT does), and MediaPipe's BERT tokenizer knows nothing else. "
+            "Build it without MediaPipe."
+        )
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError(f"{path}: cannot be read as a vocabulary in UTF-8: {error}") from error
+    # Only "\n" ends a line: vocabularies hold other line separators as tokens.
+    tokens = tuple(line.removesuffix("\r") for line in text.removesuffix("\n").split("\n"))
+    if "" in tokens:
+        raise ModelError(
+            f"{path}: line {tokens.index('') + 1} is empty; MediaPipe skips empty lines, which "
+            "would shift every id after it."
+        )
+    if missing := [token for token in SPECIAL_TOKENS if token not in tokens]:
+        raise ModelError(f"{path}: MediaPipe needs {', '.join(missing)}, which is not in it.")
+    return tokens
+
+
+def _checked_labels(head: Head, classes: int) -> tuple[str, ...]:
+    if len(head.labels) != classes:
+        raise ModelError(f"The model has {classes} classes but {len(head.labels)} labels.")
+    for label in head.labels:
+        if not label.strip() or "\n" in label or "\r" in label:
+            raise ModelError(f"The label {label!r} cannot be written as one line of labels.txt.")
+    return head.labels
+
+
+def _metadata(graph: mediapipe_graph.TextGraph, head: Head, name: str, description: str) -> bytes:
+    classifier = head.task is Task.CLASSIFICATION
+    return text_metadata(
+        name=name,
+        description=description,
+        inputs=graph.roles,
+        output="probability" if classifier else "embedding",
+        labelled=classifier,
+    )
+
+
+def _add_metadata(model: Any, metadata: bytes) -> None:
+    import numpy as np
+    from ai_edge_litert import schema_py_generated as schema
+
+    present = [entry.name for entry in model.metadata or []]
+    if METADATA_NAME.encode() in present:
+        raise ModelError("The TFLite file already has metadata; start from the one without.")
+    model.buffers.append(schema.BufferT(data=np.frombuffer(metadata, np.uint8)))
+    entry = schema.MetadataT(name=METADATA_NAME, buffer=len(model.buffers) - 1)
+    model.metadata = [*(model.metadata or []), entry]
+
+
+def _serialize(model: Any) -> bytes:
+    """The flatbuffer of `model`, its constants at multiples of 16 bytes as the schema asks."""
+    import flatbuffers
+
+    class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
+        """The generated Python code forgets `force_align: 16` of Buffer.data."""
+
+        def CreateNumpyVector(self, x: Any) -> Any:  # noqa: N802
+            if x.dtype.itemsize == 1:
+                self.Prep(16, x.size)
+            return super().CreateNumpyVector(x)
+
+    builder = AlignedBuilder(1024)
+    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _with_files(flatbuffer: bytes, files: Mapping[str, tuple[str, ...]]) -> bytes:
+    """The model with text files of one entry a line behind it; readers find both in one file."""
+    stream = io.BytesIO()
+    stream.write(flatbuffer)
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, lines in files.items():
+            info = zipfile.ZipInfo(name, ZIP_TIME)
+            info.compress_type = zipfile.ZIP_STORED  # MediaPipe reads the files in place.
+            info.create_system = 3  # Unix; the default follows the machine that writes.
+            info.external_attr = 0o644 << 16
+            archive.writestr(info, "".join(f"{line}\n" for line in lines).encode())
+    return stream.getvalue()

@@ -1,0 +1,154 @@
+"""Computes small parts of a graph in NumPy, by onnx's own reference implementation.
+
+A model may ask for any amount of memory or time, so only plain operators are run, and the size of
+what they make is checked before.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from edge_bert.formats.onnx.graph import Array, Graph, Node
+
+MAX_ELEMENTS = 1 << 24
+MAX_NODES = 1000
+# fmt: off
+PLAIN = frozenset((
+    "Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "ConstantOfShape",
+    "CumSum", "DequantizeLinear", "Div", "Dropout", "Equal", "Erf", "Exp", "Expand", "Flatten",
+    "Floor", "Gather", "GatherElements", "GatherND", "Gelu", "Gemm", "Greater",
+    "GreaterOrEqual", "Identity", "IsNaN", "LayerNormalization", "Less", "LessOrEqual", "Log",
+    "LpNormalization", "MatMul", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "Not", "Or",
+    "Pad", "Pow",
+    "Range", "Reciprocal", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd",
+    "ReduceSum", "ReduceSumSquare", "Relu", "Reshape", "ScatterND", "Shape", "Sigmoid", "Sign",
+    "Size", "Slice", "Softmax", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Tanh", "Tile",
+    "Transpose", "Trilu", "Unsqueeze", "Where", "Xor",
+))
+# fmt: on
+
+
+class NotComputed(Exception):  # noqa: N818 (not an error of the user's)
+    """A part of a graph that this module does not compute."""
+
+
+def evaluate(graph: Graph, value: str, feeds: Mapping[str, Array]) -> Array:
+    """`value`, given `feeds` for graph inputs or for values inside the graph.
+
+    Raises NotComputed for operators that are not plain, for what would be too large, and where
+    a feed is missing or does not fit.
+    """
+    known: dict[str, Array] = dict(feeds)
+    nodes = graph.ancestors(value, stop=known)
+    if len(nodes) > MAX_NODES:
+        raise NotComputed(f"{len(nodes)} operators")
+    for node in nodes:
+        missing = [n for n in node.inputs if n and n not in known and n not in graph.constants]
+        if missing:
+            raise NotComputed(f"{missing[0]!r} is not known")
+        values = [known[n] if n in known else graph.constants[n] for n in node.inputs if n]
+        known |= zip(node.outputs, compute(node, values), strict=False)
+    if value in known:
+        return known[value]
+    if value in graph.constants:
+        return graph.constants[value]
+    raise NotComputed(f"{value!r} is not known")
+
+
+def compute(node: Node, values: list[Array]) -> list[Array]:
+    """The outputs of one plain node, for the values of its inputs (those left out not counted).
+
+    Raises NotComputed as `evaluate` does.
+    """
+    import onnx
+    from onnx import helper
+    from onnx.reference import ReferenceEvaluator
+
+    if node.op not in PLAIN or node.domain not in ("", "ai.onnx"):
+        raise NotComputed(node.place)
+    try:
+        elements = _elements(node, values)
+    except Exception as error:
+        raise NotComputed(f"{node.place}: {error}") from error
+    if elements > max(MAX_ELEMENTS, *(value.size for value in values), 0):
+        raise NotComputed(f"{node.place} makes {elements} elements")
+    if node.op == "GatherElements":  # the reference gets an index of one row wrong
+        return [_gathered(node, *values)]
+    inputs = [name for name in node.inputs if name]
+    made = helper.make_node(node.op, node.inputs, node.outputs, **protos_of(node.attributes))
+    unique = list(dict.fromkeys(inputs))
+    graph = helper.make_graph(
+        [made],
+        "part",
+        [helper.make_empty_tensor_value_info(name) for name in unique],
+        [helper.make_empty_tensor_value_info(name) for name in node.outputs if name],
+    )
+    opset = min(node.opset, onnx.defs.onnx_opset_version())
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    try:
+        with np.errstate(all="ignore"):
+            run = ReferenceEvaluator(model).run(None, dict(zip(inputs, values, strict=True)))
+    except Exception as error:  # whatever NumPy says to what does not fit
+        raise NotComputed(f"{node.place}: {error}") from error
+    made_values = iter(run)
+    return [np.asarray(next(made_values)) if name else np.zeros(0) for name in node.outputs]
+
+
+def _gathered(node: Node, data: Array, indices: Array) -> Array:
+    try:
+        return np.take_along_axis(data, indices, int(node.attributes.get("axis", 0)))
+    except (ValueError, IndexError) as error:
+        raise NotComputed(f"{node.place}: {error}") from error
+
+
+def protos_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    """Attributes as onnx.helper takes them."""
+    from onnx import numpy_helper
+
+    return {
+        name: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
+        for name, value in attributes.items()
+    }
+
+
+def _elements(node: Node, values: list[Array]) -> int:
+    """How many elements the node makes, at most."""
+    match node.op:
+        case "ConstantOfShape":
+            return math.prod(_whole(values[0]))
+        case "Expand":
+            shape = tuple(_whole(values[1]))
+            return math.prod(np.broadcast_shapes(values[0].shape, shape))
+        case "Tile":
+            return values[0].size * math.prod(_whole(values[1]))
+        case "Range":
+            start, limit, delta = (float(value.reshape(())) for value in values)
+            return max(0, math.ceil((limit - start) / delta))
+        case "Gather" | "GatherND" | "GatherElements":
+            return values[1].size * max(1, math.prod(values[0].shape[1:]))
+        case "MatMul" | "Gemm":
+            return max(1, values[0].size) * max(1, values[1].shape[-1] if values[1].ndim else 1)
+        case "Pad":
+            grown = [low + high for low, high in _pairs(_whole(values[1]))]
+            return math.prod(n + more for n, more in zip(values[0].shape, grown, strict=True))
+        case "Concat":
+            return sum(value.size for value in values)
+        case "Reshape" | "Slice" | "Transpose" | "ScatterND" | "Squeeze" | "Unsqueeze":
+            return values[0].size
+        case op if op.startswith("Reduce") or op in ("Shape", "Split", "LayerNormalization"):
+            return values[0].size
+    return math.prod(np.broadcast_shapes(*(value.shape for value in values)))
+
+
+def _pairs(pads: list[int]) -> list[tuple[int, int]]:
+    """The padding before and after each axis, which ONNX lists apart."""
+    half = len(pads) // 2
+    return list(zip(pads[:half], pads[half:], strict=True))
+
+
+def _whole(value: Array) -> list[int]:
+    return [int(each) for each in value.reshape(-1)]

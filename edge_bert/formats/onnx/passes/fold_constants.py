@@ -1,0 +1,30 @@
+"""Replaces what depends on constants alone by its value.
+
+Requires a graph in order. Ensures the same outputs; weights that were stored transposed, in
+float16 or as integers with a scale become plain arrays.
+"""
+
+from __future__ import annotations
+
+from edge_bert.formats.onnx.evaluate import NotComputed, compute
+from edge_bert.formats.onnx.graph import Graph, Node
+
+NOT_FOLDED = ("Dropout",)  # its second output
+
+
+def fold(graph: Graph) -> Graph:
+    """`graph` with fewer nodes; a node that cannot be computed stays."""
+    constants = dict(graph.constants)
+    kept: list[Node] = []
+    for node in graph.nodes:
+        inputs = [name for name in node.inputs if name]
+        if node.op in NOT_FOLDED or not all(name in constants for name in inputs):
+            kept.append(node)
+            continue
+        try:
+            made = compute(node, [constants[name] for name in inputs])
+        except NotComputed:
+            kept.append(node)
+            continue
+        constants |= {n: a for n, a in zip(node.outputs, made, strict=True) if n}
+    return Graph.of(kept, constants, graph.inputs, graph.outputs)

@@ -1,0 +1,50 @@
+"""Replaces the sizes that a graph asks for at run time by numbers.
+
+Requires inputs of fixed sizes. Ensures the same outputs; a Shape whose input onnx's own shape
+inference knows is a constant afterwards, and so is all that hangs on it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_bert.formats.onnx.graph import Array, Graph, Node
+from edge_bert.formats.onnx.passes.fold_constants import fold
+from edge_bert.formats.onnx.to_proto import shaped_model_of
+
+MAX_ROUNDS = 50
+
+
+def fix_sizes(graph: Graph, opset: int) -> Graph:
+    """`graph` with as few computed sizes as inference can tell."""
+    for _ in range(MAX_ROUNDS):
+        before = len(graph.nodes)
+        graph = fold(graph)
+        graph = _without_shapes(graph, sizes_of(graph, opset))
+        if len(graph.nodes) == before:
+            break
+    return graph
+
+
+def sizes_of(graph: Graph, opset: int) -> dict[str, list[int]]:
+    """The sizes of every value that shape inference knows in full."""
+    inferred = shaped_model_of(graph, opset).graph
+    found = {name: list(array.shape) for name, array in graph.constants.items()}
+    for value in (*inferred.input, *inferred.value_info, *inferred.output):
+        kind = value.type.tensor_type
+        if kind.HasField("shape") and all(each.HasField("dim_value") for each in kind.shape.dim):
+            found[value.name] = [each.dim_value for each in kind.shape.dim]
+    return found
+
+
+def _without_shapes(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
+    constants: dict[str, Array] = dict(graph.constants)
+    kept: list[Node] = []
+    for node in graph.nodes:
+        known = sizes.get(node.inputs[0]) if node.op == "Shape" else None
+        if known is None:
+            kept.append(node)
+            continue
+        start, end = node.attributes.get("start", 0), node.attributes.get("end")
+        constants[node.outputs[0]] = np.array(known[start:end], np.int64)
+    return Graph.of(kept, constants, graph.inputs, graph.outputs)

@@ -1,0 +1,83 @@
+"""Takes out the guards of exporters that do nothing in a sentence of fixed length.
+
+Requires fixed sizes, and a mask with at least one real token, as every sentence has. Ensures the
+same outputs: `And` with a constant that is true everywhere is its other side, a Where that
+replaces what IsNaN found after a softmax is the softmax, a gather of every element in its order is
+a copy, and a gather from a constant that is the same everywhere is a constant.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_bert.formats.onnx.graph import ALIASES, Array, Graph, Node
+
+
+def drop_guards(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
+    """`graph` with copies in the place of such guards; `sizes` of its values, where known."""
+    constants: dict[str, Array] = dict(graph.constants)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        uniform, shape = _uniform(graph, node), sizes.get(node.outputs[0])
+        if uniform is not None and shape is not None:
+            constants[node.outputs[0]] = np.full(shape, uniform)
+        else:
+            nodes.append(_copied(graph, node, sizes, constants))
+    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+
+
+def _uniform(graph: Graph, node: Node) -> Array | None:
+    """The one value that GatherElements can find."""
+    if node.op != "GatherElements":
+        return None
+    array = graph.constant(node.inputs[0])
+    if array is None or not array.size or (array != array.flat[0]).any():
+        return None
+    return np.asarray(array.flat[0])
+
+
+def _copied(
+    graph: Graph, node: Node, sizes: dict[str, list[int]], constants: dict[str, Array]
+) -> Node:
+    same = _same_as(graph, node)
+    if same is not None and sizes.get(same) == sizes.get(node.outputs[0], []):
+        return Node("Identity", (same,), node.outputs, {}, node.name, "", node.opset)
+    shape = sizes.get(node.outputs[0])
+    source = _gathered_whole(graph, node, sizes)
+    if source is None or shape is None:
+        return node
+    name = f"{node.outputs[0]}/sizes"
+    constants[name] = np.array(shape, np.int64)
+    return Node("Reshape", (source, name), node.outputs, {}, node.name, "", node.opset)
+
+
+def _same_as(graph: Graph, node: Node) -> str | None:
+    if node.op == "And":
+        for guard, other in (node.inputs, node.inputs[::-1]):
+            array = graph.constant(guard)
+            if array is not None and bool(array.all()):
+                return other
+    if node.op == "Where":
+        test = graph.maker(graph.root(node.inputs[0]), "IsNaN")
+        softmax = graph.maker(graph.root(node.inputs[2], ALIASES), "Softmax")
+        if test is not None and softmax is not None and test.inputs[0] == node.inputs[2]:
+            return node.inputs[2]
+    return None
+
+
+def _gathered_whole(graph: Graph, node: Node, sizes: dict[str, list[int]]) -> str | None:
+    """The source of a Gather or GatherND that takes each of its elements once, in order."""
+    if node.op not in ("Gather", "GatherND") or node.attributes.get("batch_dims", 0):
+        return None
+    indices, shape = graph.constant(node.inputs[1]), sizes.get(node.inputs[0])
+    if indices is None or shape is None or shape[0] != 1:
+        return None
+    count = int(np.prod(shape))
+    if node.op == "Gather":
+        axis = int(node.attributes.get("axis", 0)) % len(shape)
+        whole = shape[axis] == count and np.array_equal(indices.reshape(-1), np.arange(count))
+        return node.inputs[0] if whole else None
+    if indices.shape[-1] != len(shape):
+        return None
+    flat = np.ravel_multi_index(tuple(np.moveaxis(indices, -1, 0)), tuple(shape), mode="wrap")
+    return node.inputs[0] if np.array_equal(flat.reshape(-1), np.arange(count)) else None

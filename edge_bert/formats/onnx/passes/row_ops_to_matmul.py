@@ -1,0 +1,85 @@
+"""Writes what moves tokens about as products with constant matrices.
+
+Requires fixed sizes. Ensures the same outputs, exactly: the matrices hold zeros and ones. onnx2tf
+takes the axes of [1, length, width] for those of a picture, and turns Slice, Pad and Concat on
+them wrongly (MobileBERT's embeddings); a matrix product has no such axes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_bert.formats.onnx.evaluate import NotComputed, compute
+from edge_bert.formats.onnx.graph import Array, Graph, Node
+
+
+def multiply_rows(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
+    """`graph` without Slice and Pad of tokens, and Concat before a dense layer."""
+    constants: dict[str, Array] = dict(graph.constants)
+    nodes: list[Node] = []
+    for node in graph.nodes:
+        match node.op:
+            case "Slice" | "Pad":
+                nodes.extend(_moved(graph, node, sizes, constants))
+            case "MatMul":
+                nodes.extend(_split(graph, node, sizes, constants))
+            case _:
+                nodes.append(node)
+    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+
+
+def _moved(
+    graph: Graph, node: Node, sizes: dict[str, list[int]], constants: dict[str, Array]
+) -> list[Node]:
+    """Slice or Pad of [1, length, width] along the tokens: which row comes from which?"""
+    shape, made = sizes.get(node.inputs[0]), sizes.get(node.outputs[0])
+    given = [graph.constants.get(name) for name in node.inputs[1:] if name]
+    if shape is None or made is None or any(each is None for each in given):
+        return [node]
+    if len(shape) != 3 or (shape[0], shape[2]) != (made[0], made[2]) or shape[0] != 1:
+        return [node]
+    numbers = np.arange(1, shape[1] + 1, dtype=np.float32)
+    rows = np.broadcast_to(numbers[None, :, None], shape).copy()
+    try:
+        (moved,) = compute(node, [rows, *(each for each in given if each is not None)])
+    except NotComputed:
+        return [node]
+    source = moved[0, :, 0]
+    if not np.isin(source, [0, *numbers]).all():  # padding with something else than zero
+        return [node]
+    return _product(node, (source[:, None] == numbers).astype(np.float32)[None], constants)
+
+
+def _product(node: Node, matrix: Array, constants: dict[str, Array]) -> list[Node]:
+    name = f"{node.outputs[0]}/rows"
+    constants[name] = matrix
+    inputs = (name, node.inputs[0])
+    return [Node("MatMul", inputs, node.outputs, {}, node.name, "", node.opset)]
+
+
+def _split(
+    graph: Graph, node: Node, sizes: dict[str, list[int]], constants: dict[str, Array]
+) -> list[Node]:
+    """Concat(a, b) times a matrix is a times its first rows plus b times the others."""
+    concat, matrix = graph.maker(node.inputs[0], "Concat"), graph.constants.get(node.inputs[1])
+    shape = sizes.get(node.inputs[0])
+    parts = [sizes.get(name) for name in concat.inputs] if concat else []
+    if concat is None or matrix is None or shape is None or any(each is None for each in parts):
+        return [node]
+    axis = int(concat.attributes.get("axis", 0)) % len(shape)
+    if axis != len(shape) - 1 or matrix.ndim != 2 or len(parts) < 2:
+        return [node]
+    ends = np.cumsum([each[-1] for each in parts if each])[:-1]
+    output, total = node.outputs[0], ""
+    made: list[Node] = []
+    for index, (part, rows) in enumerate(zip(concat.inputs, np.split(matrix, ends), strict=True)):
+        kernel, product = f"{output}/kernel_{index}", f"{output}/product_{index}"
+        constants[kernel] = np.ascontiguousarray(rows)
+        made.append(Node("MatMul", (part, kernel), (product,), {}, product, "", node.opset))
+        if index == 0:
+            total = product
+            continue
+        summed = output if index == len(parts) - 1 else f"{output}/sum_{index}"
+        made.append(Node("Add", (total, product), (summed,), {}, summed, "", node.opset))
+        total = summed
+    return made

@@ -1,0 +1,73 @@
+"""From a graph back to a ModelProto."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import numpy as np
+
+from edge_bert.formats.onnx.evaluate import protos_of
+from edge_bert.formats.onnx.graph import Graph
+
+DOMAINS = ("", "ai.onnx")
+IR_VERSION = 10  # opsets up to 22
+
+
+def model_of(graph: Graph, opset: int) -> Any:
+    """A ModelProto of `graph`; float outputs of any shape, constants that nothing uses left out."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    nodes = [
+        helper.make_node(
+            node.op,
+            node.inputs,
+            node.outputs,
+            name=node.name or node.outputs[0],
+            domain=node.domain,
+            **protos_of(node.attributes),
+        )
+        for node in graph.nodes
+    ]
+    used = {*graph.outputs, *(name for node in graph.nodes for name in node.inputs)}
+    made = helper.make_graph(
+        nodes,
+        "encoder",
+        [
+            helper.make_tensor_value_info(name, each.element_type, each.sizes)
+            for name, each in graph.inputs.items()
+        ],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in graph.outputs],
+        [
+            numpy_helper.from_array(np.array(array, order="C"), name)
+            for name, array in graph.constants.items()
+            if name in used
+        ],
+    )
+    others = {node.domain: node.opset for node in graph.nodes if node.domain not in DOMAINS}
+    opsets = [helper.make_opsetid(name, version or 1) for name, version in others.items()]
+    opsets.append(helper.make_opsetid("", opset))
+    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
+
+
+def shaped_model_of(graph: Graph, opset: int) -> Any:
+    """As `model_of`, with the sizes of all values that shape inference knows."""
+    from onnx import shape_inference
+
+    made = model_of(graph, opset)
+    try:
+        return shape_inference.infer_shapes(made, data_prop=True)
+    except shape_inference.InferenceError:  # `contradiction` says it, once all passes are through
+        return made
+
+
+def contradiction(model: Any) -> str | None:
+    """What shape inference says is wrong with the sizes in `model`; None if they fit together."""
+    from onnx import shape_inference
+
+    try:
+        shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
+    except shape_inference.InferenceError as error:
+        found = re.search(r"\(op_type:.*?\): .*", str(error))
+        return (found[0] if found else str(error))[:200]
+    return None

@@ -1,0 +1,1 @@
+"""TFLite files: read with every index checked, inspected, edited and written."""

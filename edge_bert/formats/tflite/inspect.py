@@ -1,0 +1,157 @@
+"""What is in a `.tflite` file: operators, signatures, number formats, bytes by kind of tensor."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+from edge_bert.errors import ModelError
+from edge_bert.formats.tflite.reader import NONE, Graph, SignatureEntry, Tensor, TfliteFile, parse
+from edge_bert.records.base import Record
+from edge_bert.records.bundle import Signature, TensorSpec
+
+MAX_FILE_BYTES = 2**31
+FLOAT_TYPES = ("float32", "float16", "float64", "bfloat16", "complex64", "complex128")
+INTEGER_WEIGHTS = ("int8", "uint8", "int16", "int4", "int2")
+LARGEST = 12
+
+
+class ModelFile(Record, frozen=True):
+    """The contents of a `.tflite` file.
+
+    `integer_only` says that no tensor of any subgraph is a float. `rounds_activations` says that
+    a matrix product works on integers, so that activations are rounded when the model runs.
+    `op_counts` are those of one length. `bytes_by_kind` counts constant data once, however many
+    subgraphs use it, and so does `per_channel_tensors`, the constants with several scales.
+    `largest` are the largest constants: name, type, shape, bytes.
+    """
+
+    size_bytes: int
+    integer_only: bool
+    rounds_activations: bool
+    signatures: dict[str, Signature]
+    op_counts: dict[str, int]
+    tensor_types: dict[str, int]
+    bytes_by_kind: dict[str, int]
+    largest: tuple[tuple[str, str, tuple[int, ...], int], ...]
+    per_channel_tensors: int
+
+
+def inspect_file(path: Path) -> ModelFile:
+    """The contents of `path`. The file is only parsed, never run.
+
+    Raises ModelError for anything that is not a whole TFLite file.
+    """
+    if not path.is_file():
+        raise ModelError(f"There is no file {path}.")
+    try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise ModelError(f"{path} is larger than 2 GB; not a TFLite file.")
+        data = path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    return inspect_bytes(data, path.name)
+
+
+def inspect_bytes(data: bytes, name: str = "model") -> ModelFile:
+    """The contents of a `.tflite` file's bytes; ModelError where they are damaged."""
+    file = parse(data, name)
+    constants = _constants(file)
+    types = Counter(tensor.dtype for graph in file.graphs for tensor in graph.tensors)
+    by_kind: Counter[str] = Counter()
+    for kind, tensor in constants:
+        by_kind[kind] += file.buffer_bytes[tensor.buffer]
+    by_kind["graph"] = max(len(data) - sum(by_kind.values()), 0)
+    return ModelFile(
+        size_bytes=len(data),
+        integer_only=not any(name in types for name in FLOAT_TYPES),
+        rounds_activations=any(_rounds(graph) for graph in file.graphs),
+        signatures=_signatures(file),
+        op_counts=_op_counts(file),
+        tensor_types={name.upper(): count for name, count in sorted(types.items())},
+        bytes_by_kind=dict(by_kind),
+        largest=_largest(file, [tensor for _, tensor in constants]),
+        per_channel_tensors=sum(tensor.scales > 1 for _, tensor in constants),
+    )
+
+
+def _largest(
+    file: TfliteFile, constants: list[Tensor]
+) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
+    entries = [
+        (each.name, each.dtype, each.shape, file.buffer_bytes[each.buffer]) for each in constants
+    ]
+    return tuple(sorted(entries, key=lambda entry: (-entry[3], entry[0]))[:LARGEST])
+
+
+def _rounds(graph: Graph) -> bool:
+    return any(
+        graph.tensors[index].dtype in INTEGER_WEIGHTS
+        for operator in graph.operators
+        if operator.builtin in ("FULLY_CONNECTED", "BATCH_MATMUL")
+        for index in operator.inputs
+        if index != NONE
+    )
+
+
+def _op_counts(file: TfliteFile) -> dict[str, int]:
+    """Operators of the largest subgraph; the other lengths have the same ones."""
+    graph = max(file.graphs, key=lambda each: len(each.operators))
+    return dict(sorted(Counter(each.builtin for each in graph.operators).items()))
+
+
+def _signatures(file: TfliteFile) -> dict[str, Signature]:
+    found = {entry.key: _signature(file.graphs[entry.graph], entry) for entry in file.signatures}
+    return dict(sorted(found.items(), key=lambda item: (item[1].length, item[0])))
+
+
+def _signature(graph: Graph, entry: SignatureEntry) -> Signature:
+    inputs, outputs = (
+        tuple(_spec(name, graph.tensors[index]) for name, index in sorted(names.items()))
+        for names in (entry.inputs, entry.outputs)
+    )
+    length = max((spec.shape[-1] for spec in inputs if spec.shape), default=0)
+    return Signature(length=length, inputs=inputs, outputs=outputs)
+
+
+def _spec(name: str, tensor: Tensor) -> TensorSpec:
+    return TensorSpec(
+        name=name,
+        dtype=tensor.dtype,
+        shape=tensor.shape,
+        scale=tensor.scale,
+        zero_point=tensor.zero_point,
+    )
+
+
+def _constants(file: TfliteFile) -> list[tuple[str, Tensor]]:
+    """Every constant once, with its kind."""
+    seen: set[int] = set()
+    found = []
+    for graph in file.graphs:
+        kinds = _kinds(graph)
+        for index, tensor in enumerate(graph.tensors):
+            if tensor.buffer in seen or not file.buffer_bytes[tensor.buffer]:
+                continue
+            seen.add(tensor.buffer)
+            found.append((kinds.get(index, "other constants"), tensor))
+    return found
+
+
+def _kinds(graph: Graph) -> dict[int, str]:
+    """For each tensor that an operator uses in a known place: what it is."""
+    kinds: dict[int, str] = {}
+    for operator in reversed(graph.operators):  # a result's use is known before its DEQUANTIZE
+        inputs = operator.inputs
+        match operator.builtin, len(inputs):
+            case "GATHER", 2:
+                kinds[inputs[0]] = "embedding table"
+            case "EMBEDDING_LOOKUP", 2:
+                kinds[inputs[1]] = "embedding table"
+            case "FULLY_CONNECTED", count if count >= 2:
+                kinds[inputs[1]] = "matrices"
+                if count > 2 and inputs[2] != NONE:
+                    kinds[inputs[2]] = "biases"
+            case "DEQUANTIZE", 1 if operator.outputs and operator.outputs[0] in kinds:
+                kinds[inputs[0]] = kinds[operator.outputs[0]]
+    return kinds

@@ -1,1 +1,0 @@
-"""The encoder, once, in `keras.ops`; per architecture a name map and embedding rules."""

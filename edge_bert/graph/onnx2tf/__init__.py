@@ -1,1 +1,0 @@
-"""The other way in for ONNX: encoders that we do not know, converted by onnx2tf."""

@@ -1,0 +1,1 @@
+"""Energy of one inference, from windows of load and idle."""

@@ -1,0 +1,85 @@
+"""Record the windows that `energy.energy_per_inference` needs: idle, load, load, idle, …"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from edge_bert.errors import TargetError
+from edge_bert.measure.energy.energy_per_inference import FEWEST_LOADS, SHORTEST_LOAD_S, Window
+from edge_bert.measure.sensors.device_state import GaugeReading
+
+# Loads go in pairs between idle windows, so that a drift of the idle power cancels.
+PAIRS = (FEWEST_LOADS + 1) // 2
+READ_EVERY_S = 5.0
+
+
+def record_session(
+    read: Callable[[], GaugeReading],
+    load: Callable[[float], int],
+    *,
+    seconds: float = SHORTEST_LOAD_S,
+    pairs: int = PAIRS,
+    read_every_s: float = READ_EVERY_S,
+) -> tuple[Window, ...]:
+    """Record `pairs` times two load windows, with idle windows before, between and after.
+
+    `load` runs inferences for about that many seconds and gives their number. Gauges are read
+    while it runs. Errors of `load` and `read` end the session.
+    """
+    windows = [_record("idle", read, None, seconds, read_every_s)]
+    for _ in range(pairs):
+        windows += [_record("load", read, load, seconds, read_every_s) for _ in range(2)]
+        windows.append(_record("idle", read, None, seconds, read_every_s))
+    return tuple(windows)
+
+
+def _record(
+    kind: str,
+    read: Callable[[], GaugeReading],
+    load: Callable[[float], int] | None,
+    seconds: float,
+    read_every_s: float,
+) -> Window:
+    """One window. The reader works beside the load, in a thread that ends with the window."""
+    stop = threading.Event()
+    between: list[GaugeReading] = []
+    failures: list[TargetError] = []
+
+    def keep_reading() -> None:
+        while not stop.wait(read_every_s):
+            try:
+                between.append(read())
+            except TargetError as error:
+                failures.append(error)
+                return
+
+    first = read()
+    start = time.monotonic()
+    reader = threading.Thread(target=keep_reading, daemon=True)
+    reader.start()
+    try:
+        inferences = load(seconds) if load else 0
+        if not load:
+            stop.wait(seconds)
+    finally:
+        elapsed = time.monotonic() - start
+        stop.set()
+        reader.join()
+    if failures:
+        raise failures[0]
+    return _window(kind == "load", elapsed, inferences, [first, *between, read()])
+
+
+def _window(is_load: bool, elapsed: float, inferences: int, readings: list[GaugeReading]) -> Window:
+    samples = [reading.sample for reading in readings]
+    complete = all(sample is not None for sample in samples)
+    return Window(
+        kind="load" if is_load else "idle",
+        seconds=elapsed,
+        inferences=inferences,
+        rails_before=readings[0].rails,
+        rails_after=readings[-1].rails,
+        samples=tuple(sample for sample in samples if sample is not None) if complete else (),
+    )

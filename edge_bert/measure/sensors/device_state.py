@@ -1,0 +1,100 @@
+"""Ask a device for its state and its gauges, through any way to run a command there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from edge_bert.errors import TargetError
+from edge_bert.measure.sensors import battery, power_rails, thermal
+from edge_bert.measure.sensors.fuel_gauge import GaugeSample
+from edge_bert.records.base import Record
+from edge_bert.records.measurement import DeviceState
+
+# Runs a command on the device and gives its standard output; TargetError when it fails.
+Run = Callable[[Sequence[str]], str]
+Value = TypeVar("Value")
+
+UPTIME = ("cat", "/proc/uptime")
+CLOCKS = (
+    "sh",
+    "-c",
+    "for f in /sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq "
+    "/sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq; "
+    'do echo "$f:$(cat "$f" 2>/dev/null)"; done',
+)
+
+
+class GaugeReading(Record, frozen=True):
+    """The energy meter and the battery at one moment; empty or None where not to be had."""
+
+    rails: Mapping[str, float] = msgspec.field(default_factory=dict)
+    sample: GaugeSample | None = None
+
+
+def read_state(run: Run) -> DeviceState:
+    """Heat, clock limits and charging, as far as the device says."""
+    state = _attempt(lambda: battery.parse_battery(run(battery.COMMAND)))
+    status = _attempt(lambda: thermal.parse_thermal_status(run(thermal.COMMAND)))
+    clocks = _attempt(lambda: thermal.parse_clocks(_listing(run(CLOCKS))))
+    return DeviceState(
+        thermal_status=status,
+        clocks=clocks or (),
+        battery_celsius=state.celsius if state else None,
+        charging=not state.discharging if state else None,
+    )
+
+
+def read_gauges(run: Run) -> GaugeReading:
+    """One reading of every source of energy that answers."""
+    rails = _attempt(lambda: power_rails.parse_power_rails(run(power_rails.COMMAND)))
+    return GaugeReading(rails=rails or {}, sample=_attempt(lambda: _sample(run)))
+
+
+def _sample(run: Run) -> GaugeSample:
+    """The battery now. Raises TargetError for a battery service that shows frozen figures."""
+    seconds = _seconds(run(UPTIME))
+    state = battery.parse_battery(run(battery.COMMAND))
+    if state.frozen:
+        raise TargetError("the battery service is frozen; run `cmd battery reset`.")
+    numbers = {name: _number(run, name) for name in battery.FILES}
+    voltages = (numbers["voltage_now"] or 0, (state.voltage_mv or 0) * 1000)
+    voltage = next((uv for uv in voltages if 1_000_000 <= uv <= 20_000_000), None)
+    if voltage is None:
+        raise TargetError("the battery shows no voltage.")
+    return GaugeSample(
+        seconds=seconds,
+        voltage_uv=voltage,
+        discharging=state.discharging,
+        charge_uah=numbers["charge_counter"] or state.charge_uah,
+        current_raw=numbers["current_now"],
+    )
+
+
+def _number(run: Run, name: str) -> int | None:
+    command = ("cat", f"{battery.POWER_SUPPLY}/{name}")
+    return _attempt(lambda: battery.parse_power_supply(run(command)))
+
+
+def _seconds(text: str) -> float:
+    found = re.match(r"(\d{1,12}\.\d{1,3}) ", text)
+    if not found:
+        raise TargetError("/proc/uptime holds no time.")
+    return float(found[1])
+
+
+def _listing(text: str) -> dict[str, str]:
+    """`path:content` lines."""
+    pairs = (line.partition(":") for line in text.splitlines())
+    return {path: content for path, colon, content in pairs if colon}
+
+
+def _attempt(read: Callable[[], Value]) -> Value | None:
+    """A source that does not answer is absent; energy.py says what that means."""
+    try:
+        return read()
+    except TargetError:
+        return None

@@ -1,1 +1,0 @@
-"""Files that users receive: signatures, manifest, content addresses, whole-or-nothing writes."""

@@ -1,0 +1,1 @@
+"""Measuring a bundle: on this host, on a phone, or counted on an emulated one."""

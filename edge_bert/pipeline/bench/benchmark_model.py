@@ -1,0 +1,92 @@
+"""Time inferences with the official TFLite `benchmark_model`, a binary that the user names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from edge_bert.devices.benchmark_model import (
+    BenchmarkBinary,
+    BenchmarkRequest,
+    mask_of,
+    start_benchmark,
+)
+from edge_bert.devices.device import Target
+from edge_bert.errors import TargetError
+from edge_bert.measure.benchmark_model import parse
+from edge_bert.measure.measurement import measured_by_benchmark_model
+from edge_bert.measure.sensors.device_state import read_state
+from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, asking
+from edge_bert.progress import Progress
+from edge_bert.records.bundle import Artifact
+from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, Measurement, Subject
+
+CHMOD_TIMEOUT_S = 30.0
+
+
+class Wanted(Protocol):
+    """What this module asks of a request."""
+
+    @property
+    def threads(self) -> tuple[int, ...]: ...
+    @property
+    def repetitions(self) -> int | None: ...
+    @property
+    def duration_s(self) -> float | None: ...
+    @property
+    def cores(self) -> str | None: ...
+
+
+def measuring(
+    target: Target, binary: BenchmarkBinary, request: Wanted, progress: Progress
+) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
+    """A function that times one signature with each number of threads.
+
+    As with our own runner, nothing comes back from an emulated phone.
+    """
+    description = target.describe()
+    on_host = description.evidence is Evidence.HOST
+    program = target.push(binary.path, "benchmark_model")
+    if target.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
+        raise TargetError(f"{description.name} does not let benchmark_model be executable.")
+
+    def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
+        remote = target.push(path, artifact.file)
+        for threads in request.threads:
+            progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
+            before = None if on_host else read_state(asking(target))
+            run = _request(request, remote, signature, threads)
+            done = start_benchmark(target, program, run, SPARE_S + run.least_s)
+            after = None if on_host else read_state(asking(target))
+            output = parse(done.stdout, done.stderr, done.exit_code)
+            if description.evidence is Evidence.EMULATED:
+                progress(f"it runs; {description.name} is emulated, so its times are not kept")
+                continue
+            subject = Subject(artifact.name, artifact.sha256, signature, threads)
+            found = measured_by_benchmark_model(
+                output,
+                description,
+                msgspec.structs.replace(subject, cores=request.cores),
+                before=before,
+                after=after,
+            )
+            tool = {BENCHMARK_MODEL: f"{binary.sha256} from {binary.origin}"}
+            yield msgspec.structs.replace(found, tool_versions=tool)
+
+    return measure
+
+
+def _request(request: Wanted, remote: str, signature: str, threads: int) -> BenchmarkRequest:
+    seconds = 0.0 if request.repetitions else request.duration_s or DEFAULT_DURATION_S
+    return BenchmarkRequest(
+        model=remote,
+        signature=signature,
+        threads=threads,
+        warmup=WARMUP,
+        repetitions=request.repetitions or 1,
+        least_s=seconds,
+        mask=mask_of(request.cores) if request.cores else None,
+    )

@@ -1,0 +1,81 @@
+"""Count an inference under emulation; its time and energy are modelled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulator import cpu_files
+from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.start import RunnerRequest, install_runner
+from edge_bert.errors import TargetError
+from edge_bert.measure.measurement import emulated
+from edge_bert.measure.runner_output import parse_runner
+from edge_bert.progress import Progress
+from edge_bert.records.bundle import Signature
+from edge_bert.records.measurement import Measurement
+from edge_bert.records.profile import DeviceProfile, Runtime
+
+# An inference takes seconds under emulation, loading too; a busy machine takes several times that.
+TIMEOUT_S = 900
+# Up to this length the second inference is counted, for the first one also prepares buffers. That
+# is some 1.1 million instructions: under 1% of a longer inference, which takes a minute to repeat.
+LONGEST_WARMED_UP = 32
+
+
+class Wanted(Protocol):
+    """What this module asks of a request."""
+
+    @property
+    def core(self) -> str | None: ...
+    @property
+    def threads(self) -> tuple[int, ...]: ...
+
+
+class Countable(Protocol):
+    """An artifact, or a file that may become one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def file(self) -> str: ...
+    @property
+    def signatures(self) -> Mapping[str, Signature]: ...
+
+
+def measuring(
+    target: EmulatedTarget, profile: DeviceProfile, request: Wanted, progress: Progress
+) -> Callable[[Path, Countable, str], Iterator[Measurement]]:
+    """A function that counts one signature, once, and models it for each number of threads."""
+    command = install_runner(target, profile.abi, own_c_library=False)
+    runtime = Runtime(name="ai-edge-litert", version=litert_library(profile.abi)[1])
+    cluster = cpu_files.find(profile, request.core)
+    description = target.describe()
+    pushed: dict[Path, str] = {}
+
+    def measure(path: Path, artifact: Countable, signature: str) -> Iterator[Measurement]:
+        progress(f"{artifact.name} {signature}: counting on an emulated {cluster.core}")
+        if path not in pushed:
+            pushed[path] = target.push(path, artifact.file)
+        warmup = int(artifact.signatures[signature].length <= LONGEST_WARMED_UP)
+        run = RunnerRequest(pushed[path], signature, warmup=warmup, repetitions=1)
+        counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S)
+        completed = counted.completed
+        output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
+        if len(counted.counts.marked_repetitions) != warmup + 1:
+            raise TargetError("The emulator did not see where the inference begins and ends.")
+        for threads in request.threads:
+            yield emulated(
+                output,
+                counted.counts.marked_repetitions[-1],
+                description,
+                artifact.name,
+                cluster,
+                memory=profile.memory,
+                runtime=runtime,
+                threads=threads,
+            )
+
+    return measure

@@ -1,0 +1,148 @@
+"""Time inferences on this host or on a device."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import msgspec
+
+from edge_bert.devices.device import Target
+from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
+from edge_bert.errors import TargetError
+from edge_bert.measure.energy.energy_per_inference import energy_per_inference
+from edge_bert.measure.energy.session import record_session
+from edge_bert.measure.measurement import measured
+from edge_bert.measure.runner_output import RunnerOutput, parse_runner
+from edge_bert.measure.sensors.device_state import read_gauges, read_state
+from edge_bert.progress import Progress
+from edge_bert.records.bundle import Artifact
+from edge_bert.records.energy import Energy
+from edge_bert.records.measurement import Evidence, Measurement
+from edge_bert.records.profile import Runtime
+
+WARMUP = 5
+DEFAULT_DURATION_S = 2.0
+SPARE_S = 300.0  # loading, warm-up and profiling on a slow device
+ASK_TIMEOUT_S = 30.0
+Run = Callable[[Sequence[str]], str]
+
+
+class Wanted(Protocol):
+    """What this module asks of a request."""
+
+    @property
+    def threads(self) -> tuple[int, ...]: ...
+    @property
+    def repetitions(self) -> int | None: ...
+    @property
+    def duration_s(self) -> float | None: ...
+    @property
+    def cores(self) -> str | None: ...
+    @property
+    def energy(self) -> bool: ...
+
+
+def measuring(
+    target: Target, request: Wanted, progress: Progress
+) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
+    """A function that times one signature with each number of threads.
+
+    On an emulated phone behind adb everything runs, and nothing comes back: its times mean
+    nothing.
+    """
+    description = target.describe()
+    on_host = description.evidence is Evidence.HOST
+    command = install_runner(target, description.abi, own_c_library=not on_host)
+    runtime = Runtime(name="ai-edge-litert", version=litert_library(description.abi)[1])
+
+    def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
+        remote = target.push(path, artifact.file)
+        for threads in request.threads:
+            progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
+            run = _request(request, remote, signature, threads)
+            before = None if on_host else read_state(asking(target))
+            output = _run(target, command, run, request.duration_s)
+            after = None if on_host else read_state(asking(target))
+            if description.evidence is Evidence.EMULATED:
+                progress(f"it runs; {description.name} is emulated, so its times are not kept")
+                continue
+            yield measured(
+                _with_cold_run(output, _run(target, command, _cold(run), None)),
+                description,
+                artifact.name,
+                runtime=runtime,
+                cores=request.cores,
+                energy=_energy(target, command, run, progress) if request.energy else None,
+                before=before,
+                after=after,
+            )
+
+    return measure
+
+
+def _request(request: Wanted, remote: str, signature: str, threads: int) -> RunnerRequest:
+    duration = None if request.repetitions else request.duration_s or DEFAULT_DURATION_S
+    return RunnerRequest(
+        model=remote,
+        signature=signature,
+        threads=threads,
+        warmup=WARMUP,
+        repetitions=request.repetitions,
+        duration_ms=None if duration is None else max(1, round(duration * 1e3)),
+        cores=request.cores,
+    )
+
+
+def _cold(run: RunnerRequest) -> RunnerRequest:
+    """A run of its own for what would spoil the other: the profiler, and pages from storage."""
+    return dataclasses.replace(
+        run, warmup=1, repetitions=1, duration_ms=None, profile=True, cold=True
+    )
+
+
+def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
+    """`output` with the operators of the cold run and the time that loading took there."""
+    latency = msgspec.structs.replace(output.latency, cold_load_us=cold.latency.load_us)
+    return msgspec.structs.replace(output, latency=latency, operators=cold.operators)
+
+
+def _run(
+    target: Target, command: list[str], run: RunnerRequest, duration_s: float | None
+) -> RunnerOutput:
+    done = start_runner(target, command, run, SPARE_S + (duration_s or 0.0))
+    return parse_runner(done.stdout, done.exit_code, done.stderr)
+
+
+def asking(target: Target) -> Run:
+    """A function that gives a command's output; TargetError when the command fails."""
+
+    def ask(argv: Sequence[str]) -> str:
+        done = target.run(argv, ASK_TIMEOUT_S)
+        if done.exit_code != 0:
+            raise TargetError(f"{argv[0]} failed: {done.stderr.strip()[-200:]}")
+        return done.stdout
+
+    return ask
+
+
+def _energy(target: Target, command: list[str], run: RunnerRequest, progress: Progress) -> Energy:
+    """Ten minutes of idle and load windows, by the best gauge that can be trusted."""
+    progress("energy: idle and load windows of a minute each, about ten minutes")
+
+    def load(seconds: float) -> int:
+        window = RunnerRequest(
+            run.model,
+            run.signature,
+            run.threads,
+            WARMUP,
+            duration_ms=round(seconds * 1e3),
+            cores=run.cores,
+        )
+        latency = _run(target, command, window, seconds).latency
+        return len(latency.runs_us) + len(latency.warmup_us)
+
+    return energy_per_inference(record_session(lambda: read_gauges(asking(target)), load))

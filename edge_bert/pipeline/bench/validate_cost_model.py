@@ -1,0 +1,125 @@
+"""Predict published latencies and hold the predictions to them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from edge_bert import profiles
+from edge_bert.bundle.manifest import sha256
+from edge_bert.convert import published_networks
+from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
+from edge_bert.devices.runner.build import build_runner
+from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.start import RunnerRequest, install_runner
+from edge_bert.errors import InputError, TargetError
+from edge_bert.estimate import validation
+from edge_bert.estimate.latency_model import predict_latency
+from edge_bert.measure.runner_output import parse_runner
+from edge_bert.pipeline.build import artifacts
+from edge_bert.progress import Progress, silent
+from edge_bert.records.measurement import InstructionCounts
+from edge_bert.records.profile import DeviceProfile
+from edge_bert.records.validation import Prediction, PublishedLatency, Validation
+from edge_bert.store import cache, content_store
+
+PUBLISHED_DEVICES = validation.PUBLISHED.parent / "published_devices"
+# The table's name of a device: its profile, ours or one that is only for validation.
+DEVICES = {
+    "Pixel": ("pixel-2016", PUBLISHED_DEVICES),
+    "Pixel 3": ("pixel-3", PUBLISHED_DEVICES),
+    "Pixel 3a": ("pixel-3a", profiles.PROFILE_FOLDER),
+    "Raspberry Pi 3+": ("raspberry-pi-3", PUBLISHED_DEVICES),
+}
+TIMEOUT_S = 600
+GRAPH = Path(published_networks.__file__)
+
+
+def validate(device: str | None = None, progress: Progress = silent) -> Validation:
+    """Predict every published row (of one device). Raises InputError for an unknown device."""
+    rows = [row for row in validation.published_latencies() if device in (None, row.device)]
+    if not rows:
+        raise InputError(f"No row is of {device!r}; there are {', '.join(DEVICES)}.")
+    predictions = [_predict(row, progress) for row in rows]
+    single = [each for each in predictions if each.published.threads == 1]
+    several = [each for each in predictions if each.published.threads > 1]
+    return Validation(
+        predictions=tuple(predictions),
+        single=validation.summarize_errors(single) if single else None,
+        several=validation.summarize_errors(several) if several else None,
+        speedups=validation.speedup_errors(predictions),
+    )
+
+
+def profile_of(row: PublishedLatency) -> DeviceProfile:
+    """The profile of the row's device. Raises InputError for a device without one."""
+    if row.device not in DEVICES:
+        raise InputError(f"No profile describes {row.device}; add one to validate.DEVICES.")
+    name, folder = DEVICES[row.device]
+    return profiles.load(name, folder)
+
+
+def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
+    profile = profile_of(row)
+    model = _network(row, progress)
+    counts = _counts(profile, model, f"{row.device}, {row.model} {row.precision}", progress)
+    cluster = cpu_files.find(profile, None)
+    latency = predict_latency(counts, cluster, profile.memory, threads=row.threads)
+    return Prediction(row, latency.ms, latency.low_ms, latency.high_ms)
+
+
+def _network(row: PublishedLatency, progress: Progress) -> bytes:
+    def make() -> bytes:
+        progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
+        return published_networks.to_tflite(row.model, row.input, row.precision)
+
+    source = sha256(GRAPH.read_bytes())
+    key = content_store.key_of(
+        row.model, row.input, row.precision, source, artifacts.tool_versions()
+    )
+    return content_store.fetch(cache.folder("networks"), key, make)
+
+
+def _counts(
+    profile: DeviceProfile, model: bytes, words: str, progress: Progress
+) -> InstructionCounts:
+    """Counts of the second inference, remembered by all that they depend on."""
+    cluster = cpu_files.find(profile, None)
+    key = content_store.key_of(
+        sha256(model),
+        cluster.caches,
+        sorted(arm64_root.cpu_files(profile, cluster.core).items()),
+        cpu_files.qemu_model(cpu_files.in_order(profile, cluster.core)),
+        sha256(build_runner(profile.abi).read_bytes()),
+        sha256(litert_library(profile.abi)[0].read_bytes()),
+        qemu_plugin.plugin().name,
+    )
+
+    def make() -> bytes:
+        progress(f"{words}: counting on an emulated {cluster.core}")
+        return msgspec.json.encode(_count(profile, model))
+
+    data = content_store.fetch(cache.folder("emulator", "counts"), key, make)
+    return msgspec.json.decode(data, type=InstructionCounts)
+
+
+def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
+    target = EmulatedTarget(profile)
+    try:
+        command = install_runner(target, profile.abi, own_c_library=False)
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / "network.tflite"
+            local.write_bytes(model)
+            remote = target.push(local, local.name)
+        run = RunnerRequest(remote, "serving_default", warmup=1, repetitions=1)
+        counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S)
+    finally:
+        target.close()
+    done = counted.completed
+    parse_runner(done.stdout, done.exit_code, done.stderr)
+    if len(counted.counts.marked_repetitions) != 2:
+        raise TargetError("The emulator did not see where the inference begins and ends.")
+    return counted.counts.marked_repetitions[-1]

@@ -1,0 +1,1 @@
+"""The main job: a session of checked inputs, its artifacts, their verification, the bundle."""

@@ -1,0 +1,240 @@
+"""The measurements of a bundle: read, compared, and put into its report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.bundle import manifest as manifests
+from edge_bert.errors import DataError
+from edge_bert.formats.tflite.inspect import inspect_bytes
+from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
+from edge_bert.measure.statistics import summarize
+from edge_bert.pipeline.build.explanations import with_explanations
+from edge_bert.pipeline.build.profile_file import profile_of
+from edge_bert.pipeline.build.search_file import with_search
+from edge_bert.progress import Progress, silent
+from edge_bert.records.bundle import Manifest
+from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
+from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
+from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, Measurement
+from edge_bert.records.report import (
+    Change,
+    Energy,
+    EnergyKind,
+    LatencyRow,
+    OperatorTime,
+    Report,
+    Run,
+)
+from edge_bert.report.html import render
+from edge_bert.store import content_store
+
+FOLDER = "measurements"
+
+
+def read_measurements(folder: Path, progress: Progress = silent) -> list[Measurement]:
+    """The measurements of the bundle in `folder`, oldest first; damaged files are told and left."""
+    found = []
+    for path in sorted((folder / FOLDER).glob("*.json")):
+        try:
+            found.append(load_measurement(path))
+        except DataError as error:
+            progress(f"left out: {error}")
+    return sorted(found, key=lambda each: each.started_at)
+
+
+def milliseconds(measurement: Measurement) -> tuple[float, float, float]:
+    """Low, middle and high in ms: p5, median, p95, or the bounds of a model."""
+    latency = measurement.latency
+    if isinstance(latency, MeasuredLatency):
+        summary = summarize(latency.runs_us)
+        return summary.p5_us / 1e3, summary.median_us / 1e3, summary.p95_us / 1e3
+    if isinstance(latency, AggregateLatency):
+        middle = latency.median_us or latency.mean_us
+        low, high = latency.p5_us or latency.min_us, latency.p95_us or latency.max_us
+        return min(low, middle) / 1e3, middle / 1e3, max(high, middle) / 1e3
+    return latency.low_ms, latency.ms, latency.high_ms
+
+
+def run_of(measurement: Measurement) -> Run | None:
+    """What the run showed besides its latency; None for a model, which ran nowhere."""
+    latency, memory = measurement.latency, measurement.memory
+    if isinstance(latency, ModelledLatency):
+        return None
+    found = Run(
+        inferences=latency.count if isinstance(latency, AggregateLatency) else len(latency.runs_us),
+        ready_ms=_ms(latency.init_us),
+        first_ms=_ms(latency.first_us),
+        peak_bytes=memory.peak_rss_bytes if memory else None,
+        file_bytes=memory.file_rss_bytes if memory else None,
+    )
+    if isinstance(latency, AggregateLatency):
+        return found
+    return msgspec.structs.replace(
+        found,
+        outliers=len(summarize(latency.runs_us).outliers),
+        load_ms=_ms(latency.load_us),
+        cold_load_ms=_ms(latency.cold_load_us),
+    )
+
+
+def change_of(measurement: Measurement, before: Measurement) -> Change:
+    """How much longer it took than the run before."""
+    ratio = milliseconds(measurement)[1] / milliseconds(before)[1]
+    return Change(ratio, before.started_at)
+
+
+def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Measurement | None:
+    """The latest of `earlier` that may be compared with `measurement`."""
+    fitting = (each for each in reversed(earlier) if not why_not_comparable(each, measurement))
+    return next(fitting, None)
+
+
+def machine_of(measurement: Measurement) -> str:
+    """In words, what a measurement ran on; figures of equal words may stand in one table."""
+    target, latency = measurement.target, measurement.latency
+    if measurement.evidence is Evidence.EMULATED:
+        core = target.properties.get("core", "")
+        clock = f" at {latency.mhz} MHz" if hasattr(latency, "mhz") else ""
+        return f"{target.name}, {core}{clock}; low and high are the model's bounds"
+    model = target.properties.get("ro.product.model") or target.properties.get("cpu") or ""
+    place = f"{target.name} ({model})" if model else target.name
+    cores = measurement.subject.cores
+    tool = BENCHMARK_MODEL if BENCHMARK_MODEL in measurement.tool_versions else ""
+    return ", ".join(filter(None, (place, f"cores {cores}" if cores else "", tool)))
+
+
+def added(
+    counted: Sequence[Measurement], manifest: Manifest, folder: Path, scratch: Path
+) -> tuple[Measurement, ...]:
+    """Those of `counted` that are of the manifest's files and that `folder` does not have yet.
+
+    They are saved in `scratch`, which takes the place of the bundle in `folder` and takes over its
+    measurements.
+    """
+    known = read_measurements(folder)
+    new = [each for each in counted if _length(each, manifest) is not None and each not in known]
+    for each in new:
+        save_measurement(each, scratch / FOLDER, beside=folder / FOLDER)
+    return tuple(new)
+
+
+def with_measurements(
+    report: Report, folder: Path, progress: Progress = silent, new: Sequence[Measurement] = ()
+) -> Report:
+    """`report` with the measurements in `folder` that are valid and of its artifacts as they are.
+
+    `new` are more of them, which `folder` will have. Of several with equal artifact, length,
+    threads and machine the latest counts; it is compared with the run before it, which may be of
+    an earlier bundle.
+    """
+    latest: dict[tuple[object, ...], int] = {}
+    found = sorted([*read_measurements(folder, progress), *new], key=lambda each: each.started_at)
+    for index, each in enumerate(found):
+        if each.valid and _length(each, report.manifest) is not None:
+            subject = each.subject
+            key = (subject.artifact, subject.signature, subject.threads, machine_of(each))
+            latest[(*key, each.evidence)] = index
+    rows = [_row(found[at], report.manifest, found[:at]) for at in latest.values()]
+    operators = [row for at in latest.values() for row in _operators(found[at], report.manifest)]
+    return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
+
+
+def complete(
+    report: Report, folder: Path, progress: Progress = silent, new: Sequence[Measurement] = ()
+) -> Report:
+    """`report` with all that `bench` and `explain` left in `folder`, and `new` measurements."""
+    found = with_measurements(report, folder, progress, new)
+    return with_search(with_explanations(found, folder, progress), folder, progress)
+
+
+def report_of(folder: Path) -> Report:
+    """The report of the bundle in `folder`, without measurements."""
+    found = manifests.read(folder)
+    return Report(
+        format_version=1,
+        manifest=found,
+        profile=profile_of(found, folder),
+        bytes_by_kind={
+            artifact.name: inspect_bytes(
+                (folder / artifact.file).read_bytes(), artifact.file
+            ).bytes_by_kind
+            for artifact in found.artifacts
+        },
+    )
+
+
+def render_again(folder: Path, progress: Progress = silent) -> None:
+    """Write the bundle's report.html anew from its manifest and all that was found since."""
+    page = render(complete(report_of(folder), folder, progress))
+    content_store.write_whole(folder / "report.html", page.encode())
+
+
+def _length(measurement: Measurement, manifest: Manifest) -> int | None:
+    """The signature's length; None when the manifest does not have exactly this file."""
+    subject = measurement.subject
+    for artifact in manifest.artifacts:
+        if artifact.name == subject.artifact and artifact.sha256 == subject.model_sha256:
+            signature = artifact.signatures.get(subject.signature)
+            return signature.length if signature else None
+    return None
+
+
+def _row(
+    measurement: Measurement, manifest: Manifest, earlier: Sequence[Measurement]
+) -> LatencyRow:
+    low, middle, high = milliseconds(measurement)
+    before = previous_of(measurement, earlier)
+    return LatencyRow(
+        artifact=measurement.subject.artifact,
+        length=_length(measurement, manifest) or 1,
+        threads=measurement.subject.threads,
+        median_ms=middle,
+        p5_ms=low,
+        p95_ms=high,
+        evidence=measurement.evidence,
+        energy=energy_of(measurement),
+        run=run_of(measurement),
+        change=change_of(measurement, before) if before else None,
+        machine=machine_of(measurement),
+    )
+
+
+def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[OperatorTime]:
+    threads = measurement.subject.threads
+    by_name: dict[str, list[float]] = {}
+    for operator in measurement.operators:
+        by_name.setdefault(operator.name, []).append(operator.us)
+    for name, times in by_name.items():
+        yield OperatorTime(
+            artifact=measurement.subject.artifact,
+            length=_length(measurement, manifest) or 1,
+            operator=name,
+            calls=len(times),
+            total_ms=sum(times) / 1e3,
+            evidence=measurement.evidence,
+            machine=f"{machine_of(measurement)}, {threads} thread{'s' if threads > 1 else ''}",
+        )
+
+
+def energy_of(measurement: Measurement) -> Energy | None:
+    """The energy as reports show it; None without a figure, or with one that cannot be."""
+    energy = measurement.energy
+    if isinstance(energy, EnergyUnavailable):
+        return None
+    low, high = energy.low_mj, energy.high_mj
+    if not 0 < low <= high < math.inf:
+        return None
+    kind: EnergyKind = "modelled" if isinstance(energy, ModelledEnergy) else "measured"
+    # The tables differ by factors, so a bracket's middle is the geometric one.
+    middle = (low * high) ** 0.5 if isinstance(energy, ModelledEnergy) else energy.mj
+    # Rounding may put the middle outside a narrow range.
+    return Energy(kind, min(max(middle, low), high), low, high)
+
+
+def _ms(microseconds: float | None) -> float | None:
+    return None if microseconds is None else microseconds / 1e3

@@ -1,0 +1,95 @@
+"""The float32 file of a model that came as ONNX gives what onnxruntime gives for that file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.data.buckets import choose, pad
+from edge_bert.data.tokenizing import Encoding, Tokenizer
+from edge_bert.errors import ProofError
+from edge_bert.pipeline.build.run_signatures import Subject, run
+from edge_bert.pipeline.build.session import BuildRequest
+from edge_bert.progress import Progress
+from edge_bert.records.checkpoint import FloatArray, Head, OnnxFile, Pooling
+from edge_bert.records.profile import Runtime
+from edge_bert.runtimes import onnxruntime
+
+TOLERANCE = 1e-4
+FLOAT16_TOLERANCE = 2e-2  # onnxruntime computes such a file in float16, we in float32
+SENTENCES = 8
+INPUTS = ("input_ids", "attention_mask", "token_type_ids")
+Row = dict[str, npt.NDArray[np.int64]]
+
+
+def check(request: BuildRequest, reference: bytes, host: Runtime, progress: Progress) -> None:
+    """Raises ProofError where outputs differ by more than the tolerance.
+
+    The tolerance is of the largest output, or absolute where that is below 1.
+    """
+    file = request.checkpoint.onnx
+    if file is None:
+        return
+    longest = min(max(request.lengths), file.fixed_length or max(request.lengths))
+    tokenizer = Tokenizer.open(request.checkpoint.tokenizer, longest)
+    encodings = _spread(tokenizer.encode_batch(request.calibration.held_out))
+    lengths = [file.fixed_length] if file.fixed_length else request.lengths
+    rows = [_row(file, each, lengths, tokenizer.pad_id) for each in encodings]
+    expected = _expected(file, rows, [len(each) for each in encodings], request.checkpoint.head)
+    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+        path = Path(folder) / "float32.tflite"
+        path.write_bytes(reference)
+        subject = Subject.of(path, request.checkpoint.head)
+        found = run(subject, encodings, tokenizer.pad_id, host).by_sentence()
+    worst = difference(found, expected)
+    if worst > (FLOAT16_TOLERANCE if file.float16 else TOLERANCE):
+        other = "try --via onnx2tf" if request.checkpoint.weights else "try it without --via"
+        raise ProofError(
+            f"The float32 file differs from {file.path.name} on onnxruntime by {worst:.1e} of the "
+            f"largest output: it was read or converted wrongly; {other}, and report the model."
+        )
+    progress(f"float32: within {worst:.0e} of onnxruntime on {len(encodings)} sentences")
+
+
+def difference(found: FloatArray, expected: FloatArray) -> float:
+    """The largest difference, as a part of the largest output where that is above 1."""
+    if found.shape != expected.shape:
+        return float("inf")
+    worst = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
+    return worst if np.isfinite(worst) else float("inf")
+
+
+def _spread(encodings: Sequence[Encoding]) -> list[Encoding]:
+    """A few sentences from the shortest to the longest."""
+    ordered = sorted(encodings, key=len)
+    picks = np.linspace(0, len(ordered) - 1, min(SENTENCES, len(ordered))).round().astype(int)
+    return [ordered[index] for index in picks]
+
+
+def _expected(file: OnnxFile, rows: Sequence[Row], counts: Sequence[int], head: Head) -> FloatArray:
+    """What onnxruntime gives for `rows`, of which the first `counts` tokens are no padding."""
+    outputs = onnxruntime.run(file.path, rows, file.output)
+    if file.gives_tokens:
+        outputs = [
+            _pooled(tokens[:count], head) for tokens, count in zip(outputs, counts, strict=True)
+        ]
+    return np.stack([each.reshape(-1) for each in outputs])
+
+
+def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int) -> Row:
+    """The sentence as its bucket holds it; without padding where the file takes no mask."""
+    masked = "attention_mask" in file.inputs.values()
+    length = choose(len(encoding), lengths) if masked else len(encoding)
+    values = {"position_ids": np.arange(length)}
+    values |= {name: array[0] for name, array in pad(encoding, length, pad_id, INPUTS).items()}
+    return {name: values[ours].astype(np.int64) for name, ours in file.inputs.items()}
+
+
+def _pooled(tokens: FloatArray, head: Head) -> FloatArray:
+    """One vector from the vectors [tokens, width] of a sentence, as the head says."""
+    vector = tokens[0] if head.pooling is Pooling.CLS else tokens.mean(0)
+    return np.asarray(vector / np.linalg.norm(vector) if head.normalize else vector)

@@ -1,0 +1,145 @@
+"""Running a `.tflite` file on sentences, each signature of it, and remembering what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.bundle.manifest import sha256
+from edge_bert.data.buckets import choose, pad
+from edge_bert.data.tokenizing import Encoding
+from edge_bert.errors import ProofError
+from edge_bert.evaluate.outputs import finish
+from edge_bert.formats.tflite.inspect import ModelFile, inspect_file
+from edge_bert.records.bundle import Signature
+from edge_bert.records.checkpoint import FloatArray, Head
+from edge_bert.records.profile import Runtime
+from edge_bert.runtimes import tflite
+from edge_bert.store import cache, content_store
+
+THIS = Path(__file__).resolve()
+PACKAGE = THIS.parents[2]
+MIN_ROWS = 4  # every signature runs at least this many sentences, however short they are
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A `.tflite` file on disk with what is needed to feed it and to read its output.
+
+    `rounds_activations` says that it computes with integers, so that runtimes may differ a little.
+    """
+
+    path: Path
+    signatures: dict[str, Signature]
+    head: Head
+    rounds_activations: bool
+
+    @classmethod
+    def of(cls, path: Path, head: Head, contents: ModelFile | None = None) -> Subject:
+        """The subject for the file at `path`, which has the `contents` that inspecting it gives."""
+        found = contents or inspect_file(path)
+        return cls(path, found.signatures, head, found.rounds_activations)
+
+
+@dataclass(frozen=True)
+class Ran:
+    """Raw outputs [rows, width] of every signature that ran.
+
+    `sentences` says which sentence each row is: first those whose smallest bucket the signature
+    is (`own` of them), then some that would fit a smaller one, so that no signature stays untried.
+    """
+
+    sentences: dict[str, list[int]]
+    own: dict[str, int]
+    values: dict[str, FloatArray]
+
+    def by_sentence(self) -> FloatArray:
+        """The output of every sentence in its own bucket [sentences, width], in order."""
+        count = sum(self.own.values())
+        width = next(iter(self.values.values())).shape[-1]
+        found = np.zeros((count, width), np.float32)
+        for name, values in self.values.items():
+            found[self.sentences[name][: self.own[name]]] = values[: self.own[name]]
+        return found
+
+
+def outputs(
+    subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
+) -> FloatArray:
+    """Finished outputs [n, width] of every sentence, each in the smallest bucket that fits."""
+    return finish(run(subject, sentences, pad_id, runtime).by_sentence(), subject.head)
+
+
+def run(subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime) -> Ran:
+    """Every signature of `subject` on `runtime`; remembered by file, tokens, buckets and runtime.
+
+    Raises ProofError when the file does not run, or gives something that is not a number.
+    """
+    rows, own = _rows(sentences, subject.signatures)
+
+    def make() -> bytes:
+        found = _run(subject, sentences, rows, pad_id, runtime)
+        return b"".join(found[name].tobytes() for name in rows)
+
+    tokens = content_store.key_of(*((each.ids, each.type_ids) for each in sentences))
+    code = (
+        content_store.source_digest(PACKAGE / "data", PACKAGE / "runtimes"),
+        THIS.read_text("utf-8"),
+    )
+    key = content_store.key_of(sha256(subject.path.read_bytes()), tokens, code, pad_id, runtime)
+    data = content_store.fetch(cache.folder("outputs"), key, make)
+    values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)
+    ends = np.cumsum([len(each) for each in rows.values()])[:-1]
+    return Ran(rows, own, dict(zip(rows, np.split(values, ends), strict=True)))
+
+
+def _rows(
+    sentences: Sequence[Encoding], signatures: dict[str, Signature]
+) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """Which sentences each signature runs, and how many of them are its own."""
+    by_length = {signature.length: name for name, signature in signatures.items()}
+    rows: dict[str, list[int]] = {name: [] for name in signatures}
+    for index, encoding in enumerate(sentences):
+        rows[by_length[choose(len(encoding), by_length)]].append(index)
+    own = {name: len(each) for name, each in rows.items()}
+    for name, each in rows.items():
+        fitting = [
+            index
+            for index, encoding in enumerate(sentences)
+            if len(encoding) <= signatures[name].length and index not in each
+        ]
+        each.extend(fitting[:MIN_ROWS])
+    return {name: each for name, each in rows.items() if each}, own
+
+
+def _run(
+    subject: Subject,
+    sentences: Sequence[Encoding],
+    rows: dict[str, list[int]],
+    pad_id: int,
+    runtime: Runtime,
+) -> dict[str, FloatArray]:
+    inputs = {
+        name: _stack(subject.signatures[name], [sentences[index] for index in each], pad_id)
+        for name, each in rows.items()
+    }
+    result = tflite.run(subject.path, inputs, runtime)
+    found = {}
+    for name, each in rows.items():
+        output = subject.signatures[name].outputs[0].name
+        found[name] = result.real(name, output).reshape(len(each), -1)
+        if not np.isfinite(found[name]).all():
+            raise ProofError(f"{subject.path.name}: {name} gives values that are not numbers.")
+    return found
+
+
+def _stack(
+    signature: Signature, encodings: list[Encoding], pad_id: int
+) -> dict[str, npt.NDArray[np.int32]]:
+    names = [spec.name for spec in signature.inputs]
+    padded = [pad(encoding, signature.length, pad_id, names) for encoding in encodings]
+    return {name: np.concatenate([each[name] for each in padded]) for name in names}

@@ -1,0 +1,1 @@
+"""What people do with devices: an emulated phone, a profile from a connected one."""

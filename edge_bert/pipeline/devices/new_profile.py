@@ -1,0 +1,172 @@
+"""A profile from a connected device: its facts as it tells them, and a budget as a suggestion."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime
+import json
+import os
+import re
+import secrets
+from pathlib import Path
+
+from edge_bert import profiles
+from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
+from edge_bert.errors import InputError, ProfileError, TargetError
+from edge_bert.progress import Progress, silent
+from edge_bert.records.base import Record
+from edge_bert.records.profile import Budget, DeviceProfile
+
+NAME_FORM = r"[a-z0-9][a-z0-9-]{0,63}"
+ABI = "arm64-v8a"
+# A core from this clock on is one of the fast ones of an upper-class phone.
+UPPER_MHZ = 2500
+LITTLE = ("cortex-a53", "cortex-a55")
+
+
+class WrittenProfile(Record, frozen=True):
+    """A new profile, the file that it was written to, and the profile its budget is taken from."""
+
+    profile: DeviceProfile
+    file: str
+    budget_of: str
+
+
+def new_profile(
+    name: str,
+    *,
+    serial: str | None = None,
+    out: Path | None = None,
+    progress: Progress = silent,
+) -> WrittenProfile:
+    """Read the connected device and write its profile as `name`, which must be a new one.
+
+    Without `out` it goes where `--profile NAME` finds it. Raises ProfileError for a name or file
+    that cannot be used, TargetError for a device that cannot be read or is not 64-bit Arm.
+    """
+    path = _checked_path(name, out)
+    target = AdbTarget(serial)
+    try:
+        progress(f"reading {target.serial}")
+        facts = read_facts(target)
+    finally:
+        target.close()
+    nearest = nearest_profile(facts)
+    text = compose(name, facts, nearest, datetime.datetime.now(datetime.UTC).date())
+    try:
+        profile = profiles.parse(name, text.encode())
+    except ProfileError as error:
+        raise TargetError(f"What the device says makes no sound profile: {error}") from error
+    _write_new(path, text)
+    return WrittenProfile(profile=profile, file=str(path), budget_of=nearest)
+
+
+def nearest_profile(facts: DeviceFacts) -> str:
+    """The profile of ours for a device of this class; its budget is the one to start from."""
+    fast = [group for group in facts.groups if group.core not in LITTLE]
+    if facts.watch:
+        return "wear-watch"
+    if "i8mm" in facts.features:
+        return "pixel-9"
+    if "dotprod" in facts.features:
+        return "pixel-6" if fast and fast[0].max_mhz >= UPPER_MHZ else "pixel-5"
+    return "redmi-note-11" if fast else "android-low-end"
+
+
+def compose(name: str, facts: DeviceFacts, nearest: str, today: datetime.date) -> str:
+    """The text of the profile. Raises TargetError for a device that is not 64-bit Arm."""
+    if facts.abi != ABI:
+        raise TargetError(
+            f"The device is {facts.abi or 'of an unknown ABI'}; profiles are for {ABI}."
+        )
+    like = profiles.load(nearest)
+    what = "an emulated phone" if facts.emulated else "the device"
+    source = f"read from {what} by adb on {today.isoformat()}"
+    blocks = [
+        f"# Written by `invoke profile new --name {name}`. Facts: {source}.",
+        "# Main memory's bandwidth and accelerators cannot be read over adb and are absent.",
+        *_lines(
+            name=name,
+            title=facts.title,
+            soc=facts.soc,
+            runtime=like.runtime,
+            default_recipes=list(like.default_recipes),
+            default_reason=like.default_reason,
+        ),
+        *(line for group in facts.groups for line in _cluster(group, facts, source)),
+        *_memory(facts, source),
+        "",
+        f"# A suggestion: the budget of {nearest}, the profile of ours for this class of device.",
+        "# Replace it with what your app may spend.",
+        "[budget]",
+        *_budget(like.budget, nearest),
+    ]
+    return "\n".join(blocks) + "\n"
+
+
+def _cluster(group: CoreGroup, facts: DeviceFacts, source: str) -> list[str]:
+    sizes = {
+        key: size
+        for key in ("l1d_bytes", "l2_bytes", "l3_bytes")
+        if (size := getattr(group, key)) is not None
+    }
+    lines = ["", "[[clusters]]"]
+    lines += _lines(core=group.core, cores=group.cores, max_mhz=group.max_mhz)
+    lines += _lines(features=list(facts.features), source=source)
+    return lines + (["[clusters.caches]", *_lines(**sizes, source=source)] if sizes else [])
+
+
+def _memory(facts: DeviceFacts, source: str) -> list[str]:
+    if facts.memory_bytes is None:
+        return []
+    said = f"MemTotal, which is a little less than the chips hold, {source}"
+    return ["", "[memory]", *_lines(ram_bytes=facts.memory_bytes, source=said)]
+
+
+def _budget(budget: Budget, nearest: str) -> list[str]:
+    limits = {key: getattr(budget, key) for key in budget.__struct_fields__ if key != "reason"}
+    reason = f"a suggestion: the budget of {nearest}; not yet weighed for this device"
+    return _lines(**{key: value for key, value in limits.items() if value is not None}) + _lines(
+        reason=reason
+    )
+
+
+def _lines(**values: object) -> list[str]:
+    """`key = value` in TOML, whose strings, numbers and lists of them are written as in JSON."""
+    return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
+
+
+def _checked_path(name: str, out: Path | None) -> Path:
+    """Where the profile goes: a new file in a folder that exists."""
+    if not re.fullmatch(NAME_FORM, name):
+        raise ProfileError(
+            f"{name[:80]!r} is no name for a profile: lower-case letters, digits and hyphens, "
+            "at most 64, such as my-phone."
+        )
+    if name in profiles.names():
+        raise ProfileError(f"A profile is called {name} already; choose another name.")
+    own = os.environ.get(profiles.OWN_FOLDER)
+    path = out or (Path(own) if own else profiles.PROFILE_FOLDER) / f"{name}.toml"
+    if path.name != f"{name}.toml":
+        raise ProfileError(f"--out {path}: the file of the profile {name} is called {name}.toml.")
+    if path.exists() or path.is_symlink():
+        raise ProfileError(f"{path} exists and is not overwritten; remove it or choose another.")
+    if not path.parent.is_dir():
+        raise ProfileError(f"{path.parent} is no folder; make it, or choose another --out.")
+    return path
+
+
+def _write_new(path: Path, text: str) -> None:
+    """Write the file whole, and only where there is none."""
+    partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.link(partial, path)  # unlike a rename, never takes another file's place
+    except FileExistsError as error:
+        raise ProfileError(f"{path} exists and is not overwritten; choose another.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be written: {error.strerror}.") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)

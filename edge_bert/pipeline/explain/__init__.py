@@ -1,0 +1,1 @@
+"""Where an integer artifact loses its accuracy, tensor by tensor."""

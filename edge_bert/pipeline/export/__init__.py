@@ -1,0 +1,1 @@
+"""ONNX out: files for onnxruntime, model repositories and engines for servers."""

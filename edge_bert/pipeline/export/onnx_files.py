@@ -1,0 +1,262 @@
+"""ONNX out: a model in, checked and scored ONNX files out, beside onnxruntime's own quantizers."""
+
+from __future__ import annotations
+
+import platform
+import statistics
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.bundle import atomic_folder
+from edge_bert.bundle.manifest import FILE, sha256
+from edge_bert.data.buckets import pad
+from edge_bert.data.tokenizing import Encoding, Tokenizer
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import InputError, MissingToolError, ProofError
+from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.outputs import finish
+from edge_bert.pipeline.build import artifacts, bundle_files
+from edge_bert.pipeline.build.scoring import score
+from edge_bert.pipeline.build.session import BuildRequest
+from edge_bert.progress import Progress, silent
+from edge_bert.quantize.onnx import ort_quantizer
+from edge_bert.quantize.onnx.convert import MISSING, float_file, int8_file
+from edge_bert.quantize.onnx.ort_format import to_ort
+from edge_bert.records.bundle import Scores
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.onnx_export import (
+    FORMAT_VERSION,
+    OnnxArtifact,
+    OnnxExport,
+    OnnxTiming,
+    ServingFile,
+)
+from edge_bert.records.profile import Runtime
+from edge_bert.runtimes import onnxruntime, onnxruntime_timing
+from edge_bert.store import content_store
+
+FORMS = ("float32", "float16", "wi8_ai8_afp32")
+SYMMETRIC = "wi8_ai8_afp32_symmetric"  # only for TensorRT: elsewhere the other is more exact
+TOKENS = (14, 128)  # a typical sentence, and the longest bucket
+TOLERANCE = 1e-4
+OURS = "edge-bert"
+
+
+@dataclass(frozen=True)
+class Made:
+    """A file on disk; `kept` says that it is part of the export."""
+
+    name: str
+    maker: str
+    path: Path
+    kept: bool
+
+
+# Puts the files of a folder where a server looks for them, and writes what it needs beside them.
+Arrange = Callable[[Path, list[Made]], tuple[list[Made], tuple[ServingFile, ...]]]
+
+
+def as_made(_: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, ...]]:
+    """All files side by side."""
+    return made, ()
+
+
+def export_onnx(
+    request: BuildRequest,
+    *,
+    forms: Sequence[str] = FORMS,
+    ort: bool = False,
+    compare: bool = False,
+    arrange: Arrange = as_made,
+    progress: Progress = silent,
+) -> OnnxExport:
+    """Write the `forms` of the request's model into its folder, with `.ort` files if asked.
+
+    With `compare`, onnxruntime's dynamic and static quantization of the same model are made too,
+    scored and timed in the same run, and not kept. Raises ProofError when the float32 file is not
+    the float model, MissingToolError without the extra.
+    """
+    _check(forms)
+    with atomic_folder.replacing(request.out) as scratch, tempfile.TemporaryDirectory() as aside:
+        made = [_ours(request, form, scratch, progress) for form in forms]
+        if ort:
+            progress("ort: writing onnxruntime's own format")
+            made += [_in_ort_format(each) for each in made]
+        if compare:
+            made += _theirs(request, Path(aside), progress)
+        made, serving = arrange(scratch, made)
+        found = _manifest(request, made, serving, scratch, progress)
+        content_store.write_whole(scratch / FILE, content_store.json_of(found))
+    return found
+
+
+def _check(forms: Sequence[str]) -> None:
+    unknown = [form for form in forms if form not in (*FORMS, SYMMETRIC)]
+    if unknown:
+        raise InputError(
+            f"No ONNX form is called {unknown[0]!r}; there are {', '.join((*FORMS, SYMMETRIC))}."
+        )
+    for package in ("onnx", "onnxruntime"):
+        try:
+            metadata.version(package)
+        except metadata.PackageNotFoundError as error:
+            raise MissingToolError(MISSING) from error
+
+
+def _ours(request: BuildRequest, form: str, target: Path, progress: Progress) -> Made:
+    progress(f"{form}: writing the ONNX graph")
+    weights = artifacts.weights_of(request)
+    makers: dict[str, Callable[[], bytes]] = {
+        "float32": lambda: float_file(weights),
+        "float16": lambda: float_file(weights, "float16"),
+        "wi8_ai8_afp32": lambda: int8_file(artifacts.calibrated(request)),
+        SYMMETRIC: lambda: int8_file(artifacts.calibrated(request), signed=True),
+    }
+    path = target / f"{form}.onnx"
+    path.write_bytes(makers[form]())
+    return Made(form, OURS, path, kept=True)
+
+
+def _in_ort_format(made: Made) -> Made:
+    path = made.path.with_suffix(".ort")
+    to_ort(made.path, path)
+    return Made(f"{made.name}.ort", OURS, path, kept=True)
+
+
+def _theirs(request: BuildRequest, aside: Path, progress: Progress) -> list[Made]:
+    """onnxruntime's int8 of our float32 file on our calibration set: dynamic, and static of all
+    operators and of those that we quantize."""
+    source = aside / "float32.onnx"
+    source.write_bytes(float_file(artifacts.weights_of(request)))
+    progress("onnxruntime: its own dynamic and static quantization, to compare with")
+    sentences = artifacts.calibration_inputs(request)
+    makers: dict[str, Callable[[Path], None]] = {
+        "dynamic int8": lambda path: ort_quantizer.dynamic(source, path),
+        "static int8": lambda path: ort_quantizer.static(source, path, sentences),
+        "static int8 of matrices": lambda path: ort_quantizer.static(
+            source, path, sentences, ort_quantizer.MATRICES
+        ),
+    }
+    found = []
+    for name, make in makers.items():
+        path = aside / f"{name.replace(' ', '_')}.onnx"
+        make(path)
+        maker = f"onnxruntime {metadata.version('onnxruntime')}"
+        found.append(Made(name, maker, path, kept=False))
+    return found
+
+
+def _manifest(
+    request: BuildRequest,
+    made: Sequence[Made],
+    serving: tuple[ServingFile, ...],
+    scratch: Path,
+    progress: Progress,
+) -> OnnxExport:
+    tokenizer = artifacts.tokenizer_of(request)
+    progress("timing all files in turn, one thread")
+    timed = onnxruntime_timing.time_files({each.name: each.path for each in made}, _tokens(request))
+    expected = _expected(request, tokenizer)
+    return OnnxExport(
+        format_version=FORMAT_VERSION,
+        model=bundle_files.model_info(request),
+        calibration=request.calibration.info,
+        runtime=Runtime(name="onnxruntime", version=metadata.version("onnxruntime")),
+        artifacts=tuple(
+            _artifact(request, each, scratch, tokenizer, expected, timed[each.name], progress)
+            for each in made
+        ),
+        files=bundle_files.tokenizer_files(request, scratch),
+        tool_versions={
+            name: metadata.version(name) for name in ("edge-bert", "numpy", "onnx", "onnxruntime")
+        },
+        machine=f"{platform.machine()} {platform.system()}",
+        serving=serving,
+    )
+
+
+def _tokens(request: BuildRequest) -> list[int]:
+    return [count for count in TOKENS if count <= max(request.lengths)] or [max(request.lengths)]
+
+
+def _artifact(
+    request: BuildRequest,
+    made: Made,
+    scratch: Path,
+    tokenizer: Tokenizer,
+    expected: FloatArray,
+    timed: Mapping[int, Sequence[float]],
+    progress: Progress,
+) -> OnnxArtifact:
+    progress(f"{made.name}: running the held-out sentences")
+    weights = artifacts.weights_of(request)
+
+    def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
+        encodings = tokenizer.encode_batch(texts, pairs)
+        return _outputs(weights, made.path, encodings, tokenizer.pad_id)
+
+    held_out = outputs_of(request.calibration.held_out, None)
+    difference = float(np.abs(held_out - expected).max())
+    if made.name == "float32" and not difference <= TOLERANCE:
+        raise ProofError(f"float32.onnx differs from the float model by {difference:.1e}.")
+    data = made.path.read_bytes()
+    labels = tuple(score(each, request.checkpoint.head, outputs_of) for each in request.data)
+    return OnnxArtifact(
+        name=made.name,
+        maker=made.maker,
+        file=made.path.relative_to(scratch).as_posix() if made.kept else None,
+        sha256=sha256(data),
+        size_bytes=len(data),
+        operators=_operators(made.path),
+        scores=Scores(drift=drift(held_out, expected), labels=labels),
+        difference=difference if made.name.startswith("float32") else None,
+        timings=tuple(
+            OnnxTiming(tokens=tokens, median_ms=statistics.median(runs), runs_ms=tuple(runs))
+            for tokens, runs in timed.items()
+        ),
+    )
+
+
+def _expected(request: BuildRequest, tokenizer: Tokenizer) -> FloatArray:
+    """Finished outputs of the float encoder in numpy, which no converter has touched."""
+    from edge_bert.encoder.numpy_forward import outputs
+
+    weights = artifacts.weights_of(request)
+    encodings = tokenizer.encode_batch(request.calibration.held_out)
+    rows = _rows(weights, encodings, tokenizer.pad_id)
+    return finish(outputs(weights, rows), weights.head)
+
+
+def _outputs(
+    weights: EncoderWeights, path: Path, encodings: Sequence[Encoding], pad_id: int
+) -> FloatArray:
+    rows = [
+        {name: values[0] for name, values in row.items()}
+        for row in _rows(weights, encodings, pad_id)
+    ]
+    found = onnxruntime.run(path, rows, weights.output_name)
+    return finish(np.stack([each.reshape(-1) for each in found]), weights.head)
+
+
+def _rows(
+    weights: EncoderWeights, encodings: Sequence[Encoding], pad_id: int
+) -> list[dict[str, npt.NDArray[np.int32]]]:
+    """Inputs [1, n] of every sentence, without padding."""
+    return [pad(each, len(each), pad_id, weights.input_names) for each in encodings]
+
+
+def _operators(path: Path) -> dict[str, int]:
+    """How many nodes of each kind; none for `.ort`, which onnx does not read."""
+    if path.suffix != ".onnx":
+        return {}
+    import onnx
+
+    nodes = onnx.load(path, load_external_data=False).graph.node
+    return dict(sorted(Counter(node.op_type for node in nodes).items()))

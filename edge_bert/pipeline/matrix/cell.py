@@ -1,0 +1,161 @@
+"""One cell of the matrix: a build for a device, its latency counted, and what came of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.data.buckets import choose
+from edge_bert.pipeline.bench.bench import bench, request_bench
+from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.options import Asked
+from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_for, emulating
+from edge_bert.pipeline.sizing.search_candidates import Means
+from edge_bert.progress import Progress, silent
+from edge_bert.records.base import Record
+from edge_bert.records.bundle import Artifact
+from edge_bert.records.matrix import MatrixCell, MatrixFile, Status
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import LatencyRow, Report
+from edge_bert.report import verdict
+from edge_bert.report.candidates import title_of
+from edge_bert.search.problem import Effort
+
+
+class CellRequest(Record, frozen=True):
+    """What a cell is built from, in words that another process can start from.
+
+    The bundle goes to `out`/`place`/`profile`: to other tasks, `--out` is `out`/`place`.
+    `profile` is the profile's name; `asked` may have the path of its file.
+    """
+
+    asked: Asked
+    profile: str
+    device: str
+    model: str
+    model_sha256: str
+    out: str
+    place: str
+    recipes: tuple[str, ...]
+    whole: bool
+    effort: Effort
+
+
+def build_cell(wanted: CellRequest, progress: Progress = silent) -> MatrixCell:
+    """Build the bundle, count its default artifact where this machine emulates, and tell of it.
+
+    That nothing fits the budget is a result. Raises EdgeBertError for what cannot be built.
+    """
+    try:
+        built = build_for(
+            wanted.asked,
+            None,
+            recipes=wanted.recipes,
+            out=Path(wanted.out) / wanted.place,
+            whole=wanted.whole,
+            means=Means(wanted.effort),
+            progress=progress,
+        )
+    except NothingFitsError as error:
+        return without_file(wanted, "nothing fits", str(error))
+    report = built.report
+    if emulating(wanted.asked).emulates:
+        report = _counted(wanted.asked.profile, report, built.folder, progress)
+    return MatrixCell(
+        profile=wanted.profile,
+        device=wanted.device,
+        model=wanted.model,
+        model_sha256=wanted.model_sha256,
+        status="built",
+        built=file_of(report, f"{wanted.place}/{wanted.profile}"),
+    )
+
+
+def without_file(wanted: CellRequest, status: Status, reason: str) -> MatrixCell:
+    """The cell of a build that gave no bundle."""
+    return MatrixCell(
+        profile=wanted.profile,
+        device=wanted.device,
+        model=wanted.model,
+        model_sha256=wanted.model_sha256,
+        status=status,
+        reason=" ".join(reason.split()),
+    )
+
+
+def file_of(report: Report, folder: str) -> MatrixFile:
+    """What `report` says of the default artifact; `folder` is where its bundle is."""
+    chosen = verdict.default_artifact(report)
+    verdicts = verdict.budget_verdicts(report)
+    row = _row(report, chosen)
+    score, score_of = _score(chosen)
+    sized = report.search.chosen if report.search else None
+    return MatrixFile(
+        folder=folder,
+        artifact=chosen.name,
+        file=chosen.file,
+        sha256=chosen.sha256,
+        size_bytes=chosen.size_bytes,
+        score=score,
+        score_of=score_of,
+        length=row.length if row else None,
+        latency_ms=row.median_ms if row else None,
+        evidence=row.evidence if row else None,
+        energy_mj=row.energy.mj if row and row.energy else None,
+        energy_kind=row.energy.kind if row and row.energy else None,
+        limits=len(verdicts),
+        missed=tuple(each.item for each in verdicts if each.state == "missed"),
+        not_measured=tuple(each.item for each in verdicts if each.state == "not measured"),
+        made_smaller=title_of(sized.candidate) if sized else "",
+    )
+
+
+def _counted(profile: str, report: Report, folder: Path, progress: Progress) -> Report:
+    """`report` with the default artifact counted on the emulated device, in the bundle's own too.
+
+    `profile` is a name or a path. What was counted before, of this very file, stays.
+    """
+    chosen = verdict.default_artifact(report)
+    if _row(report, chosen):
+        return report
+    request = request_bench(
+        profile,
+        "emulated",
+        out=folder.parent,
+        artifacts=[chosen.name],
+        lengths=[_bucket(report, chosen)],
+    )
+    bench(request, progress)
+    return msgspec.structs.replace(
+        measurements.with_measurements(report, folder, progress), search=report.search
+    )
+
+
+def _bucket(report: Report, artifact: Artifact) -> int:
+    """The bucket for an input of the budget's length, or the longest one."""
+    lengths = {each.length: name for name, each in artifact.signatures.items()}
+    return choose(min(report.profile.budget.latency_length, max(lengths)), lengths)
+
+
+def _row(report: Report, artifact: Artifact) -> LatencyRow | None:
+    """The latency of one thread at the budget's length; a build machine's says nothing."""
+    length = _bucket(report, artifact)
+    rows = [
+        row
+        for row in report.measurements
+        if (row.artifact, row.length, row.threads) == (artifact.name, length, 1)
+        and row.evidence is not Evidence.HOST
+    ]
+    return min(
+        rows, key=lambda row: (row.evidence is Evidence.EMULATED, row.median_ms), default=None
+    )
+
+
+def _score(artifact: Artifact) -> tuple[float | None, str]:
+    """The score on the first labelled data, else the mean cosine to float32."""
+    for label in artifact.scores.labels:
+        return label.value, f"{verdict.METRIC_WORDS[label.metric]} on {label.dataset}"
+    if artifact.scores.drift:
+        return artifact.scores.drift.cosine_mean, "cosine to float32"
+    return None, ""

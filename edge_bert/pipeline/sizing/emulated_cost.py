@@ -1,0 +1,103 @@
+"""A file counted on the emulated phone: once for a file, a device and our code, and remembered."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.bundle.manifest import sha256
+from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.formats.tflite.inspect import inspect_bytes
+from edge_bert.pipeline.bench import emulated
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.measurements import milliseconds
+from edge_bert.pipeline.sizing.cost_bounds import budget_length
+from edge_bert.progress import silent
+from edge_bert.records.bundle import Signature
+from edge_bert.records.candidate import Cost
+from edge_bert.records.energy import ModelledEnergy
+from edge_bert.records.measurement import Measurement
+from edge_bert.records.profile import Budget, DeviceProfile
+from edge_bert.records.recipe import Recipe
+from edge_bert.store import cache, content_store
+
+
+@dataclass(frozen=True)
+class File:
+    """A candidate's `.tflite` file on disk."""
+
+    name: str
+    path: Path
+    signatures: Mapping[str, Signature]
+
+    @property
+    def file(self) -> str:
+        """Its name."""
+        return self.path.name
+
+
+@contextmanager
+def on_disk(recipe: Recipe, data: bytes) -> Iterator[File]:
+    """The bytes of an artifact as a file, for as long as it is looked at."""
+    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+        path = Path(folder) / f"{recipe.name}.tflite"
+        path.write_bytes(data)
+        yield File(recipe.name, path, inspect_bytes(data, path.name).signatures)
+
+
+def counted(profile: DeviceProfile, file: File) -> Measurement:
+    """`file` on the emulated device, at the length of the profile's budget or the nearest bucket.
+
+    Its time and energy are modelled. Raises TargetError where the emulator fails.
+    """
+    lengths = {each.length: name for name, each in file.signatures.items()}
+    signature = lengths[budget_length(profile, lengths)]
+    device = msgspec.json.encode(msgspec.structs.replace(profile, budget=Budget()))
+    code = content_store.source_digest(
+        *(artifacts.PACKAGE / stage for stage in ("devices", "runtimes", "measure", "estimate"))
+    )
+    key = content_store.key_of(sha256(file.path.read_bytes()), file.name, signature, device, code)
+
+    def make() -> bytes:
+        return msgspec.json.encode(_measured(profile, file, signature))
+
+    return msgspec.json.decode(
+        content_store.fetch(cache.folder("counts"), key, make), type=Measurement
+    )
+
+
+def cost_of(found: Measurement, size: int) -> Cost:
+    """What a count says of the cost of a file of `size` bytes."""
+    _, middle, _ = milliseconds(found)
+    energy = found.energy
+    return Cost(
+        size_bytes=size,
+        latency_ms=middle,
+        energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
+        evidence=found.evidence,
+    )
+
+
+def _middle(energy: ModelledEnergy) -> float:
+    """The middle of a bracket of factors."""
+    return float((energy.low_mj * energy.high_mj) ** 0.5)
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    core: str | None = None
+    threads: tuple[int, ...] = (1,)
+
+
+def _measured(profile: DeviceProfile, file: File, signature: str) -> Measurement:
+    target = EmulatedTarget(profile)
+    try:
+        measure = emulated.measuring(target, profile, _Wanted(), silent)
+        return next(measure(file.path, file, signature))
+    finally:
+        target.close()

@@ -1,0 +1,64 @@
+"""The entry to the stage: one function per family of recipes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.errors import RefusedError
+from edge_bert.quantize.float16 import convert_float16
+from edge_bert.quantize.hybrid import convert_hybrid
+from edge_bert.quantize.input_hessians import LayerMoments
+from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, convert_integer
+from edge_bert.quantize.integer.lower.int16_groups import wide_in
+from edge_bert.quantize.tflite_runtime_2_14 import OLDEST, convert_for_oldest
+from edge_bert.records.profile import Runtime
+from edge_bert.records.recipe import FLOAT16, Recipe
+from edge_bert.records.weight_bits import WeightBits
+
+CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
+
+
+def weights(
+    float_model: bytes,
+    recipe: Recipe,
+    runtime: Runtime,
+    bits: WeightBits | None = None,
+    moments: Sequence[LayerMoments] | None = None,
+) -> bytes:
+    """A recipe that changes how weights are stored, in the form that `runtime` computes right.
+
+    A hybrid recipe may have `bits` for each layer instead of its own for all, and rounds 4-bit
+    matrices by GPTQ where it is given `moments` (see `moments.collect`). Raises RefusedError
+    where `runtime` has no form of the recipe.
+    """
+    if runtime == OLDEST:
+        _refuse_four_bits(bits)
+        return convert_for_oldest(float_model, recipe)
+    if recipe.name == FLOAT16.name:
+        return convert_float16(float_model, gathers_float16=True)
+    return convert_hybrid(float_model, bits or recipe.weight_bits, moments)
+
+
+def _refuse_four_bits(bits: WeightBits | None) -> None:
+    if bits is not None and {*bits.matrix_bits, bits.embedding_bits} != {8}:
+        raise RefusedError(f"Weights of less than 8 bits are not made for {OLDEST}; take 8.")
+
+
+def integer(
+    start: Calibrated,
+    lengths: Sequence[int],
+    recipe: Recipe,
+    *,
+    wide: Collection[str] | None = None,
+    float_output: bool,
+) -> bytes:
+    """A recipe with calibrated integers, a signature for each of `lengths`.
+
+    `wide` are the groups that a mixed recipe gives 16 bits (integer/wide_groups.py).
+    """
+    names = None if wide is None else wide_in(start.graph(1), wide)
+    bits = recipe.activation_bits
+    return convert_integer(start, lengths, bits, wide=names, float_output=float_output)

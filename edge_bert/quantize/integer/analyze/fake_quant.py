@@ -1,0 +1,156 @@
+"""Integers simulated in float: what a group of tensors costs when it alone is rounded.
+
+The float graph of a recipe runs operator by operator, and what a group holds is rounded and clipped
+to the scales that the file would give it. Graphs of all lengths share their constants.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
+from edge_bert.quantize.integer.calibrate.assign_quant_params import KEEPS_SCALE, Quantized, assign
+from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
+from edge_bert.quantize.integer.ir.interpret import See, execute
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT
+from edge_bert.quantize.integer.lower.tensor_groups import constants
+
+Array = npt.NDArray[Any]
+Sentence = Mapping[str, Array]
+Outputs = list[Array]
+
+
+def everything(graph: Graph) -> frozenset[str]:
+    """All integer activations, matrices and other constants of `graph`."""
+    fixed = frozenset().union(*(group.members for group in constants(graph)))
+    return fixed | {node.output for node in graph.nodes if graph.tensors[node.output].bits != FLOAT}
+
+
+class Constants:
+    """The constants of an encoder, each once: in float, in integers, and what these stand for.
+
+    Several simulations of one calibration may share them: a name says the width too.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[str, Array] = {}
+        self.quantized: dict[str, Quantized] = {}
+        self._real: dict[str, Array] = {}
+
+    def shared(self, graph: Graph) -> Graph:
+        """The graph with constants that no other graph holds a copy of."""
+        tensors = {name: self._known(tensor) for name, tensor in graph.tensors.items()}
+        return dataclasses.replace(graph, tensors=tensors)
+
+    def _known(self, tensor: Tensor) -> Tensor:
+        if tensor.value is None:
+            return tensor
+        known = self.values.setdefault(tensor.name, tensor.value)
+        return dataclasses.replace(tensor, value=known)
+
+    def real(self, name: str) -> Array:
+        """The real values of a quantized constant."""
+        if name not in self._real:
+            self._real[name] = real(self.quantized[name])
+        return self._real[name]
+
+
+class Simulation:
+    """The graphs of all lengths of a recipe, with the quantization parameters of their tensors."""
+
+    def __init__(self, source: RecipeGraphs, shared: Constants | None = None) -> None:
+        self._source, self._constants = source, shared or Constants()
+        self._graphs: dict[int, Graph] = {}
+        self._quantized: dict[int, dict[str, Quantized]] = {}
+
+    def graph(self, length: int) -> Graph:
+        """The float graph for sentences of exactly `length` tokens, which need no padding."""
+        if length not in self._graphs:
+            graph = self._constants.shared(self._source.graph(length))
+            ranges, observer = self._source.calibrated.ranges, self._source.observer
+            found = assign(graph, ranges, observer, self._constants.quantized)
+            self._graphs[length], self._quantized[length] = graph, found
+            fixed = (each for each in graph.tensors.values() if each.value is not None)
+            for each in fixed:
+                if each.kind is not Kind.BIAS:
+                    self._constants.quantized.setdefault(each.name, found[each.name])
+        return self._graphs[length]
+
+    def outputs(
+        self, sentences: Sequence[Sentence], members: frozenset[str] | None = None
+    ) -> Outputs:
+        """The output of every sentence when the tensors in `members` are quantized; None is all."""
+        graphs: dict[int, tuple[Graph, frozenset[str]]] = {}
+        found = []
+        for sentence in sentences:
+            length = sentence["input_ids"].shape[-1]
+            if length not in graphs:
+                graph = self.graph(length)
+                chosen = everything(graph) if members is None else members
+                graphs[length] = self._with_constants(graph, chosen), chosen
+            graph, chosen = graphs[length]
+            found.append(execute(graph, sentence, self._rounding(graph, chosen)))
+        return found
+
+    def _rounding(self, graph: Graph, members: frozenset[str]) -> See:
+        quantized = self._quantized[graph.length]
+
+        def see(node: Node, value: Array) -> None:
+            if node.output in members and node.operator not in KEEPS_SCALE:
+                value[...] = fake_quantized(value, quantized[node.output])
+
+        return see
+
+    def _with_constants(self, graph: Graph, members: frozenset[str]) -> Graph:
+        """The graph with quantized constants: those in `members`, and the biases of nodes there.
+
+        A bias goes with its node because it may hold the half step that turns rounding to nearest
+        into rounding down.
+        """
+        biases = {node.inputs[2] for node in graph.nodes if _has_bias(node, members)}
+        quantized = self._quantized[graph.length]
+        tensors = dict(graph.tensors)
+        for name, tensor in graph.tensors.items():
+            if name in biases:
+                tensors[name] = dataclasses.replace(tensor, value=real(quantized[name]))
+            elif name in members and tensor.value is not None:
+                tensors[name] = dataclasses.replace(tensor, value=self._constants.real(name))
+        return dataclasses.replace(graph, tensors=tensors)
+
+
+def _has_bias(node: Node, members: frozenset[str]) -> bool:
+    return node.operator == "FULLY_CONNECTED" and node.output in members
+
+
+def fake_quantized(value: Array, how: Quantized) -> Array:
+    """What is left of `value` in the integers of `how`."""
+    scale, limits = float(how.scale[0]), np.iinfo(how.dtype)
+    steps = value / scale
+    np.rint(steps, out=steps)
+    np.clip(steps, limits.min - how.zero_point, limits.max - how.zero_point, out=steps)
+    return np.asarray(steps * scale, value.dtype)
+
+
+def real(how: Quantized) -> Array:
+    """The real values of a quantized constant."""
+    if how.value is None:
+        raise ValueError("only constants have values before a graph runs")
+    steps = how.value.astype(np.float64) - how.zero_point
+    apart = how.scale.reshape(-1, *[1] * (steps.ndim - 1)) if steps.ndim > 1 else how.scale
+    return np.asarray(steps * apart, np.float32)
+
+
+def cosines(values: Outputs, expected: Outputs) -> npt.NDArray[np.float64]:
+    """The cosine of each output to what it should be."""
+    pairs = zip(values, expected, strict=True)
+    return np.array([_cosine(value.reshape(-1), right.reshape(-1)) for value, right in pairs])
+
+
+def _cosine(value: Array, right: Array) -> float:
+    lengths = float(np.linalg.norm(value)) * float(np.linalg.norm(right))
+    return float(value @ right) / lengths if lengths else float(np.array_equal(value, right))

@@ -1,0 +1,186 @@
+"""From ranges to quantization parameters: a scale and a zero point for every tensor.
+
+The rules are those of the TFLite quantization specification: int8 activations with one scale,
+weights symmetric per output channel, biases int32 at the product of the scales before them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT, plain_name
+from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, Ranges
+from edge_bert.quantize.integer.statistics.range_estimators import Observer, choose, minmax
+
+Array = npt.NDArray[Any]
+# Operators whose output keeps the scale of their first input.
+KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
+FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
+TINY = 1e-8
+MAX_MULTIPLIER = 250.0
+VARIANCE = ".variance."
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """How a tensor is stored: `scale` has one entry, or one per output channel (axis 0)."""
+
+    scale: Array
+    zero_point: int
+    dtype: str
+    value: Array | None = None
+
+
+def assign(
+    graph: Graph, ranges: Ranges, observer: Observer, known: Mapping[str, Quantized] | None = None
+) -> dict[str, Quantized]:
+    """Quantization parameters (and quantized constants) for every tensor of `graph`.
+
+    Constants that are `known` by name, from a graph of another length, are taken as they are.
+    """
+    known = known or {}
+    found = {
+        name: known.get(name) or _constant(tensor)
+        for name, tensor in graph.tensors.items()
+        if tensor.value is not None and tensor.kind is not Kind.BIAS
+    }
+    for name in graph.inputs:
+        found[name] = Quantized(np.zeros(0), 0, "int32")
+    for node in graph.nodes:
+        found[node.output] = _activation(graph, node, ranges, observer, found)
+    for node in graph.nodes:
+        if node.operator == "FULLY_CONNECTED":
+            rows, kernel, bias = node.inputs
+            shift = _round_down(graph.tensors[node.output], found)
+            found[bias] = _bias(graph.tensors[bias], found[rows], found[kernel], shift)
+    return found
+
+
+def _round_down(tensor: Tensor, found: dict[str, Quantized]) -> float:
+    """What takes a tensor and the sum that it enters from rounding to nearest to rounding down."""
+    if tensor.rounds_down_for is None:
+        return 0.0
+    steps = found[tensor.name].scale[0] + found[tensor.rounds_down_for].scale[0]
+    return -0.5 * float(steps)
+
+
+def _activation(
+    graph: Graph, node: Node, ranges: Ranges, observer: Observer, found: dict[str, Quantized]
+) -> Quantized:
+    tensor = graph.tensors[node.output]
+    if node.operator in KEEPS_SCALE:
+        source = found[node.inputs[0]]
+        return Quantized(source.scale, source.zero_point, source.dtype)
+    if tensor.bits == FLOAT:
+        return float32()
+    if tensor.bits == 16:
+        return _sixteen(*_range(tensor, ranges, Observer.MINMAX))
+    if node.operator in FIXED:
+        scale, zero_point = FIXED[node.operator]
+        return Quantized(np.array([scale], np.float32), zero_point, "int8")
+    low, high = _range(tensor, ranges, observer)
+    if node.operator == "FULLY_CONNECTED":
+        low, high = _within_kernels(low, high, *(found[name] for name in node.inputs[:2]))
+    if tensor.symmetric:
+        scale = max(-low, high, TINY) / 127
+        return Quantized(np.array([scale], np.float32), 0, "int8")
+    scale, zero_point = asymmetric(low, high)
+    return Quantized(np.array([scale], np.float32), zero_point, "int8")
+
+
+def _within_kernels(
+    low: float, high: float, rows: Quantized, kernel: Quantized
+) -> tuple[float, float]:
+    """A range wide enough for XNNPACK, which multiplies sums by less than 256 output steps."""
+    least = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
+    missing = max(least - (high - low), 0.0)
+    return low, high + missing
+
+
+def float32(value: Array | None = None) -> Quantized:
+    """A tensor that is not quantized."""
+    return Quantized(np.zeros(0), 0, "float32", None if value is None else value.astype(np.float32))
+
+
+def _sixteen(low: float, high: float, value: Array | None = None) -> Quantized:
+    """16 bits are always symmetric in TFLite."""
+    scale = max(-low, high, TINY) / 32767
+    steps = None if value is None else np.round(value / scale).astype(np.int16)
+    return Quantized(np.array([scale], np.float32), 0, "int16", steps)
+
+
+def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, float]:
+    if tensor.limits is not None:
+        return tensor.limits
+    name = plain_name(tensor)
+    if VARIANCE in name:  # every token needs its variance, however rare
+        _, high = minmax(ranges.histograms[name])
+        high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
+        # What enters a sum may fall below 0 by rounding down; what RSQRT reads may not.
+        enters_sum = tensor.rounds_down_for not in (None, tensor.name)
+        return (-4 * high / 255, high) if enters_sum else (0.0, high)
+    for ending in (SCORES, ".masked"):
+        if name.endswith(ending):
+            return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
+    observer = Observer.MINMAX if tensor.whole else observer
+    low, high = choose(ranges.histograms[name], observer)
+    if tensor.clip is None:
+        return low, high
+    return max(low, tensor.clip[0]), min(high, tensor.clip[1])
+
+
+def asymmetric(low: float, high: float, bits: int = 8) -> tuple[float, int]:
+    """Scale and zero point so that [low, high] and 0 lie in a signed integer's range."""
+    low, high = min(low, 0.0), max(high, 0.0)
+    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    scale = max((high - low) / (most - least), TINY)
+    zero_point = int(np.clip(round(least - low / scale), least, most))
+    return float(np.float32(scale)), zero_point
+
+
+def _constant(tensor: Tensor) -> Quantized:
+    value = tensor.value
+    assert value is not None  # noqa: S101 (the caller has looked)
+    if tensor.kind is Kind.INDEX:
+        return Quantized(np.zeros(0), 0, "int32", value.astype(np.int32))
+    if tensor.bits == FLOAT:
+        return float32(value)
+    if tensor.kind is Kind.MATRIX:
+        peaks = np.abs(value).max(axis=1)
+        # A row of zeros gets a scale that XNNPACK takes: any other row's.
+        scale = np.maximum(np.where(peaks > 0, peaks, peaks.max()), TINY) / 127
+        return Quantized(
+            scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
+        )
+    if tensor.limits is not None and tensor.limits[0] != -tensor.limits[1]:
+        # A mask: both ends of its range must be exact.
+        size, zero_point = asymmetric(*tensor.limits)
+        quantized = _rounded(value / size, zero_point, 128)
+        return Quantized(np.array([size], np.float32), zero_point, "int8", quantized)
+    if tensor.bits == 16:
+        return _sixteen(float(value.min()), float(value.max()), value)
+    peak = float(np.abs(value).max()) if tensor.limits is None else tensor.limits[1]
+    size = max(peak, TINY) / 127
+    return Quantized(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
+
+
+def _rounded(steps: Array, zero_point: int, least: int) -> Array:
+    return np.clip(np.round(steps) + zero_point, -least, 127).astype(np.int8)
+
+
+def _bias(tensor: Tensor, rows: Quantized, kernel: Quantized, shift: float) -> Quantized:
+    value = tensor.value
+    assert value is not None  # noqa: S101 (biases are constants)
+    scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
+    steps = np.round((value + shift) / scale)
+    if tensor.bits == 16:
+        return Quantized(scale.astype(np.float32), 0, "int64", steps.astype(np.int64))
+    limit = 2**31 - 1
+    steps = np.clip(steps, -limit, limit).astype(np.int32)
+    return Quantized(scale.astype(np.float32), 0, "int32", steps)

@@ -1,0 +1,152 @@
+"""The whole way of a full-integer recipe: statistics, rewrites, ranges, parameters, bytes."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import RefusedError
+from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, assign, float32
+from edge_bert.quantize.integer.equalize.equalize import Rewritten, rewrite
+from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
+from edge_bert.quantize.integer.ir.graph import Graph
+from edge_bert.quantize.integer.ir.serialize import emit
+from edge_bert.quantize.integer.lower import build_mixed_graph
+from edge_bert.quantize.integer.lower.build_graph import build
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT, NARROW, widen
+from edge_bert.quantize.integer.lower.int16_groups import FIXED, wide_in
+from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, Ranges, observe
+from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks, collect
+from edge_bert.quantize.integer.statistics.range_estimators import Observer
+
+Sentence = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """An encoder after its rewrites, with the ranges of its activations over `sentences`.
+
+    `peaks` are those of the encoder as it is.
+    """
+
+    weights: EncoderWeights
+    parts: Rewritten
+    ranges: Ranges
+    sentences: Sequence[Sentence]
+    peaks: ChannelPeaks
+
+    @functools.cached_property
+    def unsplit(self) -> Calibrated:
+        """The same without split channels: for a residual stream that stays float.
+
+        Costs a pass over the sentences, once.
+        """
+        return _observed(self.weights, self.peaks, self.sentences, self.peaks)
+
+    @property
+    def masks(self) -> tuple[float, ...]:
+        """Per layer, what takes even the highest score to where it no longer counts."""
+        scores = (f"layer.{index}{SCORES}" for index in range(self.weights.shape.layers))
+        return tuple(high - low for low, high in map(self.ranges.of_scores, scores))
+
+    def graph(self, length: int) -> Graph:
+        """The float graph of one length."""
+        return build(self.weights, self.parts, self.masks, length)
+
+    def graph_of(
+        self, length: int, activation_bits: int, wide: Callable[[str], bool] | None = None
+    ) -> Graph:
+        """The graph of one length with the widths of a recipe (records/recipe.py).
+
+        `wide` names the outputs that have 16 bits in a mixed recipe.
+        """
+        if activation_bits == FLOAT:
+            return build_mixed_graph.build(self.weights, self.parts, length)
+        graph = self.graph(length)
+        if activation_bits == NARROW:
+            return graph
+        return widen(graph, wide or wide_in(graph, FIXED))
+
+
+def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibrated:
+    """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded.
+
+    Raises RefusedError for an encoder whose layers share weights.
+    """
+    _check_layers(weights)
+    plain = collect(weights, sentences)
+    split = collect(weights, sentences, find_bursts(weights, plain))
+    return _observed(weights, split, sentences, plain)
+
+
+def _observed(
+    weights: EncoderWeights,
+    columns: ChannelPeaks,
+    sentences: Sequence[Sentence],
+    plain: ChannelPeaks,
+) -> Calibrated:
+    parts = rewrite(weights, columns)
+    # No mask is needed where nothing is padded; its depth follows from the scores seen here.
+    unmasked = (1.0,) * weights.shape.layers
+    ranges = observe(sentences, lambda length: build(weights, parts, unmasked, length))
+    return Calibrated(weights, parts, ranges, sentences, plain)
+
+
+def _check_layers(weights: EncoderWeights) -> None:
+    """The rewrites give each layer matrices of its own, which would undo the sharing."""
+    own, layers = len(set(weights.first_alike)), weights.shape.layers
+    if own < layers:
+        raise RefusedError(
+            f"{layers} layers share the weights of {own}, as in ALBERT, and calibrated integers "
+            f"would store {layers}; take wi8_afp32, which stores them once."
+        )
+
+
+def convert_integer(
+    calibrated: Calibrated,
+    lengths: Sequence[int],
+    activation_bits: int = 8,
+    observer: Observer | None = None,
+    *,
+    wide: Callable[[str], bool] | None = None,
+    float_output: bool = False,
+) -> bytes:
+    """A TFLite file in which every tensor is an integer, one signature per length.
+
+    With 16 `activation_bits`, the outputs that `wide` names get them, else those of a fixed list
+    (wide_groups.py), and the rest keep 8; with 32, all but the matrix products and what they read
+    and give is float32.
+    With `float_output` a DEQUANTIZE follows, so that the output is float32.
+    """
+    if activation_bits == FLOAT:
+        calibrated = calibrated.unsplit
+    observer = observer or default_observer(activation_bits)
+    graphs = [calibrated.graph_of(length, activation_bits, wide) for length in lengths]
+    quantized = [assign(graph, calibrated.ranges, observer) for graph in graphs]
+    if float_output:
+        for graph, found in zip(graphs, quantized, strict=True):
+            _dequantize_output(graph, found)
+    signatures = [
+        (f"length_{graph.length}", graph, found)
+        for graph, found in zip(graphs, quantized, strict=True)
+    ]
+    return emit(signatures, calibrated.weights.output_name)
+
+
+def default_observer(activation_bits: int) -> Observer:
+    """Split channels leave no tails worth cutting; a float stream leaves them in the matrices."""
+    return Observer.PERCENTILE if activation_bits == FLOAT else Observer.MINMAX
+
+
+def _dequantize_output(graph: Graph, quantized: dict[str, Quantized]) -> None:
+    if quantized[graph.output].dtype == "float32":
+        return
+    name = f"{graph.output}/float"
+    graph.apply("DEQUANTIZE", [graph.output], name, graph.shape(graph.output))
+    quantized[name] = float32()
+    graph.output = name

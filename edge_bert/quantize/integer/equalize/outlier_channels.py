@@ -1,0 +1,61 @@
+"""Which channels of the residual stream are split, and which neurons write their bursts.
+
+Requires: peaks and samples of the neurons over the calibration set, with nothing split.
+Ensures: few channels, those that have most of the rounding noise at the input of a LayerNorm.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.quantize.integer.equalize.smoothing import equalize
+from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
+from edge_bert.quantize.integer.statistics.split_layout import Bursts, Columns
+from edge_bert.records.checkpoint import FloatArray
+
+LOUD = 15.0  # times an even share of the noise: above it, a channel is worth two columns more
+NEURON_SHARE = 0.125  # of a channel's peak: what a neuron must write to be taken apart
+MOST = 4
+
+
+def find_bursts(weights: EncoderWeights, peaks: ChannelPeaks) -> Bursts:
+    """The channels to split, at most `MOST`, the noisiest first."""
+    layers = range(weights.shape.layers)
+    noise = np.max([noise_shares(weights, peaks, index) for index in layers], axis=0)
+    loud = [int(c) for c in np.argsort(-noise, kind="stable") if noise[c] * len(noise) > LOUD]
+    writers = {c: [_writers(weights, peaks, index, c) for index in layers] for c in loud}
+    split = tuple(c for c in loud if any(each.any() for each in writers[c]))[:MOST]
+    neurons = tuple(
+        np.array([writers[c][index] for c in split], np.bool_).reshape(len(split), size)
+        for index, size in enumerate(weights.shape.ffn)
+    )
+    nothing = tuple(np.zeros(len(split), np.float32) for _ in layers)
+    start = Bursts(Columns(weights.shape.hidden, split), neurons, nothing)
+    usual = tuple(_usual(weights, peaks, start, index) for index in layers)
+    return Bursts(start.columns, neurons, usual)
+
+
+def _usual(weights: EncoderWeights, peaks: ChannelPeaks, bursts: Bursts, layer: int) -> FloatArray:
+    """What the burst neurons of a layer write at most tokens: the median of the sample [split]."""
+    sample = np.concatenate(peaks.samples[f"layer.{layer}.inner"])
+    kernel = weights.arrays[f"layer.{layer}.ffn_out.kernel"]
+    return np.asarray(np.median(bursts.written(layer, sample, kernel), axis=0), np.float32)
+
+
+def noise_shares(weights: EncoderWeights, peaks: ChannelPeaks, layer: int) -> FloatArray:
+    """Each channel's share of what one rounding of the feed-forward half's sum costs [hidden]."""
+    name = f"layer.{layer}.ffn_norm"
+    noise = np.square(weights.arrays[f"{name}.gamma"] / equalize(peaks[name]))
+    return np.asarray(noise / max(float(noise.sum()), 1e-30), np.float32)
+
+
+def _writers(
+    weights: EncoderWeights, peaks: ChannelPeaks, layer: int, channel: int
+) -> npt.NDArray[np.bool_]:
+    """The neurons of a layer that write a large part of a channel's peak [ffn]."""
+    name = f"layer.{layer}"
+    column = np.abs(weights.arrays[f"{name}.ffn_out.kernel"][:, channel])
+    written = column * peaks[f"{name}.inner"]
+    return np.asarray(written > NEURON_SHARE * peaks[f"{name}.ffn_norm"][channel])

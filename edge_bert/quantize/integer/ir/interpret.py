@@ -1,0 +1,77 @@
+"""The graph in float, operator by operator, in numpy: to see every value and to prove equality."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.encoder.numpy_ops import activate, softmax
+from edge_bert.quantize.integer.ir.graph import Graph, Node
+
+Array = npt.NDArray[Any]
+See = Callable[[Node, Array], None]
+
+
+def execute(graph: Graph, inputs: Mapping[str, Array], see: See | None = None) -> Array:
+    """The float output of `graph`; `see` is shown every operator with its output."""
+    values: dict[str, Array] = {
+        name: tensor.value for name, tensor in graph.tensors.items() if tensor.value is not None
+    }
+    values |= {name: inputs[name] for name in graph.inputs}
+    for node in graph.nodes:
+        values[node.output] = _run(node, [values[name] for name in node.inputs])
+        if see is not None:
+            see(node, values[node.output])
+    return values[graph.output]
+
+
+def _run(node: Node, inputs: list[Array]) -> Array:
+    match node.operator:
+        case "ADD":
+            return inputs[0] + inputs[1]
+        case "SUB":
+            return inputs[0] - inputs[1]
+        case "MUL":
+            return inputs[0] * inputs[1]
+        case "MINIMUM":
+            return np.minimum(inputs[0], inputs[1])
+        case "RSQRT":
+            return np.asarray(1.0 / np.sqrt(np.maximum(inputs[0], 1e-24)), np.float32)
+        case "FULLY_CONNECTED":
+            return inputs[0] @ inputs[1].T + inputs[2]
+        case "BATCH_MATMUL":
+            right = np.swapaxes(inputs[1], -1, -2) if node.options["adj_y"] else inputs[1]
+            return inputs[0] @ right
+        case "MEAN":
+            return np.asarray(inputs[0].mean(axis=tuple(inputs[1]), keepdims=True), np.float32)
+        case "L2_NORMALIZATION":
+            return np.asarray(
+                inputs[0] / np.linalg.norm(inputs[0], axis=-1, keepdims=True), np.float32
+            )
+        case "SOFTMAX":
+            return softmax(inputs[0])
+        case "GELU":
+            return activate(inputs[0], "gelu_tanh" if node.options["approximate"] else "gelu")
+        case "RELU" | "TANH":
+            return activate(inputs[0], node.operator.lower())
+    return _move(node, inputs)
+
+
+def _move(node: Node, inputs: list[Array]) -> Array:
+    """Operators that only move values."""
+    match node.operator:
+        case "GATHER":
+            return inputs[0][inputs[1]]
+        case "QUANTIZE" | "DEQUANTIZE":  # only the width changes, which float does not know
+            return inputs[0].copy()  # who rounds the copy leaves the original as it is
+        case "RESHAPE":
+            return inputs[0].reshape(inputs[1])
+        case "TRANSPOSE":
+            return inputs[0].transpose(inputs[1])
+        case "SLICE":
+            begin, size = inputs[1], inputs[2]
+            return inputs[0][tuple(slice(b, b + s) for b, s in zip(begin, size, strict=True))]
+    raise ValueError(f"no float form of {node.operator}")

@@ -1,0 +1,64 @@
+"""Rewrite: some activations in 16 bits or in float32, with a QUANTIZE or DEQUANTIZE between widths.
+
+Requires: a graph as `form.build` makes it, and which outputs are to be wide; of float32 outputs,
+none of a FULLY_CONNECTED. Ensures: the same float result. Operators that only move values keep the
+width of their input; matrices and tables stay 8 bits; the biases of a 16-bit matrix product are
+int64, as TFLite asks.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
+
+MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
+FLOAT, NARROW = 32, 8
+
+
+def widen(graph: Graph, wide: Callable[[str], bool], bits: int = 16) -> Graph:
+    """A copy of `graph` in which the outputs that `wide` names have 16 bits, or 32: float32."""
+    result = Graph(graph.length, inputs=list(graph.inputs), output=graph.output)
+    result.tensors = {
+        name: tensor for name, tensor in graph.tensors.items() if tensor.kind is not Kind.ACTIVATION
+    }
+    for node in graph.nodes:
+        width = _width(result, node, bits if wide(node.output) else NARROW)
+        inputs = tuple(_at(result, name, width, node) for name in node.inputs)
+        tensor = dataclasses.replace(graph.tensors[node.output], bits=width)
+        result.tensors[node.output] = tensor
+        result.nodes.append(dataclasses.replace(node, inputs=inputs))
+    _drop_unused(result)
+    return result
+
+
+def _width(graph: Graph, node: Node, wanted: int) -> int:
+    return graph.tensors[node.inputs[0]].bits if node.operator in MOVES else wanted
+
+
+def _at(graph: Graph, name: str, bits: int, node: Node) -> str:
+    """`name` at the width that `node` computes in; adds a constant or a conversion if need be."""
+    tensor = graph.tensors[name]
+    if tensor.bits == bits or tensor.kind not in (Kind.ACTIVATION, Kind.VECTOR, Kind.BIAS):
+        return name
+    if node.operator in MOVES:
+        return name
+    copy = f"{name}/{bits}"
+    if copy not in graph.tensors:
+        graph.tensors[copy] = dataclasses.replace(tensor, name=copy, bits=bits)
+        if tensor.kind is Kind.ACTIVATION:
+            operator = "DEQUANTIZE" if bits == FLOAT else "QUANTIZE"
+            graph.nodes.append(Node(operator, (name,), copy))
+    return copy
+
+
+def _drop_unused(graph: Graph) -> None:
+    used = {name for node in graph.nodes for name in (*node.inputs, node.output)}
+    used |= set(graph.inputs)
+    graph.tensors = {name: t for name, t in graph.tensors.items() if name in used}
+
+
+def plain_name(tensor: Tensor) -> str:
+    """The name under which a tensor's range was observed."""
+    return tensor.name.removesuffix(f"/{tensor.bits}")

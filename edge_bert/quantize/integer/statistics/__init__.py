@@ -1,0 +1,1 @@
+"""What the sentences show: per-channel peaks, histograms and ranges of every activation."""

@@ -1,0 +1,1 @@
+"""Passes over a float32 TFLite file that store its constants in fewer bits."""

@@ -1,0 +1,1 @@
+"""Renderers for a terminal: one module for each command that prints."""

@@ -1,0 +1,193 @@
+"""A build's outcome on a terminal, or as plain lines in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from edge_bert.records.bundle import Artifact
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import EnergyKind, LatencyRow, Report
+from edge_bert.report import tables
+from edge_bert.report.verdict import (
+    METRIC_WORDS,
+    budget_verdicts,
+    default_artifact,
+    findings,
+    headline,
+    reference_score,
+)
+from edge_bert.text import (
+    NOT_KNOWN,
+    byte_size,
+    cosine,
+    points,
+    printable,
+    signed_points,
+    significant,
+)
+
+if TYPE_CHECKING:
+    from rich.box import Box
+    from rich.console import Console
+
+Rows = list[list[str]]
+
+PROOF_WORDS = {"passed": "ran", "failed": "FAILED", "not run": "NOT RUN"}
+
+
+def render_build(report: Report, console: Console) -> None:
+    """Print what was built, what to take and what to beware of.
+
+    On a terminal as tables in colour; elsewhere as plain lines, one fact each, never wrapped.
+    """
+    show = _show_table if console.is_terminal else _show_lines
+    _say(console, f"{report.manifest.model.name} for {report.profile.title}", "bold")
+    show(console, "Artifacts", _artifact_head(report), _artifact_rows(report))
+    for group in tables.latency_groups(report):
+        show(console, _latency_title(group), *_rows_of(group, _latency))
+        for kind in group.energy_kinds:
+            title = f"Energy of one inference in mJ, {kind}, {_machine(group)}"
+            show(console, title, *_rows_of(group, _energy_of(kind)))
+    verdicts = _verdict_rows(report)
+    if verdicts:
+        show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
+    for one in report.manifest.left_out:
+        _say(console, f"left out: {one.name}: {one.reason}", "yellow")
+    for doubt in report.manifest.calibration.doubts:
+        _say(console, f"warning: calibration: {doubt}", "red")
+    for finding in findings(report):
+        style = "yellow" if finding.is_caution else "red"
+        _say(console, f"warning: {finding.artifact}: {finding.text}", style)
+    colour = {"good": "green", "open": "yellow", "bad": "red"}[headline(report).level]
+    chosen, reason = default_artifact(report).file, report.manifest.default.reason
+    _say(console, f"default: {chosen}, because {reason}", "bold")
+    _say(console, headline(report).text, colour)
+
+
+def _say(console: Console, line: str, style: str) -> None:
+    shown = _sayable(console, line)
+    console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
+
+
+def _sayable(console: Console, text: str) -> str:
+    """`text` without what would break the terminal or what its encoding lacks."""
+    return printable(text).encode(console.encoding, "replace").decode(console.encoding)
+
+
+def _show_table(console: Console, title: str, head: list[str], rows: Rows) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    def cell(text: str) -> Text:
+        return Text(_sayable(console, text))
+
+    table = Table(title=cell(title), title_justify="left", box=_box())
+    for place, name in enumerate(head):
+        table.add_column(cell(name), justify="right" if place else "left")
+    for row in rows:
+        table.add_row(*(cell(text) for text in row))
+    console.print(table)
+
+
+def _box() -> Box:
+    from rich import box
+
+    return box.SIMPLE_HEAD
+
+
+def _show_lines(console: Console, title: str, head: list[str], rows: Rows) -> None:
+    for first, *others in rows:
+        facts = ", ".join(f"{name} {cell}" for name, cell in zip(head[1:], others, strict=True))
+        _say(console, f"{title}: {first}: {facts}", "none")
+
+
+def _artifact_head(report: Report) -> list[str]:
+    scores = [f"{METRIC_WORDS[metric]} {dataset}" for dataset, metric in tables.datasets(report)]
+    return ["artifact", "size", "integer only", "proof", "cosine mean", "min", *scores, "needs"]
+
+
+def _artifact_rows(report: Report) -> Rows:
+    return [
+        [
+            one.name,
+            byte_size(one.size_bytes),
+            "yes" if one.integer_only else "no",
+            f"{PROOF_WORDS[one.proof.status]} on {one.proof.runtime}",
+            *_drift(one),
+            *_scores(report, one),
+            one.min_runtime,
+        ]
+        for one in report.manifest.artifacts
+    ]
+
+
+def _drift(artifact: Artifact) -> tuple[str, str]:
+    drift = artifact.scores.drift
+    return (cosine(drift.cosine_mean), cosine(drift.cosine_min)) if drift else (NOT_KNOWN,) * 2
+
+
+def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
+    for dataset, metric in tables.datasets(report):
+        same = (one for one in artifact.scores.labels if one.dataset == dataset)
+        label = next((one for one in same if one.metric == metric), None)
+        reference = reference_score(report, label) if label else None
+        if label is None:
+            yield NOT_KNOWN
+        elif reference is None:
+            yield points(label.value)
+        else:
+            yield f"{points(label.value)} ({signed_points(label.value - reference)})"
+
+
+def _latency_title(group: tables.LatencyGroup) -> str:
+    words = tables.EVIDENCE_WORDS[group.evidence]
+    middle = "Modelled" if group.evidence is Evidence.EMULATED else "Median"
+    return f"{middle} latency in ms, {words}, {_machine(group)}"
+
+
+def _machine(group: tables.LatencyGroup) -> str:
+    threads = f"{group.threads} thread{'s' if group.threads > 1 else ''}"
+    return f"{group.machine}, {threads}" if group.machine else threads
+
+
+def _rows_of(
+    group: tables.LatencyGroup, cell: Callable[[LatencyRow], str]
+) -> tuple[list[str], Rows]:
+    head = ["artifact", *(f"{length} tokens" for length in group.lengths)]
+    rows = [
+        [name, *(cell(by[length]) if length in by else NOT_KNOWN for length in group.lengths)]
+        for name, by in group.rows.items()
+    ]
+    return head, rows
+
+
+def _latency(row: LatencyRow) -> str:
+    return f"{significant(row.median_ms)} ({significant(row.p5_ms)} to {significant(row.p95_ms)})"
+
+
+def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:
+    def cell(row: LatencyRow) -> str:
+        found = row.energy
+        if found is None or found.kind != kind:
+            return NOT_KNOWN
+        low, high = significant(found.low_mj), significant(found.high_mj)
+        return (
+            f"{low} to {high}"
+            if kind == "modelled"
+            else f"{significant(found.mj)} ({low} to {high})"
+        )
+
+    return cell
+
+
+def _verdict_rows(report: Report) -> Rows:
+    return [
+        [
+            one.item,
+            one.limit,
+            (one.value or NOT_KNOWN) + (f" ({one.mark.upper()})" if one.mark else ""),
+            one.state,
+        ]
+        for one in budget_verdicts(report)
+    ]

@@ -1,0 +1,38 @@
+"""A matrix on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from edge_bert.records.matrix import MatrixCell, MatrixReport
+from edge_bert.report import matrix_words as words
+from edge_bert.report.terminal.tables import table
+from edge_bert.text import NOT_KNOWN, byte_size
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+HEAD = ("profile", "model", "file", "size", "score", "latency", "energy", "budget")
+
+
+def render_matrix(report: MatrixReport, console: Console) -> None:
+    """One row for each cell, then the sentence that sums up."""
+    table(console, HEAD, [_row(cell) for cell in report.cells])
+    console.print(words.summary(report), highlight=False)
+
+
+def _row(cell: MatrixCell) -> tuple[str, ...]:
+    state, built = words.state_of(cell), cell.built
+    verdict = f"{state.words}: {state.note}" if state.note else state.words
+    if built is None:
+        return (cell.profile, cell.model, *[NOT_KNOWN] * 5, verdict)
+    return (
+        cell.profile,
+        cell.model,
+        built.artifact,
+        byte_size(built.size_bytes),
+        words.score(built) or NOT_KNOWN,
+        f"{words.latency(built)} {words.latency_mark(built)}".strip() or NOT_KNOWN,
+        f"{words.energy(built)} {words.energy_mark(built)}".strip() or NOT_KNOWN,
+        verdict,
+    )

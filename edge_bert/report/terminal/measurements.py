@@ -1,0 +1,117 @@
+"""Measurements on a terminal, each group under a line that says where its figures come from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_bert.records.base import Record
+from edge_bert.records.energy import Energy, EnergyUnavailable, ModelledEnergy
+from edge_bert.records.measurement import Evidence, Measurement, Subject
+from edge_bert.records.report import Run
+from edge_bert.report.terminal.tables import table
+from edge_bert.text import NOT_KNOWN, byte_size, significant
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+LABELS = {
+    Evidence.DEVICE: "measured on the device",
+    Evidence.HOST: "measured on this machine, which says nothing about a phone",
+    Evidence.EMULATED: "EMULATED: instructions counted; times and energy MODELLED, not measured",
+}
+HEADS = {
+    Evidence.DEVICE: ("median ms", "p5 to p95 ms"),
+    Evidence.HOST: ("median ms", "p5 to p95 ms"),
+    Evidence.EMULATED: ("modelled ms", "low to high ms"),
+}
+RUN_HEAD = (
+    "artifact",
+    "signature",
+    "threads",
+    "inferences",
+    "far out",
+    "ready ms",
+    "load ms",
+    "cold load ms",
+    "first ms",
+    "peak memory",
+    "of it from files",
+)
+
+
+class MeasuredRow(Record, frozen=True):
+    """A measurement with its low, middle and high time, and its ratio to the run before.
+
+    `run` is None for a model, which ran nowhere.
+    """
+
+    measurement: Measurement
+    low_ms: float
+    ms: float
+    high_ms: float
+    run: Run | None = None
+    ratio: float | None = None
+    compared_with: str = ""
+
+
+def render_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
+    """A table of latencies, and one of the runs behind them; the rows are of one target."""
+    if not rows:
+        return
+    evidence = rows[0].measurement.evidence
+    console.print(f"{rows[0].measurement.target.name}: {LABELS[evidence]}", highlight=False)
+    head = ("artifact", "signature", "threads", *HEADS[evidence], "energy mJ")
+    extra = "instructions" if evidence is Evidence.EMULATED else "peak memory"
+    table(console, (*head, extra, "to the run before"), [_cells(row) for row in rows])
+    ran = [(row.measurement.subject, row.run) for row in rows if row.run is not None]
+    if ran:
+        console.print("\nthe runs: time until ready, loading alone, memory", highlight=False)
+        table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in ran])
+    for row in rows:
+        for fault in row.measurement.faults:
+            name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
+            console.print(f"warning: {name} is invalid: {fault}", markup=False, highlight=False)
+
+
+def energy_words(energy: Energy) -> str:
+    """Millijoules with their origin, or `unavailable`."""
+    if isinstance(energy, EnergyUnavailable):
+        return "unavailable"
+    low, high = significant(energy.low_mj), significant(energy.high_mj)
+    if isinstance(energy, ModelledEnergy):
+        return f"{low} to {high} (modelled)"
+    return f"{significant(energy.mj)} ({low} to {high}, measured: {energy.source.value})"
+
+
+def _run_cells(subject: Subject, run: Run) -> tuple[str, ...]:
+    times = (run.ready_ms, run.load_ms, run.cold_load_ms, run.first_ms)
+    sizes = (run.peak_bytes, run.file_bytes)
+    return (
+        subject.artifact,
+        subject.signature,
+        str(subject.threads),
+        str(run.inferences),
+        str(run.outliers),
+        *(NOT_KNOWN if each is None else significant(each) for each in times),
+        *(NOT_KNOWN if each is None else byte_size(each) for each in sizes),
+    )
+
+
+def _cells(row: MeasuredRow) -> tuple[str, ...]:
+    found = row.measurement
+    if found.counts is not None:
+        extra = f"{found.counts.total / 1e6:.1f} M"
+    else:
+        peak = found.memory.peak_rss_bytes if found.memory else None
+        extra = byte_size(peak) if peak else ""
+    return (
+        found.subject.artifact,
+        found.subject.signature,
+        str(found.subject.threads),
+        significant(row.ms),
+        f"{significant(row.low_ms)} to {significant(row.high_ms)}",
+        energy_words(found.energy),
+        extra,
+        "first run" if row.ratio is None else f"{row.ratio:.3f} x",
+    )

@@ -1,0 +1,64 @@
+"""The contents of a `.tflite` file on a terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from edge_bert.records.bundle import Signature, TensorSpec
+from edge_bert.report.terminal.tables import counts, table
+from edge_bert.text import byte_size, printable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from rich.console import Console
+
+
+class ModelFile(Protocol):
+    """What this renderer needs to know of a model file."""
+
+    @property
+    def size_bytes(self) -> int: ...
+    @property
+    def integer_only(self) -> bool: ...
+    @property
+    def signatures(self) -> Mapping[str, Signature]: ...
+    @property
+    def op_counts(self) -> Mapping[str, int]: ...
+    @property
+    def tensor_types(self) -> Mapping[str, int]: ...
+    @property
+    def bytes_by_kind(self) -> Mapping[str, int]: ...
+    @property
+    def largest(self) -> Sequence[tuple[str, str, tuple[int, ...], int]]: ...
+
+
+def render_model_file(name: str, found: ModelFile, console: Console) -> None:
+    """Size, number formats, bytes by kind, operators, signatures, the largest constants."""
+    integer = "every tensor is an integer" if found.integer_only else "has float tensors"
+    console.print(
+        f"{printable(name)}: {byte_size(found.size_bytes)}, {integer}", markup=False, style="bold"
+    )
+    counts(console, "bytes by kind", found.bytes_by_kind, sizes=True)
+    counts(console, "tensors by type", found.tensor_types)
+    counts(console, "operators (largest signature)", found.op_counts)
+    console.print("signatures", style="bold")
+    rows = [
+        (f"  {key}", "in", _spec(spec))
+        if place < len(each.inputs)
+        else (f"  {key}", "out", _spec(spec))
+        for key, each in found.signatures.items()
+        for place, spec in enumerate((*each.inputs, *each.outputs))
+    ]
+    table(console, ("signature", "", "tensor"), rows)
+    console.print("largest constants", style="bold")
+    largest = [
+        (f"  {byte_size(size)}", dtype, str(list(shape)), label[:80])
+        for label, dtype, shape, size in found.largest
+    ]
+    table(console, ("bytes", "type", "shape", "name"), largest)
+
+
+def _spec(spec: TensorSpec) -> str:
+    scale = "" if spec.scale is None else f" scale {spec.scale:.6g} zero point {spec.zero_point}"
+    return f"{spec.name} {spec.dtype} {list(spec.shape)}{scale}"

@@ -1,0 +1,1 @@
+"""What servers want: model repositories for Triton, and what builds a TensorRT engine."""

@@ -1,0 +1,154 @@
+"""`load_foreign(path)`: an ONNX file whose encoder is not recognised, for onnx2tf to convert.
+
+Only its edges are read: inputs, the output that counts, and how many tokens it knows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr as shown
+from typing import Any
+
+from edge_bert.errors import ModelError
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Graph, graph_of
+from edge_bert.formats.onnx.read import computes_in_float16, opset, read
+from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
+from edge_bert.sources.folder import max_length_of
+from edge_bert.sources.head import read_classification_head, read_embedding_head
+from edge_bert.sources.json_files import read_json
+from edge_bert.sources.onnx import inputs
+from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
+from edge_bert.sources.onnx.head import PREFERRED
+from edge_bert.sources.onnx.parts import NotNamed
+
+ARCHITECTURE = "onnx2tf"
+OLDEST_OPSET = 13  # before, sizes are attributes, which onnx2tf reads otherwise
+
+
+def load_foreign(path: Path, tokenizer: Path | None = None) -> Checkpoint:
+    """The model in the ONNX file `path`, without weights; see `load_onnx` for the folder.
+
+    Raises ModelError for a file that is no usable ONNX, or whose inputs or outputs have no meaning
+    that we know.
+    """
+    folder = tokenizer or folder_of(path)
+    tokenizer_json = tokenizer_in(folder)
+    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    model = read(path)
+    if opset(model) < OLDEST_OPSET:
+        raise ModelError(
+            f"{path} uses operators of opset {opset(model)}; --via onnx2tf takes opset "
+            f"{OLDEST_OPSET} and later: export it again with a newer opset."
+        )
+    graph = graph_of(model)
+    names = _names(path, graph)
+    output, sizes = _output(path, model)
+    head, note = _head(folder, config, output, sizes)
+    vocabulary = folder / "vocab.txt"
+    return Checkpoint(
+        name=name_of(path, folder),
+        architecture=ARCHITECTURE,
+        config=config,
+        weights={},
+        head=head,
+        tokenizer=tokenizer_json,
+        vocabulary=vocabulary if vocabulary.is_file() else None,
+        max_length=max_length_of(folder, config),
+        origin=f"onnx: {path.name}, by onnx2tf{note}",
+        sha256=sha256_of(path, folder, tokenizer_json),
+        onnx=OnnxFile(
+            path=path.resolve(),
+            inputs=names,
+            output=output,
+            gives_tokens=len(sizes) == 3,
+            float16=computes_in_float16(model),
+            vocabulary=_vocabulary(graph, names),
+            fixed_length=_fixed_length(path, graph),
+        ),
+    )
+
+
+def _names(path: Path, graph: Graph) -> dict[str, str]:
+    try:
+        names = inputs.named(graph)
+    except NotNamed as reason:
+        raise ModelError(f"{path}: {reason}.") from reason
+    if inputs.MASK not in names.values():
+        raise ModelError(
+            f"{path} takes no attention mask, so that padding would count as text; export it with "
+            "an input attention_mask."
+        )
+    return names
+
+
+def _output(path: Path, model: Any) -> tuple[str, list[int]]:
+    """The output that counts, and its sizes with 0 for free ones."""
+    found = {}
+    for each in model.graph.output:
+        kind = each.type.tensor_type
+        if kind.HasField("shape"):
+            found[each.name] = [size.dim_value for size in kind.shape.dim]
+    usable = {name: sizes for name, sizes in found.items() if len(sizes) in (2, 3)}
+    ranked = sorted(
+        usable, key=lambda name: (name not in PREFERRED, _rank(name), -len(usable[name]))
+    )
+    if not ranked:
+        raise ModelError(
+            f"{path} has no output [batch, width] or [batch, length, width]: "
+            f"{', '.join(each.name for each in model.graph.output)[:200]}."
+        )
+    return ranked[0], usable[ranked[0]]
+
+
+def _rank(name: str) -> int:
+    return PREFERRED.index(name) if name in PREFERRED else len(PREFERRED)
+
+
+def _head(
+    folder: Path, config: Mapping[str, Any], output: str, sizes: list[int]
+) -> tuple[Head, str]:
+    """The head, and what was assumed."""
+    if len(sizes) == 3:
+        if (folder / "modules.json").is_file():
+            return read_embedding_head(folder), ""
+        return Head(Task.EMBEDDING, Pooling.MEAN), " (gives tokens; their mean is taken)"
+    architectures = str(config.get("architectures") or "")
+    if output == "logits" or "ForSequenceClassification" in architectures:
+        labelled = config if "id2label" in config else {**config, "num_labels": sizes[1] or 2}
+        head = read_classification_head(labelled)
+        if sizes[1] and len(head.labels) != sizes[1]:
+            raise ModelError(
+                f"config.json names {len(head.labels)} labels, the graph gives {sizes[1]} logits."
+            )
+        return head, ""
+    return Head(task=Task.EMBEDDING), ""
+
+
+def _vocabulary(graph: Graph, names: Mapping[str, str]) -> int | None:
+    """The rows of the table that the token ids look up; None if there is no such table."""
+    ids = next(name for name, ours in names.items() if ours == inputs.IDS)
+    rows = [
+        table.shape[0]
+        for node in graph.nodes
+        if node.op == "Gather" and graph.root(node.inputs[1], (*ALIASES, *RESHAPES)) == ids
+        if (table := graph.constant(node.inputs[0])) is not None and table.ndim == 2
+    ]
+    return rows[0] if rows else None
+
+
+def _fixed_length(path: Path, graph: Graph) -> int | None:
+    """The one length that a graph of fixed shapes takes."""
+    shapes = [each.sizes for each in graph.inputs.values() if each.sizes is not None]
+    if any(len(sizes) != 2 for sizes in shapes):
+        raise ModelError(f"{path}: inputs must be [batch, length]; export it with such.")
+    batches = {sizes[0] for sizes in shapes} - {None, 1}
+    if batches:
+        raise ModelError(
+            f"{path} has a fixed batch of {shown(max(n for n in batches if n))}; export it with a "
+            "batch of 1, or with a dynamic one."
+        )
+    lengths = {sizes[1] for sizes in shapes} - {None}
+    if len(lengths) > 1:
+        raise ModelError(f"{path}: its inputs have several lengths: {sorted(lengths, key=str)}.")
+    return next(iter(lengths), None)

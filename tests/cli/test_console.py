@@ -1,0 +1,138 @@
+"""The edge between errors and a terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_bert import errors
+from edge_bert.cli.console import INTERRUPTED, plainly, print_json
+
+KINDS = [
+    kind
+    for kind in vars(errors).values()
+    if isinstance(kind, type) and issubclass(kind, errors.EdgeBertError)
+]
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+def test_every_error_is_one_line_and_an_exit_code(
+    kind: type[errors.EdgeBertError], capsys: Captured
+) -> None:
+    """On standard error, whatever line breaks the message had; nothing on standard output."""
+    with pytest.raises(SystemExit) as stopped, plainly():
+        raise kind("first line\n  second\tline")
+    assert stopped.value.code == kind.exit_code != 0
+    out, err = capsys.readouterr()
+    assert err == "error: first line second line\n"
+    assert out == ""
+
+
+def test_errors_as_json(capsys: Captured) -> None:
+    """With --json, standard output has the error too, for programs."""
+    with pytest.raises(SystemExit), plainly(json=True):
+        raise errors.DataError('a "quoted" ü')
+    out, err = capsys.readouterr()
+    assert json.loads(out) == {"error": 'a "quoted" ü', "exit_code": 2}
+    assert err.count("\n") == 1
+
+
+def test_families_of_errors_have_codes_of_their_own() -> None:
+    """Input 2, a missing tool 3, a proof 4, a target 5, a busy folder 6, as the README says."""
+    codes = {kind.__name__: kind.exit_code for kind in KINDS}
+    assert codes["InputError"] == codes["ModelError"] == codes["DataError"] == 2
+    assert codes["MissingToolError"] == 3
+    assert codes["ProofError"] == codes["RefusedError"] == 4
+    assert codes["TargetError"] == 5
+    assert codes["BusyError"] == 6
+
+
+def test_an_interruption(capsys: Captured) -> None:
+    """Ctrl-C is 130, as shells have it, and no traceback."""
+    with pytest.raises(SystemExit) as stopped, plainly():
+        raise KeyboardInterrupt
+    assert stopped.value.code == INTERRUPTED == 130
+    assert capsys.readouterr().err.startswith("error: stopped")
+
+
+def test_an_interruption_that_a_library_swallows(capsys: Captured) -> None:
+    """TensorFlow may turn Ctrl-C into an error of its own; it stays an interruption."""
+    before = signal.getsignal(signal.SIGINT)
+
+    def convert() -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise ValueError("The name 'unknown_25:0' looks like a tensor name")
+
+    with pytest.raises(SystemExit) as stopped, plainly():
+        convert()
+    assert stopped.value.code == INTERRUPTED
+    assert capsys.readouterr().err.startswith("error: stopped")
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_other_threads_have_no_signals() -> None:
+    """`plainly` works there too."""
+    codes: list[object] = []
+
+    def fail() -> None:
+        try:
+            with plainly():
+                raise errors.InputError("wrong")
+        except SystemExit as stopped:
+            codes.append(stopped.code)
+
+    thread = threading.Thread(target=fail)
+    thread.start()
+    thread.join()
+    assert codes == [2]
+
+
+def test_a_fault_of_ours_is_not_hidden() -> None:
+    """What nobody foresaw keeps its traceback."""
+    with pytest.raises(ZeroDivisionError), plainly():
+        raise ZeroDivisionError
+
+
+def test_a_block_that_ends_well() -> None:
+    """Nothing is printed and nothing is stopped; an exit code of the block's own is kept."""
+    with plainly():
+        done = True
+    assert done
+    with pytest.raises(SystemExit) as stopped, plainly():
+        raise SystemExit(4)
+    assert stopped.value.code == 4
+
+
+def test_a_reader_that_went_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """`invoke profiles | head -1` is no error."""
+    with (tmp_path / "stderr").open("w") as file:
+        monkeypatch.setattr(sys, "stderr", file)
+        with pytest.raises(SystemExit) as stopped, plainly():
+            raise BrokenPipeError
+    assert stopped.value.code == 0
+
+
+class Sample(msgspec.Struct):
+    """A record with what JSON has no form for."""
+
+    path: tuple[str, ...]
+    word: str
+
+
+def test_json_is_indented_and_whole(capsys: Captured) -> None:
+    """Records, dictionaries and lists; other scripts stay as they are."""
+    print_json({"a": Sample(("x", "y"), "日本"), "b": [1, None]})
+    out = capsys.readouterr().out
+    assert json.loads(out) == {"a": {"path": ["x", "y"], "word": "日本"}, "b": [1, None]}
+    assert "日本" in out
+    assert out.count("\n") > 3
+    assert out.endswith("\n")

@@ -1,0 +1,117 @@
+"""Encoders that edge-bert does not know become TFLite files with a signature per length."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_bert.convert.onnx2tf import convert
+from edge_bert.convert.onnx2tf.convert import to_tflite
+from edge_bert.errors import MissingToolError, ModelError
+from edge_bert.sources.load import load
+from tests.encoder.running import tflite_runner
+from tests.one_line import refused
+from tests.recordings.onnx.make import EVERY, Case, export
+from tests.recordings.onnx.running import (
+    BERT,
+    LENGTH,
+    NEEDED,
+    OTHERS,
+    mean_of,
+    onnxruntime_outputs,
+    placed,
+    sentences,
+)
+
+onnx = pytest.importorskip("onnx", reason=NEEDED.format("onnx"))
+TOLERANCE = 1e-4
+# Embeddings are 8 wide and layers 16, as are these lengths: sizes do not say which axis is which.
+LENGTHS = (8, LENGTH)
+# A conversion takes half a minute; the simplified graphs of all exports are held to onnxruntime.
+CASES = [
+    case
+    for case in EVERY
+    if (case.exporter, case.opset, case.attention, case.dynamic)
+    in (("script", 17, "sdpa", True), ("dynamo", 18, "eager", True))
+]
+
+
+def _loaded(path: Path) -> Any:
+    return load(str(path), path.parent, None, "onnx2tf")
+
+
+def _check(path: Path, lengths: tuple[int, ...]) -> None:
+    """In every signature, what onnxruntime gives: the mean of the tokens."""
+    checkpoint = _loaded(path)
+    run = tflite_runner(to_tflite(checkpoint, lengths))
+    for length in lengths:
+        inputs = {name: array[:, :length] for name, array in sentences().items()}
+        expected = mean_of(onnxruntime_outputs(path, inputs), inputs)
+        named = {name: inputs[name].astype(np.int32) for name in checkpoint.onnx.inputs.values()}
+        difference = np.abs(run(length, named) - expected).max()
+        assert difference <= TOLERANCE * max(1, np.abs(expected).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", OTHERS)
+def test_recorded_encoders_give_what_onnxruntime_gives(name: str, tmp_path: Path) -> None:
+    """ALBERT, ELECTRA and MobileBERT, which the first way in does not recognise."""
+    # Importing it here would lift the recursion limit of every test that follows.
+    if importlib.util.find_spec("onnx2tf") is None:
+        pytest.skip(NEEDED.format("onnx2tf"))
+    _check(placed(tmp_path, name), LENGTHS)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_every_export_gives_what_onnxruntime_gives(case: Case, tmp_path: Path) -> None:
+    """Six architectures, both exporters, both attentions."""
+    for package in ("onnx2tf", "torch", "onnxscript"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed: 'edge-bert[onnx,torch]'")
+    path = placed(tmp_path, BERT[0] if case.family != "roberta" else BERT[-1])
+    export(case, path)
+    _check(path, (LENGTH,))
+
+
+def _first(model: Any, op: str) -> Any:
+    return next(node for node in model.graph.node if node.op_type == op)
+
+
+def test_an_operator_that_is_not_converted_is_named(tmp_path: Path) -> None:
+    """With its place in the graph, before anything long begins."""
+    path = placed(tmp_path, BERT[0])
+    model = onnx.load_model(path)
+    node = _first(model, "Softmax")
+    node.op_type, node.domain, node.name = "Sparsemax", "acme", "here"
+    model.opset_import.append(onnx.helper.make_opsetid("acme", 1))
+    del node.attribute[:]
+    onnx.save_model(model, path)
+    with refused(ModelError, "Sparsemax at 'here' is an operator that onnx2tf does not convert"):
+        to_tflite(_loaded(path), (LENGTH,))
+
+
+def test_attention_that_onnxruntime_fused_is_refused(tmp_path: Path) -> None:
+    """Its mask would be lost; the file before fusing is asked for."""
+    path = placed(tmp_path, "bert-fused")
+    with refused(ModelError, "fused by ONNX Runtime; give the model as it was exported"):
+        to_tflite(_loaded(path), (LENGTH,))
+
+
+def test_without_onnx2tf_the_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And how to get it."""
+    monkeypatch.setattr(convert, "PACKAGE", "no-such-package")
+    with refused(MissingToolError, r"pip install 'edge-bert\[onnx\]'"):
+        to_tflite(_loaded(placed(tmp_path, BERT[0])), (LENGTH,))
+
+
+def test_a_length_that_the_positions_lack_is_refused(tmp_path: Path) -> None:
+    """The graph has 64 positions."""
+    with refused(ModelError, "does not fit 100 tokens"):
+        to_tflite(_loaded(placed(tmp_path, BERT[0])), (100,))

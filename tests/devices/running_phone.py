@@ -1,0 +1,94 @@
+"""An emulated phone with an adb server of its own, for tests of the real protocol."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_bert import profiles
+from edge_bert.devices.adb import list_devices
+from edge_bert.devices.emulator import emulated_phone
+from edge_bert.devices.emulator.android_root import Battery
+from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.records.profile import DeviceProfile
+from tests.devices.emulator_programs import need_emulator
+
+DATA_BYTES = 400 * 1024**2
+PROFILE = "pixel-9"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def own_name(word: str) -> str:
+    """A name of this run of the tests, so that another checkout's phones are left alone."""
+    return f"{word}-{os.getpid()}"
+
+
+def phone_profile(name: str) -> DeviceProfile:
+    """The Pixel 9 under another name, so that a user's own emulated phone is left alone."""
+    return msgspec.structs.replace(profiles.load(PROFILE), name=name)
+
+
+def command_lines() -> list[str]:
+    """Of every process of this machine."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found.append(path.read_bytes().decode(errors="replace"))
+        except OSError:
+            continue
+    return found
+
+
+@contextmanager
+def private_adb_server() -> Iterator[int]:
+    """An adb server of our own, so that a developer's devices are left alone."""
+    port = free_port()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ANDROID_ADB_SERVER_PORT", str(port))
+        patch.delenv("ANDROID_SERIAL", raising=False)
+        try:
+            yield port
+        finally:
+            if shutil.which("adb"):
+                subprocess.run(["adb", "kill-server"], check=False, timeout=30, capture_output=True)
+
+
+def need_phone() -> None:
+    """Skip where an emulated phone cannot be started, and say what it needs."""
+    need_emulator()
+    if os.geteuid() != 0:
+        pytest.skip("only root can start the emulated phone; run the tests with sudo")
+    allowed = subprocess.run(
+        ["unshare", "--mount", "--pid", "--fork", "true"],
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    if allowed.returncode != 0:
+        pytest.skip("this container may not make namespaces; the emulated phone needs a machine")
+
+
+@contextmanager
+def running_phone(name: str, battery: Battery | None = None) -> Iterator[Phone]:
+    """A phone that adb is connected to; ended and removed afterwards."""
+    need_phone()
+    with private_adb_server():
+        phone = emulated_phone.start(phone_profile(name), free_port(), battery, DATA_BYTES)
+        try:
+            list_devices.connect(phone.serial)
+            yield phone
+        finally:
+            emulated_phone.stop(name)

@@ -1,0 +1,316 @@
+"""Programs on the emulated phone: the runner, its figures, and what may go wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_bert import profiles
+from edge_bert.devices import emulated
+from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.host import HostTarget
+from edge_bert.devices.runner.build import find_compiler, host_abi
+from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
+from edge_bert.errors import ProfileError, TargetError
+from edge_bert.records.measurement import Evidence, InstructionCounts
+from edge_bert.records.profile import Caches, DeviceProfile
+from tests.devices.emulator_programs import assemble, need_emulator
+from tests.devices.running_phone import command_lines, own_name
+from tests.devices.two_signatures import two_signatures
+from tests.runtimes.op_models import Tensor, options_of, single_op
+from tests.waiting import wait_until
+
+TIMEOUT_S = 120
+# 'Full' programs: their C library comes from the phone's root.
+HANGS = "#include <unistd.h>\nint main(void) { for (;;) { fork() ? sleep(60) : pause(); } }"
+CRASHES = "int main(void) { *(volatile int *)8 = 1; }"
+
+
+@pytest.fixture(scope="module")
+def profile() -> DeviceProfile:
+    return with_dotprod()
+
+
+@pytest.fixture(scope="module")
+def target(profile: DeviceProfile) -> Iterator[EmulatedTarget]:
+    need_emulator()
+    target = EmulatedTarget(profile)
+    yield target
+    target.close()
+
+
+@pytest.fixture(scope="module")
+def command(target: EmulatedTarget) -> list[str]:
+    return install_runner(target, "arm64-v8a", own_c_library=False)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model") / "two.tflite"
+    path.write_bytes(two_signatures())
+    return path
+
+
+def compiled(source: str, folder: Path) -> Path:
+    (folder / "program.c").write_text(source)
+    argv = [*find_compiler("arm64-v8a"), "-o", str(folder / "program"), str(folder / "program.c")]
+    done = HostTarget().run(argv, TIMEOUT_S)
+    assert done.exit_code == 0, done.stderr
+    return folder / "program"
+
+
+def counts(target: EmulatedTarget, argv: list[str]) -> list[InstructionCounts]:
+    run = target.run_counted(argv, TIMEOUT_S)
+    assert run.completed.exit_code == 0, run.completed.stderr
+    return list(run.counts.marked_repetitions)
+
+
+def test_counts_are_the_same_on_every_run(
+    target: EmulatedTarget, command: list[str], model: Path
+) -> None:
+    """Two runs of the real runtime execute the same instructions and miss the same lines."""
+    request = RunnerRequest(target.push(model, "m"), "encode_8", warmup=1, repetitions=2)
+    argv = [*command, *request.arguments()]
+    first, second = counts(target, argv), counts(target, argv)
+    assert len(first) == 3
+    assert first == second
+    assert first[-1].total > 1000
+    assert first[-1].memory == first[-1].total - first[-1].computing > 0
+
+
+def test_outputs_are_those_of_this_machine(
+    target: EmulatedTarget, command: list[str], model: Path, tmp_path: Path
+) -> None:
+    """The emulated runtime gives the bytes that the same runtime gives here."""
+    inputs = tmp_path / "inputs"
+    values = np.random.default_rng(7).normal(size=(2, 8)).astype("<f4")
+    inputs.write_bytes(values.tobytes())
+    host = HostTarget()
+    said = []
+    for place, start in (
+        (target, command),
+        (host, install_runner(host, host_abi(), own_c_library=False)),
+    ):
+        outputs = str(Path(place.push(inputs, "inputs")).with_name("outputs"))
+        request = RunnerRequest(
+            place.push(model, "m"),
+            "encode_8",
+            inputs=place.push(inputs, "inputs"),
+            outputs=outputs,
+        )
+        assert start_runner(place, start, request, TIMEOUT_S).exit_code == 0
+        place.pull(outputs, tmp_path / "back")
+        said.append((tmp_path / "back").read_bytes())
+    host.close()
+    assert said[0] == said[1] == ((values[0] - values[1]) * np.float32(3)).tobytes()
+
+
+def test_the_runtime_sees_the_phones_cores(
+    target: EmulatedTarget, command: list[str], model: Path
+) -> None:
+    """The chosen cluster has the lowest numbers, and its features are the phone's."""
+    request = RunnerRequest(target.push(model, "m"), "encode_8", repetitions=1)
+    done = start_runner(target, command, request, TIMEOUT_S)
+    cpu = json.loads(done.stdout.splitlines()[0])["cpu"]
+    assert cpu["parts"] == ["0xd0a"] * 2 + ["0xd05"] * 6
+    assert "asimddp" in cpu["hwcap"]
+    assert "i8mm" not in cpu["hwcap"]
+
+
+def test_several_threads_run(target: EmulatedTarget, command: list[str], model: Path) -> None:
+    """A program with threads is counted too."""
+    request = RunnerRequest(target.push(model, "m"), "encode_8", threads=2, repetitions=1)
+    run = target.run_counted([*command, *request.arguments()], TIMEOUT_S, threads=2)
+    assert run.completed.exit_code == 0
+    assert run.counts.marked_repetitions[-1].total > 1000
+
+
+def test_caches_follow_the_profile(profile: DeviceProfile, tmp_path: Path) -> None:
+    """The cluster's cache sizes reach the model; what the profile lacks is a stated default."""
+    need_emulator()
+    sized = Caches(source="test", l1d_bytes=16384, l3_bytes=1 << 20)
+    clusters = tuple(msgspec.structs.replace(c, caches=sized) for c in profile.clusters)
+    target = EmulatedTarget(msgspec.structs.replace(profile, clusters=clusters))
+    program = target.push(assemble(["nop"], tmp_path), "program")
+    caches = target.run_counted([program], TIMEOUT_S).counts.caches
+    target.close()
+    assert [(caches[level].bytes, caches[level].origin) for level in ("l1d", "l2", "l3")] == [
+        (16384, "profile"),
+        (262144, "default"),
+        (1 << 20, "profile"),
+    ]
+
+
+@pytest.mark.parametrize(("when", "missed"), [("on", True), ("marked", True), ("off", False)])
+def test_caches_are_modelled_on_request(
+    target: EmulatedTarget, tmp_path: Path, when: emulated.CacheModel, missed: bool
+) -> None:
+    """Without the cache model nothing misses, and the counts say that it was off."""
+    program = target.push(assemble(["ldr x1, [x0]"], tmp_path), "program")
+    said = target.run_counted([program], TIMEOUT_S, caches=when).counts
+    assert said.caches_modelled is missed
+    assert (said.marked_repetitions[0].l1d_misses > 0) is missed
+
+
+def test_a_hanging_program_is_ended(target: EmulatedTarget, tmp_path: Path) -> None:
+    """At the time-out the program and its children end."""
+    name = own_name("hangs")
+    program = target.push(compiled(HANGS, tmp_path), name)
+    with pytest.raises(TargetError, match="did not end within"):
+        target.run([program], 2)
+    wait_until(lambda: not any(name in line for line in command_lines()))
+
+
+def test_a_crash_is_an_exit_status_without_counts(target: EmulatedTarget, tmp_path: Path) -> None:
+    """A crash is the program's own end for `run`, and an error where counts were asked for."""
+    program = target.push(compiled(CRASHES, tmp_path), "crashes")
+    assert target.run([program], TIMEOUT_S).exit_code != 0
+    with pytest.raises(TargetError, match="Nothing was counted"):
+        target.run_counted([program], TIMEOUT_S)
+
+
+def test_refuses_what_is_no_arm64_program(target: EmulatedTarget, tmp_path: Path) -> None:
+    """A program for this machine, a text, a missing or a locked file are named as such."""
+    text = tmp_path / "text"
+    text.write_text("#!/bin/sh\n")
+    for local in (Path("/bin/true"), text):
+        remote = target.push(local, "wrong")
+        with pytest.raises(TargetError, match="not an ARM64 program"):
+            target.run([remote], TIMEOUT_S)
+    with pytest.raises(TargetError, match="Cannot read the program"):
+        target.run([str(tmp_path / "nope")], TIMEOUT_S)
+    program = assemble(["nop"], tmp_path)
+    program.chmod(0o644)
+    with pytest.raises(TargetError, match="chmod 755"):
+        target.run([target.push(program, "locked")], TIMEOUT_S)
+
+
+def test_is_labelled_as_emulated(target: EmulatedTarget, profile: DeviceProfile) -> None:
+    """The description cannot pass for a device."""
+    said = target.describe()
+    assert said.evidence is Evidence.EMULATED
+    assert (said.name, said.cores) == (profile.name, 8)
+    assert said.properties["core"] == "cortex-a75"
+
+
+def test_another_cluster_can_be_chosen(profile: DeviceProfile) -> None:
+    """A cluster is chosen by its core; one that the phone lacks is an error that lists them."""
+    need_emulator()
+    target = EmulatedTarget(profile, "cortex-a55")
+    assert target.describe().properties["core"] == "cortex-a55"
+    target.close()
+    with pytest.raises(ProfileError, match="cortex-a75, cortex-a55"):
+        EmulatedTarget(profile, "cortex-m4")
+
+
+def test_paths_with_commas_work(
+    target: EmulatedTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """QEMU splits options at commas; a folder with one is still written to."""
+    folder = tmp_path / "a,b"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    program = target.push(assemble(["nop"], tmp_path), "program")
+    assert target.run_counted([program], TIMEOUT_S).counts.whole_run.total > 0
+
+
+def test_close_removes_what_was_pushed(profile: DeviceProfile, tmp_path: Path) -> None:
+    """Closing twice is fine and leaves no file."""
+    need_emulator()
+    target = EmulatedTarget(profile)
+    remote = Path(target.push(assemble(["nop"], tmp_path), "program"))
+    target.close()
+    target.close()
+    assert not remote.parent.exists()
+
+
+def test_without_the_right_cpus_nothing_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pinning keeps to CPUs that this machine allows, and is left out where it does nothing."""
+    if shutil.which("taskset") is None:
+        pytest.skip("taskset missing; `invoke emulator setup` gets it")
+    for allowed, cores, wanted in (
+        ({0, 1, 2, 3}, 2, "0,1"),
+        ({0, 1}, 2, None),
+        ({8, 9}, 2, None),
+        ({1, 9}, 2, "1"),
+    ):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _, found=allowed: found)
+        pinned = emulated._pinned(cores)
+        assert (pinned[-1] if pinned else None) == wanted
+
+
+# 12 rows: kernels compute 4 or 6 rows at once, and pad the rest.
+ROWS, INPUTS, OUTPUTS = 12, 256, 64
+PRODUCTS = ROWS * INPUTS * OUTPUTS
+
+
+def dense(weights: str, folder: Path) -> Path:
+    """A matrix product of float activations with float32 or int8 weights (per channel)."""
+    scales = tuple(np.full(OUTPUTS, 0.01)) if weights == "int8" else ()
+    rng = np.random.default_rng(5)
+    data = rng.integers(-127, 128, (OUTPUTS, INPUTS)).astype(weights)
+    inputs = [Tensor((ROWS, INPUTS), "float32"), Tensor(data.shape, weights, scales, data=data)]
+    path = folder / f"{weights}.tflite"
+    path.write_bytes(
+        single_op(
+            "FULLY_CONNECTED",
+            12 if weights == "int8" else 1,
+            inputs,
+            Tensor((ROWS, OUTPUTS), "float32"),
+            options_of("FullyConnectedOptions"),
+        )
+    )
+    return path
+
+
+def with_dotprod() -> DeviceProfile:
+    """A phone of Cortex-A75 and A55 with dot products and without i8mm."""
+    phone = profiles.load("pixel-3a")
+    clusters = tuple(
+        msgspec.structs.replace(cluster, features=("asimd", "dotprod"))
+        for cluster in phone.clusters
+    )
+    return msgspec.structs.replace(phone, name="with-dotprod", clusters=clusters)
+
+
+def test_a_phone_without_dot_products_runs_int8_without_them(tmp_path: Path) -> None:
+    """Cortex-A75 whose kernel shows no asimddp: no SDOT, and no illegal instruction."""
+    need_emulator()
+    target = EmulatedTarget(profiles.load("pixel-3a"))
+    start = install_runner(target, "arm64-v8a", own_c_library=False)
+    request = RunnerRequest(target.push(dense("int8", tmp_path), "m"), "only", repetitions=1)
+    counted = counts(target, [*start, *request.arguments()])[-1]
+    target.close()
+    assert counted.sdot == counted.smmla == 0
+    assert counted.vector_int > PRODUCTS / 16
+
+
+@pytest.mark.parametrize(
+    ("name", "weights", "field", "products_each"),
+    [
+        ("pixel-3a", "float32", "fmla", 4),
+        ("with-dotprod", "int8", "sdot", 16),
+        ("pixel-9", "int8", "smmla", 32),
+        ("android-low-end", "float32", "fmla", 4),
+    ],
+)
+def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
+    name: str, weights: str, field: str, products_each: int, tmp_path: Path
+) -> None:
+    """The phone's own kernel is taken, and its multiply instructions add up to the product's."""
+    need_emulator()
+    target = EmulatedTarget(with_dotprod() if name == "with-dotprod" else profiles.load(name))
+    start = install_runner(target, "arm64-v8a", own_c_library=False)
+    request = RunnerRequest(target.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
+    counted = counts(target, [*start, *request.arguments()])[-1]
+    target.close()
+    assert getattr(counted, field) * products_each == PRODUCTS
+    others = {"sdot", "smmla"} - {field}
+    assert all(getattr(counted, other) == 0 for other in others)

@@ -1,0 +1,185 @@
+"""MobileBERT and GPT-2 are checked as BERT is; ALBERT's layers stay one in the file."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_bert.convert.keras_to_tflite import (
+    OTHERS,
+    build,
+    encoder_weights,
+    input_names,
+    other_weights,
+    shape_of,
+    to_tflite,
+)
+from edge_bert.errors import ModelError, RefusedError
+from edge_bert.formats.tflite.inspect import inspect_bytes
+from edge_bert.quantize.float16 import convert_float16
+from edge_bert.quantize.hybrid import convert_hybrid
+from edge_bert.records.checkpoint import Checkpoint, Pooling
+from tests.encoder.running import ModelOf
+from tests.one_line import refused
+from tests.tiny.models import checkpoint
+
+MODELS = ("mobilebert-cls", "mobilebert-classification", "gpt2-last", "gpt2-classification")
+SIZES = {
+    "mobilebert-cls": (
+        *("hidden_size", "intermediate_size", "max_position_embeddings", "num_hidden_layers"),
+        *("embedding_size", "intra_bottleneck_size", "num_feedforward_networks", "vocab_size"),
+        *("num_attention_heads", "type_vocab_size"),
+    ),
+    "gpt2-last": ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size"),
+    "albert-cls": ("embedding_size", "inner_group_num", "num_hidden_groups", "num_hidden_layers"),
+    "electra-cls-normalize": ("embedding_size",),
+}
+PLACES = [(name, key) for name in SIZES for key in SIZES[name]]
+
+
+def _with(model: Checkpoint, **config: Any) -> Checkpoint:
+    return dataclasses.replace(model, config={**model.config, **config})
+
+
+@pytest.mark.parametrize("value", [None, 0, -1, 2**24, 1.5, True, "32", [32], {}])
+@pytest.mark.parametrize(("name", "key"), PLACES)
+def test_a_size_that_is_none_is_refused(name: str, key: str, value: object, model: ModelOf) -> None:
+    """Sizes are positive whole numbers; the error names the key."""
+    with refused(ModelError, key):
+        shape_of(_with(model(name), **{key: value}))
+
+
+@pytest.mark.parametrize("change", [1, 2**22])
+@pytest.mark.parametrize(("name", "key"), [each for each in PLACES if "head" not in each[1]])
+def test_a_size_that_the_weights_contradict_is_refused(
+    name: str, key: str, change: int, model: ModelOf
+) -> None:
+    """Larger and much larger: in no time, and without the memory it asks for."""
+    tiny = model(name)
+    if (name, key, change) == ("albert-cls", "num_hidden_layers", 1):
+        return  # one more turn through the same weights is another model, not a wrong one
+    with refused(ModelError):
+        build(_with(tiny, **{key: tiny.config[key] + change}))
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "match"),
+    [
+        ("mobilebert-cls", {"normalization_type": "layer_norm"}, "normalization_type"),
+        ("mobilebert-cls", {"trigram_input": False}, "trigram_input"),
+        ("mobilebert-cls", {"use_bottleneck": 0}, "use_bottleneck"),
+        ("mobilebert-cls", {"use_bottleneck_attention": "no"}, "neither true nor false"),
+        ("mobilebert-cls", {"key_query_shared_bottleneck": False}, "key_query_shared_bottleneck"),
+        ("mobilebert-cls", {"num_attention_heads": 3}, "do not divide by 3"),
+        ("mobilebert-cls", {"hidden_act": ["relu"]}, "not among gelu"),
+        ("mobilebert-cls", {"position_embedding_type": "relative"}, "relative"),
+        ("gpt2-last", {"n_head": 5}, "do not divide by 5"),
+        ("gpt2-last", {"n_inner": 0}, "n_inner"),
+        ("gpt2-last", {"layer_norm_epsilon": 1}, "layer_norm_epsilon"),
+        ("gpt2-last", {"scale_attn_weights": 1}, "scale_attn_weights"),
+        ("gpt2-last", {"add_cross_attention": True}, "add_cross_attention"),
+        ("gpt2-last", {"activation_function": None}, "not among gelu"),
+        ("albert-cls", {"num_hidden_groups": 4}, "do not fit 3 layers"),
+    ],
+)
+def test_what_the_model_cannot_compute_is_refused(
+    name: str, change: dict[str, Any], match: str, model: ModelOf
+) -> None:
+    """A model that we would compute otherwise than its authors is no model of ours."""
+    with refused(ModelError, match):
+        build(_with(model(name), **change))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_weight_is_checked(name: str, model: ModelOf) -> None:
+    """Missing, a row more, or a dimension more: refused for each weight, by its name."""
+    whole = model(name)
+    for lost, value in whole.weights.items():
+        rest = {key: kept for key, kept in whole.weights.items() if key != lost}
+        with refused(ModelError, f"lack {lost.partition('.')[2]}|lack {lost}"):
+            other_weights(dataclasses.replace(whole, weights=rest))
+        for changed in (np.concatenate([value, value[:1]]), value[None], value[..., :0]):
+            with refused(ModelError, "config.json asks for"):
+                other_weights(dataclasses.replace(whole, weights={**rest, lost: changed}))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_weights_are_found_under_the_prefix_or_bare(name: str, model: ModelOf) -> None:
+    """As files of a bare model and of one with a head name them."""
+    new = model(name)
+    prefix = OTHERS[new.architecture].prefix
+    old = {
+        key.removeprefix(prefix) if key.startswith(prefix) else prefix + key: value
+        for key, value in new.weights.items()
+    }
+    found = other_weights(dataclasses.replace(new, weights=old)).arrays
+    for key, value in other_weights(new).arrays.items():
+        np.testing.assert_array_equal(found[key], value)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_needs_layers_of_bert_is_refused(name: str, model: ModelOf) -> None:
+    """Calibrated integers, smaller models and ONNX name the architecture and what there is."""
+    with refused(RefusedError, f"{model(name).architecture} has layers .* take float32, float16"):
+        encoder_weights(model(name))
+
+
+@pytest.mark.parametrize(
+    ("name", "pooling", "known"),
+    [
+        ("gpt2-last", Pooling.CLS, "last and mean"),
+        ("bert-mean", Pooling.LAST, "cls and mean"),
+        ("mobilebert-cls", Pooling.LAST, "cls and mean"),
+    ],
+)
+def test_pooling_that_an_architecture_lacks_is_refused(
+    name: str, pooling: Pooling, known: str, model: ModelOf
+) -> None:
+    """A decoder's first token has seen nothing; an encoder's last token is no summary."""
+    whole = model(name)
+    head = msgspec.structs.replace(whole.head, pooling=pooling)
+    with refused(ModelError, f"pools by {pooling.value}; edge-bert has {known}"):
+        build(dataclasses.replace(whole, head=head))
+
+
+def test_inputs_are_those_that_the_model_reads(model: ModelOf) -> None:
+    """GPT-2 has no token types."""
+    assert input_names(model("gpt2-last")) == ("input_ids", "attention_mask")
+    assert input_names(model("mobilebert-cls"))[2:] == ("token_type_ids",)
+
+
+def _albert(folder: Path, layers: int) -> Checkpoint:
+    sizes = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": layers}
+    return checkpoint(folder / str(layers), "albert", "mean", **sizes)
+
+
+def test_layers_that_share_weights_are_stored_once(tmp_path: Path) -> None:
+    """Twelve turns through ALBERT's one layer have the constants of two, in every recipe.
+
+    The converter folds a LayerNorm into the matrices after it, so that queries, keys and values
+    of the first turn, which read the projection, are stored apart.
+    """
+    weights = _albert(tmp_path, 12)
+    two, twelve = (to_tflite(each, (16,)) for each in (_albert(tmp_path, 2), weights))
+    recipes = {
+        "float32": lambda data: data,
+        "float16": lambda data: convert_float16(data, gathers_float16=True),
+        "wi8_afp32": lambda data: convert_hybrid(data, 8),
+    }
+    for recipe in recipes.values():
+        few, many = (inspect_bytes(recipe(data)).bytes_by_kind for data in (two, twelve))
+        assert few["matrices"] == many["matrices"]
+        assert few["embedding table"] == many["embedding table"]
+    assert len(twelve) < 2 * sum(array.nbytes for array in weights.weights.values())
+
+
+def test_shared_layers_are_trained_as_one(model: ModelOf) -> None:
+    """ALBERT's layers are one object in Keras; those of other models are each their own."""
+    assert len(set(map(id, build(model("albert-cls")).blocks))) == 1
+    assert encoder_weights(model("albert-groups")).first_alike == (0, 1, 0, 1, 4, 5)
+    assert encoder_weights(model("bert-mean")).first_alike == (0, 1)

@@ -1,0 +1,187 @@
+"""ONNX files are hostile until checked: each fault is one line, and nothing else is opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_bert.errors import ModelError
+from edge_bert.formats.onnx import read as reading
+from edge_bert.formats.onnx.read import files, read
+from tests.one_line import refused
+from tests.recordings.onnx.make import HERE
+
+onnx = pytest.importorskip(
+    "onnx", reason="onnx is not installed; install the extra: pip install 'edge-bert[onnx]'"
+)
+BERT = HERE / "bert-tokens-dynamo18-sdpa-dynamic.onnx"
+
+
+@pytest.fixture
+def model() -> Any:
+    """A recorded model, to be spoilt."""
+    return onnx.load_model(BERT)
+
+
+def _saved(model: Any, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    onnx.save_model(model, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "no usable ONNX model .the file is empty"),
+        (b"\x00" * 100, "no usable ONNX model .not ONNX"),
+        (b"not ONNX at all", "no usable ONNX model .not ONNX"),
+        (b"PK\x03\x04", "no usable ONNX model .not ONNX"),
+        (b"\x08", "no usable ONNX model .not ONNX"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "git lfs pull"),
+    ],
+)
+def test_what_is_not_onnx_is_refused(content: bytes, reason: str, tmp_path: Path) -> None:
+    """Empty files, text, archives, and what Git leaves where a large file is not fetched."""
+    path = tmp_path / "model.onnx"
+    path.write_bytes(content)
+    with refused(ModelError, reason):
+        read(path)
+
+
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.9, 0.999])
+def test_a_file_that_was_cut_short_is_refused(part: float, tmp_path: Path) -> None:
+    """At any place."""
+    data = BERT.read_bytes()
+    path = tmp_path / "model.onnx"
+    path.write_bytes(data[: int(len(data) * part)])
+    with refused(ModelError, "no usable ONNX model .cut short"):
+        read(path)
+
+
+def test_an_old_opset_is_refused(model: Any, tmp_path: Path) -> None:
+    """With the one it has and the one it needs."""
+    model.opset_import[0].version = 9
+    with refused(ModelError, "opset 9; edge-bert reads opset 11"):
+        read(_saved(model, tmp_path))
+
+
+def test_a_model_above_2_gb_is_refused(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the sizes of its files, before they are read; the limit is lowered for the test."""
+    path = _saved(model, tmp_path)
+    monkeypatch.setattr(reading, "MAX_BYTES", path.stat().st_size - 1)
+    with refused(ModelError, "up to 2 GB"):
+        read(path)
+
+
+def test_external_data_above_2_gb_is_refused(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The file is small, its weights are not."""
+    path = _external(model, tmp_path)
+    monkeypatch.setattr(reading, "MAX_BYTES", path.stat().st_size + 100)
+    with refused(ModelError, "with its external data"):
+        read(path)
+
+
+def _external(model: Any, folder: Path) -> Path:
+    path = folder / "model.onnx"
+    onnx.save_model(
+        model, path, save_as_external_data=True, location="weights.bin", size_threshold=0
+    )
+    return path
+
+
+def test_external_data_is_read(model: Any, tmp_path: Path) -> None:
+    """Beside the model, and its file counts for the digest."""
+    path = _external(model, tmp_path)
+    assert files(path) == [path, tmp_path / "weights.bin"]
+    found = {each.name: each for each in read(path).graph.initializer}
+    for tensor in onnx.load_model(BERT).graph.initializer:
+        wanted = onnx.numpy_helper.to_array(tensor)
+        assert np.array_equal(onnx.numpy_helper.to_array(found[tensor.name]), wanted)
+
+
+def test_missing_external_data_is_named(model: Any, tmp_path: Path) -> None:
+    """The file that somebody forgot to copy."""
+    path = _external(model, tmp_path)
+    (tmp_path / "weights.bin").unlink()
+    with refused(ModelError, "'weights.bin', which is missing"):
+        read(path)
+
+
+def test_external_data_that_is_cut_short_is_refused(model: Any, tmp_path: Path) -> None:
+    """A weight would end beyond the end of the file."""
+    path = _external(model, tmp_path)
+    (tmp_path / "weights.bin").write_bytes((tmp_path / "weights.bin").read_bytes()[:-10])
+    with refused(ModelError, "cut short"):
+        read(path)
+
+
+@pytest.mark.parametrize("form", ["absolute", "above", "link", "empty"])
+def test_external_data_outside_the_folder_is_not_read(
+    form: str, model: Any, tmp_path: Path
+) -> None:
+    """However it is written, and also behind a link."""
+    (tmp_path / "in").mkdir()
+    path = _external(model, tmp_path / "in")
+    secret = tmp_path / "secret"
+    (tmp_path / "in" / "weights.bin").rename(secret)
+    (tmp_path / "in" / "link").symlink_to(secret)
+    locations = {"absolute": str(secret), "above": "../secret", "link": "link", "empty": ""}
+    spoilt = onnx.load_model(path, load_external_data=False)
+    for tensor in spoilt.graph.initializer:
+        for entry in tensor.external_data:
+            if entry.key == "location":
+                entry.value = locations[form]
+    path.write_bytes(spoilt.SerializeToString())
+    with refused(ModelError, "outside its folder"):
+        read(path)
+
+
+def test_external_data_at_a_negative_offset_is_refused(model: Any, tmp_path: Path) -> None:
+    """No place in a file."""
+    path = _external(model, tmp_path)
+    spoilt = onnx.load_model(path, load_external_data=False)
+    for entry in spoilt.graph.initializer[0].external_data:
+        if entry.key == "offset":
+            entry.value = "-8"
+    path.write_bytes(spoilt.SerializeToString())
+    with refused(ModelError, "no usable ONNX"):
+        read(path)
+
+
+def test_a_quantized_model_is_refused(model: Any, tmp_path: Path) -> None:
+    """With the operator, and what to give instead."""
+    node = next(each for each in model.graph.node if each.op_type == "MatMul")
+    made = onnx.helper.make_node("DynamicQuantizeLinear", [node.input[0]], ["q", "s", "z"], "here")
+    model.graph.node.insert(list(model.graph.node).index(node), made)
+    with refused(ModelError, "DynamicQuantizeLinear at 'here'.*give the float model"):
+        read(_saved(model, tmp_path))
+
+
+def _without_maker(model: Any) -> None:
+    del model.graph.node[3]
+
+
+def _twice(model: Any) -> None:
+    model.graph.node.append(model.graph.node[0])
+
+
+def _too_few_bytes(model: Any) -> None:
+    model.graph.initializer[0].raw_data = model.graph.initializer[0].raw_data[:-4]
+
+
+@pytest.mark.parametrize("spoil", [_without_maker, _twice, _too_few_bytes])
+def test_a_graph_that_contradicts_itself_is_refused(
+    spoil: Callable[[Any], None], model: Any, tmp_path: Path
+) -> None:
+    """Values that nobody makes or two make, weights that are shorter than they say."""
+    spoil(model)
+    with refused(ModelError, "no usable ONNX"):
+        read(_saved(model, tmp_path))

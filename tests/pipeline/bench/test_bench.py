@@ -1,0 +1,222 @@
+"""`invoke bench`: what it measures, keeps, compares and shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_bert.errors import InputError, TargetError
+from edge_bert.measure.files import load_measurement
+from edge_bert.pipeline.bench import bench
+from edge_bert.pipeline.bench.bench import Result, request_bench
+from edge_bert.pipeline.build import measurements
+from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
+from edge_bert.records.latency import MeasuredLatency, ModelledLatency
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import Change
+from tests.devices.emulator_programs import need_emulator
+from tests.pipeline import tiny_bundle as tiny
+from tests.pipeline.small_bundle import small_bundle
+
+
+def run(folder: Path, target: str = "host", **options: object) -> tuple[Result, ...]:
+    if target == "host":
+        options = {"repetitions": 3} | options
+    request = request_bench("pixel-9", target, out=folder, **options)  # type: ignore[arg-type]
+    return bench.bench(request)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return small_bundle(tmp_path)
+
+
+def test_the_host_is_measured_and_kept(bundle: Path) -> None:
+    """Every bucket and thread count is timed, saved as it is, and says that it is the host."""
+    results = run(bundle.parent, threads=(1, 2), lengths=(8, 16))
+    assert [(x.measurement.subject.signature, x.measurement.subject.threads) for x in results] == [
+        (name, threads) for name in ("length_8", "length_16") for threads in (1, 2)
+    ]
+    for result in results:
+        assert load_measurement(bundle / "measurements" / result.file) == result.measurement
+        assert result.measurement.evidence is Evidence.HOST
+        assert isinstance(result.measurement.latency, MeasuredLatency)
+        assert len(result.measurement.latency.runs_us) == 3
+        assert isinstance(result.measurement.energy, EnergyUnavailable)
+        assert result.measurement.operators
+        assert result.measurement.memory
+        assert result.measurement.memory.file_rss_bytes
+        assert result.measurement.latency.load_us
+        assert result.measurement.latency.cold_load_us
+        assert result.ratio is None
+
+
+def test_a_second_run_is_compared_with_the_first(bundle: Path) -> None:
+    """The ratio is of the medians, and of the same signature and threads; the report has it."""
+    (first,) = run(bundle.parent, lengths=(8,))
+    run(bundle.parent, lengths=(16,))
+    (second,) = run(bundle.parent, lengths=(8,))
+    medians = [measurements.milliseconds(x.measurement)[1] for x in (first, second)]
+    assert second.ratio == pytest.approx(medians[1] / medians[0])
+    assert second.compared_with == first.measurement.started_at
+    report = measurements.with_measurements(measurements.report_of(bundle), bundle)
+    changes = {row.length: row.change for row in report.measurements}
+    assert changes == {8: Change(second.ratio, second.compared_with), 16: None}
+
+
+def test_the_report_shows_what_was_measured(bundle: Path) -> None:
+    """report.html is written anew, with the evidence in words and operators by time."""
+    run(bundle.parent, lengths=(16,))
+    page = (bundle / "report.html").read_text()
+    assert "measured on the build machine" in page
+    assert "Fully Connected" in page or "FULLY_CONNECTED" in page
+    assert "Memory, and milliseconds until ready, measured on the build machine" in page
+
+
+def test_a_models_bracket_reaches_the_report(bundle: Path) -> None:
+    """Low and high of the modelled energy are the measurement's own, not their middle."""
+    need_emulator()
+    (found,) = run(bundle.parent, "emulated", lengths=(8,))
+    energy = found.measurement.energy
+    report = measurements.with_measurements(measurements.report_of(bundle), bundle)
+    (row,) = report.measurements
+    assert isinstance(energy, ModelledEnergy)
+    assert row.energy is not None
+    assert (row.energy.low_mj, row.energy.high_mj) == (energy.low_mj, energy.high_mj)
+    assert row.run is None
+
+
+def test_the_report_leaves_out_what_is_not_of_this_bundle(bundle: Path) -> None:
+    """Rows of another file, faulty runs and damaged files do not count; the latest run does."""
+    (old,) = run(bundle.parent, lengths=(8,))
+    (new,) = run(bundle.parent, lengths=(8,))
+    folder = bundle / "measurements"
+    foreign = msgspec.structs.replace(old.measurement.subject, model_sha256="0" * 64)
+    for name, changes in (
+        ("foreign", {"subject": foreign, "started_at": "2999-01-01T00:00:00+00:00"}),
+        ("hot", {"faults": ("hot",), "started_at": "2999-01-01T00:00:00+00:00"}),
+    ):
+        changed = msgspec.structs.replace(old.measurement, **changes)  # type: ignore[arg-type]
+        (folder / f"{name}.json").write_bytes(msgspec.json.encode(changed))
+    (folder / "damaged.json").write_text("{")
+    said: list[str] = []
+    report = measurements.with_measurements(measurements.report_of(bundle), bundle, said.append)
+    (row,) = report.measurements
+    assert row.median_ms == measurements.milliseconds(new.measurement)[1]
+    assert len(said) == 1
+    assert "damaged.json" in said[0]
+
+
+def test_a_bundle_is_built_where_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The build gets the profile and the folder; an existing bundle is not built again."""
+    asked: list[tuple[str, Path]] = []
+
+    def prepared(profile: str, *, out: Path) -> tuple[str, Path]:
+        return profile, out
+
+    def built(request: tuple[str, Path], progress: object) -> None:
+        del progress
+        asked.append(request)
+        small_bundle(request[1], request[0])
+
+    monkeypatch.setattr(bench, "prepare", prepared)
+    monkeypatch.setattr(bench, "build", built)
+    run(tmp_path, lengths=(8,))
+    run(tmp_path, lengths=(8,))
+    assert asked == [("pixel-9", tmp_path)]
+
+
+@pytest.mark.parametrize(
+    ("target", "options", "words"),
+    [
+        ("moon", {}, "moon"),
+        ("host", {"threads": (0,)}, "threads"),
+        ("host", {"threads": (65,)}, "threads"),
+        ("host", {"repetitions": 0}, "repetitions"),
+        ("host", {"repetitions": 5, "duration_s": 2.0}, "exclude"),
+        ("host", {"repetitions": None, "duration_s": float("nan")}, "duration"),
+        ("host", {"serial": "abc"}, "serial"),
+        ("host", {"energy": True}, "energy"),
+        ("host", {"core": "cortex-a720"}, "core"),
+        ("emulated", {"threads": (2,)}, "cortex-x4"),
+        ("emulated", {"repetitions": 3}, "repetitions"),
+        ("host", {"lengths": (9,)}, "8, 16"),
+        ("host", {"artifacts": ("float64",)}, "float32"),
+    ],
+)
+def test_a_wrong_option_is_one_line(
+    bundle: Path, target: str, options: dict[str, object], words: str
+) -> None:
+    """Nothing is measured and nothing written."""
+    with pytest.raises(InputError, match=words):
+        run(bundle.parent, target, **options)
+    assert not (bundle / "measurements").exists()
+
+
+def test_a_changed_file_is_refused(bundle: Path) -> None:
+    """What is measured is what was proven."""
+    with (bundle / "float32.tflite").open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(InputError, match="proven"):
+        run(bundle.parent)
+
+
+def test_what_was_measured_before_a_failure_is_kept(
+    bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A target that fails later leaves the earlier runs on disk and in the report."""
+    whole = bench.save_measurement
+
+    def failing(found: object, folder: Path) -> Path:
+        if list(folder.glob("*.json")):
+            raise TargetError("gone")
+        return whole(found, folder)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bench, "save_measurement", failing)
+    with pytest.raises(TargetError, match="gone"):
+        run(bundle.parent, lengths=(8, 16))
+    assert len(list((bundle / "measurements").glob("*.json"))) == 1
+    assert (bundle / "report.html").is_file()
+
+
+def test_emulated_counts_are_the_same_on_every_run(bundle: Path) -> None:
+    """Two runs, equal counts; time and energy are modelled, within their bounds, and say so."""
+    need_emulator()
+    first, second = (run(bundle.parent, "emulated", lengths=(8, 16)) for _ in range(2))
+    assert [x.measurement.counts for x in first] == [x.measurement.counts for x in second]
+    for result in first:
+        assert result.measurement.evidence is Evidence.EMULATED
+        assert isinstance(result.measurement.latency, ModelledLatency)
+        assert isinstance(result.measurement.energy, ModelledEnergy)
+        assert result.measurement.memory is None
+    assert [x.ratio for x in second] == [1.0, 1.0]
+    assert "emulated, time modelled" in (bundle / "report.html").read_text()
+
+
+@pytest.mark.slow
+def test_a_built_bundles_counts_are_the_same_on_every_run(tmp_path: Path) -> None:
+    """Two runs of every artifact of a tiny BERT, built for real: equal counts and predictions."""
+    need_emulator()
+    bundle = tiny.copy_of(tiny.built(), tmp_path)
+    first, second = (
+        bench.bench(request_bench(tiny.PROFILE, "emulated", out=bundle.parent, lengths=(16,)))
+        for _ in range(2)
+    )
+    names = [artifact.name for artifact in tiny.built().report.manifest.artifacts]
+    assert [x.measurement.subject.artifact for x in first] == names
+    assert [x.measurement.counts for x in first] == [x.measurement.counts for x in second]
+    assert all(x.ratio == 1.0 for x in second)
+
+
+def test_one_count_serves_every_number_of_threads(bundle: Path) -> None:
+    """More threads on the same counts are predicted to be faster, never N times."""
+    need_emulator()
+    found = run(bundle.parent, "emulated", core="cortex-a720", threads=(1, 3), lengths=(16,))
+    one, three = (x.measurement for x in found)
+    assert one.counts == three.counts
+    times = [measurements.milliseconds(x)[1] for x in (one, three)]
+    assert times[0] / 3 < times[1] < times[0]

@@ -1,0 +1,96 @@
+"""ONNX out, with real conversions of a tiny model and the real onnxruntime."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_bert.errors import InputError
+from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
+from edge_bert.records.onnx_export import OnnxExport
+from tests.tiny import models
+
+runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
+pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
+
+
+def request_for(folder: Path, head: str = "mean-normalize") -> BuildRequest:
+    model = models.write(folder / "model", "bert", head)
+    request = prepare("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
+    return dataclasses.replace(request, out=folder / "onnx")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OnnxExport]:
+    folder = tmp_path_factory.mktemp("export")
+    request = request_for(folder)
+    return request.out, export_onnx(request, ort=True, compare=True)
+
+
+def test_the_folder_is_whole(made: tuple[Path, OnnxExport]) -> None:
+    """Every kept file is there with its hash, in both formats, with the tokenizer."""
+    folder, found = made
+    assert msgspec.json.decode((folder / "manifest.json").read_bytes(), type=OnnxExport) == found
+    kept = [each for each in found.artifacts if each.file]
+    assert {each.file for each in kept} == {
+        f"{form}.{kind}" for form in FORMS for kind in ("onnx", "ort")
+    }
+    for each in (*kept, *found.files):
+        assert hashlib.sha256((folder / str(each.file)).read_bytes()).hexdigest() == each.sha256
+
+
+def test_float_is_the_float_encoder(made: tuple[Path, OnnxExport]) -> None:
+    """float32 is within 1e-5 of the encoder in numpy; the others are near it."""
+    by_name = {each.name: each for each in made[1].artifacts}
+    assert by_name["float32"].difference is not None
+    assert by_name["float32"].difference < 1e-5
+    for name in (*FORMS, *(f"{form}.ort" for form in FORMS)):
+        drift = by_name[name].scores.drift
+        assert drift is not None
+        assert drift.cosine_min > 0.98
+
+
+def test_the_files_of_others_are_measured_and_not_kept(made: tuple[Path, OnnxExport]) -> None:
+    """onnxruntime's own quantizers are there to compare with, timed in the same run."""
+    folder, found = made
+    others = [each for each in found.artifacts if each.maker != "edge-bert"]
+    names = ["dynamic int8", "static int8", "static int8 of matrices"]
+    assert [each.name for each in others] == names
+    assert all(each.file is None and each.timings for each in others)
+    assert len(list(folder.glob("*.onnx"))) == len(FORMS)
+    rounds = {len(timing.runs_ms) for each in found.artifacts for timing in each.timings}
+    assert len(rounds) == 1
+
+
+def test_an_ort_file_gives_what_the_onnx_file_gives(made: tuple[Path, OnnxExport]) -> None:
+    """Both are opened by onnxruntime and agree."""
+    folder, _ = made
+    ids = np.arange(5, 14)[None]
+    feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": 0 * ids}
+    answers = [
+        runtime.InferenceSession(str(folder / name)).run(None, feeds)[0]
+        for name in ("float32.onnx", "float32.ort")
+    ]
+    np.testing.assert_allclose(*answers, atol=1e-6)
+
+
+def test_a_classifier_is_exported(tmp_path: Path) -> None:
+    """Logits stay logits, and their probabilities those of the float model."""
+    found = export_onnx(request_for(tmp_path, "classification"), forms=["float32"])
+    (only,) = found.artifacts
+    assert only.difference is not None
+    assert only.difference < 1e-5
+
+
+def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
+    """The forms that there are stand in the message, and nothing is written."""
+    request = request_for(tmp_path)
+    with pytest.raises(InputError, match=r"float64.*float32, float16, wi8_ai8_afp32"):
+        export_onnx(request, forms=["float64"])
+    assert not request.out.exists()

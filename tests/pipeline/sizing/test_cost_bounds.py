@@ -1,0 +1,213 @@
+"""Budgets that the model's numbers alone rule out: ended before anything is measured or built."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from edge_bert.compress.prune.allocate_sparsity import Curves
+from edge_bert.compress.prune.importance import Importance
+from edge_bert.errors import MissingToolError
+from edge_bert.pipeline.build.options import Asked
+from edge_bert.pipeline.sizing import cost_bounds, fit_to_budget, search_candidates, search_space
+from edge_bert.pipeline.sizing.pruning_stats import Worth
+from edge_bert.records.candidate import Gate
+from edge_bert.records.profile import Budget
+from edge_bert.search.problem import Effort
+from edge_bert.search.space import Space
+from edge_bert.store import cache
+from tests.one_line import refused
+from tests.pipeline import tiny_bundle as tiny
+from tests.pipeline.sizing import test_fit_to_budget
+from tests.test_profiles import PHONE
+from tests.tiny import models
+
+ROOT = Path(__file__).resolve().parents[3]
+LAYERS, HEADS, FFN = 4, 4, 256
+TIGHT = Budget(latency_ms=1e-5)
+
+
+@pytest.fixture(scope="module")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
+    """A tiny model whose layers are wide enough to be cut in steps."""
+    folder = tmp_path_factory.mktemp("wide") / "model"
+    sizes = {"num_hidden_layers": LAYERS, "intermediate_size": FFN, "hidden_size": 128}
+    wide = models.write(folder, "bert", "mean-normalize", **sizes)
+    return msgspec.structs.replace(test_fit_to_budget.asked(), model=str(wide), emulates=True)
+
+
+def curve(count: int) -> st.SearchStrategy[tuple[float, ...]]:
+    """Losses that never fall."""
+    steps = st.lists(st.floats(0, 1), min_size=count, max_size=count)
+    return steps.map(lambda each: tuple(sum(each[:n]) for n in range(len(each) + 1)))
+
+
+@st.composite
+def spaces(draw: st.DrawFn) -> Worth:
+    """What could be measured of the model: any curves, any order of the layers."""
+    order = draw(st.permutations(range(LAYERS)))
+    coarse = draw(st.tuples(*[curve(FFN // 32)] * LAYERS))
+    fine = tuple(tuple(each[at // 32] for at in range(FFN + 1)) for each in coarse)
+    return Worth(
+        importance=Importance((), ()),
+        curves=Curves(draw(st.tuples(*[curve(HEADS)] * LAYERS)), fine),
+        layers=tuple(tuple(sorted(order[: LAYERS - gone])) for gone in range(LAYERS)),
+    )
+
+
+def with_least_bits(found: Space, point: tuple[int, ...]) -> tuple[int, ...]:
+    """The point, with 4 bits in all layers where it has them in some."""
+    mixed = 4 in found.candidate(point).matrix_bits
+    return (*point[:4], 0 if mixed else point[4], *point[5:])
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(spaces())
+def test_the_outline_is_no_dearer_than_any_measured_space(asked: Asked, worth: Worth) -> None:
+    """Every candidate has one with the same choices in the outline, with the same least latency
+    and energy, and a file that is no larger than `ROOM` times its own."""
+    outline, measured = search_space.outline_of(asked), search_space.space_of(asked, worth)
+    assert outline is not None
+    assert outline.sizes == measured.sizes
+    for point, candidate in list(measured.candidates().items())[::7]:
+        other = outline.candidate(with_least_bits(outline, point))
+        found, least = cost_bounds.bounds(asked, candidate), cost_bounds.bounds(asked, other)
+        assert least.latency_ms == found.latency_ms
+        assert least.energy_mj == found.energy_mj
+        assert least.size_bytes <= search_space.ROOM * found.size_bytes
+
+
+def test_layers_of_different_sizes_have_no_outline(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which of them stay decides what is left to multiply."""
+    weights = search_space.convert.weights_of(search_space.request_of(asked))
+    shape = dataclasses.replace(weights.shape, ffn=(FFN, FFN, FFN, FFN // 2))
+    uneven = dataclasses.replace(weights, shape=shape)
+    monkeypatch.setattr(search_space.convert, "weights_of", lambda _: uneven)
+    assert search_space.outline_of(asked) is None
+
+
+def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: Asked) -> None:
+    """Half the layers take half the time; without an emulated phone only the size is known."""
+    whole = fit_to_budget.whole_candidate(asked)
+    kept = whole.structure
+    half = msgspec.structs.replace(
+        whole,
+        structure=msgspec.structs.replace(
+            kept, layers=kept.layers[:2], ffn=kept.ffn[:2], heads=kept.heads[:2]
+        ),
+        matrix_bits=whole.matrix_bits[:2],
+    )
+    found, less = cost_bounds.bounds(asked, whole), cost_bounds.bounds(asked, half)
+    assert found.latency_ms is not None
+    assert found.energy_mj is not None
+    assert less.latency_ms == pytest.approx(found.latency_ms / 2)
+    assert less.energy_mj == pytest.approx(found.energy_mj / 2)
+    blind = cost_bounds.bounds(msgspec.structs.replace(asked, emulates=False), whole)
+    assert (blind.latency_ms, blind.energy_mj) == (None, None)
+    assert blind.size_bytes == found.size_bytes
+
+
+def test_a_core_that_nobody_modelled_leaves_the_size(asked: Asked, tmp_path: Path) -> None:
+    """Such a profile builds: its latency and energy are not looked at, and that is said."""
+    path = tmp_path / "phone.toml"
+    path.write_text(PHONE.replace("cortex-a55", "unknown-41-d87"), "utf-8")
+    unknown = msgspec.structs.replace(asked, profile=str(path))
+    found = cost_bounds.bounds(unknown, fit_to_budget.whole_candidate(unknown))
+    assert found.size_bytes
+    assert (found.latency_ms, found.energy_mj) == (None, None)
+    assert not fit_to_budget.emulating(unknown).emulates
+
+
+def test_the_bound_is_for_the_length_of_the_budget(asked: Asked) -> None:
+    """128 tokens are cut to the longest bucket; a shorter one is not what the budget means."""
+    whole = fit_to_budget.whole_candidate(asked)
+    short = msgspec.structs.replace(whole, lengths=(16,))
+    found, less = (
+        cost_bounds.bounds(asked, whole).latency_ms,
+        cost_bounds.bounds(asked, short).latency_ms,
+    )
+    assert found is not None
+    assert less is not None
+    assert less < found / 1.9
+
+
+@pytest.mark.parametrize("budget", [TIGHT, Budget(energy_mj=1e-6), Budget(size_bytes=500)])
+def test_the_impossible_is_told_without_measuring(asked: Asked, budget: Budget) -> None:
+    """Every candidate has its reason; the nearest one is the best that could be had."""
+    with tiny.own_cache("bounds"):
+        found = search_candidates.find(
+            asked, budget, search_candidates.DEFAULT_MEANS, lambda _: None
+        )
+        assert sorted(each.name for each in cache.folder(".").iterdir()) == ["environments"]
+    assert found.chosen is None
+    assert found.evaluated == ()
+    assert found.untried == 0
+    assert len(found.dropped) == len({each.candidate for each in found.dropped}) > 100
+    gate = Gate.SIZE if budget.size_bytes else Gate.BOUND
+    assert all(each.gate is gate and each.rejected for each in found.dropped)
+    (nearest,) = found.nearest
+    assert nearest.rejected is not None
+    assert nearest.rejected in found.reason
+
+
+def test_what_may_be_possible_is_left_to_the_search(asked: Asked) -> None:
+    """A budget that one candidate's bounds meet is ruled out by nothing."""
+    outline = search_space.outline_of(asked)
+    assert outline is not None
+    least = min(
+        cost_bounds.bounds(asked, each).latency_ms or 0.0 for each in outline.candidates().values()
+    )
+    effort = Effort()
+    assert search_candidates.ruled_out(asked, Budget(latency_ms=least), effort) is None
+    assert search_candidates.ruled_out(asked, Budget(latency_ms=least * 0.999), effort) is not None
+
+
+def test_without_an_emulated_phone(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The impossible is told all the same; for the rest the emulator is asked for."""
+    monkeypatch.setattr(fit_to_budget.emulator_tools, "missing_tools", lambda: ("qemu",))
+    with tiny.own_cache("bounds"):
+        with refused(fit_to_budget.NothingFitsError, "a latency of at least"):
+            fit_to_budget.build_for(asked, TIGHT)
+        with refused(MissingToolError, "invoke emulator setup"):
+            fit_to_budget.build_for(asked, Budget(latency_ms=1.0))
+
+
+def test_at_the_command_line(asked: Asked, tmp_path: Path) -> None:
+    """Exit code 7 within seconds, nothing in the cache or the output, TensorFlow never loaded."""
+    assert asked.model is not None
+    words = ["build", "--profile", "pixel", "--model", asked.model, "--lengths", "16,32"]
+    words += ["--max-latency", "0.00001ms", "--out", str(tmp_path / "out")]
+    environment = os.environ | {
+        "EDGE_BERT_CACHE": str(tmp_path / "cache"), "COLUMNS": "200",
+        "PYTHONPROFILEIMPORTTIME": "1",
+    }  # fmt: skip
+
+    def invoke(*more: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "invoke", *words, *more]
+        return subprocess.run(
+            command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60,
+            check=False,
+        )  # fmt: skip
+
+    done = invoke()
+    assert done.returncode == 7, done.stderr
+    assert "No candidate can meet the budget: the best has a latency of at least" in done.stderr
+    assert "by the least that they can take, computed" in done.stdout
+    assert "edge_bert.pipeline.sizing.fit_to_budget" in done.stderr
+    assert "tensorflow" not in done.stderr
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+    told = json.loads(invoke("--json").stdout)
+    assert told["exit_code"] == 7
+    assert all(each["rejected"] for each in told["search"]["dropped"])
+    assert told["search"]["nearest"][0]["rejected"] in told["error"]

@@ -1,0 +1,216 @@
+"""Builds for a budget, with real searches over a tiny model; latency is not emulated here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from edge_bert.bundle.bundle import Bundle
+from edge_bert.errors import DataError, InputError, RefusedError
+from edge_bert.pipeline.build import build as building
+from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.build import Built
+from edge_bert.pipeline.build.options import Asked, asked_for
+from edge_bert.pipeline.build.session import prepare
+from edge_bert.pipeline.sizing import cost_bounds
+from edge_bert.pipeline.sizing import fit_to_budget as sizing
+from edge_bert.pipeline.sizing.candidate_session import request_for
+from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_for, build_sized
+from edge_bert.pipeline.sizing.pruning_stats import worth_of
+from edge_bert.pipeline.sizing.search_candidates import Means, find
+from edge_bert.records.candidate import SearchResult
+from edge_bert.records.profile import Budget
+from edge_bert.search.problem import Effort
+from edge_bert.store import cache
+from tests.one_line import refused
+from tests.pipeline import tiny_bundle as tiny
+from tests.test_profiles import PHONE
+
+FEW = Means(Effort(evaluations=3))
+LIMIT = 60_000  # the whole tiny model takes some 93 kB
+
+
+def asked(**changes: object) -> Asked:
+    """A tiny model for the newest phone, without emulation."""
+    found = asked_for(
+        "pixel",
+        model=str(tiny.model()),
+        tokenizer=None,
+        via=None,
+        lengths=[16, 32],
+        calibration=None,
+        count=32,
+        seed=0,
+        data=[],
+        corpus=None,
+    )
+    return msgspec.structs.replace(found, emulates=False, **changes)
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+    with tiny.own_cache("sizing"):
+        out = tmp_path_factory.mktemp("sized") / "bundle"
+        return build_sized(asked(), Budget(size_bytes=LIMIT), out, means=FEW)
+
+
+def chosen(built: Built) -> SearchResult:
+    assert built.report.search is not None
+    assert built.report.search.chosen is not None
+    return built.report.search
+
+
+def test_the_file_meets_the_budget_and_is_the_candidate(built: Built) -> None:
+    """What stands in the folder has the size that was allowed, and the score that was found."""
+    found = chosen(built).chosen
+    assert found is not None
+    default = built.report.manifest.default.artifact
+    (artifact,) = [each for each in built.report.manifest.artifacts if each.name == default]
+    assert artifact.name == found.candidate.recipe
+    assert artifact.size_bytes <= LIMIT
+    assert built.report.manifest.default.reason.startswith("the best score, ")
+    assert built.report.manifest.default.reason.endswith("that were built")
+    assert artifact.scores.drift is not None
+    assert artifact.scores.drift.cosine_mean == pytest.approx(found.score, abs=1e-4)
+
+
+def test_the_bundle_works(built: Built) -> None:
+    """Its own tokenizer and file give embeddings for any text."""
+    found = Bundle.open(built.folder).encode(["a man eats", "ein Mann ißt \N{PILE OF POO}"])
+    assert found.shape[0] == 2
+    assert np.isfinite(found).all()
+
+
+def test_the_search_stays_with_the_bundle(built: Built) -> None:
+    """search.json is named in the manifest and shown when the report is written anew."""
+    assert "search.json" in {each.file for each in built.report.manifest.files}
+    again = measurements.complete(measurements.report_of(built.folder), built.folder)
+    assert again.search == built.report.search
+    assert again.profile.budget.size_bytes == LIMIT
+    assert "What was chosen from" in (built.folder / "report.html").read_text()
+
+
+def test_every_candidate_has_its_verdict(built: Built) -> None:
+    """All of the space is accounted for: built, dropped with a reason, or left untried."""
+    found = chosen(built)
+    assert len(found.evaluated) == 3
+    assert all(each.rejected for each in found.dropped)
+    assert found.untried > 0
+
+
+def test_the_same_search_builds_nothing_again(built: Built, tmp_path: Path) -> None:
+    """The journal in the cache has all that is asked for."""
+    with tiny.own_cache("sizing"):
+        said: list[str] = []
+        again = find(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
+    assert again == built.report.search
+    assert not [line for line in said if "score" in line]
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_impossible_ends_at_once_with_the_nearest(tmp_path: Path) -> None:
+    """No file can have a kilobyte; nothing is built and nothing is written."""
+    with tiny.own_cache("sizing"), pytest.raises(NothingFitsError, match="No candidate") as caught:
+        build_sized(asked(), Budget(size_bytes=1000), tmp_path / "out", means=FEW)
+    assert caught.value.exit_code == 7
+    assert caught.value.found.evaluated == ()
+    assert all(each.rejected for each in caught.value.found.nearest)
+    assert caught.value.found.nearest
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_whole_model_that_fits_is_left_whole() -> None:
+    """Only what the budget does not allow is made smaller, and what it misses is said."""
+    with tiny.own_cache("sizing"):
+        assert sizing.look_at_whole(asked(), Budget(size_bytes=200_000)).misses is None
+        why = sizing.look_at_whole(asked(), Budget(size_bytes=LIMIT)).misses
+    assert why is not None
+    assert "a file of 9" in why
+    assert "60.0 kB" in why
+
+
+@pytest.mark.usefixtures("built")
+def test_a_chosen_file_that_does_not_run_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """float32 does not take its place: that would not meet the budget."""
+
+    def failing(_: object, path: Path, *__: object) -> Any:
+        raise RefusedError(f"{path.stem} does not run")
+
+    monkeypatch.setattr(building, "_proven", failing)
+    with tiny.own_cache("sizing"), refused(RefusedError, "does not run"):
+        build_sized(asked(), Budget(size_bytes=LIMIT), tmp_path / "out", means=FEW)
+    assert not (tmp_path / "out").exists()
+
+
+def profile_with(folder: Path, recipe: str) -> str:
+    """The path of a profile that wants this recipe most."""
+    path = folder / f"{recipe}.toml"
+    path.write_text(PHONE.replace('"wi8_afp32", "float32"', f'"{recipe}"'), "utf-8")
+    return str(path)
+
+
+@pytest.mark.parametrize("recipe", ["float16", "wi8_afp32", "wi4_afp32"])
+def test_the_whole_model_is_looked_at_in_the_recipe_that_becomes_the_default(
+    recipe: str, tmp_path: Path
+) -> None:
+    """With the bits that it has there: what is computed is the size of the file that is built."""
+    wanted = asked(profile=profile_with(tmp_path, recipe))
+    candidate = sizing.whole_candidate(wanted)
+    assert candidate.recipe == recipe
+    with tiny.own_cache("sizing"):
+        made = build_for(wanted, None, recipes=[recipe], out=tmp_path)
+    (artifact,) = made.report.manifest.artifacts
+    computed = cost_bounds.bounds(wanted, candidate).size_bytes
+    assert computed == pytest.approx(artifact.size_bytes, rel=0.05)
+
+
+def test_layers_that_share_weights_are_refused() -> None:
+    """ALBERT is built whole; what the search takes apart it does not have."""
+    with refused(RefusedError, "albert: its layers share their weights"):
+        sizing.look_at_whole(asked(model=str(tiny.model("albert"))), Budget(size_bytes=1000))
+
+
+def test_a_corpus_that_is_not_there_is_told_first() -> None:
+    """Not by a search, after minutes, and not by a traceback."""
+    with refused(DataError, "none.txt"):
+        build_for(asked(corpus="/nowhere/none.txt"), Budget(size_bytes=LIMIT))
+
+
+def test_options_of_the_file_reach_the_candidates(built: Built) -> None:
+    """What a candidate is evaluated as is what is built in the end."""
+    with tiny.own_cache("sizing"):
+        found = chosen(built).chosen
+        assert found is not None
+        assert request_for(asked(float_output=True), found.candidate).float_output
+        assert not request_for(asked(), found.candidate).float_output
+
+
+def test_limits_beside_recipes_are_refused() -> None:
+    """A named recipe means the whole model."""
+    with pytest.raises(InputError, match="leave the limits out"):
+        build_for(asked(), Budget(size_bytes=LIMIT), recipes=["float32"])
+
+
+def test_worth_is_read_as_it_was_written() -> None:
+    """From the cache comes what was measured."""
+    with tiny.own_cache("sizing"):
+        first = worth_of(asked())
+        assert len(list(cache.folder("worth").iterdir())) == 1
+        worth_of.cache_clear()
+        second = worth_of(asked())
+    assert second.layers == first.layers
+    assert second.curves == first.curves
+    for one, other in zip(first.importance.neurons, second.importance.neurons, strict=True):
+        np.testing.assert_array_equal(one.covariance, other.covariance)
+        assert one.elimination == other.elimination
+
+
+def test_a_request_has_no_smaller_encoder_by_itself() -> None:
+    """Only a sizing puts one in."""
+    assert prepare("pixel", model=str(tiny.model()), lengths=[16]).encoder is None

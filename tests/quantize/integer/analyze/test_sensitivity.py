@@ -1,0 +1,150 @@
+"""The sensitivity search on tiny encoders, and the simulation that it rests on."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from edge_bert.quantize.integer.analyze.fake_quant import Simulation, fake_quantized, real
+from edge_bert.quantize.integer.analyze.recipe_graphs import graphs_of
+from edge_bert.quantize.integer.analyze.sensitivity import sensitivity
+from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, assign
+from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
+from edge_bert.quantize.integer.ir.graph import Node
+from edge_bert.quantize.integer.ir.interpret import execute
+from edge_bert.quantize.integer.lower.tensor_groups import (
+    Group,
+    by_kind,
+    by_layer,
+    kind_of,
+    layer_of,
+)
+from edge_bert.quantize.integer.statistics.range_estimators import Observer
+from tests.quantize.integer import encoders as tiny
+
+
+@pytest.fixture(scope="module")
+def calibrated() -> Calibrated:
+    """A tiny BERT."""
+    weights = tiny.weights_of("bert")
+    return calibrate(weights, tiny.sentences(weights))
+
+
+def test_every_output_has_one_group(calibrated: Calibrated) -> None:
+    """Kinds and layers each hold every operator's output exactly once."""
+    graph = calibrated.graph(8)
+    outputs = {node.output for node in graph.nodes}
+    constants = {"weights", "tables"}
+    for grouping in (by_kind, by_layer):
+        members = [name for group in grouping(graph) if group.name not in constants
+                   for name in group.members]  # fmt: skip
+        assert sorted(members) == sorted(outputs)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "layer"),
+    [
+        ("embeddings.typed", "embeddings", "embeddings"),
+        ("embeddings.norm.mean.0", "norm.mean", "embeddings"),
+        ("layer.11.attention_norm.variance.1.2.total", "norm.variance", "layer.11"),
+        ("layer.0.ffn_norm.unit", "norm.unit", "layer.0"),
+        ("layer.0.attention_residual", "residual", "layer.0"),
+        ("layer.0.ffn_input", "input", "layer.0"),
+        ("layer.0.ffn_input/8", "input", "layer.0"),
+        ("layer.0.ffn_norm.unit/8", "norm.unit", "layer.0"),
+        ("layer.0.value/32", "value", "layer.0"),
+        ("layer.0.input", "input", "layer.0"),
+        ("layer.0.query.split", "query", "layer.0"),
+        ("layer.0.masked", "scores", "layer.0"),
+        ("layer.0.context.joined", "context", "layer.0"),
+        ("layer.0.attention_output", "attention_output", "layer.0"),
+        ("layer.0.attention_norm.update.0", "norm.update", "layer.0"),
+        ("layer.0.ffn_norm.squared.1.2", "norm.squared", "layer.0"),
+        ("layer.0.ffn.1.inner", "ffn.inner", "layer.0"),
+        ("output.rows", "output", "output"),
+        ("head.0.active", "output", "output"),
+    ],
+)
+def test_names_say_what_a_tensor_is(name: str, kind: str, layer: str) -> None:
+    """The kinds that the tables are about."""
+    assert (kind_of(name), layer_of(name)) == (kind, layer)
+
+
+def test_rounding_and_clipping() -> None:
+    """Values go to the nearest step, and to the end of the range beyond it."""
+    how = Quantized(np.array([0.5], np.float32), -128, "int8")
+    values = np.array([0.2, 0.3, -1.0, 500.0], np.float32)
+    np.testing.assert_array_equal(fake_quantized(values, how), [0.0, 0.5, 0.0, 127.5])
+    matrix = Quantized(np.array([1.0, 0.1], np.float32), 0, "int8", np.full((2, 3), 10, np.int8))
+    np.testing.assert_allclose(real(matrix), [[10.0] * 3, [1.0] * 3], rtol=1e-6)
+
+
+def test_nothing_quantized_changes_nothing(calibrated: Calibrated) -> None:
+    """The simulation of an empty group is the float form; of a group, it is another value."""
+    simulation = Simulation(graphs_of(calibrated, 8, Observer.PERCENTILE))
+    sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
+    plain = simulation.outputs(sentences, frozenset())
+    wanted = [tiny.rewritten_output(calibrated.weights, calibrated.parts, s) for s in sentences]
+    for value, right in zip(plain, wanted, strict=True):
+        np.testing.assert_allclose(value, right, atol=1e-5)
+    changed = simulation.outputs(sentences, frozenset({"layer.0.query"}))
+    assert any((value != right).any() for value, right in zip(changed, plain, strict=True))
+
+
+def test_harm_is_found_where_it_is(calibrated: Calibrated) -> None:
+    """A tensor whose range is made 30 times too wide becomes the most harmful group."""
+    sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
+    graph = calibrated.graph(8)
+    before = sensitivity(graphs_of(calibrated, 8), sentences, by_kind(graph))
+    histogram = calibrated.ranges.histograms["layer.1.value"]
+    low, high = histogram.low, histogram.high
+    histogram.low, histogram.high = 30 * low, 30 * high
+    after = sensitivity(graphs_of(calibrated, 8), sentences, by_kind(graph))
+    histogram.low, histogram.high = low, high
+    assert before[0].group == after[0].group == "everything"
+    assert before[1].group != "value"
+    assert after[1].group == "value"
+    assert after[1].relief > before[0].harm
+    assert after[1].harm > 10 * next(each.harm for each in before if each.group == "value")
+
+
+def test_costs_are_those_of_the_longest_sentence(calibrated: Calibrated) -> None:
+    """Elements and multiply-accumulates of one group, worked out by hand."""
+    sentences = tiny.sentences(calibrated.weights, repeats=1, counts=(4, 9))
+    group = Group("queries", frozenset({"layer.0.query", "layer.1.query"}))
+    _, found = sensitivity(graphs_of(calibrated, 8), sentences, [group])
+    hidden = calibrated.weights.shape.hidden
+    assert (found.tensors, found.elements) == (2, 2 * 9 * hidden)
+    assert found.operations == 2 * 9 * hidden * hidden
+
+
+@pytest.mark.parametrize("bits", [16, 32])
+def test_other_widths_are_simulated_too(calibrated: Calibrated, bits: int) -> None:
+    """Float tensors are in no group, and the integers together cost what is left of them."""
+    source = graphs_of(calibrated, bits)
+    graph = source.graph(8)
+    floats = {name for name, tensor in graph.tensors.items() if tensor.bits == 32}
+    assert bool(floats) == (bits == 32)
+    for grouping in (by_kind, by_layer):
+        assert not floats & {name for group in grouping(graph) for name in group.members}
+    sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
+    first, *_ = sensitivity(source, sentences, by_layer(graph))
+    assert 0 < first.harm < 0.02
+
+
+def test_rounding_a_copy_leaves_the_original(calibrated: Calibrated) -> None:
+    """What reads the float tensor itself does not see how its int8 copy was rounded."""
+    source = graphs_of(calibrated, 32)
+    graph = source.graph(8)
+    (sentence,) = tiny.sentences(calibrated.weights, repeats=1, counts=(8,), seed=5)
+    known = assign(graph, source.calibrated.ranges, source.observer)
+    copies = {node.output: node.inputs[0] for node in graph.nodes if node.operator == "QUANTIZE"}
+    values: dict[str, np.ndarray] = {}
+
+    def see(node: Node, value: np.ndarray) -> None:
+        values[node.output] = value
+        if node.output in copies:
+            value[...] = fake_quantized(value, known[node.output])
+
+    execute(graph, sentence, see)
+    assert any((values[name] != values[copy]).any() for copy, name in copies.items())

@@ -1,0 +1,54 @@
+"""The word table in int4 and in codebooks, read by the real runtime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize import blockwise, product_quantization
+from edge_bert.quantize.tflite_passes import quantize_word_table
+from tests.quantize import small_models as small
+
+
+@pytest.mark.parametrize("block", [0, 32, 16])
+def test_the_runtime_reads_what_numpy_unpacks(block: int, tmp_path: Path) -> None:
+    """Both signatures give, to rounding, the output of the dequantized table."""
+    model = flatbuffer.read(small.float_model())
+    quantize_word_table.int4_word_table(model, block)
+    got = small.run(flatbuffer.write(model), tmp_path)
+    found = blockwise.quantize(small.TABLE, block or small.WIDTH)
+    rows = blockwise.dequantized(*found)[small.IDS] + small.POSITIONS
+    wanted = rows @ small.MATRIX.T + small.BIAS
+    for values in got.values():
+        np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
+
+
+def test_the_table_has_half_a_byte_for_each_value() -> None:
+    """One table of nibbles and one of scales, however many signatures there are."""
+    model = flatbuffer.read(small.float_model())
+    quantize_word_table.int4_word_table(model, 32)
+    read = flatbuffer.read(flatbuffer.write(model))
+    sizes = [len(each.data) for each in read.buffers if each.data is not None]
+    assert sizes.count(small.TABLE.size // 2) == 1
+    assert sizes.count(small.ROWS * small.WIDTH // 32 * 2) == 1
+    assert small.TABLE.size * 4 not in sizes
+
+
+def test_the_runtime_reads_what_codebooks_stand_for(tmp_path: Path) -> None:
+    """Both signatures give the output of the table that numpy puts together from its pieces."""
+    model = flatbuffer.read(small.float_model())
+    quantize_word_table.codebook_word_table(model)
+    data = flatbuffer.write(model)
+    rows = (
+        product_quantization.unpacked(*product_quantization.quantize(small.TABLE))[small.IDS]
+        + small.POSITIONS
+    )
+    wanted = rows @ small.MATRIX.T + small.BIAS
+    for values in small.run(data, tmp_path).values():
+        np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
+    sizes = [len(each.data) for each in flatbuffer.read(data).buffers if each.data is not None]
+    assert sizes.count(small.TABLE.size // product_quantization.PIECE) == 1
+    assert small.TABLE.size * 4 not in sizes
