@@ -14,6 +14,7 @@ from edge_bert.cli.export import export
 from edge_bert.cli.matrix import matrix
 from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, bundle_folder
 from edge_bert.cli.profiles import profile, profiles
+from edge_bert.cli.progress import shown
 
 # Tasks that live elsewhere.
 __all__ = [
@@ -63,11 +64,10 @@ def verify(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.pipeline.verify import verify as run
         from edge_bert.report.terminal.verification import render_verification
 
-        with progress.shown() as step:
+        with shown() as step:
             found = run(
                 bundle_folder(out, profile),
                 data=data or [],
@@ -151,7 +151,6 @@ def compare(
 
         from benchmarks.compare import compare as run
         from benchmarks.render import render, to_json
-        from edge_bert import progress
         from edge_bert.data.evaluation import parse_reference
         from edge_bert.sources.load import load
         from edge_bert.store import cache
@@ -159,7 +158,7 @@ def compare(
         folder = bundle_folder(out, profile)
         labelled = parse_reference(data) if data else None
         checkpoint = load(model, cache.folder("models"))
-        with progress.shown() as step:
+        with shown() as step:
             found = run(folder, checkpoint, labelled, rounds=rounds, progress=step)
         if json:
             print(to_json(found).decode())

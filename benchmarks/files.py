@@ -10,7 +10,7 @@ from benchmarks import processes
 from benchmarks.course import Course
 from benchmarks.peers import missing
 from benchmarks.records import Fault, MakeOrder, Peer, Step
-from edge_bert.convert.keras_to_tflite import input_names
+from edge_bert.encoder.checkpoint import input_names
 from edge_bert.errors import TargetError
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact, Signature

@@ -22,8 +22,8 @@ import numpy as np
 from edge_bert import profiles
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
-from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, float32
 from edge_bert.quantize.integer.ir.graph import Graph, Kind, Tensor
+from edge_bert.quantize.integer.ir.quant_params import Quantized, float32
 from edge_bert.quantize.integer.ir.serialize import emit
 
 ROWS, NEURONS, SCORES = (128, 384), (128, 1536), (12, 128, 128)

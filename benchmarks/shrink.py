@@ -19,24 +19,25 @@ from functools import cached_property
 from pathlib import Path
 
 from edge_bert.cli.console import plainly
+from edge_bert.cli.progress import shown
 from edge_bert.compress.prune import allocate_sparsity, ffn, heads, importance, layers
 from edge_bert.compress.prune.reconstruction import correct
 from edge_bert.compress.prune.structure import shrink
 from edge_bert.compress.vocabulary import trim
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.checkpoint import encoder_weights, input_names
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_pairs
 from edge_bert.pipeline.build.session import prepare
-from edge_bert.progress import Progress, shown
+from edge_bert.progress import Progress
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.store.content_store import write_whole
 
@@ -60,7 +61,7 @@ class Bench:
 
     @cached_property
     def weights(self) -> EncoderWeights:
-        return keras_to_tflite.encoder_weights(self.checkpoint)
+        return encoder_weights(self.checkpoint)
 
     @cached_property
     def tokenizer(self) -> Tokenizer:
@@ -97,7 +98,7 @@ class Bench:
         return numpy_forward.outputs(self.weights, self.inputs(self.texts, self.tokenizer))
 
     def inputs(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Sentence]:
-        names = keras_to_tflite.input_names(self.checkpoint)
+        names = input_names(self.checkpoint)
         encodings = tokenizer.encode_batch(texts)
         return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]
 

@@ -17,9 +17,9 @@ from collections.abc import Iterator, Sequence
 
 from benchmarks.whole_file import away
 from edge_bert.cli.console import plainly
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.estimate.file_size import predicted_size
 from edge_bert.pipeline.build import artifacts
@@ -86,7 +86,7 @@ class Course:
 def course(data: EvaluationSet) -> Course:
     """The course on the pairs of `data`."""
     request = prepare("pixel")
-    weights = keras_to_tflite.encoder_weights(request.checkpoint)
+    weights = encoder_weights(request.checkpoint)
     return Course(request, weights, collect(weights, artifacts.calibration_inputs(request)), data)
 
 

@@ -18,9 +18,9 @@ import numpy as np
 from benchmarks.table_bits import first_pairs
 from benchmarks.whole_file import scorer
 from edge_bert.cli.console import plainly
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.drift import drift
 from edge_bert.pipeline.build import artifacts
@@ -124,7 +124,7 @@ def main() -> None:
     with plainly():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
         request = prepare("pixel")
-        weights = keras_to_tflite.encoder_weights(request.checkpoint)
+        weights = encoder_weights(request.checkpoint)
         texts = list(dict.fromkeys(data.sentences + data.second))
         score, expected = scorer(data, texts), embeddings(weights, request, texts)
         sys.stdout.write(HEAD)

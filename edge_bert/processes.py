@@ -72,3 +72,20 @@ def _end_group(process: subprocess.Popen[str]) -> None:
 def _signal_group(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(group, number)
+
+
+def run_tool(
+    argv: Sequence[str], *, timeout_s: float, failure: type[EdgeBertError], cwd: Path | None = None
+) -> str:
+    """The tool's standard output. Raises `failure` with the tool's own word when it fails."""
+    done = run(argv, timeout_s=timeout_s, failure=failure, cwd=cwd)
+    if done.returncode:
+        raise failure(f"{argv[0]} failed ({done.returncode}): {_last_words(done.stderr)}")
+    return done.stdout
+
+
+def _last_words(stderr: str) -> str:
+    """The line that tells most: the first with `error` in it, else the last one."""
+    lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
+    telling = next((line for line in lines if "error" in line.lower()), None)
+    return (telling or (lines[-1] if lines else "no message"))[:300]

@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, bundle_folder, needed, numbers, words
+from edge_bert.cli.progress import shown
 
 OUT_HELP = "folder that bundles are in (default: build)"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
@@ -78,7 +79,6 @@ def bench(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.pipeline.bench import bench as benching
         from edge_bert.report.terminal.measurements import render_measured
 
@@ -98,7 +98,7 @@ def bench(
             benchmark_model=Path(benchmark_model) if benchmark_model else None,
             origin=origin or benchmark_model or "",
         )
-        with progress.shown() as step:
+        with shown() as step:
             found = benching.bench(request, step)
         if json:
             print_json(found)
@@ -140,7 +140,6 @@ def push(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.pipeline.bench import push as pushing
         from edge_bert.report.terminal.tables import table
 
@@ -153,7 +152,7 @@ def push(
             return
         name = needed("profile", profile)
         folder = bundle_folder(out, name)
-        with progress.shown() as step:
+        with shown() as step:
             found = pushing.push(
                 name, folder, artifacts=words(artifact), serial=serial, progress=step
             )
@@ -220,14 +219,13 @@ def emulator(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.cli.emulator_actions import HELP, run
 
         if action in ("--help", "-h", "help"):  # invoke takes the flag for the action
             Console().print(HELP, markup=False, highlight=False)
             return
 
-        with progress.shown() as step:
+        with shown() as step:
             found, lines = run(action, profile, port, step)
         if json:
             print_json(found)
@@ -255,11 +253,10 @@ def validate(_: Context, device: str | None = None, json: bool = False) -> None:
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.pipeline.bench.validate_cost_model import validate as run
         from edge_bert.report.terminal.validation import render_validation
 
-        with progress.shown() as step:
+        with shown() as step:
             found = run(device, step)
         if json:
             print_json(found)

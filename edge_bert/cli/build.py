@@ -10,6 +10,7 @@ from invoke.tasks import task
 
 from edge_bert.cli import units
 from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
+from edge_bert.cli.progress import shown
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.build.build import Built
@@ -86,7 +87,6 @@ def build(
     from edge_bert.cli.console import plainly
 
     with plainly(json=json):
-        from edge_bert import progress
         from edge_bert.pipeline.build.options import asked_for
         from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_for
         from edge_bert.pipeline.sizing.search_candidates import Means
@@ -108,7 +108,7 @@ def build(
         )
         limits = _limits(max_size, max_latency, max_energy, min_score)
         try:
-            with progress.shown() as step:
+            with shown() as step:
                 built = build_for(
                     asked,
                     limits,

@@ -46,14 +46,13 @@ def explain(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.pipeline.build import explanations, measurements
         from edge_bert.pipeline.explain.explain import explain as run
         from edge_bert.report.terminal.explanation import render_explanation
 
-        shown = _limit(limit)
+        row_limit = _limit(limit)
         folder = bundle_folder(out, profile)
-        with progress.shown() as step:
+        with shown() as step:
             found = run(
                 folder,
                 artifact,
@@ -68,7 +67,7 @@ def explain(
         if json:
             print_json(found)
         else:
-            render_explanation(found, Console(), shown)
+            render_explanation(found, Console(), row_limit)
 
 
 def _limit(value: str | None) -> int | None:

@@ -10,6 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP, words
+from edge_bert.cli.progress import shown
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.build.session import BuildRequest
@@ -64,7 +65,6 @@ def export(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.errors import InputError
         from edge_bert.pipeline.build.session import prepare
         from edge_bert.report.terminal.export import render_export
@@ -81,7 +81,7 @@ def export(
             data=data or [],
         )
         folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
-        with progress.shown() as step:
+        with shown() as step:
             found = _export(to, replace(request, out=folder), words(forms), compare, step)
         if json:
             print_json(found)

@@ -9,6 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP, numbers, words
+from edge_bert.cli.progress import shown
 
 if TYPE_CHECKING:
     from edge_bert.records.matrix import MatrixReport
@@ -71,7 +72,6 @@ def matrix(
     from edge_bert.cli.console import plainly
 
     with plainly(json=json):
-        from edge_bert import progress
         from edge_bert.pipeline.build.options import asked_for
         from edge_bert.pipeline.matrix import matrix as pipeline
         from edge_bert.search.problem import effort_of
@@ -94,7 +94,7 @@ def matrix(
             )
             for model in words(models) or [DEFAULT_MODEL]
         ]
-        with progress.shown() as step:
+        with shown() as step:
             request = pipeline.request_matrix(asked, names, out=Path(out), how=how)
             found = pipeline.build_matrix(
                 request, workers=workers, scheduler=scheduler, progress=step

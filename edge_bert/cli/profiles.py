@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP
+from edge_bert.cli.progress import shown
 
 
 @task(help={"json": JSON_HELP})
@@ -64,13 +65,12 @@ def profile(
     with plainly(json=json):
         from rich.console import Console
 
-        from edge_bert import progress
         from edge_bert.cli.profile_actions import HELP, run
 
         if action in ("--help", "-h", "help"):  # invoke takes the flag for the action
             Console().print(HELP, markup=False, highlight=False)
             return
-        with progress.shown() as step:
+        with shown() as step:
             found, lines = run(action, name, serial, Path(out) if out else None, step)
         if json:
             print_json(found)

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from edge_bert.encoder.weights import EncoderShape
+from edge_bert.encoder.config import EncoderShape
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
 # Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.

@@ -8,8 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from edge_bert.encoder.config import Gpt2Shape
 from edge_bert.encoder.keras_bert import MASKED, Dense, LayerNorm, attend, lookup, unit_length
-from edge_bert.encoder.weights import Gpt2Shape
 from edge_bert.records.checkpoint import Head, Pooling, Task
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from edge_bert.encoder.config import MobileBertShape
 from edge_bert.encoder.keras_bert import MASKED, Dense, attend, lookup, pool, unit_length
-from edge_bert.encoder.weights import MobileBertShape
 from edge_bert.records.checkpoint import Head, Task
 
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_bert.encoder.weights import EncoderShape
-from edge_bert.quantize import product_quantization
+from edge_bert.encoder.config import EncoderShape
 from edge_bert.records.base import Record
 from edge_bert.records.recipe import Recipe, Scheme
-from edge_bert.records.weight_bits import WeightBits
+from edge_bert.records.weight_bits import ENTRIES, PIECE, WeightBits
 
 FLOAT = 4
 HALF = 2
@@ -105,10 +104,8 @@ def _tables(shape: EncoderShape, recipe: Recipe, lengths: Sequence[int], bits: W
         return hidden * (shape.vocabulary + types + FLOAT * (2 + sum(lengths))) + per_column
     rest = hidden * (types + 12) + max(lengths) * (hidden + SCALE)
     if bits.embedding_bits == 2:
-        codes = shape.vocabulary * hidden // product_quantization.PIECE
-        return (
-            codes + HALF * product_quantization.ENTRIES * hidden + CODE_GRAPH * len(lengths) + rest
-        )
+        codes = shape.vocabulary * hidden // PIECE
+        return codes + HALF * ENTRIES * hidden + CODE_GRAPH * len(lengths) + rest
     blocks = hidden // bits.embedding_block if bits.embedding_block else 1
     word = shape.vocabulary * (hidden // 2 + HALF * blocks)
     return word + rest

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_bert.encoder.weights import EncoderShape
+from edge_bert.encoder.config import EncoderShape
 from edge_bert.estimate.file_size import layer_matrices
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.recipe import Recipe, Scheme

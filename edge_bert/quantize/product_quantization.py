@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-PIECE = 4  # values
-ENTRIES = 256
+from edge_bert.records.weight_bits import ENTRIES, PIECE
+
 ROUNDS = 12
 
 FloatArray = npt.NDArray[np.float32]

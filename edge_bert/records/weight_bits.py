@@ -41,3 +41,9 @@ class WeightBits(Record, frozen=True):
             if block <= self.matrix_block and inputs % block == 0:
                 return block
         return None
+
+
+PIECE = 4  # values
+
+
+ENTRIES = 256

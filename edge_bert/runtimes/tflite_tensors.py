@@ -13,8 +13,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import ProofError
+from edge_bert.processes import run_tool
 
 WORKER = Path(__file__).resolve().with_name("tensors_worker.py")
 Array = npt.NDArray[Any]

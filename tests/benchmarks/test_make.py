@@ -12,8 +12,8 @@ from benchmarks.make import onnx_float32
 from benchmarks.peers import INSTALL
 from benchmarks.records import MakeOrder, OpenOrder
 from benchmarks.sessions import open_session
-from edge_bert.convert.keras_to_tflite import input_names
 from edge_bert.data.tokenizing import Encoding
+from edge_bert.encoder.checkpoint import input_names
 from edge_bert.sources.load import load
 from tests.recordings.parity.make import outputs, tokens
 from tests.tiny.models import ARCHITECTURES, write

@@ -10,15 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import (
-    OTHERS,
-    build,
-    encoder_weights,
-    input_names,
-    other_weights,
-    shape_of,
-    to_tflite,
-)
+from edge_bert.convert.keras_to_tflite import build, to_tflite
+from edge_bert.encoder.architectures.registry import OTHERS
+from edge_bert.encoder.checkpoint import encoder_weights, input_names, other_weights, shape_of
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.float16 import convert_float16

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import input_names
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import input_names
 from edge_bert.records.checkpoint import Checkpoint
 from tests.encoder.running import (
     LENGTHS,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build, input_names, to_tflite
+from edge_bert.convert.keras_to_tflite import build, to_tflite
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import input_names
 from edge_bert.records.checkpoint import Checkpoint
 from tests.encoder.running import Rows, bucketed, keras_runner, tflite_runner
 from tests.recordings.parity import make

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import input_names
+from edge_bert.encoder.checkpoint import input_names
 from tests.encoder.running import ModelOf
 
 # Softmax takes the key's bias away again, so its gradient is 0 but for rounding.

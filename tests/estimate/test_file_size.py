@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.convert import keras_to_tflite
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.estimate.file_size import predicted_size
 from edge_bert.quantize import apply_recipe
@@ -38,9 +39,7 @@ def made() -> tuple[EncoderWeights, bytes]:
         checkpoint = models.checkpoint(
             Path(folder) / "m", "bert", "mean-normalize", hidden_size=128, intermediate_size=512
         )
-        return keras_to_tflite.encoder_weights(checkpoint), keras_to_tflite.to_tflite(
-            checkpoint, LENGTHS
-        )
+        return encoder_weights(checkpoint), keras_to_tflite.to_tflite(checkpoint, LENGTHS)
 
 
 def away(size: int, data: bytes) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_bert.encoder.weights import EncoderShape
+from edge_bert.encoder.config import EncoderShape
 from edge_bert.estimate.macs import multiply_adds
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import apply_recipe

@@ -10,10 +10,10 @@ import msgspec
 from safetensors.numpy import load_file, save_file
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights, input_names
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.integer.analyze.select_int16 import choose_wide
 from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate, convert_integer
@@ -46,9 +46,7 @@ def integer_bundle(
         _make_loud(folder / "model", *loud)
     checkpoint = load(str(folder / "model"), folder)
     chosen = calibration.select(calibration.default(), COUNT, 0)
-    calibrated = calibrate(
-        keras_to_tflite.encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences)
-    )
+    calibrated = calibrate(encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences))
     name = "wi8_ai8_afp32" if bits == 32 else f"wi8_ai{bits}"
     wide = None
     if bits == 16:
@@ -91,6 +89,6 @@ def _make_loud(model: Path, word: str, channel: int) -> None:
 
 def _inputs(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[dict[str, object]]:
     tokenizer = Tokenizer.open(checkpoint.tokenizer, models.MAX_LENGTH)
-    names = keras_to_tflite.input_names(checkpoint)
+    names = input_names(checkpoint)
     encodings = tokenizer.encode_batch(sentences)
     return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_bert.convert import keras_to_tflite
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
 from edge_bert.formats.tflite import flatbuffer
@@ -101,9 +102,7 @@ def encoder() -> tuple[EncoderWeights, bytes]:
     """A tiny encoder of two layers and its float32 file with one length."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = models.checkpoint(Path(folder) / "m", "bert", "mean-normalize")
-        return keras_to_tflite.encoder_weights(checkpoint), keras_to_tflite.to_tflite(
-            checkpoint, (16,)
-        )
+        return encoder_weights(checkpoint), keras_to_tflite.to_tflite(checkpoint, (16,))
 
 
 def matrices_of(data: bytes) -> list[int]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from edge_bert.compress.prune.importance import Importance, measure
 from edge_bert.compress.prune.structure import shrink
-from edge_bert.convert import keras_to_tflite
 from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.agreement import agreement
 from edge_bert.records.base import Record
@@ -86,7 +86,7 @@ def whole(model: Model) -> tuple[EncoderWeights, Importance, FloatArray]:
             seed=model.seed,
             **{depth: model.layers},
         )
-        weights = keras_to_tflite.encoder_weights(checkpoint)
+        weights = encoder_weights(checkpoint)
     importance = measure(weights, encoders.sentences(weights, repeats=2, seed=0))
     return weights, importance, numpy_forward.outputs(weights, held_out(weights))
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from edge_bert.devices.emulator import arm64_root
 from edge_bert.devices.emulator.host_tools import QEMU, require
 from edge_bert.devices.runner.build import find_compiler
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import TargetError
+from edge_bert.processes import run_tool
 from edge_bert.records.profile import DeviceProfile
 
 SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "emulator" / "device"

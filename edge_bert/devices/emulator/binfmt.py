@@ -11,8 +11,8 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import TargetError
+from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
 FOLDER = Path("/proc/sys/fs/binfmt_misc")

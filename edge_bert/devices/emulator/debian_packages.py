@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.devices.emulator.host_tools import require
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.processes import run_tool
 
 # The first release that packages adbd. Its C library runs under QEMU 7.2 too.
 RELEASE = "trixie"

@@ -7,8 +7,8 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.processes import run_tool
 
 QEMU = "qemu-aarch64"
 PROBE_TIMEOUT_S = 20

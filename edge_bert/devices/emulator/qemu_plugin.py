@@ -11,8 +11,8 @@ import msgspec
 
 from edge_bert.devices.device import Completed
 from edge_bert.devices.emulator.host_tools import compiler
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.processes import run_tool
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import Caches

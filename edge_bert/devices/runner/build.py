@@ -10,8 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
 SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "runner"

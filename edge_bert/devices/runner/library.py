@@ -11,8 +11,8 @@ import zipfile
 from pathlib import Path
 
 from edge_bert.devices.runner.build import TRIPLES, host_abi
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
 PACKAGE = "ai-edge-litert"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from edge_bert.devices.runner.build import TRIPLES, build_runner, host_abi
 from edge_bert.devices.runner.library import litert_library
-from edge_bert.devices.tool import run_tool
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
 LOADERS = {

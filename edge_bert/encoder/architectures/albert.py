@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_bert.encoder.architectures import bert
 from edge_bert.encoder.architectures.architecture import MAX_LAYERS, Architecture, read_size
-from edge_bert.encoder.weights import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderShape
 from edge_bert.errors import ModelError
 
 

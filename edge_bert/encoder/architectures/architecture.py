@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reprlib import repr as shown
 from typing import Any
 
-from edge_bert.encoder.weights import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderShape
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Task
 

@@ -11,7 +11,7 @@ from edge_bert.encoder.architectures.architecture import (
     read_size,
     read_sizes,
 )
-from edge_bert.encoder.weights import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderShape
 
 
 def shape(config: Mapping[str, Any]) -> EncoderShape:

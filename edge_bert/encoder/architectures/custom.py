@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_bert.encoder.weights import Gpt2Shape, MobileBertShape, OtherWeights
+from edge_bert.encoder.config import Gpt2Shape, MobileBertShape
+from edge_bert.encoder.weights import OtherWeights
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_bert.encoder.architectures.architecture import Architecture, read_size, read_sizes
-from edge_bert.encoder.weights import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderShape
 
 
 def shape(config: Mapping[str, Any]) -> EncoderShape:

@@ -17,7 +17,7 @@ from edge_bert.encoder.architectures.architecture import (
     read_size,
 )
 from edge_bert.encoder.architectures.custom import OtherArchitecture, Weight, norm
-from edge_bert.encoder.weights import Gpt2Shape
+from edge_bert.encoder.config import Gpt2Shape
 from edge_bert.errors import ModelError
 
 

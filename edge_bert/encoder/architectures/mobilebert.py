@@ -13,7 +13,7 @@ from edge_bert.encoder.architectures.architecture import (
     read_size,
 )
 from edge_bert.encoder.architectures.custom import OtherArchitecture, Weight, dense, norm
-from edge_bert.encoder.weights import MobileBertShape
+from edge_bert.encoder.config import MobileBertShape
 from edge_bert.errors import ModelError
 
 

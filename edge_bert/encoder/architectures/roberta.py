@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_bert.encoder.architectures import bert
 from edge_bert.encoder.architectures.architecture import Architecture
-from edge_bert.encoder.weights import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderShape
 from edge_bert.errors import ModelError
 
 

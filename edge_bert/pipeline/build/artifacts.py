@@ -15,6 +15,7 @@ from edge_bert.convert import keras_to_tflite
 from edge_bert.convert.onnx2tf import convert as onnx2tf
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights, input_names
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
@@ -161,7 +162,7 @@ def _rounds_by_calibration(request: BuildRequest, recipe: Recipe) -> bool:
 @functools.lru_cache(maxsize=1)
 def weights_of(request: BuildRequest) -> EncoderWeights:
     """The encoder's weights under our names: those of the checkpoint, or made smaller."""
-    return request.encoder or keras_to_tflite.encoder_weights(request.checkpoint)
+    return request.encoder or encoder_weights(request.checkpoint)
 
 
 def _foreign(request: BuildRequest) -> bool:
@@ -182,6 +183,6 @@ def calibration_inputs(request: BuildRequest) -> CalibrationInputs:
 def inputs_of(request: BuildRequest, sentences: Sequence[str]) -> CalibrationInputs:
     """Sentences as inputs [1, n], each at its own length without padding."""
     tokenizer = tokenizer_of(request)
-    names = keras_to_tflite.input_names(request.checkpoint)
+    names = input_names(request.checkpoint)
     encodings = tokenizer.encode_batch(sentences)
     return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]

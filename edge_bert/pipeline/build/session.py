@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data import buckets, calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import shape_of
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.records.candidate import SearchResult
@@ -98,7 +98,7 @@ def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
     """The buckets: those asked for, else the default ones that the model allows."""
     longest = checkpoint.max_length
     if checkpoint.weights:
-        shape = keras_to_tflite.shape_of(checkpoint)
+        shape = shape_of(checkpoint)
         longest = min(longest, shape.positions - shape.position_offset)
     # An encoder that was recognised has all lengths, whatever its file was exported for.
     fixed = checkpoint.onnx.fixed_length if checkpoint.onnx and not checkpoint.weights else None
@@ -116,7 +116,7 @@ def _rows(checkpoint: Checkpoint) -> int | None:
     """The rows of the token table; None where they are not known."""
     if checkpoint.onnx and not checkpoint.weights:
         return checkpoint.onnx.vocabulary
-    return keras_to_tflite.shape_of(checkpoint).vocabulary
+    return shape_of(checkpoint).vocabulary
 
 
 def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> None:

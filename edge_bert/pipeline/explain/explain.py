@@ -8,11 +8,11 @@ from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.manifest import sha256
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import drift
@@ -116,7 +116,7 @@ def _subject(
     _check_model(manifest, checkpoint)
     longest = max(each.length for each in artifact.signatures.values())
     tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
-    weights = keras_to_tflite.encoder_weights(checkpoint)
+    weights = encoder_weights(checkpoint)
     return Subject(manifest, artifact, path, weights, tokenizer, sentences)
 
 

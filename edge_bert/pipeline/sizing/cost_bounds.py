@@ -7,7 +7,8 @@ from collections.abc import Collection
 
 from edge_bert.data.buckets import choose
 from edge_bert.devices.emulator import cpu_files
-from edge_bert.encoder.weights import EncoderShape, EncoderWeights
+from edge_bert.encoder.config import EncoderShape
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.estimate import latency_model
 from edge_bert.estimate.file_size import predicted_size
 from edge_bert.estimate.lower_bound import least_energy, least_latency

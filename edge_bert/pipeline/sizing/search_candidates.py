@@ -27,11 +27,14 @@ STAGES = (
     "compress",
     "data",
     "evaluate",
-    "float_encoder",
-    "graph",
+    "encoder",
+    "convert",
+    "estimate",
+    "formats",
     "measure",
     "quantize",
-    "targets",
+    "devices",
+    "runtimes",
 )
 EVALUATIONS = 20  # each takes half a minute to a minute of one processor
 

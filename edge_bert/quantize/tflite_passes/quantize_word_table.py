@@ -17,6 +17,7 @@ import numpy as np
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import blockwise, product_quantization
 from edge_bert.quantize.tflite_passes.pack_constants import Values
+from edge_bert.records.weight_bits import ENTRIES, PIECE
 
 VERSION = 4  # of EMBEDDING_LOOKUP, with int4
 
@@ -46,11 +47,11 @@ def codebook_word_table(model: Any) -> None:
     GATHER of codes, then one GATHER in all codebooks together, behind each other.
     """
     word = _largest_table(model)
-    if word is None or word[1].shape[1] % product_quantization.PIECE:
+    if word is None or word[1].shape[1] % PIECE:
         return
     buffer, value = word
     codes, books = product_quantization.quantize(value)
-    offsets = np.arange(len(books), dtype=np.int32) * product_quantization.ENTRIES
+    offsets = np.arange(len(books), dtype=np.int32) * ENTRIES
     stored = tuple(flatbuffer.constant(model, each) for each in (codes, books, offsets))
 
     def read(graph: Any, gather: Any) -> list[Any]:
@@ -98,13 +99,13 @@ def _decoded(
     def tensor(suffix: str, shape: tuple[int, ...], dtype: int, buffer: int = 0) -> int:
         return flatbuffer.add_tensor(graph, f"{name}/{suffix}", shape, dtype, buffer=buffer)
 
-    entries = (pieces * product_quantization.ENTRIES, product_quantization.PIECE)
+    entries = (pieces * ENTRIES, PIECE)
     table = tensor("codes", (rows, pieces), types.UINT8, stored[0])
     books = tensor("codebooks", entries, types.FLOAT16, stored[1])
     offsets = tensor("offsets", (pieces,), types.INT32, stored[2])
     codes, wide = tensor("row", outer, types.UINT8), tensor("wide", outer, types.INT32)
     places = tensor("places", outer, types.INT32)
-    found = tensor("pieces", (*outer, product_quantization.PIECE), types.FLOAT16)
+    found = tensor("pieces", (*outer, PIECE), types.FLOAT16)
     halves = tensor("halves", flatbuffer.shape_of(graph.tensors[result]), types.FLOAT16)
     cast = flatbuffer.operator(model, "CAST", [codes], [wide])
     cast.builtinOptions.inDataType, cast.builtinOptions.outDataType = types.UINT8, types.INT32

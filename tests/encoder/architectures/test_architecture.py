@@ -10,14 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.convert.keras_to_tflite import (
-    architecture_of,
-    build,
-    encoder_weights,
-    input_names,
-    output_name,
-    to_tflite,
-)
+from edge_bert.convert.keras_to_tflite import build, to_tflite
+from edge_bert.encoder.checkpoint import architecture_of, encoder_weights, input_names, output_name
 from edge_bert.errors import InputError, ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from tests import one_line

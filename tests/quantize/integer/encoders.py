@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.convert import keras_to_tflite
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.quantize.integer.equalize.equalize import Norm, Rewritten, rewrite
 from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
@@ -41,7 +41,7 @@ def weights_of(architecture: str, head: str = "mean", *, outliers: bool = False)
         width["embedding_size"] = 24  # so that LOUD fits
     with tempfile.TemporaryDirectory() as folder:
         found = models.checkpoint(Path(folder) / "model", architecture, head, **width)
-        weights = keras_to_tflite.encoder_weights(found)
+        weights = encoder_weights(found)
     return with_outliers(weights) if outliers else weights
 
 

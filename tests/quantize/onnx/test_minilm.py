@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.quantize.integer.calibrate.calibrate import calibrate
 from edge_bert.quantize.onnx.convert import float_file, int8_file
 from edge_bert.records.checkpoint import Checkpoint
@@ -27,7 +27,7 @@ class Exported:
     """The files by form, and inputs to run them on."""
 
     def __init__(self, checkpoint: Checkpoint) -> None:
-        weights = keras_to_tflite.encoder_weights(checkpoint)
+        weights = encoder_weights(checkpoint)
         self.names = weights.input_names
         self.tokenizer = Tokenizer.open(checkpoint.tokenizer, LONGEST)
         chosen = calibration.select(calibration.default(), calibration.DEFAULT_COUNT, 0)

@@ -10,6 +10,7 @@ import pytest
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import blockwise, product_quantization
 from edge_bert.quantize.tflite_passes import quantize_word_table
+from edge_bert.records.weight_bits import PIECE
 from tests.quantize import small_models as small
 
 
@@ -50,5 +51,5 @@ def test_the_runtime_reads_what_codebooks_stand_for(tmp_path: Path) -> None:
     for values in small.run(data, tmp_path).values():
         np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
     sizes = [len(each.data) for each in flatbuffer.read(data).buffers if each.data is not None]
-    assert sizes.count(small.TABLE.size // product_quantization.PIECE) == 1
+    assert sizes.count(small.TABLE.size // PIECE) == 1
     assert small.TABLE.size * 4 not in sizes

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_bert.convert.keras_to_tflite import encoder_weights
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 from edge_bert.sources.load import load

@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
-from edge_bert.quantize.integer.calibrate.assign_quant_params import KEEPS_SCALE, Quantized, assign
+from edge_bert.quantize.integer.calibrate.assign_quant_params import KEEPS_SCALE, assign
 from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
 from edge_bert.quantize.integer.ir.interpret import See, execute
+from edge_bert.quantize.integer.ir.quant_params import Quantized
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 from edge_bert.quantize.integer.lower.tensor_groups import constants
 

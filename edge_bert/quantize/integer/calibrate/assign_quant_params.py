@@ -7,13 +7,13 @@ weights symmetric per output channel, biases int32 at the product of the scales 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
+from edge_bert.quantize.integer.ir.quant_params import Quantized, float32
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT, plain_name
 from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, Ranges
 from edge_bert.quantize.integer.statistics.range_estimators import Observer, choose, minmax
@@ -25,16 +25,6 @@ FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
 TINY = 1e-8
 MAX_MULTIPLIER = 250.0
 VARIANCE = ".variance."
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """How a tensor is stored: `scale` has one entry, or one per output channel (axis 0)."""
-
-    scale: Array
-    zero_point: int
-    dtype: str
-    value: Array | None = None
 
 
 def assign(
@@ -101,11 +91,6 @@ def _within_kernels(
     least = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
     missing = max(least - (high - low), 0.0)
     return low, high + missing
-
-
-def float32(value: Array | None = None) -> Quantized:
-    """A tensor that is not quantized."""
-    return Quantized(np.zeros(0), 0, "float32", None if value is None else value.astype(np.float32))
 
 
 def _sixteen(low: float, high: float, value: Array | None = None) -> Quantized:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
-from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, assign, float32
+from edge_bert.quantize.integer.calibrate.assign_quant_params import assign
 from edge_bert.quantize.integer.equalize.equalize import Rewritten, rewrite
 from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
 from edge_bert.quantize.integer.ir.graph import Graph
+from edge_bert.quantize.integer.ir.quant_params import Quantized, float32
 from edge_bert.quantize.integer.ir.serialize import emit
 from edge_bert.quantize.integer.lower import build_mixed_graph
 from edge_bert.quantize.integer.lower.build_graph import build

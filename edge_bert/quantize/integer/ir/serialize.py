@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized
 from edge_bert.quantize.integer.ir.graph import Graph, Node, Tensor
+from edge_bert.quantize.integer.ir.quant_params import Quantized
 
 # The first version of each operator that takes int8, so that old runtimes load the file.
 VERSIONS = {

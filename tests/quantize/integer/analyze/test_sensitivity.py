@@ -8,10 +8,11 @@ import pytest
 from edge_bert.quantize.integer.analyze.fake_quant import Simulation, fake_quantized, real
 from edge_bert.quantize.integer.analyze.recipe_graphs import graphs_of
 from edge_bert.quantize.integer.analyze.sensitivity import sensitivity
-from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, assign
+from edge_bert.quantize.integer.calibrate.assign_quant_params import assign
 from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
 from edge_bert.quantize.integer.ir.graph import Node
 from edge_bert.quantize.integer.ir.interpret import execute
+from edge_bert.quantize.integer.ir.quant_params import Quantized
 from edge_bert.quantize.integer.lower.tensor_groups import (
     Group,
     by_kind,

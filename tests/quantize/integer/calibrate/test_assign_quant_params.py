@@ -7,8 +7,9 @@ import functools
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.calibrate.assign_quant_params import KEEPS_SCALE, Quantized, assign
+from edge_bert.quantize.integer.calibrate.assign_quant_params import KEEPS_SCALE, assign
 from edge_bert.quantize.integer.ir.graph import Graph, Kind
+from edge_bert.quantize.integer.ir.quant_params import Quantized
 from edge_bert.quantize.integer.statistics.activation_ranges import Ranges, observe
 from edge_bert.quantize.integer.statistics.range_estimators import Observer
 from tests.quantize.integer import encoders as tiny

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.convert import keras_to_tflite
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.quantize.integer.calibrate.calibrate import calibrate, convert_integer
 from edge_bert.records.checkpoint import Checkpoint
 from tests.quantize.integer.running import Running, largest_change
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.model, pytest.mark.slow]
 
 def test_padding_changes_nothing(minilm: Checkpoint) -> None:
     """Held-out sentences in every bucket, also with garbage in the padding: one step at most."""
-    weights = keras_to_tflite.encoder_weights(minilm)
+    weights = encoder_weights(minilm)
     tokenizer = Tokenizer.open(minilm.tokenizer, max(LENGTHS))
     chosen = calibration.select(calibration.default(), calibration.DEFAULT_COUNT, 0)
     seen, held_out = (

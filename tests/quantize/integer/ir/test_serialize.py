@@ -7,8 +7,9 @@ import pytest
 
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.quantize.integer.calibrate.assign_quant_params import Quantized, assign
+from edge_bert.quantize.integer.calibrate.assign_quant_params import assign
 from edge_bert.quantize.integer.ir.graph import Graph, Kind
+from edge_bert.quantize.integer.ir.quant_params import Quantized
 from edge_bert.quantize.integer.ir.serialize import VERSIONS, emit
 from edge_bert.quantize.integer.statistics.activation_ranges import observe
 from edge_bert.quantize.integer.statistics.range_estimators import Observer

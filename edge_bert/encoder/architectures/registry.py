@@ -1,0 +1,24 @@
+"""The architectures that are read, by the model type that config.json names."""
+
+from __future__ import annotations
+
+from edge_bert.encoder.architectures.albert import ALBERT
+from edge_bert.encoder.architectures.architecture import (
+    Architecture,
+)
+from edge_bert.encoder.architectures.bert import BERT
+from edge_bert.encoder.architectures.custom import OtherArchitecture
+from edge_bert.encoder.architectures.distilbert import DISTILBERT
+from edge_bert.encoder.architectures.electra import ELECTRA
+from edge_bert.encoder.architectures.gpt2 import GPT2
+from edge_bert.encoder.architectures.mobilebert import MOBILEBERT
+from edge_bert.encoder.architectures.roberta import ROBERTA
+
+WITH_BERT_LAYERS = (BERT, DISTILBERT, ROBERTA, ALBERT, ELECTRA)
+
+
+ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in WITH_BERT_LAYERS}
+
+
+# Their layers are not BERT's: they have Keras models of their own, and no integer form.
+OTHERS: dict[str, OtherArchitecture] = {each.name: each for each in (MOBILEBERT, GPT2)}
