@@ -14,7 +14,7 @@ from edge_bert.cli.export import export
 from edge_bert.cli.matrix import matrix
 from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, bundle_folder
 from edge_bert.cli.profiles import profile, profiles
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 
 # Tasks that live elsewhere.
 __all__ = [
@@ -67,7 +67,7 @@ def verify(
         from edge_bert.pipeline.verify import verify as run
         from edge_bert.report.terminal.verification import render_verification
 
-        with shown() as step:
+        with console_progress() as step:
             found = run(
                 bundle_folder(out, profile),
                 data=data or [],
@@ -158,7 +158,7 @@ def compare(
         folder = bundle_folder(out, profile)
         labelled = parse_reference(data) if data else None
         checkpoint = load(model, cache.folder("models"))
-        with shown() as step:
+        with console_progress() as step:
             found = run(folder, checkpoint, labelled, rounds=rounds, progress=step)
         if json:
             print(to_json(found).decode())

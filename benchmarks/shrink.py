@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 
 from edge_bert.cli.console import plainly
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 from edge_bert.compress.prune import allocate_sparsity, ffn, heads, importance, layers
 from edge_bert.compress.prune.reconstruction import correct
 from edge_bert.compress.prune.structure import shrink
@@ -206,7 +206,7 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--corpus", type=Path, help="sentences whose tokens stay, one per line")
     arguments = parser.parse_args()
-    with plainly(), shown() as progress, tempfile.TemporaryDirectory() as scratch:
+    with plainly(), console_progress() as progress, tempfile.TemporaryDirectory() as scratch:
         request = prepare("pixel", model=arguments.model)
         data = parse_reference(arguments.data)
         bench = Bench(

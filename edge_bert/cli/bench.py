@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, bundle_folder, needed, numbers, words
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 
 OUT_HELP = "folder that bundles are in (default: build)"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
@@ -98,7 +98,7 @@ def bench(
             benchmark_model=Path(benchmark_model) if benchmark_model else None,
             origin=origin or benchmark_model or "",
         )
-        with shown() as step:
+        with console_progress() as step:
             found = benching.bench(request, step)
         if json:
             print_json(found)
@@ -152,7 +152,7 @@ def push(
             return
         name = needed("profile", profile)
         folder = bundle_folder(out, name)
-        with shown() as step:
+        with console_progress() as step:
             found = pushing.push(
                 name, folder, artifacts=words(artifact), serial=serial, progress=step
             )
@@ -225,7 +225,7 @@ def emulator(
             Console().print(HELP, markup=False, highlight=False)
             return
 
-        with shown() as step:
+        with console_progress() as step:
             found, lines = run(action, profile, port, step)
         if json:
             print_json(found)
@@ -256,7 +256,7 @@ def validate(_: Context, device: str | None = None, json: bool = False) -> None:
         from edge_bert.pipeline.bench.validate_cost_model import validate as run
         from edge_bert.report.terminal.validation import render_validation
 
-        with shown() as step:
+        with console_progress() as step:
             found = run(device, step)
         if json:
             print_json(found)

@@ -10,7 +10,7 @@ from invoke.tasks import task
 
 from edge_bert.cli import units
 from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.build.build import Built
@@ -108,7 +108,7 @@ def build(
         )
         limits = _limits(max_size, max_latency, max_energy, min_score)
         try:
-            with shown() as step:
+            with console_progress() as step:
                 built = build_for(
                     asked,
                     limits,

@@ -52,7 +52,7 @@ def explain(
 
         row_limit = _limit(limit)
         folder = bundle_folder(out, profile)
-        with shown() as step:
+        with console_progress() as step:
             found = run(
                 folder,
                 artifact,

@@ -10,7 +10,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP, words
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.build.session import BuildRequest
@@ -81,7 +81,7 @@ def export(
             data=data or [],
         )
         folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
-        with shown() as step:
+        with console_progress() as step:
             found = _export(to, replace(request, out=folder), words(forms), compare, step)
         if json:
             print_json(found)

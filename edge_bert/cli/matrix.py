@@ -9,7 +9,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP, numbers, words
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
     from edge_bert.records.matrix import MatrixReport
@@ -94,7 +94,7 @@ def matrix(
             )
             for model in words(models) or [DEFAULT_MODEL]
         ]
-        with shown() as step:
+        with console_progress() as step:
             request = pipeline.request_matrix(asked, names, out=Path(out), how=how)
             found = pipeline.build_matrix(
                 request, workers=workers, scheduler=scheduler, progress=step

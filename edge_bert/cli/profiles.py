@@ -8,7 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import JSON_HELP
-from edge_bert.cli.progress import shown
+from edge_bert.cli.progress import console_progress
 
 
 @task(help={"json": JSON_HELP})
@@ -70,7 +70,7 @@ def profile(
         if action in ("--help", "-h", "help"):  # invoke takes the flag for the action
             Console().print(HELP, markup=False, highlight=False)
             return
-        with shown() as step:
+        with console_progress() as step:
             found, lines = run(action, name, serial, Path(out) if out else None, step)
         if json:
             print_json(found)

@@ -10,7 +10,7 @@ from edge_bert.progress import Progress, silent
 
 
 @contextlib.contextmanager
-def shown(*, quiet: bool = False) -> Iterator[Progress]:
+def console_progress(*, quiet: bool = False) -> Iterator[Progress]:
     """A progress for people, on standard error so that standard output stays parseable."""
     if quiet:
         yield silent
