@@ -8,6 +8,7 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli.options import PROFILE_HELP, bundle_folder
+from edge_bert.cli.progress import console_progress
 
 
 @task(
