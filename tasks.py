@@ -59,13 +59,13 @@ def verify(
 
     Example: invoke verify --profile pixel --data stsb:sts-dev.csv --text my-sentences.txt
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
-        from edge_bert.pipeline.verify import verify as run
-        from edge_bert.report.terminal.verification import render_verification
+        from edge_bert.pipeline.verify import verify_bundle as run
+        from edge_bert.report.terminal.verification import print_verification
 
         with console_progress() as step:
             found = run(
@@ -78,7 +78,7 @@ def verify(
         if json:
             print_json(found)
         else:
-            render_verification(found, Console())
+            print_verification(found, Console())
         if not found.passed:
             raise SystemExit(4)
 
@@ -86,37 +86,37 @@ def verify(
 @task(positional=["file"], help={"file": "a .tflite file", "json": JSON_HELP})
 def inspect(_: Context, file: str, json: bool = False) -> None:
     """Show what is in a .tflite file: operators, number formats, bytes, signatures."""
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from edge_bert.formats.tflite.inspect import inspect_file
-        from edge_bert.report.terminal.model_file import render_model_file
+        from edge_bert.report.terminal.model_file import print_model_file
 
         found = inspect_file(Path(file))
         if json:
             print_json(found)
         else:
-            render_model_file(file, found, Console())
+            print_model_file(file, found, Console())
 
 
 @task(help={"json": JSON_HELP})
 def doctor(_: Context, json: bool = False) -> None:
     """Say what this machine has and lacks, and how to get it."""
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
-        from edge_bert.doctor import examine
+        from edge_bert.doctor import examine_machine
         from edge_bert.report.terminal import tables
 
-        found = examine()
+        found = examine_machine()
         if json:
             print_json(found)
         else:
-            tables.findings(Console(), found)
+            tables.print_findings(Console(), found)
         if any(each.required and each.status != "ok" for each in found):
             raise SystemExit(3)
 
@@ -144,20 +144,20 @@ def compare(
 
     The peers come with: pip install -e '.[peers]'. Keep the machine otherwise idle.
     """
-    from edge_bert.cli.console import plainly
+    from edge_bert.cli.console import error_boundary
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from benchmarks.compare import compare as run
         from benchmarks.render import render, to_json
         from edge_bert.data.evaluation import parse_reference
-        from edge_bert.sources.load import load
+        from edge_bert.sources.load import load_checkpoint
         from edge_bert.store import cache
 
         folder = bundle_folder(out, profile)
         labelled = parse_reference(data) if data else None
-        checkpoint = load(model, cache.folder("models"))
+        checkpoint = load_checkpoint(model, cache.cache_folder("models"))
         with console_progress() as step:
             found = run(folder, checkpoint, labelled, rounds=rounds, progress=step)
         if json:
@@ -169,14 +169,14 @@ def compare(
 @task(help={"cache": "also remove downloaded models, built files and environments"})
 def clean(_: Context, cache: bool = False) -> None:
     """Remove built bundles, and with --cache everything that can be made again."""
-    from edge_bert.cli.console import plainly
+    from edge_bert.cli.console import error_boundary
 
-    with plainly():
+    with error_boundary():
         import shutil
 
         from edge_bert.store import cache as caches
 
-        for folder in [Path("build"), *([caches.folder()] if cache else [])]:
+        for folder in [Path("build"), *([caches.cache_folder()] if cache else [])]:
             if folder.is_dir():
                 shutil.rmtree(folder)
                 print(f"removed {folder}")

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks.whole_file import Away, away
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import chosen_recipes, prepare
-from edge_bert.progress import silent
+from edge_bert.pipeline.build.session import prepare_session, recipes_named
+from edge_bert.progress import no_progress
 from edge_bert.records.recipe import Recipe
 
 HEADER = "recipe\tcount\tseed\tcosine mean\tcosine min\tSpearman drop\n"
@@ -44,14 +44,14 @@ class Row:
 
 def rows_of(count: int, seed: int, recipes: tuple[Recipe, ...], data: EvaluationSet) -> list[Row]:
     """One calibration, and a build of each recipe from it."""
-    request = prepare("pixel", calibration_count=count, seed=seed)
-    whole = artifacts.float_model(request, silent)
+    request = prepare_session("pixel", calibration_count=count, seed=seed)
+    whole = artifacts.build_float_model(request, no_progress)
     return [
         Row(
             recipe.name,
             count,
             seed,
-            away(request, data, artifacts.artifact(request, whole, recipe, silent)),
+            away(request, data, artifacts.build_artifact(request, whole, recipe, no_progress)),
         )
         for recipe in recipes
     ]
@@ -80,9 +80,9 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--recipes", default="wi8_ai8,wi8_ai8_afp32")
     arguments = parser.parse_args()
-    with plainly():
+    with error_boundary():
         data = parse_reference(arguments.data)
-        recipes = chosen_recipes(arguments.recipes.split(","))
+        recipes = recipes_named(arguments.recipes.split(","))
         sys.stdout.write(HEADER)
         rows: list[Row] = []
         for count in map(int, arguments.counts.split(",")):

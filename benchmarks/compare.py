@@ -18,7 +18,7 @@ from benchmarks.records import FORMAT_VERSION, Comparison, PeerRow
 from edge_bert.data.buckets import check_lengths
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import InputError
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.checkpoint import Checkpoint
 
 LENGTHS = (14, 128)
@@ -35,7 +35,7 @@ def compare(
     lengths: Sequence[int] = LENGTHS,
     rounds: int = ROUNDS,
     repetitions: int = REPETITIONS,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Comparison:
     """Run every peer on the model of a built bundle and put their figures side by side.
 

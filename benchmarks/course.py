@@ -46,7 +46,7 @@ def prepare(
     Raises InputError for a bundle that is missing, damaged or of another model, or for a number
     of tokens that no bucket holds; DataError for labels that do not fit the model's task.
     """
-    manifest = manifests.read(bundle)
+    manifest = manifests.read_manifest(bundle)
     if manifest.model.sha256 != checkpoint.sha256:
         raise InputError(
             f"{bundle} was built from {manifest.model.name}, not from {checkpoint.name} as it is "
@@ -55,7 +55,9 @@ def prepare(
     _check_data(data, checkpoint)
     longest = min(max(s.length for s in a.signatures.values()) for a in manifest.artifacts)
     tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
-    chosen = calibration.select(calibration.default(), calibration.DEFAULT_COUNT, SEED)
+    chosen = calibration.select_sentences(
+        calibration.default_sentences(), calibration.DEFAULT_COUNT, SEED
+    )
     return Course(
         bundle=bundle,
         manifest=manifest,

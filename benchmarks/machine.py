@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.records.measurement import TargetDescription
 
 PACKAGES = (
@@ -23,7 +23,7 @@ COUNTED_FIELDS = 8  # up to steal; the guest columns after it are counted in use
 
 def describe() -> TargetDescription:
     """Processor, cores, memory and system."""
-    return HostTarget(folder=Path()).describe()
+    return HostDevice(folder=Path()).describe()
 
 
 def versions() -> dict[str, str]:

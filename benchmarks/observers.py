@@ -13,12 +13,12 @@ import argparse
 import sys
 
 from benchmarks.whole_file import away
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import chosen_recipes, prepare
+from edge_bert.pipeline.build.session import prepare_session, recipes_named
 from edge_bert.quantize.integer.calibrate.calibrate import convert_integer
-from edge_bert.quantize.integer.statistics.range_estimators import Observer
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 
 
 def main() -> None:
@@ -27,12 +27,12 @@ def main() -> None:
     parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
     parser.add_argument("--recipes", default="wi8_ai8,wi8_ai8_afp32")
     arguments = parser.parse_args()
-    with plainly():
-        data, request = parse_reference(arguments.data), prepare("pixel")
-        calibrated = artifacts.calibrated(request)
+    with error_boundary():
+        data, request = parse_reference(arguments.data), prepare_session("pixel")
+        calibrated = artifacts.calibrate_session(request)
         sys.stdout.write("recipe\tobserver\tcosine mean\tcosine min\tSpearman drop\n")
-        for recipe in chosen_recipes(arguments.recipes.split(",")):
-            for observer in Observer:
+        for recipe in recipes_named(arguments.recipes.split(",")):
+            for observer in RangeEstimator:
                 bits = recipe.activation_bits
                 file = convert_integer(calibrated, request.lengths, bits, observer)
                 found = away(request, data, file)

@@ -22,9 +22,9 @@ import numpy as np
 from edge_bert import profiles
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
-from edge_bert.quantize.integer.ir.graph import Graph, Kind, Tensor
-from edge_bert.quantize.integer.ir.quant_params import Quantized, float32
-from edge_bert.quantize.integer.ir.serialize import emit
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
+from edge_bert.quantize.integer.ir.serialize import serialize_graphs
 
 ROWS, NEURONS, SCORES = (128, 384), (128, 1536), (12, 128, 128)
 HEADS, TURNED = (12, 128, 32), (12, 32, 128)
@@ -63,7 +63,7 @@ def main() -> int:
     if wanted == "host":
         _print_each(_time)
         return 0
-    profile = profiles.load(wanted)
+    profile = profiles.load_profile(wanted)
     target = EmulatedTarget(profile)
     try:
         command = install_runner(target, profile.abi, own_c_library=False)
@@ -121,7 +121,7 @@ def _file(
     kind: str,
 ) -> bytes:
     """A file with this operator alone. Matrices and biases are constants, the rest inputs."""
-    graph, found = Graph(128), {}
+    graph, found = OperatorGraph(128), {}
     names = [f"input{place}" for place in range(len(inputs))]
     for place, (name, shape) in enumerate(zip(names, inputs, strict=True)):
         if operator == "FULLY_CONNECTED" and place:
@@ -129,44 +129,44 @@ def _file(
         else:
             graph.inputs.append(name)
             found[name] = _activation(kind)
-        graph.tensors[name] = Tensor(name, shape, Kind.ACTIVATION, found[name].value)
+        graph.tensors[name] = GraphTensor(name, shape, TensorKind.ACTIVATION, found[name].value)
     graph.output = graph.apply(operator, names, "output", output, **options)
     found["output"] = _output(operator, kind)
-    return emit([("length_128", graph, found)], "result")
+    return serialize_graphs([("length_128", graph, found)], "result")
 
 
-def _output(operator: str, kind: str) -> Quantized:
+def _output(operator: str, kind: str) -> QuantParams:
     if operator == "QUANTIZE":
         return _sixteen() if kind == "int8" else _int8(0.05, 3)
     if operator == "DEQUANTIZE":
-        return float32()
+        return float32_params()
     fixed = FIXED.get(operator, (0.05, 3))
     return _int8(*fixed) if kind == "int8" else _activation(kind)
 
 
-def _activation(kind: str) -> Quantized:
-    return {"int8": _int8(0.05, 0), "int16": _sixteen(), "float32": float32()}[kind]
+def _activation(kind: str) -> QuantParams:
+    return {"int8": _int8(0.05, 0), "int16": _sixteen(), "float32": float32_params()}[kind]
 
 
-def _sixteen() -> Quantized:
-    return Quantized(np.array([0.0002], np.float32), 0, "int16")
+def _sixteen() -> QuantParams:
+    return QuantParams(np.array([0.0002], np.float32), 0, "int16")
 
 
-def _int8(scale: float, zero_point: int) -> Quantized:
-    return Quantized(np.array([scale], np.float32), zero_point, "int8")
+def _int8(scale: float, zero_point: int) -> QuantParams:
+    return QuantParams(np.array([scale], np.float32), zero_point, "int8")
 
 
-def _weights(shape: tuple[int, ...], kind: str) -> Quantized:
+def _weights(shape: tuple[int, ...], kind: str) -> QuantParams:
     """A matrix of int8, which makes float32 rows hybrid, or a bias of zeros."""
     scale = np.full(shape[0], 0.01, np.float32)
     if len(shape) == 2:
         values = np.random.RandomState(0).randint(-127, 128, shape).astype(np.int8)
-        return Quantized(scale, 0, "int8", values)
+        return QuantParams(scale, 0, "int8", values)
     if kind == "float32":
-        return float32(np.zeros(shape))
+        return float32_params(np.zeros(shape))
     width = "int64" if kind == "int16" else "int32"
     rows = _activation(kind).scale[0]
-    return Quantized(scale * rows, 0, width, np.zeros(shape, width))
+    return QuantParams(scale * rows, 0, width, np.zeros(shape, width))
 
 
 if __name__ == "__main__":

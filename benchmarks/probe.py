@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert import Bundle
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.records.checkpoint import FloatArray
@@ -66,7 +66,7 @@ def main() -> None:
         "data", help="labelled sentences, such as FILE.csv:text=text,label=category"
     )
     arguments = parser.parse_args()
-    with plainly():
+    with error_boundary():
         bundle, data = Bundle.open(arguments.bundle), parse_reference(arguments.data)
         names = sorted({str(label) for label in data.labels})
         classes = np.array([names.index(str(label)) for label in data.labels])

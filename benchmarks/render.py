@@ -7,9 +7,16 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from benchmarks.records import Comparison, PeerRow, Timing
-from edge_bert.measure.statistics import summarize
+from edge_bert.measure.statistics import summarize_times
 from edge_bert.records.latency import LatencySummary
-from edge_bert.text import NOT_KNOWN, byte_size, cosine, points, printable, significant
+from edge_bert.text import (
+    NOT_KNOWN,
+    byte_size,
+    format_cosine,
+    format_points,
+    format_significant,
+    make_printable,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,7 +37,7 @@ def to_json(comparison: Comparison) -> bytes:
     document: dict[str, Any] = msgspec.to_builtins(comparison)
     for row, written in zip(comparison.rows, document["rows"], strict=True):
         for timing, entry in zip(row.timings, written["timings"], strict=True):
-            entry["summary"] = msgspec.to_builtins(summarize(timing.runs_us))
+            entry["summary"] = msgspec.to_builtins(summarize_times(timing.runs_us))
     packed = msgspec.json.encode(document, order="deterministic")
     return msgspec.json.format(packed, indent=2) + b"\n"
 
@@ -86,17 +93,21 @@ def _words(comparison: Comparison, row: PeerRow) -> _Row:
     times = [_time(by_tokens.get(tokens)) for tokens in _tokens(comparison)]
     size = NOT_KNOWN if row.size_bytes is None else byte_size(row.size_bytes)
     drift = row.drift
-    cosines = (cosine(drift.cosine_mean), cosine(drift.cosine_min)) if drift else (NOT_KNOWN,) * 2
-    scores = [points(row.score.value)] if row.score else []
+    cosines = (
+        (format_cosine(drift.cosine_mean), format_cosine(drift.cosine_min))
+        if drift
+        else (NOT_KNOWN,) * 2
+    )
+    scores = [format_points(row.score.value)] if row.score else []
     return _Row(row.title, (*times, size, *cosines, *scores))
 
 
 def _time(timing: Timing | None) -> str:
     if timing is None:
         return NOT_KNOWN
-    found: LatencySummary = summarize(timing.runs_us)
-    low, high = significant(found.p5_us / 1000), significant(found.p95_us / 1000)
-    return f"{significant(found.median_us / 1000)} ({low} to {high})"
+    found: LatencySummary = summarize_times(timing.runs_us)
+    low, high = format_significant(found.p5_us / 1000), format_significant(found.p95_us / 1000)
+    return f"{format_significant(found.median_us / 1000)} ({low} to {high})"
 
 
 def _warnings(comparison: Comparison) -> list[str]:
@@ -116,7 +127,7 @@ def _warnings(comparison: Comparison) -> list[str]:
 
 def _sayable(console: Console, text: str) -> str:
     """`text` without what would break the terminal or what its encoding lacks."""
-    return printable(text).encode(console.encoding, "replace").decode(console.encoding)
+    return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
 
 def _say(console: Console, line: str) -> None:

@@ -24,19 +24,19 @@ import numpy.typing as npt
 
 from edge_bert import processes
 from edge_bert.bundle import manifest as manifests
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import drift
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build import run_signatures
 from edge_bert.pipeline.build.build import host_runtime
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import environments
-from edge_bert.runtimes.tflite_tensors import tensors
+from edge_bert.runtimes.tflite_tensors import read_tensors
 
 Array = npt.NDArray[Any]
 WORKER = Path(__file__).resolve().with_name("operator_worker.py")
@@ -100,14 +100,16 @@ def _text(value: Any) -> str:
 
 def by_operator(path: Path, inputs: dict[str, Array]) -> Iterator[str]:
     """A line for each kind of operator: how many, the share of values that differ, by how much."""
-    model = flatbuffer.read(path.read_bytes())
+    model = flatbuffer.read_model(path.read_bytes())
     singles = apart(model, SIGNATURE)
     given = _given(path, singles, inputs)
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         file = Path(folder) / "operators.tflite"
-        file.write_bytes(flatbuffer.write(model))
+        file.write_bytes(flatbuffer.write_model(model))
         np.savez(Path(folder) / "inputs.npz", allow_pickle=False, **given)
-        first, second = (_run(Path(folder), file, runtime) for runtime in (host_runtime(), OLDEST))
+        first, second = (
+            _run(Path(folder), file, runtime) for runtime in (host_runtime(), TFLITE_RUNTIME_2_14)
+        )
     differences: dict[str, list[Array]] = defaultdict(list)
     for output, single in singles.items():
         away = np.abs(first[output].astype(int) - second[output].astype(int))
@@ -121,7 +123,7 @@ def by_operator(path: Path, inputs: dict[str, Array]) -> Iterator[str]:
 def _given(path: Path, singles: dict[str, Single], inputs: dict[str, Array]) -> dict[str, Array]:
     """What each operator really reads, from one run of the whole file on the host's runtime."""
     wanted = sorted({name for single in singles.values() for name in single.reads} - set(inputs))
-    (stored,) = tensors(path, SIGNATURE, inputs, wanted)
+    (stored,) = read_tensors(path, SIGNATURE, inputs, wanted)
     values = {name: each.values for name, each in stored.items()} | inputs
     return {
         f"{output}|input{place}": values[name]
@@ -134,21 +136,25 @@ def _run(folder: Path, file: Path, runtime: Runtime) -> dict[str, Array]:
     outputs = folder / f"{runtime.name}.npz"
     python, module = environments.runtime_python(runtime), environments.MODULES[runtime.name]
     command = [str(python), str(WORKER), str(file), str(folder / "inputs.npz"), str(outputs)]
-    done = processes.run([*command, module], timeout_s=600, failure=ProofError, what=str(runtime))
+    done = processes.run_process(
+        [*command, module], timeout_s=600, failure=VerificationError, what=str(runtime)
+    )
     if done.returncode:
-        raise ProofError(f"{runtime}: {done.stderr.strip().rpartition(chr(10))[2]}")
+        raise VerificationError(f"{runtime}: {done.stderr.strip().rpartition(chr(10))[2]}")
     with np.load(outputs, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 def in_all(folder: Path, encodings: list[Encoding], pad_id: int) -> Iterator[str]:
     """Lines about the whole file: each runtime against float32, and one against the other."""
-    head = manifests.read(folder).model.head
-    plain = run_signatures.Subject.of(folder / "float32.tflite", head)
-    reference = run_signatures.outputs(plain, encodings, pad_id, host_runtime())
-    subject, found = run_signatures.Subject.of(folder / f"{ARTIFACT}.tflite", head), []
-    for runtime in (host_runtime(), OLDEST):
-        found.append(run_signatures.run(subject, encodings, pad_id, runtime).by_sentence())
+    head = manifests.read_manifest(folder).model.head
+    plain = run_signatures.ModelUnderTest.of(folder / "float32.tflite", head)
+    reference = run_signatures.finished_outputs(plain, encodings, pad_id, host_runtime())
+    subject, found = run_signatures.ModelUnderTest.of(folder / f"{ARTIFACT}.tflite", head), []
+    for runtime in (host_runtime(), TFLITE_RUNTIME_2_14):
+        found.append(
+            run_signatures.run_signatures(subject, encodings, pad_id, runtime).by_sentence()
+        )
         away = drift(found[-1], reference)
         yield f"{runtime} to float32: cosine {away.cosine_mean:.4f} / {away.cosine_min:.4f}\n"
     away = drift(*found)
@@ -164,16 +170,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="How differently two runtimes round.")
     parser.add_argument("bundle", type=Path)
     folder = parser.parse_args().bundle
-    with plainly():
-        model, path = manifests.read(folder).model, folder / f"{ARTIFACT}.tflite"
+    with error_boundary():
+        model, path = manifests.read_manifest(folder).model, folder / f"{ARTIFACT}.tflite"
         tokenizer = Tokenizer.open(folder / "tokenizer.json", model.max_length)
-        sentences = calibration.select(calibration.default(), 256, 0).held_out
+        sentences = calibration.select_sentences(calibration.default_sentences(), 256, 0).held_out
         encodings = tokenizer.encode_batch(sentences)
-        signature = run_signatures.Subject.of(path, model.head).signatures[SIGNATURE]
+        signature = run_signatures.ModelUnderTest.of(path, model.head).signatures[SIGNATURE]
         longest = max((each for each in encodings if len(each) <= LENGTH), key=len)
         names = [spec.name for spec in signature.inputs]
         sys.stdout.write("operator\tcount\tvalues\tdiffer %\tlargest difference, steps\n")
-        sys.stdout.writelines(by_operator(path, pad(longest, LENGTH, tokenizer.pad_id, names)))
+        sys.stdout.writelines(
+            by_operator(path, pad_encoding(longest, LENGTH, tokenizer.pad_id, names))
+        )
         sys.stdout.writelines(in_all(folder, encodings, tokenizer.pad_id))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.inputs import Arrays, finished, int64_inputs
 from benchmarks.records import Kind, OpenOrder
-from edge_bert.data.buckets import choose, pad
+from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.evaluate.outputs import finish
 from edge_bert.records.bundle import TensorSpec
@@ -51,9 +51,9 @@ def _open_tflite(order: OpenOrder) -> Session:
     runners = {length: interpreter.get_signature_runner(name) for length, name in lengths.items()}
 
     def prepare(sentence: Encoding) -> Inputs:
-        length = choose(len(sentence), lengths)
+        length = choose_bucket(len(sentence), lengths)
         names = [spec.name for spec in order.signatures[lengths[length]].inputs]
-        return Inputs(length, dict(pad(sentence, length, order.pad_id, names)))
+        return Inputs(length, dict(pad_encoding(sentence, length, order.pad_id, names)))
 
     def infer(inputs: Inputs) -> FloatArray:
         spec = order.signatures[lengths[inputs.length]].outputs[0]

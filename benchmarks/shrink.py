@@ -18,14 +18,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.cli.progress import console_progress
 from edge_bert.compress.prune import allocate_sparsity, ffn, heads, importance, layers
-from edge_bert.compress.prune.reconstruction import correct
-from edge_bert.compress.prune.structure import shrink
+from edge_bert.compress.prune.reconstruction import reconstruct_outputs
+from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.vocabulary import trim
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
@@ -36,10 +36,10 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_pairs
-from edge_bert.pipeline.build.session import prepare
+from edge_bert.pipeline.build.session import prepare_session
 from edge_bert.progress import Progress
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
-from edge_bert.store.content_store import write_whole
+from edge_bert.store.content_store import write_atomic
 
 PARTS = ("layers", "neurons", "heads", "vocabulary", "together")
 SHARES = {"heads": (10 / 12, 8 / 12, 6 / 12, 4 / 12), "neurons": (0.75, 0.5, 0.25)}
@@ -77,17 +77,17 @@ class Bench:
 
     @cached_property
     def importance(self) -> importance.Importance:
-        return importance.measure(self.weights, self.sentences, self.progress)
+        return importance.measure_importance(self.weights, self.sentences, self.progress)
 
     @cached_property
-    def curves(self) -> allocate_sparsity.Curves:
-        return allocate_sparsity.measure(
+    def curves(self) -> allocate_sparsity.ErrorCurves:
+        return allocate_sparsity.measure_curves(
             self.weights, self.importance, self.held_out, self.progress
         )
 
     @cached_property
     def ranked(self) -> tuple[tuple[int, ...], ...]:
-        return layers.ranked(self.weights, self.held_out, self.progress)
+        return layers.rank_layers(self.weights, self.held_out, self.progress)
 
     @cached_property
     def texts(self) -> tuple[str, ...]:
@@ -95,17 +95,17 @@ class Bench:
 
     @cached_property
     def reference(self) -> FloatArray:
-        return numpy_forward.outputs(self.weights, self.inputs(self.texts, self.tokenizer))
+        return numpy_forward.run_encoder(self.weights, self.inputs(self.texts, self.tokenizer))
 
     def inputs(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Sentence]:
         names = input_names(self.checkpoint)
         encodings = tokenizer.encode_batch(texts)
-        return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]
+        return [pad_encoding(each, len(each), tokenizer.pad_id, names) for each in encodings]
 
     def row(self, name: str, weights: EncoderWeights, tokenizer: Tokenizer | None = None) -> str:
         """One line of a table."""
         inputs = self.inputs(self.texts, tokenizer or self.tokenizer)
-        found = numpy_forward.outputs(weights, inputs)
+        found = numpy_forward.run_encoder(weights, inputs)
         away = drift(found, self.reference)
         size = sum(array.size for array in weights.arrays.values()) / 1e6
         change = 100 * (self._score(found) - self._score(self.reference))
@@ -125,10 +125,12 @@ def rows(bench: Bench, part: str) -> Iterator[str]:
     match part:
         case "layers":
             for kept in bench.ranked[1:4]:
-                smaller = layers.keep(weights, kept)
+                smaller = layers.prune_layers(weights, kept)
                 name = f"layers {', '.join(map(str, kept))}"
                 yield bench.row(name, smaller)
-                corrected = correct(smaller, weights, kept, bench.sentences, bench.progress)
+                corrected = reconstruct_outputs(
+                    smaller, weights, kept, bench.sentences, bench.progress
+                )
                 yield bench.row(f"{name}, corrected", corrected)
         case "neurons":
             yield from _shares(bench, part, weights.shape.ffn)
@@ -144,13 +146,13 @@ def rows(bench: Bench, part: str) -> Iterator[str]:
 
 def _shares(bench: Bench, what: str, present: tuple[int, ...]) -> Iterator[str]:
     keep, curves, step = (
-        (heads.keep, bench.curves.heads, 1)
+        (heads.prune_heads, bench.curves.heads, 1)
         if what == "heads"
-        else (ffn.keep, bench.curves.neurons, allocate_sparsity.NEURONS_AT_ONCE)
+        else (ffn.prune_ffn, bench.curves.neurons, allocate_sparsity.NEURONS_AT_ONCE)
     )
     for share in SHARES[what]:
         alike = [round(count * share) for count in present]
-        shared_out = allocate_sparsity.allocate(curves, sum(alike), step)
+        shared_out = allocate_sparsity.allocate_sparsity(curves, sum(alike), step)
         for how, counts in (("each", alike), ("shared out", shared_out)):
             name = f"{what} {', '.join(map(str, counts))} ({how})"
             yield bench.row(name, keep(bench.weights, bench.importance, counts))
@@ -161,29 +163,29 @@ def _vocabularies(bench: Bench) -> Iterator[str]:
     size = bench.tokenizer.largest_id + 1
     for name, sentences in (
         ("order of the ids", ()),
-        ("calibration sentences", calibration.default()),
+        ("calibration sentences", calibration.default_sentences()),
         ("corpus", bench.corpus),
     ):
         if name == "corpus" and not sentences:
             continue
         encodings = bench.tokenizer.encode_batch(sentences)
-        counts = trim.count([each.ids for each in encodings], size)
+        counts = trim.count_tokens([each.ids for each in encodings], size)
         for tokens in (each for each in VOCABULARIES if each < size):
-            cut = trim.trim(text, counts if sentences else None, tokens)
+            cut = trim.trim_vocabulary(text, counts if sentences else None, tokens)
             path = bench.scratch / f"{tokens}.json"
-            write_whole(path, cut.tokenizer.encode())
+            write_atomic(path, cut.tokenizer.encode())
             tokenizer = Tokenizer.open(path, bench.checkpoint.max_length)
-            smaller = trim.take(bench.weights, cut.kept)
+            smaller = trim.prune_embeddings(bench.weights, cut.kept)
             yield bench.row(f"{tokens} tokens, {name}", smaller, tokenizer)
 
 
 def _together(bench: Bench) -> Iterator[str]:
     for dropped, heads_share, neurons_share in TOGETHER:
         kept = bench.ranked[dropped]
-        structure = allocate_sparsity.plan(
+        structure = allocate_sparsity.plan_structure(
             bench.curves, kept, heads_share, neurons_share, bench.weights.shape.vocabulary
         )
-        smaller = shrink(bench.weights, bench.importance, structure, bench.sentences)
+        smaller = prune_to_structure(bench.weights, bench.importance, structure, bench.sentences)
         name = f"{len(kept)} layers, {heads_share:.0%} of heads, {neurons_share:.0%} of neurons"
         yield bench.row(name, smaller)
 
@@ -206,14 +208,14 @@ def main() -> None:
     parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
     parser.add_argument("--corpus", type=Path, help="sentences whose tokens stay, one per line")
     arguments = parser.parse_args()
-    with plainly(), console_progress() as progress, tempfile.TemporaryDirectory() as scratch:
-        request = prepare("pixel", model=arguments.model)
+    with error_boundary(), console_progress() as progress, tempfile.TemporaryDirectory() as scratch:
+        request = prepare_session("pixel", model=arguments.model)
         data = parse_reference(arguments.data)
         bench = Bench(
             checkpoint=request.checkpoint,
             calibration=request.calibration,
             data=_limited(data, arguments.pairs or len(data)),
-            corpus=tuple(calibration.load(arguments.corpus)) if arguments.corpus else (),
+            corpus=tuple(calibration.load_sentences(arguments.corpus)) if arguments.corpus else (),
             scratch=Path(scratch),
             progress=progress,
         )

@@ -16,17 +16,17 @@ import sys
 from collections.abc import Iterator, Sequence
 
 from benchmarks.whole_file import away
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.estimate.file_size import predicted_size
+from edge_bert.estimate.file_size import predict_size
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import BuildRequest, prepare
-from edge_bert.progress import silent
+from edge_bert.pipeline.build.session import BuildSession, prepare_session
+from edge_bert.progress import no_progress
 from edge_bert.quantize.hybrid import convert_hybrid
-from edge_bert.quantize.input_hessians import LayerMoments, collect
+from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32
 from edge_bert.records.weight_bits import BLOCKS, WeightBits
 
@@ -77,26 +77,28 @@ def first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
 class Course:
     """What every choice is made from, and the data that it is held to."""
 
-    request: BuildRequest
+    request: BuildSession
     weights: EncoderWeights
-    moments: Sequence[LayerMoments]
+    moments: Sequence[LayerHessians]
     data: EvaluationSet
 
 
 def course(data: EvaluationSet) -> Course:
     """The course on the pairs of `data`."""
-    request = prepare("pixel")
+    request = prepare_session("pixel")
     weights = encoder_weights(request.checkpoint)
-    return Course(request, weights, collect(weights, artifacts.calibration_inputs(request)), data)
+    return Course(
+        request, weights, collect_hessians(weights, artifacts.calibration_inputs(request)), data
+    )
 
 
 def row(held: Course, choice: Choice) -> str:
     """One build and what it shows, tab separated."""
     title, bits, gptq = choice
-    whole = artifacts.float_model(held.request, silent)
+    whole = artifacts.build_float_model(held.request, no_progress)
     file = convert_hybrid(whole, bits, held.moments if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
-    computed = predicted_size(held.weights.shape, recipe, held.request.lengths, bits)
+    computed = predict_size(held.weights.shape, recipe, held.request.lengths, bits)
     found = away(held.request, held.data, file)
     return (
         f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{found.drop:+.2f}\t"
@@ -111,7 +113,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="the first so many pairs only")
     parser.add_argument("--layers", action="store_true", help="one layer apart from the others")
     arguments = parser.parse_args()
-    with plainly():
+    with error_boundary():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
         held = course(data)
         choices = one_layer_apart if arguments.layers else fronts

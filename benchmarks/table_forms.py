@@ -17,14 +17,14 @@ import numpy as np
 
 from benchmarks.table_bits import first_pairs
 from benchmarks.whole_file import scorer
-from edge_bert.cli.console import plainly
+from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.drift import drift
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.quantize import blockwise
 from edge_bert.quantize.uniform import symmetric_int8
 from edge_bert.records.checkpoint import FloatArray
@@ -42,8 +42,8 @@ def int8_columns(table: FloatArray) -> Stored:
 
 def int4(table: FloatArray, block: int) -> Stored:
     """int4, a float16 scale per block of a row."""
-    values, scales = blockwise.quantize(table, block)
-    return blockwise.dequantized(values, scales), values.size // 2 + 2 * scales.size
+    values, scales = blockwise.quantize_blockwise(table, block)
+    return blockwise.dequantize_blockwise(values, scales), values.size // 2 + 2 * scales.size
 
 
 def int2(table: FloatArray, block: int) -> Stored:
@@ -107,12 +107,12 @@ FORMS: dict[str, Callable[[FloatArray], Stored]] = {
 }
 
 
-def embeddings(weights: EncoderWeights, request: BuildRequest, texts: list[str]) -> FloatArray:
+def embeddings(weights: EncoderWeights, request: BuildSession, texts: list[str]) -> FloatArray:
     """The encoder's outputs in float."""
-    tokenizer = artifacts.tokenizer_of(request)
+    tokenizer = artifacts.session_tokenizer(request)
     encodings = tokenizer.encode_batch(tuple(texts))
     sentences = [{"input_ids": np.array([each.ids], np.int32)} for each in encodings]
-    return numpy_forward.outputs(weights, sentences)
+    return numpy_forward.run_encoder(weights, sentences)
 
 
 def main() -> None:
@@ -121,9 +121,9 @@ def main() -> None:
     parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
     parser.add_argument("--pairs", type=int, help="the first so many pairs only")
     arguments = parser.parse_args()
-    with plainly():
+    with error_boundary():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
-        request = prepare("pixel")
+        request = prepare_session("pixel")
         weights = encoder_weights(request.checkpoint)
         texts = list(dict.fromkeys(data.sentences + data.second))
         score, expected = scorer(data, texts), embeddings(weights, request, texts)

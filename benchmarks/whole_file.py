@@ -12,8 +12,8 @@ from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.labels import score_pairs
 from edge_bert.pipeline.build import artifacts, run_signatures
 from edge_bert.pipeline.build.build import host_runtime
-from edge_bert.pipeline.build.session import BuildRequest
-from edge_bert.progress import silent
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.progress import no_progress
 from edge_bert.records.checkpoint import FloatArray
 
 
@@ -26,25 +26,25 @@ class Away:
     drop: float
 
 
-def away(request: BuildRequest, data: EvaluationSet, file: bytes) -> Away:
+def away(request: BuildSession, data: EvaluationSet, file: bytes) -> Away:
     """How far `file` is from the float32 file of `request` over the pairs of `data`."""
     sentences = tuple(dict.fromkeys(data.sentences + data.second))
-    reference = outputs(request, artifacts.float_model(request, silent), sentences)
+    reference = outputs(request, artifacts.build_float_model(request, no_progress), sentences)
     found = outputs(request, file, sentences)
     moved = drift(found, reference)
     score = scorer(data, sentences)
     return Away(moved.cosine_mean, moved.cosine_min, score(reference) - score(found))
 
 
-def outputs(request: BuildRequest, data: bytes, sentences: tuple[str, ...]) -> FloatArray:
+def outputs(request: BuildSession, data: bytes, sentences: tuple[str, ...]) -> FloatArray:
     """Embeddings of `sentences` from the file whose bytes are `data`."""
-    tokenizer = artifacts.tokenizer_of(request)
+    tokenizer = artifacts.session_tokenizer(request)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
-        subject = run_signatures.Subject.of(path, request.checkpoint.head)
+        subject = run_signatures.ModelUnderTest.of(path, request.checkpoint.head)
         encodings = tokenizer.encode_batch(sentences)
-        return run_signatures.outputs(subject, encodings, tokenizer.pad_id, host_runtime())
+        return run_signatures.finished_outputs(subject, encodings, tokenizer.pad_id, host_runtime())
 
 
 def scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArray], float]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from edge_bert.errors import EdgeBertError
-from edge_bert.records.doctor import Finding
+from edge_bert.records.doctor import MachineFinding
 from edge_bert.runtimes import environments
 from edge_bert.store import cache
 
@@ -65,17 +65,17 @@ CPU_FEATURES = (
 )
 
 
-def examine() -> tuple[Finding, ...]:
+def examine_machine() -> tuple[MachineFinding, ...]:
     """Every finding, required ones first; takes well under a second and never raises."""
     found = [_python(), *_dependencies(), _litert(), _tensorflow(), *_disks(), _model()]
     found += [_python_311(), _oldest_runtime(), *_programs(), _torch(), _cpu()]
     return tuple(sorted(found, key=lambda finding: not finding.required))
 
 
-def _python() -> Finding:
+def _python() -> MachineFinding:
     version = environments.OUR_PYTHON
     good = version in PYTHONS
-    return Finding(
+    return MachineFinding(
         name="Python",
         status="ok" if good else "broken",
         detail=platform.python_version(),
@@ -84,12 +84,12 @@ def _python() -> Finding:
     )
 
 
-def _dependencies() -> Iterator[Finding]:
+def _dependencies() -> Iterator[MachineFinding]:
     """The packages that pyproject.toml asks for, each against what is installed."""
     try:
         asked = [Requirement(line) for line in _requirements()]
     except (OSError, ValueError, KeyError, InvalidRequirement) as error:
-        yield Finding(
+        yield MachineFinding(
             name="dependencies",
             status="broken",
             detail=f"cannot be read: {error}",
@@ -108,15 +108,15 @@ def _requirements() -> list[str]:
     return importlib.metadata.requires(PACKAGE) or []
 
 
-def _dependency(requirement: Requirement) -> Finding:
+def _dependency(requirement: Requirement) -> MachineFinding:
     name, wanted = requirement.name, str(requirement.specifier)
     version = environments.installed_version(name)
     if version is None:
-        return Finding(
+        return MachineFinding(
             name=name, status="missing", detail=f"{wanted} asked", remedy=INSTALL, required=True
         )
     good = requirement.specifier.contains(version, prereleases=True)
-    return Finding(
+    return MachineFinding(
         name=name,
         status="ok" if good else "broken",
         detail=version if good else f"{version}, but {wanted} asked",
@@ -125,25 +125,25 @@ def _dependency(requirement: Requirement) -> Finding:
     )
 
 
-def _litert() -> Finding:
+def _litert() -> MachineFinding:
     """Whether the runtime's native library loads; it does so in a quarter of a second."""
     try:
         importlib.import_module("ai_edge_litert.interpreter")
     except Exception as error:  # a native library fails in many ways
-        return Finding(
+        return MachineFinding(
             name="ai-edge-litert loads",
             status="missing" if isinstance(error, ModuleNotFoundError) else "broken",
             detail=" ".join(str(error).split())[:200],
             remedy="pip install --force-reinstall ai-edge-litert",
             required=True,
         )
-    return Finding(name="ai-edge-litert loads", status="ok", detail="yes", required=True)
+    return MachineFinding(name="ai-edge-litert loads", status="ok", detail="yes", required=True)
 
 
-def _tensorflow() -> Finding:
+def _tensorflow() -> MachineFinding:
     """Whether TensorFlow can be found; importing it would take seconds."""
     found = importlib.util.find_spec("tensorflow") is not None
-    return Finding(
+    return MachineFinding(
         name="TensorFlow can be found",
         status="ok" if found else "missing",
         detail="yes, not imported here" if found else "no graph can be built or converted",
@@ -152,12 +152,12 @@ def _tensorflow() -> Finding:
     )
 
 
-def _disks() -> Iterator[Finding]:
-    for name, place in (("disk for build/", Path.cwd), ("disk for the cache", cache.folder)):
+def _disks() -> Iterator[MachineFinding]:
+    for name, place in (("disk for build/", Path.cwd), ("disk for the cache", cache.cache_folder)):
         try:
             yield _disk(name, place())
         except OSError as error:
-            yield Finding(
+            yield MachineFinding(
                 name=name,
                 status="broken",
                 detail=f"cannot be used: {error.strerror} ({error.filename})",
@@ -166,12 +166,12 @@ def _disks() -> Iterator[Finding]:
             )
 
 
-def _disk(name: str, folder: Path) -> Finding:
+def _disk(name: str, folder: Path) -> MachineFinding:
     free = shutil.disk_usage(folder).free
     writable = os.access(folder, os.W_OK)
     good = writable and free >= FREE_BYTES
     access = "" if writable else ", not writable"
-    return Finding(
+    return MachineFinding(
         name=name,
         status="ok" if good else "broken",
         detail=f"{free / 1024**3:.1f} GiB free in {folder}{access}",
@@ -180,12 +180,12 @@ def _disk(name: str, folder: Path) -> Finding:
     )
 
 
-def _model() -> Finding:
+def _model() -> MachineFinding:
     """The default model, in the cache of the Hugging Face hub or in ours."""
     for place in (_hub_cache() / DEFAULT_MODEL_FOLDER / "snapshots", _our_models()):
         if any(path.is_file() for path in place.glob(f"*/{DEFAULT_WEIGHTS}")):
-            return Finding(name="default model", status="ok", detail=f"in {place}")
-    return Finding(
+            return MachineFinding(name="default model", status="ok", detail=f"in {place}")
+    return MachineFinding(
         name="default model",
         status="missing",
         detail="all-MiniLM-L6-v2 is in no cache",
@@ -203,14 +203,14 @@ def _hub_cache() -> Path:
 
 def _our_models() -> Path:
     try:
-        return cache.folder("models")
+        return cache.cache_folder("models")
     except OSError:
         return Path(os.devnull)
 
 
-def _python_311() -> Finding:
+def _python_311() -> MachineFinding:
     python = environments.find_python_311()
-    return Finding(
+    return MachineFinding(
         name="Python 3.11 for tflite-runtime",
         status="ok" if python else "missing",
         detail=str(python or f"the proof on {environments.TFLITE_RUNTIME} is not run"),
@@ -218,16 +218,16 @@ def _python_311() -> Finding:
     )
 
 
-def _oldest_runtime() -> Finding:
+def _oldest_runtime() -> MachineFinding:
     name = f"environment of {environments.TFLITE_RUNTIME}"
     try:
         folder = environments.environment_folder(environments.TFLITE_RUNTIME)
     except EdgeBertError as error:
         remedy = "Point EDGE_BERT_CACHE to a writable folder."
-        return Finding(name=name, status="broken", detail=str(error), remedy=remedy)
+        return MachineFinding(name=name, status="broken", detail=str(error), remedy=remedy)
     if environments.is_whole(folder):
-        return Finding(name=name, status="ok", detail=str(folder))
-    return Finding(
+        return MachineFinding(name=name, status="ok", detail=str(folder))
+    return MachineFinding(
         name=name,
         status="missing",
         detail="not made yet",
@@ -235,12 +235,12 @@ def _oldest_runtime() -> Finding:
     )
 
 
-def _programs() -> Iterator[Finding]:
+def _programs() -> Iterator[MachineFinding]:
     for name, programs, purpose, remedy in PROGRAMS:
         path = next(filter(None, map(shutil.which, programs)), None)
         if path is None and name == "cross-compiler" and importlib.util.find_spec("ziglang"):
             path = "zig, from the ziglang package"
-        yield Finding(
+        yield MachineFinding(
             name=name,
             status="ok" if path else "missing",
             detail=path or purpose,
@@ -248,9 +248,9 @@ def _programs() -> Iterator[Finding]:
         )
 
 
-def _torch() -> Finding:
+def _torch() -> MachineFinding:
     version = environments.installed_version("torch")
-    return Finding(
+    return MachineFinding(
         name="torch",
         status="ok" if version else "missing",
         detail=version or "only live comparisons with PyTorch need it",
@@ -258,11 +258,11 @@ def _torch() -> Finding:
     )
 
 
-def _cpu() -> Finding:
+def _cpu() -> MachineFinding:
     try:
         words = set(CPUINFO.read_text("utf-8", errors="replace").split())
     except OSError:
         words = set()
     features = [feature for feature in CPU_FEATURES if feature in words]
     detail = f"{platform.machine()}, {os.cpu_count()} cores: {' '.join(features) or 'unknown'}"
-    return Finding(name="CPU", status="ok", detail=detail)
+    return MachineFinding(name="CPU", status="ok", detail=detail)

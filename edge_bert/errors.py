@@ -43,13 +43,13 @@ class MissingToolError(EdgeBertError):
     exit_code: ClassVar[int] = 3
 
 
-class ProofError(EdgeBertError):
+class VerificationError(EdgeBertError):
     """An artifact was made but did not run, or did not give what it must, on its runtime."""
 
     exit_code: ClassVar[int] = 4
 
 
-class RefusedError(ProofError):
+class RefusedError(VerificationError):
     """A runtime cannot take a recipe, or gives wrong numbers for it; a build goes on without."""
 
 

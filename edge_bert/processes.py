@@ -18,7 +18,7 @@ from edge_bert.errors import EdgeBertError
 GRACE_S = 2.0
 
 
-def run(
+def run_process(
     argv: Sequence[str],
     *,
     timeout_s: float,
@@ -78,7 +78,7 @@ def run_tool(
     argv: Sequence[str], *, timeout_s: float, failure: type[EdgeBertError], cwd: Path | None = None
 ) -> str:
     """The tool's standard output. Raises `failure` with the tool's own word when it fails."""
-    done = run(argv, timeout_s=timeout_s, failure=failure, cwd=cwd)
+    done = run_process(argv, timeout_s=timeout_s, failure=failure, cwd=cwd)
     if done.returncode:
         raise failure(f"{argv[0]} failed ({done.returncode}): {_last_words(done.stderr)}")
     return done.stdout

@@ -34,13 +34,13 @@ MAX_JSON_BYTES = 4 * MAX_PROFILE_BYTES  # the same with every default and indent
 RUNTIME_FORM = r"(ai-edge-litert|tflite-runtime) [0-9]+\.[0-9]+\.[0-9]+"
 
 
-def names(folder: Path | None = None) -> list[str]:
+def profile_names(folder: Path | None = None) -> list[str]:
     """The profiles in `folder`, aliases included, sorted; by default ours and the user's own."""
     folders = [folder] if folder else _folders()
     return sorted({path.stem for each in folders for path in each.glob("*.toml") if path.is_file()})
 
 
-def load(name: str, folder: Path | None = None) -> DeviceProfile:
+def load_profile(name: str, folder: Path | None = None) -> DeviceProfile:
     """The profile called `name`, or in the file that `name` is the path of (see `is_path`).
 
     An alias gives the profile that it points to. Looks in `folder`, by default in ours and then in
@@ -63,10 +63,10 @@ def is_path(name: str) -> bool:
 
 def bundle_name(name: str) -> str:
     """What bundles for a profile are filed under: `name`, or the name in the file at that path."""
-    return load(name).name if is_path(name) else name
+    return load_profile(name).name if is_path(name) else name
 
 
-def parse(name: str, data: bytes) -> DeviceProfile:
+def parse_profile(name: str, data: bytes) -> DeviceProfile:
     """The profile that the bytes of `name`.toml hold; raises ProfileError."""
     return _of_name(name, _decoded(f"{name}.toml", data))
 
@@ -116,7 +116,7 @@ def _folders() -> list[Path]:
 
 
 def _document(name: str, folder: Path | None) -> dict[str, object]:
-    if name not in names(folder):
+    if name not in profile_names(folder):
         raise ProfileError(f"No profile is called {name[:80]!r}. {_hint(name, folder)}")
     paths = [each / f"{name}.toml" for each in ([folder] if folder else _folders())]
     found = [path for path in paths if path.is_file()]
@@ -136,7 +136,7 @@ def _from_file(path: str) -> DeviceProfile:
         return _of_name(name, _pointed_to(name, None))
     profile = _checked(shown, document)
     # Bundles, measurements and the cells of a matrix are filed under the name.
-    if profile.name in names() and load(profile.name) != profile:
+    if profile.name in profile_names() and load_profile(profile.name) != profile:
         raise ProfileError(
             f"{shown} has the name of another profile, {profile.name}; give yours another name."
         )
@@ -172,7 +172,7 @@ def _read(path: Path, shown: str) -> dict[str, object]:
 
 
 def _hint(name: str, folder: Path | None) -> str:
-    near = difflib.get_close_matches(name[:80], names(folder), n=3, cutoff=0.4)
+    near = difflib.get_close_matches(name[:80], profile_names(folder), n=3, cutoff=0.4)
     return f"Did you mean {', '.join(near)}?" if near else "See `invoke profiles`."
 
 

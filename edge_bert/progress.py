@@ -8,6 +8,6 @@ Progress = Callable[[str], None]
 """Receives what is being done now."""
 
 
-def silent(message: str) -> None:
+def no_progress(message: str) -> None:
     """A progress that says nothing."""
     del message

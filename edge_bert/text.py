@@ -7,7 +7,7 @@ import math
 NOT_KNOWN = "–"
 
 
-def printable(text: str) -> str:
+def make_printable(text: str) -> str:
     """`text` with spaces for line breaks and tabs, and control and direction characters replaced.
 
     Names come from model folders; an escape sequence in one must not reach a terminal, and a
@@ -29,7 +29,7 @@ def byte_size(size: int) -> str:
     return f"{size / 1e3:.1f} kB" if size >= 1000 else f"{size} B"
 
 
-def significant(value: float) -> str:
+def format_significant(value: float) -> str:
     """Three significant digits from 1 up, two below: 0.73, 5.66, 16.4, 483."""
     if value == 0 or not math.isfinite(value):
         return f"{value:.0f}" if math.isfinite(value) else NOT_KNOWN
@@ -37,7 +37,7 @@ def significant(value: float) -> str:
     return f"{value:.{min(digits, 6)}f}"
 
 
-def megabytes(size: int) -> str:
+def format_megabytes(size: int) -> str:
     """Bytes as a bare number of MB, for columns."""
     return "< 0.01" if 0 < size < 5000 else f"{size / 1e6:.2f}"
 
@@ -47,19 +47,19 @@ def per_million(value: float, count: int) -> str:
     return f"{1e6 * value / count:.3g}" if count else NOT_KNOWN
 
 
-def milliseconds(value: float) -> str:
+def format_milliseconds(value: float) -> str:
     """A time with its unit."""
-    return f"{significant(value)} ms"
+    return f"{format_significant(value)} ms"
 
 
-def cosine(value: float) -> str:
+def format_cosine(value: float) -> str:
     """Four decimals, rounded down, so that 0.98996 never reads as 0.99."""
     if not math.isfinite(value):
         return "not a number"
     return f"{math.floor(round(value, 6) * 1e4) / 1e4:.4f}"
 
 
-def points(value: float) -> str:
+def format_points(value: float) -> str:
     """A score from -1 to 1 as points of 100."""
     return f"{value * 100:.2f}" if math.isfinite(value) else "not a number"
 

@@ -7,7 +7,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
 
 # A busy machine is slow without being wrong.
@@ -19,7 +19,7 @@ hypothesis.settings.load_profile("patient")
 def minilm() -> Checkpoint:
     """The real all-MiniLM-L6-v2, downloaded once into the cache; tests that use it say `model`."""
     try:
-        return load(None, cache.folder("models"))
+        return load_checkpoint(None, cache.cache_folder("models"))
     except ModelError as error:
         if "could not download" not in str(error):
             raise

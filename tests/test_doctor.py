@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert import doctor
-from edge_bert.records.doctor import Finding
+from edge_bert.records.doctor import MachineFinding
 from edge_bert.runtimes import environments
 
 
@@ -20,15 +20,15 @@ def own_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "_hub_cache", lambda: tmp_path / "hub")
 
 
-def finding(name: str) -> Finding:
+def finding(name: str) -> MachineFinding:
     """The one finding of that name."""
-    (found,) = [found for found in doctor.examine() if found.name == name]
+    (found,) = [found for found in doctor.examine_machine() if found.name == name]
     return found
 
 
 def test_this_machine_can_build() -> None:
     """Where the tests run, every required thing is in order, and required things come first."""
-    found = doctor.examine()
+    found = doctor.examine_machine()
     bad = [item for item in found if item.required and item.status != "ok"]
     assert not [item for item in bad if not item.name.startswith("disk")]
     flags = [item.required for item in found]
@@ -39,7 +39,7 @@ def test_every_fault_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is reported missing or broken without the way to get it."""
     monkeypatch.setenv("PATH", "")
     monkeypatch.setattr(environments, "OUR_PYTHON", "3.14")
-    bad = [item for item in doctor.examine() if item.status != "ok"]
+    bad = [item for item in doctor.examine_machine() if item.status != "ok"]
     assert {"Python", "adb", "qemu-user", "Python 3.11 for tflite-runtime"} <= {
         item.name for item in bad
     }
@@ -70,7 +70,7 @@ def test_dependencies_against_pyproject(tmp_path: Path, monkeypatch: pytest.Monk
     assert (numpy.status, numpy.remedy) == ("broken", doctor.INSTALL)
     assert numpy.detail.endswith(", but <1 asked")
     assert finding("msgspec").status == "ok"
-    assert "also-none" not in [item.name for item in doctor.examine()]
+    assert "also-none" not in [item.name for item in doctor.examine_machine()]
 
 
 @pytest.mark.parametrize("text", ["not toml [", "[project]\n", '[project]\ndependencies=["=="]'])
@@ -104,7 +104,9 @@ def test_the_environment_of_the_oldest_runtime() -> None:
     """An isolated environment counts once it is whole."""
     name = f"environment of {environments.TFLITE_RUNTIME}"
     assert finding(name).status == "missing"
-    python = environments.interpreter(environments.environment_folder(environments.TFLITE_RUNTIME))
+    python = environments.find_interpreter(
+        environments.environment_folder(environments.TFLITE_RUNTIME)
+    )
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
     assert finding(name).status == "ok"

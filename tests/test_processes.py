@@ -7,23 +7,23 @@ from pathlib import Path
 import pytest
 
 from edge_bert import processes
-from edge_bert.errors import EdgeBertError, MissingToolError, ProofError
+from edge_bert.errors import EdgeBertError, MissingToolError, VerificationError
 
 
 def test_any_exit_status_is_an_end(tmp_path: Path) -> None:
     """Output, status, folder and environment are the program's own; input is empty."""
     script = 'cat; echo "$PWD $WORD"; echo no >&2; exit 7'
-    done = processes.run(
+    done = processes.run_process(
         ["/bin/sh", "-c", script],
         timeout_s=60,
-        failure=ProofError,
+        failure=VerificationError,
         cwd=tmp_path,
         env={"WORD": "ünï"},
     )
     assert (done.returncode, done.stdout, done.stderr) == (7, f"{tmp_path} ünï\n", "no\n")
 
 
-@pytest.mark.parametrize("failure", [ProofError, MissingToolError])
+@pytest.mark.parametrize("failure", [VerificationError, MissingToolError])
 @pytest.mark.parametrize(
     ("argv", "what", "says"),
     [
@@ -38,4 +38,4 @@ def test_other_ends_are_the_callers_error(
 ) -> None:
     """A program that hangs or cannot start is named as the caller wants, in the caller's error."""
     with pytest.raises(failure, match=says):
-        processes.run(argv, timeout_s=0.2, failure=failure, what=what)
+        processes.run_process(argv, timeout_s=0.2, failure=failure, what=what)

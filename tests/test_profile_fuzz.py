@@ -125,7 +125,7 @@ def outcome(data: bytes, name: str, folder: Path) -> str:
     """`read` or `refused`; anything else fails the test."""
     (folder / f"{name}.toml").write_bytes(data)
     try:
-        found = profiles.load(name, folder)
+        found = profiles.load_profile(name, folder)
         usable(found)
     except ProfileError as error:
         one_line.check(error, ProfileError)
@@ -138,7 +138,7 @@ def usable(found: DeviceProfile) -> None:
     clusters = cpu_files.in_order(found)
     cpu_files.qemu_model(clusters)
     cpu_files.proc_cpuinfo(found, clusters)
-    cpu_files.sysfs(clusters)
+    cpu_files.sysfs_files(clusters)
 
 
 @pytest.fixture

@@ -28,12 +28,12 @@ def test_a_path_gives_the_profile_in_the_file(
     """Whole, relative, or a bare file name; with any ending where there is a separator."""
     (tmp_path / "plain").write_text(PHONE, "utf-8")
     monkeypatch.chdir(tmp_path)
-    found = profiles.load(str(file))
+    found = profiles.load_profile(str(file))
     assert (found.name, found.title) == ("phone", "A phone")
     for path in ("mine.toml", "./mine.toml", "./plain", f"../{tmp_path.name}/plain"):
-        assert profiles.load(path) == found
+        assert profiles.load_profile(path) == found
     with refused(ProfileError, "No profile is called"):
-        profiles.load("plain")
+        profiles.load_profile("plain")
 
 
 def test_bundles_are_filed_under_the_name_in_the_file(file: Path) -> None:
@@ -46,13 +46,13 @@ def test_bundles_are_filed_under_the_name_in_the_file(file: Path) -> None:
 def test_a_copy_with_the_name_of_ours_is_refused(tmp_path: Path) -> None:
     """Its bundles would take the place of those of the other; the very same content may."""
     ours = profiles.PROFILE_FOLDER / "pixel-9.toml"
-    assert profiles.load(str(ours)) == profiles.load("pixel-9")
+    assert profiles.load_profile(str(ours)) == profiles.load_profile("pixel-9")
     copy = tmp_path / "tight.toml"
     copy.write_bytes(ours.read_bytes())
-    assert profiles.load(str(copy)) == profiles.load("pixel-9")
+    assert profiles.load_profile(str(copy)) == profiles.load_profile("pixel-9")
     copy.write_text(ours.read_text("utf-8").replace("latency_ms = 16", "latency_ms = 8"), "utf-8")
     with refused(ProfileError, "tight.toml' has the name of another profile, pixel-9"):
-        profiles.load(str(copy))
+        profiles.load_profile(str(copy))
 
 
 @pytest.mark.parametrize(
@@ -67,10 +67,10 @@ def test_a_copy_with_the_name_of_ours_is_refused(tmp_path: Path) -> None:
 def test_an_alias_in_a_file_leads_to_no_other_file(alias: str, match: str, file: Path) -> None:
     """It points to a profile by its name, as every alias does."""
     file.write_text('alias_of = "pixel-9"', "utf-8")
-    assert profiles.load(str(file)) == profiles.load("pixel-9")
+    assert profiles.load_profile(str(file)) == profiles.load_profile("pixel-9")
     file.write_text(alias, "utf-8")
     with refused(ProfileError, match):
-        profiles.load(str(file))
+        profiles.load_profile(str(file))
 
 
 @pytest.mark.parametrize("content", HOSTILE.values(), ids=HOSTILE)
@@ -78,7 +78,7 @@ def test_a_hostile_file_is_refused(content: bytes, file: Path) -> None:
     """One line that names it."""
     file.write_bytes(content)
     with refused(ProfileError, "mine.toml"):
-        profiles.load(str(file))
+        profiles.load_profile(str(file))
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_no_value_is_taken_that_would_be_refused_elsewhere(
     """No name leads out of the folder of bundles."""
     file.write_text(PHONE.replace(line, wrong, 1), "utf-8")
     with refused(ProfileError, "mine.toml"):
-        profiles.load(str(file))
+        profiles.load_profile(str(file))
 
 
 @pytest.mark.parametrize(
@@ -114,11 +114,11 @@ def test_what_is_no_file_is_refused(
     """Folders, devices, and names that no file can have."""
     monkeypatch.chdir(tmp_path)
     with refused(ProfileError, r"is no file|cannot be read|No profile is called '\.\.'"):
-        profiles.load(path)
+        profiles.load_profile(path)
 
 
 def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     """No one writes into it."""
     os.mkfifo(tmp_path / "pipe.toml")
     with refused(ProfileError, "is no file"):
-        profiles.load(str(tmp_path / "pipe.toml"))
+        profiles.load_profile(str(tmp_path / "pipe.toml"))

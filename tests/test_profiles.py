@@ -18,7 +18,7 @@ from edge_bert.records.profile import DeviceProfile
 from tests import one_line
 from tests.one_line import refused
 
-SHIPPED = profiles.names(profiles.PROFILE_FOLDER)
+SHIPPED = profiles.profile_names(profiles.PROFILE_FOLDER)
 REGENERATE = (
     'python -c "from edge_bert import profiles as p; '
     'p.SCHEMA_FILE.write_bytes(p.json_schema_bytes())"'
@@ -61,7 +61,7 @@ def _written(folder: Path, text: str, name: str = "phone") -> Path:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_that_we_ship_is_sound(name: str) -> None:
     """Names, runtimes, recipes and sources are all there."""
-    found = profiles.load(name)
+    found = profiles.load_profile(name)
     assert found.parsed_runtime().version.count(".") == 2
     assert all(cluster.source for cluster in found.clusters)
     assert found.title
@@ -71,7 +71,7 @@ def test_every_profile_that_we_ship_is_sound(name: str) -> None:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_that_we_ship_is_whole(name: str) -> None:
     """Memory is known, all five limits are set, and a reason says that they are ours."""
-    found = profiles.load(name)
+    found = profiles.load_profile(name)
     assert found.memory is not None
     assert found.memory.ram_bytes
     assert found.memory.dram_gb_per_s
@@ -93,25 +93,25 @@ def test_the_devices_that_we_promise_are_there() -> None:
 def test_budgets_differ_where_devices_do() -> None:
     """A flagship, an old phone, little cores alone, a watch and a board want other models."""
     names = ("pixel-9", "pixel-3a", "android-low-end", "wear-watch", "raspberry-pi-4")
-    budgets = [profiles.load(name).budget for name in names]
+    budgets = [profiles.load_profile(name).budget for name in names]
     assert len({(each.latency_ms, each.latency_length) for each in budgets}) == len(names)
     assert len({each.size_bytes for each in budgets}) >= 4
-    watch = profiles.load("wear-watch").budget
+    watch = profiles.load_profile("wear-watch").budget
     assert watch.size_bytes is not None
     assert 6_000_000 <= watch.size_bytes <= 12_000_000
 
 
 def test_pixel_is_the_newest_pixel() -> None:
     """`pixel` gives the profile of a phone with a number of its own."""
-    found = profiles.load("pixel")
+    found = profiles.load_profile("pixel")
     assert found.name.startswith("pixel-")
-    numbers = [name.split("-")[1] for name in profiles.names() if name.startswith("pixel-")]
+    numbers = [name.split("-")[1] for name in profiles.profile_names() if name.startswith("pixel-")]
     assert found.name == f"pixel-{max(int(each.rstrip('a')) for each in numbers)}"
 
 
 def test_a_profile_is_read_whole(folder: Path) -> None:
     """What is absent has its default, and an absent budget has no limit."""
-    found = profiles.load("phone", folder)
+    found = profiles.load_profile("phone", folder)
     assert (found.clusters[0].core, found.clusters[0].features) == ("cortex-a55", ())
     assert (found.budget.size_bytes, found.budget.latency_ms) == (24_500_000, None)
     assert (found.parsed_runtime().name, found.abi) == ("ai-edge-litert", "arm64-v8a")
@@ -130,7 +130,7 @@ def test_a_profile_is_read_whole(folder: Path) -> None:
 def test_an_unknown_name_is_answered_with_the_nearest(asked: str, hint: str) -> None:
     """A slip of the finger finds its profile."""
     with refused(ProfileError, rf"'{asked}'. Did you mean .*{hint}"):
-        profiles.load(asked)
+        profiles.load_profile(asked)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_an_unknown_name_is_answered_with_the_nearest(asked: str, hint: str) -> 
 def test_a_name_that_is_none_is_refused(asked: str, folder: Path) -> None:
     """No name leads to a file outside the folder of profiles."""
     with refused(ProfileError, "No profile is called"):
-        profiles.load(asked, folder)
+        profiles.load_profile(asked, folder)
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_a_mistyped_key_is_answered_with_the_right_one(
 ) -> None:
     """At every depth of the file; the error names the file, the key and the nearest key."""
     with refused(ProfileError, rf"phone.toml: .*{hint}"):
-        profiles.load("phone", _written(folder, PHONE.replace(line, wrong)))
+        profiles.load_profile("phone", _written(folder, PHONE.replace(line, wrong)))
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_a_value_that_is_none_is_refused(line: str, wrong: str, folder: Path) ->
     """Wrong types, impossible sizes, and words that are none of ours."""
     assert line in PHONE
     with refused(ProfileError, "phone.toml"):
-        profiles.load("phone", _written(folder, PHONE.replace(line, wrong, 1)))
+        profiles.load_profile("phone", _written(folder, PHONE.replace(line, wrong, 1)))
 
 
 @pytest.mark.parametrize("value", ["nan", "inf", "-inf"])
@@ -214,14 +214,16 @@ def test_a_value_that_is_none_is_refused(line: str, wrong: str, folder: Path) ->
 def test_a_budget_that_is_no_number_is_refused(key: str, value: str, folder: Path) -> None:
     """nan compares with nothing and inf is no limit: both would switch a budget off unseen."""
     with refused(ProfileError, "phone.toml"):
-        profiles.load("phone", _written(folder, f"{PHONE}{key} = {value}\n"))
+        profiles.load_profile("phone", _written(folder, f"{PHONE}{key} = {value}\n"))
 
 
 def test_a_profile_without_cores_is_refused(folder: Path) -> None:
     """There is nothing to run on."""
     start, end = PHONE.index("[[clusters]]"), PHONE.index("[memory]")
     with refused(ProfileError, "phone.toml"):
-        profiles.load("phone", _written(folder, "clusters = []\n" + PHONE[:start] + PHONE[end:]))
+        profiles.load_profile(
+            "phone", _written(folder, "clusters = []\n" + PHONE[:start] + PHONE[end:])
+        )
 
 
 HOSTILE = {
@@ -251,14 +253,14 @@ def test_a_hostile_file_is_refused(content: bytes, folder: Path) -> None:
     """Whatever the file holds, the error is one line that names it."""
     (folder / "phone.toml").write_bytes(content)
     with refused(ProfileError, "phone.toml"):
-        profiles.load("phone", folder)
+        profiles.load_profile("phone", folder)
 
 
 def test_an_alias_gives_the_profile_it_points_to(folder: Path) -> None:
     """Under the profile's own name."""
     _written(folder, 'alias_of = "phone"', "newest")
-    assert profiles.load("newest", folder) == profiles.load("phone", folder)
-    assert profiles.names(folder) == ["newest", "phone"]
+    assert profiles.load_profile("newest", folder) == profiles.load_profile("phone", folder)
+    assert profiles.profile_names(folder) == ["newest", "phone"]
 
 
 @pytest.mark.parametrize(
@@ -278,22 +280,22 @@ def test_an_alias_that_leads_nowhere_is_refused(alias: str, match: str, folder: 
     _written(folder, 'alias_of = "newest"', "other")
     _written(folder, alias, "newest")
     with refused(ProfileError, match):
-        profiles.load("newest", folder)
+        profiles.load_profile("newest", folder)
 
 
 def test_a_folder_or_pipe_named_as_a_profile_is_refused(folder: Path) -> None:
     """Only files are profiles."""
     (folder / "odd.toml").mkdir()
     with refused(ProfileError, "odd"):
-        profiles.load("odd", folder)
+        profiles.load_profile("odd", folder)
 
 
 def test_an_empty_folder_of_profiles_is_one_line(tmp_path: Path) -> None:
     """Also one that does not exist."""
     for folder in (tmp_path, tmp_path / "none"):
-        assert profiles.names(folder) == []
+        assert profiles.profile_names(folder) == []
         with refused(ProfileError, "No profile is called 'pixel'"):
-            profiles.load("pixel", folder)
+            profiles.load_profile("pixel", folder)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -334,15 +336,15 @@ def test_the_schema_refuses_what_the_reader_refuses(line: str, wrong: str) -> No
 def test_a_folder_of_ones_own(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """EDGE_BERT_PROFILES adds profiles; a name that is there twice is refused, not chosen."""
     with refused(ProfileError, "No profile is called 'phone'"):
-        profiles.load("phone")
+        profiles.load_profile("phone")
     monkeypatch.setenv(profiles.OWN_FOLDER, str(folder))
-    assert {"phone", "pixel-9"} <= set(profiles.names())
-    assert profiles.load("phone").title == "A phone"
+    assert {"phone", "pixel-9"} <= set(profiles.profile_names())
+    assert profiles.load_profile("phone").title == "A phone"
     _written(folder, 'alias_of = "pixel-9"', "mine")
-    assert profiles.load("mine").name == "pixel-9"
+    assert profiles.load_profile("mine").name == "pixel-9"
     _written(folder, PHONE.replace('"phone"', '"pixel-9"'), "pixel-9")
     with refused(ProfileError, "pixel-9 is in device_profiles and in EDGE_BERT_PROFILES"):
-        profiles.load("pixel-9")
+        profiles.load_profile("pixel-9")
 
 
 @pytest.mark.parametrize("own", ["/nowhere/at/all", "a\x1b[2J\nb"])
@@ -350,7 +352,7 @@ def test_a_folder_of_ones_own_that_is_none(own: str, monkeypatch: pytest.MonkeyP
     """A slip in the variable is said, not ignored."""
     monkeypatch.setenv(profiles.OWN_FOLDER, own)
     with refused(ProfileError, "which is no folder"):
-        profiles.load("pixel-9")
+        profiles.load_profile("pixel-9")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file; run as another user")
@@ -358,7 +360,7 @@ def test_a_file_that_may_not_be_read(folder: Path) -> None:
     """The error is one line that names it."""
     (folder / "phone.toml").chmod(0)
     with refused(ProfileError, "phone.toml cannot be read"):
-        profiles.load("phone", folder)
+        profiles.load_profile("phone", folder)
 
 
 LINES = PHONE.strip().splitlines()
@@ -392,17 +394,17 @@ def test_noise_is_refused(folder: Path, content: bytes) -> None:
 @given(name=st.text(max_size=50))
 def test_any_name_is_found_or_refused(name: str) -> None:
     """A user may type anything."""
-    if name in profiles.names():
-        assert isinstance(profiles.load(name), DeviceProfile)
+    if name in profiles.profile_names():
+        assert isinstance(profiles.load_profile(name), DeviceProfile)
     else:
         path = profiles.is_path(name)
         with refused(ProfileError, "is no file" if path else "No profile is called"):
-            profiles.load(name)
+            profiles.load_profile(name)
 
 
 def _read_or_refused(folder: Path) -> None:
     try:
-        found = profiles.load("phone", folder)
+        found = profiles.load_profile("phone", folder)
     except ProfileError as error:
         one_line.check(error, ProfileError)
     else:

@@ -12,7 +12,7 @@ from edge_bert import text
 @given(st.text())
 def test_printable_leaves_nothing_that_acts(foreign: str) -> None:
     """Whatever comes in, the length stays and every character can be shown and encoded."""
-    shown = text.printable(foreign)
+    shown = text.make_printable(foreign)
     assert shown.isprintable()
     assert len(shown) == len(foreign)
     shown.encode()  # raises if a lone surrogate is left
@@ -20,8 +20,8 @@ def test_printable_leaves_nothing_that_acts(foreign: str) -> None:
 
 def test_printable_keeps_ordinary_words() -> None:
     """Accents, other scripts and markup signs are words like others."""
-    assert text.printable("Ünïcode 模型 <b> \\ /") == "Ünïcode 模型 <b> \\ /"
-    assert text.printable("a\tb\nc") == "a b c"
+    assert text.make_printable("Ünïcode 模型 <b> \\ /") == "Ünïcode 模型 <b> \\ /"
+    assert text.make_printable("a\tb\nc") == "a b c"
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,7 @@ def test_printable_keeps_ordinary_words() -> None:
 )
 def test_significant(value: float, shown: str) -> None:
     """Times have as many digits as one can compare."""
-    assert text.significant(value) == shown
+    assert text.format_significant(value) == shown
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ def test_significant(value: float, shown: str) -> None:
 )
 def test_cosine_never_rounds_up(value: float, shown: str) -> None:
     """A cosine under the limit is not shown as the limit."""
-    assert text.cosine(value) == shown
+    assert text.format_cosine(value) == shown
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ UNWRITABLE = (
 
 
 @contextlib.contextmanager
-def replacing(folder: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
+def replace_folder(folder: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
     """A scratch folder that takes the place of `folder` when the block ends well.
 
     Measurements and explanations of the old bundle are carried over, beside those that the block

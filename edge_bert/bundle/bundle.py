@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.data.buckets import choose, pad
+from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import InputError, MissingToolError
 from edge_bert.evaluate.outputs import finish
@@ -36,7 +36,7 @@ class Bundle:
     def open(cls, folder: str | Path) -> Bundle:
         """Open the bundle in `folder`; InputError when there is none or it is damaged."""
         path = Path(folder)
-        manifest = manifests.read(path)
+        manifest = manifests.read_manifest(path)
         for each in manifest.files:
             if each.file == TOKENIZER:
                 _check_file(path / TOKENIZER, each.sha256)
@@ -74,10 +74,10 @@ class Bundle:
 
     def _run(self, artifact: Artifact, encoding: Encoding) -> FloatArray:
         by_length = {each.length: name for name, each in artifact.signatures.items()}
-        name = by_length[choose(len(encoding), by_length)]
+        name = by_length[choose_bucket(len(encoding), by_length)]
         signature = artifact.signatures[name]
         names = [spec.name for spec in signature.inputs]
-        inputs = pad(encoding, signature.length, self._tokenizer.pad_id, names)
+        inputs = pad_encoding(encoding, signature.length, self._tokenizer.pad_id, names)
         output = signature.outputs[0]
         runner = self._interpreter(artifact).get_signature_runner(name)
         return _real(runner(**inputs)[output.name].reshape(-1), output)

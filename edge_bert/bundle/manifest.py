@@ -20,14 +20,14 @@ FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def to_bytes(manifest: Manifest) -> bytes:
+def encode_manifest(manifest: Manifest) -> bytes:
     """The manifest as indented JSON; equal manifests give equal bytes."""
     return (
         msgspec.json.format(msgspec.json.encode(manifest, order="deterministic"), indent=2) + b"\n"
     )
 
 
-def read(folder: Path) -> Manifest:
+def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle in `folder`.
 
     Raises InputError when there is none, when it is damaged or of another format version, or when
@@ -94,6 +94,6 @@ def json_schema_bytes() -> bytes:
     return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
-def sha256(data: bytes) -> str:
+def sha256_hex(data: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()

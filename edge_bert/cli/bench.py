@@ -7,7 +7,14 @@ from pathlib import Path
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, bundle_folder, needed, numbers, words
+from edge_bert.cli.options import (
+    JSON_HELP,
+    PROFILE_HELP,
+    bundle_folder,
+    parse_ints,
+    require_option,
+    split_csv,
+)
 from edge_bert.cli.progress import console_progress
 
 OUT_HELP = "folder that bundles are in (default: build)"
@@ -24,7 +31,7 @@ def _number(option: str, text: str | None) -> float | None:
 
 
 def _whole(option: str, text: str | None) -> int | None:
-    found = numbers(option, text)
+    found = parse_ints(option, text)
     return found[0] if found else None
 
 
@@ -74,21 +81,21 @@ def bench(
 
     Example: invoke bench --profile pixel --target emulated --artifact wi8_afp32 --lengths 16,128
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from edge_bert.pipeline.bench import bench as benching
-        from edge_bert.report.terminal.measurements import render_measured
+        from edge_bert.report.terminal.measurements import print_measured
 
         request = benching.request_bench(
-            needed("profile", profile),
-            needed("target", target),
+            require_option("profile", profile),
+            require_option("target", target),
             out=Path(out),
-            artifacts=words(artifact),
-            lengths=numbers("lengths", lengths),
-            threads=numbers("threads", threads),
+            artifacts=split_csv(artifact),
+            lengths=parse_ints("lengths", lengths),
+            threads=parse_ints("threads", threads),
             repetitions=_whole("repetitions", repetitions),
             duration_s=_number("duration", duration),
             serial=serial,
@@ -99,12 +106,12 @@ def bench(
             origin=origin or benchmark_model or "",
         )
         with console_progress() as step:
-            found = benching.bench(request, step)
+            found = benching.run_bench(request, step)
         if json:
             print_json(found)
             return
         console = Console()
-        render_measured(benching.rows_of(found), console)
+        print_measured(benching.rows_of(found), console)
         console.print(f"report: {request.folder / 'report.html'}", highlight=False)
 
 
@@ -135,51 +142,51 @@ def push(
 
     Example: invoke push --profile pixel --artifact wi8_afp32
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from edge_bert.pipeline.bench import push as pushing
-        from edge_bert.report.terminal.tables import table
+        from edge_bert.report.terminal.tables import print_table
 
         if remove:
-            cleared = pushing.remove(serial)
+            cleared = pushing.remove_pushed(serial)
             if json:
                 print_json({"removed_from": cleared})
             else:
                 Console().print(f"removed from {cleared}", markup=False, highlight=False)
             return
-        name = needed("profile", profile)
+        name = require_option("profile", profile)
         folder = bundle_folder(out, name)
         with console_progress() as step:
-            found = pushing.push(
-                name, folder, artifacts=words(artifact), serial=serial, progress=step
+            found = pushing.push_bundle(
+                name, folder, artifacts=split_csv(artifact), serial=serial, progress=step
             )
         if json:
             print_json(found)
         else:
-            table(Console(), ("file", f"on {found.serial}"), list(found.files.items()))
+            print_table(Console(), ("file", f"on {found.serial}"), list(found.files.items()))
 
 
 @task(help={"json": JSON_HELP})
 def devices(_: Context, json: bool = False) -> None:
     """List the devices that adb sees, and whether each can be used."""
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         import dataclasses
 
         from rich.console import Console
 
-        from edge_bert.devices.adb.list_devices import devices as seen
-        from edge_bert.report.terminal.tables import table
+        from edge_bert.devices.adb.list_devices import list_devices as seen
+        from edge_bert.report.terminal.tables import print_table
 
         found = seen()
         if json:
             print_json([dataclasses.asdict(each) for each in found])
             return
-        table(
+        print_table(
             Console(),
             ("serial", "state", "model"),
             [(each.serial, each.state, each.model) for each in found],
@@ -214,19 +221,19 @@ def emulator(
 
     Example: invoke emulator setup; invoke emulator start --profile pixel; invoke devices
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
-        from edge_bert.cli.emulator_actions import HELP, run
+        from edge_bert.cli.emulator_actions import HELP, run_emulator_action
 
         if action in ("--help", "-h", "help"):  # invoke takes the flag for the action
             Console().print(HELP, markup=False, highlight=False)
             return
 
         with console_progress() as step:
-            found, lines = run(action, profile, port, step)
+            found, lines = run_emulator_action(action, profile, port, step)
         if json:
             print_json(found)
             return
@@ -248,17 +255,17 @@ def validate(_: Context, device: str | None = None, json: bool = False) -> None:
 
     Example: invoke validate --device "Pixel 3a"
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
-        from edge_bert.pipeline.bench.validate_cost_model import validate as run
-        from edge_bert.report.terminal.validation import render_validation
+        from edge_bert.pipeline.bench.validate_cost_model import validate_cost_model as run
+        from edge_bert.report.terminal.validation import print_validation
 
         with console_progress() as step:
             found = run(device, step)
         if json:
             print_json(found)
         else:
-            render_validation(found, Console())
+            print_validation(found, Console())

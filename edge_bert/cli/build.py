@@ -9,11 +9,11 @@ from invoke.context import Context
 from invoke.tasks import task
 
 from edge_bert.cli import units
-from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, needed, numbers, words
+from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, parse_ints, require_option, split_csv
 from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
-    from edge_bert.pipeline.build.build import Built
+    from edge_bert.pipeline.build.build import BuiltBundle
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError
     from edge_bert.records.profile import Budget
 
@@ -84,21 +84,21 @@ def build(
     Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
     Example: invoke build --profile pixel --max-size 12MB --data stsb:sts-dev.csv
     """
-    from edge_bert.cli.console import plainly
+    from edge_bert.cli.console import error_boundary
 
-    with plainly(json=json):
-        from edge_bert.pipeline.build.options import asked_for
-        from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_for
-        from edge_bert.pipeline.sizing.search_candidates import Means
-        from edge_bert.search.problem import effort_of
+    with error_boundary(json=json):
+        from edge_bert.pipeline.build.options import build_options
+        from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, fit_to_budget
+        from edge_bert.pipeline.sizing.search_candidates import SearchConfig
+        from edge_bert.search.problem import search_effort
 
-        means = Means(effort_of(seed, evaluations), workers, scheduler)
-        asked = asked_for(
-            needed("profile", profile),
+        means = SearchConfig(search_effort(seed, evaluations), workers, scheduler)
+        asked = build_options(
+            require_option("profile", profile),
             model=model,
             tokenizer=tokenizer,
             via=via,
-            lengths=numbers("lengths", lengths, "16,32,64,128"),
+            lengths=parse_ints("lengths", lengths, "16,32,64,128"),
             calibration=calibration,
             count=count,
             seed=seed,
@@ -109,10 +109,10 @@ def build(
         limits = _limits(max_size, max_latency, max_energy, min_score)
         try:
             with console_progress() as step:
-                built = build_for(
+                built = fit_to_budget(
                     asked,
                     limits,
-                    recipes=words(recipes),
+                    recipes=split_csv(recipes),
                     out=Path(out) if out else None,
                     whole=whole,
                     means=means,
@@ -133,36 +133,36 @@ def _limits(
     if not any((size, latency, energy, score)):
         return None
     return Budget(
-        size_bytes=units.size("max-size", size) if size else None,
-        latency_ms=units.latency("max-latency", latency) if latency else None,
-        energy_mj=units.energy("max-energy", energy) if energy else None,
-        min_score=units.score("min-score", score) if score else None,
+        size_bytes=units.parse_size("max-size", size) if size else None,
+        latency_ms=units.parse_latency("max-latency", latency) if latency else None,
+        energy_mj=units.parse_energy("max-energy", energy) if energy else None,
+        min_score=units.parse_score("min-score", score) if score else None,
     )
 
 
 def _show_nearest(error: NothingFitsError, *, json: bool) -> None:
     from rich.console import Console
 
-    from edge_bert.report.terminal.search import render_search
+    from edge_bert.report.terminal.search import print_search
 
     if not json:
-        render_search(error.found, Console())
+        print_search(error.found, Console())
 
 
-def _show(built: Built, *, json: bool) -> None:
+def _show(built: BuiltBundle, *, json: bool) -> None:
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
-    from edge_bert.report.terminal.build import render_build
-    from edge_bert.report.terminal.search import render_search
+    from edge_bert.report.terminal.build import print_build
+    from edge_bert.report.terminal.search import print_search
 
     if json:
         print_json(built.report.manifest)
         return
     console = Console()
-    render_build(built.report, console)
+    print_build(built.report, console)
     found = built.report.search
     if found and found.chosen:
-        render_search(found, console)
+        print_search(found, console)
         console.print(found.reason, soft_wrap=True)
     console.print(f"bundle: {built.folder}  report: {built.folder / 'report.html'}")

@@ -19,7 +19,7 @@ STOPPED = "stopped; what was there before is as it was"
 
 
 @contextlib.contextmanager
-def plainly(*, json: bool = False) -> Iterator[None]:
+def error_boundary(*, json: bool = False) -> Iterator[None]:
     """Turn foreseen errors into one line on standard error and the error's exit code.
 
     With `json`, standard output gets `{"error": …, "exit_code": …}` as well, with its details.

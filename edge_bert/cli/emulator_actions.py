@@ -20,26 +20,26 @@ Set up, start, stop or show emulated phones.
 Example: invoke emulator start --profile pixel; invoke push --profile pixel"""
 
 
-def run(
+def run_emulator_action(
     action: str, profile: str | None, port: int, progress: Progress
 ) -> tuple[object, list[str]]:
     """Do `action`; its result for programs, and lines for people."""
     if action == "setup":
-        emulator.setup(progress)
+        emulator.set_up_emulator(progress)
         return {"ready": True}, ["The emulator is ready: invoke emulator start --profile pixel"]
     if action == "start":
         if profile is None:
             raise InputError("--profile is missing: which phone? See `invoke profiles`.")
-        phone = emulator.start(profile, port, progress)
+        phone = emulator.start_emulator(profile, port, progress)
         return phone, [
             f"An emulated {phone.profile} answers adb as {phone.serial}.",
             f"Stop it with: invoke emulator stop --profile {phone.profile}",
         ]
     if action == "stop":
-        stopped = emulator.stop(profile, progress)
+        stopped = emulator.stop_emulators(profile, progress)
         return {"stopped": stopped}, [f"Stopped: {', '.join(stopped) or 'none ran'}"]
     if action == "status":
-        found = emulator.status()
+        found = emulator.emulator_status()
         lines = [f"missing  {each}" for each in found.missing]
         lines += [f"running  {each.profile} at {each.serial}" for each in found.phones]
         return found, lines or ["Nothing is missing; no emulated phone runs."]

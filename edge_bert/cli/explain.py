@@ -42,14 +42,14 @@ def explain(
 
     Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from edge_bert.pipeline.build import explanations, measurements
-        from edge_bert.pipeline.explain.explain import explain as run
-        from edge_bert.report.terminal.explanation import render_explanation
+        from edge_bert.pipeline.explain.explain import explain_artifact as run
+        from edge_bert.report.terminal.explanation import print_explanation
 
         row_limit = _limit(limit)
         folder = bundle_folder(out, profile)
@@ -63,12 +63,12 @@ def explain(
                 sentences=sentences,
                 progress=step,
             )
-            explanations.save(found, folder)
-            measurements.render_again(folder, step)
+            explanations.save_explanation(found, folder)
+            measurements.rerender_report(folder, step)
         if json:
             print_json(found)
         else:
-            render_explanation(found, Console(), row_limit)
+            print_explanation(found, Console(), row_limit)
 
 
 def _limit(value: str | None) -> int | None:

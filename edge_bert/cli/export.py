@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.cli.options import JSON_HELP, words
+from edge_bert.cli.options import JSON_HELP, split_csv
 from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
-    from edge_bert.pipeline.build.session import BuildRequest
+    from edge_bert.pipeline.build.session import BuildSession
     from edge_bert.progress import Progress
     from edge_bert.records.onnx_export import OnnxExport
 
@@ -60,18 +60,18 @@ def export(
     Example: invoke export --to triton --forms float16 --out serving
     Example: invoke export --model model.onnx --tokenizer my-tokenizer --forms wi8_ai8_afp32
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from edge_bert.errors import InputError
-        from edge_bert.pipeline.build.session import prepare
-        from edge_bert.report.terminal.export import render_export
+        from edge_bert.pipeline.build.session import prepare_session
+        from edge_bert.report.terminal.export import print_export
 
         if to not in KINDS:
             raise InputError(f"--to {to}: give one of {', '.join(KINDS)}.")
-        request = prepare(
+        request = prepare_session(
             ANY_PROFILE,
             model=model,
             tokenizer=Path(tokenizer) if tokenizer else None,
@@ -82,17 +82,17 @@ def export(
         )
         folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
         with console_progress() as step:
-            found = _export(to, replace(request, out=folder), words(forms), compare, step)
+            found = _export(to, replace(request, out=folder), split_csv(forms), compare, step)
         if json:
             print_json(found)
             return
         console = Console()
-        render_export(found, console)
+        print_export(found, console)
         console.print(f"files: {folder}")
 
 
 def _export(
-    to: str, request: BuildRequest, forms: list[str], compare: bool, step: Progress
+    to: str, request: BuildSession, forms: list[str], compare: bool, step: Progress
 ) -> OnnxExport:
     from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
     from edge_bert.pipeline.export.serving import export_tensorrt, export_triton

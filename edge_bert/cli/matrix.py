@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.cli.options import JSON_HELP, numbers, words
+from edge_bert.cli.options import JSON_HELP, parse_ints, split_csv
 from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
@@ -69,22 +69,24 @@ def matrix(
     Example: invoke matrix --profiles pixel-9,pixel-3a,wear-watch --models default,./my-bert
     Example: invoke matrix --profiles all --workers 4
     """
-    from edge_bert.cli.console import plainly
+    from edge_bert.cli.console import error_boundary
 
-    with plainly(json=json):
-        from edge_bert.pipeline.build.options import asked_for
+    with error_boundary(json=json):
+        from edge_bert.pipeline.build.options import build_options
         from edge_bert.pipeline.matrix import matrix as pipeline
-        from edge_bert.search.problem import effort_of
+        from edge_bert.search.problem import search_effort
 
-        how = pipeline.How(tuple(words(recipes)), whole, effort_of(seed, evaluations))
-        names = pipeline.profile_names(words(profiles))
+        how = pipeline.MatrixConfig(
+            tuple(split_csv(recipes)), whole, search_effort(seed, evaluations)
+        )
+        names = pipeline.profile_names(split_csv(profiles))
         asked = [
-            asked_for(
+            build_options(
                 names[0],
                 model=None if model == DEFAULT_MODEL else model,
                 tokenizer=None,
                 via=None,
-                lengths=numbers("lengths", lengths, "16,32,64,128"),
+                lengths=parse_ints("lengths", lengths, "16,32,64,128"),
                 calibration=calibration,
                 count=count,
                 seed=seed,
@@ -92,7 +94,7 @@ def matrix(
                 corpus=corpus,
                 emulates=emulate,
             )
-            for model in words(models) or [DEFAULT_MODEL]
+            for model in split_csv(models) or [DEFAULT_MODEL]
         ]
         with console_progress() as step:
             request = pipeline.request_matrix(asked, names, out=Path(out), how=how)
@@ -106,13 +108,13 @@ def _show(found: MatrixReport, page: Path, *, json: bool) -> None:
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
-    from edge_bert.report.terminal.matrix import render_matrix
+    from edge_bert.report.terminal.matrix import print_matrix
 
     if json:
         print_json(found)
     else:
         console = Console()
-        render_matrix(found, console)
+        print_matrix(found, console)
         console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
     if any(cell.status == "failed" for cell in found.cells):
         raise SystemExit(FAILED)

@@ -21,7 +21,7 @@ The budget in it is a suggestion; change it to what your app may spend.
 Example: invoke profile new --name my-phone"""
 
 
-def run(
+def run_profile_action(
     action: str, name: str | None, serial: str | None, out: Path | None, progress: Progress
 ) -> tuple[object, list[str]]:
     """Do `action`; its result for programs, and lines for people."""

@@ -20,19 +20,21 @@ def profiles(_: Context, json: bool = False) -> None:
 
     Example: invoke profiles; EDGE_BERT_PROFILES=my-phones invoke profiles --json
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
         from edge_bert import profiles as device_profiles
         from edge_bert.report.terminal import profiles as shown
 
-        found = {name: device_profiles.load(name) for name in device_profiles.names()}
+        found = {
+            name: device_profiles.load_profile(name) for name in device_profiles.profile_names()
+        }
         if json:
             print_json(found)
         else:
-            shown.render_profiles(found, Console())
+            shown.print_profiles(found, Console())
 
 
 @task(
@@ -60,18 +62,20 @@ def profile(
 
     Example: invoke profile new --name my-phone --serial 0A171JECB
     """
-    from edge_bert.cli.console import plainly, print_json
+    from edge_bert.cli.console import error_boundary, print_json
 
-    with plainly(json=json):
+    with error_boundary(json=json):
         from rich.console import Console
 
-        from edge_bert.cli.profile_actions import HELP, run
+        from edge_bert.cli.profile_actions import HELP, run_profile_action
 
         if action in ("--help", "-h", "help"):  # invoke takes the flag for the action
             Console().print(HELP, markup=False, highlight=False)
             return
         with console_progress() as step:
-            found, lines = run(action, name, serial, Path(out) if out else None, step)
+            found, lines = run_profile_action(
+                action, name, serial, Path(out) if out else None, step
+            )
         if json:
             print_json(found)
             return

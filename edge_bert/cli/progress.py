@@ -6,14 +6,14 @@ import contextlib
 import time
 from collections.abc import Iterator
 
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 
 
 @contextlib.contextmanager
 def console_progress(*, quiet: bool = False) -> Iterator[Progress]:
     """A progress for people, on standard error so that standard output stays parseable."""
     if quiet:
-        yield silent
+        yield no_progress
         return
     from rich.console import Console
 

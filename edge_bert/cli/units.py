@@ -17,22 +17,22 @@ LARGEST_BYTES = 10**12
 SHOWN = 40  # characters of a user's text in a message
 
 
-def size(option: str, text: str) -> int:
+def parse_size(option: str, text: str) -> int:
     """Whole bytes, a part of one cut off; MB is 10⁶ and MiB 2²⁰. InputError for anything else."""
     return int(_amount(option, text, BYTES, (1, LARGEST_BYTES), "12MB or 900kB"))
 
 
-def latency(option: str, text: str) -> float:
+def parse_latency(option: str, text: str) -> float:
     """Milliseconds; InputError for anything else."""
     return float(_amount(option, text, MILLISECONDS, (1e-9, LARGEST), "10ms or 1.5s"))
 
 
-def energy(option: str, text: str) -> float:
+def parse_energy(option: str, text: str) -> float:
     """Millijoules; InputError for anything else."""
     return float(_amount(option, text, MILLIJOULES, (1e-9, LARGEST), "5mJ or 0.1J"))
 
 
-def score(option: str, text: str) -> float:
+def parse_score(option: str, text: str) -> float:
     """A number from -1 to 1; InputError for anything else."""
     from edge_bert.errors import InputError
 

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.convert.tensorflow import import_tensorflow
-from edge_bert.encoder.architectures.registry import OTHERS
-from edge_bert.encoder.checkpoint import encoder_weights, other_weights
-from edge_bert.encoder.weights import EncoderWeights, OtherWeights
+from edge_bert.encoder.architectures.registry import CUSTOM
+from edge_bert.encoder.checkpoint import custom_weights, encoder_weights
+from edge_bert.encoder.weights import CustomWeights, EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.records.checkpoint import Checkpoint
 
-Weights = EncoderWeights | OtherWeights
+Weights = EncoderWeights | CustomWeights
 
 
 def signature_name(length: int) -> str:
@@ -23,31 +23,31 @@ def signature_name(length: int) -> str:
     return f"length_{length}"
 
 
-def build(model: Checkpoint | Weights) -> Any:
+def build_keras_model(model: Checkpoint | Weights) -> Any:
     """The Keras model of a checkpoint, or of weights under our names; trainable."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         import_tensorflow()
-    from edge_bert.encoder.keras_bert import Encoder, load
+    from edge_bert.encoder.keras_bert import Encoder, load_weights
 
     # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
     weights = _weights_of(model)
-    if isinstance(weights, OtherWeights):
-        encoder = OTHERS[weights.architecture].build(weights)
+    if isinstance(weights, CustomWeights):
+        encoder = CUSTOM[weights.architecture].build(weights)
     else:
         alike = weights.first_alike
         encoder = Encoder(weights.shape, weights.head, weights.head_activations, alike)
-    load(encoder, weights.arrays)
+    load_weights(encoder, weights.arrays)
     return encoder
 
 
 def _weights_of(model: Checkpoint | Weights) -> Weights:
     if not isinstance(model, Checkpoint):
         return model
-    return other_weights(model) if model.architecture in OTHERS else encoder_weights(model)
+    return custom_weights(model) if model.architecture in CUSTOM else encoder_weights(model)
 
 
-def to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> bytes:
+def convert_to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> bytes:
     """A float32 TFLite file of `model`, static shapes, batch 1, weights shared.
 
     Signatures are `length_<n>`; inputs int32 [1, n]; output float32 [1, hidden] or [1, labels].
@@ -55,7 +55,7 @@ def to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> bytes:
     Keras has been told to compute on another backend than TensorFlow.
     """
     weights = _weights_of(model)
-    encoder = build(weights)
+    encoder = build_keras_model(weights)
     _check_backend()
     import tensorflow as tf
 

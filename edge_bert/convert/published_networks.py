@@ -28,7 +28,7 @@ CALIBRATION_IMAGES = 4
 Precision = Literal["fp32", "int8"]
 
 
-def to_tflite(name: str, pixels: int, precision: Precision) -> bytes:
+def build_published_network(name: str, pixels: int, precision: Precision) -> bytes:
     """A `.tflite` file of the network for one image [1, pixels, pixels, 3].
 
     `int8` is full-integer, made by TensorFlow's own converter from random images. Raises

@@ -37,7 +37,7 @@ def check_lengths(lengths: Sequence[int], maximum: int) -> tuple[int, ...]:
     return tuple(lengths)
 
 
-def choose(length_in_tokens: int, lengths: Iterable[int]) -> int:
+def choose_bucket(length_in_tokens: int, lengths: Iterable[int]) -> int:
     """The smallest bucket that fits. Errors: `InputError` when none does."""
     fitting = [length for length in lengths if length >= length_in_tokens]
     if not fitting:
@@ -47,7 +47,9 @@ def choose(length_in_tokens: int, lengths: Iterable[int]) -> int:
     return min(fitting)
 
 
-def pad(encoding: Encoding, length: int, pad_id: int, names: Iterable[str]) -> dict[str, IntArray]:
+def pad_encoding(
+    encoding: Encoding, length: int, pad_id: int, names: Iterable[str]
+) -> dict[str, IntArray]:
     """The inputs of a signature under their names, each int32 `[1, length]`.
 
     Padding is on the right: `pad_id` in `input_ids`, 0 in `attention_mask` and

@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from edge_bert.data.columns import text_columns
-from edge_bert.data.files import read_lines, shown
+from edge_bert.data.files import printable_name, read_lines
 from edge_bert.data.tables import is_table, read_table
 from edge_bert.errors import DataError, InputError
 from edge_bert.records.bundle import CalibrationInfo
@@ -35,13 +35,13 @@ class CalibrationSet:
     info: CalibrationInfo
 
 
-def default() -> list[str]:
+def default_sentences() -> list[str]:
     """The sentences that the project carries for calibration."""
     text = resources.files("edge_bert.data").joinpath("sentences.txt").read_text(encoding="utf-8")
     return _distinct(text.split("\n"))
 
 
-def load(path: Path) -> list[str]:
+def load_sentences(path: Path) -> list[str]:
     """The distinct sentences of a user's file, at most `MAX_CHARACTERS` characters of each.
 
     A `.csv`, `.tsv` or `.jsonl` file gives every column with a usual name for text; any other
@@ -49,11 +49,11 @@ def load(path: Path) -> list[str]:
     that has too few sentences.
     """
     sentences = _distinct(_table_cells(path) if is_table(path) else read_lines(path))
-    _check_enough(sentences, shown(path))
+    _check_enough(sentences, printable_name(path))
     return sentences
 
 
-def select(
+def select_sentences(
     sentences: Sequence[str], count: int, seed: int, source: str = DEFAULT_SOURCE
 ) -> CalibrationSet:
     """Splits sentences into at most `count` for ranges and a fifth (2 to 64) held out.
@@ -70,11 +70,13 @@ def select(
     ordered = sorted(distinct, key=lambda sentence: _draw(seed, sentence))
     split = min(max(len(ordered) // 5, MIN_HELD_OUT), MAX_HELD_OUT)
     chosen = tuple(ordered[split:][:count])
-    info = CalibrationInfo(source=source, seed=seed, count=len(chosen), sha256=digest(chosen))
+    info = CalibrationInfo(
+        source=source, seed=seed, count=len(chosen), sha256=digest_sentences(chosen)
+    )
     return CalibrationSet(sentences=chosen, held_out=tuple(ordered[:split]), info=info)
 
 
-def digest(sentences: Iterable[str]) -> str:
+def digest_sentences(sentences: Iterable[str]) -> str:
     """SHA-256 over the sentences in order, each in UTF-8 and ended by a line feed."""
     return hashlib.sha256("".join(f"{line}\n" for line in sentences).encode("utf-8")).hexdigest()
 

@@ -21,7 +21,7 @@ ROLES = ("text", "sentence", "sentence1", "sentence2", "score", "label")
 
 
 @dataclass(frozen=True)
-class Roles:
+class ColumnRoles:
     """The columns of an evaluation set; `second` only where a row has two sentences."""
 
     first: str
@@ -58,7 +58,7 @@ def parse_named(text: str) -> dict[str, str]:
     return named
 
 
-def find_roles(table: Table, named: Mapping[str, str]) -> Roles:
+def find_roles(table: Table, named: Mapping[str, str]) -> ColumnRoles:
     """Two sentences and a score, or a sentence (or two) and a label.
 
     Columns that the user named come first, the usual names fill the rest.
@@ -79,11 +79,11 @@ def find_roles(table: Table, named: Mapping[str, str]) -> Roles:
     return roles
 
 
-def _matched(table: Table, named: Mapping[str, str]) -> Roles:
+def _matched(table: Table, named: Mapping[str, str]) -> ColumnRoles:
     first, second = _sentences(table, named)
     score = None if second is None else _score(table, named)
     if score is not None:
-        return Roles(first=first, second=second, target=score, scored=True)
+        return ColumnRoles(first=first, second=second, target=score, scored=True)
     label = named.get("label") or _usual(table, LABEL_NAMES)
     if label is None:
         missing = "label" if second is None else "score"
@@ -91,7 +91,7 @@ def _matched(table: Table, named: Mapping[str, str]) -> Roles:
             f"{table.source}: no {missing} column; name it, as in FILE.csv:{missing}=COLUMN "
             f"(seen: {table.columns_shown()})"
         )
-    return Roles(first=first, second=second, target=label, scored=False)
+    return ColumnRoles(first=first, second=second, target=label, scored=False)
 
 
 def _sentences(table: Table, named: Mapping[str, str]) -> tuple[str, str | None]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from edge_bert.data import huggingface
 from edge_bert.data.columns import find_roles, parse_named
 from edge_bert.data.evaluation_set import EvaluationSet, from_table, parse_score
-from edge_bert.data.files import read_lines, shown
+from edge_bert.data.files import printable_name, read_lines
 from edge_bert.data.tables import Row, Table, read_table
 from edge_bert.errors import DataError, InputError
 
@@ -30,13 +30,13 @@ def parse_reference(spec: str) -> EvaluationSet:
         return reader(rest)
     match = _TABLE.fullmatch(spec)
     if match is None:
-        raise InputError(f"{shown(spec)!r} names no data; write {FORMS}")
+        raise InputError(f"{printable_name(spec)!r} names no data; write {FORMS}")
     named = parse_named(match["named"]) if match["named"] else {}
     table = read_table(_path(match["path"]))
     return from_table(_path(match["path"]).name, table, find_roles(table, named))
 
 
-def whole_reference(spec: str) -> str:
+def absolute_reference(spec: str) -> str:
     """`spec` with the whole path of its file, for processes that stand in another folder.
 
     What is of no known form stays as it is.
@@ -72,10 +72,10 @@ def _stsb_row(path: Path, number: int, line: str) -> tuple[float, str, str]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) < _STSB_FIELDS or not fields[5] or not fields[6]:
         raise DataError(
-            f"{shown(path)}: line {number} is not of the STS benchmark, which has the score and "
+            f"{printable_name(path)}: line {number} is not of the STS benchmark, which has the score and "
             "two sentences in the fifth to seventh of its tab-separated fields"
         )
-    return parse_score(fields[4], shown(path), number), fields[5], fields[6]
+    return parse_score(fields[4], printable_name(path), number), fields[5], fields[6]
 
 
 def _sst2(reference: str) -> EvaluationSet:
@@ -85,7 +85,7 @@ def _sst2(reference: str) -> EvaluationSet:
     if lines[0][1].split("\t") == ["sentence", "label"]:
         lines = lines[1:]
     rows = [_sst2_row(path, number, line) for number, line in lines]
-    table = Table(source=shown(path), columns=("sentence", "label"), rows=rows)
+    table = Table(source=printable_name(path), columns=("sentence", "label"), rows=rows)
     return from_table(f"sst2:{path.name}", table, find_roles(table, {}))
 
 
@@ -93,7 +93,7 @@ def _sst2_row(path: Path, number: int, line: str) -> Row:
     fields = line.split("\t")
     if len(fields) != 2:
         raise DataError(
-            f"{shown(path)}: line {number} has {len(fields)} tab-separated fields; SST-2 has a "
+            f"{printable_name(path)}: line {number} has {len(fields)} tab-separated fields; SST-2 has a "
             "sentence and a label"
         )
     return Row(line=number, values=dict(zip(("sentence", "label"), fields, strict=True)))
@@ -107,4 +107,4 @@ def _path(text: str) -> Path:
     return Path(text).expanduser()
 
 
-_FORMATS = {"stsb": _stsb, "sst2": _sst2, "hf": huggingface.load}
+_FORMATS = {"stsb": _stsb, "sst2": _sst2, "hf": huggingface.load_hub_dataset}

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_bert.data.columns import Roles
+from edge_bert.data.columns import ColumnRoles
 from edge_bert.data.tables import Row, Table
 from edge_bert.errors import DataError
 
@@ -29,7 +29,7 @@ class EvaluationSet:
         return len(self.sentences)
 
 
-def from_table(name: str, table: Table, roles: Roles) -> EvaluationSet:
+def from_table(name: str, table: Table, roles: ColumnRoles) -> EvaluationSet:
     """The rows of a table, its columns as `roles` says.
 
     Errors: `DataError` for an empty cell, a score that is no number, hidden labels or no rows.

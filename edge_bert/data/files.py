@@ -28,20 +28,20 @@ def read_text(path: Path) -> str:
     """
     data = _read_bytes(path)
     if data.startswith(_UTF16_MARKS):
-        raise DataError(f"{shown(path)}: is UTF-16; save it as UTF-8")
+        raise DataError(f"{printable_name(path)}: is UTF-16; save it as UTF-8")
     if b"\0" in data:
         raise DataError(
-            f"{shown(path)}: is binary (a NUL byte at offset {data.index(0)}); give a text file"
+            f"{printable_name(path)}: is binary (a NUL byte at offset {data.index(0)}); give a text file"
         )
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         raise DataError(
-            f"{shown(path)}: is not UTF-8 (bad byte 0x{data[error.start]:02x} at offset "
+            f"{printable_name(path)}: is not UTF-8 (bad byte 0x{data[error.start]:02x} at offset "
             f"{error.start}); save it as UTF-8"
         ) from error
     if not text.strip():
-        raise DataError(f"{shown(path)}: is empty; give a file with text in it")
+        raise DataError(f"{printable_name(path)}: is empty; give a file with text in it")
     return text
 
 
@@ -49,22 +49,22 @@ def _read_bytes(path: Path) -> bytes:
     """Reads one byte past the limit at most, so that a growing file cannot fill the memory."""
     try:
         if path.exists() and not path.is_file():
-            raise DataError(f"{shown(path)}: is not a regular file; give a text file")
+            raise DataError(f"{printable_name(path)}: is not a regular file; give a text file")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
-        raise DataError(f"{shown(path)}: not found; check the path") from error
+        raise DataError(f"{printable_name(path)}: not found; check the path") from error
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise DataError(f"{shown(path)}: cannot be read ({reason})") from error
+        raise DataError(f"{printable_name(path)}: cannot be read ({reason})") from error
     if len(data) > MAX_BYTES:
         raise DataError(
-            f"{shown(path)}: is larger than {MAX_BYTES // 1_000_000} MB; give a smaller one"
+            f"{printable_name(path)}: is larger than {MAX_BYTES // 1_000_000} MB; give a smaller one"
         )
     return data
 
 
-def shown(name: object) -> str:
+def printable_name(name: object) -> str:
     """A name as one printable line of at most 200 characters, for messages."""
     text = str(name)
     text = text if text.isprintable() else repr(text)

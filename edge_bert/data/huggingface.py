@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_bert.data.columns import find_roles, parse_named
 from edge_bert.data.evaluation_set import EvaluationSet, from_table
-from edge_bert.data.files import shown
+from edge_bert.data.files import printable_name
 from edge_bert.data.tables import Row, Table, as_text
 from edge_bert.errors import DataError, InputError, MissingToolError
 
@@ -17,7 +17,7 @@ INSTALL = f'pip install "datasets>={MIN_MAJOR}"'
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 
 
-def load(reference: str) -> EvaluationSet:
+def load_hub_dataset(reference: str) -> EvaluationSet:
     """`NAME[:SPLIT[:CONFIG]][:ROLE=COLUMN,...]`, the split `validation` when none is given.
 
     Errors: `InputError` for a malformed reference, `MissingToolError` without the `datasets`
@@ -26,7 +26,7 @@ def load(reference: str) -> EvaluationSet:
     parts = reference.split(":")
     named = parse_named(parts.pop()) if "=" in parts[-1] else {}
     if not 1 <= len(parts) <= 3 or not _NAME.fullmatch(parts[0]) or not all(parts):
-        raise InputError(f"hf:{shown(reference)} is no dataset; write hf:OWNER/NAME:SPLIT")
+        raise InputError(f"hf:{printable_name(reference)} is no dataset; write hf:OWNER/NAME:SPLIT")
     split = parts[1] if len(parts) > 1 else "validation"
     config = parts[2] if len(parts) > 2 else None
     table = _table(parts[0], split, config)
@@ -66,4 +66,4 @@ def _package() -> Any:
 
 
 def _one_line(error: Exception) -> str:
-    return shown(" ".join(str(error).split()))
+    return printable_name(" ".join(str(error).split()))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.data.files import read_lines, read_text, shown
+from edge_bert.data.files import printable_name, read_lines, read_text
 from edge_bert.errors import DataError
 
 
@@ -39,7 +39,10 @@ class Table:
 
     def columns_shown(self) -> str:
         """The column names for a message."""
-        return shown(", ".join(repr(shown(column)) for column in self.columns)) or "none"
+        return (
+            printable_name(", ".join(repr(printable_name(column)) for column in self.columns))
+            or "none"
+        )
 
 
 def is_table(path: Path) -> bool:
@@ -56,7 +59,7 @@ def read_table(path: Path) -> Table:
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{shown(path)}: is not a table; give a .csv, .tsv or .jsonl file")
+        raise DataError(f"{printable_name(path)}: is not a table; give a .csv, .tsv or .jsonl file")
     return reader(path)
 
 
@@ -71,7 +74,7 @@ def _csv_records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
             yield reader.line_num, fields
     except csv.Error as error:
         raise DataError(
-            f"{shown(path)}: line {reader.line_num} is not CSV ({error}); check its quotes"
+            f"{printable_name(path)}: line {reader.line_num} is not CSV ({error}); check its quotes"
         ) from error
 
 
@@ -84,11 +87,13 @@ def _with_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Table:
     filled = ((line, fields) for line, fields in records if any(fields))
     _, header = next(filled, (0, []))
     if not header:
-        raise DataError(f"{shown(path)}: has no header; name the columns in its first line")
+        raise DataError(
+            f"{printable_name(path)}: has no header; name the columns in its first line"
+        )
     columns = tuple(column.strip() for column in header)
     if len(set(columns)) < len(columns):
-        raise DataError(f"{shown(path)}: names a column twice in its header; rename one")
-    return Table(source=shown(path), columns=columns, rows=_rows(path, columns, filled))
+        raise DataError(f"{printable_name(path)}: names a column twice in its header; rename one")
+    return Table(source=printable_name(path), columns=columns, rows=_rows(path, columns, filled))
 
 
 def _rows(
@@ -97,7 +102,7 @@ def _rows(
     for line, fields in records:
         if len(fields) != len(columns):
             raise DataError(
-                f"{shown(path)}: line {line} has {len(fields)} fields, the header has "
+                f"{printable_name(path)}: line {line} has {len(fields)} fields, the header has "
                 f"{len(columns)}; quote fields that hold a separator"
             )
         yield Row(line=line, values=dict(zip(columns, fields, strict=True)))
@@ -106,18 +111,22 @@ def _rows(
 def _read_jsonl(path: Path) -> Table:
     lines = enumerate(read_lines(path), start=1)
     rows = [_json_row(path, number, line) for number, line in lines if line.strip()]
-    return Table(source=shown(path), columns=tuple(rows[0].values), rows=rows)
+    return Table(source=printable_name(path), columns=tuple(rows[0].values), rows=rows)
 
 
 def _json_row(path: Path, number: int, line: str) -> Row:
     try:
         value = msgspec.json.decode(line)
     except (msgspec.DecodeError, RecursionError) as error:
-        raise DataError(f"{shown(path)}: line {number} is not JSON ({shown(error)})") from error
+        raise DataError(
+            f"{printable_name(path)}: line {number} is not JSON ({printable_name(error)})"
+        ) from error
     if isinstance(value, str):
         value = {"text": value}
     if not isinstance(value, dict):
-        raise DataError(f"{shown(path)}: line {number} is neither a JSON object nor a string")
+        raise DataError(
+            f"{printable_name(path)}: line {number} is neither a JSON object nor a string"
+        )
     return Row(line=number, values={name: as_text(cell) for name, cell in value.items()})
 
 

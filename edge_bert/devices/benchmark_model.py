@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.devices.device import Completed, Target
+from edge_bert.devices.device import Completed, Device
 from edge_bert.errors import InputError
 
 ELF_MAGIC = b"\x7fELF"
@@ -79,7 +79,7 @@ def mask_of(cores: str) -> str:
 
 
 def start_benchmark(
-    target: Target, remote: str, request: BenchmarkRequest, timeout_s: float
+    target: Device, remote: str, request: BenchmarkRequest, timeout_s: float
 ) -> Completed:
     """Run the pushed binary; `measure.benchmark_model` reads its output."""
     affinity = ["taskset", request.mask] if request.mask else []

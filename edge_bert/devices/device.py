@@ -19,7 +19,7 @@ class Completed:
     exit_code: int
 
 
-class Target(Protocol):
+class Device(Protocol):
     """A place to put files and run commands. Every failure is a TargetError."""
 
     def push(self, local: Path, name: str) -> str:

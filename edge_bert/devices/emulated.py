@@ -11,9 +11,9 @@ from typing import Literal
 
 from edge_bert.devices.device import Completed
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
-from edge_bert.devices.emulator.host_tools import QEMU, qemu_version, require
+from edge_bert.devices.emulator.host_tools import QEMU, qemu_version, require_program
 from edge_bert.devices.emulator.qemu_plugin import PluginOutput
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.errors import TargetError
 from edge_bert.records.measurement import Evidence, TargetDescription
 from edge_bert.records.profile import DeviceProfile
@@ -38,11 +38,11 @@ class EmulatedTarget:
 
     def __init__(self, profile: DeviceProfile, core: str | None = None) -> None:
         self._profile = profile
-        self._cluster = cpu_files.find(profile, core)
+        self._cluster = cpu_files.find_cluster(profile, core)
         self._clusters = cpu_files.in_order(profile, self._cluster.core)
         self._version = qemu_version()
         self._root = arm64_root.root_for(profile, self._cluster.core)
-        self._host = HostTarget()
+        self._host = HostDevice()
 
     def push(self, local: Path, name: str) -> str:
         """Copy `local` to where emulated programs see it, verified; the path there."""
@@ -68,15 +68,15 @@ class EmulatedTarget:
         """
         with tempfile.TemporaryDirectory(prefix="edge-bert-counts-") as folder:
             output = Path(folder) / "counts.json"
-            plugin = qemu_plugin.option(
-                qemu_plugin.plugin(),
+            plugin = qemu_plugin.plugin_option(
+                qemu_plugin.build_plugin(),
                 output,
                 self._cluster.caches,
                 model_caches=caches,
                 many_threads=threads > 1,
             )
             completed = self._run(["-plugin", plugin], argv, timeout_s)
-            return CountedRun(completed, qemu_plugin.read(output, completed))
+            return CountedRun(completed, qemu_plugin.read_counts(output, completed))
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file that an emulated program wrote; `local` appears whole or not at all."""
@@ -104,9 +104,9 @@ class EmulatedTarget:
 
     def _run(self, options: Sequence[str], argv: Sequence[str], timeout_s: float) -> Completed:
         _check_program(Path(argv[0]))
-        steady = [require("env"), "-i", *ENVIRONMENT, require("setarch"), "-R"]
+        steady = [require_program("env"), "-i", *ENVIRONMENT, require_program("setarch"), "-R"]
         steady += _pinned(self._cluster.cores)
-        qemu = [require(QEMU), "-cpu", cpu_files.qemu_model(self._clusters)]
+        qemu = [require_program(QEMU), "-cpu", cpu_files.qemu_model(self._clusters)]
         qemu += ["-L", str(self._root), *options, *argv]
         return self._host.run([*steady, *qemu], timeout_s)
 
@@ -120,7 +120,7 @@ def _pinned(cores: int) -> list[str]:
     inside = [str(cpu) for cpu in allowed if cpu < cores]
     if not inside or len(inside) == len(allowed):
         return []
-    return [require("taskset"), "--cpu-list", ",".join(inside)]
+    return [require_program("taskset"), "--cpu-list", ",".join(inside)]
 
 
 def _check_program(path: Path) -> None:

@@ -26,7 +26,7 @@ def _new_folder() -> Path:
 
 
 @dataclass(frozen=True)
-class HostTarget:
+class HostDevice:
     """Files go into a private folder, commands run as processes of their own."""
 
     folder: Path = field(default_factory=_new_folder)
@@ -51,7 +51,9 @@ class HostTarget:
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run in a process group of its own; at the time-out the whole group is ended."""
-        done = processes.run(argv, timeout_s=timeout_s, failure=TargetError, cwd=self.folder)
+        done = processes.run_process(
+            argv, timeout_s=timeout_s, failure=TargetError, cwd=self.folder
+        )
         return Completed(done.stdout, done.stderr, done.returncode)
 
     def pull(self, remote: str, local: Path) -> None:

@@ -9,18 +9,18 @@ from edge_bert.encoder.architectures.architecture import (
     ACTIVATIONS,
     Architecture,
     canonical_weights,
-    check_shape,
+    check_config,
 )
-from edge_bert.encoder.architectures.custom import OtherArchitecture, OtherShape, read
+from edge_bert.encoder.architectures.custom import CustomArchitecture, CustomConfig, read_weights
 from edge_bert.encoder.architectures.gpt2 import GPT2
-from edge_bert.encoder.architectures.registry import ARCHITECTURES, OTHERS
-from edge_bert.encoder.config import EncoderShape
-from edge_bert.encoder.weights import EncoderWeights, OtherWeights
+from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
+from edge_bert.encoder.config import EncoderConfig
+from edge_bert.encoder.weights import CustomWeights, EncoderWeights
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 
 
-def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]:
+def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderConfig]:
     """The architecture with BERT's layers that `checkpoint` names, and its checked sizes.
 
     Raises ModelError for an architecture that we do not have, with the list of those we have, and
@@ -32,7 +32,7 @@ def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]
             "calibrate, smaller models and the ONNX export do not have it; take float32, float16 "
             "or wi8_afp32."
         )
-    if checkpoint.architecture in OTHERS:
+    if checkpoint.architecture in CUSTOM:
         raise RefusedError(
             f"{checkpoint.architecture} has layers that are not BERT's: recipes that calibrate, "
             "smaller models and the ONNX export do not have it; take float32, float16 or wi8_afp32."
@@ -41,21 +41,21 @@ def architecture_of(checkpoint: Checkpoint) -> tuple[Architecture, EncoderShape]
     if architecture is None:
         raise ModelError(
             f"The model is of type {shown(checkpoint.architecture)}; "
-            f"edge-bert has {', '.join([*ARCHITECTURES, *OTHERS])}."
+            f"edge-bert has {', '.join([*ARCHITECTURES, *CUSTOM])}."
         )
     _check_pooling(checkpoint, {Pooling.MEAN, Pooling.CLS})
-    return architecture, check_shape(architecture.shape(checkpoint.config), checkpoint.config)
+    return architecture, check_config(architecture.shape(checkpoint.config), checkpoint.config)
 
 
-def shape_of(checkpoint: Checkpoint) -> EncoderShape | OtherShape:
-    """The checked sizes of the model, whatever its layers are; ModelError as `architecture_of`."""
-    other = OTHERS.get(checkpoint.architecture)
+def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
+    """The checked sizes of the model, whatever its layers are; ModelError as `resolve_architecture`."""
+    other = CUSTOM.get(checkpoint.architecture)
     if other is None:
-        return architecture_of(checkpoint)[1]
-    return _other_shape(checkpoint, other)
+        return resolve_architecture(checkpoint)[1]
+    return _custom_config(checkpoint, other)
 
 
-def _other_shape(checkpoint: Checkpoint, other: OtherArchitecture) -> OtherShape:
+def _custom_config(checkpoint: Checkpoint, other: CustomArchitecture) -> CustomConfig:
     _check_pooling(checkpoint, {Pooling.MEAN, Pooling.LAST if other is GPT2 else Pooling.CLS})
     return other.shape(checkpoint.config)
 
@@ -71,7 +71,7 @@ def _check_pooling(checkpoint: Checkpoint, known: set[Pooling]) -> None:
 
 def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
     """The inputs of every signature; token types only where the model tells types apart."""
-    shape = shape_of(checkpoint)
+    shape = read_encoder_config(checkpoint)
     names = ("input_ids", "attention_mask")
     return (*names, "token_type_ids") if shape.token_types > 1 else names
 
@@ -83,7 +83,7 @@ def output_name(checkpoint: Checkpoint) -> str:
 
 def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     """The checkpoint's weights under our names, checked against its configuration."""
-    architecture, shape = architecture_of(checkpoint)
+    architecture, shape = resolve_architecture(checkpoint)
     return EncoderWeights(
         shape=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
         arrays=canonical_weights(checkpoint, architecture, shape),
@@ -94,15 +94,15 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     )
 
 
-def other_weights(checkpoint: Checkpoint) -> OtherWeights:
+def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in OTHERS."""
-    other, head = OTHERS[checkpoint.architecture], checkpoint.head
-    shape = _other_shape(checkpoint, other)
+    other, head = CUSTOM[checkpoint.architecture], checkpoint.head
+    shape = _custom_config(checkpoint, other)
     labels = len(head.labels) if head.task is Task.CLASSIFICATION else 0
-    return OtherWeights(
+    return CustomWeights(
         architecture=other.name,
         shape=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
-        arrays=read(checkpoint, other.prefix, other.weights(shape, labels)),
+        arrays=read_weights(checkpoint, other.prefix, other.weights(shape, labels)),
         head=head,
         head_activations=other.head_activations(shape),
         input_names=input_names(checkpoint),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class EncoderShape:
+class EncoderConfig:
     """The sizes of an encoder.
 
     `heads` and `ffn` hold, for every layer, how many attention heads and feed-forward neurons it
@@ -39,7 +39,7 @@ class EncoderShape:
 
 
 @dataclass(frozen=True)
-class MobileBertShape:
+class MobileBertConfig:
     """The sizes of a MobileBERT: layers as wide as `bottleneck` between rows of `hidden`.
 
     Every layer has `feed_forwards` stacked feed-forward halves of `ffn` neurons. With
@@ -64,7 +64,7 @@ class MobileBertShape:
 
 
 @dataclass(frozen=True)
-class Gpt2Shape:
+class Gpt2Config:
     """The sizes of a GPT-2; `scaled_scores` says that scores are divided by sqrt(head size).
 
     With `scaled_by_layer` those of layer i are also divided by i + 1.

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from edge_bert.encoder.config import EncoderShape
+from edge_bert.encoder.config import EncoderConfig
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
 # Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.
@@ -46,13 +46,13 @@ class Dense(keras.layers.Layer):
 
     def call(self, rows: Any) -> Any:
         """Rows [n, inputs] to rows [n, outputs]."""
-        return activate(ops.matmul(rows, self.kernel) + self.bias, self.activation)
+        return apply_activation(ops.matmul(rows, self.kernel) + self.bias, self.activation)
 
 
 class Embeddings(keras.layers.Layer):
     """Token, position and (where the model has them) token-type tables, summed and normalised."""
 
-    def __init__(self, shape: EncoderShape) -> None:
+    def __init__(self, shape: EncoderConfig) -> None:
         super().__init__(name="embeddings")
         self.shape = shape
         width = shape.table_width
@@ -68,19 +68,19 @@ class Embeddings(keras.layers.Layer):
     def call(self, input_ids: Any, token_type_ids: Any | None) -> Any:
         """Ids [batch, length] to rows [batch * length, hidden]."""
         length, start = input_ids.shape[1], self.shape.position_offset
-        summed = lookup(self.word, input_ids) + self.position[start : start + length]
+        summed = lookup_rows(self.word, input_ids) + self.position[start : start + length]
         if token_type_ids is not None:
-            summed = summed + lookup(self.token_type, token_type_ids)
+            summed = summed + lookup_rows(self.token_type, token_type_ids)
         elif self.shape.token_types:
             summed = summed + self.token_type[0]
         rows = self.norm(ops.reshape(summed, (-1, self.shape.table_width)))
         return self.projection(rows) if self.shape.embedding else rows
 
 
-class Block(keras.layers.Layer):
+class EncoderBlock(keras.layers.Layer):
     """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), normalised after each half."""
 
-    def __init__(self, shape: EncoderShape, index: int) -> None:
+    def __init__(self, shape: EncoderConfig, index: int) -> None:
         super().__init__(name=f"layer_{index}")
         hidden, ffn = shape.hidden, shape.ffn[index]
         self.heads, self.head_size = shape.heads[index], shape.head_size
@@ -102,7 +102,7 @@ class Block(keras.layers.Layer):
 
     def _attend(self, rows: Any, bias: Any) -> Any:
         query = self.query(rows) * self.head_size**-0.5
-        return attend(query, self.key(rows), self.value(rows), bias, self.heads)
+        return attend_heads(query, self.key(rows), self.value(rows), bias, self.heads)
 
 
 class Encoder(keras.Model):
@@ -114,7 +114,7 @@ class Encoder(keras.Model):
 
     def __init__(
         self,
-        shape: EncoderShape,
+        shape: EncoderConfig,
         head: Head,
         activations: tuple[str, ...] = (),
         first_alike: tuple[int, ...] = (),
@@ -124,7 +124,7 @@ class Encoder(keras.Model):
         self.head = head
         self.embeddings = Embeddings(shape)
         firsts = first_alike or tuple(range(shape.layers))
-        different = {index: Block(shape, index) for index in dict.fromkeys(firsts)}
+        different = {index: EncoderBlock(shape, index) for index in dict.fromkeys(firsts)}
         self.blocks = [different[index] for index in firsts]
         widths = [shape.hidden] * len(activations) + [len(head.labels)]
         self.head_layers = [
@@ -141,13 +141,13 @@ class Encoder(keras.Model):
         for block in self.blocks:
             rows = block(rows, ops.reshape(bias, (-1, 1, 1, input_ids.shape[1])))
         tokens = ops.reshape(rows, (-1, input_ids.shape[1], self.shape.hidden))
-        pooled = pool(tokens, bias, self.head)
+        pooled = pool_tokens(tokens, bias, self.head)
         for layer in self.head_layers:
             pooled = layer(pooled)
         return unit_length(pooled) if self.head.normalize else pooled
 
 
-def load(model: Any, weights: Mapping[str, FloatArray]) -> None:
+def load_weights(model: Any, weights: Mapping[str, FloatArray]) -> None:
     """Give the Keras `model` the values of `weights`: each name is the path to its variable."""
     for name, array in weights.items():
         _variable(model, name).assign(array)
@@ -162,7 +162,7 @@ def _variable(model: Any, name: str) -> Any:
     return part
 
 
-def attend(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any:
+def attend_heads(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any:
     """Attention of rows [batch * length, width] over `heads` parts; gives such rows.
 
     Queries come scaled; `bias`, which ends with [length], is added to the scores.
@@ -178,7 +178,7 @@ def attend(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any:
     return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, width))
 
 
-def pool(tokens: Any, bias: Any, head: Head) -> Any:
+def pool_tokens(tokens: Any, bias: Any, head: Head) -> Any:
     """The one vector of each text: tokens [batch, length, hidden] to [batch, hidden]."""
     if head.task is Task.CLASSIFICATION or head.pooling is Pooling.CLS:
         return tokens[:, 0, :]
@@ -188,7 +188,7 @@ def pool(tokens: Any, bias: Any, head: Head) -> Any:
     return ops.reshape(ops.matmul(weights, tokens), (-1, tokens.shape[2]))
 
 
-def lookup(table: Any, ids: Any) -> Any:
+def lookup_rows(table: Any, ids: Any) -> Any:
     """The rows of `table` that `ids` name."""
     if keras.backend.backend() != "tensorflow":
         return ops.take(table, ids, axis=0)
@@ -198,7 +198,7 @@ def lookup(table: Any, ids: Any) -> Any:
     return tf.gather(table, ids)
 
 
-def activate(rows: Any, activation: str) -> Any:
+def apply_activation(rows: Any, activation: str) -> Any:
     """One of the activations, element by element."""
     match activation:
         case "gelu":

@@ -8,29 +8,36 @@ import keras
 import numpy as np
 from keras import ops
 
-from edge_bert.encoder.config import Gpt2Shape
-from edge_bert.encoder.keras_bert import MASKED, Dense, LayerNorm, attend, lookup, unit_length
+from edge_bert.encoder.config import Gpt2Config
+from edge_bert.encoder.keras_bert import (
+    MASKED,
+    Dense,
+    LayerNorm,
+    attend_heads,
+    lookup_rows,
+    unit_length,
+)
 from edge_bert.records.checkpoint import Head, Pooling, Task
 
 
-class Embeddings(keras.layers.Layer):
+class Gpt2Embeddings(keras.layers.Layer):
     """Token and position tables, summed."""
 
-    def __init__(self, shape: Gpt2Shape) -> None:
+    def __init__(self, shape: Gpt2Config) -> None:
         super().__init__(name="embeddings")
         self.word = self.add_weight(shape=(shape.vocabulary, shape.hidden), name="word")
         self.position = self.add_weight(shape=(shape.positions, shape.hidden), name="position")
 
     def call(self, input_ids: Any) -> Any:
         """Ids [batch, length] to rows [batch * length, hidden]."""
-        summed = lookup(self.word, input_ids) + self.position[: input_ids.shape[1]]
+        summed = lookup_rows(self.word, input_ids) + self.position[: input_ids.shape[1]]
         return ops.reshape(summed, (-1, summed.shape[-1]))
 
 
-class Block(keras.layers.Layer):
+class Gpt2Block(keras.layers.Layer):
     """One layer, which normalises what each half reads and not what it gives."""
 
-    def __init__(self, shape: Gpt2Shape, index: int) -> None:
+    def __init__(self, shape: Gpt2Config, index: int) -> None:
         super().__init__(name=f"layer_{index}")
         hidden = shape.hidden
         self.heads = shape.heads
@@ -49,7 +56,7 @@ class Block(keras.layers.Layer):
         """Rows [batch * length, hidden] and a causal bias [length, length] to new rows."""
         normed = self.attention_norm(rows)
         query, key = self.query(normed) * self.scale, self.key(normed)
-        context = attend(query, key, self.value(normed), bias, self.heads)
+        context = attend_heads(query, key, self.value(normed), bias, self.heads)
         rows = rows + self.attention_output(context)
         return rows + self.ffn_out(self.ffn_in(self.ffn_norm(rows)))
 
@@ -73,11 +80,11 @@ class Gpt2(keras.Model):
     without tokens gives zeros.
     """
 
-    def __init__(self, shape: Gpt2Shape, head: Head) -> None:
+    def __init__(self, shape: Gpt2Config, head: Head) -> None:
         super().__init__(name="encoder")
         self.head = head
-        self.embeddings = Embeddings(shape)
-        self.blocks = [Block(shape, index) for index in range(shape.layers)]
+        self.embeddings = Gpt2Embeddings(shape)
+        self.blocks = [Gpt2Block(shape, index) for index in range(shape.layers)]
         self.norm = LayerNorm(shape.hidden, shape.epsilon, "norm")
         classifies = head.task is Task.CLASSIFICATION
         self.head_layers = [Score(shape.hidden, len(head.labels), "head_0")] if classifies else []

@@ -7,8 +7,15 @@ from typing import Any
 import keras
 from keras import ops
 
-from edge_bert.encoder.config import MobileBertShape
-from edge_bert.encoder.keras_bert import MASKED, Dense, attend, lookup, pool, unit_length
+from edge_bert.encoder.config import MobileBertConfig
+from edge_bert.encoder.keras_bert import (
+    MASKED,
+    Dense,
+    attend_heads,
+    lookup_rows,
+    pool_tokens,
+    unit_length,
+)
 from edge_bert.records.checkpoint import Head, Task
 
 
@@ -25,7 +32,7 @@ class NoNorm(keras.layers.Layer):
         return rows * self.gamma + self.beta
 
 
-class Narrow(keras.layers.Layer):
+class Bottleneck(keras.layers.Layer):
     """A matrix and a NoNorm after it, and after a residual where there is one."""
 
     def __init__(self, inputs: int, outputs: int, name: str) -> None:
@@ -42,7 +49,7 @@ class Narrow(keras.layers.Layer):
 class FeedForward(keras.layers.Layer):
     """One of the stacked feed-forward halves of a layer."""
 
-    def __init__(self, shape: MobileBertShape, name: str) -> None:
+    def __init__(self, shape: MobileBertConfig, name: str) -> None:
         super().__init__(name=name)
         self.ffn_in = Dense(shape.bottleneck, shape.ffn, "ffn_in", shape.activation)
         self.ffn_out = Dense(shape.ffn, shape.bottleneck, "ffn_out")
@@ -53,17 +60,17 @@ class FeedForward(keras.layers.Layer):
         return self.norm(self.ffn_out(self.ffn_in(rows)) + rows)
 
 
-class Block(keras.layers.Layer):
+class MobileBertBlock(keras.layers.Layer):
     """One layer: into the bottleneck, attention, feed-forward halves, and out again."""
 
-    def __init__(self, shape: MobileBertShape, index: int) -> None:
+    def __init__(self, shape: MobileBertConfig, index: int) -> None:
         super().__init__(name=f"layer_{index}")
         hidden, width = shape.hidden, shape.bottleneck
         self.shape = shape
-        self.bottleneck = Narrow(hidden, width, "bottleneck")
+        self.bottleneck = Bottleneck(hidden, width, "bottleneck")
         inside = shape.attention_in_bottleneck
         self.attention_bottleneck = (
-            None if inside else Narrow(hidden, width, "attention_bottleneck")
+            None if inside else Bottleneck(hidden, width, "attention_bottleneck")
         )
         self.query = Dense(width, width, "query")
         self.key = Dense(width, width, "key")
@@ -71,7 +78,7 @@ class Block(keras.layers.Layer):
         self.attention_output = Dense(width, width, "attention_output")
         self.attention_norm = NoNorm(width, "attention_norm")
         self.halves = [FeedForward(shape, f"half_{place}") for place in range(shape.feed_forwards)]
-        self.output_bottleneck = Narrow(width, hidden, "output_bottleneck")
+        self.output_bottleneck = Bottleneck(width, hidden, "output_bottleneck")
 
     def call(self, rows: Any, bias: Any) -> Any:
         """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
@@ -80,17 +87,17 @@ class Block(keras.layers.Layer):
         offered = narrow if self.attention_bottleneck is None else rows
         scale = (self.shape.bottleneck // self.shape.heads) ** -0.5
         query, key = self.query(asked) * scale, self.key(asked)
-        context = attend(query, key, self.value(offered), bias, self.shape.heads)
+        context = attend_heads(query, key, self.value(offered), bias, self.shape.heads)
         inner = self.attention_norm(self.attention_output(context) + narrow)
         for half in self.halves:
             inner = half(inner)
         return self.output_bottleneck(inner, rows)
 
 
-class Embeddings(keras.layers.Layer):
+class MobileBertEmbeddings(keras.layers.Layer):
     """Each token with its two neighbours, brought to the width of the model, and its place."""
 
-    def __init__(self, shape: MobileBertShape) -> None:
+    def __init__(self, shape: MobileBertConfig) -> None:
         super().__init__(name="embeddings")
         self.shape = shape
         self.word = self.add_weight(shape=(shape.vocabulary, shape.embedding), name="word")
@@ -104,7 +111,7 @@ class Embeddings(keras.layers.Layer):
         """Ids and float mask [batch, length] to rows [batch * length, hidden]."""
         length, hidden = input_ids.shape[1], self.shape.hidden
         # The last token has no neighbour after it, as in a text that is not padded.
-        words = lookup(self.word, input_ids) * ops.expand_dims(mask, -1)
+        words = lookup_rows(self.word, input_ids) * ops.expand_dims(mask, -1)
         framed = ops.pad(words, ((0, 0), (1, 1), (0, 0)))
         trigrams = ops.concatenate([framed[:, 2:], words, framed[:, :length]], axis=-1)
         rows = self.trigram(ops.reshape(trigrams, (-1, 3 * self.shape.embedding)))
@@ -112,7 +119,7 @@ class Embeddings(keras.layers.Layer):
         if token_type_ids is None:
             summed = summed + self.token_type[0]
         else:
-            summed = summed + lookup(self.token_type, token_type_ids)
+            summed = summed + lookup_rows(self.token_type, token_type_ids)
         return self.norm(ops.reshape(summed, (-1, hidden)))
 
 
@@ -123,11 +130,11 @@ class MobileBert(keras.Model):
     of the last token and changes the output.
     """
 
-    def __init__(self, shape: MobileBertShape, head: Head, activations: tuple[str, ...]) -> None:
+    def __init__(self, shape: MobileBertConfig, head: Head, activations: tuple[str, ...]) -> None:
         super().__init__(name="encoder")
         self.head = head
-        self.embeddings = Embeddings(shape)
-        self.blocks = [Block(shape, index) for index in range(shape.layers)]
+        self.embeddings = MobileBertEmbeddings(shape)
+        self.blocks = [MobileBertBlock(shape, index) for index in range(shape.layers)]
         widths = [shape.hidden] * len(activations) + [len(head.labels)]
         self.head_layers = [
             Dense(widths[index], widths[index + 1], f"head_{index}", activation)
@@ -143,7 +150,7 @@ class MobileBert(keras.Model):
         rows = self.embeddings(input_ids, mask, token_type_ids)
         for block in self.blocks:
             rows = block(rows, ops.reshape(bias, (-1, 1, 1, length)))
-        pooled = pool(ops.reshape(rows, (-1, length, rows.shape[-1])), bias, self.head)
+        pooled = pool_tokens(ops.reshape(rows, (-1, length, rows.shape[-1])), bias, self.head)
         for layer in self.head_layers:
             pooled = layer(pooled)
         return unit_length(pooled) if self.head.normalize else pooled

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.encoder.numpy_ops import activate, softmax
+from edge_bert.encoder.numpy_ops import apply_activation, softmax
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.checkpoint import FloatArray, Pooling, Task
 
@@ -39,7 +39,7 @@ class Batch:
         return int(self.ids.shape[1])
 
 
-def batches(sentences: Sequence[Sentence], max_tokens: int = MAX_TOKENS) -> Iterator[Batch]:
+def batch_by_length(sentences: Sequence[Sentence], max_tokens: int = MAX_TOKENS) -> Iterator[Batch]:
     """The sentences, inputs [1, n] by name without padding, in batches of one length each."""
     homes: dict[int, list[int]] = {}
     for place, sentence in enumerate(sentences):
@@ -58,18 +58,18 @@ def _batch(sentences: Sequence[Sentence], places: Sequence[int]) -> Batch:
     return Batch(ids.astype(np.int64), joined.astype(np.int64), tuple(places))
 
 
-def outputs(weights: EncoderWeights, sentences: Sequence[Sentence]) -> FloatArray:
+def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> FloatArray:
     """The output of every sentence, [sentences, hidden] or [sentences, labels]."""
     found: dict[int, FloatArray] = {}
-    for batch in batches(sentences):
-        rows = embed(weights, batch)
+    for batch in batch_by_length(sentences):
+        rows = embed_tokens(weights, batch)
         for index in range(weights.shape.layers):
-            rows = layer(weights, index, rows, batch.length)
-        found |= zip(batch.places, head(weights, rows, batch.length), strict=True)
+            rows = run_layer(weights, index, rows, batch.length)
+        found |= zip(batch.places, apply_head(weights, rows, batch.length), strict=True)
     return np.stack([found[place] for place in range(len(sentences))])
 
 
-def embed(weights: EncoderWeights, batch: Batch) -> FloatArray:
+def embed_tokens(weights: EncoderWeights, batch: Batch) -> FloatArray:
     """The tables' rows, summed, normalised and, where the model has a projection, projected."""
     arrays, shape = weights.arrays, weights.shape
     start = shape.position_offset
@@ -77,25 +77,29 @@ def embed(weights: EncoderWeights, batch: Batch) -> FloatArray:
     rows = rows + arrays["embeddings.position"][start : start + batch.length]
     if shape.token_types:
         rows = rows + arrays["embeddings.token_type"][batch.types]
-    rows = norm(weights, "embeddings.norm", rows.reshape(-1, shape.table_width))
-    return dense(weights, "embeddings.projection", rows) if shape.embedding else rows
+    rows = apply_layer_norm(weights, "embeddings.norm", rows.reshape(-1, shape.table_width))
+    return apply_dense(weights, "embeddings.projection", rows) if shape.embedding else rows
 
 
-def layer(weights: EncoderWeights, index: int, rows: FloatArray, length: int) -> FloatArray:
+def run_layer(weights: EncoderWeights, index: int, rows: FloatArray, length: int) -> FloatArray:
     """One transformer layer."""
     name = f"layer.{index}"
-    output = dense(weights, f"{name}.attention_output", context(weights, index, rows, length))
-    rows = norm(weights, f"{name}.attention_norm", rows + output)
-    output = dense(weights, f"{name}.ffn_out", inner(weights, index, rows))
-    return norm(weights, f"{name}.ffn_norm", rows + output)
+    output = apply_dense(
+        weights, f"{name}.attention_output", attention_context(weights, index, rows, length)
+    )
+    rows = apply_layer_norm(weights, f"{name}.attention_norm", rows + output)
+    output = apply_dense(weights, f"{name}.ffn_out", ffn_intermediate(weights, index, rows))
+    return apply_layer_norm(weights, f"{name}.ffn_norm", rows + output)
 
 
-def context(weights: EncoderWeights, index: int, rows: FloatArray, length: int) -> FloatArray:
+def attention_context(
+    weights: EncoderWeights, index: int, rows: FloatArray, length: int
+) -> FloatArray:
     """What the heads of a layer give, side by side: rows [n, heads * head size]."""
     heads, size = weights.shape.heads[index], weights.shape.head_size
 
     def split(part: str) -> FloatArray:
-        flat = dense(weights, f"layer.{index}.{part}", rows)
+        flat = apply_dense(weights, f"layer.{index}.{part}", rows)
         return flat.reshape(-1, length, heads, size).transpose(0, 2, 1, 3)
 
     query = split("query") * np.float32(size**-0.5)
@@ -104,17 +108,19 @@ def context(weights: EncoderWeights, index: int, rows: FloatArray, length: int) 
     return found.reshape(len(rows), heads * size)
 
 
-def inner(weights: EncoderWeights, index: int, rows: FloatArray) -> FloatArray:
+def ffn_intermediate(weights: EncoderWeights, index: int, rows: FloatArray) -> FloatArray:
     """The activations of a layer's feed-forward neurons, rows [n, neurons]."""
-    return activate(dense(weights, f"layer.{index}.ffn_in", rows), weights.shape.activation)
+    return apply_activation(
+        apply_dense(weights, f"layer.{index}.ffn_in", rows), weights.shape.activation
+    )
 
 
-def dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
+def apply_dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
     """Rows times a kernel plus its bias."""
     return rows @ weights.arrays[f"{name}.kernel"] + weights.arrays[f"{name}.bias"]
 
 
-def norm(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
+def apply_layer_norm(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
     """LayerNorm over the last axis."""
     centred = rows - rows.mean(axis=-1, keepdims=True)
     deviation = np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + weights.shape.epsilon)
@@ -122,14 +128,14 @@ def norm(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
     return np.asarray(found, np.float32)
 
 
-def head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatArray:
+def apply_head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatArray:
     """Pooling, the classifier's dense layers and unit length: one row for each sentence."""
     tokens = rows.reshape(-1, length, rows.shape[-1])
     first = weights.head.task is Task.CLASSIFICATION or weights.head.pooling is Pooling.CLS
     found = tokens[:, 0] if first else tokens.mean(axis=1)
     for index, activation in enumerate(weights.head_activations):
         if f"head.{index}.kernel" in weights.arrays:
-            found = activate(dense(weights, f"head.{index}", found), activation)
+            found = apply_activation(apply_dense(weights, f"head.{index}", found), activation)
     if weights.head.normalize:
         found = found / np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-12)
     return np.asarray(found, np.float32)

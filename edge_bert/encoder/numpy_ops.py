@@ -13,7 +13,7 @@ def softmax(values: FloatArray) -> FloatArray:
     return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)
 
 
-def activate(values: FloatArray, activation: str) -> FloatArray:
+def apply_activation(values: FloatArray, activation: str) -> FloatArray:
     """One of the encoder's activations, element by element."""
     match activation:
         case "gelu":

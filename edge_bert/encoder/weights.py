@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from edge_bert.encoder.config import EncoderShape, Gpt2Shape, MobileBertShape
+from edge_bert.encoder.config import EncoderConfig, Gpt2Config, MobileBertConfig
 from edge_bert.records.checkpoint import FloatArray, Head
 
 
@@ -20,7 +20,7 @@ class EncoderWeights:
     `head_activations` are those of the dense layers of a classification head.
     """
 
-    shape: EncoderShape
+    shape: EncoderConfig
     arrays: Mapping[str, FloatArray]
     head: Head
     head_activations: tuple[str, ...]
@@ -43,14 +43,14 @@ class EncoderWeights:
 
 
 @dataclass(frozen=True)
-class OtherWeights:
+class CustomWeights:
     """The weights of a model whose layers are not BERT's, under the names of its Keras model.
 
     `architecture` is the model type that config.json names.
     """
 
     architecture: str
-    shape: MobileBertShape | Gpt2Shape
+    shape: MobileBertConfig | Gpt2Config
     arrays: Mapping[str, FloatArray]
     head: Head
     head_activations: tuple[str, ...]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_bert.encoder.config import EncoderShape
+from edge_bert.encoder.config import EncoderConfig
 from edge_bert.records.base import Record
 from edge_bert.records.recipe import Recipe, Scheme
 from edge_bert.records.weight_bits import ENTRIES, PIECE, WeightBits
@@ -37,8 +37,8 @@ OVERHEAD = {
 }
 
 
-def predicted_size(
-    shape: EncoderShape,
+def predict_size(
+    shape: EncoderConfig,
     recipe: Recipe,
     lengths: Sequence[int],
     bits: WeightBits | None = None,
@@ -64,7 +64,7 @@ def predicted_size(
     return total + _tables(shape, recipe, lengths, found)
 
 
-def layer_matrices(shape: EncoderShape) -> list[list[Matrix]]:
+def layer_matrices(shape: EncoderConfig) -> list[list[Matrix]]:
     """The matrices of every layer, [outputs, inputs] each."""
     found = []
     for heads, ffn in zip(shape.heads, shape.ffn, strict=True):
@@ -84,7 +84,7 @@ def _matrix(matrix: Matrix, recipe: Recipe, width: int, bits: WeightBits) -> int
     return outputs * inputs // 2 + HALF * outputs * (inputs // block)
 
 
-def _vectors(shape: EncoderShape, recipe: Recipe, matrices: Sequence[Matrix]) -> int:
+def _vectors(shape: EncoderConfig, recipe: Recipe, matrices: Sequence[Matrix]) -> int:
     """Biases and the gamma and beta of both LayerNorms."""
     channels = sum(outputs for outputs, _ in matrices)
     if recipe.scheme in (Scheme.FLOAT, Scheme.HYBRID):
@@ -92,7 +92,7 @@ def _vectors(shape: EncoderShape, recipe: Recipe, matrices: Sequence[Matrix]) ->
     return 20 * channels  # int32 biases with scales, and the factors of LayerNorm
 
 
-def _tables(shape: EncoderShape, recipe: Recipe, lengths: Sequence[int], bits: WeightBits) -> int:
+def _tables(shape: EncoderConfig, recipe: Recipe, lengths: Sequence[int], bits: WeightBits) -> int:
     hidden, types = shape.table_width, shape.token_types
     if recipe.scheme is Scheme.FLOAT:
         each = recipe.weight_bits // 8

@@ -59,7 +59,7 @@ class _Traffic:
     dram: float
 
 
-def knows(core: str) -> bool:
+def knows_core(core: str) -> bool:
     """Whether the table has a row for a core type."""
     return core in _cores()
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from edge_bert.encoder.config import EncoderShape
+from edge_bert.encoder.config import EncoderConfig
 from edge_bert.estimate.file_size import layer_matrices
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.recipe import Recipe, Scheme
 
 
-def multiply_adds(shape: EncoderShape, recipe: Recipe, length: int) -> MultiplyAdds:
+def count_macs(shape: EncoderConfig, recipe: Recipe, length: int) -> MultiplyAdds:
     """Those of the layers' matrix products for `length` tokens, padding included.
 
     FULLY_CONNECTED and the two BATCH_MATMUL of every layer, and nothing else: no file of this shape

@@ -18,9 +18,9 @@ from edge_bert.records.measurement import (
     DeviceState,
     Evidence,
     InstructionCounts,
+    MeasuredSubject,
     Measurement,
     MemoryUse,
-    Subject,
     TargetDescription,
 )
 from edge_bert.records.profile import Cluster, Memory, Runtime
@@ -29,7 +29,7 @@ from edge_bert.records.profile import Cluster, Memory, Runtime
 CPU_DELEGATE = "XNNPACK"
 
 
-def measured(
+def build_measurement(
     output: RunnerOutput,
     target: TargetDescription,
     artifact: str,
@@ -64,7 +64,7 @@ def measured(
     )
 
 
-def emulated(
+def build_emulated_measurement(
     output: RunnerOutput,
     counts: InstructionCounts,
     target: TargetDescription,
@@ -98,7 +98,7 @@ def emulated(
 def measured_by_benchmark_model(
     output: BenchmarkModelOutput,
     target: TargetDescription,
-    subject: Subject,
+    subject: MeasuredSubject,
     *,
     before: DeviceState | None = None,
     after: DeviceState | None = None,
@@ -134,8 +134,8 @@ def measured_by_benchmark_model(
 
 def _subject(
     output: RunnerOutput, artifact: str, runtime: Runtime | None, cores: str | None
-) -> Subject:
-    return Subject(
+) -> MeasuredSubject:
+    return MeasuredSubject(
         artifact=artifact,
         model_sha256=output.header.model_sha256,
         signature=output.header.signature,

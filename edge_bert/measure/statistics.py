@@ -13,7 +13,7 @@ FENCE = 3.0
 RESAMPLES = 10_000
 
 
-def summarize(runs_us: Sequence[float]) -> LatencySummary:
+def summarize_times(runs_us: Sequence[float]) -> LatencySummary:
     """Sum up raw times in microseconds; outliers are named, not dropped.
 
     Percentiles interpolate linearly between neighbours. Raises ValueError without values.

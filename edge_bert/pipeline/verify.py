@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
@@ -16,9 +16,9 @@ from edge_bert.evaluate.phone_tokens import TokenDifference, differing
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.build import host_runtime
 from edge_bert.pipeline.build.profile_file import profile_of
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
-from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, Proof, Scores
+from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores
 from edge_bert.records.recipe import FLOAT32
 
 
@@ -26,11 +26,11 @@ class Verified(Record, frozen=True):
     """What one artifact showed when it was run again."""
 
     name: str
-    proof: Proof
+    proof: RuntimeCheck
     scores: Scores
 
 
-class Verification(Record, frozen=True):
+class BundleVerification(Record, frozen=True):
     """The result of `invoke verify`.
 
     `held_out` names the sentences that drift is on, `calibrated_with` those of the build.
@@ -51,14 +51,14 @@ class Verification(Record, frozen=True):
         return all(each.proof.status == "passed" for each in self.artifacts)
 
 
-def verify(
+def verify_bundle(
     folder: Path,
     *,
     data: Sequence[str] = (),
     text: Path | None = None,
     calibration_file: Path | None = None,
-    progress: Progress = silent,
-) -> Verification:
+    progress: Progress = no_progress,
+) -> BundleVerification:
     """Run every artifact of the bundle in `folder` again on the runtime its profile names.
 
     Drift is measured against the bundle's float32 artifact, on the held-out sentences of
@@ -66,19 +66,19 @@ def verify(
     when that is another file, or when the bundle is damaged: every file must still be the one that
     was proven.
     """
-    manifest = manifests.read(folder)
+    manifest = manifests.read_manifest(folder)
     runtime = profile_of(manifest, folder).parsed_runtime()
     _check_files(folder, manifest)
     sets = [parse_reference(reference) for reference in data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
     used = _held_out(manifest.calibration, calibration_file)
-    expected = verify_artifact.outputs_of_reference(
+    expected = verify_artifact.reference_outputs(
         _subject(folder, manifest, _reference(manifest)), tokenizer, used.held_out, host_runtime()
     )
     found = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")
-        tested = verify_artifact.test(
+        tested = verify_artifact.verify_artifact(
             _subject(folder, manifest, artifact),
             expected,
             tokenizer,
@@ -88,8 +88,8 @@ def verify(
             host_runtime(),
         )
         found.append(Verified(artifact.name, tested.proof, tested.scores))
-    sentences = calibration.load(text) if text else []
-    return Verification(
+    sentences = calibration.load_sentences(text) if text else []
+    return BundleVerification(
         profile=manifest.profile,
         artifacts=tuple(found),
         sentences=len(sentences),
@@ -102,8 +102,12 @@ def verify(
 def _held_out(wanted: CalibrationInfo, path: Path | None) -> CalibrationSet:
     """The bundle's own set where the user gives its file, else one of our own sentences."""
     if path is None:
-        return calibration.select(calibration.default(), wanted.count, wanted.seed)
-    found = calibration.select(calibration.load(path), wanted.count, wanted.seed, source=path.name)
+        return calibration.select_sentences(
+            calibration.default_sentences(), wanted.count, wanted.seed
+        )
+    found = calibration.select_sentences(
+        calibration.load_sentences(path), wanted.count, wanted.seed, source=path.name
+    )
     if found.info.sha256 != wanted.sha256:
         raise InputError(
             f"{path}: the bundle was calibrated with other sentences, of {wanted.source!r}; "
@@ -124,9 +128,11 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
     hashes |= {each.file: each.sha256 for each in manifest.files}
     for name, wanted in hashes.items():
         path = folder / name
-        if not path.is_file() or sha256(path.read_bytes()) != wanted:
+        if not path.is_file() or sha256_hex(path.read_bytes()) != wanted:
             raise InputError(f"{path} is not the file that was proven; build the bundle again.")
 
 
-def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> verify_artifact.Subject:
-    return verify_artifact.Subject.of(folder / artifact.file, manifest.model.head)
+def _subject(
+    folder: Path, manifest: Manifest, artifact: Artifact
+) -> verify_artifact.ModelUnderTest:
+    return verify_artifact.ModelUnderTest.of(folder / artifact.file, manifest.model.head)

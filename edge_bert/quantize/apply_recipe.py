@@ -10,10 +10,10 @@ import numpy.typing as npt
 from edge_bert.errors import RefusedError
 from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.hybrid import convert_hybrid
-from edge_bert.quantize.input_hessians import LayerMoments
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, convert_integer
-from edge_bert.quantize.integer.lower.int16_groups import wide_in
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST, convert_for_oldest
+from edge_bert.quantize.input_hessians import LayerHessians
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, convert_integer
+from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14, convert_for_2_14
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import FLOAT16, Recipe
 from edge_bert.records.weight_bits import WeightBits
@@ -21,12 +21,12 @@ from edge_bert.records.weight_bits import WeightBits
 CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
 
 
-def weights(
+def apply_weight_recipe(
     float_model: bytes,
     recipe: Recipe,
     runtime: Runtime,
     bits: WeightBits | None = None,
-    moments: Sequence[LayerMoments] | None = None,
+    moments: Sequence[LayerHessians] | None = None,
 ) -> bytes:
     """A recipe that changes how weights are stored, in the form that `runtime` computes right.
 
@@ -34,9 +34,9 @@ def weights(
     matrices by GPTQ where it is given `moments` (see `moments.collect`). Raises RefusedError
     where `runtime` has no form of the recipe.
     """
-    if runtime == OLDEST:
+    if runtime == TFLITE_RUNTIME_2_14:
         _refuse_four_bits(bits)
-        return convert_for_oldest(float_model, recipe)
+        return convert_for_2_14(float_model, recipe)
     if recipe.name == FLOAT16.name:
         return convert_float16(float_model, gathers_float16=True)
     return convert_hybrid(float_model, bits or recipe.weight_bits, moments)
@@ -44,11 +44,13 @@ def weights(
 
 def _refuse_four_bits(bits: WeightBits | None) -> None:
     if bits is not None and {*bits.matrix_bits, bits.embedding_bits} != {8}:
-        raise RefusedError(f"Weights of less than 8 bits are not made for {OLDEST}; take 8.")
+        raise RefusedError(
+            f"Weights of less than 8 bits are not made for {TFLITE_RUNTIME_2_14}; take 8."
+        )
 
 
-def integer(
-    start: Calibrated,
+def apply_integer_recipe(
+    start: CalibratedEncoder,
     lengths: Sequence[int],
     recipe: Recipe,
     *,
@@ -59,6 +61,6 @@ def integer(
 
     `wide` are the groups that a mixed recipe gives 16 bits (integer/wide_groups.py).
     """
-    names = None if wide is None else wide_in(start.graph(1), wide)
+    names = None if wide is None else int16_outputs(start.graph(1), wide)
     bits = recipe.activation_bits
     return convert_integer(start, lengths, bits, wide=names, float_output=float_output)

@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 Blocks = tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]]
 
 
-def quantize(matrix: FloatArray, block: int) -> Blocks:
+def quantize_blockwise(matrix: FloatArray, block: int) -> Blocks:
     """`matrix` [rows, columns] in blocks: int8 values from -8 to 7, scales [rows, blocks].
 
     `block` divides the columns. Each value goes to the nearest step.
@@ -31,7 +31,7 @@ def quantize(matrix: FloatArray, block: int) -> Blocks:
         part = matrix[start : start + ROWS_AT_ONCE].reshape(-1, columns // block, block)
         found = least_error_scales(part)
         scales[start : start + len(part)] = found
-        steps = nearest(part, found[..., None].astype(np.float32))
+        steps = round_to_step(part, found[..., None].astype(np.float32))
         values[start : start + len(part)] = steps.reshape(len(part), columns)
     return values, scales
 
@@ -44,33 +44,37 @@ def least_error_scales(blocks: FloatArray) -> npt.NDArray[np.float16]:
     for share in SHARES:
         tried = np.maximum((largest * (share / HIGH)).astype(np.float16), SMALLEST)
         scale = tried[..., None].astype(np.float32)
-        error = np.square(nearest(blocks, scale) * scale - blocks).sum(axis=-1)
+        error = np.square(round_to_step(blocks, scale) * scale - blocks).sum(axis=-1)
         scales = np.where(error < best, tried, scales)
         best = np.minimum(error, best)
     return scales
 
 
-def nearest(values: FloatArray, scale: FloatArray) -> FloatArray:
+def round_to_step(values: FloatArray, scale: FloatArray) -> FloatArray:
     """The step from -8 to 7 that is nearest to each value."""
     return np.asarray(np.clip(np.rint(values / scale), LOW, HIGH), np.float32)
 
 
-def dequantized(values: npt.NDArray[np.int8], scales: npt.NDArray[np.float16]) -> FloatArray:
+def dequantize_blockwise(
+    values: npt.NDArray[np.int8], scales: npt.NDArray[np.float16]
+) -> FloatArray:
     """What [rows, columns] of `quantize` stand for."""
     split = values.reshape((*scales.shape, -1)).astype(np.float32)
     blocks = split * scales[..., None].astype(np.float32)
     return np.asarray(blocks, np.float32).reshape(values.shape)
 
 
-def nibbles(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
+def pack_nibbles(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
     """Two values in each byte, the first one in its low half."""
     pairs = values.reshape(-1, 2).view(np.uint8) & 0xF
     return np.asarray(pairs[:, 0] | (pairs[:, 1] << 4), np.uint8)
 
 
-def store(model: Any, found: Blocks) -> tuple[int, int]:
+def store_blocks(model: Any, found: Blocks) -> tuple[int, int]:
     """New buffers with the values and the scales of `found`."""
-    return flatbuffer.constant(model, nibbles(found[0])), flatbuffer.constant(model, found[1])
+    return flatbuffer.add_constant(model, pack_nibbles(found[0])), flatbuffer.add_constant(
+        model, found[1]
+    )
 
 
 def add_tensor(

@@ -26,7 +26,7 @@ def convert_float16(float_model: bytes, *, gathers_float16: bool) -> bytes:
     file: tflite-runtime 2.14.0 gives wrong sums where an ADD reads an unpacked constant (cosine
     0.82 at the worst sentence). `gathers_float16`: the runtime has a GATHER of float16 rows.
     """
-    model = flatbuffer.read(float_model)
+    model = flatbuffer.read_model(float_model)
     if gathers_float16:
         quantize_embedding_tables.float16_tables(model)
     else:
@@ -34,7 +34,7 @@ def convert_float16(float_model: bytes, *, gathers_float16: bool) -> bytes:
     dtype = flatbuffer.schema().TensorType.FLOAT16
     form = Form(dtype=dtype, pack=_halved, dequantize_version=3)
     unpack_constants(model, _fits, form)
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def _fits(builtin: int, position: int, value: Values) -> bool:

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.blockwise import Blocks, FloatArray, least_error_scales, nearest
+from edge_bert.quantize.blockwise import Blocks, FloatArray, least_error_scales, round_to_step
 
 DAMPING = 0.01  # of the mean second moment, added to each: the paper's value
-Moments = npt.NDArray[np.float64]
+Hessian = npt.NDArray[np.float64]
 
 
-def quantize(matrix: FloatArray, moments: Moments, block: int) -> Blocks:
+def quantize_gptq(matrix: FloatArray, moments: Hessian, block: int) -> Blocks:
     """`matrix` [outputs, inputs] in int4 blocks, as `blocks.quantize` gives them.
 
     `moments` [inputs, inputs] are the sums of x xT over the rows x that the matrix is multiplied
@@ -44,14 +44,14 @@ def _round_block(left: FloatArray, scale: FloatArray, upper: FloatArray) -> tupl
     left = left.copy()
     steps, errors = np.empty_like(left), np.empty_like(left)
     for column in range(left.shape[1]):
-        steps[:, column] = nearest(left[:, column], scale[:, 0])
+        steps[:, column] = round_to_step(left[:, column], scale[:, 0])
         error = (left[:, column] - steps[:, column] * scale[:, 0]) / upper[column, column]
         left[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
         errors[:, column] = error
     return steps, errors
 
 
-def _inverse_root(moments: Moments) -> FloatArray:
+def _inverse_root(moments: Hessian) -> FloatArray:
     """The upper triangular U with UT U = the inverse of the damped moments."""
     damped = moments.astype(np.float64).copy()
     diagonal = np.einsum("ii->i", damped)

@@ -5,39 +5,42 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.quantize.input_hessians import LayerMoments
-from edge_bert.quantize.tflite_passes.quantize_embedding_tables import int8_tables
-from edge_bert.quantize.tflite_passes.quantize_fully_connected import count_layers, integer_matrices
+from edge_bert.quantize.input_hessians import LayerHessians
+from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
+from edge_bert.quantize.tflite_passes.quantize_fully_connected import (
+    count_layers,
+    quantize_fully_connected,
+)
 from edge_bert.quantize.tflite_passes.quantize_word_table import (
     codebook_word_table,
     int4_word_table,
 )
-from edge_bert.quantize.tflite_passes.share_position_table import shared_positions
+from edge_bert.quantize.tflite_passes.share_position_table import share_position_table
 from edge_bert.records.weight_bits import WeightBits
 
 
 def convert_hybrid(
     float_model: bytes,
     bits: int | WeightBits,
-    moments: Sequence[LayerMoments] | None = None,
+    moments: Sequence[LayerHessians] | None = None,
 ) -> bytes:
     """`float_model` (float32 TFLite) with the weights of `bits`; activations stay float32.
 
     One number of bits is for all matrices and tables. With `moments` of every layer, 4-bit
     matrices are rounded by GPTQ. Raises ValueError for bits of more layers than there are.
     """
-    model = flatbuffer.read(float_model)
+    model = flatbuffer.read_model(float_model)
     layers = count_layers(model)
     if isinstance(bits, int):
         bits = WeightBits(matrix_bits=(bits,) * layers, embedding_bits=bits)
     if len(bits.matrix_bits) != layers:
         raise ValueError(f"bits of {len(bits.matrix_bits)} layers for a model with {layers}")
-    integer_matrices(model, bits, moments)
+    quantize_fully_connected(model, bits, moments)
     if bits.embedding_bits == 4:
         int4_word_table(model, bits.embedding_block)
     if bits.embedding_bits == 2:
         codebook_word_table(model)
     if bits.embedding_bits < 8:
-        shared_positions(model)
-    int8_tables(model)
-    return flatbuffer.write(model)
+        share_position_table(model)
+    quantize_embedding_tables(model)
+    return flatbuffer.write_model(model)

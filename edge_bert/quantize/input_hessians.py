@@ -9,12 +9,12 @@ import numpy as np
 
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.gptq import Moments
+from edge_bert.quantize.gptq import Hessian
 from edge_bert.records.checkpoint import FloatArray
 
 
 @dataclass(frozen=True)
-class LayerMoments:
+class LayerHessians:
     """Sums of x xT over the rows x that the matrices of one layer read.
 
     `rows` is for query, key and value, `context` for the attention's output, `ffn` and `inner`
@@ -23,14 +23,14 @@ class LayerMoments:
     both.
     """
 
-    rows: Moments
-    unit_rows: Moments
-    context: Moments
-    ffn: Moments
-    unit_ffn: Moments
-    inner: Moments
+    rows: Hessian
+    unit_rows: Hessian
+    context: Hessian
+    ffn: Hessian
+    unit_ffn: Hessian
+    inner: Hessian
 
-    def of(self, place: int, *, unit: bool) -> Moments:
+    def of(self, place: int, *, unit: bool) -> Hessian:
         """The moments for the matrix that is number `place` of its layer, from 0 to 5.
 
         `unit` says that it reads what LayerNorm gives before gamma and beta.
@@ -39,20 +39,21 @@ class LayerMoments:
         return (rows, rows, rows, self.context, ffn, self.inner)[place]
 
 
-def collect(
+def collect_hessians(
     weights: EncoderWeights, sentences: Sequence[numpy_forward.Sentence]
-) -> list[LayerMoments]:
+) -> list[LayerHessians]:
     """The moments of every layer in float, from inputs [1, n] by name without padding."""
     states = [
-        (numpy_forward.embed(weights, batch), batch.length)
-        for batch in numpy_forward.batches(sentences)
+        (numpy_forward.embed_tokens(weights, batch), batch.length)
+        for batch in numpy_forward.batch_by_length(sentences)
     ]
     found = []
     for index in range(weights.shape.layers):
         seen = [_layer(weights, index, rows, length) for rows, length in states]
-        found.append(LayerMoments(*map(_moments, zip(*seen, strict=True))))
+        found.append(LayerHessians(*map(_moments, zip(*seen, strict=True))))
         states = [
-            (numpy_forward.layer(weights, index, rows, length), length) for rows, length in states
+            (numpy_forward.run_layer(weights, index, rows, length), length)
+            for rows, length in states
         ]
     return found
 
@@ -63,10 +64,10 @@ def _layer(
     """The inputs of the layer's matrices, in the order of LayerMoments."""
     before = f"layer.{index - 1}.ffn_norm" if index else "embeddings.norm"
     within = f"layer.{index}.attention_norm"
-    context = numpy_forward.context(weights, index, rows, length)
-    output = numpy_forward.dense(weights, f"layer.{index}.attention_output", context)
-    ffn = numpy_forward.norm(weights, within, rows + output)
-    inner = numpy_forward.inner(weights, index, ffn)
+    context = numpy_forward.attention_context(weights, index, rows, length)
+    output = numpy_forward.apply_dense(weights, f"layer.{index}.attention_output", context)
+    ffn = numpy_forward.apply_layer_norm(weights, within, rows + output)
+    inner = numpy_forward.ffn_intermediate(weights, index, ffn)
     projected = index == 0 and weights.shape.embedding is not None  # a matrix's rows, as they are
     unit_rows = rows if projected else _unit(weights, before, rows)
     return rows, unit_rows, context, ffn, _unit(weights, within, ffn), inner
@@ -78,7 +79,7 @@ def _unit(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
     return np.where(gamma == 0, 0, (rows - beta) / np.where(gamma == 0, 1, gamma))
 
 
-def _moments(parts: Sequence[FloatArray]) -> Moments:
+def _moments(parts: Sequence[FloatArray]) -> Hessian:
     width = parts[0].shape[1]
     total = np.zeros((width, width))
     for rows in parts:

@@ -19,7 +19,7 @@ FloatArray = npt.NDArray[np.float32]
 Books = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]
 
 
-def quantize(table: FloatArray) -> Books:
+def quantize_table(table: FloatArray) -> Books:
     """Codes [rows, pieces] of `table` and the codebooks [pieces, ENTRIES, PIECE].
 
     PIECE divides the table's width. Equal tables give equal codebooks on one machine.
@@ -50,7 +50,7 @@ def _nearest(values: FloatArray, centres: FloatArray) -> npt.NDArray[np.intp]:
     return np.asarray((np.square(centres).sum(1) - 2 * values @ centres.T).argmin(axis=1))
 
 
-def unpacked(codes: npt.NDArray[np.uint8], books: npt.NDArray[np.float16]) -> FloatArray:
+def dequantize_table(codes: npt.NDArray[np.uint8], books: npt.NDArray[np.float16]) -> FloatArray:
     """The table [rows, width] that codes and codebooks stand for."""
     places = np.arange(len(books))
     return books[places, codes].astype(np.float32).reshape(len(codes), -1)

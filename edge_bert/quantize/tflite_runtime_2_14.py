@@ -20,15 +20,15 @@ from edge_bert.quantize.tflite_passes.pack_constants import (
     is_matrix,
     unpack_constants,
 )
-from edge_bert.quantize.tflite_passes.quantize_embedding_tables import int8_tables
+from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
 from edge_bert.quantize.uniform import symmetric_int8
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import FLOAT16, WI8_AFP32, Recipe
 
-OLDEST = Runtime(name="tflite-runtime", version="2.14.0")
+TFLITE_RUNTIME_2_14 = Runtime(name="tflite-runtime", version="2.14.0")
 
 
-def convert_for_oldest(float_model: bytes, recipe: Recipe) -> bytes:
+def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
     """`float_model` (float32 TFLite) in the form of `recipe` that tflite-runtime 2.14.0 runs.
 
     Raises RefusedError for a recipe that has no such form.
@@ -39,14 +39,14 @@ def convert_for_oldest(float_model: bytes, recipe: Recipe) -> bytes:
         # Its one 4-bit kernel, hybrid per channel, took 215 ms where float32 takes 43, at a mean
         # cosine of 0.891 to float32; blocks of 32, which keep 0.95, it does not load.
         raise RefusedError(
-            f"{recipe.name} is not made for {OLDEST}: its only 4-bit kernel is five times slower "
+            f"{recipe.name} is not made for {TFLITE_RUNTIME_2_14}: its only 4-bit kernel is five times slower "
             "than float32 and loses the meaning of sentences. Take wi8_afp32."
         )
-    model = flatbuffer.read(float_model)
-    int8_tables(model)
+    model = flatbuffer.read_model(float_model)
+    quantize_embedding_tables(model)
     form = Form(dtype=flatbuffer.schema().TensorType.INT8, pack=_per_row, dequantize_version=5)
     unpack_constants(model, is_matrix, form)
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def _per_row(value: Values) -> Any:

@@ -61,7 +61,7 @@ class Scores(Record, frozen=True):
     labels: tuple[LabelScore, ...] = ()
 
 
-class Proof(Record, frozen=True):
+class RuntimeCheck(Record, frozen=True):
     """Whether every signature ran on a runtime. `not run` always has its reason in `detail`."""
 
     runtime: Runtime
@@ -81,7 +81,7 @@ class Artifact(Record, frozen=True):
     op_counts: dict[str, Count]
     runtime: Runtime | None
     min_runtime: str
-    proof: Proof
+    proof: RuntimeCheck
     scores: Scores
 
 
@@ -122,7 +122,7 @@ class PackagedFile(Record, frozen=True):
     purpose: str
 
 
-class LeftOut(Record, frozen=True):
+class Skipped(Record, frozen=True):
     """What the bundle lacks, and why: a recipe's artifact, or the file for MediaPipe."""
 
     name: str
@@ -140,4 +140,4 @@ class Manifest(Record, frozen=True):
     default: DefaultChoice
     files: tuple[PackagedFile, ...]
     tool_versions: dict[str, str]
-    left_out: tuple[LeftOut, ...] = ()
+    left_out: tuple[Skipped, ...] = ()

@@ -66,7 +66,7 @@ class Candidate(Record, frozen=True):
             raise ValueError("the lengths must rise, each named once")
 
 
-class Cost(Record, frozen=True):
+class CandidateCost(Record, frozen=True):
     """What a candidate costs on a device. Absent means not known.
 
     `evidence` says where latency and energy come from; both are p50 at the budget's length.
@@ -102,7 +102,7 @@ class Evaluated(Record, frozen=True):
     """
 
     candidate: Candidate
-    cost: Cost
+    cost: CandidateCost
     score: Score | None = None
     gate: Gate | None = None
     rejected: str | None = None

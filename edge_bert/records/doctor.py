@@ -9,7 +9,7 @@ from edge_bert.records.base import Record
 Status = Literal["ok", "missing", "broken"]
 
 
-class Finding(Record, frozen=True):
+class MachineFinding(Record, frozen=True):
     """One thing that this machine has or lacks.
 
     `detail` says what was found, or what stays undone without it; `remedy` is how to get it,

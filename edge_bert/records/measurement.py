@@ -131,7 +131,7 @@ class DeviceState(Record, frozen=True):
     charging: bool | None = None
 
 
-class Subject(Record, frozen=True):
+class MeasuredSubject(Record, frozen=True):
     """What ran: an artifact's signature on a runtime, with so many threads on these cores."""
 
     artifact: str
@@ -155,7 +155,7 @@ class Measurement(Record, frozen=True):
     format_version: int
     evidence: Evidence
     target: TargetDescription
-    subject: Subject
+    subject: MeasuredSubject
     latency: Latency
     energy: Energy
     started_at: str

@@ -128,6 +128,6 @@ class DeviceProfile(Record, frozen=True):
     budget: Budget = Budget()
 
     def parsed_runtime(self) -> Runtime:
-        """The runtime as name and version; `profiles.load` has checked the form."""
+        """The runtime as name and version; `profiles.load_profile` has checked the form."""
         name, _, version = self.runtime.partition(" ")
         return Runtime(name=name, version=version)

@@ -38,7 +38,7 @@ class Energy(Record, frozen=True):
             raise ValueError("energy needs 0 < low <= middle <= high millijoules")
 
 
-class Run(Record, frozen=True):
+class MeasuredRun(Record, frozen=True):
     """What a measured run showed besides its latency; None where the system did not say.
 
     `outliers` of `inferences` lie far out and are part of the latency. `ready_ms` is everything
@@ -78,7 +78,7 @@ class LatencyRow(Record, frozen=True):
     p95_ms: float
     evidence: Evidence
     energy: Energy | None = None
-    run: Run | None = None
+    run: MeasuredRun | None = None
     change: Change | None = None
     machine: str = ""
 
@@ -90,7 +90,7 @@ class LatencyRow(Record, frozen=True):
             raise ValueError(f"{self.artifact}: emulation cannot measure energy, only model it")
 
 
-class OperatorTime(Record, frozen=True):
+class OperatorRow(Record, frozen=True):
     """Time of all `calls` of one operator in one inference, in milliseconds."""
 
     artifact: str
@@ -120,7 +120,7 @@ class Report(Record, frozen=True):
     profile: DeviceProfile
     bytes_by_kind: dict[str, dict[str, NotNegative]]
     measurements: tuple[LatencyRow, ...] = ()
-    operators: tuple[OperatorTime, ...] = ()
+    operators: tuple[OperatorRow, ...] = ()
     explanations: tuple[Explanation, ...] = ()
     search: SearchResult | None = None
     created: str = ""

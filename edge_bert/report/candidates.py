@@ -24,17 +24,17 @@ def title_of(candidate: Candidate) -> str:
     kept = candidate.structure
     return ", ".join(
         (
-            f"layers {ranges(kept.layers)}",
-            f"{same(kept.ffn)} neurons",
-            f"{same(kept.heads)} heads",
+            f"layers {format_ranges(kept.layers)}",
+            f"{format_counts(kept.ffn)} neurons",
+            f"{format_counts(kept.heads)} heads",
             f"{kept.vocabulary} tokens",
-            f"matrices {same(candidate.matrix_bits)} bits",
+            f"matrices {format_counts(candidate.matrix_bits)} bits",
             f"table {candidate.embedding_bits} bits",
         )
     )
 
 
-def ranges(numbers: tuple[int, ...]) -> str:
+def format_ranges(numbers: tuple[int, ...]) -> str:
     """Rising numbers with runs drawn together: 0-2, 5."""
     runs = [
         [number for _, number in run]
@@ -43,6 +43,6 @@ def ranges(numbers: tuple[int, ...]) -> str:
     return " ".join(f"{run[0]}-{run[-1]}" if len(run) > 1 else str(run[0]) for run in runs)
 
 
-def same(numbers: tuple[int, ...]) -> str:
+def format_counts(numbers: tuple[int, ...]) -> str:
     """One number where all are equal, else all of them."""
     return str(numbers[0]) if len(set(numbers)) == 1 else "/".join(map(str, numbers))

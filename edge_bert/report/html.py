@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 
 FILTERS = {
     "byte_size": text.byte_size,
-    "cosine": text.cosine,
-    "megabytes": text.megabytes,
-    "milliseconds": text.milliseconds,
+    "cosine": text.format_cosine,
+    "megabytes": text.format_megabytes,
+    "milliseconds": text.format_milliseconds,
     "per_million": text.per_million,
-    "points": text.points,
+    "points": text.format_points,
     "signed_points": text.signed_points,
-    "significant": text.significant,
+    "significant": text.format_significant,
 }
 
 
-def render(report: Report) -> str:
+def render_report_page(report: Report) -> str:
     """The whole page; the same report gives the same text.
 
     Names and reasons in the report are foreign: they are escaped, and the page's policy lets
     nothing run or load. Plots are drawn with Vega-Lite.
     """
-    template = environment().get_template("report.html.j2")
+    template = template_environment().get_template("report.html.j2")
     return template.render(report=report, **_derived(report), **_plots(report), **_front(report))
 
 
-def environment() -> Environment:
+def template_environment() -> Environment:
     """Templates of this folder: all that they are given is escaped and printable."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -61,23 +61,23 @@ def environment() -> Environment:
 
 def _finalize(value: Any) -> Any:
     """Plain strings lose control characters; markup that was already made safe stays."""
-    return text.printable(value) if type(value) is str else value
+    return text.make_printable(value) if type(value) is str else value
 
 
 def _derived(report: Report) -> dict[str, Any]:
     return {
         "chosen": verdict.default_artifact(report),
-        "headline": verdict.headline(report),
-        "findings": verdict.findings(report),
+        "headline": verdict.write_headline(report),
+        "findings": verdict.find_warnings(report),
         "verdicts": verdict.budget_verdicts(report),
-        "unfit": {one.artifact for one in verdict.findings(report) if not one.is_caution},
-        "drifted": {one.artifact for one in verdict.findings(report) if one.kind == "drifted"},
+        "unfit": {one.artifact for one in verdict.find_warnings(report) if not one.is_caution},
+        "drifted": {one.artifact for one in verdict.find_warnings(report) if one.kind == "drifted"},
         "first_latency": tables.headline_latency(report),
-        "datasets": tables.datasets(report),
-        "kinds": tables.kinds(report),
-        "drifts": tables.drifts(report),
+        "datasets": tables.scored_datasets(report),
+        "kinds": tables.byte_kinds(report),
+        "drifts": tables.measured_drifts(report),
         "counts": tables.operator_counts(report),
-        "percentile": tables.percentile,
+        "percentile": tables.nearest_percentile,
         "reference_score": lambda label: verdict.reference_score(report, label),
         "evidence_words": tables.EVIDENCE_WORDS,
         "Evidence": Evidence,
@@ -88,13 +88,15 @@ def _derived(report: Report) -> dict[str, Any]:
 def _plots(report: Report) -> dict[str, Any]:
     timed = tables.latency_groups(report)
     operated = tables.operator_groups(report)
-    spread = [one.scores.drift for one in tables.drifts(report)]
+    spread = [one.scores.drift for one in tables.measured_drifts(report)]
     return {
-        "latencies": [(group, latency.draw(report, group)) for group in timed],
-        "operators": [(group, operators.draw(group)) for group in operated],
+        "latencies": [(group, latency.draw_latency(report, group)) for group in timed],
+        "operators": [(group, operators.draw_operators(group)) for group in operated],
         "sensitivities": [(one, _sensitivity(one), _widening(one)) for one in report.explanations],
-        "sizes_plot": sizes.draw(report) if report.bytes_by_kind else None,
-        "drift_plot": drift.draw(report) if any(one and one.cosines for one in spread) else None,
+        "sizes_plot": sizes.draw_sizes(report) if report.bytes_by_kind else None,
+        "drift_plot": drift.draw_drift(report)
+        if any(one and one.cosines for one in spread)
+        else None,
     }
 
 
@@ -103,15 +105,15 @@ def _front(report: Report) -> dict[str, Any]:
     found = report.search
     if found is None:
         return {"found": None, "front_hash": None}
-    drawn = front.script()
+    drawn = front.front_script()
     rows = dict.fromkeys((*found.front, *found.nearest))
     return {
         "found": found,
         "front_rows": sorted(rows, key=lambda one: one.cost.size_bytes),
-        "front_plot": front.draw(found),
+        "front_plot": front.draw_front(found),
         "front_place": front.PLACE,
         "front_data_place": front.DATA,
-        "front_data": front.data(found),
+        "front_data": front.front_data(found),
         "front_script": drawn,
         "front_hash": base64.b64encode(hashlib.sha256(drawn.encode()).digest()).decode(),
         "title_of": title_of,
@@ -128,4 +130,6 @@ def _sensitivity(found: Explanation) -> list[tuple[str, list[Harm], Plot]]:
     ordered = {
         title: sorted(groups, key=lambda each: -each.harm) for title, groups in titles.items()
     }
-    return [(title, groups, sensitivity.draw(groups)) for title, groups in ordered.items()]
+    return [
+        (title, groups, sensitivity.draw_sensitivity(groups)) for title, groups in ordered.items()
+    ]

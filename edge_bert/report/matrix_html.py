@@ -9,26 +9,26 @@ from urllib.parse import quote
 
 from edge_bert.records.matrix import MatrixFile, MatrixReport
 from edge_bert.report import matrix_words
-from edge_bert.report.html import environment
+from edge_bert.report.html import template_environment
 from edge_bert.report.plots import matrix as plots
 
 
-def render(report: MatrixReport) -> str:
+def render_matrix_page(report: MatrixReport) -> str:
     """The whole page; the same report gives the same text. Names in it are foreign: escaped."""
-    template = environment().get_template("matrix.html.j2")
+    template = template_environment().get_template("matrix.html.j2")
     return template.render(
         report=report,
         words=matrix_words,
-        summary=matrix_words.summary(report),
-        link=link,
+        summary=matrix_words.summarize_matrix(report),
+        link=report_link,
         plots=[
-            (figure.title, plots.draw(report, figure))
+            (figure.title, plots.draw_matrix(report, figure))
             for figure in plots.FIGURES
-            if plots.known(report, figure)
+            if plots.has_figure(report, figure)
         ],
     )
 
 
-def link(built: MatrixFile) -> str:
+def report_link(built: MatrixFile) -> str:
     """The address of a bundle's report from the page; never another scheme or host."""
     return f"./{quote(built.folder.encode('utf-8', 'replace'))}/report.html"

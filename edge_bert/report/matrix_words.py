@@ -9,7 +9,7 @@ from typing import Literal
 from edge_bert.records.base import Record
 from edge_bert.records.matrix import MatrixCell, MatrixFile, MatrixReport
 from edge_bert.records.measurement import Evidence
-from edge_bert.text import cosine, milliseconds, points, significant
+from edge_bert.text import format_cosine, format_milliseconds, format_points, format_significant
 
 COSINE = "cosine"  # scores that are a cosine begin with this word; the others are agreement
 ORDER = ("met", "not all measured", "missed", "no limits", "nothing fits", "failed")
@@ -38,24 +38,24 @@ def state_of(cell: MatrixCell) -> State:
     return State("good", "met", "as far as emulation and models can tell" if guessed else "")
 
 
-def summary(report: MatrixReport) -> str:
+def summarize_matrix(report: MatrixReport) -> str:
     """The whole matrix in one sentence."""
     states = Counter(state_of(cell).words for cell in report.cells)
     told = [f"{states[words]} {words}" for words in ORDER if states[words]]
     return f"Budgets of {len(report.cells)} cells: {', '.join(told)}."
 
 
-def score(built: MatrixFile) -> str:
+def score_text(built: MatrixFile) -> str:
     """A cosine as such, agreement with labels as points of 100."""
     if built.score is None:
         return ""
     as_cosine = built.score_of.startswith(COSINE)
-    return cosine(built.score) if as_cosine else points(built.score)
+    return format_cosine(built.score) if as_cosine else format_points(built.score)
 
 
-def latency(built: MatrixFile) -> str:
+def latency_text(built: MatrixFile) -> str:
     """Milliseconds; empty where nothing was found out."""
-    return milliseconds(built.latency_ms) if built.latency_ms else ""
+    return format_milliseconds(built.latency_ms) if built.latency_ms else ""
 
 
 def latency_mark(built: MatrixFile) -> str:
@@ -63,9 +63,9 @@ def latency_mark(built: MatrixFile) -> str:
     return "EMULATED" if built.latency_ms and built.evidence is Evidence.EMULATED else ""
 
 
-def energy(built: MatrixFile) -> str:
+def energy_text(built: MatrixFile) -> str:
     """Millijoules; empty where nothing was found out."""
-    return f"{significant(built.energy_mj)} mJ" if built.energy_mj else ""
+    return f"{format_significant(built.energy_mj)} mJ" if built.energy_mj else ""
 
 
 def energy_mark(built: MatrixFile) -> str:

@@ -9,7 +9,7 @@ from typing import TypeVar
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Evidence
-from edge_bert.records.report import EnergyKind, LatencyRow, OperatorTime, Report, Run
+from edge_bert.records.report import EnergyKind, LatencyRow, MeasuredRun, OperatorRow, Report
 from edge_bert.report.verdict import default_artifact
 
 KINDS = ("embedding table", "matrices", "biases", "other constants", "graph")
@@ -45,7 +45,7 @@ class LatencyGroup(Record, frozen=True):
         return any(row.change for row in self.every_row())
 
     @property
-    def runs(self) -> tuple[tuple[LatencyRow, Run], ...]:
+    def runs(self) -> tuple[tuple[LatencyRow, MeasuredRun], ...]:
         """The rows that were run, with what the runs showed."""
         return tuple((row, row.run) for row in self.every_row() if row.run)
 
@@ -61,7 +61,7 @@ class OperatorGroup(Record, frozen=True):
     length: int
     evidence: Evidence
     machine: str
-    rows: tuple[OperatorTime, ...]
+    rows: tuple[OperatorRow, ...]
 
     @property
     def total_ms(self) -> float:
@@ -110,13 +110,13 @@ def operator_groups(report: Report) -> tuple[OperatorGroup, ...]:
     return tuple(OperatorGroup(*key, tuple(slowest[key])) for key in keys)
 
 
-def kinds(report: Report) -> tuple[str, ...]:
+def byte_kinds(report: Report) -> tuple[str, ...]:
     """Kinds of bytes that occur, the known ones in their fixed order."""
     present = {kind for by_kind in report.bytes_by_kind.values() for kind in by_kind}
     return (*(kind for kind in KINDS if kind in present), *sorted(present - set(KINDS)))
 
 
-def datasets(report: Report) -> tuple[tuple[str, str], ...]:
+def scored_datasets(report: Report) -> tuple[tuple[str, str], ...]:
     """Every (dataset, metric) that some artifact was scored on, in order of appearance."""
     labels = (label for one in report.manifest.artifacts for label in one.scores.labels)
     return tuple(dict.fromkeys((label.dataset, label.metric) for label in labels))
@@ -151,7 +151,7 @@ def headline_latency(report: Report) -> LatencyRow | None:
     )
 
 
-def drifts(report: Report) -> tuple[Artifact, ...]:
+def measured_drifts(report: Report) -> tuple[Artifact, ...]:
     """Artifacts whose drift was measured, without the reference itself."""
     return tuple(
         one
@@ -160,7 +160,7 @@ def drifts(report: Report) -> tuple[Artifact, ...]:
     )
 
 
-def percentile(values: tuple[float, ...], share: float) -> float | None:
+def nearest_percentile(values: tuple[float, ...], share: float) -> float | None:
     """The nearest-rank percentile: the smallest value with `share` of all at or below it."""
     if not values:
         return None

@@ -10,7 +10,13 @@ from edge_bert.records.bundle import Artifact, LabelScore
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.records.report import LatencyRow, Report
-from edge_bert.text import byte_size, cosine, milliseconds, points, significant
+from edge_bert.text import (
+    byte_size,
+    format_cosine,
+    format_milliseconds,
+    format_points,
+    format_significant,
+)
 
 REFERENCE = "float32"
 LOWEST_COSINE = 0.99
@@ -36,7 +42,7 @@ class Verdict(Record, frozen=True):
     note: str = ""
 
 
-class Finding(Record, frozen=True):
+class ReportWarning(Record, frozen=True):
     """Something a reader must know of an artifact before taking it."""
 
     artifact: str
@@ -72,20 +78,20 @@ def reference_score(report: Report, score: LabelScore) -> float | None:
     return None
 
 
-def findings(report: Report) -> tuple[Finding, ...]:
+def find_warnings(report: Report) -> tuple[ReportWarning, ...]:
     """Every warning, in the order of the artifacts."""
     return tuple(
         finding for artifact in report.manifest.artifacts for finding in _of(report, artifact)
     )
 
 
-def _of(report: Report, artifact: Artifact) -> Iterable[Finding]:
+def _of(report: Report, artifact: Artifact) -> Iterable[ReportWarning]:
     proof = artifact.proof
     reason = f": {proof.detail}" if proof.detail else ""
     if proof.status == "not run":
-        yield Finding(artifact.name, f"NOT RUN on {proof.runtime}{reason}", "not run")
+        yield ReportWarning(artifact.name, f"NOT RUN on {proof.runtime}{reason}", "not run")
     if proof.status == "failed":
-        yield Finding(artifact.name, f"failed on {proof.runtime}{reason}", "failed")
+        yield ReportWarning(artifact.name, f"failed on {proof.runtime}{reason}", "failed")
     drifted = _drift(report, artifact)
     kept = _kept_score(report, artifact) if drifted else None
     faults = [*_format_faults(artifact), *_score_faults(report, artifact)]
@@ -93,11 +99,11 @@ def _of(report: Report, artifact: Artifact) -> Iterable[Finding]:
         text = (
             f"{drifted}; {kept}, so use it only where its outputs are not compared with float32's"
         )
-        yield Finding(artifact.name, text, "drifted")
+        yield ReportWarning(artifact.name, text, "drifted")
     elif drifted:
         faults.insert(0, drifted)
     if faults:
-        yield Finding(artifact.name, f"not fit for use: {'; '.join(faults)}", "unfit")
+        yield ReportWarning(artifact.name, f"not fit for use: {'; '.join(faults)}", "unfit")
 
 
 def _format_faults(artifact: Artifact) -> Iterable[str]:
@@ -114,7 +120,7 @@ def _drift(report: Report, artifact: Artifact) -> str:
     if report.search or not drift or drift.cosine_mean >= LOWEST_COSINE:
         return ""
     return (
-        f"its output has drifted from float32, mean cosine {cosine(drift.cosine_mean)} "
+        f"its output has drifted from float32, mean cosine {format_cosine(drift.cosine_mean)} "
         f"where {LOWEST_COSINE} is the least"
     )
 
@@ -128,8 +134,8 @@ def _kept_score(report: Report, artifact: Artifact) -> str:
     if not labels or any(_score_faults(report, artifact)):
         return ""
     return "; ".join(
-        f"its {METRIC_WORDS[each.metric]} on {each.dataset} is {points(each.value)} "
-        f"where float32's is {points(reference)}"
+        f"its {METRIC_WORDS[each.metric]} on {each.dataset} is {format_points(each.value)} "
+        f"where float32's is {format_points(reference)}"
         for each in labels
         if (reference := reference_score(report, each)) is not None
     )
@@ -140,8 +146,8 @@ def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
         reference = reference_score(report, label)
         if reference is not None and not label.value >= reference - LARGEST_DROP:
             yield (
-                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {points(label.value)}, "
-                f"{points(reference - label.value)} points under float32"
+                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {format_points(label.value)}, "
+                f"{format_points(reference - label.value)} points under float32"
             )
 
 
@@ -186,30 +192,32 @@ def _device_rows(report: Report) -> list[LatencyRow]:
 
 def _latency(report: Report, limit: float) -> Verdict:
     length = report.profile.budget.latency_length
-    item, wanted = f"Latency at {length} tokens", f"at most {milliseconds(limit)}"
+    item, wanted = f"Latency at {length} tokens", f"at most {format_milliseconds(limit)}"
     rows = _rows(report)
     if not rows:
         return Verdict(item, wanted, "", "not measured")
-    row, took = rows[0], milliseconds(rows[0].median_ms)
+    row, took = rows[0], format_milliseconds(rows[0].median_ms)
     if row.evidence is Evidence.HOST:
         # A build machine says nothing about a phone, so its figure never decides.
         note = f"{took} on the build machine, which says nothing about {report.profile.title}"
         return Verdict(item, wanted, "", "not measured", note=note)
     mark: Mark = "emulated" if row.evidence is Evidence.EMULATED else ""
-    note = f"{_threads(row)}, {significant(row.p5_ms)} to {significant(row.p95_ms)} ms"
+    note = (
+        f"{_threads(row)}, {format_significant(row.p5_ms)} to {format_significant(row.p95_ms)} ms"
+    )
     return Verdict(item, wanted, took, _at_most(row.median_ms, limit), mark, note)
 
 
 def _energy(report: Report, limit: float) -> Verdict:
     item = f"Energy at {report.profile.budget.latency_length} tokens"
-    wanted = f"at most {significant(limit)} mJ"
+    wanted = f"at most {format_significant(limit)} mJ"
     rows = [(row, row.energy) for row in _device_rows(report) if row.energy]
     if not rows:
         return Verdict(item, wanted, "", "not measured")
     row, energy = min(rows, key=lambda one: (one[1].kind == "modelled", one[1].mj))
     mark: Mark = "modelled" if energy.kind == "modelled" else ""
-    note = f"{_threads(row)}, {significant(energy.low_mj)} to {significant(energy.high_mj)} mJ"
-    shown = f"{significant(energy.mj)} mJ"
+    note = f"{_threads(row)}, {format_significant(energy.low_mj)} to {format_significant(energy.high_mj)} mJ"
+    shown = f"{format_significant(energy.mj)} mJ"
     return Verdict(item, wanted, shown, _at_most(energy.mj, limit), mark, note)
 
 
@@ -224,14 +232,16 @@ def _peak_ram(report: Report, limit: int) -> Verdict:
 
 
 def _scores(report: Report, limit: float) -> Iterable[Verdict]:
-    wanted = f"at least {points(limit)}"
+    wanted = f"at least {format_points(limit)}"
     labels = default_artifact(report).scores.labels
     if not labels:
         yield Verdict("Score", wanted, "", "not measured", note="no labelled data was given")
     for label in labels:
         state: State = "met" if label.value >= limit else "missed"
         item = f"{label.metric.title()} on {label.dataset}"
-        yield Verdict(item, wanted, points(label.value), state, note=f"{label.count} examples")
+        yield Verdict(
+            item, wanted, format_points(label.value), state, note=f"{label.count} examples"
+        )
 
 
 def _at_most(value: float, limit: float) -> State:
@@ -242,10 +252,10 @@ def _threads(row: LatencyRow) -> str:
     return f"{row.threads} thread{'s' if row.threads > 1 else ''}"
 
 
-def headline(report: Report) -> Headline:
+def write_headline(report: Report) -> Headline:
     """Whether the chosen file can be taken, in words."""
     chosen = default_artifact(report)
-    of_chosen = [finding for finding in findings(report) if finding.artifact == chosen.name]
+    of_chosen = [finding for finding in find_warnings(report) if finding.artifact == chosen.name]
     against = [finding.text for finding in of_chosen if finding.kind != "drifted"]
     if against:
         return Headline("bad", f"Do not use {chosen.name} yet: {against[0]}.")

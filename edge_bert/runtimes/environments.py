@@ -55,7 +55,7 @@ def runtime_python(runtime: Runtime, progress: Progress | None = None) -> Path:
     folder = environment_folder(runtime)
     if not is_whole(folder):
         _make_once(runtime, folder, progress or _silent)
-    return interpreter(folder)
+    return find_interpreter(folder)
 
 
 def installed_version(package: str) -> str | None:
@@ -68,29 +68,29 @@ def installed_version(package: str) -> str | None:
 
 def environment_folder(runtime: Runtime) -> Path:
     """Where the isolated environment of `runtime` is or will be; other pins, other folder."""
-    asked = f"{_python_version(runtime)} {' '.join(requirements(runtime))}"
+    asked = f"{_python_version(runtime)} {' '.join(pinned_requirements(runtime))}"
     digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
     try:
-        parent = cache.folder("environments").resolve()
+        parent = cache.cache_folder("environments").resolve()
     except OSError as error:
         raise MissingToolError(_unusable_cache(runtime, error)) from error
     return parent / f"{runtime.name}-{runtime.version}-{digest}"
 
 
-def requirements(runtime: Runtime) -> tuple[str, ...]:
+def pinned_requirements(runtime: Runtime) -> tuple[str, ...]:
     """What pip is asked for, versions pinned."""
     numpy = "1.26.4" if runtime.name == "tflite-runtime" else installed_version("numpy")
     return (f"{runtime.name}=={runtime.version}", f"numpy=={numpy}")
 
 
-def interpreter(folder: Path) -> Path:
+def find_interpreter(folder: Path) -> Path:
     """The Python interpreter of the environment in `folder`."""
     return folder / "bin" / "python"
 
 
 def is_whole(folder: Path) -> bool:
     """Whether `folder` holds a finished environment whose base interpreter still exists."""
-    return interpreter(folder).exists()  # false for a dangling link: its Python was removed
+    return find_interpreter(folder).exists()  # false for a dangling link: its Python was removed
 
 
 def find_python_311() -> Path | None:
@@ -166,10 +166,10 @@ def _make(runtime: Runtime, base: Path, folder: Path, progress: Progress) -> Non
         progress(f"Making a Python {_python_version(runtime)} environment for {runtime}")
         # `--without-pip`: Debian without python3-venv has no ensurepip, yet this form works there.
         _step(runtime, "venv", [str(base), "-I", "-m", "venv", "--without-pip", str(partial)])
-        progress(f"Installing {', '.join(requirements(runtime))}")
-        _install(runtime, interpreter(partial))
+        progress(f"Installing {', '.join(pinned_requirements(runtime))}")
+        _install(runtime, find_interpreter(partial))
         check = f"import numpy, {MODULES[runtime.name]}.interpreter"
-        _step(runtime, "import", [str(interpreter(partial)), "-I", "-c", check])
+        _step(runtime, "import", [str(find_interpreter(partial)), "-I", "-c", check])
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -183,7 +183,7 @@ def _install(runtime: Runtime, python: Path) -> None:
         _step(runtime, "ensurepip", [str(python), "-I", "-m", "ensurepip"])
         pip = [str(python), "-I", "-m", "pip"]
     options = ["--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"]
-    _step(runtime, "pip", [*pip, "install", *options, *requirements(runtime)])
+    _step(runtime, "pip", [*pip, "install", *options, *pinned_requirements(runtime)])
 
 
 def _step(runtime: Runtime, name: str, command: list[str]) -> None:
@@ -197,7 +197,7 @@ def _step(runtime: Runtime, name: str, command: list[str]) -> None:
 def _run(command: list[str], timeout_s: float, what: str) -> subprocess.CompletedProcess[str]:
     # A PYTHONPATH of ours would leak our numpy 2 into an environment that needs numpy 1.
     clean = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
-    return processes.run(
+    return processes.run_process(
         command, timeout_s=timeout_s, failure=MissingToolError, what=what, env=clean
     )
 

@@ -81,12 +81,12 @@ class Compiled:
     subgraphs: Sequence[Taken]
 
 
-class _Answer(msgspec.Struct, frozen=True):
+class _NpuAnswer(msgspec.Struct, frozen=True):
     subgraphs: list[Taken] = []
     error: str | None = None
 
 
-def missing(chip: str) -> str | None:
+def missing_for(chip: str) -> str | None:
     """What this machine lacks to compile for `chip` (`Qualcomm SM8650`), one sentence; or None."""
     maker, _, _ = chip.partition(" ")
     vendor = VENDORS.get(maker)
@@ -105,7 +105,7 @@ def compile_for(chip: str, model: Path, *, timeout_s: float = TIMEOUT_S) -> Comp
     Raises MissingToolError where the SDK is not installed, RefusedError where the plugin does not
     take the model or does not know the chip.
     """
-    lack = missing(chip)
+    lack = missing_for(chip)
     if lack is not None:
         raise MissingToolError(lack)
     maker, _, name = chip.partition(" ")
@@ -113,18 +113,18 @@ def compile_for(chip: str, model: Path, *, timeout_s: float = TIMEOUT_S) -> Comp
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         command = [sys.executable, "-P", str(WORKER), str(model.resolve()), folder]
         command += [VENDORS[maker].module, name]
-        done = processes.run(command, timeout_s=timeout_s, failure=RefusedError, what=what)
+        done = processes.run_process(command, timeout_s=timeout_s, failure=RefusedError, what=what)
         answer = _answer(done.stdout)
         if answer.error is not None:
             raise RefusedError(f"{what} failed: {answer.error}")
         return Compiled((Path(folder) / "compiled.tflite").read_bytes(), answer.subgraphs)
 
 
-def _answer(stdout: str) -> _Answer:
+def _answer(stdout: str) -> _NpuAnswer:
     try:
-        return msgspec.json.decode(stdout.strip().rpartition("\n")[2], type=_Answer)
+        return msgspec.json.decode(stdout.strip().rpartition("\n")[2], type=_NpuAnswer)
     except msgspec.DecodeError:
-        return _Answer(error="the process died without a word.")
+        return _NpuAnswer(error="the process died without a word.")
 
 
 def _plugin(vendor: Vendor) -> Path | None:

@@ -14,14 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert import processes
-from edge_bert.errors import MissingToolError, ProofError
+from edge_bert.errors import MissingToolError, VerificationError
 
 WORKER = Path(__file__).resolve().parent / "onnxruntime_worker.py"
 TIMEOUT_S = 600.0
 Row = Mapping[str, npt.NDArray[Any]]
 
 
-def run(
+def run_onnx_model(
     model: Path, rows: Sequence[Row], output: str, *, timeout_s: float = TIMEOUT_S
 ) -> list[npt.NDArray[np.float32]]:
     """What `output` of `model` is for each row of inputs, each [length]; without the batch axis.
@@ -44,9 +44,9 @@ def run(
 
 def _run(command: list[str], name: str, timeout_s: float) -> None:
     what = f"{name} on onnxruntime"
-    done = processes.run(command, timeout_s=timeout_s, failure=ProofError, what=what)
+    done = processes.run_process(command, timeout_s=timeout_s, failure=VerificationError, what=what)
     if done.returncode:
-        raise ProofError(f"{name} does not run on onnxruntime: {_reason(done.stdout)}")
+        raise VerificationError(f"{name} does not run on onnxruntime: {_reason(done.stdout)}")
 
 
 def _reason(stdout: str) -> str:

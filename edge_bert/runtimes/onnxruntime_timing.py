@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import processes
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 
 WORKER = Path(__file__).resolve().parent / "onnxruntime_timing_worker.py"
 TIMEOUT_S = 1800.0
@@ -37,10 +37,12 @@ def time_files(
         "repetitions": REPETITIONS,
     }
     command = [sys.executable, "-P", str(WORKER), json.dumps(order)]
-    done = processes.run(command, timeout_s=timeout_s, failure=ProofError, what="onnxruntime")
+    done = processes.run_process(
+        command, timeout_s=timeout_s, failure=VerificationError, what="onnxruntime"
+    )
     if done.returncode:
         reason = done.stdout.strip().rpartition("\n")[2][:400] or "the process died without a word"
-        raise ProofError(f"Timing on onnxruntime failed: {reason}")
+        raise VerificationError(f"Timing on onnxruntime failed: {reason}")
     found = msgspec.json.decode(done.stdout.strip().rpartition("\n")[2], type=Times)
     return {
         name: {int(length): values for length, values in by_length.items()}

@@ -22,14 +22,14 @@ WARM_UP = 2
 def main(order: str) -> int:
     """Time all files; 0 if all went well, else 1."""
     try:
-        print(json.dumps(run(json.loads(order))), flush=True)  # noqa: T201 - the interface
+        print(json.dumps(time_files(json.loads(order))), flush=True)  # noqa: T201 - the interface
     except Exception as error:  # whatever the runtime throws must reach the caller as a line
         print(" ".join(f"{type(error).__name__}: {error}".split())[:400], flush=True)  # noqa: T201
         return 1
     return 0
 
 
-def run(order: dict[str, Any]) -> dict[str, dict[int, list[float]]]:
+def time_files(order: dict[str, Any]) -> dict[str, dict[int, list[float]]]:
     """Every round takes every file at every length."""
     sessions = {name: _open(path) for name, path in order["files"].items()}
     found: dict[str, dict[int, list[float]]] = {

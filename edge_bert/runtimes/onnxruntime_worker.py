@@ -21,7 +21,7 @@ NUMBERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(float)"
 def main(arguments: list[str]) -> int:
     """Run every row; print the JSON line; 0 if all went well, else 1."""
     try:
-        run(*arguments)
+        run_rows(*arguments)
         answer = {}
     except Exception as error:  # whatever the runtime throws must reach the caller as data
         answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
@@ -29,7 +29,7 @@ def main(arguments: list[str]) -> int:
     return 1 if answer else 0
 
 
-def run(model: str, inputs: str, outputs: str, output: str) -> None:
+def run_rows(model: str, inputs: str, outputs: str, output: str) -> None:
     """Load the model, run all rows, write what `output` gives."""
     import onnxruntime
 

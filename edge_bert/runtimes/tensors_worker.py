@@ -24,7 +24,7 @@ import numpy as np
 def main(model: str, request: str, outputs: str, signature: str) -> int:
     """Run the request; 0 if all went well, else 1."""
     try:
-        answer = run(model, request, outputs, signature)
+        answer = read_tensors(model, request, outputs, signature)
     except Exception as error:  # whatever the runtime throws must reach the caller as a line
         sys.stderr.write(f"error: {' '.join(str(error).split()) or type(error).__name__}\n")
         return 1
@@ -32,7 +32,7 @@ def main(model: str, request: str, outputs: str, signature: str) -> int:
     return 0
 
 
-def run(model: str, request: str, outputs: str, signature: str) -> dict[str, Any]:
+def read_tensors(model: str, request: str, outputs: str, signature: str) -> dict[str, Any]:
     """Scale and zero point of each wanted tensor; their values go to `outputs`."""
     from ai_edge_litert.interpreter import Interpreter
 

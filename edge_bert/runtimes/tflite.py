@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert import processes
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Runtime
 from edge_bert.records.runtime_result import RuntimeResult
@@ -25,7 +25,7 @@ WORKER = Path(__file__).resolve().parent / "tflite_worker.py"
 Inputs = Mapping[str, Mapping[str, npt.NDArray[np.int32]]]
 
 
-class _Answer(Record, frozen=True):
+class _TfliteAnswer(Record, frozen=True):
     """The JSON line of worker.py when all went well."""
 
     runtime: Runtime
@@ -33,7 +33,7 @@ class _Answer(Record, frozen=True):
     latencies_us: dict[str, tuple[float, ...]]
 
 
-def run(
+def run_tflite_model(
     model: Path,
     inputs: Inputs,
     runtime: Runtime,
@@ -98,18 +98,18 @@ def _read(path: Path) -> dict[str, dict[str, npt.NDArray[Any]]]:
     return outputs
 
 
-def _answer(command: list[str], what: str, timeout_s: float) -> _Answer:
-    done = processes.run(command, timeout_s=timeout_s, failure=ProofError, what=what)
+def _answer(command: list[str], what: str, timeout_s: float) -> _TfliteAnswer:
+    done = processes.run_process(command, timeout_s=timeout_s, failure=VerificationError, what=what)
     if done.returncode < 0:
         cause = signal.strsignal(-done.returncode) or f"signal {-done.returncode}"
-        raise ProofError(f"{what}: the process died ({cause}){_last_words(done.stderr)}.")
+        raise VerificationError(f"{what}: the process died ({cause}){_last_words(done.stderr)}.")
     line = done.stdout.strip().rpartition("\n")[2]
     if done.returncode:
-        raise ProofError(f"{what}: {_message(line, done.stderr)}")
+        raise VerificationError(f"{what}: {_message(line, done.stderr)}")
     try:
-        return msgspec.json.decode(line, type=_Answer)
+        return msgspec.json.decode(line, type=_TfliteAnswer)
     except msgspec.DecodeError as error:
-        raise ProofError(f"{what}: the worker's answer is unreadable: {error}") from error
+        raise VerificationError(f"{what}: the worker's answer is unreadable: {error}") from error
 
 
 def _message(line: str, stderr: str) -> str:

@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 from edge_bert.processes import run_tool
 
 WORKER = Path(__file__).resolve().with_name("tensors_worker.py")
@@ -32,7 +32,7 @@ class Stored:
     zero_point: int
 
 
-def tensors(
+def read_tensors(
     model: Path,
     signature: str,
     inputs: Mapping[str, Array],
@@ -50,14 +50,16 @@ def tensors(
         np.savez(request, allow_pickle=False, names=np.array(list(names), np.str_), **arrays)
         command = [sys.executable, "-P", str(WORKER), str(model.resolve()), str(request)]
         said = run_tool(
-            [*command, str(outputs), signature], timeout_s=timeout_s, failure=ProofError
+            [*command, str(outputs), signature], timeout_s=timeout_s, failure=VerificationError
         )
         try:
             found = msgspec.json.decode(
                 said.strip().rpartition("\n")[2], type=dict[str, tuple[float, int]]
             )
         except msgspec.DecodeError as error:
-            raise ProofError(f"{model.name}: the worker's answer is unreadable: {error}") from error
+            raise VerificationError(
+                f"{model.name}: the worker's answer is unreadable: {error}"
+            ) from error
         count = len(next(iter(inputs.values())))
         with np.load(outputs, allow_pickle=False) as archive:
             return [

@@ -29,14 +29,14 @@ Rows = dict[str, Any]
 def main(arguments: list[str]) -> int:
     """Run every signature of the request; print the JSON line; 0 if all went well, else 1."""
     try:
-        answer = run(_parse(arguments))
+        answer = run_requests(_parse(arguments))
     except Exception as error:  # whatever the runtime throws must reach the caller as data
         answer = {"error": f"{error}" or type(error).__name__}
     print(json.dumps(answer), flush=True)  # noqa: T201 - stdout is the interface
     return 1 if "error" in answer else 0
 
 
-def run(options: argparse.Namespace) -> dict[str, Any]:
+def run_requests(options: argparse.Namespace) -> dict[str, Any]:
     """Load the model, run all rows, write the outputs; gives what the JSON line says."""
     module = importlib.import_module(f"{MODULES[options.runtime]}.interpreter")
     interpreter = module.Interpreter(model_path=options.model, num_threads=options.threads)

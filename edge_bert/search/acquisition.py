@@ -11,7 +11,7 @@ from scipy.special import ndtr
 
 from edge_bert.search import surrogate
 from edge_bert.search.surrogate import Floats, Points, Surrogate
-from edge_bert.search.warping import warp
+from edge_bert.search.warping import warp_scores
 
 START_SHARE = 4  # at most one evaluation in four is spread over the space before any is chosen
 START_EACH = 2  # and at most so many for each dimension
@@ -38,7 +38,7 @@ class Seen:
     feasible: tuple[bool, ...]
 
 
-def start(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> list[int]:
+def starting_points(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> list[int]:
     """Places of points that together show every choice, the one of the dearest choices first.
 
     Each next one has the choices that were seen least; of equal ones the dearer, which scores
@@ -58,7 +58,7 @@ def start(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> 
     return chosen
 
 
-def propose(
+def propose_points(
     points: Points,
     sizes: Sequence[int],
     bytes_of: Floats,
@@ -81,20 +81,20 @@ def propose(
         return [int(place) for place in random.permutation(np.flatnonzero(free))[:count]]
     at = points[np.array(seen.places)[known]]
     scores = seen.scores[known]
-    model = surrogate.fit(sizes, at, warp(scores, scores))
+    model = surrogate.fit_surrogate(sizes, at, warp_scores(scores, scores))
     chance = np.log(np.maximum(_chance(points, sizes, seen), LEAST))
     chosen: list[int] = []
     for order in range(len(seen.places), len(seen.places) + count):
         small = bytes_of <= _cap(bytes_of, order, random)
         doubt = 1.0 if order % DOUBT_EVERY else DOUBT
-        floor = warp(np.array([_floor(seen, small)]), scores)[0]
+        floor = warp_scores(np.array([_floor(seen, small)]), scores)[0]
         gain = _gain(model, points, float(floor), doubt)
         merit = np.log(np.maximum(gain, LEAST)) + chance
         merit[~(free & small if (free & small).any() else free)] = -np.inf
         place = int(np.argmax(merit))
         chosen.append(place)
         free[place] = False
-        model = surrogate.imagined(model, points[place])
+        model = surrogate.fantasize_point(model, points[place])
     return chosen
 
 
@@ -139,8 +139,8 @@ def _chance(points: Points, sizes: Sequence[int], seen: Seen) -> Floats:
         if not known.any():
             continue
         places = np.array(seen.places)[known]
-        mean, deviation = surrogate.fit(sizes, points[places], np.log(values[known])).predict(
-            points
-        )
+        mean, deviation = surrogate.fit_surrogate(
+            sizes, points[places], np.log(values[known])
+        ).predict(points)
         chance = chance * ndtr((np.log(limit) - mean) / deviation)
     return chance

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_bert.records.candidate import Cost
+from edge_bert.records.candidate import CandidateCost
 from edge_bert.records.profile import Budget
 
 Write = Callable[[float, int], str]
 
 
 @dataclass(frozen=True)
-class Miss:
+class Violation:
     """One limit that is missed. `ratio` is above 1; equal ratios are equally far from the limit."""
 
     limit: str
@@ -20,7 +20,9 @@ class Miss:
     text: str
 
 
-def over(budget: Budget, cost: Cost, *, bound: bool = False) -> tuple[Miss, ...]:
+def exceeded_limits(
+    budget: Budget, cost: CandidateCost, *, bound: bool = False
+) -> tuple[Violation, ...]:
     """The limits that `cost` is over; with `bound`, its latency, energy and memory are the least
     that they can be. What is not known is not over."""
     least = "at least " if bound else ""
@@ -33,28 +35,28 @@ def over(budget: Budget, cost: Cost, *, bound: bool = False) -> tuple[Miss, ...]
     return tuple(miss for miss in found if miss is not None)
 
 
-def below(budget: Budget, score: float) -> tuple[Miss, ...]:
+def below_score(budget: Budget, score: float) -> tuple[Violation, ...]:
     """The lowest acceptable score, where `score` is under it."""
     limit = budget.min_score
     if limit is None or score >= limit:
         return ()
     ratio = 1 + (limit - score) / max(abs(limit), 0.01)
-    return (Miss("score", ratio, f"a score of {score:.4g}, the budget asks for {limit:.4g}"),)
+    return (Violation("score", ratio, f"a score of {score:.4g}, the budget asks for {limit:.4g}"),)
 
 
-def reason(misses: Sequence[Miss]) -> str:
+def describe_violations(misses: Sequence[Violation]) -> str:
     """The misses as one sentence part."""
     return "; ".join(miss.text for miss in misses)
 
 
 def _over(
     name: str, start: str, found: float | None, limit: float | None, write: Write
-) -> Miss | None:
+) -> Violation | None:
     if found is None or limit is None or found <= limit:
         return None
     digits = next((n for n in range(3, 10) if write(found, n) != write(limit, n)), 10)
     text = f"{start}{write(found, digits)}, the budget allows {write(limit, digits)}"
-    return Miss(name, found / limit, text)
+    return Violation(name, found / limit, text)
 
 
 def _bytes(value: float, digits: int) -> str:

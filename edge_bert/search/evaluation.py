@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from edge_bert.errors import ProofError, WorkerError
+from edge_bert.errors import VerificationError, WorkerError
 from edge_bert.records.base import Record
-from edge_bert.records.candidate import Candidate, Cost, Evaluated, Gate, Score
+from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate, Score
 from edge_bert.records.profile import Budget
 from edge_bert.search import constraints
 from edge_bert.search.executors.jobs import Job
@@ -16,20 +16,22 @@ from edge_bert.search.problem import Problem, candidate_key
 SCORE_DIGITS = 6  # beyond that, sums in another order differ
 
 
-class Finding(Record, frozen=True):
+class Evaluation(Record, frozen=True):
     """What is known of a candidate whatever the budget: a line of the journal."""
 
     score: Score | None = None
-    cost: Cost | None = None
+    cost: CandidateCost | None = None
     failure: str | None = None
 
 
-def job(problem: Problem[Any], candidate: Candidate, known: Finding | None) -> Job | None:
+def evaluation_job(
+    problem: Problem[Any], candidate: Candidate, known: Evaluation | None
+) -> Job | None:
     """What is still to be found out of `candidate`; None when `known` says enough."""
     score = known.score if known else None
     if known and (known.failure or known.cost):
         return None
-    if score is not None and constraints.below(problem.budget, score):
+    if score is not None and constraints.below_score(problem.budget, score):
         return None
     arguments = (
         problem.score,
@@ -39,50 +41,50 @@ def job(problem: Problem[Any], candidate: Candidate, known: Finding | None) -> J
         score,
         problem.budget.min_score,
     )
-    return Job(candidate_key(candidate), evaluate, arguments)
+    return Job(candidate_key(candidate), evaluate_candidate, arguments)
 
 
-def evaluate(
+def evaluate_candidate(
     score: Any,
     cost: Any,
     context: Any,
     candidate: Candidate,
     known: float | None,
     min_score: float | None,
-) -> Finding:
+) -> Evaluation:
     """Score `candidate`, unless `known`; cost it where the score is not under `min_score`.
 
     What is wrong with the candidate itself becomes the finding; other errors are raised.
     """
     try:
         value = _score(score(context, candidate)) if known is None else known
-        if constraints.below(Budget(min_score=min_score), value):
-            return Finding(score=value)
-        return Finding(score=value, cost=cost(context, candidate))
-    except ProofError as error:
-        return Finding(score=known, failure=" ".join(str(error).split()))
+        if constraints.below_score(Budget(min_score=min_score), value):
+            return Evaluation(score=value)
+        return Evaluation(score=value, cost=cost(context, candidate))
+    except VerificationError as error:
+        return Evaluation(score=known, failure=" ".join(str(error).split()))
 
 
 def _score(value: float) -> float:
     if not (math.isfinite(value) and -1 <= value <= 1):
-        raise ProofError(f"its score is {value}, which is no number from -1 to 1")
+        raise VerificationError(f"its score is {value}, which is no number from -1 to 1")
     return round(float(value), SCORE_DIGITS)
 
 
-def judged(
-    budget: Budget, candidate: Candidate, bounds: Cost, found: Finding | WorkerError
+def assess_candidate(
+    budget: Budget, candidate: Candidate, bounds: CandidateCost, found: Evaluation | WorkerError
 ) -> Evaluated:
     """`candidate` with what was found of it, and where it was dropped and why."""
-    size = Cost(size_bytes=bounds.size_bytes)
+    size = CandidateCost(size_bytes=bounds.size_bytes)
     if isinstance(found, WorkerError):
         return Evaluated(candidate, size, gate=Gate.BUILD, rejected=str(found))
     if found.failure is not None:
         return Evaluated(candidate, size, found.score, Gate.BUILD, found.failure)
     cost, score = found.cost or size, found.score
-    low = constraints.below(budget, score) if score is not None else ()
+    low = constraints.below_score(budget, score) if score is not None else ()
     if low:
-        return Evaluated(candidate, cost, score, Gate.SCORE, constraints.reason(low))
-    over = constraints.over(budget, cost)
+        return Evaluated(candidate, cost, score, Gate.SCORE, constraints.describe_violations(low))
+    over = constraints.exceeded_limits(budget, cost)
     if over:
-        return Evaluated(candidate, cost, score, Gate.COST, constraints.reason(over))
+        return Evaluated(candidate, cost, score, Gate.COST, constraints.describe_violations(over))
     return Evaluated(candidate, cost, score)

@@ -48,7 +48,7 @@ class Journal(Generic[Value]):
 
 
 @contextmanager
-def opened(path: Path, problem: str, kind: type[Value]) -> Iterator[Journal[Value]]:
+def open_journal(path: Path, problem: str, kind: type[Value]) -> Iterator[Journal[Value]]:
     """The journal of `problem` at `path`, made if there is none; its values are of `kind`.
 
     Raises InputError for the journal of another problem and for a damaged one, BusyError while

@@ -13,7 +13,7 @@ Value = TypeVar("Value")
 Ended = Callable[[Outcome], None]
 
 
-def complete(
+def complete_jobs(
     jobs: Sequence[Job], executor: Executor, journal: Journal[Value], ended: Ended
 ) -> dict[str, Exception]:
     """Run the jobs, jobs of one key once, and record each value as it comes.

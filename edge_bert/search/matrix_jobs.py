@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 from edge_bert.errors import EdgeBertError
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.search import journal, journaled_jobs
 from edge_bert.search.executors.jobs import Executor, Job, Outcome
 
@@ -23,14 +23,14 @@ class Matrix(Generic[Value]):
     failed: dict[str, str]
 
 
-def run(
+def run_matrix_jobs(
     jobs: Sequence[Job],
     kind: type[Value],
     executor: Executor,
     path: Path,
     *,
     problem: str,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
     stands: Callable[[Value], bool] = lambda _: True,
 ) -> Matrix[Value]:
     """Run `jobs`, whose functions give values of `kind`, a type that msgspec reads and writes.
@@ -39,7 +39,7 @@ def run(
     what it made `stands`; one that failed in a foreseen way is reported, the others go on. Any
     other error is raised at the end.
     """
-    with journal.opened(path, problem, kind) as kept:
+    with journal.open_journal(path, problem, kind) as kept:
         missing = [
             job for job in jobs if job.key not in kept.known or not stands(kept.known[job.key])
         ]
@@ -50,7 +50,7 @@ def run(
             how = "done" if outcome.error is None else f"failed: {outcome.error}"
             progress(f"{count[0]} of {len(jobs)}: {outcome.key} {how}")
 
-        errors = journaled_jobs.complete(missing, executor, kept, ended)
+        errors = journaled_jobs.complete_jobs(missing, executor, kept, ended)
         known: dict[str, Any] = kept.known
         for error in errors.values():
             if not isinstance(error, EdgeBertError):

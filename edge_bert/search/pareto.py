@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from edge_bert.records.candidate import Evaluated
-from edge_bert.search.constraints import Miss
+from edge_bert.search.constraints import Violation
 from edge_bert.search.problem import candidate_key
 
 NEAREST = 5
@@ -14,17 +14,19 @@ Amounts = tuple[float, ...]
 LIMITS = ("size", "latency", "energy", "memory", "score")  # as `gates.Miss.limit` names them
 
 
-def front(found: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
+def pareto_front(found: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
     """Those that no other one is at least as good as in everything and better in something.
 
     The amounts are size, latency, energy and score; what is not known is taken as worst. Smallest
     file first; candidates with equal amounts are all kept.
     """
-    kept = [found[index] for index in undominated([amounts(each) for each in found])]
-    return tuple(sorted(kept, key=lambda each: (amounts(each), candidate_key(each.candidate))))
+    kept = [found[index] for index in find_undominated([objective_values(each) for each in found])]
+    return tuple(
+        sorted(kept, key=lambda each: (objective_values(each), candidate_key(each.candidate)))
+    )
 
 
-def amounts(each: Evaluated) -> Amounts:
+def objective_values(each: Evaluated) -> Amounts:
     """Size, latency, energy and the score's negative: less is better in each."""
     cost = each.cost
     return (
@@ -35,7 +37,7 @@ def amounts(each: Evaluated) -> Amounts:
     )
 
 
-def undominated(rows: Sequence[Amounts]) -> list[int]:
+def find_undominated(rows: Sequence[Amounts]) -> list[int]:
     """The places of the rows that no other row is below in something and above in nothing."""
     order = sorted(range(len(rows)), key=lambda index: rows[index])
     kept: list[int] = []
@@ -45,7 +47,9 @@ def undominated(rows: Sequence[Amounts]) -> list[int]:
     return kept
 
 
-def nearest(missed: Sequence[tuple[Evaluated, Sequence[Miss]]]) -> tuple[Evaluated, ...]:
+def nearest_misses(
+    missed: Sequence[tuple[Evaluated, Sequence[Violation]]],
+) -> tuple[Evaluated, ...]:
     """The candidates that miss a budget by least, the smallest worst miss first.
 
     Of those, none is further off than another one in every limit that either misses; of equal ones
@@ -56,17 +60,17 @@ def nearest(missed: Sequence[tuple[Evaluated, Sequence[Miss]]]) -> tuple[Evaluat
         row, found = _ratios(misses), (_preference(each), each)
         by_row[row] = min(by_row.get(row, found), found, key=lambda pair: pair[0])
     rows = list(by_row)
-    best = [rows[index] for index in undominated(rows)]
+    best = [rows[index] for index in find_undominated(rows)]
     best.sort(key=lambda row: (max(row), sum(row), by_row[row][0]))
     return tuple(by_row[row][1] for row in best[:NEAREST])
 
 
 def _preference(each: Evaluated) -> tuple[float, float, str]:
-    size, _, _, score = amounts(each)
+    size, _, _, score = objective_values(each)
     return score, -size, candidate_key(each.candidate)
 
 
-def _ratios(misses: Sequence[Miss]) -> Amounts:
+def _ratios(misses: Sequence[Violation]) -> Amounts:
     ratios = {miss.limit: miss.ratio for miss in misses}
     return tuple(ratios.get(limit, 1.0) for limit in LIMITS)
 

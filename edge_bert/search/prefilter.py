@@ -6,29 +6,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from edge_bert.errors import InputError, ProofError
-from edge_bert.records.candidate import Candidate, Cost, Evaluated, Gate
+from edge_bert.errors import InputError, VerificationError
+from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate
 from edge_bert.search import constraints, pareto
-from edge_bert.search.constraints import Miss
+from edge_bert.search.constraints import Violation
 from edge_bert.search.problem import Problem
 from edge_bert.search.space import Point
 
 
 @dataclass(frozen=True)
-class Open:
+class FeasibleCandidate:
     """A candidate that may meet the budget, and its computed cost."""
 
     point: Point
     candidate: Candidate
-    bounds: Cost
+    bounds: CandidateCost
 
 
 @dataclass(frozen=True)
-class Sifted:
+class Prefiltered:
     """Every candidate: open, over the budget by what was computed, or impossible to build."""
 
-    open: tuple[Open, ...]
-    over: tuple[tuple[Evaluated, tuple[Miss, ...]], ...]
+    open: tuple[FeasibleCandidate, ...]
+    over: tuple[tuple[Evaluated, tuple[Violation, ...]], ...]
     impossible: tuple[Evaluated, ...]
 
     @property
@@ -37,34 +37,36 @@ class Sifted:
         return (*self.impossible, *(each for each, _ in self.over))
 
 
-def sift(problem: Problem[Any]) -> Sifted:
+def prefilter_candidates(problem: Problem[Any]) -> Prefiltered:
     """Compute the bounds of every candidate and hold them against the budget."""
     left, over, impossible = [], [], []
     for point, candidate in problem.space.candidates().items():
         try:
             bounds = problem.bounds(problem.context, candidate)
-        except ProofError as error:
+        except VerificationError as error:
             impossible.append(_impossible(candidate, str(error)))
             continue
-        misses = constraints.over(problem.budget, bounds, bound=True)
+        misses = constraints.exceeded_limits(problem.budget, bounds, bound=True)
         if misses:
-            size = Cost(size_bytes=bounds.size_bytes)
+            size = CandidateCost(size_bytes=bounds.size_bytes)
             gate = Gate.SIZE if misses[0].limit == "size" else Gate.BOUND
-            dropped = Evaluated(candidate, size, gate=gate, rejected=constraints.reason(misses))
+            dropped = Evaluated(
+                candidate, size, gate=gate, rejected=constraints.describe_violations(misses)
+            )
             over.append((dropped, misses))
         else:
-            left.append(Open(point, candidate, bounds))
+            left.append(FeasibleCandidate(point, candidate, bounds))
     if not left and not over:
         raise InputError(f"No candidate can be built: {impossible[0].rejected}")
-    return Sifted(tuple(left), tuple(over), tuple(impossible))
+    return Prefiltered(tuple(left), tuple(over), tuple(impossible))
 
 
 def _impossible(candidate: Candidate, why: str) -> Evaluated:
     # A file that cannot be has no size; records want one above zero.
-    return Evaluated(candidate, Cost(size_bytes=1), gate=Gate.BUILD, rejected=why)
+    return Evaluated(candidate, CandidateCost(size_bytes=1), gate=Gate.BUILD, rejected=why)
 
 
-def why_none(over: Sequence[tuple[Evaluated, Sequence[Miss]]]) -> str:
+def why_none(over: Sequence[tuple[Evaluated, Sequence[Violation]]]) -> str:
     """Why no candidate is open: the limit that none meets, or that none meets them all."""
     for limit in pareto.LIMITS:
         found = [miss for _, misses in over for miss in misses if miss.limit == limit]

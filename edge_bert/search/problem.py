@@ -11,7 +11,7 @@ import msgspec
 
 from edge_bert.errors import InputError
 from edge_bert.records.base import Record
-from edge_bert.records.candidate import Candidate, Cost, PositiveInt
+from edge_bert.records.candidate import Candidate, CandidateCost, PositiveInt
 from edge_bert.records.profile import Budget
 from edge_bert.search.space import Space
 
@@ -36,12 +36,12 @@ class Problem(Generic[Context]):
     space: Space
     budget: Budget
     context: Context
-    bounds: Callable[[Context, Candidate], Cost]
+    bounds: Callable[[Context, Candidate], CandidateCost]
     score: Callable[[Context, Candidate], float]
-    cost: Callable[[Context, Candidate], Cost]
+    cost: Callable[[Context, Candidate], CandidateCost]
 
 
-class Effort(Record, frozen=True):
+class SearchEffort(Record, frozen=True):
     """How a search goes about it.
 
     `evaluations` is how many candidates may be built; by default a tenth of those that computed
@@ -54,26 +54,26 @@ class Effort(Record, frozen=True):
     batch: PositiveInt = 4
 
 
-def effort_of(seed: int, evaluations: int) -> Effort:
+def search_effort(seed: int, evaluations: int) -> SearchEffort:
     """The effort that a user asks for with --seed and --evaluations; InputError for none."""
     if seed < 0:
         raise InputError(f"--seed {seed}: give 0 or more.")
     if evaluations < 1:
         raise InputError(f"--evaluations {evaluations}: give 1 or more.")
-    return Effort(seed=seed, evaluations=evaluations)
+    return SearchEffort(seed=seed, evaluations=evaluations)
 
 
 FEWEST, MOST = 16, 48  # evaluations, where the effort does not say
 BATCHES = 16  # at least, whatever `batch` says: what a proposal learns is worth more than its time
 
 
-def evaluations(effort: Effort, candidates: int) -> int:
+def count_evaluations(effort: SearchEffort, candidates: int) -> int:
     """How many of `candidates` may be built."""
     wanted = effort.evaluations or min(max(candidates // 10, FEWEST), MOST)
     return min(wanted, candidates)
 
 
-def batch_size(effort: Effort, total: int) -> int:
+def batch_size(effort: SearchEffort, total: int) -> int:
     """How many are proposed at once: few where few may be built, so that each can be learned of."""
     return max(min(effort.batch, total // BATCHES), 1)
 

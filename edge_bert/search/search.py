@@ -9,26 +9,32 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import WorkerError
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Evaluated, SearchResult
 from edge_bert.records.profile import Budget
 from edge_bert.search import acquisition, constraints, journal, journaled_jobs, pareto, prefilter
-from edge_bert.search.evaluation import Finding, job, judged
+from edge_bert.search.evaluation import Evaluation, assess_candidate, evaluation_job
 from edge_bert.search.executors.jobs import Executor, Outcome
 from edge_bert.search.journal import Journal
-from edge_bert.search.prefilter import Open, Sifted
-from edge_bert.search.problem import Effort, Problem, batch_size, candidate_key, evaluations
+from edge_bert.search.prefilter import FeasibleCandidate, Prefiltered
+from edge_bert.search.problem import (
+    Problem,
+    SearchEffort,
+    batch_size,
+    candidate_key,
+    count_evaluations,
+)
 
-DEFAULT_EFFORT = Effort()
+DEFAULT_EFFORT = SearchEffort()
 
 
-def search(
+def run_search(
     problem: Problem[Any],
     executor: Executor,
     path: Path,
     *,
-    effort: Effort = DEFAULT_EFFORT,
-    progress: Progress = silent,
+    effort: SearchEffort = DEFAULT_EFFORT,
+    progress: Progress = no_progress,
 ) -> SearchResult:
     """The candidate of `problem` that scores best within its budget, and what else was found.
 
@@ -37,22 +43,24 @@ def search(
     effort, not on the executor. A budget that computed bounds rule out ends at once, with nothing
     built. Raises InputError for a journal of another problem and what `score` and `cost` raise.
     """
-    sifted = prefilter.sift(problem)
+    sifted = prefilter.prefilter_candidates(problem)
     dropped = len(sifted.dropped)
     progress(f"{len(sifted.open)} candidates may meet the budget, {dropped} cannot")
     if not sifted.open:
         return _infeasible(problem.budget, effort, sifted)
-    with journal.opened(path, problem.key, Finding) as kept:
+    with journal.open_journal(path, problem.key, Evaluation) as kept:
         evaluated = _Search(problem, executor, kept, effort, progress, sifted.open).run()
     return _result(problem.budget, effort, sifted, evaluated)
 
 
-def infeasible(problem: Problem[Any], *, effort: Effort = DEFAULT_EFFORT) -> SearchResult | None:
+def infeasible_result(
+    problem: Problem[Any], *, effort: SearchEffort = DEFAULT_EFFORT
+) -> SearchResult | None:
     """What `search` gives where computed bounds rule every candidate out; None where they do not.
 
     Nothing is built and no journal is written.
     """
-    sifted = prefilter.sift(problem)
+    sifted = prefilter.prefilter_candidates(problem)
     return None if sifted.open else _infeasible(problem.budget, effort, sifted)
 
 
@@ -63,14 +71,14 @@ class _Search:
         self,
         problem: Problem[Any],
         executor: Executor,
-        kept: Journal[Finding],
-        effort: Effort,
+        kept: Journal[Evaluation],
+        effort: SearchEffort,
         progress: Progress,
-        candidates: Sequence[Open],
+        candidates: Sequence[FeasibleCandidate],
     ) -> None:
         self._problem, self._executor, self._journal = problem, executor, kept
         self._effort, self._progress, self._open = effort, progress, candidates
-        self._total = evaluations(effort, len(candidates))
+        self._total = count_evaluations(effort, len(candidates))
         self._points = np.array([each.point for each in candidates])
         self._bytes = np.array([float(each.bounds.size_bytes) for each in candidates])
         self._verdicts: dict[int, Evaluated] = {}
@@ -78,11 +86,13 @@ class _Search:
     def run(self) -> list[Evaluated]:
         """Build as many candidates as the effort allows, in the order of their proposal."""
         sizes = self._problem.space.sizes
-        self._build(acquisition.start(self._points, sizes, self._total, self._effort.seed))
+        self._build(
+            acquisition.starting_points(self._points, sizes, self._total, self._effort.seed)
+        )
         while len(self._verdicts) < self._total:
             count = min(batch_size(self._effort, self._total), self._total - len(self._verdicts))
             arguments = (self._points, sizes, self._bytes, self._seen(), count, self._effort.seed)
-            self._build(acquisition.propose(*arguments))
+            self._build(acquisition.propose_points(*arguments))
         return list(self._verdicts.values())
 
     def _build(self, places: Sequence[int]) -> None:
@@ -91,10 +101,10 @@ class _Search:
         known = self._journal.known
         keys = [candidate_key(each.candidate) for each in chosen]
         jobs = [
-            job(self._problem, each.candidate, known.get(key))
+            evaluation_job(self._problem, each.candidate, known.get(key))
             for each, key in zip(chosen, keys, strict=True)
         ]
-        failed = journaled_jobs.complete(
+        failed = journaled_jobs.complete_jobs(
             [each for each in jobs if each], self._executor, self._journal, self._tell
         )
         for error in failed.values():
@@ -103,7 +113,9 @@ class _Search:
         for place, each, key in zip(places, chosen, keys, strict=True):
             lost = failed.get(key)
             found = lost if isinstance(lost, WorkerError) else known[key]
-            self._verdicts[place] = judged(self._problem.budget, each.candidate, each.bounds, found)
+            self._verdicts[place] = assess_candidate(
+                self._problem.budget, each.candidate, each.bounds, found
+            )
 
     def _tell(self, outcome: Outcome) -> None:
         found = outcome.error or outcome.value.failure or f"score {outcome.value.score:.4f}"
@@ -129,14 +141,14 @@ class _Search:
         )
 
 
-def _infeasible(budget: Budget, effort: Effort, sifted: Sifted) -> SearchResult:
+def _infeasible(budget: Budget, effort: SearchEffort, sifted: Prefiltered) -> SearchResult:
     return SearchResult(
         budget=budget,
         seed=effort.seed,
         chosen=None,
         reason=prefilter.why_none(sifted.over),
         front=(),
-        nearest=pareto.nearest(sifted.over),
+        nearest=pareto.nearest_misses(sifted.over),
         evaluated=(),
         dropped=sifted.dropped,
         untried=0,
@@ -144,7 +156,7 @@ def _infeasible(budget: Budget, effort: Effort, sifted: Sifted) -> SearchResult:
 
 
 def _result(
-    budget: Budget, effort: Effort, sifted: Sifted, evaluated: Sequence[Evaluated]
+    budget: Budget, effort: SearchEffort, sifted: Prefiltered, evaluated: Sequence[Evaluated]
 ) -> SearchResult:
     kept = [each for each in evaluated if each.rejected is None]
     built = [each for each in evaluated if each.score is not None]
@@ -154,8 +166,10 @@ def _result(
         seed=effort.seed,
         chosen=chosen,
         reason=_reason(chosen, len(kept), len(evaluated)),
-        front=pareto.front(kept or built),
-        nearest=() if chosen else pareto.nearest([(each, _misses(budget, each)) for each in built]),
+        front=pareto.pareto_front(kept or built),
+        nearest=()
+        if chosen
+        else pareto.nearest_misses([(each, _misses(budget, each)) for each in built]),
         evaluated=tuple(evaluated),
         dropped=sifted.dropped,
         untried=len(sifted.open) - len(evaluated),
@@ -164,13 +178,13 @@ def _result(
 
 def _rank(each: Evaluated) -> tuple[object, ...]:
     """Best score first; of equal ones the fastest, then the most frugal, then the smallest."""
-    size, latency, energy, score = pareto.amounts(each)
+    size, latency, energy, score = pareto.objective_values(each)
     return score, latency, energy, size, candidate_key(each.candidate)
 
 
-def _misses(budget: Budget, each: Evaluated) -> tuple[constraints.Miss, ...]:
-    low = constraints.below(budget, each.score) if each.score is not None else ()
-    return (*constraints.over(budget, each.cost), *low)
+def _misses(budget: Budget, each: Evaluated) -> tuple[constraints.Violation, ...]:
+    low = constraints.below_score(budget, each.score) if each.score is not None else ()
+    return (*constraints.exceeded_limits(budget, each.cost), *low)
 
 
 def _reason(chosen: Evaluated | None, kept: int, evaluated: int) -> str:

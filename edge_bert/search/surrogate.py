@@ -92,7 +92,7 @@ class Grams:
         return float(1.0 + amplitude.sum() + np.exp(theta[-2]) * pairs)
 
 
-def fit(sizes: Sequence[int], points: Points, values: Floats) -> Surrogate:
+def fit_surrogate(sizes: Sequence[int], points: Points, values: Floats) -> Surrogate:
     """The process of largest posterior for `values` [n] at `points` [n, dimensions], n > 0."""
     scale = float(values.std()) or 1.0
     trend = _trend(sizes)
@@ -111,7 +111,7 @@ def fit(sizes: Sequence[int], points: Points, values: Floats) -> Surrogate:
     return _conditioned(grams, found.x, trend, points, targets, centre, scale)
 
 
-def imagined(surrogate: Surrogate, point: Points) -> Surrogate:
+def fantasize_point(surrogate: Surrogate, point: Points) -> Surrogate:
     """`surrogate` as if `point` [dimensions] had given what is expected of it.
 
     The means stay; the deviations shrink, so that the next choice lies elsewhere.

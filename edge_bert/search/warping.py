@@ -14,7 +14,7 @@ from scipy.special import ndtri
 from edge_bert.search.surrogate import Floats
 
 
-def warp(values: Floats, seen: Floats) -> Floats:
+def warp_scores(values: Floats, seen: Floats) -> Floats:
     """`values` [n] on the scale that the scores `seen` [m], m > 0, give; never falling.
 
     Scores below the median of `seen` get the place that their rank would have, if scores were

@@ -40,9 +40,9 @@ def main(arguments: list[str]) -> int:
     try:
         if not options.engine.is_file():
             unfinished = options.engine.with_suffix(".unfinished")
-            unfinished.write_bytes(build(tensorrt, shapes))
+            unfinished.write_bytes(build_engine(tensorrt, shapes))
             unfinished.replace(options.engine)
-        found = measure(tensorrt, cuda, shapes, options.engine.read_bytes(), options.rounds)
+        found = measure_engine(tensorrt, cuda, shapes, options.engine.read_bytes(), options.rounds)
     except RuntimeError as error:
         print(f"TensorRT: {error}", file=sys.stderr)  # noqa: T201
         return 1
@@ -57,7 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def build(tensorrt: Any, shapes: dict[str, Any]) -> bytes:
+def build_engine(tensorrt: Any, shapes: dict[str, Any]) -> bytes:
     """The serialized engine; every tensor has the type that the file says."""
     logger = tensorrt.Logger(tensorrt.Logger.WARNING)
     builder = tensorrt.Builder(logger)
@@ -77,7 +77,7 @@ def build(tensorrt: Any, shapes: dict[str, Any]) -> bytes:
     return bytes(engine)
 
 
-def measure(
+def measure_engine(
     tensorrt: Any, cuda: Any, shapes: dict[str, Any], engine: bytes, rounds: int
 ) -> dict[str, Any]:
     """Times of one sentence, of the best shape and of the largest, without copies to the GPU."""
@@ -95,7 +95,7 @@ def measure(
                 "length": shape[1],
                 "median_ms": statistics.median(times),
                 "p95_ms": sorted(times)[max(0, -(-len(times) * 95 // 100) - 1)],
-                "cosine_min": cosine(shapes, run.inputs, run.output()),
+                "cosine_min": least_cosine(shapes, run.inputs, run.output()),
             }
         )
     return {"tensorrt": tensorrt.__version__, "rounds": rounds, "shapes": rows}
@@ -154,7 +154,7 @@ class Inference:
         return self._host
 
 
-def cosine(shapes: dict[str, Any], inputs: dict[str, Any], found: Any) -> float | None:
+def least_cosine(shapes: dict[str, Any], inputs: dict[str, Any], found: Any) -> float | None:
     """The least cosine to onnxruntime's output of the same file; None without onnxruntime."""
     import numpy as np
 

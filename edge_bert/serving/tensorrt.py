@@ -31,7 +31,7 @@ class EnginePlan:
     most: tuple[int, int]
 
 
-def plan(
+def plan_engine(
     onnx: str,
     inputs: Sequence[str],
     output: str,
@@ -47,17 +47,17 @@ def plan(
     return EnginePlan(onnx, tuple(inputs), output, vocabulary, (1, 1), best, most)
 
 
-def write(folder: Path, made: EnginePlan) -> list[Path]:
+def write_engine_files(folder: Path, made: EnginePlan) -> list[Path]:
     """The builder's script, the measuring script and the shapes that it reads, in `folder`."""
     paths = [folder / name for name in (BUILDER, MEASURER, SHAPES)]
-    content_store.write_whole(paths[0], build_script(made).encode())
+    content_store.write_atomic(paths[0], build_script(made).encode())
     paths[0].chmod(0o755)
-    content_store.write_whole(paths[1], SCRIPT.read_bytes())
-    content_store.write_whole(paths[2], json.dumps(asdict(made), indent=2).encode() + b"\n")
+    content_store.write_atomic(paths[1], SCRIPT.read_bytes())
+    content_store.write_atomic(paths[2], json.dumps(asdict(made), indent=2).encode() + b"\n")
     return paths
 
 
-def trtexec(made: EnginePlan) -> list[str]:
+def trtexec_arguments(made: EnginePlan) -> list[str]:
     """The arguments of TensorRT's own builder.
 
     Strongly typed: every tensor has the type that the file says. TensorRT 11 knows nothing else
@@ -80,7 +80,7 @@ def trtexec(made: EnginePlan) -> list[str]:
 
 def build_script(made: EnginePlan) -> str:
     """`build_engine.sh`: runs anywhere, takes further options of trtexec."""
-    command = " \\\n  ".join(shlex.quote(word) for word in trtexec(made))
+    command = " \\\n  ".join(shlex.quote(word) for word in trtexec_arguments(made))
     return f"""#!/bin/sh
 # Builds {ENGINE} here, for the GPU of this machine and this version of TensorRT only.
 set -eu

@@ -40,7 +40,7 @@ def folder_name(model: str) -> str:
     return found[:64] or "model"
 
 
-def config(served: Served, platform: Platform) -> str:
+def triton_config(served: Served, platform: Platform) -> str:
     """`config.pbtxt`, with dynamic batching and one instance a device."""
     kind = "KIND_GPU" if platform == "tensorrt_plan" else "KIND_AUTO"
     lines = [
@@ -56,7 +56,7 @@ def config(served: Served, platform: Platform) -> str:
     return "\n".join(lines) + "\n"
 
 
-def request(inputs: Mapping[str, Sequence[int]]) -> bytes:
+def triton_request(inputs: Mapping[str, Sequence[int]]) -> bytes:
     """One request, `inputs` [length] by name, as JSON of the KServe protocol that Triton speaks."""
     tensors = [
         {"name": name, "shape": [1, len(values)], "datatype": "INT64", "data": [*values]}
@@ -65,11 +65,11 @@ def request(inputs: Mapping[str, Sequence[int]]) -> bytes:
     return json.dumps({"inputs": tensors}).encode() + b"\n"
 
 
-def write(repository: Path, served: Served, platform: Platform) -> Path:
+def write_repository(repository: Path, served: Served, platform: Platform) -> Path:
     """The model's folder in `repository`, with its configuration; where its file must be put."""
     folder = repository / served.name
     (folder / VERSION).mkdir(parents=True)
-    content_store.write_whole(folder / CONFIG, config(served, platform).encode())
+    content_store.write_atomic(folder / CONFIG, triton_config(served, platform).encode())
     return folder / VERSION / FILES[platform]
 
 

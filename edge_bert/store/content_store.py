@@ -37,7 +37,7 @@ def source_digest(*folders: Path) -> str:
     return digest.hexdigest()
 
 
-def fetch(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
+def fetch_bytes(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
     """The bytes under `key` in `folder`; made and stored if they are not there, or are damaged.
 
     An entry is a SHA-256 and the bytes that it is of, so that one that was cut short or changed
@@ -56,7 +56,7 @@ def _made(path: Path, make: Callable[[], bytes]) -> bytes:
     """What `make` gives, stored at `path`."""
     data = make()
     try:
-        write_whole(path, hashlib.sha256(data).digest() + data)
+        write_atomic(path, hashlib.sha256(data).digest() + data)
     except OSError as error:
         raise InputError(
             f"The cache {path.parent} cannot be written ({error.strerror}); free some space there "
@@ -98,12 +98,12 @@ def _stored(path: Path) -> bytes | None:
     return data if hashlib.sha256(data).digest() == digest else None
 
 
-def json_of(record: object) -> bytes:
+def encode_json(record: object) -> bytes:
     """A record as JSON that people can read."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` so that a reader sees all of it or the old file, never a part."""
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
     try:

@@ -96,7 +96,7 @@ def test_bad_input_is_refused_before_any_work(model: Checkpoint, tmp_path: Path)
 def _described_bundle(folder: Path, model: Checkpoint) -> Path:
     """A bundle that is a manifest and nothing else, with buckets of 16 and 32."""
     found = msgspec.convert(_MANIFEST | {"model": _model_entry(model)}, Manifest)
-    (folder / manifests.FILE).write_bytes(manifests.to_bytes(found))
+    (folder / manifests.FILE).write_bytes(manifests.encode_manifest(found))
     return folder
 
 

@@ -14,7 +14,7 @@ from benchmarks.records import MakeOrder, OpenOrder
 from benchmarks.sessions import open_session
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.encoder.checkpoint import input_names
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.recordings.parity.make import outputs, tokens
 from tests.tiny.models import ARCHITECTURES, write
 
@@ -29,7 +29,7 @@ def test_export_agrees_with_transformers(architecture: str, head: str, tmp_path:
     for module in ("torch", "onnx", "onnxruntime"):
         pytest.importorskip(module, reason=INSTALL)
     folder = write(tmp_path / "tiny", architecture, head)
-    model = load(str(folder), tmp_path)
+    model = load_checkpoint(str(folder), tmp_path)
     target, names = tmp_path / "float32.onnx", input_names(model)
     onnx_float32(MakeOrder("onnx_float32", str(folder), str(target), model.head, names))
     session = open_session(OpenOrder("onnx", str(target), model.head, 0, None, {}))

@@ -8,7 +8,7 @@ from benchmarks import shrink
 from edge_bert.data import calibration
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import InputError
-from edge_bert.progress import silent
+from edge_bert.progress import no_progress
 from tests.one_line import refused
 from tests.tiny import models
 from tests.tiny.sentences import SENTENCES
@@ -21,11 +21,11 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> shrink.Bench:
     texts = SENTENCES[1:25]
     return shrink.Bench(
         checkpoint=models.checkpoint(folder / "m", "bert", "mean-normalize", intermediate_size=256),
-        calibration=calibration.select(calibration.default(), 16, 0),
+        calibration=calibration.select_sentences(calibration.default_sentences(), 16, 0),
         data=EvaluationSet("tiny", "pairs", texts[::2], texts[1::2], tuple(map(float, range(12)))),
         corpus=(),
         scratch=folder,
-        progress=silent,
+        progress=no_progress,
     )
 
 

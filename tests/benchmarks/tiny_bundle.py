@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from unittest import mock
 
-from edge_bert.pipeline.build.build import build
-from edge_bert.pipeline.build.session import prepare
+from edge_bert.pipeline.build.build import build_bundle
+from edge_bert.pipeline.build.session import prepare_session
 from edge_bert.records.checkpoint import Checkpoint
 from tests.tiny.models import write
 
@@ -16,11 +16,11 @@ def tiny_bundle(folder: Path) -> tuple[Path, Checkpoint]:
     """Build float32 and wi8_afp32 with buckets of 16 and 32 under `folder`."""
     model = write(folder / "tiny", hidden_size=64, intermediate_size=256)
     with mock.patch.dict(os.environ, {"EDGE_BERT_CACHE": str(folder / "cache")}):
-        request = prepare(
+        request = prepare_session(
             "pixel",
             model=str(model),
             recipes=("float32", "wi8_afp32"),
             lengths=(16, 32),
             out=folder / "build",
         )
-        return build(request).folder, request.checkpoint
+        return build_bundle(request).folder, request.checkpoint

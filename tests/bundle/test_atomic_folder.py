@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.bundle import atomic_folder as folders
-from edge_bert.bundle.atomic_folder import replacing
+from edge_bert.bundle.atomic_folder import replace_folder
 from edge_bert.errors import BusyError, EdgeBertError, InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def write_bundle(folder: Path, text: str) -> None:
     """A stand-in for a build: a manifest and a model."""
-    with replacing(folder) as scratch:
+    with replace_folder(folder) as scratch:
         (scratch / "manifest.json").write_text(text)
         (scratch / "model.tflite").write_bytes(text.encode() * 1000)
 
@@ -75,7 +75,7 @@ def test_measurements_of_the_build_itself_join_them(bundle: Path) -> None:
     """What the block wrote stays beside what was there."""
     (bundle / "measurements").mkdir()
     (bundle / "measurements" / "old.json").write_text("{}")
-    with replacing(bundle) as scratch:
+    with replace_folder(bundle) as scratch:
         (scratch / "manifest.json").touch()
         (scratch / "measurements").mkdir()
         (scratch / "measurements" / "new.json").write_text("[]")
@@ -85,7 +85,7 @@ def test_measurements_of_the_build_itself_join_them(bundle: Path) -> None:
 
 def test_a_fault_leaves_the_old_bundle(bundle: Path) -> None:
     """Any exception in the middle: the old files, nothing beside them."""
-    with pytest.raises(TypeError), replacing(bundle) as scratch:
+    with pytest.raises(TypeError), replace_folder(bundle) as scratch:
         (scratch / "manifest.json").write_text(None)  # type: ignore[arg-type]
     assert content(bundle) == "old"
     assert beside(bundle) == []
@@ -138,7 +138,7 @@ def test_killed_in_the_middle(bundle: Path, moment: str) -> None:
     )
     assert child.stdout is not None
     assert child.stdout.readline() == "ready\n"
-    with pytest.raises(BusyError, match="Another build is writing"), replacing(bundle):
+    with pytest.raises(BusyError, match="Another build is writing"), replace_folder(bundle):
         pass
     child.send_signal(signal.SIGKILL)
     child.wait()
@@ -152,7 +152,7 @@ def test_killed_in_the_middle(bundle: Path, moment: str) -> None:
 
 def hold(bundle: Path, held: object, seconds: float) -> None:
     """Hold the lock of `bundle` for a while."""
-    with replacing(bundle) as scratch:
+    with replace_folder(bundle) as scratch:
         (scratch / "manifest.json").write_text("first")
         (scratch / "model.tflite").write_bytes(b"first" * 1000)
         held.set()  # type: ignore[attr-defined]
@@ -166,9 +166,9 @@ def test_two_at_once(bundle: Path) -> None:
     first = spawn.Process(target=hold, args=(bundle, held, 1.5))
     first.start()
     assert held.wait(30)
-    with pytest.raises(BusyError, match="wait for it or stop it"), replacing(bundle):
+    with pytest.raises(BusyError, match="wait for it or stop it"), replace_folder(bundle):
         pass
-    with replacing(bundle, wait_s=30) as scratch:
+    with replace_folder(bundle, wait_s=30) as scratch:
         assert content(bundle) == "first"
         (scratch / "manifest.json").write_text("second")
         (scratch / "model.tflite").write_bytes(b"second" * 1000)
@@ -210,7 +210,7 @@ def test_killed_between_two_renames(bundle: Path) -> None:
     """The old bundle waits under another name; the next build brings it back, even if it fails."""
     shutil.copytree(bundle, bundle.parent / ".pixel.new-left")
     bundle.rename(bundle.parent / ".pixel.old")
-    with pytest.raises(ZeroDivisionError), replacing(bundle):
+    with pytest.raises(ZeroDivisionError), replace_folder(bundle):
         raise ZeroDivisionError
     assert content(bundle) == "old"
     assert beside(bundle) == []
@@ -272,7 +272,7 @@ def test_a_name_too_long(tmp_path: Path) -> None:
 
 def test_faults_of_other_files_keep_their_name(bundle: Path, tmp_path: Path) -> None:
     """A user's file that cannot be read is not blamed on the output."""
-    with pytest.raises(PermissionError), replacing(bundle):
+    with pytest.raises(PermissionError), replace_folder(bundle):
         raise PermissionError(13, "Permission denied", "/elsewhere/calibration.txt")
     assert tmp_path.exists()
 
@@ -302,7 +302,7 @@ def test_a_full_disk(small_disk: Path) -> None:
     write_bundle(bundle, "old")
     with (
         pytest.raises(InputError, match=r"is full; the bundle there is as it was"),
-        replacing(bundle) as scratch,
+        replace_folder(bundle) as scratch,
     ):
         (scratch / "model.tflite").write_bytes(bytes(2_000_000))
     assert content(bundle) == "old"

@@ -120,7 +120,7 @@ def test_results_are_those_that_were_proven(bundle: Bundle) -> None:
     """The drift that the manifest states is what a program sees."""
     from edge_bert.data import calibration
 
-    held_out = calibration.select(calibration.default(), 256, 0).held_out
+    held_out = calibration.select_sentences(calibration.default_sentences(), 256, 0).held_out
     expected = bundle.encode(held_out, artifact="float32")
     for artifact in bundle.manifest.artifacts:
         found = drift(bundle.encode(held_out, artifact=artifact.name), expected)

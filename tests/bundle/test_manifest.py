@@ -22,13 +22,13 @@ from edge_bert.records.bundle import (
     DefaultChoice,
     Drift,
     LabelScore,
-    LeftOut,
     Manifest,
     ModelInfo,
     PackagedFile,
-    Proof,
+    RuntimeCheck,
     Scores,
     Signature,
+    Skipped,
     TensorSpec,
 )
 from edge_bert.records.checkpoint import Head, Pooling, Task
@@ -72,7 +72,10 @@ LABEL = st.builds(
 )
 SCORES = st.builds(Scores, drift=st.none() | DRIFT, labels=st.lists(LABEL, max_size=2).map(tuple))
 PROOF = st.builds(
-    Proof, runtime=RUNTIME, status=st.sampled_from(["passed", "failed", "not run"]), detail=TEXT
+    RuntimeCheck,
+    runtime=RUNTIME,
+    status=st.sampled_from(["passed", "failed", "not run"]),
+    detail=TEXT,
 )
 ARTIFACT = st.builds(
     Artifact,
@@ -127,7 +130,7 @@ def manifests_(draw: Callable[..., Any]) -> Manifest:
         default=DefaultChoice(artifact=draw(st.sampled_from(artifacts)).name, reason=draw(TEXT)),
         files=tuple(files),
         tool_versions=draw(st.dictionaries(TEXT, TEXT, max_size=3)),
-        left_out=tuple(draw(st.lists(st.builds(LeftOut, name=TEXT, reason=TEXT), max_size=2))),
+        left_out=tuple(draw(st.lists(st.builds(Skipped, name=TEXT, reason=TEXT), max_size=2))),
     )
 
 
@@ -143,10 +146,10 @@ SLOW = settings(
 @given(ANY)
 def test_what_is_written_is_read_back(tmp_path: Path, found: Manifest) -> None:
     """Every manifest survives, and equal ones give equal bytes."""
-    data = manifests.to_bytes(found)
+    data = manifests.encode_manifest(found)
     (tmp_path / manifests.FILE).write_bytes(data)
-    assert manifests.read(tmp_path) == found
-    assert manifests.to_bytes(manifests.read(tmp_path)) == data
+    assert manifests.read_manifest(tmp_path) == found
+    assert manifests.encode_manifest(manifests.read_manifest(tmp_path)) == data
 
 
 @SLOW
@@ -154,7 +157,7 @@ def test_what_is_written_is_read_back(tmp_path: Path, found: Manifest) -> None:
 def test_every_manifest_follows_the_schema(found: Manifest) -> None:
     """As another program would check it, with the file in the package."""
     schema = json.loads(manifests.SCHEMA_FILE.read_bytes())
-    jsonschema.Draft202012Validator(schema).validate(json.loads(manifests.to_bytes(found)))
+    jsonschema.Draft202012Validator(schema).validate(json.loads(manifests.encode_manifest(found)))
 
 
 def test_the_schema_file_is_the_records() -> None:
@@ -221,7 +224,7 @@ def repeat(name: str) -> Callable[[dict[str, Any]], None]:
 def test_the_example_is_read(tmp_path: Path) -> None:
     """So that each change below is what is refused."""
     (tmp_path / manifests.FILE).write_text(json.dumps(example()))
-    assert manifests.read(tmp_path).artifacts[0].file == "float32.tflite"
+    assert manifests.read_manifest(tmp_path).artifacts[0].file == "float32.tflite"
 
 
 FILE = ("artifacts", 0, "file")
@@ -261,7 +264,7 @@ def test_hostile_manifests(
     change(manifest)
     (tmp_path / manifests.FILE).write_text(json.dumps(manifest))
     with pytest.raises(InputError, match=message) as caught:
-        manifests.read(tmp_path)
+        manifests.read_manifest(tmp_path)
     assert "\n" not in str(caught.value)
     assert str(tmp_path) in str(caught.value)
 
@@ -285,7 +288,7 @@ def test_what_is_no_manifest(data: bytes, tmp_path: Path) -> None:
     """Empty, cut, of another kind, badly encoded, nested without end: one line each."""
     (tmp_path / manifests.FILE).write_bytes(data)
     with pytest.raises(InputError, match="damaged") as caught:
-        manifests.read(tmp_path)
+        manifests.read_manifest(tmp_path)
     assert "\n" not in str(caught.value)
 
 
@@ -297,7 +300,7 @@ def test_noise_in_a_manifest(tmp_path: Path, noise: bytes, start: int, length: i
     data[start : start + length] = noise
     (tmp_path / manifests.FILE).write_bytes(data)
     try:
-        manifests.read(tmp_path)
+        manifests.read_manifest(tmp_path)
     except InputError as error:
         message = str(error)
     else:
@@ -309,7 +312,7 @@ def test_none_there(tmp_path: Path) -> None:
     """No folder, no file: the way to get one."""
     for folder in (tmp_path, tmp_path / "none"):
         with pytest.raises(InputError, match="run `invoke build` first"):
-            manifests.read(folder)
+            manifests.read_manifest(folder)
 
 
 def test_larger_than_any_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -317,4 +320,4 @@ def test_larger_than_any_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(manifests, "MAX_BYTES", 100)
     (tmp_path / manifests.FILE).write_bytes(msgspec.json.encode(example()))
     with pytest.raises(InputError, match="larger than 100 bytes"):
-        manifests.read(tmp_path)
+        manifests.read_manifest(tmp_path)

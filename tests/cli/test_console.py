@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from edge_bert import errors
-from edge_bert.cli.console import INTERRUPTED, plainly, print_json
+from edge_bert.cli.console import INTERRUPTED, error_boundary, print_json
 
 KINDS = [
     kind
@@ -28,7 +28,7 @@ def test_every_error_is_one_line_and_an_exit_code(
     kind: type[errors.EdgeBertError], capsys: Captured
 ) -> None:
     """On standard error, whatever line breaks the message had; nothing on standard output."""
-    with pytest.raises(SystemExit) as stopped, plainly():
+    with pytest.raises(SystemExit) as stopped, error_boundary():
         raise kind("first line\n  second\tline")
     assert stopped.value.code == kind.exit_code != 0
     out, err = capsys.readouterr()
@@ -38,7 +38,7 @@ def test_every_error_is_one_line_and_an_exit_code(
 
 def test_errors_as_json(capsys: Captured) -> None:
     """With --json, standard output has the error too, for programs."""
-    with pytest.raises(SystemExit), plainly(json=True):
+    with pytest.raises(SystemExit), error_boundary(json=True):
         raise errors.DataError('a "quoted" ü')
     out, err = capsys.readouterr()
     assert json.loads(out) == {"error": 'a "quoted" ü', "exit_code": 2}
@@ -57,7 +57,7 @@ def test_families_of_errors_have_codes_of_their_own() -> None:
 
 def test_an_interruption(capsys: Captured) -> None:
     """Ctrl-C is 130, as shells have it, and no traceback."""
-    with pytest.raises(SystemExit) as stopped, plainly():
+    with pytest.raises(SystemExit) as stopped, error_boundary():
         raise KeyboardInterrupt
     assert stopped.value.code == INTERRUPTED == 130
     assert capsys.readouterr().err.startswith("error: stopped")
@@ -72,7 +72,7 @@ def test_an_interruption_that_a_library_swallows(capsys: Captured) -> None:
             signal.raise_signal(signal.SIGINT)
         raise ValueError("The name 'unknown_25:0' looks like a tensor name")
 
-    with pytest.raises(SystemExit) as stopped, plainly():
+    with pytest.raises(SystemExit) as stopped, error_boundary():
         convert()
     assert stopped.value.code == INTERRUPTED
     assert capsys.readouterr().err.startswith("error: stopped")
@@ -85,7 +85,7 @@ def test_other_threads_have_no_signals() -> None:
 
     def fail() -> None:
         try:
-            with plainly():
+            with error_boundary():
                 raise errors.InputError("wrong")
         except SystemExit as stopped:
             codes.append(stopped.code)
@@ -98,16 +98,16 @@ def test_other_threads_have_no_signals() -> None:
 
 def test_a_fault_of_ours_is_not_hidden() -> None:
     """What nobody foresaw keeps its traceback."""
-    with pytest.raises(ZeroDivisionError), plainly():
+    with pytest.raises(ZeroDivisionError), error_boundary():
         raise ZeroDivisionError
 
 
 def test_a_block_that_ends_well() -> None:
     """Nothing is printed and nothing is stopped; an exit code of the block's own is kept."""
-    with plainly():
+    with error_boundary():
         done = True
     assert done
-    with pytest.raises(SystemExit) as stopped, plainly():
+    with pytest.raises(SystemExit) as stopped, error_boundary():
         raise SystemExit(4)
     assert stopped.value.code == 4
 
@@ -116,7 +116,7 @@ def test_a_reader_that_went_away(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     """`invoke profiles | head -1` is no error."""
     with (tmp_path / "stderr").open("w") as file:
         monkeypatch.setattr(sys, "stderr", file)
-        with pytest.raises(SystemExit) as stopped, plainly():
+        with pytest.raises(SystemExit) as stopped, error_boundary():
             raise BrokenPipeError
     assert stopped.value.code == 0
 

@@ -41,7 +41,7 @@ def test_the_list_has_a_line_for_each_profile() -> None:
     """Tab-separated where it is no terminal: chip, cores, features and budget; an alias says so."""
     lines = invoke("profiles").stdout.splitlines()
     rows = {line.split("\t")[0]: line.split("\t") for line in lines}
-    assert len(lines) == 1 + len(profiles.names())
+    assert len(lines) == 1 + len(profiles.profile_names())
     head = rows["profile"]
     assert head == ["profile", "device", "chip", "cores", "features", "runtime", "budget"]
     pixel = dict(zip(head, rows["pixel-9"], strict=True))
@@ -55,7 +55,7 @@ def test_the_list_has_a_line_for_each_profile() -> None:
 def test_the_list_for_programs_is_whole() -> None:
     """Every field of every profile, sources and reasons too."""
     found = json.loads(invoke("profiles", "--json").stdout)
-    assert set(found) == set(profiles.names())
+    assert set(found) == set(profiles.profile_names())
     assert found["wear-watch"]["budget"]["reason"].startswith("ours, ")
     assert found["galaxy-s24"]["accelerators"][0]["kind"] == "npu"
 
@@ -100,6 +100,6 @@ def test_a_profile_is_written_from_an_emulated_phone(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["profile"]["clusters"][0]["core"] == "cortex-x4"
-    assert profiles.load("from-adb", tmp_path).name == "from-adb"
+    assert profiles.load_profile("from-adb", tmp_path).name == "from-adb"
     assert again.returncode == 2
     assert "already" in again.stderr

@@ -15,31 +15,36 @@ from edge_bert.errors import InputError
 from tests.one_line import refused
 
 Reader = Callable[[str, str], Any]
-READERS: list[Reader] = [units.size, units.latency, units.energy, units.score]
+READERS: list[Reader] = [
+    units.parse_size,
+    units.parse_latency,
+    units.parse_energy,
+    units.parse_score,
+]
 UNITS: dict[Reader, dict[str, float]] = {
-    units.size: units.BYTES,
-    units.latency: units.MILLISECONDS,
-    units.energy: units.MILLIJOULES,
+    units.parse_size: units.BYTES,
+    units.parse_latency: units.MILLISECONDS,
+    units.parse_energy: units.MILLIJOULES,
 }
 
 
 @pytest.mark.parametrize(
     ("read", "text", "value"),
     [
-        (units.size, "12MB", 12_000_000),
-        (units.size, "12MiB", 12_582_912),
-        (units.size, "900kB", 900_000),
-        (units.size, "13.55 MB", 13_550_000),
-        (units.size, "1B", 1),
-        (units.latency, "10ms", 10.0),
-        (units.latency, "1.5s", 1500.0),
-        (units.latency, "250µs", 0.25),
-        (units.latency, "250us", 0.25),
-        (units.energy, "5mJ", 5.0),
-        (units.energy, "0.1J", 100.0),
-        (units.energy, ".5J", 500.0),
-        (units.score, "0.80", 0.8),
-        (units.score, "-1", -1.0),
+        (units.parse_size, "12MB", 12_000_000),
+        (units.parse_size, "12MiB", 12_582_912),
+        (units.parse_size, "900kB", 900_000),
+        (units.parse_size, "13.55 MB", 13_550_000),
+        (units.parse_size, "1B", 1),
+        (units.parse_latency, "10ms", 10.0),
+        (units.parse_latency, "1.5s", 1500.0),
+        (units.parse_latency, "250µs", 0.25),
+        (units.parse_latency, "250us", 0.25),
+        (units.parse_energy, "5mJ", 5.0),
+        (units.parse_energy, "0.1J", 100.0),
+        (units.parse_energy, ".5J", 500.0),
+        (units.parse_score, "0.80", 0.8),
+        (units.parse_score, "-1", -1.0),
     ],
 )
 def test_what_people_write(read: Reader, text: str, value: float) -> None:
@@ -63,12 +68,12 @@ def test_what_is_refused(read: Reader, text: str) -> None:
 @pytest.mark.parametrize(
     ("read", "text", "words"),
     [
-        (units.size, "12", "such as 12MB"),
-        (units.size, "12mb", "no unit 'mb' here; take B, kB, MB"),
-        (units.latency, "5mJ", "no unit 'mJ' here; take us, µs, ms, s."),
-        (units.energy, "0mJ", "too small"),
-        (units.size, "9000GB", "too large"),
-        (units.score, "80", "from -1 to 1"),
+        (units.parse_size, "12", "such as 12MB"),
+        (units.parse_size, "12mb", "no unit 'mb' here; take B, kB, MB"),
+        (units.parse_latency, "5mJ", "no unit 'mJ' here; take us, µs, ms, s."),
+        (units.parse_energy, "0mJ", "too small"),
+        (units.parse_size, "9000GB", "too large"),
+        (units.parse_score, "80", "from -1 to 1"),
     ],
 )
 def test_what_to_do_instead(read: Reader, text: str, words: str) -> None:
@@ -83,9 +88,9 @@ def test_every_amount_is_read_as_written(read: Reader, data: st.DataObject) -> N
     unit = data.draw(st.sampled_from(sorted(UNITS[read])))
     number = data.draw(st.decimals("0.01", "900", places=4, allow_nan=False))
     exact = number * decimal.Decimal(str(UNITS[read][unit]))
-    assume(exact >= 1 or read is not units.size)
+    assume(exact >= 1 or read is not units.parse_size)
     found = read("limit", f"{number:f}{unit}")
-    assert found == (int(exact) if read is units.size else pytest.approx(float(exact)))
+    assert found == (int(exact) if read is units.parse_size else pytest.approx(float(exact)))
 
 
 @given(st.sampled_from(READERS), st.text(max_size=40))

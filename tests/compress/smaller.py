@@ -7,8 +7,8 @@ import functools
 
 import numpy as np
 
-from edge_bert.compress.prune.importance import Importance, measure
-from edge_bert.compress.prune.structure import shrink
+from edge_bert.compress.prune.importance import Importance, measure_importance
+from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.candidate import Structure
@@ -26,13 +26,13 @@ def sentences_of(architecture: str, head: str = "mean", seed: int = 0) -> list[S
 @functools.cache
 def importance_of(architecture: str, head: str = "mean") -> Importance:
     """The importance of a tiny model, measured once."""
-    return measure(tiny.weights_of(architecture, head), sentences_of(architecture, head))
+    return measure_importance(tiny.weights_of(architecture, head), sentences_of(architecture, head))
 
 
 def ragged(architecture: str, head: str = "mean") -> EncoderWeights:
     """A tiny model whose two layers differ in heads and neurons."""
     weights = tiny.weights_of(architecture, head)
-    return shrink(weights, importance_of(architecture, head), RAGGED)
+    return prune_to_structure(weights, importance_of(architecture, head), RAGGED)
 
 
 def with_twins(weights: EncoderWeights) -> EncoderWeights:

@@ -7,7 +7,7 @@ import pytest
 
 from edge_bert.convert import keras_to_tflite
 from edge_bert.encoder import numpy_forward
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate, convert_integer
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
 from tests.compress.smaller import RAGGED, ragged, sentences_of
 from tests.encoder.running import tflite_runner
 from tests.quantize.integer import encoders as tiny
@@ -26,15 +26,17 @@ def test_the_float_file_computes_the_smaller_encoder(architecture: str, head: st
     """Layers of different widths, padded to a bucket, equal the numpy forward without padding."""
     weights = ragged(architecture, head)
     sentences = sentences_of(architecture, head)[:10]
-    run = tflite_runner(keras_to_tflite.to_tflite(weights, [LENGTH]))
+    run = tflite_runner(keras_to_tflite.convert_to_tflite(weights, [LENGTH]))
     found = np.concatenate([run(LENGTH, padded(sentence, LENGTH)) for sentence in sentences])
-    np.testing.assert_allclose(found, numpy_forward.outputs(weights, sentences), atol=5e-5)
+    np.testing.assert_allclose(found, numpy_forward.run_encoder(weights, sentences), atol=5e-5)
 
 
 def test_the_file_shrinks_with_the_structure() -> None:
     """What goes is gone from the file: four bytes for every weight."""
     whole, smaller = tiny.weights_of("bert"), ragged("bert")
-    sizes = [len(keras_to_tflite.to_tflite(weights, [LENGTH])) for weights in (whole, smaller)]
+    sizes = [
+        len(keras_to_tflite.convert_to_tflite(weights, [LENGTH])) for weights in (whole, smaller)
+    ]
     gone = sum(array.size for array in whole.arrays.values())
     gone -= sum(array.size for array in smaller.arrays.values())
     assert sizes[0] - sizes[1] == pytest.approx(4 * gone, rel=0.05)
@@ -45,8 +47,8 @@ def test_the_integer_file_computes_the_smaller_encoder(architecture: str) -> Non
     """The whole integer recipe takes layers of different widths."""
     weights = ragged(architecture)
     sentences = sentences_of(architecture)
-    running = Running(convert_integer(calibrate(weights, sentences), [LENGTH]))
-    expected = numpy_forward.outputs(weights, sentences[:10])
+    running = Running(convert_integer(calibrate_encoder(weights, sentences), [LENGTH]))
+    expected = numpy_forward.run_encoder(weights, sentences[:10])
     cosines = [
         cosine(running.real(LENGTH, padded(sentence, LENGTH)), wanted)
         for sentence, wanted in zip(sentences, expected, strict=False)
@@ -59,7 +61,7 @@ def test_the_integer_file_computes_the_smaller_encoder(architecture: str) -> Non
 def test_the_smaller_encoder_is_trainable(architecture: str) -> None:
     """Every weight that is left is a trainable variable of the Keras encoder."""
     weights = ragged(architecture)
-    encoder = keras_to_tflite.build(weights)
+    encoder = keras_to_tflite.build_keras_model(weights)
     assert sum(int(np.prod(each.shape)) for each in encoder.trainable_variables) == sum(
         array.size for array in weights.arrays.values()
     )

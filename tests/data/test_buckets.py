@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.data.buckets import check_lengths, choose, pad
+from edge_bert.data.buckets import check_lengths, choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import InputError
 
@@ -23,9 +23,9 @@ def test_choice_is_the_smallest_that_fits(lengths: list[int], tokens: int) -> No
     """No smaller bucket would have done; nothing fits only when the largest is too small."""
     if tokens > max(lengths):
         with pytest.raises(InputError, match=f"{tokens} tokens fits no bucket"):
-            choose(tokens, lengths)
+            choose_bucket(tokens, lengths)
         return
-    chosen = choose(tokens, lengths)
+    chosen = choose_bucket(tokens, lengths)
     assert chosen in lengths
     assert chosen >= tokens
     assert not any(tokens <= other < chosen for other in lengths)
@@ -35,7 +35,7 @@ def test_choice_is_the_smallest_that_fits(lengths: list[int], tokens: int) -> No
 def test_padding_adds_to_the_right_only(encoding: Encoding, extra: int, pad_id: int) -> None:
     """Each input is int32 [1, length]: the tokens, then padding that the mask hides."""
     count, length = len(encoding), len(encoding) + extra
-    inputs = pad(encoding, length, pad_id, NAMES)
+    inputs = pad_encoding(encoding, length, pad_id, NAMES)
     for values in inputs.values():
         assert values.dtype == np.int32
         assert values.shape == (1, length)
@@ -46,16 +46,19 @@ def test_padding_adds_to_the_right_only(encoding: Encoding, extra: int, pad_id: 
 
 def test_type_ids_only_where_asked_for() -> None:
     """A signature without token_type_ids gets none."""
-    assert set(pad(Encoding((5,), (0,)), 4, 0, NAMES[:2])) == {"input_ids", "attention_mask"}
+    assert set(pad_encoding(Encoding((5,), (0,)), 4, 0, NAMES[:2])) == {
+        "input_ids",
+        "attention_mask",
+    }
 
 
 def test_padding_refuses_what_does_not_fit() -> None:
     """A longer encoding is not cut silently, an unknown input not filled by guess."""
     encoding = Encoding((1, 2, 3), (0, 0, 0))
     with pytest.raises(InputError, match="3 tokens does not fit a bucket of 2"):
-        pad(encoding, 2, 0, NAMES)
+        pad_encoding(encoding, 2, 0, NAMES)
     with pytest.raises(InputError, match="'position_ids' is unknown"):
-        pad(encoding, 4, 0, ["input_ids", "position_ids"])
+        pad_encoding(encoding, 4, 0, ["input_ids", "position_ids"])
 
 
 @given(lengths=LENGTHS)

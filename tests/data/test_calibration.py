@@ -19,7 +19,7 @@ POOLS = st.lists(st.text(min_size=1, max_size=20), min_size=30, max_size=60)
 
 def test_default_set_is_large_and_varied() -> None:
     """Over 320 distinct sentences from one word to over 100, in many scripts."""
-    sentences = calibration.default()
+    sentences = calibration.default_sentences()
     pieces = [len(re.findall(r"\w+|[^\w\s]", sentence)) for sentence in sentences]
     assert len(sentences) == len(set(sentences)) >= 320
     assert min(pieces) <= 2
@@ -31,7 +31,9 @@ def test_default_set_is_large_and_varied() -> None:
 def test_default_file_is_clean() -> None:
     """One sentence per line, none twice, none that loading would change."""
     path = Path(calibration.__file__).with_name("sentences.txt")
-    assert path.read_text(encoding="utf-8") == "".join(f"{s}\n" for s in calibration.default())
+    assert path.read_text(encoding="utf-8") == "".join(
+        f"{s}\n" for s in calibration.default_sentences()
+    )
 
 
 @given(sentences=POOLS, count=st.integers(1, 60), seed=st.integers(0, 99), data=st.data())
@@ -40,12 +42,12 @@ def test_split_is_fixed_and_disjoint(
 ) -> None:
     """A seed fixes the split whatever the file's order; no sentence is on both sides."""
     try:
-        chosen = calibration.select(sentences, count, seed)
+        chosen = calibration.select_sentences(sentences, count, seed)
     except DataError:
         assert len({sentence.strip() for sentence in sentences}) < 40
         return
     shuffled = data.draw(st.permutations(sentences))
-    assert calibration.select(shuffled, count, seed) == chosen
+    assert calibration.select_sentences(shuffled, count, seed) == chosen
     assert not set(chosen.sentences) & set(chosen.held_out)
     assert len(set(chosen.sentences)) == len(chosen.sentences) == chosen.info.count <= count
     assert len(chosen.held_out) >= 2
@@ -54,22 +56,22 @@ def test_split_is_fixed_and_disjoint(
 @given(count=st.integers(1, 31), seed=st.integers(0, 99))
 def test_smaller_count_is_a_part(count: int, seed: int) -> None:
     """Counts can be compared: the smaller set is in the larger, the held-out part the same."""
-    small = calibration.select(SENTENCES, count, seed)
-    large = calibration.select(SENTENCES, count + 1, seed)
+    small = calibration.select_sentences(SENTENCES, count, seed)
+    large = calibration.select_sentences(SENTENCES, count + 1, seed)
     assert large.sentences[:count] == small.sentences
     assert large.held_out == small.held_out
 
 
 def test_seed_matters() -> None:
     """Another seed gives another set."""
-    first, second = (calibration.select(SENTENCES, 20, seed) for seed in (0, 1))
+    first, second = (calibration.select_sentences(SENTENCES, 20, seed) for seed in (0, 1))
     assert first.sentences != second.sentences
     assert first.info.sha256 != second.info.sha256
 
 
 def test_split_is_the_same_on_every_machine() -> None:
     """The recorded hash of a known set; it changes only when selection itself changes."""
-    chosen = calibration.select(SENTENCES, 20, 7, source="numbers.txt")
+    chosen = calibration.select_sentences(SENTENCES, 20, 7, source="numbers.txt")
     assert (chosen.info.source, chosen.info.seed, chosen.info.count) == ("numbers.txt", 7, 20)
     assert len(chosen.held_out) == 8
     assert chosen.info.sha256 == "e5ff083ee48b4ec4797fca80ad8fb516c2441f888df70a424b27cf543e0d5e56"
@@ -78,24 +80,24 @@ def test_split_is_the_same_on_every_machine() -> None:
 def test_digest_is_that_of_a_text_file() -> None:
     """`sha256sum` of the sentences, one per line, gives the manifest's hash."""
     expected = hashlib.sha256("zwei\nзавтра\n".encode()).hexdigest()
-    assert calibration.digest(["zwei", "завтра"]) == expected
+    assert calibration.digest_sentences(["zwei", "завтра"]) == expected
 
 
 def test_large_count_takes_what_there_is() -> None:
     """The count in the info is the true one."""
-    chosen = calibration.select(SENTENCES, 10_000, 0)
+    chosen = calibration.select_sentences(SENTENCES, 10_000, 0)
     assert chosen.info.count == len(chosen.sentences) == 32
 
 
 def test_count_below_one_is_refused() -> None:
     """A set of nothing gives no ranges."""
     with pytest.raises(InputError, match="count of 0 is too small"):
-        calibration.select(SENTENCES, 0, 0)
+        calibration.select_sentences(SENTENCES, 0, 0)
 
 
 def test_lone_surrogates_can_be_hashed() -> None:
     """A string that UTF-8 cannot hold does not stop a build."""
-    assert calibration.select([*SENTENCES, "half a \ud83d pair"], 99, 0).info.count == 33
+    assert calibration.select_sentences([*SENTENCES, "half a \ud83d pair"], 99, 0).info.count == 33
 
 
 FILES = {
@@ -116,30 +118,30 @@ def test_every_layout_gives_the_same_sentences(tmp_path: Path, name: str) -> Non
     """Plain lines, CSV, TSV and JSONL are read alike; blanks and repeats are dropped."""
     path = tmp_path / name
     path.write_text(FILES[name], encoding="utf-8", newline="")
-    assert calibration.load(path) == SENTENCES
+    assert calibration.load_sentences(path) == SENTENCES
 
 
 def test_quotes_in_tsv_and_breaks_in_csv(tmp_path: Path) -> None:
     """A stray quote swallows no TSV line; a quoted line break in CSV becomes a space."""
     rows = [f'"open {n}' for n in range(12)]
     (tmp_path / "a.tsv").write_text("text\n" + "\n".join(rows))
-    assert calibration.load(tmp_path / "a.tsv") == rows
+    assert calibration.load_sentences(tmp_path / "a.tsv") == rows
     (tmp_path / "a.csv").write_text('text\n"one\ntwo"\n' + "\n".join(SENTENCES))
-    assert calibration.load(tmp_path / "a.csv")[0] == "one two"
+    assert calibration.load_sentences(tmp_path / "a.csv")[0] == "one two"
 
 
 def test_unicode_separators_do_not_end_a_line(tmp_path: Path) -> None:
     """U+2028 and U+0085 stay inside their sentence."""
     path = tmp_path / "a.txt"
     path.write_text("one\u2028two\u0085three\n" + "\n".join(SENTENCES), encoding="utf-8")
-    assert calibration.load(path)[0] == "one\u2028two\u0085three"
+    assert calibration.load_sentences(path)[0] == "one\u2028two\u0085three"
 
 
 def test_long_lines_are_cut(tmp_path: Path) -> None:
     """A line of a megabyte is kept to 10,000 characters."""
     path = tmp_path / "a.txt"
     path.write_text("\n".join([*SENTENCES, "word " * 200_000]))
-    assert max(map(len, calibration.load(path))) <= 10_000
+    assert max(map(len, calibration.load_sentences(path))) <= 10_000
 
 
 BAD = {
@@ -172,7 +174,7 @@ def test_bad_file_is_one_clear_line(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(content)
     with pytest.raises(DataError, match=re.escape(message)) as caught:
-        calibration.load(path)
+        calibration.load_sentences(path)
     assert name in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -183,7 +185,7 @@ def test_bad_file_is_one_clear_line(tmp_path: Path, name: str) -> None:
 def test_what_is_no_file_is_refused(tmp_path: Path, name: str, message: str) -> None:
     """A missing file and a folder are told apart."""
     with pytest.raises(DataError, match=message):
-        calibration.load(tmp_path / name)
+        calibration.load_sentences(tmp_path / name)
 
 
 def test_too_large_file_is_refused(tmp_path: Path) -> None:
@@ -192,4 +194,4 @@ def test_too_large_file_is_refused(tmp_path: Path) -> None:
     with path.open("wb") as file:
         file.truncate(64_000_001)
     with pytest.raises(DataError, match="larger than 64 MB"):
-        calibration.load(path)
+        calibration.load_sentences(path)

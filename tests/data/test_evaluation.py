@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.data import huggingface
-from edge_bert.data.evaluation import parse_reference, whole_reference
+from edge_bert.data.evaluation import absolute_reference, parse_reference
 from edge_bert.errors import DataError, InputError, MissingToolError
 
 STSB = (
@@ -49,16 +49,16 @@ def test_a_reference_is_read_the_same_from_another_folder(
     written(tmp_path, "dev.csv", contents.get(form, f"{head}\none,x\ntwo,y\n"))
     monkeypatch.chdir(tmp_path)
     spec = spec.format(tmp_path.name)
-    found, whole = parse_reference(spec), whole_reference(spec)
+    found, whole = parse_reference(spec), absolute_reference(spec)
     monkeypatch.chdir("/")
     assert parse_reference(whole) == found
-    assert whole_reference(whole) == whole
+    assert absolute_reference(whole) == whole
 
 
 @pytest.mark.parametrize("spec", ["hf:glue:validation", "nothing", "", "stsb:", ":", "x:y"])
 def test_what_names_no_file_stays_as_it_is(spec: str) -> None:
     """The reader of references says what is wrong with it."""
-    assert whole_reference(spec) == spec
+    assert absolute_reference(spec) == spec
 
 
 @pytest.mark.parametrize("header", ["", "sentence\tlabel\n"])

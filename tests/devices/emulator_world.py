@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, TargetError
 
 # Android's thermal statuses; from 2, "moderate", on, phones lower their clocks.
@@ -11,12 +11,12 @@ THROTTLING_STATUS = 2
 THROTTLED_PERCENT = 60
 
 
-def plug_in(phone: Phone, *, charger: bool) -> None:
+def plug_in(phone: EmulatedPhone, *, charger: bool) -> None:
     """Plug a charger in or out; the battery follows within its interval."""
     _write(phone, "world/charger", f"{int(charger)}\n")
 
 
-def heat(phone: Phone, status: int) -> None:
+def heat(phone: EmulatedPhone, status: int) -> None:
     """Set Android's thermal status, 0 (none) to 6 (shutdown); from 2 on clocks are lowered."""
     if not 0 <= status <= HIGHEST_STATUS:
         raise InputError(f"{status} is no thermal status; use 0 to {HIGHEST_STATUS}.")
@@ -29,7 +29,7 @@ def heat(phone: Phone, status: int) -> None:
             _write(phone, str((top.parent / name).relative_to(phone.root)), f"{khz}\n")
 
 
-def _write(phone: Phone, name: str, text: str) -> None:
+def _write(phone: EmulatedPhone, name: str, text: str) -> None:
     try:
         (phone.root / name).write_text(text)
     except OSError as error:

@@ -17,7 +17,7 @@ from edge_bert import profiles
 from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.android_root import Battery
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.records.profile import DeviceProfile
 from tests.devices.emulator_programs import need_emulator
 
@@ -38,7 +38,7 @@ def own_name(word: str) -> str:
 
 def phone_profile(name: str) -> DeviceProfile:
     """The Pixel 9 under another name, so that a user's own emulated phone is left alone."""
-    return msgspec.structs.replace(profiles.load(PROFILE), name=name)
+    return msgspec.structs.replace(profiles.load_profile(PROFILE), name=name)
 
 
 def command_lines() -> list[str]:
@@ -82,13 +82,13 @@ def need_phone() -> None:
 
 
 @contextmanager
-def running_phone(name: str, battery: Battery | None = None) -> Iterator[Phone]:
+def running_phone(name: str, battery: Battery | None = None) -> Iterator[EmulatedPhone]:
     """A phone that adb is connected to; ended and removed afterwards."""
     need_phone()
     with private_adb_server():
-        phone = emulated_phone.start(phone_profile(name), free_port(), battery, DATA_BYTES)
+        phone = emulated_phone.start_phone(phone_profile(name), free_port(), battery, DATA_BYTES)
         try:
-            list_devices.connect(phone.serial)
+            list_devices.connect_device(phone.serial)
             yield phone
         finally:
-            emulated_phone.stop(name)
+            emulated_phone.stop_phone(name)

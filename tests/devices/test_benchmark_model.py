@@ -15,7 +15,7 @@ from edge_bert.devices.benchmark_model import (
     mask_of,
     start_benchmark,
 )
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.errors import InputError
 
 
@@ -37,7 +37,7 @@ def test_flags_reach_the_tool_as_they_are(tmp_path: Path) -> None:
     script = tmp_path / "show"
     script.write_text('#!/bin/sh\nfor word in "$@"; do echo "<$word>"; done\n')
     script.chmod(0o755)
-    host = HostTarget()
+    host = HostDevice()
     remote = host.push(script, "show")
     request = BenchmarkRequest("a model.tflite", "encode_16", threads=4, repetitions=7)
     said = start_benchmark(host, remote, request, 10).stdout.splitlines()
@@ -66,7 +66,7 @@ def test_other_words_are_no_cores(cores: str) -> None:
 @pytest.mark.skipif(not shutil.which("taskset"), reason="no taskset; install util-linux")
 def test_the_mask_goes_to_taskset() -> None:
     """Affinity is external: the tool runs under taskset, on the cores of the mask."""
-    host = HostTarget()
+    host = HostDevice()
     core = min(os.sched_getaffinity(0))
     request = BenchmarkRequest("m", "s", mask=f"{1 << core:x}")
     done = start_benchmark(host, "nproc", request, 10)

@@ -15,7 +15,7 @@ import pytest
 from edge_bert import profiles
 from edge_bert.devices import emulated
 from edge_bert.devices.emulated import EmulatedTarget
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.devices.runner.build import find_compiler, host_abi
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import ProfileError, TargetError
@@ -61,7 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled(source: str, folder: Path) -> Path:
     (folder / "program.c").write_text(source)
     argv = [*find_compiler("arm64-v8a"), "-o", str(folder / "program"), str(folder / "program.c")]
-    done = HostTarget().run(argv, TIMEOUT_S)
+    done = HostDevice().run(argv, TIMEOUT_S)
     assert done.exit_code == 0, done.stderr
     return folder / "program"
 
@@ -92,7 +92,7 @@ def test_outputs_are_those_of_this_machine(
     inputs = tmp_path / "inputs"
     values = np.random.default_rng(7).normal(size=(2, 8)).astype("<f4")
     inputs.write_bytes(values.tobytes())
-    host = HostTarget()
+    host = HostDevice()
     said = []
     for place, start in (
         (target, command),
@@ -272,7 +272,7 @@ def dense(weights: str, folder: Path) -> Path:
 
 def with_dotprod() -> DeviceProfile:
     """A phone of Cortex-A75 and A55 with dot products and without i8mm."""
-    phone = profiles.load("pixel-3a")
+    phone = profiles.load_profile("pixel-3a")
     clusters = tuple(
         msgspec.structs.replace(cluster, features=("asimd", "dotprod"))
         for cluster in phone.clusters
@@ -283,7 +283,7 @@ def with_dotprod() -> DeviceProfile:
 def test_a_phone_without_dot_products_runs_int8_without_them(tmp_path: Path) -> None:
     """Cortex-A75 whose kernel shows no asimddp: no SDOT, and no illegal instruction."""
     need_emulator()
-    target = EmulatedTarget(profiles.load("pixel-3a"))
+    target = EmulatedTarget(profiles.load_profile("pixel-3a"))
     start = install_runner(target, "arm64-v8a", own_c_library=False)
     request = RunnerRequest(target.push(dense("int8", tmp_path), "m"), "only", repetitions=1)
     counted = counts(target, [*start, *request.arguments()])[-1]
@@ -306,7 +306,9 @@ def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
 ) -> None:
     """The phone's own kernel is taken, and its multiply instructions add up to the product's."""
     need_emulator()
-    target = EmulatedTarget(with_dotprod() if name == "with-dotprod" else profiles.load(name))
+    target = EmulatedTarget(
+        with_dotprod() if name == "with-dotprod" else profiles.load_profile(name)
+    )
     start = install_runner(target, "arm64-v8a", own_c_library=False)
     request = RunnerRequest(target.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
     counted = counts(target, [*start, *request.arguments()])[-1]

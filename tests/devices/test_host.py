@@ -10,27 +10,27 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_bert.devices.device import Target
-from edge_bert.devices.host import HostTarget, cpuinfo_fields
+from edge_bert.devices.device import Device
+from edge_bert.devices.host import HostDevice, cpuinfo_fields
 from edge_bert.errors import TargetError
 from edge_bert.records.measurement import Evidence
 from tests.waiting import wait_until
 
 
 @pytest.fixture
-def host() -> Iterator[HostTarget]:
-    target = HostTarget()
+def host() -> Iterator[HostDevice]:
+    target = HostDevice()
     yield target
     target.close()
 
 
-def test_is_a_target(host: HostTarget) -> None:
+def test_is_a_target(host: HostDevice) -> None:
     """The host has the methods of the contract."""
-    target: Target = host
+    target: Device = host
     assert target.describe().evidence is Evidence.HOST
 
 
-def test_push_and_pull_keep_bytes_and_mode(host: HostTarget, tmp_path: Path) -> None:
+def test_push_and_pull_keep_bytes_and_mode(host: HostDevice, tmp_path: Path) -> None:
     """A file comes back as it went, and a program stays one."""
     (tmp_path / "x").write_bytes(bytes(range(256)) * 999)
     (tmp_path / "x").chmod(0o755)
@@ -42,7 +42,7 @@ def test_push_and_pull_keep_bytes_and_mode(host: HostTarget, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "../up", "a\0b", "x" * 300])
-def test_bad_names_are_refused(host: HostTarget, tmp_path: Path, name: str) -> None:
+def test_bad_names_are_refused(host: HostDevice, tmp_path: Path, name: str) -> None:
     """A name that leaves the folder, or is none, is an error, and nothing is written."""
     (tmp_path / "x").write_bytes(b"1")
     with pytest.raises(TargetError):
@@ -50,7 +50,7 @@ def test_bad_names_are_refused(host: HostTarget, tmp_path: Path, name: str) -> N
     assert not list(host.folder.iterdir())
 
 
-def test_missing_files_are_errors(host: HostTarget, tmp_path: Path) -> None:
+def test_missing_files_are_errors(host: HostDevice, tmp_path: Path) -> None:
     """Absent files give errors and leave no part of a file."""
     with pytest.raises(TargetError):
         host.push(tmp_path / "absent", "x")
@@ -59,20 +59,20 @@ def test_missing_files_are_errors(host: HostTarget, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_run_gives_output_and_exit_code(host: HostTarget) -> None:
+def test_run_gives_output_and_exit_code(host: HostDevice) -> None:
     """Words reach the command as they are; both streams and the exit code come back."""
     script = 'printf %s "$1"; echo oops >&2; exit 3'
     done = host.run(["sh", "-c", script, "sh", "$(id) 'x' \\"], 10)
     assert (done.stdout, done.stderr, done.exit_code) == ("$(id) 'x' \\", "oops\n", 3)
 
 
-def test_a_missing_command_is_an_error(host: HostTarget) -> None:
+def test_a_missing_command_is_an_error(host: HostDevice) -> None:
     """A command that does not exist is a TargetError, not a traceback."""
     with pytest.raises(TargetError, match="could not be started"):
         host.run(["/absent/command"], 1)
 
 
-def test_a_hanging_command_is_ended_with_its_children(host: HostTarget, tmp_path: Path) -> None:
+def test_a_hanging_command_is_ended_with_its_children(host: HostDevice, tmp_path: Path) -> None:
     """At the time-out the command and what it started are gone, even if SIGTERM is ignored."""
     pids = tmp_path / "pids"
     script = f"trap '' TERM; sleep 300 & echo $! > '{pids}'; wait; sleep 300"
@@ -93,7 +93,7 @@ def alive(pid: str) -> bool:
 
 def test_close_removes_what_was_pushed(tmp_path: Path) -> None:
     """After close nothing is left, and a second close does nothing."""
-    host = HostTarget()
+    host = HostDevice()
     (tmp_path / "x").write_bytes(b"1")
     host.push(tmp_path / "x", "x")
     host.close()
@@ -101,7 +101,7 @@ def test_close_removes_what_was_pushed(tmp_path: Path) -> None:
     assert not host.folder.exists()
 
 
-def test_describe_names_this_machine(host: HostTarget) -> None:
+def test_describe_names_this_machine(host: HostDevice) -> None:
     """Cores are those this process may use, features those of the first processor."""
     description = host.describe()
     assert description.cores == len(os.sched_getaffinity(0))

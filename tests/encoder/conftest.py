@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build, to_tflite
+from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
 from edge_bert.records.checkpoint import Checkpoint
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.encoder.running import LENGTHS, KerasOf, ModelOf, TfliteOf
 from tests.tiny.variants import write_variant
 
@@ -20,7 +20,9 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelOf:
 
     @functools.cache
     def made(name: str) -> Checkpoint:
-        return load(str(write_variant(tmp_path_factory.mktemp("tiny") / name, name)), Path())
+        return load_checkpoint(
+            str(write_variant(tmp_path_factory.mktemp("tiny") / name, name)), Path()
+        )
 
     return made
 
@@ -28,10 +30,10 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> ModelOf:
 @pytest.fixture(scope="session")
 def keras_of(model: ModelOf) -> KerasOf:
     """The Keras encoder of a variant, built once."""
-    return functools.cache(lambda name: build(model(name)))
+    return functools.cache(lambda name: build_keras_model(model(name)))
 
 
 @pytest.fixture(scope="session")
 def tflite_of(model: ModelOf) -> TfliteOf:
     """The TFLite file of a variant, converted once."""
-    return functools.cache(lambda name: to_tflite(model(name), LENGTHS))
+    return functools.cache(lambda name: convert_to_tflite(model(name), LENGTHS))

@@ -10,9 +10,14 @@ import msgspec
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build, to_tflite
-from edge_bert.encoder.architectures.registry import OTHERS
-from edge_bert.encoder.checkpoint import encoder_weights, input_names, other_weights, shape_of
+from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
+from edge_bert.encoder.architectures.registry import CUSTOM
+from edge_bert.encoder.checkpoint import (
+    custom_weights,
+    encoder_weights,
+    input_names,
+    read_encoder_config,
+)
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.float16 import convert_float16
@@ -45,7 +50,7 @@ def _with(model: Checkpoint, **config: Any) -> Checkpoint:
 def test_a_size_that_is_none_is_refused(name: str, key: str, value: object, model: ModelOf) -> None:
     """Sizes are positive whole numbers; the error names the key."""
     with refused(ModelError, key):
-        shape_of(_with(model(name), **{key: value}))
+        read_encoder_config(_with(model(name), **{key: value}))
 
 
 @pytest.mark.parametrize("change", [1, 2**22])
@@ -58,7 +63,7 @@ def test_a_size_that_the_weights_contradict_is_refused(
     if (name, key, change) == ("albert-cls", "num_hidden_layers", 1):
         return  # one more turn through the same weights is another model, not a wrong one
     with refused(ModelError):
-        build(_with(tiny, **{key: tiny.config[key] + change}))
+        build_keras_model(_with(tiny, **{key: tiny.config[key] + change}))
 
 
 @pytest.mark.parametrize(
@@ -86,7 +91,7 @@ def test_what_the_model_cannot_compute_is_refused(
 ) -> None:
     """A model that we would compute otherwise than its authors is no model of ours."""
     with refused(ModelError, match):
-        build(_with(model(name), **change))
+        build_keras_model(_with(model(name), **change))
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -96,23 +101,23 @@ def test_every_weight_is_checked(name: str, model: ModelOf) -> None:
     for lost, value in whole.weights.items():
         rest = {key: kept for key, kept in whole.weights.items() if key != lost}
         with refused(ModelError, f"lack {lost.partition('.')[2]}|lack {lost}"):
-            other_weights(dataclasses.replace(whole, weights=rest))
+            custom_weights(dataclasses.replace(whole, weights=rest))
         for changed in (np.concatenate([value, value[:1]]), value[None], value[..., :0]):
             with refused(ModelError, "config.json asks for"):
-                other_weights(dataclasses.replace(whole, weights={**rest, lost: changed}))
+                custom_weights(dataclasses.replace(whole, weights={**rest, lost: changed}))
 
 
 @pytest.mark.parametrize("name", MODELS)
 def test_weights_are_found_under_the_prefix_or_bare(name: str, model: ModelOf) -> None:
     """As files of a bare model and of one with a head name them."""
     new = model(name)
-    prefix = OTHERS[new.architecture].prefix
+    prefix = CUSTOM[new.architecture].prefix
     old = {
         key.removeprefix(prefix) if key.startswith(prefix) else prefix + key: value
         for key, value in new.weights.items()
     }
-    found = other_weights(dataclasses.replace(new, weights=old)).arrays
-    for key, value in other_weights(new).arrays.items():
+    found = custom_weights(dataclasses.replace(new, weights=old)).arrays
+    for key, value in custom_weights(new).arrays.items():
         np.testing.assert_array_equal(found[key], value)
 
 
@@ -138,7 +143,7 @@ def test_pooling_that_an_architecture_lacks_is_refused(
     whole = model(name)
     head = msgspec.structs.replace(whole.head, pooling=pooling)
     with refused(ModelError, f"pools by {pooling.value}; edge-bert has {known}"):
-        build(dataclasses.replace(whole, head=head))
+        build_keras_model(dataclasses.replace(whole, head=head))
 
 
 def test_inputs_are_those_that_the_model_reads(model: ModelOf) -> None:
@@ -159,7 +164,7 @@ def test_layers_that_share_weights_are_stored_once(tmp_path: Path) -> None:
     of the first turn, which read the projection, are stored apart.
     """
     weights = _albert(tmp_path, 12)
-    two, twelve = (to_tflite(each, (16,)) for each in (_albert(tmp_path, 2), weights))
+    two, twelve = (convert_to_tflite(each, (16,)) for each in (_albert(tmp_path, 2), weights))
     recipes = {
         "float32": lambda data: data,
         "float16": lambda data: convert_float16(data, gathers_float16=True),
@@ -174,6 +179,6 @@ def test_layers_that_share_weights_are_stored_once(tmp_path: Path) -> None:
 
 def test_shared_layers_are_trained_as_one(model: ModelOf) -> None:
     """ALBERT's layers are one object in Keras; those of other models are each their own."""
-    assert len(set(map(id, build(model("albert-cls")).blocks))) == 1
+    assert len(set(map(id, build_keras_model(model("albert-cls")).blocks))) == 1
     assert encoder_weights(model("albert-groups")).first_alike == (0, 1, 0, 1, 4, 5)
     assert encoder_weights(model("bert-mean")).first_alike == (0, 1)

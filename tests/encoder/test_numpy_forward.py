@@ -17,9 +17,9 @@ def test_outputs_are_those_of_keras(architecture: str, head: str) -> None:
     """Every architecture and head, sentences of many lengths in one call, in their order."""
     weights = tiny.weights_of(architecture, head)
     sentences = tiny.sentences(weights, repeats=2)
-    encoder = keras_to_tflite.build(weights)
+    encoder = keras_to_tflite.build_keras_model(weights)
     expected = np.concatenate([np.asarray(encoder(**sentence)) for sentence in sentences[:10]])
-    found = numpy_forward.outputs(weights, sentences)
+    found = numpy_forward.run_encoder(weights, sentences)
     assert len(found) == len(sentences)
     np.testing.assert_allclose(found[:10], expected, atol=2e-5)
 
@@ -28,9 +28,13 @@ def test_a_small_batch_gives_the_same() -> None:
     """How many sentences run at once changes nothing but the speed."""
     weights = tiny.weights_of("bert")
     sentences = tiny.sentences(weights, repeats=3)
-    sizes = {len(batch.places) for batch in numpy_forward.batches(sentences, max_tokens=16)}
+    sizes = {len(batch.places) for batch in numpy_forward.batch_by_length(sentences, max_tokens=16)}
     assert sizes == {1, 2, 3}
-    places = [place for batch in numpy_forward.batches(sentences, 16) for place in batch.places]
+    places = [
+        place for batch in numpy_forward.batch_by_length(sentences, 16) for place in batch.places
+    ]
     assert sorted(places) == list(range(len(sentences)))
-    single = np.concatenate([numpy_forward.outputs(weights, [sentence]) for sentence in sentences])
-    np.testing.assert_allclose(numpy_forward.outputs(weights, sentences), single, atol=1e-5)
+    single = np.concatenate(
+        [numpy_forward.run_encoder(weights, [sentence]) for sentence in sentences]
+    )
+    np.testing.assert_allclose(numpy_forward.run_encoder(weights, sentences), single, atol=1e-5)

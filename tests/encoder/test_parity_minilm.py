@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build, to_tflite
+from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import input_names
 from edge_bert.records.checkpoint import Checkpoint
@@ -42,7 +42,7 @@ def test_tokens_are_those_of_transformers(minilm: Checkpoint, recorded: make.Arr
 
 def test_keras_agrees_with_pytorch(minilm: Checkpoint, recorded: make.Arrays) -> None:
     """64 sentences, each in its bucket."""
-    run = keras_runner(build(minilm))
+    run = keras_runner(build_keras_model(minilm))
     found = bucketed(_rows(recorded), input_names(minilm), LENGTHS, run)
     assert found.shape == (len(SENTENCES), 384)
     assert np.abs(found - recorded["sentences"]).max() <= TOLERANCE
@@ -51,7 +51,7 @@ def test_keras_agrees_with_pytorch(minilm: Checkpoint, recorded: make.Arrays) ->
 @pytest.mark.slow
 def test_tflite_agrees_with_pytorch(minilm: Checkpoint, recorded: make.Arrays) -> None:
     """The float32 file on the runtime, in its four signatures; and in the widest one."""
-    run = tflite_runner(to_tflite(minilm, LENGTHS))
+    run = tflite_runner(convert_to_tflite(minilm, LENGTHS))
     for lengths in (LENGTHS, LENGTHS[-1:]):
         found = bucketed(_rows(recorded), input_names(minilm), lengths, run)
         assert np.abs(found - recorded["sentences"]).max() <= TOLERANCE
@@ -65,5 +65,5 @@ def test_keras_agrees_with_pytorch_live(minilm: Checkpoint, recorded: make.Array
     )
     rows = _rows(recorded)[::4]
     expected = make.outputs(minilm.tokenizer.parent, rows, "mean-normalize")
-    found = bucketed(rows, input_names(minilm), LENGTHS, keras_runner(build(minilm)))
+    found = bucketed(rows, input_names(minilm), LENGTHS, keras_runner(build_keras_model(minilm)))
     assert np.abs(found - expected).max() <= TOLERANCE

@@ -68,9 +68,9 @@ def test_a_step_lowers_the_loss(
 @pytest.fixture
 def fresh(model: ModelOf) -> Any:
     """A new encoder, because training one that other tests share would spoil it."""
-    from edge_bert.convert.keras_to_tflite import build
+    from edge_bert.convert.keras_to_tflite import build_keras_model
 
-    return lambda name: build(model(name))
+    return lambda name: build_keras_model(model(name))
 
 
 def _used(model: ModelOf, name: str, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

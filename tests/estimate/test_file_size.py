@@ -11,9 +11,9 @@ import pytest
 from edge_bert.convert import keras_to_tflite
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.estimate.file_size import predicted_size
+from edge_bert.estimate.file_size import predict_size
 from edge_bert.quantize import apply_recipe
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
 from edge_bert.records.recipe import (
     FLOAT16,
     FLOAT32,
@@ -39,7 +39,7 @@ def made() -> tuple[EncoderWeights, bytes]:
         checkpoint = models.checkpoint(
             Path(folder) / "m", "bert", "mean-normalize", hidden_size=128, intermediate_size=512
         )
-        return encoder_weights(checkpoint), keras_to_tflite.to_tflite(checkpoint, LENGTHS)
+        return encoder_weights(checkpoint), keras_to_tflite.convert_to_tflite(checkpoint, LENGTHS)
 
 
 def away(size: int, data: bytes) -> float:
@@ -51,9 +51,9 @@ def away(size: int, data: bytes) -> float:
 def test_recipes_that_change_weights(recipe: Recipe) -> None:
     """Within one percent, and float32 too."""
     weights, reference = made()
-    data = apply_recipe.weights(reference, recipe, small.HOST)
-    assert away(predicted_size(weights.shape, recipe, LENGTHS), data) < 0.01
-    assert away(predicted_size(weights.shape, FLOAT32, LENGTHS), reference) < 0.01
+    data = apply_recipe.apply_weight_recipe(reference, recipe, small.HOST)
+    assert away(predict_size(weights.shape, recipe, LENGTHS), data) < 0.01
+    assert away(predict_size(weights.shape, FLOAT32, LENGTHS), reference) < 0.01
 
 
 @pytest.mark.parametrize("block", [32, 64, 128])
@@ -62,14 +62,14 @@ def test_bits_of_each_layer(block: int, embedding: int) -> None:
     """Mixed layers, every block, both tables."""
     weights, reference = made()
     bits = WeightBits(matrix_bits=(8, 4), embedding_bits=embedding, matrix_block=block)
-    data = apply_recipe.weights(reference, WI4_AFP32, small.HOST, bits)
-    assert away(predicted_size(weights.shape, WI4_AFP32, LENGTHS, bits), data) < 0.01
+    data = apply_recipe.apply_weight_recipe(reference, WI4_AFP32, small.HOST, bits)
+    assert away(predict_size(weights.shape, WI4_AFP32, LENGTHS, bits), data) < 0.01
 
 
 @pytest.mark.parametrize("recipe", [WI8_AI8, WI8_AI16, WI8_AI8_AFP32], ids=lambda each: each.name)
 def test_recipes_with_calibrated_integers(recipe: Recipe) -> None:
     """Within 3 %: how many matrices their LayerNorms need depends on the calibration set."""
     weights, _ = made()
-    start = calibrate(weights, tiny.sentences(weights))
-    data = apply_recipe.integer(start, LENGTHS, recipe, float_output=False)
-    assert away(predicted_size(weights.shape, recipe, LENGTHS), data) < 0.03
+    start = calibrate_encoder(weights, tiny.sentences(weights))
+    data = apply_recipe.apply_integer_recipe(start, LENGTHS, recipe, float_output=False)
+    assert away(predict_size(weights.shape, recipe, LENGTHS), data) < 0.03

@@ -63,8 +63,8 @@ def test_a_published_time_is_met() -> None:
 
 def test_every_profile_has_its_cores_in_the_table() -> None:
     """No shipped profile names a core that the model does not know."""
-    for name in profiles.names():
-        for known in profiles.load(name).clusters:
+    for name in profiles.profile_names():
+        for known in profiles.load_profile(name).clusters:
             assert core_model(known.core).source
 
 

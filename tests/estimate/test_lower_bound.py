@@ -18,8 +18,8 @@ from edge_bert.records.profile import Cluster
 NAMES = InstructionCounts.__struct_fields__
 SHIPPED = [
     cluster
-    for name in profiles.names(profiles.PROFILE_FOLDER)
-    for cluster in profiles.load(name).clusters
+    for name in profiles.profile_names(profiles.PROFILE_FOLDER)
+    for cluster in profiles.load_profile(name).clusters
 ]
 AMOUNT = st.integers(0, 10**9)
 
@@ -80,7 +80,9 @@ def test_the_bound_is_reached_by_nothing_but_the_best_instruction(cluster: Clust
 
 def test_figures_by_hand() -> None:
     """A Cortex-X4 at 3105 MHz does 4 SMMLA of 32 in a cycle, or 4 FMLA of 4."""
-    (big,) = [each for each in profiles.load("pixel-9").clusters if each.core == "cortex-x4"]
+    (big,) = [
+        each for each in profiles.load_profile("pixel-9").clusters if each.core == "cortex-x4"
+    ]
     assert least_latency(MultiplyAdds(integer=128 * 3_105_000), big) == pytest.approx(1.0)
     assert least_latency(MultiplyAdds(float32=16 * 3_105_000), big) == pytest.approx(1.0)
     plain = Cluster(core="cortex-a53", cores=4, max_mhz=1000, source="test")

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from edge_bert.encoder.config import EncoderShape
-from edge_bert.estimate.macs import multiply_adds
+from edge_bert.encoder.config import EncoderConfig
+from edge_bert.estimate.macs import count_macs
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import apply_recipe
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.recipe import (
     FLOAT32,
@@ -27,7 +27,7 @@ from tests.estimate import test_file_size as sizes
 from tests.quantize import small_models as small
 from tests.quantize.integer import encoders as tiny
 
-MINILM = EncoderShape(
+MINILM = EncoderConfig(
     hidden=384, head_size=32, heads=(12,) * 6, ffn=(1536,) * 6, vocabulary=30522, positions=512,
     token_types=2, epsilon=1e-12,
 )  # fmt: skip
@@ -38,9 +38,13 @@ def built(recipe: Recipe) -> bytes:
     """The tiny encoder of tests/estimate/test_file_size.py in `recipe`, for 16 and 32 tokens."""
     weights, reference = sizes.made()
     if recipe.needs_calibration:
-        start = calibrate(weights, tiny.sentences(weights))
-        return apply_recipe.integer(start, sizes.LENGTHS, recipe, float_output=False)
-    return reference if recipe is FLOAT32 else apply_recipe.weights(reference, recipe, small.HOST)
+        start = calibrate_encoder(weights, tiny.sentences(weights))
+        return apply_recipe.apply_integer_recipe(start, sizes.LENGTHS, recipe, float_output=False)
+    return (
+        reference
+        if recipe is FLOAT32
+        else apply_recipe.apply_weight_recipe(reference, recipe, small.HOST)
+    )
 
 
 def multiplied(graph: Any, opcodes: list[Any]) -> Counter[str]:
@@ -65,9 +69,9 @@ def multiplied(graph: Any, opcodes: list[Any]) -> Counter[str]:
 def test_what_the_operators_of_a_file_multiply(recipe: Recipe) -> None:
     """Never less than was computed, and no more than pooling and outlier neurons come to."""
     weights, _ = sizes.made()
-    model = flatbuffer.read(built(recipe))
+    model = flatbuffer.read_model(built(recipe))
     for graph, length in zip(model.subgraphs, sizes.LENGTHS, strict=True):
-        work = multiply_adds(weights.shape, recipe, length)
+        work = count_macs(weights.shape, recipe, length)
         found = multiplied(graph, model.operatorCodes)
         assert work.integer <= found["integer"]
         assert work.float32 <= found["float32"]
@@ -77,7 +81,7 @@ def test_what_the_operators_of_a_file_multiply(recipe: Recipe) -> None:
 def test_minilm() -> None:
     """By hand: per layer 128 x (4 x 384 x 384 + 2 x 384 x 1536), and twice 12 x 128 x 128 x 32."""
     matrices, attention = 6 * 128 * (4 * 384**2 + 2 * 384 * 1536), 6 * 2 * 12 * 128**2 * 32
-    assert multiply_adds(MINILM, WI8_AI8, 128) == MultiplyAdds(integer=matrices + attention)
+    assert count_macs(MINILM, WI8_AI8, 128) == MultiplyAdds(integer=matrices + attention)
     hybrid = MultiplyAdds(integer=matrices, float32=attention)
-    assert multiply_adds(MINILM, WI4_AFP32, 128) == multiply_adds(MINILM, WI8_AFP32, 128) == hybrid
-    assert multiply_adds(MINILM, FLOAT32, 128) == MultiplyAdds(float32=matrices + attention)
+    assert count_macs(MINILM, WI4_AFP32, 128) == count_macs(MINILM, WI8_AFP32, 128) == hybrid
+    assert count_macs(MINILM, FLOAT32, 128) == MultiplyAdds(float32=matrices + attention)

@@ -11,13 +11,15 @@ from hypothesis import strategies as st
 
 from edge_bert.errors import DataError
 from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
-from edge_bert.measure.measurement import emulated, measured
+from edge_bert.measure.measurement import build_emulated_measurement, build_measurement
 from edge_bert.records.measurement import Evidence, Measurement
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
 from tests.measure.test_measurement import OUTPUT, target
 
-RUN = measured(OUTPUT, target(Evidence.DEVICE), "a b/../wi8.tflite")
-COUNTED = emulated(OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f.tflite", cluster())
+RUN = build_measurement(OUTPUT, target(Evidence.DEVICE), "a b/../wi8.tflite")
+COUNTED = build_emulated_measurement(
+    OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f.tflite", cluster()
+)
 
 
 @pytest.mark.parametrize("measurement", [RUN, COUNTED])

@@ -9,7 +9,11 @@ import pytest
 
 from edge_bert.errors import TargetError
 from edge_bert.measure.benchmark_model import parse_classic
-from edge_bert.measure.measurement import emulated, measured, measured_by_benchmark_model
+from edge_bert.measure.measurement import (
+    build_emulated_measurement,
+    build_measurement,
+    measured_by_benchmark_model,
+)
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
@@ -17,8 +21,8 @@ from edge_bert.records.measurement import (
     ClockLimit,
     DeviceState,
     Evidence,
+    MeasuredSubject,
     Measurement,
-    Subject,
     TargetDescription,
 )
 from edge_bert.records.profile import Runtime
@@ -37,7 +41,7 @@ def target(evidence: Evidence) -> TargetDescription:
 
 def test_a_measured_run_survives_json() -> None:
     """Raw values, environment and origin come back from the file as they went in."""
-    measurement = measured(OUTPUT, target(Evidence.DEVICE), "wi8.tflite", runtime=RUNTIME)
+    measurement = build_measurement(OUTPUT, target(Evidence.DEVICE), "wi8.tflite", runtime=RUNTIME)
     assert measurement.valid
     assert isinstance(measurement.energy, EnergyUnavailable)
     document = msgspec.json.encode(measurement)
@@ -51,7 +55,7 @@ def test_a_measured_run_survives_json() -> None:
 
 def test_an_emulated_run_is_modelled_and_says_so() -> None:
     """Counts are kept, times and energy are modelled, memory is not claimed."""
-    measurement = emulated(
+    measurement = build_emulated_measurement(
         OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f.tflite", cluster(), threads=2
     )
     assert isinstance(measurement.latency, ModelledLatency)
@@ -65,25 +69,29 @@ def test_an_emulated_run_is_modelled_and_says_so() -> None:
 def test_times_under_emulation_are_no_measurement() -> None:
     """The emulator's clock is not the phone's."""
     with pytest.raises(TargetError, match="not measurements"):
-        measured(OUTPUT, target(Evidence.EMULATED), "f.tflite")
+        build_measurement(OUTPUT, target(Evidence.EMULATED), "f.tflite")
 
 
 def test_heat_makes_a_run_invalid() -> None:
     """A throttled run keeps its figures and says why they do not count."""
     cool = DeviceState(thermal_status=0)
     hot = DeviceState(thermal_status=2, clocks=(ClockLimit("policy4", 1_000_000, 2_400_000),))
-    run = measured(OUTPUT, target(Evidence.DEVICE), "f.tflite", before=cool, after=hot)
+    run = build_measurement(OUTPUT, target(Evidence.DEVICE), "f.tflite", before=cool, after=hot)
     assert not run.valid
     assert len(run.faults) == 2
-    assert measured(OUTPUT, target(Evidence.DEVICE), "f.tflite", before=cool, after=cool).valid
+    assert build_measurement(
+        OUTPUT, target(Evidence.DEVICE), "f.tflite", before=cool, after=cool
+    ).valid
 
 
 def test_figures_that_the_evidence_cannot_give_are_refused() -> None:
     """Energy is measured on devices alone; measured times are never emulated."""
     with pytest.raises(ValueError, match="only a device"):
-        measured(OUTPUT, target(Evidence.HOST), "f.tflite", energy=ENERGY)
-    good = measured(OUTPUT, target(Evidence.DEVICE), "f.tflite", energy=ENERGY)
-    emulated_one = emulated(OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f", cluster())
+        build_measurement(OUTPUT, target(Evidence.HOST), "f.tflite", energy=ENERGY)
+    good = build_measurement(OUTPUT, target(Evidence.DEVICE), "f.tflite", energy=ENERGY)
+    emulated_one = build_emulated_measurement(
+        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f", cluster()
+    )
     swaps: list[tuple[Measurement, dict[str, object]]] = [
         (good, {"evidence": Evidence.HOST}),
         (good, {"latency": emulated_one.latency}),
@@ -99,7 +107,7 @@ def test_figures_that_the_evidence_cannot_give_are_refused() -> None:
 
 def test_benchmark_model_keeps_no_raw_values() -> None:
     """Its measurement says so by its type; a delegate that fell back is a fault."""
-    subject = Subject("f.tflite", "b" * 64, "encode_16", 4)
+    subject = MeasuredSubject("f.tflite", "b" * 64, "encode_16", 4)
     good = parse_classic(recording("benchmark_model/float_4_threads.txt"), 0)
     run = measured_by_benchmark_model(good, target(Evidence.DEVICE), subject)
     assert run.valid

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.measure.statistics import bootstrap_interval, summarize
+from edge_bert.measure.statistics import bootstrap_interval, summarize_times
 
 TIMES = st.lists(st.floats(1, 1e7), min_size=1, max_size=60)
 
 
 def test_known_values() -> None:
     """Percentiles interpolate; the outlier is named and still counts."""
-    summary = summarize([10.0] * 10 + [11.0] * 9 + [500.0])
+    summary = summarize_times([10.0] * 10 + [11.0] * 9 + [500.0])
     assert summary.median_us == 10.5
     assert summary.outliers == (19,)
     assert summary.max_us == 500
@@ -27,7 +27,7 @@ def test_known_values() -> None:
 @given(TIMES)
 def test_order_and_bounds(times: list[float]) -> None:
     """min ≤ p5 ≤ median ≤ p95 ≤ max, and every value is counted."""
-    summary = summarize(times)
+    summary = summarize_times(times)
     slack = 1e-9 * summary.max_us
     ordered = [summary.min_us, summary.p5_us, summary.median_us, summary.p95_us, summary.max_us]
     assert all(a <= b + slack for a, b in itertools.pairwise(ordered))
@@ -39,7 +39,7 @@ def test_order_and_bounds(times: list[float]) -> None:
 def test_values_that_are_none(values: list[float]) -> None:
     """No values, or values that are no numbers, are refused."""
     with pytest.raises(ValueError, match="finite"):
-        summarize(values)
+        summarize_times(values)
 
 
 def test_bootstrap_covers_as_promised() -> None:

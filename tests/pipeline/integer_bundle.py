@@ -11,16 +11,20 @@ from safetensors.numpy import load_file, save_file
 
 from edge_bert.bundle import manifest as manifests
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights, input_names
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.integer.analyze.select_int16 import choose_wide
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate, convert_integer
-from edge_bert.quantize.integer.lower.int16_groups import wide_in
+from edge_bert.quantize.integer.calibrate.calibrate import (
+    CalibratedEncoder,
+    calibrate_encoder,
+    convert_integer,
+)
+from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.records.bundle import DefaultChoice
 from edge_bert.records.checkpoint import Checkpoint
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.report.sample_report import manifest
 from tests.tiny import models
 
@@ -34,7 +38,7 @@ class IntegerBundle:
 
     folder: Path
     model: Path
-    calibrated: Calibrated
+    calibrated: CalibratedEncoder
 
 
 def integer_bundle(
@@ -44,13 +48,15 @@ def integer_bundle(
     models.write(folder / "model", architecture, "mean-normalize")
     if loud:
         _make_loud(folder / "model", *loud)
-    checkpoint = load(str(folder / "model"), folder)
-    chosen = calibration.select(calibration.default(), COUNT, 0)
-    calibrated = calibrate(encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences))
+    checkpoint = load_checkpoint(str(folder / "model"), folder)
+    chosen = calibration.select_sentences(calibration.default_sentences(), COUNT, 0)
+    calibrated = calibrate_encoder(
+        encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences)
+    )
     name = "wi8_ai8_afp32" if bits == 32 else f"wi8_ai{bits}"
     wide = None
     if bits == 16:
-        wide = wide_in(calibrated.graph(1), choose_wide(calibrated).chosen.groups)
+        wide = int16_outputs(calibrated.graph(1), choose_wide(calibrated).chosen.groups)
     data = convert_integer(calibrated, LENGTHS, bits, wide=wide, float_output=bits == 32)
     bundle = folder / "pixel-9"
     bundle.mkdir()
@@ -60,7 +66,7 @@ def integer_bundle(
         sample.artifacts[0],
         name=name,
         file=f"{name}.tflite",
-        sha256=manifests.sha256(data),
+        sha256=manifests.sha256_hex(data),
         size_bytes=len(data),
         signatures=inspect_bytes(data, name).signatures,
     )
@@ -75,7 +81,7 @@ def integer_bundle(
         default=DefaultChoice(name, "the only one"),
         files=(),
     )
-    (bundle / manifests.FILE).write_bytes(manifests.to_bytes(found))
+    (bundle / manifests.FILE).write_bytes(manifests.encode_manifest(found))
     return IntegerBundle(bundle, folder / "model", calibrated)
 
 
@@ -91,4 +97,4 @@ def _inputs(checkpoint: Checkpoint, sentences: Sequence[str]) -> list[dict[str, 
     tokenizer = Tokenizer.open(checkpoint.tokenizer, models.MAX_LENGTH)
     names = input_names(checkpoint)
     encodings = tokenizer.encode_batch(sentences)
-    return [pad(each, len(each), tokenizer.pad_id, names) for each in encodings]
+    return [pad_encoding(each, len(each), tokenizer.pad_id, names) for each in encodings]

@@ -21,7 +21,7 @@ def small_bundle(folder: Path, profile: str = "pixel-9") -> Path:
     artifact = msgspec.structs.replace(
         known,
         file="float32.tflite",
-        sha256=manifests.sha256(data),
+        sha256=manifests.sha256_hex(data),
         size_bytes=len(data),
         signatures=inspect_bytes(data, "float32.tflite").signatures,
     )
@@ -35,5 +35,5 @@ def small_bundle(folder: Path, profile: str = "pixel-9") -> Path:
         default=DefaultChoice("float32", "the only one"),
         files=(),
     )
-    (bundle / manifests.FILE).write_bytes(manifests.to_bytes(found))
+    (bundle / manifests.FILE).write_bytes(manifests.encode_manifest(found))
     return bundle

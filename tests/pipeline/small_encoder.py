@@ -23,7 +23,7 @@ MATRIX = (RANDOM.standard_normal((OUT, WIDTH)) * np.geomspace(0.01, 10, OUT)[::-
 def small_encoder(**matrices: Any) -> bytes:
     """Signatures `length_8` and `length_16`; `length_16=…` gives that one a matrix of its own."""
     models = [_one(length, matrices.get(f"length_{length}", MATRIX)) for length in LENGTHS]
-    first, second = map(flatbuffer.read, models)
+    first, second = map(flatbuffer.read_model, models)
     for tensor in second.subgraphs[0].tensors:
         tensor.name += b"/second"
         tensor.buffer += len(first.buffers)
@@ -32,7 +32,7 @@ def small_encoder(**matrices: Any) -> bytes:
     second.signatureDefs[0].subgraphIndex = 1
     for name in ("buffers", "operatorCodes", "subgraphs", "signatureDefs"):
         getattr(first, name).extend(getattr(second, name))
-    return flatbuffer.write(first)
+    return flatbuffer.write_model(first)
 
 
 def _one(length: int, matrix: Any) -> bytes:
@@ -56,12 +56,12 @@ def _one(length: int, matrix: Any) -> bytes:
         Step("BATCH_MATMUL", 1, (6, 3), 7, options_of("BatchMatMulOptions")),
         Step("FULLY_CONNECTED", 1, (7, 8), 9, options_of("FullyConnectedOptions")),
     ]
-    model = flatbuffer.read(graph(tensors, steps))
+    model = flatbuffer.read_model(graph(tensors, steps))
     (signature,) = model.signatureDefs
     signature.signatureKey = f"length_{length}".encode()
     for entry, name in zip(signature.inputs, (b"input_ids", b"attention_mask"), strict=True):
         entry.name = name
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def expected(sentences: list[tuple[int, ...]]) -> Any:

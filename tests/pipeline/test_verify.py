@@ -11,16 +11,16 @@ from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
 from edge_bert.errors import DataError, EdgeBertError, InputError
-from edge_bert.pipeline.verify import Verification, verify
-from edge_bert.report.terminal.verification import render_verification
+from edge_bert.pipeline.verify import BundleVerification, verify_bundle
+from edge_bert.report.terminal.verification import print_verification
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 
 
-def verified(folder: Path, **options: object) -> Verification:
+def verified(folder: Path, **options: object) -> BundleVerification:
     """`verify` with the tests' cache."""
     with tiny.own_cache():
-        return verify(folder, **options)  # type: ignore[arg-type]
+        return verify_bundle(folder, **options)  # type: ignore[arg-type]
 
 
 def test_it_finds_what_the_build_found() -> None:
@@ -58,14 +58,14 @@ def of_my_own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def test_the_builds_own_file_gives_its_drift_again(of_my_own: tuple[Path, Path]) -> None:
     """With the file the cosines are the manifest's; without it they say that they are not."""
     folder, file = of_my_own
-    wanted = manifests.read(folder).artifacts
+    wanted = manifests.read_manifest(folder).artifacts
     same = verified(folder, calibration_file=file)
     assert [each.scores for each in same.artifacts] == [each.scores for each in wanted]
     assert same.held_out == same.calibrated_with == "mine.txt"
     other = verified(folder)
     assert (other.held_out, other.calibrated_with) == ("edge-bert default sentences", "mine.txt")
     console = Console(file=io.StringIO(), width=200)
-    render_verification(other, console)
+    print_verification(other, console)
     assert "the build's were on mine.txt: --calibration" in console.file.getvalue()  # type: ignore[attr-defined]
 
 

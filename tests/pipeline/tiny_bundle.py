@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
-from edge_bert.pipeline.build.build import Built, build
-from edge_bert.pipeline.build.options import Asked, asked_for
-from edge_bert.pipeline.build.session import prepare
+from edge_bert.pipeline.build.build import BuiltBundle, build_bundle
+from edge_bert.pipeline.build.options import BuildOptions, build_options
+from edge_bert.pipeline.build.session import prepare_session
 from edge_bert.store import cache
 from tests.tiny import models
 
@@ -45,7 +45,7 @@ def own_cache(name: str = "cache") -> Iterator[Path]:
     folder = workplace() / name
     if not folder.exists():
         folder.mkdir()
-        (folder / "environments").symlink_to(cache.folder("environments").resolve())
+        (folder / "environments").symlink_to(cache.cache_folder("environments").resolve())
     before = os.environ.get("EDGE_BERT_CACHE")
     os.environ["EDGE_BERT_CACHE"] = str(folder)
     try:
@@ -64,16 +64,18 @@ def build_in(
     lengths: Sequence[int] = LENGTHS,
     source: Path | None = None,
     **options: Any,
-) -> Built:
+) -> BuiltBundle:
     """`invoke build` of a tiny model into `out`, with its cache among the tests' folders."""
     with own_cache(cache_name):
-        asked = prepare(profile, model=str(source or model()), lengths=lengths, out=out, **options)
-        return build(asked)
+        asked = prepare_session(
+            profile, model=str(source or model()), lengths=lengths, out=out, **options
+        )
+        return build_bundle(asked)
 
 
-def asked(profile: str = PROFILE, source: Path | None = None, **changes: Any) -> Asked:
+def asked(profile: str = PROFILE, source: Path | None = None, **changes: Any) -> BuildOptions:
     """What `invoke build` of a tiny model asks of a sizing; without emulation."""
-    found = asked_for(
+    found = build_options(
         profile,
         model=str(source or model()),
         tokenizer=None,
@@ -90,12 +92,12 @@ def asked(profile: str = PROFILE, source: Path | None = None, **changes: Any) ->
 
 
 @functools.cache
-def built(architecture: str = "bert", head: str = "mean-normalize") -> Built:
+def built(architecture: str = "bert", head: str = "mean-normalize") -> BuiltBundle:
     """A bundle with every recipe; not to be changed."""
     out = workplace() / "built" / f"{architecture}-{head}"
     return build_in(out, source=model(architecture, head))
 
 
-def copy_of(made: Built, folder: Path) -> Path:
+def copy_of(made: BuiltBundle, folder: Path) -> Path:
     """The bundle in a folder of its own, to be damaged."""
     return Path(shutil.copytree(made.folder, folder / made.folder.name))

@@ -46,14 +46,14 @@ def float_model() -> bytes:
         Step("ADD", 1, (2, 3), 4, options_of("AddOptions")),
         Step("FULLY_CONNECTED", 1, (4, 5, 6), 7, dense),
     ]
-    model = flatbuffer.read(graph(tensors, steps))
+    model = flatbuffer.read_model(graph(tensors, steps))
     model.subgraphs.append(copy.deepcopy(model.subgraphs[0]))
     for tensor in model.subgraphs[1].tensors:
         tensor.name += b"/second"
     second = copy.deepcopy(model.signatureDefs[0])
     second.signatureKey, second.subgraphIndex = b"second", 1
     model.signatureDefs.append(second)
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def expected() -> npt.NDArray[np.float32]:
@@ -66,7 +66,7 @@ def run(data: bytes, folder: Path, runtime: Runtime = HOST) -> dict[str, Any]:
     path = folder / "model.tflite"
     path.write_bytes(data)
     feeds = {name: {"x0": IDS} for name in ("only", "second")}
-    result = tflite.run(path, feeds, runtime)
+    result = tflite.run_tflite_model(path, feeds, runtime)
     return {name: result.real(name, "y") for name in feeds}
 
 

@@ -14,11 +14,11 @@ MATRIX = RANDOM.standard_normal((6, 128)).astype(np.float32)
 @pytest.mark.parametrize("block", [32, 64, 128])
 def test_values_are_right_to_half_a_step_or_cut(block: int) -> None:
     """Every value lies within half a step, but for those that cutting leaves at an end."""
-    values, scales = blockwise.quantize(MATRIX, block)
+    values, scales = blockwise.quantize_blockwise(MATRIX, block)
     assert scales.shape == (6, 128 // block)
     assert values.min() >= -8
     assert values.max() <= 7
-    error = np.abs(blockwise.dequantized(values, scales) - MATRIX)
+    error = np.abs(blockwise.dequantize_blockwise(values, scales) - MATRIX)
     half = np.repeat(scales.astype(np.float32), block, axis=1) * 0.5001
     assert ((error <= half) | (values == 7) | (values == -8)).all()
 
@@ -29,7 +29,7 @@ def test_the_scale_has_the_least_error_of_those_tried() -> None:
 
     def error(scale: float) -> float:
         step = np.full((1, 1, 1), scale, np.float32)
-        return float(np.square(blockwise.nearest(block, step) * step - block).sum())
+        return float(np.square(blockwise.round_to_step(block, step) * step - block).sum())
 
     chosen = error(float(blockwise.least_error_scales(block)[0, 0]))
     largest = float(np.abs(block).max())
@@ -40,12 +40,12 @@ def test_the_scale_has_the_least_error_of_those_tried() -> None:
 @pytest.mark.parametrize("tiny", [0.0, 1e-9, -1e-9])
 def test_rows_of_nothing_have_a_scale_that_the_runtime_takes(tiny: float) -> None:
     """XNNPACK refuses scales of zero and below the smallest normal float16."""
-    values, scales = blockwise.quantize(np.full((2, 64), tiny, np.float32), 32)
+    values, scales = blockwise.quantize_blockwise(np.full((2, 64), tiny, np.float32), 32)
     assert not values.any()
     assert (scales >= blockwise.SMALLEST).all()
 
 
 def test_two_values_share_a_byte_low_half_first() -> None:
     """The order of TFLite's INT4."""
-    packed = blockwise.nibbles(np.array([[1, -1, -8, 7]], np.int8))
+    packed = blockwise.pack_nibbles(np.array([[1, -1, -8, 7]], np.int8))
     assert packed.tolist() == [0xF1, 0x78]

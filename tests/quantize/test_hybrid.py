@@ -18,7 +18,7 @@ from edge_bert.errors import RefusedError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import apply_recipe, input_hessians
 from edge_bert.quantize.integer.statistics.channel_peaks import Sentence
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32, Recipe
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.runtimes import environments, tflite
@@ -28,7 +28,7 @@ from tests.tiny import models
 
 needs_oldest = pytest.mark.skipif(
     environments.find_python_311() is None,
-    reason=f"{OLDEST} needs Python 3.11. {environments.GET_PYTHON_311}",
+    reason=f"{TFLITE_RUNTIME_2_14} needs Python 3.11. {environments.GET_PYTHON_311}",
 )
 # The worst output channel's error. Hybrids quantize activations too: 8 bits of a whole row.
 LIMITS = {FLOAT16.name: 0.005, WI8_AFP32.name: 0.05, WI4_AFP32.name: 0.5}
@@ -37,7 +37,7 @@ LIMITS = {FLOAT16.name: 0.005, WI8_AFP32.name: 0.05, WI4_AFP32.name: 0.5}
 @pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32, WI4_AFP32], ids=lambda each: each.name)
 def test_runs_on_the_newest_runtime(recipe: Recipe, tmp_path: Path) -> None:
     """Both signatures give the float result to within the recipe's precision."""
-    data = apply_recipe.weights(small.float_model(), recipe, small.HOST)
+    data = apply_recipe.apply_weight_recipe(small.float_model(), recipe, small.HOST)
     for got in small.run(data, tmp_path, small.HOST).values():
         assert small.worst_channel(got) < LIMITS[recipe.name]
 
@@ -46,38 +46,44 @@ def test_runs_on_the_newest_runtime(recipe: Recipe, tmp_path: Path) -> None:
 @pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32], ids=lambda each: each.name)
 def test_runs_on_the_oldest_runtime(recipe: Recipe, tmp_path: Path) -> None:
     """The form for tflite-runtime 2.14.0 gives the right numbers there, every channel of them."""
-    data = apply_recipe.weights(small.float_model(), recipe, OLDEST)
-    for got in small.run(data, tmp_path, OLDEST).values():
+    data = apply_recipe.apply_weight_recipe(small.float_model(), recipe, TFLITE_RUNTIME_2_14)
+    for got in small.run(data, tmp_path, TFLITE_RUNTIME_2_14).values():
         assert small.worst_channel(got) < 0.02
 
 
 @needs_oldest
 def test_the_newest_form_would_not_do_there(tmp_path: Path) -> None:
     """If the oldest runtime ever took ai-edge-quantizer's form, ours would be for nothing."""
-    data = apply_recipe.weights(small.float_model(), WI8_AFP32, small.HOST)
-    got = small.run(data, tmp_path, OLDEST)["only"]
+    data = apply_recipe.apply_weight_recipe(small.float_model(), WI8_AFP32, small.HOST)
+    got = small.run(data, tmp_path, TFLITE_RUNTIME_2_14)["only"]
     assert small.worst_channel(got) > 0.2
 
 
 def test_four_bits_are_refused_for_the_oldest_runtime() -> None:
     """The error names the recipe, the runtime and what to take."""
     with pytest.raises(RefusedError, match=r"wi4_afp32 is not made for .* Take wi8_afp32"):
-        apply_recipe.weights(small.float_model(), WI4_AFP32, OLDEST)
+        apply_recipe.apply_weight_recipe(small.float_model(), WI4_AFP32, TFLITE_RUNTIME_2_14)
 
 
 @pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32, WI4_AFP32], ids=lambda each: each.name)
 def test_equal_input_gives_equal_bytes(recipe: Recipe) -> None:
     """Two conversions of one model are the same file."""
     first, second = (
-        apply_recipe.weights(small.float_model(), recipe, small.HOST) for _ in range(2)
+        apply_recipe.apply_weight_recipe(small.float_model(), recipe, small.HOST) for _ in range(2)
     )
     assert first == second
 
 
 def test_constants_are_shared_by_the_signatures() -> None:
     """A signature costs its graph, not another copy of the weights."""
-    for recipe, runtime in ((FLOAT16, small.HOST), (WI8_AFP32, small.HOST), (WI8_AFP32, OLDEST)):
-        model = flatbuffer.read(apply_recipe.weights(small.float_model(), recipe, runtime))
+    for recipe, runtime in (
+        (FLOAT16, small.HOST),
+        (WI8_AFP32, small.HOST),
+        (WI8_AFP32, TFLITE_RUNTIME_2_14),
+    ):
+        model = flatbuffer.read_model(
+            apply_recipe.apply_weight_recipe(small.float_model(), recipe, runtime)
+        )
         sizes = [len(each.data) for each in model.buffers if each.data is not None]
         each = recipe.weight_bits // 8
         for constant in (small.TABLE, small.MATRIX):
@@ -87,14 +93,14 @@ def test_constants_are_shared_by_the_signatures() -> None:
 
 def test_float16_leaves_what_it_cannot_hold(tmp_path: Path) -> None:
     """A matrix with a value above 65504 stays float32 and right."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     large = small.MATRIX.copy()
     large[5, 5] = 70_000
     buffer = model.buffers[model.subgraphs[0].tensors[5].buffer]
     buffer.data = np.frombuffer(large.tobytes(), np.uint8)
-    data = apply_recipe.weights(flatbuffer.write(model), FLOAT16, small.HOST)
+    data = apply_recipe.apply_weight_recipe(flatbuffer.write_model(model), FLOAT16, small.HOST)
     assert np.isfinite(small.run(data, tmp_path)["only"]).all()
-    assert "DEQUANTIZE" in small.operators(flatbuffer.read(data))  # the table's
+    assert "DEQUANTIZE" in small.operators(flatbuffer.read_model(data))  # the table's
 
 
 @functools.cache
@@ -102,12 +108,12 @@ def encoder() -> tuple[EncoderWeights, bytes]:
     """A tiny encoder of two layers and its float32 file with one length."""
     with tempfile.TemporaryDirectory() as folder:
         checkpoint = models.checkpoint(Path(folder) / "m", "bert", "mean-normalize")
-        return encoder_weights(checkpoint), keras_to_tflite.to_tflite(checkpoint, (16,))
+        return encoder_weights(checkpoint), keras_to_tflite.convert_to_tflite(checkpoint, (16,))
 
 
 def matrices_of(data: bytes) -> list[int]:
     """The types of the matrices, in order."""
-    model = flatbuffer.read(data)
+    model = flatbuffer.read_model(data)
     graph = model.subgraphs[0]
     fully_connected = flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
     return [
@@ -121,7 +127,7 @@ def test_every_layer_has_its_own_bits() -> None:
     """Six matrices in 8 bits, then six in 4."""
     bits = WeightBits(matrix_bits=(8, 4), embedding_bits=8)
     types = flatbuffer.schema().TensorType
-    data = apply_recipe.weights(encoder()[1], WI8_AFP32, small.HOST, bits)
+    data = apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, small.HOST, bits)
     assert matrices_of(data) == [types.INT8] * 6 + [types.INT4] * 6
 
 
@@ -129,14 +135,14 @@ def test_bits_of_another_number_of_layers_are_refused() -> None:
     """The error has both numbers."""
     bits = WeightBits(matrix_bits=(8, 4, 4), embedding_bits=8)
     with pytest.raises(ValueError, match="bits of 3 layers for a model with 2"):
-        apply_recipe.weights(encoder()[1], WI8_AFP32, small.HOST, bits)
+        apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, small.HOST, bits)
 
 
 def test_the_oldest_runtime_gets_no_four_bits_by_the_way() -> None:
     """Bits of 4 inside another recipe are refused as the recipe is."""
     bits = WeightBits(matrix_bits=(8, 8), embedding_bits=4)
     with pytest.raises(RefusedError, match="less than 8 bits are not made"):
-        apply_recipe.weights(encoder()[1], WI8_AFP32, OLDEST, bits)
+        apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, TFLITE_RUNTIME_2_14, bits)
 
 
 def test_calibration_brings_four_bits_nearer_to_float(tmp_path: Path) -> None:
@@ -148,13 +154,14 @@ def test_calibration_brings_four_bits_nearer_to_float(tmp_path: Path) -> None:
 
     def output(data: bytes) -> npt.NDArray[np.float32]:
         path.write_bytes(data)
-        return tflite.run(path, feeds, small.HOST).real("length_16", "embedding")
+        return tflite.run_tflite_model(path, feeds, small.HOST).real("length_16", "embedding")
 
     exact = output(reference)
-    found = [None, input_hessians.collect(weights, sentences)]
+    found = [None, input_hessians.collect_hessians(weights, sentences)]
     errors = [
         np.square(
-            output(apply_recipe.weights(reference, WI4_AFP32, small.HOST, None, each)) - exact
+            output(apply_recipe.apply_weight_recipe(reference, WI4_AFP32, small.HOST, None, each))
+            - exact
         )
         for each in found
     ]
@@ -176,9 +183,9 @@ def test_eight_bits_are_those_of_ai_edge_quantizer() -> None:
     """The same integers and scales in every matrix as Google's quantizer makes."""
     pytest.importorskip("ai_edge_quantizer", reason="pip install ai-edge-quantizer")
     ours, theirs = (
-        flatbuffer.read(data)
+        flatbuffer.read_model(data)
         for data in (
-            apply_recipe.weights(encoder()[1], WI8_AFP32, small.HOST),
+            apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, small.HOST),
             by_google(encoder()[1]),
         )
     )

@@ -16,10 +16,13 @@ def test_moments_are_those_of_the_rows(architecture: str) -> None:
     """The first layer's are sums of x xT of the embeddings; every layer has one for each matrix."""
     weights = tiny.weights_of(architecture)
     sentences = tiny.sentences(weights, repeats=1)
-    found = input_hessians.collect(weights, sentences)
+    found = input_hessians.collect_hessians(weights, sentences)
     assert len(found) == weights.shape.layers
     rows = np.concatenate(
-        [numpy_forward.embed(weights, each) for each in numpy_forward.batches(sentences)]
+        [
+            numpy_forward.embed_tokens(weights, each)
+            for each in numpy_forward.batch_by_length(sentences)
+        ]
     )
     np.testing.assert_allclose(found[0].rows, rows.T @ rows, rtol=1e-3, atol=1e-2)
     names = ("query", "key", "value", "attention_output", "ffn_in", "ffn_out")
@@ -36,6 +39,6 @@ def test_unit_rows_have_a_variance_of_one() -> None:
     weights = tiny.weights_of("bert")
     sentences = tiny.sentences(weights, repeats=1)
     tokens = sum(each["input_ids"].size for each in sentences)
-    for layer in input_hessians.collect(weights, sentences):
+    for layer in input_hessians.collect_hessians(weights, sentences):
         for found in (layer.unit_rows, layer.unit_ffn):
             assert np.trace(found) == pytest.approx(tokens * weights.shape.hidden, rel=1e-3)

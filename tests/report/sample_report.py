@@ -16,7 +16,7 @@ from edge_bert.records.bundle import (
     Manifest,
     ModelInfo,
     PackagedFile,
-    Proof,
+    RuntimeCheck,
     Scores,
     Signature,
     TensorSpec,
@@ -27,7 +27,7 @@ from edge_bert.records.explanation import Explanation, Harm, Outlier
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget, Cluster, DeviceProfile, Runtime
 from edge_bert.records.report import FORMAT_VERSION as REPORT_FORMAT
-from edge_bert.records.report import Change, Energy, LatencyRow, OperatorTime, Report, Run
+from edge_bert.records.report import Change, Energy, LatencyRow, MeasuredRun, OperatorRow, Report
 from edge_bert.records.widening import WideChoice, WideGroup, Widening
 
 LITERT = Runtime(name="ai-edge-litert", version="2.3.0")
@@ -63,9 +63,11 @@ def artifact(name: str) -> Artifact:
     """One artifact with the figures of `FIGURES`."""
     megabytes, distance, spearman, _ = FIGURES[name]
     not_run = name == "wi4_afp32"
-    proof = Proof(runtime=LITERT, status="passed")
+    proof = RuntimeCheck(runtime=LITERT, status="passed")
     if not_run:
-        proof = Proof(runtime=LITERT, status="not run", detail="this machine has no Python 3.11")
+        proof = RuntimeCheck(
+            runtime=LITERT, status="not run", detail="this machine has no Python 3.11"
+        )
     label = LabelScore(dataset="stsb dev", metric="spearman", value=spearman, count=1500)
     return Artifact(
         name=name,
@@ -144,9 +146,9 @@ def modelled(middle: float) -> Energy:
     return Energy("modelled", middle, middle / 1.5, middle * 1.5)
 
 
-def run() -> Run:
+def run() -> MeasuredRun:
     """A run that knows all of itself."""
-    return Run(
+    return MeasuredRun(
         inferences=200,
         outliers=3,
         ready_ms=61.4,
@@ -182,7 +184,7 @@ def latencies(evidence: Evidence, machine: str, slower: float) -> tuple[LatencyR
     return tuple(rows)
 
 
-def operators(evidence: Evidence = Evidence.HOST) -> tuple[OperatorTime, ...]:
+def operators(evidence: Evidence = Evidence.HOST) -> tuple[OperatorRow, ...]:
     """Operators of the default artifact at 128 tokens, more than a plot shows."""
     times = {
         "FULLY_CONNECTED": (36, 2.71),
@@ -199,7 +201,7 @@ def operators(evidence: Evidence = Evidence.HOST) -> tuple[OperatorTime, ...]:
         "GATHER": (1, 0.01),
     }
     return tuple(
-        OperatorTime(
+        OperatorRow(
             artifact="wi8_afp32",
             length=128,
             operator=name,

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import itertools
 
-from edge_bert.records.candidate import Candidate, Cost, Evaluated, Gate, SearchResult, Structure
+from edge_bert.records.candidate import (
+    Candidate,
+    CandidateCost,
+    Evaluated,
+    Gate,
+    SearchResult,
+    Structure,
+)
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
 
@@ -27,7 +34,7 @@ def evaluated(layers: int, neurons: int, bits: int) -> Evaluated:
             embedding_bits=8,
             lengths=(16, 128),
         ),
-        cost=Cost(
+        cost=CandidateCost(
             size_bytes=size,
             latency_ms=0.9 * layers + neurons / 900,
             energy_mj=3.0 * layers + neurons / 400,

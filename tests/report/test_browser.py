@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_bert.report.html import render
+from edge_bert.report.html import render_report_page
 from tests.report.browser import BROWSER, WHY_NOT, console, probe, screenshot
 from tests.report.hostile import ATTACK, hostile_report
 from tests.report.sample_report import report
@@ -17,7 +17,7 @@ PHONE, DESK = 390, 1280
 
 @pytest.fixture(scope="module")
 def page() -> str:
-    return render(report())
+    return render_report_page(report())
 
 
 @pytest.fixture(scope="module", params=[PHONE, DESK])
@@ -68,7 +68,7 @@ def test_words_of_plots_can_be_read(seen: dict[str, Any]) -> None:
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_foreign_words_run_nothing(tmp_path: Path, width: int) -> None:
     """An attack in every name gives a quiet page of the window's width, titled in plain words."""
-    attacked = render(hostile_report())
+    attacked = render_report_page(hostile_report())
     assert console(tmp_path / "console", attacked, width) == []
     measured = probe(tmp_path / "probe", attacked, width)
     assert ATTACK.partition("\x1b")[0].strip() in measured["title"]

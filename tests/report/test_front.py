@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_bert.report.html import render
+from edge_bert.report.html import render_report_page
 from tests.report.browser import BROWSER, WHY_NOT, console, dump
 from tests.report.hostile import ATTACK, hostile_report
 from tests.report.page import Page
@@ -23,7 +23,7 @@ SCRIPT = re.compile(r'<script type="module">(.*?)</script>', re.DOTALL)
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return render(msgspec.structs.replace(report(), search=search_result()))
+    return render_report_page(msgspec.structs.replace(report(), search=search_result()))
 
 
 def words(text: str) -> str:
@@ -37,7 +37,7 @@ def test_the_policy_allows_this_script_and_no_other(text: str) -> None:
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     assert f"script-src 'sha256-{digest}';" in text
     assert "unsafe-eval" not in text
-    assert render(msgspec.structs.replace(report(), search=search_result())) == text
+    assert render_report_page(msgspec.structs.replace(report(), search=search_result())) == text
 
 
 def test_the_table_tells_the_front(text: str) -> None:
@@ -55,7 +55,7 @@ def test_the_table_tells_the_front(text: str) -> None:
 def test_an_infeasible_budget_is_said() -> None:
     """Where nothing was chosen, the nearest candidates stand there with their reasons."""
     none = search_result(feasible=False)
-    said = words(render(msgspec.structs.replace(report(), search=none)))
+    said = words(render_report_page(msgspec.structs.replace(report(), search=none)))
     assert "nothing is small enough" in said
     assert "Nothing meets the budget." in said
 
@@ -79,6 +79,6 @@ def test_hostile_words_run_nothing(tmp_path: Path) -> None:
         for each in found.evaluated
     )
     attacked = msgspec.structs.replace(found, evaluated=bad, reason=ATTACK)
-    page = render(msgspec.structs.replace(hostile_report(), search=attacked))
+    page = render_report_page(msgspec.structs.replace(hostile_report(), search=attacked))
     assert console(tmp_path, page, 1280) == []
     assert len(SCRIPT.findall(page)) == 1

@@ -8,8 +8,8 @@ import pytest
 
 from edge_bert.records.profile import Budget
 from edge_bert.records.report import FORMAT_VERSION, Report
-from edge_bert.report.html import render
-from edge_bert.text import significant
+from edge_bert.report.html import render_report_page
+from edge_bert.text import format_significant
 from tests.report.hostile import hostile_report
 from tests.report.page import Page
 from tests.report.sample_report import bytes_by_kind, manifest, profile, report
@@ -19,7 +19,7 @@ LIMIT_BYTES = 600_000
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return render(report())
+    return render_report_page(report())
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def _words(page: Page) -> str:
 
 def test_the_same_report_gives_the_same_page(text: str) -> None:
     """Two renderings are equal to the byte."""
-    assert render(report()) == text
+    assert render_report_page(report()) == text
 
 
 def test_page_is_light(text: str) -> None:
@@ -93,9 +93,9 @@ def test_ranges_runs_and_changes_are_shown(page: Page) -> None:
     words = _words(page)
     row = next(each for each in report().measurements if each.energy)
     assert row.energy is not None
-    low, high = significant(row.energy.low_mj), significant(row.energy.high_mj)
+    low, high = format_significant(row.energy.low_mj), format_significant(row.energy.high_mj)
     assert f"{low}–{high}" in words
-    assert f"{significant(row.p5_ms)}–{significant(row.p95_ms)}" in words
+    assert f"{format_significant(row.p5_ms)}–{format_significant(row.p95_ms)}" in words
     assert "16 200 3 61.4 1.02 20.7 1.70 45.60 MB 20.70 MB" in words
     assert "× 0.980 2001-01-01T00:00:00+00:00" in words
 
@@ -154,10 +154,10 @@ def test_ids_are_unique(page: Page) -> None:
 
 def test_foreign_words_stay_words() -> None:
     """Script, markup, templates and control characters in names do nothing."""
-    text = render(hostile_report())
+    text = render_report_page(hostile_report())
     page = Page(text)
     assert {one.tag for one in page.elements} <= {
-        one.tag for one in Page(render(report())).elements
+        one.tag for one in Page(render_report_page(report())).elements
     }
     assert not any(name.startswith("on") for one in page.elements for name in one.attributes)
     assert "<script>alert(1)</script>" in _words(page)  # as text, after the parser's unescaping
@@ -180,7 +180,7 @@ def test_a_bare_report_says_what_is_missing() -> None:
         profile=msgspec.structs.replace(profile(), budget=Budget()),
         bytes_by_kind={},
     )
-    words = _words(Page(render(bare)))
+    words = _words(Page(render_report_page(bare)))
     for sentence in (
         "The profile sets no limits.",
         "No latency was measured for this report.",

@@ -15,9 +15,9 @@ from rich.console import Console
 
 from edge_bert.records.matrix import FORMAT_VERSION, MatrixCell, MatrixFile, MatrixReport
 from edge_bert.records.measurement import Evidence
-from edge_bert.report.matrix_html import render
-from edge_bert.report.matrix_words import state_of, summary
-from edge_bert.report.terminal.matrix import render_matrix
+from edge_bert.report.matrix_html import render_matrix_page
+from edge_bert.report.matrix_words import state_of, summarize_matrix
+from edge_bert.report.terminal.matrix import print_matrix
 from tests.report.browser import BROWSER, WHY_NOT, console, probe
 from tests.report.hostile import ATTACK
 from tests.report.page import Element, Page
@@ -30,7 +30,7 @@ replace = msgspec.structs.replace
 
 @pytest.fixture(scope="module")
 def text() -> str:
-    return render(report())
+    return render_matrix_page(report())
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +78,7 @@ def _hostile_file(built: MatrixFile) -> MatrixFile:
 
 def test_the_same_matrix_gives_the_same_page(text: str) -> None:
     """Two renderings are equal to the byte."""
-    assert render(report()) == text
+    assert render_matrix_page(report()) == text
 
 
 def test_every_cell_has_a_row_with_its_figures(page: Page) -> None:
@@ -156,10 +156,10 @@ def test_keyboard_and_screen_reader(page: Page) -> None:
 
 def test_foreign_words_stay_words() -> None:
     """Markup, templates, schemes and control characters in names do nothing."""
-    text = render(hostile())
+    text = render_matrix_page(hostile())
     page = Page(text)
     assert {one.tag for one in page.elements} <= {
-        one.tag for one in Page(render(report())).elements
+        one.tag for one in Page(render_matrix_page(report())).elements
     }
     assert not any(name.startswith("on") for one in page.elements for name in one.attributes)
     assert "{{ 7*7 }}" in words_of(page.all("html")[0])
@@ -173,14 +173,14 @@ def test_foreign_words_stay_words() -> None:
 def test_nothing_built() -> None:
     """A matrix without a bundle has its reasons and no empty plots."""
     cells = tuple(one for one in report().cells if one.built is None)
-    page = Page(render(MatrixReport(format_version=FORMAT_VERSION, cells=cells)))
+    page = Page(render_matrix_page(MatrixReport(format_version=FORMAT_VERSION, cells=cells)))
     assert len(rows(page)) == 2
     assert not page.all("svg")
 
 
 def test_the_sum_counts_every_cell() -> None:
     """Each cell in one state, and the states add up."""
-    said = summary(report())
+    said = summarize_matrix(report())
     assert said.startswith("Budgets of 8 cells: 3 met, 1 not all measured, 1 missed,")
     assert sum(map(int, re.findall(r"\d+", said)[1:])) == 8
 
@@ -209,7 +209,7 @@ def test_the_terminal_has_the_same() -> None:
     """Tab-separated for scripts: a head, a row for each cell, the sum; no escape sequences."""
     for shown in (report(), hostile()):
         out = io.StringIO()
-        render_matrix(shown, Console(file=out, width=400))
+        print_matrix(shown, Console(file=out, width=400))
         lines = out.getvalue().rstrip("\n").split("\n")
         assert lines[0].split("\t")[:3] == ["profile", "model", "file"]
         assert len(lines) == 1 + len(shown.cells) + 1
@@ -263,7 +263,7 @@ def test_in_a_browser(text: str, tmp_path: Path, width: int) -> None:
 @pytest.mark.parametrize("width", [PHONE, DESK])
 def test_an_attack_runs_nothing(tmp_path: Path, width: int) -> None:
     """A quiet page of the window's width."""
-    attacked = render(hostile())
+    attacked = render_matrix_page(hostile())
     assert console(tmp_path / "console", attacked, width) == []
     seen = probe(tmp_path / "probe", attacked, width)
     assert seen["scroll"] <= seen["inner"]

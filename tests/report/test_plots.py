@@ -14,9 +14,9 @@ from tests.report.sample_report import report
 
 
 def _all(whole: Report) -> list[Plot]:
-    timed = [latency.draw(whole, one) for one in tables.latency_groups(whole)]
-    operated = [operators.draw(one) for one in tables.operator_groups(whole)]
-    return [*timed, *operated, sizes.draw(whole), drift.draw(whole)]
+    timed = [latency.draw_latency(whole, one) for one in tables.latency_groups(whole)]
+    operated = [operators.draw_operators(one) for one in tables.operator_groups(whole)]
+    return [*timed, *operated, sizes.draw_sizes(whole), drift.draw_drift(whole)]
 
 
 @pytest.mark.parametrize("whole", [report(), hostile_report()], ids=["good", "hostile"])
@@ -33,21 +33,23 @@ def test_drawings_have_their_width_and_only_shapes(whole: Report) -> None:
 
 def test_sizes_say_their_sum() -> None:
     """At the end of each bar stands the size of the file."""
-    plot = sizes.draw(report())
+    plot = sizes.draw_sizes(report())
     for artifact in report().manifest.artifacts:
         assert f">{artifact.size_bytes / 1e6:.2f} MB<" in plot.wide
 
 
 def test_rest_of_operators_is_one_bar() -> None:
     """Beyond the slowest ten, the others are summed, so that nothing is left out."""
-    plot = operators.draw(tables.operator_groups(report())[0])
+    plot = operators.draw_operators(tables.operator_groups(report())[0])
     assert ">2 others<" in plot.wide
     assert ">RESHAPE<" not in plot.wide
 
 
 def test_emulated_lines_are_dashed() -> None:
     """Emulated latencies differ in print too; those of the host have whole lines."""
-    emulated, host = (latency.draw(report(), one) for one in tables.latency_groups(report()))
+    emulated, host = (
+        latency.draw_latency(report(), one) for one in tables.latency_groups(report())
+    )
     assert "stroke-dasharray" in emulated.wide
     assert "EMULATED" in emulated.narrow
     assert "stroke-dasharray" not in host.wide
@@ -74,6 +76,9 @@ def test_bins_cover_every_cosine(cosine: float, place: int) -> None:
 
 def test_an_artifact_keeps_its_colour() -> None:
     """The chosen artifact has one colour in all plots that tell artifacts apart."""
-    drawn = [latency.draw(report(), tables.latency_groups(report())[0]), drift.draw(report())]
+    drawn = [
+        latency.draw_latency(report(), tables.latency_groups(report())[0]),
+        drift.draw_drift(report()),
+    ]
     for plot in drawn:
         assert set(re.findall(r"var\(--c(\d)\)", plot.wide)) >= {"1", "2", "3", "4"}

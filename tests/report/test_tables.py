@@ -48,7 +48,7 @@ def test_kinds_keep_their_order() -> None:
     """Known kinds as they always come, then what is new."""
     whole = report()
     sizes = {"float32": {"zebra": 1, "graph": 2, "embedding table": 3}}
-    assert tables.kinds(replace(whole, bytes_by_kind=sizes)) == (
+    assert tables.byte_kinds(replace(whole, bytes_by_kind=sizes)) == (
         "embedding table",
         "graph",
         "zebra",
@@ -58,5 +58,5 @@ def test_kinds_keep_their_order() -> None:
 @pytest.mark.parametrize(("share", "value"), [(0.05, 1.0), (0.5, 2.0), (1.0, 4.0)])
 def test_percentile_is_a_value_that_occurred(share: float, value: float) -> None:
     """Nearest rank: never a value between two."""
-    assert tables.percentile((3.0, 1.0, 4.0, 2.0), share) == value
-    assert tables.percentile((), share) is None
+    assert tables.nearest_percentile((3.0, 1.0, 4.0, 2.0), share) == value
+    assert tables.nearest_percentile((), share) is None

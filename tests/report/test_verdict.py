@@ -8,8 +8,8 @@ import pytest
 
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
-from edge_bert.records.report import LatencyRow, Report, Run
-from edge_bert.report.verdict import budget_verdicts, findings, headline
+from edge_bert.records.report import LatencyRow, MeasuredRun, Report
+from edge_bert.report.verdict import budget_verdicts, find_warnings, write_headline
 from tests.report.sample_report import latencies, report
 from tests.report.sample_search import search_result
 
@@ -31,7 +31,7 @@ def _changed(name: str, **changes: Any) -> Report:
 
 
 def _found(whole: Report, name: str) -> list[str]:
-    return [one.text for one in findings(whole) if one.artifact == name]
+    return [one.text for one in find_warnings(whole) if one.artifact == name]
 
 
 def test_size_is_held_against_its_limit() -> None:
@@ -88,7 +88,7 @@ def test_modelled_energy_is_marked() -> None:
 
 def test_peak_memory_is_held_against_its_limit() -> None:
     """Peak memory of the device is compared with the budget."""
-    run = Run(inferences=200, peak_bytes=50_000_000)
+    run = MeasuredRun(inferences=200, peak_bytes=50_000_000)
     rows = tuple(replace(row, run=run) for row in latencies(Evidence.DEVICE, "phone", 1.0))
     assert budget_verdicts(_with(Budget(peak_ram_bytes=50_000_000), rows))[0].state == "met"
     assert budget_verdicts(_with(Budget(peak_ram_bytes=49_000_000), rows))[0].state == "missed"
@@ -135,10 +135,10 @@ def test_labels_outrank_drift(mean: float, count: int, lost: float, kind: str) -
     label = replace(scores.labels[0], value=reference - lost, count=count)
     away = replace(scores.drift, cosine_mean=mean)
     found = _changed("wi8_afp32", scores=replace(scores, drift=away, labels=(label,)))
-    (finding,) = [each for each in findings(found) if each.artifact == "wi8_afp32"]
+    (finding,) = [each for each in find_warnings(found) if each.artifact == "wi8_afp32"]
     assert finding.kind == kind
-    assert headline(found).text.startswith("Do not use") is (kind == "unfit")
-    assert ("has drifted from float32's: see" in headline(found).text) is (kind == "drifted")
+    assert write_headline(found).text.startswith("Do not use") is (kind == "unfit")
+    assert ("has drifted from float32's: see" in write_headline(found).text) is (kind == "drifted")
 
 
 @pytest.mark.parametrize(("value", "unfit"), [(0.8573, False), (0.8571, True), (math.nan, True)])
@@ -160,20 +160,20 @@ def test_unproven_is_never_passed_over() -> None:
     proof = report().manifest.artifacts[2].proof
     failed = _changed("wi8_afp32", proof=replace(proof, status="failed", detail="op missing"))
     assert _found(failed, "wi8_afp32") == ["failed on ai-edge-litert 2.3.0: op missing"]
-    assert headline(failed).level == "bad"
-    assert headline(failed).text.startswith("Do not use wi8_afp32 yet: failed on")
+    assert write_headline(failed).level == "bad"
+    assert write_headline(failed).text.startswith("Do not use wi8_afp32 yet: failed on")
 
 
 def test_headline_follows_the_budget() -> None:
     """Missed is bad, not measured is open, all met is good, and emulation is said."""
     rows = latencies(Evidence.EMULATED, "emulated", 1.0)
-    assert headline(_with(Budget(size_bytes=1))).level == "bad"
-    assert headline(_with(Budget(latency_ms=20.0))).level == "open"
-    assert headline(_with(Budget())).level == "open"
-    good = headline(_with(Budget(latency_ms=20.0), rows))
+    assert write_headline(_with(Budget(size_bytes=1))).level == "bad"
+    assert write_headline(_with(Budget(latency_ms=20.0))).level == "open"
+    assert write_headline(_with(Budget())).level == "open"
+    good = write_headline(_with(Budget(latency_ms=20.0), rows))
     assert good.level == "good"
     assert good.text.endswith("as far as emulation and models can tell.")
-    plain = headline(_with(Budget(size_bytes=24_500_000)))
+    plain = write_headline(_with(Budget(size_bytes=24_500_000)))
     assert plain.text == "wi8_afp32 was run on ai-edge-litert 2.3.0 and keeps its budget."
 
 
@@ -181,18 +181,18 @@ def test_what_is_modelled_never_passes_as_measured() -> None:
     """Where something is not measured, the rest is not silently taken for measured."""
     rows = latencies(Evidence.EMULATED, "emulated", 1.0)
     budget = Budget(latency_ms=20.0, energy_mj=90.0, peak_ram_bytes=90_000_000)
-    found = headline(_with(budget, rows))
+    found = write_headline(_with(budget, rows))
     assert found.level == "open"
     assert found.text.endswith(
         "Only emulated or modelled: latency at 128 tokens, energy at 128 tokens. "
         "Not yet measured: peak memory."
     )
-    missing = headline(_with(budget))
+    missing = write_headline(_with(budget))
     assert "modelled" not in missing.text
 
 
 def test_a_model_made_smaller_is_judged_by_its_score() -> None:
     """A cosine to the whole model far from 1 is what was asked for, not a fault."""
     sized = msgspec.structs.replace(report(), search=search_result())
-    assert any("drifted" in each.text for each in findings(report()))
-    assert not any("drifted" in each.text for each in findings(sized))
+    assert any("drifted" in each.text for each in find_warnings(report()))
+    assert not any("drifted" in each.text for each in find_warnings(sized))

@@ -127,7 +127,7 @@ def test_debian_without_python3_venv(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_removed_base_python_is_not_whole(tmp_path: Path) -> None:
     """A dangling link to a Python that was uninstalled counts as no environment."""
     (tmp_path / "bin").mkdir()
-    environments.interpreter(tmp_path).symlink_to(tmp_path / "gone")
+    environments.find_interpreter(tmp_path).symlink_to(tmp_path / "gone")
     assert not environments.is_whole(tmp_path)
 
 
@@ -142,5 +142,5 @@ def test_an_unusable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
 def test_other_pins_other_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     """An environment made from other requirements is never taken for this one."""
     before = environments.environment_folder(OLDEST)
-    monkeypatch.setattr(environments, "requirements", lambda _runtime: ("numpy==1.25.0",))
+    monkeypatch.setattr(environments, "pinned_requirements", lambda _runtime: ("numpy==1.25.0",))
     assert environments.environment_folder(OLDEST) != before

@@ -47,7 +47,7 @@ def test_the_package_that_is_missing_is_named(maker: str) -> None:
     """Without a vendor's SDK, the one command that gets it."""
     if not without_sdk(maker):
         pytest.skip(f"the SDK of {maker} is installed here")
-    found = npu_compiler.missing(f"{maker} chip")
+    found = npu_compiler.missing_for(f"{maker} chip")
     assert found is not None
     assert f"pip install {VENDORS[maker].package}," in found
 
@@ -58,7 +58,7 @@ def test_a_package_without_its_download_is_told_apart(
 ) -> None:
     """pip installs the package even where the vendor cannot be reached."""
     sdk(tmp_path, monkeypatch, None)
-    found = npu_compiler.missing(PHONE)
+    found = npu_compiler.missing_for(PHONE)
     assert found is not None
     assert "its download failed" in found
     assert "--force-reinstall" in found
@@ -68,7 +68,7 @@ def test_a_package_without_its_download_is_told_apart(
 def test_a_whole_sdk_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked at and not run."""
     sdk(tmp_path, monkeypatch, "libQnnHtp.so")
-    assert npu_compiler.missing(PHONE) is None
+    assert npu_compiler.missing_for(PHONE) is None
 
 
 @on_linux
@@ -96,7 +96,7 @@ def test_nothing_is_started_without_the_sdk(tmp_path: Path) -> None:
 
 def test_a_maker_without_a_plugin_is_said() -> None:
     """No guess at a package that there is not."""
-    assert "no compiler plugin" in str(npu_compiler.missing("Unisoc T618"))
+    assert "no compiler plugin" in str(npu_compiler.missing_for("Unisoc T618"))
 
 
 @on_linux

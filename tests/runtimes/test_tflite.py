@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.errors import MissingToolError, ProofError
+from edge_bert.errors import MissingToolError, VerificationError
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import environments, tflite
 from tests.runtimes import op_cases
@@ -42,7 +42,7 @@ def ids(*rows: list[int]) -> dict[str, dict[str, Any]]:
 def test_runs_every_row(model: Path, runtime: Runtime) -> None:
     """Rows come back stacked, raw, with scale and zero point, from the runtime asked for."""
     rows = ([0, 1, 2, 3], [4, 5, 6, 7], [49, 0, 0, 49])
-    result = tflite.run(model, ids(*rows), runtime)
+    result = tflite.run_tflite_model(model, ids(*rows), runtime)
     table = op_cases.Operand(op_cases.TABLE, "int8")
     assert result.runtime == runtime
     assert result.outputs["only"]["y"].dtype == np.int8
@@ -58,17 +58,17 @@ def test_float_outputs_have_no_scale(tmp_path: Path) -> None:
     """A float output is given as it is and has no entry in `quantization`."""
     path = tmp_path / "rsqrt.tflite"
     path.write_bytes(op_cases.rsqrt("float32").model(1))
-    result = tflite.run(path, {"only": {"x0": op_cases.POSITIVE}}, NEWEST)
+    result = tflite.run_tflite_model(path, {"only": {"x0": op_cases.POSITIVE}}, NEWEST)
     assert result.quantization == {"only": {}}
     np.testing.assert_allclose(result.real("only", "y"), op_cases.POSITIVE**-0.5, rtol=1e-5)
 
 
 def test_latencies(model: Path) -> None:
     """As many positive times as repetitions asked for; none when not asked."""
-    timed = tflite.run(model, ids([0, 1, 2, 3]), NEWEST, repetitions=7)
+    timed = tflite.run_tflite_model(model, ids([0, 1, 2, 3]), NEWEST, repetitions=7)
     assert len(timed.latencies_us["only"]) == 7
     assert min(timed.latencies_us["only"]) > 0
-    assert tflite.run(model, ids([0, 1, 2, 3]), NEWEST).latencies_us == {"only": ()}
+    assert tflite.run_tflite_model(model, ids([0, 1, 2, 3]), NEWEST).latencies_us == {"only": ()}
 
 
 @needs_python_311
@@ -76,8 +76,8 @@ def test_names_the_operator_that_the_runtime_lacks(tmp_path: Path) -> None:
     """The error is one line: artifact, runtime and the runtime's own message."""
     path = tmp_path / "hybrid.tflite"
     path.write_bytes(op_cases.fully_connected("", "float32", "int8").model(12))
-    with pytest.raises(ProofError) as caught:
-        tflite.run(path, {"only": {"x0": op_cases.X}}, environments.TFLITE_RUNTIME)
+    with pytest.raises(VerificationError) as caught:
+        tflite.run_tflite_model(path, {"only": {"x0": op_cases.X}}, environments.TFLITE_RUNTIME)
     message = str(caught.value)
     start = "hybrid.tflite on tflite-runtime 2.14.0: Didn't find op for builtin opcode "
     assert message.startswith(f"{start}'FULLY_CONNECTED' version '12'")
@@ -90,16 +90,18 @@ def test_survives_a_file_that_kills_the_runtime(model: Path) -> None:
     damaged = bytearray(model.read_bytes())
     damaged[:4] = b"\xff\xff\xff\x7f"  # where the root table lies
     model.write_bytes(bytes(damaged))
-    with pytest.raises(ProofError, match="the process died"):
-        tflite.run(model, ids([0, 1, 2, 3]), environments.TFLITE_RUNTIME)
+    with pytest.raises(VerificationError, match="the process died"):
+        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), environments.TFLITE_RUNTIME)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200])
 def test_damaged_files(model: Path, keep: int) -> None:
     """An empty or truncated file is a ProofError of one line that names the file."""
     model.write_bytes(model.read_bytes()[:keep])
-    with pytest.raises(ProofError, match=r"^gather.tflite on ai-edge-litert [\d.]+: \S[^\n]+$"):
-        tflite.run(model, ids([0, 1, 2, 3]), NEWEST)
+    with pytest.raises(
+        VerificationError, match=r"^gather.tflite on ai-edge-litert [\d.]+: \S[^\n]+$"
+    ):
+        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), NEWEST)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +116,8 @@ def test_damaged_files(model: Path, keep: int) -> None:
 )
 def test_inputs_that_do_not_fit(model: Path, inputs: Any, says: str) -> None:
     """Another length, name, signature, id or dtype is refused, never resized or cast."""
-    with pytest.raises(ProofError, match=says):
-        tflite.run(model, inputs, NEWEST)
+    with pytest.raises(VerificationError, match=says):
+        tflite.run_tflite_model(model, inputs, NEWEST)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +133,7 @@ def test_inputs_that_do_not_fit(model: Path, inputs: Any, says: str) -> None:
 def test_inputs_that_make_no_sense(model: Path, inputs: Any) -> None:
     """No rows, unequal rows, the separator in a name, and objects (pickle) never leave here."""
     with pytest.raises(ValueError, match=r"\w"):
-        tflite.run(model, inputs, NEWEST)
+        tflite.run_tflite_model(model, inputs, NEWEST)
 
 
 def test_time_out(tmp_path: Path) -> None:
@@ -141,8 +143,8 @@ def test_time_out(tmp_path: Path) -> None:
     options = options_of("BatchMatMulOptions")
     path.write_bytes(single_op("BATCH_MATMUL", 1, [x, x], x, options))
     zeros = np.zeros((1, 2000, 2000), np.float32)
-    with pytest.raises(ProofError, match=r"slow.tflite .* did not end within 1.5 s"):
-        tflite.run(
+    with pytest.raises(VerificationError, match=r"slow.tflite .* did not end within 1.5 s"):
+        tflite.run_tflite_model(
             path, {"only": {"x0": zeros, "x1": zeros}}, NEWEST, timeout_s=1.5, repetitions=10**6
         )
 
@@ -150,7 +152,7 @@ def test_time_out(tmp_path: Path) -> None:
 def test_runtimes_that_do_not_exist(model: Path) -> None:
     """An unknown runtime is a MissingToolError, not a proof that failed."""
     with pytest.raises(MissingToolError, match="snpe"):
-        tflite.run(model, ids([0, 1, 2, 3]), Runtime(name="snpe", version="2.0.0"))
+        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), Runtime(name="snpe", version="2.0.0"))
 
 
 @pytest.mark.parametrize("line", ["", "no json", "[]", '{"runtime": 1}', '{"error": 3, "x": "'])
@@ -161,5 +163,5 @@ def test_unreadable_answers(
     worker = tmp_path / "worker.py"
     worker.write_text(f"print({line!r})")
     monkeypatch.setattr(tflite, "WORKER", worker)
-    with pytest.raises(ProofError, match="unreadable"):
-        tflite.run(model, ids([0, 1, 2, 3]), NEWEST)
+    with pytest.raises(VerificationError, match="unreadable"):
+        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), NEWEST)

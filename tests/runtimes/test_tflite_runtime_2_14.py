@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 from edge_bert.runtimes import environments, tflite
 from tests.runtimes import op_cases as op
 from tests.runtimes.op_models import Step, Tensor, graph, options_of
@@ -104,7 +104,7 @@ def run(tmp_path: Path) -> Run:
         path = tmp_path / "op.tflite"
         path.write_bytes(case.model(version))
         feeds = {"only": case.feeds()}
-        return tflite.run(path, feeds, environments.TFLITE_RUNTIME).real("only", "y")
+        return tflite.run_tflite_model(path, feeds, environments.TFLITE_RUNTIME).real("only", "y")
 
     return call
 
@@ -120,14 +120,14 @@ def cosine(case: op.Case, got: Any) -> float:
 def test_takes(run: Run, case: op.Case) -> None:
     """The newest version runs with the right numbers; the one above it does not load."""
     assert cosine(case, run(case, case.newest)) > 0.999
-    with pytest.raises(ProofError, match=f"Didn't find op .*version '{case.newest + 1}'"):
+    with pytest.raises(VerificationError, match=f"Didn't find op .*version '{case.newest + 1}'"):
         run(case, case.newest + 1)
 
 
 @pytest.mark.parametrize("case", REFUSES, ids=lambda case: case.label)
 def test_refuses(run: Run, case: op.Case) -> None:
     """There is no kernel for these dtypes although the version exists."""
-    with pytest.raises(ProofError, match=r"failed to (prepare|invoke)"):
+    with pytest.raises(VerificationError, match=r"failed to (prepare|invoke)"):
         run(case, case.newest)
 
 
@@ -181,7 +181,7 @@ def test_scales_per_channel(tmp_path: Path, model: bytes, at_most: float, at_lea
     needs_python_311()
     path = tmp_path / "graph.tflite"
     path.write_bytes(model)
-    result = tflite.run(path, {"only": {"x0": op.X}}, environments.TFLITE_RUNTIME)
+    result = tflite.run_tflite_model(path, {"only": {"x0": op.X}}, environments.TFLITE_RUNTIME)
     assert at_least <= _worst_channel(result.real("only", "y")) <= at_most
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge_bert.search.executors.choose import executor
+from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Executor
 
 KINDS = ("in-process", "processes", "dask")
@@ -31,5 +31,5 @@ def any_executor(request: pytest.FixtureRequest) -> Iterator[Executor]:
     options: dict[str, Any] = {"workers": 2 if request.param == "processes" else 1}
     if request.param == "dask":
         options["scheduler"] = request.getfixturevalue("cluster").scheduler_address
-    with executor(**options) as opened:
+    with open_executor(**options) as opened:
         yield opened

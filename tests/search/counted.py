@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_bert.records.candidate import Candidate, Cost
+from edge_bert.records.candidate import Candidate, CandidateCost
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Problem, candidate_key
 from edge_bert.search.space import Space
@@ -34,7 +34,7 @@ def score(world: Counted, candidate: Candidate) -> float:
     return found
 
 
-def cost(world: Counted, candidate: Candidate) -> Cost:
+def cost(world: Counted, candidate: Candidate) -> CandidateCost:
     """As the world has it, noted."""
     found = landscapes.cost(world, candidate)
     jobs.note(Path(world.folder), f"cost-{candidate_key(candidate)}")

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from edge_bert.records.base import Record
-from edge_bert.records.candidate import Candidate, Cost
+from edge_bert.records.candidate import Candidate, CandidateCost
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import Problem
 from edge_bert.search.space import Space
@@ -69,9 +69,9 @@ WORLDS = (
 )
 
 
-def bounds(_: World, candidate: Candidate) -> Cost:
+def bounds(_: World, candidate: Candidate) -> CandidateCost:
     """The size alone."""
-    return Cost(size_bytes=size(candidate))
+    return CandidateCost(size_bytes=size(candidate))
 
 
 def size(candidate: Candidate) -> int:
@@ -82,7 +82,7 @@ def size(candidate: Candidate) -> int:
     return int(total) + 400_000 + 30_000 * len(candidate.lengths)
 
 
-def cost(_: World, candidate: Candidate) -> Cost:
+def cost(_: World, candidate: Candidate) -> CandidateCost:
     """Multiplications through two rates, and the length that 40 tokens are padded to."""
     length = min(bucket for bucket in candidate.lengths if bucket >= 40)
     integer = candidate.recipe == "wi8_ai8"
@@ -90,7 +90,9 @@ def cost(_: World, candidate: Candidate) -> Cost:
     for ffn, heads, bits in _layers(candidate):
         work = length * HIDDEN * (4 * HEAD * heads + 2 * ffn) + 2 * length**2 * HEAD * heads
         ms += work / (14e6 if integer else 11e6) * (1.1 if bits == 4 else 1.0)
-    return Cost(size_bytes=size(candidate), latency_ms=ms, energy_mj=ms * (0.45 + 0.1 * integer))
+    return CandidateCost(
+        size_bytes=size(candidate), latency_ms=ms, energy_mj=ms * (0.45 + 0.1 * integer)
+    )
 
 
 def score(world: World, candidate: Candidate) -> float:

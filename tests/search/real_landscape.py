@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.compress.prune.importance import Importance, measure
-from edge_bert.compress.prune.structure import shrink
+from edge_bert.compress.prune.importance import Importance, measure_importance
+from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.agreement import agreement
 from edge_bert.records.base import Record
-from edge_bert.records.candidate import Candidate, Cost
+from edge_bert.records.candidate import Candidate, CandidateCost
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.in_process import InProcess
-from edge_bert.search.problem import Effort, Problem
-from edge_bert.search.search import search
+from edge_bert.search.problem import Problem, SearchEffort
+from edge_bert.search.search import run_search
 from edge_bert.search.space import Space
 from tests.quantize.integer import encoders
 from tests.search import landscapes
@@ -87,8 +87,8 @@ def whole(model: Model) -> tuple[EncoderWeights, Importance, FloatArray]:
             **{depth: model.layers},
         )
         weights = encoder_weights(checkpoint)
-    importance = measure(weights, encoders.sentences(weights, repeats=2, seed=0))
-    return weights, importance, numpy_forward.outputs(weights, held_out(weights))
+    importance = measure_importance(weights, encoders.sentences(weights, repeats=2, seed=0))
+    return weights, importance, numpy_forward.run_encoder(weights, held_out(weights))
 
 
 def held_out(weights: EncoderWeights) -> list[numpy_forward.Sentence]:
@@ -96,20 +96,20 @@ def held_out(weights: EncoderWeights) -> list[numpy_forward.Sentence]:
     return encoders.sentences(weights, repeats=2, seed=1)
 
 
-def size(_: Model, candidate: Candidate) -> Cost:
+def size(_: Model, candidate: Candidate) -> CandidateCost:
     """Bytes of the matrices and the word table."""
     hidden, total = models.HIDDEN, 400 * models.HIDDEN * candidate.embedding_bits // 8
     shape = candidate.structure
     for ffn, heads, bits in zip(shape.ffn, shape.heads, candidate.matrix_bits, strict=True):
         total += hidden * (4 * heads * 8 + 2 * ffn) * bits // 8
-    return Cost(size_bytes=total)
+    return CandidateCost(size_bytes=total)
 
 
 @functools.cache
 def score(model: Model, candidate: Candidate) -> float:
     """Mean agreement with the whole encoder."""
     weights, importance, expected = whole(model)
-    smaller = shrink(weights, importance, candidate.structure)
+    smaller = prune_to_structure(weights, importance, candidate.structure)
     arrays = dict(smaller.arrays)
     for index, bits in enumerate(candidate.matrix_bits):
         for name in [name for name in arrays if name.startswith(f"layer.{index}.")]:
@@ -117,7 +117,9 @@ def score(model: Model, candidate: Candidate) -> float:
                 arrays[name] = rounded(arrays[name], bits, 0)
     table = "embeddings.word"
     arrays[table] = rounded(arrays[table], candidate.embedding_bits, 1)
-    found = numpy_forward.outputs(dataclasses.replace(smaller, arrays=arrays), held_out(weights))
+    found = numpy_forward.run_encoder(
+        dataclasses.replace(smaller, arrays=arrays), held_out(weights)
+    )
     return float(agreement(found, expected).mean())
 
 
@@ -145,7 +147,9 @@ def share(asked: Problem[Model], seed: int) -> tuple[float, int, int]:
     """Of the best score, what a search finds; from how many builds, of how many candidates."""
     most, count = best(asked)
     with tempfile.TemporaryDirectory() as folder:
-        result = search(asked, InProcess(), Path(folder) / "journal", effort=Effort(seed=seed))
+        result = run_search(
+            asked, InProcess(), Path(folder) / "journal", effort=SearchEffort(seed=seed)
+        )
     assert result.chosen is not None
     assert result.chosen.score is not None
     return result.chosen.score / most, len(result.evaluated), count

@@ -17,7 +17,7 @@ VALUES = {"a": 1, "b": 2, "c": 3}
 
 def write(path: Path) -> bytes:
     """A journal with `VALUES`; its bytes."""
-    with journal.opened(path, "problem", int) as kept:
+    with journal.open_journal(path, "problem", int) as kept:
         for key, value in VALUES.items():
             kept.record(key, value)
     return path.read_bytes()
@@ -25,7 +25,7 @@ def write(path: Path) -> bytes:
 
 def known(path: Path) -> dict[str, int]:
     """What the journal at `path` has."""
-    with journal.opened(path, "problem", int) as kept:
+    with journal.open_journal(path, "problem", int) as kept:
         return dict(kept.known)
 
 
@@ -33,7 +33,7 @@ def test_what_is_recorded_is_known(tmp_path: Path) -> None:
     """Also the next time; the last value of a key counts."""
     path = tmp_path / "folder" / "journal.jsonl"
     write(path)
-    with journal.opened(path, "problem", int) as kept:
+    with journal.open_journal(path, "problem", int) as kept:
         assert kept.known == VALUES
         kept.record("a", 10)
         assert kept.known["a"] == 10
@@ -43,7 +43,7 @@ def test_what_is_recorded_is_known(tmp_path: Path) -> None:
 def test_on_disk_when_recorded(tmp_path: Path) -> None:
     """Each value is a whole line before anything else happens."""
     path = tmp_path / "journal.jsonl"
-    with journal.opened(path, "problem", int) as kept:
+    with journal.open_journal(path, "problem", int) as kept:
         kept.record("a", 1)
         assert path.read_bytes().endswith(b'{"key":"a","value":1}\n')
 
@@ -56,7 +56,7 @@ def test_cut_anywhere(tmp_path: Path) -> None:
         path.write_bytes(whole[:length])
         lines = max(whole[:length].count(b"\n") - 1, 0)
         assert known(path) == dict(list(VALUES.items())[:lines]), length
-        with journal.opened(path, "problem", int) as kept:
+        with journal.open_journal(path, "problem", int) as kept:
             kept.record("d", 4)
         assert known(path)["d"] == 4
 
@@ -66,7 +66,7 @@ def test_another_problem(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     data = write(path) + b"torn"
     path.write_bytes(data)
-    with refused(InputError, "another search"), journal.opened(path, "another", int):
+    with refused(InputError, "another search"), journal.open_journal(path, "another", int):
         pass
     assert path.read_bytes() == data
 
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_journal(tmp_path: Path, data: bytes) -> None:
     """A user's file is refused, never cut or appended to."""
     path = tmp_path / "notes.txt"
     path.write_bytes(data)
-    with refused(InputError, "no journal"), journal.opened(path, "problem", int):
+    with refused(InputError, "no journal"), journal.open_journal(path, "problem", int):
         pass
     assert path.read_bytes() == data
 
@@ -88,7 +88,7 @@ def test_a_damaged_line(tmp_path: Path, line: bytes) -> None:
     """Named by its number: a line within can only be damaged by something else than us."""
     path = tmp_path / "journal.jsonl"
     path.write_bytes(write(path) + line + b"\n")
-    with refused(InputError, r"journal\.jsonl:5: "), journal.opened(path, "problem", int):
+    with refused(InputError, r"journal\.jsonl:5: "), journal.open_journal(path, "problem", int):
         pass
 
 
@@ -113,9 +113,9 @@ def test_one_at_a_time(tmp_path: Path) -> None:
     """A second search of the same journal is told to wait; afterwards it may."""
     path = tmp_path / "journal.jsonl"
     with (
-        journal.opened(path, "problem", int),
+        journal.open_journal(path, "problem", int),
         refused(BusyError, "another search is writing"),
-        journal.opened(path, "problem", int),
+        journal.open_journal(path, "problem", int),
     ):
         pass
     assert known(path) == {}
@@ -125,5 +125,5 @@ def test_a_place_that_is_none(tmp_path: Path) -> None:
     """A folder where the journal should be, or a file where its folder should be."""
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "journal.jsonl"):
-        with refused(InputError, "give another place"), journal.opened(path, "problem", int):
+        with refused(InputError, "give another place"), journal.open_journal(path, "problem", int):
             pass

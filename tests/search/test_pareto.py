@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.records.candidate import Candidate, Cost, Evaluated
+from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated
 from edge_bert.search import pareto
-from edge_bert.search.constraints import Miss
+from edge_bert.search.constraints import Violation
 from tests.search.landscapes import SPACE
 
 CANDIDATES = tuple(itertools.islice(SPACE.candidates().values(), 40))
@@ -20,7 +20,7 @@ ROWS = st.lists(
 
 def evaluated(candidate: Candidate, row: tuple[int, int, int, int]) -> Evaluated:
     """A candidate with size, latency, energy and score of `row`."""
-    cost = Cost(size_bytes=row[0], latency_ms=row[1], energy_mj=row[2])
+    cost = CandidateCost(size_bytes=row[0], latency_ms=row[1], energy_mj=row[2])
     return Evaluated(candidate, cost, score=row[3] / 4)
 
 
@@ -43,22 +43,22 @@ def test_the_front_is_what_nothing_beats(
 ) -> None:
     """Exactly those, whatever the order they come in, always in the same order."""
     found = [evaluated(each, row) for each, row in zip(CANDIDATES, rows, strict=False)]
-    best = pareto.front(found)
+    best = pareto.pareto_front(found)
     expected = {each.candidate for each in found if not any(beats(other, each) for other in found)}
     assert {each.candidate for each in best} == expected
     assert len(best) == len(expected)
     shuffled = found[:]
     random.shuffle(shuffled)  # type: ignore[attr-defined]
-    assert pareto.front(shuffled) == best
+    assert pareto.pareto_front(shuffled) == best
 
 
 def test_what_is_not_known_is_worst() -> None:
     """A candidate without a latency does not beat one that has it, nor is it lost when smaller."""
     known = evaluated(CANDIDATES[0], (3, 2, 2, 2))
-    blank = Evaluated(CANDIDATES[1], Cost(size_bytes=3), score=0.5)
-    smaller = Evaluated(CANDIDATES[2], Cost(size_bytes=2), score=0.5)
-    assert pareto.front([blank, known]) == (known,)
-    assert pareto.front([smaller, known]) == (smaller, known)
+    blank = Evaluated(CANDIDATES[1], CandidateCost(size_bytes=3), score=0.5)
+    smaller = Evaluated(CANDIDATES[2], CandidateCost(size_bytes=2), score=0.5)
+    assert pareto.pareto_front([blank, known]) == (known,)
+    assert pareto.pareto_front([smaller, known]) == (smaller, known)
 
 
 def test_nearest() -> None:
@@ -66,21 +66,21 @@ def test_nearest() -> None:
     sizes = {0: (1.5, 1.1), 1: (1.2, 1.2), 2: (1.6, 1.2), 3: (1.0, 1.9)}
     missed = []
     for number, (size, latency) in sizes.items():
-        misses = (Miss("size", size, "size"), Miss("latency", latency, "latency"))
+        misses = (Violation("size", size, "size"), Violation("latency", latency, "latency"))
         kept = tuple(miss for miss in misses if miss.ratio > 1)
         missed.append((evaluated(CANDIDATES[number], (1, 1, 1, 1)), kept))
-    found = [CANDIDATES.index(each.candidate) for each in pareto.nearest(missed)]
+    found = [CANDIDATES.index(each.candidate) for each in pareto.nearest_misses(missed)]
     assert found == [1, 0, 3]
-    assert pareto.nearest([]) == ()
+    assert pareto.nearest_misses([]) == ()
 
 
 def test_of_equal_misses_the_best_is_shown() -> None:
     """The best score; where none is known, the largest file, which has most of the model left."""
-    misses = (Miss("latency", 1.5, "latency"),)
+    misses = (Violation("latency", 1.5, "latency"),)
     blank = [
-        (Evaluated(each, Cost(size_bytes=size)), misses)
+        (Evaluated(each, CandidateCost(size_bytes=size)), misses)
         for each, size in zip(CANDIDATES, (2, 3, 1), strict=False)
     ]
-    assert [each.cost.size_bytes for each in pareto.nearest(blank)] == [3]
-    scored = Evaluated(CANDIDATES[3], Cost(size_bytes=1), score=0.1)
-    assert pareto.nearest([*blank, (scored, misses)]) == (scored,)
+    assert [each.cost.size_bytes for each in pareto.nearest_misses(blank)] == [3]
+    scored = Evaluated(CANDIDATES[3], CandidateCost(size_bytes=1), score=0.1)
+    assert pareto.nearest_misses([*blank, (scored, misses)]) == (scored,)

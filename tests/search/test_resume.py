@@ -9,11 +9,11 @@ import pytest
 
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import Budget
-from edge_bert.search.executors.choose import executor
+from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.in_process import InProcess
 from edge_bert.search.executors.jobs import Executor
 from edge_bert.search.problem import candidate_key
-from edge_bert.search.search import search
+from edge_bert.search.search import run_search
 from tests.search import counted, jobs
 from tests.search.counted import Counted
 from tests.search.test_search import BUDGETS, SMALL
@@ -24,7 +24,7 @@ BUDGET = BUDGETS[0]
 def run(folder: Path, executor: Executor, budget: Budget = BUDGET, **faults: int) -> SearchResult:
     """A search whose journal and notes are in `folder`."""
     world = Counted("counted", folder=str(folder), **faults)
-    return search(counted.problem(world, budget, SMALL), executor, folder / "journal.jsonl")
+    return run_search(counted.problem(world, budget, SMALL), executor, folder / "journal.jsonl")
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_torn_line(tmp_path: Path, undisturbed: SearchResult) -> None:
 
 def test_a_killed_process(tmp_path: Path, undisturbed: SearchResult) -> None:
     """A process that dies in an evaluation costs that one try."""
-    with executor(workers=2) as opened:
+    with open_executor(workers=2) as opened:
         assert run(tmp_path, opened, kill_at=5) == undisturbed
     assert jobs.ran(tmp_path)["died"] == 1
     once_each(tmp_path, undisturbed)

@@ -9,12 +9,12 @@ import msgspec
 import pytest
 
 from edge_bert.errors import InputError, RefusedError, TargetError
-from edge_bert.records.candidate import Candidate, Cost, Evaluated, Gate, SearchResult
+from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate, SearchResult
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.in_process import InProcess
 from edge_bert.search.executors.jobs import Executor
-from edge_bert.search.problem import Effort, Problem, candidate_key, evaluations
-from edge_bert.search.search import search
+from edge_bert.search.problem import Problem, SearchEffort, candidate_key, count_evaluations
+from edge_bert.search.search import run_search
 from edge_bert.search.space import Space
 from tests.one_line import refused
 from tests.search import landscapes
@@ -35,7 +35,7 @@ WORLD = WORLDS[1]
 
 def found(tmp_path: Path, asked: Problem[World], **effort: int) -> SearchResult:
     """A search of its own in this process."""
-    return search(asked, InProcess(), tmp_path / "journal.jsonl", effort=Effort(**effort))
+    return run_search(asked, InProcess(), tmp_path / "journal.jsonl", effort=SearchEffort(**effort))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,9 @@ def test_small_spaces(tmp_path: Path, world: World, seed: int) -> None:
     for number in (0, 2):
         asked = problem(world, BUDGETS[number], SMALL)
         best, count = landscapes.best(asked)
-        result = search(asked, InProcess(), tmp_path / str(number), effort=Effort(seed=seed))
+        result = run_search(
+            asked, InProcess(), tmp_path / str(number), effort=SearchEffort(seed=seed)
+        )
         assert result.chosen is not None
         assert result.chosen.score is not None
         assert result.chosen.score >= best - 0.01 * abs(best)
@@ -90,9 +92,9 @@ def test_the_same_everywhere(any_executor: Executor, tmp_path: Path) -> None:
     """One process, two, or a cluster: the same result to the last digit; another seed differs."""
     asked = problem(WORLD, BUDGETS[1], SMALL)
     here = found(tmp_path, asked, seed=3)
-    there = search(asked, any_executor, tmp_path / "there", effort=Effort(seed=3))
+    there = run_search(asked, any_executor, tmp_path / "there", effort=SearchEffort(seed=3))
     assert there == here
-    other = search(asked, InProcess(), tmp_path / "other", effort=Effort(seed=4))
+    other = run_search(asked, InProcess(), tmp_path / "other", effort=SearchEffort(seed=4))
     assert other.evaluated != here.evaluated
 
 
@@ -245,7 +247,7 @@ def test_what_is_wrong_with_the_machine_ends_the_search(tmp_path: Path) -> None:
     assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) > 1
 
 
-def refusing(_: World, candidate: Candidate) -> Cost:
+def refusing(_: World, candidate: Candidate) -> CandidateCost:
     """Bounds that rule one recipe out."""
     if candidate.recipe == "wi8_ai8":
         raise RefusedError("full-integer files have no 4-bit matrices")
@@ -296,9 +298,12 @@ def test_a_space_with_missing_numbers() -> None:
 
 def test_effort() -> None:
     """A tenth, within limits; what is asked for; never more than there is."""
-    found = [evaluations(Effort(), count) for count in (3, 50, 200, 314, 3000)]
+    found = [count_evaluations(SearchEffort(), count) for count in (3, 50, 200, 314, 3000)]
     assert found == [3, 16, 20, 31, 48]
-    assert [evaluations(Effort(evaluations=100), count) for count in (60, 600)] == [60, 100]
+    assert [count_evaluations(SearchEffort(evaluations=100), count) for count in (60, 600)] == [
+        60,
+        100,
+    ]
 
 
 def test_keys_are_of_content() -> None:

@@ -18,7 +18,7 @@ SERVED = triton.Served("mini", ("input_ids", "attention_mask"), "embedding", 384
 
 
 def parsed(served: triton.Served, platform: triton.Platform) -> Any:
-    return text_format.Parse(triton.config(served, platform), model_config.ModelConfig())
+    return text_format.Parse(triton.triton_config(served, platform), model_config.ModelConfig())
 
 
 def test_triton_reads_what_was_meant() -> None:
@@ -75,7 +75,7 @@ def test_a_models_name_becomes_a_folder(model: str, folder: str) -> None:
 
 def test_the_repository_has_a_version(tmp_path: Path) -> None:
     """The model's file belongs into the folder of version 1, beside the configuration."""
-    place = triton.write(tmp_path, SERVED, "onnxruntime_onnx")
+    place = triton.write_repository(tmp_path, SERVED, "onnxruntime_onnx")
     assert place == tmp_path / "mini" / "1" / "model.onnx"
     assert place.parent.is_dir()
     assert (tmp_path / "mini" / "config.pbtxt").is_file()

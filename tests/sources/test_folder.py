@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Pooling, Task
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests import one_line
 from tests.one_line import refused
 from tests.tiny.models import ARCHITECTURES, change_json, write
@@ -45,7 +45,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_a_sound_folder_is_read(architecture: str, tmp_path: Path) -> None:
     """Name, head, length and tokenizer are those of the folder; every weight is float32."""
-    found = load(str(write(tmp_path / "my-model", architecture, "cls-normalize")), tmp_path)
+    found = load_checkpoint(
+        str(write(tmp_path / "my-model", architecture, "cls-normalize")), tmp_path
+    )
     assert (found.name, found.origin) == ("my-model", "folder")
     assert found.architecture == architecture
     assert (found.head.task, found.head.pooling) == (Task.EMBEDDING, Pooling.CLS)
@@ -60,14 +62,14 @@ def test_a_missing_file_is_named(lost: str, folder: Path, tmp_path: Path) -> Non
     """Also where a folder or a pipe stands in its place."""
     (folder / lost).unlink()
     with refused(ModelError, f"{lost} is missing"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
     (folder / lost).mkdir()
     with refused(ModelError, f"{lost} is missing"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
     (folder / lost).rmdir()
     os.mkfifo(folder / lost)
     with refused(ModelError, f"{lost} is missing"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize("content", HOSTILE_JSON.values(), ids=HOSTILE_JSON)
@@ -81,14 +83,14 @@ def test_hostile_json_is_refused(file: str, content: bytes, folder: Path, tmp_pa
         content = b"{}"
     (folder / file).write_bytes(content)
     with refused(ModelError, file):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 def test_a_huge_json_file_is_not_read(folder: Path, tmp_path: Path) -> None:
     """A sparse file of 65 MiB costs no memory."""
     os.truncate(folder / "config.json", 65 * 1024 * 1024)
     with refused(ModelError, "larger than"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize("kind", [None, 3, ["bert"], {}])
@@ -98,7 +100,7 @@ def test_a_configuration_without_an_architecture_is_refused(
     """model_type says how to read everything else."""
     change_json(folder / "config.json", model_type=kind)
     with refused(ModelError, "model_type"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +117,7 @@ def test_the_longest_input_is_what_all_files_allow(
 ) -> None:
     """Positions bound it, and so do the authors."""
     change_json(folder / file, **changes)
-    assert load(str(folder), folder).max_length == expected
+    assert load_checkpoint(str(folder), folder).max_length == expected
 
 
 @pytest.mark.parametrize("value", [0, 2, -5, 1.5, "128", [128], True, 2**40])
@@ -132,18 +134,18 @@ def test_a_longest_input_that_is_none_is_refused(
     """Too short for a sentence, or no number."""
     change_json(folder / file, **{key: value})
     with refused(ModelError, f"{key}|holds no sentence"):
-        load(str(folder), folder)
+        load_checkpoint(str(folder), folder)
 
 
 def test_roberta_loses_positions_to_padding(tmp_path: Path) -> None:
     """Positions start after the padding id; none may be left."""
     folder = write(tmp_path / "model", "roberta")
     change_json(folder / "config.json", pad_token_id=3)
-    assert load(str(folder), tmp_path).max_length == 126
+    assert load_checkpoint(str(folder), tmp_path).max_length == 126
     for wrong in (128, 500, "1", -1):
         change_json(folder / "config.json", pad_token_id=wrong)
         with refused(ModelError, "pad_token_id|holds no sentence"):
-            load(str(folder), tmp_path)
+            load_checkpoint(str(folder), tmp_path)
 
 
 def test_gpt2_names_its_positions_otherwise(tmp_path: Path) -> None:
@@ -152,21 +154,21 @@ def test_gpt2_names_its_positions_otherwise(tmp_path: Path) -> None:
     (folder / "sentence_bert_config.json").unlink()
     for positions, expected in ((100, 100), (None, 1024)):
         change_json(folder / "config.json", n_positions=positions)
-        assert load(str(folder), tmp_path).max_length == expected
+        assert load_checkpoint(str(folder), tmp_path).max_length == expected
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_the_digest_covers_what_the_output_depends_on(file: str, folder: Path) -> None:
     """One byte more in any of the three is another model."""
-    before = load(str(folder), folder).sha256
-    assert load(str(folder), folder).sha256 == before
+    before = load_checkpoint(str(folder), folder).sha256
+    assert load_checkpoint(str(folder), folder).sha256 == before
     path = folder / file
     if file == "model.safetensors":
         data = path.read_bytes()
         path.write_bytes(data[:-4] + bytes([data[-4] ^ 1]) + data[-3:])
     else:
         path.write_bytes(path.read_bytes() + b" ")
-    assert load(str(folder), folder).sha256 != before
+    assert load_checkpoint(str(folder), folder).sha256 != before
 
 
 JSON_VALUES = st.recursive(
@@ -231,7 +233,7 @@ def test_any_value_in_a_sound_configuration_is_read_or_refused(
 
 def _read_or_refused(folder: Path) -> None:
     try:
-        found = load(str(folder), folder)
+        found = load_checkpoint(str(folder), folder)
     except ModelError as error:
         one_line.check(error, ModelError)
     else:

@@ -9,7 +9,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Pooling, Task
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.tiny.models import LABELS, change_json, write, write_json
 
@@ -27,7 +27,7 @@ def test_modules_stay_inside_the_folder(path: str, folder: Path, tmp_path: Path)
     modules = [{"type": "sentence_transformers.models.Pooling", "path": path}]
     write_json(folder / "modules.json", modules)
     with refused(ModelError, "outside the model folder|not a path|missing|cannot be read"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path, tmp_path: Path) 
     modules = [{"type": "sentence_transformers.models.Pooling", "path": "2_Pooling"}]
     write_json(folder / "modules.json", modules)
     with refused(ModelError, "outside the model folder"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize("kind", ["Dense", "LSTM", "evil\nline", "x" * 10_000])
@@ -45,14 +45,14 @@ def test_a_module_that_we_do_not_have_is_refused(kind: str, folder: Path, tmp_pa
     """The error lists the modules that there are."""
     write_json(folder / "modules.json", [{"type": kind}])
     with refused(ModelError, "Transformer, Pooling and Normalize"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 def test_an_encoder_in_a_folder_of_its_own_is_refused(folder: Path, tmp_path: Path) -> None:
     """Old sentence-transformers files kept it there; we would read other weights than they did."""
     write_json(folder / "modules.json", [{"type": "models.Transformer", "path": "0_Transformer"}])
     with refused(ModelError, "0_Transformer"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_pooling_that_we_do_not_have_is_refused(
     """Mean and CLS, one of them."""
     write_json(folder / "1_Pooling" / "config.json", modes)
     with refused(ModelError, "mean and CLS pooling"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -88,13 +88,13 @@ def test_both_spellings_of_pooling_are_read(
 ) -> None:
     """sentence-transformers wrote one flag per mode, and writes the mode's name."""
     write_json(folder / "1_Pooling" / "config.json", modes)
-    assert load(str(folder), tmp_path).head.pooling is expected
+    assert load_checkpoint(str(folder), tmp_path).head.pooling is expected
 
 
 @pytest.mark.parametrize("head", ["last", "last-normalize", "mean", "classification"])
 def test_a_decoder_has_heads_of_its_own(head: str, tmp_path: Path) -> None:
     """GPT-2 pools its last token where sentence-transformers says so, and classifies it."""
-    found = load(str(write(tmp_path / "gpt2", "gpt2", head)), tmp_path).head
+    found = load_checkpoint(str(write(tmp_path / "gpt2", "gpt2", head)), tmp_path).head
     assert found.pooling is (Pooling.MEAN if head == "mean" else Pooling.LAST)
     assert found.normalize is head.endswith("-normalize")
 
@@ -104,7 +104,7 @@ def test_a_bare_decoder_gives_the_mean(tmp_path: Path) -> None:
     folder = write(tmp_path / "gpt2", "gpt2", "mean")
     (folder / "modules.json").unlink()
     change_json(folder / "config.json", architectures=["GPT2LMHeadModel"])
-    found = load(str(folder), tmp_path).head
+    found = load_checkpoint(str(folder), tmp_path).head
     assert (found.task, found.pooling) == (Task.EMBEDDING, Pooling.MEAN)
 
 
@@ -134,7 +134,7 @@ def test_a_classifier_says_what_its_outputs_mean(
 ) -> None:
     """Labels and activation as transformers reads them from the configuration."""
     change_json(classifier / "config.json", **changes)
-    head = load(str(classifier), tmp_path).head
+    head = load_checkpoint(str(classifier), tmp_path).head
     assert (head.task, head.labels, head.activation) == (Task.CLASSIFICATION, labels, activation)
 
 
@@ -164,7 +164,7 @@ def test_a_head_that_cannot_be_read_is_refused(
     """Labels that are none, and models that were trained for another task."""
     change_json(classifier / "config.json", **changes)
     with refused(ModelError, "config.json"):
-        load(str(classifier), tmp_path)
+        load_checkpoint(str(classifier), tmp_path)
 
 
 @pytest.mark.parametrize("name", ["BertModel", "BertForMaskedLM", "BertForPreTraining"])
@@ -172,5 +172,5 @@ def test_a_bare_encoder_gives_the_mean_of_its_tokens(name: str, folder: Path) ->
     """Without sentence-transformers' files and without a classifier."""
     (folder / "modules.json").unlink()
     change_json(folder / "config.json", architectures=[name])
-    head = load(str(folder), folder).head
+    head = load_checkpoint(str(folder), folder).head
     assert (head.task, head.pooling, head.normalize) == (Task.EMBEDDING, Pooling.MEAN, False)

@@ -10,7 +10,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.sources import hub as hub_source
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.sources.fake_hub import FakeHub
 from tests.tiny.models import write
@@ -30,10 +30,10 @@ def served(hub: FakeHub, tmp_path: Path) -> Path:
 
 def test_a_model_comes_from_the_hub(served: Path, tmp_path: Path) -> None:
     """All of its data files, none of its code and no pickle."""
-    found = load(NAME, tmp_path)
+    found = load_checkpoint(NAME, tmp_path)
     assert (found.name, found.origin) == (NAME, f"hub: {NAME}")
     assert found.head.normalize
-    assert found.sha256 == load(str(served), tmp_path).sha256
+    assert found.sha256 == load_checkpoint(str(served), tmp_path).sha256
     got = {path.name for path in found.tokenizer.parent.rglob("*")}
     assert {"modules.json", "1_Pooling", "vocab.txt"} <= got
     assert not got & {"modeling.py", "pytorch_model.bin"}
@@ -42,10 +42,10 @@ def test_a_model_comes_from_the_hub(served: Path, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("served")
 def test_a_model_in_the_cache_needs_no_hub(hub: FakeHub, tmp_path: Path) -> None:
     """The second load asks nobody."""
-    first = load(NAME, tmp_path)
+    first = load_checkpoint(NAME, tmp_path)
     hub.asked.clear()
     hub.fault = 503
-    assert load(NAME, tmp_path).sha256 == first.sha256
+    assert load_checkpoint(NAME, tmp_path).sha256 == first.sha256
     assert not hub.asked
     assert hub_source.from_cache(NAME) is not None
 
@@ -54,10 +54,10 @@ def test_a_model_in_the_cache_needs_no_hub(hub: FakeHub, tmp_path: Path) -> None
 @pytest.mark.parametrize("lost", hub_source.NEEDED)
 def test_a_cache_that_is_not_whole_is_completed(lost: str, hub: FakeHub, tmp_path: Path) -> None:
     """A snapshot that lacks a needed file is no model: the hub is asked for the rest."""
-    first = load(NAME, tmp_path)
+    first = load_checkpoint(NAME, tmp_path)
     (first.tokenizer.parent / lost).unlink()
     assert hub_source.from_cache(NAME) is None
-    assert load(NAME, tmp_path).sha256 == first.sha256
+    assert load_checkpoint(NAME, tmp_path).sha256 == first.sha256
     assert any(path.endswith(lost) or "/api/" in path for path in hub.asked)
 
 
@@ -66,7 +66,7 @@ def test_a_cache_that_is_not_whole_is_completed(lost: str, hub: FakeHub, tmp_pat
 def test_a_name_that_is_no_model_is_refused(name: str, tmp_path: Path) -> None:
     """Whatever the hub says of it, the user reads what to do."""
     with refused(ModelError, "give --model a folder"):
-        load(name, tmp_path)
+        load_checkpoint(name, tmp_path)
 
 
 @pytest.mark.usefixtures("served")
@@ -75,7 +75,7 @@ def test_a_hub_that_fails_is_one_line(fault: int | str, hub: FakeHub, tmp_path: 
     """Refusals, breakdowns and answers of another kind."""
     hub.fault = fault
     with refused(ModelError, "cannot be reached"):
-        load(NAME, tmp_path)
+        load_checkpoint(NAME, tmp_path)
 
 
 def test_a_hub_that_never_answers_is_given_up(
@@ -86,21 +86,21 @@ def test_a_hub_that_never_answers_is_given_up(
     hub.silent_s = 3.0
     started = time.monotonic()
     with refused(ModelError, "cannot be reached"):
-        load(NAME, tmp_path)
+        load_checkpoint(NAME, tmp_path)
     assert time.monotonic() - started < 2.5
 
 
 def test_an_unreachable_hub_is_one_line(tmp_path: Path) -> None:
     """No network, no traceback."""
     with refused(ModelError, "cannot be reached"):
-        load(NAME, tmp_path)
+        load_checkpoint(NAME, tmp_path)
 
 
 def test_pickles_on_the_hub_are_not_fetched(hub: FakeHub, served: Path, tmp_path: Path) -> None:
     """A model with pickled weights only is refused, and its pickle never lands here."""
     (served / "model.safetensors").unlink()
     with refused(ModelError, "model.safetensors is missing.*pickles are not read"):
-        load(NAME, tmp_path)
+        load_checkpoint(NAME, tmp_path)
     assert not list((tmp_path / "hub").rglob("*.bin"))
     assert not any(path.endswith(".bin") for path in hub.asked)
 
@@ -113,6 +113,6 @@ def test_names_that_lead_out_of_the_cache_are_not_written(
     hub.extra = ("../evil.json", "../../../../../planted.json")
     before = (tmp_path / "evil.json").stat().st_mtime_ns
     with refused(ModelError, "give --model a folder"):
-        load(NAME, tmp_path)
+        load_checkpoint(NAME, tmp_path)
     assert (tmp_path / "evil.json").stat().st_mtime_ns == before
     assert not list(tmp_path.rglob("planted.json"))

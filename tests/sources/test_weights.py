@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from edge_bert.errors import ModelError
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from edge_bert.sources.weights import read_weights
 from tests import one_line
 from tests.one_line import refused
@@ -67,7 +67,7 @@ def test_weights_that_are_not_finite_are_refused(value: float, folder: Path) -> 
     weights[WEIGHT][3] = value
     save_file(weights, folder / "model.safetensors")
     with refused(ModelError, "LayerNorm.* not finite|not finite"):
-        load(str(folder), folder)
+        load_checkpoint(str(folder), folder)
 
 
 def test_a_double_beyond_float32_is_refused(tmp_path: Path) -> None:
@@ -125,7 +125,7 @@ def test_tables_of_position_numbers_are_left_out(folder: Path) -> None:
     weights = load_file(folder / "model.safetensors")
     weights["embeddings.position_ids"] = np.arange(128)[None]
     save_file(weights, folder / "model.safetensors")
-    assert "embeddings.position_ids" not in load(str(folder), folder).weights
+    assert "embeddings.position_ids" not in load_checkpoint(str(folder), folder).weights
 
 
 def test_tables_of_who_sees_whom_are_left_out(folder: Path) -> None:
@@ -134,7 +134,7 @@ def test_tables_of_who_sees_whom_are_left_out(folder: Path) -> None:
     masks = {"h.0.attn.bias": np.ones((1, 1, 4, 4), bool), "h.0.attn.masked_bias": np.ones((), int)}
     kept = {"h.0.attn.c_attn.bias": np.ones(4, np.float32)}
     save_file(weights | masks | kept, folder / "model.safetensors")
-    found = load(str(folder), folder).weights
+    found = load_checkpoint(str(folder), folder).weights
     assert set(found) == {*weights, *kept}
 
 
@@ -157,7 +157,7 @@ def test_pickles_are_refused_unread(name: str, folder: Path, tmp_path: Path) -> 
     (folder / "model.safetensors").unlink()
     (folder / name).write_bytes(pickle.dumps(Mark(mark)))
     with refused(ModelError, "pickled weights only.*save_pretrained"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
     assert not mark.exists()
 
 
@@ -166,7 +166,7 @@ def test_a_pickle_called_safetensors_is_damaged(folder: Path, tmp_path: Path) ->
     mark = tmp_path / "mark"
     (folder / "model.safetensors").write_bytes(pickle.dumps(Mark(mark)))
     with refused(ModelError, "damaged or not whole"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
     assert not mark.exists()
 
 
@@ -175,7 +175,7 @@ def test_several_weights_files_are_refused(folder: Path, tmp_path: Path) -> None
     (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
     (folder / "model.safetensors.index.json").write_text("{}")
     with refused(ModelError, "several files; save the model as one file"):
-        load(str(folder), tmp_path)
+        load_checkpoint(str(folder), tmp_path)
 
 
 @pytest.fixture(scope="module")

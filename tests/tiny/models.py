@@ -16,7 +16,7 @@ import numpy as np
 from safetensors.numpy import save_file
 
 from edge_bert.records.checkpoint import Checkpoint
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.tiny import families
 from tests.tiny.tokenizer_files import (
     write_bare_byte_level,
@@ -63,7 +63,7 @@ def write(
 
 def checkpoint(folder: Path, *args: Any, **kwargs: Any) -> Checkpoint:
     """`write` with these arguments, then what edge-bert reads."""
-    return load(str(write(folder, *args, **kwargs)), folder.parent)
+    return load_checkpoint(str(write(folder, *args, **kwargs)), folder.parent)
 
 
 def write_json(path: Path, content: object) -> None:

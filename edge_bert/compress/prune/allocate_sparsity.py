@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 from edge_bert.compress.prune import ffn, heads
 from edge_bert.compress.prune.importance import Importance, Inputs
-from edge_bert.compress.prune.output_error import harm
+from edge_bert.compress.prune.output_error import output_error
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Structure
 
 NEURONS_AT_ONCE = 32  # widths in this step suit the kernels of every runtime
 
 
 @dataclass(frozen=True)
-class Curves:
+class ErrorCurves:
     """`heads[i][k]` is what the outputs lose when the k least heads of layer i alone are gone.
 
     `neurons` are the same of neurons. In units of `harm`; losses of several layers add up nearly.
@@ -29,18 +29,18 @@ class Curves:
     neurons: tuple[tuple[float, ...], ...]
 
 
-def measure(
+def measure_curves(
     weights: EncoderWeights,
     importance: Importance,
     sentences: Sequence[Sentence],
-    progress: Progress = silent,
-) -> Curves:
+    progress: Progress = no_progress,
+) -> ErrorCurves:
     """The curves of every layer: the shape is that of its error, the height is measured.
 
     Each layer is cut to half by itself, and the outputs for `sentences` (best others than those
     that gave the importance) say what its error is worth. It costs 2 * layers + 1 runs of them.
     """
-    expected = numpy_forward.outputs(weights, sentences)
+    expected = numpy_forward.run_encoder(weights, sentences)
 
     def scaled(
         inputs: Inputs, cut: Callable[[Sequence[int]], EncoderWeights], present: list[int], at: int
@@ -49,24 +49,33 @@ def measure(
         counts = [*present]
         counts[at] = max(1, present[at] // 2)
         errors = inputs.elimination.errors
-        lost = harm(numpy_forward.outputs(cut(counts), sentences), expected)
+        lost = output_error(numpy_forward.run_encoder(cut(counts), sentences), expected)
         rate = lost / max(errors[present[at] - counts[at]], 1e-24)
         return tuple(rate * error for error in errors)
 
     shape = weights.shape
-    return Curves(
+    return ErrorCurves(
         heads=tuple(
-            scaled(each, lambda counts: heads.keep(weights, importance, counts), [*shape.heads], at)
+            scaled(
+                each,
+                lambda counts: heads.prune_heads(weights, importance, counts),
+                [*shape.heads],
+                at,
+            )
             for at, each in enumerate(importance.heads)
         ),
         neurons=tuple(
-            scaled(each, lambda counts: ffn.keep(weights, importance, counts), [*shape.ffn], at)
+            scaled(
+                each, lambda counts: ffn.prune_ffn(weights, importance, counts), [*shape.ffn], at
+            )
             for at, each in enumerate(importance.neurons)
         ),
     )
 
 
-def allocate(curves: Sequence[Sequence[float]], total: int, step: int = 1) -> tuple[int, ...]:
+def allocate_sparsity(
+    curves: Sequence[Sequence[float]], total: int, step: int = 1
+) -> tuple[int, ...]:
     """How many each layer keeps, `total` together, so that the curves' losses are least.
 
     Greedy: `step` go where they cost least, and every layer keeps at least `step`. Where `total`
@@ -91,8 +100,12 @@ def allocate(curves: Sequence[Sequence[float]], total: int, step: int = 1) -> tu
     return tuple(kept)
 
 
-def plan(
-    curves: Curves, layers: Sequence[int], heads_share: float, neurons_share: float, vocabulary: int
+def plan_structure(
+    curves: ErrorCurves,
+    layers: Sequence[int],
+    heads_share: float,
+    neurons_share: float,
+    vocabulary: int,
 ) -> Structure:
     """The structure with these layers and, over all of them, these shares of heads and neurons.
 
@@ -103,8 +116,8 @@ def plan(
     kept_neurons = [curves.neurons[index] for index in layers]
     return Structure(
         layers=tuple(layers),
-        heads=allocate(kept_heads, _total(kept_heads, heads_share, 1)),
-        ffn=allocate(
+        heads=allocate_sparsity(kept_heads, _total(kept_heads, heads_share, 1)),
+        ffn=allocate_sparsity(
             kept_neurons, _total(kept_neurons, neurons_share, NEURONS_AT_ONCE), NEURONS_AT_ONCE
         ),
         vocabulary=vocabulary,

@@ -13,7 +13,7 @@ Double = npt.NDArray[np.float64]
 
 
 @dataclass
-class Moments:
+class RunningMoments:
     """Sums over tokens of rows x [channels] with a weight each.
 
     `second` is the sum of w x x' [channels, channels], `first` that of w x, `total` that of w.
@@ -25,7 +25,7 @@ class Moments:
     total: float = 0.0
 
     @classmethod
-    def of(cls, channels: int) -> Moments:
+    def of(cls, channels: int) -> RunningMoments:
         """Nothing seen yet."""
         return cls(np.zeros(channels), np.zeros((channels, channels)))
 

@@ -8,12 +8,14 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_bert.compress.prune.importance import Importance
-from edge_bert.compress.prune.obs import refit
+from edge_bert.compress.prune.obs import refit_kernel
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 
 
-def keep(weights: EncoderWeights, importance: Importance, widths: Sequence[int]) -> EncoderWeights:
+def prune_ffn(
+    weights: EncoderWeights, importance: Importance, widths: Sequence[int]
+) -> EncoderWeights:
     """The encoder with `widths[i]` neurons in layer i: those worth most.
 
     The output matrices are fitted anew to the neurons that stay, so that these stand in for those
@@ -30,7 +32,7 @@ def keep(weights: EncoderWeights, importance: Importance, widths: Sequence[int])
         for part in ("kernel", "bias"):
             arrays[f"{name}.ffn_in.{part}"] = arrays[f"{name}.ffn_in.{part}"][..., columns]
         kernel = arrays[f"{name}.ffn_out.kernel"].astype(np.float64)
-        fitted, gained = refit(inputs.covariance, inputs.mean, kernel, kept)
+        fitted, gained = refit_kernel(inputs.covariance, inputs.mean, kernel, kept)
         arrays[f"{name}.ffn_out.kernel"] = fitted.astype(np.float32)
         arrays[f"{name}.ffn_out.bias"] = arrays[f"{name}.ffn_out.bias"] + gained.astype(np.float32)
     smaller = dataclasses.replace(shape, ffn=tuple(widths))

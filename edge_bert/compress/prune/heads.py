@@ -9,11 +9,13 @@ import numpy as np
 
 from edge_bert.compress.prune.ffn import check_counts
 from edge_bert.compress.prune.importance import Importance
-from edge_bert.compress.prune.obs import refit
+from edge_bert.compress.prune.obs import refit_kernel
 from edge_bert.encoder.weights import EncoderWeights
 
 
-def keep(weights: EncoderWeights, importance: Importance, counts: Sequence[int]) -> EncoderWeights:
+def prune_heads(
+    weights: EncoderWeights, importance: Importance, counts: Sequence[int]
+) -> EncoderWeights:
     """The encoder with `counts[i]` heads in layer i: those worth most.
 
     The attention's output matrix is fitted anew to the heads that stay, as `neurons.keep` does.
@@ -33,7 +35,7 @@ def keep(weights: EncoderWeights, importance: Importance, counts: Sequence[int])
                 arrays[f"{name}.{part}.{kind}"] = whole[..., columns]
         output = f"{name}.attention_output"
         kernel = arrays[f"{output}.kernel"].astype(np.float64)
-        fitted, gained = refit(inputs.covariance, inputs.mean, kernel, columns.tolist())
+        fitted, gained = refit_kernel(inputs.covariance, inputs.mean, kernel, columns.tolist())
         arrays[f"{output}.kernel"] = fitted.astype(np.float32)
         arrays[f"{output}.bias"] = arrays[f"{output}.bias"] + gained.astype(np.float32)
     smaller = dataclasses.replace(shape, heads=tuple(counts))

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.compress.prune.covariance import Double, Moments
-from edge_bert.compress.prune.obs import Elimination, eliminate
+from edge_bert.compress.prune.covariance import Double, RunningMoments
+from edge_bert.compress.prune.obs import RemovalOrder, order_removals
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.checkpoint import FloatArray
 
 DAMPING = 0.01  # of the mean variance: few sentences must not make a neuron look superfluous
@@ -29,7 +29,7 @@ class Inputs:
 
     covariance: Double
     mean: Double
-    elimination: Elimination
+    elimination: RemovalOrder
 
 
 @dataclass(frozen=True)
@@ -40,8 +40,8 @@ class Importance:
     neurons: tuple[Inputs, ...]
 
 
-def measure(
-    weights: EncoderWeights, sentences: Sequence[Sentence], progress: Progress = silent
+def measure_importance(
+    weights: EncoderWeights, sentences: Sequence[Sentence], progress: Progress = no_progress
 ) -> Importance:
     """Run the float encoder on `sentences`, inputs [1, n] by name, and rank heads and neurons.
 
@@ -49,11 +49,11 @@ def measure(
     of a float64 matrix [neurons, neurons] for each layer, whatever the number of sentences.
     """
     shape = weights.shape
-    heads = [Moments.of(count * shape.head_size) for count in shape.heads]
-    neurons = [Moments.of(count) for count in shape.ffn]
+    heads = [RunningMoments.of(count * shape.head_size) for count in shape.heads]
+    neurons = [RunningMoments.of(count) for count in shape.ffn]
     progress("importance: running the calibration set")
-    for batch in numpy_forward.batches(sentences):
-        rows = numpy_forward.embed(weights, batch)
+    for batch in numpy_forward.batch_by_length(sentences):
+        rows = numpy_forward.embed_tokens(weights, batch)
         for index in range(shape.layers):
             rows = _layer(weights, index, rows, batch.length, heads[index], neurons[index])
     ranked: dict[str, list[Inputs]] = {"attention": [], "ffn": []}
@@ -70,15 +70,15 @@ def _layer(
     index: int,
     rows: FloatArray,
     length: int,
-    heads: Moments,
-    neurons: Moments,
+    heads: RunningMoments,
+    neurons: RunningMoments,
 ) -> FloatArray:
     """One layer; both moments see the inputs of its output matrices."""
     for half, moments in (("attention", heads), ("ffn", neurons)):
         inputs = half_inputs(weights, index, half, rows, length)
-        total = rows + numpy_forward.dense(weights, output_of(index, half), inputs)
+        total = rows + numpy_forward.apply_dense(weights, output_of(index, half), inputs)
         moments.see(inputs, token_weights(total))
-        rows = numpy_forward.norm(weights, f"layer.{index}.{half}_norm", total)
+        rows = numpy_forward.apply_layer_norm(weights, f"layer.{index}.{half}_norm", total)
     return rows
 
 
@@ -87,8 +87,8 @@ def half_inputs(
 ) -> FloatArray:
     """What the output matrix of a layer's `attention` or `ffn` half reads."""
     if half == "attention":
-        return numpy_forward.context(weights, index, rows, length)
-    return numpy_forward.inner(weights, index, rows)
+        return numpy_forward.attention_context(weights, index, rows, length)
+    return numpy_forward.ffn_intermediate(weights, index, rows)
 
 
 def output_of(index: int, half: str) -> str:
@@ -101,10 +101,12 @@ def token_weights(total: FloatArray) -> FloatArray:
     return np.asarray(1.0 / np.maximum(total.var(axis=-1), 1e-6), np.float32)
 
 
-def _rank(weights: EncoderWeights, index: int, half: str, moments: Moments, size: int) -> Inputs:
+def _rank(
+    weights: EncoderWeights, index: int, half: str, moments: RunningMoments, size: int
+) -> Inputs:
     covariance = moments.covariance(DAMPING)
     gamma = weights.arrays[f"layer.{index}.{half}_norm.gamma"]
     kernel = (weights.arrays[f"{output_of(index, half)}.kernel"] * gamma).astype(np.float64)
     at_once = 1 if size > 1 else max(1, len(kernel) // STEPS)
-    found = eliminate(covariance, kernel, size, at_once)
+    found = order_removals(covariance, kernel, size, at_once)
     return Inputs(covariance, moments.mean, found)

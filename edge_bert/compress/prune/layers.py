@@ -5,21 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from edge_bert.compress.prune.output_error import harm
+from edge_bert.compress.prune.output_error import output_error
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 
 
-def keep(weights: EncoderWeights, layers: Sequence[int]) -> EncoderWeights:
+def prune_layers(weights: EncoderWeights, layers: Sequence[int]) -> EncoderWeights:
     """The encoder with the layers of these numbers, rising; the others are gone.
 
     Raises InputError for numbers that do not rise or that the encoder does not have.
     """
     shape = weights.shape
-    layers = checked(layers, shape.layers)
+    layers = check_layers(layers, shape.layers)
     arrays = {
         name: array for name, array in weights.arrays.items() if not name.startswith("layer.")
     }
@@ -38,7 +38,7 @@ def keep(weights: EncoderWeights, layers: Sequence[int]) -> EncoderWeights:
     return dataclasses.replace(weights, shape=smaller, arrays=arrays)
 
 
-def checked(layers: Sequence[int], present: int) -> tuple[int, ...]:
+def check_layers(layers: Sequence[int], present: int) -> tuple[int, ...]:
     """Numbers of layers to keep, of as many as are present; raises InputError for others."""
     if not layers or list(layers) != sorted(set(layers) & set(range(present))):
         raise InputError(
@@ -48,22 +48,24 @@ def checked(layers: Sequence[int], present: int) -> tuple[int, ...]:
     return tuple(layers)
 
 
-def ranked(
-    weights: EncoderWeights, sentences: Sequence[Sentence], progress: Progress = silent
+def rank_layers(
+    weights: EncoderWeights, sentences: Sequence[Sentence], progress: Progress = no_progress
 ) -> tuple[tuple[int, ...], ...]:
     """The best layers to keep for every number of them: the first entry has them all.
 
     Greedy: each step drops the layer without which the outputs for `sentences` move least. It
     costs layers * layers / 2 runs of the sentences.
     """
-    expected = numpy_forward.outputs(weights, sentences)
+    expected = numpy_forward.run_encoder(weights, sentences)
     kept = tuple(range(weights.shape.layers))
     found = [kept]
     while len(kept) > 1:
         progress(f"layers: which of {len(kept)} matters least")
         choices = [tuple(index for index in kept if index != gone) for gone in kept]
         harms = [
-            harm(numpy_forward.outputs(keep(weights, choice), sentences), expected)
+            output_error(
+                numpy_forward.run_encoder(prune_layers(weights, choice), sentences), expected
+            )
             for choice in choices
         ]
         kept = choices[harms.index(min(harms))]

@@ -20,7 +20,7 @@ CANDIDATES = 4
 
 
 @dataclass(frozen=True)
-class Elimination:
+class RemovalOrder:
     """`order` has every group, the first to go first.
 
     `errors[k]` is the mean squared error of the output, summed over its channels, when the first k
@@ -35,7 +35,7 @@ class Elimination:
         return tuple(sorted(self.order[len(self.order) - count :]))
 
 
-def eliminate(covariance: Double, kernel: Double, size: int, at_once: int) -> Elimination:
+def order_removals(covariance: Double, kernel: Double, size: int, at_once: int) -> RemovalOrder:
     """The order in which groups of `size` neighbouring inputs go, `at_once` in each step.
 
     `covariance` [inputs, inputs] is that of the inputs, positive definite; `kernel` is [inputs,
@@ -54,7 +54,7 @@ def eliminate(covariance: Double, kernel: Double, size: int, at_once: int) -> El
         staying = np.delete(np.arange(len(kernel)), rows)
         inverse, kernel = inverse[np.ix_(staying, staying)], kernel[staying]
         left = np.delete(left, going)
-    return Elimination(tuple(order), tuple(errors))
+    return RemovalOrder(tuple(order), tuple(errors))
 
 
 def _pick(inverse: Double, kernel: Double, size: int, count: int) -> tuple[Places, list[float]]:
@@ -102,7 +102,7 @@ def _remove(inverse: Double, kernel: Double, rows: Places) -> None:
     inverse -= column @ np.linalg.solve(block, column.T)
 
 
-def refit(
+def refit_kernel(
     covariance: Double, mean: Double, kernel: Double, kept: Sequence[int]
 ) -> tuple[Double, Double]:
     """The kernel [kept, outputs] that best replaces `kernel`, and what its bias gains [outputs].

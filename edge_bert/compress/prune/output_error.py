@@ -7,7 +7,7 @@ import numpy as np
 from edge_bert.records.checkpoint import FloatArray
 
 
-def harm(found: FloatArray, expected: FloatArray) -> float:
+def output_error(found: FloatArray, expected: FloatArray) -> float:
     """Mean squared distance over mean squared length of outputs [sentences, channels].
 
     For vectors of unit length this is twice 1 - cosine, on average.

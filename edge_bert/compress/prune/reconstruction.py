@@ -13,12 +13,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from edge_bert.compress.prune.covariance import Moments
+from edge_bert.compress.prune.covariance import RunningMoments
 from edge_bert.compress.prune.importance import half_inputs, output_of, token_weights
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.numpy_forward import Batch, Sentence
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.checkpoint import FloatArray
 
 # Of the inputs' mean variance: how strongly a fit keeps to the matrix that was there. With 0.02 it
@@ -28,12 +28,12 @@ HALVES = ("attention", "ffn")
 Rows = list[FloatArray]
 
 
-def correct(
+def reconstruct_outputs(
     smaller: EncoderWeights,
     whole: EncoderWeights,
     layers: Sequence[int],
     sentences: Sequence[Sentence],
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> EncoderWeights:
     """The smaller encoder with its output matrices fitted to the whole one.
 
@@ -41,9 +41,9 @@ def correct(
     stands for the dropped ones after it. It costs two runs of the sentences, inputs [1, n] by
     name, and holds what their tokens have at one place of both encoders.
     """
-    batches = list(numpy_forward.batches(sentences))
-    rows = [numpy_forward.embed(smaller, batch) for batch in batches]
-    goals = [numpy_forward.embed(whole, batch) for batch in batches]
+    batches = list(numpy_forward.batch_by_length(sentences))
+    rows = [numpy_forward.embed_tokens(smaller, batch) for batch in batches]
+    goals = [numpy_forward.embed_tokens(whole, batch) for batch in batches]
     done = 0
     for index, (layer, following) in enumerate(
         zip(layers, [*layers[1:], whole.shape.layers], strict=True)
@@ -78,11 +78,12 @@ def _end(
     """The output matrix, the residual and the LayerNorm of a half layer."""
     name = output_of(index, half)
     totals = [
-        each + numpy_forward.dense(weights, name, part)
+        each + numpy_forward.apply_dense(weights, name, part)
         for each, part in zip(rows, inputs, strict=True)
     ]
     return totals, [
-        numpy_forward.norm(weights, f"layer.{index}.{half}_norm", each) for each in totals
+        numpy_forward.apply_layer_norm(weights, f"layer.{index}.{half}_norm", each)
+        for each in totals
     ]
 
 
@@ -110,7 +111,7 @@ def _fit(
         for each, batch in zip(rows, batches, strict=True)
     ]
     kernel, bias = weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"]
-    moments = Moments.of(len(kernel))
+    moments = RunningMoments.of(len(kernel))
     shared, missing = np.zeros(kernel.shape), np.zeros(len(bias))
     for part, each, total in zip(inputs, rows, totals, strict=True):
         strength = token_weights(total)

@@ -7,19 +7,19 @@ from collections.abc import Sequence
 from edge_bert.compress.prune import ffn, heads, layers
 from edge_bert.compress.prune.ffn import share_weights
 from edge_bert.compress.prune.importance import Importance
-from edge_bert.compress.prune.reconstruction import correct
+from edge_bert.compress.prune.reconstruction import reconstruct_outputs
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Structure
 
 
-def shrink(
+def prune_to_structure(
     weights: EncoderWeights,
     importance: Importance,
     structure: Structure,
     sentences: Sequence[Sentence] = (),
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> EncoderWeights:
     """The encoder with only what `structure` keeps; its vocabulary is `vocabulary.take`'s part.
 
@@ -29,13 +29,13 @@ def shrink(
     Raises InputError for a structure that the encoder cannot have.
     """
     shape = weights.shape
-    kept = layers.checked(structure.layers, shape.layers)
+    kept = layers.check_layers(structure.layers, shape.layers)
     counts, widths = list(shape.heads), list(shape.ffn)
     for place, layer in enumerate(kept):
         counts[layer], widths[layer] = structure.heads[place], structure.ffn[place]
-    smaller = heads.keep(weights, importance, counts)
-    smaller = ffn.keep(smaller, importance, widths)
-    smaller = layers.keep(smaller, kept)
+    smaller = heads.prune_heads(weights, importance, counts)
+    smaller = ffn.prune_ffn(smaller, importance, widths)
+    smaller = layers.prune_layers(smaller, kept)
     if not sentences or len(kept) == shape.layers or share_weights(weights):
         return smaller
-    return correct(smaller, weights, kept, sentences, progress)
+    return reconstruct_outputs(smaller, weights, kept, sentences, progress)

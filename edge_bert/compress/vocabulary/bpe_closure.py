@@ -7,7 +7,7 @@ import itertools
 from edge_bert.compress.vocabulary.tokenizer_file import BPE, TokenizerFile
 
 
-class Closure:
+class MergeClosure:
     """The tokens that merging a token's own characters passes through.
 
     Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) merges the neighbours of the lowest

@@ -39,7 +39,7 @@ class TokenizerFile:
     merges: tuple[tuple[str, str], ...]
 
 
-def read(text: str) -> TokenizerFile:
+def parse_tokenizer(text: str) -> TokenizerFile:
     """Take a tokenizer.json apart. Raises ModelError for a damaged one and for other kinds."""
     try:
         return _read(msgspec.json.decode(text, type=dict[str, Any]))
@@ -94,7 +94,7 @@ def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
     return str(left), str(right)
 
 
-def write(file: TokenizerFile, kept: Sequence[int]) -> str:
+def write_tokenizer(file: TokenizerFile, kept: Sequence[int]) -> str:
     """The tokenizer.json with the tokens of `kept`, whose places become their ids.
 
     Merges stay where both parts and their result do.

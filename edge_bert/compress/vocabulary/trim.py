@@ -14,8 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.compress.vocabulary.bpe_closure import Closure
-from edge_bert.compress.vocabulary.tokenizer_file import BPE, TokenizerFile, read, write
+from edge_bert.compress.vocabulary.bpe_closure import MergeClosure
+from edge_bert.compress.vocabulary.tokenizer_file import (
+    BPE,
+    TokenizerFile,
+    parse_tokenizer,
+    write_tokenizer,
+)
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 
@@ -45,7 +50,7 @@ class Vocabulary:
         return "".join(f"{token}\n" for token in self.tokens)
 
 
-def count(encodings: Iterable[Sequence[int]], size: int) -> Counts:
+def count_tokens(encodings: Iterable[Sequence[int]], size: int) -> Counts:
     """How often each id below `size` occurs in what the real tokenizer made of a corpus."""
     counts = np.zeros(size)
     for ids in encodings:
@@ -53,16 +58,16 @@ def count(encodings: Iterable[Sequence[int]], size: int) -> Counts:
     return counts
 
 
-def choices(tokenizer: str, counts: Counts | None) -> range:
+def vocabulary_sizes(tokenizer: str, counts: Counts | None) -> range:
     """The numbers of tokens that `trim` can keep of a tokenizer.json (its text).
 
     Raises ModelError for tokenizers that cannot be trimmed.
     """
-    file = read(tokenizer)
+    file = parse_tokenizer(tokenizer)
     return range(len(_required(file, counts)), len(file.tokens) + 1)
 
 
-def trim(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
+def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
     """The `tokens` most useful tokens of a tokenizer.json (its text), and the file with only them.
 
     `counts` are those of `count`; without them the order of the ids decides, which in WordPiece
@@ -70,7 +75,7 @@ def trim(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
     always stay; so do single characters, of the scripts that the corpus has where there is one.
     Raises InputError when fewer are asked for than must stay, ModelError for other tokenizers.
     """
-    file = read(tokenizer)
+    file = parse_tokenizer(tokenizer)
     required = _required(file, counts)
     if not len(required) <= tokens <= len(file.tokens):
         raise InputError(
@@ -79,10 +84,10 @@ def trim(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
         )
     kept = _chosen(file, required, _usefulness(file, required, counts), tokens)
     names = tuple(file.tokens[old] for old in kept)
-    return Vocabulary(kept=kept, tokenizer=write(file, kept), tokens=names)
+    return Vocabulary(kept=kept, tokenizer=write_tokenizer(file, kept), tokens=names)
 
 
-def take(weights: EncoderWeights, kept: Sequence[int]) -> EncoderWeights:
+def prune_embeddings(weights: EncoderWeights, kept: Sequence[int]) -> EncoderWeights:
     """The encoder with the rows of `kept` in its word table, in their order."""
     if max(kept) >= weights.shape.vocabulary:
         raise InputError(
@@ -138,7 +143,7 @@ def _chosen(
 ) -> tuple[int, ...]:
     """The required tokens and the most useful ones, each with all that its merges pass through."""
     kept = set(required)
-    closure = Closure(file)
+    closure = MergeClosure(file)
     for number in sorted(useful, key=lambda each: (-useful[each], each)):
         if len(kept) == tokens:
             break

@@ -14,12 +14,12 @@ from typing import Any
 import msgspec
 
 from edge_bert import processes
-from edge_bert.convert.onnx2tf.onnx2tf_worker import Request
+from edge_bert.convert.onnx2tf.onnx2tf_worker import ConversionRequest
 from edge_bert.errors import MissingToolError, ModelError
-from edge_bert.formats.onnx.graph import Graph
+from edge_bert.formats.onnx.graph import OnnxGraph
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
-from edge_bert.formats.onnx.read import read
-from edge_bert.formats.onnx.simplify import simplify, version_of
+from edge_bert.formats.onnx.read import read_onnx
+from edge_bert.formats.onnx.simplify import simplify_graph, version_of
 from edge_bert.formats.onnx.to_proto import contradiction, shaped_model_of
 from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
 
@@ -30,7 +30,7 @@ TIMEOUT_S = 3600.0
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
 
-def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
+def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
     """A float32 TFLite file of the ONNX file that `checkpoint` names; see `graph.export.to_tflite`.
 
     Raises ModelError, with the operator and where it is, for what onnx2tf or TFLite do not have,
@@ -38,10 +38,10 @@ def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
     """
     if checkpoint.onnx is None:
         raise ValueError("the checkpoint was not read from an ONNX file")
-    supported = operators()
+    supported = supported_operators()
     file, head = checkpoint.onnx, checkpoint.head
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        request = Request(
+        request = ConversionRequest(
             files={
                 f"length_{length}": _simplified(file, length, Path(folder), supported)
                 for length in lengths
@@ -54,7 +54,7 @@ def to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
         return _converted(file.path, request, Path(folder))
 
 
-def operators() -> frozenset[str]:
+def supported_operators() -> frozenset[str]:
     """The ONNX operators that the installed onnx2tf converts; MissingToolError if there is none."""
     try:
         files = importlib.metadata.files(PACKAGE) or []
@@ -66,18 +66,18 @@ def operators() -> frozenset[str]:
     return frozenset(each[1] for each in found if each) - {*CONTROL_FLOW, "__init__"}
 
 
-def versions() -> dict[str, str]:
+def tool_versions() -> dict[str, str]:
     """The versions of what has a hand in the bytes, besides our own dependencies."""
-    operators()
+    supported_operators()
     return {name: importlib.metadata.version(name) for name in TOOLS}
 
 
 def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[str]) -> str:
     import onnx
 
-    model = read(file.path)
+    model = read_onnx(file.path)
     _check_unfused(file.path, model)
-    graph = simplify(model, file.inputs, file.output, length)
+    graph = simplify_graph(model, file.inputs, file.output, length)
     _check_operators(file.path, graph, supported)
     made = shaped_model_of(graph, version_of(model))
     wrong = contradiction(made)
@@ -101,7 +101,7 @@ def _check_unfused(path: Path, model: Any) -> None:
             )
 
 
-def _check_operators(path: Path, graph: Graph, supported: frozenset[str]) -> None:
+def _check_operators(path: Path, graph: OnnxGraph, supported: frozenset[str]) -> None:
     for node in graph.nodes:
         if node.op not in supported or node.domain not in ("", "ai.onnx"):
             raise ModelError(
@@ -110,11 +110,11 @@ def _check_operators(path: Path, graph: Graph, supported: frozenset[str]) -> Non
             )
 
 
-def _converted(path: Path, request: Request, folder: Path) -> bytes:
+def _converted(path: Path, request: ConversionRequest, folder: Path) -> bytes:
     file = folder / "request.json"
     file.write_bytes(msgspec.json.encode(request))
     command = [sys.executable, "-P", "-m", "edge_bert.convert.onnx2tf.onnx2tf_worker", str(file)]
-    done = processes.run(
+    done = processes.run_process(
         command, timeout_s=TIMEOUT_S, failure=ModelError, what="onnx2tf", cwd=folder
     )
     out = Path(request.out)

@@ -3,7 +3,7 @@
     python -m edge_bert.convert.onnx2tf.onnx2tf_worker REQUEST.json
 
 onnx2tf prints, ends the process on what it dislikes and brings a second Keras, so it lives here.
-Needs the files of `Request`; writes `out`, or a JSON line {"error": ...} with exit status 1.
+Needs the files of `ConversionRequest`; writes `out`, or a JSON line {"error": ...} with exit status 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from edge_bert.records.checkpoint import Pooling
 SERVING = "serving_default"
 
 
-class Request(Record, frozen=True):
+class ConversionRequest(Record, frozen=True):
     """One `.onnx` file per signature; `pooling` is set where they give tokens."""
 
     files: dict[str, str]
@@ -35,9 +35,9 @@ class Request(Record, frozen=True):
 def main(arguments: list[str]) -> int:
     """Convert; 0 if all went well, else 1."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    request = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=Request)
+    request = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=ConversionRequest)
     try:
-        Path(request.out).write_bytes(convert(request))
+        Path(request.out).write_bytes(convert_request(request))
     except (Exception, SystemExit) as error:
         said = " ".join(f"{error}".split()) or type(error).__name__
         print(json.dumps({"error": said[:4000]}), flush=True)  # noqa: T201 - the interface
@@ -45,7 +45,7 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def convert(request: Request) -> bytes:
+def convert_request(request: ConversionRequest) -> bytes:
     """A TFLite file with all signatures."""
     import tensorflow as tf
 
@@ -83,7 +83,7 @@ def _saved_model(file: Path) -> Path:
     return folder
 
 
-def _signature(tf: Any, serving: Any, request: Request) -> Any:
+def _signature(tf: Any, serving: Any, request: ConversionRequest) -> Any:
     specs = serving.structured_input_signature[1]
 
     def run(**inputs: Any) -> Any:

@@ -58,7 +58,7 @@ def find_adb() -> str:
         ) from error
 
 
-def adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> Completed:
+def run_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> Completed:
     """Run `adb words…`, on the device `serial` where given. Non-zero exits are the caller's.
 
     Raises subprocess.TimeoutExpired after `timeout_s` seconds; adb has been killed then.
@@ -77,18 +77,18 @@ def adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> Co
 def adb_or_fault(words: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
     """The standard output of `adb words…`; TargetError when it fails or takes too long."""
     try:
-        done = adb(words, timeout_s, serial)
+        done = run_adb(words, timeout_s, serial)
     except subprocess.TimeoutExpired as error:
         raise TargetError(
             f"`adb {words[0]}` did not end within {timeout_s:g} s; is {serial or 'the device'} "
             "still connected?"
         ) from error
     if done.exit_code != 0:
-        raise fault(done.stderr + done.stdout, serial)
+        raise adb_error(done.stderr + done.stdout, serial)
     return done.stdout
 
 
-def fault(said: str, serial: str | None) -> TargetError:
+def adb_error(said: str, serial: str | None) -> TargetError:
     """The error for what adb said: what to do where the message is known, else its own words."""
     for pattern, advice in FAULTS:
         if re.search(pattern, said):

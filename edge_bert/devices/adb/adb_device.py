@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.devices.adb.adb_command import adb, adb_or_fault, fault
-from edge_bert.devices.adb.list_devices import choose, reconnect
+from edge_bert.devices.adb.adb_command import adb_error, adb_or_fault, run_adb
+from edge_bert.devices.adb.list_devices import choose_device, reconnect_device
 from edge_bert.devices.device import Completed
 from edge_bert.errors import TargetError
 from edge_bert.records.measurement import Evidence, TargetDescription
@@ -54,7 +54,7 @@ class Content:
         return f"{self.size} bytes with sha256 {self.sha256}"
 
 
-class AdbTarget:
+class AdbDevice:
     """The device `serial` (default: the only one connected).
 
     A pushed file lies in a folder named by its content and appears, linked, in this session's own
@@ -62,7 +62,7 @@ class AdbTarget:
     """
 
     def __init__(self, serial: str | None = None, *, keep: bool = False) -> None:
-        self.serial = choose(serial).serial
+        self.serial = choose_device(serial).serial
         self._keep = keep
         self._folder = f"{BASE}/session-{secrets.token_hex(8)}"
         self._made: list[str] = []
@@ -96,7 +96,7 @@ class AdbTarget:
             raise TargetError(f"{argv[0]} did not end within {timeout_s:g} s; killed.") from error
         except TargetError:
             with contextlib.suppress(TargetError):
-                reconnect(self.serial)
+                reconnect_device(self.serial)
             self._kill(pid_file)
             raise
         if done.exit_code == 126 and any(mark in done.stderr for mark in NOT_EXECUTABLE):
@@ -179,7 +179,7 @@ class AdbTarget:
 
     def _remove(self, remote: str) -> None:
         """Remove a broken copy; TargetError when the device was lost and does not come back."""
-        reconnect(self.serial)
+        reconnect_device(self.serial)
         self._must(f"rm -f {shlex.quote(remote)}")
 
     def _content_there(self, remote: str) -> Content | None:
@@ -203,7 +203,9 @@ class AdbTarget:
     def _must(self, command: str) -> str:
         done = self._asked(command)
         if done.exit_code != 0:
-            raise fault(done.stderr or done.stdout or f"exit status {done.exit_code}", self.serial)
+            raise adb_error(
+                done.stderr or done.stdout or f"exit status {done.exit_code}", self.serial
+            )
         return done.stdout
 
     def _asked(self, command: str) -> Completed:
@@ -222,11 +224,11 @@ class AdbTarget:
         """
         token = secrets.token_hex(8)
         script = f'( {command} ); echo "\n{token} $?" >&2'
-        done = adb(["shell", script], timeout_s, self.serial)
+        done = run_adb(["shell", script], timeout_s, self.serial)
         end = re.compile(rf"\r?\n{token} (\d+)\r?\n")
         answer = end.search(done.stderr) or end.search(done.stdout)
         if answer is None:
-            raise fault(done.stderr.strip() or "the connection was lost", self.serial)
+            raise adb_error(done.stderr.strip() or "the connection was lost", self.serial)
         return Completed(end.sub("", done.stdout), end.sub("", done.stderr), int(answer[1]))
 
 

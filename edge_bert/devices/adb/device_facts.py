@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edge_bert.devices.device import Target
+from edge_bert.devices.device import Device
 from edge_bert.devices.emulator.cpu_files import ARM, PARTS, QUALCOMM, QUALCOMM_PARTS
 from edge_bert.errors import TargetError
 from edge_bert.records.base import Record
@@ -80,7 +80,7 @@ class Cpuinfo(NamedTuple):
     features: tuple[Feature, ...]
 
 
-def read_facts(target: Target) -> DeviceFacts:
+def read_facts(target: Device) -> DeviceFacts:
     """Ask the device. Raises TargetError, saying what is missing, for one that hides its cores."""
     named = parse_properties(_asked(target, "getprop"))
     cpu = _asked(target, "cat", "/proc/cpuinfo")
@@ -242,7 +242,7 @@ def _plain(text: str) -> str:
     return "".join(letter for letter in text.strip() if letter.isprintable())[:90].strip()
 
 
-def _asked(target: Target, *argv: str) -> str:
+def _asked(target: Device, *argv: str) -> str:
     done = target.run(argv, ASK_TIMEOUT_S)
     if done.exit_code != 0 and not done.stdout:
         why = " ".join(done.stderr.split())[:120]

@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from edge_bert.devices.adb.adb_command import adb_or_fault, fault
+from edge_bert.devices.adb.adb_command import adb_error, adb_or_fault
 from edge_bert.errors import InputError, TargetError
 
 TIMEOUT_S = 30
@@ -26,7 +26,7 @@ class Device:
     model: str = ""
 
 
-def devices() -> tuple[Device, ...]:
+def list_devices() -> tuple[Device, ...]:
     """All devices that adb sees, usable or not."""
     return parse_devices(adb_or_fault(["devices", "-l"], TIMEOUT_S))
 
@@ -45,7 +45,7 @@ def parse_devices(text: str) -> tuple[Device, ...]:
     return tuple(found)
 
 
-def choose(serial: str | None) -> Device:
+def choose_device(serial: str | None) -> Device:
     """The device to use: `serial` where given, else the only one that there is.
 
     Raises TargetError, saying what to do, when there is none, when several are there and none was
@@ -53,51 +53,51 @@ def choose(serial: str | None) -> Device:
     """
     if serial is not None and (not SERIAL.match(serial) or serial.startswith("-")):
         raise InputError(f"{serial!r} is not a device's serial; `invoke devices` lists them.")
-    seen = devices()
+    seen = list_devices()
     wanted = [device for device in seen if serial in (None, device.serial)]
     if not wanted:
-        raise fault(
+        raise adb_error(
             f"device {serial} not found" if serial else "no devices/emulators found", serial
         )
     if len(wanted) > 1:
         names = ", ".join(f"{device.serial} ({device.state})" for device in wanted)
         raise TargetError(f"Several devices are connected: {names}. Choose one with --serial.")
     if wanted[0].state != READY:
-        raise fault(wanted[0].state, wanted[0].serial)
+        raise adb_error(wanted[0].state, wanted[0].serial)
     return wanted[0]
 
 
-def connect(address: str) -> str:
+def connect_device(address: str) -> str:
     """Connect adb to `address`, like `192.168.1.5:5555`; the serial that the device has then."""
     if not ADDRESS.match(address):
         raise InputError(f"{address!r} is not of the form HOST:PORT.")
     said = adb_or_fault(["connect", address], TIMEOUT_S)
     if "already connected" in said and not is_ready(address):
         # The server keeps a dead connection until it is told to drop it.
-        disconnect(address)
+        disconnect_device(address)
         said = adb_or_fault(["connect", address], TIMEOUT_S)
     if not said.startswith(("connected to", "already connected to")):
         raise TargetError(f"adb cannot connect to {address}; it said: {' '.join(said.split())}")
     return address
 
 
-def disconnect(address: str) -> None:
+def disconnect_device(address: str) -> None:
     """Forget a device that was reached over the network."""
     adb_or_fault(["disconnect", address], TIMEOUT_S)
 
 
 def is_ready(serial: str) -> bool:
     """Whether adb can use the device now."""
-    return any(device == Device(serial, READY, device.model) for device in devices())
+    return any(device == Device(serial, READY, device.model) for device in list_devices())
 
 
-def reconnect(serial: str) -> None:
+def reconnect_device(serial: str) -> None:
     """Get a lost device back, by its address where it has one; TargetError when it stays away."""
     deadline = time.monotonic() + RECONNECT_S
     while True:
         try:
             if ADDRESS.match(serial):
-                connect(serial)
+                connect_device(serial)
             adb_or_fault(["wait-for-device"], TIMEOUT_S, serial)
         except TargetError:
             if time.monotonic() > deadline:

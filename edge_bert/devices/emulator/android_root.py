@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.devices.emulator import arm64_root
-from edge_bert.devices.emulator.host_tools import QEMU, require
+from edge_bert.devices.emulator.host_tools import QEMU, require_program
 from edge_bert.devices.runner.build import find_compiler
 from edge_bert.errors import TargetError
 from edge_bert.processes import run_tool
@@ -66,7 +66,7 @@ def make_device(root: Path, profile: DeviceProfile, serial: str, battery: Batter
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
+def android_properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
     """What `getprop` answers. `ro.kernel.qemu` is Android's own mark of an emulator."""
     rails = profile.soc.startswith(RAILS_SOC)
     return {
@@ -88,7 +88,7 @@ def properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
 
 def _texts(profile: DeviceProfile, serial: str, battery: Battery) -> dict[str, str]:
     files = arm64_root.cpu_files(profile, None)
-    named = properties(profile, serial)
+    named = android_properties(profile, serial)
     return {
         **files,
         "world/cpuinfo": files["proc/cpuinfo"],
@@ -116,7 +116,7 @@ def _add_programs(root: Path) -> None:
 
 
 def _toybox_commands(root: Path) -> list[str]:
-    asked = [require(QEMU), "-L", str(root), str(root / "usr" / "bin" / "toybox")]
+    asked = [require_program(QEMU), "-L", str(root), str(root / "usr" / "bin" / "toybox")]
     names = run_tool(asked, timeout_s=ASK_TIMEOUT_S, failure=TargetError).split()
     if "sha256sum" not in names:
         raise TargetError("toybox lists no sha256sum; the emulated phone could verify nothing.")

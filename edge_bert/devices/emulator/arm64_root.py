@@ -28,17 +28,17 @@ def root_for(profile: DeviceProfile, core: str | None = None) -> Path:
     Made on the first call and found again later. Downloads some 20 MB of Debian packages when no
     root was made before. Raises TargetError or MissingToolError where that cannot be done.
     """
-    core = cpu_files_module.find(profile, core).core
+    core = cpu_files_module.find_cluster(profile, core).core
     files = cpu_files(profile, core)
     digest = hashlib.sha256(msgspec.json.encode([_base_name(LIBRARIES), files])).hexdigest()
-    folder = cache.folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"
+    folder = cache.cache_folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"
     return folder if folder.is_dir() else _make(folder, files)
 
 
 def base_root(packages: Sequence[str]) -> Path:
     """A folder with `packages` and their dependencies, unpacked once and shared by all phones."""
-    folder = cache.folder("emulator", "bases") / _base_name(packages)
-    with locked(folder):
+    folder = cache.cache_folder("emulator", "bases") / _base_name(packages)
+    with lock_folder(folder):
         if not folder.is_dir():
             _unpack_base(packages, folder, debian_packages.Origin())
     return folder
@@ -49,8 +49,8 @@ def static_qemu() -> Path:
 
     It takes no plugins; the emulated phone runs under it, counted runs do not.
     """
-    folder = cache.folder("emulator", "bases") / "static-qemu"
-    with locked(folder):
+    folder = cache.cache_folder("emulator", "bases") / "static-qemu"
+    with lock_folder(folder):
         if not folder.is_dir():
             _unpack_base(["qemu-user-static"], folder, debian_packages.own_origin())
     found = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
@@ -63,7 +63,7 @@ def cpu_files(profile: DeviceProfile, core: str | None) -> dict[str, str]:
     """What the phone's kernel would say about its cores, by path below the root."""
     clusters = cpu_files_module.in_order(profile, core)
     files = {"proc/cpuinfo": cpu_files_module.proc_cpuinfo(profile, clusters)}
-    sysfs = cpu_files_module.sysfs(clusters)
+    sysfs = cpu_files_module.sysfs_files(clusters)
     return files | {f"sys/devices/system/cpu/{name}": text for name, text in sysfs.items()}
 
 
@@ -77,7 +77,7 @@ def write_files(root: Path, files: Mapping[str, str]) -> None:
 
 def _make(folder: Path, files: Mapping[str, str]) -> Path:
     base = base_root(LIBRARIES)
-    with locked(folder):
+    with lock_folder(folder):
         if not folder.is_dir():
             partial = _fresh(folder)
             shutil.copytree(base, partial, symlinks=True)
@@ -95,7 +95,7 @@ def _unpack_base(packages: Sequence[str], folder: Path, origin: debian_packages.
     partial = _fresh(folder)
     work = folder.with_name(f"{folder.name}.work")
     try:
-        unpacked = debian_packages.unpack(packages, partial, work, origin)
+        unpacked = debian_packages.unpack_packages(packages, partial, work, origin)
         (partial / PACKAGE_LIST).write_text("".join(f"{name}\n" for name in unpacked))
         partial.replace(folder)
     except OSError as error:
@@ -112,7 +112,7 @@ def _fresh(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; BusyError when another process has held it for too long."""
     lock = filelock.FileLock(f"{folder}.lock", timeout=LOCK_TIMEOUT_S)
     try:

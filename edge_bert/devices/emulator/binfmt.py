@@ -23,7 +23,7 @@ MASK = b"\xff" * 7 + b"\0" + b"\xff" * 8 + b"\xfe\xff\xff\xff"
 MOUNT_TIMEOUT_S = 10
 
 
-def register(qemu: Path) -> None:
+def register_binfmt(qemu: Path) -> None:
     """Let `qemu`, which must be static, run ARM64 programs. Needs root; harmless when repeated.
 
     The kernel opens `qemu` now (flag F), so that it is found inside other roots too.
@@ -33,8 +33,8 @@ def register(qemu: Path) -> None:
             mount = ["mount", "-t", "binfmt_misc", "binfmt_misc", str(FOLDER)]
             run_tool(mount, timeout_s=MOUNT_TIMEOUT_S, failure=TargetError)
         if not _runs(qemu):  # else a phone that runs would be without a rule for a moment
-            unregister()
-            _tell("register", rule(qemu))
+            unregister_binfmt()
+            _tell("register", binfmt_rule(qemu))
     except (OSError, ValueError) as error:
         raise TargetError(
             f"The kernel does not take {qemu} for ARM64 programs: {error}. "
@@ -42,38 +42,38 @@ def register(qemu: Path) -> None:
         ) from error
 
 
-def unregister() -> None:
+def unregister_binfmt() -> None:
     """Take our rule back; other rules for ARM64 stay. Nothing happens when it is not there."""
     with contextlib.suppress(FileNotFoundError):
-        _tell(name(), "-1")
+        _tell(binfmt_name(), "-1")
 
 
 def is_registered() -> bool:
     """Whether our rule is there."""
-    return (FOLDER / name()).exists()
+    return (FOLDER / binfmt_name()).exists()
 
 
-def name() -> str:
+def binfmt_name() -> str:
     """What our rule is called. Device and inode tell containers with equal paths apart."""
-    folder = cache.folder("emulator", "phones").resolve()
+    folder = cache.cache_folder("emulator", "phones").resolve()
     facts = folder.stat()
     key = f"{folder}\n{facts.st_dev}\n{facts.st_ino}"
     return PREFIX + hashlib.sha256(key.encode()).hexdigest()[:12]
 
 
-def rule(qemu: Path) -> str:
+def binfmt_rule(qemu: Path) -> str:
     """The line that registers `qemu`."""
     if ":" in str(qemu):
         raise ValueError(f"a path with a colon, {qemu}, cannot be registered")
     magic, mask = (_hex(pattern) for pattern in (MAGIC, MASK))
-    return f":{name()}:M::{magic}:{mask}:{qemu}:F"
+    return f":{binfmt_name()}:M::{magic}:{mask}:{qemu}:F"
 
 
 def _runs(qemu: Path) -> bool:
     """Whether our rule is there and starts `qemu`."""
     if not is_registered():
         return False
-    said = (FOLDER / name()).read_text(encoding="utf-8", errors="replace").splitlines()
+    said = (FOLDER / binfmt_name()).read_text(encoding="utf-8", errors="replace").splitlines()
     return {"enabled", f"interpreter {qemu}"} <= set(said)
 
 

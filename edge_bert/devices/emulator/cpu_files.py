@@ -57,11 +57,11 @@ def in_order(profile: DeviceProfile, core: str | None = None) -> tuple[Cluster, 
     clusters = sorted(profile.clusters, key=lambda cluster: cluster.max_mhz)
     if core is None:
         return tuple(clusters)
-    cluster = find(profile, core)
+    cluster = find_cluster(profile, core)
     return (cluster, *(other for other in clusters if other is not cluster))
 
 
-def find(profile: DeviceProfile, core: str | None) -> Cluster:
+def find_cluster(profile: DeviceProfile, core: str | None) -> Cluster:
     """The fastest cluster of this kind of core; of all kinds when `core` is None."""
     named = [cluster for cluster in profile.clusters if core in (None, cluster.core)]
     if not named:
@@ -97,7 +97,7 @@ def proc_cpuinfo(profile: DeviceProfile, clusters: Sequence[Cluster]) -> str:
     return "".join(blocks) + f"Hardware\t: {profile.soc}\n"
 
 
-def sysfs(clusters: Sequence[Cluster]) -> dict[str, str]:
+def sysfs_files(clusters: Sequence[Cluster]) -> dict[str, str]:
     """Files under `/sys/devices/system/cpu`, by their path below it."""
     count = sum(cluster.cores for cluster in clusters)
     everything = f"0-{count - 1}" if count > 1 else "0"
@@ -110,7 +110,7 @@ def sysfs(clusters: Sequence[Cluster]) -> dict[str, str]:
     return files
 
 
-def midr(core: str, variant: int = 1) -> int:
+def midr_value(core: str, variant: int = 1) -> int:
     """The value of MIDR_EL1: architecture by feature register, patch 0."""
     implementer = QUALCOMM if core in QUALCOMM_PARTS else ARM
     part = (PARTS | QUALCOMM_PARTS).get(core)
@@ -123,8 +123,8 @@ def midr_of(cluster: Cluster) -> int:
     """MIDR_EL1 of a cluster's cores, with a variant that has the cluster's dot products."""
     since = DOTPROD_SINCE.get(cluster.core)
     if since is None:
-        return midr(cluster.core)
-    return midr(cluster.core, since if "dotprod" in cluster.features else 0)
+        return midr_value(cluster.core)
+    return midr_value(cluster.core, since if "dotprod" in cluster.features else 0)
 
 
 def _cpu_block(number: int, cluster: Cluster, features: str) -> str:

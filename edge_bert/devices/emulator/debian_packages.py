@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.devices.emulator.host_tools import require
+from edge_bert.devices.emulator.host_tools import require_program
 from edge_bert.errors import MissingToolError, TargetError
 from edge_bert.processes import run_tool
 
@@ -41,7 +41,7 @@ class Origin:
     architecture: str = ARCHITECTURE
 
 
-def unpack(
+def unpack_packages(
     packages: Sequence[str], folder: Path, work: Path, origin: Origin = Origin()
 ) -> tuple[str, ...]:
     """Unpack `packages` and all that they depend on into `folder`; `work` is for apt's state.
@@ -62,7 +62,7 @@ def unpack(
     return tuple(archive.stem.replace("%3a", ":") for archive in found)
 
 
-def mirrors(listing: str, codename: str) -> tuple[str, ...]:
+def find_mirrors(listing: str, codename: str) -> tuple[str, ...]:
     """The repositories of release `codename` in the output of `apt-get indextargets`."""
     rows = [line.split("|") for line in listing.splitlines()]
     found = [row[2] for row in rows if row[:2] == [codename, "main"] and len(row) == 3]
@@ -72,10 +72,10 @@ def mirrors(listing: str, codename: str) -> tuple[str, ...]:
 def own_origin() -> Origin:
     """The release and architecture of this machine."""
     architecture = _run(["dpkg", "--print-architecture"], UNPACK_TIMEOUT_S).strip()
-    return Origin(codename(OS_RELEASE.read_text()), architecture)
+    return Origin(release_codename(OS_RELEASE.read_text()), architecture)
 
 
-def codename(os_release: str) -> str:
+def release_codename(os_release: str) -> str:
     """VERSION_CODENAME of `/etc/os-release`; empty when it has none."""
     for line in os_release.splitlines():
         key, _, value = line.partition("=")
@@ -90,7 +90,7 @@ def _run(argv: Sequence[str], timeout_s: float, cwd: Path | None = None) -> str:
 
 def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
     for tool in ("apt-get", "apt-cache", "dpkg-deb"):
-        require(tool)
+        require_program(tool)
     state = work / "apt"
     for folder in (state / "lists" / "partial", state / "cache" / "archives" / "partial"):
         folder.mkdir(parents=True, exist_ok=True)
@@ -121,7 +121,7 @@ def _sources(release: str) -> str:
         )
     form = "$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
     listing = _run(["apt-get", "indextargets", "--format", form], UPDATE_TIMEOUT_S)
-    found = mirrors(listing, codename(OS_RELEASE.read_text()))
+    found = find_mirrors(listing, release_codename(OS_RELEASE.read_text()))
     if not found:
         raise MissingToolError(
             "apt's sources name no Debian mirror; the emulated phone needs Debian 12 or later."

@@ -19,7 +19,7 @@ import msgspec
 
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_files
 from edge_bert.devices.emulator.android_root import Battery
-from edge_bert.devices.emulator.host_tools import require
+from edge_bert.devices.emulator.host_tools import require_program
 from edge_bert.errors import BusyError, MissingToolError, TargetError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import DeviceProfile
@@ -32,7 +32,7 @@ STOP_TIMEOUT_S = 20
 POLL_S = 0.1
 
 
-class Phone(Record, frozen=True):
+class EmulatedPhone(Record, frozen=True):
     """A running emulated phone. `started` tells its first process from a later one of that id."""
 
     profile: str
@@ -51,12 +51,12 @@ class Phone(Record, frozen=True):
         return _folder(self.profile) / "root"
 
 
-def start(
+def start_phone(
     profile: DeviceProfile,
     port: int = DEFAULT_PORT,
     battery: Battery | None = None,
     data_bytes: int = DATA_BYTES,
-) -> Phone:
+) -> EmulatedPhone:
     """Start a phone of `profile` whose adbd listens on 127.0.0.1:`port`.
 
     `data_bytes` is the size of its /data. Raises MissingToolError without root or a needed tool,
@@ -67,11 +67,11 @@ def start(
             "Only root can start the emulated phone (it changes its root); use sudo."
         )
     folder = _folder(profile.name)
-    with arm64_root.locked(folder.parent / "phones"):
+    with arm64_root.lock_folder(folder.parent / "phones"):
         _check_free(profile.name, port)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        binfmt.register(arm64_root.static_qemu())
+        binfmt.register_binfmt(arm64_root.static_qemu())
         try:
             android_root.make_device(
                 folder / "root", profile, f"127.0.0.1:{port}", battery or Battery()
@@ -82,43 +82,43 @@ def start(
             raise
 
 
-def status() -> tuple[Phone, ...]:
+def running_phones() -> tuple[EmulatedPhone, ...]:
     """The phones that run now."""
     phones = []
-    for path in sorted(cache.folder("emulator", "phones").glob("*/phone.json")):
+    for path in sorted(cache.cache_folder("emulator", "phones").glob("*/phone.json")):
         with contextlib.suppress(OSError, msgspec.DecodeError):
-            phone = msgspec.json.decode(path.read_bytes(), type=Phone)
+            phone = msgspec.json.decode(path.read_bytes(), type=EmulatedPhone)
             if _started(phone.pid) == phone.started:
                 phones.append(phone)
     return tuple(phones)
 
 
-def stop(profile_name: str) -> bool:
+def stop_phone(profile_name: str) -> bool:
     """End the phone with all its processes and files; False when it did not run.
 
     Raises TargetError when a process of it is still there afterwards.
     """
     folder = _folder(profile_name)
-    with arm64_root.locked(folder.parent / "phones"):
-        found = [phone for phone in status() if phone.profile == profile_name]
+    with arm64_root.lock_folder(folder.parent / "phones"):
+        found = [phone for phone in running_phones() if phone.profile == profile_name]
         for phone in found:
             _end(phone.pid)
         _clean(folder)
     return bool(found)
 
 
-def processes(phone: Phone) -> dict[int, str]:
+def phone_processes(phone: EmulatedPhone) -> dict[int, str]:
     """The phone's processes: number on this machine and command line."""
     first = _children(phone.pid)
     return _in_namespace(_namespace(first[0])) if first else {}
 
 
 def _folder(profile_name: str) -> Path:
-    return cache.folder("emulator", "phones") / profile_name
+    return cache.cache_folder("emulator", "phones") / profile_name
 
 
 def _check_free(profile_name: str, port: int) -> None:
-    for phone in status():
+    for phone in running_phones():
         if phone.profile == profile_name:
             raise BusyError(
                 f"The emulated {profile_name} already runs on {phone.serial}; "
@@ -130,9 +130,9 @@ def _check_free(profile_name: str, port: int) -> None:
         raise BusyError(f"Port {port} is taken; choose another with --port.")
 
 
-def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> Phone:
+def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> EmulatedPhone:
     folder = _folder(profile.name)
-    argv = [require("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--"]
+    argv = [require_program("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--"]
     argv += ["sh", str(android_root.SOURCES / "start.sh"), str(folder / "root"), str(port)]
     argv += [cpu_files.qemu_model(profile.clusters), str(data_bytes)]
     with (folder / "log").open("wb") as log:
@@ -141,7 +141,7 @@ def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> Phone:
         )
     try:
         _wait_until_it_listens(process, port, folder / "log")
-        phone = Phone(profile.name, port, process.pid, _started(process.pid) or 0)
+        phone = EmulatedPhone(profile.name, port, process.pid, _started(process.pid) or 0)
         (folder / "phone.json").write_bytes(msgspec.json.encode(phone))
     except BaseException:
         _end(process.pid)
@@ -178,8 +178,8 @@ def _end(pid: int) -> None:
 
 def _clean(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    if not status():
-        binfmt.unregister()
+    if not running_phones():
+        binfmt.unregister_binfmt()
 
 
 def _listens(port: int) -> bool:

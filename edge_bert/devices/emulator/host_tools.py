@@ -38,7 +38,7 @@ PHONE = (
 )
 
 
-def require(program: str) -> str:
+def require_program(program: str) -> str:
     """The path of `program`; MissingToolError, naming how to get it, when it is not there."""
     found = shutil.which(program)
     if found is None:
@@ -49,7 +49,7 @@ def require(program: str) -> str:
 def missing_tools() -> tuple[Tool, ...]:
     """What this machine still lacks; empty when the emulator can work."""
     lacking = [tool for tool in COUNTING + PHONE if shutil.which(tool.program) is None]
-    if compiler() is None:
+    if find_compiler() is None:
         lacking.append(Tool("cc", "compiles the instruction counter", "gcc libc6-dev"))
     cross = shutil.which("aarch64-linux-gnu-gcc") or importlib.util.find_spec("ziglang")
     if not cross:
@@ -58,7 +58,7 @@ def missing_tools() -> tuple[Tool, ...]:
     return tuple(lacking)
 
 
-def compiler() -> tuple[str, ...] | None:
+def find_compiler() -> tuple[str, ...] | None:
     """A C compiler for this machine as the start of a command line, None where there is none."""
     for name in ("cc", "gcc", "clang"):
         if found := shutil.which(name):
@@ -70,7 +70,7 @@ def compiler() -> tuple[str, ...] | None:
 
 def qemu_version() -> str:
     """The version of a QEMU that takes plugins; MissingToolError where there is none."""
-    qemu = require(QEMU)
+    qemu = require_program(QEMU)
     if "-plugin" not in _ask(qemu, "--help"):
         raise MissingToolError(
             f"{qemu} takes no plugins (Debian's packages from 13 on do not); "

@@ -10,7 +10,7 @@ from typing import Literal
 import msgspec
 
 from edge_bert.devices.device import Completed
-from edge_bert.devices.emulator.host_tools import compiler
+from edge_bert.devices.emulator.host_tools import find_compiler
 from edge_bert.errors import MissingToolError, TargetError
 from edge_bert.processes import run_tool
 from edge_bert.records.base import Record
@@ -47,19 +47,19 @@ class PluginOutput(Record, frozen=True):
     whole_run: InstructionCounts
 
 
-def plugin() -> Path:
+def build_plugin() -> Path:
     """The compiled plugin for this machine; compiled on the first call and after a change."""
     sources = sorted(SOURCES.glob("*.[ch]"))
     digest = hashlib.sha256(" ".join(FLAGS).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    built = cache.folder("emulator", "plugin") / f"libcount-{digest.hexdigest()[:16]}.so"
+    built = cache.cache_folder("emulator", "plugin") / f"libcount-{digest.hexdigest()[:16]}.so"
     if not built.exists():
         _compile([str(source) for source in sources if source.suffix == ".c"], built)
     return built
 
 
-def option(
+def plugin_option(
     built: Path,
     output: Path,
     caches: Caches | None,
@@ -76,7 +76,7 @@ def option(
     return ",".join(parts)
 
 
-def read(output: Path, completed: Completed) -> PluginOutput:
+def read_counts(output: Path, completed: Completed) -> PluginOutput:
     """The plugin's JSON; TargetError when `completed` ended before the plugin could write it."""
     if not output.exists() or output.stat().st_size == 0:
         words = (completed.stderr.strip() or "no message").splitlines()[-1]
@@ -90,7 +90,7 @@ def read(output: Path, completed: Completed) -> PluginOutput:
 
 
 def _compile(sources: list[str], built: Path) -> None:
-    chosen = compiler()
+    chosen = find_compiler()
     if chosen is None:
         raise MissingToolError(
             "The instruction counter needs a C compiler; run `invoke emulator setup`."

@@ -15,7 +15,7 @@ LOCK_TIMEOUT_S = 300
 Progress = Callable[[str], None]
 
 
-def setup(progress: Progress) -> None:
+def set_up_emulator(progress: Progress) -> None:
     """Install the missing tools through apt, build the plugin, fetch the phone's files.
 
     `progress` gets one line per step. Raises MissingToolError that names every missing tool and
@@ -25,7 +25,7 @@ def setup(progress: Progress) -> None:
     if lacking:
         _install(lacking, progress)
     progress(f"QEMU {host_tools.qemu_version()} takes plugins")
-    progress(f"The instruction counter is {qemu_plugin.plugin().name}")
+    progress(f"The instruction counter is {qemu_plugin.build_plugin().name}")
     root = arm64_root.base_root(arm64_root.LIBRARIES)
     progress(f"The ARM64 C library is in {root}")
     arm64_root.static_qemu()
@@ -39,7 +39,7 @@ def install_command(lacking: tuple[Tool, ...]) -> list[str]:
     return ["apt-get", *options, "install", "--yes", "--no-install-recommends", *packages]
 
 
-def explain(lacking: tuple[Tool, ...]) -> str:
+def describe_missing(lacking: tuple[Tool, ...]) -> str:
     """One line: what is missing and why."""
     return ", ".join(f"{tool.program} ({tool.purpose})" for tool in lacking)
 
@@ -48,11 +48,11 @@ def _install(lacking: tuple[Tool, ...], progress: Progress) -> None:
     argv = install_command(lacking)
     if os.geteuid() != 0:
         raise MissingToolError(
-            f"Missing: {explain(lacking)}. Only root can install; "
+            f"Missing: {describe_missing(lacking)}. Only root can install; "
             f"run `sudo apt-get update && sudo {' '.join(argv)}`."
         )
-    host_tools.require("apt-get")
-    progress(f"Missing: {explain(lacking)}")
+    host_tools.require_program("apt-get")
+    progress(f"Missing: {describe_missing(lacking)}")
     progress(f"Running {' '.join(argv)}")
     update = ["apt-get", "update"]
     run_tool(update, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
@@ -60,4 +60,6 @@ def _install(lacking: tuple[Tool, ...], progress: Progress) -> None:
     run_tool(quiet, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
     still = host_tools.missing_tools()
     if still:
-        raise MissingToolError(f"apt-get installed its packages, yet these lack: {explain(still)}.")
+        raise MissingToolError(
+            f"apt-get installed its packages, yet these lack: {describe_missing(still)}."
+        )

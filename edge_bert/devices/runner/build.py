@@ -47,7 +47,7 @@ def build_runner(abi: str) -> Path:
     sources = sorted(path.name for path in SOURCES.glob("*.c"))
     if not sources:
         raise TargetError(f"The runner's sources are not in {SOURCES}; work from a checkout.")
-    runner = cache.folder("runner", _content_hash(compiler)) / "runner"
+    runner = cache.cache_folder("runner", _content_hash(compiler)) / "runner"
     if not runner.is_file():
         _compile([*compiler, *FLAGS, *sources, *LINKS], runner)
     return runner

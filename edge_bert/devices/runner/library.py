@@ -51,7 +51,7 @@ def litert_library(abi: str) -> tuple[Path, str]:
     triple = TRIPLES[abi]
     if triple == TRIPLES[host_abi()]:
         return installed_library()
-    library = cache.folder("litert", VERSION, triple) / "libLiteRt.so"
+    library = cache.cache_folder("litert", VERSION, triple) / "libLiteRt.so"
     if not library.is_file():
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:
             _unpack(_fetch_wheel(triple, Path(folder)), library, SHA256[triple])

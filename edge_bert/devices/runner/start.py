@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_bert.devices.device import Completed, Target
+from edge_bert.devices.device import Completed, Device
 from edge_bert.devices.runner.build import build_runner
 from edge_bert.devices.runner.library import litert_library
 from edge_bert.devices.runner.static_bundle import START, runner_bundle
@@ -47,7 +47,7 @@ class RunnerRequest:
         return [word for pair in named for word in pair] + flags
 
 
-def install_runner(target: Target, abi: str, *, own_c_library: bool) -> list[str]:
+def install_runner(target: Device, abi: str, *, own_c_library: bool) -> list[str]:
     """Push the runner and LiteRT; the start of a command line that runs it there.
 
     With `own_c_library` the loader and C library go along, as phones need.
@@ -61,7 +61,7 @@ def install_runner(target: Target, abi: str, *, own_c_library: bool) -> list[str
 
 
 def start_runner(
-    target: Target, command: list[str], request: RunnerRequest, timeout_s: float
+    target: Device, command: list[str], request: RunnerRequest, timeout_s: float
 ) -> Completed:
     """Run it to its end. A failure of the runner is in its output, not an exception."""
     return target.run([*command, *request.arguments()], timeout_s)

@@ -51,7 +51,7 @@ def runner_bundle(abi: str) -> Path:
     digest = hashlib.sha256(START_SCRIPT.encode())
     for name, path in sorted(files.items()):
         digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\0".encode())
-    bundle = cache.folder("bundles") / f"{abi}-{digest.hexdigest()[:32]}"
+    bundle = cache.cache_folder("bundles") / f"{abi}-{digest.hexdigest()[:32]}"
     if not bundle.is_dir():
         _assemble(files, START_SCRIPT.format(loader=loader), bundle)
     return bundle
@@ -67,7 +67,7 @@ def c_library(abi: str) -> Path:
     for place in places:
         if all((place / name).is_file() for name in needed):
             return place
-    unpacked = cache.folder("c_library") / f"{triple}-debian"
+    unpacked = cache.cache_folder("c_library") / f"{triple}-debian"
     if not unpacked.is_dir():
         _fetch_packages(triple, needed, unpacked)
     return unpacked

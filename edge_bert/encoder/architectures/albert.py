@@ -8,13 +8,13 @@ from typing import Any
 
 from edge_bert.encoder.architectures import bert
 from edge_bert.encoder.architectures.architecture import MAX_LAYERS, Architecture, read_size
-from edge_bert.encoder.config import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderConfig
 from edge_bert.errors import ModelError
 
 
-def shape(config: Mapping[str, Any]) -> EncoderShape:
+def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     """Sizes from an ALBERT config.json; each of its layers may stand for several of ours."""
-    sizes = bert.shape({"hidden_act": "gelu_new", **config})
+    sizes = bert.read_config({"hidden_act": "gelu_new", **config})
     inner, groups = _groups(config)
     count = sizes.layers * inner
     if groups > sizes.layers or count >= MAX_LAYERS:
@@ -29,7 +29,7 @@ def shape(config: Mapping[str, Any]) -> EncoderShape:
     )
 
 
-def number(config: Mapping[str, Any], index: int) -> str:
+def layer_number(config: Mapping[str, Any], index: int) -> str:
     """Where the weights of our layer `index` are: a group, and a layer inside it."""
     inner, groups = _groups(config)
     layers = read_size(config, "num_hidden_layers", MAX_LAYERS)
@@ -48,7 +48,7 @@ LAYER = "encoder.albert_layer_groups.{i}."
 ALBERT = Architecture(
     name="albert",
     prefix="albert.",
-    shape=shape,
+    shape=read_config,
     embedding_names={
         **bert.EMBEDDING_NAMES,
         "projection": "encoder.embedding_hidden_mapping_in",
@@ -64,5 +64,5 @@ ALBERT = Architecture(
         "ffn_norm": f"{LAYER}full_layer_layer_norm",
     },
     head=(DenseHead("pooler", "tanh"), DenseHead("classifier")),
-    number=number,
+    number=layer_number,
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from reprlib import repr as shown
 from typing import Any
 
-from edge_bert.encoder.config import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderConfig
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Task
 
@@ -23,7 +23,7 @@ class Architecture:
 
     name: str
     prefix: str
-    shape: Callable[[Mapping[str, Any]], EncoderShape]
+    shape: Callable[[Mapping[str, Any]], EncoderConfig]
     embedding_names: Mapping[str, str]
     layer_names: Mapping[str, str]
     head: tuple[DenseHead, ...]
@@ -47,7 +47,7 @@ def read_size(config: Mapping[str, Any], key: str, limit: int = MAX_SIZE) -> int
 def read_sizes(
     config: Mapping[str, Any], *, layers: str, hidden: str, heads: str, ffn: str
 ) -> dict[str, Any]:
-    """The sizes of `EncoderShape` that all layers share, by the keys that config.json gives them.
+    """The sizes of `EncoderConfig` that all layers share, by the keys that config.json gives them.
 
     Raises ModelError where a size is none, or where the heads do not divide the channels.
     """
@@ -79,7 +79,7 @@ def read_choice(config: Mapping[str, Any], key: str, default: bool) -> bool:
     return value
 
 
-def check_shape(shape: EncoderShape, config: Mapping[str, Any]) -> EncoderShape:
+def check_config(shape: EncoderConfig, config: Mapping[str, Any]) -> EncoderConfig:
     """Refuse what the encoder cannot compute; gives `shape` back."""
     check_options(config, shape.activation)
     if config.get("is_decoder"):
@@ -110,7 +110,7 @@ ACTIVATIONS = {"gelu": "gelu", "gelu_new": "gelu_tanh", "gelu_pytorch_tanh": "ge
 
 
 def canonical_weights(
-    checkpoint: Checkpoint, architecture: Architecture, shape: EncoderShape
+    checkpoint: Checkpoint, architecture: Architecture, shape: EncoderConfig
 ) -> dict[str, FloatArray]:
     """The checkpoint's weights under our names, matrices as [in, out].
 
@@ -130,7 +130,7 @@ def canonical_weights(
 
 
 def _embeddings(
-    source: _Weights, names: Mapping[str, str], shape: EncoderShape
+    source: _Weights, names: Mapping[str, str], shape: EncoderConfig
 ) -> dict[str, FloatArray]:
     tables = ("word", "position", "token_type") if shape.token_types else ("word", "position")
     found = {f"embeddings.{table}": source.table(names[table]) for table in tables}
@@ -177,7 +177,7 @@ class _Weights:
         raise ModelError(f"The weights lack {names[0]}; the file is not a whole model.")
 
 
-def _check_sizes(weights: Mapping[str, FloatArray], shape: EncoderShape, labels: int) -> None:
+def _check_sizes(weights: Mapping[str, FloatArray], shape: EncoderConfig, labels: int) -> None:
     heads = sum(name.startswith("head.") and name.endswith(".kernel") for name in weights)
     for name, array in weights.items():
         wanted = _size_of(name, shape, labels if name.startswith(f"head.{heads - 1}.") else None)
@@ -188,7 +188,7 @@ def _check_sizes(weights: Mapping[str, FloatArray], shape: EncoderShape, labels:
             )
 
 
-def _size_of(name: str, shape: EncoderShape, labels: int | None) -> tuple[int, ...]:
+def _size_of(name: str, shape: EncoderConfig, labels: int | None) -> tuple[int, ...]:
     """What config.json says of a weight; `labels` where it belongs to the last layer."""
     rows = {
         "embeddings.word": shape.vocabulary,

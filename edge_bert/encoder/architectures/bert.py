@@ -11,12 +11,12 @@ from edge_bert.encoder.architectures.architecture import (
     read_size,
     read_sizes,
 )
-from edge_bert.encoder.config import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderConfig
 
 
-def shape(config: Mapping[str, Any]) -> EncoderShape:
+def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     """Sizes from a BERT config.json."""
-    return EncoderShape(
+    return EncoderConfig(
         **read_sizes(
             config,
             layers="num_hidden_layers",
@@ -51,7 +51,7 @@ LAYER_NAMES = {
 BERT = Architecture(
     name="bert",
     prefix="bert.",
-    shape=shape,
+    shape=read_config,
     embedding_names=EMBEDDING_NAMES,
     layer_names=LAYER_NAMES,
     head=(DenseHead("pooler.dense", "tanh"), DenseHead("classifier")),

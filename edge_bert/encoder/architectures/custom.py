@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_bert.encoder.config import Gpt2Shape, MobileBertShape
-from edge_bert.encoder.weights import OtherWeights
+from edge_bert.encoder.config import Gpt2Config, MobileBertConfig
+from edge_bert.encoder.weights import CustomWeights
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 
-OtherShape = MobileBertShape | Gpt2Shape
+CustomConfig = MobileBertConfig | Gpt2Config
 
 
 @dataclass(frozen=True)
-class Weight:
+class WeightSource:
     """One array of ours: its name, the file's name for it, and the size that the file must have.
 
     `transposed` turns PyTorch's [out, in] around. `part` (which, of how many) is one of equal
@@ -30,7 +30,7 @@ class Weight:
 
 
 @dataclass(frozen=True)
-class OtherArchitecture:
+class CustomArchitecture:
     """A family that has a Keras model of its own.
 
     `weights` says what a checkpoint of a shape must hold, with a classifier of so many labels where
@@ -40,25 +40,27 @@ class OtherArchitecture:
 
     name: str
     prefix: str
-    shape: Callable[[Mapping[str, Any]], OtherShape]
-    weights: Callable[[Any, int], Iterable[Weight]]
+    shape: Callable[[Mapping[str, Any]], CustomConfig]
+    weights: Callable[[Any, int], Iterable[WeightSource]]
     head_activations: Callable[[Any], tuple[str, ...]]
-    build: Callable[[OtherWeights], Any]
+    build: Callable[[CustomWeights], Any]
 
 
-def dense(ours: str, file: str, inputs: int, outputs: int) -> Iterator[Weight]:
+def dense_weights(ours: str, file: str, inputs: int, outputs: int) -> Iterator[WeightSource]:
     """A torch.nn.Linear."""
-    yield Weight(f"{ours}.kernel", f"{file}.weight", (outputs, inputs), transposed=True)
-    yield Weight(f"{ours}.bias", f"{file}.bias", (outputs,))
+    yield WeightSource(f"{ours}.kernel", f"{file}.weight", (outputs, inputs), transposed=True)
+    yield WeightSource(f"{ours}.bias", f"{file}.bias", (outputs,))
 
 
-def norm(ours: str, file: str, size: int) -> Iterator[Weight]:
+def norm_weights(ours: str, file: str, size: int) -> Iterator[WeightSource]:
     """A LayerNorm, or a NoNorm."""
-    yield Weight(f"{ours}.gamma", f"{file}.weight", (size,))
-    yield Weight(f"{ours}.beta", f"{file}.bias", (size,))
+    yield WeightSource(f"{ours}.gamma", f"{file}.weight", (size,))
+    yield WeightSource(f"{ours}.beta", f"{file}.bias", (size,))
 
 
-def read(checkpoint: Checkpoint, prefix: str, wanted: Iterable[Weight]) -> dict[str, FloatArray]:
+def read_weights(
+    checkpoint: Checkpoint, prefix: str, wanted: Iterable[WeightSource]
+) -> dict[str, FloatArray]:
     """The arrays under our names; `prefix` may stand before each name in the file.
 
     Raises ModelError for a weight that is missing or has another size.

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_bert.encoder.architectures.architecture import Architecture, read_size, read_sizes
-from edge_bert.encoder.config import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderConfig
 
 
-def shape(config: Mapping[str, Any]) -> EncoderShape:
+def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     """Sizes from a DistilBERT config.json."""
-    return EncoderShape(
+    return EncoderConfig(
         **read_sizes(config, layers="n_layers", hidden="dim", heads="n_heads", ffn="hidden_dim"),
         vocabulary=read_size(config, "vocab_size"),
         positions=read_size(config, "max_position_embeddings"),
@@ -24,7 +24,7 @@ def shape(config: Mapping[str, Any]) -> EncoderShape:
 DISTILBERT = Architecture(
     name="distilbert",
     prefix="distilbert.",
-    shape=shape,
+    shape=read_config,
     embedding_names={
         "word": "embeddings.word_embeddings",
         "position": "embeddings.position_embeddings",

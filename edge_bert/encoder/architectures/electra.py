@@ -8,12 +8,12 @@ from typing import Any
 
 from edge_bert.encoder.architectures import bert
 from edge_bert.encoder.architectures.architecture import Architecture, read_size
-from edge_bert.encoder.config import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderConfig
 
 
-def shape(config: Mapping[str, Any]) -> EncoderShape:
+def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     """Sizes from an ELECTRA config.json; tables as wide as the layers have no projection."""
-    sizes = bert.shape(config)
+    sizes = bert.read_config(config)
     width = read_size(config, "embedding_size")
     return dataclasses.replace(sizes, embedding=None if width == sizes.hidden else width)
 
@@ -21,7 +21,7 @@ def shape(config: Mapping[str, Any]) -> EncoderShape:
 ELECTRA = Architecture(
     name="electra",
     prefix="electra.",
-    shape=shape,
+    shape=read_config,
     embedding_names={**bert.EMBEDDING_NAMES, "projection": "embeddings_project"},
     layer_names=bert.LAYER_NAMES,
     head=(DenseHead("classifier.dense", "gelu"), DenseHead("classifier.out_proj")),

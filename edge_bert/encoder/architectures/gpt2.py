@@ -16,12 +16,12 @@ from edge_bert.encoder.architectures.architecture import (
     read_epsilon,
     read_size,
 )
-from edge_bert.encoder.architectures.custom import OtherArchitecture, Weight, norm
-from edge_bert.encoder.config import Gpt2Shape
+from edge_bert.encoder.architectures.custom import CustomArchitecture, WeightSource, norm_weights
+from edge_bert.encoder.config import Gpt2Config
 from edge_bert.errors import ModelError
 
 
-def shape(config: Mapping[str, Any]) -> Gpt2Shape:
+def read_config(config: Mapping[str, Any]) -> Gpt2Config:
     """Sizes from a GPT-2 config.json, with transformers' defaults."""
     hidden, heads = read_size(config, "n_embd"), read_size(config, "n_head")
     if hidden % heads:
@@ -29,7 +29,7 @@ def shape(config: Mapping[str, Any]) -> Gpt2Shape:
     inner = config.get("n_inner") is not None
     if read_choice(config, "add_cross_attention", False):
         raise ModelError("config.json: add_cross_attention is set; edge-bert reads one text.")
-    return Gpt2Shape(
+    return Gpt2Config(
         hidden=hidden,
         layers=read_size(config, "n_layer", MAX_LAYERS),
         heads=heads,
@@ -43,51 +43,51 @@ def shape(config: Mapping[str, Any]) -> Gpt2Shape:
     )
 
 
-def weights(shape: Gpt2Shape, labels: int) -> Iterator[Weight]:
+def list_weights(shape: Gpt2Config, labels: int) -> Iterator[WeightSource]:
     """Every weight of the decoder, and the matrix of a classifier with `labels`."""
     hidden = shape.hidden
-    yield Weight("embeddings.word", "wte.weight", (shape.vocabulary, hidden))
-    yield Weight("embeddings.position", "wpe.weight", (shape.positions, hidden))
+    yield WeightSource("embeddings.word", "wte.weight", (shape.vocabulary, hidden))
+    yield WeightSource("embeddings.position", "wpe.weight", (shape.positions, hidden))
     for index in range(shape.layers):
         ours, file = f"layer.{index}", f"h.{index}"
-        yield from norm(f"{ours}.attention_norm", f"{file}.ln_1", hidden)
+        yield from norm_weights(f"{ours}.attention_norm", f"{file}.ln_1", hidden)
         for which, name in enumerate(("query", "key", "value")):
             yield from _matrix(f"{ours}.{name}", f"{file}.attn.c_attn", hidden, hidden, (which, 3))
         yield from _matrix(f"{ours}.attention_output", f"{file}.attn.c_proj", hidden, hidden)
-        yield from norm(f"{ours}.ffn_norm", f"{file}.ln_2", hidden)
+        yield from norm_weights(f"{ours}.ffn_norm", f"{file}.ln_2", hidden)
         yield from _matrix(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, shape.ffn)
         yield from _matrix(f"{ours}.ffn_out", f"{file}.mlp.c_proj", shape.ffn, hidden)
-    yield from norm("norm", "ln_f", hidden)
+    yield from norm_weights("norm", "ln_f", hidden)
     if labels:
-        yield Weight("head.0.kernel", "score.weight", (labels, hidden), transposed=True)
+        yield WeightSource("head.0.kernel", "score.weight", (labels, hidden), transposed=True)
 
 
 def _matrix(
     ours: str, file: str, inputs: int, outputs: int, part: tuple[int, int] = (0, 1)
-) -> Iterator[Weight]:
+) -> Iterator[WeightSource]:
     """One of the equal parts of transformers' Conv1D, which keeps its matrix as [in, out]."""
     width = outputs * part[1]
-    yield Weight(f"{ours}.kernel", f"{file}.weight", (inputs, width), part=part)
-    yield Weight(f"{ours}.bias", f"{file}.bias", (width,), part=part)
+    yield WeightSource(f"{ours}.kernel", f"{file}.weight", (inputs, width), part=part)
+    yield WeightSource(f"{ours}.bias", f"{file}.bias", (width,), part=part)
 
 
-def head_activations(_: Gpt2Shape) -> tuple[str, ...]:
+def head_activations(_: Gpt2Config) -> tuple[str, ...]:
     """A classifier is one matrix."""
     return ("linear",)
 
 
-def build(weights: Any) -> Any:
+def build_model(weights: Any) -> Any:
     """The Keras model of checked weights, without their values."""
     from edge_bert.encoder.keras_gpt2 import Gpt2
 
     return Gpt2(weights.shape, weights.head)
 
 
-GPT2 = OtherArchitecture(
+GPT2 = CustomArchitecture(
     name="gpt2",
     prefix="transformer.",
-    shape=shape,
-    weights=weights,
+    shape=read_config,
+    weights=list_weights,
     head_activations=head_activations,
-    build=build,
+    build=build_model,
 )

@@ -12,12 +12,17 @@ from edge_bert.encoder.architectures.architecture import (
     read_choice,
     read_size,
 )
-from edge_bert.encoder.architectures.custom import OtherArchitecture, Weight, dense, norm
-from edge_bert.encoder.config import MobileBertShape
+from edge_bert.encoder.architectures.custom import (
+    CustomArchitecture,
+    WeightSource,
+    dense_weights,
+    norm_weights,
+)
+from edge_bert.encoder.config import MobileBertConfig
 from edge_bert.errors import ModelError
 
 
-def shape(config: Mapping[str, Any]) -> MobileBertShape:
+def read_config(config: Mapping[str, Any]) -> MobileBertConfig:
     """Sizes from a MobileBERT config.json, with transformers' defaults.
 
     Raises ModelError for options that no published MobileBERT has.
@@ -40,7 +45,7 @@ def shape(config: Mapping[str, Any]) -> MobileBertShape:
     )
     if width % heads:
         raise ModelError(f"config.json: {width} channels do not divide by {heads}.")
-    return MobileBertShape(
+    return MobileBertConfig(
         hidden=read_size(config, "hidden_size"),
         embedding=read_size({"embedding_size": 128, **config}, "embedding_size"),
         bottleneck=width,
@@ -57,72 +62,78 @@ def shape(config: Mapping[str, Any]) -> MobileBertShape:
     )
 
 
-def weights(shape: MobileBertShape, labels: int) -> Iterator[Weight]:
+def list_weights(shape: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
     """Every weight of the encoder, and those of a classifier with `labels`."""
     hidden, tables = shape.hidden, "embeddings."
     words = (shape.vocabulary, shape.embedding)
-    yield Weight("embeddings.word", f"{tables}word_embeddings.weight", words)
+    yield WeightSource("embeddings.word", f"{tables}word_embeddings.weight", words)
     positions = (shape.positions, hidden)
-    yield Weight("embeddings.position", f"{tables}position_embeddings.weight", positions)
+    yield WeightSource("embeddings.position", f"{tables}position_embeddings.weight", positions)
     types = (shape.token_types, hidden)
-    yield Weight("embeddings.token_type", f"{tables}token_type_embeddings.weight", types)
+    yield WeightSource("embeddings.token_type", f"{tables}token_type_embeddings.weight", types)
     name = "embedding_transformation"
-    yield from dense("embeddings.trigram", f"{tables}{name}", 3 * shape.embedding, hidden)
-    yield from norm("embeddings.norm", f"{tables}LayerNorm", hidden)
+    yield from dense_weights("embeddings.trigram", f"{tables}{name}", 3 * shape.embedding, hidden)
+    yield from norm_weights("embeddings.norm", f"{tables}LayerNorm", hidden)
     for index in range(shape.layers):
         yield from _layer(shape, f"layer.{index}", f"encoder.layer.{index}")
     if labels:
         yield from _head(shape, labels)
 
 
-def _layer(shape: MobileBertShape, ours: str, file: str) -> Iterator[Weight]:
+def _layer(shape: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSource]:
     hidden, width = shape.hidden, shape.bottleneck
     bottlenecks = {"bottleneck": "input"} | (
         {} if shape.attention_in_bottleneck else {"attention_bottleneck": "attention"}
     )
     for name, theirs in bottlenecks.items():
-        yield from dense(f"{ours}.{name}.dense", f"{file}.bottleneck.{theirs}.dense", hidden, width)
-        yield from norm(f"{ours}.{name}.norm", f"{file}.bottleneck.{theirs}.LayerNorm", width)
+        yield from dense_weights(
+            f"{ours}.{name}.dense", f"{file}.bottleneck.{theirs}.dense", hidden, width
+        )
+        yield from norm_weights(
+            f"{ours}.{name}.norm", f"{file}.bottleneck.{theirs}.LayerNorm", width
+        )
     values = width if shape.attention_in_bottleneck else hidden
     for name, inputs in (("query", width), ("key", width), ("value", values)):
-        yield from dense(f"{ours}.{name}", f"{file}.attention.self.{name}", inputs, width)
-    yield from dense(f"{ours}.attention_output", f"{file}.attention.output.dense", width, width)
-    yield from norm(f"{ours}.attention_norm", f"{file}.attention.output.LayerNorm", width)
+        yield from dense_weights(f"{ours}.{name}", f"{file}.attention.self.{name}", inputs, width)
+    yield from dense_weights(
+        f"{ours}.attention_output", f"{file}.attention.output.dense", width, width
+    )
+    yield from norm_weights(f"{ours}.attention_norm", f"{file}.attention.output.LayerNorm", width)
     last = shape.feed_forwards - 1
     for place in range(shape.feed_forwards):
         theirs, half = f"{file}.ffn.{place}" if place < last else file, f"{ours}.halves.{place}"
-        yield from dense(f"{half}.ffn_in", f"{theirs}.intermediate.dense", width, shape.ffn)
-        yield from dense(f"{half}.ffn_out", f"{theirs}.output.dense", shape.ffn, width)
-        yield from norm(f"{half}.norm", f"{theirs}.output.LayerNorm", width)
+        yield from dense_weights(f"{half}.ffn_in", f"{theirs}.intermediate.dense", width, shape.ffn)
+        yield from dense_weights(f"{half}.ffn_out", f"{theirs}.output.dense", shape.ffn, width)
+        yield from norm_weights(f"{half}.norm", f"{theirs}.output.LayerNorm", width)
     ours, file = f"{ours}.output_bottleneck", f"{file}.output.bottleneck"
-    yield from dense(f"{ours}.dense", f"{file}.dense", width, hidden)
-    yield from norm(f"{ours}.norm", f"{file}.LayerNorm", hidden)
+    yield from dense_weights(f"{ours}.dense", f"{file}.dense", width, hidden)
+    yield from norm_weights(f"{ours}.norm", f"{file}.LayerNorm", hidden)
 
 
-def head_activations(shape: MobileBertShape) -> tuple[str, ...]:
+def head_activations(shape: MobileBertConfig) -> tuple[str, ...]:
     """Those of a classifier's dense layers."""
     return ("tanh", "linear") if shape.pooler else ("linear",)
 
 
-def _head(shape: MobileBertShape, labels: int) -> Iterator[Weight]:
+def _head(shape: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
     hidden = shape.hidden
     if shape.pooler:
-        yield from dense("head.0", "pooler.dense", hidden, hidden)
-    yield from dense(f"head.{int(shape.pooler)}", "classifier", hidden, labels)
+        yield from dense_weights("head.0", "pooler.dense", hidden, hidden)
+    yield from dense_weights(f"head.{int(shape.pooler)}", "classifier", hidden, labels)
 
 
-def build(weights: Any) -> Any:
+def build_model(weights: Any) -> Any:
     """The Keras model of checked weights, without their values."""
     from edge_bert.encoder.keras_mobilebert import MobileBert
 
     return MobileBert(weights.shape, weights.head, weights.head_activations)
 
 
-MOBILEBERT = OtherArchitecture(
+MOBILEBERT = CustomArchitecture(
     name="mobilebert",
     prefix="mobilebert.",
-    shape=shape,
-    weights=weights,
+    shape=read_config,
+    weights=list_weights,
     head_activations=head_activations,
-    build=build,
+    build=build_model,
 )

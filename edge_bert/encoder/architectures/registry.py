@@ -7,7 +7,7 @@ from edge_bert.encoder.architectures.architecture import (
     Architecture,
 )
 from edge_bert.encoder.architectures.bert import BERT
-from edge_bert.encoder.architectures.custom import OtherArchitecture
+from edge_bert.encoder.architectures.custom import CustomArchitecture
 from edge_bert.encoder.architectures.distilbert import DISTILBERT
 from edge_bert.encoder.architectures.electra import ELECTRA
 from edge_bert.encoder.architectures.gpt2 import GPT2
@@ -21,4 +21,4 @@ ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in WITH_BERT_
 
 
 # Their layers are not BERT's: they have Keras models of their own, and no integer form.
-OTHERS: dict[str, OtherArchitecture] = {each.name: each for each in (MOBILEBERT, GPT2)}
+CUSTOM: dict[str, CustomArchitecture] = {each.name: each for each in (MOBILEBERT, GPT2)}

@@ -9,18 +9,18 @@ from typing import Any
 
 from edge_bert.encoder.architectures import bert
 from edge_bert.encoder.architectures.architecture import Architecture
-from edge_bert.encoder.config import DenseHead, EncoderShape
+from edge_bert.encoder.config import DenseHead, EncoderConfig
 from edge_bert.errors import ModelError
 
 
-def shape(config: Mapping[str, Any]) -> EncoderShape:
+def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     """Sizes from a RoBERTa config.json.
 
     The first token takes the position row pad_token_id + 1. The model has one token type only,
     which is always 0, so it needs no such input.
     """
     pad = config.get("pad_token_id", 1)
-    sizes = bert.shape(config)
+    sizes = bert.read_config(config)
     if not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < sizes.positions - 1:
         raise ModelError(
             f"config.json: pad_token_id is {shown(pad)}, which leaves no positions for tokens."
@@ -31,7 +31,7 @@ def shape(config: Mapping[str, Any]) -> EncoderShape:
 ROBERTA = Architecture(
     name="roberta",
     prefix="roberta.",
-    shape=shape,
+    shape=read_config,
     embedding_names=bert.EMBEDDING_NAMES,
     layer_names=bert.LAYER_NAMES,
     head=(DenseHead("classifier.dense", "tanh"), DenseHead("classifier.out_proj")),

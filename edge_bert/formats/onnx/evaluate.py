@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import Array, Graph, Node
+from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 MAX_ELEMENTS = 1 << 24
 MAX_NODES = 1000
@@ -36,7 +36,7 @@ class NotComputed(Exception):  # noqa: N818 (not an error of the user's)
     """A part of a graph that this module does not compute."""
 
 
-def evaluate(graph: Graph, value: str, feeds: Mapping[str, Array]) -> Array:
+def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> Array:
     """`value`, given `feeds` for graph inputs or for values inside the graph.
 
     Raises NotComputed for operators that are not plain, for what would be too large, and where
@@ -59,7 +59,7 @@ def evaluate(graph: Graph, value: str, feeds: Mapping[str, Array]) -> Array:
     raise NotComputed(f"{value!r} is not known")
 
 
-def compute(node: Node, values: list[Array]) -> list[Array]:
+def compute(node: OnnxNode, values: list[Array]) -> list[Array]:
     """The outputs of one plain node, for the values of its inputs (those left out not counted).
 
     Raises NotComputed as `evaluate` does.
@@ -98,7 +98,7 @@ def compute(node: Node, values: list[Array]) -> list[Array]:
     return [np.asarray(next(made_values)) if name else np.zeros(0) for name in node.outputs]
 
 
-def _gathered(node: Node, data: Array, indices: Array) -> Array:
+def _gathered(node: OnnxNode, data: Array, indices: Array) -> Array:
     try:
         return np.take_along_axis(data, indices, int(node.attributes.get("axis", 0)))
     except (ValueError, IndexError) as error:
@@ -115,7 +115,7 @@ def protos_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _elements(node: Node, values: list[Array]) -> int:
+def _elements(node: OnnxNode, values: list[Array]) -> int:
     """How many elements the node makes, at most."""
     match node.op:
         case "ConstantOfShape":

@@ -19,7 +19,7 @@ MOVES = (*RESHAPES, "Transpose", "Expand")
 
 
 @dataclass(frozen=True, eq=False)
-class Node:
+class OnnxNode:
     """One operator; `opset` is the version of its definition."""
 
     op: str
@@ -30,7 +30,7 @@ class Node:
     domain: str = ""
     opset: int = 0
 
-    def reading(self, inputs: Iterable[str]) -> Node:
+    def reading(self, inputs: Iterable[str]) -> OnnxNode:
         """The same node with other inputs."""
         return dataclasses.replace(self, inputs=tuple(inputs))
 
@@ -50,27 +50,27 @@ class Input:
 
 
 @dataclass(frozen=True, eq=False)
-class Graph:
+class OnnxGraph:
     """Nodes in an order in which they can be computed; constants by name."""
 
-    nodes: tuple[Node, ...]
+    nodes: tuple[OnnxNode, ...]
     constants: Mapping[str, Array]
     inputs: Mapping[str, Input]
     outputs: tuple[str, ...]
-    makers: Mapping[str, Node]
-    users: Mapping[str, tuple[Node, ...]]
+    makers: Mapping[str, OnnxNode]
+    users: Mapping[str, tuple[OnnxNode, ...]]
 
     @classmethod
     def of(
         cls,
-        nodes: Iterable[Node],
+        nodes: Iterable[OnnxNode],
         constants: Mapping[str, Array],
         inputs: Mapping[str, Input],
         outputs: Iterable[str],
-    ) -> Graph:
+    ) -> OnnxGraph:
         """The graph with its two indices."""
         kept = tuple(nodes)
-        users: dict[str, list[Node]] = collections.defaultdict(list)
+        users: dict[str, list[OnnxNode]] = collections.defaultdict(list)
         for node in kept:
             for name in dict.fromkeys(node.inputs):
                 users[name].append(node)
@@ -83,7 +83,7 @@ class Graph:
             users={name: tuple(each) for name, each in users.items()},
         )
 
-    def maker(self, value: str, *ops: str) -> Node | None:
+    def maker(self, value: str, *ops: str) -> OnnxNode | None:
         """The node that makes `value`; None if there is none, or it is none of `ops`."""
         node = self.makers.get(value)
         return node if node is not None and (not ops or node.op in ops) else None
@@ -98,7 +98,7 @@ class Graph:
         """The constant that `value` is a copy of, None if it is computed."""
         return self.constants.get(self.root(value))
 
-    def ancestors(self, value: str, stop: Iterable[str] = ()) -> list[Node]:
+    def ancestors(self, value: str, stop: Iterable[str] = ()) -> list[OnnxNode]:
         """All nodes that `value` depends on, in order, without those behind values of `stop`."""
         ends, wanted, open_ = set(stop), set[int](), [value]
         seen: set[str] = set()
@@ -113,7 +113,7 @@ class Graph:
         return [node for node in self.nodes if id(node) in wanted]
 
 
-def graph_of(model: Any) -> Graph:
+def graph_of(model: Any) -> OnnxGraph:
     """The graph of a ModelProto whose functions are inlined; Constant nodes become constants."""
     from onnx import numpy_helper
 
@@ -126,7 +126,7 @@ def graph_of(model: Any) -> Graph:
             constants[node.output[0]] = _constant(attributes)
             continue
         nodes.append(
-            Node(
+            OnnxNode(
                 op=node.op_type,
                 inputs=tuple(node.input),
                 outputs=tuple(node.output),
@@ -141,7 +141,7 @@ def graph_of(model: Any) -> Graph:
         for each in model.graph.input
         if each.name not in constants
     }
-    return Graph.of(nodes, constants, inputs, (each.name for each in model.graph.output))
+    return OnnxGraph.of(nodes, constants, inputs, (each.name for each in model.graph.output))
 
 
 def _attributes(node: Any) -> Iterator[tuple[str, Any]]:

@@ -23,7 +23,7 @@ QUANTIZED = (
 )  # fmt: skip
 
 
-def read(path: Path) -> Any:
+def read_onnx(path: Path) -> Any:
     """The ModelProto in `path`, external data loaded, model functions inlined; no code is run.
 
     Raises ModelError for a file that is not ONNX, not whole, too large, too old or quantized, or

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from edge_bert.formats.onnx.evaluate import protos_of
-from edge_bert.formats.onnx.graph import Graph
+from edge_bert.formats.onnx.graph import OnnxGraph
 
 DOMAINS = ("", "ai.onnx")
 IR_VERSION = 10  # opsets up to 22
 
 
-def model_of(graph: Graph, opset: int) -> Any:
+def model_of(graph: OnnxGraph, opset: int) -> Any:
     """A ModelProto of `graph`; float outputs of any shape, constants that nothing uses left out."""
     from onnx import TensorProto, helper, numpy_helper
 
@@ -50,7 +50,7 @@ def model_of(graph: Graph, opset: int) -> Any:
     return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
 
 
-def shaped_model_of(graph: Graph, opset: int) -> Any:
+def shaped_model_of(graph: OnnxGraph, opset: int) -> Any:
     """As `model_of`, with the sizes of all values that shape inference knows."""
     from onnx import shape_inference
 

@@ -23,7 +23,7 @@ def schema() -> Any:
     return schema_py_generated
 
 
-def read(data: bytes) -> Any:
+def read_model(data: bytes) -> Any:
     """The object form (ModelT) of a `.tflite` file; ModelError for anything else."""
     if data[4:8] != FILE_IDENTIFIER:
         raise ModelError("This is not a TFLite file (its identifier is not TFL3).")
@@ -37,7 +37,7 @@ def read(data: bytes) -> Any:
     return model
 
 
-def write(model: Any) -> bytes:
+def write_model(model: Any) -> bytes:
     """The bytes of `model`; what nothing uses is left out, equal quantization written once."""
     remove_unused.drop(model)
     _share_quantization(model)
@@ -138,7 +138,7 @@ def set_scales(tensor: Any, scales: npt.ArrayLike, axis: int = 0) -> None:
     tensor.quantization.quantizedDimension = axis
 
 
-def constant(model: Any, array: npt.NDArray[Any]) -> int:
+def add_constant(model: Any, array: npt.NDArray[Any]) -> int:
     """A new buffer that holds `array`; gives its index."""
     buffer = schema().BufferT()
     buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)

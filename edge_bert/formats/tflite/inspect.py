@@ -6,7 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.tflite.reader import NONE, Graph, SignatureEntry, Tensor, TfliteFile, parse
+from edge_bert.formats.tflite.reader import (
+    NONE,
+    FileGraph,
+    FileTensor,
+    SignatureEntry,
+    TfliteFile,
+    parse,
+)
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Signature, TensorSpec
 
@@ -76,7 +83,7 @@ def inspect_bytes(data: bytes, name: str = "model") -> ModelFile:
 
 
 def _largest(
-    file: TfliteFile, constants: list[Tensor]
+    file: TfliteFile, constants: list[FileTensor]
 ) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
     entries = [
         (each.name, each.dtype, each.shape, file.buffer_bytes[each.buffer]) for each in constants
@@ -84,7 +91,7 @@ def _largest(
     return tuple(sorted(entries, key=lambda entry: (-entry[3], entry[0]))[:LARGEST])
 
 
-def _rounds(graph: Graph) -> bool:
+def _rounds(graph: FileGraph) -> bool:
     return any(
         graph.tensors[index].dtype in INTEGER_WEIGHTS
         for operator in graph.operators
@@ -105,7 +112,7 @@ def _signatures(file: TfliteFile) -> dict[str, Signature]:
     return dict(sorted(found.items(), key=lambda item: (item[1].length, item[0])))
 
 
-def _signature(graph: Graph, entry: SignatureEntry) -> Signature:
+def _signature(graph: FileGraph, entry: SignatureEntry) -> Signature:
     inputs, outputs = (
         tuple(_spec(name, graph.tensors[index]) for name, index in sorted(names.items()))
         for names in (entry.inputs, entry.outputs)
@@ -114,7 +121,7 @@ def _signature(graph: Graph, entry: SignatureEntry) -> Signature:
     return Signature(length=length, inputs=inputs, outputs=outputs)
 
 
-def _spec(name: str, tensor: Tensor) -> TensorSpec:
+def _spec(name: str, tensor: FileTensor) -> TensorSpec:
     return TensorSpec(
         name=name,
         dtype=tensor.dtype,
@@ -124,7 +131,7 @@ def _spec(name: str, tensor: Tensor) -> TensorSpec:
     )
 
 
-def _constants(file: TfliteFile) -> list[tuple[str, Tensor]]:
+def _constants(file: TfliteFile) -> list[tuple[str, FileTensor]]:
     """Every constant once, with its kind."""
     seen: set[int] = set()
     found = []
@@ -138,7 +145,7 @@ def _constants(file: TfliteFile) -> list[tuple[str, Tensor]]:
     return found
 
 
-def _kinds(graph: Graph) -> dict[int, str]:
+def _kinds(graph: FileGraph) -> dict[int, str]:
     """For each tensor that an operator uses in a known place: what it is."""
     kinds: dict[int, str] = {}
     for operator in reversed(graph.operators):  # a result's use is known before its DEQUANTIZE

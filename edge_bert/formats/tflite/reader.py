@@ -21,7 +21,7 @@ NONE = -1  # an input that an operator does without
 
 
 @dataclass(frozen=True)
-class Tensor:
+class FileTensor:
     """A tensor; `scales` counts its scales, `scale` and `zero_point` are there if it is one."""
 
     name: str
@@ -43,10 +43,10 @@ class Operator:
 
 
 @dataclass(frozen=True)
-class Graph:
+class FileGraph:
     """A subgraph."""
 
-    tensors: list[Tensor]
+    tensors: list[FileTensor]
     operators: list[Operator]
 
 
@@ -64,7 +64,7 @@ class SignatureEntry:
 class TfliteFile:
     """What a file holds; `buffer_bytes` is the size of each buffer."""
 
-    graphs: list[Graph]
+    graphs: list[FileGraph]
     buffer_bytes: list[int]
     signatures: list[SignatureEntry]
 
@@ -126,7 +126,7 @@ class _Reader:
             raise ValueError("a buffer ends behind the file")
         return int(count)
 
-    def _graph(self, graph: Any, codes: list[str], buffers: int) -> Graph:
+    def _graph(self, graph: Any, codes: list[str], buffers: int) -> FileGraph:
         tensors = [
             self._tensor(each, buffers) for each in self._each(graph.TensorsLength, graph.Tensors)
         ]
@@ -134,13 +134,13 @@ class _Reader:
             self._operator(each, codes, len(tensors))
             for each in self._each(graph.OperatorsLength, graph.Operators)
         ]
-        return Graph(tensors, operators)
+        return FileGraph(tensors, operators)
 
-    def _tensor(self, tensor: Any, buffers: int) -> Tensor:
+    def _tensor(self, tensor: Any, buffers: int) -> FileTensor:
         quantization = tensor.Quantization()
         scales = quantization.ScaleLength() if quantization is not None else 0
         one = scales == 1
-        return Tensor(
+        return FileTensor(
             name=self._text(tensor.Name, tensor._tab, 10),
             dtype=self._types[tensor.Type()].lower(),
             shape=_integers(tensor.ShapeLength(), tensor.ShapeAsNumpy, MAX_RANK),
@@ -157,7 +157,7 @@ class _Reader:
             outputs=_indices(operator.OutputsLength(), operator.OutputsAsNumpy, tensors),
         )
 
-    def _signature(self, entry: Any, graphs: list[Graph]) -> SignatureEntry:
+    def _signature(self, entry: Any, graphs: list[FileGraph]) -> SignatureEntry:
         graph = _index(entry.SubgraphIndex(), len(graphs))
         tensors = len(graphs[graph].tensors)
         inputs, outputs = (

@@ -26,7 +26,7 @@ SHORTEST_LOAD_S = 60.0
 NOISE_FACTOR = 2.0
 
 
-class Window(Record, frozen=True):
+class EnergyWindow(Record, frozen=True):
     """A stretch of time in which the device only idled, or only ran inferences.
 
     `rails_before` and `rails_after` are readings of the energy meter in mJ, empty where there is
@@ -41,7 +41,7 @@ class Window(Record, frozen=True):
     samples: tuple[GaugeSample, ...] = ()
 
 
-def energy_per_inference(windows: Sequence[Window]) -> MeasuredEnergy | EnergyUnavailable:
+def energy_per_inference(windows: Sequence[EnergyWindow]) -> MeasuredEnergy | EnergyUnavailable:
     """Millijoules for one inference, idle power subtracted, with a 95% bootstrap interval.
 
     Each load window takes the idle power of the idle windows around it, so that a drift of the
@@ -60,7 +60,7 @@ def energy_per_inference(windows: Sequence[Window]) -> MeasuredEnergy | EnergyUn
     return EnergyUnavailable(" ".join(reasons))
 
 
-def _unfit(windows: Sequence[Window]) -> str:
+def _unfit(windows: Sequence[EnergyWindow]) -> str:
     loads = [window for window in windows if window.kind == "load"]
     kinds = [window.kind for window in windows]
     if len(loads) < FEWEST_LOADS:
@@ -76,22 +76,22 @@ def _unfit(windows: Sequence[Window]) -> str:
     return ""
 
 
-def _by_rails(windows: Sequence[Window]) -> list[float]:
+def _by_rails(windows: Sequence[EnergyWindow]) -> list[float]:
     return [sum(rail_energy(w.rails_before, w.rails_after).values()) for w in windows]
 
 
-def _by_counter(windows: Sequence[Window]) -> list[float]:
+def _by_counter(windows: Sequence[EnergyWindow]) -> list[float]:
     return [counter_energy(window.samples) for window in windows]
 
 
-def _by_current(windows: Sequence[Window]) -> list[float]:
+def _by_current(windows: Sequence[EnergyWindow]) -> list[float]:
     # One window moves the counter too little; all of them together settle unit and sign.
     everything = [sample for window in windows for sample in window.samples]
     scale = calibrate_current(everything)
     return [current_energy(window.samples, scale) for window in windows]
 
 
-_SOURCES: dict[EnergySource, Callable[[Sequence[Window]], list[float]]] = {
+_SOURCES: dict[EnergySource, Callable[[Sequence[EnergyWindow]], list[float]]] = {
     EnergySource.POWER_RAILS: _by_rails,
     EnergySource.CHARGE_COUNTER: _by_counter,
     EnergySource.CURRENT_VOLTAGE: _by_current,
@@ -99,7 +99,7 @@ _SOURCES: dict[EnergySource, Callable[[Sequence[Window]], list[float]]] = {
 
 
 def _subtract_idle(
-    windows: Sequence[Window], energies: Sequence[float], source: EnergySource
+    windows: Sequence[EnergyWindow], energies: Sequence[float], source: EnergySource
 ) -> MeasuredEnergy:
     powers = [energy / window.seconds for energy, window in zip(energies, windows, strict=True)]
     idle = [index for index, window in enumerate(windows) if window.kind == "idle"]

@@ -7,7 +7,11 @@ import time
 from collections.abc import Callable
 
 from edge_bert.errors import TargetError
-from edge_bert.measure.energy.energy_per_inference import FEWEST_LOADS, SHORTEST_LOAD_S, Window
+from edge_bert.measure.energy.energy_per_inference import (
+    FEWEST_LOADS,
+    SHORTEST_LOAD_S,
+    EnergyWindow,
+)
 from edge_bert.measure.sensors.device_state import GaugeReading
 
 # Loads go in pairs between idle windows, so that a drift of the idle power cancels.
@@ -22,7 +26,7 @@ def record_session(
     seconds: float = SHORTEST_LOAD_S,
     pairs: int = PAIRS,
     read_every_s: float = READ_EVERY_S,
-) -> tuple[Window, ...]:
+) -> tuple[EnergyWindow, ...]:
     """Record `pairs` times two load windows, with idle windows before, between and after.
 
     `load` runs inferences for about that many seconds and gives their number. Gauges are read
@@ -41,7 +45,7 @@ def _record(
     load: Callable[[float], int] | None,
     seconds: float,
     read_every_s: float,
-) -> Window:
+) -> EnergyWindow:
     """One window. The reader works beside the load, in a thread that ends with the window."""
     stop = threading.Event()
     between: list[GaugeReading] = []
@@ -72,10 +76,12 @@ def _record(
     return _window(kind == "load", elapsed, inferences, [first, *between, read()])
 
 
-def _window(is_load: bool, elapsed: float, inferences: int, readings: list[GaugeReading]) -> Window:
+def _window(
+    is_load: bool, elapsed: float, inferences: int, readings: list[GaugeReading]
+) -> EnergyWindow:
     samples = [reading.sample for reading in readings]
     complete = all(sample is not None for sample in samples)
-    return Window(
+    return EnergyWindow(
         kind="load" if is_load else "idle",
         seconds=elapsed,
         inferences=inferences,

@@ -15,7 +15,7 @@ _FIELD = re.compile(r"^\s{2,}([A-Z]?[A-Za-z ]{2,30}): (-?\d{1,12}|true|false)\s*
 _POWERED = ("AC powered", "USB powered", "Wireless powered", "Dock powered")
 
 
-class BatteryReading(Record, frozen=True):
+class BatteryState(Record, frozen=True):
     """One answer of the battery service; None where it did not say.
 
     `charge_uah` is the charge counter in µAh, `voltage_mv` in mV. `frozen` means that someone has
@@ -37,7 +37,7 @@ class BatteryReading(Record, frozen=True):
         return self.status == DISCHARGING and not self.powered
 
 
-def parse_battery(text: str) -> BatteryReading:
+def parse_battery(text: str) -> BatteryState:
     """Read `dumpsys battery`. Raises TargetError when it is not such an answer.
 
     The first of several equal keys counts: makers add their own lines below Android's.
@@ -51,7 +51,7 @@ def parse_battery(text: str) -> BatteryReading:
         raise TargetError("dumpsys battery gave no state of the battery service.")
     charge, voltage = _integer(fields, "Charge counter"), _integer(fields, "voltage")
     tenths = _integer(fields, "temperature")
-    return BatteryReading(
+    return BatteryState(
         status=_integer(fields, "status"),
         powered=any(fields.get(key) == "true" for key in _POWERED),
         frozen="UPDATES STOPPED" in text,

@@ -10,20 +10,20 @@ from typing import Literal, get_args
 
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.manifest import sha256
-from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.bundle.manifest import sha256_hex
+from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.benchmark_model import BenchmarkBinary, benchmark_binary
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.emulator import cpu_files
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.errors import InputError, TargetError
 from edge_bert.measure.files import save_measurement
 from edge_bert.pipeline.bench import benchmark_model as benchmark_model_module
 from edge_bert.pipeline.bench import emulated, runner
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.build import build
-from edge_bert.pipeline.build.session import DEFAULT_OUT, prepare
-from edge_bert.progress import Progress, silent
+from edge_bert.pipeline.build.build import build_bundle
+from edge_bert.pipeline.build.session import DEFAULT_OUT, prepare_session
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.measurement import Measurement
@@ -89,7 +89,7 @@ def request_bench(
 
     `origin` is where the `benchmark_model` came from, in the user's words.
     """
-    device = profiles.load(profile)
+    device = profiles.load_profile(profile)
     if target not in TARGETS:
         raise InputError(f"--target {target!r} is not one of {', '.join(TARGETS)}.")
     asked = tuple(dict.fromkeys(threads)) or (1,)
@@ -107,7 +107,7 @@ def request_bench(
     if benchmark_model and energy:
         raise InputError("--energy is for our own runner; leave --benchmark-model out.")
     if target == "emulated":
-        cluster = cpu_files.find(device, core)
+        cluster = cpu_files.find_cluster(device, core)
         if max(asked) > cluster.cores:
             raise InputError(
                 f"{device.name} has {cluster.cores} {cluster.core}; {max(asked)} threads do not "
@@ -130,7 +130,7 @@ def request_bench(
     )
 
 
-def bench(request: BenchRequest, progress: Progress = silent) -> tuple[Result, ...]:
+def run_bench(request: BenchRequest, progress: Progress = no_progress) -> tuple[Result, ...]:
     """Measure, save every run, and write the report anew. Builds the bundle if there is none.
 
     What was measured before a failure stays saved.
@@ -145,14 +145,14 @@ def bench(request: BenchRequest, progress: Progress = silent) -> tuple[Result, .
                     results.append(_saved(found, request.folder, earlier))
     finally:
         if results:
-            measurements.render_again(request.folder, progress)
+            measurements.rerender_report(request.folder, progress)
     return tuple(results)
 
 
 def checked_file(folder: Path, artifact: Artifact) -> Path:
     """The artifact's file. Raises InputError when it is not the one that was proven."""
     path = folder / artifact.file
-    if not path.is_file() or sha256(path.read_bytes()) != artifact.sha256:
+    if not path.is_file() or sha256_hex(path.read_bytes()) != artifact.sha256:
         raise InputError(f"{path} is not the file that was proven; build the bundle again.")
     return path
 
@@ -161,8 +161,8 @@ def bundle_of(profile: str, folder: Path, progress: Progress) -> Manifest:
     """The manifest of the bundle in `folder`, which is built with the defaults if need be."""
     if not (folder / manifests.FILE).is_file():
         progress(f"{folder} holds no bundle yet: building it")
-        build(prepare(profile, out=folder.parent), progress)
-    return manifests.read(folder)
+        build_bundle(prepare_session(profile, out=folder.parent), progress)
+    return manifests.read_manifest(folder)
 
 
 def _manifest(request: BenchRequest, progress: Progress) -> Manifest:
@@ -197,27 +197,27 @@ Measure = Callable[[Path, Artifact, str], Iterator[Measurement]]
 @contextmanager
 def _measuring(request: BenchRequest, progress: Progress) -> Iterator[Measure]:
     """A function that measures one signature on the chosen target; cleaned up afterwards."""
-    profile = profiles.load(request.profile)
+    profile = profiles.load_profile(request.profile)
     if request.target == "emulated":
         target = EmulatedTarget(profile, request.core)
         try:
-            yield emulated.measuring(target, profile, request, progress)
+            yield emulated.make_counter(target, profile, request, progress)
         finally:
             target.close()
         return
-    place = HostTarget() if request.target == "host" else device_for(request.serial, profile)
+    place = HostDevice() if request.target == "host" else device_for(request.serial, profile)
     try:
         if request.official:
-            yield benchmark_model_module.measuring(place, request.official, request, progress)
+            yield benchmark_model_module.make_timer(place, request.official, request, progress)
         else:
-            yield runner.measuring(place, request, progress)
+            yield runner.make_timer(place, request, progress)
     finally:
         place.close()
 
 
-def device_for(serial: str | None, profile: DeviceProfile) -> AdbTarget:
+def device_for(serial: str | None, profile: DeviceProfile) -> AdbDevice:
     """The device behind `serial` (default: the only one); TargetError when its ABI is another."""
-    target = AdbTarget(serial, keep=True)
+    target = AdbDevice(serial, keep=True)
     abi = target.describe().abi
     if abi != profile.abi:
         raise TargetError(f"{target.serial} is {abi}, the profile is for {profile.abi}.")
@@ -263,7 +263,7 @@ def rows_of(results: Sequence[Result]) -> list[MeasuredRow]:
     return [
         MeasuredRow(
             each.measurement,
-            *measurements.milliseconds(each.measurement),
+            *measurements.latency_bounds(each.measurement),
             measurements.run_of(each.measurement),
             each.ratio,
             each.compared_with,

@@ -14,20 +14,20 @@ from edge_bert.devices.benchmark_model import (
     mask_of,
     start_benchmark,
 )
-from edge_bert.devices.device import Target
+from edge_bert.devices.device import Device
 from edge_bert.errors import TargetError
 from edge_bert.measure.benchmark_model import parse
 from edge_bert.measure.measurement import measured_by_benchmark_model
 from edge_bert.measure.sensors.device_state import read_state
-from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, asking
+from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
-from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, Measurement, Subject
+from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, MeasuredSubject, Measurement
 
 CHMOD_TIMEOUT_S = 30.0
 
 
-class Wanted(Protocol):
+class OfficialRequest(Protocol):
     """What this module asks of a request."""
 
     @property
@@ -40,8 +40,8 @@ class Wanted(Protocol):
     def cores(self) -> str | None: ...
 
 
-def measuring(
-    target: Target, binary: BenchmarkBinary, request: Wanted, progress: Progress
+def make_timer(
+    target: Device, binary: BenchmarkBinary, request: OfficialRequest, progress: Progress
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
@@ -57,15 +57,15 @@ def measuring(
         remote = target.push(path, artifact.file)
         for threads in request.threads:
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
-            before = None if on_host else read_state(asking(target))
+            before = None if on_host else read_state(make_shell(target))
             run = _request(request, remote, signature, threads)
             done = start_benchmark(target, program, run, SPARE_S + run.least_s)
-            after = None if on_host else read_state(asking(target))
+            after = None if on_host else read_state(make_shell(target))
             output = parse(done.stdout, done.stderr, done.exit_code)
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
-            subject = Subject(artifact.name, artifact.sha256, signature, threads)
+            subject = MeasuredSubject(artifact.name, artifact.sha256, signature, threads)
             found = measured_by_benchmark_model(
                 output,
                 description,
@@ -79,7 +79,9 @@ def measuring(
     return measure
 
 
-def _request(request: Wanted, remote: str, signature: str, threads: int) -> BenchmarkRequest:
+def _request(
+    request: OfficialRequest, remote: str, signature: str, threads: int
+) -> BenchmarkRequest:
     seconds = 0.0 if request.repetitions else request.duration_s or DEFAULT_DURATION_S
     return BenchmarkRequest(
         model=remote,

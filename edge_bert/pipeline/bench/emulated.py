@@ -11,7 +11,7 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.library import litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import TargetError
-from edge_bert.measure.measurement import emulated
+from edge_bert.measure.measurement import build_emulated_measurement
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Signature
@@ -25,7 +25,7 @@ TIMEOUT_S = 900
 LONGEST_WARMED_UP = 32
 
 
-class Wanted(Protocol):
+class EmulatedRequest(Protocol):
     """What this module asks of a request."""
 
     @property
@@ -45,13 +45,13 @@ class Countable(Protocol):
     def signatures(self) -> Mapping[str, Signature]: ...
 
 
-def measuring(
-    target: EmulatedTarget, profile: DeviceProfile, request: Wanted, progress: Progress
+def make_counter(
+    target: EmulatedTarget, profile: DeviceProfile, request: EmulatedRequest, progress: Progress
 ) -> Callable[[Path, Countable, str], Iterator[Measurement]]:
     """A function that counts one signature, once, and models it for each number of threads."""
     command = install_runner(target, profile.abi, own_c_library=False)
     runtime = Runtime(name="ai-edge-litert", version=litert_library(profile.abi)[1])
-    cluster = cpu_files.find(profile, request.core)
+    cluster = cpu_files.find_cluster(profile, request.core)
     description = target.describe()
     pushed: dict[Path, str] = {}
 
@@ -67,7 +67,7 @@ def measuring(
         if len(counted.counts.marked_repetitions) != warmup + 1:
             raise TargetError("The emulator did not see where the inference begins and ends.")
         for threads in request.threads:
-            yield emulated(
+            yield build_emulated_measurement(
                 output,
                 counted.counts.marked_repetitions[-1],
                 description,

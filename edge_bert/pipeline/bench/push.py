@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.runner.start import install_runner
 from edge_bert.errors import InputError
 from edge_bert.pipeline.bench.bench import bundle_of, checked_file, device_for
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 
 
@@ -21,20 +21,20 @@ class Pushed(Record, frozen=True):
     files: dict[str, str]
 
 
-def push(
+def push_bundle(
     profile: str,
     folder: Path,
     *,
     artifacts: Sequence[str] = (),
     serial: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Pushed:
     """Push artifacts (default: the bundle's default one), tokenizer and runner.
 
     Each file is verified by size and sha256. Builds the bundle if there is none. Raises
     InputError for an unknown artifact, TargetError for a device that does not do as asked.
     """
-    device = profiles.load(profile)
+    device = profiles.load_profile(profile)
     manifest = bundle_of(profile, folder, progress)
     by_name = {artifact.name: artifact for artifact in manifest.artifacts}
     wanted = list(artifacts) or [manifest.default.artifact]
@@ -56,8 +56,8 @@ def push(
     return Pushed(target.serial, found)
 
 
-def remove(serial: str | None = None) -> str:
+def remove_pushed(serial: str | None = None) -> str:
     """Remove all that push and bench ever left on the device; its serial."""
-    target = AdbTarget(serial)
+    target = AdbDevice(serial)
     target.remove_everything()
     return target.serial

@@ -9,13 +9,13 @@ from typing import Protocol
 
 import msgspec
 
-from edge_bert.devices.device import Target
+from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import TargetError
 from edge_bert.measure.energy.energy_per_inference import energy_per_inference
 from edge_bert.measure.energy.session import record_session
-from edge_bert.measure.measurement import measured
+from edge_bert.measure.measurement import build_measurement
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
 from edge_bert.progress import Progress
@@ -31,7 +31,7 @@ ASK_TIMEOUT_S = 30.0
 Run = Callable[[Sequence[str]], str]
 
 
-class Wanted(Protocol):
+class RunnerTiming(Protocol):
     """What this module asks of a request."""
 
     @property
@@ -46,8 +46,8 @@ class Wanted(Protocol):
     def energy(self) -> bool: ...
 
 
-def measuring(
-    target: Target, request: Wanted, progress: Progress
+def make_timer(
+    target: Device, request: RunnerTiming, progress: Progress
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
@@ -64,13 +64,13 @@ def measuring(
         for threads in request.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
             run = _request(request, remote, signature, threads)
-            before = None if on_host else read_state(asking(target))
+            before = None if on_host else read_state(make_shell(target))
             output = _run(target, command, run, request.duration_s)
-            after = None if on_host else read_state(asking(target))
+            after = None if on_host else read_state(make_shell(target))
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
-            yield measured(
+            yield build_measurement(
                 _with_cold_run(output, _run(target, command, _cold(run), None)),
                 description,
                 artifact.name,
@@ -84,7 +84,7 @@ def measuring(
     return measure
 
 
-def _request(request: Wanted, remote: str, signature: str, threads: int) -> RunnerRequest:
+def _request(request: RunnerTiming, remote: str, signature: str, threads: int) -> RunnerRequest:
     duration = None if request.repetitions else request.duration_s or DEFAULT_DURATION_S
     return RunnerRequest(
         model=remote,
@@ -111,13 +111,13 @@ def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
 
 
 def _run(
-    target: Target, command: list[str], run: RunnerRequest, duration_s: float | None
+    target: Device, command: list[str], run: RunnerRequest, duration_s: float | None
 ) -> RunnerOutput:
     done = start_runner(target, command, run, SPARE_S + (duration_s or 0.0))
     return parse_runner(done.stdout, done.exit_code, done.stderr)
 
 
-def asking(target: Target) -> Run:
+def make_shell(target: Device) -> Run:
     """A function that gives a command's output; TargetError when the command fails."""
 
     def ask(argv: Sequence[str]) -> str:
@@ -129,7 +129,7 @@ def asking(target: Target) -> Run:
     return ask
 
 
-def _energy(target: Target, command: list[str], run: RunnerRequest, progress: Progress) -> Energy:
+def _energy(target: Device, command: list[str], run: RunnerRequest, progress: Progress) -> Energy:
     """Ten minutes of idle and load windows, by the best gauge that can be trusted."""
     progress("energy: idle and load windows of a minute each, about ten minutes")
 
@@ -145,4 +145,4 @@ def _energy(target: Target, command: list[str], run: RunnerRequest, progress: Pr
         latency = _run(target, command, window, seconds).latency
         return len(latency.runs_us) + len(latency.warmup_us)
 
-    return energy_per_inference(record_session(lambda: read_gauges(asking(target)), load))
+    return energy_per_inference(record_session(lambda: read_gauges(make_shell(target)), load))

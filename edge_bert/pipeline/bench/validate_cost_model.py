@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.convert import published_networks
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
@@ -20,7 +20,7 @@ from edge_bert.estimate import validation
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.pipeline.build import artifacts
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.validation import Prediction, PublishedLatency, Validation
@@ -38,7 +38,7 @@ TIMEOUT_S = 600
 GRAPH = Path(published_networks.__file__)
 
 
-def validate(device: str | None = None, progress: Progress = silent) -> Validation:
+def validate_cost_model(device: str | None = None, progress: Progress = no_progress) -> Validation:
     """Predict every published row (of one device). Raises InputError for an unknown device."""
     rows = [row for row in validation.published_latencies() if device in (None, row.device)]
     if not rows:
@@ -59,14 +59,14 @@ def profile_of(row: PublishedLatency) -> DeviceProfile:
     if row.device not in DEVICES:
         raise InputError(f"No profile describes {row.device}; add one to validate.DEVICES.")
     name, folder = DEVICES[row.device]
-    return profiles.load(name, folder)
+    return profiles.load_profile(name, folder)
 
 
 def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
     profile = profile_of(row)
     model = _network(row, progress)
     counts = _counts(profile, model, f"{row.device}, {row.model} {row.precision}", progress)
-    cluster = cpu_files.find(profile, None)
+    cluster = cpu_files.find_cluster(profile, None)
     latency = predict_latency(counts, cluster, profile.memory, threads=row.threads)
     return Prediction(row, latency.ms, latency.low_ms, latency.high_ms)
 
@@ -74,35 +74,35 @@ def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
 def _network(row: PublishedLatency, progress: Progress) -> bytes:
     def make() -> bytes:
         progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
-        return published_networks.to_tflite(row.model, row.input, row.precision)
+        return published_networks.build_published_network(row.model, row.input, row.precision)
 
-    source = sha256(GRAPH.read_bytes())
+    source = sha256_hex(GRAPH.read_bytes())
     key = content_store.key_of(
         row.model, row.input, row.precision, source, artifacts.tool_versions()
     )
-    return content_store.fetch(cache.folder("networks"), key, make)
+    return content_store.fetch_bytes(cache.cache_folder("networks"), key, make)
 
 
 def _counts(
     profile: DeviceProfile, model: bytes, words: str, progress: Progress
 ) -> InstructionCounts:
     """Counts of the second inference, remembered by all that they depend on."""
-    cluster = cpu_files.find(profile, None)
+    cluster = cpu_files.find_cluster(profile, None)
     key = content_store.key_of(
-        sha256(model),
+        sha256_hex(model),
         cluster.caches,
         sorted(arm64_root.cpu_files(profile, cluster.core).items()),
         cpu_files.qemu_model(cpu_files.in_order(profile, cluster.core)),
-        sha256(build_runner(profile.abi).read_bytes()),
-        sha256(litert_library(profile.abi)[0].read_bytes()),
-        qemu_plugin.plugin().name,
+        sha256_hex(build_runner(profile.abi).read_bytes()),
+        sha256_hex(litert_library(profile.abi)[0].read_bytes()),
+        qemu_plugin.build_plugin().name,
     )
 
     def make() -> bytes:
         progress(f"{words}: counting on an emulated {cluster.core}")
         return msgspec.json.encode(_count(profile, model))
 
-    data = content_store.fetch(cache.folder("emulator", "counts"), key, make)
+    data = content_store.fetch_bytes(cache.cache_folder("emulator", "counts"), key, make)
     return msgspec.json.decode(data, type=InstructionCounts)
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.bundle import atomic_folder, manifest
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.errors import ModelError, ProofError, RefusedError
+from edge_bert.errors import ModelError, RefusedError, VerificationError
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
 from edge_bert.pipeline.build import artifacts as artifacts_module
@@ -23,23 +23,23 @@ from edge_bert.pipeline.build import (
     search_file,
     verify_artifact,
 )
-from edge_bert.pipeline.build.bundle_files import model_info, packaged, tokenizer_files
-from edge_bert.pipeline.build.session import BuildRequest
-from edge_bert.progress import Progress, silent
+from edge_bert.pipeline.build.bundle_files import describe_file, model_info, write_tokenizer_files
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import (
     FORMAT_VERSION,
     Artifact,
     CalibrationInfo,
     DefaultChoice,
-    LeftOut,
     Manifest,
     PackagedFile,
+    Skipped,
 )
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import DeviceProfile, Runtime
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.report import Report
-from edge_bert.report.html import render
+from edge_bert.report.html import render_report_page
 from edge_bert.store import content_store
 
 MEDIAPIPE_RECIPE = "wi8_afp32"
@@ -47,30 +47,30 @@ MEDIAPIPE_PURPOSE = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClas
 
 
 @dataclass(frozen=True)
-class Built:
+class BuiltBundle:
     """A bundle on disk, with what its report shows."""
 
     folder: Path
     report: Report
 
 
-def build(request: BuildRequest, progress: Progress = silent) -> Built:
+def build_bundle(request: BuildSession, progress: Progress = no_progress) -> BuiltBundle:
     """Make, prove and write the bundle that `request` asks for.
 
     The old bundle stays whole until the new one stands. Raises ProofError when an artifact that
     the user asked for by name does not run on the profile's runtime.
     """
-    with atomic_folder.replacing(
+    with atomic_folder.replace_folder(
         request.out
     ) as scratch:  # first: a folder that is no good is told early
-        reference = artifacts_module.float_model(request, progress)
-        onnx_parity.check(request, reference, host_runtime(), progress)
+        reference = artifacts_module.build_float_model(request, progress)
+        onnx_parity.check_parity(request, reference, host_runtime(), progress)
         artifacts, left_out = _artifacts(request, reference, scratch, progress)
         files, without = _other_files(request, artifacts, scratch)
         names = [artifact.name for artifact, _ in artifacts]
-        compiled, not_compiled = npu.compiled(request.profile, names, scratch, progress)
-        device = profile_file.written(request.profile, scratch)
-        files = (*files, *compiled, *device, *search_file.written(request.search, scratch))
+        compiled, not_compiled = npu.compile_artifacts(request.profile, names, scratch, progress)
+        device = profile_file.write_profile(request.profile, scratch)
+        files = (*files, *compiled, *device, *search_file.write_search(request.search, scratch))
         found = Manifest(
             format_version=FORMAT_VERSION,
             profile=request.profile.name,
@@ -84,35 +84,35 @@ def build(request: BuildRequest, progress: Progress = silent) -> Built:
         )
         summary = _report(found, request.profile, artifacts)
         summary = msgspec.structs.replace(summary, search=request.search)
-        new = measurements.added(request.counted, found, request.out, scratch)
-        summary = measurements.complete(summary, request.out, progress, new)
-        content_store.write_whole(scratch / manifest.FILE, manifest.to_bytes(found))
-        content_store.write_whole(scratch / "report.html", render(summary).encode())
-    return Built(folder=request.out, report=summary)
+        new = measurements.add_measurements(request.counted, found, request.out, scratch)
+        summary = measurements.complete_report(summary, request.out, progress, new)
+        content_store.write_atomic(scratch / manifest.FILE, manifest.encode_manifest(found))
+        content_store.write_atomic(scratch / "report.html", render_report_page(summary).encode())
+    return BuiltBundle(folder=request.out, report=summary)
 
 
 Made = list[tuple[Artifact, ModelFile]]
 
 
-def _calibration(request: BuildRequest, made: Made, progress: Progress) -> CalibrationInfo:
+def _calibration(request: BuildSession, made: Made, progress: Progress) -> CalibrationInfo:
     """The sentences, with what makes the ranges of calibrated integers doubtful."""
     if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in made):
         return request.calibration.info
-    found = artifacts_module.doubts_of(request, progress)
+    found = artifacts_module.session_warnings(request, progress)
     return msgspec.structs.replace(request.calibration.info, doubts=found)
 
 
 def _artifacts(
-    request: BuildRequest, reference: bytes, scratch: Path, progress: Progress
-) -> tuple[Made, tuple[LeftOut, ...]]:
+    request: BuildSession, reference: bytes, scratch: Path, progress: Progress
+) -> tuple[Made, tuple[Skipped, ...]]:
     made: Made = []
     left_out = []
-    tokenizer = artifacts_module.tokenizer_of(request)
+    tokenizer = artifacts_module.session_tokenizer(request)
     expected = _expected(request.whole or request, scratch, progress)
     for recipe in request.recipes:
         path = scratch / f"{recipe.name}.tflite"
         try:
-            data = artifacts_module.artifact(request, reference, recipe, progress)
+            data = artifacts_module.build_artifact(request, reference, recipe, progress)
             path.write_bytes(data)
             progress(f"{recipe.name}: running every signature on {request.profile.runtime}")
             artifact, contents = _proven(request, path, data, expected, tokenizer)
@@ -120,35 +120,37 @@ def _artifacts(
             if request.explicit:
                 raise
             path.unlink(missing_ok=True)
-            left_out.append(LeftOut(name=recipe.name, reason=str(refusal)))
+            left_out.append(Skipped(name=recipe.name, reason=str(refusal)))
             continue
         made.append((artifact, contents))
     if not made:
-        raise ProofError(f"No artifact runs on {request.profile.runtime}: {left_out[0].reason}")
+        raise VerificationError(
+            f"No artifact runs on {request.profile.runtime}: {left_out[0].reason}"
+        )
     return made, tuple(left_out)
 
 
-def _expected(whole: BuildRequest, scratch: Path, progress: Progress) -> FloatArray:
+def _expected(whole: BuildSession, scratch: Path, progress: Progress) -> FloatArray:
     """What the float32 file of the whole model gives for the held-out sentences."""
     path = scratch / ".reference.tflite"
-    path.write_bytes(artifacts_module.float_model(whole, progress))
-    subject = verify_artifact.Subject.of(path, whole.checkpoint.head)
+    path.write_bytes(artifacts_module.build_float_model(whole, progress))
+    subject = verify_artifact.ModelUnderTest.of(path, whole.checkpoint.head)
     held_out = whole.calibration.held_out
-    found = verify_artifact.outputs_of_reference(
-        subject, artifacts_module.tokenizer_of(whole), held_out, host_runtime()
+    found = verify_artifact.reference_outputs(
+        subject, artifacts_module.session_tokenizer(whole), held_out, host_runtime()
     )
     path.unlink()
     return found
 
 
 def _proven(
-    request: BuildRequest, path: Path, data: bytes, expected: FloatArray, tokenizer: Tokenizer
+    request: BuildSession, path: Path, data: bytes, expected: FloatArray, tokenizer: Tokenizer
 ) -> tuple[Artifact, ModelFile]:
     runtime = request.profile.parsed_runtime()
     head = request.checkpoint.head
     contents = inspect_bytes(data, path.name)
-    tested = verify_artifact.test(
-        verify_artifact.Subject.of(path, head, contents),
+    tested = verify_artifact.verify_artifact(
+        verify_artifact.ModelUnderTest.of(path, head, contents),
         expected,
         tokenizer,
         request.calibration.held_out,
@@ -161,7 +163,7 @@ def _proven(
     artifact = Artifact(
         name=path.stem,
         file=path.name,
-        sha256=sha256(data),
+        sha256=sha256_hex(data),
         size_bytes=len(data),
         integer_only=contents.integer_only,
         signatures=contents.signatures,
@@ -173,7 +175,7 @@ def _proven(
     )
     wanted = RECIPES[path.stem].scheme is Scheme.INTEGER and not request.float_output
     if wanted and not contents.integer_only:
-        raise ProofError(f"{path.stem} holds float tensors; a full-integer recipe must not.")
+        raise VerificationError(f"{path.stem} holds float tensors; a full-integer recipe must not.")
     return artifact, contents
 
 
@@ -185,17 +187,17 @@ def host_runtime() -> Runtime:
 
 
 def _other_files(
-    request: BuildRequest, made: Made, scratch: Path
-) -> tuple[tuple[PackagedFile, ...], tuple[LeftOut, ...]]:
-    files = tokenizer_files(request, scratch)
+    request: BuildSession, made: Made, scratch: Path
+) -> tuple[tuple[PackagedFile, ...], tuple[Skipped, ...]]:
+    files = write_tokenizer_files(request, scratch)
     try:
         name = _mediapipe(request, made, scratch)
     except ModelError as refusal:
-        return files, (LeftOut(name="mediapipe", reason=str(refusal)),)
-    return (*files, packaged(scratch / name, MEDIAPIPE_PURPOSE)), ()
+        return files, (Skipped(name="mediapipe", reason=str(refusal)),)
+    return (*files, describe_file(scratch / name, MEDIAPIPE_PURPOSE)), ()
 
 
-def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str:
+def _mediapipe(request: BuildSession, made: Made, scratch: Path) -> str:
     """A one-signature copy of a float-output artifact with metadata; its name.
 
     Raises ModelError where MediaPipe cannot run the model or has no tokenizer for it.
@@ -214,7 +216,7 @@ def _mediapipe(request: BuildRequest, made: Made, scratch: Path) -> str:
         name=request.checkpoint.name,
         signature=f"length_{max(request.lengths)}",
     )
-    content_store.write_whole(scratch / file, data)
+    content_store.write_atomic(scratch / file, data)
     return file
 
 

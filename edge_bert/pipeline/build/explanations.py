@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.explanation import FORMAT_VERSION, Explanation
 from edge_bert.records.report import Report
 from edge_bert.store import content_store
@@ -15,15 +15,15 @@ FOLDER = "explanations"
 MAX_BYTES = 64 * 1024 * 1024
 
 
-def save(found: Explanation, folder: Path) -> Path:
+def save_explanation(found: Explanation, folder: Path) -> Path:
     """Write `found` into the bundle in `folder`, over an older one of the same artifact."""
     path = folder / FOLDER / f"{found.artifact}.json"
     path.parent.mkdir(exist_ok=True)
-    content_store.write_whole(path, content_store.json_of(found))
+    content_store.write_atomic(path, content_store.encode_json(found))
     return path
 
 
-def with_explanations(report: Report, folder: Path, progress: Progress = silent) -> Report:
+def with_explanations(report: Report, folder: Path, progress: Progress = no_progress) -> Report:
     """`report` with the explanations in `folder` that are of its artifacts as they are now.
 
     A damaged file, or one of another format, is told and left out.

@@ -12,11 +12,11 @@ from edge_bert.bundle import manifest as manifests
 from edge_bert.errors import DataError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
-from edge_bert.measure.statistics import summarize
+from edge_bert.measure.statistics import summarize_times
 from edge_bert.pipeline.build.explanations import with_explanations
 from edge_bert.pipeline.build.profile_file import profile_of
 from edge_bert.pipeline.build.search_file import with_search
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
@@ -26,17 +26,17 @@ from edge_bert.records.report import (
     Energy,
     EnergyKind,
     LatencyRow,
-    OperatorTime,
+    MeasuredRun,
+    OperatorRow,
     Report,
-    Run,
 )
-from edge_bert.report.html import render
+from edge_bert.report.html import render_report_page
 from edge_bert.store import content_store
 
 FOLDER = "measurements"
 
 
-def read_measurements(folder: Path, progress: Progress = silent) -> list[Measurement]:
+def read_measurements(folder: Path, progress: Progress = no_progress) -> list[Measurement]:
     """The measurements of the bundle in `folder`, oldest first; damaged files are told and left."""
     found = []
     for path in sorted((folder / FOLDER).glob("*.json")):
@@ -47,11 +47,11 @@ def read_measurements(folder: Path, progress: Progress = silent) -> list[Measure
     return sorted(found, key=lambda each: each.started_at)
 
 
-def milliseconds(measurement: Measurement) -> tuple[float, float, float]:
+def latency_bounds(measurement: Measurement) -> tuple[float, float, float]:
     """Low, middle and high in ms: p5, median, p95, or the bounds of a model."""
     latency = measurement.latency
     if isinstance(latency, MeasuredLatency):
-        summary = summarize(latency.runs_us)
+        summary = summarize_times(latency.runs_us)
         return summary.p5_us / 1e3, summary.median_us / 1e3, summary.p95_us / 1e3
     if isinstance(latency, AggregateLatency):
         middle = latency.median_us or latency.mean_us
@@ -60,12 +60,12 @@ def milliseconds(measurement: Measurement) -> tuple[float, float, float]:
     return latency.low_ms, latency.ms, latency.high_ms
 
 
-def run_of(measurement: Measurement) -> Run | None:
+def run_of(measurement: Measurement) -> MeasuredRun | None:
     """What the run showed besides its latency; None for a model, which ran nowhere."""
     latency, memory = measurement.latency, measurement.memory
     if isinstance(latency, ModelledLatency):
         return None
-    found = Run(
+    found = MeasuredRun(
         inferences=latency.count if isinstance(latency, AggregateLatency) else len(latency.runs_us),
         ready_ms=_ms(latency.init_us),
         first_ms=_ms(latency.first_us),
@@ -76,7 +76,7 @@ def run_of(measurement: Measurement) -> Run | None:
         return found
     return msgspec.structs.replace(
         found,
-        outliers=len(summarize(latency.runs_us).outliers),
+        outliers=len(summarize_times(latency.runs_us).outliers),
         load_ms=_ms(latency.load_us),
         cold_load_ms=_ms(latency.cold_load_us),
     )
@@ -84,7 +84,7 @@ def run_of(measurement: Measurement) -> Run | None:
 
 def change_of(measurement: Measurement, before: Measurement) -> Change:
     """How much longer it took than the run before."""
-    ratio = milliseconds(measurement)[1] / milliseconds(before)[1]
+    ratio = latency_bounds(measurement)[1] / latency_bounds(before)[1]
     return Change(ratio, before.started_at)
 
 
@@ -108,7 +108,7 @@ def machine_of(measurement: Measurement) -> str:
     return ", ".join(filter(None, (place, f"cores {cores}" if cores else "", tool)))
 
 
-def added(
+def add_measurements(
     counted: Sequence[Measurement], manifest: Manifest, folder: Path, scratch: Path
 ) -> tuple[Measurement, ...]:
     """Those of `counted` that are of the manifest's files and that `folder` does not have yet.
@@ -124,7 +124,7 @@ def added(
 
 
 def with_measurements(
-    report: Report, folder: Path, progress: Progress = silent, new: Sequence[Measurement] = ()
+    report: Report, folder: Path, progress: Progress = no_progress, new: Sequence[Measurement] = ()
 ) -> Report:
     """`report` with the measurements in `folder` that are valid and of its artifacts as they are.
 
@@ -144,8 +144,8 @@ def with_measurements(
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
 
-def complete(
-    report: Report, folder: Path, progress: Progress = silent, new: Sequence[Measurement] = ()
+def complete_report(
+    report: Report, folder: Path, progress: Progress = no_progress, new: Sequence[Measurement] = ()
 ) -> Report:
     """`report` with all that `bench` and `explain` left in `folder`, and `new` measurements."""
     found = with_measurements(report, folder, progress, new)
@@ -154,7 +154,7 @@ def complete(
 
 def report_of(folder: Path) -> Report:
     """The report of the bundle in `folder`, without measurements."""
-    found = manifests.read(folder)
+    found = manifests.read_manifest(folder)
     return Report(
         format_version=1,
         manifest=found,
@@ -168,10 +168,10 @@ def report_of(folder: Path) -> Report:
     )
 
 
-def render_again(folder: Path, progress: Progress = silent) -> None:
+def rerender_report(folder: Path, progress: Progress = no_progress) -> None:
     """Write the bundle's report.html anew from its manifest and all that was found since."""
-    page = render(complete(report_of(folder), folder, progress))
-    content_store.write_whole(folder / "report.html", page.encode())
+    page = render_report_page(complete_report(report_of(folder), folder, progress))
+    content_store.write_atomic(folder / "report.html", page.encode())
 
 
 def _length(measurement: Measurement, manifest: Manifest) -> int | None:
@@ -187,7 +187,7 @@ def _length(measurement: Measurement, manifest: Manifest) -> int | None:
 def _row(
     measurement: Measurement, manifest: Manifest, earlier: Sequence[Measurement]
 ) -> LatencyRow:
-    low, middle, high = milliseconds(measurement)
+    low, middle, high = latency_bounds(measurement)
     before = previous_of(measurement, earlier)
     return LatencyRow(
         artifact=measurement.subject.artifact,
@@ -204,13 +204,13 @@ def _row(
     )
 
 
-def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[OperatorTime]:
+def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[OperatorRow]:
     threads = measurement.subject.threads
     by_name: dict[str, list[float]] = {}
     for operator in measurement.operators:
         by_name.setdefault(operator.name, []).append(operator.us)
     for name, times in by_name.items():
-        yield OperatorTime(
+        yield OperatorRow(
             artifact=measurement.subject.artifact,
             length=_length(measurement, manifest) or 1,
             operator=name,

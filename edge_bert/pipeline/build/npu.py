@@ -7,18 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert.errors import RefusedError
-from edge_bert.pipeline.build.bundle_files import packaged
-from edge_bert.progress import Progress, silent
-from edge_bert.records.bundle import LeftOut, PackagedFile
+from edge_bert.pipeline.build.bundle_files import describe_file
+from edge_bert.progress import Progress, no_progress
+from edge_bert.records.bundle import PackagedFile, Skipped
 from edge_bert.records.profile import Accelerator, DeviceProfile
 from edge_bert.runtimes import npu_compiler
 from edge_bert.store import content_store
 
-Found = tuple[list[PackagedFile], list[LeftOut]]
+Found = tuple[list[PackagedFile], list[Skipped]]
 
 
-def compiled(
-    profile: DeviceProfile, artifacts: Sequence[str], folder: Path, progress: Progress = silent
+def compile_artifacts(
+    profile: DeviceProfile, artifacts: Sequence[str], folder: Path, progress: Progress = no_progress
 ) -> Found:
     """Every artifact of `folder`, compiled for every NPU of the profile.
 
@@ -26,13 +26,13 @@ def compiled(
     compiled file has not run: that takes the device.
     """
     files: list[PackagedFile] = []
-    left_out: list[LeftOut] = []
+    left_out: list[Skipped] = []
     for accelerator in profile.accelerators:
         if accelerator.kind != "npu":
             continue
         lack = _lacking(accelerator)
         if lack is not None:
-            left_out.append(LeftOut(name=f"files for {accelerator.name}", reason=lack))
+            left_out.append(Skipped(name=f"files for {accelerator.name}", reason=lack))
             continue
         more_files, without = _for_chip(str(accelerator.chip), artifacts, folder, progress)
         files += more_files
@@ -43,22 +43,22 @@ def compiled(
 def _lacking(accelerator: Accelerator) -> str | None:
     if accelerator.chip is None:
         return "The profile names no `chip` for it, which ai-edge-litert's compilers need."
-    return npu_compiler.missing(accelerator.chip)
+    return npu_compiler.missing_for(accelerator.chip)
 
 
 def _for_chip(chip: str, artifacts: Sequence[str], folder: Path, progress: Progress) -> Found:
     files: list[PackagedFile] = []
-    left_out: list[LeftOut] = []
+    left_out: list[Skipped] = []
     for artifact in artifacts:
         progress(f"{artifact}: compiling for {chip}")
         try:
             made = npu_compiler.compile_for(chip, folder / f"{artifact}.tflite")
         except RefusedError as refusal:
-            left_out.append(LeftOut(name=f"{artifact} for {chip}", reason=str(refusal)))
+            left_out.append(Skipped(name=f"{artifact} for {chip}", reason=str(refusal)))
             continue
         path = folder / f"npu_{re.sub(r'[^A-Za-z0-9]+', '_', chip)}_{artifact}.tflite"
-        content_store.write_whole(path, made.data)
-        files.append(packaged(path, f"{artifact} for {chip}, not run: {_taken(made)}"))
+        content_store.write_atomic(path, made.data)
+        files.append(describe_file(path, f"{artifact} for {chip}, not run: {_taken(made)}"))
     return files, left_out
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.data.buckets import choose, pad
+from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
-from edge_bert.errors import ProofError
-from edge_bert.pipeline.build.run_signatures import Subject, run
-from edge_bert.pipeline.build.session import BuildRequest
+from edge_bert.errors import VerificationError
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_signatures
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.records.checkpoint import FloatArray, Head, OnnxFile, Pooling
 from edge_bert.records.profile import Runtime
@@ -26,7 +26,9 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 Row = dict[str, npt.NDArray[np.int64]]
 
 
-def check(request: BuildRequest, reference: bytes, host: Runtime, progress: Progress) -> None:
+def check_parity(
+    request: BuildSession, reference: bytes, host: Runtime, progress: Progress
+) -> None:
     """Raises ProofError where outputs differ by more than the tolerance.
 
     The tolerance is of the largest output, or absolute where that is below 1.
@@ -43,19 +45,19 @@ def check(request: BuildRequest, reference: bytes, host: Runtime, progress: Prog
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / "float32.tflite"
         path.write_bytes(reference)
-        subject = Subject.of(path, request.checkpoint.head)
-        found = run(subject, encodings, tokenizer.pad_id, host).by_sentence()
-    worst = difference(found, expected)
+        subject = ModelUnderTest.of(path, request.checkpoint.head)
+        found = run_signatures(subject, encodings, tokenizer.pad_id, host).by_sentence()
+    worst = relative_difference(found, expected)
     if worst > (FLOAT16_TOLERANCE if file.float16 else TOLERANCE):
         other = "try --via onnx2tf" if request.checkpoint.weights else "try it without --via"
-        raise ProofError(
+        raise VerificationError(
             f"The float32 file differs from {file.path.name} on onnxruntime by {worst:.1e} of the "
             f"largest output: it was read or converted wrongly; {other}, and report the model."
         )
     progress(f"float32: within {worst:.0e} of onnxruntime on {len(encodings)} sentences")
 
 
-def difference(found: FloatArray, expected: FloatArray) -> float:
+def relative_difference(found: FloatArray, expected: FloatArray) -> float:
     """The largest difference, as a part of the largest output where that is above 1."""
     if found.shape != expected.shape:
         return float("inf")
@@ -72,7 +74,7 @@ def _spread(encodings: Sequence[Encoding]) -> list[Encoding]:
 
 def _expected(file: OnnxFile, rows: Sequence[Row], counts: Sequence[int], head: Head) -> FloatArray:
     """What onnxruntime gives for `rows`, of which the first `counts` tokens are no padding."""
-    outputs = onnxruntime.run(file.path, rows, file.output)
+    outputs = onnxruntime.run_onnx_model(file.path, rows, file.output)
     if file.gives_tokens:
         outputs = [
             _pooled(tokens[:count], head) for tokens, count in zip(outputs, counts, strict=True)
@@ -83,9 +85,11 @@ def _expected(file: OnnxFile, rows: Sequence[Row], counts: Sequence[int], head: 
 def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int) -> Row:
     """The sentence as its bucket holds it; without padding where the file takes no mask."""
     masked = "attention_mask" in file.inputs.values()
-    length = choose(len(encoding), lengths) if masked else len(encoding)
+    length = choose_bucket(len(encoding), lengths) if masked else len(encoding)
     values = {"position_ids": np.arange(length)}
-    values |= {name: array[0] for name, array in pad(encoding, length, pad_id, INPUTS).items()}
+    values |= {
+        name: array[0] for name, array in pad_encoding(encoding, length, pad_id, INPUTS).items()
+    }
     return {name: values[ours].astype(np.int64) for name, ours in file.inputs.items()}
 
 

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.data.evaluation import whole_reference
-from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.data.evaluation import absolute_reference
+from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.records.base import Record
 
 
-class Asked(Record, frozen=True):
+class BuildOptions(Record, frozen=True):
     """The options of `invoke build` that a candidate depends on; paths are whole.
 
-    `profile` is a name or a path, as `profiles.load` takes it. `corpus` holds the texts whose
+    `profile` is a name or a path, as `profiles.load_profile` takes it. `corpus` holds the texts whose
     words the vocabulary must keep. `emulates` says that latency and energy are found out on the
     emulated phone. `content` is a digest of what names and paths lead to: a process that lives on,
     as a Dask worker does, then takes no file for what it was before.
@@ -37,9 +37,9 @@ class Asked(Record, frozen=True):
 
 
 @functools.lru_cache(maxsize=1)
-def request_of(asked: Asked) -> BuildRequest:
+def open_session(asked: BuildOptions) -> BuildSession:
     """The request, checked and loaded once in every process."""
-    return prepare(
+    return prepare_session(
         asked.profile,
         model=asked.model,
         tokenizer=Path(asked.tokenizer) if asked.tokenizer else None,
@@ -53,7 +53,7 @@ def request_of(asked: Asked) -> BuildRequest:
     )
 
 
-def asked_for(
+def build_options(
     profile: str,
     *,
     model: str | None,
@@ -67,9 +67,9 @@ def asked_for(
     corpus: str | None,
     emulates: bool = True,
     float_output: bool = False,
-) -> Asked:
+) -> BuildOptions:
     """The options as other processes, which may stand elsewhere, understand them."""
-    return Asked(
+    return BuildOptions(
         profile=str(Path(profile).resolve()) if profiles.is_path(profile) else profile,
         model=str(Path(model).resolve()) if model and Path(model).exists() else model,
         tokenizer=_whole(tokenizer),
@@ -78,7 +78,7 @@ def asked_for(
         calibration=_whole(calibration),
         count=count,
         seed=seed,
-        data=tuple(map(whole_reference, data)),
+        data=tuple(map(absolute_reference, data)),
         corpus=_whole(corpus),
         emulates=emulates,
         float_output=float_output,

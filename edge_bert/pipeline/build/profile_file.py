@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.errors import InputError, ProfileError
-from edge_bert.pipeline.build.bundle_files import packaged
+from edge_bert.pipeline.build.bundle_files import describe_file
 from edge_bert.records.bundle import Manifest, PackagedFile
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import content_store
@@ -16,12 +16,12 @@ FILE = "profile.json"
 PURPOSE = "the device and the budget that the bundle was built for"
 
 
-def written(profile: DeviceProfile, folder: Path) -> tuple[PackagedFile, ...]:
+def write_profile(profile: DeviceProfile, folder: Path) -> tuple[PackagedFile, ...]:
     """Write `profile` into `folder`, unless its name alone leads to it; the manifest's entry."""
     if _known_as(profile.name) == profile:
         return ()
-    content_store.write_whole(folder / FILE, content_store.json_of(profile))
-    return (packaged(folder / FILE, PURPOSE),)
+    content_store.write_atomic(folder / FILE, content_store.encode_json(profile))
+    return (describe_file(folder / FILE, PURPOSE),)
 
 
 def profile_of(manifest: Manifest, folder: Path) -> DeviceProfile:
@@ -32,16 +32,16 @@ def profile_of(manifest: Manifest, folder: Path) -> DeviceProfile:
     """
     kept = next((each for each in manifest.files if each.file == FILE), None)
     if kept is None:
-        return profiles.load(manifest.profile)
+        return profiles.load_profile(manifest.profile)
     path = folder / FILE
     data = path.read_bytes() if path.is_file() else b""
-    if sha256(data) != kept.sha256:
+    if sha256_hex(data) != kept.sha256:
         raise InputError(f"{path} is not the file that the build wrote; build the bundle again.")
     return profiles.from_json(FILE, data)
 
 
 def _known_as(name: str) -> DeviceProfile | None:
     try:
-        return profiles.load(name)
+        return profiles.load_profile(name)
     except ProfileError:
         return None

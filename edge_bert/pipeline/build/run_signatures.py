@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.bundle.manifest import sha256
-from edge_bert.data.buckets import choose, pad
+from edge_bert.bundle.manifest import sha256_hex
+from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 from edge_bert.evaluate.outputs import finish
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_file
 from edge_bert.records.bundle import Signature
@@ -27,7 +27,7 @@ MIN_ROWS = 4  # every signature runs at least this many sentences, however short
 
 
 @dataclass(frozen=True)
-class Subject:
+class ModelUnderTest:
     """A `.tflite` file on disk with what is needed to feed it and to read its output.
 
     `rounds_activations` says that it computes with integers, so that runtimes may differ a little.
@@ -39,14 +39,14 @@ class Subject:
     rounds_activations: bool
 
     @classmethod
-    def of(cls, path: Path, head: Head, contents: ModelFile | None = None) -> Subject:
+    def of(cls, path: Path, head: Head, contents: ModelFile | None = None) -> ModelUnderTest:
         """The subject for the file at `path`, which has the `contents` that inspecting it gives."""
         found = contents or inspect_file(path)
         return cls(path, found.signatures, head, found.rounds_activations)
 
 
 @dataclass(frozen=True)
-class Ran:
+class SignatureOutputs:
     """Raw outputs [rows, width] of every signature that ran.
 
     `sentences` says which sentence each row is: first those whose smallest bucket the signature
@@ -67,14 +67,16 @@ class Ran:
         return found
 
 
-def outputs(
-    subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
+def finished_outputs(
+    subject: ModelUnderTest, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
 ) -> FloatArray:
     """Finished outputs [n, width] of every sentence, each in the smallest bucket that fits."""
-    return finish(run(subject, sentences, pad_id, runtime).by_sentence(), subject.head)
+    return finish(run_signatures(subject, sentences, pad_id, runtime).by_sentence(), subject.head)
 
 
-def run(subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime) -> Ran:
+def run_signatures(
+    subject: ModelUnderTest, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
+) -> SignatureOutputs:
     """Every signature of `subject` on `runtime`; remembered by file, tokens, buckets and runtime.
 
     Raises ProofError when the file does not run, or gives something that is not a number.
@@ -90,11 +92,11 @@ def run(subject: Subject, sentences: Sequence[Encoding], pad_id: int, runtime: R
         content_store.source_digest(PACKAGE / "data", PACKAGE / "runtimes"),
         THIS.read_text("utf-8"),
     )
-    key = content_store.key_of(sha256(subject.path.read_bytes()), tokens, code, pad_id, runtime)
-    data = content_store.fetch(cache.folder("outputs"), key, make)
+    key = content_store.key_of(sha256_hex(subject.path.read_bytes()), tokens, code, pad_id, runtime)
+    data = content_store.fetch_bytes(cache.cache_folder("outputs"), key, make)
     values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)
     ends = np.cumsum([len(each) for each in rows.values()])[:-1]
-    return Ran(rows, own, dict(zip(rows, np.split(values, ends), strict=True)))
+    return SignatureOutputs(rows, own, dict(zip(rows, np.split(values, ends), strict=True)))
 
 
 def _rows(
@@ -104,7 +106,7 @@ def _rows(
     by_length = {signature.length: name for name, signature in signatures.items()}
     rows: dict[str, list[int]] = {name: [] for name in signatures}
     for index, encoding in enumerate(sentences):
-        rows[by_length[choose(len(encoding), by_length)]].append(index)
+        rows[by_length[choose_bucket(len(encoding), by_length)]].append(index)
     own = {name: len(each) for name, each in rows.items()}
     for name, each in rows.items():
         fitting = [
@@ -117,7 +119,7 @@ def _rows(
 
 
 def _run(
-    subject: Subject,
+    subject: ModelUnderTest,
     sentences: Sequence[Encoding],
     rows: dict[str, list[int]],
     pad_id: int,
@@ -127,13 +129,15 @@ def _run(
         name: _stack(subject.signatures[name], [sentences[index] for index in each], pad_id)
         for name, each in rows.items()
     }
-    result = tflite.run(subject.path, inputs, runtime)
+    result = tflite.run_tflite_model(subject.path, inputs, runtime)
     found = {}
     for name, each in rows.items():
         output = subject.signatures[name].outputs[0].name
         found[name] = result.real(name, output).reshape(len(each), -1)
         if not np.isfinite(found[name]).all():
-            raise ProofError(f"{subject.path.name}: {name} gives values that are not numbers.")
+            raise VerificationError(
+                f"{subject.path.name}: {name} gives values that are not numbers."
+            )
     return found
 
 
@@ -141,5 +145,5 @@ def _stack(
     signature: Signature, encodings: list[Encoding], pad_id: int
 ) -> dict[str, npt.NDArray[np.int32]]:
     names = [spec.name for spec in signature.inputs]
-    padded = [pad(encoding, signature.length, pad_id, names) for encoding in encodings]
+    padded = [pad_encoding(encoding, signature.length, pad_id, names) for encoding in encodings]
     return {name: np.concatenate([each[name] for each in padded]) for name in names}

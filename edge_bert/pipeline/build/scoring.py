@@ -14,7 +14,7 @@ from edge_bert.records.checkpoint import FloatArray, Head, Task
 OutputsOf = Callable[[Sequence[str], Sequence[str] | None], FloatArray]
 
 
-def score(data: EvaluationSet, head: Head, outputs_of: OutputsOf) -> LabelScore:
+def score_model(data: EvaluationSet, head: Head, outputs_of: OutputsOf) -> LabelScore:
     """Spearman for pairs, accuracy for classes. Raises DataError where model and data differ."""
     if data.kind == "pairs":
         if head.task is not Task.EMBEDDING:

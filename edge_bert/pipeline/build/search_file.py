@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.pipeline.build.bundle_files import packaged
-from edge_bert.progress import Progress, silent
+from edge_bert.pipeline.build.bundle_files import describe_file
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import PackagedFile
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.report import Report
@@ -18,15 +18,15 @@ PURPOSE = "every candidate that the search looked at, with its cost or the reaso
 MAX_BYTES = 256 * 1024 * 1024
 
 
-def written(found: SearchResult | None, folder: Path) -> tuple[PackagedFile, ...]:
+def write_search(found: SearchResult | None, folder: Path) -> tuple[PackagedFile, ...]:
     """Write `found` into `folder`; what the manifest says of the file."""
     if found is None:
         return ()
-    content_store.write_whole(folder / FILE, msgspec.json.encode(found))
-    return (packaged(folder / FILE, PURPOSE),)
+    content_store.write_atomic(folder / FILE, msgspec.json.encode(found))
+    return (describe_file(folder / FILE, PURPOSE),)
 
 
-def with_search(report: Report, folder: Path, progress: Progress = silent) -> Report:
+def with_search(report: Report, folder: Path, progress: Progress = no_progress) -> Report:
     """`report` with the search of the bundle in `folder`, and with the budget that it met."""
     path = folder / FILE
     if report.search or not any(each.file == FILE for each in report.manifest.files):

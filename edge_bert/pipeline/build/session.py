@@ -12,7 +12,7 @@ from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.encoder.checkpoint import shape_of
+from edge_bert.encoder.checkpoint import read_encoder_config
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.records.candidate import SearchResult
@@ -21,7 +21,7 @@ from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.weight_bits import WeightBits
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
 
 DEFAULT_LENGTHS = (16, 32, 64, 128)
@@ -30,7 +30,7 @@ DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
-class BuildRequest:
+class BuildSession:
     """Everything a build needs. `explicit` says that the user named the recipes.
 
     A sizing sets the rest: `encoder` is a smaller encoder that takes the place of the
@@ -50,12 +50,12 @@ class BuildRequest:
     float_output: bool = False
     encoder: EncoderWeights | None = None
     bits: WeightBits | None = None
-    whole: BuildRequest | None = None
+    whole: BuildSession | None = None
     search: SearchResult | None = None
     counted: tuple[Measurement, ...] = ()
 
 
-def prepare(
+def prepare_session(
     profile: str,
     *,
     model: str | None = None,
@@ -69,19 +69,19 @@ def prepare(
     data: Sequence[str] = (),
     out: Path | None = None,
     float_output: bool = False,
-) -> BuildRequest:
+) -> BuildSession:
     """Check and load every input. The cheap checks come first.
 
     Raises InputError (and its kinds) with one line that says what to change.
     """
-    device = profiles.load(profile)
-    chosen = chosen_recipes(recipes)
+    device = profiles.load_profile(profile)
+    chosen = recipes_named(recipes)
     sentences = _calibration(calibration_file, calibration_count, seed)
     sets = tuple(parse_reference(reference) for reference in data)
-    checkpoint = load(model, cache.folder("models"), tokenizer, via)
+    checkpoint = load_checkpoint(model, cache.cache_folder("models"), tokenizer, via)
     wanted = _lengths(checkpoint, lengths)
     _check_tokenizer(checkpoint, max(wanted), _rows(checkpoint))
-    return BuildRequest(
+    return BuildSession(
         profile=device,
         checkpoint=checkpoint,
         recipes=chosen or DEFAULT_RECIPES,
@@ -98,7 +98,7 @@ def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
     """The buckets: those asked for, else the default ones that the model allows."""
     longest = checkpoint.max_length
     if checkpoint.weights:
-        shape = shape_of(checkpoint)
+        shape = read_encoder_config(checkpoint)
         longest = min(longest, shape.positions - shape.position_offset)
     # An encoder that was recognised has all lengths, whatever its file was exported for.
     fixed = checkpoint.onnx.fixed_length if checkpoint.onnx and not checkpoint.weights else None
@@ -116,7 +116,7 @@ def _rows(checkpoint: Checkpoint) -> int | None:
     """The rows of the token table; None where they are not known."""
     if checkpoint.onnx and not checkpoint.weights:
         return checkpoint.onnx.vocabulary
-    return shape_of(checkpoint).vocabulary
+    return read_encoder_config(checkpoint).vocabulary
 
 
 def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> None:
@@ -129,7 +129,7 @@ def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> 
         )
 
 
-def chosen_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
+def recipes_named(names: Sequence[str]) -> tuple[Recipe, ...]:
     """The recipes of these names; InputError for one that there is not."""
     unknown = [name for name in names if name not in RECIPES]
     if unknown:
@@ -139,5 +139,7 @@ def chosen_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
 
 def _calibration(path: Path | None, count: int, seed: int) -> CalibrationSet:
     if path is None:
-        return calibration.select(calibration.default(), count, seed)
-    return calibration.select(calibration.load(path), count, seed, source=path.name)
+        return calibration.select_sentences(calibration.default_sentences(), count, seed)
+    return calibration.select_sentences(
+        calibration.load_sentences(path), count, seed, source=path.name
+    )

@@ -11,43 +11,48 @@ from functools import partial
 
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.errors import MissingToolError, ProofError
+from edge_bert.errors import MissingToolError, VerificationError
 from edge_bert.evaluate.agreement import EXACT, ROUNDED, ROUNDED_LENGTHS, Limits, disagreement
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.outputs import finish
-from edge_bert.pipeline.build.run_signatures import Ran, Subject, outputs, run
-from edge_bert.pipeline.build.scoring import score
+from edge_bert.pipeline.build.run_signatures import (
+    ModelUnderTest,
+    SignatureOutputs,
+    finished_outputs,
+    run_signatures,
+)
+from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.records.base import Record
-from edge_bert.records.bundle import LabelScore, Proof, Scores
+from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
 
-__all__ = ["Subject", "Tested", "outputs_of_reference", "test"]
+__all__ = ["ModelUnderTest", "VerifiedArtifact", "reference_outputs", "verify_artifact"]
 
 
-class Tested(Record, frozen=True):
+class VerifiedArtifact(Record, frozen=True):
     """What running an artifact showed."""
 
-    proof: Proof
+    proof: RuntimeCheck
     scores: Scores
 
 
-def test(
-    subject: Subject,
+def verify_artifact(
+    subject: ModelUnderTest,
     expected: FloatArray,
     tokenizer: Tokenizer,
     held_out: Sequence[str],
     data: Sequence[EvaluationSet],
     runtime: Runtime,
     host: Runtime,
-) -> Tested:
+) -> VerifiedArtifact:
     """Run `subject` on `runtime`; drift against `expected`, the float model's outputs, and scores.
 
     A runtime that this machine cannot have gives a proof that was not run, with the reason; an
     artifact that the runtime refuses or computes wrong gives one that failed.
     """
     encodings = tokenizer.encode_batch(held_out)
-    on = partial(run, sentences=encodings, pad_id=tokenizer.pad_id)
+    on = partial(run_signatures, sentences=encodings, pad_id=tokenizer.pad_id)
     try:
         found = on(subject, runtime=runtime)
         _check_lengths(subject, found)
@@ -55,30 +60,30 @@ def test(
             _check_runtimes(subject, found, on(subject, runtime=host), runtime, host)
     except MissingToolError as error:
         return _without_scores(runtime, "not run", error)
-    except ProofError as error:
+    except VerificationError as error:
         return _without_scores(runtime, "failed", error)
     values = finish(found.by_sentence(), subject.head)
     labels = tuple(_score(subject, each, tokenizer, runtime) for each in data)
     detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
-    return Tested(
-        proof=Proof(runtime=runtime, status="passed", detail=detail),
+    return VerifiedArtifact(
+        proof=RuntimeCheck(runtime=runtime, status="passed", detail=detail),
         scores=Scores(drift=drift(values, expected), labels=labels),
     )
 
 
-def outputs_of_reference(
-    reference: Subject, tokenizer: Tokenizer, sentences: Sequence[str], host: Runtime
+def reference_outputs(
+    reference: ModelUnderTest, tokenizer: Tokenizer, sentences: Sequence[str], host: Runtime
 ) -> FloatArray:
     """Finished outputs [n, width] of the float32 file, which every artifact is held against."""
-    return outputs(reference, tokenizer.encode_batch(sentences), tokenizer.pad_id, host)
+    return finished_outputs(reference, tokenizer.encode_batch(sentences), tokenizer.pad_id, host)
 
 
-def _without_scores(runtime: Runtime, status: str, reason: Exception) -> Tested:
-    proof = Proof(runtime=runtime, status=status, detail=str(reason))  # type: ignore[arg-type]
-    return Tested(proof=proof, scores=Scores())
+def _without_scores(runtime: Runtime, status: str, reason: Exception) -> VerifiedArtifact:
+    proof = RuntimeCheck(runtime=runtime, status=status, detail=str(reason))  # type: ignore[arg-type]
+    return VerifiedArtifact(proof=proof, scores=Scores())
 
 
-def _check_lengths(subject: Subject, found: Ran) -> None:
+def _check_lengths(subject: ModelUnderTest, found: SignatureOutputs) -> None:
     """A sentence that fits several signatures gives the same output in each."""
     limits = ROUNDED_LENGTHS if subject.rounds_activations else EXACT
     own = found.by_sentence()
@@ -86,20 +91,24 @@ def _check_lengths(subject: Subject, found: Ran) -> None:
         others = found.sentences[name][found.own[name] :]
         wrong = _disagreement(values[found.own[name] :], own[others], limits)
         if wrong:
-            raise ProofError(
+            raise VerificationError(
                 f"{subject.path.name}: signature {name} gives other numbers than a shorter one "
                 f"for the same sentences: {wrong}."
             )
 
 
 def _check_runtimes(
-    subject: Subject, found: Ran, expected: Ran, runtime: Runtime, host: Runtime
+    subject: ModelUnderTest,
+    found: SignatureOutputs,
+    expected: SignatureOutputs,
+    runtime: Runtime,
+    host: Runtime,
 ) -> None:
     limits = ROUNDED if subject.rounds_activations else EXACT
     for name, values in found.values.items():
         wrong = _disagreement(values, expected.values[name], limits)
         if wrong:
-            raise ProofError(
+            raise VerificationError(
                 f"{subject.path.name} runs on {runtime} but gives wrong numbers there: signature "
                 f"{name} against {host}: {wrong}."
             )
@@ -110,10 +119,10 @@ def _disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str
 
 
 def _score(
-    subject: Subject, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
+    subject: ModelUnderTest, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
 ) -> LabelScore:
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         encodings = tokenizer.encode_batch(texts, pairs)
-        return outputs(subject, encodings, tokenizer.pad_id, runtime)
+        return finished_outputs(subject, encodings, tokenizer.pad_id, runtime)
 
-    return score(data, subject.head, outputs_of)
+    return score_model(data, subject.head, outputs_of)

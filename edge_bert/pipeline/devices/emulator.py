@@ -6,8 +6,8 @@ from edge_bert import profiles
 from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone, host_tools
 from edge_bert.devices.emulator import setup as emulator_setup
-from edge_bert.devices.emulator.emulated_phone import DEFAULT_PORT, Phone
-from edge_bert.progress import Progress, silent
+from edge_bert.devices.emulator.emulated_phone import DEFAULT_PORT, EmulatedPhone
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 
 
@@ -15,47 +15,49 @@ class EmulatorStatus(Record, frozen=True):
     """What is missing on this machine (each with what it is for), and which phones run."""
 
     missing: tuple[str, ...]
-    phones: tuple[Phone, ...]
+    phones: tuple[EmulatedPhone, ...]
 
 
-def setup(progress: Progress = silent) -> None:
+def set_up_emulator(progress: Progress = no_progress) -> None:
     """Get what the emulator needs; raises MissingToolError that says what to install."""
-    emulator_setup.setup(progress)
+    emulator_setup.set_up_emulator(progress)
 
 
-def start(profile: str, port: int = DEFAULT_PORT, progress: Progress = silent) -> Phone:
+def start_emulator(
+    profile: str, port: int = DEFAULT_PORT, progress: Progress = no_progress
+) -> EmulatedPhone:
     """Start a phone of the profile and connect adb to it."""
-    device = profiles.load(profile)
+    device = profiles.load_profile(profile)
     progress(f"starting an emulated {device.title} on 127.0.0.1:{port}")
-    phone = emulated_phone.start(device, port)
+    phone = emulated_phone.start_phone(device, port)
     try:
-        list_devices.connect(phone.serial)
+        list_devices.connect_device(phone.serial)
     except BaseException:
-        emulated_phone.stop(device.name)
+        emulated_phone.stop_phone(device.name)
         raise
     return phone
 
 
-def stop(profile: str | None, progress: Progress = silent) -> tuple[str, ...]:
+def stop_emulators(profile: str | None, progress: Progress = no_progress) -> tuple[str, ...]:
     """Stop the profile's phone, or every phone; the names of those that ran."""
-    running = emulated_phone.status()
+    running = emulated_phone.running_phones()
     wanted = known = {phone.profile for phone in running}
     if profile:  # the phone of a profile file is also known by the name that is in it
-        wanted = {profile if profile in known else profiles.load(profile).name}
+        wanted = {profile if profile in known else profiles.load_profile(profile).name}
     stopped = []
     for phone in running:
         if phone.profile in wanted:
             progress(f"stopping the emulated {phone.profile}")
-            list_devices.disconnect(phone.serial)
-            emulated_phone.stop(phone.profile)
+            list_devices.disconnect_device(phone.serial)
+            emulated_phone.stop_phone(phone.profile)
             stopped.append(phone.profile)
     return tuple(stopped)
 
 
-def status() -> EmulatorStatus:
+def emulator_status() -> EmulatorStatus:
     """What is missing and what runs."""
     lacking = host_tools.missing_tools()
     return EmulatorStatus(
         missing=tuple(f"{tool.program}: {tool.purpose}" for tool in lacking),
-        phones=emulated_phone.status(),
+        phones=emulated_phone.running_phones(),
     )

@@ -11,10 +11,10 @@ import secrets
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
 from edge_bert.errors import InputError, ProfileError, TargetError
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Budget, DeviceProfile
 
@@ -38,7 +38,7 @@ def new_profile(
     *,
     serial: str | None = None,
     out: Path | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> WrittenProfile:
     """Read the connected device and write its profile as `name`, which must be a new one.
 
@@ -46,16 +46,16 @@ def new_profile(
     that cannot be used, TargetError for a device that cannot be read or is not 64-bit Arm.
     """
     path = _checked_path(name, out)
-    target = AdbTarget(serial)
+    target = AdbDevice(serial)
     try:
         progress(f"reading {target.serial}")
         facts = read_facts(target)
     finally:
         target.close()
     nearest = nearest_profile(facts)
-    text = compose(name, facts, nearest, datetime.datetime.now(datetime.UTC).date())
+    text = compose_profile(name, facts, nearest, datetime.datetime.now(datetime.UTC).date())
     try:
-        profile = profiles.parse(name, text.encode())
+        profile = profiles.parse_profile(name, text.encode())
     except ProfileError as error:
         raise TargetError(f"What the device says makes no sound profile: {error}") from error
     _write_new(path, text)
@@ -74,13 +74,13 @@ def nearest_profile(facts: DeviceFacts) -> str:
     return "redmi-note-11" if fast else "android-low-end"
 
 
-def compose(name: str, facts: DeviceFacts, nearest: str, today: datetime.date) -> str:
+def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime.date) -> str:
     """The text of the profile. Raises TargetError for a device that is not 64-bit Arm."""
     if facts.abi != ABI:
         raise TargetError(
             f"The device is {facts.abi or 'of an unknown ABI'}; profiles are for {ABI}."
         )
-    like = profiles.load(nearest)
+    like = profiles.load_profile(nearest)
     what = "an emulated phone" if facts.emulated else "the device"
     source = f"read from {what} by adb on {today.isoformat()}"
     blocks = [
@@ -144,7 +144,7 @@ def _checked_path(name: str, out: Path | None) -> Path:
             f"{name[:80]!r} is no name for a profile: lower-case letters, digits and hyphens, "
             "at most 64, such as my-phone."
         )
-    if name in profiles.names():
+    if name in profiles.profile_names():
         raise ProfileError(f"A profile is called {name} already; choose another name.")
     own = os.environ.get(profiles.OWN_FOLDER)
     path = out or (Path(own) if own else profiles.PROFILE_FOLDER) / f"{name}.toml"

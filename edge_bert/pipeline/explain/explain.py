@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
@@ -18,21 +18,21 @@ from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import drift
 from edge_bert.pipeline.build import int16_groups
 from edge_bert.pipeline.explain.tensor_errors import Inputs, tensor_errors
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.integer.analyze import explain as form
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs, graphs_of
-from edge_bert.quantize.integer.analyze.sensitivity import sensitivity
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate
-from edge_bert.quantize.integer.ir.graph import Graph
+from edge_bert.quantize.integer.analyze.sensitivity import measure_sensitivity
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
+from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower import tensor_groups
-from edge_bert.quantize.integer.lower.int16_groups import wide_in
-from edge_bert.quantize.integer.lower.tensor_groups import Group
+from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
+from edge_bert.quantize.integer.lower.tensor_groups import TensorGroup
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.explanation import FORMAT_VERSION, Explanation, Harm, Outlier
 from edge_bert.records.recipe import RECIPES, Scheme
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
 
 OUTLIERS_PER_PLACE = 4
@@ -40,7 +40,7 @@ DEFAULT_SENTENCES = 20
 
 
 @dataclass(frozen=True)
-class Subject:
+class ExplainedArtifact:
     """An integer artifact of a bundle, with the model and the sentences it was made from."""
 
     manifest: Manifest
@@ -51,7 +51,7 @@ class Subject:
     calibration: CalibrationSet
 
 
-def explain(
+def explain_artifact(
     folder: Path,
     artifact: str,
     *,
@@ -59,7 +59,7 @@ def explain(
     tokenizer: Path | None = None,
     calibration_file: Path | None = None,
     sentences: int = DEFAULT_SENTENCES,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> Explanation:
     """Compare every tensor of `artifact`, in the bundle in `folder`, with its float value.
 
@@ -72,13 +72,17 @@ def explain(
     subject = _subject(folder, artifact, model, tokenizer, calibration_file)
     given = _inputs(subject, subject.calibration.sentences)
     progress("calibrating again, as the build did")
-    calibrated = calibrate(subject.weights, given)
+    calibrated = calibrate_encoder(subject.weights, given)
     held_out = _inputs(subject, subject.calibration.held_out[:sentences])
     progress(f"{artifact}: running {len(held_out)} sentences, tensor by tensor")
     lengths = {name: each.length for name, each in subject.artifact.signatures.items()}
     recipe = RECIPES[artifact]
-    chosen = int16_groups.of(calibrated, progress) if recipe.scheme is Scheme.INTEGER else None
-    wide = wide_in(calibrated.graph(1), chosen.chosen.groups) if chosen else None
+    chosen = (
+        int16_groups.select_groups(calibrated, progress)
+        if recipe.scheme is Scheme.INTEGER
+        else None
+    )
+    wide = int16_outputs(calibrated.graph(1), chosen.chosen.groups) if chosen else None
     source = graphs_of(calibrated, recipe.activation_bits, wide=wide)
     run = tensor_errors(subject.path, lengths, source, held_out, subject.tokenizer.pad_id)
     found = drift(run.outputs, run.expected)
@@ -93,8 +97,8 @@ def explain(
         cosine_min=found.cosine_min,
         outliers=_outliers(subject, calibrated.peaks),
         tensors=run.tensors,
-        by_kind=_sensitivity(source, held_out, tensor_groups.by_kind, progress),
-        by_layer=_sensitivity(source, held_out, tensor_groups.by_layer, progress),
+        by_kind=_sensitivity(source, held_out, tensor_groups.group_by_kind, progress),
+        by_layer=_sensitivity(source, held_out, tensor_groups.group_by_layer, progress),
         widening=chosen,
     )
 
@@ -105,19 +109,19 @@ def _subject(
     model: str | None,
     tokenizer_folder: Path | None,
     calibration_file: Path | None,
-) -> Subject:
-    manifest = manifests.read(folder)
+) -> ExplainedArtifact:
+    manifest = manifests.read_manifest(folder)
     artifact = _artifact(folder, manifest, name)
     path = folder / artifact.file
-    if not path.is_file() or sha256(path.read_bytes()) != artifact.sha256:
+    if not path.is_file() or sha256_hex(path.read_bytes()) != artifact.sha256:
         raise InputError(f"{path} is not the file that was proven; build the bundle again.")
     sentences = _calibration(manifest, calibration_file)
-    checkpoint = load(model, cache.folder("models"), tokenizer_folder)
+    checkpoint = load_checkpoint(model, cache.cache_folder("models"), tokenizer_folder)
     _check_model(manifest, checkpoint)
     longest = max(each.length for each in artifact.signatures.values())
     tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
     weights = encoder_weights(checkpoint)
-    return Subject(manifest, artifact, path, weights, tokenizer, sentences)
+    return ExplainedArtifact(manifest, artifact, path, weights, tokenizer, sentences)
 
 
 def _artifact(folder: Path, manifest: Manifest, name: str) -> Artifact:
@@ -136,9 +140,9 @@ def _artifact(folder: Path, manifest: Manifest, name: str) -> Artifact:
 def _calibration(manifest: Manifest, path: Path | None) -> CalibrationSet:
     """The sentences that gave the ranges; their digest must be the one in the manifest."""
     info = manifest.calibration
-    lines = calibration.load(path) if path else calibration.default()
+    lines = calibration.load_sentences(path) if path else calibration.default_sentences()
     source = path.name if path else calibration.DEFAULT_SOURCE
-    chosen = calibration.select(lines, info.count, info.seed, source=source)
+    chosen = calibration.select_sentences(lines, info.count, info.seed, source=source)
     if chosen.info.sha256 != info.sha256:
         raise InputError(
             f"The bundle was calibrated with other sentences ({info.source}); "
@@ -155,23 +159,23 @@ def _check_model(manifest: Manifest, checkpoint: Checkpoint) -> None:
         )
 
 
-def _inputs(subject: Subject, sentences: Sequence[str]) -> list[Inputs]:
+def _inputs(subject: ExplainedArtifact, sentences: Sequence[str]) -> list[Inputs]:
     """Inputs [1, n] of every sentence, without padding."""
     encodings = subject.tokenizer.encode_batch(sentences)
     names, pad_id = subject.weights.input_names, subject.tokenizer.pad_id
-    return [pad(each, len(each), pad_id, names) for each in encodings]
+    return [pad_encoding(each, len(each), pad_id, names) for each in encodings]
 
 
 def _sensitivity(
     source: RecipeGraphs,
     sentences: Sequence[Inputs],
-    grouping: Callable[[Graph], tuple[Group, ...]],
+    grouping: Callable[[OperatorGraph], tuple[TensorGroup, ...]],
     progress: Progress,
 ) -> tuple[Harm, ...]:
-    return sensitivity(source, sentences, grouping(source.graph(1)), progress)
+    return measure_sensitivity(source, sentences, grouping(source.graph(1)), progress)
 
 
-def _outliers(subject: Subject, peaks: ChannelPeaks) -> tuple[Outlier, ...]:
+def _outliers(subject: ExplainedArtifact, peaks: ChannelPeaks) -> tuple[Outlier, ...]:
     return tuple(
         Outlier(
             place=each.place,
@@ -181,5 +185,5 @@ def _outliers(subject: Subject, peaks: ChannelPeaks) -> tuple[Outlier, ...]:
             token=subject.tokenizer.token(each.token_id),
             position=each.position,
         )
-        for each in form.outliers(peaks, OUTLIERS_PER_PLACE)
+        for each in form.find_outliers(peaks, OUTLIERS_PER_PLACE)
     )

@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.data.buckets import choose
+from edge_bert.data.buckets import choose_bucket
 from edge_bert.errors import InputError
 from edge_bert.evaluate.layer_error import ErrorSums, decibels
 from edge_bert.quantize.integer.analyze import explain as form
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.explanation import TensorError
-from edge_bert.runtimes.tflite_tensors import Stored, tensors
+from edge_bert.runtimes.tflite_tensors import Stored, read_tensors
 
 Array = npt.NDArray[Any]
 Inputs = dict[str, Array]  # int32 [1, n] or [rows, n] by name
@@ -26,7 +26,7 @@ CHANNELS = 3
 
 
 @dataclass(frozen=True)
-class Run:
+class TensorRun:
     """The errors of all tensors; outputs and what they should be [sentences, width]."""
 
     tensors: tuple[TensorError, ...]
@@ -40,26 +40,26 @@ def tensor_errors(
     source: RecipeGraphs,
     sentences: Sequence[Inputs],
     pad_id: int,
-) -> Run:
+) -> TensorRun:
     """Run the file at `path` on `sentences` ([1, n] each), every one in its smallest signature.
 
     `lengths` are those of the signatures. Raises ProofError when the file does not run, and
     InputError when it does not have the operators that the calibration leads to.
     """
-    places = form.places(source)
+    places = form.shown_tensors(source)
     sums: dict[str, ErrorSums] = {}
     rows: list[tuple[Array, Array]] = []
     wanted = [*(place.name for place in places), source.graph(1).output]
     for sentence, stored in _stored(path, lengths, sentences, pad_id, wanted):
         graph = source.graph(sentence["input_ids"].shape[-1])
-        right = form.expected(source.calibrated, graph, sentence)
+        right = form.float_values(source.calibrated, graph, sentence)
         for place in places:
             how = _of(stored, place.name, path)
             known = sums.setdefault(place.name, _sums(how, place))
             known.see(right[place.name], _real(how, graph.shape(place.name)))
         output = _real(_of(stored, graph.output, path), graph.shape(graph.output))
         rows.append((output.reshape(-1), right[graph.output].reshape(-1)))
-    return Run(
+    return TensorRun(
         tensors=tuple(_error(place, sums[place.name]) for place in places),
         outputs=np.stack([each for each, _ in rows]),
         expected=np.stack([each for _, each in rows]),
@@ -76,14 +76,14 @@ def _stored(
     """Each sentence with its tensors, a few sentences at a time."""
     buckets: dict[int, list[Inputs]] = {}
     for sentence in sentences:
-        length = choose(sentence["input_ids"].shape[-1], lengths.values())
+        length = choose_bucket(sentence["input_ids"].shape[-1], lengths.values())
         buckets.setdefault(length, []).append(sentence)
     signatures = {length: name for name, length in lengths.items()}
     for length, found in sorted(buckets.items()):
         for start in range(0, len(found), ROWS_AT_ONCE):
             part = found[start : start + ROWS_AT_ONCE]
             inputs = _together(part, length, pad_id)
-            yield from zip(part, tensors(path, signatures[length], inputs, names), strict=True)
+            yield from zip(part, read_tensors(path, signatures[length], inputs, names), strict=True)
 
 
 def _together(sentences: Sequence[Inputs], length: int, pad_id: int) -> Inputs:
@@ -113,7 +113,7 @@ def _of(stored: Mapping[str, Stored], name: str, path: Path) -> Stored:
 
 def _real(how: Stored, shape: tuple[int, ...]) -> Array:
     """Real values without the padding."""
-    values = form.cut(how.values, shape).astype(np.float64)
+    values = form.remove_padding(how.values, shape).astype(np.float64)
     return (values - how.zero_point) * how.scale
 
 

@@ -15,19 +15,19 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.bundle import atomic_folder
-from edge_bert.bundle.manifest import FILE, sha256
-from edge_bert.data.buckets import pad
+from edge_bert.bundle.manifest import FILE, sha256_hex
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import InputError, MissingToolError, ProofError
+from edge_bert.errors import InputError, MissingToolError, VerificationError
 from edge_bert.evaluate.drift import drift
 from edge_bert.evaluate.outputs import finish
 from edge_bert.pipeline.build import artifacts, bundle_files
-from edge_bert.pipeline.build.scoring import score
-from edge_bert.pipeline.build.session import BuildRequest
-from edge_bert.progress import Progress, silent
+from edge_bert.pipeline.build.scoring import score_model
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.onnx import ort_quantizer
-from edge_bert.quantize.onnx.convert import MISSING, float_file, int8_file
+from edge_bert.quantize.onnx.convert import MISSING, write_float_onnx, write_int8_onnx
 from edge_bert.quantize.onnx.ort_format import to_ort
 from edge_bert.records.bundle import Scores
 from edge_bert.records.checkpoint import FloatArray
@@ -69,13 +69,13 @@ def as_made(_: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, .
 
 
 def export_onnx(
-    request: BuildRequest,
+    request: BuildSession,
     *,
     forms: Sequence[str] = FORMS,
     ort: bool = False,
     compare: bool = False,
     arrange: Arrange = as_made,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> OnnxExport:
     """Write the `forms` of the request's model into its folder, with `.ort` files if asked.
 
@@ -84,7 +84,10 @@ def export_onnx(
     the float model, MissingToolError without the extra.
     """
     _check(forms)
-    with atomic_folder.replacing(request.out) as scratch, tempfile.TemporaryDirectory() as aside:
+    with (
+        atomic_folder.replace_folder(request.out) as scratch,
+        tempfile.TemporaryDirectory() as aside,
+    ):
         made = [_ours(request, form, scratch, progress) for form in forms]
         if ort:
             progress("ort: writing onnxruntime's own format")
@@ -93,7 +96,7 @@ def export_onnx(
             made += _theirs(request, Path(aside), progress)
         made, serving = arrange(scratch, made)
         found = _manifest(request, made, serving, scratch, progress)
-        content_store.write_whole(scratch / FILE, content_store.json_of(found))
+        content_store.write_atomic(scratch / FILE, content_store.encode_json(found))
     return found
 
 
@@ -110,14 +113,14 @@ def _check(forms: Sequence[str]) -> None:
             raise MissingToolError(MISSING) from error
 
 
-def _ours(request: BuildRequest, form: str, target: Path, progress: Progress) -> Made:
+def _ours(request: BuildSession, form: str, target: Path, progress: Progress) -> Made:
     progress(f"{form}: writing the ONNX graph")
-    weights = artifacts.weights_of(request)
+    weights = artifacts.session_weights(request)
     makers: dict[str, Callable[[], bytes]] = {
-        "float32": lambda: float_file(weights),
-        "float16": lambda: float_file(weights, "float16"),
-        "wi8_ai8_afp32": lambda: int8_file(artifacts.calibrated(request)),
-        SYMMETRIC: lambda: int8_file(artifacts.calibrated(request), signed=True),
+        "float32": lambda: write_float_onnx(weights),
+        "float16": lambda: write_float_onnx(weights, "float16"),
+        "wi8_ai8_afp32": lambda: write_int8_onnx(artifacts.calibrate_session(request)),
+        SYMMETRIC: lambda: write_int8_onnx(artifacts.calibrate_session(request), signed=True),
     }
     path = target / f"{form}.onnx"
     path.write_bytes(makers[form]())
@@ -130,17 +133,17 @@ def _in_ort_format(made: Made) -> Made:
     return Made(f"{made.name}.ort", OURS, path, kept=True)
 
 
-def _theirs(request: BuildRequest, aside: Path, progress: Progress) -> list[Made]:
+def _theirs(request: BuildSession, aside: Path, progress: Progress) -> list[Made]:
     """onnxruntime's int8 of our float32 file on our calibration set: dynamic, and static of all
     operators and of those that we quantize."""
     source = aside / "float32.onnx"
-    source.write_bytes(float_file(artifacts.weights_of(request)))
+    source.write_bytes(write_float_onnx(artifacts.session_weights(request)))
     progress("onnxruntime: its own dynamic and static quantization, to compare with")
     sentences = artifacts.calibration_inputs(request)
     makers: dict[str, Callable[[Path], None]] = {
-        "dynamic int8": lambda path: ort_quantizer.dynamic(source, path),
-        "static int8": lambda path: ort_quantizer.static(source, path, sentences),
-        "static int8 of matrices": lambda path: ort_quantizer.static(
+        "dynamic int8": lambda path: ort_quantizer.quantize_dynamic(source, path),
+        "static int8": lambda path: ort_quantizer.quantize_static(source, path, sentences),
+        "static int8 of matrices": lambda path: ort_quantizer.quantize_static(
             source, path, sentences, ort_quantizer.MATRICES
         ),
     }
@@ -154,13 +157,13 @@ def _theirs(request: BuildRequest, aside: Path, progress: Progress) -> list[Made
 
 
 def _manifest(
-    request: BuildRequest,
+    request: BuildSession,
     made: Sequence[Made],
     serving: tuple[ServingFile, ...],
     scratch: Path,
     progress: Progress,
 ) -> OnnxExport:
-    tokenizer = artifacts.tokenizer_of(request)
+    tokenizer = artifacts.session_tokenizer(request)
     progress("timing all files in turn, one thread")
     timed = onnxruntime_timing.time_files({each.name: each.path for each in made}, _tokens(request))
     expected = _expected(request, tokenizer)
@@ -173,7 +176,7 @@ def _manifest(
             _artifact(request, each, scratch, tokenizer, expected, timed[each.name], progress)
             for each in made
         ),
-        files=bundle_files.tokenizer_files(request, scratch),
+        files=bundle_files.write_tokenizer_files(request, scratch),
         tool_versions={
             name: metadata.version(name) for name in ("edge-bert", "numpy", "onnx", "onnxruntime")
         },
@@ -182,12 +185,12 @@ def _manifest(
     )
 
 
-def _tokens(request: BuildRequest) -> list[int]:
+def _tokens(request: BuildSession) -> list[int]:
     return [count for count in TOKENS if count <= max(request.lengths)] or [max(request.lengths)]
 
 
 def _artifact(
-    request: BuildRequest,
+    request: BuildSession,
     made: Made,
     scratch: Path,
     tokenizer: Tokenizer,
@@ -196,7 +199,7 @@ def _artifact(
     progress: Progress,
 ) -> OnnxArtifact:
     progress(f"{made.name}: running the held-out sentences")
-    weights = artifacts.weights_of(request)
+    weights = artifacts.session_weights(request)
 
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         encodings = tokenizer.encode_batch(texts, pairs)
@@ -205,14 +208,14 @@ def _artifact(
     held_out = outputs_of(request.calibration.held_out, None)
     difference = float(np.abs(held_out - expected).max())
     if made.name == "float32" and not difference <= TOLERANCE:
-        raise ProofError(f"float32.onnx differs from the float model by {difference:.1e}.")
+        raise VerificationError(f"float32.onnx differs from the float model by {difference:.1e}.")
     data = made.path.read_bytes()
-    labels = tuple(score(each, request.checkpoint.head, outputs_of) for each in request.data)
+    labels = tuple(score_model(each, request.checkpoint.head, outputs_of) for each in request.data)
     return OnnxArtifact(
         name=made.name,
         maker=made.maker,
         file=made.path.relative_to(scratch).as_posix() if made.kept else None,
-        sha256=sha256(data),
+        sha256=sha256_hex(data),
         size_bytes=len(data),
         operators=_operators(made.path),
         scores=Scores(drift=drift(held_out, expected), labels=labels),
@@ -224,14 +227,14 @@ def _artifact(
     )
 
 
-def _expected(request: BuildRequest, tokenizer: Tokenizer) -> FloatArray:
+def _expected(request: BuildSession, tokenizer: Tokenizer) -> FloatArray:
     """Finished outputs of the float encoder in numpy, which no converter has touched."""
-    from edge_bert.encoder.numpy_forward import outputs
+    from edge_bert.encoder.numpy_forward import run_encoder
 
-    weights = artifacts.weights_of(request)
+    weights = artifacts.session_weights(request)
     encodings = tokenizer.encode_batch(request.calibration.held_out)
     rows = _rows(weights, encodings, tokenizer.pad_id)
-    return finish(outputs(weights, rows), weights.head)
+    return finish(run_encoder(weights, rows), weights.head)
 
 
 def _outputs(
@@ -241,7 +244,7 @@ def _outputs(
         {name: values[0] for name, values in row.items()}
         for row in _rows(weights, encodings, pad_id)
     ]
-    found = onnxruntime.run(path, rows, weights.output_name)
+    found = onnxruntime.run_onnx_model(path, rows, weights.output_name)
     return finish(np.stack([each.reshape(-1) for each in found]), weights.head)
 
 
@@ -249,7 +252,7 @@ def _rows(
     weights: EncoderWeights, encodings: Sequence[Encoding], pad_id: int
 ) -> list[dict[str, npt.NDArray[np.int32]]]:
     """Inputs [1, n] of every sentence, without padding."""
-    return [pad(each, len(each), pad_id, weights.input_names) for each in encodings]
+    return [pad_encoding(each, len(each), pad_id, weights.input_names) for each in encodings]
 
 
 def _operators(path: Path) -> dict[str, int]:

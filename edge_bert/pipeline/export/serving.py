@@ -6,12 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import BuildRequest
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import SYMMETRIC, Arrange, Made, export_onnx
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.onnx_export import OnnxExport, ServingFile
 from edge_bert.serving import tensorrt, triton
 from edge_bert.store import content_store
@@ -23,11 +23,11 @@ ONNX_MODELS, TENSORRT_MODELS = "models", "tensorrt_models"
 
 
 def export_triton(
-    request: BuildRequest,
+    request: BuildSession,
     *,
     forms: Sequence[str] = (),
     compare: bool = False,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> OnnxExport:
     """A model repository that serves one form of the model, and one that waits for an engine.
 
@@ -41,11 +41,11 @@ def export_triton(
 
 
 def export_tensorrt(
-    request: BuildRequest,
+    request: BuildSession,
     *,
     forms: Sequence[str] = (),
     compare: bool = False,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> OnnxExport:
     """One file that TensorRT takes, its build command and a script that measures the engine.
 
@@ -58,18 +58,18 @@ def export_tensorrt(
     return export_onnx(request, forms=wanted, compare=compare, arrange=arrange, progress=progress)
 
 
-def _triton(request: BuildRequest) -> Arrange:
+def _triton(request: BuildSession) -> Arrange:
     def arrange(scratch: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, ...]]:
         ours, *others = made
         served = _served(request)
-        place = triton.write(scratch / ONNX_MODELS, served, "onnxruntime_onnx")
+        place = triton.write_repository(scratch / ONNX_MODELS, served, "onnxruntime_onnx")
         ours.path.rename(place)
         waiting = dataclasses.replace(served, name=f"{served.name}_tensorrt")
-        slot = triton.write(scratch / TENSORRT_MODELS, waiting, "tensorrt_plan")
+        slot = triton.write_repository(scratch / TENSORRT_MODELS, waiting, "tensorrt_plan")
         readme = scratch / "README.md"
-        content_store.write_whole(readme, _readme(served, slot.relative_to(scratch)).encode())
+        content_store.write_atomic(readme, _readme(served, slot.relative_to(scratch)).encode())
         example = scratch / "request.json"
-        content_store.write_whole(example, _example(request))
+        content_store.write_atomic(example, _example(request))
         files = (
             _file(scratch, place.parents[1] / triton.CONFIG, "Triton's configuration"),
             _file(scratch, slot.parents[1] / triton.CONFIG, "the same for a TensorRT engine"),
@@ -81,10 +81,10 @@ def _triton(request: BuildRequest) -> Arrange:
     return arrange
 
 
-def _tensorrt(request: BuildRequest) -> Arrange:
+def _tensorrt(request: BuildSession) -> Arrange:
     def arrange(scratch: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, ...]]:
-        weights = artifacts.weights_of(request)
-        shapes = tensorrt.plan(
+        weights = artifacts.session_weights(request)
+        shapes = tensorrt.plan_engine(
             made[0].path.name,
             weights.input_names,
             weights.output_name,
@@ -93,15 +93,15 @@ def _tensorrt(request: BuildRequest) -> Arrange:
             max_batch=MAX_BATCH,
         )
         purposes = ("TensorRT's build command", "builds and times the engine", "its shapes")
-        paths = tensorrt.write(scratch, shapes)
+        paths = tensorrt.write_engine_files(scratch, shapes)
         files = (_file(scratch, *pair) for pair in zip(paths, purposes, strict=True))
         return made, tuple(files)
 
     return arrange
 
 
-def _served(request: BuildRequest) -> triton.Served:
-    weights = artifacts.weights_of(request)
+def _served(request: BuildSession) -> triton.Served:
+    weights = artifacts.session_weights(request)
     return triton.Served(
         name=triton.folder_name(request.checkpoint.name),
         inputs=weights.input_names,
@@ -111,10 +111,10 @@ def _served(request: BuildRequest) -> triton.Served:
     )
 
 
-def _example(request: BuildRequest) -> bytes:
+def _example(request: BuildSession) -> bytes:
     """A held-out sentence as a request."""
-    (row,) = artifacts.inputs_of(request, request.calibration.held_out[:1])
-    return triton.request({name: values[0].tolist() for name, values in row.items()})
+    (row,) = artifacts.encode_inputs(request, request.calibration.held_out[:1])
+    return triton.triton_request({name: values[0].tolist() for name, values in row.items()})
 
 
 def _readme(served: triton.Served, slot: Path) -> str:
@@ -139,4 +139,4 @@ the server has. Put its `model.plan` at `{slot.as_posix()}` and add
 def _file(scratch: Path, path: Path, purpose: str) -> ServingFile:
     data = path.read_bytes()
     name = path.relative_to(scratch).as_posix()
-    return ServingFile(file=name, sha256=sha256(data), size_bytes=len(data), purpose=purpose)
+    return ServingFile(file=name, sha256=sha256_hex(data), size_bytes=len(data), purpose=purpose)

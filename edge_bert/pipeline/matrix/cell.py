@@ -6,13 +6,13 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.data.buckets import choose
-from edge_bert.pipeline.bench.bench import bench, request_bench
+from edge_bert.data.buckets import choose_bucket
+from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.options import Asked
-from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_for, emulating
-from edge_bert.pipeline.sizing.search_candidates import Means
-from edge_bert.progress import Progress, silent
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, check_emulation, fit_to_budget
+from edge_bert.pipeline.sizing.search_candidates import SearchConfig
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.matrix import MatrixCell, MatrixFile, Status
@@ -20,7 +20,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report import verdict
 from edge_bert.report.candidates import title_of
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 
 
 class CellRequest(Record, frozen=True):
@@ -30,7 +30,7 @@ class CellRequest(Record, frozen=True):
     `profile` is the profile's name; `asked` may have the path of its file.
     """
 
-    asked: Asked
+    asked: BuildOptions
     profile: str
     device: str
     model: str
@@ -39,28 +39,28 @@ class CellRequest(Record, frozen=True):
     place: str
     recipes: tuple[str, ...]
     whole: bool
-    effort: Effort
+    effort: SearchEffort
 
 
-def build_cell(wanted: CellRequest, progress: Progress = silent) -> MatrixCell:
+def build_cell(wanted: CellRequest, progress: Progress = no_progress) -> MatrixCell:
     """Build the bundle, count its default artifact where this machine emulates, and tell of it.
 
     That nothing fits the budget is a result. Raises EdgeBertError for what cannot be built.
     """
     try:
-        built = build_for(
+        built = fit_to_budget(
             wanted.asked,
             None,
             recipes=wanted.recipes,
             out=Path(wanted.out) / wanted.place,
             whole=wanted.whole,
-            means=Means(wanted.effort),
+            means=SearchConfig(wanted.effort),
             progress=progress,
         )
     except NothingFitsError as error:
-        return without_file(wanted, "nothing fits", str(error))
+        return failed_cell(wanted, "nothing fits", str(error))
     report = built.report
-    if emulating(wanted.asked).emulates:
+    if check_emulation(wanted.asked).emulates:
         report = _counted(wanted.asked.profile, report, built.folder, progress)
     return MatrixCell(
         profile=wanted.profile,
@@ -68,11 +68,11 @@ def build_cell(wanted: CellRequest, progress: Progress = silent) -> MatrixCell:
         model=wanted.model,
         model_sha256=wanted.model_sha256,
         status="built",
-        built=file_of(report, f"{wanted.place}/{wanted.profile}"),
+        built=describe_file(report, f"{wanted.place}/{wanted.profile}"),
     )
 
 
-def without_file(wanted: CellRequest, status: Status, reason: str) -> MatrixCell:
+def failed_cell(wanted: CellRequest, status: Status, reason: str) -> MatrixCell:
     """The cell of a build that gave no bundle."""
     return MatrixCell(
         profile=wanted.profile,
@@ -84,7 +84,7 @@ def without_file(wanted: CellRequest, status: Status, reason: str) -> MatrixCell
     )
 
 
-def file_of(report: Report, folder: str) -> MatrixFile:
+def describe_file(report: Report, folder: str) -> MatrixFile:
     """What `report` says of the default artifact; `folder` is where its bundle is."""
     chosen = verdict.default_artifact(report)
     verdicts = verdict.budget_verdicts(report)
@@ -126,7 +126,7 @@ def _counted(profile: str, report: Report, folder: Path, progress: Progress) -> 
         artifacts=[chosen.name],
         lengths=[_bucket(report, chosen)],
     )
-    bench(request, progress)
+    run_bench(request, progress)
     return msgspec.structs.replace(
         measurements.with_measurements(report, folder, progress), search=report.search
     )
@@ -135,7 +135,7 @@ def _counted(profile: str, report: Report, folder: Path, progress: Progress) -> 
 def _bucket(report: Report, artifact: Artifact) -> int:
     """The bucket for an input of the budget's length, or the longest one."""
     lengths = {each.length: name for name, each in artifact.signatures.items()}
-    return choose(min(report.profile.budget.latency_length, max(lengths)), lengths)
+    return choose_bucket(min(report.profile.budget.latency_length, max(lengths)), lengths)
 
 
 def _row(report: Report, artifact: Artifact) -> LatencyRow | None:

@@ -11,23 +11,23 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.options import Asked, request_of
-from edge_bert.pipeline.build.session import chosen_recipes
-from edge_bert.pipeline.matrix.cell import CellRequest, build_cell, without_file
+from edge_bert.pipeline.build.options import BuildOptions, open_session
+from edge_bert.pipeline.build.session import recipes_named
+from edge_bert.pipeline.matrix.cell import CellRequest, build_cell, failed_cell
 from edge_bert.pipeline.sizing.search_candidates import EVALUATIONS
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.matrix import FORMAT_VERSION, MatrixCell, MatrixReport
 from edge_bert.records.profile import DeviceProfile
-from edge_bert.report.matrix_html import render
+from edge_bert.report.matrix_html import render_matrix_page
 from edge_bert.search import matrix_jobs
-from edge_bert.search.executors.choose import executor
+from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 from edge_bert.store import content_store
 
 DEFAULT_OUT = Path("build") / "matrix"
@@ -38,15 +38,15 @@ LONGEST_NAME = 40
 
 
 @dataclass(frozen=True)
-class How:
+class MatrixConfig:
     """What all cells have in common beside the model's own options."""
 
     recipes: tuple[str, ...] = ()
     whole: bool = False
-    effort: Effort = field(default_factory=lambda: Effort(evaluations=EVALUATIONS))
+    effort: SearchEffort = field(default_factory=lambda: SearchEffort(evaluations=EVALUATIONS))
 
 
-DEFAULT_HOW = How()
+DEFAULT_CONFIG = MatrixConfig()
 
 
 @dataclass(frozen=True)
@@ -65,34 +65,34 @@ class MatrixRequest:
 class _Model:
     """A model that was loaded and checked: its options, and what its cells depend on."""
 
-    asked: Asked
+    asked: BuildOptions
     name: str
     sha256: str
     content: str
 
     @property
     def place(self) -> str:
-        return place_of(self.name, self.sha256)
+        return model_folder(self.name, self.sha256)
 
 
 def request_matrix(
-    models: Sequence[Asked],
+    models: Sequence[BuildOptions],
     names: Sequence[str],
     *,
     out: Path = DEFAULT_OUT,
-    how: How = DEFAULT_HOW,
+    how: MatrixConfig = DEFAULT_CONFIG,
 ) -> MatrixRequest:
     """The profiles `names` with every one of `models`, whose own profile does not count.
 
     A profile may be given as the path of its file. Every input is checked before any long work.
     Raises InputError (and its kinds).
     """
-    chosen_recipes(how.recipes)
+    recipes_named(how.recipes)
     found = _loaded([msgspec.structs.replace(each, profile=names[0]) for each in models])
     known_as = collections.Counter(each.name for each in found)
     cells = {}
     for name in names:
-        device = profiles.load(name)
+        device = profiles.load_profile(name)
         where = name if profiles.is_path(name) else device.name
         for each in found:
             twins = known_as[each.name] > 1
@@ -118,30 +118,30 @@ def build_matrix(
     jobs: Sequence[Job] | None = None,
     workers: int = 1,
     scheduler: str | None = None,
-    progress: Progress = silent,
+    progress: Progress = no_progress,
 ) -> MatrixReport:
     """Build the cells that are not there yet, and write the report and the page of all.
 
     A cell that failed in a foreseen way is told of; the others go on. `jobs` are those of the
     request where they are not given.
     """
-    with executor(workers=workers, scheduler=scheduler) as opened:
-        found = matrix_jobs.run(
+    with open_executor(workers=workers, scheduler=scheduler) as opened:
+        found = matrix_jobs.run_matrix_jobs(
             request.jobs() if jobs is None else jobs,
             MatrixCell,
             opened,
             request.out / JOURNAL,
             problem=PROBLEM,
             progress=progress,
-            stands=lambda cell: stands(request.out, cell),
+            stands=lambda cell: cell_is_current(request.out, cell),
         )
     cells = tuple(
-        found.done.get(key) or without_file(cell, "failed", found.failed[key])
+        found.done.get(key) or failed_cell(cell, "failed", found.failed[key])
         for key, cell in request.cells.items()
     )
     report = MatrixReport(format_version=FORMAT_VERSION, cells=cells)
-    content_store.write_whole(request.out / REPORT, content_store.json_of(report))
-    content_store.write_whole(request.out / INDEX, render(report).encode())
+    content_store.write_atomic(request.out / REPORT, content_store.encode_json(report))
+    content_store.write_atomic(request.out / INDEX, render_matrix_page(report).encode())
     return report
 
 
@@ -151,12 +151,12 @@ def profile_names(words: Sequence[str]) -> tuple[str, ...]:
 
     Raises ProfileError for an unknown name, InputError without any or for two of one name.
     """
-    wanted = profiles.names() if list(words) == [ALL] else words
+    wanted = profiles.profile_names() if list(words) == [ALL] else words
     if not wanted:
         raise InputError("--profiles is missing: give names, such as pixel-9,wear-watch, or all.")
     found: dict[str, tuple[str, DeviceProfile]] = {}
     for word in wanted:
-        device = profiles.load(word)
+        device = profiles.load_profile(word)
         path = str(Path(word).resolve()) if profiles.is_path(word) else device.name
         _, known = found.setdefault(device.name, (path, device))
         if known != device:
@@ -164,32 +164,32 @@ def profile_names(words: Sequence[str]) -> tuple[str, ...]:
     return tuple(path for path, _ in found.values())
 
 
-def place_of(name: str, digest: str) -> str:
+def model_folder(name: str, digest: str) -> str:
     """A folder for the bundles of a model: what is plain in its name, and its content."""
     plain = re.sub(r"[^A-Za-z0-9_-]+", "-", name)[:LONGEST_NAME].strip("-")
     return f"{plain or 'model'}-{digest[:8]}"
 
 
-def stands(out: Path, cell: MatrixCell) -> bool:
+def cell_is_current(out: Path, cell: MatrixCell) -> bool:
     """Whether what the journal says of a cell is still true of its folder."""
     if cell.built is None:
         return True
     folder = out / cell.built.folder
     try:
-        same = sha256((folder / cell.built.file).read_bytes()) == cell.built.sha256
+        same = sha256_hex((folder / cell.built.file).read_bytes()) == cell.built.sha256
     except OSError:
         return False
     return same and (folder / "report.html").is_file()
 
 
-def _loaded(models: Sequence[Asked]) -> list[_Model]:
+def _loaded(models: Sequence[BuildOptions]) -> list[_Model]:
     """Each model, loaded once; only what its cells need of it is kept."""
     code = content_store.source_digest(artifacts.PACKAGE)
     found: dict[str, _Model] = {}
     for asked in models:
-        request = request_of(asked)
+        request = open_session(asked)
         emulates = asked.emulates and not host_tools.missing_tools()
-        corpus = calibration.load(Path(asked.corpus)) if asked.corpus else None
+        corpus = calibration.load_sentences(Path(asked.corpus)) if asked.corpus else None
         content = content_store.key_of(
             request.checkpoint.sha256,
             request.calibration.info,
@@ -207,7 +207,7 @@ def _loaded(models: Sequence[Asked]) -> list[_Model]:
     return list(found.values())
 
 
-def _key(model: _Model, device: DeviceProfile, how: How) -> str:
+def _key(model: _Model, device: DeviceProfile, how: MatrixConfig) -> str:
     """All that a cell depends on, after words that a log can show."""
     digest = content_store.key_of(
         model.content,

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.compress.prune.structure import shrink
+from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.vocabulary import trim
 from edge_bert.compress.vocabulary.trim import Counts, Vocabulary
 from edge_bert.data import calibration
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.options import Asked, request_of
-from edge_bert.pipeline.build.session import BuildRequest
+from edge_bert.pipeline.build.options import BuildOptions, open_session
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing.cost_bounds import bits_of
-from edge_bert.pipeline.sizing.pruning_stats import worth_of
+from edge_bert.pipeline.sizing.pruning_stats import pruning_stats
 from edge_bert.records.candidate import Candidate
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
@@ -25,9 +25,9 @@ from edge_bert.store import cache, content_store
 
 
 @functools.lru_cache(maxsize=2)
-def request_for(asked: Asked, candidate: Candidate) -> BuildRequest:
+def candidate_session(asked: BuildOptions, candidate: Candidate) -> BuildSession:
     """The request that builds `candidate`, with the whole model as what it is held against."""
-    whole = request_of(asked)
+    whole = open_session(asked)
     trimmed = _vocabulary(asked, whole, candidate.structure.vocabulary)
     recipe = RECIPES[candidate.recipe]
     return dataclasses.replace(
@@ -42,59 +42,61 @@ def request_for(asked: Asked, candidate: Candidate) -> BuildRequest:
 
 
 def _encoder(
-    asked: Asked, whole: BuildRequest, candidate: Candidate, trimmed: Vocabulary | None
+    asked: BuildOptions, whole: BuildSession, candidate: Candidate, trimmed: Vocabulary | None
 ) -> EncoderWeights:
-    weights = artifacts.weights_of(whole)
+    weights = artifacts.session_weights(whole)
     sentences = artifacts.calibration_inputs(whole)
-    smaller = shrink(weights, worth_of(asked).importance, candidate.structure, sentences)
-    return trim.take(smaller, trimmed.kept) if trimmed else smaller
+    smaller = prune_to_structure(
+        weights, pruning_stats(asked).importance, candidate.structure, sentences
+    )
+    return trim.prune_embeddings(smaller, trimmed.kept) if trimmed else smaller
 
 
 def _checkpoint(
-    asked: Asked, whole: Checkpoint, candidate: Candidate, trimmed: Vocabulary | None
+    asked: BuildOptions, whole: Checkpoint, candidate: Candidate, trimmed: Vocabulary | None
 ) -> Checkpoint:
     """The checkpoint under a name by content of its own, with the tokenizer that fits."""
     code = content_store.source_digest(
         artifacts.PACKAGE / "compress", artifacts.PACKAGE / "encoder", Path(__file__).parent
     )
-    parts = msgspec.json.encode(candidate.structure), request_of(asked).calibration.info, code
+    parts = msgspec.json.encode(candidate.structure), open_session(asked).calibration.info, code
     key = content_store.key_of(whole.sha256, *parts, trimmed and trimmed.tokenizer)
     sized = dataclasses.replace(whole, sha256=key, origin=f"{whole.origin}, made smaller")
     if trimmed is None:
         return sized
-    folder = cache.folder("tokenizers") / key
+    folder = cache.cache_folder("tokenizers") / key
     folder.mkdir(parents=True, exist_ok=True)
-    content_store.write_whole(folder / "tokenizer.json", trimmed.tokenizer.encode())
+    content_store.write_atomic(folder / "tokenizer.json", trimmed.tokenizer.encode())
     vocabulary_file = None
     if whole.vocabulary is not None:
         vocabulary_file = folder / "vocab.txt"
-        content_store.write_whole(vocabulary_file, trimmed.text.encode())
+        content_store.write_atomic(vocabulary_file, trimmed.text.encode())
     return dataclasses.replace(
         sized, tokenizer=folder / "tokenizer.json", vocabulary=vocabulary_file
     )
 
 
-def trimmed_sizes(asked: Asked) -> range:
+def trimmed_sizes(asked: BuildOptions) -> range:
     """How many tokens a trimmed vocabulary of the model can have.
 
     Raises ModelError for tokenizers that cannot be trimmed.
     """
-    return trim.choices(_tokenizer(request_of(asked)), _counts(asked))
+    return trim.vocabulary_sizes(_tokenizer(open_session(asked)), _counts(asked))
 
 
-def _vocabulary(asked: Asked, whole: BuildRequest, tokens: int) -> Vocabulary | None:
+def _vocabulary(asked: BuildOptions, whole: BuildSession, tokens: int) -> Vocabulary | None:
     """The trimmed vocabulary; None where nothing is trimmed."""
-    if tokens == artifacts.weights_of(whole).shape.vocabulary:
+    if tokens == artifacts.session_weights(whole).shape.vocabulary:
         return None
-    return trim.trim(_tokenizer(whole), _counts(asked), tokens)
+    return trim.trim_vocabulary(_tokenizer(whole), _counts(asked), tokens)
 
 
-def _tokenizer(whole: BuildRequest) -> str:
+def _tokenizer(whole: BuildSession) -> str:
     return whole.checkpoint.tokenizer.read_text(encoding="utf-8")
 
 
 @functools.lru_cache(maxsize=1)
-def _counts(asked: Asked) -> Counts | None:
+def _counts(asked: BuildOptions) -> Counts | None:
     """How often the corpus has each token; None without a corpus, so that the order of ids counts.
 
     A calibration set of the user's own is a corpus too.
@@ -102,7 +104,9 @@ def _counts(asked: Asked) -> Counts | None:
     source = asked.corpus or asked.calibration
     if source is None:
         return None
-    whole = request_of(asked)
-    rows = artifacts.weights_of(whole).shape.vocabulary
-    encodings = artifacts.tokenizer_of(whole).encode_batch(calibration.load(Path(source)))
-    return trim.count((each.ids for each in encodings), rows)
+    whole = open_session(asked)
+    rows = artifacts.session_weights(whole).shape.vocabulary
+    encodings = artifacts.session_tokenizer(whole).encode_batch(
+        calibration.load_sentences(Path(source))
+    )
+    return trim.count_tokens((each.ids for each in encodings), rows)

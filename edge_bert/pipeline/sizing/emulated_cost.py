@@ -10,16 +10,16 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.bundle.manifest import sha256
+from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench import emulated
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.measurements import milliseconds
+from edge_bert.pipeline.build.measurements import latency_bounds
 from edge_bert.pipeline.sizing.cost_bounds import budget_length
-from edge_bert.progress import silent
+from edge_bert.progress import no_progress
 from edge_bert.records.bundle import Signature
-from edge_bert.records.candidate import Cost
+from edge_bert.records.candidate import CandidateCost
 from edge_bert.records.energy import ModelledEnergy
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget, DeviceProfile
@@ -50,7 +50,7 @@ def on_disk(recipe: Recipe, data: bytes) -> Iterator[File]:
         yield File(recipe.name, path, inspect_bytes(data, path.name).signatures)
 
 
-def counted(profile: DeviceProfile, file: File) -> Measurement:
+def count_file(profile: DeviceProfile, file: File) -> Measurement:
     """`file` on the emulated device, at the length of the profile's budget or the nearest bucket.
 
     Its time and energy are modelled. Raises TargetError where the emulator fails.
@@ -61,21 +61,23 @@ def counted(profile: DeviceProfile, file: File) -> Measurement:
     code = content_store.source_digest(
         *(artifacts.PACKAGE / stage for stage in ("devices", "runtimes", "measure", "estimate"))
     )
-    key = content_store.key_of(sha256(file.path.read_bytes()), file.name, signature, device, code)
+    key = content_store.key_of(
+        sha256_hex(file.path.read_bytes()), file.name, signature, device, code
+    )
 
     def make() -> bytes:
         return msgspec.json.encode(_measured(profile, file, signature))
 
     return msgspec.json.decode(
-        content_store.fetch(cache.folder("counts"), key, make), type=Measurement
+        content_store.fetch_bytes(cache.cache_folder("counts"), key, make), type=Measurement
     )
 
 
-def cost_of(found: Measurement, size: int) -> Cost:
+def cost_of(found: Measurement, size: int) -> CandidateCost:
     """What a count says of the cost of a file of `size` bytes."""
-    _, middle, _ = milliseconds(found)
+    _, middle, _ = latency_bounds(found)
     energy = found.energy
-    return Cost(
+    return CandidateCost(
         size_bytes=size,
         latency_ms=middle,
         energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
@@ -97,7 +99,7 @@ class _Wanted:
 def _measured(profile: DeviceProfile, file: File, signature: str) -> Measurement:
     target = EmulatedTarget(profile)
     try:
-        measure = emulated.measuring(target, profile, _Wanted(), silent)
+        measure = emulated.make_counter(target, profile, _Wanted(), no_progress)
         return next(measure(file.path, file, signature))
     finally:
         target.close()

@@ -18,25 +18,25 @@ from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedE
 from edge_bert.estimate import latency_model
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build import build as building
-from edge_bert.pipeline.build.build import Built
-from edge_bert.pipeline.build.options import Asked, request_of
-from edge_bert.pipeline.build.session import DEFAULT_OUT, chosen_recipes
+from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.build.options import BuildOptions, open_session
+from edge_bert.pipeline.build.session import DEFAULT_OUT, recipes_named
 from edge_bert.pipeline.sizing import cost_bounds, evaluate_candidate
-from edge_bert.pipeline.sizing.candidate_session import request_for
+from edge_bert.pipeline.sizing.candidate_session import candidate_session
 from edge_bert.pipeline.sizing.search_candidates import (
-    DEFAULT_MEANS,
-    Means,
-    find,
+    DEFAULT_CONFIG,
+    SearchConfig,
     ruled_out,
+    search_candidates,
     with_content,
 )
-from edge_bert.progress import Progress, silent
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
 from edge_bert.search import constraints
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 
 
 class NothingFitsError(BudgetError):
@@ -60,16 +60,16 @@ class Whole:
     counted: tuple[Measurement, ...] = ()
 
 
-def build_for(
-    asked: Asked,
+def fit_to_budget(
+    asked: BuildOptions,
     limits: Budget | None,
     *,
     recipes: Sequence[str] = (),
     out: Path | None = None,
     whole: bool = False,
-    means: Means = DEFAULT_MEANS,
-    progress: Progress = silent,
-) -> Built:
+    means: SearchConfig = DEFAULT_CONFIG,
+    progress: Progress = no_progress,
+) -> BuiltBundle:
     """The bundle for the profile's budget, with `limits` in place of what it says of the same.
 
     The whole model is built in `recipes` where they are named, where it is asked for, where it
@@ -80,10 +80,10 @@ def build_for(
     if limits and (recipes or whole):
         raise InputError("--recipes and --whole build the whole model; leave the limits out.")
     if asked.corpus:
-        calibration.load(Path(asked.corpus))  # a search needs it much later
+        calibration.load_sentences(Path(asked.corpus))  # a search needs it much later
     request = dataclasses.replace(
-        request_of(asked),
-        recipes=chosen_recipes(recipes) or DEFAULT_RECIPES,
+        open_session(asked),
+        recipes=recipes_named(recipes) or DEFAULT_RECIPES,
         explicit=bool(recipes),
         out=(out or DEFAULT_OUT) / profiles.bundle_name(asked.profile),
     )
@@ -91,14 +91,14 @@ def build_for(
     if limits and (limits.latency_ms or limits.energy_mj) and _why_not_emulated(asked):
         _refuse_to_time(asked, budget, means.effort)
     if recipes or whole:
-        return building.build(request, progress)
+        return building.build_bundle(request, progress)
     found = _look_at_whole(asked, budget, limits, progress)
     if found.misses is None:
         profile = msgspec.structs.replace(request.profile, budget=budget)
         request = dataclasses.replace(request, profile=profile, counted=found.counted)
-        return building.build(request, progress)
+        return building.build_bundle(request, progress)
     progress(f"the whole model does not fit: {found.misses}")
-    return build_sized(emulating(asked), budget, request.out, means=means, progress=progress)
+    return build_sized(check_emulation(asked), budget, request.out, means=means, progress=progress)
 
 
 def _merged(budget: Budget, limits: Budget | None) -> Budget:
@@ -111,21 +111,21 @@ def _merged(budget: Budget, limits: Budget | None) -> Budget:
     return msgspec.structs.replace(budget, **given)
 
 
-def emulating(asked: Asked) -> Asked:
+def check_emulation(asked: BuildOptions) -> BuildOptions:
     """`asked` with latency and energy found out only where this machine can emulate."""
     emulates = asked.emulates and _why_not_emulated(asked) is None
     return msgspec.structs.replace(asked, emulates=emulates)
 
 
-def _why_not_emulated(asked: Asked) -> str | None:
+def _why_not_emulated(asked: BuildOptions) -> str | None:
     """Why latency and energy cannot be found out on an emulated phone; None where they can."""
     if host_tools.missing_tools():
         return "invoke emulator setup"
-    core = cpu_files.find(request_of(asked).profile, None).core
-    return None if latency_model.knows(core) else f"the cost model does not know {core}"
+    core = cpu_files.find_cluster(open_session(asked).profile, None).core
+    return None if latency_model.knows_core(core) else f"the cost model does not know {core}"
 
 
-def _refuse_to_time(asked: Asked, budget: Budget, effort: Effort) -> NoReturn:
+def _refuse_to_time(asked: BuildOptions, budget: Budget, effort: SearchEffort) -> NoReturn:
     """Without an emulated phone: what can never be is told; of the rest, nothing is known."""
     impossible = ruled_out(asked, budget, effort)
     if impossible:
@@ -136,14 +136,14 @@ def _refuse_to_time(asked: Asked, budget: Budget, effort: Effort) -> NoReturn:
 
 
 def _look_at_whole(
-    asked: Asked, budget: Budget, limits: Budget | None, progress: Progress
+    asked: BuildOptions, budget: Budget, limits: Budget | None, progress: Progress
 ) -> Whole:
     """The whole model against `budget`; it misses nothing where it cannot be made smaller."""
     unknown = _why_not_emulated(asked)
     if unknown:
         progress(f"the budget's latency and energy are not looked at: {unknown}")
     try:
-        return look_at_whole(emulating(asked), budget, progress)
+        return look_at_whole(check_emulation(asked), budget, progress)
     except RefusedError as refusal:
         if limits:
             raise
@@ -151,7 +151,7 @@ def _look_at_whole(
         return Whole(misses=None)
 
 
-def look_at_whole(asked: Asked, budget: Budget, progress: Progress = silent) -> Whole:
+def look_at_whole(asked: BuildOptions, budget: Budget, progress: Progress = no_progress) -> Whole:
     """The whole model in the profile's first recipe against `budget`.
 
     Its file is computed; latency and energy are emulated where `asked` emulates. Its score is not
@@ -159,23 +159,25 @@ def look_at_whole(asked: Asked, budget: Budget, progress: Progress = silent) -> 
     model is of a kind that cannot be made smaller.
     """
     candidate = whole_candidate(asked)
-    misses = constraints.over(budget, cost_bounds.bounds(asked, candidate), bound=True)
+    misses = constraints.exceeded_limits(
+        budget, cost_bounds.bound_cost(asked, candidate), bound=True
+    )
     if misses:
-        return Whole(constraints.reason(misses))
+        return Whole(constraints.describe_violations(misses))
     if not asked.emulates:
         return Whole(misses=None)
     cost, counted = evaluate_candidate.whole_count(asked, RECIPES[candidate.recipe], progress)
-    misses = constraints.over(budget, cost)
-    return Whole(constraints.reason(misses) if misses else None, (counted,))
+    misses = constraints.exceeded_limits(budget, cost)
+    return Whole(constraints.describe_violations(misses) if misses else None, (counted,))
 
 
-def whole_candidate(asked: Asked) -> Candidate:
+def whole_candidate(asked: BuildOptions) -> Candidate:
     """All of the model, in the recipe that the profile wants most.
 
     Raises RefusedError for models that cannot be made smaller.
     """
-    request = request_of(asked)
-    weights = artifacts.weights_of(request)
+    request = open_session(asked)
+    weights = artifacts.session_weights(request)
     if share_weights(weights):
         raise RefusedError(
             f"{request.checkpoint.architecture}: its layers share their weights, and such a model "
@@ -199,31 +201,31 @@ def whole_candidate(asked: Asked) -> Candidate:
 
 
 def build_sized(
-    asked: Asked,
+    asked: BuildOptions,
     budget: Budget,
     out: Path,
     *,
-    means: Means = DEFAULT_MEANS,
-    progress: Progress = silent,
-) -> Built:
+    means: SearchConfig = DEFAULT_CONFIG,
+    progress: Progress = no_progress,
+) -> BuiltBundle:
     """Search for the candidate that scores best within `budget`, and build its bundle in `out`.
 
     Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
     does not run on the profile's runtime.
     """
     asked = with_content(asked)
-    found = find(asked, budget, means, progress)
+    found = search_candidates(asked, budget, means, progress)
     if found.chosen is None:
         raise NothingFitsError(found)
     chosen = found.chosen.candidate
-    request = request_for(asked, chosen)
+    request = candidate_session(asked, chosen)
     profile = msgspec.structs.replace(
         request.profile,
         budget=budget,
         default_recipes=(chosen.recipe,),
         default_reason=_as_reason(found.reason),
     )
-    counted = (evaluate_candidate.count(asked, chosen),) if asked.emulates else ()
+    counted = (evaluate_candidate.count_candidate(asked, chosen),) if asked.emulates else ()
     sized = dataclasses.replace(
         request,
         profile=profile,
@@ -232,7 +234,7 @@ def build_sized(
         out=out,
         explicit=True,  # float32 in place of the chosen file would not meet the budget
     )
-    return building.build(sized, progress)
+    return building.build_bundle(sized, progress)
 
 
 def _as_reason(sentence: str) -> str:

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from edge_bert.compress.prune import allocate_sparsity, importance, layers
-from edge_bert.compress.prune.allocate_sparsity import Curves
+from edge_bert.compress.prune.allocate_sparsity import ErrorCurves
 from edge_bert.compress.prune.importance import Importance, Inputs
-from edge_bert.compress.prune.obs import Elimination
+from edge_bert.compress.prune.obs import RemovalOrder
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.options import Asked, request_of
-from edge_bert.progress import Progress, silent
+from edge_bert.pipeline.build.options import BuildOptions, open_session
+from edge_bert.progress import Progress, no_progress
 from edge_bert.store import cache, content_store
 
 RANKING = 64  # sentences that layers and curves are measured on
@@ -23,41 +23,43 @@ HALVES = ("heads", "neurons")
 
 
 @dataclass(frozen=True)
-class Worth:
+class PruningStats:
     """`layers` are the best ones to keep for every number of them, all of them first."""
 
     importance: Importance
-    curves: Curves
+    curves: ErrorCurves
     layers: tuple[tuple[int, ...], ...]
 
 
 @functools.lru_cache(maxsize=1)
-def worth_of(asked: Asked, progress: Progress = silent) -> Worth:
+def pruning_stats(asked: BuildOptions, progress: Progress = no_progress) -> PruningStats:
     """The worth of everything in the model that `asked` names, over its calibration set."""
-    request = request_of(asked)
+    request = open_session(asked)
     code = content_store.source_digest(
         artifacts.PACKAGE / "compress", artifacts.PACKAGE / "encoder"
     )
     key = content_store.key_of("worth", request.checkpoint.sha256, request.calibration.info, code)
     key = content_store.key_of(key, max(request.lengths))
     return _read(
-        content_store.fetch(cache.folder("worth"), key, lambda: _write(_measure(asked, progress)))
+        content_store.fetch_bytes(
+            cache.cache_folder("worth"), key, lambda: _write(_measure(asked, progress))
+        )
     )
 
 
-def _measure(asked: Asked, progress: Progress) -> Worth:
-    request = request_of(asked)
-    weights, sentences = artifacts.weights_of(request), artifacts.calibration_inputs(request)
-    found = importance.measure(weights, sentences, progress)
-    held_out = artifacts.inputs_of(request, request.calibration.held_out)[:RANKING]
-    return Worth(
+def _measure(asked: BuildOptions, progress: Progress) -> PruningStats:
+    request = open_session(asked)
+    weights, sentences = artifacts.session_weights(request), artifacts.calibration_inputs(request)
+    found = importance.measure_importance(weights, sentences, progress)
+    held_out = artifacts.encode_inputs(request, request.calibration.held_out)[:RANKING]
+    return PruningStats(
         importance=found,
-        curves=allocate_sparsity.measure(weights, found, held_out, progress),
-        layers=layers.ranked(weights, held_out, progress),
+        curves=allocate_sparsity.measure_curves(weights, found, held_out, progress),
+        layers=layers.rank_layers(weights, held_out, progress),
     )
 
 
-def _write(worth: Worth) -> bytes:
+def _write(worth: PruningStats) -> bytes:
     """Arrays and JSON in one `.npz`; nothing in it can hold code."""
     arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {}
     orders = {}
@@ -77,7 +79,7 @@ Orders = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]
 Table = tuple[tuple[float, ...], ...]
 
 
-def _read(data: bytes) -> Worth:
+def _read(data: bytes) -> PruningStats:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
         kinds = tuple[Orders, Table, Table, tuple[tuple[int, ...], ...]]
         orders, heads, neurons, kept = msgspec.json.decode(arrays["words"].tobytes(), type=kinds)
@@ -86,10 +88,10 @@ def _read(data: bytes) -> Worth:
                 Inputs(
                     arrays[f"{half}.{index}.covariance"],
                     arrays[f"{half}.{index}.mean"],
-                    Elimination(*orders[f"{half}.{index}"]),
+                    RemovalOrder(*orders[f"{half}.{index}"]),
                 )
                 for index in range(len(orders) // len(HALVES))
             )
             for half in HALVES
         ]
-    return Worth(Importance(*halves), Curves(heads, neurons), kept)
+    return PruningStats(Importance(*halves), ErrorCurves(heads, neurons), kept)

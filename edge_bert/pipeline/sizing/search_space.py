@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from edge_bert.compress.prune import allocate_sparsity
-from edge_bert.compress.prune.allocate_sparsity import NEURONS_AT_ONCE, Curves
+from edge_bert.compress.prune.allocate_sparsity import NEURONS_AT_ONCE, ErrorCurves
 from edge_bert.errors import ModelError
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.options import Asked, request_of
+from edge_bert.pipeline.build.options import BuildOptions, open_session
 from edge_bert.pipeline.sizing.candidate_session import trimmed_sizes
-from edge_bert.pipeline.sizing.pruning_stats import Worth
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.pipeline.sizing.pruning_stats import PruningStats
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.candidate import Structure
 from edge_bert.records.recipe import RECIPES, WI8_AFP32, Scheme
 from edge_bert.search.space import Space
@@ -26,12 +26,12 @@ Rows = tuple[tuple[int, ...], ...]
 MIXED_BITS = "wi4_afp32"  # the recipe whose layers may have 4 or 8 bits
 
 
-def space_of(asked: Asked, worth: Worth) -> Space:
+def space_of(asked: BuildOptions, worth: PruningStats) -> Space:
     """Layers, neurons, heads, tokens and bits to choose among, cheapest first."""
     return _space(asked, worth.layers, worth.curves)
 
 
-def outline_of(asked: Asked) -> Space | None:
+def outline_of(asked: BuildOptions) -> Space | None:
     """A space that needs no measuring: as many layers, neurons and heads in all as in `space_of`,
     but the first layers, and each with its even share.
 
@@ -39,11 +39,11 @@ def outline_of(asked: Asked) -> Space | None:
     and no less than 1 / `ROOM` of its bytes. None where the layers differ in their sizes, so that
     it matters which ones stay.
     """
-    shape = artifacts.weights_of(request_of(asked)).shape
+    shape = artifacts.session_weights(open_session(asked)).shape
     if len({*shape.heads}) > 1 or len({*shape.ffn}) > 1 or shape.ffn[0] % NEURONS_AT_ONCE:
         return None
     layers = tuple(tuple(range(count)) for count in range(shape.layers, 0, -1))
-    return _space(asked, layers, Curves(_rising(shape.heads), _rising(shape.ffn)))
+    return _space(asked, layers, ErrorCurves(_rising(shape.heads), _rising(shape.ffn)))
 
 
 def _rising(present: Sequence[int]) -> tuple[tuple[float, ...], ...]:
@@ -51,15 +51,15 @@ def _rising(present: Sequence[int]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(gone**2) for gone in range(count + 1)) for count in present)
 
 
-def _space(asked: Asked, ranked: Sequence[tuple[int, ...]], curves: Curves) -> Space:
-    request = request_of(asked)
-    shape = artifacts.weights_of(request).shape
+def _space(asked: BuildOptions, ranked: Sequence[tuple[int, ...]], curves: ErrorCurves) -> Space:
+    request = open_session(asked)
+    shape = artifacts.session_weights(request).shape
     fewest = max(1, round(FEWEST_LAYERS * shape.layers))
     layers = tuple(kept for kept in reversed(ranked) if len(kept) >= fewest)
 
     def planned(heads: float, neurons: float) -> list[Structure]:
         return [
-            allocate_sparsity.plan(curves, kept, heads, neurons, shape.vocabulary)
+            allocate_sparsity.plan_structure(curves, kept, heads, neurons, shape.vocabulary)
             for kept in layers
         ]
 
@@ -77,7 +77,7 @@ def _space(asked: Asked, ranked: Sequence[tuple[int, ...]], curves: Curves) -> S
     )
 
 
-def _vocabularies(asked: Asked, rows: int) -> tuple[int, ...]:
+def _vocabularies(asked: BuildOptions, rows: int) -> tuple[int, ...]:
     """All tokens, and fewer as far as the tokenizer can do with them.
 
     Of Chinese, single characters alone are more than the fewest tokens here.
@@ -89,16 +89,16 @@ def _vocabularies(asked: Asked, rows: int) -> tuple[int, ...]:
     return (*(each for each in VOCABULARIES if each in possible and each < rows), rows)
 
 
-def wanted_recipes(asked: Asked) -> tuple[str, ...]:
+def wanted_recipes(asked: BuildOptions) -> tuple[str, ...]:
     """The recipes with integer weights that the profile wants, best first."""
-    names = request_of(asked).profile.default_recipes
+    names = open_session(asked).profile.default_recipes
     found = [name for name in names if RECIPES[name].scheme is not Scheme.FLOAT]
     return tuple(found) or (WI8_AFP32.name,)
 
 
-def _fewer_bits(asked: Asked) -> bool:
+def _fewer_bits(asked: BuildOptions) -> bool:
     """Whether the profile's runtime takes 4-bit weights."""
-    return request_of(asked).profile.parsed_runtime() != OLDEST
+    return open_session(asked).profile.parsed_runtime() != TFLITE_RUNTIME_2_14
 
 
 def _different(choices: Iterable[Rows]) -> tuple[Rows, ...]:

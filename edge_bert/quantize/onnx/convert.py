@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import MissingToolError
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated
-from edge_bert.quantize.integer.statistics.range_estimators import Observer, choose
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
 from edge_bert.quantize.onnx import encoder, parts, qdq
 
 MISSING = "ONNX files need the package onnx; install the extra: pip install 'edge-bert[onnx]'"
 
 
-def float_file(weights: EncoderWeights, float_type: str = "float32") -> bytes:
+def write_float_onnx(weights: EncoderWeights, float_type: str = "float32") -> bytes:
     """The encoder in `float_type`: float32, or float16 weights and arithmetic."""
-    return _checked(weights, parts.plain(weights), float_type=float_type)
+    return _checked(weights, parts.plain_parts(weights), float_type=float_type)
 
 
-def int8_file(calibrated: Calibrated, *, signed: bool = False) -> bytes:
+def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> bytes:
     """int8 products with matrices on calibrated ranges, after the rewrites; the rest is float32.
 
     `signed` activations are int8 with the zero point 0, as TensorRT wants them.
@@ -24,15 +24,15 @@ def int8_file(calibrated: Calibrated, *, signed: bool = False) -> bytes:
     weights, calibrated = calibrated.weights, calibrated.unsplit
     names = encoder.rounded_inputs(weights.shape.layers)
     found = {name: _range(calibrated, name) for name in names}
-    made_of = parts.smoothed(weights, calibrated.parts)
+    made_of = parts.smoothed_parts(weights, calibrated.parts)
     return _checked(weights, made_of, ranges=found, signed=signed)
 
 
-def _range(calibrated: Calibrated, name: str) -> tuple[float, float]:
+def _range(calibrated: CalibratedEncoder, name: str) -> tuple[float, float]:
     """Neurons keep all that they have shown (docs/quantization.md says why); the rest is cut."""
     whole = name.endswith(".inner")
-    observer = Observer.MINMAX if whole else Observer.PERCENTILE
-    return choose(calibrated.ranges.histograms[name], observer)
+    observer = RangeEstimator.MINMAX if whole else RangeEstimator.PERCENTILE
+    return estimate_range(calibrated.ranges.histograms[name], observer)
 
 
 def _checked(
@@ -48,7 +48,7 @@ def _checked(
     except ImportError as error:
         raise MissingToolError(MISSING) from error
     description = {"edge_bert.output": weights.output_name}
-    model = encoder.build(
+    model = encoder.build_onnx_encoder(
         weights,
         made_of,
         float_type=float_type,

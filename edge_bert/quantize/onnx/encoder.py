@@ -8,9 +8,15 @@ from typing import Any
 import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import Dense
+from edge_bert.quantize.integer.equalize.equalize import DenseWeights
 from edge_bert.quantize.onnx import qdq
-from edge_bert.quantize.onnx.parts import PROJECTION, Layer, LayerNorm, Parts, Projection
+from edge_bert.quantize.onnx.parts import (
+    PROJECTION,
+    OnnxLayer,
+    OnnxLayerNorm,
+    OnnxProjection,
+    Parts,
+)
 from edge_bert.quantize.onnx.writer import FLOAT, FLOAT16, Writer
 from edge_bert.records.checkpoint import FloatArray, Pooling, Task
 
@@ -18,7 +24,7 @@ MASKED = -10_000.0  # exp() of it is 0, and float16 holds it
 
 
 @dataclass
-class Build:
+class OnnxEncoderBuild:
     """A graph in the making. With `ranges`, which `rounded_inputs` names, products with matrices
     are int8, and so is the word table. Products of two activations stay float: on x86 int8 was
     not faster there, and less exact. With `signed` activations, which are for TensorRT, the word
@@ -36,7 +42,7 @@ class Build:
         return self.writer.float_type == "float16"
 
 
-def build(
+def build_onnx_encoder(
     weights: EncoderWeights,
     parts: Parts,
     *,
@@ -45,8 +51,8 @@ def build(
     signed: bool = False,
     description: dict[str, str] | None = None,
 ) -> Any:
-    """The ModelProto of `parts`; see `Build` for `ranges`, by tensors' names, and `signed`."""
-    made = Build(Writer(float_type), weights, parts, ranges or {}, signed)
+    """The ModelProto of `parts`; see `OnnxEncoderBuild` for `ranges`, by tensors' names, and `signed`."""
+    made = OnnxEncoderBuild(Writer(float_type), weights, parts, ranges or {}, signed)
     stream = _embed(made)
     bias = _mask(made)
     rows, residual = _norm(made, "embeddings.norm", stream, parts.embedding_norm)
@@ -75,7 +81,7 @@ def rounded_inputs(layers: int) -> list[str]:
     return [f"layer.{index}.{place}" for index in range(layers) for place in places]
 
 
-def _embed(made: Build) -> str:
+def _embed(made: OnnxEncoderBuild) -> str:
     """The sum of the tables' rows, [batch, length, hidden]."""
     writer, parts, shape = made.writer, made.parts, made.weights.shape
     rows = _lookup(made, "embeddings.word", parts.word, "input_ids")
@@ -97,14 +103,14 @@ def _embed(made: Build) -> str:
     return writer.node("Add", [rows, found], "embeddings.typed")
 
 
-def _lookup(made: Build, name: str, table: FloatArray, ids: str) -> str:
+def _lookup(made: OnnxEncoderBuild, name: str, table: FloatArray, ids: str) -> str:
     writer, output = made.writer, f"{name}.rows"
     if made.ranges and not made.signed:
-        return qdq.table(writer, name, table, ids, output)
+        return qdq.quantize_table(writer, name, table, ids, output)
     return writer.node("Gather", [writer.floats(name, table), ids], output, axis=0)
 
 
-def _mask(made: Build) -> str:
+def _mask(made: OnnxEncoderBuild) -> str:
     """0 on tokens and MASKED on padding, [batch, 1, 1, length]."""
     writer = made.writer
     kind = FLOAT16 if made.half else FLOAT
@@ -115,7 +121,7 @@ def _mask(made: Build) -> str:
     return writer.node("Unsqueeze", [flat, writer.integers("heads_and_rows", 1, 2)], "mask.bias")
 
 
-def _norm(made: Build, name: str, rows: str, norm: LayerNorm) -> tuple[str, str]:
+def _norm(made: OnnxEncoderBuild, name: str, rows: str, norm: OnnxLayerNorm) -> tuple[str, str]:
     """What the matrices read and what the residual takes."""
     writer = made.writer
     inputs = [
@@ -131,7 +137,7 @@ def _norm(made: Build, name: str, rows: str, norm: LayerNorm) -> tuple[str, str]
     return normed, writer.node("Mul", [normed, factor], f"{name}.residual")
 
 
-def _project(made: Build, rows: str, projection: Projection) -> tuple[str, str]:
+def _project(made: OnnxEncoderBuild, rows: str, projection: OnnxProjection) -> tuple[str, str]:
     """What the first matrices read and what the residual takes; the small matrix stays float."""
     residual = _dense(made, PROJECTION, rows, projection.dense, plain=True)
     if projection.to_input is None:
@@ -140,11 +146,11 @@ def _project(made: Build, rows: str, projection: Projection) -> tuple[str, str]:
     return made.writer.node("Mul", [residual, factor], f"{PROJECTION}.smoothed"), residual
 
 
-def _attention(made: Build, name: str, rows: str, bias: str, layer: Layer) -> str:
+def _attention(made: OnnxEncoderBuild, name: str, rows: str, bias: str, layer: OnnxLayer) -> str:
     writer = made.writer
     rows = _rounded(made, rows, f"{name}.input")
 
-    def heads_of(part: str, dense: Dense, order: tuple[int, ...]) -> str:
+    def heads_of(part: str, dense: DenseWeights, order: tuple[int, ...]) -> str:
         flat = _dense(made, f"{name}.{part}", rows, dense)
         size = made.weights.shape.head_size
         split = writer.integers(f"heads_of_{size}", 0, 0, -1, size)
@@ -165,7 +171,7 @@ def _attention(made: Build, name: str, rows: str, bias: str, layer: Layer) -> st
     return _dense(made, f"{name}.attention_output", rounded, layer.output)
 
 
-def _ffn(made: Build, name: str, rows: str, residual: str, layer: Layer) -> str:
+def _ffn(made: OnnxEncoderBuild, name: str, rows: str, residual: str, layer: OnnxLayer) -> str:
     """The sum of the residual and all groups of neurons; the few outliers' group stays float."""
     total = residual
     for place in reversed(range(len(layer.ffn))):
@@ -180,7 +186,7 @@ def _ffn(made: Build, name: str, rows: str, residual: str, layer: Layer) -> str:
     return total
 
 
-def _finish(made: Build, rows: str) -> None:
+def _finish(made: OnnxEncoderBuild, rows: str) -> None:
     """Pooling and the head; the last node has the output's name."""
     writer, head = made.writer, made.weights.head
     if head.task is Task.CLASSIFICATION or head.pooling is Pooling.CLS:
@@ -200,7 +206,7 @@ def _finish(made: Build, rows: str) -> None:
     writer.node("Identity", [pooled], made.weights.output_name)
 
 
-def _mean(made: Build, rows: str) -> str:
+def _mean(made: OnnxEncoderBuild, rows: str) -> str:
     """The mean over tokens, [batch, hidden]."""
     writer = made.writer
     weights = writer.node("Unsqueeze", ["mask", writer.integers("last", 2)], "pooling.mask")
@@ -216,17 +222,19 @@ def _unit_length(writer: Writer, rows: str) -> str:
     return writer.node("LpNormalization", [rows], "unit_length", axis=1, p=2)
 
 
-def _dense(made: Build, name: str, rows: str, dense: Dense, *, plain: bool = False) -> str:
+def _dense(
+    made: OnnxEncoderBuild, name: str, rows: str, dense: DenseWeights, *, plain: bool = False
+) -> str:
     writer = made.writer
     if made.ranges and not plain:
-        kernel = qdq.matrix(writer, f"{name}.kernel", dense.kernel)
+        kernel = qdq.quantize_kernel(writer, f"{name}.kernel", dense.kernel)
     else:
         kernel = writer.floats(f"{name}.kernel", dense.kernel)
     product = writer.node("MatMul", [rows, kernel], f"{name}.product")
     return writer.node("Add", [product, writer.floats(f"{name}.bias", dense.bias)], name)
 
 
-def _activate(made: Build, name: str, rows: str, activation: str) -> str:
+def _activate(made: OnnxEncoderBuild, name: str, rows: str, activation: str) -> str:
     """GELU is written out, in the form that runtimes recognise and fuse."""
     writer = made.writer
     match activation:
@@ -253,9 +261,9 @@ def _tanh_curve(writer: Writer, name: str, rows: str) -> str:
     return writer.node("Tanh", [writer.node("Mul", [both, scale], f"{name}.wide")], f"{name}.tanh")
 
 
-def _rounded(made: Build, rows: str, name: str) -> str:
+def _rounded(made: OnnxEncoderBuild, rows: str, name: str) -> str:
     """`rows` in 8 bits where `name` has a range."""
     found = made.ranges.get(name)
     if found is None:
         return rows
-    return qdq.activation(made.writer, rows, *found, signed=made.signed)
+    return qdq.quantize_activation(made.writer, rows, *found, signed=made.signed)

@@ -17,7 +17,7 @@ Row = Mapping[str, npt.NDArray[Any]]
 MATRICES = ("MatMul", "Gather")  # what ours rounds too: matrices, what they read, and the tables
 
 
-def dynamic(source: Path, target: Path) -> None:
+def quantize_dynamic(source: Path, target: Path) -> None:
     """int8 weights per channel, activations quantized when the model runs."""
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
@@ -25,7 +25,7 @@ def dynamic(source: Path, target: Path) -> None:
         quantize_dynamic(source, target, weight_type=QuantType.QInt8, per_channel=True)
 
 
-def static(
+def quantize_static(
     source: Path, target: Path, sentences: Sequence[Row], operators: Sequence[str] = ()
 ) -> None:
     """QDQ with uint8 activations and int8 weights per channel, min-max over `sentences`.
@@ -39,7 +39,7 @@ def static(
         quantize_static(
             source,
             target,
-            _Reader(sentences),
+            _SentenceReader(sentences),
             quant_format=QuantFormat.QDQ,
             op_types_to_quantize=list(operators) or None,
             per_channel=True,
@@ -59,7 +59,7 @@ def _quietly() -> Iterator[None]:
         logging.disable(before)
 
 
-class _Reader:
+class _SentenceReader:
     """Sentences as the quantizer asks for them: one at a time, then None."""
 
     def __init__(self, sentences: Sequence[Row]) -> None:

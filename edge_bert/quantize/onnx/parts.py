@@ -13,14 +13,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import Block, Dense, Norm, Rewritten
+from edge_bert.quantize.integer.equalize.equalize import (
+    DenseWeights,
+    EqualizedEncoder,
+    EqualizedLayer,
+    NormWeights,
+)
 from edge_bert.records.checkpoint import FloatArray, Task
 
 PROJECTION = "embeddings.projection"
 
 
 @dataclass(frozen=True)
-class LayerNorm:
+class OnnxLayerNorm:
     """LayerNormalization's scale and bias, and what its output is multiplied with to become the
     residual (None: nothing)."""
 
@@ -30,24 +35,24 @@ class LayerNorm:
 
 
 @dataclass(frozen=True)
-class Layer:
+class OnnxLayer:
     """One transformer layer. `ffn` holds its neurons in groups, outliers apart."""
 
-    query: Dense
-    key: Dense
-    value: Dense
-    output: Dense
-    attention_norm: LayerNorm
-    ffn: tuple[tuple[Dense, Dense], ...]
-    ffn_norm: LayerNorm
+    query: DenseWeights
+    key: DenseWeights
+    value: DenseWeights
+    output: DenseWeights
+    attention_norm: OnnxLayerNorm
+    ffn: tuple[tuple[DenseWeights, DenseWeights], ...]
+    ffn_norm: OnnxLayerNorm
 
 
 @dataclass(frozen=True)
-class Projection:
+class OnnxProjection:
     """What takes narrow embeddings to the width of the layers, and what its output is multiplied
     with for the matrices that read it (None: nothing)."""
 
-    dense: Dense
+    dense: DenseWeights
     to_input: FloatArray | None = None
 
 
@@ -58,28 +63,28 @@ class Parts:
     word: FloatArray
     position: FloatArray
     token_type: FloatArray | None
-    embedding_norm: LayerNorm
-    layers: tuple[Layer, ...]
-    head: tuple[Dense, ...]
-    projection: Projection | None = None
+    embedding_norm: OnnxLayerNorm
+    layers: tuple[OnnxLayer, ...]
+    head: tuple[DenseWeights, ...]
+    projection: OnnxProjection | None = None
 
 
-def plain(weights: EncoderWeights) -> Parts:
+def plain_parts(weights: EncoderWeights) -> Parts:
     """The encoder as it is; 1/sqrt(d) goes into the queries."""
     arrays = weights.arrays
 
-    def norm(name: str) -> LayerNorm:
-        return LayerNorm(arrays[f"{name}.gamma"], arrays[f"{name}.beta"])
+    def norm(name: str) -> OnnxLayerNorm:
+        return OnnxLayerNorm(arrays[f"{name}.gamma"], arrays[f"{name}.beta"])
 
-    def dense(name: str, factor: float = 1.0) -> Dense:
+    def dense(name: str, factor: float = 1.0) -> DenseWeights:
         scale = np.float32(factor)
-        return Dense(arrays[f"{name}.kernel"] * scale, arrays[f"{name}.bias"] * scale)
+        return DenseWeights(arrays[f"{name}.kernel"] * scale, arrays[f"{name}.bias"] * scale)
 
     layers = []
     for index in range(weights.shape.layers):
         name = f"layer.{index}"
         layers.append(
-            Layer(
+            OnnxLayer(
                 query=dense(f"{name}.query", weights.shape.head_size**-0.5),
                 key=dense(f"{name}.key"),
                 value=dense(f"{name}.value"),
@@ -96,22 +101,22 @@ def plain(weights: EncoderWeights) -> Parts:
         embedding_norm=norm("embeddings.norm"),
         layers=tuple(layers),
         head=_plain_head(weights),
-        projection=Projection(dense(PROJECTION)) if weights.shape.embedding else None,
+        projection=OnnxProjection(dense(PROJECTION)) if weights.shape.embedding else None,
     )
 
 
-def _plain_head(weights: EncoderWeights) -> tuple[Dense, ...]:
+def _plain_head(weights: EncoderWeights) -> tuple[DenseWeights, ...]:
     if weights.head.task is not Task.CLASSIFICATION:
         return ()
     names = [f"head.{index}" for index in range(len(weights.head_activations))]
     return tuple(
-        Dense(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
+        DenseWeights(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
         for name in names
         if f"{name}.kernel" in weights.arrays
     )
 
 
-def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
+def smoothed_parts(weights: EncoderWeights, rewritten: EqualizedEncoder) -> Parts:
     """The encoder after the rewrites, its residual stream brought back to the model's own scale.
 
     The last LayerNorm is the plain one: what reads it, pooling or a head, stays float.
@@ -128,14 +133,14 @@ def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
     found = [_smooth(norm, after) for norm, after in zip(norms, following, strict=True)]
     last = f"layer.{len(blocks) - 1}.ffn_norm"
     arrays = weights.arrays
-    found[-1] = LayerNorm(arrays[f"{last}.gamma"], arrays[f"{last}.beta"])
+    found[-1] = OnnxLayerNorm(arrays[f"{last}.gamma"], arrays[f"{last}.beta"])
     start = rewritten.embedding_norm.migration
     types = rewritten.token_type
     first = None
     if rewritten.projection is not None:
         migration = blocks[0].attention_norm.migration
         made = _home(rewritten.projection.dense, migration)
-        first = Projection(made, rewritten.projection.to_input * migration)
+        first = OnnxProjection(made, rewritten.projection.to_input * migration)
         found[0] = dataclasses.replace(found[0], to_residual=None)
     return Parts(
         word=rewritten.word / start,
@@ -151,7 +156,7 @@ def smoothed(weights: EncoderWeights, rewritten: Rewritten) -> Parts:
     )
 
 
-def _smooth(norm: Norm, following: FloatArray) -> LayerNorm:
+def _smooth(norm: NormWeights, following: FloatArray) -> OnnxLayerNorm:
     """The migrated norm on an unmigrated stream; beta is in the biases of what reads it.
 
     A channel whose gamma is 0 is 0 for both readers.
@@ -160,16 +165,18 @@ def _smooth(norm: Norm, following: FloatArray) -> LayerNorm:
     live = scale != 0
     residual = norm.migration * norm.to_residual / following
     factor = np.where(live, residual / np.where(live, scale, 1.0), 0.0)
-    return LayerNorm(scale, np.zeros_like(scale), factor.astype(np.float32))
+    return OnnxLayerNorm(scale, np.zeros_like(scale), factor.astype(np.float32))
 
 
-def _home(dense: Dense, migration: FloatArray) -> Dense:
+def _home(dense: DenseWeights, migration: FloatArray) -> DenseWeights:
     """A matrix whose output has no migration any more."""
-    return Dense(dense.kernel / migration, dense.bias / migration)
+    return DenseWeights(dense.kernel / migration, dense.bias / migration)
 
 
-def _layer(block: Block, attention_norm: LayerNorm, ffn_norm: LayerNorm) -> Layer:
-    return Layer(
+def _layer(
+    block: EqualizedLayer, attention_norm: OnnxLayerNorm, ffn_norm: OnnxLayerNorm
+) -> OnnxLayer:
+    return OnnxLayer(
         query=block.query,
         key=block.key,
         value=block.value,

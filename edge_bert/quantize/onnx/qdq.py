@@ -18,7 +18,9 @@ Ranges = Mapping[str, tuple[float, float]]
 TINY = 1e-8
 
 
-def activation(writer: Writer, name: str, low: float, high: float, *, signed: bool = False) -> str:
+def quantize_activation(
+    writer: Writer, name: str, low: float, high: float, *, signed: bool = False
+) -> str:
     """`name` through 8 bits and back; 0 is exact, because padding and GELU give it."""
     scale, zero_point = _around_zero(low, high) if signed else _from_low_to_high(low, high)
     parameters = [
@@ -39,7 +41,7 @@ def _around_zero(low: float, high: float) -> tuple[np.float32, np.int8]:
     return np.float32(max(abs(low), abs(high), 127 * TINY) / 127), np.int8(0)
 
 
-def matrix(writer: Writer, name: str, kernel: FloatArray) -> str:
+def quantize_kernel(writer: Writer, name: str, kernel: FloatArray) -> str:
     """A kernel [in, out] as int8 with a scale per output channel; a column of zeros keeps 1."""
     peaks = np.abs(kernel).max(axis=0)
     scale = np.where(peaks > 0, peaks / 127, 1.0).astype(np.float32)
@@ -52,7 +54,7 @@ def matrix(writer: Writer, name: str, kernel: FloatArray) -> str:
     return writer.node("DequantizeLinear", inputs, f"{name}.float", axis=1)
 
 
-def table(writer: Writer, name: str, rows: FloatArray, ids: str, output: str) -> str:
+def quantize_table(writer: Writer, name: str, rows: FloatArray, ids: str, output: str) -> str:
     """An embedding table [rows, hidden] as int8 with a scale per column.
 
     Looks `ids` [batch, length] up and gives float rows [batch, length, hidden]. Cast and Mul

@@ -74,7 +74,7 @@ def _dequantize(
     shape, name = flatbuffer.shape_of(tensor), tensor.name.decode(errors="replace")
     if tensor.buffer not in stored:
         values, scales = form.pack(value)
-        stored[tensor.buffer] = flatbuffer.constant(model, values), scales
+        stored[tensor.buffer] = flatbuffer.add_constant(model, values), scales
     buffer, scales = stored[tensor.buffer]
     packed = flatbuffer.add_tensor(graph, f"{name}/stored", shape, form.dtype, buffer=buffer)
     if scales is not None:

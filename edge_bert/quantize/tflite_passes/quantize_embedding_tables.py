@@ -23,7 +23,7 @@ Stored = tuple[int, ...]
 Reading = Callable[[Any, Any, Any, Stored], list[Any]]
 
 
-def int8_tables(model: Any) -> None:
+def quantize_embedding_tables(model: Any) -> None:
     """GATHER of int8 rows, DEQUANTIZE, MUL by a scale per column.
 
     Columns differ more than rows: with only the tables of all-MiniLM-L6-v2 in int8, the cosine to
@@ -68,7 +68,7 @@ def _stored(model: Any, table: Any, store: Callable[[Any, Values], Stored | None
 
 def _store_int8(model: Any, table: Values) -> Stored:
     values, scales = symmetric_int8(table, axis=1)
-    return flatbuffer.constant(model, values), flatbuffer.constant(model, scales)
+    return flatbuffer.add_constant(model, values), flatbuffer.add_constant(model, scales)
 
 
 def fits_float16(value: Values) -> bool:
@@ -79,7 +79,7 @@ def fits_float16(value: Values) -> bool:
 def _store_float16(model: Any, table: Values) -> Stored | None:
     if not fits_float16(table):
         return None
-    return (flatbuffer.constant(model, table.astype(np.float16)),)
+    return (flatbuffer.add_constant(model, table.astype(np.float16)),)
 
 
 def _read_int8(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:

@@ -13,8 +13,8 @@ from typing import Any
 
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import blockwise, gptq
-from edge_bert.quantize.gptq import Moments
-from edge_bert.quantize.input_hessians import LayerMoments
+from edge_bert.quantize.gptq import Hessian
+from edge_bert.quantize.input_hessians import LayerHessians
 from edge_bert.quantize.tflite_passes.pack_constants import Values, is_matrix
 from edge_bert.quantize.uniform import symmetric_int8
 from edge_bert.records.weight_bits import WeightBits
@@ -29,8 +29,8 @@ def count_layers(model: Any) -> int:
     return max(1, (len(found) - _ahead(found)) // PER_LAYER)
 
 
-def integer_matrices(
-    model: Any, bits: WeightBits, moments: Sequence[LayerMoments] | None = None
+def quantize_fully_connected(
+    model: Any, bits: WeightBits, moments: Sequence[LayerHessians] | None = None
 ) -> None:
     """Store every matrix in the bits of its layer, in place; those around the layers in 8.
 
@@ -86,16 +86,16 @@ def _reads_unit(model: Any, graph: Any, operator: Any) -> bool:
     return maker is not None and flatbuffer.builtin_of(model, maker) == operators.MUL
 
 
-def _store(model: Any, value: Values, block: int | None, moments: Moments | None) -> Stored:
+def _store(model: Any, value: Values, block: int | None, moments: Hessian | None) -> Stored:
     if block is None:
         values, scales = symmetric_int8(value, axis=0)
-        return None, (flatbuffer.constant(model, values), scales)
+        return None, (flatbuffer.add_constant(model, values), scales)
     found = (
-        blockwise.quantize(value, block)
+        blockwise.quantize_blockwise(value, block)
         if moments is None
-        else gptq.quantize(value, moments, block)
+        else gptq.quantize_gptq(value, moments, block)
     )
-    return block, blockwise.store(model, found)
+    return block, blockwise.store_blocks(model, found)
 
 
 def _add(graph: Any, tensor: Any, stored: Stored) -> int:

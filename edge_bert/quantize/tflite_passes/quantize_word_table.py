@@ -33,7 +33,7 @@ def int4_word_table(model: Any, block: int) -> None:
     buffer, value = word
     width = value.shape[1]
     size = block if block and width % block == 0 else width
-    stored = blockwise.store(model, blockwise.quantize(value, size))
+    stored = blockwise.store_blocks(model, blockwise.quantize_blockwise(value, size))
 
     def read(graph: Any, gather: Any) -> list[Any]:
         return _looked_up(model, graph, gather, value.shape, size, stored)
@@ -50,9 +50,9 @@ def codebook_word_table(model: Any) -> None:
     if word is None or word[1].shape[1] % PIECE:
         return
     buffer, value = word
-    codes, books = product_quantization.quantize(value)
+    codes, books = product_quantization.quantize_table(value)
     offsets = np.arange(len(books), dtype=np.int32) * ENTRIES
-    stored = tuple(flatbuffer.constant(model, each) for each in (codes, books, offsets))
+    stored = tuple(flatbuffer.add_constant(model, each) for each in (codes, books, offsets))
 
     def read(graph: Any, gather: Any) -> list[Any]:
         return _decoded(model, graph, gather, codes.shape, stored)
@@ -141,7 +141,7 @@ def _looked_up(
 def _reshape(model: Any, graph: Any, source: int, target: int) -> Any:
     shape = np.array(flatbuffer.shape_of(graph.tensors[target]), np.int32)
     types = flatbuffer.schema().TensorType
-    buffer = flatbuffer.constant(model, shape)
+    buffer = flatbuffer.add_constant(model, shape)
     name = f"{name_of(graph, target)}/shape"
     wanted = flatbuffer.add_tensor(graph, name, shape.shape, types.INT32, buffer=buffer)
     made = flatbuffer.operator(model, "RESHAPE", [source, wanted], [target])

@@ -18,7 +18,7 @@ from edge_bert.quantize.uniform import symmetric_int8
 Place = tuple[Any, int]  # an ADD and which of its inputs is the constant
 
 
-def shared_positions(model: Any) -> None:
+def share_position_table(model: Any) -> None:
     """One int8 position table, a scale per row, for all lengths.
 
     The subgraphs stay as they are where their constants are not the first rows of the longest.
@@ -31,7 +31,7 @@ def shared_positions(model: Any) -> None:
     if any(not np.array_equal(each, longest[: len(each)]) for each in tables):
         return
     values, scales = symmetric_int8(longest, axis=0)
-    buffer = flatbuffer.constant(model, values)
+    buffer = flatbuffer.add_constant(model, values)
     for graph, each in zip(model.subgraphs, found, strict=True):
         if each is not None:
             _read_positions(model, graph, each[0], len(each[1]), (values.shape, buffer, scales))
@@ -61,7 +61,7 @@ def _read_positions(
     name = name_of(graph, int(operator.inputs[position]))
     table = flatbuffer.add_tensor(graph, f"{name}/int8", shape, types.INT8, buffer=buffer)
     flatbuffer.set_scales(graph.tensors[table], scales)
-    numbers = flatbuffer.constant(model, np.arange(length, dtype=np.int32))
+    numbers = flatbuffer.add_constant(model, np.arange(length, dtype=np.int32))
     ids = flatbuffer.add_tensor(graph, f"{name}/ids", (length,), types.INT32, buffer=numbers)
     rows = flatbuffer.add_tensor(graph, f"{name}/rows", (length, shape[1]), types.FLOAT32)
     operator.inputs[position] = rows

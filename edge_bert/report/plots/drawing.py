@@ -12,7 +12,7 @@ from typing import Any
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
-from edge_bert.text import printable
+from edge_bert.text import make_printable
 
 Spec = dict[str, Any]
 
@@ -76,7 +76,7 @@ def artifact_scale(report: Report, present: list[str]) -> Spec:
     """One colour for each artifact, the same in every plot of a report."""
     places = {one.name: place for place, one in enumerate(report.manifest.artifacts)}
     colours = [f"var(--c{places[name] % COLOURS})" for name in present]
-    return {"domain": [printable(name) for name in present], "range": colours}
+    return {"domain": [make_printable(name) for name in present], "range": colours}
 
 
 def name_legend(names: list[str], narrow: bool) -> Spec:

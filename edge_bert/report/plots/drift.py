@@ -7,9 +7,9 @@ from collections import Counter
 
 from edge_bert.records.report import Report
 from edge_bert.report.plots.drawing import Plot, Spec, artifact_scale, both_widths
-from edge_bert.report.tables import drifts
+from edge_bert.report.tables import measured_drifts
 from edge_bert.report.verdict import LOWEST_COSINE
-from edge_bert.text import printable
+from edge_bert.text import make_printable
 
 # 1 - cosine runs over many decades, so bins have equal widths in its logarithm.
 NEAREST_EXPONENT, BINS_PER_DECADE = -6, 4
@@ -25,11 +25,11 @@ def bin_of(cosine: float) -> int:
     return min(BINS - 1, math.floor(-math.log10(distance) * BINS_PER_DECADE + 1e-9))
 
 
-def draw(report: Report) -> Plot:
+def draw_drift(report: Report) -> Plot:
     """One histogram for each artifact, all on one axis; a line marks the least mean cosine."""
     rows = _bars(report)
     names = list(dict.fromkeys(row["artifact"] for row in rows))
-    present = [one.name for one in drifts(report) if printable(one.name) in names]
+    present = [one.name for one in measured_drifts(report) if make_printable(one.name) in names]
     colour = {
         "field": "artifact",
         "type": "nominal",
@@ -98,12 +98,12 @@ def _layers(colour: Spec, narrow: bool) -> list[Spec]:
 
 def _bars(report: Report) -> list[Spec]:
     rows = []
-    for artifact in drifts(report):
+    for artifact in measured_drifts(report):
         values = artifact.scores.drift.cosines if artifact.scores.drift else ()
         counts = Counter(bin_of(value) for value in values if math.isfinite(value))
         rows += [
             {
-                "artifact": printable(artifact.name),
+                "artifact": make_printable(artifact.name),
                 "low": 10.0 ** (-(place + 1) / BINS_PER_DECADE),
                 "high": 10.0 ** (-place / BINS_PER_DECADE),
                 "count": count,

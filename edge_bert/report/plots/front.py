@@ -13,7 +13,7 @@ import json
 from edge_bert.records.candidate import Evaluated, SearchResult
 from edge_bert.report.candidates import STATES, state_of, title_of
 from edge_bert.report.plots.drawing import CONFIG, Plot, Spec, both_widths
-from edge_bert.text import printable
+from edge_bert.text import make_printable
 
 PLACE, DATA = "front-plot", "front-data"  # ids in the page
 COLOURS = ("var(--c2)", "var(--c1)", "var(--c3)", "var(--c0)")
@@ -27,9 +27,9 @@ TOLD = ("candidate", "recipe", "state", "score", *AXES, "why")
 HEIGHT = 250
 
 
-def draw(result: SearchResult) -> Plot:
+def draw_front(result: SearchResult) -> Plot:
     """The still drawing: size against score."""
-    rows = points(result)
+    rows = front_points(result)
 
     def specify(_: bool) -> Spec:
         mark = {"type": "point", "filled": True, "size": 90}
@@ -38,12 +38,12 @@ def draw(result: SearchResult) -> Plot:
     return both_widths(specify)
 
 
-def data(result: SearchResult) -> str:
+def front_data(result: SearchResult) -> str:
     """What the script draws, as JSON: a panel for each cost that is known, linked by the pointer.
 
     No `<` stands in it, because a browser would look for the end of its element.
     """
-    rows = points(result)
+    rows = front_points(result)
     known = [field for field in AXES if any(row[field] is not None for row in rows)]
     spec = {
         "background": None,
@@ -56,14 +56,14 @@ def data(result: SearchResult) -> str:
 
 
 @functools.cache
-def script() -> str:
+def front_script() -> str:
     """The script that draws `data`, with all of Vega in it; the same for every report."""
     import vl_convert
 
     return str(vl_convert.javascript_bundle(_SNIPPET))
 
 
-def points(result: SearchResult) -> list[Spec]:
+def front_points(result: SearchResult) -> list[Spec]:
     """One row for each candidate that has a score, in the order of the search."""
     scored = [each for each in result.evaluated if each.score is not None]
     return [_point(place, each, state_of(each, result)) for place, each in enumerate(scored)]
@@ -72,14 +72,14 @@ def points(result: SearchResult) -> list[Spec]:
 def _point(place: int, each: Evaluated, state: str) -> Spec:
     return {
         "place": place,
-        "candidate": printable(title_of(each.candidate)),
+        "candidate": make_printable(title_of(each.candidate)),
         "recipe": each.candidate.recipe,
         "state": state,
         "score": each.score,
         "size_mb": each.cost.size_bytes / 1e6,
         "latency_ms": each.cost.latency_ms,
         "energy_mj": each.cost.energy_mj,
-        "why": printable(each.rejected or "meets the budget"),
+        "why": make_printable(each.rejected or "meets the budget"),
     }
 
 

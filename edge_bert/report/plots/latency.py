@@ -13,12 +13,12 @@ from edge_bert.report.plots.drawing import (
     name_legend,
 )
 from edge_bert.report.tables import LatencyGroup
-from edge_bert.text import printable
+from edge_bert.text import make_printable
 
 _TIME = {"type": "quantitative", "title": "milliseconds"}
 
 
-def draw(report: Report, group: LatencyGroup) -> Plot:
+def draw_latency(report: Report, group: LatencyGroup) -> Plot:
     """Median over length for each artifact; a bar from p5 to p95 stands behind each point."""
     rows = [_values(row) for row in group.every_row()]
     scale = artifact_scale(report, list(group.rows))
@@ -51,7 +51,7 @@ _LENGTH = {
 
 def _values(row: LatencyRow) -> Spec:
     return {
-        "artifact": printable(row.artifact),
+        "artifact": make_printable(row.artifact),
         "length": row.length,
         "median": row.median_ms,
         "p5": row.p5_ms,

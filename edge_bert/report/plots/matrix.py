@@ -15,7 +15,7 @@ from edge_bert.report.plots.drawing import (
     name_axis,
     name_legend,
 )
-from edge_bert.text import byte_size, printable
+from edge_bert.text import byte_size, make_printable
 
 STEP = 22  # CSS pixels for one bar
 
@@ -34,21 +34,21 @@ class Figure:
 FIGURES = (
     Figure("Size", "MB", lambda one: one.size_bytes / 1e6, lambda one: byte_size(one.size_bytes),
            lambda _: ""),
-    Figure("Latency", "milliseconds", lambda one: one.latency_ms, words.latency,
+    Figure("Latency", "milliseconds", lambda one: one.latency_ms, words.latency_text,
            words.latency_mark),
-    Figure("Energy", "millijoules", lambda one: one.energy_mj, words.energy, words.energy_mark),
+    Figure("Energy", "millijoules", lambda one: one.energy_mj, words.energy_text, words.energy_mark),
 )  # fmt: skip
 
 
-def known(report: MatrixReport, figure: Figure) -> bool:
+def has_figure(report: MatrixReport, figure: Figure) -> bool:
     """Whether some cell has the figure."""
     return any(cell.built and figure.value(cell.built) is not None for cell in report.cells)
 
 
-def draw(report: MatrixReport, figure: Figure) -> Plot:
+def draw_matrix(report: MatrixReport, figure: Figure) -> Plot:
     """Bars by device and model; those of no device's own measurement are pale with dashed edges."""
     rows = [row for cell in report.cells for row in _rows(cell, figure)]
-    models = list(dict.fromkeys(printable(cell.model) for cell in report.cells))
+    models = list(dict.fromkeys(make_printable(cell.model) for cell in report.cells))
     longest = max(row["value"] for row in rows)
     marks = dict.fromkeys(row["mark"] for row in rows if row["mark"])
 
@@ -105,8 +105,8 @@ def _rows(cell: MatrixCell, figure: Figure) -> list[Spec]:
         return []
     return [
         {
-            "device": printable(cell.profile),
-            "model": printable(cell.model),
+            "device": make_printable(cell.profile),
+            "model": make_printable(cell.model),
             "value": value,
             "label": figure.label(cell.built),
             "mark": figure.mark(cell.built),

@@ -7,7 +7,7 @@ import math
 from edge_bert.records.measurement import Evidence
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, emulated_title, name_axis
 from edge_bert.report.tables import OperatorGroup
-from edge_bert.text import milliseconds, printable
+from edge_bert.text import format_milliseconds, make_printable
 
 SHOWN = 10
 
@@ -15,7 +15,7 @@ _FIRST_COLOUR = "var(--c1)"
 _HOLLOW = {"fillOpacity": 0.25, "stroke": _FIRST_COLOUR, "strokeDash": [5, 4]}
 
 
-def draw(group: OperatorGroup) -> Plot:
+def draw_operators(group: OperatorGroup) -> Plot:
     """The slowest operators of one signature; the rest in one bar."""
     rows = _bars(group)
     longest = max(row["ms"] for row in rows) or 1.0
@@ -43,8 +43,8 @@ def draw(group: OperatorGroup) -> Plot:
 
 
 def _bars(group: OperatorGroup) -> list[Spec]:
-    times = [(printable(row.operator), row.total_ms) for row in group.rows[:SHOWN]]
+    times = [(make_printable(row.operator), row.total_ms) for row in group.rows[:SHOWN]]
     rest = group.rows[SHOWN:]
     if rest:
         times.append((f"{len(rest)} others", math.fsum(row.total_ms for row in rest)))
-    return [{"name": name, "ms": ms, "label": milliseconds(ms)} for name, ms in times]
+    return [{"name": name, "ms": ms, "label": format_milliseconds(ms)} for name, ms in times]

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from edge_bert.records.explanation import Harm
 from edge_bert.records.widening import WideGroup
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, name_axis
-from edge_bert.text import printable
+from edge_bert.text import make_printable
 
 _COLOUR = "var(--c1)"
 _NARROW = 0.4  # the opacity of groups that keep 8 bits
 
 
-def draw(groups: Sequence[Harm]) -> Plot:
+def draw_sensitivity(groups: Sequence[Harm]) -> Plot:
     """Bars of harm, 1 - cosine, in the order given."""
     return _bars([_row(each.group, each.harm, f"{each.harm:.5f}") for each in groups])
 
@@ -34,7 +34,12 @@ def draw_widening(groups: Sequence[WideGroup]) -> Plot:
 
 
 def _row(name: str, harm: float, label: str, opacity: float = 1.0) -> Spec:
-    return {"name": printable(name), "harm": max(harm, 0.0), "label": label, "opacity": opacity}
+    return {
+        "name": make_printable(name),
+        "harm": max(harm, 0.0),
+        "label": label,
+        "opacity": opacity,
+    }
 
 
 def _bars(rows: list[Spec]) -> Plot:

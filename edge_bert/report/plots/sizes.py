@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from edge_bert.records.report import Report
 from edge_bert.report.plots.drawing import COLOURS, Plot, Spec, both_widths, name_axis, name_legend
-from edge_bert.report.tables import kinds
-from edge_bert.text import byte_size, printable
+from edge_bert.report.tables import byte_kinds
+from edge_bert.text import byte_size, make_printable
 
 
-def draw(report: Report) -> Plot:
+def draw_sizes(report: Report) -> Plot:
     """Megabytes of each artifact, stacked by kind, with the sum at the end of the bar."""
     parts, sums = _parts(report), _sums(report)
     longest = max((row["mb"] for row in sums), default=1.0)
@@ -46,7 +46,7 @@ _ORDER: Spec = {"order": {"field": "place"}}
 
 
 def _colour(report: Report, narrow: bool) -> Spec:
-    names = [printable(kind) for kind in kinds(report)]
+    names = [make_printable(kind) for kind in byte_kinds(report)]
     colours = [f"var(--k{place % COLOURS})" for place in range(len(names))]
     return {
         "field": "kind",
@@ -59,14 +59,14 @@ def _colour(report: Report, narrow: bool) -> Spec:
 def _parts(report: Report) -> list[Spec]:
     return [
         {
-            "artifact": printable(artifact.name),
-            "kind": printable(kind),
+            "artifact": make_printable(artifact.name),
+            "kind": make_printable(kind),
             "place": place,
             "mb": report.bytes_by_kind[artifact.name].get(kind, 0) / 1e6,
         }
         for artifact in report.manifest.artifacts
         if artifact.name in report.bytes_by_kind
-        for place, kind in enumerate(kinds(report))
+        for place, kind in enumerate(byte_kinds(report))
     ]
 
 
@@ -77,6 +77,6 @@ def _sums(report: Report) -> list[Spec]:
         if artifact.name in report.bytes_by_kind
     }
     return [
-        {"artifact": printable(name), "mb": total / 1e6, "label": byte_size(total)}
+        {"artifact": make_printable(name), "mb": total / 1e6, "label": byte_size(total)}
         for name, total in totals.items()
     ]

@@ -13,18 +13,18 @@ from edge_bert.report.verdict import (
     METRIC_WORDS,
     budget_verdicts,
     default_artifact,
-    findings,
-    headline,
+    find_warnings,
     reference_score,
+    write_headline,
 )
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
-    cosine,
-    points,
-    printable,
+    format_cosine,
+    format_points,
+    format_significant,
+    make_printable,
     signed_points,
-    significant,
 )
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ Rows = list[list[str]]
 PROOF_WORDS = {"passed": "ran", "failed": "FAILED", "not run": "NOT RUN"}
 
 
-def render_build(report: Report, console: Console) -> None:
+def print_build(report: Report, console: Console) -> None:
     """Print what was built, what to take and what to beware of.
 
     On a terminal as tables in colour; elsewhere as plain lines, one fact each, never wrapped.
@@ -56,13 +56,13 @@ def render_build(report: Report, console: Console) -> None:
         _say(console, f"left out: {one.name}: {one.reason}", "yellow")
     for doubt in report.manifest.calibration.doubts:
         _say(console, f"warning: calibration: {doubt}", "red")
-    for finding in findings(report):
+    for finding in find_warnings(report):
         style = "yellow" if finding.is_caution else "red"
         _say(console, f"warning: {finding.artifact}: {finding.text}", style)
-    colour = {"good": "green", "open": "yellow", "bad": "red"}[headline(report).level]
+    colour = {"good": "green", "open": "yellow", "bad": "red"}[write_headline(report).level]
     chosen, reason = default_artifact(report).file, report.manifest.default.reason
     _say(console, f"default: {chosen}, because {reason}", "bold")
-    _say(console, headline(report).text, colour)
+    _say(console, write_headline(report).text, colour)
 
 
 def _say(console: Console, line: str, style: str) -> None:
@@ -72,7 +72,7 @@ def _say(console: Console, line: str, style: str) -> None:
 
 def _sayable(console: Console, text: str) -> str:
     """`text` without what would break the terminal or what its encoding lacks."""
-    return printable(text).encode(console.encoding, "replace").decode(console.encoding)
+    return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
 
 def _show_table(console: Console, title: str, head: list[str], rows: Rows) -> None:
@@ -103,7 +103,9 @@ def _show_lines(console: Console, title: str, head: list[str], rows: Rows) -> No
 
 
 def _artifact_head(report: Report) -> list[str]:
-    scores = [f"{METRIC_WORDS[metric]} {dataset}" for dataset, metric in tables.datasets(report)]
+    scores = [
+        f"{METRIC_WORDS[metric]} {dataset}" for dataset, metric in tables.scored_datasets(report)
+    ]
     return ["artifact", "size", "integer only", "proof", "cosine mean", "min", *scores, "needs"]
 
 
@@ -124,20 +126,24 @@ def _artifact_rows(report: Report) -> Rows:
 
 def _drift(artifact: Artifact) -> tuple[str, str]:
     drift = artifact.scores.drift
-    return (cosine(drift.cosine_mean), cosine(drift.cosine_min)) if drift else (NOT_KNOWN,) * 2
+    return (
+        (format_cosine(drift.cosine_mean), format_cosine(drift.cosine_min))
+        if drift
+        else (NOT_KNOWN,) * 2
+    )
 
 
 def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
-    for dataset, metric in tables.datasets(report):
+    for dataset, metric in tables.scored_datasets(report):
         same = (one for one in artifact.scores.labels if one.dataset == dataset)
         label = next((one for one in same if one.metric == metric), None)
         reference = reference_score(report, label) if label else None
         if label is None:
             yield NOT_KNOWN
         elif reference is None:
-            yield points(label.value)
+            yield format_points(label.value)
         else:
-            yield f"{points(label.value)} ({signed_points(label.value - reference)})"
+            yield f"{format_points(label.value)} ({signed_points(label.value - reference)})"
 
 
 def _latency_title(group: tables.LatencyGroup) -> str:
@@ -163,7 +169,7 @@ def _rows_of(
 
 
 def _latency(row: LatencyRow) -> str:
-    return f"{significant(row.median_ms)} ({significant(row.p5_ms)} to {significant(row.p95_ms)})"
+    return f"{format_significant(row.median_ms)} ({format_significant(row.p5_ms)} to {format_significant(row.p95_ms)})"
 
 
 def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:
@@ -171,11 +177,11 @@ def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:
         found = row.energy
         if found is None or found.kind != kind:
             return NOT_KNOWN
-        low, high = significant(found.low_mj), significant(found.high_mj)
+        low, high = format_significant(found.low_mj), format_significant(found.high_mj)
         return (
             f"{low} to {high}"
             if kind == "modelled"
-            else f"{significant(found.mj)} ({low} to {high})"
+            else f"{format_significant(found.mj)} ({low} to {high})"
         )
 
     return cell

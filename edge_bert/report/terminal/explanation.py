@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.explanation import Explanation, Harm, Outlier, TensorError
 from edge_bert.records.widening import Widening
-from edge_bert.report.terminal.tables import table
-from edge_bert.text import NOT_KNOWN, cosine, per_million, printable
+from edge_bert.report.terminal.tables import print_table
+from edge_bert.text import NOT_KNOWN, format_cosine, make_printable, per_million
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -36,7 +36,7 @@ WIDE_NOTE = (
 )
 
 
-def render_explanation(found: Explanation, console: Console, limit: int | None = None) -> None:
+def print_explanation(found: Explanation, console: Console, limit: int | None = None) -> None:
     """Outliers, then what each group of tensors costs, then every operator's output by layer.
 
     With `limit`, each layer shows only that many outputs, those with the lowest SQNR.
@@ -44,7 +44,7 @@ def render_explanation(found: Explanation, console: Console, limit: int | None =
     _title(
         console,
         f"{found.artifact} of {found.model}, {found.sentences} held-out sentences: cosine "
-        f"{cosine(found.cosine_mean)} mean, {cosine(found.cosine_min)} minimum",
+        f"{format_cosine(found.cosine_mean)} mean, {format_cosine(found.cosine_min)} minimum",
     )
     _outliers(console, found.outliers)
     _harms(console, "Harm of each kind of tensor, alone in integers", found.by_kind)
@@ -78,7 +78,7 @@ def _outliers(console: Console, found: Sequence[Outlier]) -> None:
         )
         for each in found
     ]
-    table(console, OUTLIER_HEAD, rows)
+    print_table(console, OUTLIER_HEAD, rows)
 
 
 def _counted(found: Counter[str]) -> str:
@@ -100,7 +100,7 @@ def _harms(console: Console, title: str, found: Sequence[Harm]) -> None:
         )
         for each in found
     ]
-    table(console, HARM_HEAD, rows)
+    print_table(console, HARM_HEAD, rows)
 
 
 def _widening(console: Console, found: Widening) -> None:
@@ -123,7 +123,7 @@ def _widening(console: Console, found: Widening) -> None:
         )
         for each in found.groups
     ]
-    table(console, WIDE_HEAD, rows)
+    print_table(console, WIDE_HEAD, rows)
     console.print(WIDE_NOTE, highlight=False, soft_wrap=True)
 
 
@@ -134,7 +134,7 @@ def _layer(console: Console, layer: str, errors: list[TensorError], limit: int |
         shown = [each for each in errors if each in worst]
     left = f" (the worst {len(shown)} of {len(errors)})" if len(shown) < len(errors) else ""
     _title(console, f"{layer}{left}")
-    table(console, TENSOR_HEAD, [_tensor(each) for each in shown])
+    print_table(console, TENSOR_HEAD, [_tensor(each) for each in shown])
 
 
 def _ratio(error: TensorError) -> float:
@@ -149,7 +149,7 @@ def _tensor(error: TensorError) -> tuple[str, ...]:
         str(error.bits),
         _decibels(error.sqnr_db),
         _decibels(error.own_sqnr_db),
-        cosine(error.cosine),
+        format_cosine(error.cosine),
         f"{_figure(error.low)} to {_figure(error.high)}",
         f"{_figure(error.seen_low)} to {_figure(error.seen_high)}",
         _figure(error.scale),
@@ -170,5 +170,5 @@ def _figure(value: float) -> str:
 
 
 def _title(console: Console, text: str) -> None:
-    shown = printable(text)
+    shown = make_printable(text)
     console.print(shown, style="bold", markup=False, highlight=False, soft_wrap=True)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.matrix import MatrixCell, MatrixReport
 from edge_bert.report import matrix_words as words
-from edge_bert.report.terminal.tables import table
+from edge_bert.report.terminal.tables import print_table
 from edge_bert.text import NOT_KNOWN, byte_size
 
 if TYPE_CHECKING:
@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 HEAD = ("profile", "model", "file", "size", "score", "latency", "energy", "budget")
 
 
-def render_matrix(report: MatrixReport, console: Console) -> None:
+def print_matrix(report: MatrixReport, console: Console) -> None:
     """One row for each cell, then the sentence that sums up."""
-    table(console, HEAD, [_row(cell) for cell in report.cells])
-    console.print(words.summary(report), highlight=False)
+    print_table(console, HEAD, [_row(cell) for cell in report.cells])
+    console.print(words.summarize_matrix(report), highlight=False)
 
 
 def _row(cell: MatrixCell) -> tuple[str, ...]:
@@ -31,8 +31,8 @@ def _row(cell: MatrixCell) -> tuple[str, ...]:
         cell.model,
         built.artifact,
         byte_size(built.size_bytes),
-        words.score(built) or NOT_KNOWN,
-        f"{words.latency(built)} {words.latency_mark(built)}".strip() or NOT_KNOWN,
-        f"{words.energy(built)} {words.energy_mark(built)}".strip() or NOT_KNOWN,
+        words.score_text(built) or NOT_KNOWN,
+        f"{words.latency_text(built)} {words.latency_mark(built)}".strip() or NOT_KNOWN,
+        f"{words.energy_text(built)} {words.energy_mark(built)}".strip() or NOT_KNOWN,
         verdict,
     )

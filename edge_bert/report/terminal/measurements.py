@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.base import Record
 from edge_bert.records.energy import Energy, EnergyUnavailable, ModelledEnergy
-from edge_bert.records.measurement import Evidence, Measurement, Subject
-from edge_bert.records.report import Run
-from edge_bert.report.terminal.tables import table
-from edge_bert.text import NOT_KNOWN, byte_size, significant
+from edge_bert.records.measurement import Evidence, MeasuredSubject, Measurement
+from edge_bert.records.report import MeasuredRun
+from edge_bert.report.terminal.tables import print_table
+from edge_bert.text import NOT_KNOWN, byte_size, format_significant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -50,12 +50,12 @@ class MeasuredRow(Record, frozen=True):
     low_ms: float
     ms: float
     high_ms: float
-    run: Run | None = None
+    run: MeasuredRun | None = None
     ratio: float | None = None
     compared_with: str = ""
 
 
-def render_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
+def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
     """A table of latencies, and one of the runs behind them; the rows are of one target."""
     if not rows:
         return
@@ -63,11 +63,11 @@ def render_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
     console.print(f"{rows[0].measurement.target.name}: {LABELS[evidence]}", highlight=False)
     head = ("artifact", "signature", "threads", *HEADS[evidence], "energy mJ")
     extra = "instructions" if evidence is Evidence.EMULATED else "peak memory"
-    table(console, (*head, extra, "to the run before"), [_cells(row) for row in rows])
+    print_table(console, (*head, extra, "to the run before"), [_cells(row) for row in rows])
     ran = [(row.measurement.subject, row.run) for row in rows if row.run is not None]
     if ran:
         console.print("\nthe runs: time until ready, loading alone, memory", highlight=False)
-        table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in ran])
+        print_table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in ran])
     for row in rows:
         for fault in row.measurement.faults:
             name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
@@ -78,13 +78,13 @@ def energy_words(energy: Energy) -> str:
     """Millijoules with their origin, or `unavailable`."""
     if isinstance(energy, EnergyUnavailable):
         return "unavailable"
-    low, high = significant(energy.low_mj), significant(energy.high_mj)
+    low, high = format_significant(energy.low_mj), format_significant(energy.high_mj)
     if isinstance(energy, ModelledEnergy):
         return f"{low} to {high} (modelled)"
-    return f"{significant(energy.mj)} ({low} to {high}, measured: {energy.source.value})"
+    return f"{format_significant(energy.mj)} ({low} to {high}, measured: {energy.source.value})"
 
 
-def _run_cells(subject: Subject, run: Run) -> tuple[str, ...]:
+def _run_cells(subject: MeasuredSubject, run: MeasuredRun) -> tuple[str, ...]:
     times = (run.ready_ms, run.load_ms, run.cold_load_ms, run.first_ms)
     sizes = (run.peak_bytes, run.file_bytes)
     return (
@@ -93,7 +93,7 @@ def _run_cells(subject: Subject, run: Run) -> tuple[str, ...]:
         str(subject.threads),
         str(run.inferences),
         str(run.outliers),
-        *(NOT_KNOWN if each is None else significant(each) for each in times),
+        *(NOT_KNOWN if each is None else format_significant(each) for each in times),
         *(NOT_KNOWN if each is None else byte_size(each) for each in sizes),
     )
 
@@ -109,8 +109,8 @@ def _cells(row: MeasuredRow) -> tuple[str, ...]:
         found.subject.artifact,
         found.subject.signature,
         str(found.subject.threads),
-        significant(row.ms),
-        f"{significant(row.low_ms)} to {significant(row.high_ms)}",
+        format_significant(row.ms),
+        f"{format_significant(row.low_ms)} to {format_significant(row.high_ms)}",
         energy_words(found.energy),
         extra,
         "first run" if row.ratio is None else f"{row.ratio:.3f} x",

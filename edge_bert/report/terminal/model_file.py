@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edge_bert.records.bundle import Signature, TensorSpec
-from edge_bert.report.terminal.tables import counts, table
-from edge_bert.text import byte_size, printable
+from edge_bert.report.terminal.tables import print_counts, print_table
+from edge_bert.text import byte_size, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -33,15 +33,17 @@ class ModelFile(Protocol):
     def largest(self) -> Sequence[tuple[str, str, tuple[int, ...], int]]: ...
 
 
-def render_model_file(name: str, found: ModelFile, console: Console) -> None:
+def print_model_file(name: str, found: ModelFile, console: Console) -> None:
     """Size, number formats, bytes by kind, operators, signatures, the largest constants."""
     integer = "every tensor is an integer" if found.integer_only else "has float tensors"
     console.print(
-        f"{printable(name)}: {byte_size(found.size_bytes)}, {integer}", markup=False, style="bold"
+        f"{make_printable(name)}: {byte_size(found.size_bytes)}, {integer}",
+        markup=False,
+        style="bold",
     )
-    counts(console, "bytes by kind", found.bytes_by_kind, sizes=True)
-    counts(console, "tensors by type", found.tensor_types)
-    counts(console, "operators (largest signature)", found.op_counts)
+    print_counts(console, "bytes by kind", found.bytes_by_kind, sizes=True)
+    print_counts(console, "tensors by type", found.tensor_types)
+    print_counts(console, "operators (largest signature)", found.op_counts)
     console.print("signatures", style="bold")
     rows = [
         (f"  {key}", "in", _spec(spec))
@@ -50,13 +52,13 @@ def render_model_file(name: str, found: ModelFile, console: Console) -> None:
         for key, each in found.signatures.items()
         for place, spec in enumerate((*each.inputs, *each.outputs))
     ]
-    table(console, ("signature", "", "tensor"), rows)
+    print_table(console, ("signature", "", "tensor"), rows)
     console.print("largest constants", style="bold")
     largest = [
         (f"  {byte_size(size)}", dtype, str(list(shape)), label[:80])
         for label, dtype, shape, size in found.largest
     ]
-    table(console, ("bytes", "type", "shape", "name"), largest)
+    print_table(console, ("bytes", "type", "shape", "name"), largest)
 
 
 def _spec(spec: TensorSpec) -> str:

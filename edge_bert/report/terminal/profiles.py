@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from edge_bert.records.profile import Budget, Cluster, DeviceProfile
-from edge_bert.report.terminal.tables import table
-from edge_bert.text import NOT_KNOWN, byte_size, printable, significant
+from edge_bert.report.terminal.tables import print_table
+from edge_bert.text import NOT_KNOWN, byte_size, format_significant, make_printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,11 +17,11 @@ HEAD = ("profile", "device", "chip", "cores", "features", "runtime", "budget")
 COMMON = "asimd"
 
 
-def render_profiles(found: Mapping[str, DeviceProfile], console: Console) -> None:
+def print_profiles(found: Mapping[str, DeviceProfile], console: Console) -> None:
     """A table on a terminal; tab-separated lines, the head first, where scripts may cut them."""
     if not console.is_terminal:
         rows = [(_name(name, each), *_cells(each)) for name, each in found.items()]
-        table(console, HEAD, rows)
+        print_table(console, HEAD, rows)
         return
     from rich.table import Table
     from rich.text import Text
@@ -35,7 +35,7 @@ def render_profiles(found: Mapping[str, DeviceProfile], console: Console) -> Non
         )
         # One fact a line: a terminal is too narrow for seven columns of sentences.
         shown.add_row(
-            *(Text(printable(cell).replace(" + ", "\n").replace("; ", "\n")) for cell in cells)
+            *(Text(make_printable(cell).replace(" + ", "\n").replace("; ", "\n")) for cell in cells)
         )
         shown.add_section()
     console.print(shown)
@@ -68,9 +68,11 @@ def budget_text(budget: Budget) -> str:
     if budget.size_bytes is not None:
         limits.append(byte_size(budget.size_bytes))
     if budget.latency_ms is not None:
-        limits.append(f"{significant(budget.latency_ms)} ms at {budget.latency_length} tokens")
+        limits.append(
+            f"{format_significant(budget.latency_ms)} ms at {budget.latency_length} tokens"
+        )
     if budget.energy_mj is not None:
-        limits.append(f"{significant(budget.energy_mj)} mJ")
+        limits.append(f"{format_significant(budget.energy_mj)} mJ")
     if budget.peak_ram_bytes is not None:
         limits.append(f"{byte_size(budget.peak_ram_bytes)} memory")
     if budget.min_score is not None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.candidate import Evaluated, Gate, SearchResult
 from edge_bert.report.candidates import title_of
-from edge_bert.report.terminal.tables import table
-from edge_bert.text import NOT_KNOWN, byte_size, milliseconds, significant
+from edge_bert.report.terminal.tables import print_table
+from edge_bert.text import NOT_KNOWN, byte_size, format_milliseconds, format_significant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,10 +24,10 @@ WHY = {
 HEAD = ("candidate", "recipe", "score", "size", "latency*", "energy*", "budget")
 
 
-def render_search(found: SearchResult, console: Console) -> None:
+def print_search(found: SearchResult, console: Console) -> None:
     """The front, or the candidates that miss the budget by least, each with the reason."""
     rows = found.front if found.chosen else found.nearest
-    table(console, HEAD, [_row(each) for each in _smallest_first(rows)])
+    print_table(console, HEAD, [_row(each) for each in _smallest_first(rows)])
     console.print("* MODELLED from counted instructions", highlight=False)
     if not found.chosen:
         console.print(_dropped(found), highlight=False, soft_wrap=True)
@@ -51,7 +51,7 @@ def _row(each: Evaluated) -> tuple[str, ...]:
         each.candidate.recipe,
         NOT_KNOWN if each.score is None else f"{each.score:.4f}",
         byte_size(cost.size_bytes),
-        milliseconds(cost.latency_ms) if cost.latency_ms else NOT_KNOWN,
-        f"{significant(cost.energy_mj)} mJ" if cost.energy_mj else NOT_KNOWN,
+        format_milliseconds(cost.latency_ms) if cost.latency_ms else NOT_KNOWN,
+        f"{format_significant(cost.energy_mj)} mJ" if cost.energy_mj else NOT_KNOWN,
         each.rejected or "met",
     )

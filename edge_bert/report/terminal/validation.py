@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_bert.records.validation import ErrorSummary, Prediction, SpeedupError, Validation
-from edge_bert.report.terminal.tables import table
-from edge_bert.text import significant
+from edge_bert.report.terminal.tables import print_table
+from edge_bert.text import format_significant
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 HEAD = ("device", "network", "input", "precision", "threads", "predicted ms", "low to high ms")
 
 
-def render_validation(found: Validation, console: Console) -> None:
+def print_validation(found: Validation, console: Console) -> None:
     """Every row, then the distribution of errors, rows of several threads apart."""
     console.print("predicted: instructions counted under emulation, time MODELLED; nothing fitted")
     head = (*HEAD, "published ms", "ratio")
-    table(console, head, [_cells(each) for each in found.predictions])
+    print_table(console, head, [_cells(each) for each in found.predictions])
     for words, summary in (("one thread", found.single), ("several threads", found.several)):
         if summary is not None:
             console.print(f"{words}: {_errors(summary)}", highlight=False, soft_wrap=True)
     console.print("int8 time over float time:", highlight=False)
     columns = ("device", "network", "threads", "predicted", "published", "error")
-    table(console, columns, [_speedup(each) for each in found.speedups])
+    print_table(console, columns, [_speedup(each) for each in found.speedups])
 
 
 def _cells(each: Prediction) -> tuple[str, ...]:
@@ -35,9 +35,9 @@ def _cells(each: Prediction) -> tuple[str, ...]:
         str(row.input),
         row.precision,
         str(row.threads),
-        significant(each.ms),
-        f"{significant(each.low_ms)} to {significant(each.high_ms)}",
-        significant(row.ms),
+        format_significant(each.ms),
+        f"{format_significant(each.low_ms)} to {format_significant(each.high_ms)}",
+        format_significant(row.ms),
         f"{each.ratio:.2f}",
     )
 

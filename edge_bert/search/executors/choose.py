@@ -10,7 +10,7 @@ from edge_bert.search.executors.jobs import Executor
 
 
 @contextlib.contextmanager
-def executor(*, workers: int = 1, scheduler: str | None = None) -> Iterator[Executor]:
+def open_executor(*, workers: int = 1, scheduler: str | None = None) -> Iterator[Executor]:
     """This process for one worker, processes for more, a Dask cluster for a scheduler's address.
 
     Closed when left, also by an error or an interruption.

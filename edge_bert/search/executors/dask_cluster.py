@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import InputError, MissingToolError, TargetError, WorkerError
-from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, sealed, unsealed
+from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, open_sealed, run_sealed
 
 CONNECT_SECONDS = 15
 WORKERS_SECONDS = 60.0
@@ -55,7 +55,7 @@ class DaskCluster:
 
     def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
         """Outcomes as the jobs end; Dask gives the jobs of a dead worker to another."""
-        waiting = {self._client.submit(sealed, job, pure=False): job for job in jobs}
+        waiting = {self._client.submit(run_sealed, job, pure=False): job for job in jobs}
         try:
             while waiting:
                 for future in self._ended(set(waiting)):
@@ -127,7 +127,7 @@ class DaskCluster:
         from distributed.scheduler import KilledWorker
 
         try:
-            return unsealed(future.result(timeout=CONNECT_SECONDS))
+            return open_sealed(future.result(timeout=CONNECT_SECONDS))
         except KilledWorker:
             return Outcome(job.key, error=WorkerError("Several workers died with this job."))
         except (CancelledError, TimeoutError, OSError):

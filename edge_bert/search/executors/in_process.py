@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_bert.search.executors.jobs import Job, Outcomes, run
+from edge_bert.search.executors.jobs import Job, Outcomes, run_job
 
 
 class InProcess:
@@ -12,7 +12,7 @@ class InProcess:
 
     def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
         """Run each job when its outcome is asked for."""
-        yield from map(run, jobs)
+        yield from map(run_job, jobs)
 
     def close(self) -> None:
         """There is nothing to give back."""

@@ -44,7 +44,7 @@ class Executor(Protocol):
         """Give back every process and connection, at once."""
 
 
-def run(job: Job) -> Outcome:
+def run_job(job: Job) -> Outcome:
     """Run `job` here. Faults come back as an outcome; interruptions do not."""
     try:
         return Outcome(job.key, job.function(*job.arguments))
@@ -52,12 +52,12 @@ def run(job: Job) -> Outcome:
         return Outcome(job.key, error=error)
 
 
-def sealed(job: Job) -> bytes:
+def run_sealed(job: Job) -> bytes:
     """Run `job` here; its outcome in a form that is sure to open in another process.
 
     An error keeps its traceback as a note.
     """
-    outcome = run(job)
+    outcome = run_job(job)
     if outcome.error is not None:
         outcome.error.add_note("".join(traceback.format_exception(outcome.error)))
     try:
@@ -69,7 +69,7 @@ def sealed(job: Job) -> bytes:
     return data
 
 
-def unsealed(data: bytes) -> Outcome:
+def open_sealed(data: bytes) -> Outcome:
     """What `sealed` gave in a process that we started or were told to trust."""
     found: Outcome = pickle.loads(data)  # noqa: S301
     return found

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 from edge_bert.errors import InputError, WorkerError
-from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, sealed, unsealed
+from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, open_sealed, run_sealed
 
 TRIES = 3
 STOP_SECONDS = 5.0
@@ -129,7 +129,7 @@ class _Worker:
         """What the process sent; None when it ended without."""
         self.job = None
         try:
-            return unsealed(self.pipe.recv_bytes())
+            return open_sealed(self.pipe.recv_bytes())
         except (EOFError, OSError):
             return None
 
@@ -158,7 +158,7 @@ def _serve(pipe: Connection) -> None:
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             job: Job = pickle.loads(pipe.recv_bytes())  # noqa: S301  our own process
-            pipe.send_bytes(sealed(job))
+            pipe.send_bytes(run_sealed(job))
 
 
 def _leave(number: int, _: FrameType | None) -> None:

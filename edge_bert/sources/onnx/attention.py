@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import ALIASES, MOVES, Graph, Node
-from edge_bert.sources.onnx.parts import Linear, NotRecognised, linear, scalar
+from edge_bert.formats.onnx.graph import ALIASES, MOVES, OnnxGraph, OnnxNode
+from edge_bert.sources.onnx.parts import Linear, NotRecognized, as_scalar, find_linear
 
 SCALES = ("Mul", "Div")
 MAX_STEPS = 200
@@ -36,34 +36,34 @@ class _Trace:
     """
 
     scale: float | None = 1.0
-    reshapes: tuple[Node, ...] = ()
+    reshapes: tuple[OnnxNode, ...] = ()
     seen: set[str] = field(default_factory=set)
 
 
-def attention(graph: Graph, output: str) -> Attention:
+def find_attention(graph: OnnxGraph, output: str) -> Attention:
     """The attention whose context, heads joined again, is `output`. Raises NotRecognised."""
     context = graph.maker(graph.root(output, THROUGH), "MatMul")
     if context is None:
-        raise NotRecognised(f"no attention leads to {output[:80]!r}{_but(graph, output)}")
+        raise NotRecognized(f"no attention leads to {output[:80]!r}{_but(graph, output)}")
     softmax = _softmax(graph, context.inputs[0], context)
     trace = _Trace()
     scores = _scores(graph, softmax.inputs[0], trace)
     if scores is None:
         but = _but(graph, softmax.inputs[0])
-        raise NotRecognised(f"no product of queries and keys leads to the {softmax.place}{but}")
+        raise NotRecognized(f"no product of queries and keys leads to the {softmax.place}{but}")
     query = _dense(graph, scores.inputs[0], trace)
     key = _dense(graph, scores.inputs[1], trace)
     heads = _heads(graph, trace.reshapes, query.kernel.shape[1])
     return Attention(query, key, _dense(graph, context.inputs[1], _Trace()), heads, trace.scale)
 
 
-def _but(graph: Graph, value: str) -> str:
+def _but(graph: OnnxGraph, value: str) -> str:
     """The operator that is there instead, for a message."""
     node = graph.maker(graph.root(value, THROUGH))
     return f", but {node.place}" if node is not None else ""
 
 
-def _softmax(graph: Graph, value: str, reader: Node) -> Node:
+def _softmax(graph: OnnxGraph, value: str, reader: OnnxNode) -> OnnxNode:
     """Through the guard that exporters put after softmax: 0 for rows that are all masked."""
     node = graph.maker(graph.root(value, THROUGH))
     if node is not None and node.op == "Where":
@@ -71,11 +71,11 @@ def _softmax(graph: Graph, value: str, reader: Node) -> Node:
         if len(branches) == 1:
             return _softmax(graph, branches[0], reader)
     if node is None or node.op != "Softmax":
-        raise NotRecognised(f"no softmax leads to the {reader.place}{_but(graph, value)}")
+        raise NotRecognized(f"no softmax leads to the {reader.place}{_but(graph, value)}")
     return node
 
 
-def _scores(graph: Graph, value: str, trace: _Trace) -> Node | None:
+def _scores(graph: OnnxGraph, value: str, trace: _Trace) -> OnnxNode | None:
     """The product of queries and keys; on the way lie the mask and the scale."""
     root = graph.root(value, THROUGH)
     node = graph.maker(root)
@@ -97,33 +97,33 @@ def _scores(graph: Graph, value: str, trace: _Trace) -> Node | None:
     return None
 
 
-def _dense(graph: Graph, value: str, trace: _Trace) -> Linear:
+def _dense(graph: OnnxGraph, value: str, trace: _Trace) -> Linear:
     """The dense layer that `value` comes from, through moves and scales."""
     for _ in range(40):
-        found = linear(graph, value)
+        found = find_linear(graph, value)
         if found is not None:
             return found
         node = graph.maker(value)
         if node is None or node.op not in (*THROUGH, *SCALES):
-            raise NotRecognised(f"no dense layer leads to {value[:80]!r}{_but(graph, value)}")
+            raise NotRecognized(f"no dense layer leads to {value[:80]!r}{_but(graph, value)}")
         if node.op in SCALES:
             _take_scale(graph, node, trace)
         if node.op == "Reshape":
             trace.reshapes = (*trace.reshapes, node)
         value = next((n for n in node.inputs if graph.constant(n) is None), node.inputs[0])
-    raise NotRecognised(f"no dense layer leads to {value[:80]!r}")
+    raise NotRecognized(f"no dense layer leads to {value[:80]!r}")
 
 
-def _is_number(graph: Graph, value: str) -> bool:
+def _is_number(graph: OnnxGraph, value: str) -> bool:
     """A constant number, or one that is computed from sizes at run time."""
-    if scalar(graph.constant(value)) is not None:
+    if as_scalar(graph.constant(value)) is not None:
         return True
     node = graph.maker(graph.root(value))
     return node is not None and node.op in ("Sqrt", "Pow", "Div", "Reciprocal", "Gather", "Squeeze")
 
 
-def _take_scale(graph: Graph, node: Node, trace: _Trace) -> None:
-    numbers = [scalar(graph.constant(each)) for each in node.inputs]
+def _take_scale(graph: OnnxGraph, node: OnnxNode, trace: _Trace) -> None:
+    numbers = [as_scalar(graph.constant(each)) for each in node.inputs]
     number = next((each for each in numbers if each is not None), None)
     if number is None or trace.scale is None or (node.op == "Div" and number == 0):
         trace.scale = None
@@ -131,7 +131,7 @@ def _take_scale(graph: Graph, node: Node, trace: _Trace) -> None:
         trace.scale *= 1 / number if node.op == "Div" else number
 
 
-def _heads(graph: Graph, reshapes: tuple[Node, ...], width: int) -> int | None:
+def _heads(graph: OnnxGraph, reshapes: tuple[OnnxNode, ...], width: int) -> int | None:
     """From a Reshape to [batch, length, heads, width of a head]; either of the two says it."""
     for node in reshapes:
         sizes = _tail(graph, node.inputs[1])
@@ -145,7 +145,7 @@ def _heads(graph: Graph, reshapes: tuple[Node, ...], width: int) -> int | None:
     return None
 
 
-def _tail(graph: Graph, value: str) -> tuple[int | None, int | None] | None:
+def _tail(graph: OnnxGraph, value: str) -> tuple[int | None, int | None] | None:
     """The last two of four sizes; None for each that is computed."""
     constant = graph.constant(value)
     if constant is not None:

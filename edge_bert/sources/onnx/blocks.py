@@ -7,50 +7,52 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.formats.onnx.evaluate import NotComputed, evaluate
-from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Graph
+from edge_bert.formats.onnx.evaluate import NotComputed, evaluate_node
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.sources.onnx.attention import Attention, attention
-from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised, linear
+from edge_bert.sources.onnx.attention import Attention, find_attention
+from edge_bert.sources.onnx.parts import Linear, NotRecognized, OnnxNorm, find_linear
 
 SAME = (*ALIASES, *RESHAPES)
 TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
-class Layer:
+class OnnxEncoderLayer:
     """One layer, its parts in the order in which they are computed."""
 
     attention: Attention
     attention_output: Linear
-    attention_norm: Norm
+    attention_norm: OnnxNorm
     ffn_in: Linear
     activation: str
     ffn_out: Linear
-    ffn_norm: Norm
+    ffn_norm: OnnxNorm
 
 
-def layers(graph: Graph, start: str, norms: list[Norm]) -> tuple[list[Layer], str]:
+def find_layers(
+    graph: OnnxGraph, start: str, norms: list[OnnxNorm]
+) -> tuple[list[OnnxEncoderLayer], str]:
     """The layers from the value `start` on, and the value that the last one makes.
 
     Raises NotRecognised for a layer that is no attention and feed-forward network, each with its
     residual and a norm after it.
     """
-    found: list[Layer] = []
+    found: list[OnnxEncoderLayer] = []
     stream = start
     while (attended := _after(graph, stream, norms)) is not None:
         norm, output = attended
         closing = _after(graph, norm.output, norms)
         if closing is None:
-            raise NotRecognised(f"layer {len(found)} ends after its attention")
+            raise NotRecognized(f"layer {len(found)} ends after its attention")
         found.append(_layer(graph, stream, norm, output, closing))
         stream = closing[0].output
     if not found:
-        raise NotRecognised("no attention layer follows its embeddings")
+        raise NotRecognized("no attention layer follows its embeddings")
     return found, stream
 
 
-def _after(graph: Graph, stream: str, norms: list[Norm]) -> tuple[Norm, Linear] | None:
+def _after(graph: OnnxGraph, stream: str, norms: list[OnnxNorm]) -> tuple[OnnxNorm, Linear] | None:
     """The norm of `stream` plus a dense layer's output, and that dense layer."""
     root = graph.root(stream, SAME)
     for each in norms:
@@ -58,53 +60,53 @@ def _after(graph: Graph, stream: str, norms: list[Norm]) -> tuple[Norm, Linear] 
         for skip, branch in (node.inputs, node.inputs[::-1]) if node else ():
             if graph.root(skip, SAME) != root:
                 continue
-            dense = linear(graph, graph.root(branch, SAME))
+            dense = find_linear(graph, graph.root(branch, SAME))
             if dense is not None:
                 return each, dense
     return None
 
 
 def _layer(
-    graph: Graph, stream: str, norm: Norm, output: Linear, closing: tuple[Norm, Linear]
-) -> Layer:
-    found = attention(graph, output.input)
+    graph: OnnxGraph, stream: str, norm: OnnxNorm, output: Linear, closing: tuple[OnnxNorm, Linear]
+) -> OnnxEncoderLayer:
+    found = find_attention(graph, output.input)
     for part in (found.query, found.key, found.value):
         if graph.root(part.input, SAME) != graph.root(stream, SAME):
-            raise NotRecognised(f"attention at {part.output[:80]!r} reads something else")
+            raise NotRecognized(f"attention at {part.output[:80]!r} reads something else")
     ffn_in = _ffn_in(graph, closing[1], norm.output)
-    return Layer(
+    return OnnxEncoderLayer(
         attention=found,
         attention_output=output,
         attention_norm=norm,
         ffn_in=ffn_in,
-        activation=activation(graph, ffn_in.output, closing[1].input, ffn_in.kernel.shape[1]),
+        activation=find_activation(graph, ffn_in.output, closing[1].input, ffn_in.kernel.shape[1]),
         ffn_out=closing[1],
         ffn_norm=closing[0],
     )
 
 
-def _ffn_in(graph: Graph, out: Linear, stream: str) -> Linear:
+def _ffn_in(graph: OnnxGraph, out: Linear, stream: str) -> Linear:
     """The one dense layer between the stream and `out`."""
     root = graph.root(stream, SAME)
     found = [
         each
         for node in graph.ancestors(out.input, stop=(root, stream))
-        if (each := linear(graph, node.outputs[0])) and graph.root(each.input, SAME) == root
+        if (each := find_linear(graph, node.outputs[0])) and graph.root(each.input, SAME) == root
     ]
     # A dense layer is found at its product too, without its bias; the last one is whole.
     if not found or len({id(graph.makers[each.output]) for each in found}) > 2:
-        raise NotRecognised(f"no feed-forward network leads to {out.output[:80]!r}")
+        raise NotRecognized(f"no feed-forward network leads to {out.output[:80]!r}")
     return found[-1]
 
 
-def activation(graph: Graph, start: str, end: str, width: int) -> str:
+def find_activation(graph: OnnxGraph, start: str, end: str, width: int) -> str:
     """What is computed between two values, known by its values: a name as in config.json."""
     rows = max(4, 241 // width + 1)
     points = np.resize(np.linspace(-6, 6, 241), (1, rows, width)).astype(np.float32)
     try:
-        values = evaluate(graph, end, {start: points})
+        values = evaluate_node(graph, end, {start: points})
     except NotComputed as error:
-        raise NotRecognised(
+        raise NotRecognized(
             f"the activation before {end[:80]!r} cannot be followed ({error})"
         ) from error
     if values.shape == points.shape:
@@ -112,7 +114,7 @@ def activation(graph: Graph, start: str, end: str, width: int) -> str:
         nearest = min(errors, key=lambda name: float(errors[name]))
         if errors[nearest] <= TOLERANCE:
             return nearest
-    raise NotRecognised(f"the activation before {end[:80]!r} is not one of {', '.join(KNOWN)}")
+    raise NotRecognized(f"the activation before {end[:80]!r} is not one of {', '.join(KNOWN)}")
 
 
 def _gelu(x: FloatArray) -> FloatArray:

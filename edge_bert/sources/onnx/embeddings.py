@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.formats.onnx.evaluate import NotComputed, evaluate
-from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Array, Graph
+from edge_bert.formats.onnx.evaluate import NotComputed, evaluate_node
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Array, OnnxGraph
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.sources.onnx.inputs import IDS, MASK, POSITIONS, TYPES
-from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised, linear, matrix
+from edge_bert.sources.onnx.parts import Linear, NotRecognized, OnnxNorm, as_matrix, find_linear
 
 PROBE_LENGTH = 8
 MAX_TERMS = 8
@@ -18,7 +18,7 @@ PROBE_IDS = (5, 7)  # at most one of them is the padding id
 
 
 @dataclass(frozen=True, eq=False)
-class Embeddings:
+class OnnxEmbeddings:
     """Tables as [rows, width]; position row `offset` belongs to the first token.
 
     `token_type` is None where the model tells no types apart; of a model without an input for
@@ -29,20 +29,20 @@ class Embeddings:
     position: FloatArray
     token_type: FloatArray | None
     offset: int
-    norm: Norm
+    norm: OnnxNorm
     projection: Linear | None
     output: str
 
 
-def embeddings(graph: Graph, norm: Norm, names: dict[str, str]) -> Embeddings:
+def find_embeddings(graph: OnnxGraph, norm: OnnxNorm, names: dict[str, str]) -> OnnxEmbeddings:
     """The embeddings that `norm` normalises. Raises NotRecognised for any other sum."""
     tables = _Tables(graph, names)
     for term in _terms(graph, norm.input):
         tables.add(term)
     if tables.word is None or tables.position is None:
-        raise NotRecognised("its embeddings are no sum of a token table and a position table")
+        raise NotRecognized("its embeddings are no sum of a token table and a position table")
     projection, output = _projection(graph, norm)
-    return Embeddings(
+    return OnnxEmbeddings(
         word=tables.word,
         position=tables.position,
         token_type=tables.token_type,
@@ -53,7 +53,7 @@ def embeddings(graph: Graph, norm: Norm, names: dict[str, str]) -> Embeddings:
     )
 
 
-def _terms(graph: Graph, value: str) -> list[str]:
+def _terms(graph: OnnxGraph, value: str) -> list[str]:
     """What is added up; a graph may add a value to itself again and again, so not more than few."""
     open_, found = [value], list[str]()
     while open_:
@@ -64,11 +64,11 @@ def _terms(graph: Graph, value: str) -> list[str]:
         else:
             open_.extend(node.inputs)
         if len(found) + len(open_) > MAX_TERMS:
-            raise NotRecognised(f"its embeddings are a sum of more than {MAX_TERMS} tables")
+            raise NotRecognized(f"its embeddings are a sum of more than {MAX_TERMS} tables")
     return found
 
 
-def _projection(graph: Graph, norm: Norm) -> tuple[Linear | None, str]:
+def _projection(graph: OnnxGraph, norm: OnnxNorm) -> tuple[Linear | None, str]:
     """ALBERT and ELECTRA widen the normalised embeddings once, before the first layer."""
     users = [each for node in graph.users.get(norm.output, ()) if (each := linear_of(graph, node))]
     widths = {each.kernel.shape for each in users}
@@ -77,21 +77,21 @@ def _projection(graph: Graph, norm: Norm) -> tuple[Linear | None, str]:
     return None, norm.output
 
 
-def linear_of(graph: Graph, node: object) -> Linear | None:
+def linear_of(graph: OnnxGraph, node: object) -> Linear | None:
     """The dense layer that a MatMul or Gemm `node` begins, with the bias that is added after."""
     output = node.outputs[0]  # type: ignore[attr-defined]
     for user in graph.users.get(output, ()):
         if user.op == "Add":
-            found = linear(graph, user.outputs[0])
+            found = find_linear(graph, user.outputs[0])
             if found is not None:
                 return found
-    return linear(graph, output)
+    return find_linear(graph, output)
 
 
 class _Tables:
     """Collects the terms of the sum under their meanings."""
 
-    def __init__(self, graph: Graph, names: dict[str, str]) -> None:
+    def __init__(self, graph: OnnxGraph, names: dict[str, str]) -> None:
         self.graph, self.names = graph, names
         self.word: FloatArray | None = None
         self.position: FloatArray | None = None
@@ -105,9 +105,9 @@ class _Tables:
             self._add_rows(constant)
             return
         node = self.graph.maker(term, "Gather")
-        table = matrix(self.graph.constant(node.inputs[0])) if node else None
+        table = as_matrix(self.graph.constant(node.inputs[0])) if node else None
         if node is None or table is None or node.attributes.get("axis", 0) != 0:
-            raise NotRecognised(f"its embeddings add {term[:80]!r}, which is no row of a table")
+            raise NotRecognized(f"its embeddings add {term[:80]!r}, which is no row of a table")
         source = self.graph.root(node.inputs[1], (*ALIASES, *RESHAPES))
         meaning = self.names.get(source)
         if meaning == IDS and self.word is None:
@@ -135,11 +135,11 @@ class _Tables:
             dtype = np.int32 if self.graph.inputs[name].element_type == 6 else np.int64
             feeds[name] = np.full(shape, ones.get(meaning, 0), dtype)
         try:
-            found = evaluate(self.graph, value, feeds)
+            found = evaluate_node(self.graph, value, feeds)
         except NotComputed as error:
-            raise NotRecognised(f"its positions cannot be followed ({error})") from error
+            raise NotRecognized(f"its positions cannot be followed ({error})") from error
         if found.size == 0:
-            raise NotRecognised("its positions are empty")
+            raise NotRecognized("its positions are empty")
         return found.reshape(-1)[: found.shape[-1]] if found.ndim else found.reshape(-1)
 
     def _add_computed(self, table: FloatArray, indices: Array) -> None:
@@ -151,16 +151,16 @@ class _Tables:
         elif len(set(indices.tolist())) == 1 and self.token_type is None:
             self.token_type = table[start : start + 1]
             return
-        raise NotRecognised("its embeddings look rows up in an order that is not known")
+        raise NotRecognized("its embeddings look rows up in an order that is not known")
 
     def _add_rows(self, constant: Array) -> None:
         """Rows that an exporter with fixed shapes has looked up already: [1, length, width]."""
         rows = constant.reshape(-1, constant.shape[-1]).astype(np.float32)
         if len(rows) > 1 and np.ptp(rows, axis=0).any():
             if self.position is not None:
-                raise NotRecognised("its embeddings have two tables of positions")
+                raise NotRecognized("its embeddings have two tables of positions")
             self.position = rows
         elif self.token_type is None:
             self.token_type = rows[:1]
         else:
-            raise NotRecognised("its embeddings have two tables of token types")
+            raise NotRecognized("its embeddings have two tables of token types")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.formats.onnx.evaluate import NotComputed, evaluate
-from edge_bert.formats.onnx.graph import Array, Graph
+from edge_bert.formats.onnx.evaluate import NotComputed, evaluate_node
+from edge_bert.formats.onnx.graph import Array, OnnxGraph
 from edge_bert.records.checkpoint import FloatArray, Pooling
 from edge_bert.sources.onnx.blocks import KNOWN, SAME
 from edge_bert.sources.onnx.inputs import MASK
-from edge_bert.sources.onnx.parts import Linear, NotRecognised, linear
+from edge_bert.sources.onnx.parts import Linear, NotRecognized, find_linear
 
 LENGTH = 7
 TOLERANCE = 1e-3
@@ -34,7 +34,7 @@ class Pooled:
     activation: str = "linear"
 
 
-def head(graph: Graph, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
+def find_head(graph: OnnxGraph, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
     """The most telling output that is understood: a sentence, logits, else tokens.
 
     Raises NotRecognised, with what is wrong with the first output, where there is none.
@@ -47,16 +47,16 @@ def head(graph: Graph, stream: str, hidden: int, names: dict[str, str]) -> Poole
     for output in ranked:
         try:
             found.append(_of(graph, output, stream, hidden, names))
-        except NotRecognised as error:
+        except NotRecognized as error:
             reasons.append(str(error))
     if not found:
-        raise NotRecognised(reasons[0])
+        raise NotRecognized(reasons[0])
     telling = [each for each in found if each.pooling is not None]
     # A pooler beside the tokens is BERT's, trained for another task.
     return next(iter([each for each in telling if len(each.dense) != 1] + found))
 
 
-def _of(graph: Graph, output: str, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
+def _of(graph: OnnxGraph, output: str, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
     if graph.root(output, SAME) == graph.root(stream, SAME):
         return Pooled(output, None)
     probe = _Probe(graph, stream, hidden, names)
@@ -66,13 +66,13 @@ def _of(graph: Graph, output: str, stream: str, hidden: int, names: dict[str, st
         flat = values.reshape(1, -1) if values.size == expected.size else values
         if flat.shape == expected.shape and np.allclose(flat, expected, atol=TOLERANCE):
             return candidate
-    raise NotRecognised(f"its output {output[:80]!r} is no pooling or classifier that is known")
+    raise NotRecognized(f"its output {output[:80]!r} is no pooling or classifier that is known")
 
 
 class _Probe:
     """Random token vectors, the last two of them padding."""
 
-    def __init__(self, graph: Graph, stream: str, hidden: int, names: dict[str, str]) -> None:
+    def __init__(self, graph: OnnxGraph, stream: str, hidden: int, names: dict[str, str]) -> None:
         self.graph = graph
         ids = next(each for each in graph.inputs if names[each] == "input_ids")
         sizes = graph.inputs[ids].sizes or (None, None)
@@ -93,9 +93,9 @@ class _Probe:
     def run(self, output: str) -> Array:
         """What the graph computes from the tokens, for the first sentence."""
         try:
-            return evaluate(self.graph, output, self.feeds)[:1]
+            return evaluate_node(self.graph, output, self.feeds)[:1]
         except NotComputed as error:
-            raise NotRecognised(
+            raise NotRecognized(
                 f"its output {output[:80]!r} cannot be followed from the tokens ({error})"
             ) from error
 
@@ -119,11 +119,11 @@ class _Probe:
                 yield Pooled(output, Pooling.CLS, dense=dense, activation=name), logits
 
 
-def _dense(graph: Graph, output: str, stream: str) -> Iterator[Linear]:
+def _dense(graph: OnnxGraph, output: str, stream: str) -> Iterator[Linear]:
     """The dense layers after the encoder, in order, each with its bias."""
     products: dict[str, Linear] = {}
     for node in graph.ancestors(output, stop=(stream, graph.root(stream, SAME))):
-        found = linear(graph, node.outputs[0])
+        found = find_linear(graph, node.outputs[0])
         if found is not None:
             products[found.input] = found  # that with its bias comes after the product alone
     yield from products.values()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Graph
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph
 from edge_bert.sources.onnx.parts import NotNamed
 
 IDS, MASK, TYPES, POSITIONS = "input_ids", "attention_mask", "token_type_ids", "position_ids"
@@ -14,7 +14,7 @@ SYNONYMS = {
 }
 
 
-def named(graph: Graph) -> dict[str, str]:
+def name_inputs(graph: OnnxGraph) -> dict[str, str]:
     """Our name of each graph input: by what it is called, else the mask if it alone is left.
 
     Raises NotNamed when an input cannot be named, or two would have one name.
@@ -42,7 +42,7 @@ def named(graph: Graph) -> dict[str, str]:
     return found
 
 
-def _by_table(graph: Graph, name: str, found: dict[str, str]) -> str | None:
+def _by_table(graph: OnnxGraph, name: str, found: dict[str, str]) -> str | None:
     """The widest table that is looked up belongs to the tokens, one of a few rows to types."""
     rows = [
         graph.constants[node.inputs[0]].shape[0]

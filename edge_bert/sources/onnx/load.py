@@ -11,16 +11,16 @@ import numpy as np
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
-from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read
+from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
 from edge_bert.sources.json_files import read_json
 from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
 from edge_bert.sources.onnx.head import Pooled
-from edge_bert.sources.onnx.parts import NotNamed, NotRecognised
-from edge_bert.sources.onnx.recognize import recognise
-from edge_bert.sources.onnx.to_checkpoint import Named, named
+from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
+from edge_bert.sources.onnx.recognize import recognize_encoder
+from edge_bert.sources.onnx.to_checkpoint import Named, name_weights
 
 # What config.json and the graph both say, under transformers' two spellings.
 SIZES = {
@@ -42,13 +42,13 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     folder = tokenizer or folder_of(path)
     tokenizer_json = tokenizer_in(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    file = read(path)
+    file = read_onnx(path)
     try:
-        found = recognise(file, config)
-        model = named(found, config.get("model_type"))
+        found = recognize_encoder(file, config)
+        model = name_weights(found, config.get("model_type"))
     except NotNamed as reason:
         raise ModelError(f"{path}: {reason}.") from reason
-    except (NotRecognised, RecursionError) as reason:
+    except (NotRecognized, RecursionError) as reason:
         raise ModelError(
             f"{path} holds no encoder that edge-bert recognises: {reason}. {_other_way(file)}"
         ) from reason

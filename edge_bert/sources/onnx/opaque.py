@@ -11,8 +11,8 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Graph, graph_of
-from edge_bert.formats.onnx.read import computes_in_float16, opset, read
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
+from edge_bert.formats.onnx.read import computes_in_float16, opset, read_onnx
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
@@ -26,7 +26,7 @@ ARCHITECTURE = "onnx2tf"
 OLDEST_OPSET = 13  # before, sizes are attributes, which onnx2tf reads otherwise
 
 
-def load_foreign(path: Path, tokenizer: Path | None = None) -> Checkpoint:
+def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     """The model in the ONNX file `path`, without weights; see `load_onnx` for the folder.
 
     Raises ModelError for a file that is no usable ONNX, or whose inputs or outputs have no meaning
@@ -35,7 +35,7 @@ def load_foreign(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     folder = tokenizer or folder_of(path)
     tokenizer_json = tokenizer_in(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
-    model = read(path)
+    model = read_onnx(path)
     if opset(model) < OLDEST_OPSET:
         raise ModelError(
             f"{path} uses operators of opset {opset(model)}; --via onnx2tf takes opset "
@@ -69,9 +69,9 @@ def load_foreign(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     )
 
 
-def _names(path: Path, graph: Graph) -> dict[str, str]:
+def _names(path: Path, graph: OnnxGraph) -> dict[str, str]:
     try:
-        names = inputs.named(graph)
+        names = inputs.name_inputs(graph)
     except NotNamed as reason:
         raise ModelError(f"{path}: {reason}.") from reason
     if inputs.MASK not in names.values():
@@ -125,7 +125,7 @@ def _head(
     return Head(task=Task.EMBEDDING), ""
 
 
-def _vocabulary(graph: Graph, names: Mapping[str, str]) -> int | None:
+def _vocabulary(graph: OnnxGraph, names: Mapping[str, str]) -> int | None:
     """The rows of the table that the token ids look up; None if there is no such table."""
     ids = next(name for name, ours in names.items() if ours == inputs.IDS)
     rows = [
@@ -137,7 +137,7 @@ def _vocabulary(graph: Graph, names: Mapping[str, str]) -> int | None:
     return rows[0] if rows else None
 
 
-def _fixed_length(path: Path, graph: Graph) -> int | None:
+def _fixed_length(path: Path, graph: OnnxGraph) -> int | None:
     """The one length that a graph of fixed shapes takes."""
     shapes = [each.sizes for each in graph.inputs.values() if each.sizes is not None]
     if any(len(sizes) != 2 for sizes in shapes):

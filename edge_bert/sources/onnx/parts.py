@@ -6,17 +6,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Array, Graph
+from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, Array, OnnxGraph
 from edge_bert.records.checkpoint import FloatArray
 
 BEFORE_BIAS = (*ALIASES, *RESHAPES)
 
 
-class NotRecognised(Exception):  # noqa: N818 (a caller makes the user's error of it)
+class NotRecognized(Exception):  # noqa: N818 (a caller makes the user's error of it)
     """The graph is not the encoder that we look for; the message says where it differs."""
 
 
-class NotNamed(NotRecognised):
+class NotNamed(NotRecognized):
     """Its inputs cannot be told apart, by whatever way in."""
 
 
@@ -31,7 +31,7 @@ class Linear:
 
 
 @dataclass(frozen=True, eq=False)
-class Norm:
+class OnnxNorm:
     """Layer normalization over the last axis."""
 
     input: str
@@ -41,7 +41,7 @@ class Norm:
     epsilon: float
 
 
-def linear(graph: Graph, value: str) -> Linear | None:
+def find_linear(graph: OnnxGraph, value: str) -> Linear | None:
     """The dense layer that makes `value`: Gemm, MatMul, or MatMul and Add."""
     node = graph.maker(value, "Add", "MatMul", "Gemm")
     if node is None:
@@ -51,71 +51,73 @@ def linear(graph: Graph, value: str) -> Linear | None:
     if node.op == "Gemm":
         return _gemm(graph, value)
     for bias, product in (node.inputs, node.inputs[::-1]):
-        array = vector(graph.constant(bias))
+        array = as_vector(graph.constant(bias))
         made = graph.maker(graph.root(product, BEFORE_BIAS), "MatMul")
         if array is not None and made is not None:
             return _matmul(graph, made.outputs[0], value, array)
     return None
 
 
-def _matmul(graph: Graph, product: str, output: str, bias: FloatArray | None) -> Linear | None:
+def _matmul(graph: OnnxGraph, product: str, output: str, bias: FloatArray | None) -> Linear | None:
     node = graph.makers[product]
-    kernel = matrix(graph.constant(node.inputs[1]))
+    kernel = as_matrix(graph.constant(node.inputs[1]))
     if kernel is None or (bias is not None and bias.size != kernel.shape[1]):
         return None
     shift = np.zeros(kernel.shape[1], np.float32) if bias is None else bias
     return Linear(node.inputs[0], output, kernel, shift)
 
 
-def _gemm(graph: Graph, value: str) -> Linear | None:
+def _gemm(graph: OnnxGraph, value: str) -> Linear | None:
     node = graph.makers[value]
-    kernel = matrix(graph.constant(node.inputs[1]))
+    kernel = as_matrix(graph.constant(node.inputs[1]))
     plain = {"alpha": 1.0, "beta": 1.0, "transA": 0}
     if kernel is None or any(node.attributes.get(key, was) != was for key, was in plain.items()):
         return None
     kernel = np.ascontiguousarray(kernel.T) if node.attributes.get("transB") else kernel
-    bias = vector(graph.constant(node.inputs[2])) if len(node.inputs) > 2 else None
+    bias = as_vector(graph.constant(node.inputs[2])) if len(node.inputs) > 2 else None
     if bias is None:
         bias = np.zeros(kernel.shape[1], np.float32)
     return Linear(node.inputs[0], value, kernel, bias) if bias.size == kernel.shape[1] else None
 
 
-def norms(graph: Graph) -> list[Norm]:
+def find_norms(graph: OnnxGraph) -> list[OnnxNorm]:
     """Every layer normalization, in the order of the graph."""
-    found = (norm(graph, node.outputs[0]) for node in graph.nodes if node.outputs[0])
+    found = (find_norm(graph, node.outputs[0]) for node in graph.nodes if node.outputs[0])
     return [each for each in found if each is not None]
 
 
-def norm(graph: Graph, value: str) -> Norm | None:
+def find_norm(graph: OnnxGraph, value: str) -> OnnxNorm | None:
     """The layer normalization that makes `value`, as one operator or as a chain of nine."""
     whole = graph.maker(value, "LayerNormalization")
     if whole is not None and value == whole.outputs[0]:
-        gamma = vector(graph.constant(whole.inputs[1]))
-        beta = vector(graph.constant(whole.inputs[2])) if len(whole.inputs) > 2 else None
+        gamma = as_vector(graph.constant(whole.inputs[1]))
+        beta = as_vector(graph.constant(whole.inputs[2])) if len(whole.inputs) > 2 else None
         if gamma is None or whole.attributes.get("axis", -1) not in (-1, 2):
             return None
         shift = np.zeros_like(gamma) if beta is None else beta
         epsilon = float(whole.attributes.get("epsilon", 1e-5))
-        return Norm(whole.inputs[0], value, gamma, shift, epsilon)
+        return OnnxNorm(whole.inputs[0], value, gamma, shift, epsilon)
     scaled, beta = _with_vector(graph, value, "Add")
     unit, gamma = _with_vector(graph, scaled, "Mul") if scaled else (None, None)
     if unit is None or beta is None or gamma is None:
         return None
     found = _unit_variance(graph, unit)
-    return Norm(found[0], value, gamma, beta, found[1]) if found else None
+    return OnnxNorm(found[0], value, gamma, beta, found[1]) if found else None
 
 
-def _with_vector(graph: Graph, value: str, op: str) -> tuple[str, FloatArray] | tuple[None, None]:
+def _with_vector(
+    graph: OnnxGraph, value: str, op: str
+) -> tuple[str, FloatArray] | tuple[None, None]:
     """The operand of `op` that is computed, and the one that is a constant vector."""
     node = graph.maker(graph.root(value), op)
     for other, constant in (node.inputs, node.inputs[::-1]) if node else ():
-        array = vector(graph.constant(constant))
+        array = as_vector(graph.constant(constant))
         if array is not None:
             return other, array
     return None, None
 
 
-def _unit_variance(graph: Graph, value: str) -> tuple[str, float] | None:
+def _unit_variance(graph: OnnxGraph, value: str) -> tuple[str, float] | None:
     """x and epsilon, where value = (x - mean(x)) / sqrt(mean((x - mean(x)) ** 2) + epsilon)."""
     divided = graph.maker(graph.root(value), "Div")
     if divided is None:
@@ -129,25 +131,25 @@ def _unit_variance(graph: Graph, value: str) -> tuple[str, float] | None:
     if mean is None or graph.root(mean.inputs[0]) != graph.root(centred.inputs[0]):
         return None
     for variance, epsilon in (shifted.inputs, shifted.inputs[::-1]):
-        number = scalar(graph.constant(epsilon))
+        number = as_scalar(graph.constant(epsilon))
         if number is not None and graph.maker(graph.root(variance), "ReduceMean"):
             return centred.inputs[0], number
     return None
 
 
-def scalar(array: Array | None) -> float | None:
+def as_scalar(array: Array | None) -> float | None:
     """The number in `array`, None if there is none or more than one."""
     return float(array.reshape(())) if array is not None and array.size == 1 else None
 
 
-def vector(array: Array | None) -> FloatArray | None:
+def as_vector(array: Array | None) -> FloatArray | None:
     """`array` as [n], if it is floats with one axis that counts and more than one element."""
     if array is None or array.dtype.kind != "f" or array.ndim < 1:
         return None
     return array.reshape(-1).astype(np.float32) if array.size == array.shape[-1] > 1 else None
 
 
-def matrix(array: Array | None) -> FloatArray | None:
+def as_matrix(array: Array | None) -> FloatArray | None:
     """`array` as float32, if it is a matrix of floats."""
     if array is None or array.dtype.kind != "f" or array.ndim != 2:
         return None

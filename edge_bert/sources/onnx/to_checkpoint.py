@@ -9,24 +9,24 @@ from typing import Any
 import numpy as np
 
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.sources.onnx.blocks import Layer
-from edge_bert.sources.onnx.embeddings import Embeddings
+from edge_bert.sources.onnx.blocks import OnnxEncoderLayer
+from edge_bert.sources.onnx.embeddings import OnnxEmbeddings
 from edge_bert.sources.onnx.head import Pooled
-from edge_bert.sources.onnx.parts import Linear, Norm, NotRecognised
+from edge_bert.sources.onnx.parts import Linear, NotRecognized, OnnxNorm
 
 Weights = dict[str, FloatArray]
 EPSILON_OF_DISTILBERT = 1e-12
 
 
 @dataclass(frozen=True, eq=False)
-class Recognised:
+class RecognizedEncoder:
     """An encoder in parts; `inputs` gives our name of each input of the graph.
 
     `fixed_length` is the one length that a graph of fixed shapes takes.
     """
 
-    embeddings: Embeddings
-    layers: tuple[Layer, ...]
+    embeddings: OnnxEmbeddings
+    layers: tuple[OnnxEncoderLayer, ...]
     head: Pooled
     heads: int
     inputs: Mapping[str, str]
@@ -42,14 +42,14 @@ class Named:
     weights: Weights
 
 
-def named(found: Recognised, wanted: str | None) -> Named:
+def name_weights(found: RecognizedEncoder, wanted: str | None) -> Named:
     """As the architecture `wanted` (from config.json) if it fits, else as the first that does.
 
     Raises NotRecognised where none of them computes what the graph does.
     """
     fitting = [name for name, fits in FITS.items() if fits(found)]
     if not fitting:
-        raise NotRecognised(
+        raise NotRecognized(
             f"its head (dense, {found.head.activation}, dense) belongs to no architecture that "
             "edge-bert builds"
         )
@@ -107,7 +107,7 @@ HEADS = {
 }
 
 
-def _fits_bert(found: Recognised) -> bool:
+def _fits_bert(found: RecognizedEncoder) -> bool:
     head, embeddings = found.head, found.embeddings
     return (
         (not head.dense or head.activation == "tanh")
@@ -117,7 +117,7 @@ def _fits_bert(found: Recognised) -> bool:
     )
 
 
-def _fits_distilbert(found: Recognised) -> bool:
+def _fits_distilbert(found: RecognizedEncoder) -> bool:
     embeddings = found.embeddings
     return (
         (not found.head.dense or found.head.activation == "relu")
@@ -128,13 +128,13 @@ def _fits_distilbert(found: Recognised) -> bool:
     )
 
 
-def _fits_roberta(found: Recognised) -> bool:
+def _fits_roberta(found: RecognizedEncoder) -> bool:
     """Any position offset, and a row of zeros where no token type is added."""
     head = found.head
     return (not head.dense or head.activation == "tanh") and found.embeddings.projection is None
 
 
-def _fits_albert(found: Recognised) -> bool:
+def _fits_albert(found: RecognizedEncoder) -> bool:
     head, embeddings = found.head, found.embeddings
     return (
         (not head.dense or head.activation == "tanh")
@@ -144,12 +144,12 @@ def _fits_albert(found: Recognised) -> bool:
     )
 
 
-def _same_weights(layer: Layer, first: Layer) -> bool:
+def _same_weights(layer: OnnxEncoderLayer, first: OnnxEncoderLayer) -> bool:
     pairs = ((layer.ffn_in, first.ffn_in), (layer.attention.value, first.attention.value))
     return all(np.array_equal(one.kernel, other.kernel) for one, other in pairs)
 
 
-def _fits_electra(found: Recognised) -> bool:
+def _fits_electra(found: RecognizedEncoder) -> bool:
     """With or without a projection: it is the one whose classifier has a GELU."""
     head = found.head
     return (not head.dense or head.activation == "gelu") and found.embeddings.offset == 0
@@ -164,7 +164,7 @@ FITS = {
 }
 
 
-def _embeddings(embeddings: Embeddings, architecture: str) -> Weights:
+def _embeddings(embeddings: OnnxEmbeddings, architecture: str) -> Weights:
     weights = {
         "embeddings.word_embeddings.weight": embeddings.word,
         "embeddings.position_embeddings.weight": embeddings.position,
@@ -183,7 +183,7 @@ def _embeddings(embeddings: Embeddings, architecture: str) -> Weights:
     return weights
 
 
-def _layers(found: Recognised, names: Mapping[str, str], count: int) -> Weights:
+def _layers(found: RecognizedEncoder, names: Mapping[str, str], count: int) -> Weights:
     """The weights of the first `count` layers."""
     weights: Weights = {}
     size = found.layers[0].attention.query.kernel.shape[1] // found.heads
@@ -215,29 +215,29 @@ def _dense(name: str, dense: Linear) -> Weights:
     return {f"{name}.weight": kernel, f"{name}.bias": dense.bias.astype(np.float32)}
 
 
-def _norm(name: str, norm: Norm) -> Weights:
+def _norm(name: str, norm: OnnxNorm) -> Weights:
     return {f"{name}.weight": norm.gamma, f"{name}.bias": norm.beta}
 
 
-def _epsilon(found: Recognised) -> float:
+def _epsilon(found: RecognizedEncoder) -> float:
     """The one epsilon of all norms; NotRecognised where they differ."""
     norms = [found.embeddings.norm]
     norms += [each for layer in found.layers for each in (layer.attention_norm, layer.ffn_norm)]
     values = {round(each.epsilon, 15) for each in norms}
     smallest, largest = min(values), max(values)
     if largest > smallest * 1.001:
-        raise NotRecognised(f"its norms have several epsilons, {smallest:g} to {largest:g}")
+        raise NotRecognized(f"its norms have several epsilons, {smallest:g} to {largest:g}")
     return float(f"{largest:.6g}")
 
 
-def _activation(found: Recognised) -> str:
+def _activation(found: RecognizedEncoder) -> str:
     kinds = {layer.activation for layer in found.layers}
     if len(kinds) > 1:
-        raise NotRecognised(f"its layers have several activations: {', '.join(sorted(kinds))}")
+        raise NotRecognized(f"its layers have several activations: {', '.join(sorted(kinds))}")
     return kinds.pop()
 
 
-def _bert_config(found: Recognised, architecture: str) -> dict[str, Any]:
+def _bert_config(found: RecognizedEncoder, architecture: str) -> dict[str, Any]:
     embeddings = found.embeddings
     rows = len(embeddings.position)
     config = {
@@ -259,7 +259,7 @@ def _bert_config(found: Recognised, architecture: str) -> dict[str, Any]:
     return config
 
 
-def _distilbert_config(found: Recognised, _: str) -> dict[str, Any]:
+def _distilbert_config(found: RecognizedEncoder, _: str) -> dict[str, Any]:
     embeddings = found.embeddings
     return {
         "activation": _activation(found),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.compress.prune.covariance import Moments
-from edge_bert.compress.prune.obs import Elimination, eliminate, refit
+from edge_bert.compress.prune.covariance import RunningMoments
+from edge_bert.compress.prune.obs import RemovalOrder, order_removals, refit_kernel
 
 INPUTS, OUTPUTS, TOKENS = 12, 5, 400
 
@@ -18,10 +18,10 @@ def activations(seed: int = 0) -> np.ndarray:
     return (mixed + random.standard_normal(INPUTS)).astype(np.float32)
 
 
-def moments_of(rows: np.ndarray, weights: np.ndarray | None = None) -> Moments:
+def moments_of(rows: np.ndarray, weights: np.ndarray | None = None) -> RunningMoments:
     """Their moments, seen in two parts."""
     weights = np.ones(len(rows), np.float32) if weights is None else weights
-    found = Moments.of(rows.shape[1])
+    found = RunningMoments.of(rows.shape[1])
     found.see(rows[:100], weights[:100])
     found.see(rows[100:], weights[100:])
     return found
@@ -40,7 +40,7 @@ def test_errors_are_those_of_the_best_fit(size: int) -> None:
     """After every step, the error is that of least squares with what is left."""
     rows, random = activations(), np.random.RandomState(1)
     kernel = random.standard_normal((INPUTS, OUTPUTS))
-    found = eliminate(moments_of(rows).covariance(0.0), kernel, size, 1)
+    found = order_removals(moments_of(rows).covariance(0.0), kernel, size, 1)
     assert sorted(found.order) == list(range(INPUTS // size))
     for gone in range(1, len(found.order)):
         groups = found.kept(len(found.order) - gone)
@@ -56,14 +56,14 @@ def test_the_first_to_go_is_the_one_that_costs_least() -> None:
         least_error(rows, kernel, [each for each in range(INPUTS) if each != gone])
         for gone in range(INPUTS)
     ]
-    found = eliminate(moments_of(rows).covariance(0.0), kernel, 1, 1)
+    found = order_removals(moments_of(rows).covariance(0.0), kernel, 1, 1)
     assert found.order[0] == int(np.argmin(errors))
 
 
 def test_steps_of_several_take_all_and_never_fall() -> None:
     """Errors rise, one more than there are inputs, also where the last step is short."""
     kernel = np.random.RandomState(4).standard_normal((INPUTS, OUTPUTS))
-    found = eliminate(moments_of(activations()).covariance(0.01), kernel, 1, 5)
+    found = order_removals(moments_of(activations()).covariance(0.01), kernel, 1, 5)
     assert sorted(found.order) == list(range(INPUTS))
     assert len(found.errors) == INPUTS + 1
     assert found.errors[0] == 0
@@ -72,7 +72,7 @@ def test_steps_of_several_take_all_and_never_fall() -> None:
 
 def test_kept_are_the_last_in_their_own_order() -> None:
     """What goes last is kept, sorted."""
-    found = Elimination(order=(2, 0, 3, 1), errors=(0, 1, 2, 3, 4))
+    found = RemovalOrder(order=(2, 0, 3, 1), errors=(0, 1, 2, 3, 4))
     assert found.kept(3) == (0, 1, 3)
     assert found.kept(4) == (0, 1, 2, 3)
 
@@ -83,7 +83,7 @@ def test_a_copy_is_given_up_for_nothing() -> None:
     rows = np.hstack([rows, rows[:, :4] * 2 + 1])
     kernel = np.random.RandomState(5).standard_normal((INPUTS + 4, OUTPUTS))
     moments = moments_of(rows)
-    fitted, bias = refit(moments.covariance(1e-9), moments.mean, kernel, range(INPUTS))
+    fitted, bias = refit_kernel(moments.covariance(1e-9), moments.mean, kernel, range(INPUTS))
     np.testing.assert_allclose(rows[:, :INPUTS] @ fitted + bias, rows @ kernel, atol=1e-3)
 
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from edge_bert.compress.prune import layers
-from edge_bert.compress.prune.output_error import harm
-from edge_bert.compress.prune.reconstruction import correct
+from edge_bert.compress.prune.output_error import output_error
+from edge_bert.compress.prune.reconstruction import reconstruct_outputs
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.weights import EncoderWeights
 from tests.compress.smaller import distance, sentences_of
@@ -31,12 +31,12 @@ def faint(weights: EncoderWeights, layer: int) -> EncoderWeights:
 def test_a_dropped_layer_is_made_up_for(architecture: str, kept: int) -> None:
     """Sentences not seen are nearer to the whole encoder than without the correction."""
     whole = faint(tiny.weights_of(architecture), 1 - kept)
-    smaller = layers.keep(whole, [kept])
-    corrected = correct(smaller, whole, [kept], sentences_of(architecture))
+    smaller = layers.prune_layers(whole, [kept])
+    corrected = reconstruct_outputs(smaller, whole, [kept], sentences_of(architecture))
     other = sentences_of(architecture, seed=1)
-    expected = numpy_forward.outputs(whole, other)
-    before = harm(numpy_forward.outputs(smaller, other), expected)
-    assert harm(numpy_forward.outputs(corrected, other), expected) < 0.6 * before
+    expected = numpy_forward.run_encoder(whole, other)
+    before = output_error(numpy_forward.run_encoder(smaller, other), expected)
+    assert output_error(numpy_forward.run_encoder(corrected, other), expected) < 0.6 * before
     assert corrected.shape == smaller.shape
 
 
@@ -48,19 +48,19 @@ def test_a_layer_that_only_normalises_costs_nothing() -> None:
         for part in ("kernel", "bias"):
             arrays[f"layer.1.{name}.{part}"] = np.zeros_like(arrays[f"layer.1.{name}.{part}"])
     whole = dataclasses.replace(weights, arrays=arrays)
-    smaller = layers.keep(whole, [0])
-    corrected = correct(smaller, whole, [0], sentences_of("bert"))
+    smaller = layers.prune_layers(whole, [0])
+    corrected = reconstruct_outputs(smaller, whole, [0], sentences_of("bert"))
     other = sentences_of("bert", seed=1)
-    expected = numpy_forward.outputs(whole, other)
-    before = harm(numpy_forward.outputs(smaller, other), expected)
-    assert harm(numpy_forward.outputs(corrected, other), expected) < 0.3 * before
+    expected = numpy_forward.run_encoder(whole, other)
+    before = output_error(numpy_forward.run_encoder(smaller, other), expected)
+    assert output_error(numpy_forward.run_encoder(corrected, other), expected) < 0.3 * before
 
 
 def test_nothing_dropped_changes_nothing() -> None:
     """The whole encoder is its own best fit."""
     whole, sentences = tiny.weights_of("bert"), sentences_of("bert")
-    found = correct(whole, whole, [0, 1], sentences)
+    found = reconstruct_outputs(whole, whole, [0, 1], sentences)
     moved = distance(
-        numpy_forward.outputs(found, sentences), numpy_forward.outputs(whole, sentences)
+        numpy_forward.run_encoder(found, sentences), numpy_forward.run_encoder(whole, sentences)
     )
     assert moved < 1e-4

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edge_bert.compress.prune import ffn, heads, layers
-from edge_bert.compress.prune.importance import measure
-from edge_bert.compress.prune.output_error import harm
-from edge_bert.compress.prune.structure import shrink
+from edge_bert.compress.prune.importance import measure_importance
+from edge_bert.compress.prune.output_error import output_error
+from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder import numpy_forward
 from edge_bert.errors import InputError
 from tests.compress.smaller import (
@@ -35,7 +35,7 @@ def test_keeping_everything_changes_nothing(architecture: str) -> None:
     """The same arrays, not merely the same numbers."""
     weights, importance = tiny.weights_of(architecture), importance_of(architecture)
     whole = msgspec.structs.replace(RAGGED, ffn=(FFN, FFN), heads=(4, 4))
-    found = shrink(weights, importance, whole, sentences_of(architecture))
+    found = prune_to_structure(weights, importance, whole, sentences_of(architecture))
     assert found.shape == weights.shape
     assert all(found.arrays[name] is array for name, array in weights.arrays.items())
 
@@ -57,13 +57,16 @@ def test_twins_go_for_nothing() -> None:
     """Of neurons in pairs that are alike, one of each can go and the outputs stay."""
     weights = with_twins(tiny.weights_of("bert"))
     sentences = sentences_of("bert")
-    importance = measure(weights, sentences)
+    importance = measure_importance(weights, sentences)
     for each in importance.neurons:
         pairs = [neuron // 2 for neuron in each.elimination.kept(FFN // 2)]
         assert len(set(pairs)) > 0.95 * FFN // 2
-    found = ffn.keep(weights, importance, [FFN // 2] * 2)
+    found = ffn.prune_ffn(weights, importance, [FFN // 2] * 2)
     assert (
-        harm(numpy_forward.outputs(found, sentences), numpy_forward.outputs(weights, sentences))
+        output_error(
+            numpy_forward.run_encoder(found, sentences),
+            numpy_forward.run_encoder(weights, sentences),
+        )
         < 1e-3
     )
 
@@ -75,14 +78,14 @@ def test_a_silent_head_is_the_first_to_go() -> None:
     arrays["layer.1.value.kernel"][:, 8:16] = 0
     silent = dataclasses.replace(weights, arrays=arrays)
     sentences = sentences_of("bert")
-    found = heads.keep(silent, measure(silent, sentences), [4, 3])
+    found = heads.prune_heads(silent, measure_importance(silent, sentences), [4, 3])
     assert found.shape.heads == (4, 3)
     np.testing.assert_array_equal(
         found.arrays["layer.1.query.kernel"],
         np.delete(arrays["layer.1.query.kernel"], range(8, 16), 1),
     )
     moved = distance(
-        numpy_forward.outputs(found, sentences), numpy_forward.outputs(silent, sentences)
+        numpy_forward.run_encoder(found, sentences), numpy_forward.run_encoder(silent, sentences)
     )
     assert moved < 0.01
 
@@ -91,7 +94,7 @@ def test_what_is_worth_most_stays() -> None:
     """On sentences not seen, the chosen neurons beat the same number of others by far."""
     weights, importance = tiny.weights_of("bert"), importance_of("bert")
     other = sentences_of("bert", seed=1)
-    expected = numpy_forward.outputs(weights, other)
+    expected = numpy_forward.run_encoder(weights, other)
     turned = dataclasses.replace(
         importance,
         neurons=tuple(
@@ -105,7 +108,9 @@ def test_what_is_worth_most_stays() -> None:
         ),
     )
     best, worst = (
-        harm(numpy_forward.outputs(ffn.keep(weights, which, [128, 128]), other), expected)
+        output_error(
+            numpy_forward.run_encoder(ffn.prune_ffn(weights, which, [128, 128]), other), expected
+        )
         for which in (importance, turned)
     )
     assert best < 0.7 * worst
@@ -114,7 +119,7 @@ def test_what_is_worth_most_stays() -> None:
 def test_layers_keep_their_order_and_their_own_widths() -> None:
     """Layer 1 becomes layer 0 with what it had; other weights are the same arrays."""
     weights = ragged("bert")
-    found = layers.keep(weights, [1])
+    found = layers.prune_layers(weights, [1])
     assert (found.shape.ffn, found.shape.heads, found.shape.layers) == ((37,), (2,), 1)
     assert found.arrays["layer.0.ffn_in.kernel"] is weights.arrays["layer.1.ffn_in.kernel"]
     assert not any(name.startswith("layer.1.") for name in found.arrays)
@@ -129,24 +134,24 @@ def test_a_layer_that_does_nothing_goes_first() -> None:
         for part in ("kernel", "bias"):
             arrays[f"layer.0.{name}.{part}"] = np.zeros_like(arrays[f"layer.0.{name}.{part}"])
     idle = dataclasses.replace(weights, arrays=arrays)
-    assert layers.ranked(idle, sentences_of("bert")[:20]) == ((0, 1), (1,))
+    assert layers.rank_layers(idle, sentences_of("bert")[:20]) == ((0, 1), (1,))
 
 
 @pytest.mark.parametrize("kept", [[], [1, 0], [0, 0], [2], [-1]])
 def test_layers_that_cannot_be_kept_are_refused(kept: list[int]) -> None:
     """Rising numbers of layers that there are."""
     with refused(InputError, "cannot be kept"):
-        layers.keep(tiny.weights_of("bert"), kept)
+        layers.prune_layers(tiny.weights_of("bert"), kept)
 
 
 def test_layers_that_share_their_weights_only_go_whole() -> None:
     """Cut one by one, ALBERT's layers would become different and the file larger."""
     weights, sentences = tiny.weights_of("albert"), sentences_of("albert")
-    importance = measure(weights, sentences[:10])
+    importance = measure_importance(weights, sentences[:10])
     with refused(InputError, "share their weights"):
-        shrink(weights, importance, RAGGED)
+        prune_to_structure(weights, importance, RAGGED)
     single = msgspec.structs.replace(RAGGED, layers=(1,), ffn=(FFN,), heads=(4,))
-    found = shrink(weights, importance, single, sentences)
+    found = prune_to_structure(weights, importance, single, sentences)
     assert found.arrays["layer.0.key.kernel"] is weights.arrays["layer.0.key.kernel"]
     assert found.shape.layers == 1
 
@@ -156,6 +161,6 @@ def test_counts_that_cannot_be_kept_are_refused(counts: list[int]) -> None:
     """One number for every layer, from 1 to what it has."""
     weights, importance = tiny.weights_of("bert"), importance_of("bert")
     with refused(InputError, "neurons cannot be kept"):
-        ffn.keep(weights, importance, counts)
+        ffn.prune_ffn(weights, importance, counts)
     with refused(InputError, "heads cannot be kept"):
-        heads.keep(weights, importance, counts)
+        heads.prune_heads(weights, importance, counts)

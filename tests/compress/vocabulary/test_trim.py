@@ -62,7 +62,7 @@ def original(kind: str) -> Tokenizer:
 def counts_of(kind: str, sentences: Sequence[str]) -> Any:
     """What the sentences need."""
     tokenizer = original(kind)
-    return trim.count(
+    return trim.count_tokens(
         [each.ids for each in tokenizer.encode_batch(sentences)], tokenizer.largest_id + 1
     )
 
@@ -72,13 +72,13 @@ def trimmed(kind: str, spare: int = 25) -> Vocabulary:
     """Some tokens more than must stay, for a few English sentences."""
     text, counts = text_of(kind), counts_of(kind, ENGLISH)
     least = least_of(text, counts)
-    return trim.trim(text, counts, least + spare)
+    return trim.trim_vocabulary(text, counts, least + spare)
 
 
 def least_of(text: str, counts: Any) -> int:
     """How many tokens must stay, from the error that says so."""
     with pytest.raises(InputError) as caught:
-        trim.trim(text, counts, 0)
+        trim.trim_vocabulary(text, counts, 0)
     return int(str(caught.value).split(" must stay")[0].split()[-1])
 
 
@@ -92,14 +92,14 @@ def opened_trimmed(kind: str) -> Tokenizer:
 def test_the_numbers_of_tokens_that_can_stay(kind: str) -> None:
     """Trimming takes the least and the most of them, and refuses the next."""
     text, counts = text_of(kind), counts_of(kind, ENGLISH)
-    possible = trim.choices(text, counts)
+    possible = trim.vocabulary_sizes(text, counts)
     assert possible[0] == least_of(text, counts) < possible[-1] == size_of(text)
     for tokens in (possible[0], possible[-1]):
-        assert len(trim.trim(text, counts, tokens).kept) == tokens
+        assert len(trim.trim_vocabulary(text, counts, tokens).kept) == tokens
     for tokens in (possible[0] - 1, possible[-1] + 1):
         with refused(InputError, "cannot be kept"):
-            trim.trim(text, counts, tokens)
-    assert trim.choices(text, None)[0] >= possible[0]
+            trim.trim_vocabulary(text, counts, tokens)
+    assert trim.vocabulary_sizes(text, None)[0] >= possible[0]
 
 
 @every
@@ -119,7 +119,7 @@ def test_the_trimmed_tokenizer_takes_every_text(kind: str, first: str, second: s
 def test_the_corpus_keeps_its_tokens(kind: str) -> None:
     """A large corpus whose tokens all have room gets the same tokens as before."""
     text, counts = text_of(kind), 10_000 * counts_of(kind, ENGLISH)
-    cut = trim.trim(text, counts, size_of(text) - 12)
+    cut = trim.trim_vocabulary(text, counts, size_of(text) - 12)
     assert len(cut.kept) == size_of(text) - 12
     smaller, whole = opened(cut.tokenizer), original(kind)
     same = [
@@ -146,15 +146,15 @@ def test_only_the_scripts_of_the_corpus_stay() -> None:
     assert "ж" not in cut.tokens
     assert "ж" in original("WordPiece")._backend.get_vocab()
     text = text_of("WordPiece")
-    assert "ж" in trim.trim(text, None, least_of(text, None)).tokens
+    assert "ж" in trim.trim_vocabulary(text, None, least_of(text, None)).tokens
     mixed = counts_of("WordPiece", [*ENGLISH, "дождь"])
-    assert "ж" in trim.trim(text, mixed, least_of(text, mixed)).tokens
+    assert "ж" in trim.trim_vocabulary(text, mixed, least_of(text, mixed)).tokens
 
 
 def test_without_a_corpus_low_ids_stay() -> None:
     """Their order is that of frequency in what the tokenizer was trained on."""
     text = text_of("BPE")
-    cut = trim.trim(text, None, least_of(text, None) + 20)
+    cut = trim.trim_vocabulary(text, None, least_of(text, None) + 20)
     pairs = zip(cut.kept, cut.tokens, strict=True)
     merged = [old for old, token in pairs if len(token) > 1 and not token.startswith("<")]
     first = min(merged)
@@ -180,7 +180,7 @@ def test_the_table_has_the_rows_of_what_stays() -> None:
     """A token's new row is its old one, and vocab.txt names it in that line."""
     cut = trimmed("WordPiece")
     weights = tiny.weights_of("bert")
-    smaller = trim.take(weights, cut.kept)
+    smaller = trim.prune_embeddings(weights, cut.kept)
     assert smaller.shape.vocabulary == len(cut.kept) == len(cut.text.splitlines())
     for new in (0, 1, 40, len(cut.kept) - 1):
         old = original("WordPiece")._backend.token_to_id(cut.tokens[new])
@@ -188,13 +188,13 @@ def test_the_table_has_the_rows_of_what_stays() -> None:
             smaller.arrays["embeddings.word"][new], weights.arrays["embeddings.word"][old]
         )
     with refused(InputError, "not of one model"):
-        trim.take(weights, [weights.shape.vocabulary])
+        trim.prune_embeddings(weights, [weights.shape.vocabulary])
 
 
 @every
 def test_the_whole_vocabulary_stays_as_it_is(kind: str) -> None:
     """Nothing to trim: the same ids and the same file."""
-    cut = trim.trim(text_of(kind), None, size_of(text_of(kind)))
+    cut = trim.trim_vocabulary(text_of(kind), None, size_of(text_of(kind)))
     assert cut.kept == tuple(range(size_of(text_of(kind))))
     assert json.loads(cut.tokenizer) == json.loads(text_of(kind))
 
@@ -203,7 +203,7 @@ def test_the_whole_vocabulary_stays_as_it_is(kind: str) -> None:
 def test_a_number_that_cannot_be_kept_is_refused(tokens: int) -> None:
     """Fewer than must stay, or more than there are; the error says how many must."""
     with refused(InputError, "must stay"):
-        trim.trim(text_of("WordPiece"), None, tokens)
+        trim.trim_vocabulary(text_of("WordPiece"), None, tokens)
 
 
 def changed(kind: str, path: Sequence[str], value: Any) -> str:
@@ -236,14 +236,14 @@ def changed(kind: str, path: Sequence[str], value: Any) -> str:
 def test_other_tokenizers_are_refused(kind: str, path: list[str], value: Any, match: str) -> None:
     """Kinds that we do not know and files that are damaged, in one line."""
     with refused(ModelError, match):
-        trim.trim(changed(kind, path, value), None, 400)
+        trim.trim_vocabulary(changed(kind, path, value), None, 400)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{", "[" * 100_000, '{"model": 3}'])
 def test_what_is_no_tokenizer_is_refused(text: str) -> None:
     """Also nesting without end."""
     with refused(ModelError, "cannot be trimmed"):
-        trim.trim(text, None, 400)
+        trim.trim_vocabulary(text, None, 400)
 
 
 def test_merges_may_be_written_as_text() -> None:
@@ -252,6 +252,6 @@ def test_merges_may_be_written_as_text() -> None:
     content["model"]["merges"] = [" ".join(pair) for pair in content["model"]["merges"]]
     old = json.dumps(content)
     least = least_of(old, None)
-    cut = trim.trim(old, None, least + 30)
-    assert cut.kept == trim.trim(text_of("BPE"), None, least + 30).kept
+    cut = trim.trim_vocabulary(old, None, least + 30)
+    assert cut.kept == trim.trim_vocabulary(text_of("BPE"), None, least + 30).kept
     assert opened(cut.tokenizer).encode("the cat sat").ids

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from edge_bert.convert.onnx2tf import convert
-from edge_bert.convert.onnx2tf.convert import to_tflite
+from edge_bert.convert.onnx2tf.convert import convert_onnx_to_tflite
 from edge_bert.errors import MissingToolError, ModelError
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.encoder.running import tflite_runner
 from tests.one_line import refused
 from tests.recordings.onnx.make import EVERY, Case, export
@@ -41,13 +41,13 @@ CASES = [
 
 
 def _loaded(path: Path) -> Any:
-    return load(str(path), path.parent, None, "onnx2tf")
+    return load_checkpoint(str(path), path.parent, None, "onnx2tf")
 
 
 def _check(path: Path, lengths: tuple[int, ...]) -> None:
     """In every signature, what onnxruntime gives: the mean of the tokens."""
     checkpoint = _loaded(path)
-    run = tflite_runner(to_tflite(checkpoint, lengths))
+    run = tflite_runner(convert_onnx_to_tflite(checkpoint, lengths))
     for length in lengths:
         inputs = {name: array[:, :length] for name, array in sentences().items()}
         expected = mean_of(onnxruntime_outputs(path, inputs), inputs)
@@ -92,14 +92,14 @@ def test_an_operator_that_is_not_converted_is_named(tmp_path: Path) -> None:
     del node.attribute[:]
     onnx.save_model(model, path)
     with refused(ModelError, "Sparsemax at 'here' is an operator that onnx2tf does not convert"):
-        to_tflite(_loaded(path), (LENGTH,))
+        convert_onnx_to_tflite(_loaded(path), (LENGTH,))
 
 
 def test_attention_that_onnxruntime_fused_is_refused(tmp_path: Path) -> None:
     """Its mask would be lost; the file before fusing is asked for."""
     path = placed(tmp_path, "bert-fused")
     with refused(ModelError, "fused by ONNX Runtime; give the model as it was exported"):
-        to_tflite(_loaded(path), (LENGTH,))
+        convert_onnx_to_tflite(_loaded(path), (LENGTH,))
 
 
 def test_without_onnx2tf_the_extra_is_named(
@@ -108,10 +108,10 @@ def test_without_onnx2tf_the_extra_is_named(
     """And how to get it."""
     monkeypatch.setattr(convert, "PACKAGE", "no-such-package")
     with refused(MissingToolError, r"pip install 'edge-bert\[onnx\]'"):
-        to_tflite(_loaded(placed(tmp_path, BERT[0])), (LENGTH,))
+        convert_onnx_to_tflite(_loaded(placed(tmp_path, BERT[0])), (LENGTH,))
 
 
 def test_a_length_that_the_positions_lack_is_refused(tmp_path: Path) -> None:
     """The graph has 64 positions."""
     with refused(ModelError, "does not fit 100 tokens"):
-        to_tflite(_loaded(placed(tmp_path, BERT[0])), (100,))
+        convert_onnx_to_tflite(_loaded(placed(tmp_path, BERT[0])), (100,))

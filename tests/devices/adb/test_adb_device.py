@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from edge_bert.devices.adb import adb_device as adb_module
 from edge_bert.devices.adb import list_devices
-from edge_bert.devices.adb.adb_device import BASE, AdbTarget
+from edge_bert.devices.adb.adb_device import BASE, AdbDevice
 from edge_bert.devices.emulator import emulated_phone
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import TargetError
 from edge_bert.records.measurement import Evidence
 from tests.devices.running_phone import DATA_BYTES, own_name, running_phone
@@ -45,21 +45,21 @@ HOSTILE_NAMES = [
 
 
 @pytest.fixture(scope="module")
-def phone() -> Iterator[Phone]:
+def phone() -> Iterator[EmulatedPhone]:
     with running_phone(own_name("test-adb")) as phone:
         yield phone
 
 
 @pytest.fixture
-def target(phone: Phone) -> Iterator[AdbTarget]:
-    list_devices.reconnect(phone.serial)
-    target = AdbTarget(phone.serial)
+def target(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+    list_devices.reconnect_device(phone.serial)
+    target = AdbDevice(phone.serial)
     yield target
     target.close()
     assert shell(phone, f"ls -A {BASE}") in ("", f"ls: {BASE}: No such file or directory")
 
 
-def shell(phone: Phone, command: str) -> str:
+def shell(phone: EmulatedPhone, command: str) -> str:
     done = subprocess.run(
         ["adb", "-s", phone.serial, "shell", command],
         capture_output=True,
@@ -70,14 +70,14 @@ def shell(phone: Phone, command: str) -> str:
     return (done.stdout + done.stderr).strip()
 
 
-def adbd(phone: Phone) -> int:
-    found = [pid for pid, line in emulated_phone.processes(phone).items() if "/adbd" in line]
+def adbd(phone: EmulatedPhone) -> int:
+    found = [pid for pid, line in emulated_phone.phone_processes(phone).items() if "/adbd" in line]
     assert len(found) == 1
     return found[0]
 
 
-def leftovers(phone: Phone, word: str) -> list[str]:
-    return [line for line in emulated_phone.processes(phone).values() if word in line]
+def leftovers(phone: EmulatedPhone, word: str) -> list[str]:
+    return [line for line in emulated_phone.phone_processes(phone).values() if word in line]
 
 
 def some_file(folder: Path, size: int) -> Path:
@@ -86,7 +86,7 @@ def some_file(folder: Path, size: int) -> Path:
     return path
 
 
-def when_partial_has(phone: Phone, size: int, act: threading.Event) -> None:
+def when_partial_has(phone: EmulatedPhone, size: int, act: threading.Event) -> None:
     """Set `act` as soon as a partly pushed file on the phone has `size` bytes."""
     pid = adbd(phone)
     folder = Path(f"/proc/{pid}/root{BASE}")
@@ -98,7 +98,7 @@ def when_partial_has(phone: Phone, size: int, act: threading.Event) -> None:
 
 
 @pytest.mark.slow
-def test_pushes_a_model_whole(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
+def test_pushes_a_model_whole(phone: EmulatedPhone, target: AdbDevice, tmp_path: Path) -> None:
     """90 MB arrive with their size and sha256, and come back the same."""
     model = some_file(tmp_path, MODEL_BYTES)
     remote = target.push(model, "model.tflite")
@@ -109,18 +109,22 @@ def test_pushes_a_model_whole(phone: Phone, target: AdbTarget, tmp_path: Path) -
     assert hashlib.sha256((tmp_path / "back").read_bytes()).hexdigest() == digest
 
 
-def test_pushes_the_same_content_once(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
+def test_pushes_the_same_content_once(
+    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path
+) -> None:
     """Content that the device has already is not copied again, and not removed by a guest."""
     model = some_file(tmp_path, 1024)
     stored = shell(phone, f"readlink {target.push(model, 'm')}")
     before = shell(phone, f"stat -c %i {stored}")
-    guest = AdbTarget(phone.serial)
+    guest = AdbDevice(phone.serial)
     guest.push(model, "m")
     guest.close()
     assert shell(phone, f"stat -c %i {stored}") == before
 
 
-def test_a_damaged_copy_is_replaced(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
+def test_a_damaged_copy_is_replaced(
+    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path
+) -> None:
     """A file on the device whose content is not what its folder says is pushed again."""
     model = some_file(tmp_path, 2048)
     remote = target.push(model, "m")
@@ -130,7 +134,7 @@ def test_a_damaged_copy_is_replaced(phone: Phone, target: AdbTarget, tmp_path: P
     assert (tmp_path / "back").read_bytes() == model.read_bytes()
 
 
-def test_keeps_execute_permission_and_exit_status(target: AdbTarget, tmp_path: Path) -> None:
+def test_keeps_execute_permission_and_exit_status(target: AdbDevice, tmp_path: Path) -> None:
     """A pushed program runs in the session's folder; output and exit status come back apart."""
     program = tmp_path / "program"
     program.write_text("#!/system/bin/sh\npwd; echo err >&2; exit $1\n")
@@ -143,12 +147,12 @@ def test_keeps_execute_permission_and_exit_status(target: AdbTarget, tmp_path: P
 
 
 @pytest.mark.parametrize("status", [0, 1, 126, 127, 255])
-def test_gives_every_exit_status(target: AdbTarget, status: int) -> None:
+def test_gives_every_exit_status(target: AdbDevice, status: int) -> None:
     """Exit statuses that adb itself uses for its own failures are told apart from those."""
     assert target.run(["sh", "-c", f"exit {status}"], TIMEOUT_S).exit_code == status
 
 
-def test_gives_output_as_it_is(target: AdbTarget) -> None:
+def test_gives_output_as_it_is(target: AdbDevice) -> None:
     """Output without a newline at its end, with empty lines, or with odd bytes is not changed."""
     done = target.run(["printf", "a\\n\\n\\303\\244b"], TIMEOUT_S)
     assert done.stdout == "a\n\näb"
@@ -156,7 +160,9 @@ def test_gives_output_as_it_is(target: AdbTarget) -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
-def test_any_file_name_is_safe(phone: Phone, target: AdbTarget, tmp_path: Path, name: str) -> None:
+def test_any_file_name_is_safe(
+    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, name: str
+) -> None:
     """A name is never a command, a pattern or an option, on the way there and back."""
     local = tmp_path / name
     local.write_text(name)
@@ -173,20 +179,20 @@ def test_any_file_name_is_safe(phone: Phone, target: AdbTarget, tmp_path: Path, 
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(words=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
-def test_any_argument_arrives(target: AdbTarget, words: list[str]) -> None:
+def test_any_argument_arrives(target: AdbDevice, words: list[str]) -> None:
     """Arguments reach the program as they are, whatever the shell would make of them."""
     done = target.run(["printf", "%s\\0", *words, "end"], TIMEOUT_S)
     assert done.stdout.split("\0") == [*words, "end", ""]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "nul\0"])
-def test_refuses_names_with_folders(target: AdbTarget, tmp_path: Path, name: str) -> None:
+def test_refuses_names_with_folders(target: AdbDevice, tmp_path: Path, name: str) -> None:
     """A name can not lead out of the session's folder."""
     with pytest.raises(TargetError, match="file name"):
         target.push(some_file(tmp_path, 1024), name)
 
 
-def test_describes_an_emulated_phone_as_emulated(target: AdbTarget, phone: Phone) -> None:
+def test_describes_an_emulated_phone_as_emulated(target: AdbDevice, phone: EmulatedPhone) -> None:
     """What comes from an emulator can not pass for a device."""
     said = target.describe()
     assert said.evidence is Evidence.EMULATED
@@ -195,14 +201,14 @@ def test_describes_an_emulated_phone_as_emulated(target: AdbTarget, phone: Phone
     assert said.properties["ro.product.model"] == "Google Pixel 9 (emulated)"
 
 
-def test_a_hanging_command_is_killed_on_the_device(phone: Phone, target: AdbTarget) -> None:
+def test_a_hanging_command_is_killed_on_the_device(phone: EmulatedPhone, target: AdbDevice) -> None:
     """At the time-out the command and what it started end on the device too."""
     with pytest.raises(TargetError, match="did not end within"):
         target.run(["sh", "-c", "sleep 4242 & sleep 4242"], 1)
     wait_until(lambda: leftovers(phone, "4242") == [])
 
 
-def test_a_full_device_says_so(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
+def test_a_full_device_says_so(phone: EmulatedPhone, target: AdbDevice, tmp_path: Path) -> None:
     """A push to a full device ends in advice, and leaves nothing half-written."""
     used = 1024 * int(shell(phone, "df -k /data | tail -1").split()[2])
     filler = (DATA_BYTES - used) // 1024**2 - 10
@@ -216,7 +222,9 @@ def test_a_full_device_says_so(phone: Phone, target: AdbTarget, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_a_push_survives_a_dead_daemon(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
+def test_a_push_survives_a_dead_daemon(
+    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path
+) -> None:
     """adbd killed in the middle of a push: the push is done again and arrives whole."""
     model = some_file(tmp_path, MODEL_BYTES)
     killed = threading.Event()
@@ -234,7 +242,7 @@ def test_a_push_survives_a_dead_daemon(phone: Phone, target: AdbTarget, tmp_path
     assert shell(phone, f"find {BASE} -name '.partial*'") == ""
 
 
-def test_a_run_cut_off_is_an_error(phone: Phone, target: AdbTarget) -> None:
+def test_a_run_cut_off_is_an_error(phone: EmulatedPhone, target: AdbDevice) -> None:
     """adbd killed in the middle of a run: an error, nothing runs on, the next run works."""
     pid = adbd(phone)
 
@@ -251,7 +259,7 @@ def test_a_run_cut_off_is_an_error(phone: Phone, target: AdbTarget) -> None:
     assert target.run(["echo", "again"], TIMEOUT_S).stdout == "again\n"
 
 
-def test_a_program_for_another_processor_says_so(target: AdbTarget, tmp_path: Path) -> None:
+def test_a_program_for_another_processor_says_so(target: AdbDevice, tmp_path: Path) -> None:
     """A program of the wrong ABI is named as such, not as a failed benchmark."""
     program = tmp_path / "program"
     riscv = (243).to_bytes(2, "little")
@@ -262,7 +270,7 @@ def test_a_program_for_another_processor_says_so(target: AdbTarget, tmp_path: Pa
         target.run([remote], TIMEOUT_S)
 
 
-def test_pull_leaves_nothing_half_written(target: AdbTarget, tmp_path: Path) -> None:
+def test_pull_leaves_nothing_half_written(target: AdbDevice, tmp_path: Path) -> None:
     """A file that is not there, or a folder, is an error and makes no file here."""
     for remote in ("/data/local/tmp/nope", "/data/local/tmp"):
         with pytest.raises(TargetError, match="not a readable file"):
@@ -270,17 +278,17 @@ def test_pull_leaves_nothing_half_written(target: AdbTarget, tmp_path: Path) -> 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_local_file_that_cannot_be_read(target: AdbTarget, tmp_path: Path) -> None:
+def test_a_local_file_that_cannot_be_read(target: AdbDevice, tmp_path: Path) -> None:
     """A missing file or a folder is refused before anything is sent."""
     for local in (tmp_path / "nope", tmp_path):
         with pytest.raises(TargetError, match=str(tmp_path)):
             target.push(local, "m")
 
 
-def test_keep_leaves_the_content(phone: Phone, tmp_path: Path) -> None:
+def test_keep_leaves_the_content(phone: EmulatedPhone, tmp_path: Path) -> None:
     """With `keep` the content stays for the next session, until all is removed on request."""
     model = some_file(tmp_path, 1024)
-    keeper = AdbTarget(phone.serial, keep=True)
+    keeper = AdbDevice(phone.serial, keep=True)
     keeper.push(model, "m")
     keeper.close()
     keeper.close()
@@ -291,7 +299,7 @@ def test_keep_leaves_the_content(phone: Phone, tmp_path: Path) -> None:
 
 
 def test_without_sha256sum_nothing_is_pushed_unverified(
-    phone: Phone, tmp_path: Path, target: AdbTarget
+    phone: EmulatedPhone, tmp_path: Path, target: AdbDevice
 ) -> None:
     """A device that cannot hash is refused."""
     link = phone.root / "system" / "bin" / "sha256sum"
@@ -305,7 +313,7 @@ def test_without_sha256sum_nothing_is_pushed_unverified(
 
 
 def test_gives_up_after_a_few_attempts(
-    phone: Phone, target: AdbTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that garbles every copy ends in an error that says what arrived."""
     monkeypatch.setattr(adb_module, "ATTEMPTS", 2)
@@ -322,12 +330,12 @@ def test_gives_up_after_a_few_attempts(
         tee.symlink_to("/usr/bin/toybox")
 
 
-def test_the_connection_can_be_dropped_and_made_again(phone: Phone) -> None:
+def test_the_connection_can_be_dropped_and_made_again(phone: EmulatedPhone) -> None:
     """`connect` answers for a device that the server had lost, and for one that it has."""
-    list_devices.disconnect(phone.serial)
+    list_devices.disconnect_device(phone.serial)
     assert not list_devices.is_ready(phone.serial)
     with pytest.raises(TargetError, match="not connected"):
-        AdbTarget(phone.serial)
+        AdbDevice(phone.serial)
     for _ in range(2):
-        list_devices.connect(phone.serial)
+        list_devices.connect_device(phone.serial)
         assert list_devices.is_ready(phone.serial)

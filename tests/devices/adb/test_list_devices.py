@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.devices.adb import adb_command, list_devices
-from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.adb.list_devices import Device
 from edge_bert.errors import InputError, MissingToolError, TargetError
 from tests.devices.fake_adb_server import _Server, fake_adb_server
@@ -37,16 +37,16 @@ def server() -> Iterator[_Server]:
 def test_the_only_device_is_taken(server: _Server) -> None:
     """With one device no serial is needed."""
     server.devices = ONE
-    assert list_devices.choose(None) == Device("8B2Y0ZQ7L", "device", "Pixel 6")
-    assert AdbTarget().serial == "8B2Y0ZQ7L"
+    assert list_devices.choose_device(None) == Device("8B2Y0ZQ7L", "device", "Pixel 6")
+    assert AdbDevice().serial == "8B2Y0ZQ7L"
 
 
 def test_several_devices_need_a_choice(server: _Server) -> None:
     """One phone under two serials counts as two; the message names both and the option."""
     server.devices = TWICE
     with pytest.raises(TargetError, match=r"8B2Y0ZQ7L .*192\.168\.1\.7:5555 .*--serial"):
-        AdbTarget()
-    assert AdbTarget("192.168.1.7:5555").serial == "192.168.1.7:5555"
+        AdbDevice()
+    assert AdbDevice("192.168.1.7:5555").serial == "192.168.1.7:5555"
 
 
 @pytest.mark.parametrize(
@@ -65,21 +65,21 @@ def test_a_device_that_is_not_ready_says_what_to_do(
     """Each state of a device that cannot be used has its advice."""
     server.devices = listed
     with pytest.raises(TargetError, match=advice):
-        AdbTarget()
+        AdbDevice()
 
 
 def test_an_unknown_serial_is_named(server: _Server) -> None:
     """A serial that adb does not list is an error, even with one device there."""
     server.devices = ONE
     with pytest.raises(TargetError, match=r"nope is not connected; `invoke devices`"):
-        AdbTarget("nope")
+        AdbDevice("nope")
 
 
 @pytest.mark.parametrize("serial", ["", "-a", "two words", "new\nline", "x" * 300])
 def test_a_serial_is_never_an_option(server: _Server, serial: str) -> None:
     """What cannot be a serial is refused before adb sees it."""
     with pytest.raises(InputError):
-        AdbTarget(serial)
+        AdbDevice(serial)
     assert server.asked == []
 
 
@@ -95,7 +95,7 @@ def test_a_serial_is_never_an_option(server: _Server, serial: str) -> None:
 def test_a_device_lost_between_commands(server: _Server, said: str, advice: str) -> None:
     """The server's word on a device that it had a moment ago becomes advice."""
     server.devices, server.fault = ONE, said
-    target = AdbTarget()
+    target = AdbDevice()
     with pytest.raises(TargetError, match=advice):
         target.describe()
 
@@ -105,7 +105,7 @@ def test_a_silent_server_does_not_hang(server: _Server, monkeypatch: pytest.Monk
     server.devices, server.silent = ONE, 5.0
     monkeypatch.setattr("edge_bert.devices.adb.adb_device.SHELL_TIMEOUT_S", 0.5)
     monkeypatch.setattr("edge_bert.devices.adb.adb_device.KILL_TIMEOUT_S", 0.5)
-    target = AdbTarget()
+    target = AdbDevice()
     with pytest.raises(TargetError, match=r"did not answer within 0\.5 s"):
         target.describe()
     with pytest.raises(TargetError, match=r"did not end within 0\.5 s"):
@@ -118,14 +118,14 @@ def test_a_failed_connect_is_an_error(server: _Server, said: str) -> None:
     """adb exits with 0 although it could not connect; its words tell."""
     server.connects = said
     with pytest.raises(TargetError, match="cannot connect"):
-        list_devices.connect("192.168.1.7:5555")
+        list_devices.connect_device("192.168.1.7:5555")
 
 
 @pytest.mark.parametrize("address", ["", "-s", "host", "host:", "host:99999999", "a b:1", "h;id:1"])
 def test_an_address_is_checked(address: str) -> None:
     """What is not HOST:PORT never reaches adb."""
     with pytest.raises(InputError):
-        list_devices.connect(address)
+        list_devices.connect_device(address)
 
 
 def test_without_adb_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,13 +25,13 @@ def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
         return ("libc6_2.41_arm64",)
 
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
-    monkeypatch.setattr(debian_packages, "unpack", unpack)
+    monkeypatch.setattr(debian_packages, "unpack_packages", unpack)
     return calls
 
 
 def test_is_made_once(unpacked: list[Path]) -> None:
     """A second call, and another core of the phone, take the packages that are there."""
-    profile = profiles.load("pixel-9")
+    profile = profiles.load_profile("pixel-9")
     root = arm64_root.root_for(profile)
     assert arm64_root.root_for(profile) == root
     little = arm64_root.root_for(profile, "cortex-a520")
@@ -56,21 +56,21 @@ def test_a_failure_leaves_no_root(
         work.mkdir()
         raise TargetError("no network")
 
-    whole = debian_packages.unpack
-    monkeypatch.setattr(debian_packages, "unpack", fail)
+    whole = debian_packages.unpack_packages
+    monkeypatch.setattr(debian_packages, "unpack_packages", fail)
     with pytest.raises(TargetError, match="no network"):
-        arm64_root.root_for(profiles.load("pixel-9"))
+        arm64_root.root_for(profiles.load_profile("pixel-9"))
     left = [path.name for path in (tmp_path / "emulator").rglob("*") if path.is_dir()]
     assert left == ["bases"] or sorted(left) == ["bases", "roots"]
-    monkeypatch.setattr(debian_packages, "unpack", whole)
-    assert arm64_root.root_for(profiles.load("pixel-9")).is_dir()
+    monkeypatch.setattr(debian_packages, "unpack_packages", whole)
+    assert arm64_root.root_for(profiles.load_profile("pixel-9")).is_dir()
     assert len(unpacked) == 1
 
 
 def test_an_unknown_core_makes_no_root(unpacked: list[Path]) -> None:
     """A core that the profile lacks is an error before anything is fetched."""
     with pytest.raises(ProfileError):
-        arm64_root.root_for(profiles.load("pixel-9"), "cortex-a76")
+        arm64_root.root_for(profiles.load_profile("pixel-9"), "cortex-a76")
     assert unpacked == []
 
 
@@ -80,9 +80,9 @@ def test_a_busy_root_is_waited_for(
     """While another process makes the root, this one waits, and says so when it takes too long."""
     monkeypatch.setattr(arm64_root, "LOCK_TIMEOUT_S", 0.2)
     with (
-        arm64_root.locked(tmp_path / "emulator-root"),
+        arm64_root.lock_folder(tmp_path / "emulator-root"),
         pytest.raises(BusyError, match="emulator-root"),
-        arm64_root.locked(tmp_path / "emulator-root"),
+        arm64_root.lock_folder(tmp_path / "emulator-root"),
     ):
         pass
     assert unpacked == []

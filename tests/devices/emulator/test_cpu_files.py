@@ -9,7 +9,7 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import ProfileError
 from edge_bert.records.profile import Cluster, DeviceProfile
 
-NAMES = profiles.names(profiles.PROFILE_FOLDER)
+NAMES = profiles.profile_names(profiles.PROFILE_FOLDER)
 
 
 def cluster(core: str, cores: int = 2, mhz: int = 2000, *features: str) -> Cluster:
@@ -19,11 +19,11 @@ def cluster(core: str, cores: int = 2, mhz: int = 2000, *features: str) -> Clust
 @pytest.mark.parametrize("name", NAMES)
 def test_every_profile_can_be_emulated(name: str) -> None:
     """Each core of the profiles has a part number, and each CPU its block and its files."""
-    profile = profiles.load(name)
+    profile = profiles.load_profile(name)
     clusters = cpu_files.in_order(profile)
     count = sum(cluster.cores for cluster in clusters)
     text = cpu_files.proc_cpuinfo(profile, clusters)
-    files = cpu_files.sysfs(clusters)
+    files = cpu_files.sysfs_files(clusters)
     assert text.count("processor\t:") == count
     assert files["possible"] == f"0-{count - 1}\n"
     assert all(f"cpu{number}/cpufreq/cpuinfo_max_freq" in files for number in range(count))
@@ -46,13 +46,13 @@ def test_every_profile_can_be_emulated(name: str) -> None:
 )
 def test_each_class_of_device_gets_its_own_processor(name: str, model: str) -> None:
     """Matrix products, dot products, neither of them, and little cores alone."""
-    found = cpu_files.qemu_model(profiles.load(name).clusters)
+    found = cpu_files.qemu_model(profiles.load_profile(name).clusters)
     assert found.partition(",")[0] == model
 
 
 def test_clusters_are_numbered_slowest_first_unless_chosen() -> None:
     """Phones number little cores first; a chosen cluster gets the lowest numbers."""
-    profile = profiles.load("pixel-9")
+    profile = profiles.load_profile("pixel-9")
     cores = [cluster.core for cluster in cpu_files.in_order(profile)]
     assert cores == ["cortex-a520", "cortex-a720", "cortex-x4"]
     cores = [cluster.core for cluster in cpu_files.in_order(profile, "cortex-a720")]
@@ -79,18 +79,18 @@ def test_qemu_gets_what_all_clusters_have(clusters: list[Cluster], model: str) -
 
 def test_midr_is_arms() -> None:
     """Implementer, part and architecture stand where MIDR_EL1 has them."""
-    assert cpu_files.midr("cortex-a76") == 0x411FD0B0
+    assert cpu_files.midr_value("cortex-a76") == 0x411FD0B0
 
 
 def test_an_unknown_core_is_an_error() -> None:
     """A core without a part number cannot be described."""
     with pytest.raises(ProfileError, match="cortex-a99"):
-        cpu_files.midr("cortex-a99")
+        cpu_files.midr_value("cortex-a99")
 
 
 def test_sysfs_tells_clusters_apart() -> None:
     """Siblings, packages, masks and policies follow the clusters."""
-    files = cpu_files.sysfs([cluster("cortex-a55", 6, 1708), cluster("cortex-a75", 2, 2016)])
+    files = cpu_files.sysfs_files([cluster("cortex-a55", 6, 1708), cluster("cortex-a75", 2, 2016)])
     assert files["cpu5/topology/core_siblings_list"] == "0-5\n"
     assert files["cpu6/topology/core_siblings"] == "c0\n"
     assert files["cpu6/topology/physical_package_id"] == "1\n"
@@ -101,17 +101,17 @@ def test_sysfs_tells_clusters_apart() -> None:
 
 def test_a_single_core_has_plain_lists() -> None:
     """One CPU is written as a number, not as a range."""
-    files = cpu_files.sysfs([cluster("cortex-a53", 1)])
+    files = cpu_files.sysfs_files([cluster("cortex-a53", 1)])
     assert (files["possible"], files["cpu0/topology/core_siblings_list"]) == ("0\n", "0\n")
 
 
 def test_find_takes_the_fastest() -> None:
     """Without a name the fastest cluster is meant; of equal cores too."""
     slow, fast = cluster("cortex-a76", 3, 2419), cluster("cortex-a76", 1, 2842)
-    profile = profiles.load("pixel-9")
+    profile = profiles.load_profile("pixel-9")
     both = DeviceProfile(
         **{name: getattr(profile, name) for name in profile.__struct_fields__}
         | {"clusters": (slow, fast)}
     )
-    assert cpu_files.find(both, None) is fast
-    assert cpu_files.find(both, "cortex-a76") is fast
+    assert cpu_files.find_cluster(both, None) is fast
+    assert cpu_files.find_cluster(both, "cortex-a76") is fast

@@ -25,11 +25,11 @@ bookworm|main|too|many
 
 def test_takes_the_mirrors_of_the_machines_own_release() -> None:
     """Other releases, other components and damaged lines are left out; each mirror counts once."""
-    assert debian_packages.mirrors(LISTING, "bookworm") == (
+    assert debian_packages.find_mirrors(LISTING, "bookworm") == (
         "https://mirror.example/debian/",
         "https://second.example/debian/",
     )
-    assert debian_packages.mirrors("", "bookworm") == ()
+    assert debian_packages.find_mirrors("", "bookworm") == ()
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_takes_the_mirrors_of_the_machines_own_release() -> None:
 )
 def test_reads_the_codename(text: str, name: str) -> None:
     """The codename comes from os-release, quoted or not."""
-    assert debian_packages.codename(text) == name
+    assert debian_packages.release_codename(text) == name
 
 
 def test_without_a_debian_mirror_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_without_a_debian_mirror_says_so(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr(debian_packages, "OS_RELEASE", tmp_path / "os-release")
     monkeypatch.setattr(debian_packages, "KEYRING", tmp_path / "keyring")
     with pytest.raises(MissingToolError, match="no Debian mirror"):
-        debian_packages.unpack(["libc6"], tmp_path / "root", tmp_path / "work")
+        debian_packages.unpack_packages(["libc6"], tmp_path / "root", tmp_path / "work")
     assert not (tmp_path / "root").exists()
 
 
@@ -67,7 +67,7 @@ def test_without_the_keyring_nothing_is_fetched(
         pytest.skip("apt-get missing; this is no Debian")
     monkeypatch.setattr(debian_packages, "KEYRING", tmp_path / "nope")
     with pytest.raises(MissingToolError, match="debian-archive-keyring"):
-        debian_packages.unpack(["libc6"], tmp_path / "root", tmp_path / "work")
+        debian_packages.unpack_packages(["libc6"], tmp_path / "root", tmp_path / "work")
 
 
 @pytest.mark.slow
@@ -76,7 +76,7 @@ def test_an_unknown_package_is_an_error(tmp_path: Path) -> None:
     if shutil.which("apt-get") is None or not debian_packages.KEYRING.exists():
         pytest.skip("apt-get or debian-archive-keyring missing; this is no Debian")
     with pytest.raises(TargetError, match="no-such-package-here"):
-        debian_packages.unpack(
+        debian_packages.unpack_packages(
             ["no-such-package-here"], tmp_path / "root", tmp_path / "work", Origin("bookworm")
         )
     assert not (tmp_path / "root").exists()

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, emulated_phone
 from edge_bert.devices.emulator.android_root import Battery
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import BusyError, InputError, MissingToolError, TargetError
 from edge_bert.records.measurement import Evidence
@@ -41,25 +41,25 @@ BATTERY = "/sys/class/power_supply/battery"
 
 
 @pytest.fixture(scope="module")
-def phone() -> Iterator[Phone]:
+def phone() -> Iterator[EmulatedPhone]:
     with running_phone(NAME, THIRSTY) as phone:
         yield phone
 
 
 @pytest.fixture(scope="module")
-def target(phone: Phone) -> Iterator[AdbTarget]:
-    target = AdbTarget(phone.serial)
+def target(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+    target = AdbDevice(phone.serial)
     yield target
     target.close()
 
 
-def ask(target: AdbTarget, *words: str) -> str:
+def ask(target: AdbDevice, *words: str) -> str:
     done = target.run(words, TIMEOUT_S)
     assert done.exit_code == 0, done.stderr
     return done.stdout
 
 
-def charge(target: AdbTarget) -> int:
+def charge(target: AdbDevice) -> int:
     found = re.search(r"Charge counter: (\d+)", ask(target, "dumpsys", "battery"))
     assert found
     return int(found[1])
@@ -76,14 +76,14 @@ def listeners(port: int) -> set[str]:
     return found
 
 
-def test_listens_on_loopback_only(phone: Phone) -> None:
+def test_listens_on_loopback_only(phone: EmulatedPhone) -> None:
     """adbd asks nobody for leave, so nobody else may reach it."""
     assert listeners(phone.port) == {"0000000000000000FFFF00000100007F"}
 
 
-def test_has_no_rights_on_this_machine(phone: Phone) -> None:
+def test_has_no_rights_on_this_machine(phone: EmulatedPhone) -> None:
     """Whoever opens a shell there is an ordinary user without privileges to regain."""
-    for pid, line in emulated_phone.processes(phone).items():
+    for pid, line in emulated_phone.phone_processes(phone).items():
         if "qemu" not in line:
             continue
         status = Path(f"/proc/{pid}/status").read_text()
@@ -93,14 +93,14 @@ def test_has_no_rights_on_this_machine(phone: Phone) -> None:
         assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
 
 
-def test_children_do_not_inherit_the_loopback_library(target: AdbTarget) -> None:
+def test_children_do_not_inherit_the_loopback_library(target: AdbDevice) -> None:
     """Only adbd itself is held to loopback; what it starts has a phone's environment."""
     said = ask(target, "env")
     assert "LD_PRELOAD" not in said
     assert "ANDROID_DATA=/data" in said
 
 
-def test_answers_as_the_profiles_phone(target: AdbTarget) -> None:
+def test_answers_as_the_profiles_phone(target: AdbDevice) -> None:
     """Properties, processor and clocks are the profile's; the mark of an emulator is there."""
     assert ask(target, "getprop", "ro.kernel.qemu") == "1\n"
     assert ask(target, "getprop", "ro.soc.model") == "Google Tensor G4\n"
@@ -112,7 +112,7 @@ def test_answers_as_the_profiles_phone(target: AdbTarget) -> None:
     assert ask(target, "cat", top) == "3105000\n"
 
 
-def test_the_battery_drains_with_work(target: AdbTarget) -> None:
+def test_the_battery_drains_with_work(target: AdbDevice) -> None:
     """Idle time costs charge; work costs more, and the rails count it."""
     start = charge(target)
     wait_until(lambda: charge(target) < start)
@@ -123,13 +123,13 @@ def test_the_battery_drains_with_work(target: AdbTarget) -> None:
     assert int(ask(target, "cat", f"{BATTERY}/current_now")) < -1_000_000
 
 
-def rails(target: AdbTarget) -> dict[str, float]:
+def rails(target: AdbDevice) -> dict[str, float]:
     said = ask(target, "dumpsys", "android.hardware.power.stats.IPowerStats/default")
     assert "PowerStats HAL 2.0 energy meter" in said
     return {name: float(mws) for name, mws in re.findall(r"\]:(\S+)\s+([\d.]+) mWs", said)}
 
 
-def test_charge_and_current_agree(target: AdbTarget) -> None:
+def test_charge_and_current_agree(target: AdbDevice) -> None:
     """What the counter loses is what the current says, as on a phone that tells the truth.
 
     One shell on the phone reads both with its own `read`, so that starting processes and the
@@ -147,7 +147,7 @@ def test_charge_and_current_agree(target: AdbTarget) -> None:
     assert lost_ua == pytest.approx(-statistics.median(map(int, currents)), rel=0.5)
 
 
-def test_a_charger_turns_the_current(phone: Phone, target: AdbTarget) -> None:
+def test_a_charger_turns_the_current(phone: EmulatedPhone, target: AdbDevice) -> None:
     """Plugged in, Android says charging and powered; unplugged again, it does not."""
     emulator_world.plug_in(phone, charger=True)
     try:
@@ -160,7 +160,7 @@ def test_a_charger_turns_the_current(phone: Phone, target: AdbTarget) -> None:
     wait_until(lambda: "status: 3" in ask(target, "dumpsys", "battery"))
 
 
-def test_unplug_freezes_until_reset(target: AdbTarget) -> None:
+def test_unplug_freezes_until_reset(target: AdbDevice) -> None:
     """`cmd battery unplug` and `set` stop the service's updates, as Android's do."""
     ask(target, "cmd", "battery", "unplug")
     try:
@@ -176,7 +176,7 @@ def test_unplug_freezes_until_reset(target: AdbTarget) -> None:
     assert "UPDATES STOPPED" not in ask(target, "dumpsys", "battery")
 
 
-def test_a_hot_phone_lowers_its_clocks(phone: Phone, target: AdbTarget) -> None:
+def test_a_hot_phone_lowers_its_clocks(phone: EmulatedPhone, target: AdbDevice) -> None:
     """From status 2 on the clocks fall; cooled down, they are what they were."""
     clock = "/sys/devices/system/cpu/cpufreq/policy7/scaling_max_freq"
     assert "Thermal Status: 0" in ask(target, "dumpsys", "thermalservice")
@@ -191,10 +191,10 @@ def test_a_hot_phone_lowers_its_clocks(phone: Phone, target: AdbTarget) -> None:
 def test_a_phone_that_does_not_run_has_no_world() -> None:
     """Heating a phone that was never started is an error, not a new file."""
     with pytest.raises(TargetError, match="does not run"):
-        emulator_world.plug_in(Phone("test-none", 1, 1, 1), charger=True)
+        emulator_world.plug_in(EmulatedPhone("test-none", 1, 1, 1), charger=True)
 
 
-def test_unknown_services_fail_as_on_android(target: AdbTarget) -> None:
+def test_unknown_services_fail_as_on_android(target: AdbDevice) -> None:
     """What the phone does not have ends with a message and a status."""
     for words in (["dumpsys", "nope"], ["cmd", "nope"], ["cmd", "battery", "nope"]):
         done = target.run(words, TIMEOUT_S)
@@ -202,7 +202,7 @@ def test_unknown_services_fail_as_on_android(target: AdbTarget) -> None:
         assert done.stderr
 
 
-def test_runs_the_runner(target: AdbTarget, tmp_path: Path) -> None:
+def test_runs_the_runner(target: AdbDevice, tmp_path: Path) -> None:
     """The runner with its own C library works there, over the real protocol."""
     command = install_runner(target, "arm64-v8a", own_c_library=True)
     (tmp_path / "m").write_bytes(two_signatures())
@@ -213,51 +213,53 @@ def test_runs_the_runner(target: AdbTarget, tmp_path: Path) -> None:
     assert target.describe().evidence is Evidence.EMULATED
 
 
-def test_is_listed_and_not_started_twice(phone: Phone) -> None:
+def test_is_listed_and_not_started_twice(phone: EmulatedPhone) -> None:
     """A running phone is in the status; a second one of its name or port is refused."""
-    assert phone in emulated_phone.status()
+    assert phone in emulated_phone.running_phones()
     with pytest.raises(BusyError, match="already runs"):
-        emulated_phone.start(phone_profile(NAME), free_port())
+        emulated_phone.start_phone(phone_profile(NAME), free_port())
     with pytest.raises(BusyError, match="is taken"):
-        emulated_phone.start(phone_profile(own_name("test-other")), phone.port)
-    assert phone in emulated_phone.status()
+        emulated_phone.start_phone(phone_profile(own_name("test-other")), phone.port)
+    assert phone in emulated_phone.running_phones()
 
 
-def test_two_phones_run_side_by_side(phone: Phone) -> None:
+def test_two_phones_run_side_by_side(phone: EmulatedPhone) -> None:
     """Stopping one leaves the other, and the kernel's rule that it needs."""
-    other = emulated_phone.start(phone_profile(own_name("test-second")), free_port())
-    assert {phone.profile, other.profile} <= {found.profile for found in emulated_phone.status()}
-    assert emulated_phone.stop(other.profile)
+    other = emulated_phone.start_phone(phone_profile(own_name("test-second")), free_port())
+    assert {phone.profile, other.profile} <= {
+        found.profile for found in emulated_phone.running_phones()
+    }
+    assert emulated_phone.stop_phone(other.profile)
     assert binfmt.is_registered()
-    assert phone in emulated_phone.status()
+    assert phone in emulated_phone.running_phones()
 
 
 def test_another_caches_phones_do_not_matter(
-    phone: Phone, target: AdbTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A phone of another cache brings and takes a rule of its own; ours still starts programs."""
-    qemu, ours = arm64_root.static_qemu(), binfmt.name()
+    qemu, ours = arm64_root.static_qemu(), binfmt.binfmt_name()
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("EDGE_BERT_CACHE", str(tmp_path))
-        binfmt.register(qemu)
+        binfmt.register_binfmt(qemu)
         try:
             assert binfmt.is_registered()
-            assert binfmt.name() != ours
+            assert binfmt.binfmt_name() != ours
             assert ask(target, "echo", "both") == "both\n"
         finally:
-            emulated_phone.stop(own_name("test-elsewhere"))
+            emulated_phone.stop_phone(own_name("test-elsewhere"))
         assert not binfmt.is_registered()
     assert binfmt.is_registered()
     assert ask(target, "echo", "ours") == "ours\n"
-    assert phone in emulated_phone.status()
+    assert phone in emulated_phone.running_phones()
 
 
-def test_a_rule_that_stands_is_left_in_place(phone: Phone) -> None:
+def test_a_rule_that_stands_is_left_in_place(phone: EmulatedPhone) -> None:
     """Registering again must not take the rule from a phone that runs, not for a moment."""
     del phone
-    rule = binfmt.FOLDER / binfmt.name()
+    rule = binfmt.FOLDER / binfmt.binfmt_name()
     before = rule.stat().st_ino
-    binfmt.register(arm64_root.static_qemu())
+    binfmt.register_binfmt(arm64_root.static_qemu())
     assert rule.stat().st_ino == before
 
 
@@ -266,18 +268,18 @@ def test_stop_leaves_nothing() -> None:
     name = own_name("test-stop")
     with running_phone(name) as phone:
         shell = subprocess.Popen(["adb", "-s", phone.serial, "shell", "sleep 4545"])
-        wait_until(lambda: "sleep 4545" in " ".join(emulated_phone.processes(phone).values()))
-        before = emulated_phone.processes(phone)
-        others = [found for found in emulated_phone.status() if found != phone]
+        wait_until(lambda: "sleep 4545" in " ".join(emulated_phone.phone_processes(phone).values()))
+        before = emulated_phone.phone_processes(phone)
+        others = [found for found in emulated_phone.running_phones() if found != phone]
         assert len(before) >= 3
-        assert emulated_phone.stop(name)
-        assert emulated_phone.processes(phone) == {}
+        assert emulated_phone.stop_phone(name)
+        assert emulated_phone.phone_processes(phone) == {}
         assert not any(Path(f"/proc/{pid}").exists() for pid in before)
         assert not phone.root.parent.exists()
         assert name not in Path("/proc/self/mounts").read_text()
         assert binfmt.is_registered() is bool(others)
         assert listeners(phone.port) == set()
-        assert not emulated_phone.stop(name)
+        assert not emulated_phone.stop_phone(name)
         shell.wait(TIMEOUT_S)
 
 
@@ -287,9 +289,9 @@ def test_a_killed_phone_is_not_running() -> None:
     with running_phone(name) as phone:
         os.kill(phone.pid, 9)
         os.waitpid(phone.pid, 0)
-        wait_until(lambda: phone not in emulated_phone.status())
+        wait_until(lambda: phone not in emulated_phone.running_phones())
         wait_until(lambda: listeners(phone.port) == set())
-        emulated_phone.stop(name)
+        emulated_phone.stop_phone(name)
         assert not phone.root.parent.exists()
 
 
@@ -300,7 +302,7 @@ def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(emulated_phone.emulator_cpu, "qemu_model", lambda _: "no-such-cpu")
     monkeypatch.setattr(emulated_phone, "START_TIMEOUT_S", 5)
     with pytest.raises(TargetError, match="no-such-cpu"):
-        emulated_phone.start(phone_profile(name), free_port())
+        emulated_phone.start_phone(phone_profile(name), free_port())
     assert not any(name in line for line in command_lines())
     assert not (emulated_phone._folder(name)).exists()
 
@@ -309,7 +311,7 @@ def test_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without root the message says so, before anything is made."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(MissingToolError, match="Only root"):
-        emulated_phone.start(phone_profile("test-user"))
+        emulated_phone.start_phone(phone_profile("test-user"))
 
 
 @pytest.mark.parametrize("port", [0, -1, 70000])
@@ -318,7 +320,7 @@ def test_a_port_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(TargetError, match="not a port"):
-        emulated_phone.start(phone_profile("test-port"), port)
+        emulated_phone.start_phone(phone_profile("test-port"), port)
 
 
 def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -330,7 +332,7 @@ def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         other.listen()
         port = other.getsockname()[1]
         with pytest.raises(BusyError, match=str(port)):
-            emulated_phone.start(phone_profile("test-taken"), port)
+            emulated_phone.start_phone(phone_profile("test-taken"), port)
 
 
 def test_damaged_notes_of_a_phone_are_skipped(
@@ -346,21 +348,21 @@ def test_damaged_notes_of_a_phone_are_skipped(
         folder = tmp_path / "emulator" / "phones" / name
         folder.mkdir(parents=True)
         (folder / "phone.json").write_text(text)
-    assert emulated_phone.status() == ()
+    assert emulated_phone.running_phones() == ()
 
 
 def test_binfmt_rule_is_one_line_of_the_kernels_form() -> None:
     """Mask and magic have one length, and a path that would break the line is refused."""
-    rule = binfmt.rule(Path("/qemu"))
+    rule = binfmt.binfmt_rule(Path("/qemu"))
     _, name, kind, offset, magic, mask, path, flags = rule.split(":")
     assert (kind, offset, path, flags) == ("M", "", "/qemu", "F")
     assert re.fullmatch("edge-bert-arm64-[0-9a-f]{12}", name)
     assert len(magic) == len(mask) == 4 * 20
     with pytest.raises(ValueError, match="colon"):
-        binfmt.rule(Path("/a:b"))
+        binfmt.binfmt_rule(Path("/a:b"))
 
 
 def test_only_googles_chips_have_rails() -> None:
     """The rails are announced where phones have them."""
     profile = phone_profile(PROFILE)
-    assert android_root.properties(profile, "s")["ro.edge_bert.power_rails"] == "1"
+    assert android_root.android_properties(profile, "s")["ro.edge_bert.power_rails"] == "1"

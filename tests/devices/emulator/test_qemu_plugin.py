@@ -179,19 +179,19 @@ MEMORY = {
 @pytest.fixture(scope="module")
 def plugin() -> Path:
     need_emulator()
-    return qemu_plugin.plugin()
+    return qemu_plugin.build_plugin()
 
 
 def count(plugin: Path, regions: list[str], folder: Path, **sizes: int) -> list[dict[str, int]]:
     """What each region executes beyond an empty one."""
     output = folder / "counts.json"
     caches = Caches(source="test", **{f"{level}_bytes": size for level, size in sizes.items()})
-    option = qemu_plugin.option(
+    option = qemu_plugin.plugin_option(
         plugin, output, caches, model_caches="on", many_threads=False
     ).replace(f",out={output}", "")
     done = run_counted(assemble(["", *regions], folder), output, option)
     assert done.returncode == 0, done.stderr
-    read = qemu_plugin.read(output, Completed(done.stdout, done.stderr, 0))
+    read = qemu_plugin.read_counts(output, Completed(done.stdout, done.stderr, 0))
     empty, *counted = map(msgspec.to_builtins, read.marked_repetitions)
     return [{name: region[name] - empty[name] for name in empty} for region in counted]
 
@@ -265,7 +265,7 @@ def test_states_which_caches_are_defaults(plugin: Path, tmp_path: Path) -> None:
     """The output says for each level whether its size came from the profile."""
     output = tmp_path / "counts.json"
     run_counted(assemble(["nop"], tmp_path), output, f"file={plugin}", "l2=524288")
-    caches = qemu_plugin.read(output, ENDED).caches
+    caches = qemu_plugin.read_counts(output, ENDED).caches
     assert {level: cache.origin for level, cache in caches.items()} == {
         "l1d": "default",
         "l2": "profile",
@@ -285,7 +285,7 @@ def test_refuses_bad_options(plugin: Path, tmp_path: Path, option: str) -> None:
     assert done.returncode != 0
     assert "count plugin:" in done.stderr
     with pytest.raises(TargetError):
-        qemu_plugin.read(output, ENDED)
+        qemu_plugin.read_counts(output, ENDED)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version": 2}', '{"format_version": 1}'])
@@ -294,7 +294,7 @@ def test_damaged_counts_are_an_error(tmp_path: Path, text: str) -> None:
     output = tmp_path / "counts.json"
     output.write_text(text)
     with pytest.raises(TargetError, match=r"counted|damaged"):
-        qemu_plugin.read(output, ENDED)
+        qemu_plugin.read_counts(output, ENDED)
 
 
 def test_no_compiler_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -302,7 +302,7 @@ def test_no_compiler_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
     monkeypatch.setattr(qemu_plugin, "compiler", lambda: None)
     with pytest.raises(MissingToolError, match="invoke emulator setup"):
-        qemu_plugin.plugin()
+        qemu_plugin.build_plugin()
 
 
 def test_all_classes_are_in_the_record() -> None:

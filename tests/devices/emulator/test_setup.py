@@ -47,7 +47,7 @@ def test_without_root_says_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who may not install gets the whole command, and nothing is run."""
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(MissingToolError, match=r"sudo apt-get .*install .*qemu-user"):
-        setup.setup(print)
+        setup.set_up_emulator(print)
 
 
 def test_installs_what_is_missing(empty_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_installs_what_is_missing(empty_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(host_tools, "missing_tools", lambda: (tool,))
     with pytest.raises(MissingToolError, match=r"yet these lack: qemu-aarch64 \(runs\)"):
-        setup.setup(said.append)
+        setup.set_up_emulator(said.append)
     assert log.read_text().splitlines() == [
         " update",
         "noninteractive -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends qemu-user",
@@ -74,7 +74,7 @@ def test_a_failing_apt_is_an_error(empty_path: Path, monkeypatch: pytest.MonkeyP
     program(empty_path, "apt-get", "#!/bin/sh\necho 'E: no network' >&2\nexit 100\n")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(MissingToolError, match="no network"):
-        setup.setup(print)
+        setup.set_up_emulator(print)
 
 
 def test_a_qemu_without_plugins_is_refused(empty_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.devices.runner import build, library, static_bundle
 from edge_bert.errors import MissingToolError, TargetError
 
@@ -84,7 +84,7 @@ def test_the_bundle_needs_nothing_else(tmp_path: Path) -> None:
     loader = static_bundle.LOADERS[build.TRIPLES[abi]]
     folder = tmp_path / "a phone's folder"
     shutil.copytree(static_bundle.runner_bundle(abi), folder)
-    host = HostTarget()
+    host = HostDevice()
     done = host.run(["sh", str(folder / "start.sh"), "--model", "absent"], 30)
     maps = host.run([str(folder / loader), "--list", str(folder / "runner")], 30)
     host.close()

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.devices.host import HostTarget
+from edge_bert.devices.host import HostDevice
 from edge_bert.devices.runner import build, static_bundle
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import MissingToolError
@@ -35,14 +35,14 @@ CPU revision\t: 0
 
 
 @pytest.fixture(scope="module")
-def host() -> Iterator[HostTarget]:
-    target = HostTarget()
+def host() -> Iterator[HostDevice]:
+    target = HostDevice()
     yield target
     target.close()
 
 
 @pytest.fixture(scope="module")
-def command(host: HostTarget) -> list[str]:
+def command(host: HostDevice) -> list[str]:
     try:
         return install_runner(host, build.host_abi(), own_c_library=False)
     except MissingToolError as error:
@@ -50,7 +50,7 @@ def command(host: HostTarget) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def model(host: HostTarget, tmp_path_factory: pytest.TempPathFactory) -> str:
+def model(host: HostDevice, tmp_path_factory: pytest.TempPathFactory) -> str:
     path = tmp_path_factory.mktemp("model") / "two.tflite"
     path.write_bytes(two_signatures())
     return host.push(path, "two.tflite")
@@ -60,12 +60,12 @@ def lines(stdout: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stdout.splitlines() if line]
 
 
-def say(host: HostTarget, command: list[str], *words: str) -> tuple[int, list[dict[str, Any]]]:
+def say(host: HostDevice, command: list[str], *words: str) -> tuple[int, list[dict[str, Any]]]:
     done = host.run([*command, *words], TIMEOUT_S)
     return done.exit_code, lines(done.stdout)
 
 
-def test_says_header_runs_and_footer(host: HostTarget, command: list[str], model: str) -> None:
+def test_says_header_runs_and_footer(host: HostDevice, command: list[str], model: str) -> None:
     """One header, a line for each inference, one footer; hashes and shapes are the model's."""
     request = RunnerRequest(model, "encode_8", warmup=2, repetitions=3)
     said = lines(start_runner(host, command, request, TIMEOUT_S).stdout)
@@ -85,7 +85,7 @@ def test_says_header_runs_and_footer(host: HostTarget, command: list[str], model
 
 @pytest.mark.parametrize("size", [(1, 2, 1, 4), (5, 2, 1, 8)])
 def test_outputs_equal_the_python_runtime(
-    host: HostTarget, command: list[str], model: str, tmp_path: Path, size: tuple[int, ...]
+    host: HostDevice, command: list[str], model: str, tmp_path: Path, size: tuple[int, ...]
 ) -> None:
     """Outputs have the bytes of ai-edge-litert's interpreter; inputs go sorted by name."""
     from ai_edge_litert.interpreter import Interpreter
@@ -105,7 +105,7 @@ def test_outputs_equal_the_python_runtime(
     assert not list(host.folder.glob("*.partial"))
 
 
-def test_duration_is_kept(host: HostTarget, command: list[str], model: str) -> None:
+def test_duration_is_kept(host: HostDevice, command: list[str], model: str) -> None:
     """With a duration the runner measures for that long, not for a number of inferences."""
     request = RunnerRequest(model, "encode_4", duration_ms=200)
     said = lines(start_runner(host, command, request, TIMEOUT_S).stdout)
@@ -114,7 +114,7 @@ def test_duration_is_kept(host: HostTarget, command: list[str], model: str) -> N
     assert sum(runs[:-1]) <= 200_000  # a busy machine may stretch the last one
 
 
-def test_profile_names_the_operators(host: HostTarget, command: list[str], model: str) -> None:
+def test_profile_names_the_operators(host: HostDevice, command: list[str], model: str) -> None:
     """The profile lists what ran, each operator as often as there were profiled inferences."""
     request = RunnerRequest(model, "encode_8", profile=True, repetitions=1)
     profile = lines(start_runner(host, command, request, TIMEOUT_S).stdout)[-1]["profile"]
@@ -124,7 +124,7 @@ def test_profile_names_the_operators(host: HostTarget, command: list[str], model
     assert all(row["calls"] == profile["runs"] for row in profile["operators"])
 
 
-def test_cores_are_bound(host: HostTarget, command: list[str], model: str) -> None:
+def test_cores_are_bound(host: HostDevice, command: list[str], model: str) -> None:
     """A core of this machine is accepted, one that it lacks is an error."""
     core = str(min(os.sched_getaffinity(0)))
     words = ["--model", model, "--signature", "encode_4", "--cores"]
@@ -154,7 +154,7 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_faults_are_one_error_line(
-    host: HostTarget, command: list[str], model: str, fault: str
+    host: HostDevice, command: list[str], model: str, fault: str
 ) -> None:
     """Every fault ends in a JSON error with its code, and in a status that is not 0."""
     words, wanted = FAULTS[fault]
@@ -166,7 +166,7 @@ def test_faults_are_one_error_line(
 
 
 def test_damaged_models_never_end_in_silence(
-    host: HostTarget, command: list[str], tmp_path: Path
+    host: HostDevice, command: list[str], tmp_path: Path
 ) -> None:
     """A model with changed or missing bytes gives a footer or an error line, never neither."""
     whole, seen = two_signatures(), set()
@@ -184,7 +184,7 @@ def test_damaged_models_never_end_in_silence(
     assert "corrupt_model" in seen
 
 
-def test_full_disk_is_not_success(host: HostTarget, command: list[str], model: str) -> None:
+def test_full_disk_is_not_success(host: HostDevice, command: list[str], model: str) -> None:
     """When standard output cannot be written, the exit status says so."""
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full here")
@@ -209,7 +209,7 @@ def test_emulated_arm64_computes_the_same(model: str, tmp_path: Path) -> None:
     start += [str(bundle / "ld-linux-aarch64.so.1"), "--library-path", str(bundle)]
     start += [str(bundle / "runner"), "--library", str(bundle / "libLiteRt.so")]
     words = ["--model", model, "--signature", "encode_8", "--inputs", str(tmp_path / "in")]
-    emulated = HostTarget()
+    emulated = HostDevice()
     code, said = say(emulated, start, *words, "--outputs", str(tmp_path / "out"))
     emulated.close()
     assert (code, said[-1]["type"]) == (0, "footer")

@@ -10,8 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.convert.keras_to_tflite import build, to_tflite
-from edge_bert.encoder.checkpoint import architecture_of, encoder_weights, input_names, output_name
+from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
+from edge_bert.encoder.checkpoint import (
+    encoder_weights,
+    input_names,
+    output_name,
+    resolve_architecture,
+)
 from edge_bert.errors import InputError, ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from tests import one_line
@@ -49,9 +54,9 @@ def test_an_unknown_architecture_is_refused_with_the_list(model: ModelOf) -> Non
     """The error names what the model is and what edge-bert has."""
     strange = dataclasses.replace(model("bert-mean"), architecture="t5")
     with refused(ModelError, r"'t5'; edge-bert has bert, distilbert, roberta, albert, electra, mo"):
-        build(strange)
+        build_keras_model(strange)
     with refused(ModelError, "edge-bert has bert"):
-        to_tflite(dataclasses.replace(strange, architecture="x\n" * 5000), (16,))
+        convert_to_tflite(dataclasses.replace(strange, architecture="x\n" * 5000), (16,))
 
 
 @pytest.mark.parametrize("value", [None, 0, -1, 2**24, 1.5, True, "32", [32], {}])
@@ -59,7 +64,7 @@ def test_an_unknown_architecture_is_refused_with_the_list(model: ModelOf) -> Non
 def test_a_size_that_is_none_is_refused(name: str, key: str, value: object, model: ModelOf) -> None:
     """Sizes are positive whole numbers; the error names the key."""
     with refused(ModelError, key):
-        architecture_of(_with(model(f"{name}-mean"), **{key: value}))
+        resolve_architecture(_with(model(f"{name}-mean"), **{key: value}))
 
 
 @pytest.mark.parametrize("change", [-1, 1, 2**22])
@@ -75,7 +80,7 @@ def test_a_size_that_the_weights_contradict_is_refused(
     if change == -1 and "layers" in key:
         return  # fewer layers than the file has is a model that transformers cuts, too
     with refused(ModelError):
-        build(_with(tiny, **{key: tiny.config[key] + change}))
+        build_keras_model(_with(tiny, **{key: tiny.config[key] + change}))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +110,7 @@ def test_what_the_encoder_cannot_compute_is_refused(
 def test_roberta_positions_must_be_left_after_padding(pad: object, model: ModelOf) -> None:
     """The first token takes row pad_token_id + 1, which must be in the table."""
     with refused(ModelError, "pad_token_id"):
-        architecture_of(_with(model("roberta-mean"), pad_token_id=pad))
+        resolve_architecture(_with(model("roberta-mean"), pad_token_id=pad))
 
 
 @pytest.mark.parametrize("name", EVERY_HEAD)
@@ -173,7 +178,7 @@ def test_another_keras_backend_is_refused_with_a_hint(
 
     monkeypatch.setattr(keras.backend, "backend", lambda: "jax")
     with refused(InputError, "jax.*KERAS_BACKEND"):
-        to_tflite(model("bert-mean"), (16,))
+        convert_to_tflite(model("bert-mean"), (16,))
 
 
 @pytest.fixture(scope="module", params=["bert-mean", "distilbert-classification", "roberta-mean"])

@@ -14,7 +14,7 @@ import pytest
 from edge_bert.evaluate.phone_tokens import differing
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
 from tests.formats.mediapipe.mediapipe_models import SPECIAL, mediapipe_text, vocabulary
 
@@ -111,7 +111,7 @@ def test_embeddings_agree_where_the_tokens_do(tmp_path: Path) -> None:
 @pytest.mark.model
 def test_the_default_model_agrees_where_the_tokens_do(tmp_path: Path) -> None:
     """The same with all-MiniLM-L6-v2."""
-    checkpoint = load(None, cache.folder("models"))
+    checkpoint = load_checkpoint(None, cache.cache_folder("models"))
     _check_embeddings(_pair(tmp_path, checkpoint), (*OTHER, *OTHER_SCRIPTS))
 
 
@@ -169,9 +169,9 @@ def _ours(pair: Pair, sentences: Any) -> np.ndarray:
 
 def _pair(folder: Path, checkpoint: Checkpoint) -> Pair:
     pytest.importorskip("tensorflow", reason=NEEDS_TENSORFLOW)
-    from edge_bert.convert.keras_to_tflite import to_tflite
+    from edge_bert.convert.keras_to_tflite import convert_to_tflite
 
-    tflite = to_tflite(checkpoint, [LENGTH])
+    tflite = convert_to_tflite(checkpoint, [LENGTH])
     packaged = folder / "packaged.tflite"
     packaged.write_bytes(
         write_mediapipe_model(

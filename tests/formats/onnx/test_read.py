@@ -11,7 +11,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx import read as reading
-from edge_bert.formats.onnx.read import files, read
+from edge_bert.formats.onnx.read import files, read_onnx
 from tests.one_line import refused
 from tests.recordings.onnx.make import HERE
 
@@ -49,7 +49,7 @@ def test_what_is_not_onnx_is_refused(content: bytes, reason: str, tmp_path: Path
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
     with refused(ModelError, reason):
-        read(path)
+        read_onnx(path)
 
 
 @pytest.mark.parametrize("part", [0.01, 0.5, 0.9, 0.999])
@@ -59,14 +59,14 @@ def test_a_file_that_was_cut_short_is_refused(part: float, tmp_path: Path) -> No
     path = tmp_path / "model.onnx"
     path.write_bytes(data[: int(len(data) * part)])
     with refused(ModelError, "no usable ONNX model .cut short"):
-        read(path)
+        read_onnx(path)
 
 
 def test_an_old_opset_is_refused(model: Any, tmp_path: Path) -> None:
     """With the one it has and the one it needs."""
     model.opset_import[0].version = 9
     with refused(ModelError, "opset 9; edge-bert reads opset 11"):
-        read(_saved(model, tmp_path))
+        read_onnx(_saved(model, tmp_path))
 
 
 def test_a_model_above_2_gb_is_refused(
@@ -76,7 +76,7 @@ def test_a_model_above_2_gb_is_refused(
     path = _saved(model, tmp_path)
     monkeypatch.setattr(reading, "MAX_BYTES", path.stat().st_size - 1)
     with refused(ModelError, "up to 2 GB"):
-        read(path)
+        read_onnx(path)
 
 
 def test_external_data_above_2_gb_is_refused(
@@ -86,7 +86,7 @@ def test_external_data_above_2_gb_is_refused(
     path = _external(model, tmp_path)
     monkeypatch.setattr(reading, "MAX_BYTES", path.stat().st_size + 100)
     with refused(ModelError, "with its external data"):
-        read(path)
+        read_onnx(path)
 
 
 def _external(model: Any, folder: Path) -> Path:
@@ -101,7 +101,7 @@ def test_external_data_is_read(model: Any, tmp_path: Path) -> None:
     """Beside the model, and its file counts for the digest."""
     path = _external(model, tmp_path)
     assert files(path) == [path, tmp_path / "weights.bin"]
-    found = {each.name: each for each in read(path).graph.initializer}
+    found = {each.name: each for each in read_onnx(path).graph.initializer}
     for tensor in onnx.load_model(BERT).graph.initializer:
         wanted = onnx.numpy_helper.to_array(tensor)
         assert np.array_equal(onnx.numpy_helper.to_array(found[tensor.name]), wanted)
@@ -112,7 +112,7 @@ def test_missing_external_data_is_named(model: Any, tmp_path: Path) -> None:
     path = _external(model, tmp_path)
     (tmp_path / "weights.bin").unlink()
     with refused(ModelError, "'weights.bin', which is missing"):
-        read(path)
+        read_onnx(path)
 
 
 def test_external_data_that_is_cut_short_is_refused(model: Any, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_external_data_that_is_cut_short_is_refused(model: Any, tmp_path: Path) 
     path = _external(model, tmp_path)
     (tmp_path / "weights.bin").write_bytes((tmp_path / "weights.bin").read_bytes()[:-10])
     with refused(ModelError, "cut short"):
-        read(path)
+        read_onnx(path)
 
 
 @pytest.mark.parametrize("form", ["absolute", "above", "link", "empty"])
@@ -141,7 +141,7 @@ def test_external_data_outside_the_folder_is_not_read(
                 entry.value = locations[form]
     path.write_bytes(spoilt.SerializeToString())
     with refused(ModelError, "outside its folder"):
-        read(path)
+        read_onnx(path)
 
 
 def test_external_data_at_a_negative_offset_is_refused(model: Any, tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_external_data_at_a_negative_offset_is_refused(model: Any, tmp_path: Pat
             entry.value = "-8"
     path.write_bytes(spoilt.SerializeToString())
     with refused(ModelError, "no usable ONNX"):
-        read(path)
+        read_onnx(path)
 
 
 def test_a_quantized_model_is_refused(model: Any, tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_quantized_model_is_refused(model: Any, tmp_path: Path) -> None:
     made = onnx.helper.make_node("DynamicQuantizeLinear", [node.input[0]], ["q", "s", "z"], "here")
     model.graph.node.insert(list(model.graph.node).index(node), made)
     with refused(ModelError, "DynamicQuantizeLinear at 'here'.*give the float model"):
-        read(_saved(model, tmp_path))
+        read_onnx(_saved(model, tmp_path))
 
 
 def _without_maker(model: Any) -> None:
@@ -184,4 +184,4 @@ def test_a_graph_that_contradicts_itself_is_refused(
     """Values that nobody makes or two make, weights that are shorter than they say."""
     spoil(model)
     with refused(ModelError, "no usable ONNX"):
-        read(_saved(model, tmp_path))
+        read_onnx(_saved(model, tmp_path))

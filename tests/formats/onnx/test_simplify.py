@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.formats.onnx.evaluate import MAX_ELEMENTS, NotComputed, compute, evaluate
-from edge_bert.formats.onnx.graph import Graph, Input, Node, graph_of
-from edge_bert.formats.onnx.passes.canonicalize_gelu import order_gelu
-from edge_bert.formats.onnx.passes.fold_constants import fold
-from edge_bert.formats.onnx.passes.infer_shapes import fix_sizes, sizes_of
-from edge_bert.formats.onnx.passes.row_ops_to_matmul import multiply_rows
-from edge_bert.formats.onnx.passes.unsqueeze_scalars import give_axes
-from edge_bert.formats.onnx.read import read
-from edge_bert.formats.onnx.simplify import simplify, version_of
+from edge_bert.formats.onnx.evaluate import MAX_ELEMENTS, NotComputed, compute, evaluate_node
+from edge_bert.formats.onnx.graph import Input, OnnxGraph, OnnxNode, graph_of
+from edge_bert.formats.onnx.passes.canonicalize_gelu import canonicalize_gelu
+from edge_bert.formats.onnx.passes.fold_constants import fold_constants
+from edge_bert.formats.onnx.passes.infer_shapes import infer_shapes, replace_shapes
+from edge_bert.formats.onnx.passes.row_ops_to_matmul import row_ops_to_matmul
+from edge_bert.formats.onnx.passes.unsqueeze_scalars import unsqueeze_scalars
+from edge_bert.formats.onnx.read import read_onnx
+from edge_bert.formats.onnx.simplify import simplify_graph, version_of
 from edge_bert.formats.onnx.to_proto import shaped_model_of
 from tests.recordings.onnx.make import EVERY, HERE, Case, export
 from tests.recordings.onnx.running import (
@@ -39,10 +39,10 @@ TROUBLE |= {"ConstantOfShape", "Range"}
 UNFUSED = [name for name in (*BERT, *WITH_HEADS, *OTHERS) if name != "bert-fused"]
 
 
-def _simplified(path: Path) -> tuple[Graph, bytes]:
-    model = read(path)
+def _simplified(path: Path) -> tuple[OnnxGraph, bytes]:
+    model = read_onnx(path)
     names = {each.name: each.name for each in model.graph.input}
-    graph = simplify(model, names, model.graph.output[0].name, LENGTH)
+    graph = simplify_graph(model, names, model.graph.output[0].name, LENGTH)
     return graph, shaped_model_of(graph, version_of(model)).SerializeToString()
 
 
@@ -72,21 +72,21 @@ def test_every_export_computes_the_same(case: Case, tmp_path: Path) -> None:
     _check(tmp_path / "model.onnx")
 
 
-def _graph(*nodes: Node, inputs: dict[str, Input], **constants: Any) -> Graph:
+def _graph(*nodes: OnnxNode, inputs: dict[str, Input], **constants: Any) -> OnnxGraph:
     arrays = {name: np.asarray(value) for name, value in constants.items()}
-    return Graph.of(nodes, arrays, inputs, [nodes[-1].outputs[0]])
+    return OnnxGraph.of(nodes, arrays, inputs, [nodes[-1].outputs[0]])
 
 
-def _node(op: str, inputs: str, output: str, **attributes: Any) -> Node:
-    return Node(op, tuple(inputs.split()), (output,), attributes, output, "", 17)
+def _node(op: str, inputs: str, output: str, **attributes: Any) -> OnnxNode:
+    return OnnxNode(op, tuple(inputs.split()), (output,), attributes, output, "", 17)
 
 
 ROWS = {"x": Input((1, 4, 3), 1)}
 
 
-def _same(before: Graph, after: Graph, feeds: Inputs) -> None:
+def _same(before: OnnxGraph, after: OnnxGraph, feeds: Inputs) -> None:
     (output,) = before.outputs
-    assert np.array_equal(evaluate(before, output, feeds), evaluate(after, output, feeds))
+    assert np.array_equal(evaluate_node(before, output, feeds), evaluate_node(after, output, feeds))
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_rows_that_move_become_a_product(nodes: list[str], constants: dict[str, 
     made = [_node(*_parts(line)) for line in nodes]
     graph = _graph(*made, inputs=ROWS, **{k: np.array(v, np.int64) for k, v in constants.items()})
     sizes = {"x": [1, 4, 3]} | {n.outputs[0]: _shape_of(graph, n.outputs[0]) for n in made}
-    after = multiply_rows(graph, sizes)
+    after = row_ops_to_matmul(graph, sizes)
     assert {node.op for node in after.nodes} == {"MatMul"}
     _same(graph, after, {"x": np.random.default_rng(0).random((1, 4, 3), np.float32)})
 
@@ -113,8 +113,8 @@ def _parts(line: str) -> tuple[str, str, str]:
     return op, " ".join(inputs), output
 
 
-def _shape_of(graph: Graph, value: str) -> list[int]:
-    return list(evaluate(graph, value, {"x": np.zeros((1, 4, 3), np.float32)}).shape)
+def _shape_of(graph: OnnxGraph, value: str) -> list[int]:
+    return list(evaluate_node(graph, value, {"x": np.zeros((1, 4, 3), np.float32)}).shape)
 
 
 def test_rows_padded_with_another_number_stay() -> None:
@@ -122,7 +122,7 @@ def test_rows_padded_with_another_number_stay() -> None:
     graph = _graph(
         _node("Pad", "x p v", "y"), inputs=ROWS, p=np.array([0, 1, 0, 0, 0, 0]), v=np.float32(5)
     )
-    after = multiply_rows(graph, {"x": [1, 4, 3], "y": [1, 5, 3]})
+    after = row_ops_to_matmul(graph, {"x": [1, 4, 3], "y": [1, 5, 3]})
     assert [node.op for node in after.nodes] == ["Pad"]
 
 
@@ -139,12 +139,12 @@ def test_gelu_gets_the_order_that_converters_know(order: list[str]) -> None:
     numbers = {"r": 2**0.5, "i": 0.5**0.5, "one": 1.0, "half": 0.5}
     arrays = {name: np.float32(number) for name, number in numbers.items()}
     graph = _graph(*(_node(*_parts(line)) for line in order), inputs=ROWS, **arrays)
-    after = order_gelu(graph)
+    after = canonicalize_gelu(graph)
     made = after.makers["y"]
     assert made.op == "Mul"
     assert after.makers[made.inputs[0]].inputs[0] == "x"
     feeds = {"x": np.linspace(-4, 4, 12, dtype=np.float32).reshape(1, 4, 3)}
-    difference = evaluate(after, "y", feeds) - evaluate(graph, "y", feeds)
+    difference = evaluate_node(after, "y", feeds) - evaluate_node(graph, "y", feeds)
     assert np.abs(difference).max() < 1e-6
 
 
@@ -153,7 +153,7 @@ def test_another_use_of_erf_stays() -> None:
     graph = _graph(
         _node("Erf", "x", "e"), _node("Add", "e one", "y"), inputs=ROWS, one=np.float32(1)
     )
-    assert [node.op for node in order_gelu(graph).nodes] == ["Erf", "Add"]
+    assert [node.op for node in canonicalize_gelu(graph).nodes] == ["Erf", "Add"]
 
 
 def test_sizes_become_constants() -> None:
@@ -167,7 +167,7 @@ def test_sizes_become_constants() -> None:
         first=np.array([0]),
         rest=np.array([12]),
     )
-    after = fix_sizes(graph, 17)
+    after = replace_shapes(graph, 17)
     assert [node.op for node in after.nodes] == ["Reshape"]
     assert after.constants["t"].tolist() == [1, 12]
 
@@ -195,12 +195,12 @@ def test_what_would_be_too_large_is_not_computed(op: str, values: list[Any]) -> 
 def test_control_flow_is_not_computed() -> None:
     """A loop may never end, so none is run, also where all that it reads is constant."""
     graph = _graph(_node("Loop", "m c", "y"), inputs={}, m=np.array(2**60), c=np.array(True))
-    assert [node.op for node in fold(graph).nodes] == ["Loop"]
+    assert [node.op for node in fold_constants(graph).nodes] == ["Loop"]
 
 
 def test_graph_of_a_file_has_no_constant_nodes() -> None:
     """They are constants like the initializers."""
-    graph = graph_of(read(HERE / f"{BERT[0]}.onnx"))
+    graph = graph_of(read_onnx(HERE / f"{BERT[0]}.onnx"))
     assert "Constant" not in {node.op for node in graph.nodes}
     assert set(graph.inputs) == {"input_ids", "attention_mask", "token_type_ids"}
 
@@ -208,7 +208,7 @@ def test_graph_of_a_file_has_no_constant_nodes() -> None:
 def test_tokens_become_a_matrix() -> None:
     """No value between the inputs and attention has three axes, and the output has them again."""
     graph, _ = _simplified(HERE / f"{OTHERS[2]}.onnx")
-    sizes = sizes_of(graph, 18)
+    sizes = infer_shapes(graph, 18)
     flat = [node for node in graph.nodes if len(sizes[node.outputs[0]]) == 3]
     assert [node.op for node in flat] == ["Reshape"]
     assert flat[0].outputs[0] == graph.outputs[0]
@@ -223,7 +223,7 @@ def test_constant_numbers_get_one_axis() -> None:
         n=np.float32(2),
         v=np.arange(3, dtype=np.float32),
     )
-    after = give_axes(graph)
+    after = unsqueeze_scalars(graph)
     shapes = [after.constants[node.inputs[1]].shape for node in after.nodes]
     assert shapes == [(1,), (3,)]
     _same(graph, after, {"x": np.ones((1, 4, 3), np.float32)})

@@ -18,7 +18,7 @@ from edge_bert.errors import ModelError
 from edge_bert.formats.tflite import flatbuffer, reader
 from edge_bert.formats.tflite.inspect import inspect_bytes, inspect_file
 from edge_bert.quantize import apply_recipe
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32
 from tests.quantize import small_models as small
 from tests.runtimes import op_cases
@@ -65,9 +65,9 @@ def test_float32() -> None:
     ("recipe", "runtime", "table", "matrix", "per_channel", "rounds"),
     [
         (FLOAT16, small.HOST, 2, 2, 0, False),
-        (FLOAT16, OLDEST, 2, 2, 0, False),
+        (FLOAT16, TFLITE_RUNTIME_2_14, 2, 2, 0, False),
         (WI8_AFP32, small.HOST, 1, 1, 1, True),
-        (WI8_AFP32, OLDEST, 1, 1, 1, False),
+        (WI8_AFP32, TFLITE_RUNTIME_2_14, 1, 1, 1, False),
         # The positions are looked up in a table of 8 bits here.
         (WI4_AFP32, small.HOST, 0.5 + small.POSITIONS.size / TABLE, 0.5, 1, True),
     ],
@@ -76,7 +76,7 @@ def test_recipes(
     recipe: Any, runtime: Any, table: float, matrix: float, per_channel: int, rounds: bool
 ) -> None:
     """Tables and matrices keep their kind in every form; shared constants count once."""
-    found = inspect_bytes(apply_recipe.weights(FLOAT, recipe, runtime))
+    found = inspect_bytes(apply_recipe.apply_weight_recipe(FLOAT, recipe, runtime))
     assert found.bytes_by_kind["embedding table"] == pytest.approx(table * TABLE)
     assert found.bytes_by_kind["matrices"] == matrix * MATRIX
     assert found.per_channel_tensors == per_channel
@@ -105,9 +105,9 @@ def test_missing_and_other_files(tmp_path: Path) -> None:
 
 def test_names_cannot_drive_a_terminal() -> None:
     """Escape sequences in a name are replaced."""
-    model = flatbuffer.read(FLOAT)
+    model = flatbuffer.read_model(FLOAT)
     model.subgraphs[0].tensors[1].name = b"\x1b[2Jtable\n"
-    names = [entry[0] for entry in inspect_bytes(flatbuffer.write(model)).largest]
+    names = [entry[0] for entry in inspect_bytes(flatbuffer.write_model(model)).largest]
     assert "\ufffd[2Jtable\ufffd" in names
 
 
@@ -158,9 +158,9 @@ def test_noise_behind_the_identifier(noise: bytes) -> None:
 
 def vector_of_one(length: int, size: int) -> bytes:
     """A model whose vector of subgraphs claims `length` entries, in a file of `size` bytes."""
-    model = flatbuffer.read(FLOAT)
+    model = flatbuffer.read_model(FLOAT)
     model.subgraphs, model.signatureDefs = [], []
-    data = bytearray(flatbuffer.write(model))
+    data = bytearray(flatbuffer.write_model(model))
     root = flatbuffer.schema().Model.GetRootAs(bytes(data))
     field = root._tab.Offset(8)
     struct.pack_into("<I", data, root._tab.Vector(field) - 4, length)
@@ -169,7 +169,7 @@ def vector_of_one(length: int, size: int) -> bytes:
 
 def repeated_graph() -> bytes:
     """1000 subgraphs that are all the same one: 1000 times the work for 4 kB."""
-    model = flatbuffer.read(FLOAT)
+    model = flatbuffer.read_model(FLOAT)
     graph = model.subgraphs[0]
     graph.tensors = graph.tensors * 100
     model.subgraphs, model.signatureDefs = [graph], []
@@ -192,24 +192,24 @@ def repeated_graph() -> bytes:
 
 def long_names() -> bytes:
     """Each tensor has a name of 10 MB."""
-    model = flatbuffer.read(FLOAT)
+    model = flatbuffer.read_model(FLOAT)
     for tensor in model.subgraphs[0].tensors:
         tensor.name = b"n" * 10_000_000
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def many_dimensions() -> bytes:
     """A tensor of ten million dimensions."""
-    model = flatbuffer.read(FLOAT)
+    model = flatbuffer.read_model(FLOAT)
     model.subgraphs[0].tensors[0].shape = np.ones(10_000_000, np.int32)
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def many_inputs() -> bytes:
     """An operator of ten million inputs."""
-    model = flatbuffer.read(FLOAT)
-    written = flatbuffer.write(model)
-    model = flatbuffer.read(written)
+    model = flatbuffer.read_model(FLOAT)
+    written = flatbuffer.write_model(model)
+    model = flatbuffer.read_model(written)
     model.subgraphs[0].operators[0].inputs = np.zeros(10_000_000, np.int32)
     builder = flatbuffer._aligned_builder(1 << 26)
     builder.Finish(model.Pack(builder), b"TFL3")
@@ -240,10 +240,10 @@ def test_hostile_files(make: Callable[[], bytes]) -> None:
 
 def test_the_limit_of_parts_is_generous(monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of 45 000 parts is read; the limit is what refuses more."""
-    model = flatbuffer.read(FLOAT)
+    model = flatbuffer.read_model(FLOAT)
     graph = model.subgraphs[0]
     graph.operators = graph.operators * 15_000
-    data = flatbuffer.write(model)
+    data = flatbuffer.write_model(model)
     assert inspect_bytes(data).op_counts["ADD"] == 15_000
     monkeypatch.setattr(reader, "MAX_PARTS", 40_000)
     with pytest.raises(ModelError, match="damaged"):
@@ -267,7 +267,7 @@ def indices_of(model: Any) -> list[Callable[[int], None]]:
 def test_an_index_out_of_range(which: int) -> None:
     """Each index is checked, also where Python would count a negative one from the end."""
     for value in (-2, 999_999):
-        model = flatbuffer.read(FLOAT)
+        model = flatbuffer.read_model(FLOAT)
         indices_of(model)[which](value)
         if which in (0, 3, 4, 5) and value < 0:
             continue  # those have no sign in the file

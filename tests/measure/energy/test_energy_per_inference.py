@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_bert.errors import TargetError
-from edge_bert.measure.energy.energy_per_inference import Window, energy_per_inference
+from edge_bert.measure.energy.energy_per_inference import EnergyWindow, energy_per_inference
 from edge_bert.measure.sensors.fuel_gauge import (
     CurrentScale,
     GaugeSample,
@@ -42,7 +42,7 @@ def battery(
     ]
 
 
-def session(*, rails: bool = False, step: int = 1, raw_per_ua: float = -1.0) -> list[Window]:
+def session(*, rails: bool = False, step: int = 1, raw_per_ua: float = -1.0) -> list[EnergyWindow]:
     """Interleaved idle and load windows of a device whose idle power drifts."""
     windows, clock, charge = [], 0.0, 4e6
     noise = np.random.default_rng(2)
@@ -52,7 +52,7 @@ def session(*, rails: bool = False, step: int = 1, raw_per_ua: float = -1.0) -> 
         meter = {"[S2M]:CPU(BIG)": clock * 10}
         after = {"[S2M]:CPU(BIG)": clock * 10 + milliwatts * SECONDS}
         windows.append(
-            Window(
+            EnergyWindow(
                 kind="load" if kind == "load" else "idle",
                 seconds=SECONDS,
                 inferences=INFERENCES if kind == "load" else 0,
@@ -118,7 +118,7 @@ def test_charging_and_rising_counters_are_refused() -> None:
         (session(step=1000, raw_per_ua=0.001), EnergySource.CURRENT_VOLTAGE),
     ],
 )
-def test_the_best_source_is_taken(windows: list[Window], source: EnergySource) -> None:
+def test_the_best_source_is_taken(windows: list[EnergyWindow], source: EnergySource) -> None:
     """Rails first, then counter, then current; the true energy lies by the interval."""
     energy = energy_per_inference(windows)
     assert isinstance(energy, MeasuredEnergy)
@@ -136,7 +136,7 @@ def test_idle_drift_cancels() -> None:
         milliwatts = IDLE_MW + 20 * index + (2000 if kind == "load" else 0)
         before, meter = meter, meter + milliwatts * SECONDS
         windows.append(
-            Window(
+            EnergyWindow(
                 "load" if kind == "load" else "idle",
                 SECONDS,
                 INFERENCES if kind == "load" else 0,
@@ -151,7 +151,7 @@ def test_idle_drift_cancels() -> None:
 
 def test_nothing_trusted_is_unavailable() -> None:
     """Without a usable source the answer is why, for each source, and never a number."""
-    bare = [Window(window.kind, SECONDS, window.inferences) for window in session()]
+    bare = [EnergyWindow(window.kind, SECONDS, window.inferences) for window in session()]
     energy = energy_per_inference(bare)
     assert isinstance(energy, EnergyUnavailable)
     assert all(source.value in energy.reason for source in EnergySource)
@@ -160,7 +160,7 @@ def test_nothing_trusted_is_unavailable() -> None:
 def test_short_or_few_windows_are_unavailable() -> None:
     """Five loads of 60 s, between idle windows, are the least."""
     windows = session(rails=True)
-    short = [Window("load", 59.0, 1), Window("idle", 60.0)]
+    short = [EnergyWindow("load", 59.0, 1), EnergyWindow("idle", 60.0)]
     for wrong in ([], windows[:4], windows[1:], windows[:-1], [*windows, *short]):
         assert isinstance(energy_per_inference(wrong), EnergyUnavailable)
 
@@ -174,7 +174,9 @@ def test_a_load_like_idle_is_unavailable(seed: int) -> None:
         before, meter = meter, meter + (3000 + float(extra)) * SECONDS
         load = kind == "load"
         windows.append(
-            Window("load" if load else "idle", SECONDS, int(load), {"CPU": before}, {"CPU": meter})
+            EnergyWindow(
+                "load" if load else "idle", SECONDS, int(load), {"CPU": before}, {"CPU": meter}
+            )
         )
     energy = energy_per_inference(windows)
     assert isinstance(energy, EnergyUnavailable)

@@ -8,17 +8,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_bert.devices.adb.adb_device import AdbTarget
+from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.android_root import Battery
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, start_runner
 from edge_bert.errors import TargetError
 from edge_bert.measure.energy.energy_per_inference import SHORTEST_LOAD_S, energy_per_inference
 from edge_bert.measure.energy.session import record_session
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
 from edge_bert.measure.sensors.thermal import faults_of
-from edge_bert.pipeline.bench.runner import asking
+from edge_bert.pipeline.bench.runner import make_shell
 from edge_bert.records.energy import EnergyUnavailable
 from tests.devices import emulator_world
 from tests.devices.running_phone import own_name, running_phone
@@ -28,24 +28,24 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def phone() -> Iterator[Phone]:
+def phone() -> Iterator[EmulatedPhone]:
     with running_phone(own_name("test-faults"), Battery(idle_mw=20_000, interval_ms=50)) as phone:
         yield phone
 
 
 @pytest.fixture(scope="module")
-def target(phone: Phone) -> Iterator[AdbTarget]:
-    target = AdbTarget(phone.serial)
+def target(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+    target = AdbDevice(phone.serial)
     yield target
     target.close()
 
 
-def test_a_charging_phones_battery_is_refused(phone: Phone, target: AdbTarget) -> None:
+def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, target: AdbDevice) -> None:
     """With a charger the battery gives no energy, and the reason says so."""
     emulator_world.plug_in(phone, charger=True)
     try:
-        wait_until(lambda: read_state(asking(target)).charging)
-        reader = asking(target)
+        wait_until(lambda: read_state(make_shell(target)).charging)
+        reader = make_shell(target)
         windows = record_session(lambda: read_gauges(reader), lambda _: 5, seconds=0.01)
     finally:
         emulator_world.plug_in(phone, charger=False)
@@ -58,21 +58,21 @@ def test_a_charging_phones_battery_is_refused(phone: Phone, target: AdbTarget) -
     assert "charg" in energy.reason
 
 
-def test_a_hot_phones_run_is_invalid(phone: Phone, target: AdbTarget) -> None:
+def test_a_hot_phones_run_is_invalid(phone: EmulatedPhone, target: AdbDevice) -> None:
     """Heat and the clocks that it lowers are faults of the run; cooled down there are none."""
-    before = read_state(asking(target))
+    before = read_state(make_shell(target))
     emulator_world.heat(phone, 3)
     try:
-        after = read_state(asking(target))
+        after = read_state(make_shell(target))
     finally:
         emulator_world.heat(phone, 0)
     faults = " ".join(faults_of(before, after))
     assert "thermal status 3 (severe) after the run" in faults
     assert "limited to 1863 of 3105 MHz after the run" in faults
-    assert faults_of(before, read_state(asking(target))) == ()
+    assert faults_of(before, read_state(make_shell(target))) == ()
 
 
-def test_rubbish_from_dumpsys_is_no_figure(phone: Phone, target: AdbTarget) -> None:
+def test_rubbish_from_dumpsys_is_no_figure(phone: EmulatedPhone, target: AdbDevice) -> None:
     """What cannot be read is absent; what is there beside it is read."""
     dumpsys = phone.root / "system" / "bin" / "dumpsys"
     hidden = dumpsys.with_name("hidden")
@@ -80,16 +80,16 @@ def test_rubbish_from_dumpsys_is_no_figure(phone: Phone, target: AdbTarget) -> N
     dumpsys.write_text("#!/system/bin/sh\nhead -c 4096 /dev/urandom; echo 'status: 99999999999'\n")
     dumpsys.chmod(0o755)
     try:
-        state, gauges = read_state(asking(target)), read_gauges(asking(target))
+        state, gauges = read_state(make_shell(target)), read_gauges(make_shell(target))
     finally:
         hidden.replace(dumpsys)
     assert (state.thermal_status, state.charging, state.battery_celsius) == (None, None, None)
     assert (gauges.rails, gauges.sample) == ({}, None)
     assert state.clocks
-    assert read_state(asking(target)).charging is False
+    assert read_state(make_shell(target)).charging is False
 
 
-def test_a_hanging_runner_is_ended(phone: Phone, target: AdbTarget, tmp_path: Path) -> None:
+def test_a_hanging_runner_is_ended(phone: EmulatedPhone, target: AdbDevice, tmp_path: Path) -> None:
     """A runner that never ends is killed on the phone, with a word of how long it had."""
     runner = tmp_path / "runner"
     runner.write_text("#!/system/bin/sh\necho started; sleep 4646\n")
@@ -97,4 +97,4 @@ def test_a_hanging_runner_is_ended(phone: Phone, target: AdbTarget, tmp_path: Pa
     command = [target.push(runner, "runner")]
     with pytest.raises(TargetError, match="did not end within 3 s"):
         start_runner(target, command, RunnerRequest("m", "s"), 3)
-    wait_until(lambda: "4646" not in " ".join(emulated_phone.processes(phone).values()))
+    wait_until(lambda: "4646" not in " ".join(emulated_phone.phone_processes(phone).values()))

@@ -25,7 +25,7 @@ def run(folder: Path, target: str = "host", **options: object) -> tuple[Result, 
     if target == "host":
         options = {"repetitions": 3} | options
     request = request_bench("pixel-9", target, out=folder, **options)  # type: ignore[arg-type]
-    return bench.bench(request)
+    return bench.run_bench(request)
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_second_run_is_compared_with_the_first(bundle: Path) -> None:
     (first,) = run(bundle.parent, lengths=(8,))
     run(bundle.parent, lengths=(16,))
     (second,) = run(bundle.parent, lengths=(8,))
-    medians = [measurements.milliseconds(x.measurement)[1] for x in (first, second)]
+    medians = [measurements.latency_bounds(x.measurement)[1] for x in (first, second)]
     assert second.ratio == pytest.approx(medians[1] / medians[0])
     assert second.compared_with == first.measurement.started_at
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)
@@ -104,7 +104,7 @@ def test_the_report_leaves_out_what_is_not_of_this_bundle(bundle: Path) -> None:
     said: list[str] = []
     report = measurements.with_measurements(measurements.report_of(bundle), bundle, said.append)
     (row,) = report.measurements
-    assert row.median_ms == measurements.milliseconds(new.measurement)[1]
+    assert row.median_ms == measurements.latency_bounds(new.measurement)[1]
     assert len(said) == 1
     assert "damaged.json" in said[0]
 
@@ -203,7 +203,7 @@ def test_a_built_bundles_counts_are_the_same_on_every_run(tmp_path: Path) -> Non
     need_emulator()
     bundle = tiny.copy_of(tiny.built(), tmp_path)
     first, second = (
-        bench.bench(request_bench(tiny.PROFILE, "emulated", out=bundle.parent, lengths=(16,)))
+        bench.run_bench(request_bench(tiny.PROFILE, "emulated", out=bundle.parent, lengths=(16,)))
         for _ in range(2)
     )
     names = [artifact.name for artifact in tiny.built().report.manifest.artifacts]
@@ -218,5 +218,5 @@ def test_one_count_serves_every_number_of_threads(bundle: Path) -> None:
     found = run(bundle.parent, "emulated", core="cortex-a720", threads=(1, 3), lengths=(16,))
     one, three = (x.measurement for x in found)
     assert one.counts == three.counts
-    times = [measurements.milliseconds(x)[1] for x in (one, three)]
+    times = [measurements.latency_bounds(x)[1] for x in (one, three)]
     assert times[0] / 3 < times[1] < times[0]

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from edge_bert import profiles
-from edge_bert.convert.keras_to_tflite import to_tflite
+from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.pipeline.build.build import host_runtime
@@ -31,7 +31,7 @@ A76 = Cluster(
 @pytest.fixture(scope="module")
 def target() -> Iterator[EmulatedTarget]:
     need_emulator()
-    phone = profiles.load("pixel-9")
+    phone = profiles.load_profile("pixel-9")
     target = EmulatedTarget(msgspec.structs.replace(phone, name="four-a76", clusters=(A76,)))
     yield target
     target.close()
@@ -40,7 +40,7 @@ def target() -> Iterator[EmulatedTarget]:
 @pytest.fixture(scope="module")
 def reference(target: EmulatedTarget, minilm: Checkpoint) -> bytes:
     del target  # nothing is converted where nothing can be counted
-    return to_tflite(minilm, (LENGTH,))
+    return convert_to_tflite(minilm, (LENGTH,))
 
 
 def counted(target: EmulatedTarget, data: bytes, folder: Path) -> InstructionCounts:
@@ -63,7 +63,7 @@ def test_hybrid_takes_196_million_each_time(
     target: EmulatedTarget, reference: bytes, tmp_path: Path
 ) -> None:
     """An independent count of int8 weights there, within 5%; a second run counts the same."""
-    data = apply_recipe.weights(reference, RECIPES["wi8_afp32"], host_runtime())
+    data = apply_recipe.apply_weight_recipe(reference, RECIPES["wi8_afp32"], host_runtime())
     first, second = (counted(target, data, tmp_path) for _ in range(2))
     assert first.total == pytest.approx(196e6, rel=0.05)
     assert first.sdot > 0

@@ -57,7 +57,7 @@ def run(out: Path, binary: Path, **options: Any) -> tuple[Result, ...]:
         origin=ADDRESS,
         **options,
     )
-    return bench.bench(request)
+    return bench.run_bench(request)
 
 
 def test_its_figures_are_kept_with_where_it_came_from(tmp_path: Path) -> None:
@@ -82,7 +82,7 @@ def test_the_two_tools_are_never_compared(tmp_path: Path) -> None:
     """Our runner's figures stand apart, with as many threads too."""
     bundle = small_bundle(tmp_path)
     binary = official(tmp_path, "benchmark_model/all_same.txt")
-    bench.bench(request_bench("pixel-9", "host", out=tmp_path, lengths=(8,), repetitions=2))
+    bench.run_bench(request_bench("pixel-9", "host", out=tmp_path, lengths=(8,), repetitions=2))
     (found,) = run(tmp_path, binary)
     assert found.ratio is None
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)

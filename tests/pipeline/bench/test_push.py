@@ -7,63 +7,63 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.bundle.manifest import sha256
-from edge_bert.devices.adb.adb_device import AdbTarget
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.bundle.manifest import sha256_hex
+from edge_bert.devices.adb.adb_device import AdbDevice
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, TargetError
-from edge_bert.pipeline.bench.bench import bench, request_bench
-from edge_bert.pipeline.bench.push import push, remove
+from edge_bert.pipeline.bench.bench import request_bench, run_bench
+from edge_bert.pipeline.bench.push import push_bundle, remove_pushed
 from tests.devices.running_phone import own_name, running_phone
 from tests.pipeline.small_bundle import small_bundle
 
 
 @pytest.fixture(scope="module")
-def phone() -> Iterator[Phone]:
+def phone() -> Iterator[EmulatedPhone]:
     with running_phone(own_name("test-push")) as phone:
         yield phone
 
 
 @pytest.mark.slow
-def test_a_bundle_is_pushed_and_stays(phone: Phone, tmp_path: Path) -> None:
+def test_a_bundle_is_pushed_and_stays(phone: EmulatedPhone, tmp_path: Path) -> None:
     """The artifact lies there under its content's name after the session has ended."""
     folder = small_bundle(tmp_path)
-    pushed = push("pixel-9", folder, serial=phone.serial)
-    digest = sha256((folder / "float32.tflite").read_bytes())
-    target = AdbTarget(phone.serial)
+    pushed = push_bundle("pixel-9", folder, serial=phone.serial)
+    digest = sha256_hex((folder / "float32.tflite").read_bytes())
+    target = AdbDevice(phone.serial)
     said = target.run(["sha256sum", pushed.files["float32.tflite"]], 30).stdout
     target.close()
     assert said.split()[0] == digest
     assert digest in pushed.files["float32.tflite"]
-    again = push("pixel-9", folder, serial=phone.serial)
+    again = push_bundle("pixel-9", folder, serial=phone.serial)
     assert again == pushed
-    assert remove(phone.serial) == phone.serial
-    target = AdbTarget(phone.serial)
+    assert remove_pushed(phone.serial) == phone.serial
+    target = AdbDevice(phone.serial)
     assert target.run(["ls", pushed.files["float32.tflite"]], 30).exit_code != 0
     target.close()
 
 
 @pytest.mark.slow
-def test_an_emulated_phones_times_are_not_kept(phone: Phone, tmp_path: Path) -> None:
+def test_an_emulated_phones_times_are_not_kept(phone: EmulatedPhone, tmp_path: Path) -> None:
     """The whole way over adb works, and gives no figure that could pass for a measured one."""
     folder = small_bundle(tmp_path)
     request = request_bench(
         "pixel-9", "device", out=tmp_path, lengths=(8,), repetitions=1, serial=phone.serial
     )
     said: list[str] = []
-    assert bench(request, said.append) == ()
+    assert run_bench(request, said.append) == ()
     assert any("emulated" in line for line in said)
     assert not (folder / "measurements").exists()
 
 
 @pytest.mark.slow
-def test_another_abi_is_refused(phone: Phone, tmp_path: Path) -> None:
+def test_another_abi_is_refused(phone: EmulatedPhone, tmp_path: Path) -> None:
     """A phone that is not what the profile says gets nothing."""
     folder = small_bundle(tmp_path, "raspberry-pi-4")
     with pytest.raises(TargetError, match="aarch64-linux"):
-        push("raspberry-pi-4", folder, serial=phone.serial)
+        push_bundle("raspberry-pi-4", folder, serial=phone.serial)
 
 
 def test_an_unknown_artifact_is_refused(tmp_path: Path) -> None:
     """Before any device is asked."""
     with pytest.raises(InputError, match="float64"):
-        push("pixel-9", small_bundle(tmp_path), artifacts=["float64"])
+        push_bundle("pixel-9", small_bundle(tmp_path), artifacts=["float64"])

@@ -17,26 +17,26 @@ from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.bundle import Bundle
 from edge_bert.errors import BusyError, DataError, InputError, RefusedError
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.build import build
-from edge_bert.pipeline.build.session import prepare
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.pipeline.build.build import build_bundle
+from edge_bert.pipeline.build.session import prepare_session
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.recipe import RECIPES, Scheme
-from edge_bert.report.terminal.build import render_build
+from edge_bert.report.terminal.build import print_build
 from edge_bert.runtimes import environments
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 
 needs_oldest = pytest.mark.skipif(
     environments.find_python_311() is None,
-    reason=f"{OLDEST} needs Python 3.11. {environments.GET_PYTHON_311}",
+    reason=f"{TFLITE_RUNTIME_2_14} needs Python 3.11. {environments.GET_PYTHON_311}",
 )
 WEIGHTS = ["float32", "wi8_afp32"]
 
 
 def manifest_of(head: str = "mean-normalize") -> Manifest:
     """What the bundle of tiny BERT says of itself."""
-    return manifests.read(tiny.built("bert", head).folder)
+    return manifests.read_manifest(tiny.built("bert", head).folder)
 
 
 def contents(folder: Path) -> dict[str, str]:
@@ -99,7 +99,7 @@ def test_the_manifest_tells_where_all_came_from() -> None:
 def test_the_default_is_what_the_profile_wants() -> None:
     """With the profile's reason; the next one where that was not built."""
     assert manifest_of().default.artifact == "wi8_ai8_afp32"
-    assert manifest_of().default.reason == profiles.load(tiny.PROFILE).default_reason
+    assert manifest_of().default.reason == profiles.load_profile(tiny.PROFILE).default_reason
 
 
 def test_the_next_best_is_the_default(tmp_path: Path) -> None:
@@ -126,8 +126,10 @@ def test_nothing_changed_makes_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     with tiny.own_cache() as kept:
         before = made_in(kept)
-        asked = prepare(tiny.PROFILE, model=str(tiny.model()), lengths=tiny.LENGTHS, out=tmp_path)
-        build(asked, said.append)
+        asked = prepare_session(
+            tiny.PROFILE, model=str(tiny.model()), lengths=tiny.LENGTHS, out=tmp_path
+        )
+        build_bundle(asked, said.append)
         assert made_in(kept) == before
     assert not any("building the graph" in line for line in said)
 
@@ -196,7 +198,7 @@ def test_a_set_too_small_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
         (doubt,) = made.report.manifest.calibration.doubts
         assert re.search(r"an eighth of the 8 calibration sentences misses [\d.]+ % of a", doubt)
         assert "have not settled" in (made.folder / "report.html").read_text("utf-8")
-        render_build(made.report, Console())
+        print_build(made.report, Console())
         assert f"warning: calibration: {doubt}" in capsys.readouterr().out
 
 
@@ -251,7 +253,7 @@ def test_the_oldest_runtime(tmp_path: Path) -> None:
     assert made.artifacts
     for artifact in made.artifacts:
         assert artifact.proof.status == "passed"
-        assert artifact.runtime == OLDEST
+        assert artifact.runtime == TFLITE_RUNTIME_2_14
     assert "wi4_afp32" in {each.name for each in made.left_out}
     assert all(each.reason for each in made.left_out)
     assert made.default.artifact == "wi8_ai8_afp32"
@@ -311,7 +313,7 @@ def test_a_folder_that_cannot_be_written_is_told_early(tmp_path: Path) -> None:
 
 def test_a_second_build_of_a_profile_is_refused(tmp_path: Path) -> None:
     """While another holds the folder; it says so at once."""
-    with folders.replacing(tmp_path / tiny.PROFILE), refused(BusyError, "Another build"):
+    with folders.replace_folder(tmp_path / tiny.PROFILE), refused(BusyError, "Another build"):
         tiny.build_in(tmp_path, recipes=["float32"])
 
 

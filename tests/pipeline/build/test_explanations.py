@@ -13,7 +13,7 @@ from tests.report.sample_report import explanation, report
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    explanations.save(explanation(), tmp_path)
+    explanations.save_explanation(explanation(), tmp_path)
     return tmp_path
 
 
@@ -26,7 +26,7 @@ def test_what_was_saved_is_shown(folder: Path) -> None:
 def test_an_explanation_of_another_file_is_not_shown(folder: Path) -> None:
     """After a rebuild with other bytes the old explanation stays on disk and out of the report."""
     old = msgspec.structs.replace(explanation(), artifact_sha256="0" * 64)
-    explanations.save(old, folder)
+    explanations.save_explanation(old, folder)
     assert explanations.with_explanations(report(), folder).explanations == ()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.pipeline.build import int16_groups
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.records.widening import Widening
 from tests.quantize.integer import encoders as tiny
 from tests.report import sample_report
@@ -16,20 +16,24 @@ from tests.report import sample_report
 
 def test_a_search_is_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same weights and sentences are found again; fewer sentences or other weights are not."""
-    searched: list[Calibrated] = []
+    searched: list[CalibratedEncoder] = []
 
-    def search(calibrated: Calibrated, _: object) -> Widening:
+    def search(calibrated: CalibratedEncoder, _: object) -> Widening:
         searched.append(calibrated)
         return sample_report.widening()
 
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
     monkeypatch.setattr(int16_groups, "choose_wide", search)
     weights = tiny.weights_of("bert")
-    start = calibrate(weights, tiny.sentences(weights))
-    assert int16_groups.of(start) == int16_groups.of(start) == sample_report.widening()
+    start = calibrate_encoder(weights, tiny.sentences(weights))
+    assert (
+        int16_groups.select_groups(start)
+        == int16_groups.select_groups(start)
+        == sample_report.widening()
+    )
     assert len(searched) == 1
-    int16_groups.of(dataclasses.replace(start, sentences=start.sentences[:-1]))
+    int16_groups.select_groups(dataclasses.replace(start, sentences=start.sentences[:-1]))
     assert len(searched) == 2
     other = tiny.changed(weights, "layer.1.ffn_in.bias", 1.001)
-    int16_groups.of(dataclasses.replace(start, weights=other))
+    int16_groups.select_groups(dataclasses.replace(start, weights=other))
     assert len(searched) == 3

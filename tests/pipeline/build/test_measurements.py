@@ -10,14 +10,14 @@ import pytest
 from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.pipeline.bench.bench import bench, request_bench
+from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.build import measurements
 from edge_bert.records import report as shown
 from edge_bert.records.energy import EnergyEstimate, EnergySource, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.measurement import Evidence, Measurement
 from edge_bert.records.profile import Budget
-from edge_bert.report.html import render
-from edge_bert.report.terminal.build import render_build
+from edge_bert.report.html import render_report_page
+from edge_bert.report.terminal.build import print_build
 from edge_bert.report.verdict import budget_verdicts
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
 from tests.measure.test_measurement import OUTPUT, emulated, measured, target
@@ -62,7 +62,7 @@ def test_an_impossible_range_is_no_energy(low: float) -> None:
 
 def counted_of(bundle: Path) -> Measurement:
     """A count of the bundle's own file, as a build for a budget makes it."""
-    (artifact,) = manifests.read(bundle).artifacts
+    (artifact,) = manifests.read_manifest(bundle).artifacts
     found = modelled(3.0)
     subject = msgspec.structs.replace(
         found.subject, model_sha256=artifact.sha256, signature="length_16"
@@ -73,15 +73,15 @@ def counted_of(bundle: Path) -> Measurement:
 def test_what_a_build_counted_joins_the_bundle_once(tmp_path: Path) -> None:
     """Counts of the bundle's files are saved and shown; known and foreign ones are not."""
     bundle = small_bundle(tmp_path)
-    report, manifest = measurements.report_of(bundle), manifests.read(bundle)
+    report, manifest = measurements.report_of(bundle), manifests.read_manifest(bundle)
     mine, foreign = counted_of(bundle), modelled(3.0)
-    new = measurements.added([mine, foreign], manifest, bundle, tmp_path / "scratch")
+    new = measurements.add_measurements([mine, foreign], manifest, bundle, tmp_path / "scratch")
     assert new == (mine,)
-    (row,) = measurements.complete(report, bundle, new=new).measurements
+    (row,) = measurements.complete_report(report, bundle, new=new).measurements
     assert (row.length, row.evidence) == (16, Evidence.EMULATED)
     (tmp_path / "scratch" / "measurements").rename(bundle / "measurements")
     assert measurements.read_measurements(bundle) == [mine]
-    again = measurements.added([mine], manifest, bundle, tmp_path / "scratch")
+    again = measurements.add_measurements([mine], manifest, bundle, tmp_path / "scratch")
     assert again == ()
     assert not (tmp_path / "scratch" / "measurements").exists()
 
@@ -95,17 +95,17 @@ def test_a_count_answers_the_budget_with_a_mark(tmp_path: Path) -> None:
         report, profile=msgspec.structs.replace(report.profile, budget=budget)
     )
     assert {each.state for each in budget_verdicts(report)} == {"not measured"}
-    found = measurements.complete(report, bundle, new=(counted_of(bundle),))
+    found = measurements.complete_report(report, bundle, new=(counted_of(bundle),))
     assert [(each.state, each.mark) for each in budget_verdicts(found)] == [
         ("met", "emulated"),
         ("met", "modelled"),
     ]
     console = Console(file=io.StringIO(), width=400)
-    render_build(found, console)
+    print_build(found, console)
     said = console.file.getvalue()
     assert "(EMULATED), verdict met" in said
     assert "(MODELLED), verdict met" in said
-    page = render(found)
+    page = render_report_page(found)
     assert ">EMULATED<" in page
     assert ">MODELLED<" in page
 
@@ -113,7 +113,7 @@ def test_a_count_answers_the_budget_with_a_mark(tmp_path: Path) -> None:
 def test_equal_runs_are_told_apart(tmp_path: Path) -> None:
     """Two runs of one second and one outcome: the later one is compared with the earlier."""
     bundle = small_bundle(tmp_path)
-    bench(request_bench("pixel-9", "host", out=tmp_path, lengths=(8,), repetitions=2))
+    run_bench(request_bench("pixel-9", "host", out=tmp_path, lengths=(8,), repetitions=2))
     (file,) = (bundle / "measurements").iterdir()
     file.with_name(f"{file.stem}_1.json").write_bytes(file.read_bytes())
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)

@@ -17,7 +17,7 @@ from edge_bert.runtimes import npu_compiler
 
 def profile_with(**changes: object) -> DeviceProfile:
     """The Galaxy S24 with its NPU changed."""
-    found = profiles.load("galaxy-s24")
+    found = profiles.load_profile("galaxy-s24")
     (accelerator,) = found.accelerators
     return msgspec.structs.replace(
         found, accelerators=(msgspec.structs.replace(accelerator, **changes),)
@@ -28,8 +28,8 @@ def test_what_is_missing_stands_in_the_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line for the NPU, with the reason, and no file."""
-    monkeypatch.setattr(npu_compiler, "missing", lambda chip: f"no SDK for {chip}")
-    files, left_out = npu.compiled(profile_with(), ["float32"], tmp_path)
+    monkeypatch.setattr(npu_compiler, "missing_for", lambda chip: f"no SDK for {chip}")
+    files, left_out = npu.compile_artifacts(profile_with(), ["float32"], tmp_path)
     assert files == []
     (only,) = left_out
     assert only.name == "files for Qualcomm Hexagon NPU"
@@ -38,14 +38,14 @@ def test_what_is_missing_stands_in_the_manifest(
 
 def test_an_npu_without_a_chip_is_said(tmp_path: Path) -> None:
     """A profile may know an NPU and not what compilers call it."""
-    _, left_out = npu.compiled(profile_with(chip=None), ["float32"], tmp_path)
+    _, left_out = npu.compile_artifacts(profile_with(chip=None), ["float32"], tmp_path)
     assert "names no `chip`" in left_out[0].reason
 
 
-@pytest.mark.parametrize("profile", [profile_with(kind="gpu"), profiles.load("pixel")])
+@pytest.mark.parametrize("profile", [profile_with(kind="gpu"), profiles.load_profile("pixel")])
 def test_what_is_no_npu_is_not_compiled_for(profile: DeviceProfile, tmp_path: Path) -> None:
     """GPU delegates compile on the device."""
-    assert npu.compiled(profile, ["float32"], tmp_path) == ([], [])
+    assert npu.compile_artifacts(profile, ["float32"], tmp_path) == ([], [])
 
 
 def test_each_artifact_is_compiled_or_left_out(
@@ -59,9 +59,9 @@ def test_each_artifact_is_compiled_or_left_out(
             raise RefusedError(f"{model.name} for {chip} failed: no")
         return npu_compiler.Compiled(b"compiled", [npu_compiler.Taken(540, 548, 2)])
 
-    monkeypatch.setattr(npu_compiler, "missing", lambda _: None)
+    monkeypatch.setattr(npu_compiler, "missing_for", lambda _: None)
     monkeypatch.setattr(npu_compiler, "compile_for", compile_for)
-    files, left_out = npu.compiled(profile_with(), ["float32", "wi8_ai8"], tmp_path)
+    files, left_out = npu.compile_artifacts(profile_with(), ["float32", "wi8_ai8"], tmp_path)
     (made,) = files
     assert made.file == "npu_Qualcomm_SM8650_float32.tflite"
     assert made.sha256 == hashlib.sha256((tmp_path / made.file).read_bytes()).hexdigest()

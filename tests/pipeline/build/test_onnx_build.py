@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.errors import InputError, ModelError, ProofError, RefusedError
-from edge_bert.pipeline.build.build import build
-from edge_bert.pipeline.build.session import prepare
+from edge_bert.errors import InputError, ModelError, RefusedError, VerificationError
+from edge_bert.pipeline.build.build import build_bundle
+from edge_bert.pipeline.build.session import prepare_session
 from tests.one_line import refused
 from tests.recordings.onnx.running import BERT, LENGTH, NEEDED, OTHERS, WITH_HEADS, placed
 from tests.tiny.models import write_json
@@ -32,15 +32,15 @@ def test_a_recognised_encoder_becomes_a_bundle(name: str, tmp_path: Path) -> Non
     """Tokens or logits: with integers too, as from any checkpoint."""
     path = placed(tmp_path / "model", name)
     said: list[str] = []
-    request = prepare(
+    request = prepare_session(
         PROFILE,
         model=str(path),
         recipes=["float32", "wi8_ai8"],
         lengths=[LENGTH],
         out=tmp_path / "out",
     )
-    built = build(request, said.append)
-    found = manifests.read(built.folder)
+    built = build_bundle(request, said.append)
+    found = manifests.read_manifest(built.folder)
     assert [each.name for each in found.artifacts] == ["float32", "wi8_ai8"]
     assert all(each.proof.status == "passed" for each in found.artifacts)
     assert found.model.source.startswith("onnx: model.onnx")
@@ -50,7 +50,7 @@ def test_a_recognised_encoder_becomes_a_bundle(name: str, tmp_path: Path) -> Non
 def test_other_numbers_than_onnxruntime_fail_the_build(tmp_path: Path) -> None:
     """The file is exchanged between reading and checking, as a wrong reading would look."""
     path = placed(tmp_path / "model", BERT[0])
-    request = prepare(
+    request = prepare_session(
         PROFILE, model=str(path), recipes=["float32"], lengths=[LENGTH], out=tmp_path / "out"
     )
     onnx = pytest.importorskip("onnx")
@@ -59,20 +59,20 @@ def test_other_numbers_than_onnxruntime_fail_the_build(tmp_path: Path) -> None:
     values = onnx.numpy_helper.to_array(bias) * 1.1
     bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
     onnx.save_model(model, path)
-    with refused(ProofError, "differs from model.onnx on onnxruntime"):
-        build(request)
+    with refused(VerificationError, "differs from model.onnx on onnxruntime"):
+        build_bundle(request)
     assert not (tmp_path / "out" / PROFILE).exists()
 
 
 def test_a_file_that_onnxruntime_cannot_run_fails_the_build(tmp_path: Path) -> None:
     """With what it says."""
     path = placed(tmp_path / "model", BERT[0])
-    request = prepare(
+    request = prepare_session(
         PROFILE, model=str(path), recipes=["float32"], lengths=[LENGTH], out=tmp_path / "out"
     )
     path.write_bytes(b"gone")
-    with refused(ProofError, "does not run on onnxruntime"):
-        build(request)
+    with refused(VerificationError, "does not run on onnxruntime"):
+        build_bundle(request)
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -86,16 +86,16 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     onnx.save_model(model, path)
     for via in (None, "onnx2tf"):
         with refused(ModelError, "the model has 300 embeddings"):
-            prepare(PROFILE, model=str(path), via=via)
+            prepare_session(PROFILE, model=str(path), via=via)
 
 
 def test_fixed_shapes_allow_one_length(tmp_path: Path) -> None:
     """By the second way in; the first takes any up to what the positions allow."""
     path = placed(tmp_path / "model", "bert-tokens-script13-eager-static")
-    assert prepare(PROFILE, model=str(path), lengths=[8, LENGTH]).lengths == (8, LENGTH)
-    assert prepare(PROFILE, model=str(path), via="onnx2tf").lengths == (LENGTH,)
+    assert prepare_session(PROFILE, model=str(path), lengths=[8, LENGTH]).lengths == (8, LENGTH)
+    assert prepare_session(PROFILE, model=str(path), via="onnx2tf").lengths == (LENGTH,)
     with refused(InputError, "fixed shapes for 16 tokens: give --lengths 16"):
-        prepare(PROFILE, model=str(path), via="onnx2tf", lengths=[8])
+        prepare_session(PROFILE, model=str(path), via="onnx2tf", lengths=[8])
 
 
 def test_a_graph_without_a_mask_is_refused_by_onnx2tf(tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_graph_without_a_mask_is_refused_by_onnx2tf(tmp_path: Path) -> None:
     model.graph.initializer.append(ones)
     onnx.save_model(model, path)
     with refused(ModelError, "takes no attention mask"):
-        prepare(PROFILE, model=str(path), via="onnx2tf")
+        prepare_session(PROFILE, model=str(path), via="onnx2tf")
 
 
 @pytest.mark.slow
@@ -122,14 +122,14 @@ def test_an_unknown_encoder_becomes_a_bundle_by_onnx2tf(tmp_path: Path) -> None:
         pytest.skip(NEEDED.format("onnx2tf"))
     path = placed(tmp_path / "model", OTHERS[2])
     write_json(tmp_path / "model" / "config.json", {"max_position_embeddings": 64})
-    request = prepare(
+    request = prepare_session(
         PROFILE, model=str(path), via="onnx2tf", lengths=[8, LENGTH], out=tmp_path / "out"
     )
-    found = manifests.read(build(request).folder)
+    found = manifests.read_manifest(build_bundle(request).folder)
     assert {"float32", "float16", "wi8_afp32"} <= {each.name for each in found.artifacts}
     assert {"wi8_ai8"} <= {each.name for each in found.left_out}
     assert all(each.proof.status == "passed" for each in found.artifacts)
-    asked = prepare(
+    asked = prepare_session(
         PROFILE,
         model=str(path),
         via="onnx2tf",
@@ -138,4 +138,4 @@ def test_an_unknown_encoder_becomes_a_bundle_by_onnx2tf(tmp_path: Path) -> None:
         out=tmp_path / "out",
     )
     with refused(RefusedError, "wi8_ai8 is built from an encoder that edge-bert recognises"):
-        build(asked)
+        build_bundle(asked)

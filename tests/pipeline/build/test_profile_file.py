@@ -11,15 +11,15 @@ from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
 from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone
-from edge_bert.devices.emulator.emulated_phone import Phone
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, ProfileError
-from edge_bert.pipeline.bench.bench import bench, request_bench
+from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.build import measurements, profile_file
-from edge_bert.pipeline.build.build import Built
+from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.pipeline.devices import emulator
 from edge_bert.pipeline.matrix import matrix
-from edge_bert.pipeline.sizing.fit_to_budget import build_for
-from edge_bert.pipeline.verify import verify
+from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
+from edge_bert.pipeline.verify import verify_bundle
 from edge_bert.records.profile import Budget
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
@@ -35,39 +35,41 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def built(file: Path, tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(file: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
     """Its bundle."""
     with tiny.own_cache("profile-file"):
         out = tmp_path_factory.mktemp("out")
-        return build_for(tiny.asked(str(file)), None, recipes=["float32", "wi8_afp32"], out=out)
+        return fit_to_budget(tiny.asked(str(file)), None, recipes=["float32", "wi8_afp32"], out=out)
 
 
-def test_the_bundle_has_the_profiles_name_and_the_profile(file: Path, built: Built) -> None:
+def test_the_bundle_has_the_profiles_name_and_the_profile(file: Path, built: BuiltBundle) -> None:
     """Its report is the same when it is written anew, though no name leads to the profile."""
-    manifest = manifests.read(built.folder)
+    manifest = manifests.read_manifest(built.folder)
     assert built.folder.name == manifest.profile == "phone"
     assert profile_file.FILE in {each.file for each in manifest.files}
     again = measurements.report_of(built.folder)
-    assert again.profile == built.report.profile == profiles.load(str(file))
+    assert again.profile == built.report.profile == profiles.load_profile(str(file))
     page = (built.folder / "report.html").read_bytes()
-    measurements.render_again(built.folder)
+    measurements.rerender_report(built.folder)
     assert b"at most 24.50 MB" in page
     assert b"at most 24.50 MB" in (built.folder / "report.html").read_bytes()
 
 
-def test_the_other_tasks_find_the_bundle(file: Path, built: Built) -> None:
+def test_the_other_tasks_find_the_bundle(file: Path, built: BuiltBundle) -> None:
     """It is verified on the runtime that its profile names, and measured."""
-    assert verify(built.folder).passed
+    assert verify_bundle(built.folder).passed
     request = request_bench(
         str(file), "host", out=built.folder.parent, artifacts=["wi8_afp32"], repetitions=2
     )
     assert request.folder == built.folder
-    (result,) = bench(request)
+    (result,) = run_bench(request)
     assert result.measurement.subject.artifact == "wi8_afp32"
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[" * 100_000, None])
-def test_a_changed_profile_is_refused(content: bytes | None, built: Built, tmp_path: Path) -> None:
+def test_a_changed_profile_is_refused(
+    content: bytes | None, built: BuiltBundle, tmp_path: Path
+) -> None:
     """One line, as for any file of a bundle that is not the one that was built."""
     bundle = tiny.copy_of(built, tmp_path)
     if content is None:
@@ -91,8 +93,8 @@ def test_limits_of_the_users_own_are_the_reports(tmp_path: Path) -> None:
     """A whole model that meets them is held against them, not against the profile's."""
     limits = Budget(size_bytes=200_000, min_score=0.5)
     with tiny.own_cache("profile-file"):
-        built = build_for(tiny.asked("wear-watch"), limits, out=tmp_path)
-    wanted = profiles.load("wear-watch").budget
+        built = fit_to_budget(tiny.asked("wear-watch"), limits, out=tmp_path)
+    wanted = profiles.load_profile("wear-watch").budget
     wanted = msgspec.structs.replace(wanted, size_bytes=200_000, min_score=0.5)
     assert built.report.profile.budget == wanted
     assert measurements.report_of(built.folder).profile.budget == wanted
@@ -111,13 +113,13 @@ def test_a_matrix_takes_paths(file: Path, tmp_path: Path, monkeypatch: pytest.Mo
     assert names == (str(file), "pixel-9")
     with tiny.own_cache("profile-file"):
         wanted = matrix.request_matrix(
-            [tiny.asked()], names[:1], out=tmp_path, how=matrix.How(recipes=("wi8_afp32",))
+            [tiny.asked()], names[:1], out=tmp_path, how=matrix.MatrixConfig(recipes=("wi8_afp32",))
         )
         (cell,) = matrix.build_matrix(wanted).cells
     assert (cell.profile, cell.status) == ("phone", "built")
     assert cell.built is not None
     assert cell.built.folder.endswith("/phone")
-    assert matrix.stands(wanted.out, cell)
+    assert matrix.cell_is_current(wanted.out, cell)
     other = tmp_path / "other.toml"
     other.write_text(PHONE.replace("1800", "1900"), "utf-8")
     with refused(InputError, "Two of --profiles are called phone"):
@@ -129,11 +131,13 @@ def test_an_emulated_phone_is_stopped_by_either_name(
 ) -> None:
     """The file's path, and the name in it, which `invoke emulator start` told."""
     stopped: list[str] = []
-    monkeypatch.setattr(emulated_phone, "status", lambda: (Phone("phone", 5555, 1, 1),))
-    monkeypatch.setattr(emulated_phone, "stop", lambda name: stopped.append(name) or True)
-    monkeypatch.setattr(list_devices, "disconnect", lambda _: None)
+    monkeypatch.setattr(
+        emulated_phone, "running_phones", lambda: (EmulatedPhone("phone", 5555, 1, 1),)
+    )
+    monkeypatch.setattr(emulated_phone, "stop_phone", lambda name: stopped.append(name) or True)
+    monkeypatch.setattr(list_devices, "disconnect_device", lambda _: None)
     for name in (str(file), "phone"):
-        assert emulator.stop(name) == ("phone",)
+        assert emulator.stop_emulators(name) == ("phone",)
     assert stopped == ["phone", "phone"]
     with refused(ProfileError, "No profile is called"):
-        emulator.stop("phony-one")
+        emulator.stop_emulators("phony-one")

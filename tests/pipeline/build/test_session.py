@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import DataError, EdgeBertError, InputError, ModelError, ProfileError
-from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.records.recipe import RECIPES
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
@@ -19,10 +19,10 @@ from tests.tiny import models
 MAXIMUM = models.MAX_LENGTH
 
 
-def asked(profile: str = "pixel", **options: object) -> BuildRequest:
+def asked(profile: str = "pixel", **options: object) -> BuildSession:
     """A request for a tiny model."""
     with tiny.own_cache():
-        return prepare(profile, **({"model": str(tiny.model())} | options))  # type: ignore[arg-type]
+        return prepare_session(profile, **({"model": str(tiny.model())} | options))  # type: ignore[arg-type]
 
 
 def test_defaults() -> None:

@@ -12,11 +12,11 @@ import tokenizers
 from tokenizers import models, pre_tokenizers
 
 from edge_bert.data.tokenizing import Encoding, Tokenizer
-from edge_bert.errors import ProofError
+from edge_bert.errors import VerificationError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build import run_signatures, verify_artifact
 from edge_bert.quantize import apply_recipe
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import FLOAT16, WI8_AFP32
@@ -29,7 +29,7 @@ SENTENCES = [" ".join(f"w{(7 * i + j) % 48}" for j in range(2 + 2 * i)) for i in
 
 needs_oldest = pytest.mark.skipif(
     environments.find_python_311() is None,
-    reason=f"{OLDEST} needs Python 3.11. {environments.GET_PYTHON_311}",
+    reason=f"{TFLITE_RUNTIME_2_14} needs Python 3.11. {environments.GET_PYTHON_311}",
 )
 
 
@@ -50,28 +50,32 @@ def tokenizer(tmp_path: Path) -> Tokenizer:
     return Tokenizer.open(tmp_path / "tokenizer.json", max(small.LENGTHS))
 
 
-def subject(folder: Path, data: bytes, name: str = "model") -> run_signatures.Subject:
+def subject(folder: Path, data: bytes, name: str = "model") -> run_signatures.ModelUnderTest:
     """The file with these bytes, with its signatures."""
     path = folder / f"{name}.tflite"
     path.write_bytes(data)
-    return run_signatures.Subject.of(path, HEAD)
+    return run_signatures.ModelUnderTest.of(path, HEAD)
 
 
 def proven(
     folder: Path, data: bytes, tokenizer: Tokenizer, runtime: Runtime = HOST
-) -> verify_artifact.Tested:
+) -> verify_artifact.VerifiedArtifact:
     """What `prove.test` says of these bytes."""
     reference = subject(folder, small.small_encoder(), "reference")
     tested = subject(folder, data)
-    expected = verify_artifact.outputs_of_reference(reference, tokenizer, SENTENCES, HOST)
-    return verify_artifact.test(tested, expected, tokenizer, SENTENCES, (), runtime, HOST)
+    expected = verify_artifact.reference_outputs(reference, tokenizer, SENTENCES, HOST)
+    return verify_artifact.verify_artifact(
+        tested, expected, tokenizer, SENTENCES, (), runtime, HOST
+    )
 
 
 def test_outputs_come_in_the_order_of_the_sentences(tmp_path: Path) -> None:
     """Each sentence runs in its smallest bucket, and its row is its own."""
     ids = [tuple(range(1, count + 1)) for count in (9, 2, 16, 8, 1, 10)]
     encodings = [Encoding(each, (0,) * len(each)) for each in ids]
-    ran = run_signatures.run(subject(tmp_path, small.small_encoder()), encodings, 0, HOST)
+    ran = run_signatures.run_signatures(
+        subject(tmp_path, small.small_encoder()), encodings, 0, HOST
+    )
     np.testing.assert_allclose(ran.by_sentence(), small.expected(ids), rtol=1e-4, atol=1e-4)
     assert ran.own == {"length_8": 3, "length_16": 3}
     assert ran.sentences["length_16"] == [0, 2, 5, 1, 3, 4]
@@ -80,7 +84,9 @@ def test_outputs_come_in_the_order_of_the_sentences(tmp_path: Path) -> None:
 def test_every_signature_runs(tmp_path: Path) -> None:
     """Sentences that all fit the shortest length also run in the longer ones, a few of them."""
     encodings = [Encoding((index + 1,), (0,)) for index in range(9)]
-    ran = run_signatures.run(subject(tmp_path, small.small_encoder()), encodings, 0, HOST)
+    ran = run_signatures.run_signatures(
+        subject(tmp_path, small.small_encoder()), encodings, 0, HOST
+    )
     assert {name: len(rows) for name, rows in ran.values.items()} == {"length_8": 9, "length_16": 4}
     assert ran.own["length_16"] == 0
 
@@ -120,18 +126,18 @@ def test_what_is_no_number_fails(tmp_path: Path, tokenizer: Tokenizer) -> None:
 @pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32], ids=lambda each: each.name)
 def test_the_oldest_runtime_passes(recipe: Any, tmp_path: Path, tokenizer: Tokenizer) -> None:
     """What we make for tflite-runtime 2.14.0 is right there."""
-    data = apply_recipe.weights(small.small_encoder(), recipe, OLDEST)
-    found = proven(tmp_path, data, tokenizer, OLDEST)
-    assert (found.proof.status, found.proof.runtime) == ("passed", OLDEST)
+    data = apply_recipe.apply_weight_recipe(small.small_encoder(), recipe, TFLITE_RUNTIME_2_14)
+    found = proven(tmp_path, data, tokenizer, TFLITE_RUNTIME_2_14)
+    assert (found.proof.status, found.proof.runtime) == ("passed", TFLITE_RUNTIME_2_14)
 
 
 @needs_oldest
 def test_a_file_that_does_not_load_fails(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """An operator of a newer version: failed, with the runtime's own reason."""
-    model = flatbuffer.read(small.small_encoder())
+    model = flatbuffer.read_model(small.small_encoder())
     for code in model.operatorCodes:
         code.version = 99
-    found = proven(tmp_path, flatbuffer.write(model), tokenizer, OLDEST)
+    found = proven(tmp_path, flatbuffer.write_model(model), tokenizer, TFLITE_RUNTIME_2_14)
     assert found.proof.status == "failed"
     assert "version '99'" in found.proof.detail
 
@@ -139,11 +145,18 @@ def test_a_file_that_does_not_load_fails(tmp_path: Path, tokenizer: Tokenizer) -
 @needs_oldest
 def test_wrong_numbers_without_a_word_fail(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Today's hybrid form loads and runs on the oldest runtime, and is not called proven there."""
-    data = apply_recipe.weights(small.small_encoder(), WI8_AFP32, HOST)
+    data = apply_recipe.apply_weight_recipe(small.small_encoder(), WI8_AFP32, HOST)
     encodings = tokenizer.encode_batch(SENTENCES)
-    assert len(run_signatures.run(subject(tmp_path, data), encodings, 0, OLDEST).values) == 2
+    assert (
+        len(
+            run_signatures.run_signatures(
+                subject(tmp_path, data), encodings, 0, TFLITE_RUNTIME_2_14
+            ).values
+        )
+        == 2
+    )
     assert proven(tmp_path, data, tokenizer, HOST).proof.status == "passed"
-    found = proven(tmp_path, data, tokenizer, OLDEST)
+    found = proven(tmp_path, data, tokenizer, TFLITE_RUNTIME_2_14)
     assert found.proof.status == "failed"
     assert "gives wrong numbers there" in found.proof.detail
     assert found.scores.drift is None
@@ -155,7 +168,7 @@ def test_without_the_runtime_nothing_is_claimed(
     """A machine that cannot have the runtime: not run, with the way to get it, no scores."""
     monkeypatch.setattr(environments, "find_python_311", lambda: None)
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "empty"))
-    found = proven(tmp_path, small.small_encoder(), tokenizer, OLDEST)
+    found = proven(tmp_path, small.small_encoder(), tokenizer, TFLITE_RUNTIME_2_14)
     assert found.proof.status == "not run"
     assert "Python 3.11" in found.proof.detail
     assert found.scores.drift is None
@@ -166,19 +179,23 @@ def test_outputs_are_remembered_by_file(
 ) -> None:
     """The second run of a file starts no runtime; another file does."""
     encodings = tokenizer.encode_batch(SENTENCES)
-    first = run_signatures.run(subject(tmp_path, small.small_encoder()), encodings, 0, HOST)
+    first = run_signatures.run_signatures(
+        subject(tmp_path, small.small_encoder()), encodings, 0, HOST
+    )
     monkeypatch.setattr(run_signatures, "runtimes", None)
-    again = run_signatures.run(subject(tmp_path, small.small_encoder()), encodings, 0, HOST)
+    again = run_signatures.run_signatures(
+        subject(tmp_path, small.small_encoder()), encodings, 0, HOST
+    )
     for name in first.values:
         np.testing.assert_array_equal(first.values[name], again.values[name])
     other = subject(tmp_path, small.small_encoder(length_16=2 * small.MATRIX))
     with pytest.raises(AttributeError):
-        run_signatures.run(other, encodings, 0, HOST)
+        run_signatures.run_signatures(other, encodings, 0, HOST)
 
 
 def test_a_file_that_is_none_is_refused(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """A worker that dies is a failed proof, not a crash of ours."""
     good = subject(tmp_path, small.small_encoder())
     good.path.write_bytes(good.path.read_bytes()[:500])
-    with pytest.raises(ProofError):
-        run_signatures.run(good, tokenizer.encode_batch(SENTENCES), 0, HOST)
+    with pytest.raises(VerificationError):
+        run_signatures.run_signatures(good, tokenizer.encode_batch(SENTENCES), 0, HOST)

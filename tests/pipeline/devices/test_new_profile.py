@@ -14,7 +14,7 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import EdgeBertError, InputError, ProfileError, TargetError
 from edge_bert.estimate.latency_model import core_model
 from edge_bert.pipeline.devices import new_profile as made
-from edge_bert.pipeline.devices.new_profile import compose, nearest_profile, new_profile
+from edge_bert.pipeline.devices.new_profile import compose_profile, nearest_profile, new_profile
 from tests.devices.device_answers import (
     PIXEL_8,
     REDMI_4X,
@@ -51,7 +51,7 @@ def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_fo
     assert connected
     written = new_profile("my-pixel")
     assert written.file == str(own_folder / "my-pixel.toml")
-    found = profiles.load("my-pixel")
+    found = profiles.load_profile("my-pixel")
     assert found == written.profile
     assert [each.core for each in found.clusters] == ["cortex-x3", "cortex-a715", "cortex-a510"]
     assert all(each.source.startswith("read from the device by adb on ") for each in found.clusters)
@@ -59,7 +59,7 @@ def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_fo
     assert found.memory.ram_bytes == 7763708 * 1024
     assert found.memory.dram_gb_per_s is None
     assert found.accelerators == ()
-    ours = profiles.load(written.budget_of).budget
+    ours = profiles.load_profile(written.budget_of).budget
     assert found.budget.latency_ms == ours.latency_ms
     assert (found.budget.reason or "").startswith("a suggestion")
     assert [path.name for path in own_folder.iterdir()] == ["my-pixel.toml"]
@@ -96,16 +96,16 @@ def test_the_budget_is_that_of_the_class(answers: Mapping[str, str], nearest: st
     """What the cores can do decides which profile of ours the suggestion comes from."""
     facts = read_facts(AnsweringTarget(answers))
     assert nearest_profile(facts) == nearest
-    profiles.parse("a-device", compose("a-device", facts, nearest, TODAY).encode())
+    profiles.parse_profile("a-device", compose_profile("a-device", facts, nearest, TODAY).encode())
 
 
 def test_an_unknown_core_is_named_and_loads() -> None:
     """A chip of tomorrow gives a profile; only emulating it asks for more."""
     answers = PIXEL_8 | {"cpuinfo": block(0, "0xd8f", "asimd"), "sysfs": policies(((0,), 4000000))}
     facts = read_facts(AnsweringTarget(answers))
-    found = profiles.parse("new", compose("new", facts, "pixel-9", TODAY).encode())
+    found = profiles.parse_profile("new", compose_profile("new", facts, "pixel-9", TODAY).encode())
     assert found.clusters[0].core == "unknown-41-d8f"
-    for ask in (cpu_files.midr, core_model):
+    for ask in (cpu_files.midr_value, core_model):
         with pytest.raises(EdgeBertError, match="unknown-41-d8f"):
             ask(found.clusters[0].core)
 
@@ -118,7 +118,7 @@ def test_what_a_device_says_cannot_break_the_file(connected: dict[str, str]) -> 
     assert found.name == "hostile"
     assert found.title.isprintable()
     assert '"' in found.title
-    assert profiles.load("hostile") == found
+    assert profiles.load_profile("hostile") == found
 
 
 @pytest.mark.parametrize("name", ["", "My Phone", "../phone", "-x", "a" * 65, "ü", "a\n", "a.toml"])
@@ -149,7 +149,7 @@ def test_out_chooses_the_file(connected: Mapping[str, str], tmp_path: Path) -> N
     """Its name is the profile's, and its folder is there."""
     assert connected
     new_profile("mine", out=tmp_path / "mine.toml")
-    assert profiles.load("mine", tmp_path).name == "mine"
+    assert profiles.load_profile("mine", tmp_path).name == "mine"
     with refused(ProfileError, r"is called other\.toml"):
         new_profile("other", out=tmp_path / "mine.toml")
     with refused(ProfileError, "is no folder"):
@@ -184,7 +184,7 @@ def test_an_emulated_phone_gives_its_own_profile(own_folder: Path) -> None:
     """Over the real adbd: the clusters, clocks and features of the profile that it emulates."""
     with running_phone(own_name("test-new-profile")) as phone:
         written = new_profile("from-adb", serial=phone.serial)
-    found, original = profiles.load("from-adb"), profiles.load(PROFILE)
+    found, original = profiles.load_profile("from-adb"), profiles.load_profile(PROFILE)
     assert written.file == str(own_folder / "from-adb.toml")
 
     def shape(profile: profiles.DeviceProfile) -> list[object]:

@@ -12,15 +12,15 @@ import pytest
 from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.errors import InputError, ProofError
+from edge_bert.errors import InputError, VerificationError
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.pipeline.explain.explain import explain
+from edge_bert.pipeline.explain.explain import explain_artifact
 from edge_bert.quantize.integer.analyze import select_int16
 from edge_bert.records.explanation import Explanation, TensorError
 from edge_bert.records.profile import Runtime
-from edge_bert.report.terminal.explanation import render_explanation
+from edge_bert.report.terminal.explanation import print_explanation
 from edge_bert.runtimes import tflite
-from edge_bert.runtimes.tflite_tensors import tensors
+from edge_bert.runtimes.tflite_tensors import read_tensors
 from tests.pipeline.integer_bundle import IntegerBundle, integer_bundle
 from tests.tiny import models
 
@@ -42,7 +42,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> IntegerBundle:
 @pytest.fixture(scope="module")
 def found(bundle: IntegerBundle) -> Explanation:
     """What six sentences show."""
-    return explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=6)
+    return explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=6)
 
 
 def tensor(found: Explanation, name: str) -> TensorError:
@@ -119,35 +119,35 @@ def test_a_spoiled_tensor_shows(tmp_path: Path) -> None:
     """A file whose second layer has values of a wrong scale: the error is seen where it starts."""
     bundle = integer_bundle(tmp_path)
     _spoil_values(bundle.folder, "wi8_ai8.tflite")
-    found = explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=4)
+    found = explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=4)
     assert (tensor(found, "layer.1.key").sqnr_db or 0) > 14
     assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
 
 
 def _spoil_values(folder: Path, file: str) -> None:
     """Make the scale of the second layer's value matrix half as large again."""
-    model = flatbuffer.read((folder / file).read_bytes())
+    model = flatbuffer.read_model((folder / file).read_bytes())
     for subgraph in model.subgraphs:
         for each in subgraph.tensors:
             if each.name == b"layer.1.value.kernel":
                 each.quantization.scale = np.asarray(each.quantization.scale) * np.float32(1.5)
-    _replace(folder, flatbuffer.write(model))
+    _replace(folder, flatbuffer.write_model(model))
 
 
 def _replace(folder: Path, data: bytes) -> None:
     """Put other bytes in the place of the artifact, and their digest into the manifest."""
-    manifest = manifests.read(folder)
+    manifest = manifests.read_manifest(folder)
     first, *rest = manifest.artifacts
     (folder / first.file).write_bytes(data)
-    changed = msgspec.structs.replace(first, sha256=manifests.sha256(data))
+    changed = msgspec.structs.replace(first, sha256=manifests.sha256_hex(data))
     manifest = msgspec.structs.replace(manifest, artifacts=(changed, *rest))
-    (folder / manifests.FILE).write_bytes(manifests.to_bytes(manifest))
+    (folder / manifests.FILE).write_bytes(manifests.encode_manifest(manifest))
 
 
 def test_outliers_come_with_their_tokens(tmp_path: Path) -> None:
     """A channel that is loud for one word only: it leads the report, at that word."""
     bundle = integer_bundle(tmp_path, loud=("the", 5))
-    found = explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
+    found = explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
     first = found.outliers[0]
     assert (first.place, first.channel, first.token) == ("embeddings.norm", 5, "the")
     assert first.peak > 8 * first.typical
@@ -167,7 +167,7 @@ def test_mixed_recipes_are_explained(tmp_path: Path) -> None:
         patch.setattr(select_int16, "GOAL", 0.0)
         patch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
         bundle = integer_bundle(tmp_path, bits=16)
-        found = explain(bundle.folder, "wi8_ai16", model=str(bundle.model), sentences=2)
+        found = explain_artifact(bundle.folder, "wi8_ai16", model=str(bundle.model), sentences=2)
     widths = {each.bits for each in found.tensors}
     assert widths == {8, 16}
     assert found.cosine_mean > 0.99
@@ -181,7 +181,7 @@ def test_mixed_recipes_are_explained(tmp_path: Path) -> None:
 def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
     """`wi8_ai8_afp32`: the integers on both sides of matrix products, and no float tensor."""
     bundle = integer_bundle(tmp_path, bits=32)
-    found = explain(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=4)
+    found = explain_artifact(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=4)
     kinds = {each.kind for each in found.tensors}
     assert {"query", "key", "value", "context", "attention_output", "ffn.in", "ffn.out"} <= kinds
     assert not {"norm.unit", "norm.centred", "residual", "output", "masked"} & kinds
@@ -204,7 +204,7 @@ def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
     """The error starts at the matrix whose scale is wrong, and at none before."""
     bundle = integer_bundle(tmp_path, bits=32)
     _spoil_values(bundle.folder, "wi8_ai8_afp32.tflite")
-    found = explain(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=2)
+    found = explain_artifact(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=2)
     assert (tensor(found, "layer.1.key").sqnr_db or 0) > 20
     assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
 
@@ -213,7 +213,7 @@ def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
 def test_other_architectures(architecture: str, tmp_path: Path) -> None:
     """No token types, an offset of positions: the tensors still stand side by side."""
     bundle = integer_bundle(tmp_path, architecture)
-    found = explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=3)
+    found = explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=3)
     assert found.cosine_mean > 0.97
 
 
@@ -224,17 +224,17 @@ def test_wrong_questions_get_one_line(bundle: IntegerBundle, tmp_path: Path) -> 
     lines = tmp_path / "mine.txt"
     lines.write_text("\n".join(f"Sentence number {i} is here." for i in range(40)), "utf-8")
     with pytest.raises(InputError, match="no calibrated ranges to explain"):
-        explain(bundle.folder, "float32", model=model)
+        explain_artifact(bundle.folder, "float32", model=model)
     with pytest.raises(InputError, match="holds no artifact 'wi2_ai2'; it holds wi8_ai8"):
-        explain(bundle.folder, "wi2_ai2", model=model)
+        explain_artifact(bundle.folder, "wi2_ai2", model=model)
     with pytest.raises(InputError, match="is another model"):
-        explain(bundle.folder, "wi8_ai8", model=other)
+        explain_artifact(bundle.folder, "wi8_ai8", model=other)
     with pytest.raises(InputError, match="calibrated with other sentences"):
-        explain(bundle.folder, "wi8_ai8", model=model, calibration_file=lines)
+        explain_artifact(bundle.folder, "wi8_ai8", model=model, calibration_file=lines)
     with pytest.raises(InputError, match="give 1 or more"):
-        explain(bundle.folder, "wi8_ai8", model=model, sentences=0)
+        explain_artifact(bundle.folder, "wi8_ai8", model=model, sentences=0)
     with pytest.raises(InputError, match="run `invoke build` first"):
-        explain(tmp_path, "wi8_ai8", model=model)
+        explain_artifact(tmp_path, "wi8_ai8", model=model)
 
 
 def test_files_that_are_not_what_was_proven(tmp_path: Path) -> None:
@@ -244,22 +244,22 @@ def test_files_that_are_not_what_was_proven(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
     with pytest.raises(InputError, match="is not the file that was proven"):
-        explain(bundle.folder, "wi8_ai8", model=str(bundle.model))
+        explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model))
     _replace(bundle.folder, whole[:2000])
-    with pytest.raises(ProofError):
-        explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
+    with pytest.raises(VerificationError):
+        explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
 
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
     """Tensors that our form does not know: the advice is to build again."""
     bundle = integer_bundle(tmp_path)
-    model = flatbuffer.read((bundle.folder / "wi8_ai8.tflite").read_bytes())
+    model = flatbuffer.read_model((bundle.folder / "wi8_ai8.tflite").read_bytes())
     for subgraph in model.subgraphs:
         for each in subgraph.tensors:
             each.name = each.name.replace(b"layer.1.query", b"layer.1.question")
-    _replace(bundle.folder, flatbuffer.write(model))
+    _replace(bundle.folder, flatbuffer.write_model(model))
     with pytest.raises(InputError, match=r"no tensor layer\.1\.query.*build it again"):
-        explain(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
+        explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
 
 
 def test_terminal_and_json(found: Explanation) -> None:
@@ -281,7 +281,7 @@ def test_terminal_and_json(found: Explanation) -> None:
 
 def _rendered(found: Explanation, limit: int | None = None) -> str:
     stream = io.StringIO()
-    render_explanation(found, Console(file=stream, width=200), limit)
+    print_explanation(found, Console(file=stream, width=200), limit)
     return stream.getvalue()
 
 
@@ -293,8 +293,8 @@ def test_watching_changes_nothing(bundle: IntegerBundle) -> None:
     inputs["input_ids"] = random.randint(5, 100, (3, 16)).astype(np.int32)
     inputs["attention_mask"][:, 11:] = 0
     path = bundle.folder / "wi8_ai8.tflite"
-    plain = tflite.run(path, {"length_16": inputs}, Runtime("ai-edge-litert", "2.3.0"))
-    kept = tensors(path, "length_16", inputs, ["output", "no such tensor"])
+    plain = tflite.run_tflite_model(path, {"length_16": inputs}, Runtime("ai-edge-litert", "2.3.0"))
+    kept = read_tensors(path, "length_16", inputs, ["output", "no such tensor"])
     assert [list(row) for row in kept] == [["output"]] * 3
     (found,) = plain.outputs["length_16"].values()
     np.testing.assert_array_equal(np.concatenate([row["output"].values for row in kept]), found)
@@ -303,5 +303,5 @@ def test_watching_changes_nothing(bundle: IntegerBundle) -> None:
 def test_inputs_of_another_length_are_refused(bundle: IntegerBundle) -> None:
     """The runtime would resize the graph without a word."""
     inputs = {name: np.ones((1, 8), np.int32) for name in bundle.calibrated.weights.input_names}
-    with pytest.raises(ProofError, match=r"has shape \(1, 16\), not \(1, 8\)"):
-        tensors(bundle.folder / "wi8_ai8.tflite", "length_16", inputs, ["output"])
+    with pytest.raises(VerificationError, match=r"has shape \(1, 16\), not \(1, 8\)"):
+        read_tensors(bundle.folder / "wi8_ai8.tflite", "length_16", inputs, ["output"])

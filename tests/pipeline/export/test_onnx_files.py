@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
 from edge_bert.records.onnx_export import OnnxExport
 from tests.tiny import models
@@ -20,9 +20,9 @@ runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx
 pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 
 
-def request_for(folder: Path, head: str = "mean-normalize") -> BuildRequest:
+def request_for(folder: Path, head: str = "mean-normalize") -> BuildSession:
     model = models.write(folder / "model", "bert", head)
-    request = prepare("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
+    request = prepare_session("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
     return dataclasses.replace(request, out=folder / "onnx")
 
 

@@ -12,7 +12,7 @@ import pytest
 import tokenizers
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.session import BuildRequest, prepare
+from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.pipeline.export.serving import export_tensorrt, export_triton
 from edge_bert.records.onnx_export import OnnxExport
 from tests.tiny import models
@@ -22,15 +22,15 @@ onnx = pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 
 
 @pytest.fixture(scope="module")
-def request_made(tmp_path_factory: pytest.TempPathFactory) -> BuildRequest:
+def request_made(tmp_path_factory: pytest.TempPathFactory) -> BuildSession:
     folder = tmp_path_factory.mktemp("serving")
     model = models.write(folder / "tiny.model", "bert", "mean-normalize")
-    request = prepare("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
+    request = prepare_session("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
     return dataclasses.replace(request, out=folder / "out")
 
 
 @pytest.fixture(scope="module")
-def repository(request_made: BuildRequest) -> tuple[Path, OnnxExport]:
+def repository(request_made: BuildSession) -> tuple[Path, OnnxExport]:
     request = dataclasses.replace(request_made, out=request_made.out / "triton")
     return request.out, export_triton(request, forms=["float32"])
 
@@ -58,7 +58,7 @@ def test_triton_finds_the_model_where_it_looks(repository: tuple[Path, OnnxExpor
 
 
 def test_the_example_is_a_request_for_the_model(
-    repository: tuple[Path, OnnxExport], request_made: BuildRequest
+    repository: tuple[Path, OnnxExport], request_made: BuildSession
 ) -> None:
     """Its tensors have the names, shape and type that the graph takes, and hold a sentence."""
     folder, found = repository
@@ -106,7 +106,7 @@ def test_the_engine_has_a_place_of_its_own(repository: tuple[Path, OnnxExport]) 
     assert f"tensorrt_models/{waiting.name}/1/model.plan" in (folder / "README.md").read_text()
 
 
-def test_tensorrt_gets_symmetric_integers(request_made: BuildRequest) -> None:
+def test_tensorrt_gets_symmetric_integers(request_made: BuildSession) -> None:
     """The file is near the float model on onnxruntime; its builder and scripts stand beside it."""
     request = dataclasses.replace(request_made, out=request_made.out / "tensorrt")
     found = export_tensorrt(request)
@@ -121,7 +121,7 @@ def test_tensorrt_gets_symmetric_integers(request_made: BuildRequest) -> None:
     assert not any(each.data_type == onnx.TensorProto.UINT8 for each in graph.initializer)
 
 
-def test_what_does_not_fit_is_refused(request_made: BuildRequest) -> None:
+def test_what_does_not_fit_is_refused(request_made: BuildSession) -> None:
     """Several forms for one server, and unsigned activations for TensorRT."""
     request = dataclasses.replace(request_made, out=request_made.out / "none")
     with pytest.raises(InputError, match="one form"):

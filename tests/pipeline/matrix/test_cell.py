@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.options import asked_for
-from edge_bert.pipeline.matrix.cell import build_cell, file_of
-from edge_bert.pipeline.matrix.matrix import How, request_matrix
+from edge_bert.pipeline.build.options import build_options
+from edge_bert.pipeline.matrix.cell import build_cell, describe_file
+from edge_bert.pipeline.matrix.matrix import MatrixConfig, request_matrix
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
 from tests.devices.emulator_programs import need_emulator
@@ -37,7 +37,7 @@ def report_with(*evidence: Evidence) -> Report:
 )
 def test_the_best_evidence_is_shown(evidence: tuple[Evidence, ...], shown: Evidence | None) -> None:
     """A device before an emulation, and never the build machine, which says nothing of a phone."""
-    found = file_of(report_with(*evidence), "m/p")
+    found = describe_file(report_with(*evidence), "m/p")
     assert (found.evidence, found.latency_ms is None) == (shown, shown is None)
     assert found.energy_kind == ("modelled" if shown else None)
     assert ("Latency at 128 tokens" in found.not_measured) is (shown is None)
@@ -48,7 +48,7 @@ def test_the_length_is_the_budgets() -> None:
     full = report_with(Evidence.EMULATED)
     for wanted, bucket in ((128, 128), (100, 128), (16, 16), (400, 128)):
         budget = replace(full.profile.budget, latency_length=wanted)
-        found = file_of(replace(full, profile=replace(full.profile, budget=budget)), "m/p")
+        found = describe_file(replace(full, profile=replace(full.profile, budget=budget)), "m/p")
         (row,) = [
             row
             for row in full.measurements
@@ -61,7 +61,7 @@ def test_the_length_is_the_budgets() -> None:
 
 def test_labels_come_before_the_cosine() -> None:
     """The score on the first labelled data where there is one, else the mean cosine."""
-    found = file_of(sample.report(), "m/p")
+    found = describe_file(sample.report(), "m/p")
     assert (found.score, found.score_of) == (0.8661, "Spearman on stsb dev")
 
 
@@ -69,7 +69,7 @@ def test_labels_come_before_the_cosine() -> None:
 def test_counted_on_the_emulated_phone(tmp_path: Path) -> None:
     """The default artifact once, at the budget's length; its own report has the figure too."""
     need_emulator()
-    model = asked_for(
+    model = build_options(
         "wear-watch",
         model=str(tiny.model()),
         tokenizer=None,
@@ -81,7 +81,7 @@ def test_counted_on_the_emulated_phone(tmp_path: Path) -> None:
         data=[],
         corpus=None,
     )
-    how = How(recipes=("wi8_afp32",))
+    how = MatrixConfig(recipes=("wi8_afp32",))
     wanted = request_matrix([model], ["wear-watch"], out=tmp_path, how=how)
     (cell,) = wanted.cells.values()
     first = build_cell(cell)

@@ -20,13 +20,18 @@ from edge_bert.cli.matrix import FAILED
 from edge_bert.cli.matrix import matrix as task
 from edge_bert.errors import DataError, InputError, ProfileError
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.options import Asked, request_of
+from edge_bert.pipeline.build.options import BuildOptions, open_session
 from edge_bert.pipeline.matrix import matrix
 from edge_bert.pipeline.matrix.cell import build_cell
-from edge_bert.pipeline.matrix.matrix import How, MatrixRequest, build_matrix, request_matrix
+from edge_bert.pipeline.matrix.matrix import (
+    MatrixConfig,
+    MatrixRequest,
+    build_matrix,
+    request_matrix,
+)
 from edge_bert.records.matrix import MatrixReport
 from edge_bert.report import verdict
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 from tests.one_line import refused
 from tests.pipeline import matrix_jobs
 from tests.pipeline import tiny_bundle as tiny
@@ -35,7 +40,7 @@ from tests.search import jobs
 from tests.search.conftest import cluster  # noqa: F401  its two workers
 
 SIX = ("pixel-9", "pixel-3a", "galaxy-s21", "redmi-note-11", "android-low-end", "wear-watch")
-FAST = How(recipes=("wi8_afp32",))
+FAST = MatrixConfig(recipes=("wi8_afp32",))
 KILLER = 6  # the number of the cell whose process ends half-way
 
 
@@ -46,13 +51,13 @@ def tests_cache() -> Iterator[Path]:
         yield folder
 
 
-def asked(seed: int = 0, **changes: Any) -> Asked:
+def asked(seed: int = 0, **changes: Any) -> BuildOptions:
     """A tiny model, without emulation."""
     return tiny.asked("pixel-9", tiny.model(seed=seed), **changes)
 
 
 def requested(
-    out: Path, names: tuple[str, ...] = ("pixel-9",), models: int = 1, how: How = FAST
+    out: Path, names: tuple[str, ...] = ("pixel-9",), models: int = 1, how: MatrixConfig = FAST
 ) -> MatrixRequest:
     return request_matrix([asked(seed) for seed in range(models)], names, out=out, how=how)
 
@@ -100,8 +105,8 @@ def check_whole(found: MatrixReport, wanted: MatrixRequest) -> None:
     assert set(folders.values()) == {1}
     for cell in found.cells:
         assert cell.built
-        assert matrix.stands(wanted.out, cell)
-        manifest = manifests.read(wanted.out / cell.built.folder)
+        assert matrix.cell_is_current(wanted.out, cell)
+        manifest = manifests.read_manifest(wanted.out / cell.built.folder)
         assert manifest.profile == cell.profile
         assert manifest.model.sha256 == cell.model_sha256
     left = [path.name for path in wanted.out.rglob("*.new-*")]
@@ -189,7 +194,9 @@ def test_nothing_fits_is_a_result(
 ) -> None:
     """It has its reason, it is recorded, and it is not searched for again."""
     name = profile_with(tmp_path / "profiles", monkeypatch, size_bytes=2000)
-    wanted = requested(tmp_path / "out", (name,), how=How(effort=Effort(evaluations=1)))
+    wanted = requested(
+        tmp_path / "out", (name,), how=MatrixConfig(effort=SearchEffort(evaluations=1))
+    )
     for _ in range(2):
         found = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
         assert [cell.status for cell in found.cells] == ["nothing fits"]
@@ -205,7 +212,7 @@ def test_a_cell_whose_model_does_not_fit_is_made_smaller(
     and nothing is searched for again."""
     limit = 55_000  # the whole tiny model takes some 85 kB
     name = profile_with(tmp_path / "profiles", monkeypatch, size_bytes=limit)
-    how = How(effort=Effort(evaluations=2))
+    how = MatrixConfig(effort=SearchEffort(evaluations=2))
     wanted = requested(tmp_path / "out", (name,), how=how)
     found = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
     (sized,) = (cell.built for cell in found.cells)
@@ -222,7 +229,7 @@ def test_a_cell_whose_model_does_not_fit_is_made_smaller(
 
 def check_sized(folder: Path, limit: int) -> None:
     """The bundle is the candidate that its search chose, and its report tells of the search."""
-    report = measurements.complete(measurements.report_of(folder), folder)
+    report = measurements.complete_report(measurements.report_of(folder), folder)
     assert report.search
     assert report.search.chosen
     assert len(report.search.evaluated) == 2
@@ -247,9 +254,9 @@ def test_other_options_are_other_cells(tmp_path: Path, monkeypatch: pytest.Monke
             (asked(lengths=(32,)), FAST),
             (asked(count=33), FAST),
             (asked(seed=0, corpus=str(corpus)), FAST),
-            (asked(), How(recipes=("float32",))),
-            (asked(), How(whole=True)),
-            (asked(), How(effort=Effort(seed=1))),
+            (asked(), MatrixConfig(recipes=("float32",))),
+            (asked(), MatrixConfig(whole=True)),
+            (asked(), MatrixConfig(effort=SearchEffort(seed=1))),
         )
     ]
     for limit in (50_000_000, 60_000_000):
@@ -267,7 +274,7 @@ def test_a_process_that_lives_on_sees_a_changed_profile(
     for limit in (50_000_000, 60_000_000):
         name = profile_with(tmp_path / str(limit), monkeypatch, size_bytes=limit)
         (cell,) = requested(tmp_path, (name,)).cells.values()
-        seen.append(request_of(cell.asked).profile.budget.size_bytes)
+        seen.append(open_session(cell.asked).profile.budget.size_bytes)
     assert seen == [50_000_000, 60_000_000]
 
 
@@ -295,7 +302,7 @@ def test_models_of_one_name_are_told_apart(tmp_path: Path) -> None:
 )
 def test_folders_have_plain_names(name: str, place: str) -> None:
     """Whatever a model is called, its folder is below the matrix's."""
-    assert matrix.place_of(name, "0123456789abcdef") == place
+    assert matrix.model_folder(name, "0123456789abcdef") == place
 
 
 def test_bad_input_is_told_before_anything_is_built(tmp_path: Path) -> None:
@@ -303,7 +310,7 @@ def test_bad_input_is_told_before_anything_is_built(tmp_path: Path) -> None:
     out = tmp_path / "out"
     for kind, models, how in (
         (InputError, [asked(), asked()], FAST),
-        (InputError, [asked()], How(recipes=("int3",))),
+        (InputError, [asked()], MatrixConfig(recipes=("int3",))),
         (DataError, [asked(corpus=str(tmp_path / "none.txt"))], FAST),
     ):
         with refused(kind):

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_bert.compress.prune.allocate_sparsity import Curves
+from edge_bert.compress.prune.allocate_sparsity import ErrorCurves
 from edge_bert.compress.prune.importance import Importance
 from edge_bert.errors import MissingToolError
-from edge_bert.pipeline.build.options import Asked
+from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.sizing import cost_bounds, fit_to_budget, search_candidates, search_space
-from edge_bert.pipeline.sizing.pruning_stats import Worth
+from edge_bert.pipeline.sizing.pruning_stats import PruningStats
 from edge_bert.records.candidate import Gate
 from edge_bert.records.profile import Budget
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 from edge_bert.search.space import Space
 from edge_bert.store import cache
 from tests.one_line import refused
@@ -37,7 +37,7 @@ TIGHT = Budget(latency_ms=1e-5)
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> Asked:
+def asked(tmp_path_factory: pytest.TempPathFactory) -> BuildOptions:
     """A tiny model whose layers are wide enough to be cut in steps."""
     folder = tmp_path_factory.mktemp("wide") / "model"
     sizes = {"num_hidden_layers": LAYERS, "intermediate_size": FFN, "hidden_size": 128}
@@ -52,14 +52,14 @@ def curve(count: int) -> st.SearchStrategy[tuple[float, ...]]:
 
 
 @st.composite
-def spaces(draw: st.DrawFn) -> Worth:
+def spaces(draw: st.DrawFn) -> PruningStats:
     """What could be measured of the model: any curves, any order of the layers."""
     order = draw(st.permutations(range(LAYERS)))
     coarse = draw(st.tuples(*[curve(FFN // 32)] * LAYERS))
     fine = tuple(tuple(each[at // 32] for at in range(FFN + 1)) for each in coarse)
-    return Worth(
+    return PruningStats(
         importance=Importance((), ()),
-        curves=Curves(draw(st.tuples(*[curve(HEADS)] * LAYERS)), fine),
+        curves=ErrorCurves(draw(st.tuples(*[curve(HEADS)] * LAYERS)), fine),
         layers=tuple(tuple(sorted(order[: LAYERS - gone])) for gone in range(LAYERS)),
     )
 
@@ -72,7 +72,9 @@ def with_least_bits(found: Space, point: tuple[int, ...]) -> tuple[int, ...]:
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(spaces())
-def test_the_outline_is_no_dearer_than_any_measured_space(asked: Asked, worth: Worth) -> None:
+def test_the_outline_is_no_dearer_than_any_measured_space(
+    asked: BuildOptions, worth: PruningStats
+) -> None:
     """Every candidate has one with the same choices in the outline, with the same least latency
     and energy, and a file that is no larger than `ROOM` times its own."""
     outline, measured = search_space.outline_of(asked), search_space.space_of(asked, worth)
@@ -80,14 +82,17 @@ def test_the_outline_is_no_dearer_than_any_measured_space(asked: Asked, worth: W
     assert outline.sizes == measured.sizes
     for point, candidate in list(measured.candidates().items())[::7]:
         other = outline.candidate(with_least_bits(outline, point))
-        found, least = cost_bounds.bounds(asked, candidate), cost_bounds.bounds(asked, other)
+        found, least = (
+            cost_bounds.bound_cost(asked, candidate),
+            cost_bounds.bound_cost(asked, other),
+        )
         assert least.latency_ms == found.latency_ms
         assert least.energy_mj == found.energy_mj
         assert least.size_bytes <= search_space.ROOM * found.size_bytes
 
 
 def test_layers_of_different_sizes_have_no_outline(
-    asked: Asked, monkeypatch: pytest.MonkeyPatch
+    asked: BuildOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which of them stay decides what is left to multiply."""
     weights = search_space.convert.weights_of(search_space.request_of(asked))
@@ -97,7 +102,7 @@ def test_layers_of_different_sizes_have_no_outline(
     assert search_space.outline_of(asked) is None
 
 
-def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: Asked) -> None:
+def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: BuildOptions) -> None:
     """Half the layers take half the time; without an emulated phone only the size is known."""
     whole = fit_to_budget.whole_candidate(asked)
     kept = whole.structure
@@ -108,34 +113,34 @@ def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: Asked) ->
         ),
         matrix_bits=whole.matrix_bits[:2],
     )
-    found, less = cost_bounds.bounds(asked, whole), cost_bounds.bounds(asked, half)
+    found, less = cost_bounds.bound_cost(asked, whole), cost_bounds.bound_cost(asked, half)
     assert found.latency_ms is not None
     assert found.energy_mj is not None
     assert less.latency_ms == pytest.approx(found.latency_ms / 2)
     assert less.energy_mj == pytest.approx(found.energy_mj / 2)
-    blind = cost_bounds.bounds(msgspec.structs.replace(asked, emulates=False), whole)
+    blind = cost_bounds.bound_cost(msgspec.structs.replace(asked, emulates=False), whole)
     assert (blind.latency_ms, blind.energy_mj) == (None, None)
     assert blind.size_bytes == found.size_bytes
 
 
-def test_a_core_that_nobody_modelled_leaves_the_size(asked: Asked, tmp_path: Path) -> None:
+def test_a_core_that_nobody_modelled_leaves_the_size(asked: BuildOptions, tmp_path: Path) -> None:
     """Such a profile builds: its latency and energy are not looked at, and that is said."""
     path = tmp_path / "phone.toml"
     path.write_text(PHONE.replace("cortex-a55", "unknown-41-d87"), "utf-8")
     unknown = msgspec.structs.replace(asked, profile=str(path))
-    found = cost_bounds.bounds(unknown, fit_to_budget.whole_candidate(unknown))
+    found = cost_bounds.bound_cost(unknown, fit_to_budget.whole_candidate(unknown))
     assert found.size_bytes
     assert (found.latency_ms, found.energy_mj) == (None, None)
-    assert not fit_to_budget.emulating(unknown).emulates
+    assert not fit_to_budget.check_emulation(unknown).emulates
 
 
-def test_the_bound_is_for_the_length_of_the_budget(asked: Asked) -> None:
+def test_the_bound_is_for_the_length_of_the_budget(asked: BuildOptions) -> None:
     """128 tokens are cut to the longest bucket; a shorter one is not what the budget means."""
     whole = fit_to_budget.whole_candidate(asked)
     short = msgspec.structs.replace(whole, lengths=(16,))
     found, less = (
-        cost_bounds.bounds(asked, whole).latency_ms,
-        cost_bounds.bounds(asked, short).latency_ms,
+        cost_bounds.bound_cost(asked, whole).latency_ms,
+        cost_bounds.bound_cost(asked, short).latency_ms,
     )
     assert found is not None
     assert less is not None
@@ -143,13 +148,13 @@ def test_the_bound_is_for_the_length_of_the_budget(asked: Asked) -> None:
 
 
 @pytest.mark.parametrize("budget", [TIGHT, Budget(energy_mj=1e-6), Budget(size_bytes=500)])
-def test_the_impossible_is_told_without_measuring(asked: Asked, budget: Budget) -> None:
+def test_the_impossible_is_told_without_measuring(asked: BuildOptions, budget: Budget) -> None:
     """Every candidate has its reason; the nearest one is the best that could be had."""
     with tiny.own_cache("bounds"):
-        found = search_candidates.find(
-            asked, budget, search_candidates.DEFAULT_MEANS, lambda _: None
+        found = search_candidates.search_candidates(
+            asked, budget, search_candidates.DEFAULT_CONFIG, lambda _: None
         )
-        assert sorted(each.name for each in cache.folder(".").iterdir()) == ["environments"]
+        assert sorted(each.name for each in cache.cache_folder(".").iterdir()) == ["environments"]
     assert found.chosen is None
     assert found.evaluated == ()
     assert found.untried == 0
@@ -161,29 +166,30 @@ def test_the_impossible_is_told_without_measuring(asked: Asked, budget: Budget) 
     assert nearest.rejected in found.reason
 
 
-def test_what_may_be_possible_is_left_to_the_search(asked: Asked) -> None:
+def test_what_may_be_possible_is_left_to_the_search(asked: BuildOptions) -> None:
     """A budget that one candidate's bounds meet is ruled out by nothing."""
     outline = search_space.outline_of(asked)
     assert outline is not None
     least = min(
-        cost_bounds.bounds(asked, each).latency_ms or 0.0 for each in outline.candidates().values()
+        cost_bounds.bound_cost(asked, each).latency_ms or 0.0
+        for each in outline.candidates().values()
     )
-    effort = Effort()
+    effort = SearchEffort()
     assert search_candidates.ruled_out(asked, Budget(latency_ms=least), effort) is None
     assert search_candidates.ruled_out(asked, Budget(latency_ms=least * 0.999), effort) is not None
 
 
-def test_without_an_emulated_phone(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_emulated_phone(asked: BuildOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     """The impossible is told all the same; for the rest the emulator is asked for."""
     monkeypatch.setattr(fit_to_budget.emulator_tools, "missing_tools", lambda: ("qemu",))
     with tiny.own_cache("bounds"):
         with refused(fit_to_budget.NothingFitsError, "a latency of at least"):
-            fit_to_budget.build_for(asked, TIGHT)
+            fit_to_budget.fit_to_budget(asked, TIGHT)
         with refused(MissingToolError, "invoke emulator setup"):
-            fit_to_budget.build_for(asked, Budget(latency_ms=1.0))
+            fit_to_budget.fit_to_budget(asked, Budget(latency_ms=1.0))
 
 
-def test_at_the_command_line(asked: Asked, tmp_path: Path) -> None:
+def test_at_the_command_line(asked: BuildOptions, tmp_path: Path) -> None:
     """Exit code 7 within seconds, nothing in the cache or the output, TensorFlow never loaded."""
     assert asked.model is not None
     words = ["build", "--profile", "pixel", "--model", asked.model, "--lengths", "16,32"]

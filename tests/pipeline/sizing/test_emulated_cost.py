@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.build import Built
-from edge_bert.pipeline.sizing.fit_to_budget import build_for
-from edge_bert.pipeline.sizing.search_candidates import Means
+from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
+from edge_bert.pipeline.sizing.search_candidates import SearchConfig
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
 from edge_bert.report.verdict import Verdict, budget_verdicts
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 from tests.devices.emulator_programs import need_emulator
 from tests.pipeline import tiny_bundle as tiny
 
@@ -21,15 +21,17 @@ LIMIT = 60_000  # the whole tiny model takes some 93 kB
 pytestmark = pytest.mark.slow
 
 
-def built_in(out: Path, limits: Budget | None = None, *, emulates: bool = True) -> Built:
+def built_in(out: Path, limits: Budget | None = None, *, emulates: bool = True) -> BuiltBundle:
     """The tiny model for a watch, whose budget is for 32 tokens."""
     need_emulator()
     asked = tiny.asked("wear-watch", lengths=(16, 32), emulates=emulates)
     with tiny.own_cache("counted"):
-        return build_for(asked, limits, out=out, means=Means(Effort(evaluations=2)))
+        return fit_to_budget(
+            asked, limits, out=out, means=SearchConfig(SearchEffort(evaluations=2))
+        )
 
 
-def timed(built: Built) -> list[Verdict]:
+def timed(built: BuiltBundle) -> list[Verdict]:
     """The budget's verdicts on latency and energy."""
     return [
         each
@@ -38,7 +40,7 @@ def timed(built: Built) -> list[Verdict]:
     ]
 
 
-def check_marked(built: Built) -> None:
+def check_marked(built: BuiltBundle) -> None:
     """One count of the file to take, at the budget's length, marked wherever it is shown."""
     assert [(each.state, each.mark) for each in timed(built)] == [
         ("met", "emulated"),
@@ -52,7 +54,7 @@ def check_marked(built: Built) -> None:
     assert ">MODELLED<" in page
     (kept,) = measurements.read_measurements(built.folder)
     assert kept.evidence is Evidence.EMULATED
-    again = measurements.complete(measurements.report_of(built.folder), built.folder)
+    again = measurements.complete_report(measurements.report_of(built.folder), built.folder)
     assert again.measurements == built.report.measurements
 
 

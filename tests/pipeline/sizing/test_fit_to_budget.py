@@ -13,30 +13,30 @@ from edge_bert.bundle.bundle import Bundle
 from edge_bert.errors import DataError, InputError, RefusedError
 from edge_bert.pipeline.build import build as building
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.build import Built
-from edge_bert.pipeline.build.options import Asked, asked_for
-from edge_bert.pipeline.build.session import prepare
+from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.build.options import BuildOptions, build_options
+from edge_bert.pipeline.build.session import prepare_session
 from edge_bert.pipeline.sizing import cost_bounds
 from edge_bert.pipeline.sizing import fit_to_budget as sizing
-from edge_bert.pipeline.sizing.candidate_session import request_for
-from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_for, build_sized
-from edge_bert.pipeline.sizing.pruning_stats import worth_of
-from edge_bert.pipeline.sizing.search_candidates import Means, find
+from edge_bert.pipeline.sizing.candidate_session import candidate_session
+from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_sized, fit_to_budget
+from edge_bert.pipeline.sizing.pruning_stats import pruning_stats
+from edge_bert.pipeline.sizing.search_candidates import SearchConfig, search_candidates
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import Budget
-from edge_bert.search.problem import Effort
+from edge_bert.search.problem import SearchEffort
 from edge_bert.store import cache
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.test_profiles import PHONE
 
-FEW = Means(Effort(evaluations=3))
+FEW = SearchConfig(SearchEffort(evaluations=3))
 LIMIT = 60_000  # the whole tiny model takes some 93 kB
 
 
-def asked(**changes: object) -> Asked:
+def asked(**changes: object) -> BuildOptions:
     """A tiny model for the newest phone, without emulation."""
-    found = asked_for(
+    found = build_options(
         "pixel",
         model=str(tiny.model()),
         tokenizer=None,
@@ -52,19 +52,19 @@ def asked(**changes: object) -> Asked:
 
 
 @pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> Built:
+def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
     with tiny.own_cache("sizing"):
         out = tmp_path_factory.mktemp("sized") / "bundle"
         return build_sized(asked(), Budget(size_bytes=LIMIT), out, means=FEW)
 
 
-def chosen(built: Built) -> SearchResult:
+def chosen(built: BuiltBundle) -> SearchResult:
     assert built.report.search is not None
     assert built.report.search.chosen is not None
     return built.report.search
 
 
-def test_the_file_meets_the_budget_and_is_the_candidate(built: Built) -> None:
+def test_the_file_meets_the_budget_and_is_the_candidate(built: BuiltBundle) -> None:
     """What stands in the folder has the size that was allowed, and the score that was found."""
     found = chosen(built).chosen
     assert found is not None
@@ -78,23 +78,23 @@ def test_the_file_meets_the_budget_and_is_the_candidate(built: Built) -> None:
     assert artifact.scores.drift.cosine_mean == pytest.approx(found.score, abs=1e-4)
 
 
-def test_the_bundle_works(built: Built) -> None:
+def test_the_bundle_works(built: BuiltBundle) -> None:
     """Its own tokenizer and file give embeddings for any text."""
     found = Bundle.open(built.folder).encode(["a man eats", "ein Mann ißt \N{PILE OF POO}"])
     assert found.shape[0] == 2
     assert np.isfinite(found).all()
 
 
-def test_the_search_stays_with_the_bundle(built: Built) -> None:
+def test_the_search_stays_with_the_bundle(built: BuiltBundle) -> None:
     """search.json is named in the manifest and shown when the report is written anew."""
     assert "search.json" in {each.file for each in built.report.manifest.files}
-    again = measurements.complete(measurements.report_of(built.folder), built.folder)
+    again = measurements.complete_report(measurements.report_of(built.folder), built.folder)
     assert again.search == built.report.search
     assert again.profile.budget.size_bytes == LIMIT
     assert "What was chosen from" in (built.folder / "report.html").read_text()
 
 
-def test_every_candidate_has_its_verdict(built: Built) -> None:
+def test_every_candidate_has_its_verdict(built: BuiltBundle) -> None:
     """All of the space is accounted for: built, dropped with a reason, or left untried."""
     found = chosen(built)
     assert len(found.evaluated) == 3
@@ -102,11 +102,11 @@ def test_every_candidate_has_its_verdict(built: Built) -> None:
     assert found.untried > 0
 
 
-def test_the_same_search_builds_nothing_again(built: Built, tmp_path: Path) -> None:
+def test_the_same_search_builds_nothing_again(built: BuiltBundle, tmp_path: Path) -> None:
     """The journal in the cache has all that is asked for."""
     with tiny.own_cache("sizing"):
         said: list[str] = []
-        again = find(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
+        again = search_candidates(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
     assert again == built.report.search
     assert not [line for line in said if "score" in line]
     assert not list(tmp_path.iterdir())
@@ -164,9 +164,9 @@ def test_the_whole_model_is_looked_at_in_the_recipe_that_becomes_the_default(
     candidate = sizing.whole_candidate(wanted)
     assert candidate.recipe == recipe
     with tiny.own_cache("sizing"):
-        made = build_for(wanted, None, recipes=[recipe], out=tmp_path)
+        made = fit_to_budget(wanted, None, recipes=[recipe], out=tmp_path)
     (artifact,) = made.report.manifest.artifacts
-    computed = cost_bounds.bounds(wanted, candidate).size_bytes
+    computed = cost_bounds.bound_cost(wanted, candidate).size_bytes
     assert computed == pytest.approx(artifact.size_bytes, rel=0.05)
 
 
@@ -179,31 +179,31 @@ def test_layers_that_share_weights_are_refused() -> None:
 def test_a_corpus_that_is_not_there_is_told_first() -> None:
     """Not by a search, after minutes, and not by a traceback."""
     with refused(DataError, "none.txt"):
-        build_for(asked(corpus="/nowhere/none.txt"), Budget(size_bytes=LIMIT))
+        fit_to_budget(asked(corpus="/nowhere/none.txt"), Budget(size_bytes=LIMIT))
 
 
-def test_options_of_the_file_reach_the_candidates(built: Built) -> None:
+def test_options_of_the_file_reach_the_candidates(built: BuiltBundle) -> None:
     """What a candidate is evaluated as is what is built in the end."""
     with tiny.own_cache("sizing"):
         found = chosen(built).chosen
         assert found is not None
-        assert request_for(asked(float_output=True), found.candidate).float_output
-        assert not request_for(asked(), found.candidate).float_output
+        assert candidate_session(asked(float_output=True), found.candidate).float_output
+        assert not candidate_session(asked(), found.candidate).float_output
 
 
 def test_limits_beside_recipes_are_refused() -> None:
     """A named recipe means the whole model."""
     with pytest.raises(InputError, match="leave the limits out"):
-        build_for(asked(), Budget(size_bytes=LIMIT), recipes=["float32"])
+        fit_to_budget(asked(), Budget(size_bytes=LIMIT), recipes=["float32"])
 
 
 def test_worth_is_read_as_it_was_written() -> None:
     """From the cache comes what was measured."""
     with tiny.own_cache("sizing"):
-        first = worth_of(asked())
-        assert len(list(cache.folder("worth").iterdir())) == 1
-        worth_of.cache_clear()
-        second = worth_of(asked())
+        first = pruning_stats(asked())
+        assert len(list(cache.cache_folder("worth").iterdir())) == 1
+        pruning_stats.cache_clear()
+        second = pruning_stats(asked())
     assert second.layers == first.layers
     assert second.curves == first.curves
     for one, other in zip(first.importance.neurons, second.importance.neurons, strict=True):
@@ -213,4 +213,4 @@ def test_worth_is_read_as_it_was_written() -> None:
 
 def test_a_request_has_no_smaller_encoder_by_itself() -> None:
     """Only a sizing puts one in."""
-    assert prepare("pixel", model=str(tiny.model()), lengths=[16]).encoder is None
+    assert prepare_session("pixel", model=str(tiny.model()), lengths=[16]).encoder is None

@@ -12,7 +12,7 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.estimate.lower_bound import least_energy, least_latency
-from edge_bert.estimate.macs import multiply_adds
+from edge_bert.estimate.macs import count_macs
 from edge_bert.records.base import Record
 from edge_bert.records.energy import ModelledEnergy
 from edge_bert.records.measurement import InstructionCounts
@@ -48,9 +48,9 @@ def test_every_kind_of_core_and_recipe_was_recorded() -> None:
 )
 def test_no_real_file_is_below_the_bound(each: Recorded) -> None:
     """Not even the models' low estimates are; the budget is held against higher ones."""
-    profile = profiles.load(each.profile)
-    cluster = cpu_files.find(profile, None)
-    work = multiply_adds(MINILM, RECIPES[each.artifact], each.length)
+    profile = profiles.load_profile(each.profile)
+    cluster = cpu_files.find_cluster(profile, None)
+    work = count_macs(MINILM, RECIPES[each.artifact], each.length)
     latency = predict_latency(each.counts, cluster, profile.memory)
     energy = model_energy(each.counts, latency, cluster)
     assert isinstance(energy, ModelledEnergy)

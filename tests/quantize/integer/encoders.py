@@ -15,11 +15,15 @@ import numpy.typing as npt
 
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import Norm, Rewritten, rewrite
-from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
-from edge_bert.quantize.integer.ir.interpret import execute
-from edge_bert.quantize.integer.lower.build_graph import build
-from edge_bert.quantize.integer.statistics.channel_peaks import Sentence, collect
+from edge_bert.quantize.integer.equalize.equalize import (
+    EqualizedEncoder,
+    NormWeights,
+    equalize_encoder,
+)
+from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
+from edge_bert.quantize.integer.lower.build_graph import build_graph
+from edge_bert.quantize.integer.statistics.channel_peaks import Sentence, collect_channel_peaks
 from tests.tiny import models
 
 Array = npt.NDArray[Any]
@@ -148,34 +152,36 @@ def padded(
     return found
 
 
-def parts_of(weights: EncoderWeights) -> Rewritten:
+def parts_of(weights: EncoderWeights) -> EqualizedEncoder:
     """The encoder after all rewrites, with statistics of `sentences`."""
     found = sentences(weights)
-    bursts = find_bursts(weights, collect(weights, found))
-    return rewrite(weights, collect(weights, found, bursts))
+    bursts = find_outlier_channels(weights, collect_channel_peaks(weights, found))
+    return equalize_encoder(weights, collect_channel_peaks(weights, found, bursts))
 
 
-def norms_of(parts: Rewritten) -> list[Norm]:
+def norms_of(parts: EqualizedEncoder) -> list[NormWeights]:
     """Every LayerNorm, the first one first."""
     inner = [norm for block in parts.blocks for norm in (block.attention_norm, block.ffn_norm)]
     return [parts.embedding_norm, *inner]
 
 
 def rewritten_output(
-    weights: EncoderWeights, parts: Rewritten, inputs: Mapping[str, Array], mask: float = 1.0
+    weights: EncoderWeights, parts: EqualizedEncoder, inputs: Mapping[str, Array], mask: float = 1.0
 ) -> Array:
     """What the rewritten graph gives in float, before normalisation."""
-    graph = build(weights, parts, (mask,) * weights.shape.layers, inputs["input_ids"].shape[1])
-    return execute(graph, inputs)
+    graph = build_graph(
+        weights, parts, (mask,) * weights.shape.layers, inputs["input_ids"].shape[1]
+    )
+    return interpret_graph(graph, inputs)
 
 
 def plain(weights: EncoderWeights) -> Any:
     """The Keras encoder with these weights, which knows of no rewrite; its output as it is."""
-    from edge_bert.encoder.keras_bert import Encoder, load
+    from edge_bert.encoder.keras_bert import Encoder, load_weights
 
     head = msgspec.structs.replace(weights.head, normalize=False)
     encoder = Encoder(weights.shape, head, weights.head_activations)
-    load(encoder, weights.arrays)
+    load_weights(encoder, weights.arrays)
     return lambda inputs: np.asarray(encoder(**inputs))
 
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.quantize.onnx import parts, qdq
-from edge_bert.quantize.onnx.convert import float_file, int8_file
-from edge_bert.quantize.onnx.encoder import build
+from edge_bert.quantize.onnx.convert import write_float_onnx, write_int8_onnx
+from edge_bert.quantize.onnx.encoder import build_onnx_encoder
 from edge_bert.quantize.onnx.writer import Writer
 from tests.quantize.integer.encoders import ENCODERS, padded, sentences, weights_of
 
@@ -42,10 +42,10 @@ def _count(inputs: Mapping[str, Array]) -> int:
 
 
 def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
-    from edge_bert.encoder.keras_bert import Encoder, load
+    from edge_bert.encoder.keras_bert import Encoder, load_weights
 
     encoder = Encoder(weights.shape, weights.head, weights.head_activations)
-    load(encoder, weights.arrays)
+    load_weights(encoder, weights.arrays)
     return np.asarray(encoder(**inputs))
 
 
@@ -55,10 +55,10 @@ def least_cosine(found: Array, wanted: Array) -> float:
 
 
 @functools.cache
-def calibrated(architecture: str, head: str = "mean") -> Calibrated:
+def calibrated(architecture: str, head: str = "mean") -> CalibratedEncoder:
     """An encoder with planted outliers after its calibration."""
     weights = weights_of(architecture, head, outliers=True)
-    return calibrate(weights, sentences(weights))
+    return calibrate_encoder(weights, sentences(weights))
 
 
 @every_encoder
@@ -66,7 +66,7 @@ def test_float32_is_the_encoder(architecture: str, head: str) -> None:
     """A batch of padded sentences gives what Keras gives, to 1e-4."""
     weights = weights_of(architecture, head)
     inputs = batch(weights)
-    found = run(float_file(weights), inputs)
+    found = run(write_float_onnx(weights), inputs)
     np.testing.assert_allclose(found, expected(weights, inputs), atol=1e-4)
 
 
@@ -75,7 +75,7 @@ def test_rewrites_change_nothing_in_float(architecture: str, head: str) -> None:
     """The form that int8 uses is the same function, outliers or not."""
     made = calibrated(architecture, head)
     weights, inputs = made.weights, batch(made.weights)
-    model = build(weights, parts.smoothed(weights, made.parts))
+    model = build_onnx_encoder(weights, parts.smoothed_parts(weights, made.parts))
     found = run(model.SerializeToString(), inputs)
     np.testing.assert_allclose(found, expected(weights, inputs), atol=1e-4)
 
@@ -84,7 +84,7 @@ def test_rewrites_change_nothing_in_float(architecture: str, head: str) -> None:
 def test_any_length_is_taken(architecture: str) -> None:
     """One file serves a sentence alone at its own length and padded in a longer batch."""
     weights = weights_of(architecture)
-    data = float_file(weights)
+    data = write_float_onnx(weights)
     for sentence in sentences(weights, 1)[:4]:
         alone = run(data, sentence)
         np.testing.assert_allclose(alone, run(data, padded(sentence, 32)), atol=1e-5)
@@ -95,7 +95,7 @@ def test_int8_keeps_the_answers_of_an_encoder_with_outliers(architecture: str, h
     """Planted outliers, which ruin plain int8, cost little; logits point the same way."""
     made = calibrated(architecture, head)
     weights, inputs = made.weights, batch(made.weights)
-    found = run(int8_file(made), inputs)
+    found = run(write_int8_onnx(made), inputs)
     assert least_cosine(found, expected(weights, inputs)) > 0.98
 
 
@@ -103,7 +103,7 @@ def test_int8_is_int8() -> None:
     """Every matrix but those of the outlier neurons is stored in int8 and read by one
     DequantizeLinear; the word table is int8 too."""
     made = calibrated("bert")
-    model = onnx.load_from_string(int8_file(made))
+    model = onnx.load_from_string(write_int8_onnx(made))
     kinds = {each.name: each.data_type for each in model.graph.initializer}
     kernels = [name for name in kinds if name.endswith(".kernel.int8")]
     layers = made.weights.shape.layers
@@ -122,7 +122,7 @@ def test_signed_int8_keeps_the_answers_of_an_encoder_with_outliers(
     """One bit fewer where a range has one side still keeps the answers."""
     made = calibrated(architecture, head)
     weights, inputs = made.weights, batch(made.weights)
-    found = run(int8_file(made, signed=True), inputs)
+    found = run(write_int8_onnx(made, signed=True), inputs)
     assert least_cosine(found, expected(weights, inputs)) > 0.97
 
 
@@ -130,7 +130,7 @@ def test_signed_int8_is_what_tensorrt_takes() -> None:
     """Every zero point is an int8 0, no integer is read but by quantization nodes, and the ranges
     are as wide as those of uint8."""
     made = calibrated("bert")
-    model = onnx.load_from_string(int8_file(made, signed=True))
+    model = onnx.load_from_string(write_int8_onnx(made, signed=True))
     constants = {each.name: onnx.numpy_helper.to_array(each) for each in model.graph.initializer}
     quantizers = [
         node for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")
@@ -149,7 +149,7 @@ def test_signed_int8_is_what_tensorrt_takes() -> None:
 def test_signed_activations_reach_both_ends(edges: tuple[float, float]) -> None:
     """The farther end of a range is step 127 or -127, and a range of nothing has a scale."""
     writer = Writer()
-    qdq.activation(writer, "x", *edges, signed=True)
+    qdq.quantize_activation(writer, "x", *edges, signed=True)
     farthest = max(abs(edge) for edge in edges)
     scale = float(writer.constants["x.scale"])
     assert scale > 0
@@ -160,7 +160,7 @@ def test_float16_halves_the_file_and_keeps_the_answers() -> None:
     """Weights and arithmetic have 16 bits; the output is float32."""
     weights = weights_of("bert")
     inputs = batch(weights)
-    small, whole = float_file(weights, "float16"), float_file(weights)
+    small, whole = write_float_onnx(weights, "float16"), write_float_onnx(weights)
     assert len(small) < 0.7 * len(whole)
     found = run(small, inputs)
     assert found.dtype == np.float32
@@ -172,6 +172,6 @@ def test_padding_holds_any_ids() -> None:
     made = calibrated("bert")
     sentence = sentences(made.weights, 1)[3]
     noise = np.random.RandomState(1)
-    for data in (float_file(made.weights), int8_file(made)):
+    for data in (write_float_onnx(made.weights), write_int8_onnx(made)):
         clean: Sequence[float] = run(data, padded(sentence, 24)).tolist()
         np.testing.assert_allclose(run(data, padded(sentence, 24, noise)), clean, atol=1e-6)

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate
-from edge_bert.quantize.onnx.convert import float_file, int8_file
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
+from edge_bert.quantize.onnx.convert import write_float_onnx, write_int8_onnx
 from edge_bert.records.checkpoint import Checkpoint
 
 runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
@@ -30,14 +30,16 @@ class Exported:
         weights = encoder_weights(checkpoint)
         self.names = weights.input_names
         self.tokenizer = Tokenizer.open(checkpoint.tokenizer, LONGEST)
-        chosen = calibration.select(calibration.default(), calibration.DEFAULT_COUNT, 0)
+        chosen = calibration.select_sentences(
+            calibration.default_sentences(), calibration.DEFAULT_COUNT, 0
+        )
         self.held_out = chosen.held_out
-        made = calibrate(weights, [self.alone(each) for each in chosen.sentences])
+        made = calibrate_encoder(weights, [self.alone(each) for each in chosen.sentences])
         files = {
-            "float32": float_file(weights),
-            "float16": float_file(weights, "float16"),
-            "int8": int8_file(made),
-            "symmetric": int8_file(made, signed=True),
+            "float32": write_float_onnx(weights),
+            "float16": write_float_onnx(weights, "float16"),
+            "int8": write_int8_onnx(made),
+            "symmetric": write_int8_onnx(made, signed=True),
         }
         self.sessions = {
             name: runtime.InferenceSession(data, providers=["CPUExecutionProvider"])
@@ -47,7 +49,7 @@ class Exported:
     def alone(self, sentence: str, length: int | None = None) -> dict[str, Array]:
         """Inputs [1, length], by default as long as the sentence."""
         encoding = self.tokenizer.encode_batch([sentence])[0]
-        return pad(encoding, length or len(encoding), self.tokenizer.pad_id, self.names)
+        return pad_encoding(encoding, length or len(encoding), self.tokenizer.pad_id, self.names)
 
     def run(self, form: str, inputs: dict[str, Array]) -> Array:
         feeds = {name: value.astype(np.int64) for name, value in inputs.items()}

@@ -14,7 +14,7 @@ from edge_bert.quantize.uniform import symmetric_int8
 from tests.quantize import small_models as small
 
 FORMS = [
-    quantize_embedding_tables.int8_tables,
+    quantize_embedding_tables.quantize_embedding_tables,
     quantize_embedding_tables.float16_tables,
     quantize_embedding_tables.float16_tables_as_int16,
 ]
@@ -23,9 +23,9 @@ FORMS = [
 @pytest.mark.parametrize("form", FORMS)
 def test_rows_are_those_of_the_table(form: Any, tmp_path: Path) -> None:
     """Every signature gives the float result, to within the precision of the stored form."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     form(model)
-    for got in small.run(flatbuffer.write(model), tmp_path).values():
+    for got in small.run(flatbuffer.write_model(model), tmp_path).values():
         assert small.worst_channel(got) < 0.02
 
 
@@ -33,18 +33,18 @@ def test_rows_are_those_of_the_table(form: Any, tmp_path: Path) -> None:
 def test_a_table_is_stored_once(form: Any, bytes_each: int) -> None:
     """Two signatures share one stored table, and the float32 one is gone."""
     before = small.float_model()
-    model = flatbuffer.read(before)
+    model = flatbuffer.read_model(before)
     form(model)
-    saved = len(before) - len(flatbuffer.write(model))
+    saved = len(before) - len(flatbuffer.write_model(model))
     assert saved > small.TABLE.size * (4 - bytes_each) - 4000
 
 
 @pytest.mark.parametrize("form", FORMS)
 def test_no_whole_table_is_unpacked(form: Any) -> None:
     """A float32 table in memory per signature is what these forms exist to avoid."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     form(model)
-    read = flatbuffer.read(flatbuffer.write(model))
+    read = flatbuffer.read_model(flatbuffer.write_model(model))
     float32 = flatbuffer.schema().TensorType.FLOAT32
     for graph in read.subgraphs:
         shapes = [flatbuffer.shape_of(each) for each in graph.tensors if each.type == float32]
@@ -67,7 +67,7 @@ def test_a_column_of_zeros_stays_zero() -> None:
 
 def test_float16_leaves_what_it_cannot_hold() -> None:
     """A value above 65504 would become infinite; its table stays float32."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     buffer = model.buffers[model.subgraphs[0].tensors[1].buffer]
     large = small.TABLE.copy()
     large[5, 5] = 70_000

@@ -17,11 +17,11 @@ from tests.quantize import small_models as small
 @pytest.mark.parametrize("block", [0, 32, 16])
 def test_the_runtime_reads_what_numpy_unpacks(block: int, tmp_path: Path) -> None:
     """Both signatures give, to rounding, the output of the dequantized table."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     quantize_word_table.int4_word_table(model, block)
-    got = small.run(flatbuffer.write(model), tmp_path)
-    found = blockwise.quantize(small.TABLE, block or small.WIDTH)
-    rows = blockwise.dequantized(*found)[small.IDS] + small.POSITIONS
+    got = small.run(flatbuffer.write_model(model), tmp_path)
+    found = blockwise.quantize_blockwise(small.TABLE, block or small.WIDTH)
+    rows = blockwise.dequantize_blockwise(*found)[small.IDS] + small.POSITIONS
     wanted = rows @ small.MATRIX.T + small.BIAS
     for values in got.values():
         np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
@@ -29,9 +29,9 @@ def test_the_runtime_reads_what_numpy_unpacks(block: int, tmp_path: Path) -> Non
 
 def test_the_table_has_half_a_byte_for_each_value() -> None:
     """One table of nibbles and one of scales, however many signatures there are."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     quantize_word_table.int4_word_table(model, 32)
-    read = flatbuffer.read(flatbuffer.write(model))
+    read = flatbuffer.read_model(flatbuffer.write_model(model))
     sizes = [len(each.data) for each in read.buffers if each.data is not None]
     assert sizes.count(small.TABLE.size // 2) == 1
     assert sizes.count(small.ROWS * small.WIDTH // 32 * 2) == 1
@@ -40,16 +40,20 @@ def test_the_table_has_half_a_byte_for_each_value() -> None:
 
 def test_the_runtime_reads_what_codebooks_stand_for(tmp_path: Path) -> None:
     """Both signatures give the output of the table that numpy puts together from its pieces."""
-    model = flatbuffer.read(small.float_model())
+    model = flatbuffer.read_model(small.float_model())
     quantize_word_table.codebook_word_table(model)
-    data = flatbuffer.write(model)
+    data = flatbuffer.write_model(model)
     rows = (
-        product_quantization.unpacked(*product_quantization.quantize(small.TABLE))[small.IDS]
+        product_quantization.dequantize_table(*product_quantization.quantize_table(small.TABLE))[
+            small.IDS
+        ]
         + small.POSITIONS
     )
     wanted = rows @ small.MATRIX.T + small.BIAS
     for values in small.run(data, tmp_path).values():
         np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
-    sizes = [len(each.data) for each in flatbuffer.read(data).buffers if each.data is not None]
+    sizes = [
+        len(each.data) for each in flatbuffer.read_model(data).buffers if each.data is not None
+    ]
     assert sizes.count(small.TABLE.size // PIECE) == 1
     assert small.TABLE.size * 4 not in sizes

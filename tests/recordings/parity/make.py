@@ -169,10 +169,10 @@ def record_tiny() -> None:
 
 def record_minilm() -> None:
     """Write `minilm.safetensors`: tokens and embeddings of the real model."""
-    from edge_bert.sources.load import load
+    from edge_bert.sources.load import load_checkpoint
     from edge_bert.store import cache
 
-    folder = load(None, cache.folder("models")).tokenizer.parent
+    folder = load_checkpoint(None, cache.cache_folder("models")).tokenizer.parent
     rows = tokens(folder)
     arrays = packed(rows) | {"sentences": outputs(folder, rows, "mean-normalize")}
     _save("minilm.safetensors", arrays, {"all-MiniLM-L6-v2": digest(folder)})

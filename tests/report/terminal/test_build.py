@@ -5,8 +5,8 @@ import io
 from rich.console import Console
 
 from edge_bert.records.report import Report
-from edge_bert.report.terminal.build import render_build
-from edge_bert.text import significant
+from edge_bert.report.terminal.build import print_build
+from edge_bert.text import format_significant
 from tests.report.hostile import hostile_report
 from tests.report.sample_report import report
 
@@ -16,7 +16,7 @@ def _printed(whole: Report, terminal: bool, encoding: str = "utf-8", width: int 
     stream = io.TextIOWrapper(raw, encoding=encoding)
     color = "standard" if terminal else None
     console = Console(file=stream, force_terminal=terminal, width=width, color_system=color)
-    render_build(whole, console)
+    print_build(whole, console)
     stream.flush()
     return raw.getvalue().decode(encoding)
 
@@ -41,9 +41,9 @@ def test_log_tells_bad_news() -> None:
     assert "Modelled latency in ms, emulated, time modelled, Cortex-X4 of a Google Pixel 9" in log
     row = next(each for each in report().measurements if each.energy)
     assert row.energy is not None
-    shown = f"16 tokens {significant(row.energy.low_mj)} to {significant(row.energy.high_mj)}"
+    shown = f"16 tokens {format_significant(row.energy.low_mj)} to {format_significant(row.energy.high_mj)}"
     assert any(line.startswith("Energy") and shown in line for line in log.splitlines())
-    assert f"({significant(row.p5_ms)} to {significant(row.p95_ms)})" in log
+    assert f"({format_significant(row.p5_ms)} to {format_significant(row.p95_ms)})" in log
     assert log.splitlines()[-1].endswith("Not yet measured: peak memory.")
 
 

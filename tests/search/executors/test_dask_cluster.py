@@ -10,7 +10,7 @@ import pytest
 
 from edge_bert.errors import InputError, TargetError, WorkerError
 from edge_bert.search import matrix_jobs
-from edge_bert.search.executors.choose import executor
+from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.dask_cluster import DaskCluster, scheduler_address
 from edge_bert.search.executors.jobs import Job
 from tests.search import jobs
@@ -21,8 +21,8 @@ def test_a_killed_worker_loses_nothing(cluster: Any, tmp_path: Path) -> None:
     journal = tmp_path / "journal.jsonl"
     asked = jobs.squares(tmp_path, 4)
     asked[2:2] = [Job("dies", jobs.dies_once, (tmp_path, 100, journal))]
-    with executor(scheduler=cluster.scheduler_address) as opened:
-        found = matrix_jobs.run(asked, int, opened, journal, problem="squares")
+    with open_executor(scheduler=cluster.scheduler_address) as opened:
+        found = matrix_jobs.run_matrix_jobs(asked, int, opened, journal, problem="squares")
     assert found.done == {"dies": 10000, **{f"square-{n}": n * n for n in range(4)}}
     assert found.failed == {}
     assert jobs.ran(tmp_path) == {"died": 1, "100": 1, **{str(n): 1 for n in range(4)}}
@@ -33,7 +33,7 @@ def test_a_killed_worker_loses_nothing(cluster: Any, tmp_path: Path) -> None:
 def test_a_job_that_always_kills_is_given_up(cluster: Any, tmp_path: Path) -> None:
     """The cluster is as good as before."""
     asked = [Job("dies", jobs.die, (tmp_path,))]
-    with executor(scheduler=cluster.scheduler_address) as opened:
+    with open_executor(scheduler=cluster.scheduler_address) as opened:
         found = [each.error for each in opened.outcomes(asked)]
         assert [type(error) for error in found] == [WorkerError]
         assert [each.value for each in opened.outcomes(jobs.squares(tmp_path, 1))] == [0]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.errors import InputError, RefusedError
-from edge_bert.search.executors.choose import executor
+from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Executor, Job
 from tests.search import jobs
 
@@ -59,5 +59,5 @@ def test_abandoned(any_executor: Executor, tmp_path: Path) -> None:
 @pytest.mark.parametrize("workers", [0, -1])
 def test_no_workers(workers: int) -> None:
     """Refused in one line."""
-    with pytest.raises(InputError, match="1 or more"), executor(workers=workers):
+    with pytest.raises(InputError, match="1 or more"), open_executor(workers=workers):
         pass

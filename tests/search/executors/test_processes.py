@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.errors import WorkerError
-from edge_bert.search.executors.choose import executor
+from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.executors.processes import TRIES, Processes
 from tests.search import jobs
@@ -44,7 +44,7 @@ if __name__ == "__main__":
 def test_a_dead_process_is_replaced(tmp_path: Path) -> None:
     """Its job is tried again, no other job is."""
     asked = [Job("dies", jobs.dies_once, (tmp_path, 100)), *jobs.squares(tmp_path, 5)]
-    with executor(workers=2) as opened:
+    with open_executor(workers=2) as opened:
         found = {each.key: each.value for each in opened.outcomes(asked)}
     assert found == {"dies": 10000, **{f"square-{n}": n * n for n in range(5)}}
     assert jobs.ran(tmp_path) == {"died": 1, "100": 1, **{str(n): 1 for n in range(5)}}
@@ -53,7 +53,7 @@ def test_a_dead_process_is_replaced(tmp_path: Path) -> None:
 def test_a_job_that_always_kills_is_given_up(tmp_path: Path) -> None:
     """After a few tries, saying how its process ended; the others are done once."""
     asked = [Job("dies", jobs.die, (tmp_path,)), *jobs.squares(tmp_path, 5)]
-    with executor(workers=2) as opened:
+    with open_executor(workers=2) as opened:
         found = {each.key: each for each in opened.outcomes(asked)}
     assert isinstance(found["dies"].error, WorkerError)
     assert f"{TRIES} times" in str(found["dies"].error)
@@ -64,7 +64,7 @@ def test_a_job_that_always_kills_is_given_up(tmp_path: Path) -> None:
 def test_a_process_killed_between_jobs(tmp_path: Path) -> None:
     """An idle process that was killed is replaced when there is work."""
     others = set(multiprocessing.active_children())
-    with executor(workers=2) as opened:
+    with open_executor(workers=2) as opened:
         list(opened.outcomes(jobs.squares(tmp_path, 2)))
         for child in set(multiprocessing.active_children()) - others:
             os.kill(child.pid or 0, signal.SIGKILL)

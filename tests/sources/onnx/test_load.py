@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build
+from edge_bert.convert.keras_to_tflite import build_keras_model
 from edge_bert.encoder.checkpoint import input_names
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.recordings.onnx.make import FFN, HEADS, HIDDEN, LAYERS, POSITIONS, WORDS
 from tests.recordings.onnx.running import (
@@ -30,13 +30,13 @@ TOLERANCE = 1e-4
 
 
 def _loaded(path: Path) -> Checkpoint:
-    return load(str(path), path.parent)
+    return load_checkpoint(str(path), path.parent)
 
 
 def _outputs(checkpoint: Checkpoint) -> np.ndarray:
     inputs = sentences()
     named = {name: inputs[name].astype(np.int32) for name in input_names(checkpoint)}
-    return np.asarray(build(checkpoint)(**named))
+    return np.asarray(build_keras_model(checkpoint)(**named))
 
 
 @pytest.mark.parametrize("name", [*BERT, *WITH_NARROW_TABLES])
@@ -207,12 +207,12 @@ def test_the_tokenizer_may_be_elsewhere(tmp_path: Path) -> None:
     moved.parent.mkdir()
     path.rename(moved)
     with refused(ModelError, "tokenizer.json is missing; name the folder .* with --tokenizer"):
-        load(str(moved), tmp_path)
-    assert load(str(moved), tmp_path, tmp_path / "tokenizer").name == "tokenizer"
+        load_checkpoint(str(moved), tmp_path)
+    assert load_checkpoint(str(moved), tmp_path, tmp_path / "tokenizer").name == "tokenizer"
     above = placed(tmp_path / "hub", BERT[0])
     (tmp_path / "hub" / "onnx").mkdir()
     above.rename(tmp_path / "hub" / "onnx" / "model.onnx")
-    assert load(str(tmp_path / "hub" / "onnx" / "model.onnx"), tmp_path).name == "hub"
+    assert load_checkpoint(str(tmp_path / "hub" / "onnx" / "model.onnx"), tmp_path).name == "hub"
 
 
 @pytest.mark.parametrize(
@@ -229,7 +229,7 @@ def test_options_that_do_not_fit_are_refused(
 ) -> None:
     """One line that names the option."""
     with refused(ModelError, match):
-        load(model, tmp_path, Path(tokenizer) if tokenizer else None, via)
+        load_checkpoint(model, tmp_path, Path(tokenizer) if tokenizer else None, via)
 
 
 def test_a_folder_with_nothing_but_onnx_names_the_file(tmp_path: Path) -> None:
@@ -237,7 +237,7 @@ def test_a_folder_with_nothing_but_onnx_names_the_file(tmp_path: Path) -> None:
     path = placed(tmp_path / "model" / "onnx", BERT[0])
     for folder in (path.parent, path.parents[1]):
         with refused(ModelError, f"but ONNX; give the file: --model {path}"):
-            load(str(folder), tmp_path)
+            load_checkpoint(str(folder), tmp_path)
 
 
 def test_the_operator_in_the_place_of_softmax_is_named(tmp_path: Path) -> None:

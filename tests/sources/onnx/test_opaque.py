@@ -10,7 +10,7 @@ import pytest
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.recordings.onnx.make import WORDS
 from tests.recordings.onnx.running import BERT, NEEDED, OTHERS, WITH_HEADS, placed
@@ -19,7 +19,7 @@ onnx = pytest.importorskip("onnx", reason=NEEDED.format("onnx"))
 
 
 def _loaded(path: Path) -> Checkpoint:
-    return load(str(path), path.parent, None, "onnx2tf")
+    return load_checkpoint(str(path), path.parent, None, "onnx2tf")
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_pooler_beside_the_tokens_is_not_taken(tmp_path: Path) -> None:
 
     path = _with(placed(tmp_path, "bert-tokens-script14-sdpa-dynamic"), add)
     for via in (None, "onnx2tf"):
-        checkpoint = load(str(path), tmp_path, None, via)
+        checkpoint = load_checkpoint(str(path), tmp_path, None, via)
         assert checkpoint.onnx is not None
         assert checkpoint.onnx.output == "last_hidden_state"
 

@@ -10,13 +10,13 @@ import math
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import Array, Graph, Node
+from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 
-def order_gelu(graph: Graph) -> Graph:
+def canonicalize_gelu(graph: OnnxGraph) -> OnnxGraph:
     """`graph` with its GELUs in that order; an Erf that is no part of one stays."""
     constants: dict[str, Array] = dict(graph.constants)
-    replaced: dict[int, list[Node]] = {}
+    replaced: dict[int, list[OnnxNode]] = {}
     for node in graph.nodes:
         if node.op == "Gelu" and node.attributes.get("approximate", b"none") in (b"none", "none"):
             replaced[id(node)] = _gelu(node.inputs[0], node.outputs[0], node.opset, constants)
@@ -26,10 +26,10 @@ def order_gelu(graph: Graph) -> Graph:
                 start, last = found
                 replaced[id(last)] = _gelu(start, last.outputs[0], node.opset, constants)
     nodes = [new for node in graph.nodes for new in replaced.get(id(node), [node])]
-    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
-def _around(graph: Graph, erf: Node) -> tuple[str, Node] | None:
+def _around(graph: OnnxGraph, erf: OnnxNode) -> tuple[str, OnnxNode] | None:
     """x, and the node that makes GELU of it, where `erf` is a part of one."""
     scaled = graph.maker(erf.inputs[0], "Div", "Mul")
     plus_one = _only_user(graph, erf.outputs[0], "Add")
@@ -42,7 +42,7 @@ def _around(graph: Graph, erf: Node) -> tuple[str, Node] | None:
     return _product(graph, start, plus_one)
 
 
-def _product(graph: Graph, start: str, last: Node) -> tuple[str, Node] | None:
+def _product(graph: OnnxGraph, start: str, last: OnnxNode) -> tuple[str, OnnxNode] | None:
     """Follows the product of x, one half and 1 + erf to where it is whole."""
     missing = {"x", "half"}
     while missing:
@@ -62,17 +62,17 @@ def _product(graph: Graph, start: str, last: Node) -> tuple[str, Node] | None:
     return start, last
 
 
-def _is_half_of(graph: Graph, value: str, start: str) -> bool:
+def _is_half_of(graph: OnnxGraph, value: str, start: str) -> bool:
     node = graph.maker(value, "Mul")
     return node is not None and start in node.inputs and _has_number(graph, node, 0.5)
 
 
-def _only_user(graph: Graph, value: str, op: str) -> Node | None:
+def _only_user(graph: OnnxGraph, value: str, op: str) -> OnnxNode | None:
     users = graph.users.get(value, ())
     return users[0] if len(users) == 1 and users[0].op == op else None
 
 
-def _has_number(graph: Graph, node: Node, number: float) -> bool:
+def _has_number(graph: OnnxGraph, node: OnnxNode, number: float) -> bool:
     arrays = (graph.constant(name) for name in node.inputs)
     return any(
         array is not None
@@ -82,7 +82,7 @@ def _has_number(graph: Graph, node: Node, number: float) -> bool:
     )
 
 
-def _gelu(start: str, output: str, opset: int, constants: dict[str, Array]) -> list[Node]:
+def _gelu(start: str, output: str, opset: int, constants: dict[str, Array]) -> list[OnnxNode]:
     numbers = {"root": math.sqrt(2), "one": 1.0, "half": 0.5}
     names = {key: f"{output}/{key}" for key in numbers}
     constants |= {names[key]: np.array(number, np.float32) for key, number in numbers.items()}
@@ -94,4 +94,4 @@ def _gelu(start: str, output: str, opset: int, constants: dict[str, Array]) -> l
         ("Mul", (start, plus), product),
         ("Mul", (product, names["half"]), output),
     ]
-    return [Node(op, inputs, (made,), {}, made, "", opset) for op, inputs, made in steps]
+    return [OnnxNode(op, inputs, (made,), {}, made, "", opset) for op, inputs, made in steps]

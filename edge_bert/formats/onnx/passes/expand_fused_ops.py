@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import Array, Graph, Node
+from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 STANDARD = 20  # the opset that the operators below are written in
 MICROSOFT = "com.microsoft"
@@ -20,9 +20,9 @@ MICROSOFT = "com.microsoft"
 class _Parts:
     """The standard operators that stand for one fused operator, and their constants."""
 
-    def __init__(self, node: Node, graph: Graph) -> None:
+    def __init__(self, node: OnnxNode, graph: OnnxGraph) -> None:
         self.node, self.graph = node, graph
-        self.nodes: list[Node] = []
+        self.nodes: list[OnnxNode] = []
         self.constants: dict[str, Array] = {}
 
     def given(self, index: int) -> str:
@@ -39,7 +39,7 @@ class _Parts:
         """A new operator; gives the name of its output."""
         output = to or f"{self.node.outputs[0]}/{op}_{len(self.nodes)}"
         self.nodes.append(
-            Node(op, inputs, (output,), attributes, self.node.name or output, "", STANDARD)
+            OnnxNode(op, inputs, (output,), attributes, self.node.name or output, "", STANDARD)
         )
         return output
 
@@ -48,10 +48,10 @@ class _Parts:
         return float(self.node.attributes.get(name, default))
 
 
-def expand(graph: Graph) -> Graph:
+def expand_fused_ops(graph: OnnxGraph) -> OnnxGraph:
     """`graph` without the fused operators that are known here."""
     constants = dict(graph.constants)
-    nodes: list[Node] = []
+    nodes: list[OnnxNode] = []
     for node in graph.nodes:
         take_apart = FUSED.get(node.op)
         if take_apart is None or not _is_fused(node):
@@ -61,10 +61,10 @@ def expand(graph: Graph) -> Graph:
         take_apart(parts)
         nodes.extend(parts.nodes)
         constants |= parts.constants
-    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
-def _is_fused(node: Node) -> bool:
+def _is_fused(node: OnnxNode) -> bool:
     # ONNX Runtime keeps some of its operators in the standard domain.
     return node.domain == MICROSOFT or node.op in ("SkipLayerNormalization", "FastGelu")
 

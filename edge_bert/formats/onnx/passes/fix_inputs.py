@@ -10,16 +10,16 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import Array, Graph, Input, Node
+from edge_bert.formats.onnx.graph import Array, Input, OnnxGraph, OnnxNode
 
 INT32, INT64 = 6, 7  # onnx.TensorProto's numbers
 POSITIONS = "position_ids"
 
 
-def fix_inputs(graph: Graph, names: Mapping[str, str], length: int, opset: int) -> Graph:
+def fix_inputs(graph: OnnxGraph, names: Mapping[str, str], length: int, opset: int) -> OnnxGraph:
     """`graph` for one sentence of `length` tokens; `names` gives our name of each input."""
     constants: dict[str, Array] = dict(graph.constants)
-    casts: list[Node] = []
+    casts: list[OnnxNode] = []
     inputs: dict[str, Input] = {}
     inside: dict[str, str] = {}
     for name, found in graph.inputs.items():
@@ -30,22 +30,22 @@ def fix_inputs(graph: Graph, names: Mapping[str, str], length: int, opset: int) 
             continue
         inputs[ours] = Input((1, length), INT32)
         to = {"to": found.element_type}
-        casts.append(Node("Cast", (ours,), (inside[name],), to, f"{ours}/cast", "", opset))
+        casts.append(OnnxNode("Cast", (ours,), (inside[name],), to, f"{ours}/cast", "", opset))
     renamed = _without_clashes(graph, set(inputs))
     inside = {**renamed, **inside}
     nodes = [_with_names(node, inside) for node in graph.nodes]
     constants = {inside.get(name, name): array for name, array in constants.items()}
     outputs = [inside.get(name, name) for name in graph.outputs]
-    return Graph.of([*casts, *nodes], constants, inputs, outputs)
+    return OnnxGraph.of([*casts, *nodes], constants, inputs, outputs)
 
 
-def _without_clashes(graph: Graph, ours: set[str]) -> dict[str, str]:
+def _without_clashes(graph: OnnxGraph, ours: set[str]) -> dict[str, str]:
     """New names for values inside the graph that are called as an input is going to be."""
     return {name: f"{name}/own" for name in ours if name in graph.makers or name in graph.constants}
 
 
-def _with_names(node: Node, names: Mapping[str, str]) -> Node:
-    return Node(
+def _with_names(node: OnnxNode, names: Mapping[str, str]) -> OnnxNode:
+    return OnnxNode(
         op=node.op,
         inputs=tuple(names.get(name, name) for name in node.inputs),
         outputs=tuple(names.get(name, name) for name in node.outputs),

@@ -7,15 +7,15 @@ float16 or as integers with a scale become plain arrays.
 from __future__ import annotations
 
 from edge_bert.formats.onnx.evaluate import NotComputed, compute
-from edge_bert.formats.onnx.graph import Graph, Node
+from edge_bert.formats.onnx.graph import OnnxGraph, OnnxNode
 
 NOT_FOLDED = ("Dropout",)  # its second output
 
 
-def fold(graph: Graph) -> Graph:
+def fold_constants(graph: OnnxGraph) -> OnnxGraph:
     """`graph` with fewer nodes; a node that cannot be computed stays."""
     constants = dict(graph.constants)
-    kept: list[Node] = []
+    kept: list[OnnxNode] = []
     for node in graph.nodes:
         inputs = [name for name in node.inputs if name]
         if node.op in NOT_FOLDED or not all(name in constants for name in inputs):
@@ -27,4 +27,4 @@ def fold(graph: Graph) -> Graph:
             kept.append(node)
             continue
         constants |= {n: a for n, a in zip(node.outputs, made, strict=True) if n}
-    return Graph.of(kept, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(kept, constants, graph.inputs, graph.outputs)

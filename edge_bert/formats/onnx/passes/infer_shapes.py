@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import Array, Graph, Node
-from edge_bert.formats.onnx.passes.fold_constants import fold
+from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
+from edge_bert.formats.onnx.passes.fold_constants import fold_constants
 from edge_bert.formats.onnx.to_proto import shaped_model_of
 
 MAX_ROUNDS = 50
 
 
-def fix_sizes(graph: Graph, opset: int) -> Graph:
+def replace_shapes(graph: OnnxGraph, opset: int) -> OnnxGraph:
     """`graph` with as few computed sizes as inference can tell."""
     for _ in range(MAX_ROUNDS):
         before = len(graph.nodes)
-        graph = fold(graph)
-        graph = _without_shapes(graph, sizes_of(graph, opset))
+        graph = fold_constants(graph)
+        graph = _without_shapes(graph, infer_shapes(graph, opset))
         if len(graph.nodes) == before:
             break
     return graph
 
 
-def sizes_of(graph: Graph, opset: int) -> dict[str, list[int]]:
+def infer_shapes(graph: OnnxGraph, opset: int) -> dict[str, list[int]]:
     """The sizes of every value that shape inference knows in full."""
     inferred = shaped_model_of(graph, opset).graph
     found = {name: list(array.shape) for name, array in graph.constants.items()}
@@ -37,9 +37,9 @@ def sizes_of(graph: Graph, opset: int) -> dict[str, list[int]]:
     return found
 
 
-def _without_shapes(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
+def _without_shapes(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
     constants: dict[str, Array] = dict(graph.constants)
-    kept: list[Node] = []
+    kept: list[OnnxNode] = []
     for node in graph.nodes:
         known = sizes.get(node.inputs[0]) if node.op == "Shape" else None
         if known is None:
@@ -47,4 +47,4 @@ def _without_shapes(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
             continue
         start, end = node.attributes.get("start", 0), node.attributes.get("end")
         constants[node.outputs[0]] = np.array(known[start:end], np.int64)
-    return Graph.of(kept, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(kept, constants, graph.inputs, graph.outputs)

@@ -10,23 +10,23 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import ALIASES, Array, Graph, Node
+from edge_bert.formats.onnx.graph import ALIASES, Array, OnnxGraph, OnnxNode
 
 
-def drop_guards(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
+def remove_guards(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
     """`graph` with copies in the place of such guards; `sizes` of its values, where known."""
     constants: dict[str, Array] = dict(graph.constants)
-    nodes: list[Node] = []
+    nodes: list[OnnxNode] = []
     for node in graph.nodes:
         uniform, shape = _uniform(graph, node), sizes.get(node.outputs[0])
         if uniform is not None and shape is not None:
             constants[node.outputs[0]] = np.full(shape, uniform)
         else:
             nodes.append(_copied(graph, node, sizes, constants))
-    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
-def _uniform(graph: Graph, node: Node) -> Array | None:
+def _uniform(graph: OnnxGraph, node: OnnxNode) -> Array | None:
     """The one value that GatherElements can find."""
     if node.op != "GatherElements":
         return None
@@ -37,21 +37,21 @@ def _uniform(graph: Graph, node: Node) -> Array | None:
 
 
 def _copied(
-    graph: Graph, node: Node, sizes: dict[str, list[int]], constants: dict[str, Array]
-) -> Node:
+    graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
+) -> OnnxNode:
     same = _same_as(graph, node)
     if same is not None and sizes.get(same) == sizes.get(node.outputs[0], []):
-        return Node("Identity", (same,), node.outputs, {}, node.name, "", node.opset)
+        return OnnxNode("Identity", (same,), node.outputs, {}, node.name, "", node.opset)
     shape = sizes.get(node.outputs[0])
     source = _gathered_whole(graph, node, sizes)
     if source is None or shape is None:
         return node
     name = f"{node.outputs[0]}/sizes"
     constants[name] = np.array(shape, np.int64)
-    return Node("Reshape", (source, name), node.outputs, {}, node.name, "", node.opset)
+    return OnnxNode("Reshape", (source, name), node.outputs, {}, node.name, "", node.opset)
 
 
-def _same_as(graph: Graph, node: Node) -> str | None:
+def _same_as(graph: OnnxGraph, node: OnnxNode) -> str | None:
     if node.op == "And":
         for guard, other in (node.inputs, node.inputs[::-1]):
             array = graph.constant(guard)
@@ -65,7 +65,7 @@ def _same_as(graph: Graph, node: Node) -> str | None:
     return None
 
 
-def _gathered_whole(graph: Graph, node: Node, sizes: dict[str, list[int]]) -> str | None:
+def _gathered_whole(graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]]) -> str | None:
     """The source of a Gather or GatherND that takes each of its elements once, in order."""
     if node.op not in ("Gather", "GatherND") or node.attributes.get("batch_dims", 0):
         return None

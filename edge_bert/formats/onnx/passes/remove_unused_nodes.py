@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from edge_bert.formats.onnx.graph import Graph
+from edge_bert.formats.onnx.graph import OnnxGraph
 
 
-def drop_unused(graph: Graph, outputs: Iterable[str]) -> Graph:
+def remove_unused_nodes(graph: OnnxGraph, outputs: Iterable[str]) -> OnnxGraph:
     """`graph` with these outputs only."""
     wanted = tuple(outputs)
     needed = {id(node) for output in wanted for node in graph.ancestors(output)}
     nodes = [node for node in graph.nodes if id(node) in needed]
     used = {*wanted, *(name for node in nodes for name in node.inputs)}
     constants = {name: array for name, array in graph.constants.items() if name in used}
-    return Graph.of(nodes, constants, graph.inputs, wanted)
+    return OnnxGraph.of(nodes, constants, graph.inputs, wanted)

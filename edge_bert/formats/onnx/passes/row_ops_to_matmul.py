@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from edge_bert.formats.onnx.evaluate import NotComputed, compute
-from edge_bert.formats.onnx.graph import Array, Graph, Node
+from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 
-def multiply_rows(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
+def row_ops_to_matmul(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
     """`graph` without Slice and Pad of tokens, and Concat before a dense layer."""
     constants: dict[str, Array] = dict(graph.constants)
-    nodes: list[Node] = []
+    nodes: list[OnnxNode] = []
     for node in graph.nodes:
         match node.op:
             case "Slice" | "Pad":
@@ -25,12 +25,12 @@ def multiply_rows(graph: Graph, sizes: dict[str, list[int]]) -> Graph:
                 nodes.extend(_split(graph, node, sizes, constants))
             case _:
                 nodes.append(node)
-    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
 def _moved(
-    graph: Graph, node: Node, sizes: dict[str, list[int]], constants: dict[str, Array]
-) -> list[Node]:
+    graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
+) -> list[OnnxNode]:
     """Slice or Pad of [1, length, width] along the tokens: which row comes from which?"""
     shape, made = sizes.get(node.inputs[0]), sizes.get(node.outputs[0])
     given = [graph.constants.get(name) for name in node.inputs[1:] if name]
@@ -50,16 +50,16 @@ def _moved(
     return _product(node, (source[:, None] == numbers).astype(np.float32)[None], constants)
 
 
-def _product(node: Node, matrix: Array, constants: dict[str, Array]) -> list[Node]:
+def _product(node: OnnxNode, matrix: Array, constants: dict[str, Array]) -> list[OnnxNode]:
     name = f"{node.outputs[0]}/rows"
     constants[name] = matrix
     inputs = (name, node.inputs[0])
-    return [Node("MatMul", inputs, node.outputs, {}, node.name, "", node.opset)]
+    return [OnnxNode("MatMul", inputs, node.outputs, {}, node.name, "", node.opset)]
 
 
 def _split(
-    graph: Graph, node: Node, sizes: dict[str, list[int]], constants: dict[str, Array]
-) -> list[Node]:
+    graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
+) -> list[OnnxNode]:
     """Concat(a, b) times a matrix is a times its first rows plus b times the others."""
     concat, matrix = graph.maker(node.inputs[0], "Concat"), graph.constants.get(node.inputs[1])
     shape = sizes.get(node.inputs[0])
@@ -71,15 +71,15 @@ def _split(
         return [node]
     ends = np.cumsum([each[-1] for each in parts if each])[:-1]
     output, total = node.outputs[0], ""
-    made: list[Node] = []
+    made: list[OnnxNode] = []
     for index, (part, rows) in enumerate(zip(concat.inputs, np.split(matrix, ends), strict=True)):
         kernel, product = f"{output}/kernel_{index}", f"{output}/product_{index}"
         constants[kernel] = np.ascontiguousarray(rows)
-        made.append(Node("MatMul", (part, kernel), (product,), {}, product, "", node.opset))
+        made.append(OnnxNode("MatMul", (part, kernel), (product,), {}, product, "", node.opset))
         if index == 0:
             total = product
             continue
         summed = output if index == len(parts) - 1 else f"{output}/sum_{index}"
-        made.append(Node("Add", (total, product), (summed,), {}, summed, "", node.opset))
+        made.append(OnnxNode("Add", (total, product), (summed,), {}, summed, "", node.opset))
         total = summed
     return made

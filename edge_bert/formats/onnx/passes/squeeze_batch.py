@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from edge_bert.formats.onnx.graph import Array, Graph, Node
+from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 ELEMENTWISE = (
     "Add", "Cast", "Div", "Dropout", "Erf", "Gelu", "Identity", "Mul", "Neg", "Pow", "Reciprocal",
@@ -24,10 +24,10 @@ Sizes = dict[str, list[int]]
 class _Flat:
     """The new graph while it grows; `matrix` names the matrix that stands for a value."""
 
-    def __init__(self, graph: Graph, sizes: Sizes) -> None:
+    def __init__(self, graph: OnnxGraph, sizes: Sizes) -> None:
         self.graph, self.sizes = graph, sizes
         self.constants: dict[str, Array] = dict(graph.constants)
-        self.nodes: list[Node] = []
+        self.nodes: list[OnnxNode] = []
         self.matrix: dict[str, str] = {}
         self.restored: set[str] = set()
 
@@ -46,13 +46,13 @@ class _Flat:
         self.constants[name] = array
         return name
 
-    def reshape(self, value: str, to: list[int], name: str, like: Node) -> str:
+    def reshape(self, value: str, to: list[int], name: str, like: OnnxNode) -> str:
         """A Reshape of `value`, called `name`."""
         shape = self.constant(f"{name}/to", np.array(to, np.int64))
-        self.nodes.append(Node("Reshape", (value, shape), (name,), {}, name, "", like.opset))
+        self.nodes.append(OnnxNode("Reshape", (value, shape), (name,), {}, name, "", like.opset))
         return name
 
-    def operand(self, value: str, like: Node) -> str:
+    def operand(self, value: str, like: OnnxNode) -> str:
         """A value without its batch axis, for a node that works on matrices."""
         array = self.graph.constants.get(value)
         if array is not None:
@@ -62,7 +62,7 @@ class _Flat:
             self.matrix[value] = self.reshape(value, shape[1:], f"{value}/flat", like)
         return self.matrix.get(value, value)
 
-    def whole(self, value: str, like: Node) -> str:
+    def whole(self, value: str, like: OnnxNode) -> str:
         """A value with its batch axis again, for a node that wants it."""
         if value in self.matrix and value not in self.restored and self.made(value):
             self.reshape(self.matrix[value], self.shape(value) or [], value, like)
@@ -74,7 +74,7 @@ class _Flat:
         return self.matrix[value] == f"{value}/matrix"
 
 
-def flatten_tokens(graph: Graph, sizes: Sizes) -> Graph:
+def squeeze_batch(graph: OnnxGraph, sizes: Sizes) -> OnnxGraph:
     """`graph` with matrices wherever each token is computed by itself."""
     flat = _Flat(graph, sizes)
     for node in graph.nodes:
@@ -89,19 +89,19 @@ def flatten_tokens(graph: Graph, sizes: Sizes) -> Graph:
     last = graph.nodes[-1]
     for output in graph.outputs:
         flat.whole(output, last)
-    return Graph.of(flat.nodes, flat.constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(flat.nodes, flat.constants, graph.inputs, graph.outputs)
 
 
-def _put(flat: _Flat, node: Node, inputs: list[str], **changes: object) -> bool:
+def _put(flat: _Flat, node: OnnxNode, inputs: list[str], **changes: object) -> bool:
     output = f"{node.outputs[0]}/matrix"
     attributes = {**node.attributes, **changes}
     name = node.name or output
-    flat.nodes.append(Node(node.op, tuple(inputs), (output,), attributes, name, "", node.opset))
+    flat.nodes.append(OnnxNode(node.op, tuple(inputs), (output,), attributes, name, "", node.opset))
     flat.matrix[node.outputs[0]] = output
     return True
 
 
-def _elementwise(flat: _Flat, node: Node) -> bool:
+def _elementwise(flat: _Flat, node: OnnxNode) -> bool:
     if not flat.is_flat(node.outputs[0]):
         return False
     shapes = [flat.shape(name) for name in node.inputs]
@@ -110,7 +110,7 @@ def _elementwise(flat: _Flat, node: Node) -> bool:
     return _put(flat, node, [flat.operand(name, node) for name in node.inputs])
 
 
-def _matmul(flat: _Flat, node: Node) -> bool:
+def _matmul(flat: _Flat, node: OnnxNode) -> bool:
     left, right = (flat.graph.constants.get(name) for name in node.inputs)
     weights = right is not None and right.ndim == 2 and flat.is_flat(node.inputs[0])
     rows = left is not None and left.ndim == 3 and flat.is_flat(node.inputs[1])
@@ -119,13 +119,13 @@ def _matmul(flat: _Flat, node: Node) -> bool:
     return _put(flat, node, [flat.operand(name, node) for name in node.inputs])
 
 
-def _layer_norm(flat: _Flat, node: Node) -> bool:
+def _layer_norm(flat: _Flat, node: OnnxNode) -> bool:
     if not flat.is_flat(node.inputs[0]) or node.attributes.get("axis", -1) not in (-1, 2):
         return False
     return _put(flat, node, [flat.operand(node.inputs[0], node), *node.inputs[1:]], axis=-1)
 
 
-def _mean(flat: _Flat, node: Node) -> bool:
+def _mean(flat: _Flat, node: OnnxNode) -> bool:
     given = flat.graph.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
     axes = list(node.attributes.get("axes", [])) if given is None else given.reshape(-1).tolist()
     if not flat.is_flat(node.inputs[0]) or axes not in ([-1], [2]):
@@ -139,7 +139,7 @@ def _mean(flat: _Flat, node: Node) -> bool:
     return _put(flat, node, [*inputs, axis])
 
 
-def _gather(flat: _Flat, node: Node) -> bool:
+def _gather(flat: _Flat, node: OnnxNode) -> bool:
     table, ids = flat.graph.constants.get(node.inputs[0]), flat.shape(node.inputs[1])
     if table is None or table.ndim != 2 or node.attributes.get("axis", 0) or ids is None:
         return False
@@ -149,7 +149,7 @@ def _gather(flat: _Flat, node: Node) -> bool:
     return _put(flat, node, [node.inputs[0], row])
 
 
-def _reshape(flat: _Flat, node: Node) -> bool:
+def _reshape(flat: _Flat, node: OnnxNode) -> bool:
     if not flat.is_flat(node.outputs[0]):
         return False
     shape = flat.constant(
@@ -159,7 +159,7 @@ def _reshape(flat: _Flat, node: Node) -> bool:
     return _put(flat, node, [source, shape])
 
 
-RULES: dict[str, Callable[[_Flat, Node], bool]] = {
+RULES: dict[str, Callable[[_Flat, OnnxNode], bool]] = {
     **dict.fromkeys(ELEMENTWISE, _elementwise),
     "Gather": _gather,
     "LayerNormalization": _layer_norm,

@@ -7,15 +7,15 @@ sees the GELU that it is a part of.
 
 from __future__ import annotations
 
-from edge_bert.formats.onnx.graph import Graph, Node
+from edge_bert.formats.onnx.graph import OnnxGraph, OnnxNode
 
 ELEMENTWISE = ("Add", "Sub", "Mul", "Div", "Pow", "Min", "Max", "Where")
 
 
-def give_axes(graph: Graph) -> Graph:
+def unsqueeze_scalars(graph: OnnxGraph) -> OnnxGraph:
     """`graph` with float constants [1] in the place of those without axes."""
     constants = dict(graph.constants)
-    nodes: list[Node] = []
+    nodes: list[OnnxNode] = []
     for node in graph.nodes:
         inputs = list(node.inputs)
         for index, name in enumerate(inputs):
@@ -24,4 +24,4 @@ def give_axes(graph: Graph) -> Graph:
                 inputs[index] = f"{name}/one_axis"
                 constants[inputs[index]] = array.reshape(1)
         nodes.append(node.reading(inputs))
-    return Graph.of(nodes, constants, graph.inputs, graph.outputs)
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)

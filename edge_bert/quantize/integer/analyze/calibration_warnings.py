@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated
-from edge_bert.quantize.integer.ir.graph import Graph
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
+from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.insert_casts import MOVES
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 
@@ -21,13 +21,13 @@ NAMED = 3
 ALWAYS_ZERO = "embeddings.types"  # type 0 adds nothing, and many sentences have no other
 
 
-def doubts(calibrated: Calibrated) -> tuple[str, ...]:
+def calibration_warnings(calibrated: CalibratedEncoder) -> tuple[str, ...]:
     """One line for each doubt; none for a sound calibration."""
     found = (_unsettled(calibrated), _constant(calibrated), _monotonous(calibrated))
     return tuple(line for line in found if line)
 
 
-def missing(calibrated: Calibrated) -> float:
+def unseen_share(calibrated: CalibratedEncoder) -> float:
     """The share of a range that an eighth of the sentences does not show: the mean over all."""
     wholes = {
         name: _reach(seen.low, seen.high)
@@ -47,8 +47,8 @@ def _reach(low: float, high: float) -> float:
     return max(high, 0.0) - min(low, 0.0)
 
 
-def _unsettled(calibrated: Calibrated) -> str | None:
-    count, missed = len(calibrated.sentences), missing(calibrated)
+def _unsettled(calibrated: CalibratedEncoder) -> str | None:
+    count, missed = len(calibrated.sentences), unseen_share(calibrated)
     if missed <= UNSETTLED:
         return None
     return (
@@ -58,7 +58,7 @@ def _unsettled(calibrated: Calibrated) -> str | None:
     )
 
 
-def _constant(calibrated: Calibrated) -> str | None:
+def _constant(calibrated: CalibratedEncoder) -> str | None:
     same = [name for name, seen in _observed(calibrated).items() if _is_constant(seen)]
     if not same:
         return None
@@ -74,7 +74,7 @@ def _is_constant(seen: Histogram) -> bool:
     return seen.high - seen.low <= SAME * max(largest, 1.0)
 
 
-def _monotonous(calibrated: Calibrated) -> str | None:
+def _monotonous(calibrated: CalibratedEncoder) -> str | None:
     inner = [each["input_ids"].reshape(-1)[1:-1] for each in calibrated.sentences]
     counts = np.bincount(np.concatenate(inner).astype(np.int64))
     if not counts.sum() or counts.max() <= ONE_TOKEN * counts.sum():
@@ -85,9 +85,9 @@ def _monotonous(calibrated: Calibrated) -> str | None:
     )
 
 
-def _observed(calibrated: Calibrated) -> dict[str, Histogram]:
+def _observed(calibrated: CalibratedEncoder) -> dict[str, Histogram]:
     """The activations whose ranges are taken from the sentences."""
-    graph: Graph = calibrated.graph(1)
+    graph: OperatorGraph = calibrated.graph(1)
     return {
         node.output: calibrated.ranges.histograms[node.output]
         for node in graph.nodes

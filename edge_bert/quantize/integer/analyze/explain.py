@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated
-from edge_bert.quantize.integer.ir.graph import Graph, Node
-from edge_bert.quantize.integer.ir.interpret import execute
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT, plain_name
 from edge_bert.quantize.integer.lower.tensor_groups import kind_of, layer_of
 from edge_bert.quantize.integer.statistics.activation_ranges import SCORES
@@ -50,7 +50,7 @@ class OutlierChannel:
     position: int
 
 
-def places(source: RecipeGraphs) -> tuple[Place, ...]:
+def shown_tensors(source: RecipeGraphs) -> tuple[Place, ...]:
     """The integer outputs worth showing, in the order of execution.
 
     An axis whose size is the same for one token and for two is not an axis of tokens.
@@ -71,7 +71,9 @@ def places(source: RecipeGraphs) -> tuple[Place, ...]:
     )
 
 
-def expected(calibrated: Calibrated, graph: Graph, sentence: Mapping[str, Array]) -> dict[str, Any]:
+def float_values(
+    calibrated: CalibratedEncoder, graph: OperatorGraph, sentence: Mapping[str, Array]
+) -> dict[str, Any]:
     """The float value of every output of `graph` for a sentence of exactly its length.
 
     What the recipe leaves out on purpose is cut off: GELU's input below -4, scores too low to
@@ -79,14 +81,14 @@ def expected(calibrated: Calibrated, graph: Graph, sentence: Mapping[str, Array]
     """
     found: dict[str, Array] = {}
 
-    def see(node: Node, value: Array) -> None:
+    def see(node: OperatorNode, value: Array) -> None:
         found[node.output] = _meant(calibrated, graph, node.output, value)
 
-    execute(graph, sentence, see)
+    interpret_graph(graph, sentence, see)
     return found
 
 
-def _meant(calibrated: Calibrated, graph: Graph, name: str, value: Array) -> Array:
+def _meant(calibrated: CalibratedEncoder, graph: OperatorGraph, name: str, value: Array) -> Array:
     clip = graph.tensors[name].clip
     observed = plain_name(graph.tensors[name])
     for ending in (SCORES, ".masked"):
@@ -96,12 +98,12 @@ def _meant(calibrated: Calibrated, graph: Graph, name: str, value: Array) -> Arr
     return value if clip is None else np.clip(value, *clip)
 
 
-def cut(value: Array, shape: tuple[int, ...]) -> Array:
+def remove_padding(value: Array, shape: tuple[int, ...]) -> Array:
     """A tensor of a padded sentence without its padding, which stands at the end of every axis."""
     return value[tuple(slice(size) for size in shape)]
 
 
-def outliers(peaks: ChannelPeaks, count: int) -> tuple[OutlierChannel, ...]:
+def find_outliers(peaks: ChannelPeaks, count: int) -> tuple[OutlierChannel, ...]:
     """Channels of the residual stream beyond OUTLIER_RATIO medians, at most `count` a place.
 
     The stream is what enters every LayerNorm and what leaves the last one.

@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, default_observer
-from edge_bert.quantize.integer.ir.graph import Graph
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, default_observer
+from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
-from edge_bert.quantize.integer.statistics.range_estimators import Observer
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 
 
 @dataclass(frozen=True)
 class RecipeGraphs:
     """`graph` gives that of a length in tokens; ranges are those of `calibrated`."""
 
-    calibrated: Calibrated
-    observer: Observer
-    graph: Callable[[int], Graph]
+    calibrated: CalibratedEncoder
+    observer: RangeEstimator
+    graph: Callable[[int], OperatorGraph]
 
 
 def graphs_of(
-    calibrated: Calibrated,
+    calibrated: CalibratedEncoder,
     activation_bits: int,
-    observer: Observer | None = None,
+    observer: RangeEstimator | None = None,
     wide: Callable[[str], bool] | None = None,
 ) -> RecipeGraphs:
     """The graphs that `convert_integer` makes a file of when it is given the same."""

@@ -17,13 +17,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.quantize.integer.analyze.fake_quant import Constants, Simulation, cosines
+from edge_bert.quantize.integer.analyze.fake_quant import Constants, FakeQuant, output_cosines
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, default_observer
-from edge_bert.quantize.integer.ir.graph import Graph
-from edge_bert.quantize.integer.lower.insert_casts import widen
-from edge_bert.quantize.integer.lower.int16_groups import FIXED, candidates, wide_in
-from edge_bert.quantize.integer.lower.operator_cost import Cost, cost, cost_of_wide
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, default_observer
+from edge_bert.quantize.integer.ir.graph import OperatorGraph
+from edge_bert.quantize.integer.lower.insert_casts import insert_casts
+from edge_bert.quantize.integer.lower.int16_groups import FIXED, candidate_groups, int16_outputs
+from edge_bert.quantize.integer.lower.operator_cost import GraphCost, cost_of_wide, graph_cost
 from edge_bert.records.widening import WideChoice, WideGroup, Widening
 
 SENTENCES = 24
@@ -39,28 +39,28 @@ class Trial:
 
     harm: float
     worst: float
-    cost: Cost
+    cost: GraphCost
 
 
-class Trials:
+class EvaluatedGroupings:
     """Trials over some sentences of a calibration, each made once; all share their constants.
 
     `costs` are those of each group's 16 bits at `longest` tokens.
     """
 
-    def __init__(self, calibrated: Calibrated, tell: Tell) -> None:
+    def __init__(self, calibrated: CalibratedEncoder, tell: Tell) -> None:
         given = calibrated.sentences
         places = np.linspace(0, len(given) - 1, min(SENTENCES, len(given))).astype(int)
         self.sentences = [given[place] for place in places]
         self.longest = max(each["input_ids"].shape[-1] for each in self.sentences)
         self._calibrated, self._tell = calibrated, tell
-        self._narrow: dict[int, Graph] = {}
+        self._narrow: dict[int, OperatorGraph] = {}
         self._constants = Constants()
         self._known: dict[Kinds, Trial] = {}
         self._expected = self._simulation(frozenset()).outputs(self.sentences, frozenset())
         longest = self._graph(self.longest)
         self.costs = {
-            group.name: cost_of_wide(longest, group.members) for group in candidates(longest)
+            group.name: cost_of_wide(longest, group.members) for group in candidate_groups(longest)
         }
 
     def of(self, kinds: Kinds) -> Trial:
@@ -68,11 +68,11 @@ class Trials:
         if kinds not in self._known:
             self._tell(f"wi8_ai16: choosing what has 16 bits, trial {len(self._known) + 1}")
             simulation = self._simulation(kinds)
-            found = 1.0 - cosines(simulation.outputs(self.sentences), self._expected)
+            found = 1.0 - output_cosines(simulation.outputs(self.sentences), self._expected)
             self._known[kinds] = Trial(
                 harm=round(float(found.mean()), 7),
                 worst=round(float(found.max()), 7),
-                cost=cost(simulation.graph(self.longest)),
+                cost=graph_cost(simulation.graph(self.longest)),
             )
         return self._known[kinds]
 
@@ -82,29 +82,29 @@ class Trials:
         size = own.bytes / max(sum(each.bytes for each in every), 1)
         return (size + own.instructions / max(sum(each.instructions for each in every), 1)) / 2
 
-    def _simulation(self, kinds: Kinds) -> Simulation:
-        wide = wide_in(self._graph(1), kinds)
+    def _simulation(self, kinds: Kinds) -> FakeQuant:
+        wide = int16_outputs(self._graph(1), kinds)
         observer = default_observer(16)
         source = RecipeGraphs(
-            self._calibrated, observer, lambda length: widen(self._graph(length), wide)
+            self._calibrated, observer, lambda length: insert_casts(self._graph(length), wide)
         )
-        return Simulation(source, self._constants)
+        return FakeQuant(source, self._constants)
 
-    def _graph(self, length: int) -> Graph:
+    def _graph(self, length: int) -> OperatorGraph:
         if length not in self._narrow:
             self._narrow[length] = self._constants.shared(self._calibrated.graph(length))
         return self._narrow[length]
 
 
-def choose_wide(calibrated: Calibrated, tell: Tell = lambda _: None) -> Widening:
+def choose_wide(calibrated: CalibratedEncoder, tell: Tell = lambda _: None) -> Widening:
     """The groups that the mixed recipe of `calibrated` gives 16 bits, and why."""
-    trials = Trials(calibrated, tell)
-    every = frozenset(group.name for group in candidates(calibrated.graph(1)))
+    trials = EvaluatedGroupings(calibrated, tell)
+    every = frozenset(group.name for group in candidate_groups(calibrated.graph(1)))
     fixed = every.intersection(FIXED)
     narrow, wide, floor = (trials.of(kinds).harm for kinds in (frozenset(), every, fixed))
     vanishing = wide + VANISHING * max(narrow - wide, 0.0)
     limit = max(GOAL, min(vanishing, floor))
-    descent = Descent(trials, every, limit)
+    descent = BackwardElimination(trials, every, limit)
     kept = descent.run()
     if trials.of(kept).harm > limit:  # by chance of rounding the fixed list does less harm than all
         kept = fixed
@@ -120,7 +120,7 @@ def choose_wide(calibrated: Calibrated, tell: Tell = lambda _: None) -> Widening
     )
 
 
-def _choice(trials: Trials, kinds: Kinds) -> WideChoice:
+def _choice(trials: EvaluatedGroupings, kinds: Kinds) -> WideChoice:
     found = trials.of(kinds)
     added = found.cost - trials.of(frozenset()).cost
     return WideChoice(
@@ -145,13 +145,13 @@ class _Step:
         return max(self.harm, 0.0) / max(self.share, 1e-9)
 
 
-class Descent:
+class BackwardElimination:
     """16 bits taken from group after group, the cheapest first, as long as harm is within `limit`.
 
     A step is measured anew only where it leads: its harm grows as other groups become narrow.
     """
 
-    def __init__(self, trials: Trials, every: Kinds, limit: float) -> None:
+    def __init__(self, trials: EvaluatedGroupings, every: Kinds, limit: float) -> None:
         self._trials, self._every, self._limit = trials, every, limit
         self._first = {kind: self._step(every, kind) for kind in sorted(every)}
         self._last = dict(self._first)

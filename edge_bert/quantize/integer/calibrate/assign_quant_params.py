@@ -12,11 +12,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
-from edge_bert.quantize.integer.ir.quant_params import Quantized, float32
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode, TensorKind
+from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT, plain_name
-from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, Ranges
-from edge_bert.quantize.integer.statistics.range_estimators import Observer, choose, minmax
+from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, ActivationRanges
+from edge_bert.quantize.integer.statistics.range_estimators import (
+    RangeEstimator,
+    estimate_range,
+    minmax_range,
+)
 
 Array = npt.NDArray[Any]
 # Operators whose output keeps the scale of their first input.
@@ -27,9 +31,12 @@ MAX_MULTIPLIER = 250.0
 VARIANCE = ".variance."
 
 
-def assign(
-    graph: Graph, ranges: Ranges, observer: Observer, known: Mapping[str, Quantized] | None = None
-) -> dict[str, Quantized]:
+def assign_quant_params(
+    graph: OperatorGraph,
+    ranges: ActivationRanges,
+    observer: RangeEstimator,
+    known: Mapping[str, QuantParams] | None = None,
+) -> dict[str, QuantParams]:
     """Quantization parameters (and quantized constants) for every tensor of `graph`.
 
     Constants that are `known` by name, from a graph of another length, are taken as they are.
@@ -38,10 +45,10 @@ def assign(
     found = {
         name: known.get(name) or _constant(tensor)
         for name, tensor in graph.tensors.items()
-        if tensor.value is not None and tensor.kind is not Kind.BIAS
+        if tensor.value is not None and tensor.kind is not TensorKind.BIAS
     }
     for name in graph.inputs:
-        found[name] = Quantized(np.zeros(0), 0, "int32")
+        found[name] = QuantParams(np.zeros(0), 0, "int32")
     for node in graph.nodes:
         found[node.output] = _activation(graph, node, ranges, observer, found)
     for node in graph.nodes:
@@ -52,7 +59,7 @@ def assign(
     return found
 
 
-def _round_down(tensor: Tensor, found: dict[str, Quantized]) -> float:
+def _round_down(tensor: GraphTensor, found: dict[str, QuantParams]) -> float:
     """What takes a tensor and the sum that it enters from rounding to nearest to rounding down."""
     if tensor.rounds_down_for is None:
         return 0.0
@@ -61,31 +68,35 @@ def _round_down(tensor: Tensor, found: dict[str, Quantized]) -> float:
 
 
 def _activation(
-    graph: Graph, node: Node, ranges: Ranges, observer: Observer, found: dict[str, Quantized]
-) -> Quantized:
+    graph: OperatorGraph,
+    node: OperatorNode,
+    ranges: ActivationRanges,
+    observer: RangeEstimator,
+    found: dict[str, QuantParams],
+) -> QuantParams:
     tensor = graph.tensors[node.output]
     if node.operator in KEEPS_SCALE:
         source = found[node.inputs[0]]
-        return Quantized(source.scale, source.zero_point, source.dtype)
+        return QuantParams(source.scale, source.zero_point, source.dtype)
     if tensor.bits == FLOAT:
-        return float32()
+        return float32_params()
     if tensor.bits == 16:
-        return _sixteen(*_range(tensor, ranges, Observer.MINMAX))
+        return _sixteen(*_range(tensor, ranges, RangeEstimator.MINMAX))
     if node.operator in FIXED:
         scale, zero_point = FIXED[node.operator]
-        return Quantized(np.array([scale], np.float32), zero_point, "int8")
+        return QuantParams(np.array([scale], np.float32), zero_point, "int8")
     low, high = _range(tensor, ranges, observer)
     if node.operator == "FULLY_CONNECTED":
         low, high = _within_kernels(low, high, *(found[name] for name in node.inputs[:2]))
     if tensor.symmetric:
         scale = max(-low, high, TINY) / 127
-        return Quantized(np.array([scale], np.float32), 0, "int8")
-    scale, zero_point = asymmetric(low, high)
-    return Quantized(np.array([scale], np.float32), zero_point, "int8")
+        return QuantParams(np.array([scale], np.float32), 0, "int8")
+    scale, zero_point = asymmetric_params(low, high)
+    return QuantParams(np.array([scale], np.float32), zero_point, "int8")
 
 
 def _within_kernels(
-    low: float, high: float, rows: Quantized, kernel: Quantized
+    low: float, high: float, rows: QuantParams, kernel: QuantParams
 ) -> tuple[float, float]:
     """A range wide enough for XNNPACK, which multiplies sums by less than 256 output steps."""
     least = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
@@ -93,19 +104,21 @@ def _within_kernels(
     return low, high + missing
 
 
-def _sixteen(low: float, high: float, value: Array | None = None) -> Quantized:
+def _sixteen(low: float, high: float, value: Array | None = None) -> QuantParams:
     """16 bits are always symmetric in TFLite."""
     scale = max(-low, high, TINY) / 32767
     steps = None if value is None else np.round(value / scale).astype(np.int16)
-    return Quantized(np.array([scale], np.float32), 0, "int16", steps)
+    return QuantParams(np.array([scale], np.float32), 0, "int16", steps)
 
 
-def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, float]:
+def _range(
+    tensor: GraphTensor, ranges: ActivationRanges, observer: RangeEstimator
+) -> tuple[float, float]:
     if tensor.limits is not None:
         return tensor.limits
     name = plain_name(tensor)
     if VARIANCE in name:  # every token needs its variance, however rare
-        _, high = minmax(ranges.histograms[name])
+        _, high = minmax_range(ranges.histograms[name])
         high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
         # What enters a sum may fall below 0 by rounding down; what RSQRT reads may not.
         enters_sum = tensor.rounds_down_for not in (None, tensor.name)
@@ -113,14 +126,14 @@ def _range(tensor: Tensor, ranges: Ranges, observer: Observer) -> tuple[float, f
     for ending in (SCORES, ".masked"):
         if name.endswith(ending):
             return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
-    observer = Observer.MINMAX if tensor.whole else observer
-    low, high = choose(ranges.histograms[name], observer)
+    observer = RangeEstimator.MINMAX if tensor.whole else observer
+    low, high = estimate_range(ranges.histograms[name], observer)
     if tensor.clip is None:
         return low, high
     return max(low, tensor.clip[0]), min(high, tensor.clip[1])
 
 
-def asymmetric(low: float, high: float, bits: int = 8) -> tuple[float, int]:
+def asymmetric_params(low: float, high: float, bits: int = 8) -> tuple[float, int]:
     """Scale and zero point so that [low, high] and 0 lie in a signed integer's range."""
     low, high = min(low, 0.0), max(high, 0.0)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
@@ -129,43 +142,43 @@ def asymmetric(low: float, high: float, bits: int = 8) -> tuple[float, int]:
     return float(np.float32(scale)), zero_point
 
 
-def _constant(tensor: Tensor) -> Quantized:
+def _constant(tensor: GraphTensor) -> QuantParams:
     value = tensor.value
     assert value is not None  # noqa: S101 (the caller has looked)
-    if tensor.kind is Kind.INDEX:
-        return Quantized(np.zeros(0), 0, "int32", value.astype(np.int32))
+    if tensor.kind is TensorKind.INDEX:
+        return QuantParams(np.zeros(0), 0, "int32", value.astype(np.int32))
     if tensor.bits == FLOAT:
-        return float32(value)
-    if tensor.kind is Kind.MATRIX:
+        return float32_params(value)
+    if tensor.kind is TensorKind.MATRIX:
         peaks = np.abs(value).max(axis=1)
         # A row of zeros gets a scale that XNNPACK takes: any other row's.
         scale = np.maximum(np.where(peaks > 0, peaks, peaks.max()), TINY) / 127
-        return Quantized(
+        return QuantParams(
             scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
         )
     if tensor.limits is not None and tensor.limits[0] != -tensor.limits[1]:
         # A mask: both ends of its range must be exact.
-        size, zero_point = asymmetric(*tensor.limits)
+        size, zero_point = asymmetric_params(*tensor.limits)
         quantized = _rounded(value / size, zero_point, 128)
-        return Quantized(np.array([size], np.float32), zero_point, "int8", quantized)
+        return QuantParams(np.array([size], np.float32), zero_point, "int8", quantized)
     if tensor.bits == 16:
         return _sixteen(float(value.min()), float(value.max()), value)
     peak = float(np.abs(value).max()) if tensor.limits is None else tensor.limits[1]
     size = max(peak, TINY) / 127
-    return Quantized(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
+    return QuantParams(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
 
 
 def _rounded(steps: Array, zero_point: int, least: int) -> Array:
     return np.clip(np.round(steps) + zero_point, -least, 127).astype(np.int8)
 
 
-def _bias(tensor: Tensor, rows: Quantized, kernel: Quantized, shift: float) -> Quantized:
+def _bias(tensor: GraphTensor, rows: QuantParams, kernel: QuantParams, shift: float) -> QuantParams:
     value = tensor.value
     assert value is not None  # noqa: S101 (biases are constants)
     scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
     steps = np.round((value + shift) / scale)
     if tensor.bits == 16:
-        return Quantized(scale.astype(np.float32), 0, "int64", steps.astype(np.int64))
+        return QuantParams(scale.astype(np.float32), 0, "int64", steps.astype(np.int64))
     limit = 2**31 - 1
     steps = np.clip(steps, -limit, limit).astype(np.int32)
-    return Quantized(scale.astype(np.float32), 0, "int32", steps)
+    return QuantParams(scale.astype(np.float32), 0, "int32", steps)

@@ -11,38 +11,42 @@ import numpy.typing as npt
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
-from edge_bert.quantize.integer.calibrate.assign_quant_params import assign
-from edge_bert.quantize.integer.equalize.equalize import Rewritten, rewrite
-from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
-from edge_bert.quantize.integer.ir.graph import Graph
-from edge_bert.quantize.integer.ir.quant_params import Quantized, float32
-from edge_bert.quantize.integer.ir.serialize import emit
+from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
+from edge_bert.quantize.integer.equalize.equalize import EqualizedEncoder, equalize_encoder
+from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
+from edge_bert.quantize.integer.ir.graph import OperatorGraph
+from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
+from edge_bert.quantize.integer.ir.serialize import serialize_graphs
 from edge_bert.quantize.integer.lower import build_mixed_graph
-from edge_bert.quantize.integer.lower.build_graph import build
-from edge_bert.quantize.integer.lower.insert_casts import FLOAT, NARROW, widen
-from edge_bert.quantize.integer.lower.int16_groups import FIXED, wide_in
-from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, Ranges, observe
-from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks, collect
-from edge_bert.quantize.integer.statistics.range_estimators import Observer
+from edge_bert.quantize.integer.lower.build_graph import build_graph
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT, NARROW, insert_casts
+from edge_bert.quantize.integer.lower.int16_groups import FIXED, int16_outputs
+from edge_bert.quantize.integer.statistics.activation_ranges import (
+    SCORES,
+    ActivationRanges,
+    collect_ranges,
+)
+from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks, collect_channel_peaks
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 
 Sentence = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class CalibratedEncoder:
     """An encoder after its rewrites, with the ranges of its activations over `sentences`.
 
     `peaks` are those of the encoder as it is.
     """
 
     weights: EncoderWeights
-    parts: Rewritten
-    ranges: Ranges
+    parts: EqualizedEncoder
+    ranges: ActivationRanges
     sentences: Sequence[Sentence]
     peaks: ChannelPeaks
 
     @functools.cached_property
-    def unsplit(self) -> Calibrated:
+    def unsplit(self) -> CalibratedEncoder:
         """The same without split channels: for a residual stream that stays float.
 
         Costs a pass over the sentences, once.
@@ -55,33 +59,33 @@ class Calibrated:
         scores = (f"layer.{index}{SCORES}" for index in range(self.weights.shape.layers))
         return tuple(high - low for low, high in map(self.ranges.of_scores, scores))
 
-    def graph(self, length: int) -> Graph:
+    def graph(self, length: int) -> OperatorGraph:
         """The float graph of one length."""
-        return build(self.weights, self.parts, self.masks, length)
+        return build_graph(self.weights, self.parts, self.masks, length)
 
     def graph_of(
         self, length: int, activation_bits: int, wide: Callable[[str], bool] | None = None
-    ) -> Graph:
+    ) -> OperatorGraph:
         """The graph of one length with the widths of a recipe (records/recipe.py).
 
         `wide` names the outputs that have 16 bits in a mixed recipe.
         """
         if activation_bits == FLOAT:
-            return build_mixed_graph.build(self.weights, self.parts, length)
+            return build_mixed_graph.build_mixed_graph(self.weights, self.parts, length)
         graph = self.graph(length)
         if activation_bits == NARROW:
             return graph
-        return widen(graph, wide or wide_in(graph, FIXED))
+        return insert_casts(graph, wide or int16_outputs(graph, FIXED))
 
 
-def calibrate(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Calibrated:
+def calibrate_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> CalibratedEncoder:
     """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded.
 
     Raises RefusedError for an encoder whose layers share weights.
     """
     _check_layers(weights)
-    plain = collect(weights, sentences)
-    split = collect(weights, sentences, find_bursts(weights, plain))
+    plain = collect_channel_peaks(weights, sentences)
+    split = collect_channel_peaks(weights, sentences, find_outlier_channels(weights, plain))
     return _observed(weights, split, sentences, plain)
 
 
@@ -90,12 +94,12 @@ def _observed(
     columns: ChannelPeaks,
     sentences: Sequence[Sentence],
     plain: ChannelPeaks,
-) -> Calibrated:
-    parts = rewrite(weights, columns)
+) -> CalibratedEncoder:
+    parts = equalize_encoder(weights, columns)
     # No mask is needed where nothing is padded; its depth follows from the scores seen here.
     unmasked = (1.0,) * weights.shape.layers
-    ranges = observe(sentences, lambda length: build(weights, parts, unmasked, length))
-    return Calibrated(weights, parts, ranges, sentences, plain)
+    ranges = collect_ranges(sentences, lambda length: build_graph(weights, parts, unmasked, length))
+    return CalibratedEncoder(weights, parts, ranges, sentences, plain)
 
 
 def _check_layers(weights: EncoderWeights) -> None:
@@ -109,10 +113,10 @@ def _check_layers(weights: EncoderWeights) -> None:
 
 
 def convert_integer(
-    calibrated: Calibrated,
+    calibrated: CalibratedEncoder,
     lengths: Sequence[int],
     activation_bits: int = 8,
-    observer: Observer | None = None,
+    observer: RangeEstimator | None = None,
     *,
     wide: Callable[[str], bool] | None = None,
     float_output: bool = False,
@@ -128,7 +132,7 @@ def convert_integer(
         calibrated = calibrated.unsplit
     observer = observer or default_observer(activation_bits)
     graphs = [calibrated.graph_of(length, activation_bits, wide) for length in lengths]
-    quantized = [assign(graph, calibrated.ranges, observer) for graph in graphs]
+    quantized = [assign_quant_params(graph, calibrated.ranges, observer) for graph in graphs]
     if float_output:
         for graph, found in zip(graphs, quantized, strict=True):
             _dequantize_output(graph, found)
@@ -136,18 +140,18 @@ def convert_integer(
         (f"length_{graph.length}", graph, found)
         for graph, found in zip(graphs, quantized, strict=True)
     ]
-    return emit(signatures, calibrated.weights.output_name)
+    return serialize_graphs(signatures, calibrated.weights.output_name)
 
 
-def default_observer(activation_bits: int) -> Observer:
+def default_observer(activation_bits: int) -> RangeEstimator:
     """Split channels leave no tails worth cutting; a float stream leaves them in the matrices."""
-    return Observer.PERCENTILE if activation_bits == FLOAT else Observer.MINMAX
+    return RangeEstimator.PERCENTILE if activation_bits == FLOAT else RangeEstimator.MINMAX
 
 
-def _dequantize_output(graph: Graph, quantized: dict[str, Quantized]) -> None:
+def _dequantize_output(graph: OperatorGraph, quantized: dict[str, QuantParams]) -> None:
     if quantized[graph.output].dtype == "float32":
         return
     name = f"{graph.output}/float"
     graph.apply("DEQUANTIZE", [graph.output], name, graph.shape(graph.output))
-    quantized[name] = float32()
+    quantized[name] = float32_params()
     graph.output = name

@@ -12,16 +12,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.smoothing import balance, equalize, exact_factors, smooth
+from edge_bert.quantize.integer.equalize.smoothing import (
+    balance_peaks,
+    equalize_peaks,
+    exact_factors,
+    smooth_channels,
+)
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
-from edge_bert.quantize.integer.statistics.split_layout import Bursts, Columns
+from edge_bert.quantize.integer.statistics.split_layout import OutlierSplit, SplitLayout
 from edge_bert.records.checkpoint import FloatArray
 
 OUTLIER_NEURON = 1.1  # times the 98th percentile of the neurons' peaks
 
 
 @dataclass(frozen=True)
-class Dense:
+class DenseWeights:
     """A matrix [in, out] and a bias [out]."""
 
     kernel: FloatArray
@@ -29,13 +34,13 @@ class Dense:
 
 
 @dataclass(frozen=True)
-class Norm:
+class NormWeights:
     """A LayerNorm over an input of `migration`; `variances` are those of the calibration tokens.
 
     `migration`, `to_input` and `to_residual` have an entry for each of the `columns`.
     """
 
-    columns: Columns
+    columns: SplitLayout
     migration: FloatArray
     variances: FloatArray
     to_input: FloatArray
@@ -43,16 +48,16 @@ class Norm:
 
 
 @dataclass(frozen=True)
-class Block:
+class EqualizedLayer:
     """One transformer layer. `ffn` holds its neurons in groups, outliers apart."""
 
-    query: Dense
-    key: Dense
-    value: Dense
-    output: Dense
-    attention_norm: Norm
-    ffn: tuple[tuple[Dense, Dense], ...]
-    ffn_norm: Norm
+    query: DenseWeights
+    key: DenseWeights
+    value: DenseWeights
+    output: DenseWeights
+    attention_norm: NormWeights
+    ffn: tuple[tuple[DenseWeights, DenseWeights], ...]
+    ffn_norm: NormWeights
 
 
 @dataclass(frozen=True)
@@ -60,12 +65,12 @@ class Projection:
     """What takes narrow embeddings to the residual stream, which it gives as the first LayerNorm
     of layer 0 wants it; `to_input` is the multiplier for the matrices that read it too."""
 
-    dense: Dense
+    dense: DenseWeights
     to_input: FloatArray
 
 
 @dataclass(frozen=True)
-class Rewritten:
+class EqualizedEncoder:
     """A whole encoder after the rewrites; `output_scale` undoes the migration of its output.
 
     The tables and what the matrices give to the residual stream have no mean over channels.
@@ -74,11 +79,11 @@ class Rewritten:
     word: FloatArray
     position: FloatArray
     token_type: FloatArray | None
-    embedding_norm: Norm
-    blocks: tuple[Block, ...]
+    embedding_norm: NormWeights
+    blocks: tuple[EqualizedLayer, ...]
     output_beta: FloatArray
     output_scale: FloatArray
-    head: tuple[Dense, ...]
+    head: tuple[DenseWeights, ...]
     projection: Projection | None = None
 
 
@@ -91,7 +96,7 @@ class _Stream:
     beta: FloatArray
 
 
-def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
+def equalize_encoder(weights: EncoderWeights, peaks: ChannelPeaks) -> EqualizedEncoder:
     """All rewrites in one walk along the residual stream."""
     arrays, shape = weights.arrays, weights.shape
     columns, start = peaks.bursts.columns, _wanted(peaks, "embeddings.norm")
@@ -115,7 +120,7 @@ def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
     word, types = arrays["embeddings.word"], arrays.get("embeddings.token_type")
     if types is not None:
         word, types = word + types[0], types - types[0]
-    return Rewritten(
+    return EqualizedEncoder(
         word=table(word),
         position=table(arrays["embeddings.position"]),
         token_type=None if types is None else table(types),
@@ -130,29 +135,31 @@ def rewrite(weights: EncoderWeights, peaks: ChannelPeaks) -> Rewritten:
 
 def _project(
     weights: EncoderWeights, peaks: ChannelPeaks, start: FloatArray
-) -> tuple[Norm, Projection, _Stream]:
+) -> tuple[NormWeights, Projection, _Stream]:
     """The LayerNorm of narrow embeddings, which nothing but the projection reads."""
     name, place = "embeddings.norm", "embeddings.projection"
-    narrow, wide = Columns(len(start)), peaks.bursts.columns
+    narrow, wide = SplitLayout(len(start)), peaks.bursts.columns
     gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
-    wanted = smooth(peaks[f"{name}.scaled"], weights.arrays[f"{place}.kernel"])
+    wanted = smooth_channels(peaks[f"{name}.scaled"], weights.arrays[f"{place}.kernel"])
     factors = exact_factors(gamma, start, wanted)
     variances = np.concatenate(peaks.variances[name])
-    norm = Norm(narrow, start, variances, factors.vector, factors.vector)
+    norm = NormWeights(narrow, start, variances, factors.vector, factors.vector)
     residual = _wanted(peaks, "layer.0.attention_norm")
     read = _Stream(input=factors.result, residual=residual, beta=beta)
     plain = _reading(weights, place, narrow, read)
     made = _scaled(_written(wide, plain), residual)
     reader = wide.read(weights.arrays["layer.0.query.kernel"])
-    to_input = exact_factors(np.ones_like(residual), residual, smooth(peaks[place], reader))
+    to_input = exact_factors(
+        np.ones_like(residual), residual, smooth_channels(peaks[place], reader)
+    )
     beta = np.zeros(wide.hidden, np.float32)
     stream = _Stream(input=to_input.result, residual=residual, beta=beta)
     return norm, Projection(made, to_input.vector), stream
 
 
-def _written(columns: Columns, dense: Dense) -> Dense:
+def _written(columns: SplitLayout, dense: DenseWeights) -> DenseWeights:
     """A matrix that writes channels as one that writes columns, and no burst."""
-    return Dense(columns.without_bursts(dense.kernel), columns.without_bursts(dense.bias))
+    return DenseWeights(columns.without_bursts(dense.kernel), columns.without_bursts(dense.bias))
 
 
 def _reader(weights: EncoderWeights, layer: int, name: str) -> FloatArray | None:
@@ -172,10 +179,10 @@ def _next_norm(name: str, layers: int) -> str:
 
 def _wanted(peaks: ChannelPeaks, name: str) -> FloatArray:
     """The migration for the input of a LayerNorm that also suits what it gives."""
-    found = equalize(peaks[name])
+    found = equalize_peaks(peaks[name])
     if name == "output":
         return found
-    return np.minimum(found, equalize(peaks[f"{name}.unit"]))
+    return np.minimum(found, equalize_peaks(peaks[f"{name}.unit"]))
 
 
 def _norm(
@@ -184,16 +191,16 @@ def _norm(
     name: str,
     migration: FloatArray,
     reader: FloatArray | None,
-) -> tuple[Norm, _Stream]:
+) -> tuple[NormWeights, _Stream]:
     columns, beta = peaks.bursts.columns, weights.arrays[f"{name}.beta"]
     gamma = columns.copied(weights.arrays[f"{name}.gamma"])
     following = _wanted(peaks, _next_norm(name, weights.shape.layers))
     residual = exact_factors(gamma, migration, following)
     wanted = np.ones_like(gamma)
     if reader is not None:
-        wanted = smooth(peaks[f"{name}.scaled"], columns.read(reader))
+        wanted = smooth_channels(peaks[f"{name}.scaled"], columns.read(reader))
     to_input = exact_factors(gamma, migration, wanted)
-    norm = Norm(
+    norm = NormWeights(
         columns=columns,
         migration=migration,
         variances=np.concatenate(peaks.variances[name]),
@@ -205,7 +212,7 @@ def _norm(
 
 def _block(
     weights: EncoderWeights, peaks: ChannelPeaks, index: int, stream: _Stream
-) -> tuple[Block, _Stream]:
+) -> tuple[EqualizedLayer, _Stream]:
     name = f"layer.{index}"
     query, key, value, output = _attention(weights, peaks, name, stream)
     attention_norm, middle = _norm(
@@ -215,15 +222,15 @@ def _block(
     ffn_norm, stream = _norm(
         weights, peaks, f"{name}.ffn_norm", middle.residual, _reader(weights, index + 1, "query")
     )
-    return Block(query, key, value, output, attention_norm, ffn, ffn_norm), stream
+    return EqualizedLayer(query, key, value, output, attention_norm, ffn, ffn_norm), stream
 
 
 def _attention(
     weights: EncoderWeights, peaks: ChannelPeaks, name: str, stream: _Stream
-) -> tuple[Dense, Dense, Dense, Dense]:
+) -> tuple[DenseWeights, DenseWeights, DenseWeights, DenseWeights]:
     """Queries and keys share their peaks, values are made alike; 1/sqrt(d) goes into queries."""
-    share = balance(peaks[f"{name}.query"], peaks[f"{name}.key"])
-    even = equalize(peaks[f"{name}.value"], 0.5)
+    share = balance_peaks(peaks[f"{name}.query"], peaks[f"{name}.key"])
+    even = equalize_peaks(peaks[f"{name}.value"], 0.5)
     scale = np.float32(weights.shape.head_size**-0.5)
     columns = peaks.bursts.columns
     query = _scaled(_reading(weights, f"{name}.query", columns, stream), share * scale)
@@ -232,13 +239,13 @@ def _attention(
     arrays = weights.arrays
     kernel = arrays[f"{name}.attention_output.kernel"] / even[:, None]
     bias = arrays[f"{name}.attention_output.bias"] + stream.beta
-    written = _written(columns, Dense(_centred(kernel), _centred(bias)))
+    written = _written(columns, DenseWeights(_centred(kernel), _centred(bias)))
     return query, key, value, _scaled(written, stream.residual)
 
 
 def _ffn(
     weights: EncoderWeights, peaks: ChannelPeaks, name: str, stream: _Stream
-) -> tuple[tuple[Dense, Dense], ...]:
+) -> tuple[tuple[DenseWeights, DenseWeights], ...]:
     """The feed-forward half; neurons whose peaks stand far out get matrices of their own."""
     rise = _reading(weights, f"{name}.ffn_in", peaks.bursts.columns, stream)
     fall = _scaled(_falling(weights, peaks.bursts, name, stream.beta), stream.residual)
@@ -247,19 +254,21 @@ def _ffn(
     groups = [~outliers, outliers] if outliers.any() else [~outliers]
     return tuple(
         (
-            Dense(rise.kernel[:, group], rise.bias[group]),
-            Dense(fall.kernel[group], fall.bias if not first else np.zeros_like(fall.bias)),
+            DenseWeights(rise.kernel[:, group], rise.bias[group]),
+            DenseWeights(fall.kernel[group], fall.bias if not first else np.zeros_like(fall.bias)),
         )
         for first, group in enumerate(groups)
     )
 
 
-def _falling(weights: EncoderWeights, bursts: Bursts, name: str, beta: FloatArray) -> Dense:
+def _falling(
+    weights: EncoderWeights, bursts: OutlierSplit, name: str, beta: FloatArray
+) -> DenseWeights:
     """The matrix behind the neurons, and beta: no mean, and bursts in columns of their own."""
     columns, index = bursts.columns, int(name.split(".")[1])
     kernel = weights.arrays[f"{name}.ffn_out.kernel"]
     bias = weights.arrays[f"{name}.ffn_out.bias"] + beta
-    return Dense(
+    return DenseWeights(
         columns.with_bursts(_centred(kernel), bursts.kernel(index, kernel)),
         columns.with_bursts(_centred(bias), -bursts.usual[index]),
     )
@@ -270,24 +279,28 @@ def _centred(rows: FloatArray) -> FloatArray:
     return np.asarray(rows - rows.mean(axis=-1, keepdims=True), np.float32)
 
 
-def _reading(weights: EncoderWeights, name: str, columns: Columns, stream: _Stream) -> Dense:
+def _reading(
+    weights: EncoderWeights, name: str, columns: SplitLayout, stream: _Stream
+) -> DenseWeights:
     """A matrix that reads a LayerNorm's output: undoes its migration, takes its beta."""
     kernel, bias = weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"]
-    return Dense(columns.read(kernel) / stream.input[:, None], bias + stream.beta @ kernel)
+    return DenseWeights(columns.read(kernel) / stream.input[:, None], bias + stream.beta @ kernel)
 
 
-def _scaled(dense: Dense, factor: FloatArray) -> Dense:
+def _scaled(dense: DenseWeights, factor: FloatArray) -> DenseWeights:
     """The same matrix with its outputs multiplied by `factor`."""
-    return Dense(dense.kernel * factor, dense.bias * factor)
+    return DenseWeights(dense.kernel * factor, dense.bias * factor)
 
 
-def _head(weights: EncoderWeights, columns: Columns, stream: _Stream) -> tuple[Dense, ...]:
+def _head(
+    weights: EncoderWeights, columns: SplitLayout, stream: _Stream
+) -> tuple[DenseWeights, ...]:
     """The dense layers of a classifier; the first reads the last LayerNorm."""
     layers = []
     for index in range(len(weights.head_activations)):
         name = f"head.{index}"
         if f"{name}.kernel" not in weights.arrays:
             break
-        plain = Dense(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
+        plain = DenseWeights(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
         layers.append(_reading(weights, name, columns, stream) if index == 0 else plain)
     return tuple(layers)

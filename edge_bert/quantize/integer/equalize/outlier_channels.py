@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.smoothing import equalize
+from edge_bert.quantize.integer.equalize.smoothing import equalize_peaks
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
-from edge_bert.quantize.integer.statistics.split_layout import Bursts, Columns
+from edge_bert.quantize.integer.statistics.split_layout import OutlierSplit, SplitLayout
 from edge_bert.records.checkpoint import FloatArray
 
 LOUD = 15.0  # times an even share of the noise: above it, a channel is worth two columns more
@@ -20,7 +20,7 @@ NEURON_SHARE = 0.125  # of a channel's peak: what a neuron must write to be take
 MOST = 4
 
 
-def find_bursts(weights: EncoderWeights, peaks: ChannelPeaks) -> Bursts:
+def find_outlier_channels(weights: EncoderWeights, peaks: ChannelPeaks) -> OutlierSplit:
     """The channels to split, at most `MOST`, the noisiest first."""
     layers = range(weights.shape.layers)
     noise = np.max([noise_shares(weights, peaks, index) for index in layers], axis=0)
@@ -32,12 +32,14 @@ def find_bursts(weights: EncoderWeights, peaks: ChannelPeaks) -> Bursts:
         for index, size in enumerate(weights.shape.ffn)
     )
     nothing = tuple(np.zeros(len(split), np.float32) for _ in layers)
-    start = Bursts(Columns(weights.shape.hidden, split), neurons, nothing)
+    start = OutlierSplit(SplitLayout(weights.shape.hidden, split), neurons, nothing)
     usual = tuple(_usual(weights, peaks, start, index) for index in layers)
-    return Bursts(start.columns, neurons, usual)
+    return OutlierSplit(start.columns, neurons, usual)
 
 
-def _usual(weights: EncoderWeights, peaks: ChannelPeaks, bursts: Bursts, layer: int) -> FloatArray:
+def _usual(
+    weights: EncoderWeights, peaks: ChannelPeaks, bursts: OutlierSplit, layer: int
+) -> FloatArray:
     """What the burst neurons of a layer write at most tokens: the median of the sample [split]."""
     sample = np.concatenate(peaks.samples[f"layer.{layer}.inner"])
     kernel = weights.arrays[f"layer.{layer}.ffn_out.kernel"]
@@ -47,7 +49,7 @@ def _usual(weights: EncoderWeights, peaks: ChannelPeaks, bursts: Bursts, layer: 
 def noise_shares(weights: EncoderWeights, peaks: ChannelPeaks, layer: int) -> FloatArray:
     """Each channel's share of what one rounding of the feed-forward half's sum costs [hidden]."""
     name = f"layer.{layer}.ffn_norm"
-    noise = np.square(weights.arrays[f"{name}.gamma"] / equalize(peaks[name]))
+    noise = np.square(weights.arrays[f"{name}.gamma"] / equalize_peaks(peaks[name]))
     return np.asarray(noise / max(float(noise.sum()), 1e-30), np.float32)
 
 

@@ -32,20 +32,20 @@ class Factors:
     result: FloatArray
 
 
-def equalize(peaks: FloatArray, power: float = 1.0) -> FloatArray:
+def equalize_peaks(peaks: FloatArray, power: float = 1.0) -> FloatArray:
     """The factor per channel that makes all peaks alike (`power` 1); 1 for a typical channel."""
     typical = float(np.median(peaks)) or 1.0
     ratio = typical / np.maximum(peaks, typical / MAX_GAIN)
     return np.asarray(ratio**power, np.float32)
 
 
-def balance(left: FloatArray, right: FloatArray) -> FloatArray:
+def balance_peaks(left: FloatArray, right: FloatArray) -> FloatArray:
     """The factor per channel for `left` (its inverse goes to `right`) that gives both one peak."""
     ratio = np.sqrt(np.maximum(right, 1e-6) / np.maximum(left, 1e-6))
     return np.asarray(np.clip(ratio / np.median(ratio), 1 / 16, 16), np.float32)
 
 
-def smooth(peaks: FloatArray, kernel: FloatArray, alpha: float = 0.5) -> FloatArray:
+def smooth_channels(peaks: FloatArray, kernel: FloatArray, alpha: float = 0.5) -> FloatArray:
     """SmoothQuant's factor for the input channels of `kernel` [in, out]."""
     strength = np.abs(kernel).max(axis=1)
     factor = np.maximum(strength, 1e-6) ** (1 - alpha) / np.maximum(peaks, 1e-6) ** alpha

@@ -17,7 +17,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 
-class Kind(enum.Enum):
+class TensorKind(enum.Enum):
     """What a tensor is; it decides how it is quantized."""
 
     IDS = "ids"  # int32 in every recipe
@@ -29,7 +29,7 @@ class Kind(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Tensor:
+class GraphTensor:
     """A tensor of the graph.
 
     `limits` is its range where that is known beforehand; `clip` is what an observed range is cut
@@ -41,7 +41,7 @@ class Tensor:
 
     name: str
     shape: tuple[int, ...]
-    kind: Kind
+    kind: TensorKind
     value: Array | None = None
     limits: tuple[float, float] | None = None
     clip: tuple[float, float] | None = None
@@ -52,7 +52,7 @@ class Tensor:
 
 
 @dataclass(frozen=True)
-class Node:
+class OperatorNode:
     """One operator by its TFLite name, with the names of its inputs and of its output."""
 
     operator: str
@@ -62,34 +62,34 @@ class Node:
 
 
 @dataclass
-class Graph:
+class OperatorGraph:
     """Tensors by name and operators in the order of execution."""
 
     length: int
-    tensors: dict[str, Tensor] = field(default_factory=dict)
-    nodes: list[Node] = field(default_factory=list)
+    tensors: dict[str, GraphTensor] = field(default_factory=dict)
+    nodes: list[OperatorNode] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     output: str = ""
 
     def input(self, name: str) -> str:
         """An int32 input [1, length]."""
         self.inputs.append(name)
-        return self._add(Tensor(name, (1, self.length), Kind.IDS))
+        return self._add(GraphTensor(name, (1, self.length), TensorKind.IDS))
 
     def constant(
         self,
         name: str,
         value: Array,
-        kind: Kind = Kind.VECTOR,
+        kind: TensorKind = TensorKind.VECTOR,
         limits: tuple[float, float] | None = None,
     ) -> str:
         """A constant; the same name must always mean the same values."""
-        if kind is Kind.INDEX:
+        if kind is TensorKind.INDEX:
             name = f"{name}/{'x'.join(map(str, value.tolist()))}"
         known = self.tensors.get(name)
         if known is not None:
             return name
-        return self._add(Tensor(name, value.shape, kind, value, limits=limits))
+        return self._add(GraphTensor(name, value.shape, kind, value, limits=limits))
 
     def apply(
         self,
@@ -106,10 +106,10 @@ class Graph:
         **options: Any,
     ) -> str:
         """Append an operator; gives the name of its output."""
-        tensor = Tensor(
+        tensor = GraphTensor(
             output,
             shape,
-            Kind.ACTIVATION,
+            TensorKind.ACTIVATION,
             limits=limits,
             clip=clip,
             symmetric=symmetric,
@@ -117,14 +117,14 @@ class Graph:
             rounds_down_for=rounds_down_for,
         )
         self._add(tensor)
-        self.nodes.append(Node(operator, tuple(inputs), output, options))
+        self.nodes.append(OperatorNode(operator, tuple(inputs), output, options))
         return output
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor."""
         return self.tensors[name].shape
 
-    def _add(self, tensor: Tensor) -> str:
+    def _add(self, tensor: GraphTensor) -> str:
         if tensor.name in self.tensors:
             raise ValueError(f"the graph already has a tensor {tensor.name}")
         self.tensors[tensor.name] = tensor

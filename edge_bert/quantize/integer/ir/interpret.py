@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.encoder.numpy_ops import activate, softmax
-from edge_bert.quantize.integer.ir.graph import Graph, Node
+from edge_bert.encoder.numpy_ops import apply_activation, softmax
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
 
 Array = npt.NDArray[Any]
-See = Callable[[Node, Array], None]
+See = Callable[[OperatorNode, Array], None]
 
 
-def execute(graph: Graph, inputs: Mapping[str, Array], see: See | None = None) -> Array:
+def interpret_graph(
+    graph: OperatorGraph, inputs: Mapping[str, Array], see: See | None = None
+) -> Array:
     """The float output of `graph`; `see` is shown every operator with its output."""
     values: dict[str, Array] = {
         name: tensor.value for name, tensor in graph.tensors.items() if tensor.value is not None
@@ -28,7 +30,7 @@ def execute(graph: Graph, inputs: Mapping[str, Array], see: See | None = None) -
     return values[graph.output]
 
 
-def _run(node: Node, inputs: list[Array]) -> Array:
+def _run(node: OperatorNode, inputs: list[Array]) -> Array:
     match node.operator:
         case "ADD":
             return inputs[0] + inputs[1]
@@ -54,13 +56,15 @@ def _run(node: Node, inputs: list[Array]) -> Array:
         case "SOFTMAX":
             return softmax(inputs[0])
         case "GELU":
-            return activate(inputs[0], "gelu_tanh" if node.options["approximate"] else "gelu")
+            return apply_activation(
+                inputs[0], "gelu_tanh" if node.options["approximate"] else "gelu"
+            )
         case "RELU" | "TANH":
-            return activate(inputs[0], node.operator.lower())
+            return apply_activation(inputs[0], node.operator.lower())
     return _move(node, inputs)
 
 
-def _move(node: Node, inputs: list[Array]) -> Array:
+def _move(node: OperatorNode, inputs: list[Array]) -> Array:
     """Operators that only move values."""
     match node.operator:
         case "GATHER":

@@ -12,7 +12,7 @@ Array = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
-class Quantized:
+class QuantParams:
     """How a tensor is stored: `scale` has one entry, or one per output channel (axis 0)."""
 
     scale: Array
@@ -21,6 +21,8 @@ class Quantized:
     value: Array | None = None
 
 
-def float32(value: Array | None = None) -> Quantized:
+def float32_params(value: Array | None = None) -> QuantParams:
     """A tensor that is not quantized."""
-    return Quantized(np.zeros(0), 0, "float32", None if value is None else value.astype(np.float32))
+    return QuantParams(
+        np.zeros(0), 0, "float32", None if value is None else value.astype(np.float32)
+    )

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.quantize.integer.ir.graph import Graph, Node, Tensor
-from edge_bert.quantize.integer.ir.quant_params import Quantized
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode
+from edge_bert.quantize.integer.ir.quant_params import QuantParams
 
 # The first version of each operator that takes int8, so that old runtimes load the file.
 VERSIONS = {
@@ -33,10 +33,10 @@ VERSIONS = {
     "MEAN": 1,
     "L2_NORMALIZATION": 1,
 }
-Signature = tuple[str, Graph, Mapping[str, Quantized]]
+Signature = tuple[str, OperatorGraph, Mapping[str, QuantParams]]
 
 
-def emit(signatures: Sequence[Signature], output_name: str) -> bytes:
+def serialize_graphs(signatures: Sequence[Signature], output_name: str) -> bytes:
     """One file with a subgraph per signature; equal constants are stored once."""
     schema = flatbuffer.schema()
     model = schema.ModelT()
@@ -51,14 +51,14 @@ def emit(signatures: Sequence[Signature], output_name: str) -> bytes:
         inputs = {each: places[each] for each in graph.inputs}
         outputs = {output_name: places[graph.output]}
         model.signatureDefs.append(flatbuffer.signature(name, index, inputs, outputs))
-    return flatbuffer.write(model)
+    return flatbuffer.write_model(model)
 
 
 def _subgraph(
     model: Any,
     name: str,
-    graph: Graph,
-    quantized: Mapping[str, Quantized],
+    graph: OperatorGraph,
+    quantized: Mapping[str, QuantParams],
     stored: dict[bytes, int],
 ) -> tuple[Any, dict[str, int]]:
     subgraph = flatbuffer.schema().SubGraphT()
@@ -73,7 +73,7 @@ def _subgraph(
     return subgraph, places
 
 
-def _tensor(model: Any, tensor: Tensor, how: Quantized, stored: dict[bytes, int]) -> Any:
+def _tensor(model: Any, tensor: GraphTensor, how: QuantParams, stored: dict[bytes, int]) -> Any:
     schema = flatbuffer.schema()
     result = schema.TensorT()
     result.name = tensor.name.encode()
@@ -91,11 +91,11 @@ def _tensor(model: Any, tensor: Tensor, how: Quantized, stored: dict[bytes, int]
 def _buffer(model: Any, value: np.ndarray[Any, Any], stored: dict[bytes, int]) -> int:
     key = value.tobytes()
     if key not in stored:
-        stored[key] = flatbuffer.constant(model, value)
+        stored[key] = flatbuffer.add_constant(model, value)
     return stored[key]
 
 
-def _operator(model: Any, node: Node, places: Mapping[str, int]) -> Any:
+def _operator(model: Any, node: OperatorNode, places: Mapping[str, int]) -> Any:
     schema = flatbuffer.schema()
     operator = schema.OperatorT()
     builtin = getattr(schema.BuiltinOperator, node.operator)
@@ -109,7 +109,7 @@ def _operator(model: Any, node: Node, places: Mapping[str, int]) -> Any:
     return operator
 
 
-def _options(node: Node) -> tuple[str, Any]:
+def _options(node: OperatorNode) -> tuple[str, Any]:
     schema = flatbuffer.schema()
     kinds = {
         "ADD": "AddOptions",

@@ -7,8 +7,14 @@ from typing import Any
 import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import Block, Dense, Norm, Projection, Rewritten
-from edge_bert.quantize.integer.ir.graph import Graph, Kind, matrix_operand
+from edge_bert.quantize.integer.equalize.equalize import (
+    DenseWeights,
+    EqualizedEncoder,
+    EqualizedLayer,
+    NormWeights,
+    Projection,
+)
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind, matrix_operand
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
 from edge_bert.records.checkpoint import Pooling, Task
 
@@ -16,15 +22,15 @@ GELU_INPUT = (-4.0, np.inf)  # below -4, GELU gives less than 0.0002
 POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
 
 
-def build(
+def build_graph(
     weights: EncoderWeights,
-    parts: Rewritten,
+    parts: EqualizedEncoder,
     masks: tuple[float, ...],
     length: int,
     normed: LayerNorm = layer_norm,
-) -> Graph:
+) -> OperatorGraph:
     """The graph of one signature. `masks` holds, per layer, how much a padded score is lowered."""
-    graph = Graph(length)
+    graph = OperatorGraph(length)
     for name in weights.input_names:
         graph.input(name)
     shape = weights.shape
@@ -52,7 +58,7 @@ def build(
     return graph
 
 
-def _embed(graph: Graph, parts: Rewritten, start: int) -> str:
+def _embed(graph: OperatorGraph, parts: EqualizedEncoder, start: int) -> str:
     """Sum of the tables' rows, [length, hidden]."""
     length, hidden = graph.length, parts.word.shape[1]
     table = graph.constant("embeddings.word", parts.word)
@@ -71,7 +77,9 @@ def _embed(graph: Graph, parts: Rewritten, start: int) -> str:
     return _reshape(graph, "embeddings.sum", rows, (length, hidden))
 
 
-def _project(graph: Graph, unit: str, norm: Norm, projection: Projection) -> tuple[str, str]:
+def _project(
+    graph: OperatorGraph, unit: str, norm: NormWeights, projection: Projection
+) -> tuple[str, str]:
     """What layer 0 adds to its attention, and what its attention reads, [length, hidden]."""
     name = "embeddings.projection"
     narrow = _times(graph, f"{name}.input", unit, norm.to_input)
@@ -79,12 +87,14 @@ def _project(graph: Graph, unit: str, norm: Norm, projection: Projection) -> tup
     return residual, _times(graph, "layer.0.input", residual, projection.to_input)
 
 
-def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mask: float) -> str:
+def _attention(
+    graph: OperatorGraph, name: str, rows: str, block: EqualizedLayer, heads: int, mask: float
+) -> str:
     """Attention of all heads, [length, hidden]."""
     length, width = graph.length, block.query.kernel.shape[1]
     split, size = (length, heads, width // heads), width // heads
 
-    def heads_of(part: str, dense: Dense, order: tuple[int, ...]) -> str:
+    def heads_of(part: str, dense: DenseWeights, order: tuple[int, ...]) -> str:
         # XNNPACK multiplies int8 batches only by a right side whose zero point is 0.
         flat = _dense(graph, f"{name}.{part}", rows, dense, symmetric=part != "query")
         apart = _reshape(graph, f"{name}.{part}.split", flat, split)
@@ -107,7 +117,7 @@ def _attention(graph: Graph, name: str, rows: str, block: Block, heads: int, mas
     return _dense(graph, f"{name}.attention_output", joined, block.output)
 
 
-def _mask(graph: Graph, name: str, depth: float) -> str:
+def _mask(graph: OperatorGraph, name: str, depth: float) -> str:
     """A row [1, length] that is 0 on tokens and -depth on padding."""
     values = np.array([-depth, 0.0], np.float32)
     table = graph.constant(f"{name}.table", values, limits=(-depth, 0.0))
@@ -116,7 +126,13 @@ def _mask(graph: Graph, name: str, depth: float) -> str:
     )
 
 
-def _ffn(graph: Graph, name: str, rows: str, pair: tuple[Dense, Dense], activation: str) -> str:
+def _ffn(
+    graph: OperatorGraph,
+    name: str,
+    rows: str,
+    pair: tuple[DenseWeights, DenseWeights],
+    activation: str,
+) -> str:
     rise, fall = pair
     clip = GELU_INPUT if "gelu" in activation else None
     # A neuron that is cut short can move a sentence's outlier to another token: nothing is cut.
@@ -125,7 +141,9 @@ def _ffn(graph: Graph, name: str, rows: str, pair: tuple[Dense, Dense], activati
     return _dense(graph, f"{name}.out", active, fall)
 
 
-def _activate(graph: Graph, name: str, rows: str, activation: str, *, whole: bool = False) -> str:
+def _activate(
+    graph: OperatorGraph, name: str, rows: str, activation: str, *, whole: bool = False
+) -> str:
     operators = {"gelu": "GELU", "gelu_tanh": "GELU", "relu": "RELU", "tanh": "TANH"}
     if activation == "linear":
         return rows
@@ -139,7 +157,7 @@ def _activate(graph: Graph, name: str, rows: str, activation: str, *, whole: boo
     )
 
 
-def _head(graph: Graph, weights: EncoderWeights, parts: Rewritten, unit: str) -> str:
+def _head(graph: OperatorGraph, weights: EncoderWeights, parts: EqualizedEncoder, unit: str) -> str:
     """Pooling and what the head adds; the name of the output."""
     norm, width = parts.blocks[-1].ffn_norm, graph.shape(unit)[1]
     if weights.head.task is Task.CLASSIFICATION:
@@ -165,38 +183,42 @@ def _head(graph: Graph, weights: EncoderWeights, parts: Rewritten, unit: str) ->
         return _times(graph, "output", pooled, parts.output_scale)
     together = norm.columns.read(np.eye(norm.columns.hidden, dtype=np.float32))
     kernel = together * parts.output_scale[:, None]
-    return _dense(graph, "output", pooled, Dense(kernel, np.zeros(len(kernel[0]), np.float32)))
+    return _dense(
+        graph, "output", pooled, DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
+    )
 
 
-def _first_row(graph: Graph, rows: str) -> str:
+def _first_row(graph: OperatorGraph, rows: str) -> str:
     hidden = graph.shape(rows)[1]
-    begin = graph.constant("first.begin", np.array([0, 0], np.int32), Kind.INDEX)
-    size = graph.constant("first.size", np.array([1, hidden], np.int32), Kind.INDEX)
+    begin = graph.constant("first.begin", np.array([0, 0], np.int32), TensorKind.INDEX)
+    size = graph.constant("first.size", np.array([1, hidden], np.int32), TensorKind.INDEX)
     return graph.apply("SLICE", [rows, begin, size], "first", (1, hidden))
 
 
-def _dense(graph: Graph, name: str, rows: str, dense: Dense, **range_options: Any) -> str:
-    kernel = graph.constant(f"{name}.kernel", matrix_operand(dense.kernel), Kind.MATRIX)
-    bias = graph.constant(f"{name}.bias", dense.bias, Kind.BIAS)
+def _dense(
+    graph: OperatorGraph, name: str, rows: str, dense: DenseWeights, **range_options: Any
+) -> str:
+    kernel = graph.constant(f"{name}.kernel", matrix_operand(dense.kernel), TensorKind.MATRIX)
+    bias = graph.constant(f"{name}.bias", dense.bias, TensorKind.BIAS)
     shape = (graph.shape(rows)[0], dense.kernel.shape[1])
     return graph.apply("FULLY_CONNECTED", [rows, kernel, bias], name, shape, **range_options)
 
 
-def _times(graph: Graph, name: str, rows: str, vector: np.ndarray) -> str:
+def _times(graph: OperatorGraph, name: str, rows: str, vector: np.ndarray) -> str:
     factor = graph.constant(f"{name}.factor", vector[None, :])
     return graph.apply("MUL", [rows, factor], name, graph.shape(rows))
 
 
-def _add(graph: Graph, name: str, left: str, right: str) -> str:
+def _add(graph: OperatorGraph, name: str, left: str, right: str) -> str:
     return graph.apply("ADD", [left, right], name, graph.shape(left))
 
 
-def _reshape(graph: Graph, name: str, rows: str, shape: tuple[int, ...]) -> str:
-    target = graph.constant("shape", np.array(shape, np.int32), Kind.INDEX)
+def _reshape(graph: OperatorGraph, name: str, rows: str, shape: tuple[int, ...]) -> str:
+    target = graph.constant("shape", np.array(shape, np.int32), TensorKind.INDEX)
     return graph.apply("RESHAPE", [rows, target], name, shape)
 
 
-def _transpose(graph: Graph, name: str, rows: str, order: tuple[int, ...]) -> str:
-    target = graph.constant("order", np.array(order, np.int32), Kind.INDEX)
+def _transpose(graph: OperatorGraph, name: str, rows: str, order: tuple[int, ...]) -> str:
+    target = graph.constant("order", np.array(order, np.int32), TensorKind.INDEX)
     shape = tuple(graph.shape(rows)[axis] for axis in order)
     return graph.apply("TRANSPOSE", [rows, target], name, shape)

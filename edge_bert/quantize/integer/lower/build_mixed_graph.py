@@ -14,10 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import Norm, Rewritten
-from edge_bert.quantize.integer.ir.graph import Graph, Kind
+from edge_bert.quantize.integer.equalize.equalize import EqualizedEncoder, NormWeights
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.lower import build_graph
-from edge_bert.quantize.integer.lower.insert_casts import FLOAT, widen
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT, insert_casts
 from edge_bert.records.checkpoint import Task
 
 # exp of it is 0 in float32, so that padding has no share at all.
@@ -33,16 +33,18 @@ FLOAT_PLACES = (
 )
 
 
-def build(weights: EncoderWeights, parts: Rewritten, length: int) -> Graph:
+def build_mixed_graph(
+    weights: EncoderWeights, parts: EqualizedEncoder, length: int
+) -> OperatorGraph:
     """The graph of one signature; embeddings at the length that the head asks for."""
     masks = (MASK,) * weights.shape.layers
-    graph = build_graph.build(weights, _unmigrated(parts), masks, length, _layer_norm)
+    graph = build_graph.build_graph(weights, _unmigrated(parts), masks, length, _layer_norm)
     _deepen_masks(graph)
     head = weights.head
     if head.task is Task.EMBEDDING and head.normalize:
         shape = graph.shape(graph.output)
         graph.output = graph.apply("L2_NORMALIZATION", [graph.output], "output.unit", shape)
-    return widen(graph, is_float, FLOAT)
+    return insert_casts(graph, is_float, FLOAT)
 
 
 def is_float(name: str) -> bool:
@@ -50,7 +52,7 @@ def is_float(name: str) -> bool:
     return "norm." in name or name.startswith("output") or name.endswith(FLOAT_PLACES)
 
 
-def _unmigrated(parts: Rewritten) -> Rewritten:
+def _unmigrated(parts: EqualizedEncoder) -> EqualizedEncoder:
     """Multipliers for LayerNorms that undo the migration of their input themselves."""
     blocks = tuple(
         dataclasses.replace(
@@ -63,18 +65,20 @@ def _unmigrated(parts: Rewritten) -> Rewritten:
     return dataclasses.replace(parts, embedding_norm=_absorbed(parts.embedding_norm), blocks=blocks)
 
 
-def _absorbed(norm: Norm) -> Norm:
+def _absorbed(norm: NormWeights) -> NormWeights:
     to_input, to_residual = norm.to_input * norm.migration, norm.to_residual * norm.migration
     return dataclasses.replace(norm, to_input=to_input, to_residual=to_residual)
 
 
-def _layer_norm(graph: Graph, name: str, terms: Sequence[str], norm: Norm, epsilon: float) -> str:
+def _layer_norm(
+    graph: OperatorGraph, name: str, terms: Sequence[str], norm: NormWeights, epsilon: float
+) -> str:
     """Append the operators; `terms` [n, hidden] add up to s; gives (s - mean) / sqrt(variance)."""
     rows = terms[0]
     whole, column = graph.shape(rows), (graph.shape(rows)[0], 1)
     for place, term in enumerate(terms[1:]):
         rows = graph.apply("ADD", [rows, term], f"{name}.sum.{place}", whole)
-    axis = graph.constant("channels", np.array([1], np.int32), Kind.INDEX)
+    axis = graph.constant("channels", np.array([1], np.int32), TensorKind.INDEX)
     least = graph.constant("epsilon", np.array([[epsilon]], np.float32))
     factor = graph.constant(f"{name}.unmigrate", (1.0 / norm.migration)[None])
     plain = graph.apply("MUL", [rows, factor], f"{name}.plain", whole)
@@ -87,7 +91,7 @@ def _layer_norm(graph: Graph, name: str, terms: Sequence[str], norm: Norm, epsil
     return graph.apply("MUL", [centred, inverse], f"{name}.unit", whole)
 
 
-def _deepen_masks(graph: Graph) -> None:
+def _deepen_masks(graph: OperatorGraph) -> None:
     """Every mask, that of pooling too, is a float table of 0 and -MASK."""
     for name, tensor in graph.tensors.items():
         if name.endswith(".mask.table"):

@@ -11,17 +11,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node, Tensor
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode, TensorKind
 
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
 FLOAT, NARROW = 32, 8
 
 
-def widen(graph: Graph, wide: Callable[[str], bool], bits: int = 16) -> Graph:
+def insert_casts(
+    graph: OperatorGraph, wide: Callable[[str], bool], bits: int = 16
+) -> OperatorGraph:
     """A copy of `graph` in which the outputs that `wide` names have 16 bits, or 32: float32."""
-    result = Graph(graph.length, inputs=list(graph.inputs), output=graph.output)
+    result = OperatorGraph(graph.length, inputs=list(graph.inputs), output=graph.output)
     result.tensors = {
-        name: tensor for name, tensor in graph.tensors.items() if tensor.kind is not Kind.ACTIVATION
+        name: tensor
+        for name, tensor in graph.tensors.items()
+        if tensor.kind is not TensorKind.ACTIVATION
     }
     for node in graph.nodes:
         width = _width(result, node, bits if wide(node.output) else NARROW)
@@ -33,32 +37,36 @@ def widen(graph: Graph, wide: Callable[[str], bool], bits: int = 16) -> Graph:
     return result
 
 
-def _width(graph: Graph, node: Node, wanted: int) -> int:
+def _width(graph: OperatorGraph, node: OperatorNode, wanted: int) -> int:
     return graph.tensors[node.inputs[0]].bits if node.operator in MOVES else wanted
 
 
-def _at(graph: Graph, name: str, bits: int, node: Node) -> str:
+def _at(graph: OperatorGraph, name: str, bits: int, node: OperatorNode) -> str:
     """`name` at the width that `node` computes in; adds a constant or a conversion if need be."""
     tensor = graph.tensors[name]
-    if tensor.bits == bits or tensor.kind not in (Kind.ACTIVATION, Kind.VECTOR, Kind.BIAS):
+    if tensor.bits == bits or tensor.kind not in (
+        TensorKind.ACTIVATION,
+        TensorKind.VECTOR,
+        TensorKind.BIAS,
+    ):
         return name
     if node.operator in MOVES:
         return name
     copy = f"{name}/{bits}"
     if copy not in graph.tensors:
         graph.tensors[copy] = dataclasses.replace(tensor, name=copy, bits=bits)
-        if tensor.kind is Kind.ACTIVATION:
+        if tensor.kind is TensorKind.ACTIVATION:
             operator = "DEQUANTIZE" if bits == FLOAT else "QUANTIZE"
-            graph.nodes.append(Node(operator, (name,), copy))
+            graph.nodes.append(OperatorNode(operator, (name,), copy))
     return copy
 
 
-def _drop_unused(graph: Graph) -> None:
+def _drop_unused(graph: OperatorGraph) -> None:
     used = {name for node in graph.nodes for name in (*node.inputs, node.output)}
     used |= set(graph.inputs)
     graph.tensors = {name: t for name, t in graph.tensors.items() if name in used}
 
 
-def plain_name(tensor: Tensor) -> str:
+def plain_name(tensor: GraphTensor) -> str:
     """The name under which a tensor's range was observed."""
     return tensor.name.removesuffix(f"/{tensor.bits}")

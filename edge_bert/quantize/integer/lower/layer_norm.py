@@ -23,20 +23,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.integer.equalize.equalize import Norm
-from edge_bert.quantize.integer.ir.graph import Graph, Kind, matrix_operand
+from edge_bert.quantize.integer.equalize.equalize import NormWeights
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind, matrix_operand
 from edge_bert.records.checkpoint import FloatArray
 
 # Appends a LayerNorm to a graph: its name, the terms of its input, the norm and epsilon; gives the
 # result's name.
-LayerNorm = Callable[[Graph, str, Sequence[str], Norm, float], str]
+LayerNorm = Callable[[OperatorGraph, str, Sequence[str], NormWeights, float], str]
 GROUP_RATIO = 8.0
 TYPICAL = 2.0  # the first group reaches from here, times the median migration, downwards
 WIDE = 24.0  # a spread of variances above which three ranges are used
 NARROW = 4.0  # and below which one is enough
 
 
-def layer_norm(graph: Graph, name: str, terms: Sequence[str], norm: Norm, epsilon: float) -> str:
+def layer_norm(
+    graph: OperatorGraph, name: str, terms: Sequence[str], norm: NormWeights, epsilon: float
+) -> str:
     """Append the operators; `terms` are [n, columns]; gives the normalised rows, migrated.
 
     One term is the whole input and has no mean; the first of several is the residual.
@@ -46,7 +48,7 @@ def layer_norm(graph: Graph, name: str, terms: Sequence[str], norm: Norm, epsilo
     return graph.apply("MUL", [centred, inverse], f"{name}.unit", graph.shape(centred))
 
 
-def _centred(graph: Graph, name: str, terms: Sequence[str], norm: Norm) -> str:
+def _centred(graph: OperatorGraph, name: str, terms: Sequence[str], norm: NormWeights) -> str:
     """The sum of all terms less its mean, which is that of the residual, added up last."""
     residual, *outputs = terms
     shape = graph.shape(residual)
@@ -67,7 +69,7 @@ def channel_groups(migration: FloatArray) -> list[FloatArray]:
     return [(exponent == value).astype(np.float32) for value in np.unique(exponent)]
 
 
-def _mean(graph: Graph, name: str, rows: str, norm: Norm) -> str:
+def _mean(graph: OperatorGraph, name: str, rows: str, norm: NormWeights) -> str:
     """The mean over channels, [n, 1]; all outlier groups share one matrix here."""
     groups = channel_groups(norm.migration)
     masks = [groups[0], np.sum(groups[1:], axis=0)] if len(groups) > 1 else groups
@@ -81,7 +83,7 @@ def _mean(graph: Graph, name: str, rows: str, norm: Norm) -> str:
 
 
 def _weighted(
-    graph: Graph,
+    graph: OperatorGraph,
     name: str,
     rows: str,
     weights: npt.NDArray[np.floating[Any]],
@@ -89,13 +91,13 @@ def _weighted(
     **range_options: Any,
 ) -> str:
     """A weighted sum over channels: a FULLY_CONNECTED with one output."""
-    kernel = graph.constant(f"{name}.weights", matrix_operand(weights[:, None]), Kind.MATRIX)
-    offset = graph.constant(f"{name}.bias", np.array([bias], np.float32), Kind.BIAS)
+    kernel = graph.constant(f"{name}.weights", matrix_operand(weights[:, None]), TensorKind.MATRIX)
+    offset = graph.constant(f"{name}.bias", np.array([bias], np.float32), TensorKind.BIAS)
     shape = (graph.shape(rows)[0], 1)
     return graph.apply("FULLY_CONNECTED", [rows, kernel, offset], name, shape, **range_options)
 
 
-def ranges(variances: FloatArray) -> list[float]:
+def variance_ranges(variances: FloatArray) -> list[float]:
     """Upper ends of the ranges that hold the variance, the finest first."""
     largest, typical = float(variances.max()) * 1.05, 2.0 * float(np.median(variances))
     if largest <= NARROW * typical:
@@ -120,7 +122,9 @@ class _Level:
         return f"{self.name}.variance.{self.level}"
 
 
-def _inverse_root(graph: Graph, name: str, centred: str, norm: Norm, epsilon: float) -> str:
+def _inverse_root(
+    graph: OperatorGraph, name: str, centred: str, norm: NormWeights, epsilon: float
+) -> str:
     """1 / sqrt(variance): the smallest of the roots of all ranges, [n, 1]."""
     column = (graph.shape(centred)[0], 1)
     weights = np.asarray(norm.columns.in_variance / np.square(norm.migration), np.float32)
@@ -128,7 +132,7 @@ def _inverse_root(graph: Graph, name: str, centred: str, norm: Norm, epsilon: fl
     groups = [group for group in groups if group.any()]
     roof = 1.05 / float(norm.variances.min() + epsilon) ** 0.5
     result = ""
-    for level, top in enumerate(ranges(norm.variances)):
+    for level, top in enumerate(variance_ranges(norm.variances)):
         total = _variance(graph, centred, groups, _Level(name, level, top, epsilon))
         root = graph.apply("RSQRT", [total], f"{name}.inverse.{level}", column, limits=(0.0, roof))
         if level:
@@ -138,7 +142,7 @@ def _inverse_root(graph: Graph, name: str, centred: str, norm: Norm, epsilon: fl
     return result
 
 
-def _variance(graph: Graph, centred: str, groups: list[FloatArray], level: _Level) -> str:
+def _variance(graph: OperatorGraph, centred: str, groups: list[FloatArray], level: _Level) -> str:
     """The variance in the level's range, [n, 1]; all but the finest range round down."""
     column, clip = (graph.shape(centred)[0], 1), (0.0, level.top)
     total = ""
@@ -161,7 +165,9 @@ def _variance(graph: Graph, centred: str, groups: list[FloatArray], level: _Leve
     return total
 
 
-def _squared(graph: Graph, centred: str, place: int, weights: FloatArray, level: _Level) -> str:
+def _squared(
+    graph: OperatorGraph, centred: str, place: int, weights: FloatArray, level: _Level
+) -> str:
     """The squares that one group of channels is summed from.
 
     Outlier channels weigh thousands of times what others do: one step of a square may be more than

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.quantize.integer.ir.graph import Graph, Node
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
 from edge_bert.quantize.integer.lower.insert_casts import MOVES, NARROW
 
 # Instructions per multiply-accumulate or element with 8 and with 16 bits.
@@ -30,45 +30,47 @@ WIDENABLE = ("FULLY_CONNECTED", "GELU", "RELU", "ADD", "SUB", "MUL")
 
 
 @dataclass(frozen=True)
-class Cost:
+class GraphCost:
     """Of one inference: bytes of activations and instructions."""
 
     bytes: int
     instructions: int
 
-    def __sub__(self, other: Cost) -> Cost:
-        return Cost(self.bytes - other.bytes, self.instructions - other.instructions)
+    def __sub__(self, other: GraphCost) -> GraphCost:
+        return GraphCost(self.bytes - other.bytes, self.instructions - other.instructions)
 
 
-def cost(graph: Graph) -> Cost:
+def graph_cost(graph: OperatorGraph) -> GraphCost:
     """Of the whole graph: every activation that is written, and the operators of PER_UNIT."""
     size, instructions = 0, 0.0
     for node in graph.nodes:
         bits = graph.tensors[node.output].bits
-        size += 0 if node.operator == "RESHAPE" else elements(graph, node) * bits // 8
+        size += 0 if node.operator == "RESHAPE" else count_elements(graph, node) * bits // 8
         narrow, wide = PER_UNIT.get(node.operator, (0.0, 0.0))
-        instructions += (narrow if bits == NARROW else wide) * operations(graph, node)
-    return Cost(size, round(instructions))
+        instructions += (narrow if bits == NARROW else wide) * count_operations(graph, node)
+    return GraphCost(size, round(instructions))
 
 
-def cost_of_wide(graph: Graph, members: Collection[str]) -> Cost:
+def cost_of_wide(graph: OperatorGraph, members: Collection[str]) -> GraphCost:
     """What 16 bits in the outputs `members` add to a narrow graph, conversions left out."""
     nodes = [node for node in graph.nodes if node.output in members]
-    added = ((PER_UNIT.get(node.operator, (0.0, 0.0)), operations(graph, node)) for node in nodes)
-    return Cost(
-        sum(elements(graph, node) for node in nodes),
+    added = (
+        (PER_UNIT.get(node.operator, (0.0, 0.0)), count_operations(graph, node)) for node in nodes
+    )
+    return GraphCost(
+        sum(count_elements(graph, node) for node in nodes),
         round(sum((wide - narrow) * count for (narrow, wide), count in added)),
     )
 
 
-def elements(graph: Graph, node: Node) -> int:
+def count_elements(graph: OperatorGraph, node: OperatorNode) -> int:
     """The elements of a node's output."""
     return int(np.prod(graph.shape(node.output)))
 
 
-def operations(graph: Graph, node: Node) -> int:
+def count_operations(graph: OperatorGraph, node: OperatorNode) -> int:
     """The multiply-accumulates of a matrix product, the elements of any other operator."""
-    size = elements(graph, node)
+    size = count_elements(graph, node)
     if node.operator in ("FULLY_CONNECTED", "BATCH_MATMUL"):
         return size * graph.shape(node.inputs[0])[-1]
     return 0 if node.operator in MOVES else size

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_bert.quantize.integer.ir.graph import Graph, Kind
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 
 WEIGHTS, TABLES = "weights", "tables"
@@ -24,7 +24,7 @@ _KINDS = {
 
 
 @dataclass(frozen=True)
-class Group:
+class TensorGroup:
     """Names of tensors, of activations and of constants."""
 
     name: str
@@ -57,29 +57,29 @@ def layer_of(name: str) -> str:
     return "embeddings" if name.startswith("embeddings.") else "output"
 
 
-def by_kind(graph: Graph) -> tuple[Group, ...]:
+def group_by_kind(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
     """A group for each kind of integer activation, one of all matrices, one of other constants."""
-    return _grouped(graph, kind_of) + constants(graph)
+    return _grouped(graph, kind_of) + constant_groups(graph)
 
 
-def by_layer(graph: Graph) -> tuple[Group, ...]:
+def group_by_layer(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
     """The integer activations of each layer together."""
     return _grouped(graph, layer_of)
 
 
-def constants(graph: Graph) -> tuple[Group, ...]:
+def constant_groups(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
     """All matrices, and all other constants that are integers: tables and per-channel factors."""
-    kinds = {WEIGHTS: Kind.MATRIX, TABLES: Kind.VECTOR}
+    kinds = {WEIGHTS: TensorKind.MATRIX, TABLES: TensorKind.VECTOR}
     integers = [each for each in graph.tensors.values() if each.bits != FLOAT]
     return tuple(
-        Group(name, frozenset(each.name for each in integers if each.kind is kind))
+        TensorGroup(name, frozenset(each.name for each in integers if each.kind is kind))
         for name, kind in kinds.items()
     )
 
 
-def _grouped(graph: Graph, key: Callable[[str], str]) -> tuple[Group, ...]:
+def _grouped(graph: OperatorGraph, key: Callable[[str], str]) -> tuple[TensorGroup, ...]:
     members: dict[str, set[str]] = {}
     for node in graph.nodes:
         if graph.tensors[node.output].bits != FLOAT:
             members.setdefault(key(node.output), set()).add(node.output)
-    return tuple(Group(name, frozenset(found)) for name, found in members.items())
+    return tuple(TensorGroup(name, frozenset(found)) for name, found in members.items())

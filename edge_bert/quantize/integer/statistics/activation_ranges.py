@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.integer.ir.graph import Graph, Node
-from edge_bert.quantize.integer.ir.interpret import execute
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 
 Array = npt.NDArray[Any]
@@ -25,7 +25,7 @@ PARTS = 8
 
 
 @dataclass
-class Ranges:
+class ActivationRanges:
     """A histogram of each activation, by name.
 
     `lowest_peak` holds, per BATCH_MATMUL of scores, the lowest of all rows' highest scores;
@@ -36,7 +36,7 @@ class Ranges:
     lowest_peak: dict[str, float] = field(default_factory=dict)
     parts: tuple[Extremes, ...] = field(default_factory=lambda: tuple({} for _ in range(PARTS)))
 
-    def see(self, node: Node, value: Array, part: int = 0) -> None:
+    def see(self, node: OperatorNode, value: Array, part: int = 0) -> None:
         """Take one operator's output into account."""
         name = node.output
         low, high = self.histograms.setdefault(name, Histogram()).see(value)
@@ -52,12 +52,14 @@ class Ranges:
         return lowest - NEGLIGIBLE - UNSEEN * (high - lowest), high
 
 
-def observe(sentences: Iterable[Mapping[str, Array]], graph_of: Callable[[int], Graph]) -> Ranges:
+def collect_ranges(
+    sentences: Iterable[Mapping[str, Array]], graph_of: Callable[[int], OperatorGraph]
+) -> ActivationRanges:
     """Run the float graph of each sentence's own length and keep the ranges of all activations."""
-    ranges = Ranges()
-    graphs: dict[int, Graph] = {}
+    ranges = ActivationRanges()
+    graphs: dict[int, OperatorGraph] = {}
     for place, sentence in enumerate(sentences):
         length = sentence["input_ids"].shape[-1]
         graph = graphs.get(length) or graphs.setdefault(length, graph_of(length))
-        execute(graph, sentence, functools.partial(ranges.see, part=place % PARTS))
+        interpret_graph(graph, sentence, functools.partial(ranges.see, part=place % PARTS))
     return ranges

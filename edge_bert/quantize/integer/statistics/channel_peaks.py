@@ -11,9 +11,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.encoder.numpy_ops import activate, softmax, split_heads
+from edge_bert.encoder.numpy_ops import apply_activation, softmax, split_heads
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.statistics.split_layout import Bursts, Columns, nothing_split
+from edge_bert.quantize.integer.statistics.split_layout import (
+    OutlierSplit,
+    SplitLayout,
+    nothing_split,
+)
 from edge_bert.records.checkpoint import FloatArray
 
 IntArray = npt.NDArray[np.int32]
@@ -31,7 +35,7 @@ class ChannelPeaks:
     neurons `layer.{i}.inner` of some tokens. The residual stream has the columns of `bursts`.
     """
 
-    bursts: Bursts
+    bursts: OutlierSplit
     peaks: dict[str, FloatArray] = field(default_factory=dict)
     samples: dict[str, list[FloatArray]] = field(default_factory=dict)
     variances: dict[str, list[FloatArray]] = field(default_factory=dict)
@@ -71,8 +75,8 @@ class _Stream:
     bursts: FloatArray
 
 
-def collect(
-    weights: EncoderWeights, sentences: Iterable[Sentence], bursts: Bursts | None = None
+def collect_channel_peaks(
+    weights: EncoderWeights, sentences: Iterable[Sentence], bursts: OutlierSplit | None = None
 ) -> ChannelPeaks:
     """Run the float encoder on every sentence (ids without padding) and keep channel peaks.
 
@@ -105,8 +109,8 @@ def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> 
     if not shape.embedding:
         return _norm(weights, "embeddings.norm", _Stream(rows, bursts), peaks)
     narrow = _Stream(rows, bursts[:, :0])
-    rows = _norm(weights, "embeddings.norm", narrow, peaks, Columns(shape.embedding)).rows
-    rows = dense(weights, "embeddings.projection", rows)
+    rows = _norm(weights, "embeddings.norm", narrow, peaks, SplitLayout(shape.embedding)).rows
+    rows = apply_dense(weights, "embeddings.projection", rows)
     peaks.see("embeddings.projection", peaks.bursts.columns.without_bursts(rows))
     return _Stream(rows, bursts)
 
@@ -114,23 +118,25 @@ def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> 
 def _layer(weights: EncoderWeights, index: int, stream: _Stream, peaks: ChannelPeaks) -> _Stream:
     name, heads, size = f"layer.{index}", weights.shape.heads[index], weights.shape.head_size
     rows = stream.rows
-    query = peaks.see(f"{name}.query", dense(weights, f"{name}.query", rows) * size**-0.5)
-    key = peaks.see(f"{name}.key", dense(weights, f"{name}.key", rows))
-    value = peaks.see(f"{name}.value", dense(weights, f"{name}.value", rows))
+    query = peaks.see(f"{name}.query", apply_dense(weights, f"{name}.query", rows) * size**-0.5)
+    key = peaks.see(f"{name}.key", apply_dense(weights, f"{name}.key", rows))
+    value = peaks.see(f"{name}.value", apply_dense(weights, f"{name}.value", rows))
     scores = split_heads(query, heads) @ split_heads(key, heads).transpose(0, 2, 1)
     context = (softmax(scores) @ split_heads(value, heads)).transpose(1, 0, 2)
-    output = dense(weights, f"{name}.attention_output", context.reshape(len(rows), -1))
+    output = apply_dense(weights, f"{name}.attention_output", context.reshape(len(rows), -1))
     stream = _Stream(rows + output, stream.bursts)
     stream = _norm(weights, f"{name}.attention_norm", stream, peaks)
-    inner = activate(dense(weights, f"{name}.ffn_in", stream.rows), weights.shape.activation)
+    inner = apply_activation(
+        apply_dense(weights, f"{name}.ffn_in", stream.rows), weights.shape.activation
+    )
     peaks.sample(f"{name}.inner", peaks.see(f"{name}.inner", inner))
-    output = dense(weights, f"{name}.ffn_out", inner)
+    output = apply_dense(weights, f"{name}.ffn_out", inner)
     burst = peaks.bursts.written(index, inner, weights.arrays[f"{name}.ffn_out.kernel"])
     stream = _Stream(stream.rows + output, stream.bursts + burst)
     return _norm(weights, f"{name}.ffn_norm", stream, peaks)
 
 
-def dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
+def apply_dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
     """Rows times a kernel plus its bias."""
     return rows @ weights.arrays[f"{name}.kernel"] + weights.arrays[f"{name}.bias"]
 
@@ -140,7 +146,7 @@ def _norm(
     name: str,
     stream: _Stream,
     peaks: ChannelPeaks,
-    columns: Columns | None = None,
+    columns: SplitLayout | None = None,
 ) -> _Stream:
     columns = columns or peaks.bursts.columns
     centred = stream.rows - stream.rows.mean(axis=-1, keepdims=True)

@@ -22,7 +22,7 @@ PERCENTILE = 99.99
 QUANTIZED_BINS = 128
 
 
-class Observer(enum.Enum):
+class RangeEstimator(enum.Enum):
     """The ways to choose a range."""
 
     MINMAX = "minmax"
@@ -31,18 +31,18 @@ class Observer(enum.Enum):
     ENTROPY = "entropy"
 
 
-def choose(histogram: Histogram, observer: Observer) -> Range:
+def estimate_range(histogram: Histogram, observer: RangeEstimator) -> Range:
     """The range that `observer` picks, never wider than what was seen."""
     low, high = np.clip(_OBSERVERS[observer](histogram), histogram.low, histogram.high)
     return float(min(low, high)), float(max(low, high))
 
 
-def minmax(histogram: Histogram) -> Range:
+def minmax_range(histogram: Histogram) -> Range:
     """Everything that was seen."""
     return histogram.low, histogram.high
 
 
-def percentile(histogram: Histogram, share: float = PERCENTILE) -> Range:
+def percentile_range(histogram: Histogram, share: float = PERCENTILE) -> Range:
     """Without the smallest and largest (100 - share) / 2 percent of the values."""
     total = np.cumsum(histogram.counts) / histogram.counts.sum()
     tail = (1 - share / 100) / 2
@@ -52,13 +52,13 @@ def percentile(histogram: Histogram, share: float = PERCENTILE) -> Range:
     return float(low), float(high)
 
 
-def mse(histogram: Histogram, levels: int = 256) -> Range:
+def mse_range(histogram: Histogram, levels: int = 256) -> Range:
     """The range of least squared error: rounding inside against clipping outside.
 
     The two ends are searched in turn, each over 41 cuts, which suffices because the error is
     convex in each (as in Banner et al. 2019, arXiv:1810.05723, there with an assumed density).
     """
-    low, high = minmax(histogram)
+    low, high = minmax_range(histogram)
     for _ in range(2):
         high = _best(histogram, [(low, high_end) for high_end in histogram.high * CUTS], levels)[1]
         low = _best(histogram, [(low_end, high) for low_end in histogram.low * CUTS], levels)[0]
@@ -79,7 +79,7 @@ def _squared_error(histogram: Histogram, low: float, high: float, levels: int) -
     return float(np.sum(histogram.counts * (np.square(clipped) + inside)))
 
 
-def entropy(histogram: Histogram) -> Range:
+def entropy_range(histogram: Histogram) -> Range:
     """The symmetric range whose quantized histogram tells least apart from the whole one.
 
     Kullback-Leibler divergence over 128 levels, as in TensorRT's calibration (Migacz 2017).
@@ -115,9 +115,9 @@ def _divergence(counts: Array, size: int) -> float:
     return float(np.sum(seen[both] * np.log(seen[both] / coarse[both]))) + missed
 
 
-_OBSERVERS: dict[Observer, Callable[[Histogram], Range]] = {
-    Observer.MINMAX: minmax,
-    Observer.PERCENTILE: percentile,
-    Observer.MSE: mse,
-    Observer.ENTROPY: entropy,
+_OBSERVERS: dict[RangeEstimator, Callable[[Histogram], Range]] = {
+    RangeEstimator.MINMAX: minmax_range,
+    RangeEstimator.PERCENTILE: percentile_range,
+    RangeEstimator.MSE: mse_range,
+    RangeEstimator.ENTROPY: entropy_range,
 }

@@ -19,7 +19,7 @@ from edge_bert.records.checkpoint import FloatArray
 
 
 @dataclass(frozen=True)
-class Columns:
+class SplitLayout:
     """`hidden` channels, of which those in `split` have a burst and a whole at the end."""
 
     hidden: int
@@ -87,14 +87,14 @@ class Columns:
 
 
 @dataclass(frozen=True)
-class Bursts:
+class OutlierSplit:
     """The split channels, and what writes their bursts.
 
     `neurons` holds, per layer, bool [split, ffn]; `usual`, per layer, what those neurons write at
     a usual token [split], which the rest takes so that a usual burst is 0.
     """
 
-    columns: Columns
+    columns: SplitLayout
     neurons: tuple[npt.NDArray[np.bool_], ...]
     usual: tuple[FloatArray, ...]
 
@@ -108,10 +108,10 @@ class Bursts:
         return np.asarray(inner @ self.kernel(layer, kernel) - self.usual[layer], np.float32)
 
 
-def nothing_split(hidden: int, ffn: tuple[int, ...]) -> Bursts:
+def nothing_split(hidden: int, ffn: tuple[int, ...]) -> OutlierSplit:
     """Every channel in one column."""
-    return Bursts(
-        Columns(hidden),
+    return OutlierSplit(
+        SplitLayout(hidden),
         tuple(np.zeros((0, size), np.bool_) for size in ffn),
         tuple(np.zeros(0, np.float32) for _ in ffn),
     )

@@ -10,44 +10,49 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import ModelError
-from edge_bert.quantize.integer.analyze.calibration_warnings import doubts, missing
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
+from edge_bert.quantize.integer.analyze.calibration_warnings import (
+    calibration_warnings,
+    unseen_share,
+)
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.quantize.integer.statistics.channel_peaks import Sentence
 from tests.quantize.integer import encoders as tiny
 
 
-def calibrated(sentences: list[Sentence], zeros: Sequence[str] = ()) -> Calibrated:
+def calibrated(sentences: list[Sentence], zeros: Sequence[str] = ()) -> CalibratedEncoder:
     """A tiny BERT over `sentences`; weights whose names end like one of `zeros` are 0."""
     weights = tiny.weights_of("bert")
     for ending in zeros:
         weights = tiny.changed(weights, ending, 0.0)
-    return calibrate(weights, sentences)
+    return calibrate_encoder(weights, sentences)
 
 
 @pytest.mark.parametrize(("architecture", "head"), tiny.ENCODERS)
 def test_a_sound_calibration_raises_no_doubt(architecture: str, head: str) -> None:
     """Forty sentences of random words, for every architecture."""
     weights = tiny.weights_of(architecture, head)
-    assert doubts(calibrate(weights, tiny.sentences(weights, repeats=8))) == ()
+    assert (
+        calibration_warnings(calibrate_encoder(weights, tiny.sentences(weights, repeats=8))) == ()
+    )
 
 
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_ranges_that_have_not_settled_are_told(count: int) -> None:
     """A few short sentences: what an eighth of them does not show of the ranges."""
     found = calibrated(tiny.sentences(tiny.weights_of("bert"), repeats=1, counts=(4,) * count))
-    (line,) = [each for each in doubts(found) if "have not settled" in each]
+    (line,) = [each for each in calibration_warnings(found) if "have not settled" in each]
     percent = re.search(r"an eighth of the (\d+) calibration sentences misses ([\d.]+) %", line)
     assert percent
     assert int(percent[1]) == count
-    assert float(percent[2]) == pytest.approx(100 * missing(found), abs=0.1)
-    assert missing(found) > 0.12
+    assert float(percent[2]) == pytest.approx(100 * unseen_share(found), abs=0.1)
+    assert unseen_share(found) > 0.12
 
 
 def test_more_sentences_settle() -> None:
     """The figure falls with the count."""
     weights = tiny.weights_of("bert")
     given = tiny.sentences(weights, repeats=8)
-    found = [missing(calibrate(weights, given[:count])) for count in (8, 20, 80)]
+    found = [unseen_share(calibrate_encoder(weights, given[:count])) for count in (8, 20, 80)]
     assert found[0] > found[1] > found[2] > 0
 
 
@@ -57,7 +62,7 @@ def test_activations_that_never_change_are_told() -> None:
         tiny.sentences(tiny.weights_of("bert"), repeats=8),
         ("layer.0.ffn_in.kernel", "layer.0.ffn_in.bias", "layer.0.attention_norm.beta"),
     )
-    (line,) = doubts(found)
+    (line,) = calibration_warnings(found)
     assert "are the same for every token" in line
     assert "layer.0.ffn" in line
     assert "layer.1" not in line
@@ -69,11 +74,11 @@ def test_sentences_of_one_token_are_told() -> None:
     given = tiny.sentences(weights, repeats=4)
     for sentence in given[::2]:
         sentence["input_ids"][:, 1:-1] = 100
-    assert any("tokens are one and the same, id 100" in each for each in doubts(
-        calibrate(weights, given)
+    assert any("tokens are one and the same, id 100" in each for each in calibration_warnings(
+        calibrate_encoder(weights, given)
     ))  # fmt: skip
-    assert not any("one and the same" in each for each in doubts(
-        calibrate(weights, tiny.sentences(weights))
+    assert not any("one and the same" in each for each in calibration_warnings(
+        calibrate_encoder(weights, tiny.sentences(weights))
     ))  # fmt: skip
 
 
@@ -88,4 +93,4 @@ def test_activations_that_are_no_numbers_are_refused(value: float) -> None:
     if value == 1e30:
         spoiled["layer.1.ffn_out.kernel"] = weights.arrays["layer.1.ffn_out.kernel"] * 1e30
     with pytest.raises(ModelError, match="not numbers"):
-        calibrate(dataclasses.replace(weights, arrays=spoiled), tiny.sentences(weights))
+        calibrate_encoder(dataclasses.replace(weights, arrays=spoiled), tiny.sentences(weights))

@@ -9,10 +9,24 @@ import pytest
 
 from edge_bert.quantize.integer.analyze import select_int16
 from edge_bert.quantize.integer.analyze.select_int16 import choose_wide
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate, convert_integer
-from edge_bert.quantize.integer.lower.insert_casts import widen
-from edge_bert.quantize.integer.lower.int16_groups import CANDIDATES, FIXED, candidates, wide_in
-from edge_bert.quantize.integer.lower.operator_cost import PER_UNIT, Cost, cost, cost_of_wide
+from edge_bert.quantize.integer.calibrate.calibrate import (
+    CalibratedEncoder,
+    calibrate_encoder,
+    convert_integer,
+)
+from edge_bert.quantize.integer.lower.insert_casts import insert_casts
+from edge_bert.quantize.integer.lower.int16_groups import (
+    CANDIDATES,
+    FIXED,
+    candidate_groups,
+    int16_outputs,
+)
+from edge_bert.quantize.integer.lower.operator_cost import (
+    PER_UNIT,
+    GraphCost,
+    cost_of_wide,
+    graph_cost,
+)
 from edge_bert.records.widening import Widening
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.running import Running
@@ -27,14 +41,14 @@ def _few_sentences() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def calibrated() -> Calibrated:
+def calibrated() -> CalibratedEncoder:
     """A tiny BERT with outliers."""
     weights = tiny.weights_of("bert", outliers=True)
-    return calibrate(weights, tiny.sentences(weights))
+    return calibrate_encoder(weights, tiny.sentences(weights))
 
 
 @pytest.fixture(scope="module")
-def found(calibrated: Calibrated) -> Widening:
+def found(calibrated: CalibratedEncoder) -> Widening:
     """What the search chooses for it."""
     return choose_wide(calibrated)
 
@@ -49,17 +63,17 @@ def test_the_choice_is_within_the_limit(found: Widening) -> None:
 
 
 def test_the_same_calibration_gives_the_same_choice(
-    calibrated: Calibrated, found: Widening
+    calibrated: CalibratedEncoder, found: Widening
 ) -> None:
     """Figure for figure."""
     assert choose_wide(calibrated) == found
 
 
 def test_the_fixed_list_is_told_of_whole_where_it_stands_in(
-    calibrated: Calibrated, monkeypatch: pytest.MonkeyPatch
+    calibrated: CalibratedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the search ends above the limit: every group once, the chosen ones first."""
-    monkeypatch.setattr(select_int16.Descent, "run", narrowed_too_far)
+    monkeypatch.setattr(select_int16.BackwardElimination, "run", narrowed_too_far)
     told = choose_wide(calibrated)
     names = [each.group for each in told.groups]
     assert sorted(names) == sorted(CANDIDATES)
@@ -68,7 +82,7 @@ def test_the_fixed_list_is_told_of_whole_where_it_stands_in(
     assert all(each.chosen for each in told.groups[: len(FIXED)])
 
 
-def narrowed_too_far(self: select_int16.Descent) -> select_int16.Kinds:
+def narrowed_too_far(self: select_int16.BackwardElimination) -> select_int16.Kinds:
     """A search that leaves nothing wide but one group, whatever the harm."""
     kept, *others = sorted(self._every)
     self._narrowed.extend(others)
@@ -76,7 +90,7 @@ def narrowed_too_far(self: select_int16.Descent) -> select_int16.Kinds:
 
 
 def test_a_goal_that_eight_bits_meet_needs_no_sixteen(
-    calibrated: Calibrated, monkeypatch: pytest.MonkeyPatch
+    calibrated: CalibratedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every group is narrowed, the cheapest to lose first; so the table ends with that one."""
     monkeypatch.setattr(select_int16, "GOAL", 1.0)
@@ -89,7 +103,7 @@ def test_a_goal_that_eight_bits_meet_needs_no_sixteen(
 
 
 def test_the_group_that_eight_bits_spoil_keeps_sixteen(
-    calibrated: Calibrated, monkeypatch: pytest.MonkeyPatch
+    calibrated: CalibratedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A range made 60 times too wide: 8 bits are useless there, and the search finds where."""
     monkeypatch.setattr(select_int16, "GOAL", 0.01)
@@ -107,32 +121,36 @@ def test_the_group_that_eight_bits_spoil_keeps_sixteen(
     assert len(found.chosen.groups) < len(found.wide.groups)
 
 
-def test_the_fixed_list_is_a_floor(calibrated: Calibrated, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_fixed_list_is_a_floor(
+    calibrated: CalibratedEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where 16 bits in more groups do not reach it, the list stands."""
 
-    class Unlucky(select_int16.Trials):
+    class Unlucky(select_int16.EvaluatedGroupings):
         """Trials in which only the fixed list is good."""
 
         def of(self, kinds: frozenset[str]) -> select_int16.Trial:
-            return select_int16.Trial(0.01 if kinds == frozenset(FIXED) else 0.5, 0.5, Cost(1, 1))
+            return select_int16.Trial(
+                0.01 if kinds == frozenset(FIXED) else 0.5, 0.5, GraphCost(1, 1)
+            )
 
-    monkeypatch.setattr(select_int16, "Trials", Unlucky)
+    monkeypatch.setattr(select_int16, "EvaluatedGroupings", Unlucky)
     assert choose_wide(calibrated).chosen.groups == tuple(sorted(FIXED))
 
 
-def test_every_choice_runs(calibrated: Calibrated) -> None:
+def test_every_choice_runs(calibrated: CalibratedEncoder) -> None:
     """Each group alone in 16 bits, and all of them, on the real runtime, as simulated."""
     sentence = tiny.sentences(calibrated.weights, repeats=1, counts=(11,), seed=4)[0]
     plain = tiny.rewritten_output(calibrated.weights, calibrated.parts, sentence).reshape(-1)
     for kinds in (*((kind,) for kind in CANDIDATES), CANDIDATES):
-        wide = wide_in(calibrated.graph(1), kinds)
+        wide = int16_outputs(calibrated.graph(1), kinds)
         running = Running(convert_integer(calibrated, (16,), 16, wide=wide))
         got = running.real(16, tiny.padded(sentence, 16)).reshape(-1)
         cosine = got @ plain / np.linalg.norm(got) / np.linalg.norm(plain)
         assert cosine > 0.97, kinds
 
 
-def test_costs_by_hand(calibrated: Calibrated) -> None:
+def test_costs_by_hand(calibrated: CalibratedEncoder) -> None:
     """A byte more for each element; instructions for each multiply-accumulate."""
     graph, hidden = calibrated.graph(9), calibrated.weights.shape.hidden
     name = "layer.0.attention_output"
@@ -141,17 +159,17 @@ def test_costs_by_hand(calibrated: Calibrated) -> None:
     added = cost_of_wide(graph, {name})
     assert added.bytes == 9 * graph.shape(name)[1] >= 9 * hidden
     assert added.instructions == round((wide - narrow) * 9 * graph.shape(name)[1] * inputs)
-    whole = cost(widen(graph, {name}.__contains__)) - cost(graph)
+    whole = graph_cost(insert_casts(graph, {name}.__contains__)) - graph_cost(graph)
     copies = 9 * (2 * inputs + graph.shape(name)[1])  # its input in 16 bits, its output in 8 again
     assert whole.bytes == added.bytes + copies
 
 
-def test_groups_hold_only_what_has_a_kernel(calibrated: Calibrated) -> None:
+def test_groups_hold_only_what_has_a_kernel(calibrated: CalibratedEncoder) -> None:
     """Nothing that a batch product reads or gives, no softmax, no sum or root of LayerNorm."""
     graph = calibrated.graph(8)
     operators = {node.output: node.operator for node in graph.nodes}
-    for group in candidates(graph):
+    for group in candidate_groups(graph):
         assert {operators[name] for name in group.members} <= {
             "FULLY_CONNECTED", "GELU", "ADD", "SUB", "MUL",
         }  # fmt: skip
-    assert not wide_in(graph, ())("output")
+    assert not int16_outputs(graph, ())("output")

@@ -5,38 +5,42 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.analyze.fake_quant import Simulation, fake_quantized, real
+from edge_bert.quantize.integer.analyze.fake_quant import (
+    FakeQuant,
+    dequantize_constant,
+    fake_quantized,
+)
 from edge_bert.quantize.integer.analyze.recipe_graphs import graphs_of
-from edge_bert.quantize.integer.analyze.sensitivity import sensitivity
-from edge_bert.quantize.integer.calibrate.assign_quant_params import assign
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate
-from edge_bert.quantize.integer.ir.graph import Node
-from edge_bert.quantize.integer.ir.interpret import execute
-from edge_bert.quantize.integer.ir.quant_params import Quantized
+from edge_bert.quantize.integer.analyze.sensitivity import measure_sensitivity
+from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
+from edge_bert.quantize.integer.ir.graph import OperatorNode
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
+from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.lower.tensor_groups import (
-    Group,
-    by_kind,
-    by_layer,
+    TensorGroup,
+    group_by_kind,
+    group_by_layer,
     kind_of,
     layer_of,
 )
-from edge_bert.quantize.integer.statistics.range_estimators import Observer
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 from tests.quantize.integer import encoders as tiny
 
 
 @pytest.fixture(scope="module")
-def calibrated() -> Calibrated:
+def calibrated() -> CalibratedEncoder:
     """A tiny BERT."""
     weights = tiny.weights_of("bert")
-    return calibrate(weights, tiny.sentences(weights))
+    return calibrate_encoder(weights, tiny.sentences(weights))
 
 
-def test_every_output_has_one_group(calibrated: Calibrated) -> None:
+def test_every_output_has_one_group(calibrated: CalibratedEncoder) -> None:
     """Kinds and layers each hold every operator's output exactly once."""
     graph = calibrated.graph(8)
     outputs = {node.output for node in graph.nodes}
     constants = {"weights", "tables"}
-    for grouping in (by_kind, by_layer):
+    for grouping in (group_by_kind, group_by_layer):
         members = [name for group in grouping(graph) if group.name not in constants
                    for name in group.members]  # fmt: skip
         assert sorted(members) == sorted(outputs)
@@ -73,16 +77,16 @@ def test_names_say_what_a_tensor_is(name: str, kind: str, layer: str) -> None:
 
 def test_rounding_and_clipping() -> None:
     """Values go to the nearest step, and to the end of the range beyond it."""
-    how = Quantized(np.array([0.5], np.float32), -128, "int8")
+    how = QuantParams(np.array([0.5], np.float32), -128, "int8")
     values = np.array([0.2, 0.3, -1.0, 500.0], np.float32)
     np.testing.assert_array_equal(fake_quantized(values, how), [0.0, 0.5, 0.0, 127.5])
-    matrix = Quantized(np.array([1.0, 0.1], np.float32), 0, "int8", np.full((2, 3), 10, np.int8))
-    np.testing.assert_allclose(real(matrix), [[10.0] * 3, [1.0] * 3], rtol=1e-6)
+    matrix = QuantParams(np.array([1.0, 0.1], np.float32), 0, "int8", np.full((2, 3), 10, np.int8))
+    np.testing.assert_allclose(dequantize_constant(matrix), [[10.0] * 3, [1.0] * 3], rtol=1e-6)
 
 
-def test_nothing_quantized_changes_nothing(calibrated: Calibrated) -> None:
+def test_nothing_quantized_changes_nothing(calibrated: CalibratedEncoder) -> None:
     """The simulation of an empty group is the float form; of a group, it is another value."""
-    simulation = Simulation(graphs_of(calibrated, 8, Observer.PERCENTILE))
+    simulation = FakeQuant(graphs_of(calibrated, 8, RangeEstimator.PERCENTILE))
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     plain = simulation.outputs(sentences, frozenset())
     wanted = [tiny.rewritten_output(calibrated.weights, calibrated.parts, s) for s in sentences]
@@ -92,15 +96,15 @@ def test_nothing_quantized_changes_nothing(calibrated: Calibrated) -> None:
     assert any((value != right).any() for value, right in zip(changed, plain, strict=True))
 
 
-def test_harm_is_found_where_it_is(calibrated: Calibrated) -> None:
+def test_harm_is_found_where_it_is(calibrated: CalibratedEncoder) -> None:
     """A tensor whose range is made 30 times too wide becomes the most harmful group."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     graph = calibrated.graph(8)
-    before = sensitivity(graphs_of(calibrated, 8), sentences, by_kind(graph))
+    before = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_kind(graph))
     histogram = calibrated.ranges.histograms["layer.1.value"]
     low, high = histogram.low, histogram.high
     histogram.low, histogram.high = 30 * low, 30 * high
-    after = sensitivity(graphs_of(calibrated, 8), sentences, by_kind(graph))
+    after = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_kind(graph))
     histogram.low, histogram.high = low, high
     assert before[0].group == after[0].group == "everything"
     assert before[1].group != "value"
@@ -109,43 +113,43 @@ def test_harm_is_found_where_it_is(calibrated: Calibrated) -> None:
     assert after[1].harm > 10 * next(each.harm for each in before if each.group == "value")
 
 
-def test_costs_are_those_of_the_longest_sentence(calibrated: Calibrated) -> None:
+def test_costs_are_those_of_the_longest_sentence(calibrated: CalibratedEncoder) -> None:
     """Elements and multiply-accumulates of one group, worked out by hand."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, counts=(4, 9))
-    group = Group("queries", frozenset({"layer.0.query", "layer.1.query"}))
-    _, found = sensitivity(graphs_of(calibrated, 8), sentences, [group])
+    group = TensorGroup("queries", frozenset({"layer.0.query", "layer.1.query"}))
+    _, found = measure_sensitivity(graphs_of(calibrated, 8), sentences, [group])
     hidden = calibrated.weights.shape.hidden
     assert (found.tensors, found.elements) == (2, 2 * 9 * hidden)
     assert found.operations == 2 * 9 * hidden * hidden
 
 
 @pytest.mark.parametrize("bits", [16, 32])
-def test_other_widths_are_simulated_too(calibrated: Calibrated, bits: int) -> None:
+def test_other_widths_are_simulated_too(calibrated: CalibratedEncoder, bits: int) -> None:
     """Float tensors are in no group, and the integers together cost what is left of them."""
     source = graphs_of(calibrated, bits)
     graph = source.graph(8)
     floats = {name for name, tensor in graph.tensors.items() if tensor.bits == 32}
     assert bool(floats) == (bits == 32)
-    for grouping in (by_kind, by_layer):
+    for grouping in (group_by_kind, group_by_layer):
         assert not floats & {name for group in grouping(graph) for name in group.members}
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
-    first, *_ = sensitivity(source, sentences, by_layer(graph))
+    first, *_ = measure_sensitivity(source, sentences, group_by_layer(graph))
     assert 0 < first.harm < 0.02
 
 
-def test_rounding_a_copy_leaves_the_original(calibrated: Calibrated) -> None:
+def test_rounding_a_copy_leaves_the_original(calibrated: CalibratedEncoder) -> None:
     """What reads the float tensor itself does not see how its int8 copy was rounded."""
     source = graphs_of(calibrated, 32)
     graph = source.graph(8)
     (sentence,) = tiny.sentences(calibrated.weights, repeats=1, counts=(8,), seed=5)
-    known = assign(graph, source.calibrated.ranges, source.observer)
+    known = assign_quant_params(graph, source.calibrated.ranges, source.observer)
     copies = {node.output: node.inputs[0] for node in graph.nodes if node.operator == "QUANTIZE"}
     values: dict[str, np.ndarray] = {}
 
-    def see(node: Node, value: np.ndarray) -> None:
+    def see(node: OperatorNode, value: np.ndarray) -> None:
         values[node.output] = value
         if node.output in copies:
             value[...] = fake_quantized(value, known[node.output])
 
-    execute(graph, sentence, see)
+    interpret_graph(graph, sentence, see)
     assert any((values[name] != values[copy]).any() for copy, name in copies.items())

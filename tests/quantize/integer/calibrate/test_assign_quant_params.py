@@ -7,37 +7,44 @@ import functools
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.calibrate.assign_quant_params import KEEPS_SCALE, assign
-from edge_bert.quantize.integer.ir.graph import Graph, Kind
-from edge_bert.quantize.integer.ir.quant_params import Quantized
-from edge_bert.quantize.integer.statistics.activation_ranges import Ranges, observe
-from edge_bert.quantize.integer.statistics.range_estimators import Observer
+from edge_bert.quantize.integer.calibrate.assign_quant_params import (
+    KEEPS_SCALE,
+    assign_quant_params,
+)
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.quant_params import QuantParams
+from edge_bert.quantize.integer.statistics.activation_ranges import ActivationRanges, collect_ranges
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 from tests.quantize.integer import encoders as tiny
 
 MASKS = (30.0, 30.0)
 
 
 @functools.cache
-def of_encoder(observer: Observer) -> tuple[Graph, Ranges, dict[str, Quantized]]:
+def of_encoder(
+    observer: RangeEstimator,
+) -> tuple[OperatorGraph, ActivationRanges, dict[str, QuantParams]]:
     """The graph of tiny BERT with outliers, its ranges and its parameters."""
-    from edge_bert.quantize.integer.lower.build_graph import build
+    from edge_bert.quantize.integer.lower.build_graph import build_graph
 
     weights = tiny.weights_of("bert", outliers=True)
     parts = tiny.parts_of(weights)
-    ranges = observe(tiny.sentences(weights), lambda n: build(weights, parts, MASKS, n))
-    graph = build(weights, parts, MASKS, 32)
-    return graph, ranges, assign(graph, ranges, observer)
+    ranges = collect_ranges(
+        tiny.sentences(weights), lambda n: build_graph(weights, parts, MASKS, n)
+    )
+    graph = build_graph(weights, parts, MASKS, 32)
+    return graph, ranges, assign_quant_params(graph, ranges, observer)
 
 
-def matrix(value: np.ndarray) -> Quantized:
+def matrix(value: np.ndarray) -> QuantParams:
     """How a constant matrix [out, in] is stored."""
-    graph = Graph(1)
-    graph.constant("kernel", value, Kind.MATRIX)
-    return assign(graph, Ranges(), Observer.MINMAX)["kernel"]
+    graph = OperatorGraph(1)
+    graph.constant("kernel", value, TensorKind.MATRIX)
+    return assign_quant_params(graph, ActivationRanges(), RangeEstimator.MINMAX)["kernel"]
 
 
-@pytest.mark.parametrize("observer", list(Observer), ids=lambda each: each.value)
-def test_every_tensor_is_quantized(observer: Observer) -> None:
+@pytest.mark.parametrize("observer", list(RangeEstimator), ids=lambda each: each.value)
+def test_every_tensor_is_quantized(observer: RangeEstimator) -> None:
     """Parameters for all; scales finite and above 0, zero points within 8 bits."""
     graph, _, found = of_encoder(observer)
     assert found.keys() == graph.tensors.keys()
@@ -72,7 +79,7 @@ def test_a_row_of_zeros_has_a_scale() -> None:
 
 def test_biases_have_the_scale_of_the_sum_they_enter() -> None:
     """int32 at input times weights, so that an accumulator can start from them."""
-    graph, _, found = of_encoder(Observer.PERCENTILE)
+    graph, _, found = of_encoder(RangeEstimator.PERCENTILE)
     for node in graph.nodes:
         if node.operator == "FULLY_CONNECTED":
             rows, kernel, bias = (found[name] for name in node.inputs)
@@ -86,7 +93,7 @@ def test_biases_have_the_scale_of_the_sum_they_enter() -> None:
 
 def test_moving_values_does_not_change_them() -> None:
     """RESHAPE, TRANSPOSE, SLICE and GATHER copy steps, so that scales must be equal."""
-    graph, _, found = of_encoder(Observer.PERCENTILE)
+    graph, _, found = of_encoder(RangeEstimator.PERCENTILE)
     moves = [node for node in graph.nodes if node.operator in KEEPS_SCALE]
     assert len(moves) > 10
     for node in moves:
@@ -96,7 +103,7 @@ def test_moving_values_does_not_change_them() -> None:
 
 def test_symmetric_means_no_zero_point() -> None:
     """Where the graph asks for it, and only by widening the range."""
-    graph, ranges, found = of_encoder(Observer.MINMAX)
+    graph, ranges, found = of_encoder(RangeEstimator.MINMAX)
     asked = [name for name, tensor in graph.tensors.items() if tensor.symmetric]
     assert len(asked) == 5
     for name in asked:
@@ -107,7 +114,7 @@ def test_symmetric_means_no_zero_point() -> None:
 
 def test_minmax_covers_what_was_seen() -> None:
     """No activation without known limits saturates on the calibration set itself."""
-    graph, ranges, found = of_encoder(Observer.MINMAX)
+    graph, ranges, found = of_encoder(RangeEstimator.MINMAX)
     for node in graph.nodes:
         tensor, each = graph.tensors[node.output], found[node.output]
         if tensor.limits or tensor.clip or node.operator in (*KEEPS_SCALE, "SOFTMAX", "TANH"):
@@ -126,11 +133,11 @@ def test_all_padding_together_is_below_half_a_step() -> None:
     Also where every row's scores differ by little, so that the lowest score seen counts.
     """
     weights = tiny.changed(tiny.weights_of("bert"), "query.kernel", 0.1)
-    from edge_bert.quantize.integer.calibrate.calibrate import calibrate
+    from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
 
-    start = calibrate(weights, tiny.sentences(weights))
+    start = calibrate_encoder(weights, tiny.sentences(weights))
     graph = start.graph(64)
-    found = assign(graph, start.ranges, Observer.PERCENTILE)
+    found = assign_quant_params(graph, start.ranges, RangeEstimator.PERCENTILE)
     for layer in range(weights.shape.layers):
         masked = found[f"layer.{layer}.masked"]
         floor = (-128 - masked.zero_point) * float(masked.scale[0])

@@ -14,8 +14,12 @@ import pytest
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.quantize.integer.calibrate.calibrate import Calibrated, calibrate, convert_integer
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.quantize.integer.calibrate.calibrate import (
+    CalibratedEncoder,
+    calibrate_encoder,
+    convert_integer,
+)
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import environments, tflite
 from tests.quantize.integer import encoders as tiny
@@ -42,7 +46,7 @@ LEAST_COSINE = {"mean": (0.998, 0.99), "cls": (0.994, 0.97)}
 LEAST_WITH_OUTLIERS = (0.98, 0.95)  # mean and tenth percentile; single sentences reach 0.845
 needs_oldest = pytest.mark.skipif(
     environments.find_python_311() is None,
-    reason=f"{OLDEST} needs Python 3.11. {environments.GET_PYTHON_311}",
+    reason=f"{TFLITE_RUNTIME_2_14} needs Python 3.11. {environments.GET_PYTHON_311}",
 )
 both = pytest.mark.parametrize("outliers", [False, True], ids=["plain", "outliers"])
 every = pytest.mark.parametrize(("architecture", "head"), tiny.ENCODERS)
@@ -62,22 +66,24 @@ def converted(
 
 
 @functools.cache
-def calibrated(architecture: str, head: str, outliers: bool) -> Calibrated:
+def calibrated(architecture: str, head: str, outliers: bool) -> CalibratedEncoder:
     """A tiny encoder with its ranges."""
     weights = tiny.weights_of(architecture, head, outliers=outliers)
-    return calibrate(weights, tiny.sentences(weights))
+    return calibrate_encoder(weights, tiny.sentences(weights))
 
 
 def directly(weights: EncoderWeights, lengths: tuple[int, ...], counts: Any = tiny.COUNTS) -> bytes:
     """The file of an encoder that is not one of the usual ones."""
-    return convert_integer(calibrate(weights, tiny.sentences(weights, counts=counts)), lengths)
+    return convert_integer(
+        calibrate_encoder(weights, tiny.sentences(weights, counts=counts)), lengths
+    )
 
 
 @both
 @every
 def test_every_tensor_is_an_integer(architecture: str, head: str, outliers: bool) -> None:
     """int8 or int32 in every subgraph, and only operators that integers have kernels for."""
-    model = flatbuffer.read(converted(architecture, head, outliers=outliers))
+    model = flatbuffer.read_model(converted(architecture, head, outliers=outliers))
     kind = flatbuffer.schema().TensorType
     for subgraph in model.subgraphs:
         assert {tensor.type for tensor in subgraph.tensors} <= {kind.INT8, kind.INT32}
@@ -94,7 +100,7 @@ def test_every_tensor_is_an_integer(architecture: str, head: str, outliers: bool
 def test_sixteen_bits_are_integers_too(architecture: str, outliers: bool) -> None:
     """The mixed recipe has integers only, 16 bits among them."""
     data = converted(architecture, outliers=outliers, bits=16)
-    model, kind = flatbuffer.read(data), flatbuffer.schema().TensorType
+    model, kind = flatbuffer.read_model(data), flatbuffer.schema().TensorType
     types = {tensor.type for subgraph in model.subgraphs for tensor in subgraph.tensors}
     assert types <= {kind.INT8, kind.INT16, kind.INT32, kind.INT64}
     assert kind.INT16 in types
@@ -132,7 +138,7 @@ def test_weights_are_stored_once() -> None:
     assert kinds[0]["matrices"] == kinds[1]["matrices"]
     assert kinds[0]["embedding table"] == kinds[1]["embedding table"]
     assert kinds[0]["biases"] == kinds[1]["biases"]
-    model = flatbuffer.read(four)
+    model = flatbuffer.read_model(four)
     datas = [bytes(buffer.data) for buffer in model.buffers if buffer.data is not None]
     large = [data for data in datas if len(data) > 64]
     assert len(large) == len(set(large))
@@ -220,7 +226,7 @@ def test_what_kernels_ask_of_scales(architecture: str, outliers: bool) -> None:
     MINIMUM compares steps, so that its operands and result share one scale; a bias has the scale
     of input times weights.
     """
-    model = flatbuffer.read(converted(architecture, outliers=outliers))
+    model = flatbuffer.read_model(converted(architecture, outliers=outliers))
     seen = set()
     for subgraph in model.subgraphs:
         for name, inputs, (output,) in operators(model, subgraph):
@@ -254,7 +260,7 @@ def test_scales_are_within_what_xnnpack_takes(architecture: str, kind: str) -> N
     """
     weights = tiny.weights_of(architecture, outliers=kind == "outliers")
     weights = tiny.with_bursts(weights) if kind == "bursts" else weights
-    model = flatbuffer.read(directly(weights, (16,), tiny.COUNTS))
+    model = flatbuffer.read_model(directly(weights, (16,), tiny.COUNTS))
     for name, inputs, (output,) in operators(model, model.subgraphs[0]):
         if name in ("FULLY_CONNECTED", "BATCH_MATMUL", "MUL"):
             ratio = scale_of(inputs[0]) * scale_of(inputs[1]) / scale_of(output)
@@ -287,8 +293,10 @@ def on_both_runtimes(architecture: str) -> tuple[tiny.Array, tiny.Array]:
         path = Path(folder) / "model.tflite"
         path.write_bytes(converted(architecture))
         first, second = (
-            tflite.run(path, inputs, runtime).outputs["length_32"]["embedding"].astype(int)
-            for runtime in (HOST, OLDEST)
+            tflite.run_tflite_model(path, inputs, runtime)
+            .outputs["length_32"]["embedding"]
+            .astype(int)
+            for runtime in (HOST, TFLITE_RUNTIME_2_14)
         )
     return first.reshape(len(found), -1), second.reshape(len(found), -1)
 
@@ -318,7 +326,7 @@ def test_weights_of_zeros(ending: str) -> None:
     """A matrix of zeros, and with it activations of zeros, give a file that runs."""
     weights = tiny.changed(tiny.changed(tiny.weights_of("bert"), ending, 0.0), "bias", 0.0)
     data = directly(weights, (16,), counts=(3, 8, 16))
-    for subgraph in flatbuffer.read(data).subgraphs:
+    for subgraph in flatbuffer.read_model(data).subgraphs:
         for tensor in subgraph.tensors:
             if tensor.quantization is not None and tensor.quantization.scale is not None:
                 assert np.isfinite(scale_of(tensor)).all(), tensor.name

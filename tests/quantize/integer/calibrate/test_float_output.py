@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate, convert_integer
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.running import Running
 
@@ -13,7 +13,7 @@ from tests.quantize.integer.running import Running
 def test_only_the_output_is_float() -> None:
     """Its values are the int8 output's, to the step."""
     weights = tiny.weights_of("bert")
-    start = calibrate(weights, tiny.sentences(weights))
+    start = calibrate_encoder(weights, tiny.sentences(weights))
     whole, ends_in_float = (
         convert_integer(start, (16,), float_output=wanted) for wanted in (False, True)
     )

@@ -7,7 +7,7 @@ import functools
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.lower.layer_norm import channel_groups, ranges
+from edge_bert.quantize.integer.lower.layer_norm import channel_groups, variance_ranges
 from edge_bert.records.checkpoint import Task
 from tests.quantize.integer import encoders as tiny
 from tests.tiny.models import ARCHITECTURES
@@ -62,7 +62,7 @@ def test_the_outliers_are_really_there(architecture: str) -> None:
     parts = tiny.parts_of(tiny.weights_of(architecture, outliers=True))
     norms = tiny.norms_of(parts)
     assert max(len(channel_groups(norm.migration)) for norm in norms) >= 2
-    assert max(len(ranges(norm.variances)) for norm in norms) >= 2
+    assert max(len(variance_ranges(norm.variances)) for norm in norms) >= 2
     assert all(len(block.ffn) == 2 for block in parts.blocks)
 
 

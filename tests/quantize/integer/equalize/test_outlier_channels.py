@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate, convert_integer
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
 from edge_bert.quantize.integer.equalize import outlier_channels as splitting
-from edge_bert.quantize.integer.equalize.outlier_channels import find_bursts
-from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks, collect
-from edge_bert.quantize.integer.statistics.split_layout import Bursts
+from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
+from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks, collect_channel_peaks
+from edge_bert.quantize.integer.statistics.split_layout import OutlierSplit
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.running import Running, cosine, largest_change
 from tests.tiny.models import ARCHITECTURES
@@ -18,10 +18,10 @@ from tests.tiny.models import ARCHITECTURES
 every = pytest.mark.parametrize("architecture", ARCHITECTURES)
 
 
-def found_in(weights: EncoderWeights) -> tuple[ChannelPeaks, Bursts]:
+def found_in(weights: EncoderWeights) -> tuple[ChannelPeaks, OutlierSplit]:
     """The peaks of an encoder with nothing split, and what they say should be."""
-    peaks = collect(weights, tiny.sentences(weights))
-    return peaks, find_bursts(weights, peaks)
+    peaks = collect_channel_peaks(weights, tiny.sentences(weights))
+    return peaks, find_outlier_channels(weights, peaks)
 
 
 @every
@@ -50,7 +50,7 @@ def test_the_rest_of_a_split_channel_is_quiet(architecture: str) -> None:
     """What is left of it without bursts is no longer far above the other channels."""
     weights = tiny.with_bursts(tiny.weights_of(architecture))
     peaks, bursts = found_in(weights)
-    apart = collect(weights, tiny.sentences(weights), bursts)
+    apart = collect_channel_peaks(weights, tiny.sentences(weights), bursts)
     channel, _ = tiny.BURST
     place = "layer.0.ffn_norm"
     assert apart[place][channel] < 0.25 * peaks[place][channel]
@@ -73,7 +73,7 @@ def test_splitting_brings_the_file_nearer_to_float(
 
 def distance(weights: EncoderWeights) -> float:
     """1 - the mean cosine of the full-integer file to the float encoder."""
-    running = Running(convert_integer(calibrate(weights, tiny.sentences(weights)), (32,)))
+    running = Running(convert_integer(calibrate_encoder(weights, tiny.sentences(weights)), (32,)))
     plain = tiny.plain(weights)
     found = [
         cosine(running.real(32, tiny.padded(each, 32)), plain(each))
@@ -87,7 +87,7 @@ def test_padding_changes_nothing_where_channels_are_split(architecture: str) -> 
     """The same sentence in every bucket, also with garbage in the padding: one step at most."""
     weights = tiny.with_bursts(tiny.weights_of(architecture))
     lengths = (16, 32, 64)
-    running = Running(convert_integer(calibrate(weights, tiny.sentences(weights)), lengths))
+    running = Running(convert_integer(calibrate_encoder(weights, tiny.sentences(weights)), lengths))
     random = np.random.RandomState(1)
     for sentence in tiny.sentences(weights, repeats=2, seed=9):
         assert largest_change(running, sentence, lengths, random) <= 1

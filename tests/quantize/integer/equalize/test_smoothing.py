@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from edge_bert.quantize.integer.equalize.smoothing import (
     LEVELS,
     MAX_GAIN,
-    balance,
-    equalize,
+    balance_peaks,
+    equalize_peaks,
     exact_factors,
-    smooth,
+    smooth_channels,
 )
 
 FloatArray = npt.NDArray[np.float32]
@@ -33,7 +33,7 @@ FACTORS = channels(2.0**-10, 2.0**10)
 @given(PEAKS)
 def test_equalized_peaks_are_no_larger_than_the_typical_one(peaks: FloatArray) -> None:
     """Loud channels come down to the median, quiet ones are raised by MAX_GAIN at most."""
-    factor = equalize(peaks)
+    factor = equalize_peaks(peaks)
     typical = float(np.median(peaks)) or 1.0
     assert np.isfinite(factor).all()
     assert (factor > 0).all()
@@ -44,13 +44,13 @@ def test_equalized_peaks_are_no_larger_than_the_typical_one(peaks: FloatArray) -
 def test_a_quarter_of_the_way() -> None:
     """With power 0.5 only the square root of the distance is taken."""
     peaks = np.array([1, 1, 1, 16], np.float32)
-    np.testing.assert_allclose(equalize(peaks, 0.5), [1, 1, 1, 0.25])
+    np.testing.assert_allclose(equalize_peaks(peaks, 0.5), [1, 1, 1, 0.25])
 
 
 @given(PEAKS, PEAKS)
 def test_balance_is_the_inverse_of_its_mirror(left: FloatArray, right: FloatArray) -> None:
     """Factors are positive and finite; for peaks that are no zeros, both sides end up alike."""
-    factor = balance(left, right)
+    factor = balance_peaks(left, right)
     assert np.isfinite(factor).all()
     assert (factor > 0).all()
 
@@ -58,7 +58,7 @@ def test_balance_is_the_inverse_of_its_mirror(left: FloatArray, right: FloatArra
 def test_balance_gives_both_sides_one_peak() -> None:
     """left x factor has the shape of right / factor, up to one number for all channels."""
     left, right = np.array([1, 4, 2, 9], np.float32), np.array([4, 1, 2, 9], np.float32)
-    factor = balance(left, right)
+    factor = balance_peaks(left, right)
     ratio = (left * factor) / (right / factor)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-6)
 
@@ -68,7 +68,7 @@ def test_smoothing_survives_channels_that_nothing_reads(peaks: FloatArray) -> No
     """A row of zero weights or a silent channel gives a finite positive factor."""
     kernel = np.zeros((12, 3), np.float32)
     kernel[:7] = np.linspace(-2, 2, 21).reshape(7, 3)
-    factor = smooth(peaks, kernel)
+    factor = smooth_channels(peaks, kernel)
     assert np.isfinite(factor).all()
     assert (factor > 0).all()
 
@@ -78,7 +78,9 @@ def test_smoothing_is_smoothquants() -> None:
     peaks = np.array([1, 100, 4], np.float32)
     kernel = np.array([[1, -2], [1, 1], [9, 3]], np.float32)
     wanted = np.sqrt(np.array([2, 1, 9]) / peaks)
-    np.testing.assert_allclose(smooth(peaks, kernel), wanted / np.median(wanted), rtol=1e-5)
+    np.testing.assert_allclose(
+        smooth_channels(peaks, kernel), wanted / np.median(wanted), rtol=1e-5
+    )
 
 
 @given(GAMMA, FACTORS, FACTORS)

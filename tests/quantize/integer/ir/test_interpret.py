@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.ir.graph import Graph, Kind, Node
-from edge_bert.quantize.integer.ir.interpret import execute
-from edge_bert.quantize.integer.lower.build_graph import build
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode, TensorKind
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
+from edge_bert.quantize.integer.lower.build_graph import build_graph
 from tests.quantize.integer import encoders as tiny
 from tests.tiny.models import ARCHITECTURES
 
@@ -16,26 +16,26 @@ RANDOM = np.random.RandomState(2)
 
 def one_operator(operator: str, *operands: np.ndarray, **options: object) -> np.ndarray:
     """What a graph of one operator gives for constants."""
-    graph = Graph(1)
+    graph = OperatorGraph(1)
     names = [graph.constant(f"x{i}", each) for i, each in enumerate(operands)]
     graph.output = graph.apply(operator, names, "y", (1,), **options)
-    return execute(graph, {})
+    return interpret_graph(graph, {})
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_output_has_its_declared_shape(architecture: str) -> None:
     """What the file will say of each tensor is what it is, in every operator's order."""
     weights = tiny.weights_of(architecture, outliers=True)
-    graph = build(weights, tiny.parts_of(weights), (9.0, 9.0), 11)
+    graph = build_graph(weights, tiny.parts_of(weights), (9.0, 9.0), 11)
     seen: list[str] = []
 
-    def see(node: Node, value: np.ndarray) -> None:
+    def see(node: OperatorNode, value: np.ndarray) -> None:
         seen.append(node.output)
         assert value.shape == graph.shape(node.output), node
         assert np.isfinite(value).all(), node
 
     (sentence,) = tiny.sentences(weights, repeats=1, counts=(11,))
-    output = execute(graph, sentence, see)
+    output = interpret_graph(graph, sentence, see)
     assert seen == [node.output for node in graph.nodes]
     assert output.shape == (1, weights.shape.hidden)
 
@@ -82,10 +82,10 @@ def test_an_unknown_operator_is_refused() -> None:
 
 def test_a_name_is_given_once() -> None:
     """Two outputs of one name would share a range."""
-    graph = Graph(4)
+    graph = OperatorGraph(4)
     graph.input("input_ids")
     with pytest.raises(ValueError, match="already has a tensor"):
         graph.input("input_ids")
-    shape = graph.constant("shape", np.array([1, 4]), Kind.INDEX)
-    assert graph.constant("shape", np.array([1, 4]), Kind.INDEX) == shape
-    assert graph.constant("shape", np.array([4, 1]), Kind.INDEX) != shape
+    shape = graph.constant("shape", np.array([1, 4]), TensorKind.INDEX)
+    assert graph.constant("shape", np.array([1, 4]), TensorKind.INDEX) == shape
+    assert graph.constant("shape", np.array([4, 1]), TensorKind.INDEX) != shape

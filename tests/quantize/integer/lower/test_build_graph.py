@@ -5,21 +5,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.ir.graph import Graph, Kind
-from edge_bert.quantize.integer.lower.build_graph import build
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.lower.build_graph import build_graph
 from tests.quantize.integer import encoders as tiny
 from tests.tiny.models import ARCHITECTURES
 
 MASKS = (10.0, 12.0)
 
 
-def graph_of(architecture: str, head: str = "mean", length: int = 16) -> Graph:
+def graph_of(architecture: str, head: str = "mean", length: int = 16) -> OperatorGraph:
     """The graph of a tiny encoder with planted outliers."""
     weights = tiny.weights_of(architecture, head, outliers=True)
-    return build(weights, tiny.parts_of(weights), MASKS, length)
+    return build_graph(weights, tiny.parts_of(weights), MASKS, length)
 
 
-def operators(graph: Graph) -> list[str]:
+def operators(graph: OperatorGraph) -> list[str]:
     """The operators in order."""
     return [node.operator for node in graph.nodes]
 
@@ -38,7 +38,7 @@ def test_lengths_share_names_and_weights(architecture: str) -> None:
         if value is not None:
             np.testing.assert_array_equal(value, long.tensors[name].value)
     own = {tensor.kind for name, tensor in short.tensors.items() if name not in long.tensors}
-    assert own <= {Kind.INDEX, Kind.VECTOR}
+    assert own <= {TensorKind.INDEX, TensorKind.VECTOR}
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -55,7 +55,7 @@ def test_positions_start_where_the_architecture_says() -> None:
     """RoBERTa's first token takes the row after its padding id's."""
     weights = tiny.weights_of("roberta")
     parts = tiny.parts_of(weights)
-    graph = build(weights, parts, MASKS, 16)
+    graph = build_graph(weights, parts, MASKS, 16)
     (position,) = (t for name, t in graph.tensors.items() if name.startswith("position"))
     start = weights.shape.position_offset
     assert start == 2

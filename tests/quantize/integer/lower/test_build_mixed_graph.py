@@ -13,10 +13,10 @@ import pytest
 
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.quantize.integer.calibrate.calibrate import calibrate, convert_integer
-from edge_bert.quantize.integer.ir.interpret import execute
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower import build_mixed_graph
-from edge_bert.quantize.tflite_runtime_2_14 import OLDEST
+from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.runtimes import tflite
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.calibrate.test_calibrate import HOST, needs_oldest
@@ -36,7 +36,7 @@ every = pytest.mark.parametrize(("architecture", "head"), tiny.ENCODERS)
 def converted(architecture: str, head: str = "mean", *, outliers: bool = False) -> bytes:
     """The file of a tiny encoder."""
     weights = tiny.weights_of(architecture, head, outliers=outliers)
-    start = calibrate(weights, tiny.sentences(weights))
+    start = calibrate_encoder(weights, tiny.sentences(weights))
     return convert_integer(start, LENGTHS, 32, float_output=True)
 
 
@@ -63,7 +63,7 @@ def difference(architecture: str, head: str, *, outliers: bool, bucket: int | No
     for sentence in tiny.sentences(weights, repeats=1, seed=9, counts=(2, 11, 30)):
         inputs = sentence if bucket is None else tiny.padded(sentence, bucket, garbage)
         length = inputs["input_ids"].shape[1]
-        found = execute(build_mixed_graph.build(weights, parts, length), inputs)
+        found = interpret_graph(build_mixed_graph.build_mixed_graph(weights, parts, length), inputs)
         wanted = unit(plain(sentence), head)
         error = np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1.0)
         worst = max(worst, float(error))
@@ -87,7 +87,7 @@ def test_padding_changes_no_float_result(architecture: str) -> None:
 def test_products_are_int8_and_the_rest_is_float(architecture: str, head: str) -> None:
     """No matrix product reads or gives float32; ranges of LayerNorm and softmax cost nothing."""
     data = converted(architecture, head, outliers=True)
-    model, kind = flatbuffer.read(data), flatbuffer.schema().TensorType
+    model, kind = flatbuffer.read_model(data), flatbuffer.schema().TensorType
     for name, inputs, (output,) in operators(model, model.subgraphs[0]):
         if name in PRODUCTS and output.name != b"pooled":
             assert output.type == kind.INT8, output.name
@@ -103,7 +103,7 @@ def test_products_are_int8_and_the_rest_is_float(architecture: str, head: str) -
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_no_conversions_cancel(architecture: str) -> None:
     """No QUANTIZE reads what a DEQUANTIZE gave, and nothing is converted twice."""
-    model = flatbuffer.read(converted(architecture, outliers=True))
+    model = flatbuffer.read_model(converted(architecture, outliers=True))
     seen: dict[bytes, str] = {}
     converted_names: list[Any] = []
     for name, inputs, (output,) in operators(model, model.subgraphs[0]):
@@ -171,7 +171,7 @@ def test_the_oldest_runtime_gives_the_same_meaning(architecture: str) -> None:
         path = Path(folder) / "model.tflite"
         path.write_bytes(converted(architecture))
         first, second = (
-            tflite.run(path, inputs, runtime).outputs["length_32"]["embedding"]
-            for runtime in (HOST, OLDEST)
+            tflite.run_tflite_model(path, inputs, runtime).outputs["length_32"]["embedding"]
+            for runtime in (HOST, TFLITE_RUNTIME_2_14)
         )
     assert min(cosine(*rows) for rows in zip(first, second, strict=True)) >= 0.998

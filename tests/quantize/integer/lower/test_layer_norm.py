@@ -8,20 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_bert.quantize.integer.calibrate.assign_quant_params import assign
-from edge_bert.quantize.integer.equalize.equalize import Norm
-from edge_bert.quantize.integer.ir.graph import Graph, Kind
-from edge_bert.quantize.integer.ir.interpret import execute
-from edge_bert.quantize.integer.ir.serialize import emit
+from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
+from edge_bert.quantize.integer.equalize.equalize import NormWeights
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
+from edge_bert.quantize.integer.ir.serialize import serialize_graphs
 from edge_bert.quantize.integer.lower.layer_norm import (
     GROUP_RATIO,
     channel_groups,
     layer_norm,
-    ranges,
+    variance_ranges,
 )
-from edge_bert.quantize.integer.statistics.activation_ranges import observe
-from edge_bert.quantize.integer.statistics.range_estimators import Observer
-from edge_bert.quantize.integer.statistics.split_layout import Columns
+from edge_bert.quantize.integer.statistics.activation_ranges import collect_ranges
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
+from edge_bert.quantize.integer.statistics.split_layout import SplitLayout
 from tests.quantize.integer.running import Running, cosine
 
 TOKENS, CHANNELS, EPSILON = 64, 48, 1e-6
@@ -52,17 +52,17 @@ def normalised(rows: Array) -> Array:
     return np.asarray(centred / np.sqrt(rows.var(axis=1, keepdims=True) + EPSILON))
 
 
-def graph_of(rows: Array, migration: Array) -> Graph:
+def graph_of(rows: Array, migration: Array) -> OperatorGraph:
     """The normalised rows of a table, looked up by TOKENS ids."""
-    graph = Graph(TOKENS)
+    graph = OperatorGraph(TOKENS)
     graph.input("input_ids")
     table = graph.constant("table", rows * migration)
     found = graph.apply("GATHER", [table, "input_ids"], "rows", (1, *rows.shape))
-    shape = graph.constant("shape", np.array(rows.shape, np.int32), Kind.INDEX)
+    shape = graph.constant("shape", np.array(rows.shape, np.int32), TensorKind.INDEX)
     flat = graph.apply("RESHAPE", [found, shape], "flat", rows.shape)
     one = np.ones(CHANNELS, np.float32)
     variances = rows.var(axis=1)
-    norm = Norm(Columns(CHANNELS), migration, variances, one, one)
+    norm = NormWeights(SplitLayout(CHANNELS), migration, variances, one, one)
     graph.output = layer_norm(graph, "norm", [flat], norm, EPSILON)
     return graph
 
@@ -75,7 +75,7 @@ def graph_of(rows: Array, migration: Array) -> Graph:
 def test_it_is_layer_norm(migration: list[float], spread: float) -> None:
     """In float it gives the migration times the normalised rows, whatever the migration is."""
     rows, factors = rows_of(spread), np.array(migration, np.float32)
-    found = execute(graph_of(rows, factors), IDS)
+    found = interpret_graph(graph_of(rows, factors), IDS)
     np.testing.assert_allclose(found, factors * normalised(rows), rtol=1e-3, atol=1e-4)
 
 
@@ -93,7 +93,7 @@ def test_every_channel_is_in_one_group(migration: list[float]) -> None:
 @given(st.lists(st.floats(2.0**-20, 2.0**20, width=32), min_size=1, max_size=60))
 def test_ranges_hold_every_variance(variances: list[float]) -> None:
     """Upper ends grow, and the last one is above all that was seen."""
-    found = ranges(np.array(variances, np.float32))
+    found = variance_ranges(np.array(variances, np.float32))
     assert found == sorted(found)
     assert found[-1] > max(variances)
     assert 1 <= len(found) <= 3
@@ -102,11 +102,15 @@ def test_ranges_hold_every_variance(variances: list[float]) -> None:
 def in_integers(rows: Array, migration: Array) -> tuple[Array, Array]:
     """Each token: cosine and length of the runtime's row to LayerNorm of the same 8-bit row."""
     graph = graph_of(rows, migration)
-    quantized = assign(graph, observe([IDS], lambda _: graph), Observer.MINMAX)
+    quantized = assign_quant_params(
+        graph, collect_ranges([IDS], lambda _: graph), RangeEstimator.MINMAX
+    )
     table = quantized["table"]
     assert table.value is not None
     wanted = normalised(table.value * table.scale / migration) * migration
-    found = Running(emit([(f"length_{TOKENS}", graph, quantized)], "rows")).real(TOKENS, IDS)
+    found = Running(serialize_graphs([(f"length_{TOKENS}", graph, quantized)], "rows")).real(
+        TOKENS, IDS
+    )
     found = found.reshape(rows.shape)
     cosines = np.array([cosine(*pair) for pair in zip(found, wanted, strict=True)])
     return cosines, np.linalg.norm(found, axis=1) / np.linalg.norm(wanted, axis=1)
@@ -119,7 +123,7 @@ def test_it_survives_integers(spread: float, several: int) -> None:
     Measured: cosine from 0.997, lengths between 0.96 and 1.13 of what they should be.
     """
     rows = rows_of(spread)
-    assert len(ranges(rows.var(axis=1))) == several
+    assert len(variance_ranges(rows.var(axis=1))) == several
     cosines, lengths = in_integers(rows, migration_of(0))
     assert cosines.min() > 0.99
     assert np.abs(lengths - 1).max() < 0.15
@@ -153,4 +157,4 @@ def test_operands_of_the_minimum_share_their_range() -> None:
 def test_a_table_of_zeros() -> None:
     """Rows without any variance give zeros, not NaN."""
     rows = np.zeros((TOKENS, CHANNELS), np.float32)
-    assert not execute(graph_of(rows, migration_of(0)), IDS).any()
+    assert not interpret_graph(graph_of(rows, migration_of(0)), IDS).any()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.statistics.channel_peaks import collect
+from edge_bert.quantize.integer.statistics.channel_peaks import collect_channel_peaks
 from tests.quantize.integer import encoders as tiny
 from tests.tiny.models import ARCHITECTURES
 
@@ -21,16 +21,16 @@ def test_peaks_are_those_of_the_keras_encoder(architecture: str) -> None:
     plain = tiny.plain(weights)
     single = tiny.sentences(weights, repeats=6, counts=(1,))
     wanted = np.max([np.abs(plain(each)[0]) for each in single], axis=0)
-    np.testing.assert_allclose(collect(weights, single)["output"], wanted, atol=1e-5)
+    np.testing.assert_allclose(collect_channel_peaks(weights, single)["output"], wanted, atol=1e-5)
     longer = tiny.sentences(weights, repeats=1)
     part = np.max([np.abs(plain(each)[0]) for each in longer], axis=0)
-    assert (collect(weights, longer)["output"] >= part - 1e-4).all()
+    assert (collect_channel_peaks(weights, longer)["output"] >= part - 1e-4).all()
 
 
 def test_a_place_for_every_rewrite() -> None:
     """All that the rewrites ask for is there, one number per channel."""
     weights = tiny.weights_of("bert")
-    peaks = collect(weights, tiny.sentences(weights, repeats=1))
+    peaks = collect_channel_peaks(weights, tiny.sentences(weights, repeats=1))
     hidden, ffn = weights.shape.hidden, weights.shape.ffn[0]
     for layer in range(weights.shape.layers):
         for name in ("query", "key", "value", "attention_norm", "ffn_norm", "ffn_norm.scaled"):
@@ -43,7 +43,7 @@ def test_every_token_has_its_variance() -> None:
     """One variance per token and LayerNorm, the first one that of the summed tables."""
     weights = tiny.weights_of("distilbert", outliers=True)
     found = tiny.sentences(weights, repeats=2)
-    peaks = collect(weights, found)
+    peaks = collect_channel_peaks(weights, found)
     tokens = sum(each["input_ids"].size for each in found)
     assert set(peaks.variances) == {
         "embeddings.norm",
@@ -61,8 +61,8 @@ def test_more_sentences_only_raise_peaks() -> None:
     """The peaks of two sets are the larger of theirs, in whatever order they come."""
     weights = tiny.weights_of("roberta")
     first, second = (tiny.sentences(weights, repeats=1, seed=seed) for seed in (1, 2))
-    apart = [collect(weights, each).peaks for each in (first, second)]
-    together = collect(weights, [*second, *first]).peaks
+    apart = [collect_channel_peaks(weights, each).peaks for each in (first, second)]
+    together = collect_channel_peaks(weights, [*second, *first]).peaks
     for name, peaks in together.items():
         larger = np.maximum(apart[0][name], apart[1][name])
         np.testing.assert_allclose(peaks, larger, rtol=1e-6, err_msg=name)
@@ -71,7 +71,7 @@ def test_more_sentences_only_raise_peaks() -> None:
 def test_a_loud_channel_is_seen() -> None:
     """The planted channels stand out where they were planted, the others do not."""
     weights = tiny.weights_of("bert", outliers=True)
-    peaks = collect(weights, tiny.sentences(weights))
+    peaks = collect_channel_peaks(weights, tiny.sentences(weights))
     found = peaks["layer.0.attention_norm"]
     usual = np.delete(found, [*tiny.LOUD, *tiny.BURSTS])
     assert found[list(tiny.LOUD)].min() > 3 * np.median(usual)

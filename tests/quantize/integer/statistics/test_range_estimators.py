@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.quantize.integer.calibrate.assign_quant_params import asymmetric
+from edge_bert.quantize.integer.calibrate.assign_quant_params import asymmetric_params
 from edge_bert.quantize.integer.statistics import range_estimators
 from edge_bert.quantize.integer.statistics.histogram import Histogram
-from edge_bert.quantize.integer.statistics.range_estimators import Observer, choose
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
 
 Array = npt.NDArray[np.float64]
 COUNT = 4000  # below the size at which a histogram begins to sample
@@ -49,7 +49,7 @@ DENSITIES = ("uniform", "laplace", "half normal", "outliers")
 
 def quantized(values: Array, low: float, high: float) -> Array:
     """What an 8-bit tensor with this range gives back."""
-    scale, zero_point = asymmetric(low, high)
+    scale, zero_point = asymmetric_params(low, high)
     steps = np.clip(np.round(values / scale) + zero_point, -128, 127)
     return np.asarray((steps - zero_point) * scale)
 
@@ -59,12 +59,14 @@ def squared_error(values: Array, low: float, high: float) -> float:
     return float(np.square(values - quantized(values, low, high)).mean())
 
 
-@pytest.mark.parametrize("observer", Observer, ids=lambda each: each.value)
+@pytest.mark.parametrize("observer", RangeEstimator, ids=lambda each: each.value)
 @given(st.lists(st.floats(-1000, 1000, width=32), min_size=1, max_size=60))
-def test_no_range_is_wider_than_what_was_seen(observer: Observer, values: list[float]) -> None:
+def test_no_range_is_wider_than_what_was_seen(
+    observer: RangeEstimator, values: list[float]
+) -> None:
     """Whatever the values, a range lies within the extremes and is not upside down."""
     array = np.array(values)
-    low, high = choose(histogram_of(array), observer)
+    low, high = estimate_range(histogram_of(array), observer)
     assert array.min() <= low <= high <= array.max()
 
 
@@ -72,7 +74,10 @@ def test_no_range_is_wider_than_what_was_seen(observer: Observer, values: list[f
 def test_minmax_is_everything(name: str) -> None:
     """The extremes themselves."""
     values = density(name)
-    assert choose(histogram_of(values), Observer.MINMAX) == (values.min(), values.max())
+    assert estimate_range(histogram_of(values), RangeEstimator.MINMAX) == (
+        values.min(),
+        values.max(),
+    )
 
 
 @pytest.mark.parametrize("name", DENSITIES)
@@ -81,7 +86,7 @@ def test_percentile_is_the_percentile(name: str, share: float) -> None:
     """That share of the values lies inside and not more, to within a bin at each end."""
     values = density(name)
     histogram = histogram_of(values)
-    low, high = range_estimators.percentile(histogram, share)
+    low, high = range_estimators.percentile_range(histogram, share)
     tail, bins = (100 - share) / 200 + 1e-9, 2 * histogram.reach / len(histogram.counts)
     assert np.mean(values < low - bins) <= tail <= np.mean(values < low + bins) + 2e-9
     assert np.mean(values > high + bins) <= tail <= np.mean(values > high - bins) + 2e-9
@@ -94,7 +99,7 @@ def test_mse_is_near_the_best_of_all_ranges(name: str) -> None:
     lows = values.min() * np.linspace(0.02, 1, 50)
     highs = values.max() * np.linspace(0.02, 1, 50)
     best = min(squared_error(values, low, high) for low in lows for high in highs)
-    found = squared_error(values, *choose(histogram_of(values), Observer.MSE))
+    found = squared_error(values, *estimate_range(histogram_of(values), RangeEstimator.MSE))
     assert found <= 1.1 * best
 
 
@@ -102,8 +107,8 @@ def test_outliers_are_given_up() -> None:
     """Entropy cuts far values for a finer step; squared error does so when there are few levels."""
     values = density("outliers")
     histogram = histogram_of(values)
-    assert choose(histogram, Observer.ENTROPY)[1] < 0.9 * values.max()
-    assert range_estimators.mse(histogram_of(density("laplace")), levels=16)[1] < 0.7 * 8.3
+    assert estimate_range(histogram, RangeEstimator.ENTROPY)[1] < 0.9 * values.max()
+    assert range_estimators.mse_range(histogram_of(density("laplace")), levels=16)[1] < 0.7 * 8.3
 
 
 def divergence(values: Array, reach: float, edge: float, bins: int = 1024) -> float:
@@ -133,7 +138,7 @@ def test_entropy_is_near_the_least_divergence(name: str) -> None:
     """Its divergence is within a twentieth of the least over all ranges that the method tries."""
     values = density(name)
     histogram = histogram_of(values)
-    low, high = range_estimators.entropy(histogram)
+    low, high = range_estimators.entropy_range(histogram)
     assert low == -high
     edges = np.arange(128, 1025, 16) / 1024 * histogram.reach
     best = min(divergence(values, histogram.reach, edge) for edge in edges)
@@ -148,7 +153,7 @@ def test_entropy_is_near_the_least_divergence(name: str) -> None:
 def test_zero_is_exact_and_the_range_is_covered(first: float, second: float, bits: int) -> None:
     """0 is a whole number of steps, and both ends lie within half a step of a level."""
     low, high = min(first, second), max(first, second)
-    scale, zero_point = asymmetric(low, high, bits)
+    scale, zero_point = asymmetric_params(low, high, bits)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
     assert isinstance(zero_point, int)
     assert least <= zero_point <= most
@@ -160,7 +165,9 @@ def test_zero_is_exact_and_the_range_is_covered(first: float, second: float, bit
 
 def test_a_range_of_nothing_has_a_scale() -> None:
     """[0, 0], which constant and silent tensors have."""
-    scale, _ = asymmetric(0.0, 0.0)
+    scale, _ = asymmetric_params(0.0, 0.0)
     assert scale > 0
-    for observer in Observer:
-        assert choose(histogram_of(np.zeros(50)), observer) == pytest.approx((0, 0), abs=1e-6)
+    for observer in RangeEstimator:
+        assert estimate_range(histogram_of(np.zeros(50)), observer) == pytest.approx(
+            (0, 0), abs=1e-6
+        )

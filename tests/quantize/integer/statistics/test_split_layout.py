@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.quantize.integer.statistics.split_layout import Columns, nothing_split
+from edge_bert.quantize.integer.statistics.split_layout import SplitLayout, nothing_split
 
-COLUMNS = Columns(6, (4, 1))
+COLUMNS = SplitLayout(6, (4, 1))
 RANDOM = np.random.RandomState(0)
 ROWS = RANDOM.standard_normal((5, 6)).astype(np.float32)
 BURSTS = RANDOM.standard_normal((5, 2)).astype(np.float32)
