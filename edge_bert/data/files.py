@@ -31,7 +31,8 @@ def read_text(path: Path) -> str:
         raise DataError(f"{printable_name(path)}: is UTF-16; save it as UTF-8")
     if b"\0" in data:
         raise DataError(
-            f"{printable_name(path)}: is binary (a NUL byte at offset {data.index(0)}); give a text file"
+            f"{printable_name(path)}: is binary (a NUL byte at offset {data.index(0)}); "
+            "give a text file"
         )
     try:
         text = data.decode("utf-8").removeprefix("\ufeff")
@@ -59,7 +60,8 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{printable_name(path)}: cannot be read ({reason})") from error
     if len(data) > MAX_BYTES:
         raise DataError(
-            f"{printable_name(path)}: is larger than {MAX_BYTES // 1_000_000} MB; give a smaller one"
+            f"{printable_name(path)}: is larger than {MAX_BYTES // 1_000_000} MB; "
+            "give a smaller one"
         )
     return data
 

@@ -48,7 +48,7 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
 
 
 def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
-    """The checked sizes of the model, whatever its layers are; ModelError as `resolve_architecture`."""
+    """The checked sizes of the model, whatever its layers are; errors as `resolve_architecture`."""
     other = CUSTOM.get(checkpoint.architecture)
     if other is None:
         return resolve_architecture(checkpoint)[1]

@@ -146,8 +146,8 @@ def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
         reference = reference_score(report, label)
         if reference is not None and not label.value >= reference - LARGEST_DROP:
             yield (
-                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {format_points(label.value)}, "
-                f"{format_points(reference - label.value)} points under float32"
+                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is "
+                f"{format_points(label.value)}, {format_points(reference - label.value)} points under float32"
             )
 
 
@@ -216,7 +216,8 @@ def _energy(report: Report, limit: float) -> Verdict:
         return Verdict(item, wanted, "", "not measured")
     row, energy = min(rows, key=lambda one: (one[1].kind == "modelled", one[1].mj))
     mark: Mark = "modelled" if energy.kind == "modelled" else ""
-    note = f"{_threads(row)}, {format_significant(energy.low_mj)} to {format_significant(energy.high_mj)} mJ"
+    low, high = format_significant(energy.low_mj), format_significant(energy.high_mj)
+    note = f"{_threads(row)}, {low} to {high} mJ"
     shown = f"{format_significant(energy.mj)} mJ"
     return Verdict(item, wanted, shown, _at_most(energy.mj, limit), mark, note)
 

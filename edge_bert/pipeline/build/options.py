@@ -15,8 +15,8 @@ from edge_bert.records.base import Record
 class BuildOptions(Record, frozen=True):
     """The options of `invoke build` that a candidate depends on; paths are whole.
 
-    `profile` is a name or a path, as `profiles.load_profile` takes it. `corpus` holds the texts whose
-    words the vocabulary must keep. `emulates` says that latency and energy are found out on the
+    `profile` is a name or a path, as `load_profile` takes it. `corpus` holds the texts whose words
+    the vocabulary must keep. `emulates` says that latency and energy are found out on the
     emulated phone. `content` is a digest of what names and paths lead to: a process that lives on,
     as a Dask worker does, then takes no file for what it was before.
     """

@@ -51,7 +51,7 @@ def build_onnx_encoder(
     signed: bool = False,
     description: dict[str, str] | None = None,
 ) -> Any:
-    """The ModelProto of `parts`; see `OnnxEncoderBuild` for `ranges`, by tensors' names, and `signed`."""
+    """The ModelProto of `parts`; `ranges` by tensors' names, `signed` as OnnxEncoderBuild says."""
     made = OnnxEncoderBuild(Writer(float_type), weights, parts, ranges or {}, signed)
     stream = _embed(made)
     bias = _mask(made)

@@ -36,7 +36,8 @@ FIGURES = (
            lambda _: ""),
     Figure("Latency", "milliseconds", lambda one: one.latency_ms, words.latency_text,
            words.latency_mark),
-    Figure("Energy", "millijoules", lambda one: one.energy_mj, words.energy_text, words.energy_mark),
+    Figure("Energy", "millijoules", lambda one: one.energy_mj, words.energy_text,
+           words.energy_mark),
 )  # fmt: skip
 
 

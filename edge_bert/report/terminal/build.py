@@ -169,7 +169,8 @@ def _rows_of(
 
 
 def _latency(row: LatencyRow) -> str:
-    return f"{format_significant(row.median_ms)} ({format_significant(row.p5_ms)} to {format_significant(row.p95_ms)})"
+    median, low, high = map(format_significant, (row.median_ms, row.p5_ms, row.p95_ms))
+    return f"{median} ({low} to {high})"
 
 
 def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:

@@ -27,8 +27,8 @@ def print_export(found: OnnxExport, console: Console) -> None:
     head += [f"{timing.tokens} tokens, ms" for timing in first.timings]
     print_table(console, tuple(head), [_row(each) for each in found.artifacts])
     console.print(
-        f"Measured on this machine ({make_printable(found.machine)}) with {found.runtime}, one thread, "
-        "files in turn; this says nothing about a phone.",
+        f"Measured on this machine ({make_printable(found.machine)}) with {found.runtime}, one "
+        "thread, files in turn; this says nothing about a phone.",
         highlight=False,
         soft_wrap=True,
     )

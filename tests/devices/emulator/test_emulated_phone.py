@@ -299,7 +299,7 @@ def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatc
     """A start that fails says the phone's last words and leaves no process and no file."""
     need_phone()
     name = own_name("test-broken")
-    monkeypatch.setattr(emulated_phone.emulator_cpu, "qemu_model", lambda _: "no-such-cpu")
+    monkeypatch.setattr(emulated_phone.cpu_files, "qemu_model", lambda _: "no-such-cpu")
     monkeypatch.setattr(emulated_phone, "START_TIMEOUT_S", 5)
     with pytest.raises(TargetError, match="no-such-cpu"):
         emulated_phone.start_phone(phone_profile(name), free_port())

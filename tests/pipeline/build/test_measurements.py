@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.measure.measurement import build_emulated_measurement, build_measurement
 from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.build import measurements
 from edge_bert.records import report as shown
@@ -20,13 +21,15 @@ from edge_bert.report.html import render_report_page
 from edge_bert.report.terminal.build import print_build
 from edge_bert.report.verdict import budget_verdicts
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
-from tests.measure.test_measurement import OUTPUT, emulated, measured, target
+from tests.measure.test_measurement import OUTPUT, target
 from tests.pipeline.small_bundle import small_bundle
 
 
 def modelled(millijoules: float) -> Measurement:
     """An emulated run whose tables agree to the last digit."""
-    found = emulated(OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "float32", cluster())
+    found = build_emulated_measurement(
+        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "float32", cluster()
+    )
     estimate = EnergyEstimate(millijoules, 1000.0, "a table", "made up")
     return msgspec.structs.replace(found, energy=ModelledEnergy((estimate,), 0.0, 0.0))
 
@@ -34,7 +37,7 @@ def modelled(millijoules: float) -> Measurement:
 def on_device(*repeats: float, low: float, high: float) -> Measurement:
     """A run on a phone with energy of its rails."""
     energy = MeasuredEnergy(EnergySource.POWER_RAILS, repeats, low, high, 100, 400.0)
-    return measured(OUTPUT, target(Evidence.DEVICE), "float32", energy=energy)
+    return build_measurement(OUTPUT, target(Evidence.DEVICE), "float32", energy=energy)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from edge_bert.errors import EdgeBertError, InputError, ProfileError, TargetErro
 from edge_bert.estimate.latency_model import core_model
 from edge_bert.pipeline.devices import new_profile as made
 from edge_bert.pipeline.devices.new_profile import compose_profile, nearest_profile, new_profile
+from edge_bert.records.profile import DeviceProfile
 from tests.devices.device_answers import (
     PIXEL_8,
     REDMI_4X,
@@ -187,7 +188,7 @@ def test_an_emulated_phone_gives_its_own_profile(own_folder: Path) -> None:
     found, original = profiles.load_profile("from-adb"), profiles.load_profile(PROFILE)
     assert written.file == str(own_folder / "from-adb.toml")
 
-    def shape(profile: profiles.DeviceProfile) -> list[object]:
+    def shape(profile: DeviceProfile) -> list[object]:
         return [
             (each.core, each.cores, each.max_mhz, set(each.features)) for each in profile.clusters
         ]

@@ -95,10 +95,10 @@ def test_layers_of_different_sizes_have_no_outline(
     asked: BuildOptions, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Which of them stay decides what is left to multiply."""
-    weights = search_space.convert.weights_of(search_space.request_of(asked))
+    weights = search_space.artifacts.session_weights(search_space.open_session(asked))
     shape = dataclasses.replace(weights.shape, ffn=(FFN, FFN, FFN, FFN // 2))
     uneven = dataclasses.replace(weights, shape=shape)
-    monkeypatch.setattr(search_space.convert, "weights_of", lambda _: uneven)
+    monkeypatch.setattr(search_space.artifacts, "session_weights", lambda _: uneven)
     assert search_space.outline_of(asked) is None
 
 
@@ -181,7 +181,7 @@ def test_what_may_be_possible_is_left_to_the_search(asked: BuildOptions) -> None
 
 def test_without_an_emulated_phone(asked: BuildOptions, monkeypatch: pytest.MonkeyPatch) -> None:
     """The impossible is told all the same; for the rest the emulator is asked for."""
-    monkeypatch.setattr(fit_to_budget.emulator_tools, "missing_tools", lambda: ("qemu",))
+    monkeypatch.setattr(fit_to_budget.host_tools, "missing_tools", lambda: ("qemu",))
     with tiny.own_cache("bounds"):
         with refused(fit_to_budget.NothingFitsError, "a latency of at least"):
             fit_to_budget.fit_to_budget(asked, TIGHT)

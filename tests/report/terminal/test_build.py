@@ -41,7 +41,8 @@ def test_log_tells_bad_news() -> None:
     assert "Modelled latency in ms, emulated, time modelled, Cortex-X4 of a Google Pixel 9" in log
     row = next(each for each in report().measurements if each.energy)
     assert row.energy is not None
-    shown = f"16 tokens {format_significant(row.energy.low_mj)} to {format_significant(row.energy.high_mj)}"
+    low, high = format_significant(row.energy.low_mj), format_significant(row.energy.high_mj)
+    shown = f"16 tokens {low} to {high}"
     assert any(line.startswith("Energy") and shown in line for line in log.splitlines())
     assert f"({format_significant(row.p5_ms)} to {format_significant(row.p95_ms)})" in log
     assert log.splitlines()[-1].endswith("Not yet measured: peak memory.")
