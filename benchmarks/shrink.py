@@ -133,9 +133,9 @@ def rows(bench: Bench, part: str) -> Iterator[str]:
                 )
                 yield bench.row(f"{name}, corrected", corrected)
         case "neurons":
-            yield from _shares(bench, part, weights.shape.ffn)
+            yield from _shares(bench, part, weights.config.ffn)
         case "heads":
-            yield from _shares(bench, part, weights.shape.heads)
+            yield from _shares(bench, part, weights.config.heads)
         case "vocabulary":
             yield from _vocabularies(bench)
         case "together":
@@ -183,7 +183,7 @@ def _together(bench: Bench) -> Iterator[str]:
     for dropped, heads_share, neurons_share in TOGETHER:
         kept = bench.ranked[dropped]
         structure = allocate_sparsity.plan_structure(
-            bench.curves, kept, heads_share, neurons_share, bench.weights.shape.vocabulary
+            bench.curves, kept, heads_share, neurons_share, bench.weights.config.vocabulary
         )
         smaller = prune_to_structure(bench.weights, bench.importance, structure, bench.sentences)
         name = f"{len(kept)} layers, {heads_share:.0%} of heads, {neurons_share:.0%} of neurons"

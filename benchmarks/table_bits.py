@@ -98,7 +98,7 @@ def row(held: Course, choice: Choice) -> str:
     whole = artifacts.build_float_model(held.request, no_progress)
     file = convert_hybrid(whole, bits, held.moments if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
-    computed = predict_size(held.weights.shape, recipe, held.request.lengths, bits)
+    computed = predict_size(held.weights.config, recipe, held.request.lengths, bits)
     found = away(held.request, held.data, file)
     return (
         f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{found.drop:+.2f}\t"
@@ -118,7 +118,7 @@ def main() -> None:
         held = course(data)
         choices = one_layer_apart if arguments.layers else fronts
         sys.stdout.write(HEAD)
-        for choice in choices(held.weights.shape.layers):
+        for choice in choices(held.weights.config.layers):
             sys.stdout.write(row(held, choice))
             sys.stdout.flush()
 

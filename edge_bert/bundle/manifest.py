@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from pathlib import Path
@@ -92,8 +91,3 @@ def json_schema_bytes() -> bytes:
     """The contents of SCHEMA_FILE."""
     encoded = msgspec.json.encode(json_schema(), order="deterministic")
     return msgspec.json.format(encoded, indent=2) + b"\n"
-
-
-def sha256_hex(data: bytes) -> str:
-    """SHA-256 in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()

@@ -35,8 +35,8 @@ def build_keras_model(model: Checkpoint | Weights) -> Any:
     if isinstance(weights, CustomWeights):
         encoder = CUSTOM[weights.architecture].build(weights)
     else:
-        alike = weights.first_alike
-        encoder = Encoder(weights.shape, weights.head, weights.head_activations, alike)
+        alike = weights.tied_layers
+        encoder = Encoder(weights.config, weights.head, weights.head_activations, alike)
     load_weights(encoder, weights.arrays)
     return encoder
 

@@ -72,8 +72,8 @@ def _stsb_row(path: Path, number: int, line: str) -> tuple[float, str, str]:
     fields = [field.strip() for field in line.split("\t")]
     if len(fields) < _STSB_FIELDS or not fields[5] or not fields[6]:
         raise DataError(
-            f"{printable_name(path)}: line {number} is not of the STS benchmark, which has the score "
-            "and two sentences in the fifth to seventh of its tab-separated fields"
+            f"{printable_name(path)}: line {number} is not of the STS benchmark, which has "
+            "the score and two sentences in the fifth to seventh of its tab-separated fields"
         )
     return parse_score(fields[4], printable_name(path), number), fields[5], fields[6]
 
@@ -93,8 +93,8 @@ def _sst2_row(path: Path, number: int, line: str) -> Row:
     fields = line.split("\t")
     if len(fields) != 2:
         raise DataError(
-            f"{printable_name(path)}: line {number} has {len(fields)} tab-separated fields; SST-2 has "
-            "a sentence and a label"
+            f"{printable_name(path)}: line {number} has {len(fields)} tab-separated fields; SST-2 "
+            "has a sentence and a label"
         )
     return Row(line=number, values=dict(zip(("sentence", "label"), fields, strict=True)))
 

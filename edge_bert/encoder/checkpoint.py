@@ -44,7 +44,9 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
             f"edge-bert has {', '.join([*ARCHITECTURES, *CUSTOM])}."
         )
     _check_pooling(checkpoint, {Pooling.MEAN, Pooling.CLS})
-    return architecture, check_config(architecture.shape(checkpoint.config), checkpoint.config)
+    return architecture, check_config(
+        architecture.read_config(checkpoint.config), checkpoint.config
+    )
 
 
 def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
@@ -57,7 +59,7 @@ def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
 
 def _custom_config(checkpoint: Checkpoint, other: CustomArchitecture) -> CustomConfig:
     _check_pooling(checkpoint, {Pooling.MEAN, Pooling.LAST if other is GPT2 else Pooling.CLS})
-    return other.shape(checkpoint.config)
+    return other.read_config(checkpoint.config)
 
 
 def _check_pooling(checkpoint: Checkpoint, known: set[Pooling]) -> None:
@@ -85,7 +87,7 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     """The checkpoint's weights under our names, checked against its configuration."""
     architecture, shape = resolve_architecture(checkpoint)
     return EncoderWeights(
-        shape=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
+        config=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
         arrays=canonical_weights(checkpoint, architecture, shape),
         head=checkpoint.head,
         head_activations=tuple(layer.activation for layer in architecture.head),
@@ -101,7 +103,7 @@ def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     labels = len(head.labels) if head.task is Task.CLASSIFICATION else 0
     return CustomWeights(
         architecture=other.name,
-        shape=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
+        config=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
         arrays=read_weights(checkpoint, other.prefix, other.weights(shape, labels)),
         head=head,
         head_activations=other.head_activations(shape),

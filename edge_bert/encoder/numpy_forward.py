@@ -63,7 +63,7 @@ def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Float
     found: dict[int, FloatArray] = {}
     for batch in batch_by_length(sentences):
         rows = embed_tokens(weights, batch)
-        for index in range(weights.shape.layers):
+        for index in range(weights.config.layers):
             rows = run_layer(weights, index, rows, batch.length)
         found |= zip(batch.places, apply_head(weights, rows, batch.length), strict=True)
     return np.stack([found[place] for place in range(len(sentences))])
@@ -71,7 +71,7 @@ def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Float
 
 def embed_tokens(weights: EncoderWeights, batch: Batch) -> FloatArray:
     """The tables' rows, summed, normalised and, where the model has a projection, projected."""
-    arrays, shape = weights.arrays, weights.shape
+    arrays, shape = weights.arrays, weights.config
     start = shape.position_offset
     rows = arrays["embeddings.word"][batch.ids]
     rows = rows + arrays["embeddings.position"][start : start + batch.length]
@@ -96,7 +96,7 @@ def attention_context(
     weights: EncoderWeights, index: int, rows: FloatArray, length: int
 ) -> FloatArray:
     """What the heads of a layer give, side by side: rows [n, heads * head size]."""
-    heads, size = weights.shape.heads[index], weights.shape.head_size
+    heads, size = weights.config.heads[index], weights.config.head_size
 
     def split(part: str) -> FloatArray:
         flat = apply_dense(weights, f"layer.{index}.{part}", rows)
@@ -111,7 +111,7 @@ def attention_context(
 def ffn_intermediate(weights: EncoderWeights, index: int, rows: FloatArray) -> FloatArray:
     """The activations of a layer's feed-forward neurons, rows [n, neurons]."""
     return apply_activation(
-        apply_dense(weights, f"layer.{index}.ffn_in", rows), weights.shape.activation
+        apply_dense(weights, f"layer.{index}.ffn_in", rows), weights.config.activation
     )
 
 
@@ -123,7 +123,7 @@ def apply_dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatAr
 def apply_layer_norm(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
     """LayerNorm over the last axis."""
     centred = rows - rows.mean(axis=-1, keepdims=True)
-    deviation = np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + weights.shape.epsilon)
+    deviation = np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + weights.config.epsilon)
     found = centred / deviation * weights.arrays[f"{name}.gamma"] + weights.arrays[f"{name}.beta"]
     return np.asarray(found, np.float32)
 

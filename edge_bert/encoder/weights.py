@@ -20,7 +20,7 @@ class EncoderWeights:
     `head_activations` are those of the dense layers of a classification head.
     """
 
-    shape: EncoderConfig
+    config: EncoderConfig
     arrays: Mapping[str, FloatArray]
     head: Head
     head_activations: tuple[str, ...]
@@ -28,10 +28,10 @@ class EncoderWeights:
     output_name: str
 
     @property
-    def first_alike(self) -> tuple[int, ...]:
+    def tied_layers(self) -> tuple[int, ...]:
         """For each layer the first one with the very same arrays: itself, but in ALBERT."""
         firsts: list[int] = []
-        for index in range(self.shape.layers):
+        for index in range(self.config.layers):
             alike = (first for first in dict.fromkeys(firsts) if self._same(first, index))
             firsts.append(next(alike, index))
         return tuple(firsts)
@@ -50,7 +50,7 @@ class CustomWeights:
     """
 
     architecture: str
-    shape: MobileBertConfig | Gpt2Config
+    config: MobileBertConfig | Gpt2Config
     arrays: Mapping[str, FloatArray]
     head: Head
     head_activations: tuple[str, ...]

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
@@ -20,6 +19,7 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores
 from edge_bert.records.recipe import FLOAT32
+from edge_bert.store.digest import sha256_hex
 
 
 class Verified(Record, frozen=True):

@@ -48,7 +48,7 @@ def collect_hessians(
         for batch in numpy_forward.batch_by_length(sentences)
     ]
     found = []
-    for index in range(weights.shape.layers):
+    for index in range(weights.config.layers):
         seen = [_layer(weights, index, rows, length) for rows, length in states]
         found.append(LayerHessians(*map(_moments, zip(*seen, strict=True))))
         states = [
@@ -68,7 +68,7 @@ def _layer(
     output = numpy_forward.apply_dense(weights, f"layer.{index}.attention_output", context)
     ffn = numpy_forward.apply_layer_norm(weights, within, rows + output)
     inner = numpy_forward.ffn_intermediate(weights, index, ffn)
-    projected = index == 0 and weights.shape.embedding is not None  # a matrix's rows, as they are
+    projected = index == 0 and weights.config.embedding is not None  # a matrix's rows, as they are
     unit_rows = rows if projected else _unit(weights, before, rows)
     return rows, unit_rows, context, ffn, _unit(weights, within, ffn), inner
 

@@ -39,8 +39,8 @@ def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
         # Its one 4-bit kernel, hybrid per channel, took 215 ms where float32 takes 43, at a mean
         # cosine of 0.891 to float32; blocks of 32, which keep 0.95, it does not load.
         raise RefusedError(
-            f"{recipe.name} is not made for {TFLITE_RUNTIME_2_14}: its only 4-bit kernel is five times "
-            "slower than float32 and loses the meaning of sentences. Take wi8_afp32."
+            f"{recipe.name} is not made for {TFLITE_RUNTIME_2_14}: its only 4-bit kernel is five "
+            "times slower than float32 and loses the meaning of sentences. Take wi8_afp32."
         )
     model = flatbuffer.read_model(float_model)
     quantize_embedding_tables(model)

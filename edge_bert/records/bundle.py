@@ -10,7 +10,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import Head
 from edge_bert.records.profile import Runtime
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 # A file of the bundle's own folder: no separators, no leading dot.
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$")]
@@ -81,7 +81,7 @@ class Artifact(Record, frozen=True):
     op_counts: dict[str, Count]
     runtime: Runtime | None
     min_runtime: str
-    proof: RuntimeCheck
+    runtime_check: RuntimeCheck
     scores: Scores
 
 
@@ -140,4 +140,4 @@ class Manifest(Record, frozen=True):
     default: DefaultChoice
     files: tuple[PackagedFile, ...]
     tool_versions: dict[str, str]
-    left_out: tuple[Skipped, ...] = ()
+    skipped: tuple[Skipped, ...] = ()

@@ -86,7 +86,7 @@ def find_warnings(report: Report) -> tuple[ReportWarning, ...]:
 
 
 def _of(report: Report, artifact: Artifact) -> Iterable[ReportWarning]:
-    proof = artifact.proof
+    proof = artifact.runtime_check
     reason = f": {proof.detail}" if proof.detail else ""
     if proof.status == "not run":
         yield ReportWarning(artifact.name, f"NOT RUN on {proof.runtime}{reason}", "not run")
@@ -147,7 +147,8 @@ def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
         if reference is not None and not label.value >= reference - LARGEST_DROP:
             yield (
                 f"its {METRIC_WORDS[label.metric]} on {label.dataset} is "
-                f"{format_points(label.value)}, {format_points(reference - label.value)} points under float32"
+                f"{format_points(label.value)}, "
+                f"{format_points(reference - label.value)} points under float32"
             )
 
 
@@ -265,7 +266,7 @@ def write_headline(report: Report) -> Headline:
     if missed:
         return Headline("bad", f"{chosen.name} runs, but misses its budget: {', '.join(missed)}.")
     unknown = [one.item.lower() for one in verdicts if one.state == "not measured"]
-    proven = f"{chosen.name} was run on {chosen.proof.runtime}"
+    proven = f"{chosen.name} was run on {chosen.runtime_check.runtime}"
     note = " Its output has drifted from float32's: see the warning." if of_chosen else ""
     marked = [one.item.lower() for one in verdicts if one.mark]
     if unknown:

@@ -130,7 +130,7 @@ def manifests_(draw: Callable[..., Any]) -> Manifest:
         default=DefaultChoice(artifact=draw(st.sampled_from(artifacts)).name, reason=draw(TEXT)),
         files=tuple(files),
         tool_versions=draw(st.dictionaries(TEXT, TEXT, max_size=3)),
-        left_out=tuple(draw(st.lists(st.builds(Skipped, name=TEXT, reason=TEXT), max_size=2))),
+        skipped=tuple(draw(st.lists(st.builds(Skipped, name=TEXT, reason=TEXT), max_size=2))),
     )
 
 

@@ -38,7 +38,7 @@ def ragged(architecture: str, head: str = "mean") -> EncoderWeights:
 def with_twins(weights: EncoderWeights) -> EncoderWeights:
     """The encoder with every second neuron a copy of the one before it: half can go for nothing."""
     arrays = {name: array.copy() for name, array in weights.arrays.items()}
-    for index in range(weights.shape.layers):
+    for index in range(weights.config.layers):
         for part in ("kernel", "bias"):
             rise = arrays[f"layer.{index}.ffn_in.{part}"]
             rise[..., 1::2] = rise[..., 0::2]

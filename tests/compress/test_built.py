@@ -65,4 +65,4 @@ def test_the_smaller_encoder_is_trainable(architecture: str) -> None:
     assert sum(int(np.prod(each.shape)) for each in encoder.trainable_variables) == sum(
         array.size for array in weights.arrays.values()
     )
-    assert encoder.blocks[1].ffn_in.kernel.shape == (weights.shape.hidden, RAGGED.ffn[1])
+    assert encoder.blocks[1].ffn_in.kernel.shape == (weights.config.hidden, RAGGED.ffn[1])

@@ -52,8 +52,8 @@ def test_recipes_that_change_weights(recipe: Recipe) -> None:
     """Within one percent, and float32 too."""
     weights, reference = made()
     data = apply_recipe.apply_weight_recipe(reference, recipe, small.HOST)
-    assert away(predict_size(weights.shape, recipe, LENGTHS), data) < 0.01
-    assert away(predict_size(weights.shape, FLOAT32, LENGTHS), reference) < 0.01
+    assert away(predict_size(weights.config, recipe, LENGTHS), data) < 0.01
+    assert away(predict_size(weights.config, FLOAT32, LENGTHS), reference) < 0.01
 
 
 @pytest.mark.parametrize("block", [32, 64, 128])
@@ -63,7 +63,7 @@ def test_bits_of_each_layer(block: int, embedding: int) -> None:
     weights, reference = made()
     bits = WeightBits(matrix_bits=(8, 4), embedding_bits=embedding, matrix_block=block)
     data = apply_recipe.apply_weight_recipe(reference, WI4_AFP32, small.HOST, bits)
-    assert away(predict_size(weights.shape, WI4_AFP32, LENGTHS, bits), data) < 0.01
+    assert away(predict_size(weights.config, WI4_AFP32, LENGTHS, bits), data) < 0.01
 
 
 @pytest.mark.parametrize("recipe", [WI8_AI8, WI8_AI16, WI8_AI8_AFP32], ids=lambda each: each.name)
@@ -72,4 +72,4 @@ def test_recipes_with_calibrated_integers(recipe: Recipe) -> None:
     weights, _ = made()
     start = calibrate_encoder(weights, tiny.sentences(weights))
     data = apply_recipe.apply_integer_recipe(start, LENGTHS, recipe, float_output=False)
-    assert away(predict_size(weights.shape, recipe, LENGTHS), data) < 0.03
+    assert away(predict_size(weights.config, recipe, LENGTHS), data) < 0.03

@@ -71,7 +71,7 @@ def test_what_the_operators_of_a_file_multiply(recipe: Recipe) -> None:
     weights, _ = sizes.made()
     model = flatbuffer.read_model(built(recipe))
     for graph, length in zip(model.subgraphs, sizes.LENGTHS, strict=True):
-        work = count_macs(weights.shape, recipe, length)
+        work = count_macs(weights.config, recipe, length)
         found = multiplied(graph, model.operatorCodes)
         assert work.integer <= found["integer"]
         assert work.float32 <= found["float32"]

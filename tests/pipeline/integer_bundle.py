@@ -25,6 +25,7 @@ from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.records.bundle import DefaultChoice
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load_checkpoint
+from edge_bert.store.digest import sha256_hex
 from tests.report.sample_report import manifest
 from tests.tiny import models
 
@@ -66,7 +67,7 @@ def integer_bundle(
         sample.artifacts[0],
         name=name,
         file=f"{name}.tflite",
-        sha256=manifests.sha256_hex(data),
+        sha256=sha256_hex(data),
         size_bytes=len(data),
         signatures=inspect_bytes(data, name).signatures,
     )

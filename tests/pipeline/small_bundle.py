@@ -9,6 +9,7 @@ import msgspec
 from edge_bert.bundle import manifest as manifests
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.records.bundle import DefaultChoice
+from edge_bert.store.digest import sha256_hex
 from tests.pipeline.small_encoder import small_encoder
 from tests.report.sample_report import manifest
 
@@ -21,7 +22,7 @@ def small_bundle(folder: Path, profile: str = "pixel-9") -> Path:
     artifact = msgspec.structs.replace(
         known,
         file="float32.tflite",
-        sha256=manifests.sha256_hex(data),
+        sha256=sha256_hex(data),
         size_bytes=len(data),
         signatures=inspect_bytes(data, "float32.tflite").signatures,
     )

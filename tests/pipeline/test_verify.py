@@ -32,7 +32,7 @@ def test_it_finds_what_the_build_found() -> None:
     manifest = made.report.manifest
     assert [each.name for each in found.artifacts] == [each.name for each in manifest.artifacts]
     for each, artifact in zip(found.artifacts, manifest.artifacts, strict=True):
-        assert each.proof == artifact.proof
+        assert each.proof == artifact.runtime_check
         assert each.scores == artifact.scores
 
 

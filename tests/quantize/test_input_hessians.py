@@ -17,7 +17,7 @@ def test_moments_are_those_of_the_rows(architecture: str) -> None:
     weights = tiny.weights_of(architecture)
     sentences = tiny.sentences(weights, repeats=1)
     found = input_hessians.collect_hessians(weights, sentences)
-    assert len(found) == weights.shape.layers
+    assert len(found) == weights.config.layers
     rows = np.concatenate(
         [
             numpy_forward.embed_tokens(weights, each)
@@ -41,4 +41,4 @@ def test_unit_rows_have_a_variance_of_one() -> None:
     tokens = sum(each["input_ids"].size for each in sentences)
     for layer in input_hessians.collect_hessians(weights, sentences):
         for found in (layer.unit_rows, layer.unit_ffn):
-            assert np.trace(found) == pytest.approx(tokens * weights.shape.hidden, rel=1e-3)
+            assert np.trace(found) == pytest.approx(tokens * weights.config.hidden, rel=1e-3)

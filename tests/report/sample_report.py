@@ -79,7 +79,7 @@ def artifact(name: str) -> Artifact:
         op_counts={"FULLY_CONNECTED": 144, "BATCH_MATMUL": 52, "ADD": 190, "MUL": 96, "GELU": 24},
         runtime=None if not_run else LITERT,
         min_runtime="2.16.0",
-        proof=proof,
+        runtime_check=proof,
         scores=Scores(drift=_drift(distance), labels=(label,)),
     )
 

@@ -53,7 +53,7 @@ def measure_curves(
         rate = lost / max(errors[present[at] - counts[at]], 1e-24)
         return tuple(rate * error for error in errors)
 
-    shape = weights.shape
+    shape = weights.config
     return ErrorCurves(
         heads=tuple(
             scaled(

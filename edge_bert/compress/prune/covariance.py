@@ -29,7 +29,7 @@ class RunningMoments:
         """Nothing seen yet."""
         return cls(np.zeros(channels), np.zeros((channels, channels)))
 
-    def see(self, rows: FloatArray, weights: FloatArray) -> None:
+    def update(self, rows: FloatArray, weights: FloatArray) -> None:
         """Take rows [n, channels] with weights [n] into account."""
         weighted = rows * weights[:, None]
         self.second += rows.T @ weighted

@@ -21,7 +21,7 @@ def prune_ffn(
     The output matrices are fitted anew to the neurons that stay, so that these stand in for those
     that go; their mean goes into the bias. Raises InputError for a width that a layer cannot have.
     """
-    shape, arrays = weights.shape, dict(weights.arrays)
+    shape, arrays = weights.config, dict(weights.arrays)
     check_counts("neurons", widths, weights, shape.ffn)
     for index, width in enumerate(widths):
         if width == shape.ffn[index]:
@@ -36,7 +36,7 @@ def prune_ffn(
         arrays[f"{name}.ffn_out.kernel"] = fitted.astype(np.float32)
         arrays[f"{name}.ffn_out.bias"] = arrays[f"{name}.ffn_out.bias"] + gained.astype(np.float32)
     smaller = dataclasses.replace(shape, ffn=tuple(widths))
-    return dataclasses.replace(weights, shape=smaller, arrays=arrays)
+    return dataclasses.replace(weights, config=smaller, arrays=arrays)
 
 
 def check_counts(
@@ -63,4 +63,4 @@ def check_counts(
 
 def share_weights(weights: EncoderWeights) -> bool:
     """Whether any two layers have the same arrays, so that the file holds them once."""
-    return weights.first_alike != tuple(range(weights.shape.layers))
+    return weights.tied_layers != tuple(range(weights.config.layers))

@@ -21,7 +21,7 @@ def prune_heads(
     The attention's output matrix is fitted anew to the heads that stay, as `neurons.keep` does.
     Raises InputError for a count that a layer cannot have.
     """
-    shape, arrays = weights.shape, dict(weights.arrays)
+    shape, arrays = weights.config, dict(weights.arrays)
     check_counts("heads", counts, weights, shape.heads)
     for index, count in enumerate(counts):
         if count == shape.heads[index]:
@@ -39,4 +39,4 @@ def prune_heads(
         arrays[f"{output}.kernel"] = fitted.astype(np.float32)
         arrays[f"{output}.bias"] = arrays[f"{output}.bias"] + gained.astype(np.float32)
     smaller = dataclasses.replace(shape, heads=tuple(counts))
-    return dataclasses.replace(weights, shape=smaller, arrays=arrays)
+    return dataclasses.replace(weights, config=smaller, arrays=arrays)

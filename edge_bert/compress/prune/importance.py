@@ -48,7 +48,7 @@ def measure_importance(
     Done once for a model: every smaller structure is cut from what it gives. The memory is that
     of a float64 matrix [neurons, neurons] for each layer, whatever the number of sentences.
     """
-    shape = weights.shape
+    shape = weights.config
     heads = [RunningMoments.of(count * shape.head_size) for count in shape.heads]
     neurons = [RunningMoments.of(count) for count in shape.ffn]
     progress("importance: running the calibration set")
@@ -77,7 +77,7 @@ def _layer(
     for half, moments in (("attention", heads), ("ffn", neurons)):
         inputs = half_inputs(weights, index, half, rows, length)
         total = rows + numpy_forward.apply_dense(weights, output_of(index, half), inputs)
-        moments.see(inputs, token_weights(total))
+        moments.update(inputs, token_weights(total))
         rows = numpy_forward.apply_layer_norm(weights, f"layer.{index}.{half}_norm", total)
     return rows
 

@@ -18,7 +18,7 @@ def prune_layers(weights: EncoderWeights, layers: Sequence[int]) -> EncoderWeigh
 
     Raises InputError for numbers that do not rise or that the encoder does not have.
     """
-    shape = weights.shape
+    shape = weights.config
     layers = check_layers(layers, shape.layers)
     arrays = {
         name: array for name, array in weights.arrays.items() if not name.startswith("layer.")
@@ -35,7 +35,7 @@ def prune_layers(weights: EncoderWeights, layers: Sequence[int]) -> EncoderWeigh
         heads=tuple(shape.heads[index] for index in layers),
         ffn=tuple(shape.ffn[index] for index in layers),
     )
-    return dataclasses.replace(weights, shape=smaller, arrays=arrays)
+    return dataclasses.replace(weights, config=smaller, arrays=arrays)
 
 
 def check_layers(layers: Sequence[int], present: int) -> tuple[int, ...]:
@@ -57,7 +57,7 @@ def rank_layers(
     costs layers * layers / 2 runs of the sentences.
     """
     expected = numpy_forward.run_encoder(weights, sentences)
-    kept = tuple(range(weights.shape.layers))
+    kept = tuple(range(weights.config.layers))
     found = [kept]
     while len(kept) > 1:
         progress(f"layers: which of {len(kept)} matters least")

@@ -46,7 +46,7 @@ def reconstruct_outputs(
     goals = [numpy_forward.embed_tokens(whole, batch) for batch in batches]
     done = 0
     for index, (layer, following) in enumerate(
-        zip(layers, [*layers[1:], whole.shape.layers], strict=True)
+        zip(layers, [*layers[1:], whole.config.layers], strict=True)
     ):
         progress(f"correction: layer {index + 1} of {len(layers)}")
         for half, last in (("attention", 2 * layer), ("ffn", 2 * following - 1)):
@@ -115,7 +115,7 @@ def _fit(
     shared, missing = np.zeros(kernel.shape), np.zeros(len(bias))
     for part, each, total in zip(inputs, rows, totals, strict=True):
         strength = token_weights(total)
-        moments.see(part, strength)
+        moments.update(part, strength)
         error = (total - each - (part @ kernel + bias)) * strength[:, None]
         shared += part.T @ error
         missing += error.sum(axis=0, dtype=np.float64)

@@ -28,7 +28,7 @@ def prune_to_structure(
     heads and neurons need no more than the fit that they get from `importance` (docs/sizing.md).
     Raises InputError for a structure that the encoder cannot have.
     """
-    shape = weights.shape
+    shape = weights.config
     kept = layers.check_layers(structure.layers, shape.layers)
     counts, widths = list(shape.heads), list(shape.ffn)
     for place, layer in enumerate(kept):

@@ -89,15 +89,15 @@ def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocab
 
 def prune_embeddings(weights: EncoderWeights, kept: Sequence[int]) -> EncoderWeights:
     """The encoder with the rows of `kept` in its word table, in their order."""
-    if max(kept) >= weights.shape.vocabulary:
+    if max(kept) >= weights.config.vocabulary:
         raise InputError(
-            f"the tokenizer has the id {max(kept)} and the word table {weights.shape.vocabulary} "
+            f"the tokenizer has the id {max(kept)} and the word table {weights.config.vocabulary} "
             "rows; they are not of one model."
         )
     table = weights.arrays["embeddings.word"][list(kept)]
-    shape = dataclasses.replace(weights.shape, vocabulary=len(kept))
+    shape = dataclasses.replace(weights.config, vocabulary=len(kept))
     return dataclasses.replace(
-        weights, shape=shape, arrays={**weights.arrays, "embeddings.word": table}
+        weights, config=shape, arrays={**weights.arrays, "embeddings.word": table}
     )
 
 

@@ -3,7 +3,7 @@
     python -m edge_bert.convert.onnx2tf.onnx2tf_worker REQUEST.json
 
 onnx2tf prints, ends the process on what it dislikes and brings a second Keras, so it lives here.
-Needs the files of `ConversionRequest`; writes `out`, or a JSON line {"error": ...} and exits with 1.
+Needs the files of its request; writes `out`, or a JSON line {"error": ...} and exits with 1.
 """
 
 from __future__ import annotations

@@ -48,7 +48,7 @@ LAYER = "encoder.albert_layer_groups.{i}."
 ALBERT = Architecture(
     name="albert",
     prefix="albert.",
-    shape=read_config,
+    read_config=read_config,
     embedding_names={
         **bert.EMBEDDING_NAMES,
         "projection": "encoder.embedding_hidden_mapping_in",

@@ -23,7 +23,7 @@ class Architecture:
 
     name: str
     prefix: str
-    shape: Callable[[Mapping[str, Any]], EncoderConfig]
+    read_config: Callable[[Mapping[str, Any]], EncoderConfig]
     embedding_names: Mapping[str, str]
     layer_names: Mapping[str, str]
     head: tuple[DenseHead, ...]

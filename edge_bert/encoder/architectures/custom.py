@@ -40,7 +40,7 @@ class CustomArchitecture:
 
     name: str
     prefix: str
-    shape: Callable[[Mapping[str, Any]], CustomConfig]
+    read_config: Callable[[Mapping[str, Any]], CustomConfig]
     weights: Callable[[Any, int], Iterable[WeightSource]]
     head_activations: Callable[[Any], tuple[str, ...]]
     build: Callable[[CustomWeights], Any]

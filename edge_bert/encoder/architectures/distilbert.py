@@ -24,7 +24,7 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
 DISTILBERT = Architecture(
     name="distilbert",
     prefix="distilbert.",
-    shape=read_config,
+    read_config=read_config,
     embedding_names={
         "word": "embeddings.word_embeddings",
         "position": "embeddings.position_embeddings",

@@ -21,7 +21,7 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
 ELECTRA = Architecture(
     name="electra",
     prefix="electra.",
-    shape=read_config,
+    read_config=read_config,
     embedding_names={**bert.EMBEDDING_NAMES, "projection": "embeddings_project"},
     layer_names=bert.LAYER_NAMES,
     head=(DenseHead("classifier.dense", "gelu"), DenseHead("classifier.out_proj")),

@@ -86,7 +86,7 @@ def build_model(weights: Any) -> Any:
 GPT2 = CustomArchitecture(
     name="gpt2",
     prefix="transformer.",
-    shape=read_config,
+    read_config=read_config,
     weights=list_weights,
     head_activations=head_activations,
     build=build_model,

@@ -132,7 +132,7 @@ def build_model(weights: Any) -> Any:
 MOBILEBERT = CustomArchitecture(
     name="mobilebert",
     prefix="mobilebert.",
-    shape=read_config,
+    read_config=read_config,
     weights=list_weights,
     head_activations=head_activations,
     build=build_model,

@@ -31,7 +31,7 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
 ROBERTA = Architecture(
     name="roberta",
     prefix="roberta.",
-    shape=read_config,
+    read_config=read_config,
     embedding_names=bert.EMBEDDING_NAMES,
     layer_names=bert.LAYER_NAMES,
     head=(DenseHead("classifier.dense", "tanh"), DenseHead("classifier.out_proj")),

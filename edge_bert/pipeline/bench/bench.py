@@ -10,7 +10,6 @@ from typing import Literal, get_args
 
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.benchmark_model import BenchmarkBinary, benchmark_binary
 from edge_bert.devices.emulated import EmulatedTarget
@@ -29,6 +28,7 @@ from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.report.terminal.measurements import MeasuredRow
+from edge_bert.store.digest import sha256_hex
 
 TargetName = Literal["host", "emulated", "device"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)

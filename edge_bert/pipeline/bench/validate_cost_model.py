@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.convert import published_networks
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
@@ -25,6 +24,7 @@ from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.validation import Prediction, PublishedLatency, Validation
 from edge_bert.store import cache, content_store
+from edge_bert.store.digest import sha256_hex
 
 PUBLISHED_DEVICES = validation.PUBLISHED.parent / "published_devices"
 # The table's name of a device: its profile, ours or one that is only for validation.

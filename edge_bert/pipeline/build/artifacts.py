@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.convert import keras_to_tflite
 from edge_bert.convert.onnx2tf import convert as onnx2tf
 from edge_bert.data.buckets import pad_encoding
@@ -29,6 +28,7 @@ from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, ca
 from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import Recipe, Scheme
 from edge_bert.store import cache, content_store
+from edge_bert.store.digest import sha256_hex
 
 PACKAGE = Path(__file__).resolve().parents[2]
 TOOLS = ("edge-bert", "ai-edge-litert", "keras", "numpy", "tensorflow")

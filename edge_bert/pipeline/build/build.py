@@ -9,7 +9,6 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.bundle import atomic_folder, manifest
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import ModelError, RefusedError, VerificationError
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
@@ -41,6 +40,7 @@ from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.report import Report
 from edge_bert.report.html import render_report_page
 from edge_bert.store import content_store
+from edge_bert.store.digest import sha256_hex
 
 MEDIAPIPE_RECIPE = "wi8_afp32"
 MEDIAPIPE_PURPOSE = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClassifier)"
@@ -80,7 +80,7 @@ def build_bundle(request: BuildSession, progress: Progress = no_progress) -> Bui
             default=_default(request.profile, [artifact for artifact, _ in artifacts]),
             files=files,
             tool_versions=artifacts_module.tool_versions(),
-            left_out=(*left_out, *without, *not_compiled),
+            skipped=(*left_out, *without, *not_compiled),
         )
         summary = _report(found, request.profile, artifacts)
         summary = msgspec.structs.replace(summary, search=request.search)
@@ -170,7 +170,7 @@ def _proven(
         op_counts=contents.op_counts,
         runtime=runtime if tested.proof.status == "passed" else None,
         min_runtime=str(runtime),
-        proof=tested.proof,
+        runtime_check=tested.proof,
         scores=tested.scores,
     )
     wanted = RECIPES[path.stem].scheme is Scheme.INTEGER and not request.float_output
@@ -222,7 +222,7 @@ def _mediapipe(request: BuildSession, made: Made, scratch: Path) -> str:
 
 def _default(profile: DeviceProfile, artifacts: list[Artifact]) -> DefaultChoice:
     """The first recipe the profile wants that is here; a proven one before one that was not run."""
-    ranked = sorted(artifacts, key=lambda artifact: artifact.proof.status != "passed")
+    ranked = sorted(artifacts, key=lambda artifact: artifact.runtime_check.status != "passed")
     best = profile.default_recipes[0]
     for wanted in (*profile.default_recipes, FLOAT32.name):
         for artifact in ranked:

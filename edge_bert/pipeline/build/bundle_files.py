@@ -5,9 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.records.bundle import ModelInfo, PackagedFile
+from edge_bert.store.digest import sha256_hex
 
 
 def model_info(request: BuildSession) -> ModelInfo:

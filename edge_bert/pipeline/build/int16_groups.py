@@ -32,7 +32,7 @@ def select_groups(calibrated: CalibratedEncoder, progress: Progress = no_progres
 def _digest(calibrated: CalibratedEncoder) -> str:
     """SHA-256 of the weights, what the head does with them, and the sentences' inputs."""
     weights = calibrated.weights
-    digest = hashlib.sha256(repr((weights.shape, weights.head, weights.output_name)).encode())
+    digest = hashlib.sha256(repr((weights.config, weights.head, weights.output_name)).encode())
     given = [
         sorted(weights.arrays.items()),
         *(sorted(each.items()) for each in calibrated.sentences),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.errors import InputError, ProfileError
 from edge_bert.pipeline.build.bundle_files import describe_file
 from edge_bert.records.bundle import Manifest, PackagedFile
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import content_store
+from edge_bert.store.digest import sha256_hex
 
 FILE = "profile.json"
 PURPOSE = "the device and the budget that the bundle was built for"

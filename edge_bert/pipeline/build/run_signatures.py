@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
@@ -20,6 +19,7 @@ from edge_bert.records.checkpoint import FloatArray, Head
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import tflite
 from edge_bert.store import cache, content_store
+from edge_bert.store.digest import sha256_hex
 
 THIS = Path(__file__).resolve()
 PACKAGE = THIS.parents[2]

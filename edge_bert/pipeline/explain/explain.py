@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.calibration import CalibrationSet
@@ -34,6 +33,7 @@ from edge_bert.records.explanation import FORMAT_VERSION, Explanation, Harm, Out
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
+from edge_bert.store.digest import sha256_hex
 
 OUTLIERS_PER_PLACE = 4
 DEFAULT_SENTENCES = 20

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.bundle import atomic_folder
-from edge_bert.bundle.manifest import FILE, sha256_hex
+from edge_bert.bundle.manifest import FILE
 from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.encoder.weights import EncoderWeights
@@ -41,6 +41,7 @@ from edge_bert.records.onnx_export import (
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import onnxruntime, onnxruntime_timing
 from edge_bert.store import content_store
+from edge_bert.store.digest import sha256_hex
 
 FORMS = ("float32", "float16", "wi8_ai8_afp32")
 SYMMETRIC = "wi8_ai8_afp32_symmetric"  # only for TensorRT: elsewhere the other is more exact

@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession
@@ -15,6 +14,7 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.records.onnx_export import OnnxExport, ServingFile
 from edge_bert.serving import tensorrt, triton
 from edge_bert.store import content_store
+from edge_bert.store.digest import sha256_hex
 
 DEFAULT_FORM = "wi8_ai8_afp32"
 TENSORRT_FORMS = (SYMMETRIC, "float16", "float32")
@@ -88,7 +88,7 @@ def _tensorrt(request: BuildSession) -> Arrange:
             made[0].path.name,
             weights.input_names,
             weights.output_name,
-            vocabulary=weights.shape.vocabulary,
+            vocabulary=weights.config.vocabulary,
             lengths=request.lengths,
             max_batch=MAX_BATCH,
         )
@@ -106,7 +106,7 @@ def _served(request: BuildSession) -> triton.Served:
         name=triton.folder_name(request.checkpoint.name),
         inputs=weights.input_names,
         output=weights.output_name,
-        width=len(weights.head.labels) or weights.shape.hidden,
+        width=len(weights.head.labels) or weights.config.hidden,
         max_batch=MAX_BATCH,
     )
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
@@ -29,6 +28,7 @@ from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.problem import SearchEffort
 from edge_bert.store import content_store
+from edge_bert.store.digest import sha256_hex
 
 DEFAULT_OUT = Path("build") / "matrix"
 JOURNAL, REPORT, INDEX = "matrix.jsonl", "matrix.json", "index.html"

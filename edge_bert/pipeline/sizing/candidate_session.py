@@ -86,7 +86,7 @@ def trimmed_sizes(asked: BuildOptions) -> range:
 
 def _vocabulary(asked: BuildOptions, whole: BuildSession, tokens: int) -> Vocabulary | None:
     """The trimmed vocabulary; None where nothing is trimmed."""
-    if tokens == artifacts.session_weights(whole).shape.vocabulary:
+    if tokens == artifacts.session_weights(whole).config.vocabulary:
         return None
     return trim.trim_vocabulary(_tokenizer(whole), _counts(asked), tokens)
 
@@ -105,7 +105,7 @@ def _counts(asked: BuildOptions) -> Counts | None:
     if source is None:
         return None
     whole = open_session(asked)
-    rows = artifacts.session_weights(whole).shape.vocabulary
+    rows = artifacts.session_weights(whole).config.vocabulary
     encodings = artifacts.session_tokenizer(whole).encode_batch(
         calibration.load_sentences(Path(source))
     )

@@ -26,7 +26,7 @@ def bound_cost(asked: BuildOptions, candidate: Candidate) -> CandidateCost:
     latency and energy at the budget's length cannot be below."""
     request = open_session(asked)
     weights = artifacts.session_weights(request)
-    recipe, shape = RECIPES[candidate.recipe], _shape(weights.shape, candidate)
+    recipe, shape = RECIPES[candidate.recipe], _shape(weights.config, candidate)
     bits = bits_of(candidate) if recipe.scheme is Scheme.HYBRID else None
     size = predict_size(shape, recipe, candidate.lengths, bits, _head(weights))
     cluster = cpu_files.find_cluster(request.profile, None)

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench import emulated
@@ -25,6 +24,7 @@ from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget, DeviceProfile
 from edge_bert.records.recipe import Recipe
 from edge_bert.store import cache, content_store
+from edge_bert.store.digest import sha256_hex
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,7 @@ def whole_candidate(asked: BuildOptions) -> Candidate:
             f"{request.checkpoint.architecture}: its layers share their weights, and such a model "
             "is not made smaller for a budget; take wi8_afp32 or wi4_afp32 with --recipes."
         )
-    shape = weights.shape
+    shape = weights.config
     recipe = RECIPES[request.profile.default_recipes[0]]
     bits = min(recipe.weight_bits, 8)
     return Candidate(

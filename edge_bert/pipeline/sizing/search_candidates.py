@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions, open_session
 from edge_bert.pipeline.sizing import cost_bounds, evaluate_candidate
@@ -21,6 +20,7 @@ from edge_bert.search.problem import Problem, SearchEffort
 from edge_bert.search.search import infeasible_result, run_search
 from edge_bert.search.space import Space
 from edge_bert.store import cache, content_store
+from edge_bert.store.digest import sha256_hex
 
 # Whose code decides what a candidate is, scores and costs.
 STAGES = (

@@ -39,7 +39,7 @@ def outline_of(asked: BuildOptions) -> Space | None:
     and no less than 1 / `ROOM` of its bytes. None where the layers differ in their sizes, so that
     it matters which ones stay.
     """
-    shape = artifacts.session_weights(open_session(asked)).shape
+    shape = artifacts.session_weights(open_session(asked)).config
     if len({*shape.heads}) > 1 or len({*shape.ffn}) > 1 or shape.ffn[0] % NEURONS_AT_ONCE:
         return None
     layers = tuple(tuple(range(count)) for count in range(shape.layers, 0, -1))
@@ -53,7 +53,7 @@ def _rising(present: Sequence[int]) -> tuple[tuple[float, ...], ...]:
 
 def _space(asked: BuildOptions, ranked: Sequence[tuple[int, ...]], curves: ErrorCurves) -> Space:
     request = open_session(asked)
-    shape = artifacts.session_weights(request).shape
+    shape = artifacts.session_weights(request).config
     fewest = max(1, round(FEWEST_LAYERS * shape.layers))
     layers = tuple(kept for kept in reversed(ranked) if len(kept) >= fewest)
 

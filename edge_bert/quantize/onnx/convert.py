@@ -22,9 +22,9 @@ def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> b
     `signed` activations are int8 with the zero point 0, as TensorRT wants them.
     """
     weights, calibrated = calibrated.weights, calibrated.unsplit
-    names = encoder.rounded_inputs(weights.shape.layers)
+    names = encoder.rounded_inputs(weights.config.layers)
     found = {name: _range(calibrated, name) for name in names}
-    made_of = parts.smoothed_parts(weights, calibrated.parts)
+    made_of = parts.smoothed_parts(weights, calibrated.equalized)
     return _checked(weights, made_of, ranges=found, signed=signed)
 
 

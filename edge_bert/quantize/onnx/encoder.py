@@ -66,7 +66,7 @@ def build_onnx_encoder(
         stream = _ffn(made, name, rows, residual, layer)
         rows, residual = _norm(made, f"{name}.ffn_norm", stream, layer.ffn_norm)
     _finish(made, rows)
-    width = len(weights.head.labels) or weights.shape.hidden
+    width = len(weights.head.labels) or weights.config.hidden
     return made.writer.model(
         dict.fromkeys(weights.input_names, ("batch", "length")),
         weights.output_name,
@@ -83,7 +83,7 @@ def rounded_inputs(layers: int) -> list[str]:
 
 def _embed(made: OnnxEncoderBuild) -> str:
     """The sum of the tables' rows, [batch, length, hidden]."""
-    writer, parts, shape = made.writer, made.parts, made.weights.shape
+    writer, parts, shape = made.writer, made.parts, made.weights.config
     rows = _lookup(made, "embeddings.word", parts.word, "input_ids")
     sizes = writer.node("Shape", ["input_ids"], "sizes")
     length = writer.node("Gather", [sizes, writer.integers("one", 1)], "length")
@@ -129,7 +129,7 @@ def _norm(made: OnnxEncoderBuild, name: str, rows: str, norm: OnnxLayerNorm) -> 
         writer.floats(f"{name}.gamma", norm.scale),
         writer.floats(f"{name}.beta", norm.bias),
     ]
-    epsilon = made.weights.shape.epsilon
+    epsilon = made.weights.config.epsilon
     normed = writer.node("LayerNormalization", inputs, name, axis=-1, epsilon=epsilon)
     if norm.to_residual is None:
         return normed, normed
@@ -152,7 +152,7 @@ def _attention(made: OnnxEncoderBuild, name: str, rows: str, bias: str, layer: O
 
     def heads_of(part: str, dense: DenseWeights, order: tuple[int, ...]) -> str:
         flat = _dense(made, f"{name}.{part}", rows, dense)
-        size = made.weights.shape.head_size
+        size = made.weights.config.head_size
         split = writer.integers(f"heads_of_{size}", 0, 0, -1, size)
         apart = writer.node("Reshape", [flat, split], f"{name}.{part}.split")
         return writer.node("Transpose", [apart], f"{name}.{part}.heads", perm=order)
@@ -179,7 +179,7 @@ def _ffn(made: OnnxEncoderBuild, name: str, rows: str, residual: str, layer: Onn
         part = f"{name}.ffn.{place}"
         given = rows if place else _rounded(made, rows, f"{name}.ffn_input")
         inner = _dense(made, f"{part}.in", given, rise, plain=place > 0)
-        active = _activate(made, f"{part}.inner", inner, made.weights.shape.activation)
+        active = _activate(made, f"{part}.inner", inner, made.weights.config.activation)
         active = active if place else _rounded(made, active, f"{part}.inner")
         output = _dense(made, f"{part}.out", active, fall, plain=place > 0)
         total = made.writer.node("Add", [total, output], f"{name}.ffn_sum.{place}")

@@ -81,11 +81,11 @@ def plain_parts(weights: EncoderWeights) -> Parts:
         return DenseWeights(arrays[f"{name}.kernel"] * scale, arrays[f"{name}.bias"] * scale)
 
     layers = []
-    for index in range(weights.shape.layers):
+    for index in range(weights.config.layers):
         name = f"layer.{index}"
         layers.append(
             OnnxLayer(
-                query=dense(f"{name}.query", weights.shape.head_size**-0.5),
+                query=dense(f"{name}.query", weights.config.head_size**-0.5),
                 key=dense(f"{name}.key"),
                 value=dense(f"{name}.value"),
                 output=dense(f"{name}.attention_output"),
@@ -101,7 +101,7 @@ def plain_parts(weights: EncoderWeights) -> Parts:
         embedding_norm=norm("embeddings.norm"),
         layers=tuple(layers),
         head=_plain_head(weights),
-        projection=OnnxProjection(dense(PROJECTION)) if weights.shape.embedding else None,
+        projection=OnnxProjection(dense(PROJECTION)) if weights.config.embedding else None,
     )
 
 

@@ -52,7 +52,7 @@ def print_build(report: Report, console: Console) -> None:
     verdicts = _verdict_rows(report)
     if verdicts:
         show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
-    for one in report.manifest.left_out:
+    for one in report.manifest.skipped:
         _say(console, f"left out: {one.name}: {one.reason}", "yellow")
     for doubt in report.manifest.calibration.doubts:
         _say(console, f"warning: calibration: {doubt}", "red")
@@ -115,7 +115,7 @@ def _artifact_rows(report: Report) -> Rows:
             one.name,
             byte_size(one.size_bytes),
             "yes" if one.integer_only else "no",
-            f"{PROOF_WORDS[one.proof.status]} on {one.proof.runtime}",
+            f"{PROOF_WORDS[one.runtime_check.status]} on {one.runtime_check.runtime}",
             *_drift(one),
             *_scores(report, one),
             one.min_runtime,

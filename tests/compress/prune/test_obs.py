@@ -22,8 +22,8 @@ def moments_of(rows: np.ndarray, weights: np.ndarray | None = None) -> RunningMo
     """Their moments, seen in two parts."""
     weights = np.ones(len(rows), np.float32) if weights is None else weights
     found = RunningMoments.of(rows.shape[1])
-    found.see(rows[:100], weights[:100])
-    found.see(rows[100:], weights[100:])
+    found.update(rows[:100], weights[:100])
+    found.update(rows[100:], weights[100:])
     return found
 
 

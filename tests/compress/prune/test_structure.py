@@ -36,7 +36,7 @@ def test_keeping_everything_changes_nothing(architecture: str) -> None:
     weights, importance = tiny.weights_of(architecture), importance_of(architecture)
     whole = msgspec.structs.replace(RAGGED, ffn=(FFN, FFN), heads=(4, 4))
     found = prune_to_structure(weights, importance, whole, sentences_of(architecture))
-    assert found.shape == weights.shape
+    assert found.config == weights.config
     assert all(found.arrays[name] is array for name, array in weights.arrays.items())
 
 
@@ -44,7 +44,7 @@ def test_keeping_everything_changes_nothing(architecture: str) -> None:
 def test_every_array_has_the_size_that_the_shape_says(architecture: str) -> None:
     """Ragged widths in the shape and in the weights."""
     found, size = ragged(architecture), 8
-    assert (found.shape.ffn, found.shape.heads) == (RAGGED.ffn, RAGGED.heads)
+    assert (found.config.ffn, found.config.heads) == (RAGGED.ffn, RAGGED.heads)
     for index, (width, count) in enumerate(zip(RAGGED.ffn, RAGGED.heads, strict=True)):
         assert found.arrays[f"layer.{index}.ffn_in.bias"].shape == (width,)
         assert found.arrays[f"layer.{index}.ffn_out.kernel"].shape == (width, 32)
@@ -79,7 +79,7 @@ def test_a_silent_head_is_the_first_to_go() -> None:
     silent = dataclasses.replace(weights, arrays=arrays)
     sentences = sentences_of("bert")
     found = heads.prune_heads(silent, measure_importance(silent, sentences), [4, 3])
-    assert found.shape.heads == (4, 3)
+    assert found.config.heads == (4, 3)
     np.testing.assert_array_equal(
         found.arrays["layer.1.query.kernel"],
         np.delete(arrays["layer.1.query.kernel"], range(8, 16), 1),
@@ -120,7 +120,7 @@ def test_layers_keep_their_order_and_their_own_widths() -> None:
     """Layer 1 becomes layer 0 with what it had; other weights are the same arrays."""
     weights = ragged("bert")
     found = layers.prune_layers(weights, [1])
-    assert (found.shape.ffn, found.shape.heads, found.shape.layers) == ((37,), (2,), 1)
+    assert (found.config.ffn, found.config.heads, found.config.layers) == ((37,), (2,), 1)
     assert found.arrays["layer.0.ffn_in.kernel"] is weights.arrays["layer.1.ffn_in.kernel"]
     assert not any(name.startswith("layer.1.") for name in found.arrays)
     assert found.arrays["embeddings.word"] is weights.arrays["embeddings.word"]
@@ -153,7 +153,7 @@ def test_layers_that_share_their_weights_only_go_whole() -> None:
     single = msgspec.structs.replace(RAGGED, layers=(1,), ffn=(FFN,), heads=(4,))
     found = prune_to_structure(weights, importance, single, sentences)
     assert found.arrays["layer.0.key.kernel"] is weights.arrays["layer.0.key.kernel"]
-    assert found.shape.layers == 1
+    assert found.config.layers == 1
 
 
 @pytest.mark.parametrize("counts", [[], [1], [0, 1], [1, FFN + 1], [1, 1, 1]])

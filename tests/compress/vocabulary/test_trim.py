@@ -181,14 +181,14 @@ def test_the_table_has_the_rows_of_what_stays() -> None:
     cut = trimmed("WordPiece")
     weights = tiny.weights_of("bert")
     smaller = trim.prune_embeddings(weights, cut.kept)
-    assert smaller.shape.vocabulary == len(cut.kept) == len(cut.text.splitlines())
+    assert smaller.config.vocabulary == len(cut.kept) == len(cut.text.splitlines())
     for new in (0, 1, 40, len(cut.kept) - 1):
         old = original("WordPiece")._backend.token_to_id(cut.tokens[new])
         np.testing.assert_array_equal(
             smaller.arrays["embeddings.word"][new], weights.arrays["embeddings.word"][old]
         )
     with refused(InputError, "not of one model"):
-        trim.prune_embeddings(weights, [weights.shape.vocabulary])
+        trim.prune_embeddings(weights, [weights.config.vocabulary])
 
 
 @every

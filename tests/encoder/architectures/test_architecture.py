@@ -199,4 +199,8 @@ def test_any_value_in_a_configuration_is_used_or_refused(
     except ModelError as error:
         one_line.check(error, ModelError)
     else:
-        assert found.arrays["embeddings.word"].shape == (found.shape.vocabulary, found.shape.hidden)
+        rows = found.arrays["embeddings.word"].shape
+        assert rows == (found.config.vocabulary, found.config.hidden)
+            found.config.vocabulary,
+            found.config.hidden,
+        )

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.bundle.manifest import sha256_hex
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, TargetError
 from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.bench.push import push_bundle, remove_pushed
+from edge_bert.store.digest import sha256_hex
 from tests.devices.running_phone import own_name, running_phone
 from tests.pipeline.small_bundle import small_bundle
 

@@ -74,8 +74,8 @@ def test_every_artifact_is_proven() -> None:
         "float32", "float16", "wi8_afp32", "wi8_ai8", "wi8_ai8_afp32", "wi4_afp32",
     }  # fmt: skip
     for artifact in found.artifacts:
-        assert artifact.proof.status == "passed"
-        assert artifact.runtime == artifact.proof.runtime
+        assert artifact.runtime_check.status == "passed"
+        assert artifact.runtime == artifact.runtime_check.runtime
         assert str(artifact.runtime) == artifact.min_runtime == "ai-edge-litert 2.3.0"
         lengths = [signature.length for signature in artifact.signatures.values()]
         assert lengths == list(tiny.LENGTHS)
@@ -148,7 +148,7 @@ def test_recipes_and_lengths_are_those_asked_for(tmp_path: Path) -> None:
     assert [artifact.name for artifact in found.artifacts] == ["wi8_afp32", "float32"]
     for artifact in found.artifacts:
         assert list(artifact.signatures) == ["length_8", "length_24", "length_40"]
-    assert found.left_out == ()
+    assert found.skipped == ()
 
 
 def test_a_bundle_without_mediapipe_says_why(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_a_bundle_without_mediapipe_says_why(tmp_path: Path) -> None:
         tmp_path / "b", recipes=["float32"], lengths=[16], source=tiny.model("roberta")
     )
     for made, reason in ((integers, "float outputs"), (roberta, "does not use WordPiece")):
-        (left_out,) = made.report.manifest.left_out
+        (left_out,) = made.report.manifest.skipped
         assert left_out.name == "mediapipe"
         assert reason in left_out.reason
         assert not list(made.folder.glob("mediapipe*"))
@@ -252,10 +252,10 @@ def test_the_oldest_runtime(tmp_path: Path) -> None:
     made = tiny.build_in(tmp_path, profile="raspberry-pi-4").report.manifest
     assert made.artifacts
     for artifact in made.artifacts:
-        assert artifact.proof.status == "passed"
+        assert artifact.runtime_check.status == "passed"
         assert artifact.runtime == TFLITE_RUNTIME_2_14
-    assert "wi4_afp32" in {each.name for each in made.left_out}
-    assert all(each.reason for each in made.left_out)
+    assert "wi4_afp32" in {each.name for each in made.skipped}
+    assert all(each.reason for each in made.skipped)
     assert made.default.artifact == "wi8_ai8_afp32"
 
 
@@ -277,8 +277,8 @@ def test_without_the_runtime_nothing_is_claimed(
         tmp_path, profile="raspberry-pi-4", recipes=WEIGHTS, cache_name="no-runtime"
     )
     for artifact in made.report.manifest.artifacts:
-        assert artifact.proof.status == "not run"
-        assert "Python 3.11" in artifact.proof.detail
+        assert artifact.runtime_check.status == "not run"
+        assert "Python 3.11" in artifact.runtime_check.detail
         assert artifact.runtime is None
         assert artifact.scores.drift is None
     page = (made.folder / "report.html").read_text("utf-8")

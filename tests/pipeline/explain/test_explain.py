@@ -21,6 +21,7 @@ from edge_bert.records.profile import Runtime
 from edge_bert.report.terminal.explanation import print_explanation
 from edge_bert.runtimes import tflite
 from edge_bert.runtimes.tflite_tensors import read_tensors
+from edge_bert.store.digest import sha256_hex
 from tests.pipeline.integer_bundle import IntegerBundle, integer_bundle
 from tests.tiny import models
 
@@ -139,7 +140,7 @@ def _replace(folder: Path, data: bytes) -> None:
     manifest = manifests.read_manifest(folder)
     first, *rest = manifest.artifacts
     (folder / first.file).write_bytes(data)
-    changed = msgspec.structs.replace(first, sha256=manifests.sha256_hex(data))
+    changed = msgspec.structs.replace(first, sha256=sha256_hex(data))
     manifest = msgspec.structs.replace(manifest, artifacts=(changed, *rest))
     (folder / manifests.FILE).write_bytes(manifests.encode_manifest(manifest))
 

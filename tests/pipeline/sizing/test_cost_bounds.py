@@ -97,7 +97,7 @@ def test_layers_of_different_sizes_have_no_outline(
     """Which of them stay decides what is left to multiply."""
     weights = search_space.artifacts.session_weights(search_space.open_session(asked))
     shape = dataclasses.replace(weights.shape, ffn=(FFN, FFN, FFN, FFN // 2))
-    uneven = dataclasses.replace(weights, shape=shape)
+    uneven = dataclasses.replace(weights, config=shape)
     monkeypatch.setattr(search_space.artifacts, "session_weights", lambda _: uneven)
     assert search_space.outline_of(asked) is None
 

@@ -31,7 +31,7 @@ def test_only_what_the_tokenizer_can_do_with(monkeypatch: pytest.MonkeyPatch) ->
     """A number below what must stay would end the search when it is built."""
     wanted = tiny.asked("wear-watch")
     least = trimmed_sizes(wanted)[0]
-    rows = artifacts.session_weights(open_session(wanted)).shape.vocabulary
+    rows = artifacts.session_weights(open_session(wanted)).config.vocabulary
     assert least < rows
     monkeypatch.setattr(
         search_space, "VOCABULARIES", (1, least - 1, least, rows - 1, rows, rows + 1)
@@ -48,7 +48,7 @@ def test_a_tokenizer_that_cannot_be_trimmed_stays_whole(
         path.unlink()
     write_unigram(folder)
     wanted = tiny.asked("wear-watch", folder)
-    rows = artifacts.session_weights(open_session(wanted)).shape.vocabulary
+    rows = artifacts.session_weights(open_session(wanted)).config.vocabulary
     monkeypatch.setattr(search_space, "VOCABULARIES", (rows // 2, rows - 1))
     assert sizes_of(wanted) == (rows,)
 

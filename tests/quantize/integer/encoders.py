@@ -128,8 +128,8 @@ def sentences(
     random = np.random.RandomState(seed)
     found = []
     for count in tuple(counts) * repeats:
-        ids = random.randint(5, weights.shape.vocabulary, (1, count)).astype(np.int32)
-        rare = weights.shape.vocabulary - random.randint(1, RARE + 1, ids.shape)
+        ids = random.randint(5, weights.config.vocabulary, (1, count)).astype(np.int32)
+        rare = weights.config.vocabulary - random.randint(1, RARE + 1, ids.shape)
         ids = np.where(random.random_sample(ids.shape) < 0.08, rare, ids).astype(np.int32)
         inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids)}
         if "token_type_ids" in weights.input_names:
@@ -170,7 +170,7 @@ def rewritten_output(
 ) -> Array:
     """What the rewritten graph gives in float, before normalisation."""
     graph = build_graph(
-        weights, parts, (mask,) * weights.shape.layers, inputs["input_ids"].shape[1]
+        weights, parts, (mask,) * weights.config.layers, inputs["input_ids"].shape[1]
     )
     return interpret_graph(graph, inputs)
 
@@ -180,7 +180,7 @@ def plain(weights: EncoderWeights) -> Any:
     from edge_bert.encoder.keras_bert import Encoder, load_weights
 
     head = msgspec.structs.replace(weights.head, normalize=False)
-    encoder = Encoder(weights.shape, head, weights.head_activations)
+    encoder = Encoder(weights.config, head, weights.head_activations)
     load_weights(encoder, weights.arrays)
     return lambda inputs: np.asarray(encoder(**inputs))
 

@@ -44,7 +44,7 @@ def _count(inputs: Mapping[str, Array]) -> int:
 def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
     from edge_bert.encoder.keras_bert import Encoder, load_weights
 
-    encoder = Encoder(weights.shape, weights.head, weights.head_activations)
+    encoder = Encoder(weights.config, weights.head, weights.head_activations)
     load_weights(encoder, weights.arrays)
     return np.asarray(encoder(**inputs))
 
@@ -75,7 +75,7 @@ def test_rewrites_change_nothing_in_float(architecture: str, head: str) -> None:
     """The form that int8 uses is the same function, outliers or not."""
     made = calibrated(architecture, head)
     weights, inputs = made.weights, batch(made.weights)
-    model = build_onnx_encoder(weights, parts.smoothed_parts(weights, made.parts))
+    model = build_onnx_encoder(weights, parts.smoothed_parts(weights, made.equalized))
     found = run(model.SerializeToString(), inputs)
     np.testing.assert_allclose(found, expected(weights, inputs), atol=1e-4)
 
@@ -106,7 +106,7 @@ def test_int8_is_int8() -> None:
     model = onnx.load_from_string(write_int8_onnx(made))
     kinds = {each.name: each.data_type for each in model.graph.initializer}
     kernels = [name for name in kinds if name.endswith(".kernel.int8")]
-    layers = made.weights.shape.layers
+    layers = made.weights.config.layers
     assert len(kernels) == 6 * layers
     assert kinds["embeddings.word.int8"] == onnx.TensorProto.INT8
     left_float = [name for name in kinds if name.endswith(".kernel")]

@@ -40,7 +40,7 @@ class CalibratedEncoder:
     """
 
     weights: EncoderWeights
-    parts: EqualizedEncoder
+    equalized: EqualizedEncoder
     ranges: ActivationRanges
     sentences: Sequence[Sentence]
     peaks: ChannelPeaks
@@ -56,12 +56,12 @@ class CalibratedEncoder:
     @property
     def masks(self) -> tuple[float, ...]:
         """Per layer, what takes even the highest score to where it no longer counts."""
-        scores = (f"layer.{index}{SCORES}" for index in range(self.weights.shape.layers))
+        scores = (f"layer.{index}{SCORES}" for index in range(self.weights.config.layers))
         return tuple(high - low for low, high in map(self.ranges.of_scores, scores))
 
     def graph(self, length: int) -> OperatorGraph:
         """The float graph of one length."""
-        return build_graph(self.weights, self.parts, self.masks, length)
+        return build_graph(self.weights, self.equalized, self.masks, length)
 
     def graph_of(
         self, length: int, activation_bits: int, wide: Callable[[str], bool] | None = None
@@ -71,7 +71,7 @@ class CalibratedEncoder:
         `wide` names the outputs that have 16 bits in a mixed recipe.
         """
         if activation_bits == FLOAT:
-            return build_mixed_graph.build_mixed_graph(self.weights, self.parts, length)
+            return build_mixed_graph.build_mixed_graph(self.weights, self.equalized, length)
         graph = self.graph(length)
         if activation_bits == NARROW:
             return graph
@@ -97,14 +97,14 @@ def _observed(
 ) -> CalibratedEncoder:
     parts = equalize_encoder(weights, columns)
     # No mask is needed where nothing is padded; its depth follows from the scores seen here.
-    unmasked = (1.0,) * weights.shape.layers
+    unmasked = (1.0,) * weights.config.layers
     ranges = collect_ranges(sentences, lambda length: build_graph(weights, parts, unmasked, length))
     return CalibratedEncoder(weights, parts, ranges, sentences, plain)
 
 
 def _check_layers(weights: EncoderWeights) -> None:
     """The rewrites give each layer matrices of its own, which would undo the sharing."""
-    own, layers = len(set(weights.first_alike)), weights.shape.layers
+    own, layers = len(set(weights.tied_layers)), weights.config.layers
     if own < layers:
         raise RefusedError(
             f"{layers} layers share the weights of {own}, as in ALBERT, and calibrated integers "

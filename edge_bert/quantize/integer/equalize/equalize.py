@@ -98,7 +98,7 @@ class _Stream:
 
 def equalize_encoder(weights: EncoderWeights, peaks: ChannelPeaks) -> EqualizedEncoder:
     """All rewrites in one walk along the residual stream."""
-    arrays, shape = weights.arrays, weights.shape
+    arrays, shape = weights.arrays, weights.config
     columns, start = peaks.bursts.columns, _wanted(peaks, "embeddings.norm")
     projection = None
     if shape.embedding:
@@ -194,7 +194,7 @@ def _norm(
 ) -> tuple[NormWeights, _Stream]:
     columns, beta = peaks.bursts.columns, weights.arrays[f"{name}.beta"]
     gamma = columns.copied(weights.arrays[f"{name}.gamma"])
-    following = _wanted(peaks, _next_norm(name, weights.shape.layers))
+    following = _wanted(peaks, _next_norm(name, weights.config.layers))
     residual = exact_factors(gamma, migration, following)
     wanted = np.ones_like(gamma)
     if reader is not None:
@@ -231,7 +231,7 @@ def _attention(
     """Queries and keys share their peaks, values are made alike; 1/sqrt(d) goes into queries."""
     share = balance_peaks(peaks[f"{name}.query"], peaks[f"{name}.key"])
     even = equalize_peaks(peaks[f"{name}.value"], 0.5)
-    scale = np.float32(weights.shape.head_size**-0.5)
+    scale = np.float32(weights.config.head_size**-0.5)
     columns = peaks.bursts.columns
     query = _scaled(_reading(weights, f"{name}.query", columns, stream), share * scale)
     key = _scaled(_reading(weights, f"{name}.key", columns, stream), 1.0 / share)

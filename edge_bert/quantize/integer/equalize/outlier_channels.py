@@ -22,17 +22,17 @@ MOST = 4
 
 def find_outlier_channels(weights: EncoderWeights, peaks: ChannelPeaks) -> OutlierSplit:
     """The channels to split, at most `MOST`, the noisiest first."""
-    layers = range(weights.shape.layers)
+    layers = range(weights.config.layers)
     noise = np.max([noise_shares(weights, peaks, index) for index in layers], axis=0)
     loud = [int(c) for c in np.argsort(-noise, kind="stable") if noise[c] * len(noise) > LOUD]
     writers = {c: [_writers(weights, peaks, index, c) for index in layers] for c in loud}
     split = tuple(c for c in loud if any(each.any() for each in writers[c]))[:MOST]
     neurons = tuple(
         np.array([writers[c][index] for c in split], np.bool_).reshape(len(split), size)
-        for index, size in enumerate(weights.shape.ffn)
+        for index, size in enumerate(weights.config.ffn)
     )
     nothing = tuple(np.zeros(len(split), np.float32) for _ in layers)
-    start = OutlierSplit(SplitLayout(weights.shape.hidden, split), neurons, nothing)
+    start = OutlierSplit(SplitLayout(weights.config.hidden, split), neurons, nothing)
     usual = tuple(_usual(weights, peaks, start, index) for index in layers)
     return OutlierSplit(start.columns, neurons, usual)
 

@@ -33,7 +33,7 @@ def build_graph(
     graph = OperatorGraph(length)
     for name in weights.input_names:
         graph.input(name)
-    shape = weights.shape
+    shape = weights.config
     norm, rows = parts.embedding_norm, _embed(graph, parts, shape.position_offset)
     unit = normed(graph, "embeddings.norm", [rows], norm, shape.epsilon)
     for index, block in enumerate(parts.blocks):

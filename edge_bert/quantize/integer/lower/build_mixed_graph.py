@@ -37,7 +37,7 @@ def build_mixed_graph(
     weights: EncoderWeights, parts: EqualizedEncoder, length: int
 ) -> OperatorGraph:
     """The graph of one signature; embeddings at the length that the head asks for."""
-    masks = (MASK,) * weights.shape.layers
+    masks = (MASK,) * weights.config.layers
     graph = build_graph.build_graph(weights, _unmigrated(parts), masks, length, _layer_norm)
     _deepen_masks(graph)
     head = weights.head

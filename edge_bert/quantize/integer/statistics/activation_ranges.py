@@ -36,10 +36,10 @@ class ActivationRanges:
     lowest_peak: dict[str, float] = field(default_factory=dict)
     parts: tuple[Extremes, ...] = field(default_factory=lambda: tuple({} for _ in range(PARTS)))
 
-    def see(self, node: OperatorNode, value: Array, part: int = 0) -> None:
+    def update(self, node: OperatorNode, value: Array, part: int = 0) -> None:
         """Take one operator's output into account."""
         name = node.output
-        low, high = self.histograms.setdefault(name, Histogram()).see(value)
+        low, high = self.histograms.setdefault(name, Histogram()).update(value)
         least, most = self.parts[part].get(name, (low, high))
         self.parts[part][name] = min(low, least), max(high, most)
         if name.endswith(SCORES):
@@ -61,5 +61,5 @@ def collect_ranges(
     for place, sentence in enumerate(sentences):
         length = sentence["input_ids"].shape[-1]
         graph = graphs.get(length) or graphs.setdefault(length, graph_of(length))
-        interpret_graph(graph, sentence, functools.partial(ranges.see, part=place % PARTS))
+        interpret_graph(graph, sentence, functools.partial(ranges.update, part=place % PARTS))
     return ranges

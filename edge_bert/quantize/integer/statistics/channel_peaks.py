@@ -85,7 +85,7 @@ def collect_channel_peaks(
     before its beta (`….scaled`), where there is one `embeddings.projection`, and per layer
     `layer.{i}.{query,key,value,inner}`; `output` is what leaves the last layer.
     """
-    shape = weights.shape
+    shape = weights.config
     peaks = ChannelPeaks(bursts or nothing_split(shape.hidden, shape.ffn))
     for sentence in sentences:
         peaks.ids = sentence["input_ids"].reshape(-1).astype(np.int32)
@@ -97,7 +97,7 @@ def collect_channel_peaks(
 
 
 def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> _Stream:
-    arrays, shape = weights.arrays, weights.shape
+    arrays, shape = weights.arrays, weights.config
     ids = sentence["input_ids"].reshape(-1).astype(np.int64)
     start = shape.position_offset
     rows = arrays["embeddings.word"][ids]
@@ -116,7 +116,7 @@ def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> 
 
 
 def _layer(weights: EncoderWeights, index: int, stream: _Stream, peaks: ChannelPeaks) -> _Stream:
-    name, heads, size = f"layer.{index}", weights.shape.heads[index], weights.shape.head_size
+    name, heads, size = f"layer.{index}", weights.config.heads[index], weights.config.head_size
     rows = stream.rows
     query = peaks.see(f"{name}.query", apply_dense(weights, f"{name}.query", rows) * size**-0.5)
     key = peaks.see(f"{name}.key", apply_dense(weights, f"{name}.key", rows))
@@ -127,7 +127,7 @@ def _layer(weights: EncoderWeights, index: int, stream: _Stream, peaks: ChannelP
     stream = _Stream(rows + output, stream.bursts)
     stream = _norm(weights, f"{name}.attention_norm", stream, peaks)
     inner = apply_activation(
-        apply_dense(weights, f"{name}.ffn_in", stream.rows), weights.shape.activation
+        apply_dense(weights, f"{name}.ffn_in", stream.rows), weights.config.activation
     )
     peaks.sample(f"{name}.inner", peaks.see(f"{name}.inner", inner))
     output = apply_dense(weights, f"{name}.ffn_out", inner)
@@ -153,7 +153,7 @@ def _norm(
     peaks.see(name, columns.with_bursts(centred, stream.bursts))
     variance = np.square(centred).mean(axis=-1, keepdims=True)
     peaks.variances.setdefault(name, []).append(variance[:, 0])
-    gamma, root = weights.arrays[f"{name}.gamma"], np.sqrt(variance + weights.shape.epsilon)
+    gamma, root = weights.arrays[f"{name}.gamma"], np.sqrt(variance + weights.config.epsilon)
     unit, bursts = centred / root, stream.bursts / root
     peaks.see(f"{name}.unit", columns.with_bursts(unit, bursts))
     scaled, bursts = unit * gamma, bursts * gamma[list(columns.split)]

@@ -24,7 +24,7 @@ class Histogram:
     low: float = np.inf
     high: float = -np.inf
 
-    def see(self, values: Array) -> tuple[float, float]:
+    def update(self, values: Array) -> tuple[float, float]:
         """Take values of any shape into account; gives their extremes.
 
         Large tensors are sampled evenly for the counts.

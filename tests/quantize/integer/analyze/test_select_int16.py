@@ -141,7 +141,7 @@ def test_the_fixed_list_is_a_floor(
 def test_every_choice_runs(calibrated: CalibratedEncoder) -> None:
     """Each group alone in 16 bits, and all of them, on the real runtime, as simulated."""
     sentence = tiny.sentences(calibrated.weights, repeats=1, counts=(11,), seed=4)[0]
-    plain = tiny.rewritten_output(calibrated.weights, calibrated.parts, sentence).reshape(-1)
+    plain = tiny.rewritten_output(calibrated.weights, calibrated.equalized, sentence).reshape(-1)
     for kinds in (*((kind,) for kind in CANDIDATES), CANDIDATES):
         wide = int16_outputs(calibrated.graph(1), kinds)
         running = Running(convert_integer(calibrated, (16,), 16, wide=wide))
@@ -152,10 +152,10 @@ def test_every_choice_runs(calibrated: CalibratedEncoder) -> None:
 
 def test_costs_by_hand(calibrated: CalibratedEncoder) -> None:
     """A byte more for each element; instructions for each multiply-accumulate."""
-    graph, hidden = calibrated.graph(9), calibrated.weights.shape.hidden
+    graph, hidden = calibrated.graph(9), calibrated.weights.config.hidden
     name = "layer.0.attention_output"
     narrow, wide = PER_UNIT["FULLY_CONNECTED"]
-    inputs = calibrated.weights.shape.heads[0] * calibrated.weights.shape.head_size
+    inputs = calibrated.weights.config.heads[0] * calibrated.weights.config.head_size
     added = cost_of_wide(graph, {name})
     assert added.bytes == 9 * graph.shape(name)[1] >= 9 * hidden
     assert added.instructions == round((wide - narrow) * 9 * graph.shape(name)[1] * inputs)

@@ -89,7 +89,7 @@ def test_nothing_quantized_changes_nothing(calibrated: CalibratedEncoder) -> Non
     simulation = FakeQuant(graphs_of(calibrated, 8, RangeEstimator.PERCENTILE))
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     plain = simulation.outputs(sentences, frozenset())
-    wanted = [tiny.rewritten_output(calibrated.weights, calibrated.parts, s) for s in sentences]
+    wanted = [tiny.rewritten_output(calibrated.weights, calibrated.equalized, s) for s in sentences]
     for value, right in zip(plain, wanted, strict=True):
         np.testing.assert_allclose(value, right, atol=1e-5)
     changed = simulation.outputs(sentences, frozenset({"layer.0.query"}))
@@ -118,7 +118,7 @@ def test_costs_are_those_of_the_longest_sentence(calibrated: CalibratedEncoder) 
     sentences = tiny.sentences(calibrated.weights, repeats=1, counts=(4, 9))
     group = TensorGroup("queries", frozenset({"layer.0.query", "layer.1.query"}))
     _, found = measure_sensitivity(graphs_of(calibrated, 8), sentences, [group])
-    hidden = calibrated.weights.shape.hidden
+    hidden = calibrated.weights.config.hidden
     assert (found.tensors, found.elements) == (2, 2 * 9 * hidden)
     assert found.operations == 2 * 9 * hidden * hidden
 

@@ -138,7 +138,7 @@ def test_all_padding_together_is_below_half_a_step() -> None:
     start = calibrate_encoder(weights, tiny.sentences(weights))
     graph = start.graph(64)
     found = assign_quant_params(graph, start.ranges, RangeEstimator.PERCENTILE)
-    for layer in range(weights.shape.layers):
+    for layer in range(weights.config.layers):
         masked = found[f"layer.{layer}.masked"]
         floor = (-128 - masked.zero_point) * float(masked.scale[0])
         lowest_peak = start.ranges.lowest_peak[f"layer.{layer}.scores"]

@@ -72,8 +72,8 @@ def test_every_neuron_is_in_one_group(architecture: str) -> None:
     weights = tiny.weights_of(architecture, outliers=True)
     for block in tiny.parts_of(weights).blocks:
         (usual, first), (outlier, second) = block.ffn
-        assert usual.kernel.shape[1] + outlier.kernel.shape[1] == weights.shape.ffn[0]
-        assert 1 <= outlier.kernel.shape[1] <= 0.03 * weights.shape.ffn[0]
+        assert usual.kernel.shape[1] + outlier.kernel.shape[1] == weights.config.ffn[0]
+        assert 1 <= outlier.kernel.shape[1] <= 0.03 * weights.config.ffn[0]
         assert outlier.bias.max() > 30  # the planted neuron's
         assert first.bias.any()
         assert not second.bias.any()

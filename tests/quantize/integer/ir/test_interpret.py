@@ -37,7 +37,7 @@ def test_every_output_has_its_declared_shape(architecture: str) -> None:
     (sentence,) = tiny.sentences(weights, repeats=1, counts=(11,))
     output = interpret_graph(graph, sentence, see)
     assert seen == [node.output for node in graph.nodes]
-    assert output.shape == (1, weights.shape.hidden)
+    assert output.shape == (1, weights.config.hidden)
 
 
 @pytest.mark.parametrize("approximate", [False, True])

@@ -57,7 +57,7 @@ def test_positions_start_where_the_architecture_says() -> None:
     parts = tiny.parts_of(weights)
     graph = build_graph(weights, parts, MASKS, 16)
     (position,) = (t for name, t in graph.tensors.items() if name.startswith("position"))
-    start = weights.shape.position_offset
+    start = weights.config.position_offset
     assert start == 2
     assert position.value is not None
     np.testing.assert_array_equal(position.value, parts.position[start : start + 16])

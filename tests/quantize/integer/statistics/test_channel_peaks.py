@@ -31,8 +31,8 @@ def test_a_place_for_every_rewrite() -> None:
     """All that the rewrites ask for is there, one number per channel."""
     weights = tiny.weights_of("bert")
     peaks = collect_channel_peaks(weights, tiny.sentences(weights, repeats=1))
-    hidden, ffn = weights.shape.hidden, weights.shape.ffn[0]
-    for layer in range(weights.shape.layers):
+    hidden, ffn = weights.config.hidden, weights.config.ffn[0]
+    for layer in range(weights.config.layers):
         for name in ("query", "key", "value", "attention_norm", "ffn_norm", "ffn_norm.scaled"):
             assert peaks[f"layer.{layer}.{name}"].shape == (hidden,)
         assert peaks[f"layer.{layer}.inner"].shape == (ffn,)

@@ -18,7 +18,7 @@ def of(*batches: object) -> Histogram:
     """A histogram that has seen these arrays in turn."""
     histogram = Histogram()
     for batch in batches:
-        histogram.see(np.asarray(batch, np.float32))
+        histogram.update(np.asarray(batch, np.float32))
     return histogram
 
 
@@ -76,7 +76,7 @@ def test_memory_is_bounded() -> None:
     """However much is seen, the bins stay as many as they were."""
     histogram = Histogram()
     for power in range(40):
-        histogram.see(np.full(100, 2.0**power, np.float32))
+        histogram.update(np.full(100, 2.0**power, np.float32))
     assert histogram.counts.shape == (BINS,)
     assert histogram.counts.sum() == 4000
 

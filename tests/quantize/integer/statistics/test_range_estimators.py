@@ -22,7 +22,7 @@ COUNT = 4000  # below the size at which a histogram begins to sample
 def histogram_of(values: Array) -> Histogram:
     """A histogram of exactly these values."""
     found = Histogram()
-    found.see(values)
+    found.update(values)
     return found
 
 
