@@ -201,6 +201,3 @@ def test_any_value_in_a_configuration_is_used_or_refused(
     else:
         rows = found.arrays["embeddings.word"].shape
         assert rows == (found.config.vocabulary, found.config.hidden)
-            found.config.vocabulary,
-            found.config.hidden,
-        )
