@@ -22,7 +22,7 @@ from benchmarks.records import (
 )
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import TargetError
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import FloatArray
@@ -121,7 +121,7 @@ class Entrant:
                 Timing(tokens=tokens, length=self._lengths[tokens], runs_us=tuple(runs))
                 for tokens, runs in self._runs.items()
             ),
-            drift=None if reference is None else drift(self.held_out, reference),
+            drift=None if reference is None else measure_drift(self.held_out, reference),
             score=self._score(course),
         )
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -32,4 +32,4 @@ def finished(output: npt.NDArray[Any], head: Head) -> FloatArray:
         values = output
     else:
         values = output.mean(axis=1) if head.pooling is Pooling.MEAN else output[:, 0]
-    return np.asarray(finish(np.asarray(values, np.float32), head)[0], np.float32)
+    return np.asarray(finish_outputs(np.asarray(values, np.float32), head)[0], np.float32)

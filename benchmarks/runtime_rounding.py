@@ -29,7 +29,7 @@ from edge_bert.data import calibration
 from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build import run_signatures
 from edge_bert.pipeline.build.build import host_runtime
@@ -57,7 +57,7 @@ def apart(model: Any, signature: str) -> dict[str, Single]:
 
     Operators that read nothing but constants are left out.
     """
-    names = {value: name for name, value in vars(flatbuffer.schema().BuiltinOperator).items()}
+    names = {value: name for name, value in vars(flatbuffer.load_schema().BuiltinOperator).items()}
     (wanted,) = [s for s in model.signatureDefs if _text(s.signatureKey) == signature]
     whole, found = model.subgraphs[wanted.subgraphIndex], {}
     model.subgraphs, model.signatureDefs = [], []
@@ -69,7 +69,7 @@ def apart(model: Any, signature: str) -> dict[str, Single]:
         graph = _alone(whole, operator, reads)
         inputs = {f"input{place}": index for place, index in enumerate(graph.inputs)}
         outputs = {"output": graph.outputs[0]}
-        made = flatbuffer.signature(name, len(model.subgraphs), inputs, outputs)
+        made = flatbuffer.find_signature(name, len(model.subgraphs), inputs, outputs)
         model.signatureDefs.append(made)
         model.subgraphs.append(graph)
         tensors_read = tuple(_text(whole.tensors[i].name) for i in reads)
@@ -87,7 +87,7 @@ def _alone(whole: Any, operator: Any, reads: list[int]) -> Any:
     single, new = copy.copy(operator), {old: index for index, old in enumerate(used)}
     single.inputs = [new[i] for i in operator.inputs]
     single.outputs = [new[i] for i in operator.outputs]
-    graph = flatbuffer.schema().SubGraphT()
+    graph = flatbuffer.load_schema().SubGraphT()
     graph.tensors = [copy.copy(whole.tensors[i]) for i in used]
     graph.inputs, graph.outputs = [new[i] for i in reads], single.outputs
     graph.operators = [single]
@@ -155,9 +155,9 @@ def in_all(folder: Path, encodings: list[Encoding], pad_id: int) -> Iterator[str
         found.append(
             run_signatures.run_signatures(subject, encodings, pad_id, runtime).by_sentence()
         )
-        away = drift(found[-1], reference)
+        away = measure_drift(found[-1], reference)
         yield f"{runtime} to float32: cosine {away.cosine_mean:.4f} / {away.cosine_min:.4f}\n"
-    away = drift(*found)
+    away = measure_drift(*found)
     yield f"one to the other: cosine {away.cosine_mean:.4f} / {away.cosine_min:.4f}\n"
     scale = subject.signatures[SIGNATURE].outputs[0].scale or 1.0
     steps = np.abs(found[0] - found[1]) / scale

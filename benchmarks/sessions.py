@@ -13,7 +13,7 @@ from benchmarks.inputs import Arrays, finished, int64_inputs
 from benchmarks.records import Kind, OpenOrder
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.records.bundle import TensorSpec
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
@@ -58,7 +58,9 @@ def _open_tflite(order: OpenOrder) -> Session:
     def infer(inputs: Inputs) -> FloatArray:
         spec = order.signatures[lengths[inputs.length]].outputs[0]
         raw = runners[inputs.length](**inputs.arrays)[spec.name]
-        return np.asarray(finish(_real(raw, spec).reshape(1, -1), order.head)[0], np.float32)
+        return np.asarray(
+            finish_outputs(_real(raw, spec).reshape(1, -1), order.head)[0], np.float32
+        )
 
     return Session(_runtime("ai-edge-litert"), prepare, infer)
 

@@ -34,7 +34,7 @@ from edge_bert.encoder.checkpoint import encoder_weights, input_names
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_pairs
 from edge_bert.pipeline.build.session import prepare_session
 from edge_bert.progress import Progress
@@ -106,7 +106,7 @@ class Bench:
         """One line of a table."""
         inputs = self.inputs(self.texts, tokenizer or self.tokenizer)
         found = numpy_forward.run_encoder(weights, inputs)
-        away = drift(found, self.reference)
+        away = measure_drift(found, self.reference)
         size = sum(array.size for array in weights.arrays.values()) / 1e6
         change = 100 * (self._score(found) - self._score(self.reference))
         return f"| {name} | {size:.2f} | {change:+.2f} | {away.cosine_mean:.4f} |\n"

@@ -22,7 +22,7 @@ from edge_bert.data.evaluation import parse_reference
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.quantize import blockwise
@@ -132,7 +132,7 @@ def main() -> None:
             table, size = form(weights.arrays["embeddings.word"])
             arrays = {**weights.arrays, "embeddings.word": table}
             found = embeddings(dataclasses.replace(weights, arrays=arrays), request, texts)
-            away, drop = drift(found, expected), score(expected) - score(found)
+            away, drop = measure_drift(found, expected), score(expected) - score(found)
             sys.stdout.write(
                 f"{title}\t{size / 1e6:.2f}\t{drop:+.2f}\t"
                 f"{away.cosine_mean:.4f}\t{away.cosine_min:.4f}\n"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_pairs
 from edge_bert.pipeline.build import artifacts, run_signatures
 from edge_bert.pipeline.build.build import host_runtime
@@ -31,7 +31,7 @@ def away(request: BuildSession, data: EvaluationSet, file: bytes) -> Away:
     sentences = tuple(dict.fromkeys(data.sentences + data.second))
     reference = outputs(request, artifacts.build_float_model(request, no_progress), sentences)
     found = outputs(request, file, sentences)
-    moved = drift(found, reference)
+    moved = measure_drift(found, reference)
     score = scorer(data, sentences)
     return Away(moved.cosine_mean, moved.cosine_min, score(reference) - score(found))
 

@@ -13,7 +13,7 @@ from edge_bert.bundle import manifest as manifests
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import InputError, MissingToolError
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.records.bundle import Artifact, Manifest, TensorSpec
 from edge_bert.records.checkpoint import FloatArray
 
@@ -63,7 +63,7 @@ class Bundle:
         rows = np.zeros((len(encodings), width), np.float32)
         for index, encoding in enumerate(encodings):
             rows[index] = self._run(chosen, encoding)
-        return finish(rows, self.manifest.model.head)
+        return finish_outputs(rows, self.manifest.model.head)
 
     def _artifact(self, name: str) -> Artifact:
         for artifact in self.manifest.artifacts:

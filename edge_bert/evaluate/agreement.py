@@ -34,7 +34,7 @@ ROUNDED = Limits(mean=0.97, row=0.8)
 ROUNDED_LENGTHS = Limits(mean=0.9, row=0.7)
 
 
-def agreement(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float64]:
+def measure_agreement(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float64]:
     """Per row of two arrays [n, width]: 1 - d²/2ab for a distance d and lengths a and b.
 
     For rows of equal length that is the cosine, for others it is less, down to -1. Equal rows give
@@ -48,9 +48,9 @@ def agreement(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float64]
     return np.asarray(np.maximum(1 - share, -1))
 
 
-def disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str | None:
+def describe_disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str | None:
     """What is wrong with the agreement of `values` and `others`; None when nothing is."""
-    found = agreement(values, others).round(9) + 0.0  # no -0.0 in messages
+    found = measure_agreement(values, others).round(9) + 0.0  # no -0.0 in messages
     mean, least = float(found.mean()), float(found.min())
     if np.isfinite(mean) and mean >= limits.mean and least >= limits.row:
         return None

@@ -9,7 +9,7 @@ from edge_bert.records.bundle import Drift
 from edge_bert.records.checkpoint import FloatArray
 
 
-def drift(values: FloatArray, reference: FloatArray) -> Drift:
+def measure_drift(values: FloatArray, reference: FloatArray) -> Drift:
     """Cosine per row between `values` and `reference`, both [n, width]: its mean and minimum."""
     cosines = np.sum(unit_length(values) * unit_length(reference), axis=-1)
     rounded = tuple(round(float(cosine), 6) for cosine in cosines)

@@ -100,7 +100,7 @@ class ErrorSums:
         )
 
 
-def decibels(signal: float, noise: float) -> float | None:
+def to_decibels(signal: float, noise: float) -> float | None:
     """The ratio of two powers in dB; None where one of them is zero, so that there is none."""
     if signal <= 0 or noise <= 0:
         return None

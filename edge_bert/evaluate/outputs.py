@@ -7,7 +7,7 @@ import numpy as np
 from edge_bert.records.checkpoint import FloatArray, Head, Task
 
 
-def finish(values: FloatArray, head: Head) -> FloatArray:
+def finish_outputs(values: FloatArray, head: Head) -> FloatArray:
     """Embeddings [n, hidden] at the length the head asks for, or probabilities [n, labels].
 
     An integer artifact leaves this last step to its caller, because eight bits between -1 and 1

@@ -43,7 +43,7 @@ class TokenDifference(Record, frozen=True):
     phone: tuple[str, ...]
 
 
-def differing(
+def differing_sentences(
     sentences: Sequence[str], tokenizer_json: Path, max_length: int | None = None
 ) -> list[TokenDifference]:
     """The sentences whose tokens differ between `tokenizer_json` and MediaPipe, in their order.

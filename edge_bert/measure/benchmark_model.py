@@ -61,7 +61,7 @@ class BenchmarkModelOutput(Record, frozen=True):
     peak_mb: float | None = None
 
 
-def parse(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutput:
+def parse_output(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutput:
     """Read whichever of the two tools it was. Raises TargetError as they do."""
     if exit_code == 0 and re.search(_LITERT_LINES["mean"], stderr):
         return parse_litert(stderr, exit_code)

@@ -11,7 +11,7 @@ from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
-from edge_bert.evaluate.phone_tokens import TokenDifference, differing
+from edge_bert.evaluate.phone_tokens import TokenDifference, differing_sentences
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.build import host_runtime
 from edge_bert.pipeline.build.profile_file import profile_of
@@ -93,7 +93,9 @@ def verify_bundle(
         profile=manifest.profile,
         artifacts=tuple(found),
         sentences=len(sentences),
-        differing=tuple(differing(sentences, folder / "tokenizer.json", manifest.model.max_length)),
+        differing=tuple(
+            differing_sentences(sentences, folder / "tokenizer.json", manifest.model.max_length)
+        ),
         held_out=used.info.source,
         calibrated_with=manifest.calibration.source,
     )

@@ -81,7 +81,7 @@ def add_tensor(
     graph: Any, name: str, shape: tuple[int, int], block: int, buffers: tuple[int, int]
 ) -> int:
     """A constant of a subgraph whose values and scales are in `buffers`; gives its index."""
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     scales_shape = (shape[0], shape[1] // block)
     scales = flatbuffer.add_tensor(
         graph, f"{name}/scales", scales_shape, types.FLOAT16, buffer=buffers[1]
@@ -92,9 +92,9 @@ def add_tensor(
 
 
 def _blockwise(scales: int, block: int) -> Any:
-    quantization = flatbuffer.schema().QuantizationParametersT()
-    details = flatbuffer.schema().BlockwiseQuantizationT()
+    quantization = flatbuffer.load_schema().QuantizationParametersT()
+    details = flatbuffer.load_schema().BlockwiseQuantizationT()
     details.scales, details.zeroPoints, details.blockSize = scales, -1, block
     quantization.details = details
-    quantization.detailsType = flatbuffer.schema().QuantizationDetails.BlockwiseQuantization
+    quantization.detailsType = flatbuffer.load_schema().QuantizationDetails.BlockwiseQuantization
     return quantization

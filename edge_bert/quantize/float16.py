@@ -31,7 +31,7 @@ def convert_float16(float_model: bytes, *, gathers_float16: bool) -> bytes:
         quantize_embedding_tables.float16_tables(model)
     else:
         quantize_embedding_tables.float16_tables_as_int16(model)
-    dtype = flatbuffer.schema().TensorType.FLOAT16
+    dtype = flatbuffer.load_schema().TensorType.FLOAT16
     form = Form(dtype=dtype, pack=_halved, dequantize_version=3)
     unpack_constants(model, _fits, form)
     return flatbuffer.write_model(model)

@@ -44,7 +44,7 @@ def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
         )
     model = flatbuffer.read_model(float_model)
     quantize_embedding_tables(model)
-    form = Form(dtype=flatbuffer.schema().TensorType.INT8, pack=_per_row, dequantize_version=5)
+    form = Form(dtype=flatbuffer.load_schema().TensorType.INT8, pack=_per_row, dequantize_version=5)
     unpack_constants(model, is_matrix, form)
     return flatbuffer.write_model(model)
 

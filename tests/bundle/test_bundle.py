@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from edge_bert import Bundle
 from edge_bert.errors import InputError
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.tiny.sentences import PAIRS, SENTENCES
@@ -123,7 +123,7 @@ def test_results_are_those_that_were_proven(bundle: Bundle) -> None:
     held_out = calibration.select_sentences(calibration.default_sentences(), 256, 0).held_out
     expected = bundle.encode(held_out, artifact="float32")
     for artifact in bundle.manifest.artifacts:
-        found = drift(bundle.encode(held_out, artifact=artifact.name), expected)
+        found = measure_drift(bundle.encode(held_out, artifact=artifact.name), expected)
         stated = artifact.scores.drift
         assert stated is not None
         assert found.cosine_mean == pytest.approx(stated.cosine_mean, abs=2e-6)

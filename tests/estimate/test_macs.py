@@ -49,8 +49,10 @@ def built(recipe: Recipe) -> bytes:
 
 def multiplied(graph: Any, opcodes: list[Any]) -> Counter[str]:
     """The multiply-adds of a subgraph's matrix products: by whether both sides are floats."""
-    names = {number: name for name, number in vars(flatbuffer.schema().BuiltinOperator).items()}
-    types = flatbuffer.schema().TensorType
+    names = {
+        number: name for name, number in vars(flatbuffer.load_schema().BuiltinOperator).items()
+    }
+    types = flatbuffer.load_schema().TensorType
     found: Counter[str] = Counter()
     for each in graph.operators:
         name = names[opcodes[each.opcodeIndex].builtinCode]

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from edge_bert.evaluate.agreement import EXACT, ROUNDED, agreement, disagreement
+from edge_bert.evaluate.agreement import EXACT, ROUNDED, describe_disagreement, measure_agreement
 
 ROWS = arrays(np.float32, (3, 5), elements=st.floats(-100, 100, width=32))
 
@@ -16,15 +16,15 @@ ROWS = arrays(np.float32, (3, 5), elements=st.floats(-100, 100, width=32))
 @given(ROWS)
 def test_equal_rows_agree(rows: np.ndarray) -> None:
     """Any row agrees with itself, rows of zeros too."""
-    assert (agreement(rows, rows) == 1).all()
-    assert disagreement(rows, rows, EXACT) is None
+    assert (measure_agreement(rows, rows) == 1).all()
+    assert describe_disagreement(rows, rows, EXACT) is None
 
 
 @given(ROWS, ROWS)
 def test_never_more_than_the_cosine(first: np.ndarray, second: np.ndarray) -> None:
     """It is symmetric, from -1 to the cosine."""
-    found = agreement(first, second)
-    np.testing.assert_allclose(found, agreement(second, first))
+    found = measure_agreement(first, second)
+    np.testing.assert_allclose(found, measure_agreement(second, first))
     a, b = first.astype(np.float64), second.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = np.divide((a * b).sum(1), lengths, out=np.ones(3), where=lengths > 0)
@@ -36,13 +36,13 @@ def test_rows_of_unit_length_give_the_cosine() -> None:
     """60 degrees apart: 0.5; opposite: -1."""
     first = np.array([[1, 0], [1, 0]], np.float32)
     second = np.array([[0.5, np.sqrt(0.75)], [-1, 0]], np.float32)
-    np.testing.assert_allclose(agreement(first, second), [0.5, -1], atol=1e-6)
+    np.testing.assert_allclose(measure_agreement(first, second), [0.5, -1], atol=1e-6)
 
 
 def test_another_length_is_another_number() -> None:
     """Twice the numbers are wrong although their direction is right."""
     rows = np.ones((4, 3), np.float32)
-    assert disagreement(2 * rows, rows, ROUNDED) is not None
+    assert describe_disagreement(2 * rows, rows, ROUNDED) is not None
 
 
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
@@ -51,7 +51,7 @@ def test_what_is_no_number_never_agrees(wrong: float) -> None:
     rows = np.ones((4, 3), np.float32)
     broken = rows.copy()
     broken[2, 1] = wrong
-    assert disagreement(broken, rows, ROUNDED) is not None
+    assert describe_disagreement(broken, rows, ROUNDED) is not None
 
 
 def test_one_bad_row_is_enough() -> None:
@@ -59,6 +59,6 @@ def test_one_bad_row_is_enough() -> None:
     rows = np.eye(100, dtype=np.float32)
     broken = rows.copy()
     broken[7] = np.roll(broken[7], 1)
-    assert disagreement(broken, rows, ROUNDED) == (
+    assert describe_disagreement(broken, rows, ROUNDED) == (
         "mean agreement 0.9900, worst 0.0000 (right numbers give 0.97 and 0.8 or more)"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.layer_error import ErrorSums, decibels
+from edge_bert.evaluate.layer_error import ErrorSums, to_decibels
 
 
 def sums(
@@ -22,7 +22,7 @@ def test_ratio_of_rounding_noise_is_that_of_theory() -> None:
         found = sums(scale, bits=bits, by_channel=False)
         signal = np.linspace(-1, 1 - scale, 1_000_003)
         found.see(signal, np.zeros_like(signal))
-        assert decibels(found.signal, found.own_noise) == pytest.approx(6.02 * bits, abs=0.1)
+        assert to_decibels(found.signal, found.own_noise) == pytest.approx(6.02 * bits, abs=0.1)
         assert found.cosine == 0.0
 
 
@@ -64,10 +64,10 @@ def test_silence_has_no_ratio() -> None:
     """All-zero tensors: no decibels, cosine 1, no channels; noise where silence should be: 0."""
     found = sums()
     found.see(np.zeros((2, 3)), np.zeros((2, 3)))
-    assert decibels(found.signal, found.noise) is None
+    assert to_decibels(found.signal, found.noise) is None
     assert (found.cosine, found.clipped, found.worst_channels(3)) == (1.0, 0.0, ())
     found.see(np.zeros((2, 3)), np.ones((2, 3)))
-    assert (decibels(found.signal, found.noise), found.cosine) == (None, 0.0)
+    assert (to_decibels(found.signal, found.noise), found.cosine) == (None, 0.0)
     assert sums().clipped == 0.0
 
 

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.outputs import finish, unit_length
+from edge_bert.evaluate.outputs import finish_outputs, unit_length
 from edge_bert.records.checkpoint import Head, Task
 
 VALUES = np.array([[3, 4], [0, 0], [-1, 1]], np.float32)
@@ -15,10 +15,10 @@ VALUES = np.array([[3, 4], [0, 0], [-1, 1]], np.float32)
 
 def test_embeddings_get_unit_length_where_the_head_asks() -> None:
     """3, 4 becomes 0.6, 0.8; zeros stay zeros; without the wish nothing changes."""
-    found = finish(VALUES, Head(task=Task.EMBEDDING, normalize=True))
+    found = finish_outputs(VALUES, Head(task=Task.EMBEDDING, normalize=True))
     np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0], [-np.sqrt(0.5), np.sqrt(0.5)]], 1e-6)
     assert found.dtype == np.float32
-    np.testing.assert_array_equal(finish(VALUES, Head(task=Task.EMBEDDING)), VALUES)
+    np.testing.assert_array_equal(finish_outputs(VALUES, Head(task=Task.EMBEDDING)), VALUES)
 
 
 def test_unit_length_twice_is_once() -> None:
@@ -38,7 +38,7 @@ def test_unit_length_twice_is_once() -> None:
 def test_activations(activation: str, expected: object) -> None:
     """Of a classifier's head."""
     head = Head(task=Task.CLASSIFICATION, labels=("a", "b"), activation=activation)
-    np.testing.assert_allclose(finish(VALUES, head), expected, atol=1e-6)
+    np.testing.assert_allclose(finish_outputs(VALUES, head), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("activation", ["softmax", "sigmoid"])
@@ -47,5 +47,5 @@ def test_large_logits_do_not_overflow(activation: str) -> None:
     head = Head(task=Task.CLASSIFICATION, labels=("a", "b"), activation=activation)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = finish(np.array([[-1000, 1000]], np.float32), head)
+        found = finish_outputs(np.array([[-1000, 1000]], np.float32), head)
     np.testing.assert_allclose(found, [[0, 1]], atol=1e-6)

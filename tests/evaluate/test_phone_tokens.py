@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from edge_bert.errors import DataError, ModelError
-from edge_bert.evaluate.phone_tokens import differing, phone_tokens
+from edge_bert.evaluate.phone_tokens import differing_sentences, phone_tokens
 
 TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "##s", "ecole", "école", ".")
 UNKNOWN = {"unk_token": "[UNK]"}
@@ -34,7 +34,7 @@ def tokenizer_json(tmp_path: Path) -> Path:
 
 def test_differing_sentences_are_named_with_both_forms(tokenizer_json: Path) -> None:
     """An accent stays on the phone; plain sentences are not listed."""
-    (found,) = differing(["The cats.", "the École"], tokenizer_json)
+    (found,) = differing_sentences(["The cats.", "the École"], tokenizer_json)
     assert found.sentence == "the École"
     assert found.ours == ("[CLS]", "the", "ecole", "[SEP]")
     assert found.phone == ("[CLS]", "the", "[UNK]", "[SEP]")
@@ -46,21 +46,23 @@ def test_differing_sentences_are_named_with_both_forms(tokenizer_json: Path) -> 
 )
 def test_known_kinds_of_difference_are_found(tokenizer_json: Path, sentence: str) -> None:
     """Wide spaces, control characters, special tokens as text, and accents."""
-    assert [found.sentence for found in differing([sentence], tokenizer_json)] == [sentence]
+    assert [found.sentence for found in differing_sentences([sentence], tokenizer_json)] == [
+        sentence
+    ]
 
 
 def test_only_what_fits_is_compared(tokenizer_json: Path) -> None:
     """A difference behind the model's length is cut away on both sides, and no earlier."""
     sentence = "the cat . école"
-    assert differing([sentence], tokenizer_json, max_length=5) == []
-    (found,) = differing([sentence], tokenizer_json, max_length=6)
+    assert differing_sentences([sentence], tokenizer_json, max_length=5) == []
+    (found,) = differing_sentences([sentence], tokenizer_json, max_length=6)
     assert found.ours[-2] == "ecole"
-    assert len(differing([sentence], tokenizer_json)) == 1
+    assert len(differing_sentences([sentence], tokenizer_json)) == 1
 
 
 def test_a_tokenizer_s_own_limits_do_not_hide_differences(tokenizer_json: Path) -> None:
     """Padding and truncation in tokenizer.json play no part."""
-    assert differing(["cat", "the cat . cats"], tokenizer_json) == []
+    assert differing_sentences(["cat", "the cat . cats"], tokenizer_json) == []
 
 
 def test_long_words_count_bytes_on_the_phone() -> None:
@@ -94,7 +96,7 @@ def test_a_bpe_tokenizer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     Tokenizer(models.BPE()).save(str(path))
     with pytest.raises(ModelError, match="WordPiece only"):
-        differing(["a"], path)
+        differing_sentences(["a"], path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\x00"])
@@ -104,10 +106,10 @@ def test_an_unreadable_tokenizer_is_refused(tmp_path: Path, content: bytes | Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ModelError, match="cannot be read as a tokenizer"):
-        differing(["a"], path)
+        differing_sentences(["a"], path)
 
 
 def test_broken_unicode_is_refused(tokenizer_json: Path) -> None:
     """A lone surrogate is told with the number of its sentence."""
     with pytest.raises(DataError, match="Sentence 2"):
-        differing(["the", "cat \ud800"], tokenizer_json)
+        differing_sentences(["the", "cat \ud800"], tokenizer_json)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import TargetError
-from edge_bert.measure.benchmark_model import parse, parse_classic, parse_litert
+from edge_bert.measure.benchmark_model import parse_classic, parse_litert, parse_output
 from tests.measure.recordings import recording
 
 
@@ -90,12 +90,12 @@ def test_litert_summary_is_milliseconds_on_standard_error() -> None:
 def test_either_tool_is_known_by_where_it_writes() -> None:
     """Figures from standard output or standard error; a warning of a flag counts on both."""
     classic, litert = (recording(f"benchmark_model/{x}.txt") for x in ("all_same", "litert"))
-    assert parse(classic, "", 0).latency.median_us == 6
-    assert parse("", litert, 0).latency.count == 104
+    assert parse_output(classic, "", 0).latency.median_us == 6
+    assert parse_output("", litert, 0).latency.count == 104
     with pytest.raises(TargetError, match="aborted: FATAL"):
-        parse("", recording("benchmark_model/aborted.txt"), 134)
+        parse_output("", recording("benchmark_model/aborted.txt"), 134)
     with pytest.raises(TargetError, match="num_runz"):
-        parse("", f"{litert}\nWARN: Unconsumed cmdline flags: --num_runz=5\n", 0)
+        parse_output("", f"{litert}\nWARN: Unconsumed cmdline flags: --num_runz=5\n", 0)
 
 
 @given(st.text())
@@ -105,7 +105,7 @@ def test_noise_is_an_error(text: str) -> None:
         with pytest.raises(TargetError):
             read(text, 0)
     with pytest.raises(TargetError):
-        parse(text, text, 0)
+        parse_output(text, text, 0)
 
 
 @given(st.data())

@@ -79,6 +79,6 @@ def worst_channel(got: Any) -> float:
 
 def operators(model: Any, index: int = 0) -> list[str]:
     """The names of the operators of a subgraph, in order."""
-    names = {value: name for name, value in vars(flatbuffer.schema().BuiltinOperator).items()}
+    names = {value: name for name, value in vars(flatbuffer.load_schema().BuiltinOperator).items()}
     subgraph = model.subgraphs[index]
     return [names[flatbuffer.builtin_of(model, each)] for each in subgraph.operators]

@@ -115,7 +115,7 @@ def matrices_of(data: bytes) -> list[int]:
     """The types of the matrices, in order."""
     model = flatbuffer.read_model(data)
     graph = model.subgraphs[0]
-    fully_connected = flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
+    fully_connected = flatbuffer.load_schema().BuiltinOperator.FULLY_CONNECTED
     return [
         graph.tensors[each.inputs[1]].type
         for each in graph.operators
@@ -126,7 +126,7 @@ def matrices_of(data: bytes) -> list[int]:
 def test_every_layer_has_its_own_bits() -> None:
     """Six matrices in 8 bits, then six in 4."""
     bits = WeightBits(matrix_bits=(8, 4), embedding_bits=8)
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     data = apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, small.HOST, bits)
     assert matrices_of(data) == [types.INT8] * 6 + [types.INT4] * 6
 
@@ -214,7 +214,7 @@ def by_google(data: bytes) -> bytes:
 
 def constants(model: Any) -> list[tuple[npt.NDArray[np.uint8], npt.NDArray[np.float32]]]:
     graph = model.subgraphs[0]
-    fully_connected = flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
+    fully_connected = flatbuffer.load_schema().BuiltinOperator.FULLY_CONNECTED
     tensors = [
         graph.tensors[each.inputs[1]]
         for each in graph.operators

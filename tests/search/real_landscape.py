@@ -14,7 +14,7 @@ from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.evaluate.agreement import agreement
+from edge_bert.evaluate.agreement import measure_agreement
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Candidate, CandidateCost
 from edge_bert.records.checkpoint import FloatArray
@@ -120,7 +120,7 @@ def score(model: Model, candidate: Candidate) -> float:
     found = numpy_forward.run_encoder(
         dataclasses.replace(smaller, arrays=arrays), held_out(weights)
     )
-    return float(agreement(found, expected).mean())
+    return float(measure_agreement(found, expected).mean())
 
 
 def rounded(values: FloatArray, bits: int, axis: int) -> FloatArray:

@@ -20,7 +20,7 @@ from edge_bert.formats.onnx.graph import OnnxGraph
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import read_onnx
 from edge_bert.formats.onnx.simplify import simplify_graph, version_of
-from edge_bert.formats.onnx.to_proto import contradiction, shaped_model_of
+from edge_bert.formats.onnx.to_proto import find_contradiction, shaped_model_of
 from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
 
 PACKAGE = "onnx2tf"
@@ -80,7 +80,7 @@ def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[
     graph = simplify_graph(model, file.inputs, file.output, length)
     _check_operators(file.path, graph, supported)
     made = shaped_model_of(graph, version_of(model))
-    wrong = contradiction(made)
+    wrong = find_contradiction(made)
     if wrong is not None:
         raise ModelError(
             f"{file.path} does not fit {length} tokens ({' '.join(wrong.split())}); choose other "

@@ -32,7 +32,7 @@ class TextGraph(Record, frozen=True):
     width: int
 
 
-def parse(tflite: bytes) -> Any:
+def parse_graph(tflite: bytes) -> Any:
     """The model as the schema's `ModelT`. ModelError if the bytes are not a TFLite file."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -53,7 +53,7 @@ def _bring_inside(buffer: Any, tflite: bytes) -> None:
     buffer.offset = buffer.size = 0
 
 
-def adapt(model: Any, head: Head, signature: str | None) -> TextGraph:
+def adapt_graph(model: Any, head: Head, signature: str | None) -> TextGraph:
     """Change `model` into what MediaPipe opens, in place; see the module's docstring.
 
     `signature` names the one to keep, None the only one. Raises ModelError where inputs or output

@@ -62,8 +62,8 @@ def write_mediapipe_model(
     """
     files = {VOCABULARY_FILE: read_vocabulary(vocabulary)}
     try:
-        model = mediapipe_graph.parse(tflite)
-        graph = mediapipe_graph.adapt(model, head, signature)
+        model = mediapipe_graph.parse_graph(tflite)
+        graph = mediapipe_graph.adapt_graph(model, head, signature)
         if head.task is Task.CLASSIFICATION:
             files[LABELS_FILE] = _checked_labels(head, graph.width)
         _add_metadata(model, _metadata(graph, head, name, description))

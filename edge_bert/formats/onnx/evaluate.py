@@ -51,7 +51,7 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
         if missing:
             raise NotComputed(f"{missing[0]!r} is not known")
         values = [known[n] if n in known else graph.constants[n] for n in node.inputs if n]
-        known |= zip(node.outputs, compute(node, values), strict=False)
+        known |= zip(node.outputs, compute_values(node, values), strict=False)
     if value in known:
         return known[value]
     if value in graph.constants:
@@ -59,7 +59,7 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
     raise NotComputed(f"{value!r} is not known")
 
 
-def compute(node: OnnxNode, values: list[Array]) -> list[Array]:
+def compute_values(node: OnnxNode, values: list[Array]) -> list[Array]:
     """The outputs of one plain node, for the values of its inputs (those left out not counted).
 
     Raises NotComputed as `evaluate` does.

@@ -29,7 +29,7 @@ def read_onnx(path: Path) -> Any:
     Raises ModelError for a file that is not ONNX, not whole, too large, too old or quantized, or
     whose external data is missing or outside its folder; MissingToolError without the extra.
     """
-    onnx = library()
+    onnx = require_onnx()
     _check_size(path, "the file", path)
     try:
         model = onnx.load_model(path, load_external_data=False)
@@ -48,7 +48,7 @@ def read_onnx(path: Path) -> Any:
     return model
 
 
-def library() -> Any:
+def require_onnx() -> Any:
     """The `onnx` package; MissingToolError says how to get it."""
     try:
         import onnx
@@ -62,15 +62,15 @@ def library() -> Any:
     return onnx
 
 
-def files(path: Path) -> list[Path]:
+def list_files(path: Path) -> list[Path]:
     """The file and the external data that it names, in a stable order."""
-    onnx = library()
+    onnx = require_onnx()
     model = onnx.load_model(path, load_external_data=False)
     named = {_entries(tensor).get("location", "") for tensor in _external(onnx, model)}
     return [path, *(path.parent / name for name in sorted(named))]
 
 
-def opset(model: Any) -> int:
+def read_opset(model: Any) -> int:
     """The version of the standard operators that `model` uses."""
     return max(
         (each.version for each in model.opset_import if each.domain in DEFAULT_DOMAINS), default=0
@@ -86,7 +86,7 @@ def computes_in_float16(model: Any) -> bool:
     """Whether most weights of `model` are float16."""
     sizes = {True: 0, False: 0}
     for tensor in model.graph.initializer:
-        sizes[tensor.data_type == library().TensorProto.FLOAT16] += math.prod(tensor.dims)
+        sizes[tensor.data_type == require_onnx().TensorProto.FLOAT16] += math.prod(tensor.dims)
     return sizes[True] > sizes[False]
 
 
@@ -120,7 +120,7 @@ def _check_size(path: Path, what: str, shown_path: Path) -> int:
 
 
 def _check_opset(path: Path, model: Any) -> None:
-    found = opset(model)
+    found = read_opset(model)
     if found < OLDEST_OPSET:
         raise ModelError(
             f"{path} uses operators of opset {found}; edge-bert reads opset {OLDEST_OPSET} and "

@@ -15,7 +15,7 @@ from edge_bert.formats.onnx.passes.remove_unused_nodes import remove_unused_node
 from edge_bert.formats.onnx.passes.row_ops_to_matmul import row_ops_to_matmul
 from edge_bert.formats.onnx.passes.squeeze_batch import squeeze_batch
 from edge_bert.formats.onnx.passes.unsqueeze_scalars import unsqueeze_scalars
-from edge_bert.formats.onnx.read import opset
+from edge_bert.formats.onnx.read import read_opset
 
 
 def simplify_graph(model: Any, names: Mapping[str, str], output: str, length: int) -> OnnxGraph:
@@ -40,4 +40,4 @@ def simplify_graph(model: Any, names: Mapping[str, str], output: str, length: in
 def version_of(model: Any) -> int:
     """The opset of the simplified graph: that of the model, or of what fused operators become."""
     fused = any(node.domain not in ("", "ai.onnx") for node in model.graph.node)
-    return max(opset(model), STANDARD) if fused else opset(model)
+    return max(read_opset(model), STANDARD) if fused else read_opset(model)

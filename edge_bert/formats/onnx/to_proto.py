@@ -61,7 +61,7 @@ def shaped_model_of(graph: OnnxGraph, opset: int) -> Any:
         return made
 
 
-def contradiction(model: Any) -> str | None:
+def find_contradiction(model: Any) -> str | None:
     """What shape inference says is wrong with the sizes in `model`; None if they fit together."""
     from onnx import shape_inference
 

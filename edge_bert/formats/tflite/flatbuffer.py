@@ -16,7 +16,7 @@ ALIGNMENT = 16
 GRAPH_BYTES = 1 << 21  # room for everything that is not a constant; the builder grows if need be
 
 
-def schema() -> Any:
+def load_schema() -> Any:
     """The generated TFLite schema of the installed runtime."""
     from ai_edge_litert import schema_py_generated
 
@@ -28,7 +28,7 @@ def read_model(data: bytes) -> Any:
     if data[4:8] != FILE_IDENTIFIER:
         raise ModelError("This is not a TFLite file (its identifier is not TFL3).")
     try:
-        model = schema().ModelT.InitFromPackedBuf(bytearray(data), 0)
+        model = load_schema().ModelT.InitFromPackedBuf(bytearray(data), 0)
         _bring_inside(model, data)
     except ModelError:
         raise
@@ -39,7 +39,7 @@ def read_model(data: bytes) -> Any:
 
 def write_model(model: Any) -> bytes:
     """The bytes of `model`; what nothing uses is left out, equal quantization written once."""
-    remove_unused.drop(model)
+    remove_unused.remove_unused(model)
     _share_quantization(model)
     constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
     builder = _aligned_builder(constants + GRAPH_BYTES)
@@ -68,12 +68,12 @@ def _aligned_builder(size: int) -> Any:
     return AlignedBuilder(size)
 
 
-def opcode(model: Any, builtin: int, version: int = 1) -> int:
+def add_opcode(model: Any, builtin: int, version: int = 1) -> int:
     """The index of an operator code in `model`, added if it is not there."""
     for index, code in enumerate(model.operatorCodes):
         if code.builtinCode == builtin and code.version == version:
             return index
-    code = schema().OperatorCodeT()
+    code = load_schema().OperatorCodeT()
     code.builtinCode = builtin
     code.deprecatedBuiltinCode = min(builtin, 127)
     code.version = version
@@ -86,24 +86,24 @@ def builtin_of(model: Any, operator: Any) -> int:
     return int(model.operatorCodes[operator.opcodeIndex].builtinCode)
 
 
-def operator(
+def add_operator(
     model: Any, name: str, inputs: Sequence[int], outputs: Sequence[int], version: int = 1
 ) -> Any:
     """A new operator (not yet in a subgraph) with the default options of its kind."""
-    made = schema().OperatorT()
-    made.opcodeIndex = opcode(model, getattr(schema().BuiltinOperator, name), version)
+    made = load_schema().OperatorT()
+    made.opcodeIndex = add_opcode(model, getattr(load_schema().BuiltinOperator, name), version)
     made.inputs, made.outputs = list(inputs), list(outputs)
     options = "".join(part.capitalize() for part in name.split("_")) + "Options"
-    made.builtinOptionsType = getattr(schema().BuiltinOptions, options)
-    made.builtinOptions = getattr(schema(), f"{options}T")()
+    made.builtinOptionsType = getattr(load_schema().BuiltinOptions, options)
+    made.builtinOptions = getattr(load_schema(), f"{options}T")()
     return made
 
 
-def signature(
+def find_signature(
     name: str, subgraph: int, inputs: Mapping[str, int], outputs: Mapping[str, int]
 ) -> Any:
     """A signature of a subgraph; `inputs` and `outputs` give each name its tensor, in order."""
-    made = schema().SignatureDefT()
+    made = load_schema().SignatureDefT()
     made.signatureKey, made.subgraphIndex = name, subgraph
     made.inputs = [_named(*each) for each in inputs.items()]
     made.outputs = [_named(*each) for each in outputs.items()]
@@ -111,7 +111,7 @@ def signature(
 
 
 def _named(name: str, tensor: int) -> Any:
-    entry = schema().TensorMapT()
+    entry = load_schema().TensorMapT()
     entry.name, entry.tensorIndex = name, tensor
     return entry
 
@@ -119,7 +119,7 @@ def _named(name: str, tensor: int) -> Any:
 def float_constant(model: Any, tensor: Any) -> npt.NDArray[np.float32] | None:
     """The value of a constant float32 tensor in its shape; None for every other tensor."""
     data = model.buffers[tensor.buffer].data
-    if data is None or not len(data) or tensor.type != schema().TensorType.FLOAT32:
+    if data is None or not len(data) or tensor.type != load_schema().TensorType.FLOAT32:
         return None
     return np.asarray(data, np.uint8).view(np.float32).reshape(shape_of(tensor))
 
@@ -132,7 +132,7 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
 def set_scales(tensor: Any, scales: npt.ArrayLike, axis: int = 0) -> None:
     """Give an integer tensor its scale, or one per index of `axis`; every zero point is 0."""
     values = np.atleast_1d(np.asarray(scales, np.float32))
-    tensor.quantization = schema().QuantizationParametersT()
+    tensor.quantization = load_schema().QuantizationParametersT()
     tensor.quantization.scale = values
     tensor.quantization.zeroPoint = np.zeros(values.shape, np.int64)
     tensor.quantization.quantizedDimension = axis
@@ -140,7 +140,7 @@ def set_scales(tensor: Any, scales: npt.ArrayLike, axis: int = 0) -> None:
 
 def add_constant(model: Any, array: npt.NDArray[Any]) -> int:
     """A new buffer that holds `array`; gives its index."""
-    buffer = schema().BufferT()
+    buffer = load_schema().BufferT()
     buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
@@ -150,7 +150,7 @@ def add_tensor(
     graph: Any, name: str, shape: tuple[int, ...], dtype: int, *, buffer: int = 0
 ) -> int:
     """A new tensor of a subgraph; gives its index."""
-    tensor = schema().TensorT()
+    tensor = load_schema().TensorT()
     tensor.name = name.encode()
     tensor.shape = list(shape)
     tensor.type = dtype

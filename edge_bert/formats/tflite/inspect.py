@@ -12,7 +12,7 @@ from edge_bert.formats.tflite.reader import (
     FileTensor,
     SignatureEntry,
     TfliteFile,
-    parse,
+    parse_file,
 )
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Signature, TensorSpec
@@ -62,7 +62,7 @@ def inspect_file(path: Path) -> ModelFile:
 
 def inspect_bytes(data: bytes, name: str = "model") -> ModelFile:
     """The contents of a `.tflite` file's bytes; ModelError where they are damaged."""
-    file = parse(data, name)
+    file = parse_file(data, name)
     constants = _constants(file)
     types = Counter(tensor.dtype for graph in file.graphs for tensor in graph.tensors)
     by_kind: Counter[str] = Counter()

@@ -69,7 +69,7 @@ class TfliteFile:
     signatures: list[SignatureEntry]
 
 
-def parse(data: bytes, name: str) -> TfliteFile:
+def parse_file(data: bytes, name: str) -> TfliteFile:
     """The contents of a `.tflite` file's bytes.
 
     Raises ModelError, naming the file as `name`, for anything that is not a whole one.

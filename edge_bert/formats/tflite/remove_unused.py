@@ -11,7 +11,7 @@ from typing import Any
 NONE = -1  # stands where an operator or a quantization does without a tensor
 
 
-def drop(model: Any) -> None:
+def remove_unused(model: Any) -> None:
     """Leave out of `model`, in place, what no operator, signature or metadata refers to."""
     for index, graph in enumerate(model.subgraphs):
         entries = [

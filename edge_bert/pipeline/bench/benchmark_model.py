@@ -16,7 +16,7 @@ from edge_bert.devices.benchmark_model import (
 )
 from edge_bert.devices.device import Device
 from edge_bert.errors import TargetError
-from edge_bert.measure.benchmark_model import parse
+from edge_bert.measure.benchmark_model import parse_output
 from edge_bert.measure.measurement import measured_by_benchmark_model
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
@@ -61,7 +61,7 @@ def make_timer(
             run = _request(request, remote, signature, threads)
             done = start_benchmark(target, program, run, SPARE_S + run.least_s)
             after = None if on_host else read_state(make_shell(target))
-            output = parse(done.stdout, done.stderr, done.exit_code)
+            output = parse_output(done.stdout, done.stderr, done.exit_code)
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue

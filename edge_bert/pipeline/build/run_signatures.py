@@ -12,7 +12,7 @@ import numpy.typing as npt
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_file
 from edge_bert.records.bundle import Signature
 from edge_bert.records.checkpoint import FloatArray, Head
@@ -71,7 +71,9 @@ def finished_outputs(
     subject: ModelUnderTest, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
 ) -> FloatArray:
     """Finished outputs [n, width] of every sentence, each in the smallest bucket that fits."""
-    return finish(run_signatures(subject, sentences, pad_id, runtime).by_sentence(), subject.head)
+    return finish_outputs(
+        run_signatures(subject, sentences, pad_id, runtime).by_sentence(), subject.head
+    )
 
 
 def run_signatures(

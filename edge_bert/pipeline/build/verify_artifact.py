@@ -12,9 +12,15 @@ from functools import partial
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import MissingToolError, VerificationError
-from edge_bert.evaluate.agreement import EXACT, ROUNDED, ROUNDED_LENGTHS, Limits, disagreement
-from edge_bert.evaluate.drift import drift
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.agreement import (
+    EXACT,
+    ROUNDED,
+    ROUNDED_LENGTHS,
+    Limits,
+    describe_disagreement,
+)
+from edge_bert.evaluate.drift import measure_drift
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build.run_signatures import (
     ModelUnderTest,
     SignatureOutputs,
@@ -62,12 +68,12 @@ def verify_artifact(
         return _without_scores(runtime, "not run", error)
     except VerificationError as error:
         return _without_scores(runtime, "failed", error)
-    values = finish(found.by_sentence(), subject.head)
+    values = finish_outputs(found.by_sentence(), subject.head)
     labels = tuple(_score(subject, each, tokenizer, runtime) for each in data)
     detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
     return VerifiedArtifact(
         proof=RuntimeCheck(runtime=runtime, status="passed", detail=detail),
-        scores=Scores(drift=drift(values, expected), labels=labels),
+        scores=Scores(drift=measure_drift(values, expected), labels=labels),
     )
 
 
@@ -115,7 +121,7 @@ def _check_runtimes(
 
 
 def _disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str | None:
-    return disagreement(values, others, limits) if len(values) else None
+    return describe_disagreement(values, others, limits) if len(values) else None
 
 
 def _score(

@@ -14,7 +14,7 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.evaluate.drift import drift
+from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import int16_groups
 from edge_bert.pipeline.explain.tensor_errors import Inputs, tensor_errors
 from edge_bert.progress import Progress, no_progress
@@ -85,7 +85,7 @@ def explain_artifact(
     wide = int16_outputs(calibrated.graph(1), chosen.chosen.groups) if chosen else None
     source = graphs_of(calibrated, recipe.activation_bits, wide=wide)
     run = tensor_errors(subject.path, lengths, source, held_out, subject.tokenizer.pad_id)
-    found = drift(run.outputs, run.expected)
+    found = measure_drift(run.outputs, run.expected)
     return Explanation(
         format_version=FORMAT_VERSION,
         profile=subject.manifest.profile,

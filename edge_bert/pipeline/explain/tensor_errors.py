@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.errors import InputError
-from edge_bert.evaluate.layer_error import ErrorSums, decibels
+from edge_bert.evaluate.layer_error import ErrorSums, to_decibels
 from edge_bert.quantize.integer.analyze import explain as form
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
 from edge_bert.records.checkpoint import FloatArray
@@ -137,8 +137,8 @@ def _error(place: form.Place, sums: ErrorSums) -> TensorError:
         seen_low=sums.low,
         seen_high=sums.high,
         clipped=sums.clipped,
-        sqnr_db=_rounded(decibels(sums.signal, sums.noise)),
-        own_sqnr_db=_rounded(decibels(sums.signal, sums.own_noise)),
+        sqnr_db=_rounded(to_decibels(sums.signal, sums.noise)),
+        own_sqnr_db=_rounded(to_decibels(sums.signal, sums.own_noise)),
         cosine=round(sums.cosine, 7),
         worst_channels=sums.worst_channels(CHANNELS),
     )

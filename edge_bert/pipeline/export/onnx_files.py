@@ -20,8 +20,8 @@ from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, MissingToolError, VerificationError
-from edge_bert.evaluate.drift import drift
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.drift import measure_drift
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build import artifacts, bundle_files
 from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.pipeline.build.session import BuildSession
@@ -219,7 +219,7 @@ def _artifact(
         sha256=sha256_hex(data),
         size_bytes=len(data),
         operators=_operators(made.path),
-        scores=Scores(drift=drift(held_out, expected), labels=labels),
+        scores=Scores(drift=measure_drift(held_out, expected), labels=labels),
         difference=difference if made.name.startswith("float32") else None,
         timings=tuple(
             OnnxTiming(tokens=tokens, median_ms=statistics.median(runs), runs_ms=tuple(runs))
@@ -235,7 +235,7 @@ def _expected(request: BuildSession, tokenizer: Tokenizer) -> FloatArray:
     weights = artifacts.session_weights(request)
     encodings = tokenizer.encode_batch(request.calibration.held_out)
     rows = _rows(weights, encodings, tokenizer.pad_id)
-    return finish(run_encoder(weights, rows), weights.head)
+    return finish_outputs(run_encoder(weights, rows), weights.head)
 
 
 def _outputs(
@@ -246,7 +246,7 @@ def _outputs(
         for row in _rows(weights, encodings, pad_id)
     ]
     found = onnxruntime.run_onnx_model(path, rows, weights.output_name)
-    return finish(np.stack([each.reshape(-1) for each in found]), weights.head)
+    return finish_outputs(np.stack([each.reshape(-1) for each in found]), weights.head)
 
 
 def _rows(

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from edge_bert.encoder import numpy_forward
-from edge_bert.evaluate.drift import drift
-from edge_bert.evaluate.outputs import finish
+from edge_bert.evaluate.drift import measure_drift
+from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.build import host_runtime
 from edge_bert.pipeline.build.options import BuildOptions, open_session
@@ -38,7 +38,7 @@ def score_candidate(asked: BuildOptions, candidate: Candidate) -> float:
 
         if request.data:
             return labelled(request.data[0], request.checkpoint.head, outputs_of).value
-        return drift(
+        return measure_drift(
             outputs_of(request.calibration.held_out, None), reference_outputs(asked)
         ).cosine_mean
 
@@ -48,7 +48,7 @@ def reference_outputs(asked: BuildOptions) -> FloatArray:
     """What the whole float model gives for the held-out sentences."""
     whole = open_session(asked)
     rows = artifacts.encode_inputs(whole, whole.calibration.held_out)
-    return finish(
+    return finish_outputs(
         numpy_forward.run_encoder(artifacts.session_weights(whole), rows), whole.checkpoint.head
     )
 

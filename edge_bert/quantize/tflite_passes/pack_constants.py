@@ -53,7 +53,7 @@ def unpack_constants(model: Any, chosen: Choice, form: Form) -> None:
 
 def is_matrix(builtin: int, position: int, value: Values) -> bool:
     """The choice of the matrices of FULLY_CONNECTED."""
-    fully_connected = flatbuffer.schema().BuiltinOperator.FULLY_CONNECTED
+    fully_connected = flatbuffer.load_schema().BuiltinOperator.FULLY_CONNECTED
     return builtin == fully_connected and position == 1 and value.ndim == 2
 
 
@@ -79,6 +79,6 @@ def _dequantize(
     packed = flatbuffer.add_tensor(graph, f"{name}/stored", shape, form.dtype, buffer=buffer)
     if scales is not None:
         flatbuffer.set_scales(graph.tensors[packed], scales)
-    float32 = flatbuffer.schema().TensorType.FLOAT32
+    float32 = flatbuffer.load_schema().TensorType.FLOAT32
     result = flatbuffer.add_tensor(graph, f"{name}/unpacked", shape, float32)
-    return flatbuffer.operator(model, "DEQUANTIZE", [packed], [result], form.dequantize_version)
+    return flatbuffer.add_operator(model, "DEQUANTIZE", [packed], [result], form.dequantize_version)

@@ -45,7 +45,7 @@ def float16_tables_as_int16(model: Any) -> None:
 
 
 def _rewrite(model: Any, store: Callable[[Any, Values], Stored | None], read: Reading) -> None:
-    gather = flatbuffer.schema().BuiltinOperator.GATHER
+    gather = flatbuffer.load_schema().BuiltinOperator.GATHER
     found: dict[int, Stored | None] = {}
     for graph in model.subgraphs:
         operators: list[Any] = []
@@ -83,7 +83,7 @@ def _store_float16(model: Any, table: Values) -> Stored | None:
 
 
 def _read_int8(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     result = int(gather.outputs[0])
     first, rows = _gathered(model, graph, gather, types.INT8, stored[0], version=2)
     for index in (first.inputs[0], rows):
@@ -94,27 +94,27 @@ def _read_int8(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]
     scales = flatbuffer.add_tensor(graph, name, columns, types.FLOAT32, buffer=stored[1])
     return [
         first,
-        flatbuffer.operator(model, "DEQUANTIZE", [rows], [steps], version=2),
-        flatbuffer.operator(model, "MUL", [steps, scales], [result]),
+        flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [steps], version=2),
+        flatbuffer.add_operator(model, "MUL", [steps, scales], [result]),
     ]
 
 
 def _read_float16(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:
     result = int(gather.outputs[0])
-    half = flatbuffer.schema().TensorType.FLOAT16
+    half = flatbuffer.load_schema().TensorType.FLOAT16
     first, rows = _gathered(model, graph, gather, half, stored[0], version=1)
-    return [first, flatbuffer.operator(model, "DEQUANTIZE", [rows], [result], version=3)]
+    return [first, flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [result], version=3)]
 
 
 def _read_float16_as_int16(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     result = int(gather.outputs[0])
     first, rows = _gathered(model, graph, gather, types.INT16, stored[0], version=4)
     halves = _like(graph, result, types.FLOAT16, "float16")
     return [
         first,
-        flatbuffer.operator(model, "BITCAST", [rows], [halves]),
-        flatbuffer.operator(model, "DEQUANTIZE", [halves], [result], version=3),
+        flatbuffer.add_operator(model, "BITCAST", [rows], [halves]),
+        flatbuffer.add_operator(model, "DEQUANTIZE", [halves], [result], version=3),
     ]
 
 
@@ -131,7 +131,7 @@ def _gathered(
     name = _name(graph, int(gather.inputs[0]), "stored")
     table = flatbuffer.add_tensor(graph, name, shape, dtype, buffer=buffer)
     rows = _like(graph, result, dtype, "rows")
-    made = flatbuffer.operator(model, "GATHER", [table, gather.inputs[1]], [rows], version)
+    made = flatbuffer.add_operator(model, "GATHER", [table, gather.inputs[1]], [rows], version)
     made.builtinOptions = gather.builtinOptions or made.builtinOptions
     return made, rows
 

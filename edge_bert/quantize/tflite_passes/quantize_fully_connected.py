@@ -78,7 +78,7 @@ def _reads_unit(model: Any, graph: Any, operator: Any) -> bool:
 
     They leave a MUL with the inverse root of the variance; with beta they leave an ADD.
     """
-    operators = flatbuffer.schema().BuiltinOperator
+    operators = flatbuffer.load_schema().BuiltinOperator
     makers = {int(index): each for each in graph.operators for index in each.outputs}
     maker = makers.get(int(operator.inputs[0]))
     while maker is not None and flatbuffer.builtin_of(model, maker) == operators.RESHAPE:
@@ -103,7 +103,7 @@ def _add(graph: Any, tensor: Any, stored: Stored) -> int:
     block, content = stored
     if block is not None:
         return blockwise.add_tensor(graph, name, (shape[0], shape[1]), block, content)
-    int8 = flatbuffer.schema().TensorType.INT8
+    int8 = flatbuffer.load_schema().TensorType.INT8
     index = flatbuffer.add_tensor(graph, name, shape, int8, buffer=content[0])
     flatbuffer.set_scales(graph.tensors[index], content[1])
     return index

@@ -64,7 +64,10 @@ def _largest_table(model: Any) -> tuple[int, Values] | None:
     tables: dict[int, Values] = {}
     for graph in model.subgraphs:
         for operator in graph.operators:
-            if flatbuffer.builtin_of(model, operator) == flatbuffer.schema().BuiltinOperator.GATHER:
+            if (
+                flatbuffer.builtin_of(model, operator)
+                == flatbuffer.load_schema().BuiltinOperator.GATHER
+            ):
                 tensor = graph.tensors[operator.inputs[0]]
                 value = flatbuffer.float_constant(model, tensor)
                 if value is not None and value.ndim == 2:
@@ -74,7 +77,7 @@ def _largest_table(model: Any) -> tuple[int, Values] | None:
 
 def _replace(model: Any, buffer: int, read: Callable[[Any, Any], list[Any]]) -> None:
     """Put what `read` gives (subgraph, GATHER) in the place of every GATHER of a table."""
-    gather = flatbuffer.schema().BuiltinOperator.GATHER
+    gather = flatbuffer.load_schema().BuiltinOperator.GATHER
     for graph in model.subgraphs:
         operators: list[Any] = []
         for operator in graph.operators:
@@ -87,7 +90,7 @@ def _replace(model: Any, buffer: int, read: Callable[[Any, Any], list[Any]]) -> 
 def _decoded(
     model: Any, graph: Any, gather: Any, shape: tuple[int, ...], stored: tuple[int, ...]
 ) -> list[Any]:
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     result, ids, name = (
         int(gather.outputs[0]),
         int(gather.inputs[1]),
@@ -107,15 +110,15 @@ def _decoded(
     places = tensor("places", outer, types.INT32)
     found = tensor("pieces", (*outer, PIECE), types.FLOAT16)
     halves = tensor("halves", flatbuffer.shape_of(graph.tensors[result]), types.FLOAT16)
-    cast = flatbuffer.operator(model, "CAST", [codes], [wide])
+    cast = flatbuffer.add_operator(model, "CAST", [codes], [wide])
     cast.builtinOptions.inDataType, cast.builtinOptions.outDataType = types.UINT8, types.INT32
     return [
-        flatbuffer.operator(model, "GATHER", [table, ids], [codes]),
+        flatbuffer.add_operator(model, "GATHER", [table, ids], [codes]),
         cast,
-        flatbuffer.operator(model, "ADD", [wide, offsets], [places]),
-        flatbuffer.operator(model, "GATHER", [books, places], [found]),
+        flatbuffer.add_operator(model, "ADD", [wide, offsets], [places]),
+        flatbuffer.add_operator(model, "GATHER", [books, places], [found]),
         _reshape(model, graph, found, halves),
-        flatbuffer.operator(model, "DEQUANTIZE", [halves], [result], version=3),
+        flatbuffer.add_operator(model, "DEQUANTIZE", [halves], [result], version=3),
     ]
 
 
@@ -127,7 +130,7 @@ def _looked_up(
     block: int,
     stored: tuple[int, int],
 ) -> list[Any]:
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     result, ids = int(gather.outputs[0]), int(gather.inputs[1])
     name = name_of(graph, int(gather.inputs[0]))
     table = blockwise.add_tensor(graph, f"{name}/int4", (shape[0], shape[1]), block, stored)
@@ -140,20 +143,20 @@ def _looked_up(
 
 def _reshape(model: Any, graph: Any, source: int, target: int) -> Any:
     shape = np.array(flatbuffer.shape_of(graph.tensors[target]), np.int32)
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     buffer = flatbuffer.add_constant(model, shape)
     name = f"{name_of(graph, target)}/shape"
     wanted = flatbuffer.add_tensor(graph, name, shape.shape, types.INT32, buffer=buffer)
-    made = flatbuffer.operator(model, "RESHAPE", [source, wanted], [target])
+    made = flatbuffer.add_operator(model, "RESHAPE", [source, wanted], [target])
     made.builtinOptions.newShape = shape
     return made
 
 
 def embedding_lookup(model: Any, ids: int, table: int, rows: int) -> Any:
     """EMBEDDING_LOOKUP of tensors of one subgraph; `ids` has one dimension."""
-    made = flatbuffer.operator(model, "RESHAPE", [ids, table], [rows])  # it has no options
-    made.opcodeIndex = flatbuffer.opcode(
-        model, flatbuffer.schema().BuiltinOperator.EMBEDDING_LOOKUP, VERSION
+    made = flatbuffer.add_operator(model, "RESHAPE", [ids, table], [rows])  # it has no options
+    made.opcodeIndex = flatbuffer.add_opcode(
+        model, flatbuffer.load_schema().BuiltinOperator.EMBEDDING_LOOKUP, VERSION
     )
     made.builtinOptions, made.builtinOptionsType = None, 0
     return made

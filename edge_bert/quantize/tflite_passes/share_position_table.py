@@ -39,7 +39,7 @@ def share_position_table(model: Any) -> None:
 
 def _positions(model: Any, graph: Any) -> tuple[Place, Values] | None:
     """The first ADD of a constant with one row for each of several tokens, and the constant."""
-    add = flatbuffer.schema().BuiltinOperator.ADD
+    add = flatbuffer.load_schema().BuiltinOperator.ADD
     for operator in graph.operators:
         if flatbuffer.builtin_of(model, operator) != add:
             continue
@@ -55,7 +55,7 @@ def _positions(model: Any, graph: Any) -> tuple[Place, Values] | None:
 def _read_positions(
     model: Any, graph: Any, place: Place, length: int, stored: tuple[Any, int, Values]
 ) -> None:
-    types = flatbuffer.schema().TensorType
+    types = flatbuffer.load_schema().TensorType
     operator, position = place
     shape, buffer, scales = stored
     name = name_of(graph, int(operator.inputs[position]))

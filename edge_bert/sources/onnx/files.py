@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_bert.formats.onnx.read import files
+from edge_bert.formats.onnx.read import list_files
 from edge_bert.sources.folder import digest_of, tokenizer_file
 
 OPTIONAL = ("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json")
@@ -31,4 +31,4 @@ def name_of(path: Path, folder: Path) -> str:
 def sha256_of(path: Path, folder: Path, tokenizer: Path) -> str:
     """Over the file, its external data, and all that was read beside it."""
     beside = [folder / name for name in OPTIONAL]
-    return digest_of(*files(path), tokenizer, *(each for each in beside if each.is_file()))
+    return digest_of(*list_files(path), tokenizer, *(each for each in beside if each.is_file()))

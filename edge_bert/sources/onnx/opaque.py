@@ -12,7 +12,7 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
-from edge_bert.formats.onnx.read import computes_in_float16, opset, read_onnx
+from edge_bert.formats.onnx.read import computes_in_float16, read_onnx, read_opset
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
@@ -36,9 +36,9 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     tokenizer_json = tokenizer_in(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     model = read_onnx(path)
-    if opset(model) < OLDEST_OPSET:
+    if read_opset(model) < OLDEST_OPSET:
         raise ModelError(
-            f"{path} uses operators of opset {opset(model)}; --via onnx2tf takes opset "
+            f"{path} uses operators of opset {read_opset(model)}; --via onnx2tf takes opset "
             f"{OLDEST_OPSET} and later: export it again with a newer opset."
         )
     graph = graph_of(model)

@@ -11,7 +11,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx import read as reading
-from edge_bert.formats.onnx.read import files, read_onnx
+from edge_bert.formats.onnx.read import list_files, read_onnx
 from tests.one_line import refused
 from tests.recordings.onnx.make import HERE
 
@@ -100,7 +100,7 @@ def _external(model: Any, folder: Path) -> Path:
 def test_external_data_is_read(model: Any, tmp_path: Path) -> None:
     """Beside the model, and its file counts for the digest."""
     path = _external(model, tmp_path)
-    assert files(path) == [path, tmp_path / "weights.bin"]
+    assert list_files(path) == [path, tmp_path / "weights.bin"]
     found = {each.name: each for each in read_onnx(path).graph.initializer}
     for tensor in onnx.load_model(BERT).graph.initializer:
         wanted = onnx.numpy_helper.to_array(tensor)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.formats.onnx.evaluate import MAX_ELEMENTS, NotComputed, compute, evaluate_node
+from edge_bert.formats.onnx.evaluate import MAX_ELEMENTS, NotComputed, compute_values, evaluate_node
 from edge_bert.formats.onnx.graph import Input, OnnxGraph, OnnxNode, graph_of
 from edge_bert.formats.onnx.passes.canonicalize_gelu import canonicalize_gelu
 from edge_bert.formats.onnx.passes.fold_constants import fold_constants
@@ -189,7 +189,7 @@ def test_what_would_be_too_large_is_not_computed(op: str, values: list[Any]) -> 
     names = " ".join(f"i{index}" for index in range(len(arrays)))
     assert MAX_ELEMENTS < 2**40
     with pytest.raises(NotComputed):
-        compute(_node(op, names, "y"), arrays)
+        compute_values(_node(op, names, "y"), arrays)
 
 
 def test_control_flow_is_not_computed() -> None:

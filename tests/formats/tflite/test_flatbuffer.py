@@ -15,7 +15,7 @@ from tests.quantize import small_models as small
 
 def offsets(data: bytes) -> list[int]:
     """Where each constant starts in the file."""
-    model = flatbuffer.schema().Model.GetRootAs(data)
+    model = flatbuffer.load_schema().Model.GetRootAs(data)
     buffers = [model.Buffers(index) for index in range(model.BuffersLength())]
     return [each._tab.Vector(each._tab.Offset(4)) for each in buffers if each.DataLength()]
 
@@ -34,7 +34,7 @@ def test_every_constant_starts_at_16_bytes() -> None:
             model.subgraphs[0],
             f"odd{size}",
             (size,),
-            flatbuffer.schema().TensorType.INT8,
+            flatbuffer.load_schema().TensorType.INT8,
             buffer=flatbuffer.add_constant(model, np.ones(size, np.int8)),
         )
         flatbuffer.set_scales(model.subgraphs[0].tensors[tensor], np.ones(size))
@@ -90,9 +90,9 @@ def test_unused_parts_are_left_out(tmp_path: Path) -> None:
     """A tensor, constant or operator code that nothing uses is gone, and the model still runs."""
     data = small.float_model()
     model = flatbuffer.read_model(data)
-    flatbuffer.opcode(model, flatbuffer.schema().BuiltinOperator.TANH)
+    flatbuffer.add_opcode(model, flatbuffer.load_schema().BuiltinOperator.TANH)
     buffer = flatbuffer.add_constant(model, np.zeros(10_000, np.float32))
-    graph, dtype = model.subgraphs[0], flatbuffer.schema().TensorType.FLOAT32
+    graph, dtype = model.subgraphs[0], flatbuffer.load_schema().TensorType.FLOAT32
     flatbuffer.add_tensor(graph, "nobody's", (10_000,), dtype, buffer=buffer)
     graph.tensors.insert(0, graph.tensors.pop())  # so that every number changes
     for owner in [graph, *graph.operators]:
@@ -114,10 +114,10 @@ def test_scales_of_blocks_are_not_left_out() -> None:
         graph,
         "scales",
         (small.OUT, 2),
-        flatbuffer.schema().TensorType.FLOAT16,
+        flatbuffer.load_schema().TensorType.FLOAT16,
         buffer=flatbuffer.add_constant(model, np.ones((small.OUT, 2), np.float16)),
     )
-    schema = flatbuffer.schema()
+    schema = flatbuffer.load_schema()
     quantization = schema.QuantizationParametersT()
     quantization.detailsType = schema.QuantizationDetails.BlockwiseQuantization
     quantization.details = schema.BlockwiseQuantizationT(scales=scales, zeroPoints=-1, blockSize=32)

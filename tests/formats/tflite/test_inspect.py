@@ -28,7 +28,7 @@ FLOAT = small.float_model()
 
 def graph_bytes(data: bytes) -> list[int]:
     """Where the file holds structure, not the values of constants."""
-    model = flatbuffer.schema().Model.GetRootAs(data)
+    model = flatbuffer.load_schema().Model.GetRootAs(data)
     inside = np.ones(len(data), bool)
     for index in range(model.BuffersLength()):
         buffer = model.Buffers(index)
@@ -161,7 +161,7 @@ def vector_of_one(length: int, size: int) -> bytes:
     model = flatbuffer.read_model(FLOAT)
     model.subgraphs, model.signatureDefs = [], []
     data = bytearray(flatbuffer.write_model(model))
-    root = flatbuffer.schema().Model.GetRootAs(bytes(data))
+    root = flatbuffer.load_schema().Model.GetRootAs(bytes(data))
     field = root._tab.Offset(8)
     struct.pack_into("<I", data, root._tab.Vector(field) - 4, length)
     return bytes(data) + bytes(size - len(data))

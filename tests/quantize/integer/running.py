@@ -56,7 +56,7 @@ def largest_change(
 
 def operators(model: Any, subgraph: Any) -> list[tuple[str, list[Any], list[Any]]]:
     """Name, input tensors and output tensors of every operator."""
-    names = {value: name for name, value in vars(flatbuffer.schema().BuiltinOperator).items()}
+    names = {value: name for name, value in vars(flatbuffer.load_schema().BuiltinOperator).items()}
     return [
         (
             names[flatbuffer.builtin_of(model, each)],

@@ -6,7 +6,7 @@ float16 or as integers with a scale become plain arrays.
 
 from __future__ import annotations
 
-from edge_bert.formats.onnx.evaluate import NotComputed, compute
+from edge_bert.formats.onnx.evaluate import NotComputed, compute_values
 from edge_bert.formats.onnx.graph import OnnxGraph, OnnxNode
 
 NOT_FOLDED = ("Dropout",)  # its second output
@@ -22,7 +22,7 @@ def fold_constants(graph: OnnxGraph) -> OnnxGraph:
             kept.append(node)
             continue
         try:
-            made = compute(node, [constants[name] for name in inputs])
+            made = compute_values(node, [constants[name] for name in inputs])
         except NotComputed:
             kept.append(node)
             continue

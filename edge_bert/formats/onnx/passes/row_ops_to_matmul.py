@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.formats.onnx.evaluate import NotComputed, compute
+from edge_bert.formats.onnx.evaluate import NotComputed, compute_values
 from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 
@@ -41,7 +41,7 @@ def _moved(
     numbers = np.arange(1, shape[1] + 1, dtype=np.float32)
     rows = np.broadcast_to(numbers[None, :, None], shape).copy()
     try:
-        (moved,) = compute(node, [rows, *(each for each in given if each is not None)])
+        (moved,) = compute_values(node, [rows, *(each for each in given if each is not None)])
     except NotComputed:
         return [node]
     source = moved[0, :, 0]

@@ -38,7 +38,7 @@ Signature = tuple[str, OperatorGraph, Mapping[str, QuantParams]]
 
 def serialize_graphs(signatures: Sequence[Signature], output_name: str) -> bytes:
     """One file with a subgraph per signature; equal constants are stored once."""
-    schema = flatbuffer.schema()
+    schema = flatbuffer.load_schema()
     model = schema.ModelT()
     model.version = 3
     model.description = "edge-bert"
@@ -50,7 +50,7 @@ def serialize_graphs(signatures: Sequence[Signature], output_name: str) -> bytes
         model.subgraphs.append(subgraph)
         inputs = {each: places[each] for each in graph.inputs}
         outputs = {output_name: places[graph.output]}
-        model.signatureDefs.append(flatbuffer.signature(name, index, inputs, outputs))
+        model.signatureDefs.append(flatbuffer.find_signature(name, index, inputs, outputs))
     return flatbuffer.write_model(model)
 
 
@@ -61,7 +61,7 @@ def _subgraph(
     quantized: Mapping[str, QuantParams],
     stored: dict[bytes, int],
 ) -> tuple[Any, dict[str, int]]:
-    subgraph = flatbuffer.schema().SubGraphT()
+    subgraph = flatbuffer.load_schema().SubGraphT()
     subgraph.name = name
     subgraph.tensors, places = [], {}
     for tensor in graph.tensors.values():
@@ -74,7 +74,7 @@ def _subgraph(
 
 
 def _tensor(model: Any, tensor: GraphTensor, how: QuantParams, stored: dict[bytes, int]) -> Any:
-    schema = flatbuffer.schema()
+    schema = flatbuffer.load_schema()
     result = schema.TensorT()
     result.name = tensor.name.encode()
     result.shape = list(tensor.shape)
@@ -96,10 +96,10 @@ def _buffer(model: Any, value: np.ndarray[Any, Any], stored: dict[bytes, int]) -
 
 
 def _operator(model: Any, node: OperatorNode, places: Mapping[str, int]) -> Any:
-    schema = flatbuffer.schema()
+    schema = flatbuffer.load_schema()
     operator = schema.OperatorT()
     builtin = getattr(schema.BuiltinOperator, node.operator)
-    operator.opcodeIndex = flatbuffer.opcode(model, builtin, VERSIONS[node.operator])
+    operator.opcodeIndex = flatbuffer.add_opcode(model, builtin, VERSIONS[node.operator])
     operator.inputs = [places[name] for name in node.inputs]
     operator.outputs = [places[node.output]]
     kind, options = _options(node)
@@ -110,7 +110,7 @@ def _operator(model: Any, node: OperatorNode, places: Mapping[str, int]) -> Any:
 
 
 def _options(node: OperatorNode) -> tuple[str, Any]:
-    schema = flatbuffer.schema()
+    schema = flatbuffer.load_schema()
     kinds = {
         "ADD": "AddOptions",
         "SUB": "SubOptions",

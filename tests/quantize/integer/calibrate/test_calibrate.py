@@ -84,7 +84,7 @@ def directly(weights: EncoderWeights, lengths: tuple[int, ...], counts: Any = ti
 def test_every_tensor_is_an_integer(architecture: str, head: str, outliers: bool) -> None:
     """int8 or int32 in every subgraph, and only operators that integers have kernels for."""
     model = flatbuffer.read_model(converted(architecture, head, outliers=outliers))
-    kind = flatbuffer.schema().TensorType
+    kind = flatbuffer.load_schema().TensorType
     for subgraph in model.subgraphs:
         assert {tensor.type for tensor in subgraph.tensors} <= {kind.INT8, kind.INT32}
         assert {name for name, _, _ in operators(model, subgraph)} <= OPERATORS
@@ -100,7 +100,7 @@ def test_every_tensor_is_an_integer(architecture: str, head: str, outliers: bool
 def test_sixteen_bits_are_integers_too(architecture: str, outliers: bool) -> None:
     """The mixed recipe has integers only, 16 bits among them."""
     data = converted(architecture, outliers=outliers, bits=16)
-    model, kind = flatbuffer.read_model(data), flatbuffer.schema().TensorType
+    model, kind = flatbuffer.read_model(data), flatbuffer.load_schema().TensorType
     types = {tensor.type for subgraph in model.subgraphs for tensor in subgraph.tensors}
     assert types <= {kind.INT8, kind.INT16, kind.INT32, kind.INT64}
     assert kind.INT16 in types

@@ -81,7 +81,7 @@ def test_names_are_the_contract() -> None:
 def test_operators_have_old_versions() -> None:
     """Each at the first version that takes int8, so that tflite-runtime 2.14.0 loads the file."""
     model = flatbuffer.read_model(serialize_graphs([signature(4)], "y"))
-    names = {value: name for name, value in vars(flatbuffer.schema().BuiltinOperator).items()}
+    names = {value: name for name, value in vars(flatbuffer.load_schema().BuiltinOperator).items()}
     found = {names[code.builtinCode]: code.version for code in model.operatorCodes}
     assert found == {name: VERSIONS[name] for name in ("GATHER", "RESHAPE", "FULLY_CONNECTED")}
 

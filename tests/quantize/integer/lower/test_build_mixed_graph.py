@@ -87,7 +87,7 @@ def test_padding_changes_no_float_result(architecture: str) -> None:
 def test_products_are_int8_and_the_rest_is_float(architecture: str, head: str) -> None:
     """No matrix product reads or gives float32; ranges of LayerNorm and softmax cost nothing."""
     data = converted(architecture, head, outliers=True)
-    model, kind = flatbuffer.read_model(data), flatbuffer.schema().TensorType
+    model, kind = flatbuffer.read_model(data), flatbuffer.load_schema().TensorType
     for name, inputs, (output,) in operators(model, model.subgraphs[0]):
         if name in PRODUCTS and output.name != b"pooled":
             assert output.type == kind.INT8, output.name
