@@ -25,7 +25,7 @@ def hostile_report() -> Report:
             file=ATTACK,
             op_counts={ATTACK: 3},
             min_runtime=ATTACK,
-            proof=replace(one.runtime_check, status="not run", detail=ATTACK),
+            runtime_check=replace(one.runtime_check, status="not run", detail=ATTACK),
             scores=replace(
                 one.scores,
                 labels=tuple(replace(label, dataset=ATTACK) for label in one.scores.labels),
