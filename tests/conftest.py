@@ -9,10 +9,17 @@ from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
+from tests.skip_gate import SkipGate
 
 # A busy machine is slow without being wrong.
 hypothesis.settings.register_profile("patient", deadline=None)
 hypothesis.settings.load_profile("patient")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Watch over skipped tests, once: workers of pytest-xdist report to the process that has it."""
+    if not hasattr(config, "workerinput"):
+        config.pluginmanager.register(SkipGate(), "skip-gate")
 
 
 @pytest.fixture(scope="session")
