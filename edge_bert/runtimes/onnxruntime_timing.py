@@ -28,7 +28,7 @@ def time_files(
     """Milliseconds per inference of each file at each length, one thread, round by round.
 
     In every round each file runs in turn, so that a change of the machine's pace meets all.
-    Raises ProofError where a file does not run.
+    Raises VerificationError where a file does not run.
     """
     order = {
         "files": {name: str(path.resolve()) for name, path in files.items()},

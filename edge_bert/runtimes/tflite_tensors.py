@@ -42,7 +42,7 @@ def read_tensors(
     """For each row of `inputs` (int32 [rows, length]) the tensors called `names`.
 
     Names that the file does not have, or integers that have no scale, are left out. Raises
-    ProofError where the file does not load or run on ai-edge-litert, or takes too long.
+    VerificationError where the file does not load or run on ai-edge-litert, or takes too long.
     """
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         request, outputs = Path(folder) / "request.npz", Path(folder) / "outputs.npz"

@@ -29,7 +29,7 @@ class Problem(Generic[Context]):
     where known, amounts that its latency, energy and memory cannot be below. `score` and `cost`
     are called in other processes: functions of a module, that give the same for the same candidate
     wherever they run. `cost` has the size of the built file too. A candidate that cannot be built
-    or run raises RefusedError or ProofError; any other error ends the search.
+    or run raises RefusedError or VerificationError; any other error ends the search.
     """
 
     key: str

@@ -114,7 +114,7 @@ def _model_entry(model: Checkpoint) -> dict[str, object]:
 
 _RUNTIME = {"name": "ai-edge-litert", "version": "2.3.0"}
 _MANIFEST = {
-    "format_version": 1,
+    "format_version": 2,
     "profile": "pixel-9",
     "calibration": {"source": "default", "seed": 0, "count": 256, "sha256": "0" * 64},
     "artifacts": [
@@ -135,7 +135,7 @@ _MANIFEST = {
             "op_counts": {},
             "runtime": _RUNTIME,
             "min_runtime": "ai-edge-litert 2.3.0",
-            "proof": {"runtime": _RUNTIME, "status": "passed"},
+            "runtime_check": {"runtime": _RUNTIME, "status": "passed"},
             "scores": {},
         }
     ],

@@ -88,7 +88,7 @@ ARTIFACT = st.builds(
     op_counts=st.dictionaries(TEXT, COUNT, max_size=3),
     runtime=st.none() | RUNTIME,
     min_runtime=TEXT,
-    proof=PROOF,
+    runtime_check=PROOF,
     scores=SCORES,
 )
 HEAD = st.builds(
@@ -192,7 +192,7 @@ def example() -> dict[str, Any]:
                 "op_counts": {"ADD": 1},
                 "runtime": None,
                 "min_runtime": "x",
-                "proof": {"runtime": {"name": "r", "version": "1"}, "status": "not run"},
+                "runtime_check": {"runtime": {"name": "r", "version": "1"}, "status": "not run"},
                 "scores": {},
             }
         ],
@@ -229,7 +229,7 @@ def test_the_example_is_read(tmp_path: Path) -> None:
 
 FILE = ("artifacts", 0, "file")
 HOSTILE = {
-    "another version": (put("format_version", value=2), "format version 2"),
+    "another version": (put("format_version", value=3), "format version 3"),
     "a version in words": (put("format_version", value="1"), "damaged"),
     "an unknown key": (put("model", "run_this", value="rm"), "unknown field"),
     "a number for a name": (put("profile", value=5), "damaged"),
@@ -247,7 +247,10 @@ HOSTILE = {
     "no signature": (put("artifacts", 0, "signatures", value={}), "damaged"),
     "a length of 0": (put("artifacts", 0, "signatures", "length_16", "length", value=0), "damaged"),
     "no output": (put("artifacts", 0, "signatures", "length_16", "outputs", value=[]), "damaged"),
-    "a claim of its own": (put("artifacts", 0, "proof", "status", value="great"), "damaged"),
+    "a claim of its own": (
+        put("artifacts", 0, "runtime_check", "status", value="great"),
+        "damaged",
+    ),
     "the default elsewhere": (put("default", "artifact", value="best"), "does not hold"),
     "an artifact twice": (repeat("artifacts"), "'float32' twice"),
     "a file twice": (repeat("files"), "'vocab.txt' twice"),
@@ -276,8 +279,8 @@ def test_hostile_manifests(
         b"{",
         b"[]",
         b"null",
-        b'{"format_version": 1}',
-        b'{"format_version": 1, "profile": "\xff"}',
+        b'{"format_version": 2}',
+        b'{"format_version": 2, "profile": "\xff"}',
         b"[" * 100_000,
         b'{"format_version": 1, "x": ' + b"[" * 100_000,
         b'{"format_version": 1e999}',

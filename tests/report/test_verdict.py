@@ -158,7 +158,9 @@ def test_full_integer_in_name_only_is_unfit() -> None:
 def test_unproven_is_never_passed_over() -> None:
     """A proof that was not run or failed is a finding with its reason."""
     proof = report().manifest.artifacts[2].runtime_check
-    failed = _changed("wi8_afp32", runtime_check=replace(proof, status="failed", detail="op missing"))
+    failed = _changed(
+        "wi8_afp32", runtime_check=replace(proof, status="failed", detail="op missing")
+    )
     assert _found(failed, "wi8_afp32") == ["failed on ai-edge-litert 2.3.0: op missing"]
     assert write_headline(failed).level == "bad"
     assert write_headline(failed).text.startswith("Do not use wi8_afp32 yet: failed on")

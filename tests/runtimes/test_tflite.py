@@ -96,7 +96,7 @@ def test_survives_a_file_that_kills_the_runtime(model: Path) -> None:
 
 @pytest.mark.parametrize("keep", [0, 3, 200])
 def test_damaged_files(model: Path, keep: int) -> None:
-    """An empty or truncated file is a ProofError of one line that names the file."""
+    """An empty or truncated file is a VerificationError of one line that names the file."""
     model.write_bytes(model.read_bytes()[:keep])
     with pytest.raises(
         VerificationError, match=r"^gather.tflite on ai-edge-litert [\d.]+: \S[^\n]+$"
@@ -159,7 +159,7 @@ def test_runtimes_that_do_not_exist(model: Path) -> None:
 def test_unreadable_answers(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
 ) -> None:
-    """Whatever the process prints, the outcome is a ProofError."""
+    """Whatever the process prints, the outcome is a VerificationError."""
     worker = tmp_path / "worker.py"
     worker.write_text(f"print({line!r})")
     monkeypatch.setattr(tflite, "WORKER", worker)

@@ -80,7 +80,7 @@ def build_model(weights: Any) -> Any:
     """The Keras model of checked weights, without their values."""
     from edge_bert.encoder.keras_gpt2 import Gpt2
 
-    return Gpt2(weights.shape, weights.head)
+    return Gpt2(weights.config, weights.head)
 
 
 GPT2 = CustomArchitecture(

@@ -126,7 +126,7 @@ def build_model(weights: Any) -> Any:
     """The Keras model of checked weights, without their values."""
     from edge_bert.encoder.keras_mobilebert import MobileBert
 
-    return MobileBert(weights.shape, weights.head, weights.head_activations)
+    return MobileBert(weights.config, weights.head, weights.head_activations)
 
 
 MOBILEBERT = CustomArchitecture(

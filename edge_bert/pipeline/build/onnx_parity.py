@@ -29,7 +29,7 @@ Row = dict[str, npt.NDArray[np.int64]]
 def check_parity(
     request: BuildSession, reference: bytes, host: Runtime, progress: Progress
 ) -> None:
-    """Raises ProofError where outputs differ by more than the tolerance.
+    """Raises VerificationError where outputs differ by more than the tolerance.
 
     The tolerance is of the largest output, or absolute where that is below 1.
     """

@@ -81,7 +81,7 @@ def run_signatures(
 ) -> SignatureOutputs:
     """Every signature of `subject` on `runtime`; remembered by file, tokens, buckets and runtime.
 
-    Raises ProofError when the file does not run, or gives something that is not a number.
+    Raises VerificationError when the file does not run, or gives something that is not a number.
     """
     rows, own = _rows(sentences, subject.signatures)
 

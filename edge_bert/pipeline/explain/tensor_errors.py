@@ -43,7 +43,7 @@ def tensor_errors(
 ) -> TensorRun:
     """Run the file at `path` on `sentences` ([1, n] each), every one in its smallest signature.
 
-    `lengths` are those of the signatures. Raises ProofError when the file does not run, and
+    `lengths` are those of the signatures. Raises VerificationError when the file does not run, and
     InputError when it does not have the operators that the calibration leads to.
     """
     places = form.shown_tensors(source)

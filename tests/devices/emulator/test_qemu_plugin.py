@@ -300,7 +300,7 @@ def test_damaged_counts_are_an_error(tmp_path: Path, text: str) -> None:
 def test_no_compiler_says_what_to_do(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Without a C compiler the message names the command that gets one."""
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
-    monkeypatch.setattr(qemu_plugin, "compiler", lambda: None)
+    monkeypatch.setattr(qemu_plugin, "find_compiler", lambda: None)
     with pytest.raises(MissingToolError, match="invoke emulator setup"):
         qemu_plugin.build_plugin()
 

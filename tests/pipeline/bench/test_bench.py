@@ -123,8 +123,8 @@ def test_a_bundle_is_built_where_there_is_none(
         asked.append(request)
         small_bundle(request[1], request[0])
 
-    monkeypatch.setattr(bench, "prepare", prepared)
-    monkeypatch.setattr(bench, "build", built)
+    monkeypatch.setattr(bench, "prepare_session", prepared)
+    monkeypatch.setattr(bench, "build_bundle", built)
     run(tmp_path, lengths=(8,))
     run(tmp_path, lengths=(8,))
     assert asked == [("pixel-9", tmp_path)]

@@ -182,7 +182,7 @@ def test_outputs_are_remembered_by_file(
     first = run_signatures.run_signatures(
         subject(tmp_path, small.small_encoder()), encodings, 0, HOST
     )
-    monkeypatch.setattr(run_signatures, "runtimes", None)
+    monkeypatch.setattr(run_signatures, "tflite", None)
     again = run_signatures.run_signatures(
         subject(tmp_path, small.small_encoder()), encodings, 0, HOST
     )

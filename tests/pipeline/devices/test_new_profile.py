@@ -43,7 +43,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def connected(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """A Pixel 8 Pro is connected; a test may change its answers."""
     answers = dict(PIXEL_8)
-    monkeypatch.setattr(made, "AdbTarget", lambda _: AnsweringTarget(answers))
+    monkeypatch.setattr(made, "AdbDevice", lambda _: AnsweringTarget(answers))
     return answers
 
 
