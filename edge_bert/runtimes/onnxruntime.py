@@ -26,7 +26,8 @@ def run_onnx_model(
 ) -> list[npt.NDArray[np.float32]]:
     """What `output` of `model` is for each row of inputs, each [length]; without the batch axis.
 
-    Raises VerificationError where the model does not load or run, MissingToolError without onnxruntime.
+    Raises VerificationError where the model does not load or run, MissingToolError without
+    onnxruntime.
     """
     if importlib.util.find_spec("onnxruntime") is None:
         raise MissingToolError(

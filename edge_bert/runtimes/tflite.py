@@ -48,8 +48,8 @@ def run_tflite_model(
     `inputs` maps a signature to its inputs, each int32 `[rows, length]`; rows run one at a time
     (batch 1). With `repetitions`, each signature is then timed that often on its first row.
 
-    Raises VerificationError, with the runtime's own message, where the model does not load or run, the
-    process dies or `timeout_s` passes; MissingToolError where this machine cannot have the
+    Raises VerificationError, with the runtime's own message, where the model does not load or run,
+    the process dies or `timeout_s` passes; MissingToolError where this machine cannot have the
     runtime; ValueError for inputs that fit no model (no rows, unequal rows, a `|` in a name).
     """
     _check(inputs)

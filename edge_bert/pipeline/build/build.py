@@ -57,8 +57,8 @@ class BuiltBundle:
 def build_bundle(request: BuildSession, progress: Progress = no_progress) -> BuiltBundle:
     """Make, prove and write the bundle that `request` asks for.
 
-    The old bundle stays whole until the new one stands. Raises VerificationError when an artifact that
-    the user asked for by name does not run on the profile's runtime.
+    The old bundle stays whole until the new one stands. Raises VerificationError when an artifact
+    that the user asked for by name does not run on the profile's runtime.
     """
     with atomic_folder.replace_folder(
         request.out
