@@ -81,8 +81,8 @@ def export_onnx(
     """Write the `forms` of the request's model into its folder, with `.ort` files if asked.
 
     With `compare`, onnxruntime's dynamic and static quantization of the same model are made too,
-    scored and timed in the same run, and not kept. Raises VerificationError when the float32 file is
-    not the float model, MissingToolError without the extra.
+    scored and timed in the same run, and not kept. Raises VerificationError when the float32 file
+    is not the float model, MissingToolError without the extra.
     """
     _check(forms)
     with (
