@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,10 +9,11 @@ from benchmarks import processes
 from benchmarks.course import Course
 from benchmarks.peers import missing
 from benchmarks.records import Fault, MakeOrder, Peer, Step
+from edge_bert.bundle.members import file_matches
 from edge_bert.encoder.checkpoint import input_names
 from edge_bert.errors import TargetError
 from edge_bert.progress import Progress
-from edge_bert.records.bundle import Artifact, Signature
+from edge_bert.records.bundle import Signature
 
 FILE_NAMES: dict[Step, str] = {
     "onnx_float32": "float32.onnx",
@@ -88,16 +88,9 @@ def _from_bundle(course: Course, peer: Peer) -> ModelFile | Fault:
     if found is None:
         return Fault("not run", f"the bundle has no {peer.artifact}; build it with that recipe")
     path = (course.bundle / found.file).resolve()
-    if not _is_proven(path, found):
+    if not file_matches(path, found.sha256):
         return Fault("not run", f"{found.file} is not the file that was proven; build again")
     return ModelFile(path, found.size_bytes, found.signatures)
-
-
-def _is_proven(path: Path, artifact: Artifact) -> bool:
-    if not path.is_file():
-        return False
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest() == artifact.sha256
 
 
 def _size(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.members import require_proven
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import InputError, MissingToolError
@@ -37,9 +37,9 @@ class Bundle:
         """Open the bundle in `folder`; InputError when there is none or it is damaged."""
         path = Path(folder)
         manifest = manifests.read_manifest(path)
-        for each in manifest.files:
-            if each.file == TOKENIZER:
-                _check_file(path / TOKENIZER, each.sha256)
+        for member in manifest.files:
+            if member.file == TOKENIZER:
+                require_proven(path / TOKENIZER, member.sha256)
         tokenizer = Tokenizer.open(path / TOKENIZER, manifest.model.max_length)
         return cls(path, manifest, tokenizer)
 
@@ -84,8 +84,7 @@ class Bundle:
 
     def _interpreter(self, artifact: Artifact) -> Any:
         if artifact.name not in self._interpreters:
-            path = self.folder / artifact.file
-            _check_file(path, artifact.sha256)
+            path = require_proven(self.folder / artifact.file, artifact.sha256)
             self._interpreters[artifact.name] = _open(path)
         return self._interpreters[artifact.name]
 
@@ -96,15 +95,6 @@ def _real(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
         return values.astype(np.float32)
     centred = values.astype(np.float32) - np.float32(spec.zero_point or 0)
     return np.asarray(centred * np.float32(spec.scale), np.float32)
-
-
-def _check_file(path: Path, sha256: str) -> None:
-    if not path.is_file():
-        raise InputError(f"{path} is missing; build the bundle again.")
-    with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sha256:
-        raise InputError(f"{path} is not the file that was proven; build the bundle again.")
 
 
 def _open(path: Path) -> Any:

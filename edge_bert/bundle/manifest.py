@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from edge_bert.bundle.members import JsonMember
 from edge_bert.errors import InputError
 from edge_bert.records.bundle import FORMAT_VERSION, Manifest
 
@@ -16,7 +17,7 @@ FILE = "manifest.json"
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 FILE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,254}")
-MAX_BYTES = 64 * 1024 * 1024
+MEMBER = JsonMember(Manifest, "build the bundle again", FORMAT_VERSION)
 
 
 def encode_manifest(manifest: Manifest) -> bytes:
@@ -35,31 +36,9 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / FILE
     if not path.is_file():
         raise InputError(f"{folder} holds no bundle (no {FILE}); run `invoke build` first.")
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise InputError(f"{path} is larger than {MAX_BYTES} bytes; not a manifest.")
-        data = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}).") from error
-    try:
-        version = msgspec.json.decode(data, type=_Version).format_version
-        if version != FORMAT_VERSION:
-            raise InputError(
-                f"{path} has format version {version}, this edge-bert reads {FORMAT_VERSION}; "
-                "build the bundle again."
-            )
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = " ".join(str(error).split())[:200]
-        raise InputError(f"{path} is damaged ({reason}); build it again.") from error
+    manifest = MEMBER.read(path)
     _check(manifest, path)
     return manifest
-
-
-class _Version(msgspec.Struct):
-    """The one field that every version has."""
-
-    format_version: int
 
 
 def _check(manifest: Manifest, path: Path) -> None:
@@ -68,15 +47,17 @@ def _check(manifest: Manifest, path: Path) -> None:
     files = [each.file for each in manifest.artifacts] + [each.file for each in manifest.files]
     for file in files:
         if not FILE_NAME.fullmatch(file):  # a pattern's $ would let a line feed pass
-            raise InputError(f"{path} names {file!r}, which is no file name; build it again.")
+            raise InputError(
+                f"{path} names {file!r}, which is no file name; build the bundle again."
+            )
     for kind, values in (("artifact", names), ("file", [FILE, *files])):
         twice = [value for value, count in Counter(values).items() if count > 1]
         if twice:
-            raise InputError(f"{path} names the {kind} {twice[0]!r} twice; build it again.")
+            raise InputError(f"{path} names the {kind} {twice[0]!r} twice; build the bundle again.")
     if manifest.default.artifact not in names:
         raise InputError(
             f"{path} has the default {manifest.default.artifact!r}, which it does not hold; "
-            "build it again."
+            "build the bundle again."
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
@@ -19,7 +20,6 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores
 from edge_bert.records.recipe import FLOAT32
-from edge_bert.store.digest import sha256_hex
 
 
 class Verified(Record, frozen=True):
@@ -126,12 +126,10 @@ def _reference(manifest: Manifest) -> Artifact:
 
 
 def _check_files(folder: Path, manifest: Manifest) -> None:
-    hashes = {each.file: each.sha256 for each in manifest.artifacts}
-    hashes |= {each.file: each.sha256 for each in manifest.files}
-    for name, wanted in hashes.items():
-        path = folder / name
-        if not path.is_file() or sha256_hex(path.read_bytes()) != wanted:
-            raise InputError(f"{path} is not the file that was proven; build the bundle again.")
+    for artifact in manifest.artifacts:
+        require_proven(folder / artifact.file, artifact.sha256)
+    for packaged in manifest.files:
+        require_proven(folder / packaged.file, packaged.sha256)
 
 
 def _subject(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -282,8 +283,8 @@ def test_hostile_manifests(
         b'{"format_version": 2}',
         b'{"format_version": 2, "profile": "\xff"}',
         b"[" * 100_000,
-        b'{"format_version": 1, "x": ' + b"[" * 100_000,
-        b'{"format_version": 1e999}',
+        b'{"format_version": 2, "x": ' + b"[" * 100_000,
+        b'{"format_version": 2e999}',
         b'{"format_version": ' + b"9" * 5000 + b"}",
     ],
 )
@@ -320,7 +321,8 @@ def test_none_there(tmp_path: Path) -> None:
 
 def test_larger_than_any_manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is not even read."""
-    monkeypatch.setattr(manifests, "MAX_BYTES", 100)
+    small = dataclasses.replace(manifests.MEMBER, max_bytes=100)
+    monkeypatch.setattr(manifests, "MEMBER", small)
     (tmp_path / manifests.FILE).write_bytes(msgspec.json.encode(example()))
     with pytest.raises(InputError, match="larger than 100 bytes"):
         manifests.read_manifest(tmp_path)

@@ -10,13 +10,14 @@ from typing import Literal, get_args
 
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.measurement_files import save_measurement
+from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.benchmark_model import BenchmarkBinary, benchmark_binary
 from edge_bert.devices.emulated import EmulatedTarget
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.host import HostDevice
 from edge_bert.errors import InputError, TargetError
-from edge_bert.measure.files import save_measurement
 from edge_bert.pipeline.bench import benchmark_model as benchmark_model_module
 from edge_bert.pipeline.bench import emulated, runner
 from edge_bert.pipeline.build import measurements
@@ -28,7 +29,6 @@ from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.report.terminal.measurements import MeasuredRow
-from edge_bert.store.digest import sha256_hex
 
 TargetName = Literal["host", "emulated", "device"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)
@@ -149,14 +149,6 @@ def run_bench(request: BenchRequest, progress: Progress = no_progress) -> tuple[
     return tuple(results)
 
 
-def checked_file(folder: Path, artifact: Artifact) -> Path:
-    """The artifact's file. Raises InputError when it is not the one that was proven."""
-    path = folder / artifact.file
-    if not path.is_file() or sha256_hex(path.read_bytes()) != artifact.sha256:
-        raise InputError(f"{path} is not the file that was proven; build the bundle again.")
-    return path
-
-
 def bundle_of(profile: str, folder: Path, progress: Progress) -> Manifest:
     """The manifest of the bundle in `folder`, which is built with the defaults if need be."""
     if not (folder / manifests.FILE).is_file():
@@ -180,7 +172,7 @@ def _subjects(request: BenchRequest, manifest: Manifest) -> list[tuple[Artifact,
     for artifact in manifest.artifacts:
         if request.artifacts and artifact.name not in request.artifacts:
             continue
-        checked_file(request.folder, artifact)
+        require_proven(request.folder / artifact.file, artifact.sha256)
         by_length = {each.length: name for name, each in artifact.signatures.items()}
         usual = [length for length in DEFAULT_LENGTHS if length in by_length] or list(by_length)
         for length in request.lengths or usual:

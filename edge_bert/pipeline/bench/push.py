@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert import profiles
+from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.runner.start import install_runner
 from edge_bert.errors import InputError
-from edge_bert.pipeline.bench.bench import bundle_of, checked_file, device_for
+from edge_bert.pipeline.bench.bench import bundle_of, device_for
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 
@@ -41,8 +42,12 @@ def push_bundle(
     unknown = [name for name in wanted if name not in by_name]
     if unknown:
         raise InputError(f"The bundle has no artifact {unknown[0]!r}; it has {', '.join(by_name)}.")
-    files = [checked_file(folder, by_name[name]) for name in wanted]
-    files += [folder / each.file for each in manifest.files if each.file.startswith("tokenizer")]
+    files = [require_proven(folder / by_name[name].file, by_name[name].sha256) for name in wanted]
+    files += [
+        require_proven(folder / packaged.file, packaged.sha256)
+        for packaged in manifest.files
+        if packaged.file.startswith("tokenizer")
+    ]
     target = device_for(serial, device)
     found = {}
     try:

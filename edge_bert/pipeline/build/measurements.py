@@ -9,9 +9,10 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.measurement_files import load_measurement, save_measurement
 from edge_bert.errors import DataError
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.measure.files import load_measurement, save_measurement, why_not_comparable
+from edge_bert.measure.comparability import why_not_comparable
 from edge_bert.measure.statistics import summarize_times
 from edge_bert.pipeline.build.explanations import with_explanations
 from edge_bert.pipeline.build.profile_file import profile_of
@@ -43,7 +44,7 @@ def read_measurements(folder: Path, progress: Progress = no_progress) -> list[Me
         try:
             found.append(load_measurement(path))
         except DataError as error:
-            progress(f"left out: {error}")
+            progress(f"skipped: {error}")
     return sorted(found, key=lambda each: each.started_at)
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.errors import InputError, ProfileError
+from edge_bert.bundle.members import require_proven
+from edge_bert.errors import ProfileError
 from edge_bert.pipeline.build.bundle_files import describe_file
 from edge_bert.records.bundle import Manifest, PackagedFile
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import content_store
-from edge_bert.store.digest import sha256_hex
 
 FILE = "profile.json"
 PURPOSE = "the device and the budget that the bundle was built for"
@@ -30,14 +30,10 @@ def profile_of(manifest: Manifest, folder: Path) -> DeviceProfile:
     Raises InputError where the file is not the one that the build wrote, ProfileError where there
     is no file and no profile of that name.
     """
-    kept = next((each for each in manifest.files if each.file == FILE), None)
-    if kept is None:
+    member = next((member for member in manifest.files if member.file == FILE), None)
+    if member is None:
         return profiles.load_profile(manifest.profile)
-    path = folder / FILE
-    data = path.read_bytes() if path.is_file() else b""
-    if sha256_hex(data) != kept.sha256:
-        raise InputError(f"{path} is not the file that the build wrote; build the bundle again.")
-    return profiles.from_json(FILE, data)
+    return profiles.from_json(FILE, require_proven(folder / FILE, member.sha256).read_bytes())
 
 
 def _known_as(name: str) -> DeviceProfile | None:

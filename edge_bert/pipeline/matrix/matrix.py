@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.bundle.members import file_matches
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
@@ -28,7 +29,6 @@ from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.problem import SearchEffort
 from edge_bert.store import content_store
-from edge_bert.store.digest import sha256_hex
 
 DEFAULT_OUT = Path("build") / "matrix"
 JOURNAL, REPORT, INDEX = "matrix.jsonl", "matrix.json", "index.html"
@@ -175,11 +175,8 @@ def cell_is_current(out: Path, cell: MatrixCell) -> bool:
     if cell.built is None:
         return True
     folder = out / cell.built.folder
-    try:
-        same = sha256_hex((folder / cell.built.file).read_bytes()) == cell.built.sha256
-    except OSError:
-        return False
-    return same and (folder / "report.html").is_file()
+    unchanged = file_matches(folder / cell.built.file, cell.built.sha256)
+    return unchanged and (folder / "report.html").is_file()
 
 
 def _loaded(models: Sequence[BuildOptions]) -> list[_Model]:

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge_bert.bundle.measurement_files import load_measurement
 from edge_bert.errors import InputError, TargetError
-from edge_bert.measure.files import load_measurement
 from edge_bert.pipeline.bench import bench
 from edge_bert.pipeline.bench.bench import Result, request_bench
 from edge_bert.pipeline.build import measurements
