@@ -129,7 +129,7 @@ def test_killed_in_the_middle(bundle: Path, moment: str) -> None:
             print("ready", flush=True)
             time.sleep(60)
         {hook}
-        with folders.replacing(Path({str(bundle)!r})) as scratch:
+        with folders.replace_folder(Path({str(bundle)!r})) as scratch:
             (scratch / "manifest.json").write_text("new")
             {"pass" if hook else "hang()"}
     """
