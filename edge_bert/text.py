@@ -52,6 +52,11 @@ def format_milliseconds(value: float) -> str:
     return f"{format_significant(value)} ms"
 
 
+def format_millijoules(value: float) -> str:
+    """An energy with its unit."""
+    return f"{format_significant(value)} mJ"
+
+
 def format_cosine(value: float) -> str:
     """Four decimals, rounded down, so that 0.98996 never reads as 0.99."""
     if not math.isfinite(value):

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from edge_bert.budget_text import describe_violations
 from edge_bert.errors import VerificationError, WorkerError
 from edge_bert.records.base import Record
+from edge_bert.records.budget import below_score, exceeded_limits
 from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate, Score
 from edge_bert.records.profile import Budget
-from edge_bert.search import constraints
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.problem import Problem, candidate_key
 
@@ -31,7 +32,7 @@ def evaluation_job(
     score = known.score if known else None
     if known and (known.failure or known.cost):
         return None
-    if score is not None and constraints.below_score(problem.budget, score):
+    if below_score(problem.budget, score):
         return None
     arguments = (
         problem.score,
@@ -58,7 +59,7 @@ def evaluate_candidate(
     """
     try:
         value = _score(score(context, candidate)) if known is None else known
-        if constraints.below_score(Budget(min_score=min_score), value):
+        if below_score(Budget(min_score=min_score), value):
             return Evaluation(score=value)
         return Evaluation(score=value, cost=cost(context, candidate))
     except VerificationError as error:
@@ -81,10 +82,10 @@ def assess_candidate(
     if found.failure is not None:
         return Evaluated(candidate, size, found.score, Gate.BUILD, found.failure)
     cost, score = found.cost or size, found.score
-    low = constraints.below_score(budget, score) if score is not None else ()
+    low = below_score(budget, score)
     if low:
-        return Evaluated(candidate, cost, score, Gate.SCORE, constraints.describe_violations(low))
-    over = constraints.exceeded_limits(budget, cost)
+        return Evaluated(candidate, cost, score, Gate.SCORE, describe_violations(low))
+    over = exceeded_limits(budget, cost)
     if over:
-        return Evaluated(candidate, cost, score, Gate.COST, constraints.describe_violations(over))
+        return Evaluated(candidate, cost, score, Gate.COST, describe_violations(over))
     return Evaluated(candidate, cost, score)

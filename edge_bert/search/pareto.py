@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from edge_bert.records.budget import LIMIT_FIELDS, Violation
 from edge_bert.records.candidate import Evaluated
-from edge_bert.search.constraints import Violation
 from edge_bert.search.problem import candidate_key
 
 NEAREST = 5
 Amounts = tuple[float, ...]
-LIMITS = ("size", "latency", "energy", "memory", "score")  # as `gates.Miss.limit` names them
 
 
 def pareto_front(found: Sequence[Evaluated]) -> tuple[Evaluated, ...]:
@@ -71,8 +70,8 @@ def _preference(each: Evaluated) -> tuple[float, float, str]:
 
 
 def _ratios(misses: Sequence[Violation]) -> Amounts:
-    ratios = {miss.limit: miss.ratio for miss in misses}
-    return tuple(ratios.get(limit, 1.0) for limit in LIMITS)
+    ratios = {miss.name: miss.ratio for miss in misses}
+    return tuple(ratios.get(name, 1.0) for name in LIMIT_FIELDS)
 
 
 def _dominates(row: Amounts, other: Amounts) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from edge_bert.budget_text import describe_violations
 from edge_bert.errors import InputError, VerificationError
+from edge_bert.records.budget import LIMIT_FIELDS, Violation, exceeded_limits
 from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate
-from edge_bert.search import constraints, pareto
-from edge_bert.search.constraints import Violation
 from edge_bert.search.problem import Problem
 from edge_bert.search.space import Point
 
@@ -46,13 +46,11 @@ def prefilter_candidates(problem: Problem[Any]) -> Prefiltered:
         except VerificationError as error:
             impossible.append(_impossible(candidate, str(error)))
             continue
-        misses = constraints.exceeded_limits(problem.budget, bounds, bound=True)
+        misses = exceeded_limits(problem.budget, bounds, bound=True)
         if misses:
             size = CandidateCost(size_bytes=bounds.size_bytes)
-            gate = Gate.SIZE if misses[0].limit == "size" else Gate.BOUND
-            dropped = Evaluated(
-                candidate, size, gate=gate, rejected=constraints.describe_violations(misses)
-            )
+            gate = Gate.SIZE if misses[0].name == "size" else Gate.BOUND
+            dropped = Evaluated(candidate, size, gate=gate, rejected=describe_violations(misses))
             over.append((dropped, misses))
         else:
             left.append(FeasibleCandidate(point, candidate, bounds))
@@ -68,9 +66,9 @@ def _impossible(candidate: Candidate, why: str) -> Evaluated:
 
 def why_none(over: Sequence[tuple[Evaluated, Sequence[Violation]]]) -> str:
     """Why no candidate is open: the limit that none meets, or that none meets them all."""
-    for limit in pareto.LIMITS:
-        found = [miss for _, misses in over for miss in misses if miss.limit == limit]
+    for name in LIMIT_FIELDS:
+        found = [miss for _, misses in over for miss in misses if miss.name == name]
         if found and len(found) == len(over):
             least = min(found, key=lambda miss: miss.ratio)
-            return f"No candidate can meet the budget: the best has {least.text}."
+            return f"No candidate can meet the budget: the best has {describe_violations([least])}."
     return "Every limit can be met alone, but no candidate can meet them all at once."

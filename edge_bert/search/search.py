@@ -10,9 +10,10 @@ import numpy as np
 
 from edge_bert.errors import WorkerError
 from edge_bert.progress import Progress, no_progress
+from edge_bert.records.budget import Violation, below_score, exceeded_limits
 from edge_bert.records.candidate import Evaluated, SearchResult
 from edge_bert.records.profile import Budget
-from edge_bert.search import acquisition, constraints, journal, journaled_jobs, pareto, prefilter
+from edge_bert.search import acquisition, journal, journaled_jobs, pareto, prefilter
 from edge_bert.search.evaluation import Evaluation, assess_candidate, evaluation_job
 from edge_bert.search.executors.jobs import Executor, Outcome
 from edge_bert.search.journal import Journal
@@ -182,9 +183,8 @@ def _rank(each: Evaluated) -> tuple[object, ...]:
     return score, latency, energy, size, candidate_key(each.candidate)
 
 
-def _misses(budget: Budget, each: Evaluated) -> tuple[constraints.Violation, ...]:
-    low = constraints.below_score(budget, each.score) if each.score is not None else ()
-    return (*constraints.exceeded_limits(budget, each.cost), *low)
+def _misses(budget: Budget, each: Evaluated) -> tuple[Violation, ...]:
+    return (*exceeded_limits(budget, each.cost), *below_score(budget, each.score))
 
 
 def _reason(chosen: Evaluated | None, kept: int, evaluated: int) -> str:

@@ -7,9 +7,9 @@ import itertools
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge_bert.records.budget import Violation
 from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated
 from edge_bert.search import pareto
-from edge_bert.search.constraints import Violation
 from tests.search.landscapes import SPACE
 
 CANDIDATES = tuple(itertools.islice(SPACE.candidates().values(), 40))
@@ -66,7 +66,7 @@ def test_nearest() -> None:
     sizes = {0: (1.5, 1.1), 1: (1.2, 1.2), 2: (1.6, 1.2), 3: (1.0, 1.9)}
     missed = []
     for number, (size, latency) in sizes.items():
-        misses = (Violation("size", size, "size"), Violation("latency", latency, "latency"))
+        misses = (Violation("size", size, 1.0), Violation("latency", latency, 1.0))
         kept = tuple(miss for miss in misses if miss.ratio > 1)
         missed.append((evaluated(CANDIDATES[number], (1, 1, 1, 1)), kept))
     found = [CANDIDATES.index(each.candidate) for each in pareto.nearest_misses(missed)]
@@ -76,7 +76,7 @@ def test_nearest() -> None:
 
 def test_of_equal_misses_the_best_is_shown() -> None:
     """The best score; where none is known, the largest file, which has most of the model left."""
-    misses = (Violation("latency", 1.5, "latency"),)
+    misses = (Violation("latency", 1.5, 1.0),)
     blank = [
         (Evaluated(each, CandidateCost(size_bytes=size)), misses)
         for each, size in zip(CANDIDATES, (2, 3, 1), strict=False)

@@ -11,6 +11,7 @@ from typing import NoReturn
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.budget_text import describe_violations
 from edge_bert.compress.prune.ffn import share_weights
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import cpu_files, host_tools
@@ -31,11 +32,11 @@ from edge_bert.pipeline.sizing.search_candidates import (
     with_content,
 )
 from edge_bert.progress import Progress, no_progress
+from edge_bert.records.budget import exceeded_limits
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
-from edge_bert.search import constraints
 from edge_bert.search.problem import SearchEffort
 
 
@@ -159,16 +160,14 @@ def look_at_whole(asked: BuildOptions, budget: Budget, progress: Progress = no_p
     model is of a kind that cannot be made smaller.
     """
     candidate = whole_candidate(asked)
-    misses = constraints.exceeded_limits(
-        budget, cost_bounds.bound_cost(asked, candidate), bound=True
-    )
+    misses = exceeded_limits(budget, cost_bounds.bound_cost(asked, candidate), bound=True)
     if misses:
-        return Whole(constraints.describe_violations(misses))
+        return Whole(describe_violations(misses))
     if not asked.emulates:
         return Whole(misses=None)
     cost, counted = evaluate_candidate.whole_count(asked, RECIPES[candidate.recipe], progress)
-    misses = constraints.exceeded_limits(budget, cost)
-    return Whole(constraints.describe_violations(misses) if misses else None, (counted,))
+    misses = exceeded_limits(budget, cost)
+    return Whole(describe_violations(misses) if misses else None, (counted,))
 
 
 def whole_candidate(asked: BuildOptions) -> Candidate:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from edge_bert.records.profile import Budget, Cluster, DeviceProfile
+from edge_bert.budget_text import describe_budget
+from edge_bert.records.profile import Cluster, DeviceProfile
 from edge_bert.report.terminal.tables import print_table
-from edge_bert.text import NOT_KNOWN, byte_size, format_significant, make_printable
+from edge_bert.text import make_printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -52,7 +53,7 @@ def _cells(profile: DeviceProfile) -> tuple[str, ...]:
         " + ".join(_cores(each) for each in profile.clusters),
         features_of(profile),
         profile.runtime,
-        budget_text(profile.budget),
+        describe_budget(profile.budget),
     )
 
 
@@ -60,24 +61,6 @@ def features_of(profile: DeviceProfile) -> str:
     """What all cores have beyond the least: programs see no more than that."""
     common = set.intersection(*(set(each.features) for each in profile.clusters))
     return " ".join(each for each in profile.clusters[0].features if each in common - {COMMON})
-
-
-def budget_text(budget: Budget) -> str:
-    """The limits in one line; absent ones are left out."""
-    limits = []
-    if budget.size_bytes is not None:
-        limits.append(byte_size(budget.size_bytes))
-    if budget.latency_ms is not None:
-        limits.append(
-            f"{format_significant(budget.latency_ms)} ms at {budget.latency_length} tokens"
-        )
-    if budget.energy_mj is not None:
-        limits.append(f"{format_significant(budget.energy_mj)} mJ")
-    if budget.peak_ram_bytes is not None:
-        limits.append(f"{byte_size(budget.peak_ram_bytes)} memory")
-    if budget.min_score is not None:
-        limits.append(f"score {budget.min_score:.2f}")
-    return "; ".join(limits) or NOT_KNOWN
 
 
 def _cores(cluster: Cluster) -> str:
