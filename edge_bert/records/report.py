@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_bert.records.base import Record
-from edge_bert.records.bundle import Manifest
+from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.explanation import Explanation
 from edge_bert.records.measurement import Evidence
@@ -125,6 +125,12 @@ class Report(Record, frozen=True):
     search: SearchResult | None = None
     created: str = ""
     host: str = ""
+
+    @property
+    def default_artifact(self) -> Artifact:
+        """The artifact that the manifest chose."""
+        name = self.manifest.default.artifact
+        return next(item for item in self.manifest.artifacts if item.name == name)
 
     def __post_init__(self) -> None:
         known = {artifact.name for artifact in self.manifest.artifacts}

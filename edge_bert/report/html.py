@@ -13,8 +13,10 @@ from edge_bert import text
 from edge_bert.records.explanation import Explanation, Harm
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
-from edge_bert.report import tables, verdict
+from edge_bert.report import fitness, tables
+from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
+from edge_bert.report.headline import write_headline
 from edge_bert.report.plots import drift, front, latency, operators, sensitivity, sizes
 from edge_bert.report.plots.drawing import Plot
 
@@ -66,22 +68,22 @@ def _finalize(value: Any) -> Any:
 
 def _derived(report: Report) -> dict[str, Any]:
     return {
-        "chosen": verdict.default_artifact(report),
-        "headline": verdict.write_headline(report),
-        "findings": verdict.find_warnings(report),
-        "verdicts": verdict.budget_verdicts(report),
-        "unfit": {one.artifact for one in verdict.find_warnings(report) if not one.is_caution},
-        "drifted": {one.artifact for one in verdict.find_warnings(report) if one.kind == "drifted"},
+        "chosen": report.default_artifact,
+        "headline": write_headline(report),
+        "findings": fitness.find_warnings(report),
+        "verdicts": budget_verdicts(report),
+        "unfit": {one.artifact for one in fitness.find_warnings(report) if not one.is_caution},
+        "drifted": {one.artifact for one in fitness.find_warnings(report) if one.kind == "drifted"},
         "first_latency": tables.headline_latency(report),
         "datasets": tables.scored_datasets(report),
         "kinds": tables.byte_kinds(report),
         "drifts": tables.measured_drifts(report),
         "counts": tables.operator_counts(report),
         "percentile": tables.nearest_percentile,
-        "reference_score": lambda label: verdict.reference_score(report, label),
+        "reference_score": lambda label: fitness.reference_score(report, label),
         "evidence_words": tables.EVIDENCE_WORDS,
         "Evidence": Evidence,
-        "lowest_cosine": verdict.LOWEST_COSINE,
+        "lowest_cosine": fitness.LOWEST_COSINE,
     }
 
 

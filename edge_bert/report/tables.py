@@ -10,7 +10,6 @@ from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, MeasuredRun, OperatorRow, Report
-from edge_bert.report.verdict import default_artifact
 
 KINDS = ("embedding table", "matrices", "biases", "other constants", "graph")
 EVIDENCE_WORDS: dict[Evidence, str] = {
@@ -135,7 +134,7 @@ def operator_counts(report: Report) -> dict[str, dict[str, int]]:
 
 def headline_latency(report: Report) -> LatencyRow | None:
     """The latency to show first: best evidence, then the budget's length or the longest."""
-    name = default_artifact(report).name
+    name = report.manifest.default.artifact
     rows = [row for row in report.measurements if row.artifact == name]
     strength = list(EVIDENCE_WORDS)
     wanted = report.profile.budget.latency_length

@@ -18,8 +18,9 @@ from edge_bert.records.bundle import Artifact
 from edge_bert.records.matrix import MatrixCell, MatrixFile, Status
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import LatencyRow, Report
-from edge_bert.report import verdict
+from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
+from edge_bert.report.fitness import METRIC_WORDS
 from edge_bert.search.problem import SearchEffort
 
 
@@ -86,8 +87,8 @@ def failed_cell(wanted: CellRequest, status: Status, reason: str) -> MatrixCell:
 
 def describe_file(report: Report, folder: str) -> MatrixFile:
     """What `report` says of the default artifact; `folder` is where its bundle is."""
-    chosen = verdict.default_artifact(report)
-    verdicts = verdict.budget_verdicts(report)
+    chosen = report.default_artifact
+    verdicts = budget_verdicts(report)
     row = _row(report, chosen)
     score, score_of = _score(chosen)
     sized = report.search.chosen if report.search else None
@@ -116,7 +117,7 @@ def _counted(profile: str, report: Report, folder: Path, progress: Progress) -> 
 
     `profile` is a name or a path. What was counted before, of this very file, stays.
     """
-    chosen = verdict.default_artifact(report)
+    chosen = report.default_artifact
     if _row(report, chosen):
         return report
     request = request_bench(
@@ -155,7 +156,7 @@ def _row(report: Report, artifact: Artifact) -> LatencyRow | None:
 def _score(artifact: Artifact) -> tuple[float | None, str]:
     """The score on the first labelled data, else the mean cosine to float32."""
     for label in artifact.scores.labels:
-        return label.value, f"{verdict.METRIC_WORDS[label.metric]} on {label.dataset}"
+        return label.value, f"{METRIC_WORDS[label.metric]} on {label.dataset}"
     if artifact.scores.drift:
         return artifact.scores.drift.cosine_mean, "cosine to float32"
     return None, ""

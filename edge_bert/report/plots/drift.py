@@ -6,9 +6,9 @@ import math
 from collections import Counter
 
 from edge_bert.records.report import Report
+from edge_bert.report.fitness import LOWEST_COSINE
 from edge_bert.report.plots.drawing import Plot, Spec, artifact_scale, both_widths
 from edge_bert.report.tables import measured_drifts
-from edge_bert.report.verdict import LOWEST_COSINE
 from edge_bert.text import make_printable
 
 # 1 - cosine runs over many decades, so bins have equal widths in its logarithm.

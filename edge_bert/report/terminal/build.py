@@ -9,14 +9,9 @@ from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, Report
 from edge_bert.report import tables
-from edge_bert.report.verdict import (
-    METRIC_WORDS,
-    budget_verdicts,
-    default_artifact,
-    find_warnings,
-    reference_score,
-    write_headline,
-)
+from edge_bert.report.budget_verdicts import budget_verdicts
+from edge_bert.report.fitness import METRIC_WORDS, find_warnings, reference_score
+from edge_bert.report.headline import write_headline
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
@@ -60,7 +55,7 @@ def print_build(report: Report, console: Console) -> None:
         style = "yellow" if finding.is_caution else "red"
         _say(console, f"warning: {finding.artifact}: {finding.text}", style)
     colour = {"good": "green", "open": "yellow", "bad": "red"}[write_headline(report).level]
-    chosen, reason = default_artifact(report).file, report.manifest.default.reason
+    chosen, reason = report.default_artifact.file, report.manifest.default.reason
     _say(console, f"default: {chosen}, because {reason}", "bold")
     _say(console, write_headline(report).text, colour)
 

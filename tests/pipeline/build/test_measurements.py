@@ -17,9 +17,9 @@ from edge_bert.records import report as shown
 from edge_bert.records.energy import EnergyEstimate, EnergySource, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.measurement import Evidence, Measurement
 from edge_bert.records.profile import Budget
+from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.html import render_report_page
 from edge_bert.report.terminal.build import print_build
-from edge_bert.report.verdict import budget_verdicts
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
 from tests.measure.test_measurement import OUTPUT, target
 from tests.pipeline.small_bundle import small_bundle

@@ -30,7 +30,6 @@ from edge_bert.pipeline.matrix.matrix import (
     request_matrix,
 )
 from edge_bert.records.matrix import MatrixReport
-from edge_bert.report import verdict
 from edge_bert.search.problem import SearchEffort
 from tests.one_line import refused
 from tests.pipeline import matrix_jobs
@@ -234,7 +233,7 @@ def check_sized(folder: Path, limit: int) -> None:
     assert report.search.chosen
     assert len(report.search.evaluated) == 2
     assert report.profile.budget.size_bytes == limit
-    default = verdict.default_artifact(report)
+    default = report.default_artifact
     assert default.name == report.search.chosen.candidate.recipe
     assert default.size_bytes == report.search.chosen.cost.size_bytes
     assert "What was chosen from" in (folder / "report.html").read_text("utf-8")

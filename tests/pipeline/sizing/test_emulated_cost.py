@@ -12,7 +12,7 @@ from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
 from edge_bert.pipeline.sizing.search_candidates import SearchConfig
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
-from edge_bert.report.verdict import Verdict, budget_verdicts
+from edge_bert.report.budget_verdicts import Verdict, budget_verdicts
 from edge_bert.search.problem import SearchEffort
 from tests.devices.emulator_programs import need_emulator
 from tests.pipeline import tiny_bundle as tiny

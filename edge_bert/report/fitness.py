@@ -1,0 +1,121 @@
+"""Artifacts that are not fit for use, or only with care, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Literal
+
+from edge_bert.records.base import Record
+from edge_bert.records.bundle import Artifact, LabelScore
+from edge_bert.records.recipe import RECIPES, Scheme
+from edge_bert.records.report import Report
+from edge_bert.text import format_cosine, format_points
+
+REFERENCE = "float32"
+LOWEST_COSINE = 0.99
+LARGEST_DROP = 0.01
+# Scores on so many labels outrank a low cosine, unless it is so low that the model is another one.
+ENOUGH_LABELS = 500
+OTHER_MODEL_COSINE = 0.95
+
+METRIC_WORDS = {"spearman": "Spearman", "accuracy": "accuracy"}
+
+
+class ReportWarning(Record, frozen=True):
+    """What a reader must know of an artifact before taking it."""
+
+    artifact: str
+    text: str
+    kind: Literal["unfit", "failed", "not run", "drifted"]
+
+    @property
+    def is_caution(self) -> bool:
+        """Whether the artifact can be used by a reader who knows this."""
+        return self.kind in ("not run", "drifted")
+
+
+def find_warnings(report: Report) -> tuple[ReportWarning, ...]:
+    """All warnings, in the order of the artifacts."""
+    return tuple(
+        warning
+        for artifact in report.manifest.artifacts
+        for warning in (*_runtime_warnings(artifact), *_accuracy_warnings(report, artifact))
+    )
+
+
+def reference_score(report: Report, score: LabelScore) -> float | None:
+    """The float32 artifact's score on the same dataset; None if there is none."""
+    for artifact in report.manifest.artifacts:
+        if artifact.name == REFERENCE:
+            for label in artifact.scores.labels:
+                if (label.dataset, label.metric) == (score.dataset, score.metric):
+                    return label.value
+    return None
+
+
+def _runtime_warnings(artifact: Artifact) -> Iterable[ReportWarning]:
+    check = artifact.runtime_check
+    reason = f": {check.detail}" if check.detail else ""
+    if check.status == "not run":
+        yield ReportWarning(artifact.name, f"NOT RUN on {check.runtime}{reason}", "not run")
+    if check.status == "failed":
+        yield ReportWarning(artifact.name, f"failed on {check.runtime}{reason}", "failed")
+
+
+def _accuracy_warnings(report: Report, artifact: Artifact) -> Iterable[ReportWarning]:
+    drift_fault = _drift_fault(report, artifact)
+    equal_scores = _equal_scores(report, artifact) if drift_fault else ""
+    faults = [*_format_faults(artifact), *_score_faults(report, artifact)]
+    if equal_scores:
+        text = f"{drift_fault}; {equal_scores}, so compare its outputs only with each other"
+        yield ReportWarning(artifact.name, text, "drifted")
+    elif drift_fault:
+        faults.insert(0, drift_fault)
+    if faults:
+        yield ReportWarning(artifact.name, f"not fit for use: {'; '.join(faults)}", "unfit")
+
+
+def _format_faults(artifact: Artifact) -> Iterable[str]:
+    recipe = RECIPES.get(artifact.name)
+    if recipe and recipe.scheme is Scheme.INTEGER and not artifact.integer_only:
+        yield "it is called full integer but has float tensors or operators"
+
+
+def _drift_fault(report: Report, artifact: Artifact) -> str:
+    """How far the output is from float32's, where that is too far; else empty."""
+    drift = artifact.scores.drift
+    # A model that was made smaller on purpose had its score held against the budget.
+    # "not >=" instead of "<": a cosine that is not a number is too far as well.
+    if report.search or not drift or drift.cosine_mean >= LOWEST_COSINE:
+        return ""
+    return (
+        f"its output has drifted from float32: mean cosine {format_cosine(drift.cosine_mean)}, "
+        f"at least {LOWEST_COSINE} is needed"
+    )
+
+
+def _equal_scores(report: Report, artifact: Artifact) -> str:
+    """The labelled scores that are as good as float32's although the output drifted; else empty."""
+    drift = artifact.scores.drift
+    if not drift or not drift.cosine_mean >= OTHER_MODEL_COSINE:
+        return ""
+    labels = [label for label in artifact.scores.labels if label.count >= ENOUGH_LABELS]
+    if not labels or any(_score_faults(report, artifact)):
+        return ""
+    return "; ".join(
+        f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {format_points(label.value)}, "
+        f"float32's {format_points(reference)}"
+        for label in labels
+        if (reference := reference_score(report, label)) is not None
+    )
+
+
+def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
+    for label in artifact.scores.labels:
+        reference = reference_score(report, label)
+        if reference is not None and not label.value >= reference - LARGEST_DROP:
+            yield (
+                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is "
+                f"{format_points(label.value)}, "
+                f"{format_points(reference - label.value)} points under float32"
+            )
