@@ -1,7 +1,7 @@
 """Product quantization (Jégou et al. 2011): a byte names one of 256 pieces of four values.
 
 Each place of a row has a codebook of its own, made by k-means over the table's rows. So a value
-has two bits, and at 2 bits less is lost than in integers (docs/quantization.md).
+has two bits, and at 2 bits less is lost than in integers (docs/quantization-accuracy.md).
 """
 
 from __future__ import annotations
