@@ -182,14 +182,21 @@ def clean(_: Context, cache: bool = False) -> None:
                 print(f"removed {folder}")
 
 
-@task(help={"slow": "also the tests that take more than about ten seconds each"})
-def check(context: Context, slow: bool = True) -> None:
+@task(
+    help={
+        "slow": "also the tests that take more than about ten seconds each",
+        "processes": "processes that the tests run in (default: 2)",
+    }
+)
+def check(context: Context, slow: bool = True, processes: int = 2) -> None:
     """Run the linters, the type checker, the layer contracts and the tests."""
     import sys
 
     python = f'"{sys.executable}"'
     linter = f'"{Path(sys.executable).with_name("lint-imports")}"'
-    tests = "pytest" if slow else "pytest -m 'not slow'"
+    # A file's tests share models and environments, so they stay in one process.
+    tests = f"pytest -n {processes} --dist loadfile"
+    tests = tests if slow else f"{tests} -m 'not slow'"
     for command in (
         f"{python} -m ruff check .",
         f"{python} -m ruff format --check .",
