@@ -29,7 +29,7 @@ def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> b
 
 
 def _range(calibrated: CalibratedEncoder, name: str) -> tuple[float, float]:
-    """Neurons keep all that they have shown (docs/quantization-accuracy.md says why); the rest is cut."""
+    """Neurons keep their whole range (docs/quantization-accuracy.md says why); the rest is cut."""
     whole = name.endswith(".inner")
     observer = RangeEstimator.MINMAX if whole else RangeEstimator.PERCENTILE
     return estimate_range(calibrated.ranges.histograms[name], observer)

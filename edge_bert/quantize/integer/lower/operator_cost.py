@@ -1,7 +1,7 @@
 """What 16 bits cost: bytes of activations, and an estimate of ARM64 instructions.
 
 Measured one operator at a time on an emulated Cortex-A76 with LiteRT 2.3.0 (2026-11-28,
-`python -m benchmarks.operator_counts pixel-4`, whose table is in docs/quantization-accuracy.md), divided by
+`python -m benchmarks.operator_counts pixel-4`; docs/quantization-accuracy.md), divided by
 the multiply-accumulates of matrix products and by the elements of everything else. NPUs differ, but
 not in the order: 16 bits cost most in the matrix products.
 """
