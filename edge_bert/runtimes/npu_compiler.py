@@ -12,17 +12,16 @@ import importlib.util
 import os
 import platform
 import sys
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from edge_bert import processes
 from edge_bert.errors import MissingToolError, RefusedError
+from edge_bert.runtimes import npu_worker
+from edge_bert.runtimes.worker import Worker
 
-WORKER = Path(__file__).resolve().parent / "npu_worker.py"
 TIMEOUT_S = 1800.0
 LITERT = "ai_edge_litert"
 
@@ -65,28 +64,23 @@ VENDORS = {
 }
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """How many operators of a subgraph the plugin took, `of` how many, in how many parts."""
+class SubgraphStats(msgspec.Struct, frozen=True):
+    """How many of a subgraph's operators the plugin took, in how many partitions."""
 
-    taken: int
-    of: int
-    parts: int
+    offloaded: int
+    operators: int
+    partitions: int
 
 
 @dataclass(frozen=True)
-class Compiled:
+class NpuModel:
     """A file for one chip, and what the plugin took of each subgraph, a signature each."""
 
     data: bytes
-    subgraphs: Sequence[Taken]
+    subgraphs: Sequence[SubgraphStats]
 
 
-class _NpuAnswer(msgspec.Struct, frozen=True):
-    subgraphs: list[Taken] = []
-    error: str | None = None
-
-
-def missing_for(chip: str) -> str | None:
+def find_missing_tool(chip: str) -> str | None:
     """What this machine lacks to compile for `chip` (`Qualcomm SM8650`), one sentence; or None."""
     maker, _, _ = chip.partition(" ")
     vendor = VENDORS.get(maker)
@@ -94,59 +88,54 @@ def missing_for(chip: str) -> str | None:
         return f"ai-edge-litert has no compiler plugin for chips of {maker} that can be used."
     if (sys.platform, platform.machine()) != ("linux", "x86_64"):
         return "The compiler plugins and the vendors' SDKs run on Linux on x86-64 only."
-    if _plugin(vendor) is None:
+    if find_plugin(vendor) is None:
         return f"ai-edge-litert lacks its plugin {vendor.plugin} here; install 2.3 or later."
-    return _missing_sdk(vendor)
+    return _find_missing_sdk(vendor)
 
 
-def compile_for(chip: str, model: Path, *, timeout_s: float = TIMEOUT_S) -> Compiled:
+def compile_for_chip(chip: str, model: Path, *, timeout_s: float = TIMEOUT_S) -> NpuModel:
     """`model` for `chip`, in a process that may die without harm.
 
     Raises MissingToolError where the SDK is not installed, RefusedError where the plugin does not
     take the model or does not know the chip.
     """
-    lack = missing_for(chip)
-    if lack is not None:
-        raise MissingToolError(lack)
+    missing_tool = find_missing_tool(chip)
+    if missing_tool is not None:
+        raise MissingToolError(missing_tool)
     maker, _, name = chip.partition(" ")
-    what = f"Compiling {model.name} for {chip}"
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        command = [sys.executable, "-P", str(WORKER), str(model.resolve()), folder]
-        command += [VENDORS[maker].module, name]
-        done = processes.run_process(command, timeout_s=timeout_s, failure=RefusedError, what=what)
-        answer = _answer(done.stdout)
-        if answer.error is not None:
-            raise RefusedError(f"{what} failed: {answer.error}")
-        return Compiled((Path(folder) / "compiled.tflite").read_bytes(), answer.subgraphs)
+    worker = Worker(f"Compiling {model.name} for {chip}", RefusedError, timeout_s)
+    return run_compiler(worker, model, VENDORS[maker].module, name, {})
 
 
-def _answer(stdout: str) -> _NpuAnswer:
-    try:
-        return msgspec.json.decode(stdout.strip().rpartition("\n")[2], type=_NpuAnswer)
-    except msgspec.DecodeError:
-        return _NpuAnswer(error="the process died without a word.")
+def run_compiler(
+    worker: Worker, model: Path, vendor: str, chip: str, flags: Mapping[str, str]
+) -> NpuModel:
+    """`model` for `chip`, by the plugin of the module `vendor` with its `flags`."""
+    request = {"model": str(model.resolve()), "vendor": vendor, "chip": chip, "flags": flags}
+    subgraphs, files = worker.call(npu_worker.compile_model, request, {}, list[SubgraphStats])
+    return NpuModel(bytes(files["compiled"]["model"]), subgraphs)
 
 
-def _plugin(vendor: Vendor) -> Path | None:
-    """The plugin's file; ai-edge-litert is found without being loaded."""
-    found = importlib.util.find_spec(LITERT)
-    for folder in (found.submodule_search_locations or []) if found else []:
+def find_plugin(vendor: Vendor) -> Path | None:
+    """The plugin's file in ai-edge-litert, which is not loaded for it."""
+    spec = importlib.util.find_spec(LITERT)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
         path = Path(folder) / "vendors" / vendor.module / "compiler" / vendor.plugin
         if path.is_file():
             return path
     return None
 
 
-def _missing_sdk(vendor: Vendor) -> str | None:
+def _find_missing_sdk(vendor: Vendor) -> str | None:
     if vendor.variable and _holds(os.environ.get(vendor.variable), vendor.library):
         return None
-    found = importlib.util.find_spec(vendor.package.replace("-", "_"))
-    if found is None:
+    spec = importlib.util.find_spec(vendor.package.replace("-", "_"))
+    if spec is None:
         return (
             f"The vendor's SDK is not installed: pip install {vendor.package}, which downloads it "
             f"from the vendor; without {vendor.library} the plugin cannot be asked what it takes."
         )
-    if any(_holds(folder, vendor.library) for folder in found.submodule_search_locations or []):
+    if any(_holds(folder, vendor.library) for folder in spec.submodule_search_locations or []):
         return None
     return (
         f"{vendor.package} is installed, but its SDK is not: {vendor.library} is not in it, "

@@ -1,11 +1,8 @@
-"""Run an ONNX file on onnxruntime, in a process that may die without harm."""
+"""Run and time ONNX files on onnxruntime, in a process that may die without harm."""
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,16 +10,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert import processes
 from edge_bert.errors import MissingToolError, VerificationError
+from edge_bert.runtimes import onnxruntime_worker
+from edge_bert.runtimes.worker import Worker
 
-WORKER = Path(__file__).resolve().parent / "onnxruntime_worker.py"
-TIMEOUT_S = 600.0
+RUN_TIMEOUT_S, TIMING_TIMEOUT_S = 600.0, 1800.0
+ROUNDS, REPETITIONS = 10, 5
 Row = Mapping[str, npt.NDArray[Any]]
 
 
 def run_onnx_model(
-    model: Path, rows: Sequence[Row], output: str, *, timeout_s: float = TIMEOUT_S
+    model: Path, rows: Sequence[Row], output: str, *, timeout_s: float = RUN_TIMEOUT_S
 ) -> list[npt.NDArray[np.float32]]:
     """What `output` of `model` is for each row of inputs, each [length]; without the batch axis.
 
@@ -33,25 +31,31 @@ def run_onnx_model(
         raise MissingToolError(
             "Checking against ONNX needs onnxruntime: pip install 'edge-bert[onnx]'."
         )
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        request, answers = Path(folder) / "inputs.npz", Path(folder) / "outputs.npz"
-        arrays = {f"{i}|{name}": array for i, row in enumerate(rows) for name, array in row.items()}
-        np.savez(request, allow_pickle=False, **arrays)
-        command = [sys.executable, "-P", str(WORKER), str(model.resolve())]
-        _run([*command, str(request), str(answers), output], model.name, timeout_s)
-        with np.load(answers, allow_pickle=False) as archive:
-            return [archive[str(index)].astype(np.float32) for index in range(len(rows))]
+    worker = Worker(f"{model.name} on onnxruntime", VerificationError, timeout_s)
+    request = {"model": str(model.resolve()), "output": output}
+    inputs = {str(index): row for index, row in enumerate(rows)}
+    _, outputs = worker.call(onnxruntime_worker.run_rows, request, inputs, type(None))
+    return [outputs[row][output].astype(np.float32) for row in inputs]
 
 
-def _run(command: list[str], name: str, timeout_s: float) -> None:
-    what = f"{name} on onnxruntime"
-    done = processes.run_process(command, timeout_s=timeout_s, failure=VerificationError, what=what)
-    if done.returncode:
-        raise VerificationError(f"{name} does not run on onnxruntime: {_reason(done.stdout)}")
+def time_onnx_files(
+    files: Mapping[str, Path],
+    tokens: Sequence[int],
+    *,
+    rounds: int = ROUNDS,
+    timeout_s: float = TIMING_TIMEOUT_S,
+) -> dict[str, dict[int, list[float]]]:
+    """Milliseconds per inference of each file at each length, one thread, round by round.
 
-
-def _reason(stdout: str) -> str:
-    try:
-        return str(json.loads(stdout.strip().rpartition("\n")[2])["error"])
-    except (ValueError, KeyError, TypeError):
-        return "the process died without a word."
+    In every round each file runs in turn, so that a change of the machine's pace meets all.
+    Raises VerificationError where a file does not run.
+    """
+    request = {
+        "files": {name: str(path.resolve()) for name, path in files.items()},
+        "tokens": tokens,
+        "rounds": rounds,
+        "repetitions": REPETITIONS,
+    }
+    worker = Worker("Timing on onnxruntime", VerificationError, timeout_s)
+    times = dict[str, dict[int, list[float]]]
+    return worker.call(onnxruntime_worker.time_files, request, {}, times)[0]

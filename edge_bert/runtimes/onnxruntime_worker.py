@@ -1,53 +1,58 @@
-"""Run one `.onnx` file in a process of its own; started by `onnx_file.py`, never imported.
-
-    python onnx_worker.py MODEL INPUTS.npz OUTPUTS.npz OUTPUT
-
-INPUTS holds integer arrays `[length]` under the names `<row>|<input>`; OUTPUTS gets one array per
-row under its number, the first of the batch. Inputs of fixed sizes are filled up with zeros, so a
-row needs a mask. The last line on stdout is JSON: `{}`, or `{"error": ...}` with exit status 1.
-"""
+"""What `.onnx` files compute on onnxruntime, and how fast; called through `worker.py`."""
 
 from __future__ import annotations
 
-import json
-import sys
+import time
 from typing import Any
 
 import numpy as np
 
 NUMBERS = {"tensor(int64)": np.int64, "tensor(int32)": np.int32, "tensor(float)": np.float32}
+WARM_UP_RUNS = 2
+
+Rows = dict[str, dict[str, Any]]
+Times = dict[str, dict[int, list[float]]]
 
 
-def main(arguments: list[str]) -> int:
-    """Run every row; print the JSON line; 0 if all went well, else 1."""
-    try:
-        run_rows(*arguments)
-        answer = {}
-    except Exception as error:  # whatever the runtime throws must reach the caller as data
-        answer = {"error": " ".join(f"{type(error).__name__}: {error}".split())[:400]}
-    print(json.dumps(answer), flush=True)  # noqa: T201 - stdout is the interface
-    return 1 if answer else 0
+def run_rows(request: dict[str, Any], rows: Rows) -> tuple[None, Rows]:
+    """The output of each row of inputs [length], without the batch axis.
+
+    Inputs of fixed sizes are filled up with zeros, so a row needs a mask.
+    """
+    session = _open_session(request["model"])
+    output = request["output"]
+    specs = {spec.name: spec for spec in session.get_inputs()}
+    outputs = {}
+    for row, inputs in rows.items():
+        feeds = {name: _batch(specs[name], values) for name, values in inputs.items()}
+        outputs[row] = {output: session.run([output], feeds)[0][0]}
+    return None, outputs
 
 
-def run_rows(model: str, inputs: str, outputs: str, output: str) -> None:
-    """Load the model, run all rows, write what `output` gives."""
+def time_files(request: dict[str, Any], _rows: Rows) -> tuple[Times, Rows]:
+    """Milliseconds per inference by file and tokens; every round takes every file in turn."""
+    sessions = {name: _open_session(path) for name, path in request["files"].items()}
+    times: Times = {name: {tokens: [] for tokens in request["tokens"]} for name in sessions}
+    for round_index in range(-1, request["rounds"]):  # the first one warms up
+        for tokens in request["tokens"]:
+            for name, session in sessions.items():
+                if round_index < 0:
+                    _mean_ms(session, tokens, WARM_UP_RUNS)
+                else:
+                    times[name][tokens].append(_mean_ms(session, tokens, request["repetitions"]))
+    return times, {}
+
+
+def _open_session(path: str) -> Any:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
-    session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    specs = {each.name: each for each in session.get_inputs()}
-    rows: dict[str, dict[str, Any]] = {}
-    with np.load(inputs, allow_pickle=False) as archive:
-        for key in archive.files:
-            row, _, name = key.partition("|")
-            rows.setdefault(row, {})[name] = _fitted(specs[name], archive[key])
-    found = {row: session.run([output], feeds)[0][0] for row, feeds in rows.items()}
-    np.savez(outputs, allow_pickle=False, **found)
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _fitted(spec: Any, values: Any) -> Any:
+def _batch(spec: Any, values: Any) -> Any:
     """A row as the batch that the graph takes, filled up with zeros to a fixed length."""
     sizes = [size if isinstance(size, int) else None for size in spec.shape]
     batch, length = sizes[0] or 1, sizes[-1] or len(values)
@@ -58,5 +63,9 @@ def _fitted(spec: Any, values: Any) -> Any:
     return filled
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _mean_ms(session: Any, tokens: int, repetitions: int) -> float:
+    feeds = {spec.name: np.ones((1, tokens), np.int64) for spec in session.get_inputs()}
+    start = time.perf_counter()
+    for _ in range(repetitions):
+        session.run(None, feeds)
+    return 1e3 * (time.perf_counter() - start) / repetitions

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import VerificationError
-from edge_bert.processes import run_tool
+from edge_bert.runtimes import tflite_worker
+from edge_bert.runtimes.worker import Worker
 
-WORKER = Path(__file__).resolve().with_name("tensors_worker.py")
 Array = npt.NDArray[Any]
 
 
@@ -44,25 +40,13 @@ def read_tensors(
     Names that the file does not have, or integers that have no scale, are left out. Raises
     VerificationError where the file does not load or run on ai-edge-litert, or takes too long.
     """
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        request, outputs = Path(folder) / "request.npz", Path(folder) / "outputs.npz"
-        arrays = {f"input|{name}": rows for name, rows in inputs.items()}
-        np.savez(request, allow_pickle=False, names=np.array(list(names), np.str_), **arrays)
-        command = [sys.executable, "-P", str(WORKER), str(model.resolve()), str(request)]
-        said = run_tool(
-            [*command, str(outputs), signature], timeout_s=timeout_s, failure=VerificationError
-        )
-        try:
-            found = msgspec.json.decode(
-                said.strip().rpartition("\n")[2], type=dict[str, tuple[float, int]]
-            )
-        except msgspec.DecodeError as error:
-            raise VerificationError(
-                f"{model.name}: the worker's answer is unreadable: {error}"
-            ) from error
-        count = len(next(iter(inputs.values())))
-        with np.load(outputs, allow_pickle=False) as archive:
-            return [
-                {name: Stored(archive[f"{row}|{name}"], *how) for name, how in found.items()}
-                for row in range(count)
-            ]
+    worker = Worker(f"{model.name} on ai-edge-litert", VerificationError, timeout_s)
+    request = {"model": str(model.resolve()), "names": names}
+    parameters, tensors = worker.call(
+        tflite_worker.read_tensors, request, {signature: inputs}, dict[str, tuple[float, int]]
+    )
+    rows = len(next(iter(inputs.values())))
+    return [
+        {name: Stored(tensors[str(row)][name], *numbers) for name, numbers in parameters.items()}
+        for row in range(rows)
+    ]

@@ -1,126 +1,116 @@
-"""Run one `.tflite` file in a process of its own; started by `runtimes.py`, never imported.
-
-    python worker.py MODEL INPUTS.npz OUTPUTS.npz --runtime NAME [--threads N] [--time REPS]
-
-Needs the standard library, numpy 1 or 2 and the runtime, nothing else: it also runs inside
-environments that hold no edge_bert. INPUTS holds int32 arrays `[rows, length]` under the names
-`<signature>|<input>`; OUTPUTS gets arrays `[rows, ...]` named `<signature>|<output>`. The last line
-on stdout is JSON: runtime, quantization and latencies, or `{"error": ...}` with exit status 1.
-"""
+"""What a `.tflite` file computes; called through `worker.py`, also where no edge_bert is."""
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import importlib.metadata
-import json
-import sys
 import time
+import warnings
 from typing import Any
 
 import numpy as np
 
-MODULES = {"tflite-runtime": "tflite_runtime", "ai-edge-litert": "ai_edge_litert"}
 WARM_UP_RUNS = 3
 
-Rows = dict[str, Any]
+Rows = dict[str, Any]  # arrays [rows, length] by input or output
+Answer = tuple[dict[str, Any], dict[str, Rows]]
 
 
-def main(arguments: list[str]) -> int:
-    """Run every signature of the request; print the JSON line; 0 if all went well, else 1."""
-    try:
-        answer = run_requests(_parse(arguments))
-    except Exception as error:  # whatever the runtime throws must reach the caller as data
-        answer = {"error": f"{error}" or type(error).__name__}
-    print(json.dumps(answer), flush=True)  # noqa: T201 - stdout is the interface
-    return 1 if "error" in answer else 0
-
-
-def run_requests(options: argparse.Namespace) -> dict[str, Any]:
-    """Load the model, run all rows, write the outputs; gives what the JSON line says."""
-    module = importlib.import_module(f"{MODULES[options.runtime]}.interpreter")
-    interpreter = module.Interpreter(model_path=options.model, num_threads=options.threads)
+def run_signatures(request: dict[str, Any], inputs: dict[str, Rows]) -> Answer:
+    """Outputs [rows, ...] by signature; version, quantization and latencies of the run."""
+    module = importlib.import_module(f"{request['module']}.interpreter")
+    interpreter = module.Interpreter(model_path=request["model"], num_threads=request["threads"])
     # Without this, tflite-runtime 2.14.0 runs signatures without its XNNPACK delegate.
     interpreter.allocate_tensors()
-    outputs: dict[str, Any] = {}
-    quantization, latencies = {}, {}
-    for signature, inputs in _by_signature(options.inputs).items():
-        runner = interpreter.get_signature_runner(signature)
-        _check_shapes(signature, runner, inputs)
-        for name, array in _run_rows(runner, inputs).items():
-            outputs[f"{signature}|{name}"] = array
+    outputs, quantization, latencies = {}, {}, {}
+    for signature, rows in inputs.items():
+        runner = _open_signature(interpreter, signature, rows)
+        outputs[signature] = _run_rows(runner, rows)
         quantization[signature] = _quantization(runner)
-        latencies[signature] = _latencies_us(runner, inputs, options.time)
-    np.savez(options.outputs, **outputs)
-    version = importlib.metadata.version(options.runtime)
-    return {
-        "runtime": {"name": options.runtime, "version": version},
-        "quantization": quantization,
-        "latencies_us": latencies,
-    }
+        latencies[signature] = _latencies_us(runner, rows, request["repetitions"])
+    version = importlib.metadata.version(request["package"])
+    return {"version": version, "quantization": quantization, "latencies_us": latencies}, outputs
 
 
-def _parse(arguments: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Run a .tflite file on rows of integers.")
-    parser.add_argument("model")
-    parser.add_argument("inputs")
-    parser.add_argument("outputs")
-    parser.add_argument("--runtime", choices=sorted(MODULES), required=True)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--time", type=int, default=0, metavar="REPS")
-    return parser.parse_args(arguments)
+def read_tensors(request: dict[str, Any], inputs: dict[str, Rows]) -> Answer:
+    """The requested tensors by row, integers as stored; scale and zero point by name.
+
+    Of float32 these are 1 and 0. The runtime computes as always, with its XNNPACK delegate: the
+    outputs are those of a plain run, integer for integer.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # one warns that keeping tensors takes memory
+        interpreter = Interpreter(
+            request["model"], experimental_preserve_all_tensors=True, num_threads=1
+        )
+    ((signature, rows),) = inputs.items()
+    runner = _open_signature(interpreter, signature, rows)
+    graph = runner._subgraph_index
+    tensors: dict[str, Rows] = {}
+    details: dict[str, Any] = {}
+    for row in range(_row_count(rows)):
+        runner(**_row(rows, row))
+        # Known only after the runner has allocated; every get_tensor is a copy.
+        details = details or _tensor_details(interpreter, graph, set(request["names"]))
+        tensors[str(row)] = {
+            name: interpreter.get_tensor(detail["index"], graph) for name, detail in details.items()
+        }
+    return {name: _scale_and_zero_point(detail) for name, detail in details.items()}, tensors
 
 
-def _by_signature(path: str) -> dict[str, Rows]:
-    grouped: dict[str, Rows] = {}
-    with np.load(path, allow_pickle=False) as archive:
-        for key in archive.files:
-            signature, _, name = key.partition("|")
-            grouped.setdefault(signature, {})[name] = archive[key]
-    return grouped
+def _open_signature(interpreter: Any, signature: str, rows: Rows) -> Any:
+    """The signature's runner, which takes these inputs.
 
-
-def _check_shapes(signature: str, runner: Any, inputs: Rows) -> None:
-    # The runtime would silently resize an input of another length, and the graph with it.
+    The runtime would silently resize an input of another length, and the graph with it.
+    """
+    runner = interpreter.get_signature_runner(signature)
     details = runner.get_input_details()
-    if set(details) != set(inputs):
-        raise ValueError(f"signature {signature} takes {sorted(details)}, not {sorted(inputs)}")
-    for name, array in inputs.items():
-        wanted, given = tuple(map(int, details[name]["shape"])), (1, *array.shape[1:])
-        if wanted != given:
-            raise ValueError(f"input {name} of {signature} has shape {wanted}, not {given}")
+    if set(details) != set(rows):
+        raise ValueError(f"signature {signature} takes {sorted(details)}, not {sorted(rows)}")
+    for name, array in rows.items():
+        expected, shape = tuple(map(int, details[name]["shape"])), (1, *array.shape[1:])
+        if expected != shape:
+            raise ValueError(f"input {name} of {signature} has shape {expected}, not {shape}")
+    return runner
 
 
-def _run_rows(runner: Any, inputs: Rows) -> Rows:
-    rows = len(next(iter(inputs.values())))
-    results = [runner(**_row(inputs, row)) for row in range(rows)]
-    return {name: _stacked([result[name] for result in results]) for name in results[0]}
+def _run_rows(runner: Any, rows: Rows) -> Rows:
+    results = [runner(**_row(rows, row)) for row in range(_row_count(rows))]
+    return {name: _stack([result[name] for result in results]) for name in results[0]}
 
 
-def _row(inputs: Rows, row: int) -> Rows:
-    return {name: array[row : row + 1] for name, array in inputs.items()}
+def _row_count(rows: Rows) -> int:
+    return len(next(iter(rows.values())))
 
 
-def _stacked(arrays: list[Any]) -> Any:
+def _row(rows: Rows, row: int) -> Rows:
+    return {name: array[row : row + 1] for name, array in rows.items()}
+
+
+def _stack(arrays: list[Any]) -> Any:
     """One array `[rows, ...]`; the batch axis of 1 that an output brings becomes the row axis."""
     has_batch_axis = arrays[0].ndim > 0 and arrays[0].shape[0] == 1
     return np.concatenate(arrays) if has_batch_axis else np.stack(arrays)
 
 
 def _quantization(runner: Any) -> dict[str, tuple[float, int]]:
-    found = {}
-    for name, detail in runner.get_output_details().items():
-        scale, zero_point = detail["quantization"]
-        if scale:
-            found[name] = (float(scale), int(zero_point))
-    return found
+    """Scale and zero point of the outputs that have a scale."""
+    details = runner.get_output_details()
+    parameters = {name: detail["quantization"] for name, detail in details.items()}
+    return {
+        name: (float(scale), int(zero_point))
+        for name, (scale, zero_point) in parameters.items()
+        if scale
+    }
 
 
-def _latencies_us(runner: Any, inputs: Rows, repetitions: int) -> list[float]:
+def _latencies_us(runner: Any, rows: Rows, repetitions: int) -> list[float]:
     """Wall-clock time of whole calls on the first row, after a few that warm caches up."""
     if not repetitions:
         return []
-    row = _row(inputs, 0)
+    row = _row(rows, 0)
     for _ in range(WARM_UP_RUNS):
         runner(**row)
     times = []
@@ -131,5 +121,22 @@ def _latencies_us(runner: Any, inputs: Rows, repetitions: int) -> list[float]:
     return times
 
 
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+def _tensor_details(interpreter: Any, graph: int, names: set[str]) -> dict[str, Any]:
+    """The runtime's details by name, of the tensors that are float or have one scale."""
+    return {
+        detail["name"]: detail
+        for detail in interpreter.get_tensor_details(graph)
+        if detail["name"] in names
+        and (_is_float(detail) or len(detail["quantization_parameters"]["scales"]) == 1)
+    }
+
+
+def _is_float(detail: dict[str, Any]) -> bool:
+    return bool(detail["dtype"] == np.float32)
+
+
+def _scale_and_zero_point(detail: dict[str, Any]) -> tuple[float, int]:
+    if _is_float(detail):
+        return 1.0, 0
+    scale, zero_point = detail["quantization"]
+    return float(scale), int(zero_point)

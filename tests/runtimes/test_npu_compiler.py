@@ -15,6 +15,7 @@ import pytest
 from edge_bert.errors import MissingToolError, RefusedError
 from edge_bert.runtimes import npu_compiler
 from edge_bert.runtimes.npu_compiler import VENDORS
+from edge_bert.runtimes.worker import Worker
 from tests.devices.two_signatures import two_signatures
 
 PHONE = "Qualcomm SM8650"
@@ -47,9 +48,9 @@ def test_the_package_that_is_missing_is_named(maker: str) -> None:
     """Without a vendor's SDK, the one command that gets it."""
     if not without_sdk(maker):
         pytest.skip(f"the SDK of {maker} is installed here")
-    found = npu_compiler.missing_for(f"{maker} chip")
-    assert found is not None
-    assert f"pip install {VENDORS[maker].package}," in found
+    missing = npu_compiler.find_missing_tool(f"{maker} chip")
+    assert missing is not None
+    assert f"pip install {VENDORS[maker].package}," in missing
 
 
 @on_linux
@@ -58,17 +59,17 @@ def test_a_package_without_its_download_is_told_apart(
 ) -> None:
     """pip installs the package even where the vendor cannot be reached."""
     sdk(tmp_path, monkeypatch, None)
-    found = npu_compiler.missing_for(PHONE)
-    assert found is not None
-    assert "its download failed" in found
-    assert "--force-reinstall" in found
+    missing = npu_compiler.find_missing_tool(PHONE)
+    assert missing is not None
+    assert "its download failed" in missing
+    assert "--force-reinstall" in missing
 
 
 @on_linux
 def test_a_whole_sdk_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is looked at and not run."""
     sdk(tmp_path, monkeypatch, "libQnnHtp.so")
-    assert npu_compiler.missing_for(PHONE) is None
+    assert npu_compiler.find_missing_tool(PHONE) is None
 
 
 @on_linux
@@ -80,9 +81,9 @@ def test_an_sdk_that_does_not_work_is_a_refusal(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     model = tmp_path / "broken.tflite"
     model.write_bytes(b"no model")
-    with pytest.raises(RefusedError, match=r"broken.tflite for Qualcomm SM8650 failed: ") as told:
-        npu_compiler.compile_for(PHONE, model, timeout_s=300)
-    assert "\n" not in str(told.value)
+    with pytest.raises(RefusedError, match=r"broken.tflite for Qualcomm SM8650: ") as caught:
+        npu_compiler.compile_for_chip(PHONE, model, timeout_s=300)
+    assert "\n" not in str(caught.value)
 
 
 @on_linux
@@ -91,19 +92,19 @@ def test_nothing_is_started_without_the_sdk(tmp_path: Path) -> None:
     if not without_sdk("Qualcomm"):
         pytest.skip("the SDK of Qualcomm is installed here")
     with pytest.raises(MissingToolError, match="ai-edge-litert-sdk-qualcomm"):
-        npu_compiler.compile_for(PHONE, tmp_path / "none.tflite")
+        npu_compiler.compile_for_chip(PHONE, tmp_path / "none.tflite")
 
 
 def test_a_maker_without_a_plugin_is_said() -> None:
     """No guess at a package that there is not."""
-    assert "no compiler plugin" in str(npu_compiler.missing_for("Unisoc T618"))
+    assert "no compiler plugin" in str(npu_compiler.find_missing_tool("Unisoc T618"))
 
 
 @on_linux
 def test_every_plugin_is_where_we_look() -> None:
     """ai-edge-litert ships them all, and knows the chips under these vendors."""
     for vendor in VENDORS.values():
-        assert npu_compiler._plugin(vendor) is not None
+        assert npu_compiler.find_plugin(vendor) is not None
         target = importlib.import_module(f"ai_edge_litert.aot.vendors.{vendor.module}.target")
         assert len(list(target.SocModel)) > 1
 
@@ -117,7 +118,7 @@ def test_a_plugin_alone_cannot_be_asked(maker: str, tmp_path: Path) -> None:
     vendor = VENDORS[maker]
     model = tmp_path / "small.tflite"
     model.write_bytes(two_signatures())
-    plugin = npu_compiler._plugin(vendor)
+    plugin = npu_compiler.find_plugin(vendor)
     assert plugin is not None
     package = plugin.parents[3]
     target = importlib.import_module(f"ai_edge_litert.aot.vendors.{vendor.module}.target")
@@ -144,31 +145,26 @@ def test_a_plugin_alone_cannot_be_asked(maker: str, tmp_path: Path) -> None:
 
 
 @on_linux
-def test_a_real_plugin_compiles(tmp_path: Path) -> None:
+def test_a_real_plugin_compiles(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Intel's plugin with OpenVINO, whose CPU stands in for an NPU, takes both signatures whole."""
     libraries = _openvino()
     model = tmp_path / "small.tflite"
     model.write_bytes(two_signatures())
-    command = [sys.executable, "-P", str(npu_compiler.WORKER), str(model), str(tmp_path)]
-    done = subprocess.run(
-        [*command, "intel_openvino", "LNL", "intel_openvino_graph_backends=cpu"],
-        env={**os.environ, "LD_LIBRARY_PATH": str(libraries)},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
-    answer = npu_compiler._answer(done.stdout)
-    assert answer.error is None
-    assert [each.taken for each in answer.subgraphs] == [each.of for each in answer.subgraphs]
-    assert len(answer.subgraphs) == 2
-    assert (tmp_path / "compiled.tflite").read_bytes()[4:8] == b"TFL3"
+    monkeypatch.setenv("LD_LIBRARY_PATH", str(libraries))
+    worker = Worker("small.tflite for Intel", RefusedError, 300)
+    flags = {"intel_openvino_graph_backends": "cpu"}
+    compiled = npu_compiler.run_compiler(worker, model, "intel_openvino", "LNL", flags)
+    assert [stats.offloaded for stats in compiled.subgraphs] == [
+        stats.operators for stats in compiled.subgraphs
+    ]
+    assert len(compiled.subgraphs) == 2
+    assert compiled.data[4:8] == b"TFL3"
 
 
 def _openvino() -> Path:
     """The folder of OpenVINO's libraries, of the one version that the plugin was made for."""
-    found = importlib.util.find_spec("openvino")
-    libraries = Path(str(found.origin)).parent / "libs" if found else Path("none")
+    spec = importlib.util.find_spec("openvino")
+    libraries = Path(str(spec.origin)).parent / "libs" if spec else Path("none")
     if not (libraries / "libopenvino.so.2631").is_file():
         pytest.skip("ai-edge-litert 2.3.0's plugin for Intel needs openvino==2026.3.1")
     return libraries

@@ -153,15 +153,3 @@ def test_runtimes_that_do_not_exist(model: Path) -> None:
     """An unknown runtime is a MissingToolError, not a proof that failed."""
     with pytest.raises(MissingToolError, match="snpe"):
         tflite.run_tflite_model(model, ids([0, 1, 2, 3]), Runtime(name="snpe", version="2.0.0"))
-
-
-@pytest.mark.parametrize("line", ["", "no json", "[]", '{"runtime": 1}', '{"error": 3, "x": "'])
-def test_unreadable_answers(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str
-) -> None:
-    """Whatever the process prints, the outcome is a VerificationError."""
-    worker = tmp_path / "worker.py"
-    worker.write_text(f"print({line!r})")
-    monkeypatch.setattr(tflite, "WORKER", worker)
-    with pytest.raises(VerificationError, match="unreadable"):
-        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), NEWEST)

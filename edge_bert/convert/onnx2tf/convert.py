@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import re
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from edge_bert import processes
-from edge_bert.convert.onnx2tf.onnx2tf_worker import ConversionRequest
+from edge_bert.convert.onnx2tf import onnx2tf_worker
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats.onnx.graph import OnnxGraph
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
@@ -22,6 +17,7 @@ from edge_bert.formats.onnx.read import read_onnx
 from edge_bert.formats.onnx.simplify import simplify_graph, version_of
 from edge_bert.formats.onnx.to_proto import find_contradiction, shaped_model_of
 from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
+from edge_bert.runtimes.worker import Worker
 
 PACKAGE = "onnx2tf"
 TOOLS = (PACKAGE, "onnx", "onnx-graphsurgeon", "tf-keras")
@@ -41,17 +37,18 @@ def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> by
     supported = supported_operators()
     file, head = checkpoint.onnx, checkpoint.head
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        request = ConversionRequest(
-            files={
+        request = {
+            "files": {
                 f"length_{length}": _simplified(file, length, Path(folder), supported)
                 for length in lengths
             },
-            output="logits" if head.task is Task.CLASSIFICATION else "embedding",
-            pooling=head.pooling if file.gives_tokens else None,
-            normalize=head.normalize and file.gives_tokens,
-            out=str(Path(folder) / "out.tflite"),
-        )
-        return _converted(file.path, request, Path(folder))
+            "output": "logits" if head.task is Task.CLASSIFICATION else "embedding",
+            "pooling": head.pooling if file.gives_tokens else None,
+            "normalize": head.normalize and file.gives_tokens,
+        }
+        worker = Worker(f"{file.path} through onnx2tf", ModelError, TIMEOUT_S)
+        _, files = worker.call(onnx2tf_worker.convert_files, request, {}, type(None))
+        return bytes(files["converted"]["model"])
 
 
 def supported_operators() -> frozenset[str]:
@@ -108,29 +105,3 @@ def _check_operators(path: Path, graph: OnnxGraph, supported: frozenset[str]) ->
                 f"{path}: {node.place} is an operator that onnx2tf does not convert; export the "
                 "model without it."
             )
-
-
-def _converted(path: Path, request: ConversionRequest, folder: Path) -> bytes:
-    file = folder / "request.json"
-    file.write_bytes(msgspec.json.encode(request))
-    command = [sys.executable, "-P", "-m", "edge_bert.convert.onnx2tf.onnx2tf_worker", str(file)]
-    done = processes.run_process(
-        command, timeout_s=TIMEOUT_S, failure=ModelError, what="onnx2tf", cwd=folder
-    )
-    out = Path(request.out)
-    if done.returncode or not out.is_file():
-        raise ModelError(f"{path} cannot be converted by onnx2tf: {_reason(done.stdout)}")
-    return out.read_bytes()
-
-
-def _reason(stdout: str) -> str:
-    """What the child said, or which operators TFLite lacks, on one line."""
-    last = stdout.strip().rpartition("\n")[2]
-    try:
-        said = str(json.loads(last)["error"])
-    except (ValueError, KeyError, TypeError):
-        return "it ended without a word."
-    lacking = sorted(set(re.findall(r"'(tf\.\w+)' op is neither|fused\[\"(\w+):\"", said)))
-    names = [name or f"tf.{other}" for name, other in lacking if other != "PartitionedCall"]
-    text = f"TFLite lacks {', '.join(names)}" if names else said[:300]
-    return "".join(letter if letter.isprintable() else "?" for letter in text) + "."

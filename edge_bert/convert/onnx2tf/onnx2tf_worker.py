@@ -1,62 +1,48 @@
-"""Converts simplified ONNX files in a process of its own; started by `convert.py`.
+"""Convert simplified ONNX files with onnx2tf; called through `runtimes/worker.py`.
 
-    python -m edge_bert.convert.onnx2tf.onnx2tf_worker REQUEST.json
-
-onnx2tf prints, ends the process on what it dislikes and brings a second Keras, so it lives here.
-Needs the files of its request; writes `out`, or a JSON line {"error": ...} and exits with 1.
+onnx2tf prints, ends the process on what it dislikes and brings a second Keras, so it runs there.
 """
 
 from __future__ import annotations
 
-import json
 import os
-import sys
+import re
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from edge_bert.records.base import Record
-from edge_bert.records.checkpoint import Pooling
+import numpy as np
 
 SERVING = "serving_default"
+# How TensorFlow's converter names what TFLite lacks.
+LACKING = re.compile(r"'(tf\.\w+)' op is neither|fused\[\"(\w+):\"")
+
+Model = dict[str, dict[str, Any]]
 
 
-class ConversionRequest(Record, frozen=True):
-    """One `.onnx` file per signature; `pooling` is set where they give tokens."""
+def convert_files(request: dict[str, Any], _inputs: Model) -> tuple[None, Model]:
+    """A TFLite file with a signature for each of `files`; `pooling` is set where they give tokens.
 
-    files: dict[str, str]
-    output: str
-    pooling: Pooling | None
-    normalize: bool
-    out: str
-
-
-def main(arguments: list[str]) -> int:
-    """Convert; 0 if all went well, else 1."""
+    Raises RuntimeError with the operators that TFLite lacks, or with the reason of the tools.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    request = msgspec.json.decode(Path(arguments[0]).read_bytes(), type=ConversionRequest)
     try:
-        Path(request.out).write_bytes(convert_request(request))
+        model = _convert(request)
     except (Exception, SystemExit) as error:
-        said = " ".join(f"{error}".split()) or type(error).__name__
-        print(json.dumps({"error": said[:4000]}), flush=True)  # noqa: T201 - the interface
-        return 1
-    return 0
+        raise RuntimeError(_describe(f"{error}" or type(error).__name__)) from error
+    return None, {"converted": {"model": np.frombuffer(model, np.uint8)}}
 
 
-def convert_request(request: ConversionRequest) -> bytes:
-    """A TFLite file with all signatures."""
+def _convert(request: dict[str, Any]) -> bytes:
     import tensorflow as tf
 
     module, signatures = tf.Module(), {}
     module.loaded = []
-    for name, file in request.files.items():
+    for name, file in request["files"].items():
         folder = _saved_model(Path(file))
         loaded = tf.saved_model.load(str(folder))
         module.loaded.append(loaded)
         signatures[name] = _signature(tf, loaded.signatures[SERVING], request)
-    folder = Path(request.out).with_suffix(".saved_model")
+    folder = Path.cwd() / "merged.saved_model"
     tf.saved_model.save(module, str(folder), signatures=signatures)
     converter = tf.lite.TFLiteConverter.from_saved_model(
         str(folder), signature_keys=list(signatures)
@@ -65,12 +51,19 @@ def convert_request(request: ConversionRequest) -> bytes:
     return bytes(converter.convert())
 
 
+def _describe(message: str) -> str:
+    """The operators that TFLite lacks where the message names some, else the message."""
+    lacking = sorted(set(LACKING.findall(message)))
+    operators = [name or f"tf.{fused}" for name, fused in lacking if fused != "PartitionedCall"]
+    return f"TFLite lacks {', '.join(operators)}" if operators else message
+
+
 def _saved_model(file: Path) -> Path:
     import onnx
     import onnx2tf
 
     folder = file.with_suffix("")
-    names = [each.name for each in onnx.load_model(file).graph.input]
+    names = [spec.name for spec in onnx.load_model(file).graph.input]
     onnx2tf.convert(
         input_onnx_file_path=str(file),
         output_folder_path=str(folder),
@@ -83,30 +76,26 @@ def _saved_model(file: Path) -> Path:
     return folder
 
 
-def _signature(tf: Any, serving: Any, request: ConversionRequest) -> Any:
+def _signature(tf: Any, serving: Any, request: dict[str, Any]) -> Any:
     specs = serving.structured_input_signature[1]
 
     def run(**inputs: Any) -> Any:
         (value,) = serving(**inputs).values()
-        if request.pooling is not None:
-            value = _pooled(tf, value, inputs["attention_mask"], request.pooling)
-        if request.normalize:
+        if request["pooling"] is not None:
+            value = _pooled(tf, value, inputs["attention_mask"], request["pooling"])
+        if request["normalize"]:
             squared = tf.reduce_sum(tf.square(value), axis=-1, keepdims=True)
             value = value * tf.math.rsqrt(tf.maximum(squared, 1e-24))
-        return {request.output: value}
+        return {request["output"]: value}
 
     named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
     return tf.function(run).get_concrete_function(**named)
 
 
-def _pooled(tf: Any, tokens: Any, mask: Any, pooling: Pooling) -> Any:
+def _pooled(tf: Any, tokens: Any, mask: Any, pooling: str) -> Any:
     """Tokens [1, length, width] to one vector [1, width]."""
-    if pooling is Pooling.CLS:
+    if pooling == "cls":
         return tokens[:, 0, :]
     weights = tf.cast(mask, tf.float32)
     weights = weights / tf.reduce_sum(weights, axis=-1, keepdims=True)
     return tf.squeeze(tf.matmul(weights[:, None, :], tokens), axis=1)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -43,7 +43,7 @@ def compile_artifacts(
 def _lacking(accelerator: Accelerator) -> str | None:
     if accelerator.chip is None:
         return "The profile names no `chip` for it, which ai-edge-litert's compilers need."
-    return npu_compiler.missing_for(accelerator.chip)
+    return npu_compiler.find_missing_tool(accelerator.chip)
 
 
 def _for_chip(chip: str, artifacts: Sequence[str], folder: Path, progress: Progress) -> Found:
@@ -52,7 +52,7 @@ def _for_chip(chip: str, artifacts: Sequence[str], folder: Path, progress: Progr
     for artifact in artifacts:
         progress(f"{artifact}: compiling for {chip}")
         try:
-            made = npu_compiler.compile_for(chip, folder / f"{artifact}.tflite")
+            made = npu_compiler.compile_for_chip(chip, folder / f"{artifact}.tflite")
         except RefusedError as refusal:
             left_out.append(Skipped(name=f"{artifact} for {chip}", reason=str(refusal)))
             continue
@@ -62,9 +62,9 @@ def _for_chip(chip: str, artifacts: Sequence[str], folder: Path, progress: Progr
     return files, left_out
 
 
-def _taken(made: npu_compiler.Compiled) -> str:
+def _taken(made: npu_compiler.NpuModel) -> str:
     """How much of the work the plugin took, one part a signature."""
     return ", ".join(
-        f"{each.taken} of {each.of} operators on the NPU in {each.parts} parts"
-        for each in made.subgraphs
+        f"{stats.offloaded} of {stats.operators} operators on the NPU in {stats.partitions} parts"
+        for stats in made.subgraphs
     )

@@ -39,7 +39,7 @@ from edge_bert.records.onnx_export import (
     ServingFile,
 )
 from edge_bert.records.profile import Runtime
-from edge_bert.runtimes import onnxruntime, onnxruntime_timing
+from edge_bert.runtimes import onnxruntime
 from edge_bert.store import content_store
 from edge_bert.store.digest import sha256_hex
 
@@ -166,7 +166,7 @@ def _manifest(
 ) -> OnnxExport:
     tokenizer = artifacts.session_tokenizer(request)
     progress("timing all files in turn, one thread")
-    timed = onnxruntime_timing.time_files({each.name: each.path for each in made}, _tokens(request))
+    timed = onnxruntime.time_onnx_files({each.name: each.path for each in made}, _tokens(request))
     expected = _expected(request, tokenizer)
     return OnnxExport(
         format_version=FORMAT_VERSION,

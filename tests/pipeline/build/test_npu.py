@@ -28,7 +28,7 @@ def test_what_is_missing_stands_in_the_manifest(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One line for the NPU, with the reason, and no file."""
-    monkeypatch.setattr(npu_compiler, "missing_for", lambda chip: f"no SDK for {chip}")
+    monkeypatch.setattr(npu_compiler, "find_missing_tool", lambda chip: f"no SDK for {chip}")
     files, left_out = npu.compile_artifacts(profile_with(), ["float32"], tmp_path)
     assert files == []
     (only,) = left_out
@@ -54,13 +54,13 @@ def test_each_artifact_is_compiled_or_left_out(
     """What a vendor's compiler makes is kept with what it took; what it refuses is named. The
     compiler is a stand-in: no vendor's SDK may be passed on."""
 
-    def compile_for(chip: str, model: Path) -> npu_compiler.Compiled:
+    def compile_for_chip(chip: str, model: Path) -> npu_compiler.NpuModel:
         if model.stem == "wi8_ai8":
             raise RefusedError(f"{model.name} for {chip} failed: no")
-        return npu_compiler.Compiled(b"compiled", [npu_compiler.Taken(540, 548, 2)])
+        return npu_compiler.NpuModel(b"compiled", [npu_compiler.SubgraphStats(540, 548, 2)])
 
-    monkeypatch.setattr(npu_compiler, "missing_for", lambda _: None)
-    monkeypatch.setattr(npu_compiler, "compile_for", compile_for)
+    monkeypatch.setattr(npu_compiler, "find_missing_tool", lambda _: None)
+    monkeypatch.setattr(npu_compiler, "compile_for_chip", compile_for_chip)
     files, left_out = npu.compile_artifacts(profile_with(), ["float32", "wi8_ai8"], tmp_path)
     (made,) = files
     assert made.file == "npu_Qualcomm_SM8650_float32.tflite"
