@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from edge_bert.errors import ProfileError
+from edge_bert.installation import shipped_folder, task_command
 from edge_bert.records.profile import (
     Accelerator,
     Budget,
@@ -21,7 +22,7 @@ from edge_bert.records.profile import (
 )
 from edge_bert.records.recipe import RECIPES
 
-PROFILE_FOLDER = Path(__file__).resolve().parent.parent / "device_profiles"
+PROFILE_FOLDER = shipped_folder("device_profiles")
 # A folder with profiles of the user's own.
 OWN_FOLDER = "EDGE_BERT_PROFILES"
 SCHEMA_FILE = PROFILE_FOLDER / "profile.schema.json"
@@ -163,7 +164,9 @@ def _read(path: Path, shown: str) -> dict[str, object]:
     """The document in the file at `path`, which errors call `shown`."""
     try:
         if not path.is_file():  # a pipe would wait for a writer for ever
-            raise ProfileError(f"{shown} is no file; see `invoke profiles` for the names we know.")
+            raise ProfileError(
+                f"{shown} is no file; see `{task_command('profiles')}` for the names we know."
+            )
         with path.open("rb") as stream:
             data = stream.read(MAX_PROFILE_BYTES + 1)
     except OSError as error:
@@ -173,7 +176,7 @@ def _read(path: Path, shown: str) -> dict[str, object]:
 
 def _hint(name: str, folder: Path | None) -> str:
     near = difflib.get_close_matches(name[:80], profile_names(folder), n=3, cutoff=0.4)
-    return f"Did you mean {', '.join(near)}?" if near else "See `invoke profiles`."
+    return f"Did you mean {', '.join(near)}?" if near else f"See `{task_command('profiles')}`."
 
 
 def _decoded(file: str, data: bytes) -> dict[str, object]:

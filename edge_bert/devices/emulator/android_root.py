@@ -10,10 +10,11 @@ from edge_bert.devices.emulator import arm64_root
 from edge_bert.devices.emulator.host_tools import QEMU, require_program
 from edge_bert.devices.runner.build import find_compiler
 from edge_bert.errors import TargetError
+from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.records.profile import DeviceProfile
 
-SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "emulator" / "device"
+SOURCES = shipped_folder("android_harness") / "emulator" / "device"
 PACKAGES = ("adbd", "mksh", "toybox", *arm64_root.LIBRARIES)
 COMPILE_TIMEOUT_S = 120
 ASK_TIMEOUT_S = 60

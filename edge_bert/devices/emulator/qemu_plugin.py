@@ -12,13 +12,14 @@ import msgspec
 from edge_bert.devices.device import Completed
 from edge_bert.devices.emulator.host_tools import find_compiler
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import Caches
 from edge_bert.store import cache
 
-SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "emulator" / "plugin"
+SOURCES = shipped_folder("android_harness") / "emulator" / "plugin"
 FLAGS = ("-O2", "-std=gnu11", "-Wall", "-Wextra", "-shared", "-fPIC", "-fvisibility=hidden")
 COMPILE_TIMEOUT_S = 120
 MAX_OUTPUT_BYTES = 16 * 1024 * 1024

@@ -11,10 +11,11 @@ import tempfile
 from pathlib import Path
 
 from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
-SOURCES = Path(__file__).resolve().parents[3] / "android_harness" / "runner"
+SOURCES = shipped_folder("android_harness") / "runner"
 # The ABI's name as Android or a profile has it, and as compilers have it.
 TRIPLES = {
     "arm64-v8a": "aarch64-linux-gnu",
@@ -46,7 +47,7 @@ def build_runner(abi: str) -> Path:
     compiler = find_compiler(abi)
     sources = sorted(path.name for path in SOURCES.glob("*.c"))
     if not sources:
-        raise TargetError(f"The runner's sources are not in {SOURCES}; work from a checkout.")
+        raise TargetError(f"The runner's sources are not in {SOURCES}; install edge-bert again.")
     runner = cache.cache_folder("runner", _content_hash(compiler)) / "runner"
     if not runner.is_file():
         _compile([*compiler, *FLAGS, *sources, *LINKS], runner)

@@ -14,6 +14,7 @@ from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
 from edge_bert.errors import InputError, ProfileError, TargetError
+from edge_bert.installation import in_clone, task_command
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Budget, DeviceProfile
@@ -42,7 +43,8 @@ def new_profile(
 ) -> WrittenProfile:
     """Read the connected device and write its profile as `name`, which must be a new one.
 
-    Without `out` it goes where `--profile NAME` finds it. Raises ProfileError for a name or file
+    Without `out` it goes where `--profile NAME` finds it, or into the current folder where
+    edge-bert is installed without a clone. Raises ProfileError for a name or file
     that cannot be used, TargetError for a device that cannot be read or is not 64-bit Arm.
     """
     path = _checked_path(name, out)
@@ -84,7 +86,7 @@ def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime
     what = "an emulated phone" if facts.emulated else "the device"
     source = f"read from {what} by adb on {today.isoformat()}"
     blocks = [
-        f"# Written by `invoke profile new --name {name}`. Facts: {source}.",
+        f"# Written by `{task_command(f'profile new --name {name}')}`. Facts: {source}.",
         "# Main memory's bandwidth and accelerators cannot be read over adb and are absent.",
         *_lines(
             name=name,
@@ -147,7 +149,8 @@ def _checked_path(name: str, out: Path | None) -> Path:
     if name in profiles.profile_names():
         raise ProfileError(f"A profile is called {name} already; choose another name.")
     own = os.environ.get(profiles.OWN_FOLDER)
-    path = out or (Path(own) if own else profiles.PROFILE_FOLDER) / f"{name}.toml"
+    folder = Path(own) if own else profiles.PROFILE_FOLDER if in_clone() else Path()
+    path = out or folder / f"{name}.toml"
     if path.name != f"{name}.toml":
         raise ProfileError(f"--out {path}: the file of the profile {name} is called {name}.toml.")
     if path.exists() or path.is_symlink():
