@@ -48,7 +48,7 @@ def test_every_fault_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_is_quick_and_imports_no_tensorflow() -> None:
     """A fresh process examines within three seconds (0.2 s when idle), without TensorFlow."""
-    code = "import sys; from edge_bert import doctor; doctor.examine(); "
+    code = "import sys; from edge_bert import doctor; doctor.examine_machine(); "
     done = subprocess.run(
         [sys.executable, "-c", code + "sys.exit('tensorflow' in sys.modules)"],
         timeout=3,

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import FrameType
 
 import msgspec
@@ -79,3 +79,8 @@ def print_json(value: object) -> None:
     """Any record, dictionary or list as indented JSON on standard output."""
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
     sys.stdout.flush()
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines for people on standard output, as they are."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))

@@ -3,21 +3,11 @@
 from __future__ import annotations
 
 from edge_bert.errors import InputError
+from edge_bert.installation import task_command
 from edge_bert.pipeline.devices import emulator
 from edge_bert.progress import Progress
 
 ACTIONS = ("setup", "start", "stop", "status")
-HELP = """\
-Usage: invoke emulator ACTION [--profile PROFILE] [--port PORT] [--json]
-
-Set up, start, stop or show emulated phones.
-
-  setup    get what the emulator needs: as root through apt, else say what to install
-  start    run a phone of --profile that answers adb on 127.0.0.1 (needs root)
-  stop     stop the phone of --profile, or every phone
-  status   what is missing on this machine, and which phones run
-
-Example: invoke emulator start --profile pixel; invoke push --profile pixel"""
 
 
 def run_emulator_action(
@@ -26,21 +16,22 @@ def run_emulator_action(
     """Do `action`; its result for programs, and lines for people."""
     if action == "setup":
         emulator.set_up_emulator(progress)
-        return {"ready": True}, ["The emulator is ready: invoke emulator start --profile pixel"]
+        start = task_command("emulator start --profile pixel")
+        return {"ready": True}, [f"The emulator is ready: {start}"]
     if action == "start":
         if profile is None:
-            raise InputError("--profile is missing: which phone? See `invoke profiles`.")
+            raise InputError(f"--profile is missing: see `{task_command('profiles')}`.")
         phone = emulator.start_emulator(profile, port, progress)
         return phone, [
             f"An emulated {phone.profile} answers adb as {phone.serial}.",
-            f"Stop it with: invoke emulator stop --profile {phone.profile}",
+            f"Stop it with: {task_command(f'emulator stop --profile {phone.profile}')}",
         ]
     if action == "stop":
         stopped = emulator.stop_emulators(profile, progress)
         return {"stopped": stopped}, [f"Stopped: {', '.join(stopped) or 'none ran'}"]
     if action == "status":
-        found = emulator.emulator_status()
-        lines = [f"missing  {each}" for each in found.missing]
-        lines += [f"running  {each.profile} at {each.serial}" for each in found.phones]
-        return found, lines or ["Nothing is missing; no emulated phone runs."]
+        status = emulator.emulator_status()
+        lines = [f"missing  {tool}" for tool in status.missing]
+        lines += [f"running  {phone.profile} at {phone.serial}" for phone in status.phones]
+        return status, lines or ["Nothing is missing; no emulated phone runs."]
     raise InputError(f"{action!r} is not one of {', '.join(ACTIONS)}.")

@@ -5,20 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.errors import InputError
+from edge_bert.installation import task_command
 from edge_bert.pipeline.devices.new_profile import new_profile
 from edge_bert.progress import Progress
 
 ACTIONS = ("new",)
-HELP = """\
-Usage: invoke profile new --name NAME [--serial SERIAL] [--out FILE] [--json]
-
-Write a device profile. Never overwrites a file.
-
-  new    read the connected device over adb and write NAME.toml
-
-The budget in it is a suggestion; change it to what your app may spend.
-
-Example: invoke profile new --name my-phone"""
 
 
 def run_profile_action(
@@ -26,16 +17,24 @@ def run_profile_action(
 ) -> tuple[object, list[str]]:
     """Do `action`; its result for programs, and lines for people."""
     if action not in ACTIONS:
-        raise InputError(
-            f"{action!r} is not one of {', '.join(ACTIONS)}: invoke profile new --name my-phone."
-        )
+        example = task_command("profile new --name my-phone")
+        raise InputError(f"{action!r} is not one of {', '.join(ACTIONS)}: {example}.")
     if not name:
         raise InputError("--name is missing: what shall the profile be called? Such as my-phone.")
-    found = new_profile(name, serial=serial, out=out, progress=progress)
+    written = new_profile(name, serial=serial, out=out, progress=progress)
+    profile = written.profile
     cores = " + ".join(
-        f"{each.cores} {each.core} {each.max_mhz} MHz" for each in found.profile.clusters
+        f"{cluster.cores} {cluster.core} {cluster.max_mhz} MHz" for cluster in profile.clusters
     )
-    return found, [
-        f"{found.profile.title}, {found.profile.soc}: {cores}",
-        f"{found.file} is written. Its budget is that of {found.budget_of}, as a suggestion.",
+    return written, [
+        f"{profile.title}, {profile.soc}: {cores}",
+        f"{written.file} is written. Its budget is that of {written.budget_of}, as a suggestion.",
+        f"Use it with --profile {_reference(name, written.file)}.",
     ]
+
+
+def _reference(name: str, file: str) -> str:
+    """What names the profile in options: its name where that finds it, else its file."""
+    from edge_bert.profiles import profile_names
+
+    return name if name in profile_names() else file

@@ -1,4 +1,4 @@
-"""The main job as a task. Thin: parse, call the pipeline, print."""
+"""The main job as a task."""
 
 from __future__ import annotations
 
@@ -6,10 +6,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
-from invoke.tasks import task
 
 from edge_bert.cli import units
-from edge_bert.cli.options import JSON_HELP, PROFILE_HELP, parse_ints, require_option, split_csv
+from edge_bert.cli.command import command
+from edge_bert.cli.options import (
+    CALIBRATION_COUNT_HELP,
+    CALIBRATION_HELP,
+    CORPUS_HELP,
+    DATA_HELP,
+    JSON_HELP,
+    LENGTHS_HELP,
+    MODEL_HELP,
+    OUT_HELP,
+    PROFILE_HELP,
+    TOKENIZER_HELP,
+    parse_ints,
+    require_option,
+    split_csv,
+)
 from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
@@ -17,37 +31,44 @@ if TYPE_CHECKING:
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError
     from edge_bert.records.profile import Budget
 
-OUT_HELP = "folder that bundles are written to (default: build)"
-DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
 
-
-@task(
-    help={
-        "profile": PROFILE_HELP,
-        "model": "model folder, ONNX file or name on the Hugging Face hub "
-        "(default: all-MiniLM-L6-v2)",
-        "tokenizer": "folder of an ONNX file's tokenizer (default: the file's own folder)",
-        "via": "onnx2tf, for an ONNX file whose encoder edge-bert does not recognise",
-        "recipes": "comma separated (default: all but wi8_ai16): float32, float16, "
-        "wi8_afp32, wi8_ai8, wi8_ai16, wi8_ai8_afp32, wi4_afp32; then nothing is made smaller",
-        "lengths": "length buckets in tokens (default: 16,32,64,128)",
-        "out": OUT_HELP,
-        "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
-        "count": "how many calibration sentences to use (default: 256)",
-        "seed": "which sentences are used and which are held out (default: 0)",
-        "data": f"{DATA_HELP}; the first is what a search's scores are taken on",
-        "float-output": "full-integer files end in a DEQUANTIZE, so that their output is float32",
-        "max-size": "largest file, such as 12MB, instead of the profile's budget",
-        "max-latency": "slowest inference at the budget's length, such as 10ms, emulated",
-        "max-energy": "dearest inference, such as 5mJ, modelled",
-        "min-score": "lowest acceptable score, such as 0.80 (with --data; else a cosine)",
-        "whole": "build the whole model, whatever the budget says",
-        "corpus": "texts whose words a trimmed vocabulary keeps (default: the --calibration file)",
-        "evaluations": "how many candidates a search may build (default: 20)",
-        "workers": "processes that a search uses (default: 1)",
-        "scheduler": "address of a Dask scheduler that a search runs on instead",
-        "json": JSON_HELP,
+@command(
+    options={
+        "Model and device": {
+            "profile": PROFILE_HELP,
+            "model": MODEL_HELP,
+            "tokenizer": TOKENIZER_HELP,
+            "via": "onnx2tf, for an ONNX file whose encoder edge-bert does not recognize",
+        },
+        "Files": {
+            "recipes": "comma separated (default: all but wi8_ai16): float32, float16, wi8_afp32, "
+            "wi8_ai8, wi8_ai16, wi8_ai8_afp32, wi4_afp32; then nothing is made smaller",
+            "lengths": LENGTHS_HELP,
+            "float-output": "full-integer files end in a DEQUANTIZE, so that they give float32",
+            "out": OUT_HELP,
+        },
+        "Calibration and scores": {
+            "calibration": CALIBRATION_HELP,
+            "calibration-count": CALIBRATION_COUNT_HELP,
+            "seed": "which sentences calibrate and which are held out (default: 0)",
+            "data": f"{DATA_HELP}; a search takes its scores on the first",
+        },
+        "Budget": {
+            "max-size": "largest file, such as 12MB, instead of the profile's budget",
+            "max-latency": "highest latency at the budget's length, such as 10ms, emulated",
+            "max-energy": "highest energy of one inference, such as 5mJ, modelled",
+            "min-score": "lowest score, such as 0.80 (with --data; else a cosine to float32)",
+            "unpruned": "build the model in full size, whatever the budget says",
+        },
+        "Search for a model that fits": {
+            "corpus": CORPUS_HELP,
+            "evaluations": "how many candidates a search may build (default: 20)",
+            "workers": "processes that a search uses (default: 1)",
+            "scheduler": "address of a Dask scheduler that a search runs on instead",
+        },
+        "Output": {"json": JSON_HELP},
     },
+    renamed={"count": "calibration_count", "whole": "unpruned"},
     iterable=["data"],
 )
 def build(
@@ -60,7 +81,7 @@ def build(
     lengths: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
-    count: int = 256,
+    calibration_count: int = 256,
     seed: int = 0,
     data: list[str] | None = None,
     float_output: bool = False,
@@ -68,66 +89,63 @@ def build(
     max_latency: str | None = None,
     max_energy: str | None = None,
     min_score: str | None = None,
-    whole: bool = False,
+    unpruned: bool = False,
     corpus: str | None = None,
     evaluations: int = 20,
     workers: int = 1,
     scheduler: str | None = None,
     json: bool = False,
 ) -> None:
-    """Convert, quantize, prove and package a model for a device, within the device's budget.
+    """Convert, quantize, verify and package a model for a device, within the device's budget.
 
-    Where the whole model does not fit the budget of the profile, or that of --max-size and its
-    like, a search makes it smaller: layers, heads, neurons, tokens and bits (docs/sizing.md).
+    Where the model in full size exceeds the budget, which is the profile's or that of --max-size
+    and its like, a search makes it smaller: layers, heads, neurons, tokens and bits.
 
     Example: invoke build --profile pixel --recipes float32,wi8_afp32 --lengths 16,128
     Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
     Example: invoke build --profile pixel --max-size 12MB --data stsb:sts-dev.csv
     """
-    from edge_bert.cli.console import error_boundary
+    from edge_bert.pipeline.build.options import build_options
+    from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, fit_to_budget
+    from edge_bert.pipeline.sizing.search_candidates import SearchConfig
+    from edge_bert.search.problem import search_effort
 
-    with error_boundary(json=json):
-        from edge_bert.pipeline.build.options import build_options
-        from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, fit_to_budget
-        from edge_bert.pipeline.sizing.search_candidates import SearchConfig
-        from edge_bert.search.problem import search_effort
-
-        means = SearchConfig(search_effort(seed, evaluations), workers, scheduler)
-        asked = build_options(
-            require_option("profile", profile),
-            model=model,
-            tokenizer=tokenizer,
-            via=via,
-            lengths=parse_ints("lengths", lengths, "16,32,64,128"),
-            calibration=calibration,
-            count=count,
-            seed=seed,
-            data=data or [],
-            corpus=corpus,
-            float_output=float_output,
-        )
-        limits = _limits(max_size, max_latency, max_energy, min_score)
-        try:
-            with console_progress() as step:
-                built = fit_to_budget(
-                    asked,
-                    limits,
-                    recipes=split_csv(recipes),
-                    out=Path(out) if out else None,
-                    whole=whole,
-                    means=means,
-                    progress=step,
-                )
-        except NothingFitsError as error:
-            _show_nearest(error, json=json)
-            raise
-        _show(built, json=json)
+    search_config = SearchConfig(search_effort(seed, evaluations), workers, scheduler)
+    options = build_options(
+        require_option("profile", profile),
+        model=model,
+        tokenizer=tokenizer,
+        via=via,
+        lengths=parse_ints("lengths", lengths, "16,32,64,128"),
+        calibration=calibration,
+        count=calibration_count,
+        seed=seed,
+        data=data or [],
+        corpus=corpus,
+        float_output=float_output,
+    )
+    limits = _parse_limits(max_size, max_latency, max_energy, min_score)
+    try:
+        with console_progress() as progress:
+            built = fit_to_budget(
+                options,
+                limits,
+                recipes=split_csv(recipes),
+                out=Path(out) if out else None,
+                whole=unpruned,
+                means=search_config,
+                progress=progress,
+            )
+    except NothingFitsError as error:
+        _print_nearest(error, json=json)
+        raise
+    _print_bundle(built, json=json)
 
 
-def _limits(
+def _parse_limits(
     size: str | None, latency: str | None, energy: str | None, score: str | None
 ) -> Budget | None:
-    """The limits that the user gave; None without any."""
+    """The limits given as options; None without any."""
     from edge_bert.records.profile import Budget
 
     if not any((size, latency, energy, score)):
@@ -140,7 +158,7 @@ def _limits(
     )
 
 
-def _show_nearest(error: NothingFitsError, *, json: bool) -> None:
+def _print_nearest(error: NothingFitsError, *, json: bool) -> None:
     from rich.console import Console
 
     from edge_bert.report.terminal.search import print_search
@@ -149,7 +167,7 @@ def _show_nearest(error: NothingFitsError, *, json: bool) -> None:
         print_search(error.found, Console())
 
 
-def _show(built: BuiltBundle, *, json: bool) -> None:
+def _print_bundle(built: BuiltBundle, *, json: bool) -> None:
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
@@ -161,8 +179,8 @@ def _show(built: BuiltBundle, *, json: bool) -> None:
         return
     console = Console()
     print_build(built.report, console)
-    found = built.report.search
-    if found and found.chosen:
-        print_search(found, console)
-        console.print(found.reason, soft_wrap=True)
+    search = built.report.search
+    if search and search.chosen:
+        print_search(search, console)
+        console.print(search.reason, soft_wrap=True)
     console.print(f"bundle: {built.folder}  report: {built.folder / 'report.html'}")

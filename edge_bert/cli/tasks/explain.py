@@ -1,27 +1,39 @@
-"""Tasks that look into quantization. Thin: parse, call the pipeline, print."""
+"""The task that looks into the quantization of a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from invoke.context import Context
-from invoke.tasks import task
 
-from edge_bert.cli.options import PROFILE_HELP, bundle_folder
+from edge_bert.cli.command import command
+from edge_bert.cli.options import (
+    BUILT_MODEL_HELP,
+    BUNDLE_OUT_HELP,
+    BUNDLE_PROFILE_HELP,
+    JSON_HELP,
+    bundle_folder,
+)
 from edge_bert.cli.progress import console_progress
 
 
-@task(
-    help={
-        "profile": f"{PROFILE_HELP}; its bundle is explained",
-        "artifact": "one with calibrated integers: wi8_ai8 (default), wi8_ai16, wi8_ai8_afp32",
-        "model": "the model that the bundle was built from (default: all-MiniLM-L6-v2)",
-        "tokenizer": "the folder of its tokenizer.json, where the build was given one",
-        "calibration": "the calibration set that the bundle was built with, if one was given",
-        "sentences": "how many held-out sentences to run (default: 20)",
-        "limit": "show only so many outputs of each layer, those with the largest errors",
-        "out": "folder that bundles are in (default: build)",
-        "json": "machine-readable output on standard output, always whole",
+@command(
+    options={
+        "Bundle": {
+            "profile": BUNDLE_PROFILE_HELP,
+            "artifact": "one with calibrated integers: wi8_ai8 (default), wi8_ai16, wi8_ai8_afp32",
+            "out": BUNDLE_OUT_HELP,
+        },
+        "Built from": {
+            "model": BUILT_MODEL_HELP,
+            "tokenizer": "the folder of its tokenizer.json, where the build was given one",
+            "calibration": "the calibration set that the bundle was built with, if it was given",
+        },
+        "Output": {
+            "sentences": "how many held-out sentences to run (default: 20)",
+            "limit": "show only so many outputs of each layer, those with the largest errors",
+            "json": f"{JSON_HELP}, always with every output",
+        },
     }
 )
 def explain(
@@ -36,42 +48,40 @@ def explain(
     out: str = "build",
     json: bool = False,
 ) -> None:
-    """Show where an integer artifact loses its accuracy: outliers, harm by group, every tensor.
+    """Show where an integer artifact loses its accuracy: outliers, error by group, every tensor.
 
-    What is found also goes into the bundle, as explanations/ARTIFACT.json and in report.html.
+    What is explanation also goes into the bundle, as explanations/ARTIFACT.json and in report.html.
 
     Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
     """
-    from edge_bert.cli.console import error_boundary, print_json
+    from rich.console import Console
 
-    with error_boundary(json=json):
-        from rich.console import Console
+    from edge_bert.cli.console import print_json
+    from edge_bert.pipeline.build import explanations, measurements
+    from edge_bert.pipeline.explain.explain import explain_artifact
+    from edge_bert.report.terminal.explanation import print_explanation
 
-        from edge_bert.pipeline.build import explanations, measurements
-        from edge_bert.pipeline.explain.explain import explain_artifact as run
-        from edge_bert.report.terminal.explanation import print_explanation
-
-        row_limit = _limit(limit)
-        folder = bundle_folder(out, profile)
-        with console_progress() as step:
-            found = run(
-                folder,
-                artifact,
-                model=model,
-                tokenizer=Path(tokenizer) if tokenizer else None,
-                calibration_file=Path(calibration) if calibration else None,
-                sentences=sentences,
-                progress=step,
-            )
-            explanations.save_explanation(found, folder)
-            measurements.rerender_report(folder, step)
-        if json:
-            print_json(found)
-        else:
-            print_explanation(found, Console(), row_limit)
+    row_limit = _parse_limit(limit)
+    folder = bundle_folder(out, profile)
+    with console_progress() as progress:
+        explanation = explain_artifact(
+            folder,
+            artifact,
+            model=model,
+            tokenizer=Path(tokenizer) if tokenizer else None,
+            calibration_file=Path(calibration) if calibration else None,
+            sentences=sentences,
+            progress=progress,
+        )
+        explanations.save_explanation(explanation, folder)
+        measurements.rerender_report(folder, progress)
+    if json:
+        print_json(explanation)
+    else:
+        print_explanation(explanation, Console(), row_limit)
 
 
-def _limit(value: str | None) -> int | None:
+def _parse_limit(value: str | None) -> int | None:
     from edge_bert.errors import InputError
 
     if value is None:

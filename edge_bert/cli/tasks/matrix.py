@@ -1,4 +1,4 @@
-"""The matrix as a task. Thin: parse, call the pipeline, print."""
+"""The task that builds many models for many devices."""
 
 from __future__ import annotations
 
@@ -6,9 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
-from invoke.tasks import task
 
-from edge_bert.cli.options import JSON_HELP, parse_ints, split_csv
+from edge_bert.cli.command import command
+from edge_bert.cli.options import (
+    CALIBRATION_COUNT_HELP,
+    CALIBRATION_HELP,
+    CORPUS_HELP,
+    DATA_HELP,
+    JSON_HELP,
+    LENGTHS_HELP,
+    parse_ints,
+    split_csv,
+)
 from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
@@ -18,28 +27,37 @@ DEFAULT_MODEL = "default"
 FAILED = 4
 
 
-@task(
-    help={
-        "profiles": "comma separated names, see `invoke profiles`, or paths of .toml files; or all",
-        "models": "comma separated: model folders, ONNX files, names on the Hugging Face hub, or "
-        "`default` for all-MiniLM-L6-v2, which is also taken without this option",
-        "out": "folder of the bundles, the index page and the journal (default: build/matrix)",
-        "recipes": "as for `build`; then nothing is made smaller",
-        "lengths": "length buckets in tokens (default: 16,32,64,128)",
-        "calibration": "calibration set of your own: .txt, .tsv, .csv or .jsonl",
-        "count": "how many calibration sentences to use (default: 256)",
-        "seed": "of the calibration sentences and of the searches (default: 0)",
-        "data": "labelled data as for `build`; may be repeated; the first gives the scores",
-        "corpus": "texts whose words a trimmed vocabulary keeps (default: the --calibration file)",
-        "whole": "build the whole models, whatever the budgets say",
-        "emulate": "latency and energy are found out on the emulated phone; --no-emulate goes "
-        "without them",
-        "evaluations": "how many candidates the search of a cell may build (default: 20)",
-        "workers": "processes that build cells side by side (default: 1)",
-        "scheduler": "address of a Dask scheduler whose workers build them instead; they must see "
-        "the same folders as this machine",
-        "json": JSON_HELP,
+@command(
+    options={
+        "Models and devices": {
+            "profiles": "comma separated names, see `invoke profiles`, or paths of .toml files; "
+            "or all",
+            "models": "comma separated: model folders, ONNX files, names on the Hugging Face hub, "
+            "or `default` for all-MiniLM-L6-v2, which is also taken without this option",
+        },
+        "Files": {
+            "recipes": "as for `build`; then nothing is made smaller",
+            "lengths": LENGTHS_HELP,
+            "out": "folder of the bundles, the index page and the journal (default: build/matrix)",
+        },
+        "Calibration and scores": {
+            "calibration": CALIBRATION_HELP,
+            "calibration-count": CALIBRATION_COUNT_HELP,
+            "seed": "of the calibration sentences and of the searches (default: 0)",
+            "data": f"{DATA_HELP}; the first gives the scores",
+        },
+        "Search for models that fit": {
+            "unpruned": "build the models in full size, whatever the budgets say",
+            "emulate": "get latency and energy from the emulated phone; --no-emulate does without",
+            "corpus": CORPUS_HELP,
+            "evaluations": "how many candidates the search of a cell may build (default: 20)",
+            "workers": "processes that build cells side by side (default: 1)",
+            "scheduler": "address of a Dask scheduler whose workers build them instead; they must "
+            "see the same folders as this machine",
+        },
+        "Output": {"json": JSON_HELP},
     },
+    renamed={"count": "calibration_count", "whole": "unpruned"},
     iterable=["data"],
 )
 def matrix(
@@ -50,11 +68,11 @@ def matrix(
     recipes: str | None = None,
     lengths: str | None = None,
     calibration: str | None = None,
-    count: int = 256,
+    calibration_count: int = 256,
     seed: int = 0,
     data: list[str] | None = None,
     corpus: str | None = None,
-    whole: bool = False,
+    unpruned: bool = False,
     emulate: bool = True,
     evaluations: int = 20,
     workers: int = 1,
@@ -69,52 +87,49 @@ def matrix(
     Example: invoke matrix --profiles pixel-9,pixel-3a,wear-watch --models default,./my-bert
     Example: invoke matrix --profiles all --workers 4
     """
-    from edge_bert.cli.console import error_boundary
+    from edge_bert.pipeline.build.options import build_options
+    from edge_bert.pipeline.matrix import matrix as pipeline
+    from edge_bert.search.problem import search_effort
 
-    with error_boundary(json=json):
-        from edge_bert.pipeline.build.options import build_options
-        from edge_bert.pipeline.matrix import matrix as pipeline
-        from edge_bert.search.problem import search_effort
-
-        how = pipeline.MatrixConfig(
-            tuple(split_csv(recipes)), whole, search_effort(seed, evaluations)
+    config = pipeline.MatrixConfig(
+        tuple(split_csv(recipes)), unpruned, search_effort(seed, evaluations)
+    )
+    names = pipeline.profile_names(split_csv(profiles))
+    options = [
+        build_options(
+            names[0],
+            model=None if model == DEFAULT_MODEL else model,
+            tokenizer=None,
+            via=None,
+            lengths=parse_ints("lengths", lengths, "16,32,64,128"),
+            calibration=calibration,
+            count=calibration_count,
+            seed=seed,
+            data=data or [],
+            corpus=corpus,
+            emulates=emulate,
         )
-        names = pipeline.profile_names(split_csv(profiles))
-        asked = [
-            build_options(
-                names[0],
-                model=None if model == DEFAULT_MODEL else model,
-                tokenizer=None,
-                via=None,
-                lengths=parse_ints("lengths", lengths, "16,32,64,128"),
-                calibration=calibration,
-                count=count,
-                seed=seed,
-                data=data or [],
-                corpus=corpus,
-                emulates=emulate,
-            )
-            for model in split_csv(models) or [DEFAULT_MODEL]
-        ]
-        with console_progress() as step:
-            request = pipeline.request_matrix(asked, names, out=Path(out), how=how)
-            found = pipeline.build_matrix(
-                request, workers=workers, scheduler=scheduler, progress=step
-            )
-        _show(found, request.out / pipeline.INDEX, json=json)
+        for model in split_csv(models) or [DEFAULT_MODEL]
+    ]
+    with console_progress() as progress:
+        request = pipeline.request_matrix(options, names, out=Path(out), how=config)
+        report = pipeline.build_matrix(
+            request, workers=workers, scheduler=scheduler, progress=progress
+        )
+    _print_matrix(report, request.out / pipeline.INDEX, json=json)
 
 
-def _show(found: MatrixReport, page: Path, *, json: bool) -> None:
+def _print_matrix(report: MatrixReport, page: Path, *, json: bool) -> None:
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
     from edge_bert.report.terminal.matrix import print_matrix
 
     if json:
-        print_json(found)
+        print_json(report)
     else:
         console = Console()
-        print_matrix(found, console)
+        print_matrix(report, console)
         console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
-    if any(cell.status == "failed" for cell in found.cells):
+    if any(cell.status == "failed" for cell in report.cells):
         raise SystemExit(FAILED)

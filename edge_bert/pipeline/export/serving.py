@@ -34,7 +34,7 @@ def export_triton(
     Two repositories, because a server does not start with a model whose file is not there.
     """
     if len(forms) > 1:
-        raise InputError("--to triton serves one form; give --forms one of them.")
+        raise InputError("--to triton serves one form; give --recipes one of them.")
     wanted = list(forms) or [DEFAULT_FORM]
     arrange = _triton(request)
     return export_onnx(request, forms=wanted, compare=compare, arrange=arrange, progress=progress)

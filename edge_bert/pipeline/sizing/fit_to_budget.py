@@ -79,7 +79,9 @@ def fit_to_budget(
     NothingFitsError where nothing meets the budget.
     """
     if limits and (recipes or whole):
-        raise InputError("--recipes and --whole build the whole model; leave the limits out.")
+        raise InputError(
+            "--recipes and --unpruned build the model in full size; leave the limits out."
+        )
     if asked.corpus:
         calibration.load_sentences(Path(asked.corpus))  # a search needs it much later
     request = dataclasses.replace(

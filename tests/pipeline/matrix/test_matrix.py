@@ -16,8 +16,8 @@ from invoke.context import Context
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.bundle import Bundle
-from edge_bert.cli.matrix import FAILED
-from edge_bert.cli.matrix import matrix as task
+from edge_bert.cli.tasks.matrix import FAILED
+from edge_bert.cli.tasks.matrix import matrix as task
 from edge_bert.errors import DataError, InputError, ProfileError
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.options import BuildOptions, open_session
@@ -351,21 +351,21 @@ def test_the_task(
         "out": str(wanted.out),
         "recipes": "wi8_afp32",
         "lengths": "16",
-        "count": 32,
+        "calibration_count": 32,
         "emulate": False,
         "json": True,
     }
-    task.body(Context(), **options)
+    task(Context(), **options)
     assert msgspec.json.decode(capsys.readouterr().out, type=MatrixReport) == made[1]
     first = made[1].cells[0].built
     assert first
     shutil.rmtree(wanted.out / first.folder)
     (wanted.out / first.folder).write_text("in the way", "utf-8")
     with pytest.raises(SystemExit) as caught:
-        task.body(Context(), **options)
+        task(Context(), **options)
     assert caught.value.code == FAILED
     assert '"failed"' in capsys.readouterr().out
     with pytest.raises(SystemExit) as caught:
-        task.body(Context(), **options | {"models": str(tmp_path / "none")})
+        task(Context(), **options | {"models": str(tmp_path / "none")})
     assert caught.value.code == InputError.exit_code
     assert capsys.readouterr().err.count("\n") >= 1

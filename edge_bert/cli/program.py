@@ -1,0 +1,113 @@
+"""The command `edge-bert`: the tasks of `invoke` in a clone, in any folder."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import re
+import sys
+from collections.abc import Iterator
+
+from invoke.collection import Collection
+from invoke.exceptions import Exit, ParseError
+from invoke.program import Program
+
+from edge_bert.cli.tasks.bench import bench, validate
+from edge_bert.cli.tasks.build import build
+from edge_bert.cli.tasks.clean import clean
+from edge_bert.cli.tasks.compare import compare
+from edge_bert.cli.tasks.devices import devices, emulator, push
+from edge_bert.cli.tasks.doctor import doctor
+from edge_bert.cli.tasks.explain import explain
+from edge_bert.cli.tasks.export import export
+from edge_bert.cli.tasks.inspect import inspect
+from edge_bert.cli.tasks.matrix import matrix
+from edge_bert.cli.tasks.profiles import profile, profiles
+from edge_bert.cli.tasks.verify import verify
+from edge_bert.installation import COMMAND
+
+TASKS = (
+    *(build, matrix, export, verify, explain, inspect, bench, compare, validate),
+    *(profiles, profile, devices, push, emulator, doctor, clean),
+)
+WRONG_INPUT = 2
+CORE_OPTIONS = """\
+  --list                           the commands alone
+  --version                        the version of edge-bert
+  --print-completion-script SHELL  what completes commands and options in bash, zsh or fish
+"""
+
+
+class EdgeBertProgram(Program):
+    """Invoke's program with our words: help in groups, exit code 2 for what cannot be parsed."""
+
+    def parse_core(self, argv: list[str] | None) -> None:
+        """Options before the command."""
+        with _one_line():
+            super().parse_core(argv)
+
+    def parse_tasks(self) -> None:
+        """Commands and their options."""
+        with _one_line(self.collection):
+            super().parse_tasks()
+
+    def parse_cleanup(self) -> None:
+        """Help, lists and completion."""
+        with _one_line(self.collection):
+            super().parse_cleanup()
+
+    def print_version(self) -> None:
+        """The version of the installed package."""
+        import importlib.metadata
+
+        sys.stdout.write(f"{COMMAND} {importlib.metadata.version(COMMAND)}\n")
+
+    def print_help(self) -> None:
+        """The commands, and how each is explained."""
+        sys.stdout.write(f"Usage: {COMMAND} COMMAND [options]\n\n")
+        self.list_tasks()
+        sys.stdout.write(f"`{COMMAND} COMMAND --help` explains a command.\n\n{CORE_OPTIONS}")
+
+    def task_list_opener(self, extra: str = "") -> str:
+        """The heading of the list of commands."""
+        del extra
+        return "Commands"
+
+    def print_task_help(self, name: str) -> None:
+        """The help that the command itself prints."""
+        sys.stdout.write(self.collection[name].explain())
+
+
+def main() -> None:
+    """Run the command line that this process was started with."""
+    program = EdgeBertProgram(
+        namespace=Collection(*TASKS), name=COMMAND, binary=COMMAND, binary_names=[COMMAND]
+    )
+    program.run()
+
+
+@contextlib.contextmanager
+def _one_line(commands: Collection | None = None) -> Iterator[None]:
+    """Turn Invoke's parse errors into one line that says what to do, and exit code 2."""
+    try:
+        yield
+    except ParseError as error:
+        raise Exit(f"error: {_message(error, commands)}", WRONG_INPUT) from None
+
+
+def _message(error: ParseError, commands: Collection | None) -> str:
+    context = error.context
+    task = f"{context.name} " if context and context.name else ""
+    explained = f"see `{COMMAND} {task}--help`."
+    if flag := re.search(r"<Argument: ([\w-]+)", str(error)):
+        return f"--{flag[1].replace('_', '-')} needs a value; {explained}"
+    if positional := re.search(r"positional arguments: '(.*)'", str(error)):
+        return f"{task}needs {positional[1].upper()}; {explained}"
+    if unknown := re.search(r"No idea what '(.*)' is!", str(error)):
+        options = context.flag_names() if context else ()
+        names = options if unknown[1].startswith("-") else list(commands.tasks if commands else ())
+        near = difflib.get_close_matches(unknown[1], names, n=1)
+        meant = f" Did you mean {near[0]}?" if near else ""
+        kind = f"{task}option" if unknown[1].startswith("-") else "command"
+        return f"There is no {kind} {unknown[1]}; {explained}{meant}"
+    return f"{' '.join(str(error).split())}; {explained}"

@@ -1,0 +1,75 @@
+"""The task that measures a bundle beside other ways to run its model."""
+
+from __future__ import annotations
+
+import sys
+
+from invoke.context import Context
+
+from edge_bert.cli.command import command
+from edge_bert.cli.options import (
+    BUILT_MODEL_HELP,
+    BUNDLE_OUT_HELP,
+    BUNDLE_PROFILE_HELP,
+    JSON_HELP,
+    bundle_folder,
+)
+from edge_bert.cli.progress import console_progress
+from edge_bert.installation import in_clone
+
+
+@command(
+    options={
+        "Bundle": {
+            "profile": BUNDLE_PROFILE_HELP,
+            "model": BUILT_MODEL_HELP,
+            "out": BUNDLE_OUT_HELP,
+        },
+        "Measuring": {
+            "data": "labelled data as for `build`, such as stsb:sts-dev.csv",
+            "rounds": "how often every contestant is timed in turn (default: 20)",
+        },
+        "Output": {"json": JSON_HELP},
+    }
+)
+def compare(
+    _: Context,
+    profile: str | None = None,
+    model: str | None = None,
+    out: str = "build",
+    data: str | None = None,
+    rounds: int = 20,
+    json: bool = False,
+) -> None:
+    """Measure a bundle beside ONNX Runtime, OpenVINO and NNCF on this machine. Clones only.
+
+    The peers come with: pip install -e '.[peers]'. Keep the machine otherwise idle.
+
+    Example: invoke compare --profile pixel --data stsb:sts-dev.csv
+    """
+    from edge_bert.errors import MissingToolError
+
+    if not in_clone():
+        raise MissingToolError(
+            "compare is in no package: clone edge-bert's repository, install the clone with "
+            "pip install -e '.[peers]', and run `invoke compare` in it."
+        )
+    from rich.console import Console
+
+    from benchmarks.compare import compare as compare_runtimes
+    from benchmarks.render import render, to_json
+    from edge_bert.data.evaluation import parse_reference
+    from edge_bert.sources.load import load_checkpoint
+    from edge_bert.store.cache import cache_folder
+
+    folder = bundle_folder(out, profile)
+    labelled = parse_reference(data) if data else None
+    checkpoint = load_checkpoint(model, cache_folder("models"))
+    with console_progress() as progress:
+        comparison = compare_runtimes(
+            folder, checkpoint, labelled, rounds=rounds, progress=progress
+        )
+    if json:
+        sys.stdout.write(to_json(comparison).decode() + "\n")
+    else:
+        render(comparison, Console())

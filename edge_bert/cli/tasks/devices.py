@@ -1,0 +1,137 @@
+"""Tasks for phones: list and fill those on adb, run emulated ones."""
+
+from __future__ import annotations
+
+from invoke.context import Context
+
+from edge_bert.cli.command import command
+from edge_bert.cli.options import (
+    BUNDLE_OUT_HELP,
+    BUNDLE_PROFILE_HELP,
+    JSON_HELP,
+    PROFILE_HELP,
+    SERIAL_HELP,
+    bundle_folder,
+    require_option,
+    split_csv,
+)
+from edge_bert.cli.progress import console_progress
+from edge_bert.installation import task_command
+
+
+@command(
+    options={
+        "Bundle": {
+            "profile": BUNDLE_PROFILE_HELP,
+            "artifacts": "comma separated (default: the bundle's default one)",
+            "out": BUNDLE_OUT_HELP,
+        },
+        "Device": {
+            "serial": SERIAL_HELP,
+            "remove": "instead remove all that push and bench ever left on the device",
+        },
+        "Output": {"json": JSON_HELP},
+    },
+    renamed={"artifact": "artifacts"},
+)
+def push(
+    _: Context,
+    profile: str | None = None,
+    artifacts: str | None = None,
+    serial: str | None = None,
+    remove: bool = False,
+    out: str = "build",
+    json: bool = False,
+) -> None:
+    """Push a bundle and the runner to a device over adb, verified by size and sha256.
+
+    The files stay under /data/local/tmp/edge_bert, named by their content; a later push or bench
+    finds them there.
+
+    Example: invoke push --profile pixel --artifacts wi8_afp32
+    """
+    from rich.console import Console
+
+    from edge_bert.cli.console import print_json, print_lines
+    from edge_bert.pipeline.bench.push import push_bundle, remove_pushed
+    from edge_bert.report.terminal.tables import print_table
+
+    if remove:
+        cleared = remove_pushed(serial)
+        if json:
+            print_json({"removed_from": cleared})
+        else:
+            print_lines([f"removed from {cleared}"])
+        return
+    name = require_option("profile", profile)
+    folder = bundle_folder(out, name)
+    with console_progress() as progress:
+        pushed = push_bundle(
+            name, folder, artifacts=split_csv(artifacts), serial=serial, progress=progress
+        )
+    if json:
+        print_json(pushed)
+    else:
+        print_table(Console(), ("file", f"on {pushed.serial}"), list(pushed.files.items()))
+
+
+@command(options={"Options": {"json": JSON_HELP}})
+def devices(_: Context, json: bool = False) -> None:
+    """List the devices that adb sees, and whether each can be used.
+
+    Example: invoke devices
+    """
+    import dataclasses
+
+    from rich.console import Console
+
+    from edge_bert.cli.console import print_json, print_lines
+    from edge_bert.devices.adb.list_devices import list_devices
+    from edge_bert.report.terminal.tables import print_table
+
+    listed = list_devices()
+    if json:
+        print_json([dataclasses.asdict(device) for device in listed])
+        return
+    rows = [(device.serial, device.state, device.model) for device in listed]
+    print_table(Console(), ("serial", "state", "model"), rows)
+    if not listed:
+        start = task_command("emulator start --profile pixel")
+        print_lines([f"no devices; connect one, or start one: {start}"])
+
+
+@command(
+    positional=["action"],
+    options={
+        "Action": {"action": "setup, start, stop or status"},
+        "Emulated phone": {
+            "profile": f"{PROFILE_HELP}; needed for start",
+            "port": "TCP port on 127.0.0.1 for adb (default: 5555)",
+        },
+        "Output": {"json": JSON_HELP},
+    },
+)
+def emulator(
+    _: Context,
+    action: str,
+    profile: str | None = None,
+    port: int = 5555,
+    json: bool = False,
+) -> None:
+    """Set up, start, stop or show emulated phones.
+
+    `setup` installs what is missing through apt (as root) or says what to install. `start` runs a
+    phone of the profile that answers adb on this machine only; it needs root. `stop` without a
+    profile stops all of them. `status` says what is missing here, and which phones run.
+
+    Example: invoke emulator setup; invoke emulator start --profile pixel; invoke devices
+    """
+    from edge_bert.cli.console import print_json, print_lines
+    from edge_bert.cli.emulator_actions import run_emulator_action
+
+    with console_progress() as progress:
+        result, lines = run_emulator_action(action, profile, port, progress)
+    if json:
+        print_json(result)
+    else:
+        print_lines(lines)

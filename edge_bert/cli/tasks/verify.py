@@ -1,0 +1,66 @@
+"""The task that runs a bundle again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from invoke.context import Context
+
+from edge_bert.cli.command import command
+from edge_bert.cli.options import (
+    BUNDLE_OUT_HELP,
+    BUNDLE_PROFILE_HELP,
+    DATA_HELP,
+    JSON_HELP,
+    bundle_folder,
+)
+from edge_bert.cli.progress import console_progress
+
+NOT_PASSED = 4
+
+
+@command(
+    options={
+        "Bundle": {"profile": BUNDLE_PROFILE_HELP, "out": BUNDLE_OUT_HELP},
+        "Checks": {
+            "data": DATA_HELP,
+            "text": "text file; count its sentences that MediaPipe tokenizes differently",
+            "calibration": "the calibration set that the bundle was built with, if it was given",
+        },
+        "Output": {"json": JSON_HELP},
+    },
+    iterable=["data"],
+)
+def verify(
+    _: Context,
+    profile: str | None = None,
+    out: str = "build",
+    data: list[str] | None = None,
+    text: str | None = None,
+    calibration: str | None = None,
+    json: bool = False,
+) -> None:
+    """Run a built bundle again on its runtime; score it; compare the phone's tokens.
+
+    Example: invoke verify --profile pixel --data stsb:sts-dev.csv --text my-sentences.txt
+    """
+    from rich.console import Console
+
+    from edge_bert.cli.console import print_json
+    from edge_bert.pipeline.verify import verify_bundle
+    from edge_bert.report.terminal.verification import print_verification
+
+    with console_progress() as progress:
+        verification = verify_bundle(
+            bundle_folder(out, profile),
+            data=data or [],
+            text=Path(text) if text else None,
+            calibration_file=Path(calibration) if calibration else None,
+            progress=progress,
+        )
+    if json:
+        print_json(verification)
+    else:
+        print_verification(verification, Console())
+    if not verification.passed:
+        raise SystemExit(NOT_PASSED)
