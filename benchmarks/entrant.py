@@ -21,7 +21,7 @@ from benchmarks.records import (
     Timing,
 )
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.records.bundle import LabelScore
@@ -78,7 +78,7 @@ class Entrant:
             worker.ask(EncodeOrder(sentences=sentences, target=str(target)))
             rows: FloatArray = np.load(target, allow_pickle=False)
             if not np.isfinite(rows).all():
-                raise TargetError(f"{self.peer.title}: gives values that are not numbers")
+                raise DeviceError(f"{self.peer.title}: gives values that are not numbers")
             return rows
 
         def encode_all() -> None:
@@ -139,5 +139,5 @@ class Entrant:
             return
         try:
             action()
-        except TargetError as error:
+        except DeviceError as error:
             self.fault = Fault("failed", str(error))

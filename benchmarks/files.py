@@ -11,7 +11,7 @@ from benchmarks.peers import missing
 from benchmarks.records import Fault, MakeOrder, Peer, Step
 from edge_bert.bundle.members import file_matches
 from edge_bert.encoder.checkpoint import input_names
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Signature
 
@@ -68,7 +68,7 @@ class Files:
         target = self._folder / FILE_NAMES[step]
         try:
             processes.make(self._order(step, source, target))
-        except TargetError as error:
+        except DeviceError as error:
             return Fault("failed", str(error))
         return target
 

@@ -10,7 +10,7 @@ from importlib import metadata
 from pathlib import Path
 
 from edge_bert.devices.host import HostDevice
-from edge_bert.records.measurement import TargetDescription
+from edge_bert.records.measurement import DeviceDescription
 
 PACKAGES = (
     "edge-bert", "ai-edge-litert", "nncf", "numpy", "onnx", "onnxruntime", "openvino", "torch",
@@ -21,7 +21,7 @@ IDLE_FIELDS = (3, 4)  # idle and iowait, of the columns after the word `cpu` in 
 COUNTED_FIELDS = 8  # up to steal; the guest columns after it are counted in user already
 
 
-def describe() -> TargetDescription:
+def describe() -> DeviceDescription:
     """Processor, cores, memory and system."""
     return HostDevice(folder=Path()).describe()
 

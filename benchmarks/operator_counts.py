@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from edge_bert import profiles
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
@@ -64,7 +64,7 @@ def main() -> int:
         _print_each(_time)
         return 0
     profile = profiles.load_profile(wanted)
-    target = EmulatedTarget(profile)
+    target = EmulatedDevice(profile)
     try:
         command = install_runner(target, profile.abi, own_c_library=False)
         _print_each(lambda data: _count(target, command, data) / 1e6)
@@ -104,7 +104,7 @@ def _kinds(operator: str) -> tuple[str, ...]:
     return tuple(kind for kind in KINDS if kind != "int16" or operator in SIXTEEN)
 
 
-def _count(target: EmulatedTarget, command: list[str], data: bytes) -> int:
+def _count(target: EmulatedDevice, command: list[str], data: bytes) -> int:
     with tempfile.TemporaryDirectory(prefix="edge-bert-operator-") as folder:
         path = Path(folder) / "operator.tflite"
         path.write_bytes(data)

@@ -14,7 +14,7 @@ from typing import IO
 import msgspec
 
 from benchmarks.records import Answer, MakeOrder, Order
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 
 ROOT = Path(__file__).resolve().parent.parent
 MAKE_TIMEOUT_S = 1200.0
@@ -30,7 +30,7 @@ def environment() -> dict[str, str]:
 
 
 def make(order: MakeOrder, timeout_s: float = MAKE_TIMEOUT_S) -> None:
-    """Write a peer's model file. Raises TargetError with the tool's own last line."""
+    """Write a peer's model file. Raises DeviceError with the tool's own last line."""
     try:
         done = subprocess.run(
             [sys.executable, "-m", "benchmarks.make"],
@@ -42,9 +42,9 @@ def make(order: MakeOrder, timeout_s: float = MAKE_TIMEOUT_S) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise TargetError(f"{order.step} took more than {timeout_s:g} s") from error
+        raise DeviceError(f"{order.step} took more than {timeout_s:g} s") from error
     if done.returncode:
-        raise TargetError(f"{order.step}: {_last_line(done.stderr) or 'ended without a word'}")
+        raise DeviceError(f"{order.step}: {_last_line(done.stderr) or 'ended without a word'}")
 
 
 class Worker:
@@ -76,24 +76,24 @@ class Worker:
     def ask(self, order: Order, timeout_s: float = ORDER_TIMEOUT_S) -> Answer:
         """Send an order and wait for its answer.
 
-        Raises TargetError when the order fails, the process dies or the time is over.
+        Raises DeviceError when the order fails, the process dies or the time is over.
         """
         asked = time.monotonic()
         line = self._exchange(msgspec.json.encode(order) + b"\n", timeout_s)
         if not line.endswith(b"\n"):
             if time.monotonic() - asked >= timeout_s:
-                raise TargetError(f"{self._title}: no answer within {timeout_s:g} s")
-            raise TargetError(f"{self._title}: the process died{self._last_words()}")
+                raise DeviceError(f"{self._title}: no answer within {timeout_s:g} s")
+            raise DeviceError(f"{self._title}: the process died{self._last_words()}")
         answer = msgspec.json.decode(line, type=Answer)
         self._cpu_s = answer.cpu_s
         if answer.error:
-            raise TargetError(f"{self._title}: {' '.join(answer.error.split())[:300]}")
+            raise DeviceError(f"{self._title}: {' '.join(answer.error.split())[:300]}")
         return answer
 
     def _exchange(self, line: bytes, timeout_s: float) -> bytes:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
-            raise TargetError(f"{self._title}: the process has no pipes")
+            raise DeviceError(f"{self._title}: the process has no pipes")
         over = threading.Timer(timeout_s, self._process.kill)
         over.start()
         try:

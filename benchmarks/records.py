@@ -10,7 +10,7 @@ from edge_bert.data.tokenizing import Encoding
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import CalibrationInfo, Drift, LabelScore, ModelInfo, Signature
 from edge_bert.records.checkpoint import Head
-from edge_bert.records.measurement import TargetDescription
+from edge_bert.records.measurement import DeviceDescription
 from edge_bert.records.profile import Runtime
 
 FORMAT_VERSION = 1
@@ -80,7 +80,7 @@ class Comparison(Record, frozen=True):
 
     format_version: int
     started_at: str
-    machine: TargetDescription
+    machine: DeviceDescription
     cpu: int | None
     other_cores: float | None
     profile: str

@@ -53,13 +53,13 @@ class RefusedError(VerificationError):
     """A runtime cannot take a recipe, or gives wrong numbers for it; a build goes on without."""
 
 
-class TargetError(EdgeBertError):
+class DeviceError(EdgeBertError):
     """A device, an emulated device or this host did not do what it was asked."""
 
     exit_code: ClassVar[int] = 5
 
 
-class WorkerError(TargetError):
+class WorkerError(DeviceError):
     """A job ended every process that it was given to."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from edge_bert.records.measurement import TargetDescription
+from edge_bert.records.measurement import DeviceDescription
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Completed:
 
 
 class Device(Protocol):
-    """A place to put files and run commands. Every failure is a TargetError."""
+    """A place to put files and run commands. Every failure is a DeviceError."""
 
     def push(self, local: Path, name: str) -> str:
         """Copy a file there, verified by size and sha256; the path it has there.
@@ -29,12 +29,12 @@ class Device(Protocol):
         """
 
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
-        """Run a command to its end. A time-out kills it and raises TargetError."""
+        """Run a command to its end. A time-out kills it and raises DeviceError."""
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file from there; `local` appears whole or not at all."""
 
-    def describe(self) -> TargetDescription:
+    def describe(self) -> DeviceDescription:
         """What this place is."""
 
     def close(self) -> None:

@@ -14,8 +14,8 @@ from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
 from edge_bert.devices.emulator.host_tools import QEMU, qemu_version, require_program
 from edge_bert.devices.emulator.qemu_plugin import PluginOutput
 from edge_bert.devices.host import HostDevice
-from edge_bert.errors import TargetError
-from edge_bert.records.measurement import Evidence, TargetDescription
+from edge_bert.errors import DeviceError
+from edge_bert.records.measurement import DeviceDescription, Evidence
 from edge_bert.records.profile import DeviceProfile
 
 ELF_MAGIC = b"\x7fELF"
@@ -33,7 +33,7 @@ class CountedRun:
     counts: PluginOutput
 
 
-class EmulatedTarget:
+class EmulatedDevice:
     """A phone of `profile` whose programs run on its `core` cluster (default: the fastest)."""
 
     def __init__(self, profile: DeviceProfile, core: str | None = None) -> None:
@@ -64,7 +64,7 @@ class EmulatedTarget:
 
         `threads` says how many the program uses: with one, counts are the same on every run.
         `caches` says when data caches are modelled: always, inside marked repetitions, never.
-        Raises TargetError when the program ends so early that nothing was counted.
+        Raises DeviceError when the program ends so early that nothing was counted.
         """
         with tempfile.TemporaryDirectory(prefix="edge-bert-counts-") as folder:
             output = Path(folder) / "counts.json"
@@ -82,9 +82,9 @@ class EmulatedTarget:
         """Copy a file that an emulated program wrote; `local` appears whole or not at all."""
         self._host.pull(remote, local)
 
-    def describe(self) -> TargetDescription:
+    def describe(self) -> DeviceDescription:
         """The phone as its emulated programs see it."""
-        return TargetDescription(
+        return DeviceDescription(
             evidence=Evidence.EMULATED,
             name=self._profile.name,
             abi=self._profile.abi,
@@ -128,8 +128,8 @@ def _check_program(path: Path) -> None:
         with path.open("rb") as file:
             head = file.read(20)
     except OSError as error:
-        raise TargetError(f"Cannot read the program {path}: {error.strerror}.") from error
+        raise DeviceError(f"Cannot read the program {path}: {error.strerror}.") from error
     if head[:4] != ELF_MAGIC or int.from_bytes(head[18:20], "little") != ELF_MACHINE_ARM64:
-        raise TargetError(f"{path.name} is not an ARM64 program; build it for arm64.")
+        raise DeviceError(f"{path.name} is not an ARM64 program; build it for arm64.")
     if not os.access(path, os.X_OK):
-        raise TargetError(f"{path.name} is not executable; `chmod 755` it before the push.")
+        raise DeviceError(f"{path.name} is not executable; `chmod 755` it before the push.")

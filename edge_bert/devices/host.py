@@ -14,8 +14,8 @@ from pathlib import Path
 from edge_bert import processes
 from edge_bert.devices.device import Completed
 from edge_bert.devices.runner.build import host_abi
-from edge_bert.errors import TargetError
-from edge_bert.records.measurement import Evidence, TargetDescription
+from edge_bert.errors import DeviceError
+from edge_bert.records.measurement import DeviceDescription, Evidence
 
 CPUINFO = Path("/proc/cpuinfo")
 MEMINFO = Path("/proc/meminfo")
@@ -34,17 +34,17 @@ class HostDevice:
     def push(self, local: Path, name: str) -> str:
         """Copy `local` into the folder as `name` and compare size and sha256."""
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise TargetError(f"{name!r} is not a file name; push needs one without folders.")
+            raise DeviceError(f"{name!r} is not a file name; push needs one without folders.")
         remote = self.folder / name
         partial = self.folder / f".{name[:200]}.partial"
         try:
             shutil.copyfile(local, partial)
             if _sha256(local) != _sha256(partial):
-                raise TargetError(f"{local.name} changed while it was copied; push it again.")
+                raise DeviceError(f"{local.name} changed while it was copied; push it again.")
             shutil.copymode(local, partial)
             partial.replace(remote)
         except OSError as error:
-            raise TargetError(f"{local.name} could not be pushed: {error}") from error
+            raise DeviceError(f"{local.name} could not be pushed: {error}") from error
         finally:
             partial.unlink(missing_ok=True)
         return str(remote)
@@ -52,7 +52,7 @@ class HostDevice:
     def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
         """Run in a process group of its own; at the time-out the whole group is ended."""
         done = processes.run_process(
-            argv, timeout_s=timeout_s, failure=TargetError, cwd=self.folder
+            argv, timeout_s=timeout_s, failure=DeviceError, cwd=self.folder
         )
         return Completed(done.stdout, done.stderr, done.returncode)
 
@@ -63,11 +63,11 @@ class HostDevice:
             shutil.copyfile(self.folder / remote, partial)
             partial.replace(local)
         except OSError as error:
-            raise TargetError(f"{remote} could not be pulled: {error}") from error
+            raise DeviceError(f"{remote} could not be pulled: {error}") from error
         finally:
             partial.unlink(missing_ok=True)
 
-    def describe(self) -> TargetDescription:
+    def describe(self) -> DeviceDescription:
         """Processor, cores this process may use, memory and kernel."""
         cpu = cpuinfo_fields(_read(CPUINFO))
         properties = {
@@ -77,7 +77,7 @@ class HostDevice:
             ),
             "python": platform.python_version(),
         }
-        return TargetDescription(
+        return DeviceDescription(
             evidence=Evidence.HOST,
             name="host",
             abi=host_abi(),

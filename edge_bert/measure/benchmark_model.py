@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.latency import AggregateLatency
 
@@ -62,7 +62,7 @@ class BenchmarkModelOutput(Record, frozen=True):
 
 
 def parse_output(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutput:
-    """Read whichever of the two tools it was. Raises TargetError as they do."""
+    """Read whichever of the two tools it was. Raises DeviceError as they do."""
     if exit_code == 0 and re.search(_LITERT_LINES["mean"], stderr):
         return parse_litert(stderr, exit_code)
     return parse_classic(f"{stdout}\n{stderr}", exit_code)
@@ -71,7 +71,7 @@ def parse_output(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutp
 def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     """Read the interpreter's tool.
 
-    Raises TargetError when the tool failed (only its exit code tells), did not know a flag, or
+    Raises DeviceError when the tool failed (only its exit code tells), did not know a flag, or
     measured nothing.
     """
     _check_exit(stdout, exit_code)
@@ -79,7 +79,7 @@ def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     phases = [found for line in stdout.splitlines() if (found := _STATISTICS.search(line))]
     timings = _TIMINGS.search(stdout)
     if len(phases) < 2 or not timings:
-        raise TargetError("benchmark_model printed no measured phase after its warm-up.")
+        raise DeviceError("benchmark_model printed no measured phase after its warm-up.")
     latency = _latency(_statistics(phases[-1]), timings)
     growth, peak = _FOOTPRINT.search(stdout), _PEAK.search(stdout)
     return BenchmarkModelOutput(
@@ -94,14 +94,14 @@ def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
 def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
     """Read LiteRT 2's tool from its standard error; milliseconds become microseconds.
 
-    Raises TargetError when the tool failed or measured nothing.
+    Raises DeviceError when the tool failed or measured nothing.
     """
     _check_exit(stderr, exit_code)
     _check_flags(stderr)
     found = {key: re.search(pattern, stderr) for key, pattern in _LITERT_LINES.items()}
     mean = found["mean"]
     if not mean or int(mean[2]) == 0 or not found["min"] or not found["max"]:
-        raise TargetError("benchmark_model (LiteRT) printed no measured inferences.")
+        raise DeviceError("benchmark_model (LiteRT) printed no measured inferences.")
 
     def us(key: str) -> float | None:
         line = found[key]
@@ -122,19 +122,19 @@ def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
 
 def _check_exit(output: str, exit_code: int) -> None:
     if len(output) > MAX_OUTPUT:
-        raise TargetError(f"benchmark_model printed more than {MAX_OUTPUT} characters.")
+        raise DeviceError(f"benchmark_model printed more than {MAX_OUTPUT} characters.")
     if exit_code == 0:
         return
     errors = [line for line in output.splitlines() if "ERROR" in line or "FATAL" in line]
     said = "".join(c if c.isprintable() else " " for c in errors[-1])[:300] if errors else ""
     died = "aborted" if exit_code == ABORTED else f"ended with status {exit_code}"
-    raise TargetError(f"benchmark_model {died}{': ' + said if said else '.'}")
+    raise DeviceError(f"benchmark_model {died}{': ' + said if said else '.'}")
 
 
 def _check_flags(output: str) -> None:
     unknown = _UNKNOWN_FLAGS.search(output)
     if unknown:
-        raise TargetError(
+        raise DeviceError(
             f"benchmark_model did not know {unknown[1].strip()[:200]!r}, so it measured something "
             "else; leave the flag out or take another version."
         )
@@ -151,14 +151,14 @@ def _statistics(line: re.Match[str]) -> dict[str, float]:
         same = ("min", "max", "avg", "p5", "median", "p95")
         values |= dict.fromkeys(same, values["curr"]) | {"std": 0.0}
     if values["count"] < 1 or not {"min", "max", "avg"} <= values.keys():
-        raise TargetError("benchmark_model's statistics are damaged or empty; run it again.")
+        raise DeviceError("benchmark_model's statistics are damaged or empty; run it again.")
     return values
 
 
 def _latency(values: dict[str, float], timings: re.Match[str]) -> AggregateLatency:
     init, first, warmup, mean = (_finite(text) for text in timings.groups())
     if abs(mean - values["avg"]) > SUMMARY_TOLERANCE * max(mean, values["avg"]):
-        raise TargetError("benchmark_model's summary and statistics disagree; run it again.")
+        raise DeviceError("benchmark_model's summary and statistics disagree; run it again.")
     return AggregateLatency(
         count=int(values["count"]),
         mean_us=values["avg"],
@@ -182,5 +182,5 @@ def _delegates(output: str) -> dict[str, str]:
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise TargetError(f"benchmark_model printed {text[:40]}, which no clock gives.")
+        raise DeviceError(f"benchmark_model printed {text[:40]}, which no clock gives.")
     return value

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.benchmark_model import BenchmarkModelOutput
@@ -15,13 +15,13 @@ from edge_bert.measure.sensors.thermal import faults_of
 from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import (
     FORMAT_VERSION,
+    DeviceDescription,
     DeviceState,
     Evidence,
     InstructionCounts,
     MeasuredSubject,
     Measurement,
     MemoryUse,
-    TargetDescription,
 )
 from edge_bert.records.profile import Cluster, Memory, Runtime
 
@@ -31,7 +31,7 @@ CPU_DELEGATE = "XNNPACK"
 
 def build_measurement(
     output: RunnerOutput,
-    target: TargetDescription,
+    target: DeviceDescription,
     artifact: str,
     *,
     runtime: Runtime | None = None,
@@ -42,10 +42,10 @@ def build_measurement(
 ) -> Measurement:
     """A run on a device or on this host. Heat and held clocks become faults.
 
-    Raises TargetError for an emulated target, whose times mean nothing.
+    Raises DeviceError for an emulated target, whose times mean nothing.
     """
     if target.evidence is Evidence.EMULATED:
-        raise TargetError("times under emulation are not measurements; use `emulated`.")
+        raise DeviceError("times under emulation are not measurements; use `emulated`.")
     faults = faults_of(before, after) if before is not None and after is not None else ()
     return Measurement(
         format_version=FORMAT_VERSION,
@@ -67,7 +67,7 @@ def build_measurement(
 def build_emulated_measurement(
     output: RunnerOutput,
     counts: InstructionCounts,
-    target: TargetDescription,
+    target: DeviceDescription,
     artifact: str,
     cluster: Cluster,
     *,
@@ -97,7 +97,7 @@ def build_emulated_measurement(
 
 def measured_by_benchmark_model(
     output: BenchmarkModelOutput,
-    target: TargetDescription,
+    target: DeviceDescription,
     subject: MeasuredSubject,
     *,
     before: DeviceState | None = None,
@@ -106,10 +106,10 @@ def measured_by_benchmark_model(
     """A run of the official tool, which keeps no raw times.
 
     An accelerator that was asked for and does not run the whole model is a fault. Raises
-    TargetError for an emulated target.
+    DeviceError for an emulated target.
     """
     if target.evidence is Evidence.EMULATED:
-        raise TargetError("times under emulation are not measurements.")
+        raise DeviceError("times under emulation are not measurements.")
     fallen = [
         f"the {name} delegate runs the model {state}"
         for name, state in output.delegates.items()

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.latency import MeasuredLatency
 from edge_bert.records.measurement import MemoryUse, OperatorTime
@@ -111,22 +111,22 @@ class RunnerOutput(Record, frozen=True):
 def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
     """Read the runner's standard output.
 
-    Raises TargetError with the runner's own error, or when the output stops early, repeats
+    Raises DeviceError with the runner's own error, or when the output stops early, repeats
     itself, or disagrees with the exit code.
     """
     if len(stdout) > MAX_OUTPUT:
-        raise TargetError(f"The runner printed more than {MAX_OUTPUT} characters.")
+        raise DeviceError(f"The runner printed more than {MAX_OUTPUT} characters.")
     lines, noise = _decode(stdout)
     for line in lines:
         if isinstance(line, _Error):
-            raise TargetError(f"The runner failed ({line.code}): {_plain(line.message)}")
+            raise DeviceError(f"The runner failed ({line.code}): {_plain(line.message)}")
     if exit_code != 0:
-        raise TargetError(f"The runner ended with status {exit_code}{_last_words(stderr)}")
+        raise DeviceError(f"The runner ended with status {exit_code}{_last_words(stderr)}")
     header, footer = _ends(lines, stderr)
     warmup = tuple(line.us for line in lines if isinstance(line, _Warmup))
     runs = tuple(line.us for line in lines if isinstance(line, _Run))
     if not runs or len(warmup) != header.warmup:
-        raise TargetError("The runner's output lacks inferences; run it again.")
+        raise DeviceError("The runner's output lacks inferences; run it again.")
     return RunnerOutput(
         header=header,
         latency=MeasuredLatency(
@@ -156,7 +156,7 @@ def _decode(stdout: str) -> tuple[list[_Line], int]:
         try:
             lines.append(_DECODER.decode(stripped))
         except (msgspec.DecodeError, RecursionError) as error:
-            raise TargetError(f"A line of the runner is damaged: {_plain(str(error))}") from error
+            raise DeviceError(f"A line of the runner is damaged: {_plain(str(error))}") from error
     return lines, noise
 
 
@@ -164,13 +164,13 @@ def _ends(lines: list[_Line], stderr: str) -> tuple[Header, _Footer]:
     headers = [line for line in lines if isinstance(line, Header)]
     footers = [line for line in lines if isinstance(line, _Footer)]
     if not lines or not footers:
-        raise TargetError(f"The runner stopped before its last line{_last_words(stderr)}")
+        raise DeviceError(f"The runner stopped before its last line{_last_words(stderr)}")
     if len(headers) != 1 or len(footers) != 1 or lines[0] is not headers[0]:
-        raise TargetError("The runner's output has two headers or two ends; run it again.")
+        raise DeviceError("The runner's output has two headers or two ends; run it again.")
     if lines[-1] is not footers[0]:
-        raise TargetError("The runner's output goes on after its last line; run it again.")
+        raise DeviceError("The runner's output goes on after its last line; run it again.")
     if headers[0].format_version != FORMAT_VERSION:
-        raise TargetError(
+        raise DeviceError(
             f"The runner speaks format {headers[0].format_version}, not {FORMAT_VERSION}; "
             "push the runner again."
         )

@@ -26,7 +26,7 @@ class Evidence(enum.Enum):
     EMULATED = "emulated"  # instructions counted under emulation; time and energy are modelled
 
 
-class TargetDescription(Record, frozen=True):
+class DeviceDescription(Record, frozen=True):
     """A place where models run.
 
     `name` is what the user calls it: a serial, a profile, `host`. `features` are the CPU features
@@ -154,7 +154,7 @@ class Measurement(Record, frozen=True):
 
     format_version: int
     evidence: Evidence
-    target: TargetDescription
+    target: DeviceDescription
     subject: MeasuredSubject
     latency: Latency
     energy: Energy

@@ -5,7 +5,7 @@ from __future__ import annotations
 from benchmarks.records import FORMAT_VERSION, Comparison, PeerRow, Timing
 from edge_bert.records.bundle import CalibrationInfo, Drift, LabelScore, ModelInfo
 from edge_bert.records.checkpoint import Head, Task
-from edge_bert.records.measurement import Evidence, TargetDescription
+from edge_bert.records.measurement import DeviceDescription, Evidence
 from edge_bert.records.profile import Runtime
 
 RUNS_14 = tuple(float(1000 + 2 * step) for step in range(101))
@@ -41,7 +41,7 @@ def comparison(*rows: PeerRow, other_cores: float | None = 0.02, cpu: int | None
     return Comparison(
         format_version=FORMAT_VERSION,
         started_at="2026-01-02T03:04:05+00:00",
-        machine=TargetDescription(
+        machine=DeviceDescription(
             evidence=Evidence.HOST,
             name="host",
             abi="x86_64",

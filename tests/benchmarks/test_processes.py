@@ -11,7 +11,7 @@ import pytest
 from benchmarks.processes import Worker, make
 from benchmarks.records import EncodeOrder, MakeOrder, OpenOrder, TimeOrder
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.checkpoint import Head, Task
 
 HEAD = Head(task=Task.EMBEDDING)
@@ -28,7 +28,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
     damaged.write_bytes(b"not a model")
     with Worker("a peer") as worker:
         for _ in range(2):
-            with pytest.raises(TargetError, match="a peer: ") as caught:
+            with pytest.raises(DeviceError, match="a peer: ") as caught:
                 worker.ask(_open(damaged))
             assert "\n" not in str(caught.value)
         assert worker.cpu_s > 0
@@ -38,7 +38,7 @@ def test_orders_before_a_model_is_open() -> None:
     """Nothing to run yet: an error, not a crash."""
     with Worker("a peer") as worker:
         for order in (TimeOrder(SENTENCE, 0, 1), EncodeOrder((SENTENCE,), "nowhere.npy")):
-            with pytest.raises(TargetError, match="no model is open"):
+            with pytest.raises(DeviceError, match="no model is open"):
                 worker.ask(order)
 
 
@@ -46,7 +46,7 @@ def test_the_process_is_pinned_to_one_cpu(tmp_path: Path) -> None:
     """Before the model is opened, so that every thread of the runtime is pinned too."""
     cpu = max(os.sched_getaffinity(0))
     with Worker("a peer") as worker:
-        with pytest.raises(TargetError):
+        with pytest.raises(DeviceError):
             worker.ask(_open(tmp_path / "missing.tflite", cpu))
         assert os.sched_getaffinity(worker.pid) == {cpu}
 
@@ -55,7 +55,7 @@ def test_a_process_that_dies_is_told() -> None:
     """Its end is an error with its status, not a wait."""
     with Worker("a peer") as worker:
         os.kill(worker.pid, signal.SIGKILL)
-        with pytest.raises(TargetError, match=r"a peer: the process died \(status -9\)"):
+        with pytest.raises(DeviceError, match=r"a peer: the process died \(status -9\)"):
             worker.ask(TimeOrder(SENTENCE, 0, 1))
 
 
@@ -63,7 +63,7 @@ def test_an_answer_that_does_not_come_in_time() -> None:
     """The process is ended when the time is over."""
     with Worker("a peer") as worker:
         os.kill(worker.pid, signal.SIGSTOP)
-        with pytest.raises(TargetError, match=r"no answer within 0\.5 s"):
+        with pytest.raises(DeviceError, match=r"no answer within 0\.5 s"):
             worker.ask(TimeOrder(SENTENCE, 0, 1), timeout_s=0.5)
 
 
@@ -81,7 +81,7 @@ def test_a_step_that_fails_gives_the_tools_last_line(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="pip install 'edge-bert[peers]'")
     target = tmp_path / "float32.onnx"
     order = MakeOrder("onnx_float32", str(tmp_path / "none"), str(target), HEAD, ("input_ids",))
-    with pytest.raises(TargetError, match=r"^onnx_float32: \w+: ") as caught:
+    with pytest.raises(DeviceError, match=r"^onnx_float32: \w+: ") as caught:
         make(order)
     assert "\n" not in str(caught.value)
     assert not target.exists()

@@ -51,7 +51,7 @@ def test_families_of_errors_have_codes_of_their_own() -> None:
     assert codes["InputError"] == codes["ModelError"] == codes["DataError"] == 2
     assert codes["MissingToolError"] == 3
     assert codes["VerificationError"] == codes["RefusedError"] == 4
-    assert codes["TargetError"] == 5
+    assert codes["DeviceError"] == 5
     assert codes["BusyError"] == 6
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from edge_bert.devices.adb.device_facts import SYSFS
 from edge_bert.devices.device import Completed
-from edge_bert.records.measurement import TargetDescription
+from edge_bert.records.measurement import DeviceDescription
 
 OLD_FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
 V8_FEATURES = f"{OLD_FEATURES} atomics fphp asimdhp cpuid asimdrdm lrcpc dcpop asimddp"
@@ -105,5 +105,5 @@ class AnsweringTarget:
     def pull(self, remote: str, local: Path) -> None:
         raise AssertionError(f"nothing is pulled to read a profile, not {remote} to {local}")
 
-    def describe(self) -> TargetDescription:
+    def describe(self) -> DeviceDescription:
         raise AssertionError("not asked")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
-from edge_bert.errors import InputError, TargetError
+from edge_bert.errors import DeviceError, InputError
 
 # Android's thermal statuses; from 2, "moderate", on, phones lower their clocks.
 HIGHEST_STATUS = 6
@@ -33,6 +33,6 @@ def _write(phone: EmulatedPhone, name: str, text: str) -> None:
     try:
         (phone.root / name).write_text(text)
     except OSError as error:
-        raise TargetError(
+        raise DeviceError(
             f"The emulated {phone.profile} does not run: {error.strerror}."
         ) from error

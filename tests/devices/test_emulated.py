@@ -14,11 +14,11 @@ import pytest
 
 from edge_bert import profiles
 from edge_bert.devices import emulated
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.host import HostDevice
 from edge_bert.devices.runner.build import find_compiler, host_abi
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
-from edge_bert.errors import ProfileError, TargetError
+from edge_bert.errors import DeviceError, ProfileError
 from edge_bert.records.measurement import Evidence, InstructionCounts
 from edge_bert.records.profile import Caches, DeviceProfile
 from tests.devices.emulator_programs import assemble, need_emulator
@@ -39,15 +39,15 @@ def profile() -> DeviceProfile:
 
 
 @pytest.fixture(scope="module")
-def target(profile: DeviceProfile) -> Iterator[EmulatedTarget]:
+def target(profile: DeviceProfile) -> Iterator[EmulatedDevice]:
     need_emulator()
-    target = EmulatedTarget(profile)
+    target = EmulatedDevice(profile)
     yield target
     target.close()
 
 
 @pytest.fixture(scope="module")
-def command(target: EmulatedTarget) -> list[str]:
+def command(target: EmulatedDevice) -> list[str]:
     return install_runner(target, "arm64-v8a", own_c_library=False)
 
 
@@ -66,14 +66,14 @@ def compiled(source: str, folder: Path) -> Path:
     return folder / "program"
 
 
-def counts(target: EmulatedTarget, argv: list[str]) -> list[InstructionCounts]:
+def counts(target: EmulatedDevice, argv: list[str]) -> list[InstructionCounts]:
     run = target.run_counted(argv, TIMEOUT_S)
     assert run.completed.exit_code == 0, run.completed.stderr
     return list(run.counts.marked_repetitions)
 
 
 def test_counts_are_the_same_on_every_run(
-    target: EmulatedTarget, command: list[str], model: Path
+    target: EmulatedDevice, command: list[str], model: Path
 ) -> None:
     """Two runs of the real runtime execute the same instructions and miss the same lines."""
     request = RunnerRequest(target.push(model, "m"), "encode_8", warmup=1, repetitions=2)
@@ -86,7 +86,7 @@ def test_counts_are_the_same_on_every_run(
 
 
 def test_outputs_are_those_of_this_machine(
-    target: EmulatedTarget, command: list[str], model: Path, tmp_path: Path
+    target: EmulatedDevice, command: list[str], model: Path, tmp_path: Path
 ) -> None:
     """The emulated runtime gives the bytes that the same runtime gives here."""
     inputs = tmp_path / "inputs"
@@ -113,7 +113,7 @@ def test_outputs_are_those_of_this_machine(
 
 
 def test_the_runtime_sees_the_phones_cores(
-    target: EmulatedTarget, command: list[str], model: Path
+    target: EmulatedDevice, command: list[str], model: Path
 ) -> None:
     """The chosen cluster has the lowest numbers, and its features are the phone's."""
     request = RunnerRequest(target.push(model, "m"), "encode_8", repetitions=1)
@@ -124,7 +124,7 @@ def test_the_runtime_sees_the_phones_cores(
     assert "i8mm" not in cpu["hwcap"]
 
 
-def test_several_threads_run(target: EmulatedTarget, command: list[str], model: Path) -> None:
+def test_several_threads_run(target: EmulatedDevice, command: list[str], model: Path) -> None:
     """A program with threads is counted too."""
     request = RunnerRequest(target.push(model, "m"), "encode_8", threads=2, repetitions=1)
     run = target.run_counted([*command, *request.arguments()], TIMEOUT_S, threads=2)
@@ -137,7 +137,7 @@ def test_caches_follow_the_profile(profile: DeviceProfile, tmp_path: Path) -> No
     need_emulator()
     sized = Caches(source="test", l1d_bytes=16384, l3_bytes=1 << 20)
     clusters = tuple(msgspec.structs.replace(c, caches=sized) for c in profile.clusters)
-    target = EmulatedTarget(msgspec.structs.replace(profile, clusters=clusters))
+    target = EmulatedDevice(msgspec.structs.replace(profile, clusters=clusters))
     program = target.push(assemble(["nop"], tmp_path), "program")
     caches = target.run_counted([program], TIMEOUT_S).counts.caches
     target.close()
@@ -150,7 +150,7 @@ def test_caches_follow_the_profile(profile: DeviceProfile, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("when", "missed"), [("on", True), ("marked", True), ("off", False)])
 def test_caches_are_modelled_on_request(
-    target: EmulatedTarget, tmp_path: Path, when: emulated.CacheModel, missed: bool
+    target: EmulatedDevice, tmp_path: Path, when: emulated.CacheModel, missed: bool
 ) -> None:
     """Without the cache model nothing misses, and the counts say that it was off."""
     program = target.push(assemble(["ldr x1, [x0]"], tmp_path), "program")
@@ -159,40 +159,40 @@ def test_caches_are_modelled_on_request(
     assert (said.marked_repetitions[0].l1d_misses > 0) is missed
 
 
-def test_a_hanging_program_is_ended(target: EmulatedTarget, tmp_path: Path) -> None:
+def test_a_hanging_program_is_ended(target: EmulatedDevice, tmp_path: Path) -> None:
     """At the time-out the program and its children end."""
     name = own_name("hangs")
     program = target.push(compiled(HANGS, tmp_path), name)
-    with pytest.raises(TargetError, match="did not end within"):
+    with pytest.raises(DeviceError, match="did not end within"):
         target.run([program], 2)
     wait_until(lambda: not any(name in line for line in command_lines()))
 
 
-def test_a_crash_is_an_exit_status_without_counts(target: EmulatedTarget, tmp_path: Path) -> None:
+def test_a_crash_is_an_exit_status_without_counts(target: EmulatedDevice, tmp_path: Path) -> None:
     """A crash is the program's own end for `run`, and an error where counts were asked for."""
     program = target.push(compiled(CRASHES, tmp_path), "crashes")
     assert target.run([program], TIMEOUT_S).exit_code != 0
-    with pytest.raises(TargetError, match="Nothing was counted"):
+    with pytest.raises(DeviceError, match="Nothing was counted"):
         target.run_counted([program], TIMEOUT_S)
 
 
-def test_refuses_what_is_no_arm64_program(target: EmulatedTarget, tmp_path: Path) -> None:
+def test_refuses_what_is_no_arm64_program(target: EmulatedDevice, tmp_path: Path) -> None:
     """A program for this machine, a text, a missing or a locked file are named as such."""
     text = tmp_path / "text"
     text.write_text("#!/bin/sh\n")
     for local in (Path("/bin/true"), text):
         remote = target.push(local, "wrong")
-        with pytest.raises(TargetError, match="not an ARM64 program"):
+        with pytest.raises(DeviceError, match="not an ARM64 program"):
             target.run([remote], TIMEOUT_S)
-    with pytest.raises(TargetError, match="Cannot read the program"):
+    with pytest.raises(DeviceError, match="Cannot read the program"):
         target.run([str(tmp_path / "nope")], TIMEOUT_S)
     program = assemble(["nop"], tmp_path)
     program.chmod(0o644)
-    with pytest.raises(TargetError, match="chmod 755"):
+    with pytest.raises(DeviceError, match="chmod 755"):
         target.run([target.push(program, "locked")], TIMEOUT_S)
 
 
-def test_is_labelled_as_emulated(target: EmulatedTarget, profile: DeviceProfile) -> None:
+def test_is_labelled_as_emulated(target: EmulatedDevice, profile: DeviceProfile) -> None:
     """The description cannot pass for a device."""
     said = target.describe()
     assert said.evidence is Evidence.EMULATED
@@ -203,15 +203,15 @@ def test_is_labelled_as_emulated(target: EmulatedTarget, profile: DeviceProfile)
 def test_another_cluster_can_be_chosen(profile: DeviceProfile) -> None:
     """A cluster is chosen by its core; one that the phone lacks is an error that lists them."""
     need_emulator()
-    target = EmulatedTarget(profile, "cortex-a55")
+    target = EmulatedDevice(profile, "cortex-a55")
     assert target.describe().properties["core"] == "cortex-a55"
     target.close()
     with pytest.raises(ProfileError, match="cortex-a75, cortex-a55"):
-        EmulatedTarget(profile, "cortex-m4")
+        EmulatedDevice(profile, "cortex-m4")
 
 
 def test_paths_with_commas_work(
-    target: EmulatedTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    target: EmulatedDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """QEMU splits options at commas; a folder with one is still written to."""
     folder = tmp_path / "a,b"
@@ -224,7 +224,7 @@ def test_paths_with_commas_work(
 def test_close_removes_what_was_pushed(profile: DeviceProfile, tmp_path: Path) -> None:
     """Closing twice is fine and leaves no file."""
     need_emulator()
-    target = EmulatedTarget(profile)
+    target = EmulatedDevice(profile)
     remote = Path(target.push(assemble(["nop"], tmp_path), "program"))
     target.close()
     target.close()
@@ -283,7 +283,7 @@ def with_dotprod() -> DeviceProfile:
 def test_a_phone_without_dot_products_runs_int8_without_them(tmp_path: Path) -> None:
     """Cortex-A75 whose kernel shows no asimddp: no SDOT, and no illegal instruction."""
     need_emulator()
-    target = EmulatedTarget(profiles.load_profile("pixel-3a"))
+    target = EmulatedDevice(profiles.load_profile("pixel-3a"))
     start = install_runner(target, "arm64-v8a", own_c_library=False)
     request = RunnerRequest(target.push(dense("int8", tmp_path), "m"), "only", repetitions=1)
     counted = counts(target, [*start, *request.arguments()])[-1]
@@ -306,7 +306,7 @@ def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
 ) -> None:
     """The phone's own kernel is taken, and its multiply instructions add up to the product's."""
     need_emulator()
-    target = EmulatedTarget(
+    target = EmulatedDevice(
         with_dotprod() if name == "with-dotprod" else profiles.load_profile(name)
     )
     start = install_runner(target, "arm64-v8a", own_c_library=False)

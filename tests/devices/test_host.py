@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from edge_bert.devices.device import Device
 from edge_bert.devices.host import HostDevice, cpuinfo_fields
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import Evidence
 from tests.waiting import wait_until
 
@@ -45,16 +45,16 @@ def test_push_and_pull_keep_bytes_and_mode(host: HostDevice, tmp_path: Path) -> 
 def test_bad_names_are_refused(host: HostDevice, tmp_path: Path, name: str) -> None:
     """A name that leaves the folder, or is none, is an error, and nothing is written."""
     (tmp_path / "x").write_bytes(b"1")
-    with pytest.raises(TargetError):
+    with pytest.raises(DeviceError):
         host.push(tmp_path / "x", name)
     assert not list(host.folder.iterdir())
 
 
 def test_missing_files_are_errors(host: HostDevice, tmp_path: Path) -> None:
     """Absent files give errors and leave no part of a file."""
-    with pytest.raises(TargetError):
+    with pytest.raises(DeviceError):
         host.push(tmp_path / "absent", "x")
-    with pytest.raises(TargetError):
+    with pytest.raises(DeviceError):
         host.pull("absent", tmp_path / "y")
     assert not list(tmp_path.iterdir())
 
@@ -67,8 +67,8 @@ def test_run_gives_output_and_exit_code(host: HostDevice) -> None:
 
 
 def test_a_missing_command_is_an_error(host: HostDevice) -> None:
-    """A command that does not exist is a TargetError, not a traceback."""
-    with pytest.raises(TargetError, match="could not be started"):
+    """A command that does not exist is a DeviceError, not a traceback."""
+    with pytest.raises(DeviceError, match="could not be started"):
         host.run(["/absent/command"], 1)
 
 
@@ -77,7 +77,7 @@ def test_a_hanging_command_is_ended_with_its_children(host: HostDevice, tmp_path
     pids = tmp_path / "pids"
     script = f"trap '' TERM; sleep 300 & echo $! > '{pids}'; wait; sleep 300"
     for patience_s in (0.5, 5, 50):  # a busy machine may not start the child within the first
-        with pytest.raises(TargetError, match="did not end within"):
+        with pytest.raises(DeviceError, match="did not end within"):
             host.run(["sh", "-c", script], patience_s)
         if pids.exists() and pids.read_text().endswith("\n"):
             break

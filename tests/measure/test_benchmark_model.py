@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_classic, parse_litert, parse_output
 from tests.measure.recordings import recording
 
@@ -38,14 +38,14 @@ def test_equal_values_print_one() -> None:
 def test_a_failed_inference_prints_timings_all_the_same() -> None:
     """Only the exit code tells; with code 0 the same text would pass."""
     text = recording("benchmark_model/failed_invoke.txt")
-    with pytest.raises(TargetError, match="Benchmarking failed"):
+    with pytest.raises(DeviceError, match="Benchmarking failed"):
         parse_classic(text, 1)
     assert parse_classic(text, 0).latency.count == 1
 
 
 def test_an_unknown_flag_is_refused() -> None:
     """The tool only warns of a flag that it does not know, and measures something else."""
-    with pytest.raises(TargetError, match="enable_op_profilling"):
+    with pytest.raises(DeviceError, match="enable_op_profilling"):
         parse_classic(recording("benchmark_model/unknown_flag.txt"), 0)
 
 
@@ -57,22 +57,22 @@ def test_a_delegate_that_does_not_run_is_named() -> None:
 
 def test_no_measured_phase_is_an_error() -> None:
     """A run that ended after its warm-up has no result."""
-    with pytest.raises(TargetError, match="no measured phase"):
+    with pytest.raises(DeviceError, match="no measured phase"):
         parse_classic(recording("benchmark_model/warmup_only.txt"), 0)
 
 
 def test_abort_and_help_are_errors() -> None:
     """FATAL aborts with 134; `--help` ends with 1."""
-    with pytest.raises(TargetError, match="aborted: FATAL: Value for --num_threads"):
+    with pytest.raises(DeviceError, match="aborted: FATAL: Value for --num_threads"):
         parse_classic(recording("benchmark_model/aborted.txt"), 134)
-    with pytest.raises(TargetError, match="status 1"):
+    with pytest.raises(DeviceError, match="status 1"):
         parse_classic(recording("benchmark_model/help.txt"), 1)
 
 
 def test_summary_and_statistics_must_agree() -> None:
     """A summary that is not the statistics' is damaged output."""
     text = recording("benchmark_model/float_4_threads.txt")
-    with pytest.raises(TargetError, match="disagree"):
+    with pytest.raises(DeviceError, match="disagree"):
         parse_classic(text.replace("Inference (avg): 23957.2", "Inference (avg): 13957.2"), 0)
 
 
@@ -83,7 +83,7 @@ def test_litert_summary_is_milliseconds_on_standard_error() -> None:
     assert latency.mean_us == pytest.approx(9620)
     assert latency.init_us == pytest.approx(41270)
     assert latency.median_us is None
-    with pytest.raises(TargetError, match="no measured"):
+    with pytest.raises(DeviceError, match="no measured"):
         parse_litert(recording("benchmark_model/float_4_threads.txt"), 0)
 
 
@@ -92,25 +92,25 @@ def test_either_tool_is_known_by_where_it_writes() -> None:
     classic, litert = (recording(f"benchmark_model/{x}.txt") for x in ("all_same", "litert"))
     assert parse_output(classic, "", 0).latency.median_us == 6
     assert parse_output("", litert, 0).latency.count == 104
-    with pytest.raises(TargetError, match="aborted: FATAL"):
+    with pytest.raises(DeviceError, match="aborted: FATAL"):
         parse_output("", recording("benchmark_model/aborted.txt"), 134)
-    with pytest.raises(TargetError, match="num_runz"):
+    with pytest.raises(DeviceError, match="num_runz"):
         parse_output("", f"{litert}\nWARN: Unconsumed cmdline flags: --num_runz=5\n", 0)
 
 
 @given(st.text())
 def test_noise_is_an_error(text: str) -> None:
-    """No text makes the parsers raise anything but TargetError."""
+    """No text makes the parsers raise anything but DeviceError."""
     for read in (parse_classic, parse_litert):
-        with pytest.raises(TargetError):
+        with pytest.raises(DeviceError):
             read(text, 0)
-    with pytest.raises(TargetError):
+    with pytest.raises(DeviceError):
         parse_output(text, text, 0)
 
 
 @given(st.data())
 def test_damaged_recordings_never_raise_anything_else(data: st.DataObject) -> None:
-    """Changed characters give figures or a TargetError."""
+    """Changed characters give figures or a DeviceError."""
     name = data.draw(st.sampled_from(["float_4_threads", "slow_averages", "all_same", "litert"]))
     characters = list(recording(f"benchmark_model/{name}.txt"))
     for _ in range(data.draw(st.integers(1, 6))):
@@ -119,5 +119,5 @@ def test_damaged_recordings_never_raise_anything_else(data: st.DataObject) -> No
     for read in (parse_classic, parse_litert):
         try:
             assert read("".join(characters), 0).latency.count > 0
-        except TargetError:
+        except DeviceError:
             continue

@@ -7,7 +7,7 @@ import json
 import msgspec
 import pytest
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_classic
 from edge_bert.measure.measurement import (
     build_emulated_measurement,
@@ -19,11 +19,11 @@ from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEn
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import (
     ClockLimit,
+    DeviceDescription,
     DeviceState,
     Evidence,
     MeasuredSubject,
     Measurement,
-    TargetDescription,
 )
 from edge_bert.records.profile import Runtime
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
@@ -35,8 +35,8 @@ RUNTIME = Runtime("ai-edge-litert", "2.3.0")
 ENERGY = MeasuredEnergy(EnergySource.POWER_RAILS, (60.0, 61.0), 59.0, 62.0, 8000, 400.0)
 
 
-def target(evidence: Evidence) -> TargetDescription:
-    return TargetDescription(evidence, "a phone", "arm64-v8a", "Android 15", 8)
+def target(evidence: Evidence) -> DeviceDescription:
+    return DeviceDescription(evidence, "a phone", "arm64-v8a", "Android 15", 8)
 
 
 def test_a_measured_run_survives_json() -> None:
@@ -68,7 +68,7 @@ def test_an_emulated_run_is_modelled_and_says_so() -> None:
 
 def test_times_under_emulation_are_no_measurement() -> None:
     """The emulator's clock is not the phone's."""
-    with pytest.raises(TargetError, match="not measurements"):
+    with pytest.raises(DeviceError, match="not measurements"):
         build_measurement(OUTPUT, target(Evidence.EMULATED), "f.tflite")
 
 
@@ -115,7 +115,7 @@ def test_benchmark_model_keeps_no_raw_values() -> None:
     fallen = parse_classic(recording("benchmark_model/gpu_fell_back.txt"), 0)
     run = measured_by_benchmark_model(fallen, target(Evidence.DEVICE), subject)
     assert run.faults == ("the GPU delegate runs the model not at all",)
-    with pytest.raises(TargetError, match="emulation"):
+    with pytest.raises(DeviceError, match="emulation"):
         measured_by_benchmark_model(good, target(Evidence.EMULATED), subject)
 
 

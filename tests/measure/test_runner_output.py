@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 
 HEADER: dict[str, Any] = {
@@ -100,14 +100,14 @@ FAULTS = {
 def test_faults_are_errors(fault: str) -> None:
     """Output that stops early, repeats itself or cannot be true is an error."""
     stdout, code, wanted = FAULTS[fault]
-    with pytest.raises(TargetError, match=wanted):
+    with pytest.raises(DeviceError, match=wanted):
         parse_runner(stdout, code)
 
 
 def test_the_runners_own_error_is_told() -> None:
     """The error line's code and message are in the exception, on one line."""
     line = {"type": "error", "code": "failed_invoke", "message": "bad\x1b[31m\nindex"}
-    with pytest.raises(TargetError, match="failed_invoke") as caught:
+    with pytest.raises(DeviceError, match="failed_invoke") as caught:
         parse_runner(text(HEADER, line), 1)
     assert "\n" not in str(caught.value)
     assert "\x1b" not in str(caught.value)
@@ -115,26 +115,26 @@ def test_the_runners_own_error_is_told() -> None:
 
 def test_last_words_of_standard_error_are_told() -> None:
     """A runner that could not even start leaves its reason on standard error."""
-    with pytest.raises(TargetError, match="not executable: 64-bit ELF file"):
+    with pytest.raises(DeviceError, match="not executable: 64-bit ELF file"):
         parse_runner("", 126, "sh: runner: not executable: 64-bit ELF file\n")
 
 
 @given(st.text(), st.integers(0, 255), st.text())
 def test_noise_is_an_error(stdout: str, code: int, stderr: str) -> None:
-    """No text makes the parser raise anything but TargetError."""
-    with pytest.raises(TargetError):
+    """No text makes the parser raise anything but DeviceError."""
+    with pytest.raises(DeviceError):
         parse_runner(stdout, code, stderr)
 
 
 @given(st.data())
 def test_damaged_output_is_an_error_or_a_run(data: st.DataObject) -> None:
-    """Changed characters give a TargetError or a record that keeps its promises."""
+    """Changed characters give a DeviceError or a record that keeps its promises."""
     characters = list(text(*GOOD))
     for _ in range(data.draw(st.integers(1, 4))):
         characters[data.draw(st.integers(0, len(characters) - 1))] = data.draw(st.characters())
     try:
         output = parse_runner("".join(characters), 0)
-    except TargetError:
+    except DeviceError:
         return
     assert isinstance(output, RunnerOutput)
     assert all(us > 0 for us in output.latency.runs_us)

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_bert.errors import InputError, RefusedError, TargetError
+from edge_bert.errors import DeviceError, InputError, RefusedError
 from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate, SearchResult
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.in_process import InProcess
@@ -216,7 +216,7 @@ def faulty(world: Faulty, candidate: Candidate) -> float:
         if world.fault == "refuses":
             raise RefusedError("the runtime refuses\n4 bits here")
         if world.fault == "stops":
-            raise TargetError("the emulator did not start")
+            raise DeviceError("the emulator did not start")
         return float("nan")
     return landscapes.score(world, candidate)
 
@@ -242,7 +242,7 @@ def test_what_is_wrong_with_the_machine_ends_the_search(tmp_path: Path) -> None:
     """After the rest of its batch is recorded."""
     world = Faulty("faulty", fault="stops")
     asked = Problem("faulty", SMALL, BUDGETS[0], world, landscapes.bounds, faulty, landscapes.cost)
-    with refused(TargetError, "the emulator did not start"):
+    with refused(DeviceError, "the emulator did not start"):
         found(tmp_path, asked)
     assert len((tmp_path / "journal.jsonl").read_bytes().splitlines()) > 1
 

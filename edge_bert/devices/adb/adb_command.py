@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Sequence
 
 from edge_bert.devices.device import Completed
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 
 # What adb says, and what to do then. `{serial}` is the device in question.
 FAULTS = (
@@ -69,17 +69,17 @@ def run_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
         )
     except (OSError, ValueError) as error:
-        raise TargetError(f"adb could not be started: {error}.") from error
+        raise DeviceError(f"adb could not be started: {error}.") from error
     stdout, stderr = (text.decode("utf-8", errors="replace") for text in (done.stdout, done.stderr))
     return Completed(stdout, stderr, done.returncode)
 
 
 def adb_or_fault(words: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
-    """The standard output of `adb words…`; TargetError when it fails or takes too long."""
+    """The standard output of `adb words…`; DeviceError when it fails or takes too long."""
     try:
         done = run_adb(words, timeout_s, serial)
     except subprocess.TimeoutExpired as error:
-        raise TargetError(
+        raise DeviceError(
             f"`adb {words[0]}` did not end within {timeout_s:g} s; is {serial or 'the device'} "
             "still connected?"
         ) from error
@@ -88,11 +88,11 @@ def adb_or_fault(words: Sequence[str], timeout_s: float, serial: str | None = No
     return done.stdout
 
 
-def adb_error(said: str, serial: str | None) -> TargetError:
+def adb_error(said: str, serial: str | None) -> DeviceError:
     """The error for what adb said: what to do where the message is known, else its own words."""
     for pattern, advice in FAULTS:
         if re.search(pattern, said):
-            return TargetError(advice.format(serial=serial or ""))
+            return DeviceError(advice.format(serial=serial or ""))
     lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()]
     words = next((line for line in reversed(lines) if "error" in line), (lines or ["nothing"])[-1])
-    return TargetError(f"adb failed on {serial or 'the device'}; it said: {words[:300]}")
+    return DeviceError(f"adb failed on {serial or 'the device'}; it said: {words[:300]}")

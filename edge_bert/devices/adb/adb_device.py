@@ -21,8 +21,8 @@ from pathlib import Path
 from edge_bert.devices.adb.adb_command import adb_error, adb_or_fault, run_adb
 from edge_bert.devices.adb.list_devices import choose_device, reconnect_device
 from edge_bert.devices.device import Completed
-from edge_bert.errors import TargetError
-from edge_bert.records.measurement import Evidence, TargetDescription
+from edge_bert.errors import DeviceError
+from edge_bert.records.measurement import DeviceDescription, Evidence
 
 BASE = "/data/local/tmp/edge_bert"
 SHELL_TIMEOUT_S = 60
@@ -70,7 +70,7 @@ class AdbDevice:
     def push(self, local: Path, name: str) -> str:
         """Copy `local` there, verified by size and sha256; pushed again where that fails."""
         if name in ("", ".", "..") or "/" in name or "\0" in name:
-            raise TargetError(f"{name!r} is not a file name; push needs one without folders.")
+            raise DeviceError(f"{name!r} is not a file name; push needs one without folders.")
         content, mode = _content(local)
         folder = f"{BASE}/{content.sha256}"
         stored, link = f"{folder}/{name}", f"{self._folder}/{name}"
@@ -93,14 +93,14 @@ class AdbDevice:
             done = self._shell(f"mkdir -p {self._folder}; {command}", timeout_s)
         except subprocess.TimeoutExpired as error:
             self._kill(pid_file)
-            raise TargetError(f"{argv[0]} did not end within {timeout_s:g} s; killed.") from error
-        except TargetError:
-            with contextlib.suppress(TargetError):
+            raise DeviceError(f"{argv[0]} did not end within {timeout_s:g} s; killed.") from error
+        except DeviceError:
+            with contextlib.suppress(DeviceError):
                 reconnect_device(self.serial)
             self._kill(pid_file)
             raise
         if done.exit_code == 126 and any(mark in done.stderr for mark in NOT_EXECUTABLE):
-            raise TargetError(
+            raise DeviceError(
                 f"{argv[0]} cannot run on {self.serial}: {done.stderr.strip()[-200:]}"
             )
         return done
@@ -113,20 +113,20 @@ class AdbDevice:
         """Copy a file from there, verified; `local` appears whole or not at all."""
         expected = self._content_there(remote)
         if expected is None:
-            raise TargetError(f"{remote} is not a readable file on {self.serial}.")
+            raise DeviceError(f"{remote} is not a readable file on {self.serial}.")
         partial = local.with_name(f".{local.name[:200]}.{os.getpid()}.partial")
         try:
             words = ["pull", remote, str(partial.absolute())]
             adb_or_fault(words, _transfer_timeout(expected.size), self.serial)
             if _content(partial)[0] != expected:
-                raise TargetError(f"{remote} changed while it was pulled; try again.")
+                raise DeviceError(f"{remote} changed while it was pulled; try again.")
             partial.replace(local)
         except OSError as error:
-            raise TargetError(f"{remote} could not be pulled: {error}") from error
+            raise DeviceError(f"{remote} could not be pulled: {error}") from error
         finally:
             partial.unlink(missing_ok=True)
 
-    def describe(self) -> TargetDescription:
+    def describe(self) -> DeviceDescription:
         """What the device says that it is. An emulator is labelled as emulated."""
         asked = "; ".join(f"getprop {name}" for name in PROPERTIES + EMULATOR_MARKS)
         lines = self._must(asked).splitlines()
@@ -136,7 +136,7 @@ class AdbDevice:
         emulated = any(said.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
         cpu = self._must("cat /proc/cpuinfo")
         features = re.search(r"^Features\s*:(.*)$", cpu, re.MULTILINE)
-        return TargetDescription(
+        return DeviceDescription(
             evidence=Evidence.EMULATED if emulated else Evidence.DEVICE,
             name=self.serial,
             abi=said.get("ro.product.cpu.abi", ""),
@@ -149,7 +149,7 @@ class AdbDevice:
     def close(self) -> None:
         """Remove what this session pushed, as far as the device can still be reached."""
         folders = [self._folder, *([] if self._keep else self._made)]
-        with contextlib.suppress(TargetError, subprocess.TimeoutExpired):
+        with contextlib.suppress(DeviceError, subprocess.TimeoutExpired):
             self._shell(f"rm -rf {shlex.join(folders)}", SHELL_TIMEOUT_S)
         self._made = []
 
@@ -165,7 +165,7 @@ class AdbDevice:
             try:
                 adb_or_fault(words, _transfer_timeout(content.size), self.serial)
                 there = self._content_there(partial)
-            except TargetError as error:
+            except DeviceError as error:
                 self._remove(partial)
                 if attempt == ATTEMPTS or "no room left" in str(error):
                     raise
@@ -173,12 +173,12 @@ class AdbDevice:
                 if there == content:
                     return partial
                 self._remove(partial)
-        raise TargetError(
+        raise DeviceError(
             f"{local.name} did not arrive whole on {self.serial}: {there} instead of {content}."
         )
 
     def _remove(self, remote: str) -> None:
-        """Remove a broken copy; TargetError when the device was lost and does not come back."""
+        """Remove a broken copy; DeviceError when the device was lost and does not come back."""
         reconnect_device(self.serial)
         self._must(f"rm -f {shlex.quote(remote)}")
 
@@ -191,12 +191,12 @@ class AdbDevice:
         if answer:
             return Content(int(answer[1]), answer[2])
         if done.exit_code == 127 or "sha256sum" in done.stderr:
-            raise TargetError(f"{self.serial} has no sha256sum; a push cannot be verified there.")
+            raise DeviceError(f"{self.serial} has no sha256sum; a push cannot be verified there.")
         return None
 
     def _kill(self, pid_file: str) -> None:
         """End a command with all that it started: adbd gives each command a process group."""
-        with contextlib.suppress(TargetError, subprocess.TimeoutExpired):
+        with contextlib.suppress(DeviceError, subprocess.TimeoutExpired):
             end = f"test -f {pid_file} && kill -KILL -- -$(cat {pid_file}); rm -f {pid_file}"
             self._shell(end, KILL_TIMEOUT_S)
 
@@ -212,7 +212,7 @@ class AdbDevice:
         try:
             return self._shell(command, SHELL_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
-            raise TargetError(
+            raise DeviceError(
                 f"{self.serial} did not answer within {SHELL_TIMEOUT_S} s."
             ) from error
 
@@ -237,10 +237,10 @@ def _content(local: Path) -> tuple[Content, int]:
         with local.open("rb") as stream:
             status = os.fstat(stream.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise TargetError(f"{local} is not a file.")
+                raise DeviceError(f"{local} is not a file.")
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
-        raise TargetError(f"{local} cannot be read: {error.strerror}.") from error
+        raise DeviceError(f"{local} cannot be read: {error.strerror}.") from error
     return Content(status.st_size, digest), status.st_mode & 0o777
 
 

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge_bert.devices.device import Device
 from edge_bert.devices.emulator.cpu_files import ARM, PARTS, QUALCOMM, QUALCOMM_PARTS
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Feature
 
@@ -81,7 +81,7 @@ class Cpuinfo(NamedTuple):
 
 
 def read_facts(target: Device) -> DeviceFacts:
-    """Ask the device. Raises TargetError, saying what is missing, for one that hides its cores."""
+    """Ask the device. Raises DeviceError, saying what is missing, for one that hides its cores."""
     named = parse_properties(_asked(target, "getprop"))
     cpu = _asked(target, "cat", "/proc/cpuinfo")
     files = parse_listing(_asked(target, "sh", "-c", LISTING))
@@ -108,7 +108,7 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     """Cores and features of `/proc/cpuinfo`.
 
     Old kernels give the part number and the features once, at the end, for all CPUs. Raises
-    TargetError for a text without CPUs of the form that arm64 Linux gives them.
+    DeviceError for a text without CPUs of the form that arm64 Linux gives them.
     """
     cores: dict[int, str | None] = {}
     shown: list[set[str]] = []
@@ -127,7 +127,7 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     cores.pop(-1, None)
     last = next((core for core in reversed(cores.values()) if core), None)
     if last is None or len(cores) > MAX_CPUS:
-        raise TargetError("/proc/cpuinfo of the device names no Arm cores (or too many).")
+        raise DeviceError("/proc/cpuinfo of the device names no Arm cores (or too many).")
     common = set.intersection(*shown) if shown else set()
     features = tuple(ours for linux, ours in FEATURES.items() if linux in common)
     alone = sum(core is not None for core in cores.values()) == 1
@@ -159,7 +159,7 @@ def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[Cor
     """Cores of one kind and clock together, fastest first.
 
     A CPU that sleeps has no block in cpuinfo; it counts as its neighbours with the same clock
-    control do. Raises TargetError where clocks are hidden.
+    control do. Raises DeviceError where clocks are hidden.
     """
     policies = _policies(files)
     clocks = _clocks(files, policies)
@@ -169,7 +169,7 @@ def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[Cor
         known |= {cpu: awake[0] for cpu in members if awake and cpu not in cores}
     hidden = sorted(set(known) - set(clocks))
     if hidden:
-        raise TargetError(
+        raise DeviceError(
             f"The device shows no top clock for CPU {hidden[0]} "
             f"({SYSFS}/cpu{hidden[0]}/cpufreq); without it no profile can be written."
         )
@@ -246,5 +246,5 @@ def _asked(target: Device, *argv: str) -> str:
     done = target.run(argv, ASK_TIMEOUT_S)
     if done.exit_code != 0 and not done.stdout:
         why = " ".join(done.stderr.split())[:120]
-        raise TargetError(f"The device does not answer `{' '.join(argv[:2])}`: {why}.")
+        raise DeviceError(f"The device does not answer `{' '.join(argv[:2])}`: {why}.")
     return done.stdout

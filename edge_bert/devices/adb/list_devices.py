@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from edge_bert.devices.adb.adb_command import adb_error, adb_or_fault
-from edge_bert.errors import InputError, TargetError
+from edge_bert.errors import DeviceError, InputError
 
 TIMEOUT_S = 30
 RECONNECT_S = 20
@@ -18,7 +18,7 @@ SERIAL = re.compile(r"^[!-~]{1,255}$")
 
 
 @dataclass(frozen=True)
-class Device:
+class ListedDevice:
     """A device as `adb devices` lists it; `state` is `device` when it can be used."""
 
     serial: str
@@ -26,12 +26,12 @@ class Device:
     model: str = ""
 
 
-def list_devices() -> tuple[Device, ...]:
+def list_devices() -> tuple[ListedDevice, ...]:
     """All devices that adb sees, usable or not."""
     return parse_devices(adb_or_fault(["devices", "-l"], TIMEOUT_S))
 
 
-def parse_devices(text: str) -> tuple[Device, ...]:
+def parse_devices(text: str) -> tuple[ListedDevice, ...]:
     """The devices in the output of `adb devices -l`; lines of other forms are skipped."""
     found = []
     for line in text.splitlines():
@@ -41,14 +41,14 @@ def parse_devices(text: str) -> tuple[Device, ...]:
             continue
         model = re.search(r"\bmodel:(\S+)", rest)
         state = re.split(r"\s+(?=\w+:)|;|\s+\(", rest, maxsplit=1)[0]
-        found.append(Device(serial, state, model[1].replace("_", " ") if model else ""))
+        found.append(ListedDevice(serial, state, model[1].replace("_", " ") if model else ""))
     return tuple(found)
 
 
-def choose_device(serial: str | None) -> Device:
+def choose_device(serial: str | None) -> ListedDevice:
     """The device to use: `serial` where given, else the only one that there is.
 
-    Raises TargetError, saying what to do, when there is none, when several are there and none was
+    Raises DeviceError, saying what to do, when there is none, when several are there and none was
     chosen, or when the chosen one is not ready.
     """
     if serial is not None and (not SERIAL.match(serial) or serial.startswith("-")):
@@ -61,7 +61,7 @@ def choose_device(serial: str | None) -> Device:
         )
     if len(wanted) > 1:
         names = ", ".join(f"{device.serial} ({device.state})" for device in wanted)
-        raise TargetError(f"Several devices are connected: {names}. Choose one with --serial.")
+        raise DeviceError(f"Several devices are connected: {names}. Choose one with --serial.")
     if wanted[0].state != READY:
         raise adb_error(wanted[0].state, wanted[0].serial)
     return wanted[0]
@@ -77,7 +77,7 @@ def connect_device(address: str) -> str:
         disconnect_device(address)
         said = adb_or_fault(["connect", address], TIMEOUT_S)
     if not said.startswith(("connected to", "already connected to")):
-        raise TargetError(f"adb cannot connect to {address}; it said: {' '.join(said.split())}")
+        raise DeviceError(f"adb cannot connect to {address}; it said: {' '.join(said.split())}")
     return address
 
 
@@ -88,18 +88,18 @@ def disconnect_device(address: str) -> None:
 
 def is_ready(serial: str) -> bool:
     """Whether adb can use the device now."""
-    return any(device == Device(serial, READY, device.model) for device in list_devices())
+    return any(device == ListedDevice(serial, READY, device.model) for device in list_devices())
 
 
 def reconnect_device(serial: str) -> None:
-    """Get a lost device back, by its address where it has one; TargetError when it stays away."""
+    """Get a lost device back, by its address where it has one; DeviceError when it stays away."""
     deadline = time.monotonic() + RECONNECT_S
     while True:
         try:
             if ADDRESS.match(serial):
                 connect_device(serial)
             adb_or_fault(["wait-for-device"], TIMEOUT_S, serial)
-        except TargetError:
+        except DeviceError:
             if time.monotonic() > deadline:
                 raise
             time.sleep(POLL_S)  # a daemon that died needs a moment to come back

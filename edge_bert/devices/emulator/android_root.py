@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_bert.devices.emulator import arm64_root
 from edge_bert.devices.emulator.host_tools import QEMU, require_program
 from edge_bert.devices.runner.build import find_compiler
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.records.profile import DeviceProfile
@@ -62,7 +62,7 @@ def make_device(root: Path, profile: DeviceProfile, serial: str, battery: Batter
         _add_programs(partial)
         partial.replace(root)
     except OSError as error:
-        raise TargetError(f"Cannot make the emulated phone in {root}: {error}.") from error
+        raise DeviceError(f"Cannot make the emulated phone in {root}: {error}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
@@ -118,13 +118,13 @@ def _add_programs(root: Path) -> None:
 
 def _toybox_commands(root: Path) -> list[str]:
     asked = [require_program(QEMU), "-L", str(root), str(root / "usr" / "bin" / "toybox")]
-    names = run_tool(asked, timeout_s=ASK_TIMEOUT_S, failure=TargetError).split()
+    names = run_tool(asked, timeout_s=ASK_TIMEOUT_S, failure=DeviceError).split()
     if "sha256sum" not in names:
-        raise TargetError("toybox lists no sha256sum; the emulated phone could verify nothing.")
+        raise DeviceError("toybox lists no sha256sum; the emulated phone could verify nothing.")
     return [name for name in names if "/" not in name and name != "sh"]
 
 
 def _compile(sources: list[str], libraries: list[str], to: Path) -> None:
     argv = [*find_compiler("arm64-v8a"), "-O2", "-Wall", "-Wextra", *sources, *libraries]
-    run_tool([*argv, "-o", str(to)], timeout_s=COMPILE_TIMEOUT_S, failure=TargetError, cwd=SOURCES)
+    run_tool([*argv, "-o", str(to)], timeout_s=COMPILE_TIMEOUT_S, failure=DeviceError, cwd=SOURCES)
     to.chmod(0o755)

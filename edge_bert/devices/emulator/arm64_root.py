@@ -13,7 +13,7 @@ import msgspec
 
 from edge_bert.devices.emulator import cpu_files as cpu_files_module
 from edge_bert.devices.emulator import debian_packages
-from edge_bert.errors import BusyError, TargetError
+from edge_bert.errors import BusyError, DeviceError
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import cache
 
@@ -26,7 +26,7 @@ def root_for(profile: DeviceProfile, core: str | None = None) -> Path:
     """The root for programs that run on this phone's `core` cluster (default: the fastest).
 
     Made on the first call and found again later. Downloads some 20 MB of Debian packages when no
-    root was made before. Raises TargetError or MissingToolError where that cannot be done.
+    root was made before. Raises DeviceError or MissingToolError where that cannot be done.
     """
     core = cpu_files_module.find_cluster(profile, core).core
     files = cpu_files(profile, core)
@@ -55,7 +55,7 @@ def static_qemu() -> Path:
             _unpack_base(["qemu-user-static"], folder, debian_packages.own_origin())
     found = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
     if not found:
-        raise TargetError("Debian's qemu-user-static holds no qemu-aarch64; cannot emulate.")
+        raise DeviceError("Debian's qemu-user-static holds no qemu-aarch64; cannot emulate.")
     return found[0]
 
 
@@ -99,7 +99,7 @@ def _unpack_base(packages: Sequence[str], folder: Path, origin: debian_packages.
         (partial / PACKAGE_LIST).write_text("".join(f"{name}\n" for name in unpacked))
         partial.replace(folder)
     except OSError as error:
-        raise TargetError(f"Cannot write {folder}: {error.strerror}. Free space there.") from error
+        raise DeviceError(f"Cannot write {folder}: {error.strerror}. Free space there.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(work, ignore_errors=True)

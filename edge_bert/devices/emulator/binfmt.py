@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
@@ -31,12 +31,12 @@ def register_binfmt(qemu: Path) -> None:
     try:
         if not (FOLDER / "register").exists():
             mount = ["mount", "-t", "binfmt_misc", "binfmt_misc", str(FOLDER)]
-            run_tool(mount, timeout_s=MOUNT_TIMEOUT_S, failure=TargetError)
+            run_tool(mount, timeout_s=MOUNT_TIMEOUT_S, failure=DeviceError)
         if not _runs(qemu):  # else a phone that runs would be without a rule for a moment
             unregister_binfmt()
             _tell("register", binfmt_rule(qemu))
     except (OSError, ValueError) as error:
-        raise TargetError(
+        raise DeviceError(
             f"The kernel does not take {qemu} for ARM64 programs: {error}. "
             "binfmt_misc must be available and writable; in a container it may not be."
         ) from error

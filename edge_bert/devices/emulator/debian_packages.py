@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.devices.emulator.host_tools import require_program
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 
 # The first release that packages adbd. Its C library runs under QEMU 7.2 too.
@@ -47,7 +47,7 @@ def unpack_packages(
     """Unpack `packages` and all that they depend on into `folder`; `work` is for apt's state.
 
     Gives the unpacked packages as name and version, sorted. Raises MissingToolError where the
-    machine has no apt with Debian sources, TargetError where apt fails.
+    machine has no apt with Debian sources, DeviceError where apt fails.
     """
     options = _private_apt(work, origin)
     _run(["apt-get", *options, "update"], UPDATE_TIMEOUT_S)
@@ -85,7 +85,7 @@ def release_codename(os_release: str) -> str:
 
 
 def _run(argv: Sequence[str], timeout_s: float, cwd: Path | None = None) -> str:
-    return run_tool(argv, timeout_s=timeout_s, failure=TargetError, cwd=cwd)
+    return run_tool(argv, timeout_s=timeout_s, failure=DeviceError, cwd=cwd)
 
 
 def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
@@ -133,12 +133,12 @@ def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple
     argv = ["apt-cache", *options, "depends", *DEPENDS_OPTIONS, *packages]
     try:
         lines = _run(argv, UPDATE_TIMEOUT_S).splitlines()
-    except TargetError as error:
-        raise TargetError(f"apt does not offer all of {', '.join(packages)}: {error}") from error
+    except DeviceError as error:
+        raise DeviceError(f"apt does not offer all of {', '.join(packages)}: {error}") from error
     names = {line for line in lines if line and not line.startswith((" ", "|", "<"))}
     missing = sorted(set(packages) - names)
     if missing:
-        raise TargetError(f"apt does not offer {', '.join(missing)} there.")
+        raise DeviceError(f"apt does not offer {', '.join(missing)} there.")
     return tuple(sorted(names))
 
 

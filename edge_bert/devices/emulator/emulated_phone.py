@@ -20,7 +20,7 @@ import msgspec
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_files
 from edge_bert.devices.emulator.android_root import Battery
 from edge_bert.devices.emulator.host_tools import require_program
-from edge_bert.errors import BusyError, MissingToolError, TargetError
+from edge_bert.errors import BusyError, DeviceError, MissingToolError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import cache
@@ -60,7 +60,7 @@ def start_phone(
     """Start a phone of `profile` whose adbd listens on 127.0.0.1:`port`.
 
     `data_bytes` is the size of its /data. Raises MissingToolError without root or a needed tool,
-    BusyError when it runs already or the port is taken, TargetError when it does not come up.
+    BusyError when it runs already or the port is taken, DeviceError when it does not come up.
     """
     if os.geteuid() != 0:
         raise MissingToolError(
@@ -96,7 +96,7 @@ def running_phones() -> tuple[EmulatedPhone, ...]:
 def stop_phone(profile_name: str) -> bool:
     """End the phone with all its processes and files; False when it did not run.
 
-    Raises TargetError when a process of it is still there afterwards.
+    Raises DeviceError when a process of it is still there afterwards.
     """
     folder = _folder(profile_name)
     with arm64_root.lock_folder(folder.parent / "phones"):
@@ -125,7 +125,7 @@ def _check_free(profile_name: str, port: int) -> None:
                 f"`invoke emulator stop --profile {profile_name}` ends it."
             )
     if not 0 < port < 65536:
-        raise TargetError(f"{port} is not a port; use one from 1 to 65535.")
+        raise DeviceError(f"{port} is not a port; use one from 1 to 65535.")
     if _listens(port):
         raise BusyError(f"Port {port} is taken; choose another with --port.")
 
@@ -153,11 +153,11 @@ def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Pat
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise TargetError(f"The emulated phone ended at once: {_last_words(log)}")
+            raise DeviceError(f"The emulated phone ended at once: {_last_words(log)}")
         if _listens(port):
             return
         time.sleep(POLL_S)
-    raise TargetError(f"adbd did not listen within {START_TIMEOUT_S} s: {_last_words(log)}")
+    raise DeviceError(f"adbd did not listen within {START_TIMEOUT_S} s: {_last_words(log)}")
 
 
 def _end(pid: int) -> None:
@@ -172,7 +172,7 @@ def _end(pid: int) -> None:
     deadline = time.monotonic() + STOP_TIMEOUT_S
     while namespace and (left := _in_namespace(namespace)):
         if time.monotonic() > deadline:
-            raise TargetError(f"Processes of the emulated phone do not end: {sorted(left)}.")
+            raise DeviceError(f"Processes of the emulated phone do not end: {sorted(left)}.")
         time.sleep(POLL_S)
 
 

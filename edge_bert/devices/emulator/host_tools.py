@@ -7,7 +7,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 
 QEMU = "qemu-aarch64"
@@ -81,4 +81,4 @@ def qemu_version() -> str:
 
 
 def _ask(program: str, option: str) -> str:
-    return run_tool([program, option], timeout_s=PROBE_TIMEOUT_S, failure=TargetError)
+    return run_tool([program, option], timeout_s=PROBE_TIMEOUT_S, failure=DeviceError)

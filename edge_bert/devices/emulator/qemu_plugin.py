@@ -11,7 +11,7 @@ import msgspec
 
 from edge_bert.devices.device import Completed
 from edge_bert.devices.emulator.host_tools import find_compiler
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.records.base import Record
@@ -78,16 +78,16 @@ def plugin_option(
 
 
 def read_counts(output: Path, completed: Completed) -> PluginOutput:
-    """The plugin's JSON; TargetError when `completed` ended before the plugin could write it."""
+    """The plugin's JSON; DeviceError when `completed` ended before the plugin could write it."""
     if not output.exists() or output.stat().st_size == 0:
         words = (completed.stderr.strip() or "no message").splitlines()[-1]
-        raise TargetError(f"Nothing was counted; QEMU ended ({completed.exit_code}): {words[:300]}")
+        raise DeviceError(f"Nothing was counted; QEMU ended ({completed.exit_code}): {words[:300]}")
     if output.stat().st_size > MAX_OUTPUT_BYTES:
-        raise TargetError(f"The instruction counts are larger than {MAX_OUTPUT_BYTES} bytes.")
+        raise DeviceError(f"The instruction counts are larger than {MAX_OUTPUT_BYTES} bytes.")
     try:
         return msgspec.json.decode(output.read_bytes(), type=PluginOutput)
     except msgspec.DecodeError as error:
-        raise TargetError(f"The instruction counts are damaged: {error}.") from error
+        raise DeviceError(f"The instruction counts are damaged: {error}.") from error
 
 
 def _compile(sources: list[str], built: Path) -> None:
@@ -98,7 +98,7 @@ def _compile(sources: list[str], built: Path) -> None:
         )
     partial = built.with_name(f"{built.name}.{os.getpid()}")
     argv = [*chosen, *FLAGS, *sources, "-o", str(partial)]
-    run_tool(argv, timeout_s=COMPILE_TIMEOUT_S, failure=TargetError)
+    run_tool(argv, timeout_s=COMPILE_TIMEOUT_S, failure=DeviceError)
     partial.replace(built)
 
 

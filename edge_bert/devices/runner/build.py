@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
@@ -30,11 +30,11 @@ TIMEOUT_S = 300
 
 
 def host_abi() -> str:
-    """The ABI of this machine. Raises TargetError where the runner has no build for it."""
+    """The ABI of this machine. Raises DeviceError where the runner has no build for it."""
     machine = platform.machine().lower()
     abi = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a"}.get(machine)
     if abi is None:
-        raise TargetError(f"The runner is not built for {machine}; use x86-64 or ARM64.")
+        raise DeviceError(f"The runner is not built for {machine}; use x86-64 or ARM64.")
     return abi
 
 
@@ -42,12 +42,12 @@ def build_runner(abi: str) -> Path:
     """The runner's executable for an ABI of TRIPLES, built if it is not in the cache.
 
     Equal sources, flags and compiler give equal bytes. Raises MissingToolError without a C
-    compiler for the ABI, TargetError for an unknown ABI or a failed build.
+    compiler for the ABI, DeviceError for an unknown ABI or a failed build.
     """
     compiler = find_compiler(abi)
     sources = sorted(path.name for path in SOURCES.glob("*.c"))
     if not sources:
-        raise TargetError(f"The runner's sources are not in {SOURCES}; install edge-bert again.")
+        raise DeviceError(f"The runner's sources are not in {SOURCES}; install edge-bert again.")
     runner = cache.cache_folder("runner", _content_hash(compiler)) / "runner"
     if not runner.is_file():
         _compile([*compiler, *FLAGS, *sources, *LINKS], runner)
@@ -57,7 +57,7 @@ def build_runner(abi: str) -> Path:
 def find_compiler(abi: str) -> list[str]:
     """A C compiler for `abi`, as the start of a command line."""
     if abi not in TRIPLES:
-        raise TargetError(f"The runner is not built for {abi}; known: {', '.join(TRIPLES)}.")
+        raise DeviceError(f"The runner is not built for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
     native = ["cc", "gcc", "clang"] if triple == TRIPLES[host_abi()] else []
     for name in [*native, f"{triple}-gcc"]:
@@ -90,4 +90,4 @@ def _compile(command: list[str], runner: Path) -> None:
 
 
 def _compiler(command: list[str]) -> str:
-    return run_tool(command, cwd=SOURCES, timeout_s=TIMEOUT_S, failure=TargetError)
+    return run_tool(command, cwd=SOURCES, timeout_s=TIMEOUT_S, failure=DeviceError)

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 from edge_bert.devices.runner.build import TRIPLES, host_abi
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
@@ -43,11 +43,11 @@ def installed_library() -> tuple[Path, str]:
 def litert_library(abi: str) -> tuple[Path, str]:
     """The library for `abi` and its version: the installed one for this host, else a fetched one.
 
-    Raises MissingToolError when it cannot be fetched, TargetError when it is not the file that
+    Raises MissingToolError when it cannot be fetched, DeviceError when it is not the file that
     was promised.
     """
     if abi not in TRIPLES:
-        raise TargetError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
+        raise DeviceError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
     if triple == TRIPLES[host_abi()]:
         return installed_library()
@@ -76,10 +76,10 @@ def _unpack(wheel: Path, library: Path, sha256: str) -> None:
         with zipfile.ZipFile(wheel) as archive:
             content = archive.read(MEMBER)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
-        raise TargetError(f"{wheel.name} has no readable {MEMBER}; fetch it again.") from error
+        raise DeviceError(f"{wheel.name} has no readable {MEMBER}; fetch it again.") from error
     found = hashlib.sha256(content).hexdigest()
     if found != sha256:
-        raise TargetError(f"{MEMBER} of {wheel.name} has sha256 {found}, not {sha256}.")
+        raise DeviceError(f"{MEMBER} of {wheel.name} has sha256 {found}, not {sha256}.")
     partial = wheel.with_suffix(".so")
     partial.write_bytes(content)
     partial.replace(library)

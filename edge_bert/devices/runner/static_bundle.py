@@ -9,7 +9,7 @@ from pathlib import Path
 
 from edge_bert.devices.runner.build import TRIPLES, build_runner, host_abi
 from edge_bert.devices.runner.library import litert_library
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
 
@@ -122,5 +122,5 @@ def _collect(tree: Path, needed: tuple[str, ...], folder: Path) -> None:
     for name in needed:
         found = next((path for path in sorted(tree.rglob(name)) if path.is_file()), None)
         if found is None:
-            raise TargetError(f"Debian's packages {', '.join(PACKAGES)} hold no {name}.")
+            raise DeviceError(f"Debian's packages {', '.join(PACKAGES)} hold no {name}.")
         shutil.copyfile(found.resolve(), folder / name)

@@ -8,7 +8,7 @@ from typing import Literal
 
 import msgspec
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors.fuel_gauge import (
     GaugeSample,
     calibrate_current,
@@ -55,7 +55,7 @@ def energy_per_inference(windows: Sequence[EnergyWindow]) -> MeasuredEnergy | En
     for source, energies_of in _SOURCES.items():
         try:
             return _subtract_idle(windows, energies_of(windows), source)
-        except TargetError as error:
+        except DeviceError as error:
             reasons.append(f"{source.value}: {error}")
     return EnergyUnavailable(" ".join(reasons))
 
@@ -113,7 +113,7 @@ def _subtract_idle(
     low, high = bootstrap_interval(repeats)
     idle_powers = [powers[index] for index in idle]
     if low <= 0 or fmean(extra_mw) < NOISE_FACTOR * stdev(idle_powers):
-        raise TargetError("the load cannot be told from the idle power; measure longer.")
+        raise DeviceError("the load cannot be told from the idle power; measure longer.")
     return MeasuredEnergy(
         source=source,
         repeats_mj=tuple(repeats),

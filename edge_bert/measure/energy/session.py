@@ -6,7 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import (
     FEWEST_LOADS,
     SHORTEST_LOAD_S,
@@ -49,13 +49,13 @@ def _record(
     """One window. The reader works beside the load, in a thread that ends with the window."""
     stop = threading.Event()
     between: list[GaugeReading] = []
-    failures: list[TargetError] = []
+    failures: list[DeviceError] = []
 
     def keep_reading() -> None:
         while not stop.wait(read_every_s):
             try:
                 between.append(read())
-            except TargetError as error:
+            except DeviceError as error:
                 failures.append(error)
                 return
 

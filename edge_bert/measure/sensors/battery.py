@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 
 COMMAND = ("dumpsys", "battery")
@@ -38,7 +38,7 @@ class BatteryState(Record, frozen=True):
 
 
 def parse_battery(text: str) -> BatteryState:
-    """Read `dumpsys battery`. Raises TargetError when it is not such an answer.
+    """Read `dumpsys battery`. Raises DeviceError when it is not such an answer.
 
     The first of several equal keys counts: makers add their own lines below Android's.
     """
@@ -48,7 +48,7 @@ def parse_battery(text: str) -> BatteryState:
         if found:
             fields.setdefault(found[1], found[2])
     if "Current Battery Service state" not in text or "status" not in fields:
-        raise TargetError("dumpsys battery gave no state of the battery service.")
+        raise DeviceError("dumpsys battery gave no state of the battery service.")
     charge, voltage = _integer(fields, "Charge counter"), _integer(fields, "voltage")
     tenths = _integer(fields, "temperature")
     return BatteryState(
@@ -64,10 +64,10 @@ def parse_battery(text: str) -> BatteryState:
 
 
 def parse_power_supply(text: str) -> int:
-    """One whole number from a power_supply file. Raises TargetError for anything else."""
+    """One whole number from a power_supply file. Raises DeviceError for anything else."""
     stripped = text.strip()
     if not re.fullmatch(r"-?[0-9]{1,12}", stripped):
-        raise TargetError("a power_supply file holds no whole number.")
+        raise DeviceError("a power_supply file holds no whole number.")
     return int(stripped)
 
 

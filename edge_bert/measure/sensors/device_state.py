@@ -8,13 +8,13 @@ from typing import TypeVar
 
 import msgspec
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors import battery, power_rails, thermal
 from edge_bert.measure.sensors.fuel_gauge import GaugeSample
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import DeviceState
 
-# Runs a command on the device and gives its standard output; TargetError when it fails.
+# Runs a command on the device and gives its standard output; DeviceError when it fails.
 Run = Callable[[Sequence[str]], str]
 Value = TypeVar("Value")
 
@@ -55,16 +55,16 @@ def read_gauges(run: Run) -> GaugeReading:
 
 
 def _sample(run: Run) -> GaugeSample:
-    """The battery now. Raises TargetError for a battery service that shows frozen figures."""
+    """The battery now. Raises DeviceError for a battery service that shows frozen figures."""
     seconds = _seconds(run(UPTIME))
     state = battery.parse_battery(run(battery.COMMAND))
     if state.frozen:
-        raise TargetError("the battery service is frozen; run `cmd battery reset`.")
+        raise DeviceError("the battery service is frozen; run `cmd battery reset`.")
     numbers = {name: _number(run, name) for name in battery.FILES}
     voltages = (numbers["voltage_now"] or 0, (state.voltage_mv or 0) * 1000)
     voltage = next((uv for uv in voltages if 1_000_000 <= uv <= 20_000_000), None)
     if voltage is None:
-        raise TargetError("the battery shows no voltage.")
+        raise DeviceError("the battery shows no voltage.")
     return GaugeSample(
         seconds=seconds,
         voltage_uv=voltage,
@@ -82,7 +82,7 @@ def _number(run: Run, name: str) -> int | None:
 def _seconds(text: str) -> float:
     found = re.match(r"(\d{1,12}\.\d{1,3}) ", text)
     if not found:
-        raise TargetError("/proc/uptime holds no time.")
+        raise DeviceError("/proc/uptime holds no time.")
     return float(found[1])
 
 
@@ -96,5 +96,5 @@ def _attempt(read: Callable[[], Value]) -> Value | None:
     """A source that does not answer is absent; energy.py says what that means."""
     try:
         return read()
-    except TargetError:
+    except DeviceError:
         return None

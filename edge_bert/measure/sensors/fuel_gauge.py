@@ -12,7 +12,7 @@ from typing import Annotated
 
 import msgspec
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 
 MJ_PER_UAH_VOLT = 3.6  # 1 µAh is 3.6 mC
@@ -47,26 +47,26 @@ class CurrentScale(Record, frozen=True):
 def check_discharging(samples: Sequence[GaugeSample]) -> None:
     """Refuse windows in which a charger fed the device, time went back or little was read."""
     if len(samples) < 2:
-        raise TargetError("a battery window needs at least two readings.")
+        raise DeviceError("a battery window needs at least two readings.")
     if not all(sample.discharging for sample in samples):
-        raise TargetError("the device was charging; unplug it and use adb over Wi-Fi.")
+        raise DeviceError("the device was charging; unplug it and use adb over Wi-Fi.")
     if any(b.seconds <= a.seconds for a, b in itertools.pairwise(samples)):
-        raise TargetError("the readings' times do not grow.")
+        raise DeviceError("the readings' times do not grow.")
 
 
 def counter_energy(samples: Sequence[GaugeSample]) -> float:
     """Millijoules drawn, from the charge counter times the voltage between readings.
 
-    Raises TargetError when the counter is missing, rises, or moved fewer than 20 of its steps.
+    Raises DeviceError when the counter is missing, rises, or moved fewer than 20 of its steps.
     """
     check_discharging(samples)
     charges = _charges(samples)
     drops = [a - b for a, b in itertools.pairwise(charges)]
     if sum(drops) <= 0 or any(drop < 0 for drop in drops):
-        raise TargetError("the charge counter rose while the device was discharging.")
+        raise DeviceError("the charge counter rose while the device was discharging.")
     step = _step(drops)
     if sum(drops) < FEWEST_STEPS * step:
-        raise TargetError(
+        raise DeviceError(
             f"the charge counter moved {sum(drops) // step} steps of {step} µAh; "
             f"{FEWEST_STEPS} are needed, so measure longer."
         )
@@ -79,7 +79,7 @@ def counter_energy(samples: Sequence[GaugeSample]) -> float:
 def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
     """Find the unit and the sign of a device's current, by its own charge counter.
 
-    Raises TargetError when no unit, or more than one, agrees with the counter.
+    Raises DeviceError when no unit, or more than one, agrees with the counter.
     """
     check_discharging(samples)
     charges = _charges(samples)
@@ -88,21 +88,21 @@ def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
     raw = _mean_current(samples)
     step = _step([a - b for a, b in itertools.pairwise(charges)])
     if drawn_uah < FEWEST_STEPS * step:
-        raise TargetError("the charge counter moved too little to calibrate the current with.")
+        raise DeviceError("the charge counter moved too little to calibrate the current with.")
     fitting = [
         CurrentScale(unit=unit, ua_per_raw=math.copysign(scale, raw))
         for unit, scale in UNITS_UA.items()
         if raw and 1 / AGREEMENT <= abs(raw) * scale * hours / drawn_uah <= AGREEMENT
     ]
     if len(fitting) != 1:
-        raise TargetError("the current and the charge counter cannot be reconciled.")
+        raise DeviceError("the current and the charge counter cannot be reconciled.")
     return fitting[0]
 
 
 def current_energy(samples: Sequence[GaugeSample], scale: CurrentScale) -> float:
     """Millijoules drawn, from the integral of current times voltage (trapezoids).
 
-    Raises TargetError when a current is missing or does not flow out of the battery on the whole.
+    Raises DeviceError when a current is missing or does not flow out of the battery on the whole.
     """
     check_discharging(samples)
     energy = 0.0
@@ -111,14 +111,14 @@ def current_energy(samples: Sequence[GaugeSample], scale: CurrentScale) -> float
         milliwatts = raw * scale.ua_per_raw * 1e-3 * _volts(a, b)
         energy += milliwatts * (b.seconds - a.seconds)
     if energy <= 0:
-        raise TargetError("the current does not flow out of the battery.")
+        raise DeviceError("the current does not flow out of the battery.")
     return energy
 
 
 def _charges(samples: Sequence[GaugeSample]) -> list[int]:
     charges = [sample.charge_uah for sample in samples]
     if any(charge is None for charge in charges):
-        raise TargetError("this device has no charge counter.")
+        raise DeviceError("this device has no charge counter.")
     return [charge for charge in charges if charge is not None]
 
 
@@ -137,7 +137,7 @@ def _mean_current(samples: Sequence[GaugeSample]) -> float:
 
 def _current(sample: GaugeSample) -> int:
     if sample.current_raw is None:
-        raise TargetError("this device does not show its current.")
+        raise DeviceError("this device does not show its current.")
     return sample.current_raw
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 
 # Without its `delta` argument, whose state all callers share.
 COMMAND = ("dumpsys", "android.hardware.power.stats.IPowerStats/default")
@@ -20,34 +20,34 @@ _PROCESSOR = re.compile(r"CPU", re.IGNORECASE)
 def parse_power_rails(text: str) -> dict[str, float]:
     """Cumulative millijoules (mWs) by channel name.
 
-    Raises TargetError when the answer has no energy meter, is the `delta` form, or names a
+    Raises DeviceError when the answer has no energy meter, is the `delta` form, or names a
     channel twice.
     """
     begin = _BEGIN.search(text)
     if not begin:
-        raise TargetError("This device shows no energy meter (Pixel 6 and later do).")
+        raise DeviceError("This device shows no energy meter (Pixel 6 and later do).")
     end = _END.search(text, begin.end())
     block = text[begin.end() : end.start() if end else None]
     if "Delta" in block:
-        raise TargetError("The energy meter was asked for `delta`, which callers share; do not.")
+        raise DeviceError("The energy meter was asked for `delta`, which callers share; do not.")
     rows = _LINE.findall(block)
     rails = {name: float(value) for name, value in rows}
     if not rails or len(rails) != len(rows):
-        raise TargetError("The energy meter's answer is damaged; read it again.")
+        raise DeviceError("The energy meter's answer is damaged; read it again.")
     return rails
 
 
 def rail_energy(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str, float]:
     """Millijoules between two readings, for the rails of processor and memory.
 
-    Raises TargetError when no rail is the processor's, rails differ between the readings, or a
+    Raises DeviceError when no rail is the processor's, rails differ between the readings, or a
     counter went back (the device restarted).
     """
     if before.keys() != after.keys():
-        raise TargetError("The energy meter's rails changed during the run; start again.")
+        raise DeviceError("The energy meter's rails changed during the run; start again.")
     rails = {name: after[name] - before[name] for name in before if _COMPUTE.search(name)}
     if not any(_PROCESSOR.search(name) for name in rails):
-        raise TargetError("The energy meter has no rail of the processor.")
+        raise DeviceError("The energy meter has no rail of the processor.")
     if any(value < 0 for value in rails.values()):
-        raise TargetError("The energy meter went back; the device may have restarted.")
+        raise DeviceError("The energy meter went back; the device may have restarted.")
     return rails

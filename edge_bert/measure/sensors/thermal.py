@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import ClockLimit, DeviceState
 
 COMMAND = ("dumpsys", "thermalservice")
@@ -18,10 +18,10 @@ CAP_TOLERANCE = 0.98
 
 
 def parse_thermal_status(text: str) -> int:
-    """The status of `dumpsys thermalservice`, 0 to 6. Raises TargetError when it is not there."""
+    """The status of `dumpsys thermalservice`, 0 to 6. Raises DeviceError when it is not there."""
     found = _STATUS.search(text)
     if not found or not 0 <= int(found[1]) < len(STATUS_NAMES):
-        raise TargetError("dumpsys thermalservice gave no `Thermal Status:` from 0 to 6.")
+        raise DeviceError("dumpsys thermalservice gave no `Thermal Status:` from 0 to 6.")
     return int(found[1])
 
 

@@ -14,10 +14,10 @@ from edge_bert.bundle.measurement_files import save_measurement
 from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.benchmark_model import BenchmarkBinary, benchmark_binary
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.host import HostDevice
-from edge_bert.errors import InputError, TargetError
+from edge_bert.errors import DeviceError, InputError
 from edge_bert.pipeline.bench import benchmark_model as benchmark_model_module
 from edge_bert.pipeline.bench import emulated, runner
 from edge_bert.pipeline.build import measurements
@@ -191,7 +191,7 @@ def _measuring(request: BenchRequest, progress: Progress) -> Iterator[Measure]:
     """A function that measures one signature on the chosen target; cleaned up afterwards."""
     profile = profiles.load_profile(request.profile)
     if request.target == "emulated":
-        target = EmulatedTarget(profile, request.core)
+        target = EmulatedDevice(profile, request.core)
         try:
             yield emulated.make_counter(target, profile, request, progress)
         finally:
@@ -208,11 +208,11 @@ def _measuring(request: BenchRequest, progress: Progress) -> Iterator[Measure]:
 
 
 def device_for(serial: str | None, profile: DeviceProfile) -> AdbDevice:
-    """The device behind `serial` (default: the only one); TargetError when its ABI is another."""
+    """The device behind `serial` (default: the only one); DeviceError when its ABI is another."""
     target = AdbDevice(serial, keep=True)
     abi = target.describe().abi
     if abi != profile.abi:
-        raise TargetError(f"{target.serial} is {abi}, the profile is for {profile.abi}.")
+        raise DeviceError(f"{target.serial} is {abi}, the profile is for {profile.abi}.")
     return target
 
 

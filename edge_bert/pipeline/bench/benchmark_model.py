@@ -15,7 +15,7 @@ from edge_bert.devices.benchmark_model import (
     start_benchmark,
 )
 from edge_bert.devices.device import Device
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_output
 from edge_bert.measure.measurement import measured_by_benchmark_model
 from edge_bert.measure.sensors.device_state import read_state
@@ -51,7 +51,7 @@ def make_timer(
     on_host = description.evidence is Evidence.HOST
     program = target.push(binary.path, "benchmark_model")
     if target.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
-        raise TargetError(f"{description.name} does not let benchmark_model be executable.")
+        raise DeviceError(f"{description.name} does not let benchmark_model be executable.")
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = target.push(path, artifact.file)

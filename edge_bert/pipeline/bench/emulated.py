@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.library import litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.measurement import build_emulated_measurement
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.progress import Progress
@@ -46,7 +46,7 @@ class Countable(Protocol):
 
 
 def make_counter(
-    target: EmulatedTarget, profile: DeviceProfile, request: EmulatedRequest, progress: Progress
+    target: EmulatedDevice, profile: DeviceProfile, request: EmulatedRequest, progress: Progress
 ) -> Callable[[Path, Countable, str], Iterator[Measurement]]:
     """A function that counts one signature, once, and models it for each number of threads."""
     command = install_runner(target, profile.abi, own_c_library=False)
@@ -65,7 +65,7 @@ def make_counter(
         completed = counted.completed
         output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
         if len(counted.counts.marked_repetitions) != warmup + 1:
-            raise TargetError("The emulator did not see where the inference begins and ends.")
+            raise DeviceError("The emulator did not see where the inference begins and ends.")
         for threads in request.threads:
             yield build_emulated_measurement(
                 output,

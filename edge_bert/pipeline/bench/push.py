@@ -33,7 +33,7 @@ def push_bundle(
     """Push artifacts (default: the bundle's default one), tokenizer and runner.
 
     Each file is verified by size and sha256. Builds the bundle if there is none. Raises
-    InputError for an unknown artifact, TargetError for a device that does not do as asked.
+    InputError for an unknown artifact, DeviceError for a device that does not do as asked.
     """
     device = profiles.load_profile(profile)
     manifest = bundle_of(profile, folder, progress)

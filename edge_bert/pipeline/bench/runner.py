@@ -12,7 +12,7 @@ import msgspec
 from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import energy_per_inference
 from edge_bert.measure.energy.session import record_session
 from edge_bert.measure.measurement import build_measurement
@@ -118,12 +118,12 @@ def _run(
 
 
 def make_shell(target: Device) -> Run:
-    """A function that gives a command's output; TargetError when the command fails."""
+    """A function that gives a command's output; DeviceError when the command fails."""
 
     def ask(argv: Sequence[str]) -> str:
         done = target.run(argv, ASK_TIMEOUT_S)
         if done.exit_code != 0:
-            raise TargetError(f"{argv[0]} failed: {done.stderr.strip()[-200:]}")
+            raise DeviceError(f"{argv[0]} failed: {done.stderr.strip()[-200:]}")
         return done.stdout
 
     return ask

@@ -9,12 +9,12 @@ import msgspec
 
 from edge_bert import profiles
 from edge_bert.convert import published_networks
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
 from edge_bert.devices.runner.build import build_runner
 from edge_bert.devices.runner.library import litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
-from edge_bert.errors import InputError, TargetError
+from edge_bert.errors import DeviceError, InputError
 from edge_bert.estimate import validation
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.runner_output import parse_runner
@@ -107,7 +107,7 @@ def _counts(
 
 
 def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
-    target = EmulatedTarget(profile)
+    target = EmulatedDevice(profile)
     try:
         command = install_runner(target, profile.abi, own_c_library=False)
         with tempfile.TemporaryDirectory() as folder:
@@ -121,5 +121,5 @@ def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
     done = counted.completed
     parse_runner(done.stdout, done.exit_code, done.stderr)
     if len(counted.counts.marked_repetitions) != 2:
-        raise TargetError("The emulator did not see where the inference begins and ends.")
+        raise DeviceError("The emulator did not see where the inference begins and ends.")
     return counted.counts.marked_repetitions[-1]

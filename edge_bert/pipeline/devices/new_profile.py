@@ -13,7 +13,7 @@ from pathlib import Path
 from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
-from edge_bert.errors import InputError, ProfileError, TargetError
+from edge_bert.errors import DeviceError, InputError, ProfileError
 from edge_bert.installation import in_clone, task_command
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
@@ -45,7 +45,7 @@ def new_profile(
 
     Without `out` it goes where `--profile NAME` finds it, or into the current folder where
     edge-bert is installed without a clone. Raises ProfileError for a name or file
-    that cannot be used, TargetError for a device that cannot be read or is not 64-bit Arm.
+    that cannot be used, DeviceError for a device that cannot be read or is not 64-bit Arm.
     """
     path = _checked_path(name, out)
     target = AdbDevice(serial)
@@ -59,7 +59,7 @@ def new_profile(
     try:
         profile = profiles.parse_profile(name, text.encode())
     except ProfileError as error:
-        raise TargetError(f"What the device says makes no sound profile: {error}") from error
+        raise DeviceError(f"What the device says makes no sound profile: {error}") from error
     _write_new(path, text)
     return WrittenProfile(profile=profile, file=str(path), budget_of=nearest)
 
@@ -77,9 +77,9 @@ def nearest_profile(facts: DeviceFacts) -> str:
 
 
 def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime.date) -> str:
-    """The text of the profile. Raises TargetError for a device that is not 64-bit Arm."""
+    """The text of the profile. Raises DeviceError for a device that is not 64-bit Arm."""
     if facts.abi != ABI:
-        raise TargetError(
+        raise DeviceError(
             f"The device is {facts.abi or 'of an unknown ABI'}; profiles are for {ABI}."
         )
     like = profiles.load_profile(nearest)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench import emulated
 from edge_bert.pipeline.build import artifacts
@@ -53,7 +53,7 @@ def on_disk(recipe: Recipe, data: bytes) -> Iterator[File]:
 def count_file(profile: DeviceProfile, file: File) -> Measurement:
     """`file` on the emulated device, at the length of the profile's budget or the nearest bucket.
 
-    Its time and energy are modelled. Raises TargetError where the emulator fails.
+    Its time and energy are modelled. Raises DeviceError where the emulator fails.
     """
     lengths = {each.length: name for name, each in file.signatures.items()}
     signature = lengths[budget_length(profile, lengths)]
@@ -97,7 +97,7 @@ class _Wanted:
 
 
 def _measured(profile: DeviceProfile, file: File, signature: str) -> Measurement:
-    target = EmulatedTarget(profile)
+    target = EmulatedDevice(profile)
     try:
         measure = emulated.make_counter(target, profile, _Wanted(), no_progress)
         return next(measure(file.path, file, signature))

@@ -18,7 +18,7 @@ from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
-from edge_bert.errors import InputError, MissingToolError, TargetError, WorkerError
+from edge_bert.errors import DeviceError, InputError, MissingToolError, WorkerError
 from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, open_sealed, run_sealed
 
 CONNECT_SECONDS = 15
@@ -34,7 +34,7 @@ class DaskCluster:
     """The workers of the scheduler at `address`, such as `tcp://10.0.0.5:8786`.
 
     Raises InputError for what is no address, MissingToolError without the `cluster` extra, and
-    TargetError when no scheduler answers or it has no worker.
+    DeviceError when no scheduler answers or it has no worker.
     """
 
     def __init__(
@@ -75,27 +75,27 @@ class DaskCluster:
         try:
             self._client.wait_for_workers(1, timeout=self._patience)
         except TimeoutError:
-            raise TargetError(
+            raise DeviceError(
                 f"The scheduler {self._address} has had no worker for {self._patience:g} s; start "
                 f"one there: dask worker {self._address}"
             ) from None
         try:
             found = self._client.run(_versions)
         except ImportError as error:
-            raise TargetError(
+            raise DeviceError(
                 f"A worker of {self._address} lacks {error.name}; install this edge-bert on every "
                 "worker, with the same Python."
             ) from None
         ours = _versions()
         for worker, theirs in sorted(found.items()):
             if theirs != ours:
-                raise TargetError(
+                raise DeviceError(
                     f"The worker {worker} has {theirs}, here is {ours}: their results would not "
                     "compare; install the same on both."
                 )
 
     def _ended(self, waiting: set[Any]) -> list[Any]:
-        """At least one future that has ended; TargetError when none can end any more."""
+        """At least one future that has ended; DeviceError when none can end any more."""
         alone_since = None
         while True:
             with contextlib.suppress(TimeoutError):
@@ -107,7 +107,7 @@ class DaskCluster:
                 continue
             alone_since = alone_since or time.monotonic()
             if time.monotonic() - alone_since > self._patience:
-                raise TargetError(f"{self._address} has lost all its workers. {AGAIN}")
+                raise DeviceError(f"{self._address} has lost all its workers. {AGAIN}")
 
     def _first(self, waiting: set[Any]) -> list[Any]:
         import distributed
@@ -120,8 +120,8 @@ class DaskCluster:
             raise self._gone() from None
         return list(ended.done)
 
-    def _gone(self) -> TargetError:
-        return TargetError(f"The scheduler {self._address} went away. {AGAIN}")
+    def _gone(self) -> DeviceError:
+        return DeviceError(f"The scheduler {self._address} went away. {AGAIN}")
 
     def _outcome(self, future: Any, job: Job) -> Outcome:
         from distributed.scheduler import KilledWorker
@@ -156,7 +156,7 @@ def _connected(address: str, seconds: float) -> Any:
         with _quiet():
             return client(address, timeout=seconds, set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise TargetError(
+        raise DeviceError(
             f"No Dask scheduler answers at {address} within {seconds:g} s; start one with "
             "`dask scheduler`, or check the address."
         ) from error

@@ -20,7 +20,7 @@ from edge_bert.devices.adb import list_devices
 from edge_bert.devices.adb.adb_device import BASE, AdbDevice
 from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import Evidence
 from tests.devices.running_phone import DATA_BYTES, own_name, running_phone
 from tests.waiting import wait_until
@@ -188,7 +188,7 @@ def test_any_argument_arrives(target: AdbDevice, words: list[str]) -> None:
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "nul\0"])
 def test_refuses_names_with_folders(target: AdbDevice, tmp_path: Path, name: str) -> None:
     """A name can not lead out of the session's folder."""
-    with pytest.raises(TargetError, match="file name"):
+    with pytest.raises(DeviceError, match="file name"):
         target.push(some_file(tmp_path, 1024), name)
 
 
@@ -203,7 +203,7 @@ def test_describes_an_emulated_phone_as_emulated(target: AdbDevice, phone: Emula
 
 def test_a_hanging_command_is_killed_on_the_device(phone: EmulatedPhone, target: AdbDevice) -> None:
     """At the time-out the command and what it started end on the device too."""
-    with pytest.raises(TargetError, match="did not end within"):
+    with pytest.raises(DeviceError, match="did not end within"):
         target.run(["sh", "-c", "sleep 4242 & sleep 4242"], 1)
     wait_until(lambda: leftovers(phone, "4242") == [])
 
@@ -214,7 +214,7 @@ def test_a_full_device_says_so(phone: EmulatedPhone, target: AdbDevice, tmp_path
     filler = (DATA_BYTES - used) // 1024**2 - 10
     shell(phone, f"head -c {filler}m /dev/zero >/data/local/tmp/filler")
     try:
-        with pytest.raises(TargetError, match="no room left"):
+        with pytest.raises(DeviceError, match="no room left"):
             target.push(some_file(tmp_path, 20 * 1024**2), "m")
         assert shell(phone, f"find {BASE} -type f") == ""
     finally:
@@ -252,7 +252,7 @@ def test_a_run_cut_off_is_an_error(phone: EmulatedPhone, target: AdbDevice) -> N
 
     killer = threading.Thread(target=kill_once_it_runs)
     killer.start()
-    with pytest.raises(TargetError, match=phone.serial):
+    with pytest.raises(DeviceError, match=phone.serial):
         target.run(["sleep", "4343"], TIMEOUT_S)
     killer.join()
     wait_until(lambda: leftovers(phone, "4343") == [])
@@ -266,14 +266,14 @@ def test_a_program_for_another_processor_says_so(target: AdbDevice, tmp_path: Pa
     program.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + riscv + bytes(100))
     program.chmod(0o755)
     remote = target.push(program, "program")
-    with pytest.raises(TargetError, match=r"cannot run .* 64-bit ELF"):
+    with pytest.raises(DeviceError, match=r"cannot run .* 64-bit ELF"):
         target.run([remote], TIMEOUT_S)
 
 
 def test_pull_leaves_nothing_half_written(target: AdbDevice, tmp_path: Path) -> None:
     """A file that is not there, or a folder, is an error and makes no file here."""
     for remote in ("/data/local/tmp/nope", "/data/local/tmp"):
-        with pytest.raises(TargetError, match="not a readable file"):
+        with pytest.raises(DeviceError, match="not a readable file"):
             target.pull(remote, tmp_path / "back")
     assert list(tmp_path.iterdir()) == []
 
@@ -281,7 +281,7 @@ def test_pull_leaves_nothing_half_written(target: AdbDevice, tmp_path: Path) -> 
 def test_a_local_file_that_cannot_be_read(target: AdbDevice, tmp_path: Path) -> None:
     """A missing file or a folder is refused before anything is sent."""
     for local in (tmp_path / "nope", tmp_path):
-        with pytest.raises(TargetError, match=str(tmp_path)):
+        with pytest.raises(DeviceError, match=str(tmp_path)):
             target.push(local, "m")
 
 
@@ -305,7 +305,7 @@ def test_without_sha256sum_nothing_is_pushed_unverified(
     link = phone.root / "system" / "bin" / "sha256sum"
     link.rename(link.with_name("hidden"))
     try:
-        with pytest.raises(TargetError, match="no sha256sum"):
+        with pytest.raises(DeviceError, match="no sha256sum"):
             target.push(some_file(tmp_path, 1024), "m")
     finally:
         link.with_name("hidden").rename(link)
@@ -322,7 +322,7 @@ def test_gives_up_after_a_few_attempts(
     tee.write_text("#!/system/bin/sh\necho " + "0" * 64 + "\n")
     tee.chmod(0o755)
     try:
-        with pytest.raises(TargetError, match="did not arrive whole"):
+        with pytest.raises(DeviceError, match="did not arrive whole"):
             target.push(some_file(tmp_path, 1024), "m")
         assert shell(phone, f"find {BASE} -type f") == ""
     finally:
@@ -334,7 +334,7 @@ def test_the_connection_can_be_dropped_and_made_again(phone: EmulatedPhone) -> N
     """`connect` answers for a device that the server had lost, and for one that it has."""
     list_devices.disconnect_device(phone.serial)
     assert not list_devices.is_ready(phone.serial)
-    with pytest.raises(TargetError, match="not connected"):
+    with pytest.raises(DeviceError, match="not connected"):
         AdbDevice(phone.serial)
     for _ in range(2):
         list_devices.connect_device(phone.serial)

@@ -17,7 +17,7 @@ from edge_bert.devices.adb.device_facts import (
     read_facts,
     title_of,
 )
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from tests import one_line
 from tests.devices.device_answers import (
     G3_FEATURES,
@@ -144,7 +144,7 @@ def test_a_device_that_hides_what_a_profile_needs(lost: str) -> None:
         answers["cpuinfo"] = "processor\t: 0\nvendor_id\t: GenuineIntel\nflags\t\t: fpu vme\n"
     if lost == "too many":
         answers["cpuinfo"] = "".join(block(cpu, "0xd05", V8_FEATURES) for cpu in range(65))
-    with refused(TargetError):
+    with refused(DeviceError):
         read_facts(AnsweringTarget(answers))
 
 
@@ -153,8 +153,8 @@ def test_any_cpuinfo_is_read_or_refused(text: str) -> None:
     """Whatever the device prints."""
     try:
         found = parse_cpuinfo(text)
-    except TargetError as error:
-        one_line.check(error, TargetError)
+    except DeviceError as error:
+        one_line.check(error, DeviceError)
     else:
         assert found.cores
 
@@ -167,7 +167,7 @@ def test_any_listing_is_read_or_refused(properties: str, files: str) -> None:
     listing = "/sys/devices/system/cpu/" + files.replace("\n", "\n/sys/devices/system/cpu/")
     try:
         groups = group_cores({0: "cortex-a55"}, parse_listing(listing))
-    except TargetError as error:
-        one_line.check(error, TargetError)
+    except DeviceError as error:
+        one_line.check(error, DeviceError)
     else:
         assert groups

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from edge_bert.devices.adb import adb_command, list_devices
 from edge_bert.devices.adb.adb_device import AdbDevice
-from edge_bert.devices.adb.list_devices import Device
-from edge_bert.errors import InputError, MissingToolError, TargetError
+from edge_bert.devices.adb.list_devices import ListedDevice
+from edge_bert.errors import DeviceError, InputError, MissingToolError
 from tests.devices.fake_adb_server import _Server, fake_adb_server
 
 # As the documentation of adb and users' reports show it.
@@ -37,14 +37,14 @@ def server() -> Iterator[_Server]:
 def test_the_only_device_is_taken(server: _Server) -> None:
     """With one device no serial is needed."""
     server.devices = ONE
-    assert list_devices.choose_device(None) == Device("8B2Y0ZQ7L", "device", "Pixel 6")
+    assert list_devices.choose_device(None) == ListedDevice("8B2Y0ZQ7L", "device", "Pixel 6")
     assert AdbDevice().serial == "8B2Y0ZQ7L"
 
 
 def test_several_devices_need_a_choice(server: _Server) -> None:
     """One phone under two serials counts as two; the message names both and the option."""
     server.devices = TWICE
-    with pytest.raises(TargetError, match=r"8B2Y0ZQ7L .*192\.168\.1\.7:5555 .*--serial"):
+    with pytest.raises(DeviceError, match=r"8B2Y0ZQ7L .*192\.168\.1\.7:5555 .*--serial"):
         AdbDevice()
     assert AdbDevice("192.168.1.7:5555").serial == "192.168.1.7:5555"
 
@@ -64,14 +64,14 @@ def test_a_device_that_is_not_ready_says_what_to_do(
 ) -> None:
     """Each state of a device that cannot be used has its advice."""
     server.devices = listed
-    with pytest.raises(TargetError, match=advice):
+    with pytest.raises(DeviceError, match=advice):
         AdbDevice()
 
 
 def test_an_unknown_serial_is_named(server: _Server) -> None:
     """A serial that adb does not list is an error, even with one device there."""
     server.devices = ONE
-    with pytest.raises(TargetError, match=r"nope is not connected; `invoke devices`"):
+    with pytest.raises(DeviceError, match=r"nope is not connected; `invoke devices`"):
         AdbDevice("nope")
 
 
@@ -96,7 +96,7 @@ def test_a_device_lost_between_commands(server: _Server, said: str, advice: str)
     """The server's word on a device that it had a moment ago becomes advice."""
     server.devices, server.fault = ONE, said
     target = AdbDevice()
-    with pytest.raises(TargetError, match=advice):
+    with pytest.raises(DeviceError, match=advice):
         target.describe()
 
 
@@ -106,9 +106,9 @@ def test_a_silent_server_does_not_hang(server: _Server, monkeypatch: pytest.Monk
     monkeypatch.setattr("edge_bert.devices.adb.adb_device.SHELL_TIMEOUT_S", 0.5)
     monkeypatch.setattr("edge_bert.devices.adb.adb_device.KILL_TIMEOUT_S", 0.5)
     target = AdbDevice()
-    with pytest.raises(TargetError, match=r"did not answer within 0\.5 s"):
+    with pytest.raises(DeviceError, match=r"did not answer within 0\.5 s"):
         target.describe()
-    with pytest.raises(TargetError, match=r"did not end within 0\.5 s"):
+    with pytest.raises(DeviceError, match=r"did not end within 0\.5 s"):
         target.run(["true"], 0.5)
     target.close()
 
@@ -117,7 +117,7 @@ def test_a_silent_server_does_not_hang(server: _Server, monkeypatch: pytest.Monk
 def test_a_failed_connect_is_an_error(server: _Server, said: str) -> None:
     """adb exits with 0 although it could not connect; its words tell."""
     server.connects = said
-    with pytest.raises(TargetError, match="cannot connect"):
+    with pytest.raises(DeviceError, match="cannot connect"):
         list_devices.connect_device("192.168.1.7:5555")
 
 
@@ -147,8 +147,8 @@ def test_reads_the_list_of_devices() -> None:
         f"List of devices attached\n{ONE}{UNAUTHORIZED}\n"
     )
     assert list_devices.parse_devices(text) == (
-        Device("8B2Y0ZQ7L", "device", "Pixel 6"),
-        Device("8B2Y0ZQ7L", "unauthorized", ""),
+        ListedDevice("8B2Y0ZQ7L", "device", "Pixel 6"),
+        ListedDevice("8B2Y0ZQ7L", "unauthorized", ""),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_bert import profiles
 from edge_bert.devices.emulator import arm64_root, debian_packages
-from edge_bert.errors import BusyError, ProfileError, TargetError
+from edge_bert.errors import BusyError, DeviceError, ProfileError
 
 
 @pytest.fixture
@@ -54,11 +54,11 @@ def test_a_failure_leaves_no_root(
     def fail(_: Sequence[str], folder: Path, work: Path, __: object) -> tuple[str]:
         (folder / "usr").mkdir(parents=True)
         work.mkdir()
-        raise TargetError("no network")
+        raise DeviceError("no network")
 
     whole = debian_packages.unpack_packages
     monkeypatch.setattr(debian_packages, "unpack_packages", fail)
-    with pytest.raises(TargetError, match="no network"):
+    with pytest.raises(DeviceError, match="no network"):
         arm64_root.root_for(profiles.load_profile("pixel-9"))
     left = [path.name for path in (tmp_path / "emulator").rglob("*") if path.is_dir()]
     assert left == ["bases"] or sorted(left) == ["bases", "roots"]
@@ -90,6 +90,6 @@ def test_a_busy_root_is_waited_for(
 
 def test_a_static_qemu_is_found(unpacked: list[Path]) -> None:
     """A package without a qemu-aarch64 is an error, not a path that does not exist."""
-    with pytest.raises(TargetError, match="holds no qemu-aarch64"):
+    with pytest.raises(DeviceError, match="holds no qemu-aarch64"):
         arm64_root.static_qemu()
     assert len(unpacked) == 1

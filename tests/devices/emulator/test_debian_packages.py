@@ -9,7 +9,7 @@ import pytest
 
 from edge_bert.devices.emulator import debian_packages
 from edge_bert.devices.emulator.debian_packages import Origin
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 
 LISTING = """\
 bookworm|main|https://mirror.example/debian/
@@ -75,7 +75,7 @@ def test_an_unknown_package_is_an_error(tmp_path: Path) -> None:
     """A package that the release does not have is named, and nothing is unpacked."""
     if shutil.which("apt-get") is None or not debian_packages.KEYRING.exists():
         pytest.skip("apt-get or debian-archive-keyring missing; this is no Debian")
-    with pytest.raises(TargetError, match="no-such-package-here"):
+    with pytest.raises(DeviceError, match="no-such-package-here"):
         debian_packages.unpack_packages(
             ["no-such-package-here"], tmp_path / "root", tmp_path / "work", Origin("bookworm")
         )

@@ -17,7 +17,7 @@ from edge_bert.devices.emulator import android_root, arm64_root, binfmt, emulate
 from edge_bert.devices.emulator.android_root import Battery
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
-from edge_bert.errors import BusyError, InputError, MissingToolError, TargetError
+from edge_bert.errors import BusyError, DeviceError, InputError, MissingToolError
 from edge_bert.records.measurement import Evidence
 from tests.devices import emulator_world
 from tests.devices.running_phone import (
@@ -190,7 +190,7 @@ def test_a_hot_phone_lowers_its_clocks(phone: EmulatedPhone, target: AdbDevice) 
 
 def test_a_phone_that_does_not_run_has_no_world() -> None:
     """Heating a phone that was never started is an error, not a new file."""
-    with pytest.raises(TargetError, match="does not run"):
+    with pytest.raises(DeviceError, match="does not run"):
         emulator_world.plug_in(EmulatedPhone("test-none", 1, 1, 1), charger=True)
 
 
@@ -301,7 +301,7 @@ def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatc
     name = own_name("test-broken")
     monkeypatch.setattr(emulated_phone.cpu_files, "qemu_model", lambda _: "no-such-cpu")
     monkeypatch.setattr(emulated_phone, "START_TIMEOUT_S", 5)
-    with pytest.raises(TargetError, match="no-such-cpu"):
+    with pytest.raises(DeviceError, match="no-such-cpu"):
         emulated_phone.start_phone(phone_profile(name), free_port())
     assert not any(name in line for line in command_lines())
     assert not (emulated_phone._folder(name)).exists()
@@ -319,7 +319,7 @@ def test_a_port_is_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, port
     """What is no port is refused before anything is made."""
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with pytest.raises(TargetError, match="not a port"):
+    with pytest.raises(DeviceError, match="not a port"):
         emulated_phone.start_phone(phone_profile("test-port"), port)
 
 

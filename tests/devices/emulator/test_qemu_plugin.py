@@ -9,7 +9,7 @@ import pytest
 
 from edge_bert.devices.device import Completed
 from edge_bert.devices.emulator import qemu_plugin
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import Caches
 from tests.devices.emulator_programs import assemble, need_emulator, run_counted
@@ -284,7 +284,7 @@ def test_refuses_bad_options(plugin: Path, tmp_path: Path, option: str) -> None:
     done = run_counted(assemble(["nop"], tmp_path), output, f"file={plugin}", option)
     assert done.returncode != 0
     assert "count plugin:" in done.stderr
-    with pytest.raises(TargetError):
+    with pytest.raises(DeviceError):
         qemu_plugin.read_counts(output, ENDED)
 
 
@@ -293,7 +293,7 @@ def test_damaged_counts_are_an_error(tmp_path: Path, text: str) -> None:
     """Counts that are missing, cut off or of another version never become a record."""
     output = tmp_path / "counts.json"
     output.write_text(text)
-    with pytest.raises(TargetError, match=r"counted|damaged"):
+    with pytest.raises(DeviceError, match=r"counted|damaged"):
         qemu_plugin.read_counts(output, ENDED)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from edge_bert.devices.host import HostDevice
 from edge_bert.devices.runner import build, library, static_bundle
-from edge_bert.errors import MissingToolError, TargetError
+from edge_bert.errors import DeviceError, MissingToolError
 
 
 @pytest.mark.parametrize("abi", ["x86_64", "arm64-v8a"])
@@ -50,14 +50,14 @@ def test_a_broken_source_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "sources" / "main.c").write_text("int main(void) { return nothing; }\n")
     monkeypatch.setattr(build, "SOURCES", tmp_path / "sources")
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(TargetError, match="nothing"):
+    with pytest.raises(DeviceError, match="nothing"):
         build.build_runner(build.host_abi())
     assert not [path for path in (tmp_path / "cache").rglob("*") if path.is_file()]
 
 
 def test_unknown_abi_and_missing_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
     """An unknown ABI lists the known ones; a missing compiler names how to get one."""
-    with pytest.raises(TargetError, match="arm64-v8a"):
+    with pytest.raises(DeviceError, match="arm64-v8a"):
         build.build_runner("armeabi-v7a")
     monkeypatch.setattr(shutil, "which", lambda _: None)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
@@ -70,10 +70,10 @@ def test_a_wheel_with_other_bytes_is_refused(tmp_path: Path) -> None:
     wheel = tmp_path / "fake.whl"
     with zipfile.ZipFile(wheel, "w") as archive:
         archive.writestr(library.MEMBER, b"not the library")
-    with pytest.raises(TargetError, match="sha256"):
+    with pytest.raises(DeviceError, match="sha256"):
         library._unpack(wheel, tmp_path / "libLiteRt.so", "0" * 64)
     wheel.write_bytes(b"not a wheel")
-    with pytest.raises(TargetError, match="fetch it again"):
+    with pytest.raises(DeviceError, match="fetch it again"):
         library._unpack(wheel, tmp_path / "libLiteRt.so", "0" * 64)
     assert not (tmp_path / "libLiteRt.so").exists()
 

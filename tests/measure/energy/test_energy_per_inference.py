@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import EnergyWindow, energy_per_inference
 from edge_bert.measure.sensors.fuel_gauge import (
     CurrentScale,
@@ -84,13 +84,13 @@ def test_unit_and_sign_are_found(raw_per_ua: float) -> None:
 def test_currents_that_fit_nothing_are_refused() -> None:
     """A current 30 times off is no unit that we know; so is none at all."""
     for raw_per_ua in (-30.0, 0.0):
-        with pytest.raises(TargetError, match="reconciled"):
+        with pytest.raises(DeviceError, match="reconciled"):
             calibrate_current(battery(2000, 0, 3e6, raw_per_ua=raw_per_ua))
 
 
 def test_coarse_counters_need_longer_windows() -> None:
     """Fewer than 20 steps of the counter are refused."""
-    with pytest.raises(TargetError, match="measure longer"):
+    with pytest.raises(DeviceError, match="measure longer"):
         counter_energy(battery(2000, 0, 3e6, step=1000))
 
 
@@ -98,14 +98,14 @@ def test_charging_and_rising_counters_are_refused() -> None:
     """A charger, or a counter that goes up, makes the battery useless as a gauge."""
     samples = battery(2000, 0, 3e6)
     charging = [*samples[:-1], GaugeSample(500, 4_000_000, False, 1)]
-    with pytest.raises(TargetError, match="charging"):
+    with pytest.raises(DeviceError, match="charging"):
         counter_energy(charging)
     rising = [*samples, GaugeSample(500, 4_000_000, True, 3_100_000)]
-    with pytest.raises(TargetError, match="rose"):
+    with pytest.raises(DeviceError, match="rose"):
         counter_energy(rising)
-    with pytest.raises(TargetError, match="times do not grow"):
+    with pytest.raises(DeviceError, match="times do not grow"):
         counter_energy([samples[1], samples[0]])
-    with pytest.raises(TargetError, match="out of the battery"):
+    with pytest.raises(DeviceError, match="out of the battery"):
         current_energy(samples, CurrentScale("uA", 1.0))
 
 
@@ -196,9 +196,9 @@ SAMPLES = st.builds(
 @settings(max_examples=60)
 @given(st.lists(SAMPLES, max_size=8))
 def test_any_samples_give_energy_or_a_reason(samples: list[GaugeSample]) -> None:
-    """Noise from a gauge gives a positive figure or a TargetError."""
+    """Noise from a gauge gives a positive figure or a DeviceError."""
     for measure in (counter_energy, lambda x: current_energy(x, calibrate_current(x))):
         try:
             assert measure(samples) > 0
-        except TargetError:
+        except DeviceError:
             continue

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import energy_per_inference
 from edge_bert.measure.energy.session import record_session
 from edge_bert.measure.sensors.device_state import CLOCKS, GaugeReading, read_gauges, read_state
@@ -42,7 +42,7 @@ def phone(answers: dict[str, str]) -> Callable[[Sequence[str]], str]:
         try:
             return answers[" ".join(argv)]
         except KeyError:
-            raise TargetError("Permission denied") from None
+            raise DeviceError("Permission denied") from None
 
     return run
 
@@ -112,9 +112,9 @@ def test_a_session_ends_with_the_phone() -> None:
     """A load or a gauge that fails ends the session with its error, and no thread stays."""
 
     def lost(_: float) -> int:
-        raise TargetError("device offline")
+        raise DeviceError("device offline")
 
-    with pytest.raises(TargetError, match="offline"):
+    with pytest.raises(DeviceError, match="offline"):
         record_session(GaugeReading, lost, seconds=0.01)
 
 

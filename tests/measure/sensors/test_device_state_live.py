@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors.battery import parse_battery, parse_power_supply
 from edge_bert.measure.sensors.power_rails import parse_power_rails, rail_energy
 from edge_bert.measure.sensors.thermal import faults_of, parse_clocks, parse_thermal_status
@@ -48,7 +48,7 @@ def test_frozen_service_and_odd_voltage_are_seen() -> None:
 @pytest.mark.parametrize("text", ["", "Can't find service: battery", "status: 3"])
 def test_no_battery_state_is_an_error(text: str) -> None:
     """Another answer than the service's is an error."""
-    with pytest.raises(TargetError):
+    with pytest.raises(DeviceError):
         parse_battery(text)
 
 
@@ -56,7 +56,7 @@ def test_power_supply_files_hold_one_number() -> None:
     """Signs and line ends are taken, words and fractions are not."""
     assert parse_power_supply("-412000\n") == -412000
     for text in ("", "cat: Permission denied", "1.5", "٣", "1 2"):
-        with pytest.raises(TargetError):
+        with pytest.raises(DeviceError):
             parse_power_supply(text)
 
 
@@ -79,17 +79,17 @@ def test_rail_energy_is_processor_and_memory() -> None:
         "[S4M_VDD_CPUCL0]:CPU(LITTLE)",
     ]
     assert sum(energy.values()) == pytest.approx(40)
-    with pytest.raises(TargetError, match="went back"):
+    with pytest.raises(DeviceError, match="went back"):
         rail_energy(after, before)
-    with pytest.raises(TargetError, match="no rail of the processor"):
+    with pytest.raises(DeviceError, match="no rail of the processor"):
         rail_energy({"[VSYS]:Display": 1.0}, {"[VSYS]:Display": 2.0})
-    with pytest.raises(TargetError, match="changed"):
+    with pytest.raises(DeviceError, match="changed"):
         rail_energy(before, {})
 
 
 def test_the_shared_delta_is_refused() -> None:
     """`delta` differences are counted from whoever asked last."""
-    with pytest.raises(TargetError, match="delta"):
+    with pytest.raises(DeviceError, match="delta"):
         parse_power_rails(recording("power_rails/pixel_6_delta.txt"))
 
 
@@ -98,7 +98,7 @@ def test_thermal_status() -> None:
     assert parse_thermal_status(recording("thermal/samsung_a52.txt")) == 0
     assert parse_thermal_status(recording("thermal/severe.txt")) == 3
     for text in ("", "Thermal Status: 9", "Thermal Status: -1", "mStatus=0"):
-        with pytest.raises(TargetError):
+        with pytest.raises(DeviceError):
             parse_thermal_status(text)
 
 
@@ -138,16 +138,16 @@ PARSERS: list[Callable[[str], object]] = [
 @pytest.mark.parametrize("parse", PARSERS)
 @given(text=st.text())
 def test_noise_never_raises_anything_else(parse: Callable[[str], object], text: str) -> None:
-    """Any text gives a reading or a TargetError."""
+    """Any text gives a reading or a DeviceError."""
     try:
         parse(text)
-    except TargetError:
+    except DeviceError:
         return
 
 
 @given(st.data())
 def test_damaged_recordings_never_raise_anything_else(data: st.DataObject) -> None:
-    """Changed characters in real answers give readings or a TargetError."""
+    """Changed characters in real answers give readings or a DeviceError."""
     names = ["battery/pixel_discharging", "power_rails/pixel_6", "thermal/severe"]
     characters = list(recording(f"{data.draw(st.sampled_from(names))}.txt"))
     for _ in range(data.draw(st.integers(1, 6))):
@@ -156,5 +156,5 @@ def test_damaged_recordings_never_raise_anything_else(data: st.DataObject) -> No
     for parse in PARSERS[:4]:
         try:
             parse("".join(characters))
-        except TargetError:
+        except DeviceError:
             continue

@@ -13,7 +13,7 @@ from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.android_root import Battery
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, start_runner
-from edge_bert.errors import TargetError
+from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import SHORTEST_LOAD_S, energy_per_inference
 from edge_bert.measure.energy.session import record_session
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
@@ -95,6 +95,6 @@ def test_a_hanging_runner_is_ended(phone: EmulatedPhone, target: AdbDevice, tmp_
     runner.write_text("#!/system/bin/sh\necho started; sleep 4646\n")
     runner.chmod(0o755)
     command = [target.push(runner, "runner")]
-    with pytest.raises(TargetError, match="did not end within 3 s"):
+    with pytest.raises(DeviceError, match="did not end within 3 s"):
         start_runner(target, command, RunnerRequest("m", "s"), 3)
     wait_until(lambda: "4646" not in " ".join(emulated_phone.phone_processes(phone).values()))

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from edge_bert.bundle.measurement_files import load_measurement
-from edge_bert.errors import InputError, TargetError
+from edge_bert.errors import DeviceError, InputError
 from edge_bert.pipeline.bench import bench
 from edge_bert.pipeline.bench.bench import Result, request_bench
 from edge_bert.pipeline.build import measurements
@@ -173,11 +173,11 @@ def test_what_was_measured_before_a_failure_is_kept(
 
     def failing(found: object, folder: Path) -> Path:
         if list(folder.glob("*.json")):
-            raise TargetError("gone")
+            raise DeviceError("gone")
         return whole(found, folder)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench, "save_measurement", failing)
-    with pytest.raises(TargetError, match="gone"):
+    with pytest.raises(DeviceError, match="gone"):
         run(bundle.parent, lengths=(8, 16))
     assert len(list((bundle / "measurements").glob("*.json"))) == 1
     assert (bundle / "report.html").is_file()

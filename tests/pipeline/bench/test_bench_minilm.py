@@ -10,7 +10,7 @@ import pytest
 
 from edge_bert import profiles
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
-from edge_bert.devices.emulated import EmulatedTarget
+from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.pipeline.build.build import host_runtime
 from edge_bert.quantize import apply_recipe
@@ -29,21 +29,21 @@ A76 = Cluster(
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[EmulatedTarget]:
+def target() -> Iterator[EmulatedDevice]:
     need_emulator()
     phone = profiles.load_profile("pixel-9")
-    target = EmulatedTarget(msgspec.structs.replace(phone, name="four-a76", clusters=(A76,)))
+    target = EmulatedDevice(msgspec.structs.replace(phone, name="four-a76", clusters=(A76,)))
     yield target
     target.close()
 
 
 @pytest.fixture(scope="module")
-def reference(target: EmulatedTarget, minilm: Checkpoint) -> bytes:
+def reference(target: EmulatedDevice, minilm: Checkpoint) -> bytes:
     del target  # nothing is converted where nothing can be counted
     return convert_to_tflite(minilm, (LENGTH,))
 
 
-def counted(target: EmulatedTarget, data: bytes, folder: Path) -> InstructionCounts:
+def counted(target: EmulatedDevice, data: bytes, folder: Path) -> InstructionCounts:
     """The first inference, whose preparations are under 1%: see docs/measuring.md."""
     (folder / "model.tflite").write_bytes(data)
     command = install_runner(target, "arm64-v8a", own_c_library=False)
@@ -54,13 +54,13 @@ def counted(target: EmulatedTarget, data: bytes, folder: Path) -> InstructionCou
     return run.counts.marked_repetitions[-1]
 
 
-def test_float_takes_508_million(target: EmulatedTarget, reference: bytes, tmp_path: Path) -> None:
+def test_float_takes_508_million(target: EmulatedDevice, reference: bytes, tmp_path: Path) -> None:
     """An independent count of float32 on Cortex-A76 at 128 tokens, within 5%."""
     assert counted(target, reference, tmp_path).total == pytest.approx(508e6, rel=0.05)
 
 
 def test_hybrid_takes_196_million_each_time(
-    target: EmulatedTarget, reference: bytes, tmp_path: Path
+    target: EmulatedDevice, reference: bytes, tmp_path: Path
 ) -> None:
     """An independent count of int8 weights there, within 5%; a second run counts the same."""
     data = apply_recipe.apply_weight_recipe(reference, RECIPES["wi8_afp32"], host_runtime())

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edge_bert.devices.runner.build import find_compiler, host_abi
-from edge_bert.errors import InputError, MissingToolError, TargetError
+from edge_bert.errors import DeviceError, InputError, MissingToolError
 from edge_bert.pipeline.bench import bench
 from edge_bert.pipeline.bench.bench import Result, request_bench
 from edge_bert.pipeline.build import measurements
@@ -92,7 +92,7 @@ def test_the_two_tools_are_never_compared(tmp_path: Path) -> None:
 def test_its_failure_is_ours(tmp_path: Path) -> None:
     """Timings that a failed inference prints are not taken."""
     bundle = small_bundle(tmp_path)
-    with pytest.raises(TargetError, match="Benchmarking failed"):
+    with pytest.raises(DeviceError, match="Benchmarking failed"):
         run(tmp_path, official(tmp_path, "benchmark_model/failed_invoke.txt", 1))
     assert not (bundle / "measurements").exists()
 

@@ -9,7 +9,7 @@ import pytest
 
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
-from edge_bert.errors import InputError, TargetError
+from edge_bert.errors import DeviceError, InputError
 from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.bench.push import push_bundle, remove_pushed
 from edge_bert.store.digest import sha256_hex
@@ -59,7 +59,7 @@ def test_an_emulated_phones_times_are_not_kept(phone: EmulatedPhone, tmp_path: P
 def test_another_abi_is_refused(phone: EmulatedPhone, tmp_path: Path) -> None:
     """A phone that is not what the profile says gets nothing."""
     folder = small_bundle(tmp_path, "raspberry-pi-4")
-    with pytest.raises(TargetError, match="aarch64-linux"):
+    with pytest.raises(DeviceError, match="aarch64-linux"):
         push_bundle("raspberry-pi-4", folder, serial=phone.serial)
 
 

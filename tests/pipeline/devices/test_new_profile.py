@@ -11,7 +11,7 @@ import pytest
 from edge_bert import profiles
 from edge_bert.devices.adb.device_facts import read_facts
 from edge_bert.devices.emulator import cpu_files
-from edge_bert.errors import EdgeBertError, InputError, ProfileError, TargetError
+from edge_bert.errors import DeviceError, EdgeBertError, InputError, ProfileError
 from edge_bert.estimate.latency_model import core_model
 from edge_bert.pipeline.devices import new_profile as made
 from edge_bert.pipeline.devices.new_profile import compose_profile, nearest_profile, new_profile
@@ -168,7 +168,7 @@ def test_a_folder_that_cannot_be_written(connected: Mapping[str, str], tmp_path:
 def test_a_32_bit_device_is_refused(connected: dict[str, str], own_folder: Path) -> None:
     """The runtime that profiles name is 64-bit."""
     connected["getprop"] = properties(**{"ro.product.cpu.abi": "armeabi-v7a"})
-    with refused(TargetError, "is armeabi-v7a; profiles are for arm64-v8a"):
+    with refused(DeviceError, "is armeabi-v7a; profiles are for arm64-v8a"):
         new_profile("watch")
     assert list(own_folder.iterdir()) == []
 
@@ -176,7 +176,7 @@ def test_a_32_bit_device_is_refused(connected: dict[str, str], own_folder: Path)
 def test_a_device_without_sense_is_refused(connected: dict[str, str]) -> None:
     """A clock that no core has makes no profile."""
     connected["sysfs"] = policies((range(9), 99_000_000))
-    with refused(TargetError, "makes no sound profile"):
+    with refused(DeviceError, "makes no sound profile"):
         new_profile("odd")
 
 

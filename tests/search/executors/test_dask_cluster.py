@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from edge_bert.errors import InputError, TargetError, WorkerError
+from edge_bert.errors import DeviceError, InputError, WorkerError
 from edge_bert.search import matrix_jobs
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.dask_cluster import DaskCluster, scheduler_address
@@ -44,7 +44,7 @@ def test_nobody_answers() -> None:
     with socket.socket() as taken:  # bound and not listening: nobody else gets the port
         taken.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        with pytest.raises(TargetError, match=f"No Dask scheduler answers at tcp://{address}"):
+        with pytest.raises(DeviceError, match=f"No Dask scheduler answers at tcp://{address}"):
             DaskCluster(address, connect_seconds=1)
 
 
@@ -55,7 +55,7 @@ def test_a_scheduler_without_workers() -> None:
         distributed.LocalCluster(
             n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0"
         ) as empty,
-        pytest.raises(TargetError, match=r"no worker for 0\.1 s; start one there: dask worker"),
+        pytest.raises(DeviceError, match=r"no worker for 0\.1 s; start one there: dask worker"),
     ):
         DaskCluster(empty.scheduler_address, workers_seconds=0.1)
 
@@ -70,7 +70,7 @@ def test_a_scheduler_that_goes_away(tmp_path: Path) -> None:
         outcomes = opened.outcomes([*jobs.squares(tmp_path, 1), Job("w", jobs.waits, (tmp_path,))])
         next(outcomes)
         doomed.close()
-        with pytest.raises(TargetError, match=r"went away.*same command again"):
+        with pytest.raises(DeviceError, match=r"went away.*same command again"):
             next(outcomes)
         opened.close()
 
