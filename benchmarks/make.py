@@ -14,7 +14,7 @@ import msgspec
 
 from benchmarks.inputs import int64_inputs
 from benchmarks.records import MakeOrder, Step
-from edge_bert.devices.host import CPUINFO, cpuinfo_fields
+from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
 from edge_bert.records.checkpoint import Task
 
 OPSET = 17
@@ -108,7 +108,7 @@ def onnx_int8(order: MakeOrder) -> None:
 
 def _lacks_vnni() -> bool:
     text = CPUINFO.read_text(encoding="utf-8", errors="replace") if CPUINFO.exists() else ""
-    flags = cpuinfo_fields(text).get("flags", "")
+    flags = parse_cpuinfo_fields(text).get("flags", "")
     return bool(flags) and "vnni" not in flags
 
 

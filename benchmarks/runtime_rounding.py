@@ -134,7 +134,7 @@ def _given(path: Path, singles: dict[str, Single], inputs: dict[str, Array]) -> 
 
 def _run(folder: Path, file: Path, runtime: Runtime) -> dict[str, Array]:
     outputs = folder / f"{runtime.name}.npz"
-    python, module = environments.runtime_python(runtime), environments.MODULES[runtime.name]
+    python, module = environments.prepare_python(runtime), environments.MODULES[runtime.name]
     command = [str(python), str(WORKER), str(file), str(folder / "inputs.npz"), str(outputs)]
     done = processes.run_process(
         [*command, module], timeout_s=600, failure=VerificationError, what=str(runtime)

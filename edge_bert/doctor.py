@@ -225,7 +225,7 @@ def _oldest_runtime() -> MachineFinding:
     except EdgeBertError as error:
         remedy = "Point EDGE_BERT_CACHE to a writable folder."
         return MachineFinding(name=name, status="broken", detail=str(error), remedy=remedy)
-    if environments.is_whole(folder):
+    if environments.is_complete(folder):
         return MachineFinding(name=name, status="ok", detail=str(folder))
     return MachineFinding(
         name=name,

@@ -135,9 +135,9 @@ def outcome(data: bytes, name: str, folder: Path) -> str:
 
 def usable(found: DeviceProfile) -> None:
     """What is read can be described to an emulator, or is refused by it as a profile."""
-    clusters = cpu_files.in_order(found)
-    cpu_files.qemu_model(clusters)
-    cpu_files.proc_cpuinfo(found, clusters)
+    clusters = cpu_files.order_clusters(found)
+    cpu_files.choose_qemu_cpu(clusters)
+    cpu_files.format_cpuinfo(found, clusters)
     cpu_files.sysfs_files(clusters)
 
 

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.devices.device import Completed, Device
+from edge_bert.devices.device import CompletedCommand, Device
 from edge_bert.errors import InputError
 
 ELF_MAGIC = b"\x7fELF"
@@ -55,7 +55,7 @@ class BenchmarkRequest:
         ]
 
 
-def benchmark_binary(path: Path, origin: str) -> BenchmarkBinary:
+def read_benchmark_binary(path: Path, origin: str) -> BenchmarkBinary:
     """Check and hash a `benchmark_model`. Raises InputError when it is not a program."""
     try:
         content = path.read_bytes()
@@ -66,7 +66,7 @@ def benchmark_binary(path: Path, origin: str) -> BenchmarkBinary:
     return BenchmarkBinary(path, origin, hashlib.sha256(content).hexdigest())
 
 
-def mask_of(cores: str) -> str:
+def parse_core_mask(cores: str) -> str:
     """The hexadecimal mask of a list like `4-7` or `0,2`. Raises InputError for other words."""
     mask = 0
     for part in cores.split(","):
@@ -78,9 +78,9 @@ def mask_of(cores: str) -> str:
     return f"{mask:x}"
 
 
-def start_benchmark(
+def run_benchmark(
     target: Device, remote: str, request: BenchmarkRequest, timeout_s: float
-) -> Completed:
+) -> CompletedCommand:
     """Run the pushed binary; `measure.benchmark_model` reads its output."""
     affinity = ["taskset", request.mask] if request.mask else []
     return target.run([*affinity, remote, *request.arguments()], timeout_s)

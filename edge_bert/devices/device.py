@@ -11,7 +11,7 @@ from edge_bert.records.measurement import DeviceDescription
 
 
 @dataclass(frozen=True)
-class Completed:
+class CompletedCommand:
     """A command that ended by itself, whatever its exit code."""
 
     stdout: str
@@ -28,7 +28,7 @@ class Device(Protocol):
         `name` is the file's name there, without folders. Execute permission is kept.
         """
 
-    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         """Run a command to its end. A time-out kills it and raises DeviceError."""
 
     def pull(self, remote: str, local: Path) -> None:

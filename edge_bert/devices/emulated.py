@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
 from edge_bert.devices.emulator.host_tools import QEMU, qemu_version, require_program
 from edge_bert.devices.emulator.qemu_plugin import PluginOutput
@@ -29,7 +29,7 @@ CacheModel = Literal["on", "marked", "off"]
 class CountedRun:
     """A run that ended, and what it executed."""
 
-    completed: Completed
+    completed: CompletedCommand
     counts: PluginOutput
 
 
@@ -39,16 +39,16 @@ class EmulatedDevice:
     def __init__(self, profile: DeviceProfile, core: str | None = None) -> None:
         self._profile = profile
         self._cluster = cpu_files.find_cluster(profile, core)
-        self._clusters = cpu_files.in_order(profile, self._cluster.core)
+        self._clusters = cpu_files.order_clusters(profile, self._cluster.core)
         self._version = qemu_version()
-        self._root = arm64_root.root_for(profile, self._cluster.core)
+        self._root = arm64_root.prepare_root(profile, self._cluster.core)
         self._host = HostDevice()
 
     def push(self, local: Path, name: str) -> str:
         """Copy `local` to where emulated programs see it, verified; the path there."""
         return self._host.push(local, name)
 
-    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         """Run a pushed ARM64 program to its end, without counting."""
         return self._run([], argv, timeout_s)
 
@@ -93,7 +93,7 @@ class EmulatedDevice:
             features=cpu_files.linux_features(self._clusters),
             properties={
                 "core": self._cluster.core,
-                "qemu_cpu": cpu_files.qemu_model(self._clusters),
+                "qemu_cpu": cpu_files.choose_qemu_cpu(self._clusters),
                 "soc": self._profile.soc,
             },
         )
@@ -102,11 +102,13 @@ class EmulatedDevice:
         """Remove what was pushed. May be called twice."""
         self._host.close()
 
-    def _run(self, options: Sequence[str], argv: Sequence[str], timeout_s: float) -> Completed:
+    def _run(
+        self, options: Sequence[str], argv: Sequence[str], timeout_s: float
+    ) -> CompletedCommand:
         _check_program(Path(argv[0]))
         steady = [require_program("env"), "-i", *ENVIRONMENT, require_program("setarch"), "-R"]
         steady += _pinned(self._cluster.cores)
-        qemu = [require_program(QEMU), "-cpu", cpu_files.qemu_model(self._clusters)]
+        qemu = [require_program(QEMU), "-cpu", cpu_files.choose_qemu_cpu(self._clusters)]
         qemu += ["-L", str(self._root), *options, *argv]
         return self._host.run([*steady, *qemu], timeout_s)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge_bert import processes
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.runner.build import host_abi
 from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import DeviceDescription, Evidence
@@ -49,12 +49,12 @@ class HostDevice:
             partial.unlink(missing_ok=True)
         return str(remote)
 
-    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         """Run in a process group of its own; at the time-out the whole group is ended."""
         done = processes.run_process(
             argv, timeout_s=timeout_s, failure=DeviceError, cwd=self.folder
         )
-        return Completed(done.stdout, done.stderr, done.returncode)
+        return CompletedCommand(done.stdout, done.stderr, done.returncode)
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file out of the folder; `local` appears whole or not at all."""
@@ -69,7 +69,7 @@ class HostDevice:
 
     def describe(self) -> DeviceDescription:
         """Processor, cores this process may use, memory and kernel."""
-        cpu = cpuinfo_fields(_read(CPUINFO))
+        cpu = parse_cpuinfo_fields(_read(CPUINFO))
         properties = {
             "cpu": cpu.get("model name") or cpu.get("CPU part") or platform.processor(),
             "memory": next(
@@ -92,7 +92,7 @@ class HostDevice:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def cpuinfo_fields(text: str) -> dict[str, str]:
+def parse_cpuinfo_fields(text: str) -> dict[str, str]:
     """The `key : value` lines of the first processor in /proc/cpuinfo."""
     fields: dict[str, str] = {}
     for line in text.split("\n\n", maxsplit=1)[0].splitlines():

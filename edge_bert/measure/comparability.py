@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_bert.records.measurement import BENCHMARK_MODEL, Measurement
 
 
-def why_not_comparable(before: Measurement, after: Measurement) -> str:
+def explain_incomparable(before: Measurement, after: Measurement) -> str:
     """Why two measurements must not be compared; empty when they may be.
 
     Machines, kinds of evidence and conditions are never mixed.

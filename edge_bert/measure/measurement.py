@@ -11,7 +11,7 @@ from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.benchmark_model import BenchmarkModelOutput
 from edge_bert.measure.runner_output import RunnerOutput
-from edge_bert.measure.sensors.thermal import faults_of
+from edge_bert.measure.sensors.thermal import find_thermal_faults
 from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import (
     FORMAT_VERSION,
@@ -46,7 +46,7 @@ def build_measurement(
     """
     if target.evidence is Evidence.EMULATED:
         raise DeviceError("times under emulation are not measurements; use `emulated`.")
-    faults = faults_of(before, after) if before is not None and after is not None else ()
+    faults = find_thermal_faults(before, after) if before is not None and after is not None else ()
     return Measurement(
         format_version=FORMAT_VERSION,
         evidence=target.evidence,
@@ -95,7 +95,7 @@ def build_emulated_measurement(
     )
 
 
-def measured_by_benchmark_model(
+def build_benchmark_measurement(
     output: BenchmarkModelOutput,
     target: DeviceDescription,
     subject: MeasuredSubject,
@@ -115,7 +115,7 @@ def measured_by_benchmark_model(
         for name, state in output.delegates.items()
         if state != "completely" and name != CPU_DELEGATE
     ]
-    heat = faults_of(before, after) if before is not None and after is not None else ()
+    heat = find_thermal_faults(before, after) if before is not None and after is not None else ()
     peak = None if output.peak_mb is None else round(output.peak_mb * 2**20)
     return Measurement(
         format_version=FORMAT_VERSION,

@@ -36,7 +36,7 @@ PROBE_TIMEOUT_S = 30
 Progress = Callable[[str], None]
 
 
-def runtime_python(runtime: Runtime, progress: Progress | None = None) -> Path:
+def prepare_python(runtime: Runtime, progress: Progress | None = None) -> Path:
     """A Python interpreter that can import `runtime` in exactly this version.
 
     Gives the interpreter that runs now where its ai-edge-litert is that version, else the one of
@@ -53,7 +53,7 @@ def runtime_python(runtime: Runtime, progress: Progress | None = None) -> Path:
     if runtime.name == "ai-edge-litert" and installed_version(runtime.name) == runtime.version:
         return Path(sys.executable)
     folder = environment_folder(runtime)
-    if not is_whole(folder):
+    if not is_complete(folder):
         _make_once(runtime, folder, progress or _silent)
     return find_interpreter(folder)
 
@@ -88,7 +88,7 @@ def find_interpreter(folder: Path) -> Path:
     return folder / "bin" / "python"
 
 
-def is_whole(folder: Path) -> bool:
+def is_complete(folder: Path) -> bool:
     """Whether `folder` holds a finished environment whose base interpreter still exists."""
     return find_interpreter(folder).exists()  # false for a dangling link: its Python was removed
 
@@ -140,7 +140,7 @@ def _make_once(runtime: Runtime, folder: Path, progress: Progress) -> None:
     base = _base_python(runtime)
     try:
         with filelock.FileLock(f"{folder}.lock", timeout=BUILD_TIMEOUT_S):
-            if not is_whole(folder):
+            if not is_complete(folder):
                 _make(runtime, base, folder, progress)
     except filelock.Timeout as error:
         raise BusyError(

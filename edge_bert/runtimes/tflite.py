@@ -46,7 +46,7 @@ def run_tflite_model(
     runtime; ValueError for inputs that fit no model (no rows, unequal rows, a `|` in a signature).
     """
     _check_rows(inputs)
-    python = environments.runtime_python(runtime, progress)
+    python = environments.prepare_python(runtime, progress)
     worker = Worker(f"{model.name} on {runtime}", VerificationError, timeout_s, python)
     request = {
         "model": str(model.resolve()),

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_bert.devices.adb.device_facts import SYSFS
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.records.measurement import DeviceDescription
 
 OLD_FEATURES = "fp asimd evtstrm aes pmull sha1 sha2 crc32"
@@ -88,13 +88,13 @@ class AnsweringTarget:
         self._answers = answers
         self.closed = False
 
-    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         assert timeout_s > 0
         names = {"getprop": "getprop", "sh": "sysfs"}
         name = names.get(argv[0]) or argv[1].rpartition("/")[2]
         if name not in self._answers:
-            return Completed("", "Permission denied", 1)
-        return Completed(self._answers[name], "", 0)
+            return CompletedCommand("", "Permission denied", 1)
+        return CompletedCommand(self._answers[name], "", 0)
 
     def close(self) -> None:
         self.closed = True

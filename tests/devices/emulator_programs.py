@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.devices.emulator.host_tools import missing_tools, qemu_version
+from edge_bert.devices.emulator.host_tools import find_missing_tools, qemu_version
 from edge_bert.devices.runner.build import find_compiler
 from edge_bert.errors import MissingToolError
 
@@ -32,7 +32,7 @@ data: .skip 4194304
 
 def need_emulator() -> None:
     """Skip where this machine has no emulator, and say how to get it."""
-    lacking = missing_tools()
+    lacking = find_missing_tools()
     if lacking:
         names = ", ".join(tool.program for tool in lacking)
         pytest.skip(f"{names} missing; `invoke emulator setup` gets what the emulator needs")

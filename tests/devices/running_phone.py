@@ -16,7 +16,7 @@ import pytest
 from edge_bert import profiles
 from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone
-from edge_bert.devices.emulator.android_root import Battery
+from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.records.profile import DeviceProfile
 from tests.devices.emulator_programs import need_emulator
@@ -82,7 +82,7 @@ def need_phone() -> None:
 
 
 @contextmanager
-def running_phone(name: str, battery: Battery | None = None) -> Iterator[EmulatedPhone]:
+def running_phone(name: str, battery: BatteryModel | None = None) -> Iterator[EmulatedPhone]:
     """A phone that adb is connected to; ended and removed afterwards."""
     need_phone()
     with private_adb_server():

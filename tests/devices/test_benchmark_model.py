@@ -11,9 +11,9 @@ import pytest
 
 from edge_bert.devices.benchmark_model import (
     BenchmarkRequest,
-    benchmark_binary,
-    mask_of,
-    start_benchmark,
+    parse_core_mask,
+    read_benchmark_binary,
+    run_benchmark,
 )
 from edge_bert.devices.host import HostDevice
 from edge_bert.errors import InputError
@@ -21,15 +21,15 @@ from edge_bert.errors import InputError
 
 def test_the_binary_is_named_and_hashed(tmp_path: Path) -> None:
     """Its sha256 and origin are kept; a web page that was saved in its place is refused."""
-    binary = benchmark_binary(Path(shutil.which("sh") or "/bin/sh"), "the nightly build")
+    binary = read_benchmark_binary(Path(shutil.which("sh") or "/bin/sh"), "the nightly build")
     assert binary.sha256 == hashlib.sha256(binary.path.read_bytes()).hexdigest()
     assert binary.origin == "the nightly build"
     page = tmp_path / "benchmark_model"
     page.write_text("<!doctype html>")
     with pytest.raises(InputError, match="not a program"):
-        benchmark_binary(page, "")
+        read_benchmark_binary(page, "")
     with pytest.raises(InputError, match="cannot be read"):
-        benchmark_binary(tmp_path / "absent", "")
+        read_benchmark_binary(tmp_path / "absent", "")
 
 
 def test_flags_reach_the_tool_as_they_are(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_flags_reach_the_tool_as_they_are(tmp_path: Path) -> None:
     host = HostDevice()
     remote = host.push(script, "show")
     request = BenchmarkRequest("a model.tflite", "encode_16", threads=4, repetitions=7)
-    said = start_benchmark(host, remote, request, 10).stdout.splitlines()
+    said = run_benchmark(host, remote, request, 10).stdout.splitlines()
     host.close()
     assert "<--graph=a model.tflite>" in said
     assert {"<--num_runs=7>", "<--num_threads=4>", "<--signature_to_run_for=encode_16>"} <= set(
@@ -53,14 +53,14 @@ def test_flags_reach_the_tool_as_they_are(tmp_path: Path) -> None:
 )
 def test_cores_become_a_mask(cores: str, mask: str) -> None:
     """The runner's lists of cores work here too."""
-    assert mask_of(cores) == mask
+    assert parse_core_mask(cores) == mask
 
 
 @pytest.mark.parametrize("cores", ["", "7-4", "x", "-1", "0-9999", "1,,2", "99999"])
 def test_other_words_are_no_cores(cores: str) -> None:
     """What is no list of cores is an error that shows one."""
     with pytest.raises(InputError, match="4-7"):
-        mask_of(cores)
+        parse_core_mask(cores)
 
 
 @pytest.mark.skipif(not shutil.which("taskset"), reason="no taskset; install util-linux")
@@ -69,7 +69,7 @@ def test_the_mask_goes_to_taskset() -> None:
     host = HostDevice()
     core = min(os.sched_getaffinity(0))
     request = BenchmarkRequest("m", "s", mask=f"{1 << core:x}")
-    done = start_benchmark(host, "nproc", request, 10)
+    done = run_benchmark(host, "nproc", request, 10)
     lone = host.run(["taskset", f"{1 << core:x}", "nproc"], 10)
     host.close()
     assert lone.stdout == "1\n"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from edge_bert.devices.device import Device
-from edge_bert.devices.host import HostDevice, cpuinfo_fields
+from edge_bert.devices.host import HostDevice, parse_cpuinfo_fields
 from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import Evidence
 from tests.waiting import wait_until
@@ -112,4 +112,4 @@ def test_describe_names_this_machine(host: HostDevice) -> None:
 @given(st.text())
 def test_cpuinfo_takes_any_text(text: str) -> None:
     """Noise in /proc/cpuinfo gives fields or none, never an exception."""
-    assert isinstance(cpuinfo_fields(text), dict)
+    assert isinstance(parse_cpuinfo_fields(text), dict)

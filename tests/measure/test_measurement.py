@@ -10,9 +10,9 @@ import pytest
 from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_classic
 from edge_bert.measure.measurement import (
+    build_benchmark_measurement,
     build_emulated_measurement,
     build_measurement,
-    measured_by_benchmark_model,
 )
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy, ModelledEnergy
@@ -109,14 +109,14 @@ def test_benchmark_model_keeps_no_raw_values() -> None:
     """Its measurement says so by its type; a delegate that fell back is a fault."""
     subject = MeasuredSubject("f.tflite", "b" * 64, "encode_16", 4)
     good = parse_classic(recording("benchmark_model/float_4_threads.txt"), 0)
-    run = measured_by_benchmark_model(good, target(Evidence.DEVICE), subject)
+    run = build_benchmark_measurement(good, target(Evidence.DEVICE), subject)
     assert run.valid
     assert isinstance(run.latency, AggregateLatency)
     fallen = parse_classic(recording("benchmark_model/gpu_fell_back.txt"), 0)
-    run = measured_by_benchmark_model(fallen, target(Evidence.DEVICE), subject)
+    run = build_benchmark_measurement(fallen, target(Evidence.DEVICE), subject)
     assert run.faults == ("the GPU delegate runs the model not at all",)
     with pytest.raises(DeviceError, match="emulation"):
-        measured_by_benchmark_model(good, target(Evidence.EMULATED), subject)
+        build_benchmark_measurement(good, target(Evidence.EMULATED), subject)
 
 
 def test_impossible_values_are_refused() -> None:

@@ -43,7 +43,7 @@ def test_makes_the_oldest_runtime_once(empty_cache: Path) -> None:
     found: list[Path] = []
 
     def ask() -> None:
-        found.append(environments.runtime_python(OLDEST, steps.append))
+        found.append(environments.prepare_python(OLDEST, steps.append))
 
     callers = [threading.Thread(target=ask) for _ in range(2)]
     for caller in callers:
@@ -51,7 +51,7 @@ def test_makes_the_oldest_runtime_once(empty_cache: Path) -> None:
     for caller in callers:
         caller.join()
     assert len(found) == 2
-    assert found[0] == found[1] == environments.runtime_python(OLDEST, steps.append)
+    assert found[0] == found[1] == environments.prepare_python(OLDEST, steps.append)
     assert len(steps) == 2
     code = "import numpy, tflite_runtime.interpreter, sys; print(numpy.__version__, sys.path)"
     done = subprocess.run(
@@ -69,7 +69,7 @@ def test_our_own_interpreter_where_the_version_matches(empty_cache: Path) -> Non
     version = environments.installed_version("ai-edge-litert")
     assert version is not None
     runtime = Runtime(name="ai-edge-litert", version=version)
-    assert environments.runtime_python(runtime) == Path(sys.executable)
+    assert environments.prepare_python(runtime) == Path(sys.executable)
     assert not empty_cache.exists()
 
 
@@ -77,7 +77,7 @@ def test_a_version_that_does_not_exist(empty_cache: Path) -> None:
     """pip's own last line is in the message and no half environment stays."""
     runtime = Runtime(name="ai-edge-litert", version="0.0.999")
     with pytest.raises(MissingToolError) as caught:
-        environments.runtime_python(runtime)
+        environments.prepare_python(runtime)
     message = str(caught.value)
     assert "ai-edge-litert==0.0.999" in message
     assert "pip said: ERROR:" in message
@@ -91,7 +91,7 @@ def test_no_python_311(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environments, "OUR_PYTHON", "3.13")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     with pytest.raises(MissingToolError, match=r"not run: it needs Python 3.11.*apt install"):
-        environments.runtime_python(OLDEST)
+        environments.prepare_python(OLDEST)
 
 
 @needs_python_311
@@ -121,14 +121,14 @@ def test_debian_without_python3_venv(tmp_path: Path, monkeypatch: pytest.MonkeyP
     )
     monkeypatch.setattr(environments, "OUR_PYTHON", "3.13")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    assert environments.runtime_python(OLDEST).exists()
+    assert environments.prepare_python(OLDEST).exists()
 
 
 def test_a_removed_base_python_is_not_whole(tmp_path: Path) -> None:
     """A dangling link to a Python that was uninstalled counts as no environment."""
     (tmp_path / "bin").mkdir()
     environments.find_interpreter(tmp_path).symlink_to(tmp_path / "gone")
-    assert not environments.is_whole(tmp_path)
+    assert not environments.is_complete(tmp_path)
 
 
 def test_an_unusable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,7 @@ def test_an_unusable_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "file" / "cache"))
     with pytest.raises(MissingToolError, match="EDGE_BERT_CACHE"):
-        environments.runtime_python(OLDEST)
+        environments.prepare_python(OLDEST)
 
 
 def test_other_pins_other_folder(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import shutil
 import subprocess
 from collections.abc import Sequence
 
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError, MissingToolError
 
 # What adb says, and what to do then. `{serial}` is the device in question.
@@ -58,7 +58,7 @@ def find_adb() -> str:
         ) from error
 
 
-def run_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> Completed:
+def run_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> CompletedCommand:
     """Run `adb words…`, on the device `serial` where given. Non-zero exits are the caller's.
 
     Raises subprocess.TimeoutExpired after `timeout_s` seconds; adb has been killed then.
@@ -71,10 +71,10 @@ def run_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -
     except (OSError, ValueError) as error:
         raise DeviceError(f"adb could not be started: {error}.") from error
     stdout, stderr = (text.decode("utf-8", errors="replace") for text in (done.stdout, done.stderr))
-    return Completed(stdout, stderr, done.returncode)
+    return CompletedCommand(stdout, stderr, done.returncode)
 
 
-def adb_or_fault(words: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
+def require_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
     """The standard output of `adb words…`; DeviceError when it fails or takes too long."""
     try:
         done = run_adb(words, timeout_s, serial)
@@ -84,11 +84,11 @@ def adb_or_fault(words: Sequence[str], timeout_s: float, serial: str | None = No
             "still connected?"
         ) from error
     if done.exit_code != 0:
-        raise adb_error(done.stderr + done.stdout, serial)
+        raise describe_adb_error(done.stderr + done.stdout, serial)
     return done.stdout
 
 
-def adb_error(said: str, serial: str | None) -> DeviceError:
+def describe_adb_error(said: str, serial: str | None) -> DeviceError:
     """The error for what adb said: what to do where the message is known, else its own words."""
     for pattern, advice in FAULTS:
         if re.search(pattern, said):

@@ -18,9 +18,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.devices.adb.adb_command import adb_error, adb_or_fault, run_adb
+from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb, run_adb
 from edge_bert.devices.adb.list_devices import choose_device, reconnect_device
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import DeviceDescription, Evidence
 
@@ -44,7 +44,7 @@ EMULATOR_MARKS = ("ro.kernel.qemu", "ro.boot.qemu")
 
 
 @dataclass(frozen=True)
-class Content:
+class FileContent:
     """What a file holds, as far as it can be compared with another machine."""
 
     size: int
@@ -84,7 +84,7 @@ class AdbDevice:
         )
         return link
 
-    def run(self, argv: Sequence[str], timeout_s: float) -> Completed:
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         """Run a command in this session's folder; at the time-out it is killed on the device."""
         token = secrets.token_hex(8)
         pid_file = f"{self._folder}/.{token}"
@@ -117,7 +117,7 @@ class AdbDevice:
         partial = local.with_name(f".{local.name[:200]}.{os.getpid()}.partial")
         try:
             words = ["pull", remote, str(partial.absolute())]
-            adb_or_fault(words, _transfer_timeout(expected.size), self.serial)
+            require_adb(words, _transfer_timeout(expected.size), self.serial)
             if _content(partial)[0] != expected:
                 raise DeviceError(f"{remote} changed while it was pulled; try again.")
             partial.replace(local)
@@ -157,13 +157,13 @@ class AdbDevice:
         """Remove all that any session ever left on the device."""
         self._must(f"rm -rf {BASE}")
 
-    def _push_verified(self, local: Path, folder: str, content: Content) -> str:
+    def _push_verified(self, local: Path, folder: str, content: FileContent) -> str:
         """Push into `folder` under a name of its own until the content is right; that path."""
         partial = f"{folder}/.partial-{secrets.token_hex(4)}"
         words = ["push", str(local.absolute()), partial]
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                adb_or_fault(words, _transfer_timeout(content.size), self.serial)
+                require_adb(words, _transfer_timeout(content.size), self.serial)
                 there = self._content_there(partial)
             except DeviceError as error:
                 self._remove(partial)
@@ -182,14 +182,14 @@ class AdbDevice:
         reconnect_device(self.serial)
         self._must(f"rm -f {shlex.quote(remote)}")
 
-    def _content_there(self, remote: str) -> Content | None:
+    def _content_there(self, remote: str) -> FileContent | None:
         """Size and sha256 of a file on the device; None when there is no such file."""
         # Reading from standard input keeps the file's name out of the answer.
         quoted = shlex.quote(remote)
         done = self._asked(f"test -f {quoted} && wc -c <{quoted} && sha256sum <{quoted}")
         answer = re.match(r"\s*(\d+)\s+([0-9a-f]{64})\b", done.stdout)
         if answer:
-            return Content(int(answer[1]), answer[2])
+            return FileContent(int(answer[1]), answer[2])
         if done.exit_code == 127 or "sha256sum" in done.stderr:
             raise DeviceError(f"{self.serial} has no sha256sum; a push cannot be verified there.")
         return None
@@ -203,12 +203,12 @@ class AdbDevice:
     def _must(self, command: str) -> str:
         done = self._asked(command)
         if done.exit_code != 0:
-            raise adb_error(
+            raise describe_adb_error(
                 done.stderr or done.stdout or f"exit status {done.exit_code}", self.serial
             )
         return done.stdout
 
-    def _asked(self, command: str) -> Completed:
+    def _asked(self, command: str) -> CompletedCommand:
         try:
             return self._shell(command, SHELL_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
@@ -216,7 +216,7 @@ class AdbDevice:
                 f"{self.serial} did not answer within {SHELL_TIMEOUT_S} s."
             ) from error
 
-    def _shell(self, command: str, timeout_s: float) -> Completed:
+    def _shell(self, command: str, timeout_s: float) -> CompletedCommand:
         """Run `command` in the device's shell.
 
         The exit status comes behind a token on standard error: adb's own exit status is 1 for its
@@ -228,11 +228,11 @@ class AdbDevice:
         end = re.compile(rf"\r?\n{token} (\d+)\r?\n")
         answer = end.search(done.stderr) or end.search(done.stdout)
         if answer is None:
-            raise adb_error(done.stderr.strip() or "the connection was lost", self.serial)
-        return Completed(end.sub("", done.stdout), end.sub("", done.stderr), int(answer[1]))
+            raise describe_adb_error(done.stderr.strip() or "the connection was lost", self.serial)
+        return CompletedCommand(end.sub("", done.stdout), end.sub("", done.stderr), int(answer[1]))
 
 
-def _content(local: Path) -> tuple[Content, int]:
+def _content(local: Path) -> tuple[FileContent, int]:
     try:
         with local.open("rb") as stream:
             status = os.fstat(stream.fileno())
@@ -241,7 +241,7 @@ def _content(local: Path) -> tuple[Content, int]:
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
     except OSError as error:
         raise DeviceError(f"{local} cannot be read: {error.strerror}.") from error
-    return Content(status.st_size, digest), status.st_mode & 0o777
+    return FileContent(status.st_size, digest), status.st_mode & 0o777
 
 
 def _transfer_timeout(size: int) -> float:

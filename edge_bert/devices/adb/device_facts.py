@@ -87,7 +87,7 @@ def read_facts(target: Device) -> DeviceFacts:
     files = parse_listing(_asked(target, "sh", "-c", LISTING))
     known = parse_cpuinfo(cpu)
     return DeviceFacts(
-        title=title_of(named),
+        title=format_title(named),
         soc=_soc(named, cpu),
         abi=named.get("ro.product.cpu.abi", ""),
         emulated="1" in (named.get("ro.kernel.qemu"), named.get("ro.boot.qemu")),
@@ -121,7 +121,7 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
         elif key == "CPU implementer":
             maker = _hexadecimal(value)
         elif key == "CPU part":
-            cores[number] = core_name(maker, _hexadecimal(value))
+            cores[number] = find_core_name(maker, _hexadecimal(value))
         elif key == "Features":
             shown.append(set(value.split()))
     cores.pop(-1, None)
@@ -134,7 +134,7 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     return Cpuinfo({n: core or last for n, core in cores.items() if core or alone}, features)
 
 
-def core_name(maker: int, part: int) -> str:
+def find_core_name(maker: int, part: int) -> str:
     """A profile's name for a core; a speaking stand-in for one that no table here has."""
     return CORES.get((maker, part), f"unknown-{maker:02x}-{part:03x}")
 
@@ -182,7 +182,7 @@ def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[Cor
     )
 
 
-def title_of(named: Mapping[str, str]) -> str:
+def format_title(named: Mapping[str, str]) -> str:
     """Maker and model, without saying the maker twice."""
     maker = named.get("ro.product.manufacturer", "")
     model = named.get("ro.product.model", "") or "unnamed device"

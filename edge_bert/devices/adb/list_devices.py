@@ -6,7 +6,7 @@ import re
 import time
 from dataclasses import dataclass
 
-from edge_bert.devices.adb.adb_command import adb_error, adb_or_fault
+from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb
 from edge_bert.errors import DeviceError, InputError
 
 TIMEOUT_S = 30
@@ -28,7 +28,7 @@ class ListedDevice:
 
 def list_devices() -> tuple[ListedDevice, ...]:
     """All devices that adb sees, usable or not."""
-    return parse_devices(adb_or_fault(["devices", "-l"], TIMEOUT_S))
+    return parse_devices(require_adb(["devices", "-l"], TIMEOUT_S))
 
 
 def parse_devices(text: str) -> tuple[ListedDevice, ...]:
@@ -56,14 +56,14 @@ def choose_device(serial: str | None) -> ListedDevice:
     seen = list_devices()
     wanted = [device for device in seen if serial in (None, device.serial)]
     if not wanted:
-        raise adb_error(
+        raise describe_adb_error(
             f"device {serial} not found" if serial else "no devices/emulators found", serial
         )
     if len(wanted) > 1:
         names = ", ".join(f"{device.serial} ({device.state})" for device in wanted)
         raise DeviceError(f"Several devices are connected: {names}. Choose one with --serial.")
     if wanted[0].state != READY:
-        raise adb_error(wanted[0].state, wanted[0].serial)
+        raise describe_adb_error(wanted[0].state, wanted[0].serial)
     return wanted[0]
 
 
@@ -71,11 +71,11 @@ def connect_device(address: str) -> str:
     """Connect adb to `address`, like `192.168.1.5:5555`; the serial that the device has then."""
     if not ADDRESS.match(address):
         raise InputError(f"{address!r} is not of the form HOST:PORT.")
-    said = adb_or_fault(["connect", address], TIMEOUT_S)
+    said = require_adb(["connect", address], TIMEOUT_S)
     if "already connected" in said and not is_ready(address):
         # The server keeps a dead connection until it is told to drop it.
         disconnect_device(address)
-        said = adb_or_fault(["connect", address], TIMEOUT_S)
+        said = require_adb(["connect", address], TIMEOUT_S)
     if not said.startswith(("connected to", "already connected to")):
         raise DeviceError(f"adb cannot connect to {address}; it said: {' '.join(said.split())}")
     return address
@@ -83,7 +83,7 @@ def connect_device(address: str) -> str:
 
 def disconnect_device(address: str) -> None:
     """Forget a device that was reached over the network."""
-    adb_or_fault(["disconnect", address], TIMEOUT_S)
+    require_adb(["disconnect", address], TIMEOUT_S)
 
 
 def is_ready(serial: str) -> bool:
@@ -98,7 +98,7 @@ def reconnect_device(serial: str) -> None:
         try:
             if ADDRESS.match(serial):
                 connect_device(serial)
-            adb_or_fault(["wait-for-device"], TIMEOUT_S, serial)
+            require_adb(["wait-for-device"], TIMEOUT_S, serial)
         except DeviceError:
             if time.monotonic() > deadline:
                 raise

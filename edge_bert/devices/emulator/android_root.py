@@ -34,7 +34,7 @@ RAILS_SOC = "Google Tensor"
 
 
 @dataclass(frozen=True)
-class Battery:
+class BatteryModel:
     """The model battery of an emulated phone. The defaults are made up and stand for no device.
 
     `idle_mw` is drawn always, `core_mw` per busy core; the charge counter moves in `step_uah`.
@@ -49,9 +49,11 @@ class Battery:
     interval_ms: int = 200
 
 
-def make_device(root: Path, profile: DeviceProfile, serial: str, battery: Battery) -> None:
+def make_android_root(
+    root: Path, profile: DeviceProfile, serial: str, battery: BatteryModel
+) -> None:
     """Fill `root`, which must not exist, with a phone of `profile`."""
-    base = arm64_root.base_root(PACKAGES)
+    base = arm64_root.prepare_base(PACKAGES)
     partial = root.with_name(f"{root.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     try:
@@ -87,8 +89,8 @@ def android_properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
     }
 
 
-def _texts(profile: DeviceProfile, serial: str, battery: Battery) -> dict[str, str]:
-    files = arm64_root.cpu_files(profile, None)
+def _texts(profile: DeviceProfile, serial: str, battery: BatteryModel) -> dict[str, str]:
+    files = arm64_root.kernel_files(profile, None)
     named = android_properties(profile, serial)
     return {
         **files,

@@ -22,20 +22,20 @@ LOCK_TIMEOUT_S = 900
 PACKAGE_LIST = "edge-bert-packages.txt"
 
 
-def root_for(profile: DeviceProfile, core: str | None = None) -> Path:
+def prepare_root(profile: DeviceProfile, core: str | None = None) -> Path:
     """The root for programs that run on this phone's `core` cluster (default: the fastest).
 
     Made on the first call and found again later. Downloads some 20 MB of Debian packages when no
     root was made before. Raises DeviceError or MissingToolError where that cannot be done.
     """
     core = cpu_files_module.find_cluster(profile, core).core
-    files = cpu_files(profile, core)
+    files = kernel_files(profile, core)
     digest = hashlib.sha256(msgspec.json.encode([_base_name(LIBRARIES), files])).hexdigest()
     folder = cache.cache_folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"
     return folder if folder.is_dir() else _make(folder, files)
 
 
-def base_root(packages: Sequence[str]) -> Path:
+def prepare_base(packages: Sequence[str]) -> Path:
     """A folder with `packages` and their dependencies, unpacked once and shared by all phones."""
     folder = cache.cache_folder("emulator", "bases") / _base_name(packages)
     with lock_folder(folder):
@@ -44,7 +44,7 @@ def base_root(packages: Sequence[str]) -> Path:
     return folder
 
 
-def static_qemu() -> Path:
+def prepare_static_qemu() -> Path:
     """A QEMU without libraries of its own, which also works inside another root.
 
     It takes no plugins; the emulated phone runs under it, counted runs do not.
@@ -52,17 +52,17 @@ def static_qemu() -> Path:
     folder = cache.cache_folder("emulator", "bases") / "static-qemu"
     with lock_folder(folder):
         if not folder.is_dir():
-            _unpack_base(["qemu-user-static"], folder, debian_packages.own_origin())
+            _unpack_base(["qemu-user-static"], folder, debian_packages.find_host_origin())
     found = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
     if not found:
         raise DeviceError("Debian's qemu-user-static holds no qemu-aarch64; cannot emulate.")
     return found[0]
 
 
-def cpu_files(profile: DeviceProfile, core: str | None) -> dict[str, str]:
+def kernel_files(profile: DeviceProfile, core: str | None) -> dict[str, str]:
     """What the phone's kernel would say about its cores, by path below the root."""
-    clusters = cpu_files_module.in_order(profile, core)
-    files = {"proc/cpuinfo": cpu_files_module.proc_cpuinfo(profile, clusters)}
+    clusters = cpu_files_module.order_clusters(profile, core)
+    files = {"proc/cpuinfo": cpu_files_module.format_cpuinfo(profile, clusters)}
     sysfs = cpu_files_module.sysfs_files(clusters)
     return files | {f"sys/devices/system/cpu/{name}": text for name, text in sysfs.items()}
 
@@ -76,7 +76,7 @@ def write_files(root: Path, files: Mapping[str, str]) -> None:
 
 
 def _make(folder: Path, files: Mapping[str, str]) -> Path:
-    base = base_root(LIBRARIES)
+    base = prepare_base(LIBRARIES)
     with lock_folder(folder):
         if not folder.is_dir():
             partial = _fresh(folder)

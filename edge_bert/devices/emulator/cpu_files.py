@@ -48,7 +48,7 @@ MAX_WITHOUT_EXTRAS = "max,sve=off,sme=off,pauth=off,lpa2=off"
 LOWEST_MHZ = 300
 
 
-def in_order(profile: DeviceProfile, core: str | None = None) -> tuple[Cluster, ...]:
+def order_clusters(profile: DeviceProfile, core: str | None = None) -> tuple[Cluster, ...]:
     """The clusters as they are numbered: slowest first, but `core`, where given, before all.
 
     A program that asks which CPU it runs on gets the number of a CPU of this machine, which is a
@@ -70,7 +70,7 @@ def find_cluster(profile: DeviceProfile, core: str | None) -> Cluster:
     return max(named, key=lambda cluster: cluster.max_mhz)
 
 
-def qemu_model(clusters: Sequence[Cluster]) -> str:
+def choose_qemu_cpu(clusters: Sequence[Cluster]) -> str:
     """The model of QEMU 7.2 with what every cluster has and, where it can be, nothing more."""
     common = set.intersection(*(set(cluster.features) for cluster in clusters))
     if "i8mm" in common:
@@ -83,13 +83,13 @@ def qemu_model(clusters: Sequence[Cluster]) -> str:
 
 def linux_features(clusters: Sequence[Cluster]) -> tuple[str, ...]:
     """The features that the emulated kernel reports, by Linux's names for them."""
-    model = qemu_model(clusters)
+    model = choose_qemu_cpu(clusters)
     if model == MAX_WITHOUT_EXTRAS:
         return BASE_FEATURES + ARMV8_2_FEATURES + ARMV8_6_FEATURES
     return BASE_FEATURES + (ARMV8_2_FEATURES if model == "cortex-a76" else ("cpuid",))
 
 
-def proc_cpuinfo(profile: DeviceProfile, clusters: Sequence[Cluster]) -> str:
+def format_cpuinfo(profile: DeviceProfile, clusters: Sequence[Cluster]) -> str:
     """`/proc/cpuinfo` in the form that arm64 Linux gives it."""
     features = " ".join(linux_features(clusters))
     kinds = [cluster for cluster in clusters for _ in range(cluster.cores)]
@@ -119,7 +119,7 @@ def midr_value(core: str, variant: int = 1) -> int:
     return implementer << 24 | variant << 20 | 0xF << 16 | part << 4
 
 
-def midr_of(cluster: Cluster) -> int:
+def cluster_midr(cluster: Cluster) -> int:
     """MIDR_EL1 of a cluster's cores, with a variant that has the cluster's dot products."""
     since = DOTPROD_SINCE.get(cluster.core)
     if since is None:
@@ -128,7 +128,7 @@ def midr_of(cluster: Cluster) -> int:
 
 
 def _cpu_block(number: int, cluster: Cluster, features: str) -> str:
-    value = midr_of(cluster)
+    value = cluster_midr(cluster)
     return (
         f"processor\t: {number}\nBogoMIPS\t: 38.40\nFeatures\t: {features}\n"
         f"CPU implementer\t: {value >> 24:#04x}\nCPU architecture: 8\n"
@@ -152,7 +152,7 @@ def _cluster_files(package: int, cluster: Cluster, first: int) -> dict[str, str]
             f"cpu{number}/topology/core_siblings": f"{sum(1 << n for n in numbers):02x}\n",
             f"cpu{number}/topology/thread_siblings_list": f"{number}\n",
             f"cpu{number}/topology/thread_siblings": f"{1 << number:02x}\n",
-            f"cpu{number}/regs/identification/midr_el1": f"{midr_of(cluster):#018x}\n",
+            f"cpu{number}/regs/identification/midr_el1": f"{cluster_midr(cluster):#018x}\n",
             f"cpu{number}/online": "1\n",
         }
     return files

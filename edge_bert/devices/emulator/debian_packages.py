@@ -69,7 +69,7 @@ def find_mirrors(listing: str, codename: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def own_origin() -> Origin:
+def find_host_origin() -> Origin:
     """The release and architecture of this machine."""
     architecture = _run(["dpkg", "--print-architecture"], UNPACK_TIMEOUT_S).strip()
     return Origin(release_codename(OS_RELEASE.read_text()), architecture)

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_files
-from edge_bert.devices.emulator.android_root import Battery
+from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.host_tools import require_program
 from edge_bert.errors import BusyError, DeviceError, MissingToolError
 from edge_bert.records.base import Record
@@ -54,7 +54,7 @@ class EmulatedPhone(Record, frozen=True):
 def start_phone(
     profile: DeviceProfile,
     port: int = DEFAULT_PORT,
-    battery: Battery | None = None,
+    battery: BatteryModel | None = None,
     data_bytes: int = DATA_BYTES,
 ) -> EmulatedPhone:
     """Start a phone of `profile` whose adbd listens on 127.0.0.1:`port`.
@@ -71,10 +71,10 @@ def start_phone(
         _check_free(profile.name, port)
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        binfmt.register_binfmt(arm64_root.static_qemu())
+        binfmt.register_binfmt(arm64_root.prepare_static_qemu())
         try:
-            android_root.make_device(
-                folder / "root", profile, f"127.0.0.1:{port}", battery or Battery()
+            android_root.make_android_root(
+                folder / "root", profile, f"127.0.0.1:{port}", battery or BatteryModel()
             )
             return _launch(profile, port, data_bytes)
         except BaseException:
@@ -82,7 +82,7 @@ def start_phone(
             raise
 
 
-def running_phones() -> tuple[EmulatedPhone, ...]:
+def list_phones() -> tuple[EmulatedPhone, ...]:
     """The phones that run now."""
     phones = []
     for path in sorted(cache.cache_folder("emulator", "phones").glob("*/phone.json")):
@@ -100,14 +100,14 @@ def stop_phone(profile_name: str) -> bool:
     """
     folder = _folder(profile_name)
     with arm64_root.lock_folder(folder.parent / "phones"):
-        found = [phone for phone in running_phones() if phone.profile == profile_name]
+        found = [phone for phone in list_phones() if phone.profile == profile_name]
         for phone in found:
             _end(phone.pid)
         _clean(folder)
     return bool(found)
 
 
-def phone_processes(phone: EmulatedPhone) -> dict[int, str]:
+def list_processes(phone: EmulatedPhone) -> dict[int, str]:
     """The phone's processes: number on this machine and command line."""
     first = _children(phone.pid)
     return _in_namespace(_namespace(first[0])) if first else {}
@@ -118,7 +118,7 @@ def _folder(profile_name: str) -> Path:
 
 
 def _check_free(profile_name: str, port: int) -> None:
-    for phone in running_phones():
+    for phone in list_phones():
         if phone.profile == profile_name:
             raise BusyError(
                 f"The emulated {profile_name} already runs on {phone.serial}; "
@@ -134,7 +134,7 @@ def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> EmulatedPhone
     folder = _folder(profile.name)
     argv = [require_program("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--"]
     argv += ["sh", str(android_root.SOURCES / "start.sh"), str(folder / "root"), str(port)]
-    argv += [cpu_files.qemu_model(profile.clusters), str(data_bytes)]
+    argv += [cpu_files.choose_qemu_cpu(profile.clusters), str(data_bytes)]
     with (folder / "log").open("wb") as log:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -178,7 +178,7 @@ def _end(pid: int) -> None:
 
 def _clean(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    if not running_phones():
+    if not list_phones():
         binfmt.unregister_binfmt()
 
 

@@ -46,7 +46,7 @@ def require_program(program: str) -> str:
     return found
 
 
-def missing_tools() -> tuple[Tool, ...]:
+def find_missing_tools() -> tuple[Tool, ...]:
     """What this machine still lacks; empty when the emulator can work."""
     lacking = [tool for tool in COUNTING + PHONE if shutil.which(tool.program) is None]
     if find_compiler() is None:

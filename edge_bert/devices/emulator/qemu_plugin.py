@@ -9,7 +9,7 @@ from typing import Literal
 
 import msgspec
 
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator.host_tools import find_compiler
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.installation import shipped_folder
@@ -77,7 +77,7 @@ def plugin_option(
     return ",".join(parts)
 
 
-def read_counts(output: Path, completed: Completed) -> PluginOutput:
+def read_counts(output: Path, completed: CompletedCommand) -> PluginOutput:
     """The plugin's JSON; DeviceError when `completed` ended before the plugin could write it."""
     if not output.exists() or output.stat().st_size == 0:
         words = (completed.stderr.strip() or "no message").splitlines()[-1]

@@ -21,15 +21,15 @@ def set_up_emulator(progress: Progress) -> None:
     `progress` gets one line per step. Raises MissingToolError that names every missing tool and
     the command that installs it, where this user may not install or apt fails.
     """
-    lacking = host_tools.missing_tools()
+    lacking = host_tools.find_missing_tools()
     if lacking:
         _install(lacking, progress)
     progress(f"QEMU {host_tools.qemu_version()} takes plugins")
     progress(f"The instruction counter is {qemu_plugin.build_plugin().name}")
-    root = arm64_root.base_root(arm64_root.LIBRARIES)
+    root = arm64_root.prepare_base(arm64_root.LIBRARIES)
     progress(f"The ARM64 C library is in {root}")
-    arm64_root.static_qemu()
-    progress(f"adbd is in {arm64_root.base_root(android_root.PACKAGES)}")
+    arm64_root.prepare_static_qemu()
+    progress(f"adbd is in {arm64_root.prepare_base(android_root.PACKAGES)}")
 
 
 def install_command(lacking: tuple[Tool, ...]) -> list[str]:
@@ -58,7 +58,7 @@ def _install(lacking: tuple[Tool, ...], progress: Progress) -> None:
     run_tool(update, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", *argv]
     run_tool(quiet, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
-    still = host_tools.missing_tools()
+    still = host_tools.find_missing_tools()
     if still:
         raise MissingToolError(
             f"apt-get installed its packages, yet these lack: {describe_missing(still)}."

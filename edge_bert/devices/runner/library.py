@@ -30,7 +30,7 @@ SHA256 = {
 TIMEOUT_S = 600
 
 
-def installed_library() -> tuple[Path, str]:
+def find_installed_library() -> tuple[Path, str]:
     """The library of the installed ai-edge-litert, and its version; it fits this host only."""
     spec = importlib.util.find_spec("ai_edge_litert")
     for folder in (spec.submodule_search_locations or []) if spec else []:
@@ -40,7 +40,7 @@ def installed_library() -> tuple[Path, str]:
     raise MissingToolError(f"{PACKAGE} is not installed here; run `pip install {PACKAGE}`.")
 
 
-def litert_library(abi: str) -> tuple[Path, str]:
+def find_litert_library(abi: str) -> tuple[Path, str]:
     """The library for `abi` and its version: the installed one for this host, else a fetched one.
 
     Raises MissingToolError when it cannot be fetched, DeviceError when it is not the file that
@@ -50,7 +50,7 @@ def litert_library(abi: str) -> tuple[Path, str]:
         raise DeviceError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
     if triple == TRIPLES[host_abi()]:
-        return installed_library()
+        return find_installed_library()
     library = cache.cache_folder("litert", VERSION, triple) / "libLiteRt.so"
     if not library.is_file():
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_bert.devices.device import Completed, Device
+from edge_bert.devices.device import CompletedCommand, Device
 from edge_bert.devices.runner.build import build_runner
-from edge_bert.devices.runner.library import litert_library
-from edge_bert.devices.runner.static_bundle import START, runner_bundle
+from edge_bert.devices.runner.library import find_litert_library
+from edge_bert.devices.runner.static_bundle import START, build_runner_bundle
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,16 @@ def install_runner(target: Device, abi: str, *, own_c_library: bool) -> list[str
     """
     if not own_c_library:
         runner = target.push(build_runner(abi), "runner")
-        library, _ = litert_library(abi)
+        library, _ = find_litert_library(abi)
         return [runner, "--library", target.push(library, "libLiteRt.so")]
-    pushed = {path.name: target.push(path, path.name) for path in runner_bundle(abi).iterdir()}
+    pushed = {
+        path.name: target.push(path, path.name) for path in build_runner_bundle(abi).iterdir()
+    }
     return ["sh", pushed[START]]
 
 
 def start_runner(
     target: Device, command: list[str], request: RunnerRequest, timeout_s: float
-) -> Completed:
+) -> CompletedCommand:
     """Run it to its end. A failure of the runner is in its output, not an exception."""
     return target.run([*command, *request.arguments()], timeout_s)

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from edge_bert.devices.runner.build import TRIPLES, build_runner, host_abi
-from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
@@ -39,14 +39,14 @@ exec "$here/{loader}" --library-path "$here" "$here/runner" --library "$here/lib
 TIMEOUT_S = 600
 
 
-def runner_bundle(abi: str) -> Path:
+def build_runner_bundle(abi: str) -> Path:
     """A flat folder that runs anywhere: `sh start.sh --model … ` needs no other file.
 
     Contents: runner, libLiteRt.so, the loader, the C and C++ libraries, start.sh. Raises
     MissingToolError when compiler, runtime or C library are not to be had.
     """
-    files = {"runner": build_runner(abi), "libLiteRt.so": litert_library(abi)[0]}
-    folder, loader = c_library(abi), LOADERS[TRIPLES[abi]]
+    files = {"runner": build_runner(abi), "libLiteRt.so": find_litert_library(abi)[0]}
+    folder, loader = find_c_library(abi), LOADERS[TRIPLES[abi]]
     files |= {name: folder / name for name in (loader, *LIBRARIES)}
     digest = hashlib.sha256(START_SCRIPT.encode())
     for name, path in sorted(files.items()):
@@ -57,7 +57,7 @@ def runner_bundle(abi: str) -> Path:
     return bundle
 
 
-def c_library(abi: str) -> Path:
+def find_c_library(abi: str) -> Path:
     """A folder that holds the loader and all of LIBRARIES for `abi`."""
     triple = TRIPLES[abi]
     needed = (LOADERS[triple], *LIBRARIES)

@@ -12,8 +12,8 @@ from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors.fuel_gauge import (
     GaugeSample,
     calibrate_current,
-    counter_energy,
-    current_energy,
+    integrate_charge,
+    integrate_current,
 )
 from edge_bert.measure.sensors.power_rails import rail_energy
 from edge_bert.measure.statistics import bootstrap_interval
@@ -41,7 +41,9 @@ class EnergyWindow(Record, frozen=True):
     samples: tuple[GaugeSample, ...] = ()
 
 
-def energy_per_inference(windows: Sequence[EnergyWindow]) -> MeasuredEnergy | EnergyUnavailable:
+def compute_energy(
+    windows: Sequence[EnergyWindow],
+) -> MeasuredEnergy | EnergyUnavailable:
     """Millijoules for one inference, idle power subtracted, with a 95% bootstrap interval.
 
     Each load window takes the idle power of the idle windows around it, so that a drift of the
@@ -81,14 +83,14 @@ def _by_rails(windows: Sequence[EnergyWindow]) -> list[float]:
 
 
 def _by_counter(windows: Sequence[EnergyWindow]) -> list[float]:
-    return [counter_energy(window.samples) for window in windows]
+    return [integrate_charge(window.samples) for window in windows]
 
 
 def _by_current(windows: Sequence[EnergyWindow]) -> list[float]:
     # One window moves the counter too little; all of them together settle unit and sign.
     everything = [sample for window in windows for sample in window.samples]
     scale = calibrate_current(everything)
-    return [current_energy(window.samples, scale) for window in windows]
+    return [integrate_current(window.samples, scale) for window in windows]
 
 
 _SOURCES: dict[EnergySource, Callable[[Sequence[EnergyWindow]], list[float]]] = {

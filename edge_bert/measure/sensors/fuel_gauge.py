@@ -54,7 +54,7 @@ def check_discharging(samples: Sequence[GaugeSample]) -> None:
         raise DeviceError("the readings' times do not grow.")
 
 
-def counter_energy(samples: Sequence[GaugeSample]) -> float:
+def integrate_charge(samples: Sequence[GaugeSample]) -> float:
     """Millijoules drawn, from the charge counter times the voltage between readings.
 
     Raises DeviceError when the counter is missing, rises, or moved fewer than 20 of its steps.
@@ -99,7 +99,7 @@ def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
     return fitting[0]
 
 
-def current_energy(samples: Sequence[GaugeSample], scale: CurrentScale) -> float:
+def integrate_current(samples: Sequence[GaugeSample], scale: CurrentScale) -> float:
     """Millijoules drawn, from the integral of current times voltage (trapezoids).
 
     Raises DeviceError when a current is missing or does not flow out of the battery on the whole.

@@ -45,7 +45,7 @@ def parse_clocks(files: Mapping[str, str]) -> tuple[ClockLimit, ...]:
     )
 
 
-def faults_of(before: DeviceState, after: DeviceState) -> tuple[str, ...]:
+def find_thermal_faults(before: DeviceState, after: DeviceState) -> tuple[str, ...]:
     """Why a run between these two states does not count; empty when it does."""
     faults = []
     for when, state in (("before", before), ("after", after)):

@@ -13,7 +13,7 @@ from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.measurement_files import save_measurement
 from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
-from edge_bert.devices.benchmark_model import BenchmarkBinary, benchmark_binary
+from edge_bert.devices.benchmark_model import BenchmarkBinary, read_benchmark_binary
 from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.host import HostDevice
@@ -126,7 +126,7 @@ def request_bench(
         core=core,
         cores=cores,
         energy=energy,
-        official=benchmark_binary(benchmark_model, origin) if benchmark_model else None,
+        official=read_benchmark_binary(benchmark_model, origin) if benchmark_model else None,
     )
 
 

@@ -11,13 +11,13 @@ import msgspec
 from edge_bert.devices.benchmark_model import (
     BenchmarkBinary,
     BenchmarkRequest,
-    mask_of,
-    start_benchmark,
+    parse_core_mask,
+    run_benchmark,
 )
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_output
-from edge_bert.measure.measurement import measured_by_benchmark_model
+from edge_bert.measure.measurement import build_benchmark_measurement
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
 from edge_bert.progress import Progress
@@ -59,14 +59,14 @@ def make_timer(
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
             before = None if on_host else read_state(make_shell(target))
             run = _request(request, remote, signature, threads)
-            done = start_benchmark(target, program, run, SPARE_S + run.least_s)
+            done = run_benchmark(target, program, run, SPARE_S + run.least_s)
             after = None if on_host else read_state(make_shell(target))
             output = parse_output(done.stdout, done.stderr, done.exit_code)
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
             subject = MeasuredSubject(artifact.name, artifact.sha256, signature, threads)
-            found = measured_by_benchmark_model(
+            found = build_benchmark_measurement(
                 output,
                 description,
                 msgspec.structs.replace(subject, cores=request.cores),
@@ -90,5 +90,5 @@ def _request(
         warmup=WARMUP,
         repetitions=request.repetitions or 1,
         least_s=seconds,
-        mask=mask_of(request.cores) if request.cores else None,
+        mask=parse_core_mask(request.cores) if request.cores else None,
     )

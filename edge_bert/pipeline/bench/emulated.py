@@ -8,7 +8,7 @@ from typing import Protocol
 
 from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import cpu_files
-from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
 from edge_bert.measure.measurement import build_emulated_measurement
@@ -50,7 +50,7 @@ def make_counter(
 ) -> Callable[[Path, Countable, str], Iterator[Measurement]]:
     """A function that counts one signature, once, and models it for each number of threads."""
     command = install_runner(target, profile.abi, own_c_library=False)
-    runtime = Runtime(name="ai-edge-litert", version=litert_library(profile.abi)[1])
+    runtime = Runtime(name="ai-edge-litert", version=find_litert_library(profile.abi)[1])
     cluster = cpu_files.find_cluster(profile, request.core)
     description = target.describe()
     pushed: dict[Path, str] = {}

@@ -10,11 +10,11 @@ from typing import Protocol
 import msgspec
 
 from edge_bert.devices.device import Device
-from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import energy_per_inference
-from edge_bert.measure.energy.session import record_session
+from edge_bert.measure.energy.energy_per_inference import compute_energy
+from edge_bert.measure.energy.record_windows import record_windows
 from edge_bert.measure.measurement import build_measurement
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
@@ -57,7 +57,7 @@ def make_timer(
     description = target.describe()
     on_host = description.evidence is Evidence.HOST
     command = install_runner(target, description.abi, own_c_library=not on_host)
-    runtime = Runtime(name="ai-edge-litert", version=litert_library(description.abi)[1])
+    runtime = Runtime(name="ai-edge-litert", version=find_litert_library(description.abi)[1])
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = target.push(path, artifact.file)
@@ -145,4 +145,4 @@ def _energy(target: Device, command: list[str], run: RunnerRequest, progress: Pr
         latency = _run(target, command, window, seconds).latency
         return len(latency.runs_us) + len(latency.warmup_us)
 
-    return energy_per_inference(record_session(lambda: read_gauges(make_shell(target)), load))
+    return compute_energy(record_windows(lambda: read_gauges(make_shell(target)), load))

@@ -12,7 +12,7 @@ from edge_bert.convert import published_networks
 from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
 from edge_bert.devices.runner.build import build_runner
-from edge_bert.devices.runner.library import litert_library
+from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError, InputError
 from edge_bert.estimate import validation
@@ -91,10 +91,10 @@ def _counts(
     key = content_store.key_of(
         sha256_hex(model),
         cluster.caches,
-        sorted(arm64_root.cpu_files(profile, cluster.core).items()),
-        cpu_files.qemu_model(cpu_files.in_order(profile, cluster.core)),
+        sorted(arm64_root.kernel_files(profile, cluster.core).items()),
+        cpu_files.choose_qemu_cpu(cpu_files.order_clusters(profile, cluster.core)),
         sha256_hex(build_runner(profile.abi).read_bytes()),
-        sha256_hex(litert_library(profile.abi)[0].read_bytes()),
+        sha256_hex(find_litert_library(profile.abi)[0].read_bytes()),
         qemu_plugin.build_plugin().name,
     )
 

@@ -12,7 +12,7 @@ from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.measurement_files import load_measurement, save_measurement
 from edge_bert.errors import DataError
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.measure.comparability import why_not_comparable
+from edge_bert.measure.comparability import explain_incomparable
 from edge_bert.measure.statistics import summarize_times
 from edge_bert.pipeline.build.explanations import with_explanations
 from edge_bert.pipeline.build.profile_file import profile_of
@@ -91,7 +91,7 @@ def change_of(measurement: Measurement, before: Measurement) -> Change:
 
 def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Measurement | None:
     """The latest of `earlier` that may be compared with `measurement`."""
-    fitting = (each for each in reversed(earlier) if not why_not_comparable(each, measurement))
+    fitting = (each for each in reversed(earlier) if not explain_incomparable(each, measurement))
     return next(fitting, None)
 
 

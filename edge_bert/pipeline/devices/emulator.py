@@ -40,7 +40,7 @@ def start_emulator(
 
 def stop_emulators(profile: str | None, progress: Progress = no_progress) -> tuple[str, ...]:
     """Stop the profile's phone, or every phone; the names of those that ran."""
-    running = emulated_phone.running_phones()
+    running = emulated_phone.list_phones()
     wanted = known = {phone.profile for phone in running}
     if profile:  # the phone of a profile file is also known by the name that is in it
         wanted = {profile if profile in known else profiles.load_profile(profile).name}
@@ -56,8 +56,8 @@ def stop_emulators(profile: str | None, progress: Progress = no_progress) -> tup
 
 def emulator_status() -> EmulatorStatus:
     """What is missing and what runs."""
-    lacking = host_tools.missing_tools()
+    lacking = host_tools.find_missing_tools()
     return EmulatorStatus(
         missing=tuple(f"{tool.program}: {tool.purpose}" for tool in lacking),
-        phones=emulated_phone.running_phones(),
+        phones=emulated_phone.list_phones(),
     )

@@ -185,7 +185,7 @@ def _loaded(models: Sequence[BuildOptions]) -> list[_Model]:
     found: dict[str, _Model] = {}
     for asked in models:
         request = open_session(asked)
-        emulates = asked.emulates and not host_tools.missing_tools()
+        emulates = asked.emulates and not host_tools.find_missing_tools()
         corpus = calibration.load_sentences(Path(asked.corpus)) if asked.corpus else None
         content = content_store.key_of(
             request.checkpoint.sha256,

@@ -122,7 +122,7 @@ def check_emulation(asked: BuildOptions) -> BuildOptions:
 
 def _why_not_emulated(asked: BuildOptions) -> str | None:
     """Why latency and energy cannot be found out on an emulated phone; None where they can."""
-    if host_tools.missing_tools():
+    if host_tools.find_missing_tools():
         return "invoke emulator setup"
     core = cpu_files.find_cluster(open_session(asked).profile, None).core
     return None if latency_model.knows_core(core) else f"the cost model does not know {core}"

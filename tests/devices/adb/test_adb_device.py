@@ -71,13 +71,13 @@ def shell(phone: EmulatedPhone, command: str) -> str:
 
 
 def adbd(phone: EmulatedPhone) -> int:
-    found = [pid for pid, line in emulated_phone.phone_processes(phone).items() if "/adbd" in line]
+    found = [pid for pid, line in emulated_phone.list_processes(phone).items() if "/adbd" in line]
     assert len(found) == 1
     return found[0]
 
 
 def leftovers(phone: EmulatedPhone, word: str) -> list[str]:
-    return [line for line in emulated_phone.phone_processes(phone).values() if word in line]
+    return [line for line in emulated_phone.list_processes(phone).values() if word in line]
 
 
 def some_file(folder: Path, size: int) -> Path:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from edge_bert.devices.adb.device_facts import (
     CoreGroup,
-    core_name,
+    find_core_name,
+    format_title,
     group_cores,
     parse_cpuinfo,
     parse_listing,
     parse_memory,
     parse_properties,
     read_facts,
-    title_of,
 )
 from edge_bert.errors import DeviceError
 from tests import one_line
@@ -94,7 +94,7 @@ def test_features_are_what_all_cores_have() -> None:
 )
 def test_core_names(maker: int, part: int, core: str) -> None:
     """Arm's and Qualcomm's numbers; an unknown core gets a name that says which it is."""
-    assert core_name(maker, part) == core
+    assert find_core_name(maker, part) == core
 
 
 def test_caches_from_sysfs() -> None:
@@ -124,7 +124,7 @@ def test_values_of_several_lines_are_left_out() -> None:
 )
 def test_titles(maker: str, model: str, title: str) -> None:
     """The maker is said once."""
-    assert title_of({"ro.product.manufacturer": maker, "ro.product.model": model}) == title
+    assert format_title({"ro.product.manufacturer": maker, "ro.product.model": model}) == title
 
 
 def test_memory_that_is_hidden_is_absent() -> None:

@@ -32,9 +32,9 @@ def unpacked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
 def test_is_made_once(unpacked: list[Path]) -> None:
     """A second call, and another core of the phone, take the packages that are there."""
     profile = profiles.load_profile("pixel-9")
-    root = arm64_root.root_for(profile)
-    assert arm64_root.root_for(profile) == root
-    little = arm64_root.root_for(profile, "cortex-a520")
+    root = arm64_root.prepare_root(profile)
+    assert arm64_root.prepare_root(profile) == root
+    little = arm64_root.prepare_root(profile, "cortex-a520")
     assert little != root
     assert len(unpacked) == 1
     assert (root / "lib" / "libc.so.6").exists()
@@ -59,18 +59,18 @@ def test_a_failure_leaves_no_root(
     whole = debian_packages.unpack_packages
     monkeypatch.setattr(debian_packages, "unpack_packages", fail)
     with pytest.raises(DeviceError, match="no network"):
-        arm64_root.root_for(profiles.load_profile("pixel-9"))
+        arm64_root.prepare_root(profiles.load_profile("pixel-9"))
     left = [path.name for path in (tmp_path / "emulator").rglob("*") if path.is_dir()]
     assert left == ["bases"] or sorted(left) == ["bases", "roots"]
     monkeypatch.setattr(debian_packages, "unpack_packages", whole)
-    assert arm64_root.root_for(profiles.load_profile("pixel-9")).is_dir()
+    assert arm64_root.prepare_root(profiles.load_profile("pixel-9")).is_dir()
     assert len(unpacked) == 1
 
 
 def test_an_unknown_core_makes_no_root(unpacked: list[Path]) -> None:
     """A core that the profile lacks is an error before anything is fetched."""
     with pytest.raises(ProfileError):
-        arm64_root.root_for(profiles.load_profile("pixel-9"), "cortex-a76")
+        arm64_root.prepare_root(profiles.load_profile("pixel-9"), "cortex-a76")
     assert unpacked == []
 
 
@@ -91,5 +91,5 @@ def test_a_busy_root_is_waited_for(
 def test_a_static_qemu_is_found(unpacked: list[Path]) -> None:
     """A package without a qemu-aarch64 is an error, not a path that does not exist."""
     with pytest.raises(DeviceError, match="holds no qemu-aarch64"):
-        arm64_root.static_qemu()
+        arm64_root.prepare_static_qemu()
     assert len(unpacked) == 1

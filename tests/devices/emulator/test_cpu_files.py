@@ -20,15 +20,15 @@ def cluster(core: str, cores: int = 2, mhz: int = 2000, *features: str) -> Clust
 def test_every_profile_can_be_emulated(name: str) -> None:
     """Each core of the profiles has a part number, and each CPU its block and its files."""
     profile = profiles.load_profile(name)
-    clusters = cpu_files.in_order(profile)
+    clusters = cpu_files.order_clusters(profile)
     count = sum(cluster.cores for cluster in clusters)
-    text = cpu_files.proc_cpuinfo(profile, clusters)
+    text = cpu_files.format_cpuinfo(profile, clusters)
     files = cpu_files.sysfs_files(clusters)
     assert text.count("processor\t:") == count
     assert files["possible"] == f"0-{count - 1}\n"
     assert all(f"cpu{number}/cpufreq/cpuinfo_max_freq" in files for number in range(count))
     assert f"cpu{count}/online" not in files
-    assert cpu_files.qemu_model(clusters)
+    assert cpu_files.choose_qemu_cpu(clusters)
 
 
 @pytest.mark.parametrize(
@@ -46,16 +46,16 @@ def test_every_profile_can_be_emulated(name: str) -> None:
 )
 def test_each_class_of_device_gets_its_own_processor(name: str, model: str) -> None:
     """Matrix products, dot products, neither of them, and little cores alone."""
-    found = cpu_files.qemu_model(profiles.load_profile(name).clusters)
+    found = cpu_files.choose_qemu_cpu(profiles.load_profile(name).clusters)
     assert found.partition(",")[0] == model
 
 
 def test_clusters_are_numbered_slowest_first_unless_chosen() -> None:
     """Phones number little cores first; a chosen cluster gets the lowest numbers."""
     profile = profiles.load_profile("pixel-9")
-    cores = [cluster.core for cluster in cpu_files.in_order(profile)]
+    cores = [cluster.core for cluster in cpu_files.order_clusters(profile)]
     assert cores == ["cortex-a520", "cortex-a720", "cortex-x4"]
-    cores = [cluster.core for cluster in cpu_files.in_order(profile, "cortex-a720")]
+    cores = [cluster.core for cluster in cpu_files.order_clusters(profile, "cortex-a720")]
     assert cores == ["cortex-a720", "cortex-a520", "cortex-x4"]
 
 
@@ -72,7 +72,7 @@ def test_clusters_are_numbered_slowest_first_unless_chosen() -> None:
 )
 def test_qemu_gets_what_all_clusters_have(clusters: list[Cluster], model: str) -> None:
     """The model of QEMU has every feature that the whole phone has, and no dot product more."""
-    assert cpu_files.qemu_model(clusters).startswith(model)
+    assert cpu_files.choose_qemu_cpu(clusters).startswith(model)
     dot_product = model in ("max,sve=off", "cortex-a76")
     assert ("asimddp" in cpu_files.linux_features(clusters)) is dot_product
 

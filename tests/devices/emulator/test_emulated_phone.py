@@ -14,7 +14,7 @@ import pytest
 
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, emulated_phone
-from edge_bert.devices.emulator.android_root import Battery
+from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import BusyError, DeviceError, InputError, MissingToolError
@@ -36,7 +36,7 @@ TIMEOUT_S = 120
 NAME = own_name("test-phone")
 # Drains fast enough to be seen within a second. Idle draws most, so that the current stays steady
 # while the tests start programs there.
-THIRSTY = Battery(idle_mw=20_000, core_mw=5_000, interval_ms=50)
+THIRSTY = BatteryModel(idle_mw=20_000, core_mw=5_000, interval_ms=50)
 BATTERY = "/sys/class/power_supply/battery"
 
 
@@ -83,7 +83,7 @@ def test_listens_on_loopback_only(phone: EmulatedPhone) -> None:
 
 def test_has_no_rights_on_this_machine(phone: EmulatedPhone) -> None:
     """Whoever opens a shell there is an ordinary user without privileges to regain."""
-    for pid, line in emulated_phone.phone_processes(phone).items():
+    for pid, line in emulated_phone.list_processes(phone).items():
         if "qemu" not in line:
             continue
         status = Path(f"/proc/{pid}/status").read_text()
@@ -215,30 +215,30 @@ def test_runs_the_runner(target: AdbDevice, tmp_path: Path) -> None:
 
 def test_is_listed_and_not_started_twice(phone: EmulatedPhone) -> None:
     """A running phone is in the status; a second one of its name or port is refused."""
-    assert phone in emulated_phone.running_phones()
+    assert phone in emulated_phone.list_phones()
     with pytest.raises(BusyError, match="already runs"):
         emulated_phone.start_phone(phone_profile(NAME), free_port())
     with pytest.raises(BusyError, match="is taken"):
         emulated_phone.start_phone(phone_profile(own_name("test-other")), phone.port)
-    assert phone in emulated_phone.running_phones()
+    assert phone in emulated_phone.list_phones()
 
 
 def test_two_phones_run_side_by_side(phone: EmulatedPhone) -> None:
     """Stopping one leaves the other, and the kernel's rule that it needs."""
     other = emulated_phone.start_phone(phone_profile(own_name("test-second")), free_port())
     assert {phone.profile, other.profile} <= {
-        found.profile for found in emulated_phone.running_phones()
+        found.profile for found in emulated_phone.list_phones()
     }
     assert emulated_phone.stop_phone(other.profile)
     assert binfmt.is_registered()
-    assert phone in emulated_phone.running_phones()
+    assert phone in emulated_phone.list_phones()
 
 
 def test_another_caches_phones_do_not_matter(
     phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A phone of another cache brings and takes a rule of its own; ours still starts programs."""
-    qemu, ours = arm64_root.static_qemu(), binfmt.binfmt_name()
+    qemu, ours = arm64_root.prepare_static_qemu(), binfmt.binfmt_name()
     with monkeypatch.context() as elsewhere:
         elsewhere.setenv("EDGE_BERT_CACHE", str(tmp_path))
         binfmt.register_binfmt(qemu)
@@ -251,7 +251,7 @@ def test_another_caches_phones_do_not_matter(
         assert not binfmt.is_registered()
     assert binfmt.is_registered()
     assert ask(target, "echo", "ours") == "ours\n"
-    assert phone in emulated_phone.running_phones()
+    assert phone in emulated_phone.list_phones()
 
 
 def test_a_rule_that_stands_is_left_in_place(phone: EmulatedPhone) -> None:
@@ -259,7 +259,7 @@ def test_a_rule_that_stands_is_left_in_place(phone: EmulatedPhone) -> None:
     del phone
     rule = binfmt.FOLDER / binfmt.binfmt_name()
     before = rule.stat().st_ino
-    binfmt.register_binfmt(arm64_root.static_qemu())
+    binfmt.register_binfmt(arm64_root.prepare_static_qemu())
     assert rule.stat().st_ino == before
 
 
@@ -268,12 +268,12 @@ def test_stop_leaves_nothing() -> None:
     name = own_name("test-stop")
     with running_phone(name) as phone:
         shell = subprocess.Popen(["adb", "-s", phone.serial, "shell", "sleep 4545"])
-        wait_until(lambda: "sleep 4545" in " ".join(emulated_phone.phone_processes(phone).values()))
-        before = emulated_phone.phone_processes(phone)
-        others = [found for found in emulated_phone.running_phones() if found != phone]
+        wait_until(lambda: "sleep 4545" in " ".join(emulated_phone.list_processes(phone).values()))
+        before = emulated_phone.list_processes(phone)
+        others = [found for found in emulated_phone.list_phones() if found != phone]
         assert len(before) >= 3
         assert emulated_phone.stop_phone(name)
-        assert emulated_phone.phone_processes(phone) == {}
+        assert emulated_phone.list_processes(phone) == {}
         assert not any(Path(f"/proc/{pid}").exists() for pid in before)
         assert not phone.root.parent.exists()
         assert name not in Path("/proc/self/mounts").read_text()
@@ -289,7 +289,7 @@ def test_a_killed_phone_is_not_running() -> None:
     with running_phone(name) as phone:
         os.kill(phone.pid, 9)
         os.waitpid(phone.pid, 0)
-        wait_until(lambda: phone not in emulated_phone.running_phones())
+        wait_until(lambda: phone not in emulated_phone.list_phones())
         wait_until(lambda: listeners(phone.port) == set())
         emulated_phone.stop_phone(name)
         assert not phone.root.parent.exists()
@@ -299,7 +299,7 @@ def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatc
     """A start that fails says the phone's last words and leaves no process and no file."""
     need_phone()
     name = own_name("test-broken")
-    monkeypatch.setattr(emulated_phone.cpu_files, "qemu_model", lambda _: "no-such-cpu")
+    monkeypatch.setattr(emulated_phone.cpu_files, "choose_qemu_cpu", lambda _: "no-such-cpu")
     monkeypatch.setattr(emulated_phone, "START_TIMEOUT_S", 5)
     with pytest.raises(DeviceError, match="no-such-cpu"):
         emulated_phone.start_phone(phone_profile(name), free_port())
@@ -348,7 +348,7 @@ def test_damaged_notes_of_a_phone_are_skipped(
         folder = tmp_path / "emulator" / "phones" / name
         folder.mkdir(parents=True)
         (folder / "phone.json").write_text(text)
-    assert emulated_phone.running_phones() == ()
+    assert emulated_phone.list_phones() == ()
 
 
 def test_binfmt_rule_is_one_line_of_the_kernels_form() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_bert.devices.device import Completed
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator import qemu_plugin
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.records.measurement import InstructionCounts
@@ -16,7 +16,7 @@ from tests.devices.emulator_programs import assemble, need_emulator, run_counted
 
 LINE = 64
 L1D, L2, L3 = 32 * 1024, 256 * 1024, 2 * 1024 * 1024
-ENDED = Completed("", "qemu: uncaught target signal 11", 139)
+ENDED = CompletedCommand("", "qemu: uncaught target signal 11", 139)
 ONLY_COMPUTING = {
     "scalar_alu": [
         "add x1, x2, x3",
@@ -191,7 +191,7 @@ def count(plugin: Path, regions: list[str], folder: Path, **sizes: int) -> list[
     ).replace(f",out={output}", "")
     done = run_counted(assemble(["", *regions], folder), output, option)
     assert done.returncode == 0, done.stderr
-    read = qemu_plugin.read_counts(output, Completed(done.stdout, done.stderr, 0))
+    read = qemu_plugin.read_counts(output, CompletedCommand(done.stdout, done.stderr, 0))
     empty, *counted = map(msgspec.to_builtins, read.marked_repetitions)
     return [{name: region[name] - empty[name] for name in empty} for region in counted]
 

@@ -34,12 +34,12 @@ def program(folder: Path, name: str, text: str = "#!/bin/sh\n") -> None:
 
 def test_names_everything_that_is_missing(empty_path: Path) -> None:
     """On a bare machine every tool is listed, each with its package."""
-    lacking = host_tools.missing_tools()
+    lacking = host_tools.find_missing_tools()
     assert {"qemu-aarch64", "adb", "cc", "aarch64-linux-gnu-gcc"} < {t.program for t in lacking}
     argv = setup.install_command(lacking)
     assert {"qemu-user", "adb", "gcc", "gcc-aarch64-linux-gnu"} < set(argv)
     program(empty_path, "qemu-aarch64")
-    assert "qemu-aarch64" not in {t.program for t in host_tools.missing_tools()}
+    assert "qemu-aarch64" not in {t.program for t in host_tools.find_missing_tools()}
 
 
 @pytest.mark.usefixtures("empty_path")
@@ -59,7 +59,7 @@ def test_installs_what_is_missing(empty_path: Path, monkeypatch: pytest.MonkeyPa
     said: list[str] = []
     monkeypatch.delenv("DEBIAN_FRONTEND", raising=False)
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(host_tools, "missing_tools", lambda: (tool,))
+    monkeypatch.setattr(host_tools, "find_missing_tools", lambda: (tool,))
     with pytest.raises(MissingToolError, match=r"yet these lack: qemu-aarch64 \(runs\)"):
         setup.set_up_emulator(said.append)
     assert log.read_text().splitlines() == [

@@ -83,7 +83,7 @@ def test_the_bundle_needs_nothing_else(tmp_path: Path) -> None:
     abi = build.host_abi()
     loader = static_bundle.LOADERS[build.TRIPLES[abi]]
     folder = tmp_path / "a phone's folder"
-    shutil.copytree(static_bundle.runner_bundle(abi), folder)
+    shutil.copytree(static_bundle.build_runner_bundle(abi), folder)
     host = HostDevice()
     done = host.run(["sh", str(folder / "start.sh"), "--model", "absent"], 30)
     maps = host.run([str(folder / loader), "--list", str(folder / "runner")], 30)

@@ -198,7 +198,7 @@ def test_emulated_arm64_computes_the_same(model: str, tmp_path: Path) -> None:
     if not qemu:
         pytest.skip("no qemu-aarch64; `apt-get install qemu-user`")
     try:
-        bundle = static_bundle.runner_bundle("arm64-v8a")
+        bundle = static_bundle.build_runner_bundle("arm64-v8a")
     except MissingToolError as error:
         pytest.skip(str(error))
     (tmp_path / "proc").mkdir()

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import EnergyWindow, energy_per_inference
+from edge_bert.measure.energy.energy_per_inference import EnergyWindow, compute_energy
 from edge_bert.measure.sensors.fuel_gauge import (
     CurrentScale,
     GaugeSample,
     calibrate_current,
-    counter_energy,
-    current_energy,
+    integrate_charge,
+    integrate_current,
 )
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy
 
@@ -69,7 +69,7 @@ def session(*, rails: bool = False, step: int = 1, raw_per_ua: float = -1.0) -> 
 def test_the_counter_gives_joules() -> None:
     """1 mAh at 4 V is 14.4 J."""
     ends = [GaugeSample(60.0 * i, 4_000_000, True, 3_000_000 - 40 * i) for i in range(26)]
-    assert counter_energy(ends) == pytest.approx(14_400)
+    assert integrate_charge(ends) == pytest.approx(14_400)
 
 
 @pytest.mark.parametrize("raw_per_ua", [-1.0, 1.0, -0.001, 0.001])
@@ -78,7 +78,7 @@ def test_unit_and_sign_are_found(raw_per_ua: float) -> None:
     samples = battery(2000, 0, 3e6, raw_per_ua=raw_per_ua)
     scale = calibrate_current(samples)
     assert scale.ua_per_raw == pytest.approx(1 / raw_per_ua)
-    assert current_energy(samples, scale) == pytest.approx(2000 * SECONDS, rel=0.01)
+    assert integrate_current(samples, scale) == pytest.approx(2000 * SECONDS, rel=0.01)
 
 
 def test_currents_that_fit_nothing_are_refused() -> None:
@@ -91,7 +91,7 @@ def test_currents_that_fit_nothing_are_refused() -> None:
 def test_coarse_counters_need_longer_windows() -> None:
     """Fewer than 20 steps of the counter are refused."""
     with pytest.raises(DeviceError, match="measure longer"):
-        counter_energy(battery(2000, 0, 3e6, step=1000))
+        integrate_charge(battery(2000, 0, 3e6, step=1000))
 
 
 def test_charging_and_rising_counters_are_refused() -> None:
@@ -99,14 +99,14 @@ def test_charging_and_rising_counters_are_refused() -> None:
     samples = battery(2000, 0, 3e6)
     charging = [*samples[:-1], GaugeSample(500, 4_000_000, False, 1)]
     with pytest.raises(DeviceError, match="charging"):
-        counter_energy(charging)
+        integrate_charge(charging)
     rising = [*samples, GaugeSample(500, 4_000_000, True, 3_100_000)]
     with pytest.raises(DeviceError, match="rose"):
-        counter_energy(rising)
+        integrate_charge(rising)
     with pytest.raises(DeviceError, match="times do not grow"):
-        counter_energy([samples[1], samples[0]])
+        integrate_charge([samples[1], samples[0]])
     with pytest.raises(DeviceError, match="out of the battery"):
-        current_energy(samples, CurrentScale("uA", 1.0))
+        integrate_current(samples, CurrentScale("uA", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_charging_and_rising_counters_are_refused() -> None:
 )
 def test_the_best_source_is_taken(windows: list[EnergyWindow], source: EnergySource) -> None:
     """Rails first, then counter, then current; the true energy lies by the interval."""
-    energy = energy_per_inference(windows)
+    energy = compute_energy(windows)
     assert isinstance(energy, MeasuredEnergy)
     assert energy.source is source
     assert len(energy.repeats_mj) == 6
@@ -144,7 +144,7 @@ def test_idle_drift_cancels() -> None:
                 {"CPU": meter},
             )
         )
-    energy = energy_per_inference(windows)
+    energy = compute_energy(windows)
     assert isinstance(energy, MeasuredEnergy)
     assert energy.mj == pytest.approx(TRUE_MJ, rel=1e-9)
 
@@ -152,7 +152,7 @@ def test_idle_drift_cancels() -> None:
 def test_nothing_trusted_is_unavailable() -> None:
     """Without a usable source the answer is why, for each source, and never a number."""
     bare = [EnergyWindow(window.kind, SECONDS, window.inferences) for window in session()]
-    energy = energy_per_inference(bare)
+    energy = compute_energy(bare)
     assert isinstance(energy, EnergyUnavailable)
     assert all(source.value in energy.reason for source in EnergySource)
 
@@ -162,7 +162,7 @@ def test_short_or_few_windows_are_unavailable() -> None:
     windows = session(rails=True)
     short = [EnergyWindow("load", 59.0, 1), EnergyWindow("idle", 60.0)]
     for wrong in ([], windows[:4], windows[1:], windows[:-1], [*windows, *short]):
-        assert isinstance(energy_per_inference(wrong), EnergyUnavailable)
+        assert isinstance(compute_energy(wrong), EnergyUnavailable)
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -178,7 +178,7 @@ def test_a_load_like_idle_is_unavailable(seed: int) -> None:
                 "load" if load else "idle", SECONDS, int(load), {"CPU": before}, {"CPU": meter}
             )
         )
-    energy = energy_per_inference(windows)
+    energy = compute_energy(windows)
     assert isinstance(energy, EnergyUnavailable)
     assert "measure longer" in energy.reason
 
@@ -197,7 +197,7 @@ SAMPLES = st.builds(
 @given(st.lists(SAMPLES, max_size=8))
 def test_any_samples_give_energy_or_a_reason(samples: list[GaugeSample]) -> None:
     """Noise from a gauge gives a positive figure or a DeviceError."""
-    for measure in (counter_energy, lambda x: current_energy(x, calibrate_current(x))):
+    for measure in (integrate_charge, lambda x: integrate_current(x, calibrate_current(x))):
         try:
             assert measure(samples) > 0
         except DeviceError:

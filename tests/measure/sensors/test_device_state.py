@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import energy_per_inference
-from edge_bert.measure.energy.session import record_session
+from edge_bert.measure.energy.energy_per_inference import compute_energy
+from edge_bert.measure.energy.record_windows import record_windows
 from edge_bert.measure.sensors.device_state import CLOCKS, GaugeReading, read_gauges, read_state
 from edge_bert.measure.sensors.fuel_gauge import GaugeSample
 from edge_bert.records.energy import EnergyUnavailable
@@ -99,11 +99,11 @@ def test_a_session_has_the_windows_that_energy_needs() -> None:
         wait_until(lambda: len(readings) > before)
         return 7
 
-    windows = record_session(read, load, seconds=0.05, read_every_s=0.01)
+    windows = record_windows(read, load, seconds=0.05, read_every_s=0.01)
     assert [w.kind for w in windows] == ["idle", *["load", "load", "idle"] * 3]
     assert [w.inferences for w in windows if w.kind == "load"] == [7] * 6
     assert all(len(w.samples) >= 3 for w in windows if w.kind == "load")
-    energy = energy_per_inference(windows)
+    energy = compute_energy(windows)
     assert isinstance(energy, EnergyUnavailable)
     assert "shorter than 60 s" in energy.reason
 
@@ -115,7 +115,7 @@ def test_a_session_ends_with_the_phone() -> None:
         raise DeviceError("device offline")
 
     with pytest.raises(DeviceError, match="offline"):
-        record_session(GaugeReading, lost, seconds=0.01)
+        record_windows(GaugeReading, lost, seconds=0.01)
 
 
 @given(st.text())

@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors.battery import parse_battery, parse_power_supply
 from edge_bert.measure.sensors.power_rails import parse_power_rails, rail_energy
-from edge_bert.measure.sensors.thermal import faults_of, parse_clocks, parse_thermal_status
+from edge_bert.measure.sensors.thermal import (
+    find_thermal_faults,
+    parse_clocks,
+    parse_thermal_status,
+)
 from edge_bert.records.measurement import ClockLimit, DeviceState
 from tests.measure.recordings import recording
 
@@ -119,8 +123,8 @@ def test_a_throttled_run_has_faults() -> None:
         ClockLimit("policy4", 1800000, 2419200),
     )
     cool, hot = DeviceState(thermal_status=0), DeviceState(thermal_status=3, clocks=clocks)
-    assert faults_of(cool, cool) == ()
-    assert faults_of(cool, hot) == (
+    assert find_thermal_faults(cool, cool) == ()
+    assert find_thermal_faults(cool, hot) == (
         "thermal status 3 (severe) after the run",
         "policy4 limited to 1800 of 2419 MHz after the run",
     )

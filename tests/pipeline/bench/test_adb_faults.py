@@ -10,14 +10,17 @@ import pytest
 
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator import emulated_phone
-from edge_bert.devices.emulator.android_root import Battery
+from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, start_runner
 from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import SHORTEST_LOAD_S, energy_per_inference
-from edge_bert.measure.energy.session import record_session
+from edge_bert.measure.energy.energy_per_inference import (
+    SHORTEST_LOAD_S,
+    compute_energy,
+)
+from edge_bert.measure.energy.record_windows import record_windows
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
-from edge_bert.measure.sensors.thermal import faults_of
+from edge_bert.measure.sensors.thermal import find_thermal_faults
 from edge_bert.pipeline.bench.runner import make_shell
 from edge_bert.records.energy import EnergyUnavailable
 from tests.devices import emulator_world
@@ -29,7 +32,9 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(scope="module")
 def phone() -> Iterator[EmulatedPhone]:
-    with running_phone(own_name("test-faults"), Battery(idle_mw=20_000, interval_ms=50)) as phone:
+    with running_phone(
+        own_name("test-faults"), BatteryModel(idle_mw=20_000, interval_ms=50)
+    ) as phone:
         yield phone
 
 
@@ -46,14 +51,14 @@ def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, target: AdbD
     try:
         wait_until(lambda: read_state(make_shell(target)).charging)
         reader = make_shell(target)
-        windows = record_session(lambda: read_gauges(reader), lambda _: 5, seconds=0.01)
+        windows = record_windows(lambda: read_gauges(reader), lambda _: 5, seconds=0.01)
     finally:
         emulator_world.plug_in(phone, charger=False)
     long = [
         msgspec.structs.replace(each, seconds=SHORTEST_LOAD_S, rails_before={}, rails_after={})
         for each in windows
     ]
-    energy = energy_per_inference(long)
+    energy = compute_energy(long)
     assert isinstance(energy, EnergyUnavailable)
     assert "charg" in energy.reason
 
@@ -66,10 +71,10 @@ def test_a_hot_phones_run_is_invalid(phone: EmulatedPhone, target: AdbDevice) ->
         after = read_state(make_shell(target))
     finally:
         emulator_world.heat(phone, 0)
-    faults = " ".join(faults_of(before, after))
+    faults = " ".join(find_thermal_faults(before, after))
     assert "thermal status 3 (severe) after the run" in faults
     assert "limited to 1863 of 3105 MHz after the run" in faults
-    assert faults_of(before, read_state(make_shell(target))) == ()
+    assert find_thermal_faults(before, read_state(make_shell(target))) == ()
 
 
 def test_rubbish_from_dumpsys_is_no_figure(phone: EmulatedPhone, target: AdbDevice) -> None:
@@ -97,4 +102,4 @@ def test_a_hanging_runner_is_ended(phone: EmulatedPhone, target: AdbDevice, tmp_
     command = [target.push(runner, "runner")]
     with pytest.raises(DeviceError, match="did not end within 3 s"):
         start_runner(target, command, RunnerRequest("m", "s"), 3)
-    wait_until(lambda: "4646" not in " ".join(emulated_phone.phone_processes(phone).values()))
+    wait_until(lambda: "4646" not in " ".join(emulated_phone.list_processes(phone).values()))

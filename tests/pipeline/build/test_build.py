@@ -272,7 +272,7 @@ def test_without_the_runtime_nothing_is_claimed(
 ) -> None:
     """A machine without Python 3.11: the bundle is there, its proof was not run, and says why."""
     monkeypatch.setattr(environments, "find_python_311", lambda: None)
-    monkeypatch.setattr(environments, "is_whole", lambda _: False)
+    monkeypatch.setattr(environments, "is_complete", lambda _: False)
     made = tiny.build_in(
         tmp_path, profile="raspberry-pi-4", recipes=WEIGHTS, cache_name="no-runtime"
     )

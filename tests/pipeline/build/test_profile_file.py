@@ -132,7 +132,7 @@ def test_an_emulated_phone_is_stopped_by_either_name(
     """The file's path, and the name in it, which `invoke emulator start` told."""
     stopped: list[str] = []
     monkeypatch.setattr(
-        emulated_phone, "running_phones", lambda: (EmulatedPhone("phone", 5555, 1, 1),)
+        emulated_phone, "list_phones", lambda: (EmulatedPhone("phone", 5555, 1, 1),)
     )
     monkeypatch.setattr(emulated_phone, "stop_phone", lambda name: stopped.append(name) or True)
     monkeypatch.setattr(list_devices, "disconnect_device", lambda _: None)

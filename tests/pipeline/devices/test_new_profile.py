@@ -71,7 +71,7 @@ def test_a_new_profile_can_be_emulated(connected: Mapping[str, str]) -> None:
     """Cores that our tables know have rates and an emulated description."""
     assert connected
     found = new_profile("my-pixel").profile
-    assert cpu_files.qemu_model(found.clusters).startswith("max")
+    assert cpu_files.choose_qemu_cpu(found.clusters).startswith("max")
     assert all(core_model(each.core).source for each in found.clusters)
 
 

@@ -19,7 +19,7 @@ PAIRS = (FEWEST_LOADS + 1) // 2
 READ_EVERY_S = 5.0
 
 
-def record_session(
+def record_windows(
     read: Callable[[], GaugeReading],
     load: Callable[[float], int],
     *,
