@@ -26,7 +26,7 @@ from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.quantize import blockwise
-from edge_bert.quantize.uniform import symmetric_int8
+from edge_bert.quantize.uniform import quantize_int8, round_to_step
 from edge_bert.records.checkpoint import FloatArray
 
 Stored = tuple[FloatArray, int]  # the table given back, and its bytes
@@ -36,7 +36,7 @@ HEAD = "form\tMB\tSpearman drop\tcosine mean\tcosine min\n"
 
 def int8_columns(table: FloatArray) -> Stored:
     """int8, a float32 scale per column: what wi8_afp32 has."""
-    values, scales = symmetric_int8(table, axis=1)
+    values, scales = quantize_int8(table, axis=1)
     return values * scales, values.size + 4 * scales.size
 
 
@@ -54,7 +54,7 @@ def int2(table: FloatArray, block: int) -> Stored:
     for share in np.concatenate([np.linspace(0.2, 0.9, 15), -np.linspace(0.2, 0.9, 15)]):
         scale = (largest * share).astype(np.float16).astype(np.float32)
         scale = np.where(scale == 0, 1, scale)
-        tried = np.clip(np.rint(parts / scale), -2, 1) * scale
+        tried = round_to_step(parts, scale, -2, 1) * scale
         error = np.square(tried - parts).sum(axis=-1, keepdims=True)
         kept, best = np.where(error < best, tried, kept), np.minimum(error, best)
     return kept.reshape(table.shape), table.size // 4 + 2 * largest.size
@@ -70,7 +70,7 @@ def int4_and_int2(table: FloatArray) -> Stored:
 def low_rank(table: FloatArray, rank: int) -> Stored:
     """int8 rows of `rank` numbers times a float32 matrix, from the singular values."""
     left, singular, right = np.linalg.svd(table, full_matrices=False)
-    rows, scales = symmetric_int8((left * singular)[:, :rank].astype(np.float32), axis=1)
+    rows, scales = quantize_int8((left * singular)[:, :rank].astype(np.float32), axis=1)
     return (rows * scales) @ right[:rank], rows.size + 4 * rank * table.shape[1]
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize.uniform import round_to_step
 
 LOW, HIGH = -8, 7
 # Shares of a block's largest magnitude that its last step may stand for.
@@ -31,7 +32,7 @@ def quantize_blockwise(matrix: FloatArray, block: int) -> Blocks:
         part = matrix[start : start + ROWS_AT_ONCE].reshape(-1, columns // block, block)
         found = least_error_scales(part)
         scales[start : start + len(part)] = found
-        steps = round_to_step(part, found[..., None].astype(np.float32))
+        steps = round_int4(part, found[..., None].astype(np.float32))
         values[start : start + len(part)] = steps.reshape(len(part), columns)
     return values, scales
 
@@ -44,15 +45,15 @@ def least_error_scales(blocks: FloatArray) -> npt.NDArray[np.float16]:
     for share in SHARES:
         tried = np.maximum((largest * (share / HIGH)).astype(np.float16), SMALLEST)
         scale = tried[..., None].astype(np.float32)
-        error = np.square(round_to_step(blocks, scale) * scale - blocks).sum(axis=-1)
+        error = np.square(round_int4(blocks, scale) * scale - blocks).sum(axis=-1)
         scales = np.where(error < best, tried, scales)
         best = np.minimum(error, best)
     return scales
 
 
-def round_to_step(values: FloatArray, scale: FloatArray) -> FloatArray:
+def round_int4(values: FloatArray, scale: FloatArray) -> FloatArray:
     """The step from -8 to 7 that is nearest to each value."""
-    return np.asarray(np.clip(np.rint(values / scale), LOW, HIGH), np.float32)
+    return np.asarray(round_to_step(values, scale, LOW, HIGH), np.float32)
 
 
 def dequantize_blockwise(

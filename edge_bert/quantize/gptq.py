@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.blockwise import Blocks, FloatArray, least_error_scales, round_to_step
+from edge_bert.quantize.blockwise import Blocks, FloatArray, least_error_scales, round_int4
 
 DAMPING = 0.01  # of the mean second moment, added to each: the paper's value
 Hessian = npt.NDArray[np.float64]
@@ -44,7 +44,7 @@ def _round_block(left: FloatArray, scale: FloatArray, upper: FloatArray) -> tupl
     left = left.copy()
     steps, errors = np.empty_like(left), np.empty_like(left)
     for column in range(left.shape[1]):
-        steps[:, column] = round_to_step(left[:, column], scale[:, 0])
+        steps[:, column] = round_int4(left[:, column], scale[:, 0])
         error = (left[:, column] - steps[:, column] * scale[:, 0]) / upper[column, column]
         left[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
         errors[:, column] = error

@@ -21,7 +21,7 @@ from edge_bert.quantize.tflite_passes.pack_constants import (
     unpack_constants,
 )
 from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
-from edge_bert.quantize.uniform import symmetric_int8
+from edge_bert.quantize.uniform import quantize_int8
 from edge_bert.records.profile import Runtime
 from edge_bert.records.recipe import FLOAT16, WI8_AFP32, Recipe
 
@@ -50,4 +50,4 @@ def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
 
 
 def _per_row(value: Values) -> Any:
-    return symmetric_int8(value, axis=0)
+    return quantize_int8(value, axis=0)

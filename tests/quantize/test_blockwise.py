@@ -29,7 +29,7 @@ def test_the_scale_has_the_least_error_of_those_tried() -> None:
 
     def error(scale: float) -> float:
         step = np.full((1, 1, 1), scale, np.float32)
-        return float(np.square(blockwise.round_to_step(block, step) * step - block).sum())
+        return float(np.square(blockwise.round_int4(block, step) * step - block).sum())
 
     chosen = error(float(blockwise.least_error_scales(block)[0, 0]))
     largest = float(np.abs(block).max())

@@ -12,40 +12,31 @@ from collections.abc import Mapping
 import numpy as np
 
 from edge_bert.quantize.onnx.writer import FLOAT, Writer
+from edge_bert.quantize.uniform import asymmetric_params, quantize_int8, symmetric_scale
 from edge_bert.records.checkpoint import FloatArray
 
 Ranges = Mapping[str, tuple[float, float]]
-TINY = 1e-8
 
 
 def quantize_activation(
     writer: Writer, name: str, low: float, high: float, *, signed: bool = False
 ) -> str:
     """`name` through 8 bits and back; 0 is exact, because padding and GELU give it."""
-    scale, zero_point = _around_zero(low, high) if signed else _from_low_to_high(low, high)
+    if signed:
+        dtype, scale, zero_point = "int8", symmetric_scale(low, high), 0
+    else:
+        dtype, (scale, zero_point) = "uint8", asymmetric_params(low, high, 0, 255)
     parameters = [
-        writer.constant(f"{name}.scale", np.array(scale)),
-        writer.constant(f"{name}.zero_point", np.array(zero_point)),
+        writer.constant(f"{name}.scale", np.array(scale, np.float32)),
+        writer.constant(f"{name}.zero_point", np.array(zero_point, dtype)),
     ]
-    steps = writer.node("QuantizeLinear", [name, *parameters], f"{name}.{zero_point.dtype}")
+    steps = writer.node("QuantizeLinear", [name, *parameters], f"{name}.{dtype}")
     return writer.node("DequantizeLinear", [steps, *parameters], f"{name}.rounded")
-
-
-def _from_low_to_high(low: float, high: float) -> tuple[np.float32, np.uint8]:
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = np.float32(max((high - low) / 255, TINY))
-    return scale, np.uint8(np.clip(np.round(-low / scale), 0, 255))
-
-
-def _around_zero(low: float, high: float) -> tuple[np.float32, np.int8]:
-    return np.float32(max(abs(low), abs(high), 127 * TINY) / 127), np.int8(0)
 
 
 def quantize_kernel(writer: Writer, name: str, kernel: FloatArray) -> str:
     """A kernel [in, out] as int8 with a scale per output channel; a column of zeros keeps 1."""
-    peaks = np.abs(kernel).max(axis=0)
-    scale = np.where(peaks > 0, peaks / 127, 1.0).astype(np.float32)
-    steps = np.clip(np.round(kernel / scale), -127, 127).astype(np.int8)
+    steps, scale = quantize_int8(kernel, axis=1)
     inputs = [
         writer.constant(f"{name}.int8", steps),
         writer.constant(f"{name}.scale", scale),
@@ -60,9 +51,8 @@ def quantize_table(writer: Writer, name: str, rows: FloatArray, ids: str, output
     Looks `ids` [batch, length] up and gives float rows [batch, length, hidden]. Cast and Mul
     instead of DequantizeLinear, which runtimes may fold into a float table.
     """
-    peaks = np.abs(rows).max(axis=0)
-    scale = np.where(peaks > 0, peaks / 127, 1.0).astype(np.float32)
-    stored = writer.constant(f"{name}.int8", np.round(rows / scale).astype(np.int8))
+    values, scale = quantize_int8(rows, axis=1)
+    stored = writer.constant(f"{name}.int8", values)
     steps = writer.node("Gather", [stored, ids], f"{output}.int8", axis=0)
     floats = writer.node("Cast", [steps], f"{output}.steps", to=FLOAT)
     return writer.node("Mul", [floats, writer.floats(f"{name}.scale", scale)], output)

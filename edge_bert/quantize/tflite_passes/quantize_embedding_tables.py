@@ -16,7 +16,7 @@ import numpy as np
 
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.tflite_passes.pack_constants import Values
-from edge_bert.quantize.uniform import symmetric_int8
+from edge_bert.quantize.uniform import quantize_int8
 
 # The reading of one GATHER: model, subgraph, the GATHER, what was stored of its table.
 Stored = tuple[int, ...]
@@ -67,7 +67,7 @@ def _stored(model: Any, table: Any, store: Callable[[Any, Values], Stored | None
 
 
 def _store_int8(model: Any, table: Values) -> Stored:
-    values, scales = symmetric_int8(table, axis=1)
+    values, scales = quantize_int8(table, axis=1)
     return flatbuffer.add_constant(model, values), flatbuffer.add_constant(model, scales)
 
 

@@ -16,7 +16,7 @@ from edge_bert.quantize import blockwise, gptq
 from edge_bert.quantize.gptq import Hessian
 from edge_bert.quantize.input_hessians import LayerHessians
 from edge_bert.quantize.tflite_passes.pack_constants import Values, is_matrix
-from edge_bert.quantize.uniform import symmetric_int8
+from edge_bert.quantize.uniform import quantize_int8
 from edge_bert.records.weight_bits import WeightBits
 
 PER_LAYER = 6  # query, key and value in any order, attention output, feed-forward in and out
@@ -88,7 +88,7 @@ def _reads_unit(model: Any, graph: Any, operator: Any) -> bool:
 
 def _store(model: Any, value: Values, block: int | None, moments: Hessian | None) -> Stored:
     if block is None:
-        values, scales = symmetric_int8(value, axis=0)
+        values, scales = quantize_int8(value, axis=0)
         return None, (flatbuffer.add_constant(model, values), scales)
     found = (
         blockwise.quantize_blockwise(value, block)

@@ -13,7 +13,7 @@ import numpy as np
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.tflite_passes.pack_constants import Values
 from edge_bert.quantize.tflite_passes.quantize_word_table import embedding_lookup, name_of
-from edge_bert.quantize.uniform import symmetric_int8
+from edge_bert.quantize.uniform import quantize_int8
 
 Place = tuple[Any, int]  # an ADD and which of its inputs is the constant
 
@@ -30,7 +30,7 @@ def share_position_table(model: Any) -> None:
     longest = max(tables, key=len)
     if any(not np.array_equal(each, longest[: len(each)]) for each in tables):
         return
-    values, scales = symmetric_int8(longest, axis=0)
+    values, scales = quantize_int8(longest, axis=0)
     buffer = flatbuffer.add_constant(model, values)
     for graph, each in zip(model.subgraphs, found, strict=True):
         if each is not None:

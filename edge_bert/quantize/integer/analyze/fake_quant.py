@@ -23,6 +23,7 @@ from edge_bert.quantize.integer.ir.interpret import See, interpret_graph
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 from edge_bert.quantize.integer.lower.tensor_groups import constant_groups
+from edge_bert.quantize.uniform import round_to_step
 
 Array = npt.NDArray[Any]
 Sentence = Mapping[str, Array]
@@ -136,10 +137,8 @@ def _has_bias(node: OperatorNode, members: frozenset[str]) -> bool:
 def fake_quantized(value: Array, how: QuantParams) -> Array:
     """What is left of `value` in the integers of `how`."""
     scale, limits = float(how.scale[0]), np.iinfo(how.dtype)
-    steps = value / scale
-    np.rint(steps, out=steps)
-    np.clip(steps, limits.min - how.zero_point, limits.max - how.zero_point, out=steps)
-    return np.asarray(steps * scale, value.dtype)
+    least, most = limits.min - how.zero_point, limits.max - how.zero_point
+    return np.asarray(round_to_step(value, scale, least, most) * scale, value.dtype)
 
 
 def dequantize_constant(how: QuantParams) -> Array:

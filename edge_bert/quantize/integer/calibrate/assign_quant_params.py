@@ -21,12 +21,20 @@ from edge_bert.quantize.integer.statistics.range_estimators import (
     estimate_range,
     minmax_range,
 )
+from edge_bert.quantize.uniform import (
+    INT8_MAX,
+    INT16_MAX,
+    INT32_MAX,
+    MIN_RANGE,
+    asymmetric_params,
+    round_to_step,
+    symmetric_scale,
+)
 
 Array = npt.NDArray[Any]
 # Operators whose output keeps the scale of their first input.
 KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
 FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
-TINY = 1e-8
 MAX_MULTIPLIER = 250.0
 VARIANCE = ".variance."
 
@@ -89,7 +97,7 @@ def _activation(
     if node.operator == "FULLY_CONNECTED":
         low, high = _within_kernels(low, high, *(found[name] for name in node.inputs[:2]))
     if tensor.symmetric:
-        scale = max(-low, high, TINY) / 127
+        scale = symmetric_scale(low, high)
         return QuantParams(np.array([scale], np.float32), 0, "int8")
     scale, zero_point = asymmetric_params(low, high)
     return QuantParams(np.array([scale], np.float32), zero_point, "int8")
@@ -106,8 +114,10 @@ def _within_kernels(
 
 def _sixteen(low: float, high: float, value: Array | None = None) -> QuantParams:
     """16 bits are always symmetric in TFLite."""
-    scale = max(-low, high, TINY) / 32767
-    steps = None if value is None else np.round(value / scale).astype(np.int16)
+    scale = symmetric_scale(low, high, INT16_MAX)
+    steps = None
+    if value is not None:
+        steps = round_to_step(value, scale, -INT16_MAX, INT16_MAX).astype(np.int16)
     return QuantParams(np.array([scale], np.float32), 0, "int16", steps)
 
 
@@ -133,15 +143,6 @@ def _range(
     return max(low, tensor.clip[0]), min(high, tensor.clip[1])
 
 
-def asymmetric_params(low: float, high: float, bits: int = 8) -> tuple[float, int]:
-    """Scale and zero point so that [low, high] and 0 lie in a signed integer's range."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
-    scale = max((high - low) / (most - least), TINY)
-    zero_point = int(np.clip(round(least - low / scale), least, most))
-    return float(np.float32(scale)), zero_point
-
-
 def _constant(tensor: GraphTensor) -> QuantParams:
     value = tensor.value
     assert value is not None  # noqa: S101 (the caller has looked)
@@ -152,33 +153,29 @@ def _constant(tensor: GraphTensor) -> QuantParams:
     if tensor.kind is TensorKind.MATRIX:
         peaks = np.abs(value).max(axis=1)
         # A row of zeros gets a scale that XNNPACK takes: any other row's.
-        scale = np.maximum(np.where(peaks > 0, peaks, peaks.max()), TINY) / 127
-        return QuantParams(
-            scale.astype(np.float32), 0, "int8", _rounded(value / scale[:, None], 0, 127)
-        )
+        scale = np.maximum(np.where(peaks > 0, peaks, peaks.max()), MIN_RANGE) / INT8_MAX
+        return QuantParams(scale.astype(np.float32), 0, "int8", _int8_steps(value, scale[:, None]))
     if tensor.limits is not None and tensor.limits[0] != -tensor.limits[1]:
         # A mask: both ends of its range must be exact.
         size, zero_point = asymmetric_params(*tensor.limits)
-        quantized = _rounded(value / size, zero_point, 128)
+        steps = round_to_step(value, size, -INT8_MAX - 1 - zero_point, INT8_MAX - zero_point)
+        quantized = (steps + zero_point).astype(np.int8)
         return QuantParams(np.array([size], np.float32), zero_point, "int8", quantized)
     if tensor.bits == 16:
         return _sixteen(float(value.min()), float(value.max()), value)
     peak = float(np.abs(value).max()) if tensor.limits is None else tensor.limits[1]
-    size = max(peak, TINY) / 127
-    return QuantParams(np.array([size], np.float32), 0, "int8", _rounded(value / size, 0, 127))
+    size = symmetric_scale(-peak, peak)
+    return QuantParams(np.array([size], np.float32), 0, "int8", _int8_steps(value, size))
 
 
-def _rounded(steps: Array, zero_point: int, least: int) -> Array:
-    return np.clip(np.round(steps) + zero_point, -least, 127).astype(np.int8)
+def _int8_steps(value: Array, scale: Array | float) -> Array:
+    return round_to_step(value, scale, -INT8_MAX, INT8_MAX).astype(np.int8)
 
 
 def _bias(tensor: GraphTensor, rows: QuantParams, kernel: QuantParams, shift: float) -> QuantParams:
     value = tensor.value
     assert value is not None  # noqa: S101 (biases are constants)
     scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
-    steps = np.round((value + shift) / scale)
-    if tensor.bits == 16:
-        return QuantParams(scale.astype(np.float32), 0, "int64", steps.astype(np.int64))
-    limit = 2**31 - 1
-    steps = np.clip(steps, -limit, limit).astype(np.int32)
-    return QuantParams(scale.astype(np.float32), 0, "int32", steps)
+    dtype, most = ("int64", np.inf) if tensor.bits == 16 else ("int32", INT32_MAX)
+    steps = round_to_step(value + shift, scale, -most, most)
+    return QuantParams(scale.astype(np.float32), 0, dtype, steps.astype(dtype))

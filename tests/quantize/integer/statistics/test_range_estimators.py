@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.quantize.integer.calibrate.assign_quant_params import asymmetric_params
 from edge_bert.quantize.integer.statistics import range_estimators
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
+from edge_bert.quantize.uniform import asymmetric_params
 
 Array = npt.NDArray[np.float64]
 COUNT = 4000  # below the size at which a histogram begins to sample
@@ -153,8 +153,8 @@ def test_entropy_is_near_the_least_divergence(name: str) -> None:
 def test_zero_is_exact_and_the_range_is_covered(first: float, second: float, bits: int) -> None:
     """0 is a whole number of steps, and both ends lie within half a step of a level."""
     low, high = min(first, second), max(first, second)
-    scale, zero_point = asymmetric_params(low, high, bits)
     least, most = -(2 ** (bits - 1)), 2 ** (bits - 1) - 1
+    scale, zero_point = asymmetric_params(low, high, least, most)
     assert isinstance(zero_point, int)
     assert least <= zero_point <= most
     assert scale > 0
