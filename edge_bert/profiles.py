@@ -21,6 +21,7 @@ from edge_bert.records.profile import (
     Memory,
 )
 from edge_bert.records.recipe import RECIPES
+from edge_bert.text import one_line
 
 PROFILE_FOLDER = shipped_folder("device_profiles")
 # A folder with profiles of the user's own.
@@ -79,7 +80,7 @@ def from_json(file: str, data: bytes) -> DeviceProfile:
     try:
         document = msgspec.json.decode(data, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ProfileError(f"{file} is not valid JSON: {_one_line(error)}") from error
+        raise ProfileError(f"{file} is not valid JSON: {one_line(error, 300)}") from error
     return _checked(file, document)
 
 
@@ -187,7 +188,7 @@ def _decoded(file: str, data: bytes) -> dict[str, object]:
     try:
         return msgspec.toml.decode(data, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ProfileError(f"{file} is not valid TOML: {_one_line(error)}") from error
+        raise ProfileError(f"{file} is not valid TOML: {one_line(error, 300)}") from error
 
 
 def _of_name(name: str, document: dict[str, object]) -> DeviceProfile:
@@ -202,7 +203,7 @@ def _checked(file: str, document: dict[str, object]) -> DeviceProfile:
     try:
         profile = msgspec.convert(document, DeviceProfile)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ProfileError(f"{file}: {_one_line(error)}{_nearest_key(error)}") from error
+        raise ProfileError(f"{file}: {one_line(error, 300)}{_nearest_key(error)}") from error
     if not re.fullmatch(RUNTIME_FORM, profile.runtime):
         raise ProfileError(
             f"{file}: runtime {profile.runtime!r} is not of the form 'ai-edge-litert 2.3.0'."
@@ -227,11 +228,6 @@ def _nearest_key(error: Exception) -> str:
 def _known_keys() -> set[str]:
     structs = (DeviceProfile, Cluster, Caches, Memory, Accelerator, Budget)
     return {field for struct in structs for field in struct.__struct_fields__}
-
-
-def _one_line(error: Exception) -> str:
-    line = " ".join(str(error).split())[:300]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
 
 
 def _portable(value: Any) -> Any:

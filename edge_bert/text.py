@@ -22,6 +22,12 @@ def _printable(char: str) -> str:
     return char if char.isprintable() else "\N{REPLACEMENT CHARACTER}"
 
 
+def one_line(message: object, max_characters: int = 200) -> str:
+    """What a library or a tool said, made fit for a one-line error: printable and bounded."""
+    line = " ".join(str(message).split())[:max_characters]
+    return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
 def byte_size(size: int) -> str:
     """Bytes as MB (10^6 bytes), kB or B."""
     if size >= 100_000:

@@ -17,7 +17,7 @@ IntArray = npt.NDArray[np.int32]
 def check_lengths(lengths: Sequence[int], maximum: int) -> tuple[int, ...]:
     """The lengths of the buckets in tokens, once they are known to be usable.
 
-    Errors: `InputError` when there is none, or one is below 1, above `maximum`, given twice or
+    Raises InputError when there is none, or one is below 1, above `maximum`, given twice or
     smaller than the one before it.
     """
     if not lengths:
@@ -38,13 +38,13 @@ def check_lengths(lengths: Sequence[int], maximum: int) -> tuple[int, ...]:
 
 
 def choose_bucket(length_in_tokens: int, lengths: Iterable[int]) -> int:
-    """The smallest bucket that fits. Errors: `InputError` when none does."""
-    fitting = [length for length in lengths if length >= length_in_tokens]
-    if not fitting:
+    """The smallest bucket that fits. Raises InputError when none does."""
+    buckets = [length for length in lengths if length >= length_in_tokens]
+    if not buckets:
         raise InputError(
             f"a sentence of {length_in_tokens} tokens fits no bucket; truncate it to the longest"
         )
-    return min(fitting)
+    return min(buckets)
 
 
 def pad_encoding(
@@ -53,7 +53,7 @@ def pad_encoding(
     """The inputs of a signature under their names, each int32 `[1, length]`.
 
     Padding is on the right: `pad_id` in `input_ids`, 0 in `attention_mask` and
-    `token_type_ids`. Errors: `InputError` when the encoding is longer than `length`, or for a
+    `token_type_ids`. Raises InputError when the encoding is longer than `length`, or for a
     name that is none of these three.
     """
     count = len(encoding.ids)

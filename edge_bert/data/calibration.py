@@ -45,7 +45,7 @@ def load_sentences(path: Path) -> list[str]:
     """The distinct sentences of a user's file, at most `MAX_CHARACTERS` characters of each.
 
     A `.csv`, `.tsv` or `.jsonl` file gives every column with a usual name for text; any other
-    file has one sentence per line. Errors: `DataError` for a file that cannot be read so, or
+    file has one sentence per line. Raises DataError for a file that cannot be read so, or
     that has too few sentences.
     """
     sentences = _distinct(_table_cells(path) if is_table(path) else read_lines(path))
@@ -60,7 +60,7 @@ def select_sentences(
 
     The order is that of a hash of seed and sentence. So it does not depend on the order of the
     file, a smaller count takes a part of what a larger one takes, and the held-out sentences
-    are the same for every count. Errors: `DataError` for too few sentences, `InputError` for a
+    are the same for every count. Raises DataError for too few sentences, InputError for a
     count below 1.
     """
     if count < 1:
@@ -78,7 +78,9 @@ def select_sentences(
 
 def digest_sentences(sentences: Iterable[str]) -> str:
     """SHA-256 over the sentences in order, each in UTF-8 and ended by a line feed."""
-    return hashlib.sha256("".join(f"{line}\n" for line in sentences).encode("utf-8")).hexdigest()
+    return hashlib.sha256(
+        "".join(f"{sentence}\n" for sentence in sentences).encode("utf-8")
+    ).hexdigest()
 
 
 def _draw(seed: int, sentence: str) -> bytes:

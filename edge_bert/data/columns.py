@@ -33,26 +33,26 @@ class ColumnRoles:
 def text_columns(table: Table) -> list[str]:
     """Every column with one of the usual names for text, in the table's order.
 
-    Errors: `DataError` with the columns seen, when there is none.
+    Raises DataError with the columns seen, when there is none.
     """
-    known = {*TEXT_NAMES, *(name for pair in PAIR_NAMES for name in pair)}
-    found = [column for column in table.columns if column.lower() in known]
-    if not found:
+    usual_names = {*TEXT_NAMES, *(name for pair in PAIR_NAMES for name in pair)}
+    text_names = [column for column in table.columns if column.lower() in usual_names]
+    if not text_names:
         raise DataError(
             f"{table.source}: no text column; name one of its columns "
             f"{', '.join(TEXT_NAMES)} or sentence1 (seen: {table.columns_shown()})"
         )
-    return found
+    return text_names
 
 
 def parse_named(text: str) -> dict[str, str]:
-    """`text=body,label=topic` as role to column. Errors: `InputError` for an unknown role."""
+    """`text=body,label=topic` as role to column. Raises InputError for an unknown role."""
     named = {}
-    for part in text.split(","):
-        role, equals, column = part.partition("=")
+    for assignment in text.split(","):
+        role, equals, column = assignment.partition("=")
         if not equals or not column or role not in ROLES or role in named:
             raise InputError(
-                f"{part!r} names no column; write ROLE=COLUMN with one of {', '.join(ROLES)}"
+                f"{assignment!r} names no column; write ROLE=COLUMN with one of {', '.join(ROLES)}"
             )
         named[role] = column
     return named
@@ -62,7 +62,7 @@ def find_roles(table: Table, named: Mapping[str, str]) -> ColumnRoles:
     """Two sentences and a score, or a sentence (or two) and a label.
 
     Columns that the user named come first, the usual names fill the rest.
-    Errors: `DataError` with the columns seen, when something is missing.
+    Raises DataError with the columns seen, when something is missing.
     """
     for column in named.values():
         if column not in table.columns:
@@ -86,9 +86,9 @@ def _matched(table: Table, named: Mapping[str, str]) -> ColumnRoles:
         return ColumnRoles(first=first, second=second, target=score, scored=True)
     label = named.get("label") or _usual(table, LABEL_NAMES)
     if label is None:
-        missing = "label" if second is None else "score"
+        role = "label" if second is None else "score"
         raise DataError(
-            f"{table.source}: no {missing} column; name it, as in FILE.csv:{missing}=COLUMN "
+            f"{table.source}: no {role} column; name it, as in FILE.csv:{role}=COLUMN "
             f"(seen: {table.columns_shown()})"
         )
     return ColumnRoles(first=first, second=second, target=label, scored=False)

@@ -21,8 +21,8 @@ FILE_FORMS = ("stsb", "sst2")
 def parse_reference(spec: str) -> EvaluationSet:
     """Reads the evaluation set that `spec` names, in one of `FORMS`.
 
-    Errors: `InputError` for another form, `DataError` for a file that is not what the form
-    says, `MissingToolError` when the hub's package is not installed.
+    Raises InputError for another form, `DataError` for a file that is not what the form
+    says, MissingToolError when the hub's package is not installed.
     """
     form, _, rest = spec.partition(":")
     reader = _FORMATS.get(form)

@@ -32,7 +32,7 @@ class EvaluationSet:
 def from_table(name: str, table: Table, roles: ColumnRoles) -> EvaluationSet:
     """The rows of a table, its columns as `roles` says.
 
-    Errors: `DataError` for an empty cell, a score that is no number, hidden labels or no rows.
+    Raises DataError for an empty cell, a score that is no number, hidden labels or no rows.
     """
     rows = list(table.rows)
     if not rows:
@@ -56,7 +56,7 @@ def _scores(table: Table, rows: list[Row], targets: list[str]) -> tuple[float, .
 
 
 def parse_score(text: str, source: str, line: int) -> float:
-    """A finite number. Errors: `DataError` with the line."""
+    """A finite number. Raises DataError with the line."""
     try:
         score = float(text)
     except ValueError:

@@ -15,7 +15,7 @@ def read_lines(path: Path) -> list[str]:
     """The lines of a UTF-8 file without their ends; a byte order mark is dropped.
 
     Only line feeds and carriage returns end a line: the separators U+2028 and U+0085, which
-    `str.splitlines` also obeys, occur inside sentences. Errors: `DataError`, as `read_text`.
+    `str.splitlines` also obeys, occur inside sentences. Raises DataError, as `read_text`.
     """
     return read_text(path).replace("\r\n", "\n").replace("\r", "\n").split("\n")
 
@@ -23,7 +23,7 @@ def read_lines(path: Path) -> list[str]:
 def read_text(path: Path) -> str:
     """The text of a UTF-8 file of at most `MAX_BYTES`.
 
-    Errors: `DataError` when the file is missing, unreadable, empty, too large, binary or not
+    Raises DataError when the file is missing, unreadable, empty, too large, binary or not
     UTF-8 (with the offset of the first bad byte).
     """
     data = _read_bytes(path)

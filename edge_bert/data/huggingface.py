@@ -20,17 +20,17 @@ _NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 def load_hub_dataset(reference: str) -> EvaluationSet:
     """`NAME[:SPLIT[:CONFIG]][:ROLE=COLUMN,...]`, the split `validation` when none is given.
 
-    Errors: `InputError` for a malformed reference, `MissingToolError` without the `datasets`
-    package, `DataError` when the dataset cannot be had or has no such columns.
+    Raises InputError for a malformed reference, `MissingToolError` without the `datasets`
+    package, DataError when the dataset cannot be had or has no such columns.
     """
-    parts = reference.split(":")
-    named = parse_named(parts.pop()) if "=" in parts[-1] else {}
-    if not 1 <= len(parts) <= 3 or not _NAME.fullmatch(parts[0]) or not all(parts):
+    fields = reference.split(":")
+    named = parse_named(fields.pop()) if "=" in fields[-1] else {}
+    if not 1 <= len(fields) <= 3 or not _NAME.fullmatch(fields[0]) or not all(fields):
         raise InputError(f"hf:{printable_name(reference)} is no dataset; write hf:OWNER/NAME:SPLIT")
-    split = parts[1] if len(parts) > 1 else "validation"
-    config = parts[2] if len(parts) > 2 else None
-    table = _table(parts[0], split, config)
-    return from_table(f"hf:{parts[0]}:{split}", table, find_roles(table, named))
+    split = fields[1] if len(fields) > 1 else "validation"
+    config = fields[2] if len(fields) > 2 else None
+    table = _table(fields[0], split, config)
+    return from_table(f"hf:{fields[0]}:{split}", table, find_roles(table, named))
 
 
 def _table(name: str, split: str, config: str | None) -> Table:

@@ -31,7 +31,7 @@ class Table:
     rows: Iterable[Row]
 
     def cell(self, row: Row, column: str) -> str:
-        """The text at a row and column. Errors: `DataError` when there is none."""
+        """The text at a row and column. Raises DataError when there is none."""
         value = row.values.get(column, "").strip()
         if not value:
             raise DataError(f"{self.source}: line {row.line} has nothing in column {column!r}")
@@ -55,7 +55,7 @@ def read_table(path: Path) -> Table:
 
     CSV is quoted as RFC 4180 says. TSV has no quoting: a quote is a character like any other.
     A line of JSONL is an object, or a string, which then is in the column `text`.
-    Errors: `DataError`, also while the rows are iterated.
+    Raises DataError, also while the rows are iterated.
     """
     reader = _READERS.get(path.suffix.lower())
     if reader is None:

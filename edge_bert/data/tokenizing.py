@@ -47,8 +47,8 @@ class Tokenizer:
         """Reads a `tokenizer.json`; its own padding and length limit are turned off.
 
         Long input loses its end (or its start, where the file says so; of a pair the longer
-        text is cut first). Errors: `ModelError` for a file that is missing, damaged or has no
-        padding token, `InputError` for a `max_length` without room for the special tokens.
+        text is cut first). Raises ModelError for a file that is missing, damaged or has no
+        padding token, InputError for a `max_length` without room for the special tokens.
         """
         text = _read(path)
         with _faults_named(path.name):
@@ -65,8 +65,8 @@ class Tokenizer:
     def encode(self, text: str, pair: str | None = None) -> Encoding:
         """The tokens of a text, or of two texts as one input, with the special tokens.
 
-        A lone surrogate, which is no character, is read as U+FFFD. Errors: `InputError` for
-        what is no text, `ModelError` when the tokenizer itself fails.
+        A lone surrogate, which is no character, is read as U+FFFD. Raises InputError for
+        what is no text, ModelError when the tokenizer itself fails.
         """
         return self.encode_batch([text], None if pair is None else [pair])[0]
 
@@ -120,9 +120,9 @@ def _pad_id(backend: tokenizers.Tokenizer, name: str) -> int:
     if padding is not None:
         return int(padding["pad_id"])
     for token in PAD_TOKENS:
-        found = backend.token_to_id(token)
-        if found is not None:
-            return int(found)
+        token_id = backend.token_to_id(token)
+        if token_id is not None:
+            return int(token_id)
     raise ModelError(
         f"{name}: has no padding section and none of the tokens {', '.join(PAD_TOKENS)}; "
         "add one of them"

@@ -59,22 +59,23 @@ def tokenizer_file(folder: Path, first: str = "") -> Path:
 def max_length_of(folder: Path, config: Mapping[str, Any]) -> int:
     """The longest input in tokens: what the positions allow, and the model's authors too."""
     if config.get("model_type") == "gpt2":
-        positions = _whole(config, "n_positions", 1024)
+        positions = _read_int(config, "n_positions", 1024)
     else:
-        positions = _whole(config, "max_position_embeddings", 512)
+        positions = _read_int(config, "max_position_embeddings", 512)
     if config.get("model_type") == "roberta":
-        positions -= _whole(config, "pad_token_id", 1) + 1
+        positions -= _read_int(config, "pad_token_id", 1) + 1
     path = folder / "sentence_bert_config.json"
     limits = read_json(path) if path.is_file() else {}
-    found = min(positions, _whole(limits, "max_seq_length", positions))
-    if found < 3:
+    longest = min(positions, _read_int(limits, "max_seq_length", positions))
+    if longest < 3:
         raise ModelError(
-            f"{folder}: the configuration allows inputs of {found} tokens, which holds no sentence."
+            f"{folder}: the configuration allows inputs of {longest} tokens, which holds no "
+            "sentence."
         )
-    return found
+    return longest
 
 
-def _whole(config: Mapping[str, Any], key: str, default: int) -> int:
+def _read_int(config: Mapping[str, Any], key: str, default: int) -> int:
     value = config.get(key)
     if value is None:
         return default

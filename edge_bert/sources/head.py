@@ -42,14 +42,14 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
         raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
-    heads = {found[1] for name in architectures if (found := re.search(r"For([A-Z].*)", str(name)))}
+    heads = {match[1] for name in architectures if (match := re.search(r"For([A-Z].*)", str(name)))}
     if "SequenceClassification" in heads:
         return read_classification_head(config)
     # A model trained to fill masks is a bare encoder with a layer that nobody needs afterwards.
-    others = heads - {"MaskedLM", "PreTraining"}
-    if others:
+    unsupported = heads - {"MaskedLM", "PreTraining"}
+    if unsupported:
         raise ModelError(
-            f"config.json: a model for {shown(min(others))} is not supported; edge-bert has "
+            f"config.json: a model for {shown(min(unsupported))} is not supported; edge-bert has "
             "sentence embedding and SequenceClassification."
         )
     return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN)

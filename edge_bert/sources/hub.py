@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from edge_bert.errors import ModelError
-from edge_bert.sources.one_line import one_line
+from edge_bert.text import one_line
 
 DATA_FILES = ["*.json", "*.txt", "model.safetensors", "*/config.json"]
 NEEDED = ("config.json", "model.safetensors", "tokenizer.json")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from edge_bert.errors import ModelError
-from edge_bert.sources.one_line import one_line
+from edge_bert.text import one_line
 
 MAX_JSON_BYTES = 64 * 1024 * 1024
 Decoded = TypeVar("Decoded")

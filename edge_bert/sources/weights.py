@@ -12,7 +12,7 @@ import numpy as np
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.sources.one_line import one_line
+from edge_bert.text import one_line
 
 WEIGHTS = "model.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -43,14 +43,14 @@ def _in_several_files(folder: Path) -> bool:
 
 
 def _pickled(folder: Path) -> bool:
-    return any(found for pattern in PICKLES for found in folder.glob(pattern))
+    return any(path for pattern in PICKLES for path in folder.glob(pattern))
 
 
 def refuse_onnx_alone(folder: Path) -> None:
     """Raises ModelError, with the file to give, where `folder` holds ONNX and no other weights."""
     exported = sorted((*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")))
-    others = (folder / WEIGHTS).is_file() or _in_several_files(folder) or _pickled(folder)
-    if exported and not others:
+    has_weights = (folder / WEIGHTS).is_file() or _in_several_files(folder) or _pickled(folder)
+    if exported and not has_weights:
         file = shlex.quote(str(exported[0]))
         raise ModelError(f"{folder} holds no {WEIGHTS}, but ONNX; give the file: --model {file}")
 

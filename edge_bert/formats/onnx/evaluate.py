@@ -42,18 +42,24 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
     Raises NotComputed for operators that are not plain, for what would be too large, and where
     a feed is missing or does not fit.
     """
-    known: dict[str, Array] = dict(feeds)
-    nodes = graph.ancestors(value, stop=known)
+    values_by_name: dict[str, Array] = dict(feeds)
+    nodes = graph.ancestors(value, stop=values_by_name)
     if len(nodes) > MAX_NODES:
         raise NotComputed(f"{len(nodes)} operators")
     for node in nodes:
-        missing = [n for n in node.inputs if n and n not in known and n not in graph.constants]
-        if missing:
-            raise NotComputed(f"{missing[0]!r} is not known")
-        values = [known[n] if n in known else graph.constants[n] for n in node.inputs if n]
-        known |= zip(node.outputs, compute_values(node, values), strict=False)
-    if value in known:
-        return known[value]
+        unknown = [
+            n for n in node.inputs if n and n not in values_by_name and n not in graph.constants
+        ]
+        if unknown:
+            raise NotComputed(f"{unknown[0]!r} is not known")
+        values = [
+            values_by_name[n] if n in values_by_name else graph.constants[n]
+            for n in node.inputs
+            if n
+        ]
+        values_by_name |= zip(node.outputs, compute_values(node, values), strict=False)
+    if value in values_by_name:
+        return values_by_name[value]
     if value in graph.constants:
         return graph.constants[value]
     raise NotComputed(f"{value!r} is not known")
@@ -79,10 +85,10 @@ def compute_values(node: OnnxNode, values: list[Array]) -> list[Array]:
     if node.op == "GatherElements":  # the reference gets an index of one row wrong
         return [_gathered(node, *values)]
     inputs = [name for name in node.inputs if name]
-    made = helper.make_node(node.op, node.inputs, node.outputs, **protos_of(node.attributes))
+    proto = helper.make_node(node.op, node.inputs, node.outputs, **protos_of(node.attributes))
     unique = list(dict.fromkeys(inputs))
     graph = helper.make_graph(
-        [made],
+        [proto],
         "part",
         [helper.make_empty_tensor_value_info(name) for name in unique],
         [helper.make_empty_tensor_value_info(name) for name in node.outputs if name],
@@ -94,8 +100,8 @@ def compute_values(node: OnnxNode, values: list[Array]) -> list[Array]:
             run = ReferenceEvaluator(model).run(None, dict(zip(inputs, values, strict=True)))
     except Exception as error:  # whatever NumPy says to what does not fit
         raise NotComputed(f"{node.place}: {error}") from error
-    made_values = iter(run)
-    return [np.asarray(next(made_values)) if name else np.zeros(0) for name in node.outputs]
+    outputs = iter(run)
+    return [np.asarray(next(outputs)) if name else np.zeros(0) for name in node.outputs]
 
 
 def _gathered(node: OnnxNode, data: Array, indices: Array) -> Array:
@@ -126,8 +132,8 @@ def _elements(node: OnnxNode, values: list[Array]) -> int:
         case "Tile":
             return values[0].size * math.prod(_whole(values[1]))
         case "Range":
-            start, limit, delta = (float(value.reshape(())) for value in values)
-            return max(0, math.ceil((limit - start) / delta))
+            first, limit, delta = (float(value.reshape(())) for value in values)
+            return max(0, math.ceil((limit - first) / delta))
         case "Gather" | "GatherND" | "GatherElements":
             return values[1].size * max(1, math.prod(values[0].shape[1:]))
         case "MatMul" | "Gemm":
@@ -151,4 +157,4 @@ def _pairs(pads: list[int]) -> list[tuple[int, int]]:
 
 
 def _whole(value: Array) -> list[int]:
-    return [int(each) for each in value.reshape(-1)]
+    return [int(size) for size in value.reshape(-1)]

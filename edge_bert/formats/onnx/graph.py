@@ -69,18 +69,18 @@ class OnnxGraph:
         outputs: Iterable[str],
     ) -> OnnxGraph:
         """The graph with its two indices."""
-        kept = tuple(nodes)
+        ordered = tuple(nodes)
         users: dict[str, list[OnnxNode]] = collections.defaultdict(list)
-        for node in kept:
+        for node in ordered:
             for name in dict.fromkeys(node.inputs):
                 users[name].append(node)
         return cls(
-            nodes=kept,
+            nodes=ordered,
             constants=constants,
             inputs=inputs,
             outputs=tuple(outputs),
-            makers={name: node for node in kept for name in node.outputs if name},
-            users={name: tuple(each) for name, each in users.items()},
+            makers={name: node for node in ordered for name in node.outputs if name},
+            users={name: tuple(readers) for name, readers in users.items()},
         )
 
     def maker(self, value: str, *ops: str) -> OnnxNode | None:
@@ -100,25 +100,25 @@ class OnnxGraph:
 
     def ancestors(self, value: str, stop: Iterable[str] = ()) -> list[OnnxNode]:
         """All nodes that `value` depends on, in order, without those behind values of `stop`."""
-        ends, wanted, open_ = set(stop), set[int](), [value]
-        seen: set[str] = set()
+        ends, needed, open_ = set(stop), set[int](), [value]
+        visited: set[str] = set()
         while open_:
             name = open_.pop()
             node = self.makers.get(name)
-            if name in seen or name in ends or node is None:
+            if name in visited or name in ends or node is None:
                 continue
-            seen.add(name)
-            wanted.add(id(node))
+            visited.add(name)
+            needed.add(id(node))
             open_.extend(node.inputs)
-        return [node for node in self.nodes if id(node) in wanted]
+        return [node for node in self.nodes if id(node) in needed]
 
 
 def graph_of(model: Any) -> OnnxGraph:
     """The graph of a ModelProto whose functions are inlined; Constant nodes become constants."""
     from onnx import numpy_helper
 
-    constants = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
-    versions = {each.domain: each.version for each in model.opset_import}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    versions = {opset.domain: opset.version for opset in model.opset_import}
     nodes = []
     for node in model.graph.node:
         attributes = dict(_attributes(node))
@@ -137,21 +137,21 @@ def graph_of(model: Any) -> OnnxGraph:
             )
         )
     inputs = {
-        each.name: _input(each.type.tensor_type)
-        for each in model.graph.input
-        if each.name not in constants
+        value.name: _input(value.type.tensor_type)
+        for value in model.graph.input
+        if value.name not in constants
     }
-    return OnnxGraph.of(nodes, constants, inputs, (each.name for each in model.graph.output))
+    return OnnxGraph.of(nodes, constants, inputs, (value.name for value in model.graph.output))
 
 
 def _attributes(node: Any) -> Iterator[tuple[str, Any]]:
     import onnx
 
-    for each in node.attribute:
-        value = onnx.helper.get_attribute_value(each)
+    for attribute in node.attribute:
+        value = onnx.helper.get_attribute_value(attribute)
         if isinstance(value, onnx.TensorProto):
             value = onnx.numpy_helper.to_array(value)
-        yield each.name, value
+        yield attribute.name, value
 
 
 def _constant(attributes: Mapping[str, Any]) -> Array:
@@ -164,5 +164,7 @@ def _constant(attributes: Mapping[str, Any]) -> Array:
 def _input(tensor: Any) -> Input:
     if not tensor.HasField("shape"):
         return Input(None, tensor.elem_type)
-    sizes = (each.dim_value if each.dim_value > 0 else None for each in tensor.shape.dim)
+    sizes = (
+        dimension.dim_value if dimension.dim_value > 0 else None for dimension in tensor.shape.dim
+    )
     return Input(tuple(sizes), tensor.elem_type)

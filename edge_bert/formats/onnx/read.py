@@ -9,6 +9,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import MissingToolError, ModelError
+from edge_bert.text import one_line
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 OLDEST_OPSET = 11
@@ -73,7 +74,8 @@ def list_files(path: Path) -> list[Path]:
 def read_opset(model: Any) -> int:
     """The version of the standard operators that `model` uses."""
     return max(
-        (each.version for each in model.opset_import if each.domain in DEFAULT_DOMAINS), default=0
+        (opset.version for opset in model.opset_import if opset.domain in DEFAULT_DOMAINS),
+        default=0,
     )
 
 
@@ -93,12 +95,12 @@ def computes_in_float16(model: Any) -> bool:
 def _no_model(path: Path) -> ModelError:
     """What bytes that are no whole ModelProto look like."""
     with path.open("rb") as file:
-        start = file.read(len(GIT_LFS))
-    if start == GIT_LFS:
+        head = file.read(len(GIT_LFS))
+    if head == GIT_LFS:
         return ModelError(f"{path} is a Git LFS pointer, not the model: git lfs pull.")
-    if not start:
+    if not head:
         return _damaged(path, "the file is empty")
-    begins = len(start) > 1 and start[0] == IR_VERSION and start[1] < 32
+    begins = len(head) > 1 and head[0] == IR_VERSION and head[1] < 32
     return _damaged(path, "cut short or damaged" if begins else "not ONNX")
 
 
@@ -120,10 +122,10 @@ def _check_size(path: Path, what: str, shown_path: Path) -> int:
 
 
 def _check_opset(path: Path, model: Any) -> None:
-    found = read_opset(model)
-    if found < OLDEST_OPSET:
+    opset = read_opset(model)
+    if opset < OLDEST_OPSET:
         raise ModelError(
-            f"{path} uses operators of opset {found}; edge-bert reads opset {OLDEST_OPSET} and "
+            f"{path} uses operators of opset {opset}; edge-bert reads opset {OLDEST_OPSET} and "
             "later: export it again with a newer opset."
         )
 
@@ -170,7 +172,7 @@ def _check_external(path: Path, tensor: Any) -> int:
     try:
         file = (path.parent / location).resolve()
         inside = bool(location) and file.is_relative_to(path.parent.resolve())
-        start, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
     except (OSError, ValueError) as error:
         raise _damaged(path, f"external data {shown(location)} is no place in a file") from error
     if not inside:
@@ -182,16 +184,16 @@ def _check_external(path: Path, tensor: Any) -> int:
             f"{path} keeps weights in {shown(location)}, which is missing; put it beside the model."
         )
     size = file.stat().st_size
-    if start < 0 or length < 0 or start + length > size:
+    if offset < 0 or length < 0 or offset + length > size:
         raise _damaged(path, f"external data {shown(location)} is cut short")
-    return length or size - start
+    return length or size - offset
 
 
 def _check(onnx: Any, path: Path, model: Any) -> None:
     try:
         onnx.checker.check_model(model)
     except Exception as error:  # ValidationError, or what its C++ raises
-        raise _damaged(path, _one_line(error)) from error
+        raise _damaged(path, one_line(error)) from error
 
 
 def _check_operators(path: Path, model: Any) -> None:
@@ -201,8 +203,3 @@ def _check_operators(path: Path, model: Any) -> None:
                 f"{path}: {node.op_type} at {place_of(node)} computes with "
                 "integers; give the float model, edge-bert quantizes it itself."
             )
-
-
-def _one_line(said: object) -> str:
-    line = " ".join(str(said).split())[:200]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)

@@ -25,7 +25,7 @@ def simplify_graph(model: Any, names: Mapping[str, str], output: str, length: in
     """
     graph, version = expand_fused_ops(graph_of(model)), version_of(model)
     graph = fix_inputs(graph, names, length, version)
-    index = [each.name for each in model.graph.output].index(output)
+    index = [model_output.name for model_output in model.graph.output].index(output)
     graph = remove_unused_nodes(graph, [graph.outputs[index]])
     for _ in range(2):  # a guard that is gone lets more be folded
         graph = replace_shapes(graph, version)

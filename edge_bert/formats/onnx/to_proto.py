@@ -30,12 +30,12 @@ def model_of(graph: OnnxGraph, opset: int) -> Any:
         for node in graph.nodes
     ]
     used = {*graph.outputs, *(name for node in graph.nodes for name in node.inputs)}
-    made = helper.make_graph(
+    proto = helper.make_graph(
         nodes,
         "encoder",
         [
-            helper.make_tensor_value_info(name, each.element_type, each.sizes)
-            for name, each in graph.inputs.items()
+            helper.make_tensor_value_info(name, graph_input.element_type, graph_input.sizes)
+            for name, graph_input in graph.inputs.items()
         ],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in graph.outputs],
         [
@@ -44,21 +44,21 @@ def model_of(graph: OnnxGraph, opset: int) -> Any:
             if name in used
         ],
     )
-    others = {node.domain: node.opset for node in graph.nodes if node.domain not in DOMAINS}
-    opsets = [helper.make_opsetid(name, version or 1) for name, version in others.items()]
+    versions = {node.domain: node.opset for node in graph.nodes if node.domain not in DOMAINS}
+    opsets = [helper.make_opsetid(name, version or 1) for name, version in versions.items()]
     opsets.append(helper.make_opsetid("", opset))
-    return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION)
+    return helper.make_model(proto, opset_imports=opsets, ir_version=IR_VERSION)
 
 
 def shaped_model_of(graph: OnnxGraph, opset: int) -> Any:
     """As `model_of`, with the sizes of all values that shape inference knows."""
     from onnx import shape_inference
 
-    made = model_of(graph, opset)
+    model = model_of(graph, opset)
     try:
-        return shape_inference.infer_shapes(made, data_prop=True)
+        return shape_inference.infer_shapes(model, data_prop=True)
     except shape_inference.InferenceError:  # `contradiction` says it, once all passes are through
-        return made
+        return model
 
 
 def find_contradiction(model: Any) -> str | None:
@@ -68,6 +68,6 @@ def find_contradiction(model: Any) -> str | None:
     try:
         shape_inference.infer_shapes(model, strict_mode=True, data_prop=True)
     except shape_inference.InferenceError as error:
-        found = re.search(r"\(op_type:.*?\): .*", str(error))
-        return (found[0] if found else str(error))[:200]
+        match = re.search(r"\(op_type:.*?\): .*", str(error))
+        return (match[0] if match else str(error))[:200]
     return None

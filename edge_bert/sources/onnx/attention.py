@@ -41,7 +41,7 @@ class _Trace:
 
 
 def find_attention(graph: OnnxGraph, output: str) -> Attention:
-    """The attention whose context, heads joined again, is `output`. Raises NotRecognised."""
+    """The attention whose context, heads joined again, is `output`. Raises NotRecognized."""
     context = graph.maker(graph.root(output, THROUGH), "MatMul")
     if context is None:
         raise NotRecognized(f"no attention leads to {output[:80]!r}{_but(graph, output)}")
@@ -67,7 +67,9 @@ def _softmax(graph: OnnxGraph, value: str, reader: OnnxNode) -> OnnxNode:
     """Through the guard that exporters put after softmax: 0 for rows that are all masked."""
     node = graph.maker(graph.root(value, THROUGH))
     if node is not None and node.op == "Where":
-        branches = [each for each in node.inputs[1:] if graph.constant(each) is None]
+        branches = [
+            value_name for value_name in node.inputs[1:] if graph.constant(value_name) is None
+        ]
         if len(branches) == 1:
             return _softmax(graph, branches[0], reader)
     if node is None or node.op != "Softmax":
@@ -83,26 +85,26 @@ def _scores(graph: OnnxGraph, value: str, trace: _Trace) -> OnnxNode | None:
         return None
     trace.seen.add(root)
     if node.op == "MatMul":
-        return node if all(graph.constant(each) is None for each in node.inputs) else None
+        return node if all(graph.constant(operand) is None for operand in node.inputs) else None
     if node.op in SCALES and _is_number(graph, node.inputs[1]):
         _take_scale(graph, node, trace)
         return _scores(graph, node.inputs[0], trace)
     if node.op in ("Add", "Sub", "Where", "Mul", "Div", "Max"):
-        kept = trace.scale
-        for each in node.inputs[1:] if node.op == "Where" else node.inputs:
-            found = _scores(graph, each, trace)
-            if found is not None:
-                return found
-            trace.scale = kept
+        scale_before = trace.scale
+        for operand in node.inputs[1:] if node.op == "Where" else node.inputs:
+            product = _scores(graph, operand, trace)
+            if product is not None:
+                return product
+            trace.scale = scale_before
     return None
 
 
 def _dense(graph: OnnxGraph, value: str, trace: _Trace) -> Linear:
     """The dense layer that `value` comes from, through moves and scales."""
     for _ in range(40):
-        found = find_linear(graph, value)
-        if found is not None:
-            return found
+        linear = find_linear(graph, value)
+        if linear is not None:
+            return linear
         node = graph.maker(value)
         if node is None or node.op not in (*THROUGH, *SCALES):
             raise NotRecognized(f"no dense layer leads to {value[:80]!r}{_but(graph, value)}")
@@ -123,8 +125,8 @@ def _is_number(graph: OnnxGraph, value: str) -> bool:
 
 
 def _take_scale(graph: OnnxGraph, node: OnnxNode, trace: _Trace) -> None:
-    numbers = [as_scalar(graph.constant(each)) for each in node.inputs]
-    number = next((each for each in numbers if each is not None), None)
+    numbers = [as_scalar(graph.constant(value)) for value in node.inputs]
+    number = next((value for value in numbers if value is not None), None)
     if number is None or trace.scale is None or (node.op == "Div" and number == 0):
         trace.scale = None
     else:
@@ -149,11 +151,11 @@ def _tail(graph: OnnxGraph, value: str) -> tuple[int | None, int | None] | None:
     """The last two of four sizes; None for each that is computed."""
     constant = graph.constant(value)
     if constant is not None:
-        whole = np.asarray(constant).reshape(-1)
-        return (int(whole[2]), int(whole[3])) if len(whole) == 4 else None
+        shape = np.asarray(constant).reshape(-1)
+        return (int(shape[2]), int(shape[3])) if len(shape) == 4 else None
     node = graph.maker(graph.root(value), "Concat")
-    parts: list[int | None] = []
-    for each in node.inputs if node else ():
-        array = graph.constant(each)
-        parts.extend([None] if array is None else [int(n) for n in array.reshape(-1)])
-    return (parts[2], parts[3]) if len(parts) == 4 else None
+    sizes: list[int | None] = []
+    for operand in node.inputs if node else ():
+        array = graph.constant(operand)
+        sizes.extend([None] if array is None else [int(n) for n in array.reshape(-1)])
+    return (sizes[2], sizes[3]) if len(sizes) == 4 else None

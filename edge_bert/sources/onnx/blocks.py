@@ -31,51 +31,51 @@ class OnnxEncoderLayer:
 
 
 def find_layers(
-    graph: OnnxGraph, start: str, norms: list[OnnxNorm]
+    graph: OnnxGraph, embeddings: str, norms: list[OnnxNorm]
 ) -> tuple[list[OnnxEncoderLayer], str]:
-    """The layers from the value `start` on, and the value that the last one makes.
+    """The layers from the value `embeddings` on, and the value that the last one makes.
 
-    Raises NotRecognised for a layer that is no attention and feed-forward network, each with its
+    Raises NotRecognized for a layer that is no attention and feed-forward network, each with its
     residual and a norm after it.
     """
-    found: list[OnnxEncoderLayer] = []
-    stream = start
+    layers: list[OnnxEncoderLayer] = []
+    stream = embeddings
     while (attended := _after(graph, stream, norms)) is not None:
         norm, output = attended
         closing = _after(graph, norm.output, norms)
         if closing is None:
-            raise NotRecognized(f"layer {len(found)} ends after its attention")
-        found.append(_layer(graph, stream, norm, output, closing))
+            raise NotRecognized(f"layer {len(layers)} ends after its attention")
+        layers.append(_layer(graph, stream, norm, output, closing))
         stream = closing[0].output
-    if not found:
+    if not layers:
         raise NotRecognized("no attention layer follows its embeddings")
-    return found, stream
+    return layers, stream
 
 
 def _after(graph: OnnxGraph, stream: str, norms: list[OnnxNorm]) -> tuple[OnnxNorm, Linear] | None:
     """The norm of `stream` plus a dense layer's output, and that dense layer."""
     root = graph.root(stream, SAME)
-    for each in norms:
-        node = graph.maker(graph.root(each.input, SAME), "Add")
+    for norm in norms:
+        node = graph.maker(graph.root(norm.input, SAME), "Add")
         for skip, branch in (node.inputs, node.inputs[::-1]) if node else ():
             if graph.root(skip, SAME) != root:
                 continue
             dense = find_linear(graph, graph.root(branch, SAME))
             if dense is not None:
-                return each, dense
+                return norm, dense
     return None
 
 
 def _layer(
     graph: OnnxGraph, stream: str, norm: OnnxNorm, output: Linear, closing: tuple[OnnxNorm, Linear]
 ) -> OnnxEncoderLayer:
-    found = find_attention(graph, output.input)
-    for part in (found.query, found.key, found.value):
-        if graph.root(part.input, SAME) != graph.root(stream, SAME):
-            raise NotRecognized(f"attention at {part.output[:80]!r} reads something else")
+    attention = find_attention(graph, output.input)
+    for projection in (attention.query, attention.key, attention.value):
+        if graph.root(projection.input, SAME) != graph.root(stream, SAME):
+            raise NotRecognized(f"attention at {projection.output[:80]!r} reads something else")
     ffn_in = _ffn_in(graph, closing[1], norm.output)
     return OnnxEncoderLayer(
-        attention=found,
+        attention=attention,
         attention_output=output,
         attention_norm=norm,
         ffn_in=ffn_in,
@@ -88,33 +88,34 @@ def _layer(
 def _ffn_in(graph: OnnxGraph, out: Linear, stream: str) -> Linear:
     """The one dense layer between the stream and `out`."""
     root = graph.root(stream, SAME)
-    found = [
-        each
+    candidates = [
+        linear
         for node in graph.ancestors(out.input, stop=(root, stream))
-        if (each := find_linear(graph, node.outputs[0])) and graph.root(each.input, SAME) == root
+        if (linear := find_linear(graph, node.outputs[0]))
+        and graph.root(linear.input, SAME) == root
     ]
     # A dense layer is found at its product too, without its bias; the last one is whole.
-    if not found or len({id(graph.makers[each.output]) for each in found}) > 2:
+    if not candidates or len({id(graph.makers[linear.output]) for linear in candidates}) > 2:
         raise NotRecognized(f"no feed-forward network leads to {out.output[:80]!r}")
-    return found[-1]
+    return candidates[-1]
 
 
-def find_activation(graph: OnnxGraph, start: str, end: str, width: int) -> str:
+def find_activation(graph: OnnxGraph, source: str, target: str, width: int) -> str:
     """What is computed between two values, known by its values: a name as in config.json."""
     rows = max(4, 241 // width + 1)
     points = np.resize(np.linspace(-6, 6, 241), (1, rows, width)).astype(np.float32)
     try:
-        values = evaluate_node(graph, end, {start: points})
+        values = evaluate_node(graph, target, {source: points})
     except NotComputed as error:
         raise NotRecognized(
-            f"the activation before {end[:80]!r} cannot be followed ({error})"
+            f"the activation before {target[:80]!r} cannot be followed ({error})"
         ) from error
     if values.shape == points.shape:
         errors = {name: np.abs(values - function(points)).max() for name, function in KNOWN.items()}
         nearest = min(errors, key=lambda name: float(errors[name]))
         if errors[nearest] <= TOLERANCE:
             return nearest
-    raise NotRecognized(f"the activation before {end[:80]!r} is not one of {', '.join(KNOWN)}")
+    raise NotRecognized(f"the activation before {target[:80]!r} is not one of {', '.join(KNOWN)}")
 
 
 def _gelu(x: FloatArray) -> FloatArray:

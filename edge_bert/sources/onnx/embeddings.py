@@ -35,7 +35,7 @@ class OnnxEmbeddings:
 
 
 def find_embeddings(graph: OnnxGraph, norm: OnnxNorm, names: dict[str, str]) -> OnnxEmbeddings:
-    """The embeddings that `norm` normalises. Raises NotRecognised for any other sum."""
+    """The embeddings that `norm` normalises. Raises NotRecognized for any other sum."""
     tables = _Tables(graph, names)
     for term in _terms(graph, norm.input):
         tables.add(term)
@@ -55,23 +55,25 @@ def find_embeddings(graph: OnnxGraph, norm: OnnxNorm, names: dict[str, str]) -> 
 
 def _terms(graph: OnnxGraph, value: str) -> list[str]:
     """What is added up; a graph may add a value to itself again and again, so not more than few."""
-    open_, found = [value], list[str]()
+    open_, terms = [value], list[str]()
     while open_:
         root = graph.root(open_.pop(), (*ALIASES, "Expand"))
         node = graph.maker(root, "Add", "Sum")
         if node is None or graph.constant(root) is not None:
-            found.append(root)
+            terms.append(root)
         else:
             open_.extend(node.inputs)
-        if len(found) + len(open_) > MAX_TERMS:
+        if len(terms) + len(open_) > MAX_TERMS:
             raise NotRecognized(f"its embeddings are a sum of more than {MAX_TERMS} tables")
-    return found
+    return terms
 
 
 def _projection(graph: OnnxGraph, norm: OnnxNorm) -> tuple[Linear | None, str]:
     """ALBERT and ELECTRA widen the normalised embeddings once, before the first layer."""
-    users = [each for node in graph.users.get(norm.output, ()) if (each := linear_of(graph, node))]
-    widths = {each.kernel.shape for each in users}
+    users = [
+        linear for node in graph.users.get(norm.output, ()) if (linear := linear_of(graph, node))
+    ]
+    widths = {linear.kernel.shape for linear in users}
     if len(users) == 1 and len(widths) == 1:
         return users[0], users[0].output
     return None, norm.output
@@ -82,9 +84,9 @@ def linear_of(graph: OnnxGraph, node: object) -> Linear | None:
     output = node.outputs[0]  # type: ignore[attr-defined]
     for user in graph.users.get(output, ()):
         if user.op == "Add":
-            found = find_linear(graph, user.outputs[0])
-            if found is not None:
-                return found
+            linear = find_linear(graph, user.outputs[0])
+            if linear is not None:
+                return linear
     return find_linear(graph, output)
 
 
@@ -99,7 +101,7 @@ class _Tables:
         self.offset = 0
 
     def add(self, term: str) -> None:
-        """Raises NotRecognised for a term that is no table of these three."""
+        """Raises NotRecognized for a term that is no table of these three."""
         constant = self.graph.constant(term)
         if constant is not None:
             self._add_rows(constant)
@@ -121,8 +123,8 @@ class _Tables:
 
     def _indices(self, value: str) -> Array:
         """The indices of PROBE_LENGTH tokens that are all the same, none of them padding."""
-        found = [self._probed(value, token) for token in PROBE_IDS]
-        return max(found, key=lambda each: int(each[-1]))
+        probes = [self._probed(value, token) for token in PROBE_IDS]
+        return max(probes, key=lambda indices: int(indices[-1]))
 
     def _probed(self, value: str, token: int) -> Array:
         ones = {IDS: token, MASK: 1, TYPES: 0}
@@ -135,21 +137,21 @@ class _Tables:
             dtype = np.int32 if self.graph.inputs[name].element_type == 6 else np.int64
             feeds[name] = np.full(shape, ones.get(meaning, 0), dtype)
         try:
-            found = evaluate_node(self.graph, value, feeds)
+            indices = evaluate_node(self.graph, value, feeds)
         except NotComputed as error:
             raise NotRecognized(f"its positions cannot be followed ({error})") from error
-        if found.size == 0:
+        if indices.size == 0:
             raise NotRecognized("its positions are empty")
-        return found.reshape(-1)[: found.shape[-1]] if found.ndim else found.reshape(-1)
+        return indices.reshape(-1)[: indices.shape[-1]] if indices.ndim else indices.reshape(-1)
 
     def _add_computed(self, table: FloatArray, indices: Array) -> None:
-        start = int(indices[0])
-        if np.array_equal(indices, np.arange(start, start + len(indices))) and len(indices) > 1:
-            if self.position is None and 0 <= start < len(table):
-                self.position, self.offset = table, start
+        first = int(indices[0])
+        if np.array_equal(indices, np.arange(first, first + len(indices))) and len(indices) > 1:
+            if self.position is None and 0 <= first < len(table):
+                self.position, self.offset = table, first
                 return
         elif len(set(indices.tolist())) == 1 and self.token_type is None:
-            self.token_type = table[start : start + 1]
+            self.token_type = table[first : first + 1]
             return
         raise NotRecognized("its embeddings look rows up in an order that is not known")
 

@@ -31,4 +31,8 @@ def name_of(path: Path, folder: Path) -> str:
 def sha256_of(path: Path, folder: Path, tokenizer: Path) -> str:
     """Over the file, its external data, and all that was read beside it."""
     beside = [folder / name for name in OPTIONAL]
-    return digest_of(*list_files(path), tokenizer, *(each for each in beside if each.is_file()))
+    return digest_of(
+        *list_files(path),
+        tokenizer,
+        *(path_beside for path_beside in beside if path_beside.is_file()),
+    )

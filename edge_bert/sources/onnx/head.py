@@ -37,23 +37,23 @@ class Pooled:
 def find_head(graph: OnnxGraph, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
     """The most telling output that is understood: a sentence, logits, else tokens.
 
-    Raises NotRecognised, with what is wrong with the first output, where there is none.
+    Raises NotRecognized, with what is wrong with the first output, where there is none.
     """
     ranked = sorted(
         graph.outputs, key=lambda name: PREFERRED.index(name) if name in PREFERRED else 9
     )
-    found: list[Pooled] = []
+    heads: list[Pooled] = []
     reasons: list[str] = []
     for output in ranked:
         try:
-            found.append(_of(graph, output, stream, hidden, names))
+            heads.append(_of(graph, output, stream, hidden, names))
         except NotRecognized as error:
             reasons.append(str(error))
-    if not found:
+    if not heads:
         raise NotRecognized(reasons[0])
-    telling = [each for each in found if each.pooling is not None]
+    pooled = [head for head in heads if head.pooling is not None]
     # A pooler beside the tokens is BERT's, trained for another task.
-    return next(iter([each for each in telling if len(each.dense) != 1] + found))
+    return next(iter([head for head in pooled if len(head.dense) != 1] + heads))
 
 
 def _of(graph: OnnxGraph, output: str, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
@@ -74,7 +74,7 @@ class _Probe:
 
     def __init__(self, graph: OnnxGraph, stream: str, hidden: int, names: dict[str, str]) -> None:
         self.graph = graph
-        ids = next(each for each in graph.inputs if names[each] == "input_ids")
+        ids = next(name for name in graph.inputs if names[name] == "input_ids")
         sizes = graph.inputs[ids].sizes or (None, None)
         batch, length = sizes[0] or 1, sizes[-1] or LENGTH
         random = np.random.default_rng(0)
@@ -123,7 +123,7 @@ def _dense(graph: OnnxGraph, output: str, stream: str) -> Iterator[Linear]:
     """The dense layers after the encoder, in order, each with its bias."""
     products: dict[str, Linear] = {}
     for node in graph.ancestors(output, stop=(stream, graph.root(stream, SAME))):
-        found = find_linear(graph, node.outputs[0])
-        if found is not None:
-            products[found.input] = found  # that with its bias comes after the product alone
+        linear = find_linear(graph, node.outputs[0])
+        if linear is not None:
+            products[linear.input] = linear  # that with its bias comes after the product alone
     yield from products.values()

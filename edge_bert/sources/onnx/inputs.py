@@ -19,30 +19,30 @@ def name_inputs(graph: OnnxGraph) -> dict[str, str]:
 
     Raises NotNamed when an input cannot be named, or two would have one name.
     """
-    found: dict[str, str] = {}
+    names: dict[str, str] = {}
     for name in graph.inputs:
         plain = name.partition(":")[0].rpartition("/")[2].lower()
-        ours = next((key for key, words in SYNONYMS.items() if plain in words), None)
-        if ours is not None and ours not in found.values():
-            found[name] = ours
+        ours = next((key for key, synonyms in SYNONYMS.items() if plain in synonyms), None)
+        if ours is not None and ours not in names.values():
+            names[name] = ours
     for name in graph.inputs:
-        if name not in found:
-            ours = _by_table(graph, name, found)
+        if name not in names:
+            ours = _by_table(graph, name, names)
             if ours is not None:
-                found[name] = ours
-    left = [name for name in graph.inputs if name not in found]
-    if len(left) == 1 and MASK not in found.values() and IDS in found.values():
-        found[left[0]] = MASK
-        left = []
-    if left or IDS not in found.values():
+                names[name] = ours
+    unnamed = [name for name in graph.inputs if name not in names]
+    if len(unnamed) == 1 and MASK not in names.values() and IDS in names.values():
+        names[unnamed[0]] = MASK
+        unnamed = []
+    if unnamed or IDS not in names.values():
         raise NotNamed(
             f"its inputs {', '.join(graph.inputs)[:200]} cannot all be named; call them "
             f"{IDS}, {MASK} and {TYPES}"
         )
-    return found
+    return names
 
 
-def _by_table(graph: OnnxGraph, name: str, found: dict[str, str]) -> str | None:
+def _by_table(graph: OnnxGraph, name: str, names: dict[str, str]) -> str | None:
     """The widest table that is looked up belongs to the tokens, one of a few rows to types."""
     rows = [
         graph.constants[node.inputs[0]].shape[0]
@@ -55,4 +55,4 @@ def _by_table(graph: OnnxGraph, name: str, found: dict[str, str]) -> str | None:
     if not rows:
         return None
     ours = TYPES if max(rows) <= 8 else IDS
-    return None if ours in found.values() else ours
+    return None if ours in names.values() else ours

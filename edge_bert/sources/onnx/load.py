@@ -44,8 +44,8 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     file = read_onnx(path)
     try:
-        found = recognize_encoder(file, config)
-        model = name_weights(found, config.get("model_type"))
+        encoder = recognize_encoder(file, config)
+        model = name_weights(encoder, config.get("model_type"))
     except NotNamed as reason:
         raise ModelError(f"{path}: {reason}.") from reason
     except (NotRecognized, RecursionError) as reason:
@@ -54,7 +54,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         ) from reason
     _check_config(path, model, config)
     _check_finite(path, model.weights)
-    head, note = _head(folder, config, found.head)
+    head, note = _head(folder, config, encoder.head)
     vocabulary = folder / "vocab.txt"
     return Checkpoint(
         name=name_of(path, folder),
@@ -69,11 +69,11 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         sha256=sha256_of(path, folder, tokenizer_json),
         onnx=OnnxFile(
             path=path.resolve(),
-            inputs=found.inputs,
-            output=found.head.output,
-            gives_tokens=found.head.pooling is None,
+            inputs=encoder.inputs,
+            output=encoder.head.output,
+            gives_tokens=encoder.head.pooling is None,
             float16=computes_in_float16(file),
-            fixed_length=found.fixed_length,
+            fixed_length=encoder.fixed_length,
         ),
     )
 
@@ -91,12 +91,13 @@ def _other_way(model: Any) -> str:
 
 def _check_config(path: Path, model: Named, config: Mapping[str, Any]) -> None:
     for key, short in SIZES.items():
-        given = config.get(key, config.get(short))
-        found = model.config.get(key, model.config.get(short))
-        if given is not None and given != found:
+        configured = config.get(key, config.get(short))
+        computed = model.config.get(key, model.config.get(short))
+        if configured is not None and configured != computed:
             raise ModelError(
-                f"{path} and config.json contradict each other: {key} is {found} in the graph and "
-                f"{shown(given)} in config.json; give the config.json that belongs to the model."
+                f"{path} and config.json contradict each other: {key} is {computed} in the graph "
+                f"and {shown(configured)} in config.json; give the config.json that belongs to "
+                "the model."
             )
 
 
@@ -106,10 +107,10 @@ def _check_finite(path: Path, weights: Mapping[str, FloatArray]) -> None:
             raise ModelError(f"{path}: {name} holds values that are not finite numbers.")
 
 
-def _head(folder: Path, config: Mapping[str, Any], found: Pooled) -> tuple[Head, str]:
+def _head(folder: Path, config: Mapping[str, Any], pooled: Pooled) -> tuple[Head, str]:
     """The head, and what was assumed."""
-    if found.dense:
-        count = found.dense[-1].kernel.shape[1]
+    if pooled.dense:
+        count = pooled.dense[-1].kernel.shape[1]
         labelled = config if "id2label" in config else {**config, "num_labels": count}
         head = read_classification_head(labelled)
         if len(head.labels) != count:
@@ -117,8 +118,8 @@ def _head(folder: Path, config: Mapping[str, Any], found: Pooled) -> tuple[Head,
                 f"config.json names {len(head.labels)} labels, the graph gives {count} logits."
             )
         return head, ""
-    if found.pooling is not None:
-        return Head(Task.EMBEDDING, found.pooling, found.normalize), ""
+    if pooled.pooling is not None:
+        return Head(Task.EMBEDDING, pooled.pooling, pooled.normalize), ""
     if (folder / "modules.json").is_file():
         return read_embedding_head(folder), ""
     return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN), " (gives tokens; their mean is taken)"

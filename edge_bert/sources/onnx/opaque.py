@@ -84,19 +84,19 @@ def _names(path: Path, graph: OnnxGraph) -> dict[str, str]:
 
 def _output(path: Path, model: Any) -> tuple[str, list[int]]:
     """The output that counts, and its sizes with 0 for free ones."""
-    found = {}
-    for each in model.graph.output:
-        kind = each.type.tensor_type
+    sizes_by_name = {}
+    for output in model.graph.output:
+        kind = output.type.tensor_type
         if kind.HasField("shape"):
-            found[each.name] = [size.dim_value for size in kind.shape.dim]
-    usable = {name: sizes for name, sizes in found.items() if len(sizes) in (2, 3)}
+            sizes_by_name[output.name] = [size.dim_value for size in kind.shape.dim]
+    usable = {name: sizes for name, sizes in sizes_by_name.items() if len(sizes) in (2, 3)}
     ranked = sorted(
         usable, key=lambda name: (name not in PREFERRED, _rank(name), -len(usable[name]))
     )
     if not ranked:
         raise ModelError(
             f"{path} has no output [batch, width] or [batch, length, width]: "
-            f"{', '.join(each.name for each in model.graph.output)[:200]}."
+            f"{', '.join(output.name for output in model.graph.output)[:200]}."
         )
     return ranked[0], usable[ranked[0]]
 
@@ -139,7 +139,9 @@ def _vocabulary(graph: OnnxGraph, names: Mapping[str, str]) -> int | None:
 
 def _fixed_length(path: Path, graph: OnnxGraph) -> int | None:
     """The one length that a graph of fixed shapes takes."""
-    shapes = [each.sizes for each in graph.inputs.values() if each.sizes is not None]
+    shapes = [
+        graph_input.sizes for graph_input in graph.inputs.values() if graph_input.sizes is not None
+    ]
     if any(len(sizes) != 2 for sizes in shapes):
         raise ModelError(f"{path}: inputs must be [batch, length]; export it with such.")
     batches = {sizes[0] for sizes in shapes} - {None, 1}

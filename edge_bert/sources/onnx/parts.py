@@ -52,9 +52,9 @@ def find_linear(graph: OnnxGraph, value: str) -> Linear | None:
         return _gemm(graph, value)
     for bias, product in (node.inputs, node.inputs[::-1]):
         array = as_vector(graph.constant(bias))
-        made = graph.maker(graph.root(product, BEFORE_BIAS), "MatMul")
-        if array is not None and made is not None:
-            return _matmul(graph, made.outputs[0], value, array)
+        matmul = graph.maker(graph.root(product, BEFORE_BIAS), "MatMul")
+        if array is not None and matmul is not None:
+            return _matmul(graph, matmul.outputs[0], value, array)
     return None
 
 
@@ -82,27 +82,29 @@ def _gemm(graph: OnnxGraph, value: str) -> Linear | None:
 
 def find_norms(graph: OnnxGraph) -> list[OnnxNorm]:
     """Every layer normalization, in the order of the graph."""
-    found = (find_norm(graph, node.outputs[0]) for node in graph.nodes if node.outputs[0])
-    return [each for each in found if each is not None]
+    norms = (find_norm(graph, node.outputs[0]) for node in graph.nodes if node.outputs[0])
+    return [norm for norm in norms if norm is not None]
 
 
 def find_norm(graph: OnnxGraph, value: str) -> OnnxNorm | None:
     """The layer normalization that makes `value`, as one operator or as a chain of nine."""
-    whole = graph.maker(value, "LayerNormalization")
-    if whole is not None and value == whole.outputs[0]:
-        gamma = as_vector(graph.constant(whole.inputs[1]))
-        beta = as_vector(graph.constant(whole.inputs[2])) if len(whole.inputs) > 2 else None
-        if gamma is None or whole.attributes.get("axis", -1) not in (-1, 2):
+    layer_norm = graph.maker(value, "LayerNormalization")
+    if layer_norm is not None and value == layer_norm.outputs[0]:
+        gamma = as_vector(graph.constant(layer_norm.inputs[1]))
+        beta = (
+            as_vector(graph.constant(layer_norm.inputs[2])) if len(layer_norm.inputs) > 2 else None
+        )
+        if gamma is None or layer_norm.attributes.get("axis", -1) not in (-1, 2):
             return None
         shift = np.zeros_like(gamma) if beta is None else beta
-        epsilon = float(whole.attributes.get("epsilon", 1e-5))
-        return OnnxNorm(whole.inputs[0], value, gamma, shift, epsilon)
+        epsilon = float(layer_norm.attributes.get("epsilon", 1e-5))
+        return OnnxNorm(layer_norm.inputs[0], value, gamma, shift, epsilon)
     scaled, beta = _with_vector(graph, value, "Add")
     unit, gamma = _with_vector(graph, scaled, "Mul") if scaled else (None, None)
     if unit is None or beta is None or gamma is None:
         return None
-    found = _unit_variance(graph, unit)
-    return OnnxNorm(found[0], value, gamma, beta, found[1]) if found else None
+    source = _unit_variance(graph, unit)
+    return OnnxNorm(source[0], value, gamma, beta, source[1]) if source else None
 
 
 def _with_vector(
@@ -110,10 +112,10 @@ def _with_vector(
 ) -> tuple[str, FloatArray] | tuple[None, None]:
     """The operand of `op` that is computed, and the one that is a constant vector."""
     node = graph.maker(graph.root(value), op)
-    for other, constant in (node.inputs, node.inputs[::-1]) if node else ():
+    for operand, constant in (node.inputs, node.inputs[::-1]) if node else ():
         array = as_vector(graph.constant(constant))
         if array is not None:
-            return other, array
+            return operand, array
     return None, None
 
 

@@ -22,38 +22,46 @@ HEADS = ("num_attention_heads", "n_heads")
 def recognize_encoder(model: Any, config: Mapping[str, Any]) -> RecognizedEncoder:
     """The encoder in a ModelProto; `config` is config.json, empty where there is none.
 
-    Raises NotRecognised, with where the graph differs from an encoder that we know.
+    Raises NotRecognized, with where the graph differs from an encoder that we know.
     """
     graph = fold_constants(expand_fused_ops(graph_of(model)))
     names = inputs.name_inputs(graph)
-    found_norms = find_norms(graph)
-    if not found_norms:
+    norms = find_norms(graph)
+    if not norms:
         raise NotRecognized("it has no layer normalization that is known")
-    table = find_embeddings(graph, found_norms[0], names)
-    found, stream = find_layers(graph, table.output, found_norms[1:])
-    hidden = found[-1].ffn_out.kernel.shape[1]
+    table = find_embeddings(graph, norms[0], names)
+    layers, stream = find_layers(graph, table.output, norms[1:])
+    hidden = layers[-1].ffn_out.kernel.shape[1]
     return RecognizedEncoder(
         embeddings=table,
-        layers=tuple(found),
+        layers=tuple(layers),
         head=find_head(graph, stream, hidden, names),
-        heads=_heads(found, config),
+        heads=_heads(layers, config),
         inputs=names,
-        fixed_length=next((each.sizes[-1] for each in graph.inputs.values() if each.sizes), None),
+        fixed_length=next(
+            (graph_input.sizes[-1] for graph_input in graph.inputs.values() if graph_input.sizes),
+            None,
+        ),
     )
 
 
-def _heads(found: list[OnnxEncoderLayer], config: Mapping[str, Any]) -> int:
+def _heads(layers: list[OnnxEncoderLayer], config: Mapping[str, Any]) -> int:
     """From the graph, else from config.json; an error asks for it where neither says it."""
-    counts = {layer.attention.heads for layer in found} - {None}
+    counts = {layer.attention.heads for layer in layers} - {None}
     if len(counts) > 1:
         raise NotRecognized(f"its layers have several numbers of heads: {sorted(counts, key=str)}")
-    given = next((config[key] for key in HEADS if key in config), None)
+    configured = next((config[key] for key in HEADS if key in config), None)
     if counts:
         return int(next(iter(counts)) or 0)
-    width = found[0].attention.query.kernel.shape[1]
-    if isinstance(given, int) and not isinstance(given, bool) and given > 0 and width % given == 0:
-        return given
+    width = layers[0].attention.query.kernel.shape[1]
+    if (
+        isinstance(configured, int)
+        and not isinstance(configured, bool)
+        and configured > 0
+        and width % configured == 0
+    ):
+        return configured
     raise NotRecognized(
         "the graph does not say how many attention heads it has; put the model's config.json "
-        f"beside it, with num_attention_heads that divides {width} (now {shown(given)})"
+        f"beside it, with num_attention_heads that divides {width} (now {shown(configured)})"
     )

@@ -42,25 +42,27 @@ class Named:
     weights: Weights
 
 
-def name_weights(found: RecognizedEncoder, wanted: str | None) -> Named:
-    """As the architecture `wanted` (from config.json) if it fits, else as the first that does.
+def name_weights(encoder: RecognizedEncoder, preferred: str | None) -> Named:
+    """As the architecture `preferred` (from config.json) if it fits, else as the first that does.
 
-    Raises NotRecognised where none of them computes what the graph does.
+    Raises NotRecognized where none of them computes what the graph does.
     """
-    fitting = [name for name, fits in FITS.items() if fits(found)]
-    if not fitting:
+    candidates = [name for name, fits in FITS.items() if fits(encoder)]
+    if not candidates:
         raise NotRecognized(
-            f"its head (dense, {found.head.activation}, dense) belongs to no architecture that "
+            f"its head (dense, {encoder.head.activation}, dense) belongs to no architecture that "
             "edge-bert builds"
         )
-    architecture = wanted if wanted in fitting else fitting[0]
+    architecture = preferred if preferred in candidates else candidates[0]
     names = LAYER_NAMES.get(architecture, BERT)
-    shape = _distilbert_config if architecture == "distilbert" else _bert_config
-    count = 1 if architecture == "albert" else len(found.layers)
-    weights = _embeddings(found.embeddings, architecture) | _layers(found, names, count)
-    for name, dense in zip(HEADS[architecture], found.head.dense, strict=False):
+    config_of = _distilbert_config if architecture == "distilbert" else _bert_config
+    count = 1 if architecture == "albert" else len(encoder.layers)
+    weights = _embeddings(encoder.embeddings, architecture) | _layers(encoder, names, count)
+    for name, dense in zip(HEADS[architecture], encoder.head.dense, strict=False):
         weights |= _dense(name, dense)
-    return Named(architecture, {"model_type": architecture} | shape(found, architecture), weights)
+    return Named(
+        architecture, {"model_type": architecture} | config_of(encoder, architecture), weights
+    )
 
 
 BERT = {
@@ -107,8 +109,8 @@ HEADS = {
 }
 
 
-def _fits_bert(found: RecognizedEncoder) -> bool:
-    head, embeddings = found.head, found.embeddings
+def _fits_bert(encoder: RecognizedEncoder) -> bool:
+    head, embeddings = encoder.head, encoder.embeddings
     return (
         (not head.dense or head.activation == "tanh")
         and embeddings.offset == 0
@@ -117,42 +119,42 @@ def _fits_bert(found: RecognizedEncoder) -> bool:
     )
 
 
-def _fits_distilbert(found: RecognizedEncoder) -> bool:
-    embeddings = found.embeddings
+def _fits_distilbert(encoder: RecognizedEncoder) -> bool:
+    embeddings = encoder.embeddings
     return (
-        (not found.head.dense or found.head.activation == "relu")
+        (not encoder.head.dense or encoder.head.activation == "relu")
         and embeddings.offset == 0
         and embeddings.token_type is None
         and embeddings.projection is None
-        and _epsilon(found) == EPSILON_OF_DISTILBERT
+        and _epsilon(encoder) == EPSILON_OF_DISTILBERT
     )
 
 
-def _fits_roberta(found: RecognizedEncoder) -> bool:
+def _fits_roberta(encoder: RecognizedEncoder) -> bool:
     """Any position offset, and a row of zeros where no token type is added."""
-    head = found.head
-    return (not head.dense or head.activation == "tanh") and found.embeddings.projection is None
+    head = encoder.head
+    return (not head.dense or head.activation == "tanh") and encoder.embeddings.projection is None
 
 
-def _fits_albert(found: RecognizedEncoder) -> bool:
-    head, embeddings = found.head, found.embeddings
+def _fits_albert(encoder: RecognizedEncoder) -> bool:
+    head, embeddings = encoder.head, encoder.embeddings
     return (
         (not head.dense or head.activation == "tanh")
         and embeddings.offset == 0
         and embeddings.projection is not None
-        and all(_same_weights(layer, found.layers[0]) for layer in found.layers)
+        and all(_same_weights(layer, encoder.layers[0]) for layer in encoder.layers)
     )
 
 
 def _same_weights(layer: OnnxEncoderLayer, first: OnnxEncoderLayer) -> bool:
     pairs = ((layer.ffn_in, first.ffn_in), (layer.attention.value, first.attention.value))
-    return all(np.array_equal(one.kernel, other.kernel) for one, other in pairs)
+    return all(np.array_equal(linear.kernel, first_linear.kernel) for linear, first_linear in pairs)
 
 
-def _fits_electra(found: RecognizedEncoder) -> bool:
+def _fits_electra(encoder: RecognizedEncoder) -> bool:
     """With or without a projection: it is the one whose classifier has a GELU."""
-    head = found.head
-    return (not head.dense or head.activation == "gelu") and found.embeddings.offset == 0
+    head = encoder.head
+    return (not head.dense or head.activation == "gelu") and encoder.embeddings.offset == 0
 
 
 FITS = {
@@ -183,11 +185,11 @@ def _embeddings(embeddings: OnnxEmbeddings, architecture: str) -> Weights:
     return weights
 
 
-def _layers(found: RecognizedEncoder, names: Mapping[str, str], count: int) -> Weights:
+def _layers(encoder: RecognizedEncoder, names: Mapping[str, str], count: int) -> Weights:
     """The weights of the first `count` layers."""
     weights: Weights = {}
-    size = found.layers[0].attention.query.kernel.shape[1] // found.heads
-    for index, layer in enumerate(found.layers[:count]):
+    size = encoder.layers[0].attention.query.kernel.shape[1] // encoder.heads
+    for index, layer in enumerate(encoder.layers[:count]):
         at = f"{names['layer']}.{index}"
         scale = layer.attention.scale
         # Scores are divided by the root of a head's width later; what differs goes to the queries.
@@ -195,7 +197,7 @@ def _layers(found: RecognizedEncoder, names: Mapping[str, str], count: int) -> W
         query = layer.attention.query
         if not np.isclose(extra, 1.0, rtol=1e-5):
             query = Linear(query.input, query.output, query.kernel * extra, query.bias * extra)
-        parts = {
+        linears = {
             "query": query,
             "key": layer.attention.key,
             "value": layer.attention.value,
@@ -203,7 +205,7 @@ def _layers(found: RecognizedEncoder, names: Mapping[str, str], count: int) -> W
             "ffn_in": layer.ffn_in,
             "ffn_out": layer.ffn_out,
         }
-        for ours, dense in parts.items():
+        for ours, dense in linears.items():
             weights |= _dense(f"{at}.{names[ours]}", dense)
         weights |= _norm(f"{at}.{names['attention_norm']}", layer.attention_norm)
         weights |= _norm(f"{at}.{names['ffn_norm']}", layer.ffn_norm)
@@ -219,36 +221,36 @@ def _norm(name: str, norm: OnnxNorm) -> Weights:
     return {f"{name}.weight": norm.gamma, f"{name}.bias": norm.beta}
 
 
-def _epsilon(found: RecognizedEncoder) -> float:
-    """The one epsilon of all norms; NotRecognised where they differ."""
-    norms = [found.embeddings.norm]
-    norms += [each for layer in found.layers for each in (layer.attention_norm, layer.ffn_norm)]
-    values = {round(each.epsilon, 15) for each in norms}
+def _epsilon(encoder: RecognizedEncoder) -> float:
+    """The one epsilon of all norms; NotRecognized where they differ."""
+    norms = [encoder.embeddings.norm]
+    norms += [norm for layer in encoder.layers for norm in (layer.attention_norm, layer.ffn_norm)]
+    values = {round(norm.epsilon, 15) for norm in norms}
     smallest, largest = min(values), max(values)
     if largest > smallest * 1.001:
         raise NotRecognized(f"its norms have several epsilons, {smallest:g} to {largest:g}")
     return float(f"{largest:.6g}")
 
 
-def _activation(found: RecognizedEncoder) -> str:
-    kinds = {layer.activation for layer in found.layers}
+def _activation(encoder: RecognizedEncoder) -> str:
+    kinds = {layer.activation for layer in encoder.layers}
     if len(kinds) > 1:
         raise NotRecognized(f"its layers have several activations: {', '.join(sorted(kinds))}")
     return kinds.pop()
 
 
-def _bert_config(found: RecognizedEncoder, architecture: str) -> dict[str, Any]:
-    embeddings = found.embeddings
+def _bert_config(encoder: RecognizedEncoder, architecture: str) -> dict[str, Any]:
+    embeddings = encoder.embeddings
     rows = len(embeddings.position)
     config = {
-        "hidden_act": _activation(found),
+        "hidden_act": _activation(encoder),
         "embedding_size": embeddings.word.shape[1],
-        "hidden_size": found.layers[0].ffn_out.kernel.shape[1],
-        "intermediate_size": found.layers[0].ffn_in.kernel.shape[1],
-        "layer_norm_eps": _epsilon(found),
+        "hidden_size": encoder.layers[0].ffn_out.kernel.shape[1],
+        "intermediate_size": encoder.layers[0].ffn_in.kernel.shape[1],
+        "layer_norm_eps": _epsilon(encoder),
         "max_position_embeddings": rows,
-        "num_attention_heads": found.heads,
-        "num_hidden_layers": len(found.layers),
+        "num_attention_heads": encoder.heads,
+        "num_hidden_layers": len(encoder.layers),
         "type_vocab_size": 1 if embeddings.token_type is None else len(embeddings.token_type),
         "vocab_size": len(embeddings.word),
     }
@@ -259,14 +261,14 @@ def _bert_config(found: RecognizedEncoder, architecture: str) -> dict[str, Any]:
     return config
 
 
-def _distilbert_config(found: RecognizedEncoder, _: str) -> dict[str, Any]:
-    embeddings = found.embeddings
+def _distilbert_config(encoder: RecognizedEncoder, _: str) -> dict[str, Any]:
+    embeddings = encoder.embeddings
     return {
-        "activation": _activation(found),
+        "activation": _activation(encoder),
         "dim": embeddings.word.shape[1],
-        "hidden_dim": found.layers[0].ffn_in.kernel.shape[1],
+        "hidden_dim": encoder.layers[0].ffn_in.kernel.shape[1],
         "max_position_embeddings": len(embeddings.position),
-        "n_heads": found.heads,
-        "n_layers": len(found.layers),
+        "n_heads": encoder.heads,
+        "n_layers": len(encoder.layers),
         "vocab_size": len(embeddings.word),
     }

@@ -21,10 +21,10 @@ def canonicalize_gelu(graph: OnnxGraph) -> OnnxGraph:
         if node.op == "Gelu" and node.attributes.get("approximate", b"none") in (b"none", "none"):
             replaced[id(node)] = _gelu(node.inputs[0], node.outputs[0], node.opset, constants)
         if node.op == "Erf":
-            found = _around(graph, node)
-            if found is not None:
-                start, last = found
-                replaced[id(last)] = _gelu(start, last.outputs[0], node.opset, constants)
+            gelu = _around(graph, node)
+            if gelu is not None:
+                source, last = gelu
+                replaced[id(last)] = _gelu(source, last.outputs[0], node.opset, constants)
     nodes = [new for node in graph.nodes for new in replaced.get(id(node), [node])]
     return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
@@ -38,33 +38,33 @@ def _around(graph: OnnxGraph, erf: OnnxNode) -> tuple[str, OnnxNode] | None:
     factor = math.sqrt(2) if scaled.op == "Div" else math.sqrt(0.5)
     if not _has_number(graph, scaled, factor):
         return None
-    start = next(name for name in scaled.inputs if graph.constant(name) is None)
-    return _product(graph, start, plus_one)
+    source = next(name for name in scaled.inputs if graph.constant(name) is None)
+    return _product(graph, source, plus_one)
 
 
-def _product(graph: OnnxGraph, start: str, last: OnnxNode) -> tuple[str, OnnxNode] | None:
+def _product(graph: OnnxGraph, source: str, last: OnnxNode) -> tuple[str, OnnxNode] | None:
     """Follows the product of x, one half and 1 + erf to where it is whole."""
-    missing = {"x", "half"}
-    while missing:
+    factors = {"x", "half"}
+    while factors:
         user = _only_user(graph, last.outputs[0], "Mul")
         if user is None:
             return None
-        other = next((name for name in user.inputs if name != last.outputs[0]), "")
-        if _is_half_of(graph, other, start):
-            missing -= {"x", "half"}
-        elif graph.root(other) == graph.root(start) and "x" in missing:
-            missing.discard("x")
-        elif _has_number(graph, user, 0.5) and "half" in missing:
-            missing.discard("half")
+        factor = next((name for name in user.inputs if name != last.outputs[0]), "")
+        if _is_half_of(graph, factor, source):
+            factors -= {"x", "half"}
+        elif graph.root(factor) == graph.root(source) and "x" in factors:
+            factors.discard("x")
+        elif _has_number(graph, user, 0.5) and "half" in factors:
+            factors.discard("half")
         else:
             return None
         last = user
-    return start, last
+    return source, last
 
 
-def _is_half_of(graph: OnnxGraph, value: str, start: str) -> bool:
+def _is_half_of(graph: OnnxGraph, value: str, source: str) -> bool:
     node = graph.maker(value, "Mul")
-    return node is not None and start in node.inputs and _has_number(graph, node, 0.5)
+    return node is not None and source in node.inputs and _has_number(graph, node, 0.5)
 
 
 def _only_user(graph: OnnxGraph, value: str, op: str) -> OnnxNode | None:
@@ -82,16 +82,18 @@ def _has_number(graph: OnnxGraph, node: OnnxNode, number: float) -> bool:
     )
 
 
-def _gelu(start: str, output: str, opset: int, constants: dict[str, Array]) -> list[OnnxNode]:
+def _gelu(source: str, output: str, opset: int, constants: dict[str, Array]) -> list[OnnxNode]:
     numbers = {"root": math.sqrt(2), "one": 1.0, "half": 0.5}
     names = {key: f"{output}/{key}" for key in numbers}
     constants |= {names[key]: np.array(number, np.float32) for key, number in numbers.items()}
-    scaled, erf, plus, product = (f"{output}/{step}" for step in ("scaled", "erf", "plus", "times"))
+    scaled, erf, plus, product = (
+        f"{output}/{suffix}" for suffix in ("scaled", "erf", "plus", "times")
+    )
     steps = [
-        ("Div", (start, names["root"]), scaled),
+        ("Div", (source, names["root"]), scaled),
         ("Erf", (scaled,), erf),
         ("Add", (erf, names["one"]), plus),
-        ("Mul", (start, plus), product),
+        ("Mul", (source, plus), product),
         ("Mul", (product, names["half"]), output),
     ]
-    return [OnnxNode(op, inputs, (made,), {}, made, "", opset) for op, inputs, made in steps]
+    return [OnnxNode(op, inputs, (value,), {}, value, "", opset) for op, inputs, value in steps]

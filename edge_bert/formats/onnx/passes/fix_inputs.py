@@ -22,14 +22,14 @@ def fix_inputs(graph: OnnxGraph, names: Mapping[str, str], length: int, opset: i
     casts: list[OnnxNode] = []
     inputs: dict[str, Input] = {}
     inside: dict[str, str] = {}
-    for name, found in graph.inputs.items():
+    for name, graph_input in graph.inputs.items():
         ours = names[name]
         inside[name] = f"{ours}/inside"
         if ours == POSITIONS:
             constants[inside[name]] = np.arange(length, dtype=np.int64)[None]
             continue
         inputs[ours] = Input((1, length), INT32)
-        to = {"to": found.element_type}
+        to = {"to": graph_input.element_type}
         casts.append(OnnxNode("Cast", (ours,), (inside[name],), to, f"{ours}/cast", "", opset))
     renamed = _without_clashes(graph, set(inputs))
     inside = {**renamed, **inside}

@@ -15,16 +15,16 @@ NOT_FOLDED = ("Dropout",)  # its second output
 def fold_constants(graph: OnnxGraph) -> OnnxGraph:
     """`graph` with fewer nodes; a node that cannot be computed stays."""
     constants = dict(graph.constants)
-    kept: list[OnnxNode] = []
+    nodes: list[OnnxNode] = []
     for node in graph.nodes:
         inputs = [name for name in node.inputs if name]
         if node.op in NOT_FOLDED or not all(name in constants for name in inputs):
-            kept.append(node)
+            nodes.append(node)
             continue
         try:
-            made = compute_values(node, [constants[name] for name in inputs])
+            arrays = compute_values(node, [constants[name] for name in inputs])
         except NotComputed:
-            kept.append(node)
+            nodes.append(node)
             continue
-        constants |= {n: a for n, a in zip(node.outputs, made, strict=True) if n}
-    return OnnxGraph.of(kept, constants, graph.inputs, graph.outputs)
+        constants |= {n: a for n, a in zip(node.outputs, arrays, strict=True) if n}
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)

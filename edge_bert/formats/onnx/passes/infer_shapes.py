@@ -29,22 +29,24 @@ def replace_shapes(graph: OnnxGraph, opset: int) -> OnnxGraph:
 def infer_shapes(graph: OnnxGraph, opset: int) -> dict[str, list[int]]:
     """The sizes of every value that shape inference knows in full."""
     inferred = shaped_model_of(graph, opset).graph
-    found = {name: list(array.shape) for name, array in graph.constants.items()}
+    sizes = {name: list(array.shape) for name, array in graph.constants.items()}
     for value in (*inferred.input, *inferred.value_info, *inferred.output):
         kind = value.type.tensor_type
-        if kind.HasField("shape") and all(each.HasField("dim_value") for each in kind.shape.dim):
-            found[value.name] = [each.dim_value for each in kind.shape.dim]
-    return found
+        if kind.HasField("shape") and all(
+            dimension.HasField("dim_value") for dimension in kind.shape.dim
+        ):
+            sizes[value.name] = [dimension.dim_value for dimension in kind.shape.dim]
+    return sizes
 
 
 def _without_shapes(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
     constants: dict[str, Array] = dict(graph.constants)
-    kept: list[OnnxNode] = []
+    nodes: list[OnnxNode] = []
     for node in graph.nodes:
-        known = sizes.get(node.inputs[0]) if node.op == "Shape" else None
-        if known is None:
-            kept.append(node)
+        shape = sizes.get(node.inputs[0]) if node.op == "Shape" else None
+        if shape is None:
+            nodes.append(node)
             continue
         start, end = node.attributes.get("start", 0), node.attributes.get("end")
-        constants[node.outputs[0]] = np.array(known[start:end], np.int64)
-    return OnnxGraph.of(kept, constants, graph.inputs, graph.outputs)
+        constants[node.outputs[0]] = np.array(shape[start:end], np.int64)
+    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)

@@ -39,9 +39,9 @@ def _uniform(graph: OnnxGraph, node: OnnxNode) -> Array | None:
 def _copied(
     graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
 ) -> OnnxNode:
-    same = _same_as(graph, node)
-    if same is not None and sizes.get(same) == sizes.get(node.outputs[0], []):
-        return OnnxNode("Identity", (same,), node.outputs, {}, node.name, "", node.opset)
+    source_alike = _same_as(graph, node)
+    if source_alike is not None and sizes.get(source_alike) == sizes.get(node.outputs[0], []):
+        return OnnxNode("Identity", (source_alike,), node.outputs, {}, node.name, "", node.opset)
     shape = sizes.get(node.outputs[0])
     source = _gathered_whole(graph, node, sizes)
     if source is None or shape is None:
@@ -53,10 +53,10 @@ def _copied(
 
 def _same_as(graph: OnnxGraph, node: OnnxNode) -> str | None:
     if node.op == "And":
-        for guard, other in (node.inputs, node.inputs[::-1]):
+        for guard, operand in (node.inputs, node.inputs[::-1]):
             array = graph.constant(guard)
             if array is not None and bool(array.all()):
-                return other
+                return operand
     if node.op == "Where":
         test = graph.maker(graph.root(node.inputs[0]), "IsNaN")
         softmax = graph.maker(graph.root(node.inputs[2], ALIASES), "Softmax")
@@ -75,8 +75,8 @@ def _gathered_whole(graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]
     count = int(np.prod(shape))
     if node.op == "Gather":
         axis = int(node.attributes.get("axis", 0)) % len(shape)
-        whole = shape[axis] == count and np.array_equal(indices.reshape(-1), np.arange(count))
-        return node.inputs[0] if whole else None
+        takes_all = shape[axis] == count and np.array_equal(indices.reshape(-1), np.arange(count))
+        return node.inputs[0] if takes_all else None
     if indices.shape[-1] != len(shape):
         return None
     flat = np.ravel_multi_index(tuple(np.moveaxis(indices, -1, 0)), tuple(shape), mode="wrap")

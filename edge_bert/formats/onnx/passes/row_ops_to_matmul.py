@@ -32,16 +32,22 @@ def _moved(
     graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
 ) -> list[OnnxNode]:
     """Slice or Pad of [1, length, width] along the tokens: which row comes from which?"""
-    shape, made = sizes.get(node.inputs[0]), sizes.get(node.outputs[0])
-    given = [graph.constants.get(name) for name in node.inputs[1:] if name]
-    if shape is None or made is None or any(each is None for each in given):
+    shape, output_shape = sizes.get(node.inputs[0]), sizes.get(node.outputs[0])
+    operands = [graph.constants.get(name) for name in node.inputs[1:] if name]
+    if shape is None or output_shape is None or any(operand is None for operand in operands):
         return [node]
-    if len(shape) != 3 or (shape[0], shape[2]) != (made[0], made[2]) or shape[0] != 1:
+    if (
+        len(shape) != 3
+        or (shape[0], shape[2]) != (output_shape[0], output_shape[2])
+        or shape[0] != 1
+    ):
         return [node]
     numbers = np.arange(1, shape[1] + 1, dtype=np.float32)
     rows = np.broadcast_to(numbers[None, :, None], shape).copy()
     try:
-        (moved,) = compute_values(node, [rows, *(each for each in given if each is not None)])
+        (moved,) = compute_values(
+            node, [rows, *(operand for operand in operands if operand is not None)]
+        )
     except NotComputed:
         return [node]
     source = moved[0, :, 0]
@@ -63,23 +69,27 @@ def _split(
     """Concat(a, b) times a matrix is a times its first rows plus b times the others."""
     concat, matrix = graph.maker(node.inputs[0], "Concat"), graph.constants.get(node.inputs[1])
     shape = sizes.get(node.inputs[0])
-    parts = [sizes.get(name) for name in concat.inputs] if concat else []
-    if concat is None or matrix is None or shape is None or any(each is None for each in parts):
+    shapes = [sizes.get(name) for name in concat.inputs] if concat else []
+    if concat is None or matrix is None or shape is None or any(piece is None for piece in shapes):
         return [node]
     axis = int(concat.attributes.get("axis", 0)) % len(shape)
-    if axis != len(shape) - 1 or matrix.ndim != 2 or len(parts) < 2:
+    if axis != len(shape) - 1 or matrix.ndim != 2 or len(shapes) < 2:
         return [node]
-    ends = np.cumsum([each[-1] for each in parts if each])[:-1]
+    ends = np.cumsum([piece[-1] for piece in shapes if piece])[:-1]
     output, total = node.outputs[0], ""
-    made: list[OnnxNode] = []
-    for index, (part, rows) in enumerate(zip(concat.inputs, np.split(matrix, ends), strict=True)):
+    products: list[OnnxNode] = []
+    for index, (operand, rows) in enumerate(
+        zip(concat.inputs, np.split(matrix, ends), strict=True)
+    ):
         kernel, product = f"{output}/kernel_{index}", f"{output}/product_{index}"
         constants[kernel] = np.ascontiguousarray(rows)
-        made.append(OnnxNode("MatMul", (part, kernel), (product,), {}, product, "", node.opset))
+        products.append(
+            OnnxNode("MatMul", (operand, kernel), (product,), {}, product, "", node.opset)
+        )
         if index == 0:
             total = product
             continue
-        summed = output if index == len(parts) - 1 else f"{output}/sum_{index}"
-        made.append(OnnxNode("Add", (total, product), (summed,), {}, summed, "", node.opset))
+        summed = output if index == len(shapes) - 1 else f"{output}/sum_{index}"
+        products.append(OnnxNode("Add", (total, product), (summed,), {}, summed, "", node.opset))
         total = summed
-    return made
+    return products

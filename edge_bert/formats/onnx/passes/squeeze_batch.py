@@ -111,9 +111,11 @@ def _elementwise(flat: _Flat, node: OnnxNode) -> bool:
 
 
 def _matmul(flat: _Flat, node: OnnxNode) -> bool:
-    left, right = (flat.graph.constants.get(name) for name in node.inputs)
-    weights = right is not None and right.ndim == 2 and flat.is_flat(node.inputs[0])
-    rows = left is not None and left.ndim == 3 and flat.is_flat(node.inputs[1])
+    left_constant, right_constant = (flat.graph.constants.get(name) for name in node.inputs)
+    weights = (
+        right_constant is not None and right_constant.ndim == 2 and flat.is_flat(node.inputs[0])
+    )
+    rows = left_constant is not None and left_constant.ndim == 3 and flat.is_flat(node.inputs[1])
     if not weights and not rows:
         return False
     return _put(flat, node, [flat.operand(name, node) for name in node.inputs])
@@ -126,14 +128,18 @@ def _layer_norm(flat: _Flat, node: OnnxNode) -> bool:
 
 
 def _mean(flat: _Flat, node: OnnxNode) -> bool:
-    given = flat.graph.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
-    axes = list(node.attributes.get("axes", [])) if given is None else given.reshape(-1).tolist()
+    axes_constant = flat.graph.constants.get(node.inputs[1]) if len(node.inputs) > 1 else None
+    axes = (
+        list(node.attributes.get("axes", []))
+        if axes_constant is None
+        else axes_constant.reshape(-1).tolist()
+    )
     if not flat.is_flat(node.inputs[0]) or axes not in ([-1], [2]):
         return False
     if not node.attributes.get("keepdims", 1):
         return False
     inputs = [flat.operand(node.inputs[0], node)]
-    if given is None:
+    if axes_constant is None:
         return _put(flat, node, inputs, axes=[-1])
     axis = flat.constant(f"{node.outputs[0]}/axes", np.array([-1]))
     return _put(flat, node, [*inputs, axis])
