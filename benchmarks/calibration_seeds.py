@@ -21,7 +21,8 @@ from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import prepare_session, recipes_named
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession, find_recipes
 from edge_bert.progress import no_progress
 from edge_bert.records.recipe import Recipe
 
@@ -44,14 +45,14 @@ class Row:
 
 def rows_of(count: int, seed: int, recipes: tuple[Recipe, ...], data: EvaluationSet) -> list[Row]:
     """One calibration, and a build of each recipe from it."""
-    request = prepare_session("pixel", calibration_count=count, seed=seed)
-    whole = artifacts.build_float_model(request, no_progress)
+    session = BuildSession.open(BuildOptions(profile="pixel", calibration_count=count, seed=seed))
+    whole = artifacts.build_float_model(session, no_progress)
     return [
         Row(
             recipe.name,
             count,
             seed,
-            away(request, data, artifacts.build_artifact(request, whole, recipe, no_progress)),
+            away(session, data, artifacts.build_artifact(session, whole, recipe, no_progress)),
         )
         for recipe in recipes
     ]
@@ -82,7 +83,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with error_boundary():
         data = parse_reference(arguments.data)
-        recipes = recipes_named(arguments.recipes.split(","))
+        recipes = find_recipes(arguments.recipes.split(","))
         sys.stdout.write(HEADER)
         rows: list[Row] = []
         for count in map(int, arguments.counts.split(",")):

@@ -15,8 +15,8 @@ import sys
 from benchmarks.whole_file import away
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
-from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import prepare_session, recipes_named
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession, find_recipes
 from edge_bert.quantize.integer.calibrate.calibrate import convert_integer
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 
@@ -28,14 +28,17 @@ def main() -> None:
     parser.add_argument("--recipes", default="wi8_ai8,wi8_ai8_afp32")
     arguments = parser.parse_args()
     with error_boundary():
-        data, request = parse_reference(arguments.data), prepare_session("pixel")
-        calibrated = artifacts.calibrate_session(request)
+        data, session = (
+            parse_reference(arguments.data),
+            BuildSession.open(BuildOptions(profile="pixel")),
+        )
+        calibrated = session.calibrated
         sys.stdout.write("recipe\tobserver\tcosine mean\tcosine min\tSpearman drop\n")
-        for recipe in recipes_named(arguments.recipes.split(",")):
+        for recipe in find_recipes(arguments.recipes.split(",")):
             for observer in RangeEstimator:
                 bits = recipe.activation_bits
-                file = convert_integer(calibrated, request.lengths, bits, observer)
-                found = away(request, data, file)
+                file = convert_integer(calibrated, session.lengths, bits, observer)
+                found = away(session, data, file)
                 cosines = f"{found.mean:.4f}\t{found.least:.4f}"
                 row = f"{recipe.name}\t{observer.value}\t{cosines}\t{found.drop:+.3f}\n"
                 sys.stdout.write(row)

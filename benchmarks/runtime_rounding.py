@@ -32,7 +32,7 @@ from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build import run_signatures
-from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import environments

@@ -36,7 +36,8 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_pairs
-from edge_bert.pipeline.build.session import prepare_session
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.store.content_store import write_atomic
@@ -209,11 +210,11 @@ def main() -> None:
     parser.add_argument("--corpus", type=Path, help="sentences whose tokens stay, one per line")
     arguments = parser.parse_args()
     with error_boundary(), console_progress() as progress, tempfile.TemporaryDirectory() as scratch:
-        request = prepare_session("pixel", model=arguments.model)
+        session = BuildSession.open(BuildOptions(profile="pixel", model=arguments.model))
         data = parse_reference(arguments.data)
         bench = Bench(
-            checkpoint=request.checkpoint,
-            calibration=request.calibration,
+            checkpoint=session.checkpoint,
+            calibration=session.calibration,
             data=_limited(data, arguments.pairs or len(data)),
             corpus=tuple(calibration.load_sentences(arguments.corpus)) if arguments.corpus else (),
             scratch=Path(scratch),

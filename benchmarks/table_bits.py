@@ -23,7 +23,8 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.estimate.file_size import predict_size
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import BuildSession, prepare_session
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
@@ -77,7 +78,7 @@ def first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
 class Course:
     """What every choice is made from, and the data that it is held to."""
 
-    request: BuildSession
+    session: BuildSession
     weights: EncoderWeights
     moments: Sequence[LayerHessians]
     data: EvaluationSet
@@ -85,21 +86,19 @@ class Course:
 
 def course(data: EvaluationSet) -> Course:
     """The course on the pairs of `data`."""
-    request = prepare_session("pixel")
-    weights = encoder_weights(request.checkpoint)
-    return Course(
-        request, weights, collect_hessians(weights, artifacts.calibration_inputs(request)), data
-    )
+    session = BuildSession.open(BuildOptions(profile="pixel"))
+    weights = encoder_weights(session.checkpoint)
+    return Course(session, weights, collect_hessians(weights, session.calibration_inputs), data)
 
 
 def row(held: Course, choice: Choice) -> str:
     """One build and what it shows, tab separated."""
     title, bits, gptq = choice
-    whole = artifacts.build_float_model(held.request, no_progress)
+    whole = artifacts.build_float_model(held.session, no_progress)
     file = convert_hybrid(whole, bits, held.moments if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
-    computed = predict_size(held.weights.config, recipe, held.request.lengths, bits)
-    found = away(held.request, held.data, file)
+    computed = predict_size(held.weights.config, recipe, held.session.lengths, bits)
+    found = away(held.session, held.data, file)
     return (
         f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{found.drop:+.2f}\t"
         f"{found.mean:.4f}\t{found.least:.4f}\n"

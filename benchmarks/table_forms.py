@@ -23,8 +23,8 @@ from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.session import BuildSession, prepare_session
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.quantize import blockwise
 from edge_bert.quantize.uniform import quantize_int8, round_to_step
 from edge_bert.records.checkpoint import FloatArray
@@ -107,9 +107,9 @@ FORMS: dict[str, Callable[[FloatArray], Stored]] = {
 }
 
 
-def embeddings(weights: EncoderWeights, request: BuildSession, texts: list[str]) -> FloatArray:
+def embeddings(weights: EncoderWeights, session: BuildSession, texts: list[str]) -> FloatArray:
     """The encoder's outputs in float."""
-    tokenizer = artifacts.session_tokenizer(request)
+    tokenizer = session.tokenizer
     encodings = tokenizer.encode_batch(tuple(texts))
     sentences = [{"input_ids": np.array([each.ids], np.int32)} for each in encodings]
     return numpy_forward.run_encoder(weights, sentences)
@@ -123,15 +123,15 @@ def main() -> None:
     arguments = parser.parse_args()
     with error_boundary():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
-        request = prepare_session("pixel")
-        weights = encoder_weights(request.checkpoint)
+        session = BuildSession.open(BuildOptions(profile="pixel"))
+        weights = encoder_weights(session.checkpoint)
         texts = list(dict.fromkeys(data.sentences + data.second))
-        score, expected = scorer(data, texts), embeddings(weights, request, texts)
+        score, expected = scorer(data, texts), embeddings(weights, session, texts)
         sys.stdout.write(HEAD)
         for title, form in FORMS.items():
             table, size = form(weights.arrays["embeddings.word"])
             arrays = {**weights.arrays, "embeddings.word": table}
-            found = embeddings(dataclasses.replace(weights, arrays=arrays), request, texts)
+            found = embeddings(dataclasses.replace(weights, arrays=arrays), session, texts)
             away, drop = measure_drift(found, expected), score(expected) - score(found)
             sys.stdout.write(
                 f"{title}\t{size / 1e6:.2f}\t{drop:+.2f}\t"

@@ -11,7 +11,7 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_pairs
 from edge_bert.pipeline.build import artifacts, run_signatures
-from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.records.checkpoint import FloatArray
@@ -26,23 +26,23 @@ class Away:
     drop: float
 
 
-def away(request: BuildSession, data: EvaluationSet, file: bytes) -> Away:
-    """How far `file` is from the float32 file of `request` over the pairs of `data`."""
+def away(session: BuildSession, data: EvaluationSet, file: bytes) -> Away:
+    """How far `file` is from the float32 file of `session` over the pairs of `data`."""
     sentences = tuple(dict.fromkeys(data.sentences + data.second))
-    reference = outputs(request, artifacts.build_float_model(request, no_progress), sentences)
-    found = outputs(request, file, sentences)
+    reference = outputs(session, artifacts.build_float_model(session, no_progress), sentences)
+    found = outputs(session, file, sentences)
     moved = measure_drift(found, reference)
     score = scorer(data, sentences)
     return Away(moved.cosine_mean, moved.cosine_min, score(reference) - score(found))
 
 
-def outputs(request: BuildSession, data: bytes, sentences: tuple[str, ...]) -> FloatArray:
+def outputs(session: BuildSession, data: bytes, sentences: tuple[str, ...]) -> FloatArray:
     """Embeddings of `sentences` from the file whose bytes are `data`."""
-    tokenizer = artifacts.session_tokenizer(request)
+    tokenizer = session.tokenizer
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(data)
-        subject = run_signatures.ModelUnderTest.of(path, request.checkpoint.head)
+        subject = run_signatures.ModelUnderTest.of(path, session.checkpoint.head)
         encodings = tokenizer.encode_batch(sentences)
         return run_signatures.finished_outputs(subject, encodings, tokenizer.pad_id, host_runtime())
 

@@ -14,7 +14,7 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
 from edge_bert.evaluate.phone_tokens import TokenDifference, differing_sentences
 from edge_bert.pipeline.build import verify_artifact
-from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.profile_file import profile_of
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
@@ -75,19 +75,14 @@ def verify_bundle(
     expected = verify_artifact.reference_outputs(
         _subject(folder, manifest, _reference(manifest)), tokenizer, used.held_out, host_runtime()
     )
+    examples = verify_artifact.Examples(tokenizer, used.held_out, sets)
     found = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")
         tested = verify_artifact.verify_artifact(
-            _subject(folder, manifest, artifact),
-            expected,
-            tokenizer,
-            used.held_out,
-            sets,
-            runtime,
-            host_runtime(),
+            _subject(folder, manifest, artifact), examples, expected, runtime, host_runtime()
         )
-        found.append(Verified(artifact.name, tested.proof, tested.scores))
+        found.append(Verified(artifact.name, tested.runtime_check, tested.scores))
     sentences = calibration.load_sentences(text) if text else []
     return BundleVerification(
         profile=manifest.profile,

@@ -30,7 +30,7 @@ def noted(cell: CellRequest, cache: str, folder: Path, journal: Path | None) -> 
             jobs.die(folder)
 
     found = build_cell(cell, step)
-    jobs.note(folder, f"{cell.place}/{cell.asked.profile}")
+    jobs.note(folder, f"{cell.model_folder}/{cell.options.profile}")
     return found
 
 
@@ -38,7 +38,7 @@ def all_of(
     request: MatrixRequest, cache: Path, folder: Path, killer: int | None = None
 ) -> Sequence[Job]:
     """The jobs of `request`; that of the number `killer` ends its process once."""
-    journal = request.out / "matrix.jsonl"
+    journal = request.folder / "matrix.jsonl"
     return [
         Job(key, noted, (cell, str(cache), folder, journal if number == killer else None))
         for number, (key, cell) in enumerate(request.cells.items())

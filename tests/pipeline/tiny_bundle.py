@@ -12,11 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from edge_bert.pipeline.build.build import BuiltBundle, build_bundle
-from edge_bert.pipeline.build.options import BuildOptions, build_options
-from edge_bert.pipeline.build.session import prepare_session
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.store import cache
 from tests.tiny import models
 
@@ -56,6 +54,37 @@ def own_cache(name: str = "cache") -> Iterator[Path]:
             os.environ["EDGE_BERT_CACHE"] = before
 
 
+def make_options(profile: str = PROFILE, **values: Any) -> BuildOptions:
+    """Options of `invoke build`, of a tiny model unless `model` says another; paths and lists are
+    taken as the command line would give them."""
+    plain = {name: _plain(value) for name, value in ({"model": model()} | values).items()}
+    return BuildOptions(profile=profile, **plain)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    return tuple(value) if isinstance(value, list) else value
+
+
+def open_session(profile: str = PROFILE, **values: Any) -> BuildSession:
+    """A session with the options that `make_options` gives."""
+    return BuildSession.open(make_options(profile, **values))
+
+
+def sizing_options(
+    profile: str = PROFILE, source: Path | None = None, **values: Any
+) -> BuildOptions:
+    """Options of a tiny model with one short bucket, without emulation."""
+    defaults = {
+        "model": source or model(),
+        "lengths": (16,),
+        "calibration_count": 32,
+        "emulate": False,
+    }
+    return make_options(profile, **(defaults | values))
+
+
 def build_in(
     out: Path,
     *,
@@ -63,32 +92,12 @@ def build_in(
     profile: str = PROFILE,
     lengths: Sequence[int] = LENGTHS,
     source: Path | None = None,
-    **options: Any,
+    **values: Any,
 ) -> BuiltBundle:
     """`invoke build` of a tiny model into `out`, with its cache among the tests' folders."""
+    values |= {"model": source or model(), "lengths": tuple(lengths), "out": out}
     with own_cache(cache_name):
-        asked = prepare_session(
-            profile, model=str(source or model()), lengths=lengths, out=out, **options
-        )
-        return build_bundle(asked)
-
-
-def asked(profile: str = PROFILE, source: Path | None = None, **changes: Any) -> BuildOptions:
-    """What `invoke build` of a tiny model asks of a sizing; without emulation."""
-    found = build_options(
-        profile,
-        model=str(source or model()),
-        tokenizer=None,
-        via=None,
-        lengths=[16],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-        emulates=False,
-    )
-    return msgspec.structs.replace(found, **changes)
+        return build_bundle(open_session(profile, **values))
 
 
 @functools.cache

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from invoke.context import Context
@@ -29,7 +28,6 @@ from edge_bert.cli.progress import console_progress
 if TYPE_CHECKING:
     from edge_bert.pipeline.build.build import BuiltBundle
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError
-    from edge_bert.records.profile import Budget
 
 
 @command(
@@ -105,57 +103,39 @@ def build(
     Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
     Example: invoke build --profile pixel --max-size 12MB --data stsb:sts-dev.csv
     """
-    from edge_bert.pipeline.build.options import build_options
+    from edge_bert.pipeline.build.options import DEFAULT_OUT, BuildOptions
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, fit_to_budget
-    from edge_bert.pipeline.sizing.search_candidates import SearchConfig
-    from edge_bert.search.problem import search_effort
 
-    search_config = SearchConfig(search_effort(seed, evaluations), workers, scheduler)
-    options = build_options(
-        require_option("profile", profile),
+    options = BuildOptions(
+        profile=require_option("profile", profile),
         model=model,
         tokenizer=tokenizer,
         via=via,
-        lengths=parse_ints("lengths", lengths, "16,32,64,128"),
+        recipes=tuple(split_csv(recipes)),
+        lengths=tuple(parse_ints("lengths", lengths, "16,32,64,128")),
+        out=out or DEFAULT_OUT,
         calibration=calibration,
-        count=calibration_count,
+        calibration_count=calibration_count,
         seed=seed,
-        data=data or [],
-        corpus=corpus,
+        data=tuple(data or ()),
         float_output=float_output,
+        max_size=units.parse_size("max-size", max_size) if max_size else None,
+        max_latency=units.parse_latency("max-latency", max_latency) if max_latency else None,
+        max_energy=units.parse_energy("max-energy", max_energy) if max_energy else None,
+        min_score=units.parse_score("min-score", min_score) if min_score else None,
+        unpruned=unpruned,
+        corpus=corpus,
+        evaluations=evaluations,
+        workers=workers,
+        scheduler=scheduler,
     )
-    limits = _parse_limits(max_size, max_latency, max_energy, min_score)
     try:
         with console_progress() as progress:
-            built = fit_to_budget(
-                options,
-                limits,
-                recipes=split_csv(recipes),
-                out=Path(out) if out else None,
-                whole=unpruned,
-                means=search_config,
-                progress=progress,
-            )
+            built = fit_to_budget(options, progress)
     except NothingFitsError as error:
         _print_nearest(error, json=json)
         raise
     _print_bundle(built, json=json)
-
-
-def _parse_limits(
-    size: str | None, latency: str | None, energy: str | None, score: str | None
-) -> Budget | None:
-    """The limits given as options; None without any."""
-    from edge_bert.records.profile import Budget
-
-    if not any((size, latency, energy, score)):
-        return None
-    return Budget(
-        size_bytes=units.parse_size("max-size", size) if size else None,
-        latency_ms=units.parse_latency("max-latency", latency) if latency else None,
-        energy_mj=units.parse_energy("max-energy", energy) if energy else None,
-        min_score=units.parse_score("min-score", score) if score else None,
-    )
 
 
 def _print_nearest(error: NothingFitsError, *, json: bool) -> None:
@@ -164,7 +144,7 @@ def _print_nearest(error: NothingFitsError, *, json: bool) -> None:
     from edge_bert.report.terminal.search import print_search
 
     if not json:
-        print_search(error.found, Console())
+        print_search(error.search, Console())
 
 
 def _print_bundle(built: BuiltBundle, *, json: bool) -> None:

@@ -76,23 +76,27 @@ def export(
 
     from edge_bert.cli.console import print_json
     from edge_bert.errors import InputError
-    from edge_bert.pipeline.build.session import prepare_session
+    from edge_bert.pipeline.build.options import BuildOptions
+    from edge_bert.pipeline.build.session import BuildSession
     from edge_bert.report.terminal.export import print_export
 
     if to not in KINDS:
         raise InputError(f"--to {to}: give one of {', '.join(KINDS)}.")
-    request = prepare_session(
-        ANY_PROFILE,
+    options = BuildOptions(
+        profile=ANY_PROFILE,
         model=model,
-        tokenizer=Path(tokenizer) if tokenizer else None,
-        calibration_file=Path(calibration) if calibration else None,
+        tokenizer=tokenizer,
+        calibration=calibration,
         calibration_count=calibration_count,
         seed=seed,
-        data=data or [],
+        data=tuple(data or ()),
     )
+    session = BuildSession.open(options)
     folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
     with console_progress() as progress:
-        exported = _export(to, replace(request, out=folder), split_csv(recipes), compare, progress)
+        exported = _export(
+            to, replace(session, folder=folder), split_csv(recipes), compare, progress
+        )
     if json:
         print_json(exported)
         return
@@ -102,16 +106,16 @@ def export(
 
 
 def _export(
-    to: str, request: BuildSession, recipes: list[str], compare: bool, progress: Progress
+    to: str, session: BuildSession, recipes: list[str], compare: bool, progress: Progress
 ) -> OnnxExport:
     from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
     from edge_bert.pipeline.export.serving import export_tensorrt, export_triton
 
     match to:
         case "triton":
-            return export_triton(request, forms=recipes, compare=compare, progress=progress)
+            return export_triton(session, forms=recipes, compare=compare, progress=progress)
         case "tensorrt":
-            return export_tensorrt(request, forms=recipes, compare=compare, progress=progress)
+            return export_tensorrt(session, forms=recipes, compare=compare, progress=progress)
     return export_onnx(
-        request, forms=recipes or FORMS, ort=to == "ort", compare=compare, progress=progress
+        session, forms=recipes or FORMS, ort=to == "ort", compare=compare, progress=progress
     )

@@ -87,36 +87,33 @@ def matrix(
     Example: invoke matrix --profiles pixel-9,pixel-3a,wear-watch --models default,./my-bert
     Example: invoke matrix --profiles all --workers 4
     """
-    from edge_bert.pipeline.build.options import build_options
+    from edge_bert.pipeline.build.options import BuildOptions
     from edge_bert.pipeline.matrix import matrix as pipeline
-    from edge_bert.search.problem import search_effort
 
-    config = pipeline.MatrixConfig(
-        tuple(split_csv(recipes)), unpruned, search_effort(seed, evaluations)
-    )
     names = pipeline.profile_names(split_csv(profiles))
-    options = [
-        build_options(
-            names[0],
-            model=None if model == DEFAULT_MODEL else model,
-            tokenizer=None,
-            via=None,
-            lengths=parse_ints("lengths", lengths, "16,32,64,128"),
-            calibration=calibration,
-            count=calibration_count,
-            seed=seed,
-            data=data or [],
-            corpus=corpus,
-            emulates=emulate,
-        )
-        for model in split_csv(models) or [DEFAULT_MODEL]
+    options = BuildOptions(
+        profile=names[0],
+        recipes=tuple(split_csv(recipes)),
+        lengths=tuple(parse_ints("lengths", lengths, "16,32,64,128")),
+        out=out,
+        calibration=calibration,
+        calibration_count=calibration_count,
+        seed=seed,
+        data=tuple(data or ()),
+        corpus=corpus,
+        unpruned=unpruned,
+        emulate=emulate,
+        evaluations=evaluations,
+        workers=workers,
+        scheduler=scheduler,
+    )
+    folders = [
+        None if model == DEFAULT_MODEL else model for model in split_csv(models) or [DEFAULT_MODEL]
     ]
     with console_progress() as progress:
-        request = pipeline.request_matrix(options, names, out=Path(out), how=config)
-        report = pipeline.build_matrix(
-            request, workers=workers, scheduler=scheduler, progress=progress
-        )
-    _print_matrix(report, request.out / pipeline.INDEX, json=json)
+        request = pipeline.request_matrix(options, names, folders)
+        report = pipeline.build_matrix(request, progress=progress)
+    _print_matrix(report, request.folder / pipeline.INDEX, json=json)
 
 
 def _print_matrix(report: MatrixReport, page: Path, *, json: bool) -> None:

@@ -22,7 +22,8 @@ from edge_bert.pipeline.bench import benchmark_model as benchmark_model_module
 from edge_bert.pipeline.bench import emulated, runner
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.build import build_bundle
-from edge_bert.pipeline.build.session import DEFAULT_OUT, prepare_session
+from edge_bert.pipeline.build.options import DEFAULT_OUT, BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, Manifest
@@ -72,7 +73,7 @@ def request_bench(
     profile: str,
     target: str,
     *,
-    out: Path = DEFAULT_OUT,
+    out: Path = Path(DEFAULT_OUT),
     artifacts: Sequence[str] = (),
     lengths: Sequence[int] = (),
     threads: Sequence[int] = (),
@@ -153,7 +154,8 @@ def bundle_of(profile: str, folder: Path, progress: Progress) -> Manifest:
     """The manifest of the bundle in `folder`, which is built with the defaults if need be."""
     if not (folder / manifests.FILE).is_file():
         progress(f"{folder} holds no bundle yet: building it")
-        build_bundle(prepare_session(profile, out=folder.parent), progress)
+        options = BuildOptions(profile=profile, out=str(folder.parent))
+        build_bundle(BuildSession.open(options), progress)
     return manifests.read_manifest(folder)
 
 

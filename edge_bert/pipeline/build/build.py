@@ -1,20 +1,20 @@
-"""The main job: a profile and a model in, a proven bundle out."""
+"""The main job: a profile and a model in, a verified bundle out."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
 from edge_bert.bundle import atomic_folder, manifest
-from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import ModelError, RefusedError, VerificationError
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
-from edge_bert.pipeline.build import artifacts as artifacts_module
 from edge_bert.pipeline.build import (
+    artifacts,
     measurements,
     npu,
     onnx_parity,
@@ -22,6 +22,7 @@ from edge_bert.pipeline.build import (
     search_file,
     verify_artifact,
 )
+from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.bundle_files import describe_file, model_info, write_tokenizer_files
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
@@ -34,8 +35,10 @@ from edge_bert.records.bundle import (
     PackagedFile,
     Skipped,
 )
+from edge_bert.records.candidate import SearchResult
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.records.profile import DeviceProfile, Runtime
+from edge_bert.records.measurement import Measurement
+from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.report import Report
 from edge_bert.report.html import render_report_page
@@ -54,112 +57,138 @@ class BuiltBundle:
     report: Report
 
 
-def build_bundle(request: BuildSession, progress: Progress = no_progress) -> BuiltBundle:
-    """Make, prove and write the bundle that `request` asks for.
+@dataclass(frozen=True)
+class BudgetEvidence:
+    """What fitting a model to its budget found: the search, and files counted on the phone."""
 
-    The old bundle stays whole until the new one stands. Raises VerificationError when an artifact
-    that the user asked for by name does not run on the profile's runtime.
+    search: SearchResult | None = None
+    counted: Sequence[Measurement] = ()
+
+
+NO_EVIDENCE = BudgetEvidence()
+
+
+def build_bundle(
+    session: BuildSession,
+    progress: Progress = no_progress,
+    evidence: BudgetEvidence = NO_EVIDENCE,
+) -> BuiltBundle:
+    """Build, verify and write the bundle of `session`.
+
+    The old bundle stays until the new one is complete. Raises VerificationError where an artifact
+    that the user named does not run on the profile's runtime.
     """
-    with atomic_folder.replace_folder(
-        request.out
-    ) as scratch:  # first: a folder that is no good is told early
-        reference = artifacts_module.build_float_model(request, progress)
-        onnx_parity.check_parity(request, reference, host_runtime(), progress)
-        artifacts, left_out = _artifacts(request, reference, scratch, progress)
-        files, without = _other_files(request, artifacts, scratch)
-        names = [artifact.name for artifact, _ in artifacts]
-        compiled, not_compiled = npu.compile_artifacts(request.profile, names, scratch, progress)
-        device = profile_file.write_profile(request.profile, scratch)
-        files = (*files, *compiled, *device, *search_file.write_search(request.search, scratch))
-        found = Manifest(
-            format_version=FORMAT_VERSION,
-            profile=request.profile.name,
-            model=model_info(request),
-            calibration=_calibration(request, artifacts, progress),
-            artifacts=tuple(artifact for artifact, _ in artifacts),
-            default=_default(request.profile, [artifact for artifact, _ in artifacts]),
-            files=files,
-            tool_versions=artifacts_module.tool_versions(),
-            skipped=(*left_out, *without, *not_compiled),
+    # First: a folder that cannot be written is told before the work.
+    with atomic_folder.replace_folder(session.folder) as scratch:
+        float_model = artifacts.build_float_model(session, progress)
+        onnx_parity.check_parity(session, float_model, host_runtime(), progress)
+        built, skipped = _build_artifacts(session, float_model, scratch, progress)
+        found = _write_members(session, built, evidence, scratch, progress)
+        bundle_manifest = msgspec.structs.replace(found, skipped=(*skipped, *found.skipped))
+        report = _report(bundle_manifest, session.profile, built)
+        report = msgspec.structs.replace(report, search=evidence.search)
+        new = measurements.add_measurements(
+            evidence.counted, bundle_manifest, session.folder, scratch
         )
-        summary = _report(found, request.profile, artifacts)
-        summary = msgspec.structs.replace(summary, search=request.search)
-        new = measurements.add_measurements(request.counted, found, request.out, scratch)
-        summary = measurements.complete_report(summary, request.out, progress, new)
-        content_store.write_atomic(scratch / manifest.FILE, manifest.encode_manifest(found))
-        content_store.write_atomic(scratch / "report.html", render_report_page(summary).encode())
-    return BuiltBundle(folder=request.out, report=summary)
+        report = measurements.complete_report(report, session.folder, progress, new)
+        content_store.write_atomic(
+            scratch / manifest.FILE, manifest.encode_manifest(bundle_manifest)
+        )
+        content_store.write_atomic(scratch / "report.html", render_report_page(report).encode())
+    return BuiltBundle(folder=session.folder, report=report)
 
 
-Made = list[tuple[Artifact, ModelFile]]
+BuiltArtifacts = list[tuple[Artifact, ModelFile]]
 
 
-def _calibration(request: BuildSession, made: Made, progress: Progress) -> CalibrationInfo:
+def _write_members(
+    session: BuildSession,
+    built: BuiltArtifacts,
+    evidence: BudgetEvidence,
+    scratch: Path,
+    progress: Progress,
+) -> Manifest:
+    """Write what goes with the artifacts into `scratch`; the manifest of all."""
+    files, not_packaged = _write_other_files(session, built, scratch)
+    names = [artifact.name for artifact, _ in built]
+    compiled, not_compiled = npu.compile_artifacts(session.profile, names, scratch, progress)
+    device = profile_file.write_profile(session.profile, scratch)
+    search = search_file.write_search(evidence.search, scratch)
+    return Manifest(
+        format_version=FORMAT_VERSION,
+        profile=session.profile.name,
+        model=model_info(session),
+        calibration=_describe_calibration(session, built, progress),
+        artifacts=tuple(artifact for artifact, _ in built),
+        default=_choose_default(session.profile, [artifact for artifact, _ in built]),
+        files=(*files, *compiled, *device, *search),
+        tool_versions=artifacts.tool_versions(),
+        skipped=(*not_packaged, *not_compiled),
+    )
+
+
+def _describe_calibration(
+    session: BuildSession, built: BuiltArtifacts, progress: Progress
+) -> CalibrationInfo:
     """The sentences, with what makes the ranges of calibrated integers doubtful."""
-    if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in made):
-        return request.calibration.info
-    found = artifacts_module.session_warnings(request, progress)
-    return msgspec.structs.replace(request.calibration.info, doubts=found)
+    if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in built):
+        return session.calibration.info
+    warnings = artifacts.session_warnings(session, progress)
+    return msgspec.structs.replace(session.calibration.info, doubts=warnings)
 
 
-def _artifacts(
-    request: BuildSession, reference: bytes, scratch: Path, progress: Progress
-) -> tuple[Made, tuple[Skipped, ...]]:
-    made: Made = []
-    left_out = []
-    tokenizer = artifacts_module.session_tokenizer(request)
-    expected = _expected(request.whole or request, scratch, progress)
-    for recipe in request.recipes:
+def _build_artifacts(
+    session: BuildSession, float_model: bytes, scratch: Path, progress: Progress
+) -> tuple[BuiltArtifacts, tuple[Skipped, ...]]:
+    built: BuiltArtifacts = []
+    skipped = []
+    expected = _reference_outputs(session.unpruned or session, scratch, progress)
+    for recipe in session.recipes:
         path = scratch / f"{recipe.name}.tflite"
         try:
-            data = artifacts_module.build_artifact(request, reference, recipe, progress)
+            data = artifacts.build_artifact(session, float_model, recipe, progress)
             path.write_bytes(data)
-            progress(f"{recipe.name}: running every signature on {request.profile.runtime}")
-            artifact, contents = _proven(request, path, data, expected, tokenizer)
+            progress(f"{recipe.name}: running every signature on {session.profile.runtime}")
+            artifact, contents = _verify(session, path, data, expected)
         except RefusedError as refusal:
-            if request.explicit:
+            # A candidate of a search has one file that meets the budget: nothing takes its place.
+            if session.explicit:
                 raise
             path.unlink(missing_ok=True)
-            left_out.append(Skipped(name=recipe.name, reason=str(refusal)))
+            skipped.append(Skipped(name=recipe.name, reason=str(refusal)))
             continue
-        made.append((artifact, contents))
-    if not made:
+        built.append((artifact, contents))
+    if not built:
         raise VerificationError(
-            f"No artifact runs on {request.profile.runtime}: {left_out[0].reason}"
+            f"No artifact runs on {session.profile.runtime}: {skipped[0].reason}"
         )
-    return made, tuple(left_out)
+    return built, tuple(skipped)
 
 
-def _expected(whole: BuildSession, scratch: Path, progress: Progress) -> FloatArray:
-    """What the float32 file of the whole model gives for the held-out sentences."""
+def _reference_outputs(session: BuildSession, scratch: Path, progress: Progress) -> FloatArray:
+    """The outputs of the session's float32 file for the held-out sentences."""
     path = scratch / ".reference.tflite"
-    path.write_bytes(artifacts_module.build_float_model(whole, progress))
-    subject = verify_artifact.ModelUnderTest.of(path, whole.checkpoint.head)
-    held_out = whole.calibration.held_out
-    found = verify_artifact.reference_outputs(
-        subject, artifacts_module.session_tokenizer(whole), held_out, host_runtime()
+    path.write_bytes(artifacts.build_float_model(session, progress))
+    subject = verify_artifact.ModelUnderTest.of(path, session.checkpoint.head)
+    outputs = verify_artifact.reference_outputs(
+        subject, session.tokenizer, session.calibration.held_out, host_runtime()
     )
     path.unlink()
-    return found
+    return outputs
 
 
-def _proven(
-    request: BuildSession, path: Path, data: bytes, expected: FloatArray, tokenizer: Tokenizer
+def _verify(
+    session: BuildSession, path: Path, data: bytes, expected: FloatArray
 ) -> tuple[Artifact, ModelFile]:
-    runtime = request.profile.parsed_runtime()
-    head = request.checkpoint.head
+    runtime = session.profile.parsed_runtime()
     contents = inspect_bytes(data, path.name)
-    tested = verify_artifact.verify_artifact(
-        verify_artifact.ModelUnderTest.of(path, head, contents),
-        expected,
-        tokenizer,
-        request.calibration.held_out,
-        request.data,
-        runtime,
-        host_runtime(),
+    subject = verify_artifact.ModelUnderTest.of(path, session.checkpoint.head, contents)
+    examples = verify_artifact.Examples(
+        session.tokenizer, session.calibration.held_out, session.evaluation_sets
     )
-    if tested.proof.status == "failed":
-        raise RefusedError(tested.proof.detail)
+    verified = verify_artifact.verify_artifact(subject, examples, expected, runtime, host_runtime())
+    if verified.runtime_check.status == "failed":
+        raise RefusedError(verified.runtime_check.detail)
     artifact = Artifact(
         name=path.stem,
         file=path.name,
@@ -168,42 +197,37 @@ def _proven(
         integer_only=contents.integer_only,
         signatures=contents.signatures,
         op_counts=contents.op_counts,
-        runtime=runtime if tested.proof.status == "passed" else None,
+        runtime=runtime if verified.runtime_check.status == "passed" else None,
         min_runtime=str(runtime),
-        runtime_check=tested.proof,
-        scores=tested.scores,
+        runtime_check=verified.runtime_check,
+        scores=verified.scores,
     )
-    wanted = RECIPES[path.stem].scheme is Scheme.INTEGER and not request.float_output
-    if wanted and not contents.integer_only:
+    full_integer = RECIPES[path.stem].scheme is Scheme.INTEGER and not session.options.float_output
+    if full_integer and not contents.integer_only:
         raise VerificationError(f"{path.stem} holds float tensors; a full-integer recipe must not.")
     return artifact, contents
 
 
-def host_runtime() -> Runtime:
-    """The runtime that float references run on."""
-    return Runtime(
-        name="ai-edge-litert", version=artifacts_module.tool_versions()["ai-edge-litert"]
-    )
-
-
-def _other_files(
-    request: BuildSession, made: Made, scratch: Path
+def _write_other_files(
+    session: BuildSession, built: BuiltArtifacts, scratch: Path
 ) -> tuple[tuple[PackagedFile, ...], tuple[Skipped, ...]]:
-    files = write_tokenizer_files(request, scratch)
+    files = write_tokenizer_files(session, scratch)
     try:
-        name = _mediapipe(request, made, scratch)
+        name = _write_mediapipe(session, built, scratch)
     except ModelError as refusal:
         return files, (Skipped(name="mediapipe", reason=str(refusal)),)
     return (*files, describe_file(scratch / name, MEDIAPIPE_PURPOSE)), ()
 
 
-def _mediapipe(request: BuildSession, made: Made, scratch: Path) -> str:
+def _write_mediapipe(session: BuildSession, built: BuiltArtifacts, scratch: Path) -> str:
     """A one-signature copy of a float-output artifact with metadata; its name.
 
     Raises ModelError where MediaPipe cannot run the model or has no tokenizer for it.
     """
     names = [
-        artifact.name for artifact, _ in made if RECIPES[artifact.name].scheme is not Scheme.INTEGER
+        artifact.name
+        for artifact, _ in built
+        if RECIPES[artifact.name].scheme is not Scheme.INTEGER
     ]
     if not names:
         raise ModelError("MediaPipe reads float outputs, and no artifact here has them.")
@@ -211,36 +235,36 @@ def _mediapipe(request: BuildSession, made: Made, scratch: Path) -> str:
     file = f"mediapipe_{source}.tflite"
     data = write_mediapipe_model(
         (scratch / f"{source}.tflite").read_bytes(),
-        vocabulary=request.checkpoint.vocabulary,
-        head=request.checkpoint.head,
-        name=request.checkpoint.name,
-        signature=f"length_{max(request.lengths)}",
+        vocabulary=session.checkpoint.vocabulary,
+        head=session.checkpoint.head,
+        name=session.checkpoint.name,
+        signature=f"length_{max(session.lengths)}",
     )
     content_store.write_atomic(scratch / file, data)
     return file
 
 
-def _default(profile: DeviceProfile, artifacts: list[Artifact]) -> DefaultChoice:
-    """The first recipe the profile wants that is here; a proven one before one that was not run."""
-    ranked = sorted(artifacts, key=lambda artifact: artifact.runtime_check.status != "passed")
+def _choose_default(profile: DeviceProfile, built: list[Artifact]) -> DefaultChoice:
+    """The first recipe the profile prefers that is here; one that ran before one that did not."""
+    ranked = sorted(built, key=lambda artifact: artifact.runtime_check.status != "passed")
     best = profile.default_recipes[0]
-    for wanted in (*profile.default_recipes, FLOAT32.name):
+    for name in (*profile.default_recipes, FLOAT32.name):
         for artifact in ranked:
-            if artifact.name == wanted:
+            if artifact.name == name:
                 second = f"{best}, which the profile prefers, is not here"
-                reason = profile.default_reason if wanted == best else second
-                return DefaultChoice(artifact=wanted, reason=reason)
+                reason = profile.default_reason if name == best else second
+                return DefaultChoice(artifact=name, reason=reason)
     return DefaultChoice(
         artifact=ranked[0].name,
         reason="none of the recipes that the profile prefers was built",
     )
 
 
-def _report(found: Manifest, profile: DeviceProfile, made: Made) -> Report:
+def _report(bundle_manifest: Manifest, profile: DeviceProfile, built: BuiltArtifacts) -> Report:
     return Report(
         format_version=1,
-        manifest=found,
+        manifest=bundle_manifest,
         profile=profile,
-        bytes_by_kind={artifact.name: contents.bytes_by_kind for artifact, contents in made},
+        bytes_by_kind={artifact.name: contents.bytes_by_kind for artifact, contents in built},
         host=f"{platform.machine()} {platform.system()}",
     )

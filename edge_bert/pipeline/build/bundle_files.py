@@ -10,22 +10,22 @@ from edge_bert.records.bundle import ModelInfo, PackagedFile
 from edge_bert.store.digest import sha256_hex
 
 
-def model_info(request: BuildSession) -> ModelInfo:
+def model_info(session: BuildSession) -> ModelInfo:
     """Which model the files are of."""
-    checkpoint = request.checkpoint
+    checkpoint = session.checkpoint
     return ModelInfo(
         name=checkpoint.name,
         architecture=checkpoint.architecture,
         sha256=checkpoint.sha256,
         source=checkpoint.origin,
         head=checkpoint.head,
-        max_length=max(request.lengths),
+        max_length=max(session.lengths),
     )
 
 
-def write_tokenizer_files(request: BuildSession, folder: Path) -> tuple[PackagedFile, ...]:
+def write_tokenizer_files(session: BuildSession, folder: Path) -> tuple[PackagedFile, ...]:
     """Copies the tokenizer, and the WordPiece vocabulary where there is one, into `folder`."""
-    checkpoint = request.checkpoint
+    checkpoint = session.checkpoint
     shutil.copyfile(checkpoint.tokenizer, folder / "tokenizer.json")
     found = [describe_file(folder / "tokenizer.json", "the model's tokenizer")]
     if checkpoint.vocabulary is not None:

@@ -1,4 +1,4 @@
-"""The float32 file of a model that came as ONNX gives what onnxruntime gives for that file."""
+"""Parity of a model that came as ONNX: our float32 file gives what onnxruntime gives for it."""
 
 from __future__ import annotations
 
@@ -27,42 +27,43 @@ Row = dict[str, npt.NDArray[np.int64]]
 
 
 def check_parity(
-    request: BuildSession, reference: bytes, host: Runtime, progress: Progress
+    session: BuildSession, float_model: bytes, host: Runtime, progress: Progress
 ) -> None:
-    """Raises VerificationError where outputs differ by more than the tolerance.
+    """Compare the float32 file with onnxruntime on a few held-out sentences.
 
-    The tolerance is of the largest output, or absolute where that is below 1.
+    Raises VerificationError where outputs differ by more than the tolerance, which is relative to
+    the largest output, or absolute where that is below 1.
     """
-    file = request.checkpoint.onnx
+    file = session.checkpoint.onnx
     if file is None:
         return
-    longest = min(max(request.lengths), file.fixed_length or max(request.lengths))
-    tokenizer = Tokenizer.open(request.checkpoint.tokenizer, longest)
-    encodings = _spread(tokenizer.encode_batch(request.calibration.held_out))
-    lengths = [file.fixed_length] if file.fixed_length else request.lengths
-    rows = [_row(file, each, lengths, tokenizer.pad_id) for each in encodings]
-    expected = _expected(file, rows, [len(each) for each in encodings], request.checkpoint.head)
+    longest = min(max(session.lengths), file.fixed_length or max(session.lengths))
+    tokenizer = Tokenizer.open(session.checkpoint.tokenizer, longest)
+    encodings = _spread(tokenizer.encode_batch(session.calibration.held_out))
+    lengths = [file.fixed_length] if file.fixed_length else session.lengths
+    rows = [_row(file, encoding, lengths, tokenizer.pad_id) for encoding in encodings]
+    expected = _expected_outputs(file, rows, list(map(len, encodings)), session.checkpoint.head)
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / "float32.tflite"
-        path.write_bytes(reference)
-        subject = ModelUnderTest.of(path, request.checkpoint.head)
-        found = run_signatures(subject, encodings, tokenizer.pad_id, host).by_sentence()
-    worst = relative_difference(found, expected)
-    if worst > (FLOAT16_TOLERANCE if file.float16 else TOLERANCE):
-        other = "try --via onnx2tf" if request.checkpoint.weights else "try it without --via"
+        path.write_bytes(float_model)
+        subject = ModelUnderTest.of(path, session.checkpoint.head)
+        outputs = run_signatures(subject, encodings, tokenizer.pad_id, host).by_sentence()
+    difference = relative_difference(outputs, expected)
+    if difference > (FLOAT16_TOLERANCE if file.float16 else TOLERANCE):
+        remedy = "try --via onnx2tf" if session.checkpoint.weights else "try it without --via"
         raise VerificationError(
-            f"The float32 file differs from {file.path.name} on onnxruntime by {worst:.1e} of the "
-            f"largest output: it was read or converted wrongly; {other}, and report the model."
+            f"The float32 file differs from {file.path.name} on onnxruntime by {difference:.1e} of "
+            f"the largest output: it was read or converted wrongly; {remedy}, and report the model."
         )
-    progress(f"float32: within {worst:.0e} of onnxruntime on {len(encodings)} sentences")
+    progress(f"float32: within {difference:.0e} of onnxruntime on {len(encodings)} sentences")
 
 
-def relative_difference(found: FloatArray, expected: FloatArray) -> float:
-    """The largest difference, as a part of the largest output where that is above 1."""
-    if found.shape != expected.shape:
+def relative_difference(outputs: FloatArray, expected: FloatArray) -> float:
+    """The largest difference, as a fraction of the largest output where that is above 1."""
+    if outputs.shape != expected.shape:
         return float("inf")
-    worst = float(np.abs(found - expected).max() / max(1.0, float(np.abs(expected).max())))
-    return worst if np.isfinite(worst) else float("inf")
+    largest = float(np.abs(outputs - expected).max() / max(1.0, float(np.abs(expected).max())))
+    return largest if np.isfinite(largest) else float("inf")
 
 
 def _spread(encodings: Sequence[Encoding]) -> list[Encoding]:
@@ -72,14 +73,17 @@ def _spread(encodings: Sequence[Encoding]) -> list[Encoding]:
     return [ordered[index] for index in picks]
 
 
-def _expected(file: OnnxFile, rows: Sequence[Row], counts: Sequence[int], head: Head) -> FloatArray:
-    """What onnxruntime gives for `rows`, of which the first `counts` tokens are no padding."""
+def _expected_outputs(
+    file: OnnxFile, rows: Sequence[Row], counts: Sequence[int], head: Head
+) -> FloatArray:
+    """onnxruntime's outputs for `rows`, of which the first `counts` tokens are no padding."""
     outputs = onnxruntime.run_onnx_model(file.path, rows, file.output)
     if file.gives_tokens:
         outputs = [
-            _pooled(tokens[:count], head) for tokens, count in zip(outputs, counts, strict=True)
+            _pool_tokens(tokens[:count], head)
+            for tokens, count in zip(outputs, counts, strict=True)
         ]
-    return np.stack([each.reshape(-1) for each in outputs])
+    return np.stack([output.reshape(-1) for output in outputs])
 
 
 def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int) -> Row:
@@ -93,7 +97,7 @@ def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int
     return {name: values[ours].astype(np.int64) for name, ours in file.inputs.items()}
 
 
-def _pooled(tokens: FloatArray, head: Head) -> FloatArray:
+def _pool_tokens(tokens: FloatArray, head: Head) -> FloatArray:
     """One vector from the vectors [tokens, width] of a sentence, as the head says."""
     vector = tokens[0] if head.pooling is Pooling.CLS else tokens.mean(0)
     return np.asarray(vector / np.linalg.norm(vector) if head.normalize else vector)

@@ -1,89 +1,91 @@
-"""What a sizing was asked for, in words that another process can start from."""
+"""The options of a build, with their defaults: one record from the command line to the workers."""
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
+
 from edge_bert import profiles
+from edge_bert.data.calibration import DEFAULT_COUNT
 from edge_bert.data.evaluation import absolute_reference
-from edge_bert.pipeline.build.session import BuildSession, prepare_session
 from edge_bert.records.base import Record
+from edge_bert.records.profile import Budget
+from edge_bert.search.problem import SearchEffort, search_effort
+
+EVALUATIONS = 20  # each takes half a minute to a minute of one processor
+DEFAULT_OUT = "build"
+PATHS = ("tokenizer", "calibration", "corpus", "out")
 
 
 class BuildOptions(Record, frozen=True):
-    """The options of `invoke build` that a candidate depends on; paths are whole.
+    """What `invoke build` takes, and nothing else decides what is built.
 
-    `profile` is a name or a path, as `load_profile` takes it. `corpus` holds the texts whose words
-    the vocabulary must keep. `emulates` says that latency and energy are found out on the
-    emulated phone. `content` is a digest of what names and paths lead to: a process that lives on,
-    as a Dask worker does, then takes no file for what it was before.
+    `profile` is a name or a path, as `load_profile` takes it; `recipes` and `lengths` are the
+    defaults where they are empty. `max_size` is in bytes, `max_latency` in ms, `max_energy` in mJ;
+    they and `min_score` take the place of what the profile's budget says of the same. `unpruned`
+    builds the whole model whatever the budget says (--whole), `corpus` holds the texts whose words
+    a trimmed vocabulary keeps. Without `emulate`, latency and energy are not looked at.
     """
 
     profile: str
     model: str | None = None
     tokenizer: str | None = None
     via: str | None = None
+    recipes: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
+    out: str = DEFAULT_OUT
     calibration: str | None = None
-    count: int = 256
+    calibration_count: int = DEFAULT_COUNT
     seed: int = 0
     data: tuple[str, ...] = ()
-    corpus: str | None = None
-    emulates: bool = True
     float_output: bool = False
-    content: str = ""
+    max_size: int | None = None
+    max_latency: float | None = None
+    max_energy: float | None = None
+    min_score: float | None = None
+    unpruned: bool = False
+    corpus: str | None = None
+    emulate: bool = True
+    evaluations: int = EVALUATIONS
+    workers: int = 1
+    scheduler: str | None = None
+
+    @property
+    def limits(self) -> dict[str, float]:
+        """The limits that the user gave, by their names in a budget."""
+        limits = {
+            "size_bytes": self.max_size,
+            "latency_ms": self.max_latency,
+            "energy_mj": self.max_energy,
+            "min_score": self.min_score,
+        }
+        return {name: value for name, value in limits.items() if value is not None}
+
+    @property
+    def effort(self) -> SearchEffort:
+        """The effort of a search; InputError for a seed or a number that cannot be."""
+        return search_effort(self.seed, self.evaluations)
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the bundle."""
+        return Path(self.out) / profiles.bundle_name(self.profile)
+
+    def merge_budget(self, budget: Budget) -> Budget:
+        """`budget`, a profile's, with the user's limits over it."""
+        return msgspec.structs.replace(budget, **self.limits)
+
+    def absolute_paths(self) -> BuildOptions:
+        """The same options for other processes, which may stand in another folder."""
+        paths = {name: _absolute_path(getattr(self, name)) for name in PATHS}
+        if profiles.is_path(self.profile):
+            paths["profile"] = _absolute_path(self.profile)
+        if self.model and Path(self.model).exists():  # else a name on the Hugging Face hub
+            paths["model"] = _absolute_path(self.model)
+        data = tuple(map(absolute_reference, self.data))
+        return msgspec.structs.replace(self, **paths, data=data)
 
 
-@functools.lru_cache(maxsize=1)
-def open_session(asked: BuildOptions) -> BuildSession:
-    """The request, checked and loaded once in every process."""
-    return prepare_session(
-        asked.profile,
-        model=asked.model,
-        tokenizer=Path(asked.tokenizer) if asked.tokenizer else None,
-        via=asked.via,
-        lengths=asked.lengths,
-        calibration_file=Path(asked.calibration) if asked.calibration else None,
-        calibration_count=asked.count,
-        seed=asked.seed,
-        data=asked.data,
-        float_output=asked.float_output,
-    )
-
-
-def build_options(
-    profile: str,
-    *,
-    model: str | None,
-    tokenizer: str | None,
-    via: str | None,
-    lengths: Sequence[int],
-    calibration: str | None,
-    count: int,
-    seed: int,
-    data: Sequence[str],
-    corpus: str | None,
-    emulates: bool = True,
-    float_output: bool = False,
-) -> BuildOptions:
-    """The options as other processes, which may stand elsewhere, understand them."""
-    return BuildOptions(
-        profile=str(Path(profile).resolve()) if profiles.is_path(profile) else profile,
-        model=str(Path(model).resolve()) if model and Path(model).exists() else model,
-        tokenizer=_whole(tokenizer),
-        via=via,
-        lengths=tuple(lengths),
-        calibration=_whole(calibration),
-        count=count,
-        seed=seed,
-        data=tuple(map(absolute_reference, data)),
-        corpus=_whole(corpus),
-        emulates=emulates,
-        float_output=float_output,
-    )
-
-
-def _whole(path: str | None) -> str | None:
+def _absolute_path(path: str | None) -> str | None:
     return str(Path(path).resolve()) if path else None

@@ -1,23 +1,29 @@
-"""What a build is asked for, checked before any long work begins."""
+"""One build while it runs: its inputs, checked when it is opened, and what is loaded from them."""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edge_bert import profiles
 from edge_bert.data import buckets, calibration
+from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.encoder.checkpoint import read_encoder_config
+from edge_bert.encoder.checkpoint import encoder_weights, input_names, read_encoder_config
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
-from edge_bert.records.candidate import SearchResult
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.quantize.apply_recipe import CalibrationInputs
+from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.records.checkpoint import Checkpoint
-from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.weight_bits import WeightBits
@@ -25,82 +31,124 @@ from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
 
 DEFAULT_LENGTHS = (16, 32, 64, 128)
-DEFAULT_OUT = Path("build")
-DEFAULT_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
 class BuildSession:
-    """Everything a build needs. `explicit` says that the user named the recipes.
+    """The inputs of a build, and what is made of them once for all stages.
 
-    A sizing sets the rest: `encoder` is a smaller encoder that takes the place of the
-    checkpoint's, `bits` are those of its weights, `whole` is the request for the whole model,
-    whose float outputs its artifacts are held against, and `search` is how it was found. `counted`
-    is what was counted on the emulated phone for the budget, of files that the bundle shall have.
+    The bundle goes to `folder`. `profile` has the budget that counts: the profile's with the user's
+    limits over it. `explicit` says that the user named the recipes. A candidate of a search has a
+    smaller encoder in `pruned`, in place of the checkpoint's, with the `bits` of its weights, and
+    the session of the `unpruned` model, whose float outputs its artifacts are compared with.
     """
 
+    options: BuildOptions
+    folder: Path
     profile: DeviceProfile
-    checkpoint: Checkpoint
     recipes: tuple[Recipe, ...]
     explicit: bool
     lengths: tuple[int, ...]
+    checkpoint: Checkpoint
     calibration: CalibrationSet
-    data: tuple[EvaluationSet, ...]
-    out: Path
-    float_output: bool = False
-    encoder: EncoderWeights | None = None
+    evaluation_sets: tuple[EvaluationSet, ...]
+    pruned: EncoderWeights | None = None
     bits: WeightBits | None = None
-    whole: BuildSession | None = None
-    search: SearchResult | None = None
-    counted: tuple[Measurement, ...] = ()
+    unpruned: BuildSession | None = None
+
+    @classmethod
+    def open(cls, options: BuildOptions) -> BuildSession:
+        """Check every input and load the small ones. The cheap checks come first.
+
+        Raises InputError (and its kinds) with one line that says what to change.
+        """
+        profile = profiles.load_profile(options.profile)
+        recipes = find_recipes(options.recipes)
+        sentences = _read_calibration(options)
+        evaluation_sets = tuple(map(parse_reference, options.data))
+        tokenizer = Path(options.tokenizer) if options.tokenizer else None
+        checkpoint = load_checkpoint(
+            options.model, cache.cache_folder("models"), tokenizer, options.via
+        )
+        session = cls(
+            options=options,
+            folder=options.folder,
+            profile=msgspec.structs.replace(profile, budget=options.merge_budget(profile.budget)),
+            recipes=recipes or DEFAULT_RECIPES,
+            explicit=bool(recipes),
+            lengths=_choose_lengths(checkpoint, options.lengths),
+            checkpoint=checkpoint,
+            calibration=sentences,
+            evaluation_sets=evaluation_sets,
+        )
+        _check_tokenizer(session)
+        return session
+
+    @property
+    def is_opaque(self) -> bool:
+        """Whether the encoder is onnx2tf's to convert, so that its layers are not known."""
+        return self.checkpoint.onnx is not None and not self.checkpoint.weights
+
+    @functools.cached_property
+    def weights(self) -> EncoderWeights:
+        """The encoder's weights under our names: those of the checkpoint, or the pruned ones."""
+        return self.pruned or encoder_weights(self.checkpoint)
+
+    @functools.cached_property
+    def tokenizer(self) -> Tokenizer:
+        """The model's tokenizer, truncating at the longest bucket."""
+        return Tokenizer.open(self.checkpoint.tokenizer, max(self.lengths))
+
+    @functools.cached_property
+    def calibration_inputs(self) -> CalibrationInputs:
+        """The calibration sentences as inputs [1, n], each at its own length without padding."""
+        return self.encode_inputs(self.calibration.sentences)
+
+    @functools.cached_property
+    def calibrated(self) -> CalibratedEncoder:
+        """The calibration pass that the recipes with calibrated integers share."""
+        return calibrate_encoder(self.weights, self.calibration_inputs)
+
+    @functools.cached_property
+    def hessians(self) -> list[LayerHessians]:
+        """What 4-bit weights are rounded by: second moments over the calibration set."""
+        return collect_hessians(self.weights, self.calibration_inputs)
+
+    def encode_inputs(self, sentences: Sequence[str]) -> CalibrationInputs:
+        """Sentences as inputs [1, n], each at its own length without padding."""
+        names, pad_id = input_names(self.checkpoint), self.tokenizer.pad_id
+        encodings = self.tokenizer.encode_batch(sentences)
+        return [pad_encoding(encoding, len(encoding), pad_id, names) for encoding in encodings]
 
 
-def prepare_session(
-    profile: str,
-    *,
-    model: str | None = None,
-    tokenizer: Path | None = None,
-    via: str | None = None,
-    recipes: Sequence[str] = (),
-    lengths: Sequence[int] = (),
-    calibration_file: Path | None = None,
-    calibration_count: int = calibration.DEFAULT_COUNT,
-    seed: int = DEFAULT_SEED,
-    data: Sequence[str] = (),
-    out: Path | None = None,
-    float_output: bool = False,
-) -> BuildSession:
-    """Check and load every input. The cheap checks come first.
+def find_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
+    """The recipes of these names; InputError for an unknown one."""
+    unknown = [name for name in names if name not in RECIPES]
+    if unknown:
+        raise InputError(f"No recipe is called {unknown[0]!r}; there are {', '.join(RECIPES)}.")
+    return tuple(RECIPES[name] for name in dict.fromkeys(names))
 
-    Raises InputError (and its kinds) with one line that says what to change.
-    """
-    device = profiles.load_profile(profile)
-    chosen = recipes_named(recipes)
-    sentences = _calibration(calibration_file, calibration_count, seed)
-    sets = tuple(parse_reference(reference) for reference in data)
-    checkpoint = load_checkpoint(model, cache.cache_folder("models"), tokenizer, via)
-    wanted = _lengths(checkpoint, lengths)
-    _check_tokenizer(checkpoint, max(wanted), _rows(checkpoint))
-    return BuildSession(
-        profile=device,
-        checkpoint=checkpoint,
-        recipes=chosen or DEFAULT_RECIPES,
-        explicit=bool(chosen),
-        lengths=wanted,
-        calibration=sentences,
-        data=sets,
-        out=(out or DEFAULT_OUT) / profiles.bundle_name(profile),
-        float_output=float_output,
+
+def _read_calibration(options: BuildOptions) -> CalibrationSet:
+    """The user's sentences, or ours."""
+    if options.calibration is None:
+        return calibration.select_sentences(
+            calibration.default_sentences(), options.calibration_count, options.seed
+        )
+    path = Path(options.calibration)
+    sentences = calibration.load_sentences(path)
+    return calibration.select_sentences(
+        sentences, options.calibration_count, options.seed, source=path.name
     )
 
 
-def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
-    """The buckets: those asked for, else the default ones that the model allows."""
+def _choose_lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
+    """The buckets: the user's, else the default ones that the model allows."""
     longest = checkpoint.max_length
     if checkpoint.weights:
-        shape = read_encoder_config(checkpoint)
-        longest = min(longest, shape.positions - shape.position_offset)
-    # An encoder that was recognised has all lengths, whatever its file was exported for.
+        config = read_encoder_config(checkpoint)
+        longest = min(longest, config.positions - config.position_offset)
+    # An encoder that was recognized has all lengths, whatever its file was exported for.
     fixed = checkpoint.onnx.fixed_length if checkpoint.onnx and not checkpoint.weights else None
     if fixed and tuple(lengths or (fixed,)) != (fixed,):
         raise InputError(
@@ -112,34 +160,18 @@ def _lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
     return buckets.check_lengths(tuple(lengths) or default, max(longest, fixed or 0))
 
 
-def _rows(checkpoint: Checkpoint) -> int | None:
+def _count_rows(checkpoint: Checkpoint) -> int | None:
     """The rows of the token table; None where they are not known."""
     if checkpoint.onnx and not checkpoint.weights:
         return checkpoint.onnx.vocabulary
     return read_encoder_config(checkpoint).vocabulary
 
 
-def _check_tokenizer(checkpoint: Checkpoint, longest: int, rows: int | None) -> None:
+def _check_tokenizer(session: BuildSession) -> None:
     """The tokenizer opens, has room in the longest bucket, and gives no id without a row."""
-    tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
-    if rows is not None and tokenizer.largest_id >= rows:
+    rows, largest_id = _count_rows(session.checkpoint), session.tokenizer.largest_id
+    if rows is not None and largest_id >= rows:
         raise ModelError(
-            f"{checkpoint.tokenizer}: gives token ids up to {tokenizer.largest_id}, the model has "
+            f"{session.checkpoint.tokenizer}: gives token ids up to {largest_id}, the model has "
             f"{rows} embeddings; take the tokenizer that belongs to the model."
         )
-
-
-def recipes_named(names: Sequence[str]) -> tuple[Recipe, ...]:
-    """The recipes of these names; InputError for one that there is not."""
-    unknown = [name for name in names if name not in RECIPES]
-    if unknown:
-        raise InputError(f"No recipe is called {unknown[0]!r}; there are {', '.join(RECIPES)}.")
-    return tuple(RECIPES[name] for name in dict.fromkeys(names))
-
-
-def _calibration(path: Path | None, count: int, seed: int) -> CalibrationSet:
-    if path is None:
-        return calibration.select_sentences(calibration.default_sentences(), count, seed)
-    return calibration.select_sentences(
-        calibration.load_sentences(path), count, seed, source=path.name
-    )

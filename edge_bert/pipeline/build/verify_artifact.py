@@ -1,12 +1,13 @@
-"""Proving an artifact: it runs on the runtime its profile names, and gives the right numbers there.
+"""Verifying an artifact: it runs on the runtime its profile names, and gives right numbers there.
 
-A runtime may compute a file wrong without a word. So outputs on any runtime but the host's are held
-against the same file's outputs on the host's, and every signature against the others.
+A runtime may compute a file wrong without an error. So outputs on any runtime but the host's are
+compared with the same file's outputs on the host's, and every signature with the shorter ones.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 from edge_bert.data.evaluation_set import EvaluationSet
@@ -33,47 +34,58 @@ from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
 
-__all__ = ["ModelUnderTest", "VerifiedArtifact", "reference_outputs", "verify_artifact"]
+__all__ = ["Examples", "ModelUnderTest", "VerifiedArtifact", "reference_outputs", "verify_artifact"]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What an artifact is run on: held-out sentences for drift, and labelled data for scores."""
+
+    tokenizer: Tokenizer
+    held_out: Sequence[str]
+    evaluation_sets: Sequence[EvaluationSet] = ()
 
 
 class VerifiedArtifact(Record, frozen=True):
     """What running an artifact showed."""
 
-    proof: RuntimeCheck
+    runtime_check: RuntimeCheck
     scores: Scores
 
 
 def verify_artifact(
     subject: ModelUnderTest,
+    examples: Examples,
     expected: FloatArray,
-    tokenizer: Tokenizer,
-    held_out: Sequence[str],
-    data: Sequence[EvaluationSet],
     runtime: Runtime,
     host: Runtime,
 ) -> VerifiedArtifact:
-    """Run `subject` on `runtime`; drift against `expected`, the float model's outputs, and scores.
+    """Run `subject` on `runtime`; its drift from `expected`, the float model's outputs for the
+    held-out sentences, and its scores.
 
-    A runtime that this machine cannot have gives a proof that was not run, with the reason; an
-    artifact that the runtime refuses or computes wrong gives one that failed.
+    The status is `not run` for a runtime that this machine cannot have, and `failed` for an
+    artifact that the runtime refuses or computes wrong; the detail says why.
     """
-    encodings = tokenizer.encode_batch(held_out)
-    on = partial(run_signatures, sentences=encodings, pad_id=tokenizer.pad_id)
+    encodings = examples.tokenizer.encode_batch(examples.held_out)
+    run = partial(run_signatures, sentences=encodings, pad_id=examples.tokenizer.pad_id)
     try:
-        found = on(subject, runtime=runtime)
-        _check_lengths(subject, found)
+        outputs = run(subject, runtime=runtime)
+        _check_lengths(subject, outputs)
         if runtime != host:
-            _check_runtimes(subject, found, on(subject, runtime=host), runtime, host)
+            _check_runtimes(subject, outputs, run(subject, runtime=host), runtime, host)
     except MissingToolError as error:
         return _without_scores(runtime, "not run", error)
     except VerificationError as error:
         return _without_scores(runtime, "failed", error)
-    values = finish_outputs(found.by_sentence(), subject.head)
-    labels = tuple(_score(subject, each, tokenizer, runtime) for each in data)
+    finished = finish_outputs(outputs.by_sentence(), subject.head)
+    labels = tuple(
+        score_labels(subject, evaluation_set, examples.tokenizer, runtime)
+        for evaluation_set in examples.evaluation_sets
+    )
     detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
     return VerifiedArtifact(
-        proof=RuntimeCheck(runtime=runtime, status="passed", detail=detail),
-        scores=Scores(drift=measure_drift(values, expected), labels=labels),
+        runtime_check=RuntimeCheck(runtime=runtime, status="passed", detail=detail),
+        scores=Scores(drift=measure_drift(finished, expected), labels=labels),
     )
 
 
@@ -84,51 +96,54 @@ def reference_outputs(
     return finished_outputs(reference, tokenizer.encode_batch(sentences), tokenizer.pad_id, host)
 
 
+def score_labels(
+    subject: ModelUnderTest, evaluation_set: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
+) -> LabelScore:
+    """The score of `subject` on labelled data. Raises DataError where model and data differ."""
+
+    def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
+        encodings = tokenizer.encode_batch(texts, pairs)
+        return finished_outputs(subject, encodings, tokenizer.pad_id, runtime)
+
+    return score_model(evaluation_set, subject.head, outputs_of)
+
+
 def _without_scores(runtime: Runtime, status: str, reason: Exception) -> VerifiedArtifact:
-    proof = RuntimeCheck(runtime=runtime, status=status, detail=str(reason))  # type: ignore[arg-type]
-    return VerifiedArtifact(proof=proof, scores=Scores())
+    check = RuntimeCheck(runtime=runtime, status=status, detail=str(reason))  # type: ignore[arg-type]
+    return VerifiedArtifact(runtime_check=check, scores=Scores())
 
 
-def _check_lengths(subject: ModelUnderTest, found: SignatureOutputs) -> None:
+def _check_lengths(subject: ModelUnderTest, outputs: SignatureOutputs) -> None:
     """A sentence that fits several signatures gives the same output in each."""
     limits = ROUNDED_LENGTHS if subject.rounds_activations else EXACT
-    own = found.by_sentence()
-    for name, values in found.values.items():
-        others = found.sentences[name][found.own[name] :]
-        wrong = _disagreement(values[found.own[name] :], own[others], limits)
-        if wrong:
+    by_sentence = outputs.by_sentence()
+    for name, values in outputs.values.items():
+        own = outputs.own[name]
+        shorter = outputs.sentences[name][own:]
+        disagreement = _describe_disagreement(values[own:], by_sentence[shorter], limits)
+        if disagreement:
             raise VerificationError(
                 f"{subject.path.name}: signature {name} gives other numbers than a shorter one "
-                f"for the same sentences: {wrong}."
+                f"for the same sentences: {disagreement}."
             )
 
 
 def _check_runtimes(
     subject: ModelUnderTest,
-    found: SignatureOutputs,
+    outputs: SignatureOutputs,
     expected: SignatureOutputs,
     runtime: Runtime,
     host: Runtime,
 ) -> None:
     limits = ROUNDED if subject.rounds_activations else EXACT
-    for name, values in found.values.items():
-        wrong = _disagreement(values, expected.values[name], limits)
-        if wrong:
+    for name, values in outputs.values.items():
+        disagreement = _describe_disagreement(values, expected.values[name], limits)
+        if disagreement:
             raise VerificationError(
                 f"{subject.path.name} runs on {runtime} but gives wrong numbers there: signature "
-                f"{name} against {host}: {wrong}."
+                f"{name} against {host}: {disagreement}."
             )
 
 
-def _disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str | None:
-    return describe_disagreement(values, others, limits) if len(values) else None
-
-
-def _score(
-    subject: ModelUnderTest, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
-) -> LabelScore:
-    def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
-        encodings = tokenizer.encode_batch(texts, pairs)
-        return finished_outputs(subject, encodings, tokenizer.pad_id, runtime)
-
-    return score_model(data, subject.head, outputs_of)
+def _describe_disagreement(values: FloatArray, expected: FloatArray, limits: Limits) -> str | None:
+    return describe_disagreement(values, expected, limits) if len(values) else None

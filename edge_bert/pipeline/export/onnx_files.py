@@ -22,7 +22,7 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, MissingToolError, VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.pipeline.build import artifacts, bundle_files
+from edge_bert.pipeline.build import bundle_files
 from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
@@ -70,7 +70,7 @@ def as_made(_: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, .
 
 
 def export_onnx(
-    request: BuildSession,
+    session: BuildSession,
     *,
     forms: Sequence[str] = FORMS,
     ort: bool = False,
@@ -86,17 +86,17 @@ def export_onnx(
     """
     _check(forms)
     with (
-        atomic_folder.replace_folder(request.out) as scratch,
+        atomic_folder.replace_folder(session.folder) as scratch,
         tempfile.TemporaryDirectory() as aside,
     ):
-        made = [_ours(request, form, scratch, progress) for form in forms]
+        made = [_ours(session, form, scratch, progress) for form in forms]
         if ort:
             progress("ort: writing onnxruntime's own format")
             made += [_in_ort_format(each) for each in made]
         if compare:
-            made += _theirs(request, Path(aside), progress)
+            made += _theirs(session, Path(aside), progress)
         made, serving = arrange(scratch, made)
-        found = _manifest(request, made, serving, scratch, progress)
+        found = _manifest(session, made, serving, scratch, progress)
         content_store.write_atomic(scratch / FILE, content_store.encode_json(found))
     return found
 
@@ -114,14 +114,14 @@ def _check(forms: Sequence[str]) -> None:
             raise MissingToolError(MISSING) from error
 
 
-def _ours(request: BuildSession, form: str, target: Path, progress: Progress) -> Made:
+def _ours(session: BuildSession, form: str, target: Path, progress: Progress) -> Made:
     progress(f"{form}: writing the ONNX graph")
-    weights = artifacts.session_weights(request)
+    weights = session.weights
     makers: dict[str, Callable[[], bytes]] = {
         "float32": lambda: write_float_onnx(weights),
         "float16": lambda: write_float_onnx(weights, "float16"),
-        "wi8_ai8_afp32": lambda: write_int8_onnx(artifacts.calibrate_session(request)),
-        SYMMETRIC: lambda: write_int8_onnx(artifacts.calibrate_session(request), signed=True),
+        "wi8_ai8_afp32": lambda: write_int8_onnx(session.calibrated),
+        SYMMETRIC: lambda: write_int8_onnx(session.calibrated, signed=True),
     }
     path = target / f"{form}.onnx"
     path.write_bytes(makers[form]())
@@ -134,13 +134,13 @@ def _in_ort_format(made: Made) -> Made:
     return Made(f"{made.name}.ort", OURS, path, kept=True)
 
 
-def _theirs(request: BuildSession, aside: Path, progress: Progress) -> list[Made]:
+def _theirs(session: BuildSession, aside: Path, progress: Progress) -> list[Made]:
     """onnxruntime's int8 of our float32 file on our calibration set: dynamic, and static of all
     operators and of those that we quantize."""
     source = aside / "float32.onnx"
-    source.write_bytes(write_float_onnx(artifacts.session_weights(request)))
+    source.write_bytes(write_float_onnx(session.weights))
     progress("onnxruntime: its own dynamic and static quantization, to compare with")
-    sentences = artifacts.calibration_inputs(request)
+    sentences = session.calibration_inputs
     makers: dict[str, Callable[[Path], None]] = {
         "dynamic int8": lambda path: ort_quantizer.quantize_dynamic(source, path),
         "static int8": lambda path: ort_quantizer.quantize_static(source, path, sentences),
@@ -158,26 +158,26 @@ def _theirs(request: BuildSession, aside: Path, progress: Progress) -> list[Made
 
 
 def _manifest(
-    request: BuildSession,
+    session: BuildSession,
     made: Sequence[Made],
     serving: tuple[ServingFile, ...],
     scratch: Path,
     progress: Progress,
 ) -> OnnxExport:
-    tokenizer = artifacts.session_tokenizer(request)
+    tokenizer = session.tokenizer
     progress("timing all files in turn, one thread")
-    timed = onnxruntime.time_onnx_files({each.name: each.path for each in made}, _tokens(request))
-    expected = _expected(request, tokenizer)
+    timed = onnxruntime.time_onnx_files({each.name: each.path for each in made}, _tokens(session))
+    expected = _expected(session, tokenizer)
     return OnnxExport(
         format_version=FORMAT_VERSION,
-        model=bundle_files.model_info(request),
-        calibration=request.calibration.info,
+        model=bundle_files.model_info(session),
+        calibration=session.calibration.info,
         runtime=Runtime(name="onnxruntime", version=metadata.version("onnxruntime")),
         artifacts=tuple(
-            _artifact(request, each, scratch, tokenizer, expected, timed[each.name], progress)
+            _artifact(session, each, scratch, tokenizer, expected, timed[each.name], progress)
             for each in made
         ),
-        files=bundle_files.write_tokenizer_files(request, scratch),
+        files=bundle_files.write_tokenizer_files(session, scratch),
         tool_versions={
             name: metadata.version(name) for name in ("edge-bert", "numpy", "onnx", "onnxruntime")
         },
@@ -186,12 +186,12 @@ def _manifest(
     )
 
 
-def _tokens(request: BuildSession) -> list[int]:
-    return [count for count in TOKENS if count <= max(request.lengths)] or [max(request.lengths)]
+def _tokens(session: BuildSession) -> list[int]:
+    return [count for count in TOKENS if count <= max(session.lengths)] or [max(session.lengths)]
 
 
 def _artifact(
-    request: BuildSession,
+    session: BuildSession,
     made: Made,
     scratch: Path,
     tokenizer: Tokenizer,
@@ -200,18 +200,20 @@ def _artifact(
     progress: Progress,
 ) -> OnnxArtifact:
     progress(f"{made.name}: running the held-out sentences")
-    weights = artifacts.session_weights(request)
+    weights = session.weights
 
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         encodings = tokenizer.encode_batch(texts, pairs)
         return _outputs(weights, made.path, encodings, tokenizer.pad_id)
 
-    held_out = outputs_of(request.calibration.held_out, None)
+    held_out = outputs_of(session.calibration.held_out, None)
     difference = float(np.abs(held_out - expected).max())
     if made.name == "float32" and not difference <= TOLERANCE:
         raise VerificationError(f"float32.onnx differs from the float model by {difference:.1e}.")
     data = made.path.read_bytes()
-    labels = tuple(score_model(each, request.checkpoint.head, outputs_of) for each in request.data)
+    labels = tuple(
+        score_model(each, session.checkpoint.head, outputs_of) for each in session.evaluation_sets
+    )
     return OnnxArtifact(
         name=made.name,
         maker=made.maker,
@@ -228,12 +230,12 @@ def _artifact(
     )
 
 
-def _expected(request: BuildSession, tokenizer: Tokenizer) -> FloatArray:
+def _expected(session: BuildSession, tokenizer: Tokenizer) -> FloatArray:
     """Finished outputs of the float encoder in numpy, which no converter has touched."""
     from edge_bert.encoder.numpy_forward import run_encoder
 
-    weights = artifacts.session_weights(request)
-    encodings = tokenizer.encode_batch(request.calibration.held_out)
+    weights = session.weights
+    encodings = tokenizer.encode_batch(session.calibration.held_out)
     rows = _rows(weights, encodings, tokenizer.pad_id)
     return finish_outputs(run_encoder(weights, rows), weights.head)
 

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import SYMMETRIC, Arrange, Made, export_onnx
 from edge_bert.progress import Progress, no_progress
@@ -23,7 +22,7 @@ ONNX_MODELS, TENSORRT_MODELS = "models", "tensorrt_models"
 
 
 def export_triton(
-    request: BuildSession,
+    session: BuildSession,
     *,
     forms: Sequence[str] = (),
     compare: bool = False,
@@ -36,12 +35,12 @@ def export_triton(
     if len(forms) > 1:
         raise InputError("--to triton serves one form; give --recipes one of them.")
     wanted = list(forms) or [DEFAULT_FORM]
-    arrange = _triton(request)
-    return export_onnx(request, forms=wanted, compare=compare, arrange=arrange, progress=progress)
+    arrange = _triton(session)
+    return export_onnx(session, forms=wanted, compare=compare, arrange=arrange, progress=progress)
 
 
 def export_tensorrt(
-    request: BuildSession,
+    session: BuildSession,
     *,
     forms: Sequence[str] = (),
     compare: bool = False,
@@ -54,14 +53,14 @@ def export_tensorrt(
     wanted = list(forms) or [SYMMETRIC]
     if len(wanted) > 1 or wanted[0] not in TENSORRT_FORMS:
         raise InputError(f"--to tensorrt takes one of the forms {', '.join(TENSORRT_FORMS)}.")
-    arrange = _tensorrt(request)
-    return export_onnx(request, forms=wanted, compare=compare, arrange=arrange, progress=progress)
+    arrange = _tensorrt(session)
+    return export_onnx(session, forms=wanted, compare=compare, arrange=arrange, progress=progress)
 
 
-def _triton(request: BuildSession) -> Arrange:
+def _triton(session: BuildSession) -> Arrange:
     def arrange(scratch: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, ...]]:
         ours, *others = made
-        served = _served(request)
+        served = _served(session)
         place = triton.write_repository(scratch / ONNX_MODELS, served, "onnxruntime_onnx")
         ours.path.rename(place)
         waiting = dataclasses.replace(served, name=f"{served.name}_tensorrt")
@@ -69,7 +68,7 @@ def _triton(request: BuildSession) -> Arrange:
         readme = scratch / "README.md"
         content_store.write_atomic(readme, _readme(served, slot.relative_to(scratch)).encode())
         example = scratch / "request.json"
-        content_store.write_atomic(example, _example(request))
+        content_store.write_atomic(example, _example(session))
         files = (
             _file(scratch, place.parents[1] / triton.CONFIG, "Triton's configuration"),
             _file(scratch, slot.parents[1] / triton.CONFIG, "the same for a TensorRT engine"),
@@ -81,15 +80,15 @@ def _triton(request: BuildSession) -> Arrange:
     return arrange
 
 
-def _tensorrt(request: BuildSession) -> Arrange:
+def _tensorrt(session: BuildSession) -> Arrange:
     def arrange(scratch: Path, made: list[Made]) -> tuple[list[Made], tuple[ServingFile, ...]]:
-        weights = artifacts.session_weights(request)
+        weights = session.weights
         shapes = tensorrt.plan_engine(
             made[0].path.name,
             weights.input_names,
             weights.output_name,
             vocabulary=weights.config.vocabulary,
-            lengths=request.lengths,
+            lengths=session.lengths,
             max_batch=MAX_BATCH,
         )
         purposes = ("TensorRT's build command", "builds and times the engine", "its shapes")
@@ -100,10 +99,10 @@ def _tensorrt(request: BuildSession) -> Arrange:
     return arrange
 
 
-def _served(request: BuildSession) -> triton.Served:
-    weights = artifacts.session_weights(request)
+def _served(session: BuildSession) -> triton.Served:
+    weights = session.weights
     return triton.Served(
-        name=triton.folder_name(request.checkpoint.name),
+        name=triton.folder_name(session.checkpoint.name),
         inputs=weights.input_names,
         output=weights.output_name,
         width=len(weights.head.labels) or weights.config.hidden,
@@ -111,9 +110,9 @@ def _served(request: BuildSession) -> triton.Served:
     )
 
 
-def _example(request: BuildSession) -> bytes:
-    """A held-out sentence as a request."""
-    (row,) = artifacts.encode_inputs(request, request.calibration.held_out[:1])
+def _example(session: BuildSession) -> bytes:
+    """A held-out sentence as a session."""
+    (row,) = session.encode_inputs(session.calibration.held_out[:1])
     return triton.triton_request({name: values[0].tolist() for name, values in row.items()})
 
 
@@ -125,7 +124,7 @@ def _readme(served: triton.Served, slot: Path) -> str:
 Requests give token ids, made with `tokenizer.json`: {", ".join(served.inputs)}, int64
 [batch, length]; the answer is {served.output}, float32 [batch, {served.width}]. Requests of one
 length are run together, up to {served.max_batch}: pad to a few lengths, with 0 in the mask.
-`request.json` is such a request:
+`request.json` is such a session:
 
     curl --data @request.json http://localhost:8000/v2/models/{served.name}/infer
 

@@ -10,8 +10,11 @@ from edge_bert.data.buckets import choose_bucket
 from edge_bert.pipeline.bench.bench import request_bench, run_bench
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.options import BuildOptions
-from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, check_emulation, fit_to_budget
-from edge_bert.pipeline.sizing.search_candidates import SearchConfig
+from edge_bert.pipeline.sizing.fit_to_budget import (
+    NothingFitsError,
+    fit_to_budget,
+    why_not_emulated,
+)
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact
@@ -21,71 +24,58 @@ from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
 from edge_bert.report.fitness import METRIC_WORDS
-from edge_bert.search.problem import SearchEffort
 
 
 class CellRequest(Record, frozen=True):
-    """What a cell is built from, in words that another process can start from.
+    """The build of a cell, in words that another process can start from.
 
-    The bundle goes to `out`/`place`/`profile`: to other tasks, `--out` is `out`/`place`.
-    `profile` is the profile's name; `asked` may have the path of its file.
+    Its bundle goes to the folder `model_folder` of the matrix, which is the options' `out`.
+    `profile` is the profile's name; the options may have the path of its file.
     """
 
-    asked: BuildOptions
+    options: BuildOptions
     profile: str
     device: str
     model: str
     model_sha256: str
-    out: str
-    place: str
-    recipes: tuple[str, ...]
-    whole: bool
-    effort: SearchEffort
+    model_folder: str
 
 
-def build_cell(wanted: CellRequest, progress: Progress = no_progress) -> MatrixCell:
-    """Build the bundle, count its default artifact where this machine emulates, and tell of it.
+def build_cell(cell: CellRequest, progress: Progress = no_progress) -> MatrixCell:
+    """Build the bundle, and count its default artifact where this machine emulates.
 
     That nothing fits the budget is a result. Raises EdgeBertError for what cannot be built.
     """
     try:
-        built = fit_to_budget(
-            wanted.asked,
-            None,
-            recipes=wanted.recipes,
-            out=Path(wanted.out) / wanted.place,
-            whole=wanted.whole,
-            means=SearchConfig(wanted.effort),
-            progress=progress,
-        )
+        built = fit_to_budget(cell.options, progress)
     except NothingFitsError as error:
-        return failed_cell(wanted, "nothing fits", str(error))
+        return failed_cell(cell, "nothing fits", str(error))
     report = built.report
-    if check_emulation(wanted.asked).emulates:
-        report = _counted(wanted.asked.profile, report, built.folder, progress)
+    if cell.options.emulate and why_not_emulated(report.profile) is None:
+        report = _count_default(cell.options.profile, report, built.folder, progress)
     return MatrixCell(
-        profile=wanted.profile,
-        device=wanted.device,
-        model=wanted.model,
-        model_sha256=wanted.model_sha256,
+        profile=cell.profile,
+        device=cell.device,
+        model=cell.model,
+        model_sha256=cell.model_sha256,
         status="built",
-        built=describe_file(report, f"{wanted.place}/{wanted.profile}"),
+        built=describe_artifact(report, f"{cell.model_folder}/{cell.profile}"),
     )
 
 
-def failed_cell(wanted: CellRequest, status: Status, reason: str) -> MatrixCell:
+def failed_cell(cell: CellRequest, status: Status, reason: str) -> MatrixCell:
     """The cell of a build that gave no bundle."""
     return MatrixCell(
-        profile=wanted.profile,
-        device=wanted.device,
-        model=wanted.model,
-        model_sha256=wanted.model_sha256,
+        profile=cell.profile,
+        device=cell.device,
+        model=cell.model,
+        model_sha256=cell.model_sha256,
         status=status,
         reason=" ".join(reason.split()),
     )
 
 
-def describe_file(report: Report, folder: str) -> MatrixFile:
+def describe_artifact(report: Report, folder: str) -> MatrixFile:
     """What `report` says of the default artifact; `folder` is where its bundle is."""
     chosen = report.default_artifact
     verdicts = budget_verdicts(report)
@@ -112,7 +102,7 @@ def describe_file(report: Report, folder: str) -> MatrixFile:
     )
 
 
-def _counted(profile: str, report: Report, folder: Path, progress: Progress) -> Report:
+def _count_default(profile: str, report: Report, folder: Path, progress: Progress) -> Report:
     """`report` with the default artifact counted on the emulated device, in the bundle's own too.
 
     `profile` is a name or a path. What was counted before, of this very file, stays.

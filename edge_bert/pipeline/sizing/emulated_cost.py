@@ -28,7 +28,7 @@ from edge_bert.store.digest import sha256_hex
 
 
 @dataclass(frozen=True)
-class File:
+class CandidateFile:
     """A candidate's `.tflite` file on disk."""
 
     name: str
@@ -42,15 +42,15 @@ class File:
 
 
 @contextmanager
-def on_disk(recipe: Recipe, data: bytes) -> Iterator[File]:
+def write_candidate(recipe: Recipe, data: bytes) -> Iterator[CandidateFile]:
     """The bytes of an artifact as a file, for as long as it is looked at."""
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / f"{recipe.name}.tflite"
         path.write_bytes(data)
-        yield File(recipe.name, path, inspect_bytes(data, path.name).signatures)
+        yield CandidateFile(recipe.name, path, inspect_bytes(data, path.name).signatures)
 
 
-def count_file(profile: DeviceProfile, file: File) -> Measurement:
+def count_file(profile: DeviceProfile, file: CandidateFile) -> Measurement:
     """`file` on the emulated device, at the length of the profile's budget or the nearest bucket.
 
     Its time and energy are modelled. Raises DeviceError where the emulator fails.
@@ -66,22 +66,22 @@ def count_file(profile: DeviceProfile, file: File) -> Measurement:
     )
 
     def make() -> bytes:
-        return msgspec.json.encode(_measured(profile, file, signature))
+        return msgspec.json.encode(_count(profile, file, signature))
 
     return msgspec.json.decode(
         content_store.fetch_bytes(cache.cache_folder("counts"), key, make), type=Measurement
     )
 
 
-def cost_of(found: Measurement, size: int) -> CandidateCost:
+def emulated_cost(measurement: Measurement, size: int) -> CandidateCost:
     """What a count says of the cost of a file of `size` bytes."""
-    _, middle, _ = latency_bounds(found)
-    energy = found.energy
+    _, middle, _ = latency_bounds(measurement)
+    energy = measurement.energy
     return CandidateCost(
         size_bytes=size,
         latency_ms=middle,
         energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
-        evidence=found.evidence,
+        evidence=measurement.evidence,
     )
 
 
@@ -91,15 +91,15 @@ def _middle(energy: ModelledEnergy) -> float:
 
 
 @dataclass(frozen=True)
-class _Wanted:
+class _OneThread:
     core: str | None = None
     threads: tuple[int, ...] = (1,)
 
 
-def _measured(profile: DeviceProfile, file: File, signature: str) -> Measurement:
+def _count(profile: DeviceProfile, file: CandidateFile, signature: str) -> Measurement:
     target = EmulatedDevice(profile)
     try:
-        measure = emulated.make_counter(target, profile, _Wanted(), no_progress)
+        measure = emulated.make_counter(target, profile, _OneThread(), no_progress)
         return next(measure(file.path, file, signature))
     finally:
         target.close()

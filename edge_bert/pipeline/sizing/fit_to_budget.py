@@ -1,241 +1,187 @@
-"""`invoke build` for a budget: the whole model where it fits, else the best one that does."""
+"""`invoke build` for a budget: the unpruned model where it fits, else the best one that does."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 import msgspec
 
-from edge_bert import profiles
 from edge_bert.budget_text import describe_violations
 from edge_bert.compress.prune.ffn import share_weights
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import cpu_files, host_tools
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.estimate import latency_model
-from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build import build as building
-from edge_bert.pipeline.build.build import BuiltBundle
-from edge_bert.pipeline.build.options import BuildOptions, open_session
-from edge_bert.pipeline.build.session import DEFAULT_OUT, recipes_named
-from edge_bert.pipeline.sizing import cost_bounds, evaluate_candidate
-from edge_bert.pipeline.sizing.candidate_session import candidate_session
-from edge_bert.pipeline.sizing.search_candidates import (
-    DEFAULT_CONFIG,
-    SearchConfig,
-    ruled_out,
-    search_candidates,
-    with_content,
-)
+from edge_bert.pipeline.build.build import BudgetEvidence, BuiltBundle, build_bundle
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.sizing import evaluate_candidate
+from edge_bert.pipeline.sizing.cost_bounds import bound_cost
+from edge_bert.pipeline.sizing.search_candidates import rule_out_budget, search_candidates
+from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.budget import exceeded_limits
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.measurement import Measurement
-from edge_bert.records.profile import Budget
-from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES
-from edge_bert.search.problem import SearchEffort
+from edge_bert.records.profile import DeviceProfile
+from edge_bert.records.recipe import RECIPES
 
 
 class NothingFitsError(BudgetError):
-    """`found` is what the search says of the candidates that come nearest."""
+    """`search` tells of the candidates that come nearest."""
 
-    def __init__(self, found: SearchResult) -> None:
-        super().__init__(found.reason)
-        self.found = found
+    def __init__(self, search: SearchResult) -> None:
+        super().__init__(search.reason)
+        self.search = search
 
     @property
     def details(self) -> dict[str, object]:
         """The whole search: every candidate with the reason it was dropped."""
-        return {"search": self.found}
+        return {"search": self.search}
 
 
 @dataclass(frozen=True)
-class Whole:
-    """What the whole model misses of a budget, None if it fits, and what was counted to know."""
+class UnprunedFit:
+    """What the unpruned model exceeds of a budget, None if it fits, and what was counted."""
 
-    misses: str | None
+    exceeded: str | None
     counted: tuple[Measurement, ...] = ()
 
 
-def fit_to_budget(
-    asked: BuildOptions,
-    limits: Budget | None,
-    *,
-    recipes: Sequence[str] = (),
-    out: Path | None = None,
-    whole: bool = False,
-    means: SearchConfig = DEFAULT_CONFIG,
-    progress: Progress = no_progress,
-) -> BuiltBundle:
-    """The bundle for the profile's budget, with `limits` in place of what it says of the same.
+def fit_to_budget(options: BuildOptions, progress: Progress = no_progress) -> BuiltBundle:
+    """The bundle for the profile's budget, with the options' limits over it.
 
-    The whole model is built in `recipes` where they are named, where it is asked for, where it
-    meets the budget, and where the model is of a kind that cannot be made smaller. Raises
+    The unpruned model is built in the recipes that the options name, where `unpruned` asks for it,
+    where it meets the budget, and where the model is of a kind that cannot be pruned. Raises
     InputError for limits beside named recipes, DataError for a corpus that cannot be read,
     NothingFitsError where nothing meets the budget.
     """
-    if limits and (recipes or whole):
+    if options.limits and (options.recipes or options.unpruned):
         raise InputError(
             "--recipes and --unpruned build the model in full size; leave the limits out."
         )
-    if asked.corpus:
-        calibration.load_sentences(Path(asked.corpus))  # a search needs it much later
-    request = dataclasses.replace(
-        open_session(asked),
-        recipes=recipes_named(recipes) or DEFAULT_RECIPES,
-        explicit=bool(recipes),
-        out=(out or DEFAULT_OUT) / profiles.bundle_name(asked.profile),
-    )
-    budget = _merged(request.profile.budget, limits)
-    if limits and (limits.latency_ms or limits.energy_mj) and _why_not_emulated(asked):
-        _refuse_to_time(asked, budget, means.effort)
-    if recipes or whole:
-        return building.build_bundle(request, progress)
-    found = _look_at_whole(asked, budget, limits, progress)
-    if found.misses is None:
-        profile = msgspec.structs.replace(request.profile, budget=budget)
-        request = dataclasses.replace(request, profile=profile, counted=found.counted)
-        return building.build_bundle(request, progress)
-    progress(f"the whole model does not fit: {found.misses}")
-    return build_sized(check_emulation(asked), budget, request.out, means=means, progress=progress)
+    _ = options.effort  # told now, although a search needs it much later; so is the corpus
+    if options.corpus:
+        calibration.load_sentences(Path(options.corpus))
+    session = BuildSession.open(options)
+    if (options.max_latency or options.max_energy) and why_not_emulated(session.profile):
+        _refuse_to_emulate(session)
+    if options.recipes or options.unpruned:
+        return build_bundle(session, progress)
+    return _fit_session(session, progress)
 
 
-def _merged(budget: Budget, limits: Budget | None) -> Budget:
-    """The profile's budget with the user's limits over it."""
-    given = {
-        name: getattr(limits, name)
-        for name in ("size_bytes", "latency_ms", "energy_mj", "min_score")
-        if limits and getattr(limits, name) is not None
-    }
-    return msgspec.structs.replace(budget, **given)
+def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
+    unknown = why_not_emulated(session.profile)
+    if unknown:
+        progress(f"the budget's latency and energy are not looked at: {unknown}")
+        session = without_emulation(session)
+    try:
+        fit = fit_unpruned(session, progress)
+    except RefusedError as refusal:
+        if session.options.limits:
+            raise
+        progress(str(refusal))
+        fit = UnprunedFit(exceeded=None)
+    if fit.exceeded is None:
+        return build_bundle(session, progress, BudgetEvidence(counted=fit.counted))
+    progress(f"the whole model does not fit: {fit.exceeded}")
+    return build_sized(SizingSession(session), progress)
 
 
-def check_emulation(asked: BuildOptions) -> BuildOptions:
-    """`asked` with latency and energy found out only where this machine can emulate."""
-    emulates = asked.emulates and _why_not_emulated(asked) is None
-    return msgspec.structs.replace(asked, emulates=emulates)
+def without_emulation(session: BuildSession) -> BuildSession:
+    """`session` without the latency and the energy of its budget."""
+    options = msgspec.structs.replace(session.options, emulate=False)
+    return dataclasses.replace(session, options=options)
 
 
-def _why_not_emulated(asked: BuildOptions) -> str | None:
+def why_not_emulated(profile: DeviceProfile) -> str | None:
     """Why latency and energy cannot be found out on an emulated phone; None where they can."""
     if host_tools.find_missing_tools():
         return "invoke emulator setup"
-    core = cpu_files.find_cluster(open_session(asked).profile, None).core
+    core = cpu_files.find_cluster(profile, None).core
     return None if latency_model.knows_core(core) else f"the cost model does not know {core}"
 
 
-def _refuse_to_time(asked: BuildOptions, budget: Budget, effort: SearchEffort) -> NoReturn:
+def _refuse_to_emulate(session: BuildSession) -> NoReturn:
     """Without an emulated phone: what can never be is told; of the rest, nothing is known."""
-    impossible = ruled_out(asked, budget, effort)
+    impossible = rule_out_budget(SizingSession(session))
     if impossible:
         raise NothingFitsError(impossible)
-    raise MissingToolError(
-        f"Limits on latency and energy need the emulated phone: {_why_not_emulated(asked)}."
-    )
+    reason = why_not_emulated(session.profile)
+    raise MissingToolError(f"Limits on latency and energy need the emulated phone: {reason}.")
 
 
-def _look_at_whole(
-    asked: BuildOptions, budget: Budget, limits: Budget | None, progress: Progress
-) -> Whole:
-    """The whole model against `budget`; it misses nothing where it cannot be made smaller."""
-    unknown = _why_not_emulated(asked)
-    if unknown:
-        progress(f"the budget's latency and energy are not looked at: {unknown}")
-    try:
-        return look_at_whole(check_emulation(asked), budget, progress)
-    except RefusedError as refusal:
-        if limits:
-            raise
-        progress(str(refusal))
-        return Whole(misses=None)
+def fit_unpruned(session: BuildSession, progress: Progress = no_progress) -> UnprunedFit:
+    """The unpruned model in the profile's first recipe against the budget.
 
-
-def look_at_whole(asked: BuildOptions, budget: Budget, progress: Progress = no_progress) -> Whole:
-    """The whole model in the profile's first recipe against `budget`.
-
-    Its file is computed; latency and energy are emulated where `asked` emulates. Its score is not
-    looked at, because no smaller model is expected to score more. Raises RefusedError where the
-    model is of a kind that cannot be made smaller.
+    Its file is computed; latency and energy are emulated where the options say so. Its score is
+    not looked at, because no smaller model is expected to score more. Raises RefusedError where
+    the model is of a kind that cannot be pruned.
     """
-    candidate = whole_candidate(asked)
-    misses = exceeded_limits(budget, cost_bounds.bound_cost(asked, candidate), bound=True)
-    if misses:
-        return Whole(describe_violations(misses))
-    if not asked.emulates:
-        return Whole(misses=None)
-    cost, counted = evaluate_candidate.whole_count(asked, RECIPES[candidate.recipe], progress)
-    misses = exceeded_limits(budget, cost)
-    return Whole(describe_violations(misses) if misses else None, (counted,))
+    candidate, budget = unpruned_candidate(session), session.profile.budget
+    exceeded = exceeded_limits(budget, bound_cost(session, candidate), bound=True)
+    if exceeded:
+        return UnprunedFit(describe_violations(exceeded))
+    if not session.options.emulate:
+        return UnprunedFit(exceeded=None)
+    cost, measurement = evaluate_candidate.count_unpruned(
+        session, RECIPES[candidate.recipe], progress
+    )
+    exceeded = exceeded_limits(budget, cost)
+    text = describe_violations(exceeded) if exceeded else None
+    return UnprunedFit(text, (measurement,))
 
 
-def whole_candidate(asked: BuildOptions) -> Candidate:
+def unpruned_candidate(session: BuildSession) -> Candidate:
     """All of the model, in the recipe that the profile wants most.
 
-    Raises RefusedError for models that cannot be made smaller.
+    Raises RefusedError for models that cannot be pruned.
     """
-    request = open_session(asked)
-    weights = artifacts.session_weights(request)
-    if share_weights(weights):
+    if share_weights(session.weights):
         raise RefusedError(
-            f"{request.checkpoint.architecture}: its layers share their weights, and such a model "
+            f"{session.checkpoint.architecture}: its layers share their weights, and such a model "
             "is not made smaller for a budget; take wi8_afp32 or wi4_afp32 with --recipes."
         )
-    shape = weights.config
-    recipe = RECIPES[request.profile.default_recipes[0]]
+    config, recipe = session.weights.config, RECIPES[session.profile.default_recipes[0]]
     bits = min(recipe.weight_bits, 8)
     return Candidate(
         structure=Structure(
-            layers=tuple(range(shape.layers)),
-            ffn=shape.ffn,
-            heads=shape.heads,
-            vocabulary=shape.vocabulary,
+            layers=tuple(range(config.layers)),
+            ffn=config.ffn,
+            heads=config.heads,
+            vocabulary=config.vocabulary,
         ),
         recipe=recipe.name,
-        matrix_bits=(bits,) * shape.layers,
+        matrix_bits=(bits,) * config.layers,
         embedding_bits=bits,
-        lengths=request.lengths,
+        lengths=session.lengths,
     )
 
 
-def build_sized(
-    asked: BuildOptions,
-    budget: Budget,
-    out: Path,
-    *,
-    means: SearchConfig = DEFAULT_CONFIG,
-    progress: Progress = no_progress,
-) -> BuiltBundle:
-    """Search for the candidate that scores best within `budget`, and build its bundle in `out`.
+def build_sized(sizing: SizingSession, progress: Progress = no_progress) -> BuiltBundle:
+    """Search for the candidate that scores best within the budget, and build its bundle.
 
     Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
     does not run on the profile's runtime.
     """
-    asked = with_content(asked)
-    found = search_candidates(asked, budget, means, progress)
-    if found.chosen is None:
-        raise NothingFitsError(found)
-    chosen = found.chosen.candidate
-    request = candidate_session(asked, chosen)
+    search = search_candidates(sizing, progress)
+    if search.chosen is None:
+        raise NothingFitsError(search)
+    chosen = search.chosen.candidate
+    session = sizing.for_candidate(chosen)
+    emulate = session.options.emulate
+    counted = (evaluate_candidate.count_candidate(sizing, chosen),) if emulate else ()
     profile = msgspec.structs.replace(
-        request.profile,
-        budget=budget,
+        session.profile,
         default_recipes=(chosen.recipe,),
-        default_reason=_as_reason(found.reason),
+        default_reason=_as_reason(search.reason),
     )
-    counted = (evaluate_candidate.count_candidate(asked, chosen),) if asked.emulates else ()
-    sized = dataclasses.replace(
-        request,
-        profile=profile,
-        search=found,
-        counted=counted,
-        out=out,
-        explicit=True,  # float32 in place of the chosen file would not meet the budget
-    )
-    return building.build_bundle(sized, progress)
+    sized = dataclasses.replace(session, profile=profile)
+    return build_bundle(sized, progress, BudgetEvidence(search, counted))
 
 
 def _as_reason(sentence: str) -> str:

@@ -1,8 +1,7 @@
-"""What layers, heads and neurons of a model are worth: measured once, kept by content."""
+"""Pruning statistics of a model, measured once: what its layers, heads and neurons are worth."""
 
 from __future__ import annotations
 
-import functools
 import io
 from dataclasses import dataclass
 
@@ -14,7 +13,7 @@ from edge_bert.compress.prune.allocate_sparsity import ErrorCurves
 from edge_bert.compress.prune.importance import Importance, Inputs
 from edge_bert.compress.prune.obs import RemovalOrder
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.options import BuildOptions, open_session
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
 from edge_bert.store import cache, content_store
 
@@ -31,30 +30,27 @@ class PruningStats:
     layers: tuple[tuple[int, ...], ...]
 
 
-@functools.lru_cache(maxsize=1)
-def pruning_stats(asked: BuildOptions, progress: Progress = no_progress) -> PruningStats:
-    """The worth of everything in the model that `asked` names, over its calibration set."""
-    request = open_session(asked)
+def read_pruning_stats(session: BuildSession, progress: Progress = no_progress) -> PruningStats:
+    """The stats of the session's model over its calibration set, from the cache where they are."""
     code = content_store.source_digest(
         artifacts.PACKAGE / "compress", artifacts.PACKAGE / "encoder"
     )
-    key = content_store.key_of("worth", request.checkpoint.sha256, request.calibration.info, code)
-    key = content_store.key_of(key, max(request.lengths))
+    key = content_store.key_of("worth", session.checkpoint.sha256, session.calibration.info, code)
+    key = content_store.key_of(key, max(session.lengths))
     return _read(
         content_store.fetch_bytes(
-            cache.cache_folder("worth"), key, lambda: _write(_measure(asked, progress))
+            cache.cache_folder("worth"), key, lambda: _write(_measure(session, progress))
         )
     )
 
 
-def _measure(asked: BuildOptions, progress: Progress) -> PruningStats:
-    request = open_session(asked)
-    weights, sentences = artifacts.session_weights(request), artifacts.calibration_inputs(request)
-    found = importance.measure_importance(weights, sentences, progress)
-    held_out = artifacts.encode_inputs(request, request.calibration.held_out)[:RANKING]
+def _measure(session: BuildSession, progress: Progress) -> PruningStats:
+    weights, sentences = session.weights, session.calibration_inputs
+    importances = importance.measure_importance(weights, sentences, progress)
+    held_out = session.encode_inputs(session.calibration.held_out)[:RANKING]
     return PruningStats(
-        importance=found,
-        curves=allocate_sparsity.measure_curves(weights, found, held_out, progress),
+        importance=importances,
+        curves=allocate_sparsity.measure_curves(weights, importances, held_out, progress),
         layers=layers.rank_layers(weights, held_out, progress),
     )
 

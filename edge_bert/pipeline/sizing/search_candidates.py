@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.options import BuildOptions, open_session
-from edge_bert.pipeline.sizing import cost_bounds, evaluate_candidate
-from edge_bert.pipeline.sizing.pruning_stats import pruning_stats
-from edge_bert.pipeline.sizing.search_space import ROOM, outline_of, space_of
-from edge_bert.progress import Progress
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.sizing import worker
+from edge_bert.pipeline.sizing.cost_bounds import bound_cost
+from edge_bert.pipeline.sizing.search_space import ROOM, measured_space, outline_space
+from edge_bert.pipeline.sizing.session import SizingSession
+from edge_bert.pipeline.sizing.worker import SearchContext
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.choose import open_executor
-from edge_bert.search.problem import Problem, SearchEffort
+from edge_bert.search.problem import Problem
 from edge_bert.search.search import infeasible_result, run_search
 from edge_bert.search.space import Space
 from edge_bert.store import cache, content_store
@@ -36,84 +37,68 @@ STAGES = (
     "devices",
     "runtimes",
 )
-EVALUATIONS = 20  # each takes half a minute to a minute of one processor
 
 
-@dataclass(frozen=True)
-class SearchConfig:
-    """How a search is run: its effort, and on how many processes or on which Dask cluster."""
-
-    effort: SearchEffort = field(default_factory=lambda: SearchEffort(evaluations=EVALUATIONS))
-    workers: int = 1
-    scheduler: str | None = None
-
-
-DEFAULT_CONFIG = SearchConfig()
-
-
-def search_candidates(
-    asked: BuildOptions, budget: Budget, means: SearchConfig, progress: Progress
-) -> SearchResult:
+def search_candidates(sizing: SizingSession, progress: Progress = no_progress) -> SearchResult:
     """The search alone; what it evaluates is kept in the cache and used again.
 
     A budget that no candidate can meet ends it before anything is measured.
     """
-    impossible = ruled_out(asked, budget, means.effort)
+    session, options = sizing.build, sizing.build.options
+    impossible = rule_out_budget(sizing)
     if impossible:
         return impossible
-    asked = with_content(asked)
-    problem = _problem(asked, space_of(asked, pruning_stats(asked, progress)), budget)
+    space = measured_space(sizing, sizing.pruning_stats(progress))
+    problem = _problem(sizing, space, session.profile.budget)
+    worker.hold_session(problem.context, sizing)
     journal = cache.cache_folder("searches") / f"{problem.key}.jsonl"
-    with open_executor(workers=means.workers, scheduler=means.scheduler) as workers:
-        return run_search(problem, workers, journal, effort=means.effort, progress=progress)
+    with open_executor(workers=options.workers, scheduler=options.scheduler) as executor:
+        return run_search(problem, executor, journal, effort=options.effort, progress=progress)
 
 
-def with_content(asked: BuildOptions) -> BuildOptions:
-    """`asked` for processes that live on, which must tell it from an older one of equal words."""
-    return msgspec.structs.replace(asked, content=asked.content or _key(asked))
-
-
-def ruled_out(asked: BuildOptions, budget: Budget, effort: SearchEffort) -> SearchResult | None:
-    """What a search would end with, if the numbers of the model alone rule out all candidates.
+def rule_out_budget(sizing: SizingSession) -> SearchResult | None:
+    """The result of a search whose candidates are all ruled out by the numbers of the model alone.
 
     Those that it names have their heads and neurons shared out evenly. None where a candidate may
     meet the budget, or where that cannot be told without measuring.
     """
-    outline = outline_of(asked)
+    outline, budget = outline_space(sizing), sizing.build.profile.budget
     if outline is None:
         return None
     size = budget.size_bytes and ROOM * budget.size_bytes
     roomy = msgspec.structs.replace(budget, size_bytes=size)
-    if infeasible_result(_problem(asked, outline, roomy)) is None:
+    if infeasible_result(_problem(sizing, outline, roomy)) is None:
         return None
-    return infeasible_result(_problem(asked, outline, budget), effort=effort)
+    effort = sizing.build.options.effort
+    return infeasible_result(_problem(sizing, outline, budget), effort=effort)
 
 
-def _problem(asked: BuildOptions, space: Space, budget: Budget) -> Problem[BuildOptions]:
+def _problem(sizing: SizingSession, space: Space, budget: Budget) -> Problem[SearchContext]:
+    key = _search_key(sizing.build)
     return Problem(
-        key=_key(asked),
+        key=key,
         space=space,
         budget=budget,
-        context=asked,
-        bounds=cost_bounds.bound_cost,
-        score=evaluate_candidate.score_candidate,
-        cost=evaluate_candidate.measure_cost,
+        context=SearchContext(sizing.build.options.absolute_paths(), key),
+        bounds=lambda _, candidate: bound_cost(sizing.build, candidate),  # never leaves the process
+        score=worker.score,
+        cost=worker.cost,
     )
 
 
-def _key(asked: BuildOptions) -> str:
+def _search_key(session: BuildSession) -> str:
     """All that a candidate's score and cost depend on beside itself."""
-    request = open_session(asked)
-    device = msgspec.structs.replace(request.profile, budget=Budget())
+    options, profile = session.options, session.profile
+    device = msgspec.structs.replace(profile, budget=Budget())
     code = content_store.source_digest(*(artifacts.PACKAGE / stage for stage in STAGES))
-    length = request.profile.budget.latency_length
-    corpus = Path(asked.corpus).read_bytes() if asked.corpus else b""
+    corpus = Path(options.corpus).read_bytes() if options.corpus else b""
     return content_store.key_of(
-        request.checkpoint.sha256,
-        request.calibration.info,
-        [msgspec.json.encode(each) for each in request.data],
+        session.checkpoint.sha256,
+        session.calibration.info,
+        [msgspec.json.encode(each) for each in session.evaluation_sets],
         msgspec.json.encode(device),
-        (length, request.lengths, asked.emulates, asked.float_output, sha256_hex(corpus)),
+        (profile.budget.latency_length, session.lengths, options.emulate, options.float_output),
+        sha256_hex(corpus),
         code,
         artifacts.tool_versions(),
     )

@@ -12,6 +12,7 @@ from edge_bert.errors import DeviceError, InputError
 from edge_bert.pipeline.bench import bench
 from edge_bert.pipeline.bench.bench import Result, request_bench
 from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import Evidence
@@ -113,21 +114,18 @@ def test_a_bundle_is_built_where_there_is_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The build gets the profile and the folder; an existing bundle is not built again."""
-    asked: list[tuple[str, Path]] = []
+    built: list[tuple[str, Path]] = []
 
-    def prepared(profile: str, *, out: Path) -> tuple[str, Path]:
-        return profile, out
-
-    def built(request: tuple[str, Path], progress: object) -> None:
+    def build(options: BuildOptions, progress: object) -> None:
         del progress
-        asked.append(request)
-        small_bundle(request[1], request[0])
+        built.append((options.profile, Path(options.out)))
+        small_bundle(Path(options.out), options.profile)
 
-    monkeypatch.setattr(bench, "prepare_session", prepared)
-    monkeypatch.setattr(bench, "build_bundle", built)
+    monkeypatch.setattr(bench.BuildSession, "open", lambda options: options)
+    monkeypatch.setattr(bench, "build_bundle", build)
     run(tmp_path, lengths=(8,))
     run(tmp_path, lengths=(8,))
-    assert asked == [("pixel-9", tmp_path)]
+    assert built == [("pixel-9", tmp_path)]
 
 
 @pytest.mark.parametrize(

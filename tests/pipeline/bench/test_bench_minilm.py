@@ -12,7 +12,7 @@ from edge_bert import profiles
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
-from edge_bert.pipeline.build.build import host_runtime
+from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.quantize import apply_recipe
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.measurement import InstructionCounts

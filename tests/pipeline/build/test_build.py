@@ -18,7 +18,6 @@ from edge_bert.bundle.bundle import Bundle
 from edge_bert.errors import BusyError, DataError, InputError, RefusedError
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.build import build_bundle
-from edge_bert.pipeline.build.session import prepare_session
 from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.recipe import RECIPES, Scheme
@@ -126,9 +125,7 @@ def test_nothing_changed_makes_nothing(tmp_path: Path) -> None:
     said: list[str] = []
     with tiny.own_cache() as kept:
         before = made_in(kept)
-        asked = prepare_session(
-            tiny.PROFILE, model=str(tiny.model()), lengths=tiny.LENGTHS, out=tmp_path
-        )
+        asked = tiny.open_session(model=str(tiny.model()), lengths=tiny.LENGTHS, out=tmp_path)
         build_bundle(asked, said.append)
         assert made_in(kept) == before
     assert not any("building the graph" in line for line in said)

@@ -11,8 +11,8 @@ import pytest
 from edge_bert.bundle import manifest as manifests
 from edge_bert.errors import InputError, ModelError, RefusedError, VerificationError
 from edge_bert.pipeline.build.build import build_bundle
-from edge_bert.pipeline.build.session import prepare_session
 from tests.one_line import refused
+from tests.pipeline import tiny_bundle as tiny
 from tests.recordings.onnx.running import BERT, LENGTH, NEEDED, OTHERS, WITH_HEADS, placed
 from tests.tiny.models import write_json
 
@@ -32,14 +32,13 @@ def test_a_recognised_encoder_becomes_a_bundle(name: str, tmp_path: Path) -> Non
     """Tokens or logits: with integers too, as from any checkpoint."""
     path = placed(tmp_path / "model", name)
     said: list[str] = []
-    request = prepare_session(
-        PROFILE,
+    session = tiny.open_session(
         model=str(path),
         recipes=["float32", "wi8_ai8"],
         lengths=[LENGTH],
         out=tmp_path / "out",
     )
-    built = build_bundle(request, said.append)
+    built = build_bundle(session, said.append)
     found = manifests.read_manifest(built.folder)
     assert [each.name for each in found.artifacts] == ["float32", "wi8_ai8"]
     assert all(each.runtime_check.status == "passed" for each in found.artifacts)
@@ -50,8 +49,8 @@ def test_a_recognised_encoder_becomes_a_bundle(name: str, tmp_path: Path) -> Non
 def test_other_numbers_than_onnxruntime_fail_the_build(tmp_path: Path) -> None:
     """The file is exchanged between reading and checking, as a wrong reading would look."""
     path = placed(tmp_path / "model", BERT[0])
-    request = prepare_session(
-        PROFILE, model=str(path), recipes=["float32"], lengths=[LENGTH], out=tmp_path / "out"
+    session = tiny.open_session(
+        model=str(path), recipes=["float32"], lengths=[LENGTH], out=tmp_path / "out"
     )
     onnx = pytest.importorskip("onnx")
     model = onnx.load_model(path)
@@ -60,19 +59,19 @@ def test_other_numbers_than_onnxruntime_fail_the_build(tmp_path: Path) -> None:
     bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
     onnx.save_model(model, path)
     with refused(VerificationError, "differs from model.onnx on onnxruntime"):
-        build_bundle(request)
+        build_bundle(session)
     assert not (tmp_path / "out" / PROFILE).exists()
 
 
 def test_a_file_that_onnxruntime_cannot_run_fails_the_build(tmp_path: Path) -> None:
     """With what it says."""
     path = placed(tmp_path / "model", BERT[0])
-    request = prepare_session(
-        PROFILE, model=str(path), recipes=["float32"], lengths=[LENGTH], out=tmp_path / "out"
+    session = tiny.open_session(
+        model=str(path), recipes=["float32"], lengths=[LENGTH], out=tmp_path / "out"
     )
     path.write_bytes(b"gone")
     with refused(VerificationError, " on onnxruntime: "):
-        build_bundle(request)
+        build_bundle(session)
 
 
 def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
@@ -86,16 +85,16 @@ def test_a_tokenizer_of_another_model_is_refused(tmp_path: Path) -> None:
     onnx.save_model(model, path)
     for via in (None, "onnx2tf"):
         with refused(ModelError, "the model has 300 embeddings"):
-            prepare_session(PROFILE, model=str(path), via=via)
+            tiny.open_session(model=str(path), via=via)
 
 
 def test_fixed_shapes_allow_one_length(tmp_path: Path) -> None:
     """By the second way in; the first takes any up to what the positions allow."""
     path = placed(tmp_path / "model", "bert-tokens-script13-eager-static")
-    assert prepare_session(PROFILE, model=str(path), lengths=[8, LENGTH]).lengths == (8, LENGTH)
-    assert prepare_session(PROFILE, model=str(path), via="onnx2tf").lengths == (LENGTH,)
+    assert tiny.open_session(model=str(path), lengths=[8, LENGTH]).lengths == (8, LENGTH)
+    assert tiny.open_session(model=str(path), via="onnx2tf").lengths == (LENGTH,)
     with refused(InputError, "fixed shapes for 16 tokens: give --lengths 16"):
-        prepare_session(PROFILE, model=str(path), via="onnx2tf", lengths=[8])
+        tiny.open_session(model=str(path), via="onnx2tf", lengths=[8])
 
 
 def test_a_graph_without_a_mask_is_refused_by_onnx2tf(tmp_path: Path) -> None:
@@ -110,7 +109,7 @@ def test_a_graph_without_a_mask_is_refused_by_onnx2tf(tmp_path: Path) -> None:
     model.graph.initializer.append(ones)
     onnx.save_model(model, path)
     with refused(ModelError, "takes no attention mask"):
-        prepare_session(PROFILE, model=str(path), via="onnx2tf")
+        tiny.open_session(model=str(path), via="onnx2tf")
 
 
 @pytest.mark.slow
@@ -122,15 +121,14 @@ def test_an_unknown_encoder_becomes_a_bundle_by_onnx2tf(tmp_path: Path) -> None:
         pytest.skip(NEEDED.format("onnx2tf"))
     path = placed(tmp_path / "model", OTHERS[2])
     write_json(tmp_path / "model" / "config.json", {"max_position_embeddings": 64})
-    request = prepare_session(
-        PROFILE, model=str(path), via="onnx2tf", lengths=[8, LENGTH], out=tmp_path / "out"
+    session = tiny.open_session(
+        model=str(path), via="onnx2tf", lengths=[8, LENGTH], out=tmp_path / "out"
     )
-    found = manifests.read_manifest(build_bundle(request).folder)
+    found = manifests.read_manifest(build_bundle(session).folder)
     assert {"float32", "float16", "wi8_afp32"} <= {each.name for each in found.artifacts}
     assert {"wi8_ai8"} <= {each.name for each in found.skipped}
     assert all(each.runtime_check.status == "passed" for each in found.artifacts)
-    asked = prepare_session(
-        PROFILE,
+    asked = tiny.open_session(
         model=str(path),
         via="onnx2tf",
         recipes=["wi8_ai8"],

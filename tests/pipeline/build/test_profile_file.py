@@ -20,7 +20,6 @@ from edge_bert.pipeline.devices import emulator
 from edge_bert.pipeline.matrix import matrix
 from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
 from edge_bert.pipeline.verify import verify_bundle
-from edge_bert.records.profile import Budget
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.test_profiles import PHONE
@@ -39,7 +38,8 @@ def built(file: Path, tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
     """Its bundle."""
     with tiny.own_cache("profile-file"):
         out = tmp_path_factory.mktemp("out")
-        return fit_to_budget(tiny.asked(str(file)), None, recipes=["float32", "wi8_afp32"], out=out)
+        recipes = ("float32", "wi8_afp32")
+        return fit_to_budget(tiny.sizing_options(str(file), recipes=recipes, out=out))
 
 
 def test_the_bundle_has_the_profiles_name_and_the_profile(file: Path, built: BuiltBundle) -> None:
@@ -91,9 +91,9 @@ def test_a_hostile_profile_of_a_bundle_is_refused(content: bytes) -> None:
 
 def test_limits_of_the_users_own_are_the_reports(tmp_path: Path) -> None:
     """A whole model that meets them is held against them, not against the profile's."""
-    limits = Budget(size_bytes=200_000, min_score=0.5)
+    options = tiny.sizing_options("wear-watch", max_size=200_000, min_score=0.5, out=tmp_path)
     with tiny.own_cache("profile-file"):
-        built = fit_to_budget(tiny.asked("wear-watch"), limits, out=tmp_path)
+        built = fit_to_budget(options)
     wanted = profiles.load_profile("wear-watch").budget
     wanted = msgspec.structs.replace(wanted, size_bytes=200_000, min_score=0.5)
     assert built.report.profile.budget == wanted
@@ -112,14 +112,14 @@ def test_a_matrix_takes_paths(file: Path, tmp_path: Path, monkeypatch: pytest.Mo
     names = matrix.profile_names([file.name, str(file), "pixel", "./mine.toml"])
     assert names == (str(file), "pixel-9")
     with tiny.own_cache("profile-file"):
-        wanted = matrix.request_matrix(
-            [tiny.asked()], names[:1], out=tmp_path, how=matrix.MatrixConfig(recipes=("wi8_afp32",))
-        )
-        (cell,) = matrix.build_matrix(wanted).cells
+        options = tiny.sizing_options(recipes=("wi8_afp32",), out=tmp_path)
+        (cell,) = matrix.build_matrix(
+            matrix.request_matrix(options, names[:1], [options.model])
+        ).cells
     assert (cell.profile, cell.status) == ("phone", "built")
     assert cell.built is not None
     assert cell.built.folder.endswith("/phone")
-    assert matrix.cell_is_current(wanted.out, cell)
+    assert matrix.cell_is_current(tmp_path, cell)
     other = tmp_path / "other.toml"
     other.write_text(PHONE.replace("1800", "1900"), "utf-8")
     with refused(InputError, "Two of --profiles are called phone"):

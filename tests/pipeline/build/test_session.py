@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import DataError, EdgeBertError, InputError, ModelError, ProfileError
-from edge_bert.pipeline.build.session import BuildSession, prepare_session
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.records.recipe import RECIPES
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
@@ -19,18 +19,18 @@ from tests.tiny import models
 MAXIMUM = models.MAX_LENGTH
 
 
-def asked(profile: str = "pixel", **options: object) -> BuildSession:
-    """A request for a tiny model."""
+def opened(profile: str = "pixel", **options: object) -> BuildSession:
+    """The session of a tiny model."""
     with tiny.own_cache():
-        return prepare_session(profile, **({"model": str(tiny.model())} | options))  # type: ignore[arg-type]
+        return tiny.open_session(profile, **options)
 
 
 def test_defaults() -> None:
     """Four lengths, 256 of our own sentences, the folder build/PROFILE."""
-    found = asked()
+    found = opened()
     assert found.lengths == (16, 32, 64, 128)
     assert found.calibration.info.count == 256
-    assert found.out == Path("build/pixel")
+    assert found.folder == Path("build/pixel")
     assert found.profile.name == "pixel-9"
     assert not found.explicit
     assert {"float32", "float16", "wi8_afp32", "wi8_ai8"} <= {r.name for r in found.recipes}
@@ -39,14 +39,14 @@ def test_defaults() -> None:
 def test_a_short_model_gets_the_lengths_that_fit(tmp_path: Path) -> None:
     """Lengths above the model's maximum are left out; the maximum stands in where none fits."""
     short = models.write(tmp_path / "short", max_position_embeddings=40)
-    assert asked(model=str(short)).lengths == (16, 32)
+    assert opened(model=str(short)).lengths == (16, 32)
     shorter = models.write(tmp_path / "shorter", max_position_embeddings=9)
-    assert asked(model=str(shorter)).lengths == (9,)
+    assert opened(model=str(shorter)).lengths == (9,)
 
 
 def test_recipes_that_were_named_are_explicit() -> None:
     """In the user's order, each once."""
-    found = asked(recipes=["wi8_ai8", "float32", "wi8_ai8"])
+    found = opened(recipes=["wi8_ai8", "float32", "wi8_ai8"])
     assert [recipe.name for recipe in found.recipes] == ["wi8_ai8", "float32"]
     assert found.explicit
 
@@ -56,7 +56,7 @@ def test_sorted_lengths_are_taken_as_they_are(lengths: set[int]) -> None:
     """Any lengths from 1 to the maximum that can hold the special tokens."""
     ordered = sorted(lengths)
     if ordered[-1] >= 2:
-        assert asked(lengths=ordered).lengths == tuple(ordered)
+        assert opened(lengths=ordered).lengths == tuple(ordered)
 
 
 @pytest.mark.parametrize(
@@ -72,34 +72,34 @@ def test_sorted_lengths_are_taken_as_they_are(lengths: set[int]) -> None:
 def test_lengths_that_cannot_be(lengths: list[int], match: str) -> None:
     """Zero, negative, too long, unsorted, duplicate: each says what to change."""
     with refused(InputError, match):
-        asked(lengths=lengths)
+        opened(lengths=lengths)
 
 
 def test_an_unknown_profile_names_the_nearest() -> None:
     """A typing error is answered with what was meant."""
     with refused(ProfileError, "pixel"):
-        asked("pixle")
+        opened("pixle")
     with refused(ProfileError, "raspberry-pi-4"):
-        asked("raspberry-pi4")
+        opened("raspberry-pi4")
 
 
 def test_an_unknown_recipe_lists_all() -> None:
     """The list of recipes is in the message."""
     with refused(InputError, "wi3_ai3.*" + ".*".join(RECIPES)):
-        asked(recipes=["wi3_ai3"])
+        opened(recipes=["wi3_ai3"])
 
 
 def test_a_length_without_room_for_the_special_tokens() -> None:
     """A bucket of one token holds no sentence; told before anything is converted."""
     with refused(InputError, "no room for the 2 special tokens"):
-        asked(lengths=[1])
+        opened(lengths=[1])
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:
     """Ids beyond the embedding table would read outside of it on the device."""
     folder = models.write(tmp_path / "small", vocab_size=100)
     with refused(ModelError, "100 embeddings"):
-        asked(model=str(folder))
+        opened(model=str(folder))
 
 
 def test_a_damaged_tokenizer(tmp_path: Path) -> None:
@@ -107,7 +107,7 @@ def test_a_damaged_tokenizer(tmp_path: Path) -> None:
     folder = models.write(tmp_path / "damaged")
     (folder / "tokenizer.json").write_text("{}")
     with refused(ModelError, r"tokenizer\.json"):
-        asked(model=str(folder))
+        opened(model=str(folder))
 
 
 CALIBRATION = {
@@ -128,22 +128,22 @@ def test_calibration_files_that_cannot_be(name: str, tmp_path: Path) -> None:
     path = tmp_path / "calibration.txt"
     path.write_bytes(CALIBRATION[name])
     with refused(DataError, r"calibration\.txt"):
-        asked(calibration_file=path)
+        opened(calibration=path)
 
 
 def test_a_calibration_file_that_is_not_there(tmp_path: Path) -> None:
     """Missing, or a folder."""
     with refused(DataError, "nothing.txt"):
-        asked(calibration_file=tmp_path / "nothing.txt")
+        opened(calibration=tmp_path / "nothing.txt")
     with refused(DataError):
-        asked(calibration_file=tmp_path)
+        opened(calibration=tmp_path)
 
 
 def test_a_calibration_file_of_the_users(tmp_path: Path) -> None:
     """Its sentences and no others; the manifest will say its name and hash."""
     path = tmp_path / "mine.txt"
     path.write_text("".join(f"Sentence number {n} of mine.\n" for n in range(40)), "utf-8")
-    found = asked(calibration_file=path, calibration_count=20, seed=3).calibration
+    found = opened(calibration=path, calibration_count=20, seed=3).calibration
     assert len(found.sentences) == found.info.count == 20
     assert all("of mine" in sentence for sentence in (*found.sentences, *found.held_out))
     assert not set(found.sentences) & set(found.held_out)
@@ -154,7 +154,7 @@ def test_a_calibration_file_of_the_users(tmp_path: Path) -> None:
 def test_a_count_that_cannot_be(count: int) -> None:
     """No sentences give no ranges."""
     with refused(InputError, "too small"):
-        asked(calibration_count=count)
+        opened(calibration_count=count)
 
 
 def test_a_folder_with_only_pickles(tmp_path: Path) -> None:
@@ -162,7 +162,7 @@ def test_a_folder_with_only_pickles(tmp_path: Path) -> None:
     folder = models.write(tmp_path / "pickled")
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
     with refused(ModelError, "safetensors"):
-        asked(model=str(folder))
+        opened(model=str(folder))
 
 
 def test_an_architecture_that_we_do_not_have(tmp_path: Path) -> None:
@@ -171,17 +171,17 @@ def test_an_architecture_that_we_do_not_have(tmp_path: Path) -> None:
     config = json.loads((folder / "config.json").read_text())
     (folder / "config.json").write_text(json.dumps(config | {"model_type": "mpnet"}))
     with refused(ModelError, "mpnet.*bert, distilbert, roberta"):
-        asked(model=str(folder))
+        opened(model=str(folder))
 
 
 @pytest.mark.parametrize("data", ["nothing", "stsb:", "sst2:missing.tsv", "missing.csv:text=a"])
 def test_data_that_cannot_be(data: str) -> None:
     """Evaluation data is read before the model is converted."""
     with refused(DataError if "missing" in data else InputError):
-        asked(data=[data])
+        opened(data=[data])
 
 
 def test_cheap_checks_come_first(tmp_path: Path) -> None:
     """With several faults the profile's is told, before any file of a model is opened."""
     with pytest.raises(EdgeBertError, match="profile"):
-        asked("no-such-phone", model=str(tmp_path / "nowhere"), lengths=[0])
+        opened("no-such-phone", model=str(tmp_path / "nowhere"), lengths=[0])

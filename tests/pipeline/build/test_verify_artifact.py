@@ -57,16 +57,15 @@ def subject(folder: Path, data: bytes, name: str = "model") -> run_signatures.Mo
     return run_signatures.ModelUnderTest.of(path, HEAD)
 
 
-def proven(
+def verified(
     folder: Path, data: bytes, tokenizer: Tokenizer, runtime: Runtime = HOST
 ) -> verify_artifact.VerifiedArtifact:
-    """What `prove.test` says of these bytes."""
+    """What `verify_artifact` says of these bytes."""
     reference = subject(folder, small.small_encoder(), "reference")
     tested = subject(folder, data)
     expected = verify_artifact.reference_outputs(reference, tokenizer, SENTENCES, HOST)
-    return verify_artifact.verify_artifact(
-        tested, expected, tokenizer, SENTENCES, (), runtime, HOST
-    )
+    examples = verify_artifact.Examples(tokenizer, SENTENCES)
+    return verify_artifact.verify_artifact(tested, examples, expected, runtime, HOST)
 
 
 def test_outputs_come_in_the_order_of_the_sentences(tmp_path: Path) -> None:
@@ -93,8 +92,8 @@ def test_every_signature_runs(tmp_path: Path) -> None:
 
 def test_a_right_file_passes(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """The reference itself: passed, without drift."""
-    found = proven(tmp_path, small.small_encoder(), tokenizer)
-    assert found.proof.status == "passed"
+    found = verified(tmp_path, small.small_encoder(), tokenizer)
+    assert found.runtime_check.status == "passed"
     assert found.scores.drift is not None
     assert found.scores.drift.cosine_min == pytest.approx(1, abs=1e-6)
 
@@ -102,24 +101,26 @@ def test_a_right_file_passes(tmp_path: Path, tokenizer: Tokenizer) -> None:
 def test_a_wrong_signature_fails(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """A longer signature with another matrix cannot hide behind the shorter ones."""
     other = np.roll(small.MATRIX, 1, axis=1)
-    found = proven(tmp_path, small.small_encoder(length_16=other), tokenizer)
-    assert found.proof.status == "failed"
-    assert "signature length_16 gives other numbers than a shorter one" in found.proof.detail
+    found = verified(tmp_path, small.small_encoder(length_16=other), tokenizer)
+    assert found.runtime_check.status == "failed"
+    assert (
+        "signature length_16 gives other numbers than a shorter one" in found.runtime_check.detail
+    )
     assert found.scores.drift is None
 
 
 def test_a_wrong_size_fails(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """Twice the numbers have the same direction, and are wrong all the same."""
-    found = proven(tmp_path, small.small_encoder(length_16=2 * small.MATRIX), tokenizer)
-    assert found.proof.status == "failed"
+    found = verified(tmp_path, small.small_encoder(length_16=2 * small.MATRIX), tokenizer)
+    assert found.runtime_check.status == "failed"
 
 
 def test_what_is_no_number_fails(tmp_path: Path, tokenizer: Tokenizer) -> None:
     """NaN in one signature."""
     broken = np.full_like(small.MATRIX, np.nan)
-    found = proven(tmp_path, small.small_encoder(length_16=broken), tokenizer)
-    assert found.proof.status == "failed"
-    assert "not numbers" in found.proof.detail
+    found = verified(tmp_path, small.small_encoder(length_16=broken), tokenizer)
+    assert found.runtime_check.status == "failed"
+    assert "not numbers" in found.runtime_check.detail
 
 
 @needs_oldest
@@ -127,8 +128,11 @@ def test_what_is_no_number_fails(tmp_path: Path, tokenizer: Tokenizer) -> None:
 def test_the_oldest_runtime_passes(recipe: Any, tmp_path: Path, tokenizer: Tokenizer) -> None:
     """What we make for tflite-runtime 2.14.0 is right there."""
     data = apply_recipe.apply_weight_recipe(small.small_encoder(), recipe, TFLITE_RUNTIME_2_14)
-    found = proven(tmp_path, data, tokenizer, TFLITE_RUNTIME_2_14)
-    assert (found.proof.status, found.proof.runtime) == ("passed", TFLITE_RUNTIME_2_14)
+    found = verified(tmp_path, data, tokenizer, TFLITE_RUNTIME_2_14)
+    assert (found.runtime_check.status, found.runtime_check.runtime) == (
+        "passed",
+        TFLITE_RUNTIME_2_14,
+    )
 
 
 @needs_oldest
@@ -137,9 +141,9 @@ def test_a_file_that_does_not_load_fails(tmp_path: Path, tokenizer: Tokenizer) -
     model = flatbuffer.read_model(small.small_encoder())
     for code in model.operatorCodes:
         code.version = 99
-    found = proven(tmp_path, flatbuffer.write_model(model), tokenizer, TFLITE_RUNTIME_2_14)
-    assert found.proof.status == "failed"
-    assert "version '99'" in found.proof.detail
+    found = verified(tmp_path, flatbuffer.write_model(model), tokenizer, TFLITE_RUNTIME_2_14)
+    assert found.runtime_check.status == "failed"
+    assert "version '99'" in found.runtime_check.detail
 
 
 @needs_oldest
@@ -155,10 +159,10 @@ def test_wrong_numbers_without_a_word_fail(tmp_path: Path, tokenizer: Tokenizer)
         )
         == 2
     )
-    assert proven(tmp_path, data, tokenizer, HOST).proof.status == "passed"
-    found = proven(tmp_path, data, tokenizer, TFLITE_RUNTIME_2_14)
-    assert found.proof.status == "failed"
-    assert "gives wrong numbers there" in found.proof.detail
+    assert verified(tmp_path, data, tokenizer, HOST).runtime_check.status == "passed"
+    found = verified(tmp_path, data, tokenizer, TFLITE_RUNTIME_2_14)
+    assert found.runtime_check.status == "failed"
+    assert "gives wrong numbers there" in str(found.runtime_check)
     assert found.scores.drift is None
 
 
@@ -168,9 +172,9 @@ def test_without_the_runtime_nothing_is_claimed(
     """A machine that cannot have the runtime: not run, with the way to get it, no scores."""
     monkeypatch.setattr(environments, "find_python_311", lambda: None)
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "empty"))
-    found = proven(tmp_path, small.small_encoder(), tokenizer, TFLITE_RUNTIME_2_14)
-    assert found.proof.status == "not run"
-    assert "Python 3.11" in found.proof.detail
+    found = verified(tmp_path, small.small_encoder(), tokenizer, TFLITE_RUNTIME_2_14)
+    assert found.runtime_check.status == "not run"
+    assert "Python 3.11" in str(found.runtime_check)
     assert found.scores.drift is None
 
 

@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.session import BuildSession, prepare_session
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
 from edge_bert.records.onnx_export import OnnxExport
+from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models
 
 runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
@@ -22,15 +23,15 @@ pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 
 def request_for(folder: Path, head: str = "mean-normalize") -> BuildSession:
     model = models.write(folder / "model", "bert", head)
-    request = prepare_session("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
-    return dataclasses.replace(request, out=folder / "onnx")
+    session = tiny.open_session(model=str(model), lengths=[8, 24], calibration_count=32)
+    return dataclasses.replace(session, folder=folder / "onnx")
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OnnxExport]:
     folder = tmp_path_factory.mktemp("export")
-    request = request_for(folder)
-    return request.out, export_onnx(request, ort=True, compare=True)
+    session = request_for(folder)
+    return session.folder, export_onnx(session, ort=True, compare=True)
 
 
 def test_the_folder_is_whole(made: tuple[Path, OnnxExport]) -> None:
@@ -90,7 +91,7 @@ def test_a_classifier_is_exported(tmp_path: Path) -> None:
 
 def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
     """The forms that there are stand in the message, and nothing is written."""
-    request = request_for(tmp_path)
+    session = request_for(tmp_path)
     with pytest.raises(InputError, match=r"float64.*float32, float16, wi8_ai8_afp32"):
-        export_onnx(request, forms=["float64"])
-    assert not request.out.exists()
+        export_onnx(session, forms=["float64"])
+    assert not session.folder.exists()

@@ -12,9 +12,10 @@ import pytest
 import tokenizers
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.session import BuildSession, prepare_session
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.serving import export_tensorrt, export_triton
 from edge_bert.records.onnx_export import OnnxExport
+from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models
 
 runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
@@ -22,17 +23,17 @@ onnx = pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 
 
 @pytest.fixture(scope="module")
-def request_made(tmp_path_factory: pytest.TempPathFactory) -> BuildSession:
+def session(tmp_path_factory: pytest.TempPathFactory) -> BuildSession:
     folder = tmp_path_factory.mktemp("serving")
     model = models.write(folder / "tiny.model", "bert", "mean-normalize")
-    request = prepare_session("pixel", model=str(model), lengths=[8, 24], calibration_count=32)
-    return dataclasses.replace(request, out=folder / "out")
+    opened = tiny.open_session(model=str(model), lengths=[8, 24], calibration_count=32)
+    return dataclasses.replace(opened, folder=folder / "out")
 
 
 @pytest.fixture(scope="module")
-def repository(request_made: BuildSession) -> tuple[Path, OnnxExport]:
-    request = dataclasses.replace(request_made, out=request_made.out / "triton")
-    return request.out, export_triton(request, forms=["float32"])
+def repository(session: BuildSession) -> tuple[Path, OnnxExport]:
+    changed = dataclasses.replace(session, folder=session.folder / "triton")
+    return changed.folder, export_triton(changed, forms=["float32"])
 
 
 def hashes_hold(folder: Path, found: OnnxExport) -> bool:
@@ -58,7 +59,7 @@ def test_triton_finds_the_model_where_it_looks(repository: tuple[Path, OnnxExpor
 
 
 def test_the_example_is_a_request_for_the_model(
-    repository: tuple[Path, OnnxExport], request_made: BuildSession
+    repository: tuple[Path, OnnxExport], session: BuildSession
 ) -> None:
     """Its tensors have the names, shape and type that the graph takes, and hold a sentence."""
     folder, found = repository
@@ -68,8 +69,8 @@ def test_the_example_is_a_request_for_the_model(
         for each in sent["inputs"]
     }
     assert {each["datatype"] for each in sent["inputs"]} == {"INT64"}
-    tokenizer = tokenizers.Tokenizer.from_file(str(request_made.checkpoint.tokenizer))
-    text = request_made.calibration.held_out[0]
+    tokenizer = tokenizers.Tokenizer.from_file(str(session.checkpoint.tokenizer))
+    text = session.calibration.held_out[0]
     assert feeds["input_ids"].tolist() == [tokenizer.encode(text).ids[:24]]
     path = folder / str(found.artifacts[0].file)
     (answer,) = runtime.InferenceSession(str(path)).run(None, feeds)
@@ -106,26 +107,26 @@ def test_the_engine_has_a_place_of_its_own(repository: tuple[Path, OnnxExport]) 
     assert f"tensorrt_models/{waiting.name}/1/model.plan" in (folder / "README.md").read_text()
 
 
-def test_tensorrt_gets_symmetric_integers(request_made: BuildSession) -> None:
+def test_tensorrt_gets_symmetric_integers(session: BuildSession) -> None:
     """The file is near the float model on onnxruntime; its builder and scripts stand beside it."""
-    request = dataclasses.replace(request_made, out=request_made.out / "tensorrt")
-    found = export_tensorrt(request)
+    changed = dataclasses.replace(session, folder=session.folder / "tensorrt")
+    found = export_tensorrt(changed)
     (only,) = found.artifacts
     assert only.scores.drift is not None
     assert only.scores.drift.cosine_min > 0.98
-    assert hashes_hold(request.out, found)
+    assert hashes_hold(changed.folder, found)
     names = {each.file for each in found.serving}
     assert names == {"build_engine.sh", "measure_engine.py", "engine.json"}
-    assert str(only.file) in (request.out / "build_engine.sh").read_text()
-    graph = onnx.load(request.out / str(only.file)).graph
+    assert str(only.file) in (changed.folder / "build_engine.sh").read_text()
+    graph = onnx.load(changed.folder / str(only.file)).graph
     assert not any(each.data_type == onnx.TensorProto.UINT8 for each in graph.initializer)
 
 
-def test_what_does_not_fit_is_refused(request_made: BuildSession) -> None:
+def test_what_does_not_fit_is_refused(session: BuildSession) -> None:
     """Several forms for one server, and unsigned activations for TensorRT."""
-    request = dataclasses.replace(request_made, out=request_made.out / "none")
+    changed = dataclasses.replace(session, folder=session.folder / "none")
     with pytest.raises(InputError, match="one form"):
-        export_triton(request, forms=["float32", "float16"])
+        export_triton(changed, forms=["float32", "float16"])
     with pytest.raises(InputError, match="wi8_ai8_afp32_symmetric, float16"):
-        export_tensorrt(request, forms=["wi8_ai8_afp32"])
-    assert not request.out.exists()
+        export_tensorrt(changed, forms=["wi8_ai8_afp32"])
+    assert not changed.folder.exists()

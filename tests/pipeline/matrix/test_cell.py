@@ -8,9 +8,8 @@ import msgspec
 import pytest
 
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.options import build_options
-from edge_bert.pipeline.matrix.cell import build_cell, describe_file
-from edge_bert.pipeline.matrix.matrix import MatrixConfig, request_matrix
+from edge_bert.pipeline.matrix.cell import build_cell, describe_artifact
+from edge_bert.pipeline.matrix.matrix import request_matrix
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
 from tests.devices.emulator_programs import need_emulator
@@ -37,7 +36,7 @@ def report_with(*evidence: Evidence) -> Report:
 )
 def test_the_best_evidence_is_shown(evidence: tuple[Evidence, ...], shown: Evidence | None) -> None:
     """A device before an emulation, and never the build machine, which says nothing of a phone."""
-    found = describe_file(report_with(*evidence), "m/p")
+    found = describe_artifact(report_with(*evidence), "m/p")
     assert (found.evidence, found.latency_ms is None) == (shown, shown is None)
     assert found.energy_kind == ("modelled" if shown else None)
     assert ("Latency at 128 tokens" in found.not_measured) is (shown is None)
@@ -48,7 +47,9 @@ def test_the_length_is_the_budgets() -> None:
     full = report_with(Evidence.EMULATED)
     for wanted, bucket in ((128, 128), (100, 128), (16, 16), (400, 128)):
         budget = replace(full.profile.budget, latency_length=wanted)
-        found = describe_file(replace(full, profile=replace(full.profile, budget=budget)), "m/p")
+        found = describe_artifact(
+            replace(full, profile=replace(full.profile, budget=budget)), "m/p"
+        )
         (row,) = [
             row
             for row in full.measurements
@@ -61,7 +62,7 @@ def test_the_length_is_the_budgets() -> None:
 
 def test_labels_come_before_the_cosine() -> None:
     """The score on the first labelled data where there is one, else the mean cosine."""
-    found = describe_file(sample.report(), "m/p")
+    found = describe_artifact(sample.report(), "m/p")
     assert (found.score, found.score_of) == (0.8661, "Spearman on stsb dev")
 
 
@@ -69,20 +70,10 @@ def test_labels_come_before_the_cosine() -> None:
 def test_counted_on_the_emulated_phone(tmp_path: Path) -> None:
     """The default artifact once, at the budget's length; its own report has the figure too."""
     need_emulator()
-    model = build_options(
-        "wear-watch",
-        model=str(tiny.model()),
-        tokenizer=None,
-        via=None,
-        lengths=[16, 32],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
+    options = tiny.make_options(
+        "wear-watch", lengths=(16, 32), calibration_count=32, recipes=("wi8_afp32",), out=tmp_path
     )
-    how = MatrixConfig(recipes=("wi8_afp32",))
-    wanted = request_matrix([model], ["wear-watch"], out=tmp_path, how=how)
+    wanted = request_matrix(options, ["wear-watch"], [options.model])
     (cell,) = wanted.cells.values()
     first = build_cell(cell)
     assert first.built

@@ -18,19 +18,13 @@ from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.bundle import Bundle
 from edge_bert.cli.tasks.matrix import FAILED
 from edge_bert.cli.tasks.matrix import matrix as task
-from edge_bert.errors import DataError, InputError, ProfileError
+from edge_bert.errors import DataError, EdgeBertError, InputError, ProfileError
 from edge_bert.pipeline.build import measurements
-from edge_bert.pipeline.build.options import BuildOptions, open_session
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.matrix import matrix
 from edge_bert.pipeline.matrix.cell import build_cell
-from edge_bert.pipeline.matrix.matrix import (
-    MatrixConfig,
-    MatrixRequest,
-    build_matrix,
-    request_matrix,
-)
+from edge_bert.pipeline.matrix.matrix import MatrixRequest, build_matrix, request_matrix
 from edge_bert.records.matrix import MatrixReport
-from edge_bert.search.problem import SearchEffort
 from tests.one_line import refused
 from tests.pipeline import matrix_jobs
 from tests.pipeline import tiny_bundle as tiny
@@ -39,7 +33,6 @@ from tests.search import jobs
 from tests.search.conftest import cluster  # noqa: F401  its two workers
 
 SIX = ("pixel-9", "pixel-3a", "galaxy-s21", "redmi-note-11", "android-low-end", "wear-watch")
-FAST = MatrixConfig(recipes=("wi8_afp32",))
 KILLER = 6  # the number of the cell whose process ends half-way
 
 
@@ -50,15 +43,13 @@ def tests_cache() -> Iterator[Path]:
         yield folder
 
 
-def asked(seed: int = 0, **changes: Any) -> BuildOptions:
-    """A tiny model, without emulation."""
-    return tiny.asked("pixel-9", tiny.model(seed=seed), **changes)
-
-
 def requested(
-    out: Path, names: tuple[str, ...] = ("pixel-9",), models: int = 1, how: MatrixConfig = FAST
+    out: Path, names: tuple[str, ...] = ("pixel-9",), models: int = 1, **values: Any
 ) -> MatrixRequest:
-    return request_matrix([asked(seed) for seed in range(models)], names, out=out, how=how)
+    """Tiny models on these profiles, without emulation."""
+    values = {"recipes": ("wi8_afp32",), "out": out} | values
+    options = tiny.sizing_options(**values)
+    return request_matrix(options, names, [str(tiny.model(seed=seed)) for seed in range(models)])
 
 
 def profile_with(folder: Path, monkeypatch: pytest.MonkeyPatch, **limits: float) -> str:
@@ -82,16 +73,16 @@ def test_one_worker_killed_half_way(
     scheduler = None
     if kind == "dask":
         scheduler = request.getfixturevalue("cluster").scheduler_address
-    wanted = requested(tmp_path / "out", SIX, models=2)
+    wanted = requested(tmp_path / "out", SIX, models=2, workers=2, scheduler=scheduler)
     cells = matrix_jobs.all_of(wanted, tests_cache, tmp_path, KILLER)
     pages = set()
     for _ in range(2):  # the second time there is nothing to do
-        found = build_matrix(wanted, jobs=cells, workers=2, scheduler=scheduler)
+        found = build_matrix(wanted, jobs=cells)
         check_whole(found, wanted)
-        built = {f"{each.place}/{each.asked.profile}": 1 for each in wanted.cells.values()}
+        built = {f"{each.model_folder}/{each.options.profile}": 1 for each in wanted.cells.values()}
         assert jobs.ran(tmp_path) == built | {"died": 1}
-        assert len(jobs.lines(wanted.out / matrix.JOURNAL)) == 12
-        pages.add((wanted.out / matrix.INDEX).read_bytes())
+        assert len(jobs.lines(wanted.folder / matrix.JOURNAL)) == 12
+        pages.add((wanted.folder / matrix.INDEX).read_bytes())
     assert len(pages) == 1
 
 
@@ -104,11 +95,11 @@ def check_whole(found: MatrixReport, wanted: MatrixRequest) -> None:
     assert set(folders.values()) == {1}
     for cell in found.cells:
         assert cell.built
-        assert matrix.cell_is_current(wanted.out, cell)
-        manifest = manifests.read_manifest(wanted.out / cell.built.folder)
+        assert matrix.cell_is_current(wanted.folder, cell)
+        manifest = manifests.read_manifest(wanted.folder / cell.built.folder)
         assert manifest.profile == cell.profile
         assert manifest.model.sha256 == cell.model_sha256
-    left = [path.name for path in wanted.out.rglob("*.new-*")]
+    left = [path.name for path in wanted.folder.rglob("*.new-*")]
     assert left == []
 
 
@@ -121,11 +112,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[MatrixRequest, Matri
 
 def copied(made: tuple[MatrixRequest, MatrixReport], out: Path) -> MatrixRequest:
     """The matrix in a folder of its own, to be damaged."""
-    shutil.copytree(made[0].out, out)
-    cells = {
-        key: msgspec.structs.replace(cell, out=str(out)) for key, cell in made[0].cells.items()
-    }
-    return MatrixRequest(cells, out)
+    shutil.copytree(made[0].folder, out)
+    return requested(out, ("pixel-9", "wear-watch"))
 
 
 def test_the_page_links_to_reports_that_are_there(
@@ -133,11 +121,11 @@ def test_the_page_links_to_reports_that_are_there(
 ) -> None:
     """And matrix.json is what was returned."""
     wanted, found = made
-    page = Page((wanted.out / matrix.INDEX).read_text("utf-8"))
+    page = Page((wanted.folder / matrix.INDEX).read_text("utf-8"))
     links = [href for one in page.all("a") if (href := one.attributes["href"]).startswith(".")]
     assert len(links) == 2
-    assert all((wanted.out / link).is_file() for link in links)
-    read = msgspec.json.decode((wanted.out / matrix.REPORT).read_bytes(), type=MatrixReport)
+    assert all((wanted.folder / link).is_file() for link in links)
+    read = msgspec.json.decode((wanted.folder / matrix.REPORT).read_bytes(), type=MatrixReport)
     assert read == found
 
 
@@ -162,10 +150,10 @@ def test_what_was_damaged_is_built_again(
     first, second = (cell.built for cell in made[1].cells)
     assert first
     assert second
-    shutil.rmtree(wanted.out / first.folder)
+    shutil.rmtree(wanted.folder / first.folder)
     found = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
     assert jobs.ran(tmp_path) == {first.folder: 1}
-    (wanted.out / second.folder / second.file).write_bytes(b"changed")
+    (wanted.folder / second.folder / second.file).write_bytes(b"changed")
     again = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
     assert jobs.ran(tmp_path) == {first.folder: 1, second.folder: 1}
     assert again == found == made[1]
@@ -176,14 +164,14 @@ def test_a_cell_that_fails(made: tuple[MatrixRequest, MatrixReport], tmp_path: P
     wanted = copied(made, tmp_path / "out")
     first = made[1].cells[0].built
     assert first
-    bundle = wanted.out / first.folder
+    bundle = wanted.folder / first.folder
     shutil.rmtree(bundle)
     bundle.mkdir()
     (bundle / "mine.txt").write_text("a file of the user's own", "utf-8")
     found = build_matrix(wanted)
     assert [cell.status for cell in found.cells] == ["failed", "built"]
     assert "holds no bundle" in found.cells[0].reason
-    assert "holds no bundle" in (wanted.out / matrix.INDEX).read_text("utf-8")
+    assert "holds no bundle" in (wanted.folder / matrix.INDEX).read_text("utf-8")
     shutil.rmtree(bundle)
     assert [cell.status for cell in build_matrix(wanted).cells] == ["built", "built"]
 
@@ -193,14 +181,12 @@ def test_nothing_fits_is_a_result(
 ) -> None:
     """It has its reason, it is recorded, and it is not searched for again."""
     name = profile_with(tmp_path / "profiles", monkeypatch, size_bytes=2000)
-    wanted = requested(
-        tmp_path / "out", (name,), how=MatrixConfig(effort=SearchEffort(evaluations=1))
-    )
+    wanted = requested(tmp_path / "out", (name,), recipes=(), evaluations=1)
     for _ in range(2):
         found = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
         assert [cell.status for cell in found.cells] == ["nothing fits"]
         assert "2.00 kB" in found.cells[0].reason
-        assert "NOTHING FITS" in (wanted.out / matrix.INDEX).read_text("utf-8")
+        assert "NOTHING FITS" in (wanted.folder / matrix.INDEX).read_text("utf-8")
     assert jobs.ran(tmp_path).total() == 1
 
 
@@ -211,16 +197,15 @@ def test_a_cell_whose_model_does_not_fit_is_made_smaller(
     and nothing is searched for again."""
     limit = 55_000  # the whole tiny model takes some 85 kB
     name = profile_with(tmp_path / "profiles", monkeypatch, size_bytes=limit)
-    how = MatrixConfig(effort=SearchEffort(evaluations=2))
-    wanted = requested(tmp_path / "out", (name,), how=how)
+    wanted = requested(tmp_path / "out", (name,), recipes=(), evaluations=2)
     found = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
     (sized,) = (cell.built for cell in found.cells)
     assert sized
     assert sized.size_bytes <= limit
     assert (sized.limits, sized.missed, sized.not_measured) == (1, (), ())
     assert "tokens" in sized.made_smaller
-    check_sized(wanted.out / sized.folder, limit)
-    assert sized.made_smaller in (wanted.out / matrix.INDEX).read_text("utf-8")
+    check_sized(wanted.folder / sized.folder, limit)
+    assert sized.made_smaller in (wanted.folder / matrix.INDEX).read_text("utf-8")
     again = build_matrix(wanted, jobs=matrix_jobs.all_of(wanted, tests_cache, tmp_path))
     assert again == found
     assert jobs.ran(tmp_path) == {sized.folder: 1}
@@ -246,18 +231,17 @@ def test_other_options_are_other_cells(tmp_path: Path, monkeypatch: pytest.Monke
     assert len(set(keys)) == 1
     corpus = tmp_path / "corpus.txt"
     corpus.write_text("\n".join(f"sentence number {n}" for n in range(400)), "utf-8")
-    variants = [
-        request_matrix([each], ["pixel-9"], out=tmp_path, how=how)
-        for each, how in (
-            (asked(seed=1), FAST),
-            (asked(lengths=(32,)), FAST),
-            (asked(count=33), FAST),
-            (asked(seed=0, corpus=str(corpus)), FAST),
-            (asked(), MatrixConfig(recipes=("float32",))),
-            (asked(), MatrixConfig(whole=True)),
-            (asked(), MatrixConfig(effort=SearchEffort(seed=1))),
-        )
+    other = request_matrix(requested(tmp_path).options, ["pixel-9"], [str(tiny.model(seed=1))])
+    changes: list[dict[str, Any]] = [
+        {"lengths": (32,)},
+        {"calibration_count": 33},
+        {"corpus": corpus},
+        {"recipes": ("float32",)},
+        {"recipes": (), "unpruned": True},
+        {"seed": 1},
+        {"evaluations": 1},
     ]
+    variants = [other, *(requested(tmp_path, **change) for change in changes)]
     for limit in (50_000_000, 60_000_000):
         name = profile_with(tmp_path / str(limit), monkeypatch, size_bytes=limit)
         variants.append(requested(tmp_path, (name,)))
@@ -273,7 +257,7 @@ def test_a_process_that_lives_on_sees_a_changed_profile(
     for limit in (50_000_000, 60_000_000):
         name = profile_with(tmp_path / str(limit), monkeypatch, size_bytes=limit)
         (cell,) = requested(tmp_path, (name,)).cells.values()
-        seen.append(open_session(cell.asked).profile.budget.size_bytes)
+        seen.append(BuildSession.open(cell.options).profile.budget.size_bytes)
     assert seen == [50_000_000, 60_000_000]
 
 
@@ -283,9 +267,10 @@ def test_models_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for seed in (0, 1):
         folder = tmp_path / str(seed) / "model"
         shutil.copytree(tiny.model(seed=seed), folder)
-        twins.append(asked(model=str(folder)))
-    found = request_matrix(twins, ["pixel-9"], out=tmp_path, how=FAST).cells.values()
-    assert len({cell.place for cell in found}) == len({cell.model for cell in found}) == 2
+        twins.append(str(folder))
+    options = tiny.sizing_options(out=tmp_path)
+    found = request_matrix(options, ["pixel-9"], twins).cells.values()
+    assert len({cell.model_folder for cell in found}) == len({cell.model for cell in found}) == 2
 
 
 @pytest.mark.parametrize(
@@ -307,13 +292,15 @@ def test_folders_have_plain_names(name: str, place: str) -> None:
 def test_bad_input_is_told_before_anything_is_built(tmp_path: Path) -> None:
     """One line each, and no folder."""
     out = tmp_path / "out"
-    for kind, models, how in (
-        (InputError, [asked(), asked()], FAST),
-        (InputError, [asked()], MatrixConfig(recipes=("int3",))),
-        (DataError, [asked(corpus=str(tmp_path / "none.txt"))], FAST),
-    ):
+    model = str(tiny.model())
+    faults: list[tuple[type[EdgeBertError], list[str], dict[str, Any]]] = [
+        (InputError, [model, model], {}),
+        (InputError, [model], {"recipes": ("int3",)}),
+        (DataError, [model], {"corpus": tmp_path / "none.txt"}),
+    ]
+    for kind, models, values in faults:
         with refused(kind):
-            request_matrix(models, ["pixel-9"], out=out, how=how)
+            request_matrix(tiny.sizing_options(out=out, **values), ["pixel-9"], models)
     assert not out.exists()
 
 
@@ -335,7 +322,7 @@ def test_a_cell_is_what_its_bundle_is(made: tuple[MatrixRequest, MatrixReport]) 
     wanted, found = made
     (first, *_) = wanted.cells.values()
     assert build_cell(first) == found.cells[0]
-    assert json.loads((wanted.out / matrix.REPORT).read_bytes())["format_version"] == 1
+    assert json.loads((wanted.folder / matrix.REPORT).read_bytes())["format_version"] == 1
 
 
 def test_the_task(
@@ -348,7 +335,7 @@ def test_the_task(
     options: dict[str, Any] = {
         "profiles": "pixel-9,wear-watch",
         "models": str(tiny.model()),
-        "out": str(wanted.out),
+        "out": str(wanted.folder),
         "recipes": "wi8_afp32",
         "lengths": "16",
         "calibration_count": 32,
@@ -359,8 +346,8 @@ def test_the_task(
     assert msgspec.json.decode(capsys.readouterr().out, type=MatrixReport) == made[1]
     first = made[1].cells[0].built
     assert first
-    shutil.rmtree(wanted.out / first.folder)
-    (wanted.out / first.folder).write_text("in the way", "utf-8")
+    shutil.rmtree(wanted.folder / first.folder)
+    (wanted.folder / first.folder).write_text("in the way", "utf-8")
     with pytest.raises(SystemExit) as caught:
         task(Context(), **options)
     assert caught.value.code == FAILED

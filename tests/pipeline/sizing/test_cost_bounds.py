@@ -17,12 +17,11 @@ from hypothesis import strategies as st
 from edge_bert.compress.prune.allocate_sparsity import ErrorCurves
 from edge_bert.compress.prune.importance import Importance
 from edge_bert.errors import MissingToolError
-from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import cost_bounds, fit_to_budget, search_candidates, search_space
 from edge_bert.pipeline.sizing.pruning_stats import PruningStats
+from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.records.candidate import Gate
-from edge_bert.records.profile import Budget
-from edge_bert.search.problem import SearchEffort
 from edge_bert.search.space import Space
 from edge_bert.store import cache
 from tests.one_line import refused
@@ -33,16 +32,22 @@ from tests.tiny import models
 
 ROOT = Path(__file__).resolve().parents[3]
 LAYERS, HEADS, FFN = 4, 4, 256
-TIGHT = Budget(latency_ms=1e-5)
+TIGHT = {"max_latency": 1e-5}
 
 
 @pytest.fixture(scope="module")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> BuildOptions:
+def sizing(tmp_path_factory: pytest.TempPathFactory) -> SizingSession:
     """A tiny model whose layers are wide enough to be cut in steps."""
     folder = tmp_path_factory.mktemp("wide") / "model"
     sizes = {"num_hidden_layers": LAYERS, "intermediate_size": FFN, "hidden_size": 128}
     wide = models.write(folder, "bert", "mean-normalize", **sizes)
-    return msgspec.structs.replace(test_fit_to_budget.asked(), model=str(wide), emulates=True)
+    return test_fit_to_budget.sizing_of(model=wide, emulate=True)
+
+
+def with_options(sizing: SizingSession, **values: object) -> SizingSession:
+    """The same model with other options."""
+    options = msgspec.structs.replace(sizing.build.options, **values)
+    return SizingSession(BuildSession.open(options))
 
 
 def curve(count: int) -> st.SearchStrategy[tuple[float, ...]]:
@@ -73,18 +78,21 @@ def with_least_bits(found: Space, point: tuple[int, ...]) -> tuple[int, ...]:
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(spaces())
 def test_the_outline_is_no_dearer_than_any_measured_space(
-    asked: BuildOptions, worth: PruningStats
+    sizing: SizingSession, worth: PruningStats
 ) -> None:
     """Every candidate has one with the same choices in the outline, with the same least latency
     and energy, and a file that is no larger than `ROOM` times its own."""
-    outline, measured = search_space.outline_of(asked), search_space.space_of(asked, worth)
+    outline, measured = (
+        search_space.outline_space(sizing),
+        search_space.measured_space(sizing, worth),
+    )
     assert outline is not None
     assert outline.sizes == measured.sizes
     for point, candidate in list(measured.candidates().items())[::7]:
         other = outline.candidate(with_least_bits(outline, point))
         found, least = (
-            cost_bounds.bound_cost(asked, candidate),
-            cost_bounds.bound_cost(asked, other),
+            cost_bounds.bound_cost(sizing.build, candidate),
+            cost_bounds.bound_cost(sizing.build, other),
         )
         assert least.latency_ms == found.latency_ms
         assert least.energy_mj == found.energy_mj
@@ -92,19 +100,19 @@ def test_the_outline_is_no_dearer_than_any_measured_space(
 
 
 def test_layers_of_different_sizes_have_no_outline(
-    asked: BuildOptions, monkeypatch: pytest.MonkeyPatch
+    sizing: SizingSession,
 ) -> None:
     """Which of them stay decides what is left to multiply."""
-    weights = search_space.artifacts.session_weights(search_space.open_session(asked))
-    shape = dataclasses.replace(weights.shape, ffn=(FFN, FFN, FFN, FFN // 2))
-    uneven = dataclasses.replace(weights, config=shape)
-    monkeypatch.setattr(search_space.artifacts, "session_weights", lambda _: uneven)
-    assert search_space.outline_of(asked) is None
+    weights = sizing.build.weights
+    config = dataclasses.replace(weights.config, ffn=(FFN, FFN, FFN, FFN // 2))
+    uneven = dataclasses.replace(weights, config=config)
+    session = dataclasses.replace(sizing.build, pruned=uneven)
+    assert search_space.outline_space(SizingSession(session)) is None
 
 
-def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: BuildOptions) -> None:
+def test_latency_and_energy_are_bounded_where_they_are_emulated(sizing: SizingSession) -> None:
     """Half the layers take half the time; without an emulated phone only the size is known."""
-    whole = fit_to_budget.whole_candidate(asked)
+    whole = fit_to_budget.unpruned_candidate(sizing.build)
     kept = whole.structure
     half = msgspec.structs.replace(
         whole,
@@ -113,86 +121,93 @@ def test_latency_and_energy_are_bounded_where_they_are_emulated(asked: BuildOpti
         ),
         matrix_bits=whole.matrix_bits[:2],
     )
-    found, less = cost_bounds.bound_cost(asked, whole), cost_bounds.bound_cost(asked, half)
+    found, less = (
+        cost_bounds.bound_cost(sizing.build, whole),
+        cost_bounds.bound_cost(sizing.build, half),
+    )
     assert found.latency_ms is not None
     assert found.energy_mj is not None
     assert less.latency_ms == pytest.approx(found.latency_ms / 2)
     assert less.energy_mj == pytest.approx(found.energy_mj / 2)
-    blind = cost_bounds.bound_cost(msgspec.structs.replace(asked, emulates=False), whole)
+    blind = cost_bounds.bound_cost(with_options(sizing, emulate=False).build, whole)
     assert (blind.latency_ms, blind.energy_mj) == (None, None)
     assert blind.size_bytes == found.size_bytes
 
 
-def test_a_core_that_nobody_modelled_leaves_the_size(asked: BuildOptions, tmp_path: Path) -> None:
+def test_a_core_that_nobody_modelled_leaves_the_size(sizing: SizingSession, tmp_path: Path) -> None:
     """Such a profile builds: its latency and energy are not looked at, and that is said."""
     path = tmp_path / "phone.toml"
     path.write_text(PHONE.replace("cortex-a55", "unknown-41-d87"), "utf-8")
-    unknown = msgspec.structs.replace(asked, profile=str(path))
-    found = cost_bounds.bound_cost(unknown, fit_to_budget.whole_candidate(unknown))
+    unknown = with_options(sizing, profile=str(path)).build
+    found = cost_bounds.bound_cost(unknown, fit_to_budget.unpruned_candidate(unknown))
     assert found.size_bytes
     assert (found.latency_ms, found.energy_mj) == (None, None)
-    assert not fit_to_budget.check_emulation(unknown).emulates
+    assert fit_to_budget.why_not_emulated(unknown.profile)
 
 
-def test_the_bound_is_for_the_length_of_the_budget(asked: BuildOptions) -> None:
+def test_the_bound_is_for_the_length_of_the_budget(sizing: SizingSession) -> None:
     """128 tokens are cut to the longest bucket; a shorter one is not what the budget means."""
-    whole = fit_to_budget.whole_candidate(asked)
+    whole = fit_to_budget.unpruned_candidate(sizing.build)
     short = msgspec.structs.replace(whole, lengths=(16,))
     found, less = (
-        cost_bounds.bound_cost(asked, whole).latency_ms,
-        cost_bounds.bound_cost(asked, short).latency_ms,
+        cost_bounds.bound_cost(sizing.build, whole).latency_ms,
+        cost_bounds.bound_cost(sizing.build, short).latency_ms,
     )
     assert found is not None
     assert less is not None
     assert less < found / 1.9
 
 
-@pytest.mark.parametrize("budget", [TIGHT, Budget(energy_mj=1e-6), Budget(size_bytes=500)])
-def test_the_impossible_is_told_without_measuring(asked: BuildOptions, budget: Budget) -> None:
+@pytest.mark.parametrize("limits", [TIGHT, {"max_energy": 1e-6}, {"max_size": 500}])
+def test_the_impossible_is_told_without_measuring(
+    sizing: SizingSession, limits: dict[str, float]
+) -> None:
     """Every candidate has its reason; the nearest one is the best that could be had."""
+    limited = with_options(sizing, **limits)
     with tiny.own_cache("bounds"):
-        found = search_candidates.search_candidates(
-            asked, budget, search_candidates.DEFAULT_CONFIG, lambda _: None
-        )
+        found = search_candidates.search_candidates(limited)
         assert sorted(each.name for each in cache.cache_folder(".").iterdir()) == ["environments"]
     assert found.chosen is None
     assert found.evaluated == ()
     assert found.untried == 0
     assert len(found.dropped) == len({each.candidate for each in found.dropped}) > 100
-    gate = Gate.SIZE if budget.size_bytes else Gate.BOUND
+    gate = Gate.SIZE if "max_size" in limits else Gate.BOUND
     assert all(each.gate is gate and each.rejected for each in found.dropped)
     (nearest,) = found.nearest
     assert nearest.rejected is not None
     assert nearest.rejected in found.reason
 
 
-def test_what_may_be_possible_is_left_to_the_search(asked: BuildOptions) -> None:
+def test_what_may_be_possible_is_left_to_the_search(sizing: SizingSession) -> None:
     """A budget that one candidate's bounds meet is ruled out by nothing."""
-    outline = search_space.outline_of(asked)
+    outline = search_space.outline_space(sizing)
     assert outline is not None
     least = min(
-        cost_bounds.bound_cost(asked, each).latency_ms or 0.0
+        cost_bounds.bound_cost(sizing.build, each).latency_ms or 0.0
         for each in outline.candidates().values()
     )
-    effort = SearchEffort()
-    assert search_candidates.ruled_out(asked, Budget(latency_ms=least), effort) is None
-    assert search_candidates.ruled_out(asked, Budget(latency_ms=least * 0.999), effort) is not None
+    loose, tight = (
+        search_candidates.rule_out_budget(with_options(sizing, max_latency=limit))
+        for limit in (least, least * 0.999)
+    )
+    assert loose is None
+    assert tight is not None
 
 
-def test_without_an_emulated_phone(asked: BuildOptions, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_emulated_phone(sizing: SizingSession, monkeypatch: pytest.MonkeyPatch) -> None:
     """The impossible is told all the same; for the rest the emulator is asked for."""
     monkeypatch.setattr(fit_to_budget.host_tools, "missing_tools", lambda: ("qemu",))
-    with tiny.own_cache("bounds"):
+    with tiny.own_cache("no-phone"):
         with refused(fit_to_budget.NothingFitsError, "a latency of at least"):
-            fit_to_budget.fit_to_budget(asked, TIGHT)
+            fit_to_budget.fit_to_budget(with_options(sizing, **TIGHT).build.options)
         with refused(MissingToolError, "invoke emulator setup"):
-            fit_to_budget.fit_to_budget(asked, Budget(latency_ms=1.0))
+            fit_to_budget.fit_to_budget(with_options(sizing, max_latency=1.0).build.options)
 
 
-def test_at_the_command_line(asked: BuildOptions, tmp_path: Path) -> None:
+def test_at_the_command_line(sizing: SizingSession, tmp_path: Path) -> None:
     """Exit code 7 within seconds, nothing in the cache or the output, TensorFlow never loaded."""
-    assert asked.model is not None
-    words = ["build", "--profile", "pixel", "--model", asked.model, "--lengths", "16,32"]
+    model = str(sizing.build.options.model)
+    words = ["build", "--profile", "pixel", "--model", model, "--lengths", "16,32"]
     words += ["--max-latency", "0.00001ms", "--out", str(tmp_path / "out")]
     environment = os.environ | {
         "EDGE_BERT_CACHE": str(tmp_path / "cache"), "COLUMNS": "200",

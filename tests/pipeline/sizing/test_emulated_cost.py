@@ -9,11 +9,8 @@ import pytest
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
-from edge_bert.pipeline.sizing.search_candidates import SearchConfig
 from edge_bert.records.measurement import Evidence
-from edge_bert.records.profile import Budget
 from edge_bert.report.budget_verdicts import Verdict, budget_verdicts
-from edge_bert.search.problem import SearchEffort
 from tests.devices.emulator_programs import need_emulator
 from tests.pipeline import tiny_bundle as tiny
 
@@ -21,14 +18,14 @@ LIMIT = 60_000  # the whole tiny model takes some 93 kB
 pytestmark = pytest.mark.slow
 
 
-def built_in(out: Path, limits: Budget | None = None, *, emulates: bool = True) -> BuiltBundle:
+def built_in(out: Path, max_size: int | None = None, *, emulate: bool = True) -> BuiltBundle:
     """The tiny model for a watch, whose budget is for 32 tokens."""
     need_emulator()
-    asked = tiny.asked("wear-watch", lengths=(16, 32), emulates=emulates)
+    options = tiny.sizing_options(
+        "wear-watch", lengths=(16, 32), emulate=emulate, max_size=max_size, evaluations=2, out=out
+    )
     with tiny.own_cache("counted"):
-        return fit_to_budget(
-            asked, limits, out=out, means=SearchConfig(SearchEffort(evaluations=2))
-        )
+        return fit_to_budget(options)
 
 
 def timed(built: BuiltBundle) -> list[Verdict]:
@@ -66,7 +63,7 @@ def test_the_whole_model_brings_its_count(tmp_path: Path) -> None:
 
 def test_a_sized_model_brings_the_count_of_the_chosen_file(tmp_path: Path) -> None:
     """The figures of its report are those that the search held against the budget."""
-    built = built_in(tmp_path, Budget(size_bytes=LIMIT))
+    built = built_in(tmp_path, LIMIT)
     check_marked(built)
     assert built.report.search is not None
     assert built.report.search.chosen is not None
@@ -79,6 +76,6 @@ def test_a_sized_model_brings_the_count_of_the_chosen_file(tmp_path: Path) -> No
 
 def test_without_emulation_nothing_is_claimed(tmp_path: Path) -> None:
     """Both rows stay open."""
-    built = built_in(tmp_path, emulates=False)
+    built = built_in(tmp_path, emulate=False)
     assert {(each.state, each.mark) for each in timed(built)} == {("not measured", "")}
     assert not (built.folder / "measurements").exists()

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -14,48 +13,48 @@ from edge_bert.errors import DataError, InputError, RefusedError
 from edge_bert.pipeline.build import build as building
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.build import BuiltBundle
-from edge_bert.pipeline.build.options import BuildOptions, build_options
-from edge_bert.pipeline.build.session import prepare_session
+from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import cost_bounds
-from edge_bert.pipeline.sizing import fit_to_budget as sizing
-from edge_bert.pipeline.sizing.candidate_session import candidate_session
-from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, build_sized, fit_to_budget
-from edge_bert.pipeline.sizing.pruning_stats import pruning_stats
-from edge_bert.pipeline.sizing.search_candidates import SearchConfig, search_candidates
+from edge_bert.pipeline.sizing.fit_to_budget import (
+    NothingFitsError,
+    build_sized,
+    fit_to_budget,
+    fit_unpruned,
+    unpruned_candidate,
+)
+from edge_bert.pipeline.sizing.search_candidates import search_candidates
+from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.records.candidate import SearchResult
-from edge_bert.records.profile import Budget
-from edge_bert.search.problem import SearchEffort
 from edge_bert.store import cache
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.test_profiles import PHONE
 
-FEW = SearchConfig(SearchEffort(evaluations=3))
 LIMIT = 60_000  # the whole tiny model takes some 93 kB
 
 
-def asked(**changes: object) -> BuildOptions:
+def options_with(**values: Any) -> BuildOptions:
     """A tiny model for the newest phone, without emulation."""
-    found = build_options(
-        "pixel",
-        model=str(tiny.model()),
-        tokenizer=None,
-        via=None,
-        lengths=[16, 32],
-        calibration=None,
-        count=32,
-        seed=0,
-        data=[],
-        corpus=None,
-    )
-    return msgspec.structs.replace(found, emulates=False, **changes)
+    defaults: dict[str, Any] = {"profile": "pixel", "lengths": (16, 32), "evaluations": 3}
+    return tiny.sizing_options(**(defaults | values))
+
+
+def open_options(**values: Any) -> BuildSession:
+    """The build session with these options."""
+    return BuildSession.open(options_with(**values))
+
+
+def sizing_of(**values: Any) -> SizingSession:
+    """A session with these options."""
+    return SizingSession(open_options(**values))
 
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> BuiltBundle:
     with tiny.own_cache("sizing"):
         out = tmp_path_factory.mktemp("sized") / "bundle"
-        return build_sized(asked(), Budget(size_bytes=LIMIT), out, means=FEW)
+        return build_sized(sizing_of(max_size=LIMIT, out=out))
 
 
 def chosen(built: BuiltBundle) -> SearchResult:
@@ -106,7 +105,7 @@ def test_the_same_search_builds_nothing_again(built: BuiltBundle, tmp_path: Path
     """The journal in the cache has all that is asked for."""
     with tiny.own_cache("sizing"):
         said: list[str] = []
-        again = search_candidates(asked(), Budget(size_bytes=LIMIT), FEW, said.append)
+        again = search_candidates(sizing_of(max_size=LIMIT), said.append)
     assert again == built.report.search
     assert not [line for line in said if "score" in line]
     assert not list(tmp_path.iterdir())
@@ -115,19 +114,19 @@ def test_the_same_search_builds_nothing_again(built: BuiltBundle, tmp_path: Path
 def test_what_is_impossible_ends_at_once_with_the_nearest(tmp_path: Path) -> None:
     """No file can have a kilobyte; nothing is built and nothing is written."""
     with tiny.own_cache("sizing"), pytest.raises(NothingFitsError, match="No candidate") as caught:
-        build_sized(asked(), Budget(size_bytes=1000), tmp_path / "out", means=FEW)
+        build_sized(sizing_of(max_size=1000, out=tmp_path / "out"))
     assert caught.value.exit_code == 7
-    assert caught.value.found.evaluated == ()
-    assert all(each.rejected for each in caught.value.found.nearest)
-    assert caught.value.found.nearest
+    assert caught.value.search.evaluated == ()
+    assert all(each.rejected for each in caught.value.search.nearest)
+    assert caught.value.search.nearest
     assert not (tmp_path / "out").exists()
 
 
 def test_a_whole_model_that_fits_is_left_whole() -> None:
     """Only what the budget does not allow is made smaller, and what it misses is said."""
     with tiny.own_cache("sizing"):
-        assert sizing.look_at_whole(asked(), Budget(size_bytes=200_000)).misses is None
-        why = sizing.look_at_whole(asked(), Budget(size_bytes=LIMIT)).misses
+        assert fit_unpruned(open_options(max_size=200_000)).exceeded is None
+        why = fit_unpruned(open_options(max_size=LIMIT)).exceeded
     assert why is not None
     assert "a file of 9" in why
     assert "60.0 kB" in why
@@ -142,9 +141,9 @@ def test_a_chosen_file_that_does_not_run_is_told(
     def failing(_: object, path: Path, *__: object) -> Any:
         raise RefusedError(f"{path.stem} does not run")
 
-    monkeypatch.setattr(building, "_proven", failing)
+    monkeypatch.setattr(building, "_verify", failing)
     with tiny.own_cache("sizing"), refused(RefusedError, "does not run"):
-        build_sized(asked(), Budget(size_bytes=LIMIT), tmp_path / "out", means=FEW)
+        build_sized(sizing_of(max_size=LIMIT, out=tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 
 
@@ -160,26 +159,29 @@ def test_the_whole_model_is_looked_at_in_the_recipe_that_becomes_the_default(
     recipe: str, tmp_path: Path
 ) -> None:
     """With the bits that it has there: what is computed is the size of the file that is built."""
-    wanted = asked(profile=profile_with(tmp_path, recipe))
-    candidate = sizing.whole_candidate(wanted)
+    options = options_with(
+        profile=profile_with(tmp_path, recipe), recipes=(recipe,), out=tmp_path / "out"
+    )
+    session = BuildSession.open(options)
+    candidate = unpruned_candidate(session)
     assert candidate.recipe == recipe
     with tiny.own_cache("sizing"):
-        made = fit_to_budget(wanted, None, recipes=[recipe], out=tmp_path)
+        made = fit_to_budget(options)
     (artifact,) = made.report.manifest.artifacts
-    computed = cost_bounds.bound_cost(wanted, candidate).size_bytes
+    computed = cost_bounds.bound_cost(session, candidate).size_bytes
     assert computed == pytest.approx(artifact.size_bytes, rel=0.05)
 
 
 def test_layers_that_share_weights_are_refused() -> None:
     """ALBERT is built whole; what the search takes apart it does not have."""
     with refused(RefusedError, "albert: its layers share their weights"):
-        sizing.look_at_whole(asked(model=str(tiny.model("albert"))), Budget(size_bytes=1000))
+        fit_unpruned(open_options(model=tiny.model("albert"), max_size=1000))
 
 
 def test_a_corpus_that_is_not_there_is_told_first() -> None:
     """Not by a search, after minutes, and not by a traceback."""
     with refused(DataError, "none.txt"):
-        fit_to_budget(asked(corpus="/nowhere/none.txt"), Budget(size_bytes=LIMIT))
+        fit_to_budget(options_with(corpus="/nowhere/none.txt", max_size=LIMIT))
 
 
 def test_options_of_the_file_reach_the_candidates(built: BuiltBundle) -> None:
@@ -187,23 +189,23 @@ def test_options_of_the_file_reach_the_candidates(built: BuiltBundle) -> None:
     with tiny.own_cache("sizing"):
         found = chosen(built).chosen
         assert found is not None
-        assert candidate_session(asked(float_output=True), found.candidate).float_output
-        assert not candidate_session(asked(), found.candidate).float_output
+        for float_output in (True, False):
+            session = sizing_of(float_output=float_output).for_candidate(found.candidate)
+            assert session.options.float_output is float_output
 
 
 def test_limits_beside_recipes_are_refused() -> None:
     """A named recipe means the whole model."""
     with pytest.raises(InputError, match="leave the limits out"):
-        fit_to_budget(asked(), Budget(size_bytes=LIMIT), recipes=["float32"])
+        fit_to_budget(options_with(max_size=LIMIT, recipes=("float32",)))
 
 
 def test_worth_is_read_as_it_was_written() -> None:
     """From the cache comes what was measured."""
     with tiny.own_cache("sizing"):
-        first = pruning_stats(asked())
+        first = sizing_of().pruning_stats()
         assert len(list(cache.cache_folder("worth").iterdir())) == 1
-        pruning_stats.cache_clear()
-        second = pruning_stats(asked())
+        second = sizing_of().pruning_stats()
     assert second.layers == first.layers
     assert second.curves == first.curves
     for one, other in zip(first.importance.neurons, second.importance.neurons, strict=True):
@@ -213,4 +215,4 @@ def test_worth_is_read_as_it_was_written() -> None:
 
 def test_a_request_has_no_smaller_encoder_by_itself() -> None:
     """Only a sizing puts one in."""
-    assert prepare_session("pixel", model=str(tiny.model()), lengths=[16]).encoder is None
+    assert tiny.open_session().pruned is None

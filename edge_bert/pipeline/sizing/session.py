@@ -1,0 +1,138 @@
+"""A build session while it is sized: what a search measures once, and candidates' sessions."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.compress.prune.structure import prune_to_structure
+from edge_bert.compress.vocabulary import trim
+from edge_bert.compress.vocabulary.trim import Counts, Vocabulary
+from edge_bert.data import calibration
+from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.evaluate.outputs import finish_outputs
+from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.sizing.cost_bounds import candidate_bits
+from edge_bert.pipeline.sizing.pruning_stats import PruningStats, read_pruning_stats
+from edge_bert.progress import Progress, no_progress
+from edge_bert.records.candidate import Candidate
+from edge_bert.records.checkpoint import Checkpoint, FloatArray
+from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
+from edge_bert.store import cache, content_store
+
+CANDIDATES = 2  # sessions of candidates that are held: each has an encoder of its own
+
+
+@dataclass(frozen=True, eq=False)
+class SizingSession:
+    """The unpruned model's session in `build`, with what all of its candidates need."""
+
+    build: BuildSession
+    _stats: list[PruningStats] = field(default_factory=list)
+    _candidates: dict[Candidate, BuildSession] = field(default_factory=dict)
+
+    def pruning_stats(self, progress: Progress = no_progress) -> PruningStats:
+        """What layers, heads and neurons are worth, measured the first time, in minutes."""
+        if not self._stats:
+            self._stats.append(read_pruning_stats(self.build, progress))
+        return self._stats[0]
+
+    def for_candidate(self, candidate: Candidate) -> BuildSession:
+        """The session that builds `candidate`, compared with the unpruned model."""
+        if candidate not in self._candidates:
+            session = self._open_candidate(candidate)
+            while len(self._candidates) >= CANDIDATES:
+                del self._candidates[next(iter(self._candidates))]
+            self._candidates[candidate] = session
+        return self._candidates[candidate]
+
+    def _open_candidate(self, candidate: Candidate) -> BuildSession:
+        vocabulary = self._trim_vocabulary(candidate.structure.vocabulary)
+        recipe = RECIPES[candidate.recipe]
+        return dataclasses.replace(
+            self.build,
+            checkpoint=self._sized_checkpoint(candidate, vocabulary),
+            pruned=self._prune(candidate, vocabulary),
+            bits=candidate_bits(candidate) if recipe.scheme is Scheme.HYBRID else None,
+            recipes=(recipe, FLOAT32),
+            explicit=True,  # float32 in place of the chosen file would not meet the budget
+            lengths=candidate.lengths,
+            unpruned=self.build,
+        )
+
+    @functools.cached_property
+    def expected_outputs(self) -> FloatArray:
+        """The finished outputs of the unpruned float model for the held-out sentences."""
+        rows = self.build.encode_inputs(self.build.calibration.held_out)
+        outputs = numpy_forward.run_encoder(self.build.weights, rows)
+        return finish_outputs(outputs, self.build.checkpoint.head)
+
+    @property
+    def trimmed_sizes(self) -> range:
+        """How many tokens a trimmed vocabulary of the model can have.
+
+        Raises ModelError for tokenizers that cannot be trimmed.
+        """
+        return trim.vocabulary_sizes(self._tokenizer_file, self._token_counts)
+
+    @functools.cached_property
+    def _tokenizer_file(self) -> str:
+        return self.build.checkpoint.tokenizer.read_text(encoding="utf-8")
+
+    @functools.cached_property
+    def _token_counts(self) -> Counts | None:
+        """How often the corpus has each token; None without a corpus, so that the order of ids
+        counts. A calibration set of the user's own is a corpus too.
+        """
+        source = self.build.options.corpus or self.build.options.calibration
+        if source is None:
+            return None
+        encodings = self.build.tokenizer.encode_batch(calibration.load_sentences(Path(source)))
+        rows = self.build.weights.config.vocabulary
+        return trim.count_tokens((encoding.ids for encoding in encodings), rows)
+
+    def _trim_vocabulary(self, tokens: int) -> Vocabulary | None:
+        """The trimmed vocabulary; None where nothing is trimmed."""
+        if tokens == self.build.weights.config.vocabulary:
+            return None
+        return trim.trim_vocabulary(self._tokenizer_file, self._token_counts, tokens)
+
+    def _prune(self, candidate: Candidate, vocabulary: Vocabulary | None) -> EncoderWeights:
+        importance, sentences = self.pruning_stats().importance, self.build.calibration_inputs
+        pruned = prune_to_structure(self.build.weights, importance, candidate.structure, sentences)
+        return trim.prune_embeddings(pruned, vocabulary.kept) if vocabulary else pruned
+
+    def _sized_checkpoint(self, candidate: Candidate, vocabulary: Vocabulary | None) -> Checkpoint:
+        """The checkpoint under a name by content of its own, with the tokenizer that fits."""
+        unpruned = self.build.checkpoint
+        code = content_store.source_digest(
+            artifacts.PACKAGE / "compress", artifacts.PACKAGE / "encoder", Path(__file__).parent
+        )
+        structure = msgspec.json.encode(candidate.structure)
+        key = content_store.key_of(
+            unpruned.sha256,
+            structure,
+            self.build.calibration.info,
+            code,
+            vocabulary and vocabulary.tokenizer,
+        )
+        sized = dataclasses.replace(unpruned, sha256=key, origin=f"{unpruned.origin}, made smaller")
+        return _with_vocabulary(sized, vocabulary) if vocabulary else sized
+
+
+def _with_vocabulary(checkpoint: Checkpoint, vocabulary: Vocabulary) -> Checkpoint:
+    """`checkpoint` with the files of its trimmed vocabulary, written to the cache."""
+    folder = cache.cache_folder("tokenizers") / checkpoint.sha256
+    folder.mkdir(parents=True, exist_ok=True)
+    content_store.write_atomic(folder / "tokenizer.json", vocabulary.tokenizer.encode())
+    words = None
+    if checkpoint.vocabulary is not None:
+        words = folder / "vocab.txt"
+        content_store.write_atomic(words, vocabulary.text.encode())
+    return dataclasses.replace(checkpoint, tokenizer=folder / "tokenizer.json", vocabulary=words)
