@@ -119,7 +119,7 @@ def test_what_is_impossible_ends_at_once_with_the_nearest(tmp_path: Path) -> Non
     assert caught.value.search.evaluated == ()
     assert all(each.rejected for each in caught.value.search.nearest)
     assert caught.value.search.nearest
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / tiny.PROFILE).exists()
 
 
 def test_a_whole_model_that_fits_is_left_whole() -> None:
@@ -144,7 +144,7 @@ def test_a_chosen_file_that_does_not_run_is_told(
     monkeypatch.setattr(building, "_verify", failing)
     with tiny.own_cache("sizing"), refused(RefusedError, "does not run"):
         build_sized(sizing_of(max_size=LIMIT, out=tmp_path / "out"))
-    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out" / tiny.PROFILE).exists()
 
 
 def profile_with(folder: Path, recipe: str) -> str:
