@@ -6,7 +6,17 @@ from collections.abc import Sequence
 
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.records.base import Record
-from edge_bert.records.recipe import Recipe, Scheme
+from edge_bert.records.recipe import (
+    FLOAT16,
+    FLOAT32,
+    WI4_AFP32,
+    WI8_AFP32,
+    WI8_AI8,
+    WI8_AI8_AFP32,
+    WI8_AI16,
+    Recipe,
+    Scheme,
+)
 from edge_bert.records.weight_bits import ENTRIES, PIECE, WeightBits
 
 FLOAT = 4
@@ -27,13 +37,13 @@ class Overhead(Record, frozen=True):
 
 # Least squares over tiny models of 1 to 3 layers and 1 to 3 lengths; tests hold them.
 OVERHEAD = {
-    "float32": Overhead(once=800, length=5270, layer=90, layer_and_length=8330),
-    "float16": Overhead(once=1010, length=5460, layer=250, layer_and_length=9290),
-    "wi8_afp32": Overhead(once=1100, length=6010, layer=400, layer_and_length=8180),
-    "wi4_afp32": Overhead(once=1080, length=6650, layer=380, layer_and_length=9180),
-    "wi8_ai8": Overhead(once=20, length=6030, layer=0, layer_and_length=8580),
-    "wi8_ai16": Overhead(once=0, length=8400, layer=0, layer_and_length=10200),
-    "wi8_ai8_afp32": Overhead(once=480, length=5230, layer=0, layer_and_length=7400),
+    FLOAT32: Overhead(once=800, length=5270, layer=90, layer_and_length=8330),
+    FLOAT16: Overhead(once=1010, length=5460, layer=250, layer_and_length=9290),
+    WI8_AFP32: Overhead(once=1100, length=6010, layer=400, layer_and_length=8180),
+    WI4_AFP32: Overhead(once=1080, length=6650, layer=380, layer_and_length=9180),
+    WI8_AI8: Overhead(once=20, length=6030, layer=0, layer_and_length=8580),
+    WI8_AI16: Overhead(once=0, length=8400, layer=0, layer_and_length=10200),
+    WI8_AI8_AFP32: Overhead(once=480, length=5230, layer=0, layer_and_length=7400),
 }
 
 
@@ -53,7 +63,7 @@ def predict_size(
         matrix_bits=(min(recipe.weight_bits, 8),) * shape.layers,
         embedding_bits=min(recipe.weight_bits, 8),
     )
-    overhead = OVERHEAD[recipe.name]
+    overhead = OVERHEAD[recipe]
     graphs = overhead.length + overhead.layer_and_length * shape.layers
     total = overhead.once + overhead.layer * shape.layers + graphs * len(lengths)
     for width, matrices in zip(found.matrix_bits, layer_matrices(shape), strict=True):

@@ -15,7 +15,7 @@ from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, co
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14, convert_for_2_14
 from edge_bert.records.profile import Runtime
-from edge_bert.records.recipe import FLOAT16, Recipe
+from edge_bert.records.recipe import Recipe, Scheme
 from edge_bert.records.weight_bits import WeightBits
 
 CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
@@ -37,7 +37,7 @@ def apply_weight_recipe(
     if runtime == TFLITE_RUNTIME_2_14:
         _refuse_four_bits(bits)
         return convert_for_2_14(float_model, recipe)
-    if recipe.name == FLOAT16.name:
+    if recipe.scheme is Scheme.FLOAT:
         return convert_float16(float_model, gathers_float16=True)
     return convert_hybrid(float_model, bits or recipe.weight_bits, moments)
 

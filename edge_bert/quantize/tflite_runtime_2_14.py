@@ -23,7 +23,7 @@ from edge_bert.quantize.tflite_passes.pack_constants import (
 from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
 from edge_bert.quantize.uniform import quantize_int8
 from edge_bert.records.profile import Runtime
-from edge_bert.records.recipe import FLOAT16, WI8_AFP32, Recipe
+from edge_bert.records.recipe import Recipe, Scheme
 
 TFLITE_RUNTIME_2_14 = Runtime(name="tflite-runtime", version="2.14.0")
 
@@ -33,9 +33,9 @@ def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
 
     Raises RefusedError for a recipe that has no such form.
     """
-    if recipe.name == FLOAT16.name:
+    if recipe.scheme is Scheme.FLOAT:
         return convert_float16(float_model, gathers_float16=False)
-    if recipe.name != WI8_AFP32.name:
+    if recipe.weight_bits < 8:
         # Its one 4-bit kernel, hybrid per channel, took 215 ms where float32 takes 43, at a mean
         # cosine of 0.891 to float32; blocks of 32, which keep 0.95, it does not load.
         raise RefusedError(

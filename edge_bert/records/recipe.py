@@ -34,8 +34,13 @@ class Recipe(Record, frozen=True):
             raise ValueError(f"{self.name}: integer activations have 8 or 16 bits")
 
     @property
+    def is_reference(self) -> bool:
+        """Whether this is the float32 file, to which every other recipe is compared."""
+        return self.scheme is Scheme.FLOAT and self.weight_bits == 32
+
+    @property
     def needs_calibration(self) -> bool:
-        """Whether ranges of activations must be known before the model is built."""
+        """Whether the ranges of activations must be known before the file is made."""
         return self.scheme in (Scheme.INTEGER, Scheme.MIXED)
 
 

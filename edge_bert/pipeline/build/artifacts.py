@@ -69,7 +69,7 @@ def build_artifact(
     Raises RefusedError for those where the encoder's layers are not known.
     """
     runtime = session.profile.parsed_runtime()
-    if recipe.name == "float32":
+    if recipe.is_reference:
         return float_model
 
     if recipe.needs_calibration and session.is_opaque:
