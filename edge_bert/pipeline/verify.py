@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
+from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
@@ -48,69 +48,82 @@ class BundleVerification(Record, frozen=True):
     @property
     def passed(self) -> bool:
         """Whether every artifact ran."""
-        return all(each.proof.status == "passed" for each in self.artifacts)
+        return all(artifact.proof.status == "passed" for artifact in self.artifacts)
 
 
-def verify_bundle(
-    folder: Path,
-    *,
-    data: Sequence[str] = (),
-    text: Path | None = None,
-    calibration_file: Path | None = None,
-    progress: Progress = no_progress,
-) -> BundleVerification:
-    """Run every artifact of the bundle in `folder` again on the runtime its profile names.
+class VerifyOptions(Record, frozen=True):
+    """What `invoke verify` takes.
 
-    Drift is measured against the bundle's float32 artifact, on the held-out sentences of
-    `calibration_file`, which the bundle was calibrated with, or else of our own. Raises InputError
-    when that is another file, or when the bundle is damaged: every file must still be the one that
-    was proven.
+    `data` are references to labelled data; the sentences of the file `text` are tokenized as a
+    phone does. `calibration` is the file that the bundle was calibrated with, if it was the user's.
     """
+
+    profile: str
+    data: tuple[str, ...] = ()
+    text: Path | None = None
+    calibration: Path | None = None
+    out: Path = Path("build")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the bundle."""
+        return self.out / profiles.bundle_name(self.profile)
+
+
+def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> BundleVerification:
+    """Run every artifact of a bundle again on the runtime its profile names.
+
+    Drift is measured against the bundle's float32 artifact, on the held-out sentences of the
+    bundle's own calibration set where the user gives its file, or else of ours. Raises InputError
+    where that is another file, or where a file of the bundle is not the one that was proven.
+    """
+    folder = options.folder
     manifest = manifests.read_manifest(folder)
     runtime = profile_of(manifest, folder).parsed_runtime()
     _check_files(folder, manifest)
-    sets = [parse_reference(reference) for reference in data]
+    sets = [parse_reference(reference) for reference in options.data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
-    used = _held_out(manifest.calibration, calibration_file)
+    sentences = _calibration_set(manifest.calibration, options.calibration)
     expected = verify_artifact.reference_outputs(
-        _subject(folder, manifest, _reference(manifest)), tokenizer, used.held_out, host_runtime()
+        _subject(folder, manifest, _reference(manifest)),
+        tokenizer,
+        sentences.held_out,
+        host_runtime(),
     )
-    examples = verify_artifact.Examples(tokenizer, used.held_out, sets)
-    found = []
+    examples = verify_artifact.Examples(tokenizer, sentences.held_out, sets)
+    verified = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")
         tested = verify_artifact.verify_artifact(
             _subject(folder, manifest, artifact), examples, expected, runtime, host_runtime()
         )
-        found.append(Verified(artifact.name, tested.runtime_check, tested.scores))
-    sentences = calibration.load_sentences(text) if text else []
+        verified.append(Verified(artifact.name, tested.runtime_check, tested.scores))
+    texts = calibration.load_sentences(options.text) if options.text else []
     return BundleVerification(
         profile=manifest.profile,
-        artifacts=tuple(found),
-        sentences=len(sentences),
+        artifacts=tuple(verified),
+        sentences=len(texts),
         differing=tuple(
-            differing_sentences(sentences, folder / "tokenizer.json", manifest.model.max_length)
+            differing_sentences(texts, folder / "tokenizer.json", manifest.model.max_length)
         ),
-        held_out=used.info.source,
+        held_out=sentences.info.source,
         calibrated_with=manifest.calibration.source,
     )
 
 
-def _held_out(wanted: CalibrationInfo, path: Path | None) -> CalibrationSet:
+def _calibration_set(info: CalibrationInfo, path: Path | None) -> CalibrationSet:
     """The bundle's own set where the user gives its file, else one of our own sentences."""
     if path is None:
-        return calibration.select_sentences(
-            calibration.default_sentences(), wanted.count, wanted.seed
-        )
-    found = calibration.select_sentences(
-        calibration.load_sentences(path), wanted.count, wanted.seed, source=path.name
+        return calibration.select_sentences(calibration.default_sentences(), info.count, info.seed)
+    chosen = calibration.select_sentences(
+        calibration.load_sentences(path), info.count, info.seed, source=path.name
     )
-    if found.info.sha256 != wanted.sha256:
+    if chosen.info.sha256 != info.sha256:
         raise InputError(
-            f"{path}: the bundle was calibrated with other sentences, of {wanted.source!r}; "
+            f"{path}: the bundle was calibrated with other sentences, of {info.source!r}; "
             "give that file, or leave --calibration out."
         )
-    return found
+    return chosen
 
 
 def _reference(manifest: Manifest) -> Artifact:

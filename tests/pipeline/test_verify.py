@@ -5,22 +5,26 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
 from edge_bert.errors import DataError, EdgeBertError, InputError
-from edge_bert.pipeline.verify import BundleVerification, verify_bundle
+from edge_bert.pipeline.verify import BundleVerification, VerifyOptions, verify_bundle
+from edge_bert.progress import Progress, no_progress
 from edge_bert.report.terminal.verification import print_verification
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 
 
-def verified(folder: Path, **options: object) -> BundleVerification:
+def verified(folder: Path, progress: Progress = no_progress, **options: Any) -> BundleVerification:
     """`verify` with the tests' cache."""
     with tiny.own_cache():
-        return verify_bundle(folder, **options)  # type: ignore[arg-type]
+        return verify_bundle(
+            VerifyOptions(profile=folder.name, out=folder.parent, **options), progress
+        )
 
 
 def test_it_finds_what_the_build_found() -> None:
@@ -59,7 +63,7 @@ def test_the_builds_own_file_gives_its_drift_again(of_my_own: tuple[Path, Path])
     """With the file the cosines are the manifest's; without it they say that they are not."""
     folder, file = of_my_own
     wanted = manifests.read_manifest(folder).artifacts
-    same = verified(folder, calibration_file=file)
+    same = verified(folder, calibration=file)
     assert [each.scores for each in same.artifacts] == [each.scores for each in wanted]
     assert same.held_out == same.calibrated_with == "mine.txt"
     other = verified(folder)
@@ -74,14 +78,14 @@ def test_another_file_is_not_the_builds(of_my_own: tuple[Path, Path], tmp_path: 
     file = tmp_path / "other.txt"
     file.write_text("".join(f"the train leaves at {n}\n" for n in range(40)), "utf-8")
     with pytest.raises(InputError, match="calibrated with other sentences"):
-        verified(of_my_own[0], calibration_file=file)
+        verified(of_my_own[0], calibration=file)
 
 
 def test_labels(tmp_path: Path) -> None:
     """Scores against a file of the user's, for every artifact."""
     path = tmp_path / "moods.tsv"
     path.write_text("text\tlabel\nthe cat\tpositive\nthe train\tnegative\n", "utf-8")
-    found = verified(tiny.built("bert", "classification").folder, data=[str(path)])
+    found = verified(tiny.built("bert", "classification").folder, data=(str(path),))
     for each in found.artifacts:
         (score,) = each.scores.labels
         assert (score.metric, score.count) == ("accuracy", 2)

@@ -77,33 +77,34 @@ def bench(
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
-    from edge_bert.pipeline.bench import bench as pipeline
+    from edge_bert.pipeline.bench.bench import measured_rows, run_bench
+    from edge_bert.pipeline.bench.options import BenchOptions
     from edge_bert.report.terminal.measurements import print_measured
 
-    request = pipeline.request_bench(
-        require_option("profile", profile),
-        require_option("target", target),
+    options = BenchOptions(
+        profile=require_option("profile", profile),
+        target=require_option("target", target),
         out=Path(out),
-        artifacts=split_csv(artifacts),
-        lengths=parse_ints("lengths", lengths),
-        threads=parse_ints("threads", threads),
+        artifacts=tuple(split_csv(artifacts)),
+        lengths=tuple(parse_ints("lengths", lengths)),
+        threads=tuple(parse_ints("threads", threads)) or (1,),
         repetitions=parse_int("repetitions", repetitions),
-        duration_s=parse_float("duration", duration),
+        duration=parse_float("duration", duration),
         serial=serial,
         core=core,
         cores=cores,
         energy=energy,
         benchmark_model=Path(benchmark_model) if benchmark_model else None,
-        origin=benchmark_origin or benchmark_model or "",
+        benchmark_origin=benchmark_origin,
     )
     with console_progress() as progress:
-        measured = pipeline.run_bench(request, progress)
+        measured = run_bench(options, progress)
     if json:
         print_json(measured)
         return
     console = Console()
-    print_measured(pipeline.rows_of(measured), console)
-    console.print(f"report: {request.folder / 'report.html'}", highlight=False)
+    print_measured(measured_rows(measured), console)
+    console.print(f"report: {options.folder / 'report.html'}", highlight=False)
 
 
 @command(

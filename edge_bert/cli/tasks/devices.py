@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -11,7 +13,6 @@ from edge_bert.cli.options import (
     JSON_HELP,
     PROFILE_HELP,
     SERIAL_HELP,
-    bundle_folder,
     require_option,
     split_csv,
 )
@@ -53,7 +54,7 @@ def push(
     from rich.console import Console
 
     from edge_bert.cli.console import print_json, print_lines
-    from edge_bert.pipeline.bench.push import push_bundle, remove_pushed
+    from edge_bert.pipeline.bench.push import PushOptions, push_bundle, remove_pushed
     from edge_bert.report.terminal.tables import print_table
 
     if remove:
@@ -63,12 +64,14 @@ def push(
         else:
             print_lines([f"removed from {cleared}"])
         return
-    name = require_option("profile", profile)
-    folder = bundle_folder(out, name)
+    options = PushOptions(
+        profile=require_option("profile", profile),
+        artifacts=tuple(split_csv(artifacts)),
+        serial=serial,
+        out=Path(out),
+    )
     with console_progress() as progress:
-        pushed = push_bundle(
-            name, folder, artifacts=split_csv(artifacts), serial=serial, progress=progress
-        )
+        pushed = push_bundle(options, progress)
     if json:
         print_json(pushed)
     else:

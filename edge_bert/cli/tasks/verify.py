@@ -12,7 +12,7 @@ from edge_bert.cli.options import (
     BUNDLE_PROFILE_HELP,
     DATA_HELP,
     JSON_HELP,
-    bundle_folder,
+    require_option,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -47,17 +47,18 @@ def verify(
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
-    from edge_bert.pipeline.verify import verify_bundle
+    from edge_bert.pipeline.verify import VerifyOptions, verify_bundle
     from edge_bert.report.terminal.verification import print_verification
 
+    options = VerifyOptions(
+        profile=require_option("profile", profile),
+        data=tuple(data or ()),
+        text=Path(text) if text else None,
+        calibration=Path(calibration) if calibration else None,
+        out=Path(out),
+    )
     with console_progress() as progress:
-        verification = verify_bundle(
-            bundle_folder(out, profile),
-            data=data or [],
-            text=Path(text) if text else None,
-            calibration_file=Path(calibration) if calibration else None,
-            progress=progress,
-        )
+        verification = verify_bundle(options, progress)
     if json:
         print_json(verification)
     else:

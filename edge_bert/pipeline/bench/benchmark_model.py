@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -19,6 +18,7 @@ from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_output
 from edge_bert.measure.measurement import build_benchmark_measurement
 from edge_bert.measure.sensors.device_state import read_state
+from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
@@ -27,21 +27,8 @@ from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, MeasuredSub
 CHMOD_TIMEOUT_S = 30.0
 
 
-class OfficialRequest(Protocol):
-    """What this module asks of a request."""
-
-    @property
-    def threads(self) -> tuple[int, ...]: ...
-    @property
-    def repetitions(self) -> int | None: ...
-    @property
-    def duration_s(self) -> float | None: ...
-    @property
-    def cores(self) -> str | None: ...
-
-
 def make_timer(
-    target: Device, binary: BenchmarkBinary, request: OfficialRequest, progress: Progress
+    target: Device, binary: BenchmarkBinary, options: BenchOptions, progress: Progress
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
@@ -55,10 +42,10 @@ def make_timer(
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = target.push(path, artifact.file)
-        for threads in request.threads:
+        for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
             before = None if on_host else read_state(make_shell(target))
-            run = _request(request, remote, signature, threads)
+            run = _request(options, remote, signature, threads)
             done = run_benchmark(target, program, run, SPARE_S + run.least_s)
             after = None if on_host else read_state(make_shell(target))
             output = parse_output(done.stdout, done.stderr, done.exit_code)
@@ -69,7 +56,7 @@ def make_timer(
             found = build_benchmark_measurement(
                 output,
                 description,
-                msgspec.structs.replace(subject, cores=request.cores),
+                msgspec.structs.replace(subject, cores=options.cores),
                 before=before,
                 after=after,
             )
@@ -79,16 +66,14 @@ def make_timer(
     return measure
 
 
-def _request(
-    request: OfficialRequest, remote: str, signature: str, threads: int
-) -> BenchmarkRequest:
-    seconds = 0.0 if request.repetitions else request.duration_s or DEFAULT_DURATION_S
+def _request(options: BenchOptions, remote: str, signature: str, threads: int) -> BenchmarkRequest:
+    seconds = 0.0 if options.repetitions else options.duration or DEFAULT_DURATION_S
     return BenchmarkRequest(
         model=remote,
         signature=signature,
         threads=threads,
         warmup=WARMUP,
-        repetitions=request.repetitions or 1,
+        repetitions=options.repetitions or 1,
         least_s=seconds,
-        mask=parse_core_mask(request.cores) if request.cores else None,
+        mask=parse_core_mask(options.cores) if options.cores else None,
     )

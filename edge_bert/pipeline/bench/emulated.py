@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
@@ -13,25 +14,16 @@ from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
 from edge_bert.measure.measurement import build_emulated_measurement
 from edge_bert.measure.runner_output import parse_runner
-from edge_bert.progress import Progress
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Signature
 from edge_bert.records.measurement import Measurement
-from edge_bert.records.profile import DeviceProfile, Runtime
+from edge_bert.records.profile import Cluster, DeviceProfile, Runtime
 
 # An inference takes seconds under emulation, loading too; a busy machine takes several times that.
 TIMEOUT_S = 900
 # Up to this length the second inference is counted, for the first one also prepares buffers. That
 # is some 1.1 million instructions: under 1% of a longer inference, which takes a minute to repeat.
-LONGEST_WARMED_UP = 32
-
-
-class EmulatedRequest(Protocol):
-    """What this module asks of a request."""
-
-    @property
-    def core(self) -> str | None: ...
-    @property
-    def threads(self) -> tuple[int, ...]: ...
+MAX_WARMED_LENGTH = 32
 
 
 class Countable(Protocol):
@@ -45,28 +37,53 @@ class Countable(Protocol):
     def signatures(self) -> Mapping[str, Signature]: ...
 
 
-def make_counter(
-    target: EmulatedDevice, profile: DeviceProfile, request: EmulatedRequest, progress: Progress
-) -> Callable[[Path, Countable, str], Iterator[Measurement]]:
-    """A function that counts one signature, once, and models it for each number of threads."""
+Count = Callable[[Path, Countable, str], Iterator[Measurement]]
+
+
+@contextmanager
+def open_counter(
+    profile: DeviceProfile,
+    core: str | None = None,
+    threads: Sequence[int] = (1,),
+    progress: Progress = no_progress,
+) -> Iterator[Count]:
+    """A function that counts one signature, once, and models it for each number of threads.
+
+    It runs on an emulated `core` of the profile (default: the fastest), which ends with the block.
+    """
+    target = EmulatedDevice(profile, core)
+    try:
+        yield _make_counter(
+            target, profile, cpu_files.find_cluster(profile, core), threads, progress
+        )
+    finally:
+        target.close()
+
+
+def _make_counter(
+    target: EmulatedDevice,
+    profile: DeviceProfile,
+    cluster: Cluster,
+    threads: Sequence[int],
+    progress: Progress,
+) -> Count:
     command = install_runner(target, profile.abi, own_c_library=False)
     runtime = Runtime(name="ai-edge-litert", version=find_litert_library(profile.abi)[1])
-    cluster = cpu_files.find_cluster(profile, request.core)
     description = target.describe()
     pushed: dict[Path, str] = {}
 
-    def measure(path: Path, artifact: Countable, signature: str) -> Iterator[Measurement]:
+    def count(path: Path, artifact: Countable, signature: str) -> Iterator[Measurement]:
         progress(f"{artifact.name} {signature}: counting on an emulated {cluster.core}")
         if path not in pushed:
             pushed[path] = target.push(path, artifact.file)
-        warmup = int(artifact.signatures[signature].length <= LONGEST_WARMED_UP)
+        warmup = int(artifact.signatures[signature].length <= MAX_WARMED_LENGTH)
         run = RunnerRequest(pushed[path], signature, warmup=warmup, repetitions=1)
         counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S)
         completed = counted.completed
         output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
         if len(counted.counts.marked_repetitions) != warmup + 1:
             raise DeviceError("The emulator did not see where the inference begins and ends.")
-        for threads in request.threads:
+        for thread_count in threads:
             yield build_emulated_measurement(
                 output,
                 counted.counts.marked_repetitions[-1],
@@ -75,7 +92,7 @@ def make_counter(
                 cluster,
                 memory=profile.memory,
                 runtime=runtime,
-                threads=threads,
+                threads=thread_count,
             )
 
-    return measure
+    return count

@@ -2,63 +2,70 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.runner.start import install_runner
-from edge_bert.errors import InputError
-from edge_bert.pipeline.bench.bench import bundle_of, device_for
+from edge_bert.pipeline.bench.subjects import ensure_bundle, select_artifacts
+from edge_bert.pipeline.bench.targets import open_device
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
+from edge_bert.records.bundle import Manifest
 
 
-class Pushed(Record, frozen=True):
-    """Where the files are on the device now. Their contents stay there after the session."""
+class PushOptions(Record, frozen=True):
+    """What `invoke push` takes. No `artifacts` means the bundle's default one."""
+
+    profile: str
+    artifacts: tuple[str, ...] = ()
+    serial: str | None = None
+    out: Path = Path("build")
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the bundle."""
+        return self.out / profiles.bundle_name(self.profile)
+
+
+class PushedFiles(Record, frozen=True):
+    """Where the files are on the device now. Their contents stay there."""
 
     serial: str
     files: dict[str, str]
 
 
-def push_bundle(
-    profile: str,
-    folder: Path,
-    *,
-    artifacts: Sequence[str] = (),
-    serial: str | None = None,
-    progress: Progress = no_progress,
-) -> Pushed:
-    """Push artifacts (default: the bundle's default one), tokenizer and runner.
+def push_bundle(options: PushOptions, progress: Progress = no_progress) -> PushedFiles:
+    """Push artifacts, tokenizer and runner, each verified by size and sha256.
 
-    Each file is verified by size and sha256. Builds the bundle if there is none. Raises
-    InputError for an unknown artifact, DeviceError for a device that does not do as asked.
+    Builds the bundle if there is none. Raises InputError for an unknown artifact, DeviceError for
+    a device that fails or has another ABI.
     """
-    device = profiles.load_profile(profile)
-    manifest = bundle_of(profile, folder, progress)
-    by_name = {artifact.name: artifact for artifact in manifest.artifacts}
-    wanted = list(artifacts) or [manifest.default.artifact]
-    unknown = [name for name in wanted if name not in by_name]
-    if unknown:
-        raise InputError(f"The bundle has no artifact {unknown[0]!r}; it has {', '.join(by_name)}.")
-    files = [require_proven(folder / by_name[name].file, by_name[name].sha256) for name in wanted]
-    files += [
-        require_proven(folder / packaged.file, packaged.sha256)
-        for packaged in manifest.files
-        if packaged.file.startswith("tokenizer")
-    ]
-    target = device_for(serial, device)
-    found = {}
+    profile = profiles.load_profile(options.profile)
+    manifest = ensure_bundle(options.profile, options.folder, progress)
+    paths = list(_proven_files(options, manifest))
+    target = open_device(options.serial, profile)
+    pushed = {}
     try:
-        for path in files:
+        for path in paths:
             progress(f"{path.name}: pushing to {target.serial}")
-            found[path.name] = target.stored(target.push(path, path.name))
+            pushed[path.name] = target.stored(target.push(path, path.name))
         progress("the runner, its loader and LiteRT")
-        install_runner(target, device.abi, own_c_library=True)
+        install_runner(target, profile.abi, own_c_library=True)
     finally:
         target.close()
-    return Pushed(target.serial, found)
+    return PushedFiles(target.serial, pushed)
+
+
+def _proven_files(options: PushOptions, manifest: Manifest) -> Iterator[Path]:
+    names = options.artifacts or (manifest.default.artifact,)
+    for artifact in select_artifacts(manifest, names):
+        yield require_proven(options.folder / artifact.file, artifact.sha256)
+    for packaged in manifest.files:
+        if packaged.file.startswith("tokenizer"):
+            yield require_proven(options.folder / packaged.file, packaged.sha256)
 
 
 def remove_pushed(serial: str | None = None) -> str:

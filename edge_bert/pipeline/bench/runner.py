@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import msgspec
 
@@ -18,6 +17,7 @@ from edge_bert.measure.energy.record_windows import record_windows
 from edge_bert.measure.measurement import build_measurement
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
+from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.energy import Energy
@@ -31,23 +31,8 @@ ASK_TIMEOUT_S = 30.0
 Run = Callable[[Sequence[str]], str]
 
 
-class RunnerTiming(Protocol):
-    """What this module asks of a request."""
-
-    @property
-    def threads(self) -> tuple[int, ...]: ...
-    @property
-    def repetitions(self) -> int | None: ...
-    @property
-    def duration_s(self) -> float | None: ...
-    @property
-    def cores(self) -> str | None: ...
-    @property
-    def energy(self) -> bool: ...
-
-
 def make_timer(
-    target: Device, request: RunnerTiming, progress: Progress
+    target: Device, options: BenchOptions, progress: Progress
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
@@ -61,11 +46,11 @@ def make_timer(
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = target.push(path, artifact.file)
-        for threads in request.threads:
+        for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
-            run = _request(request, remote, signature, threads)
+            run = _request(options, remote, signature, threads)
             before = None if on_host else read_state(make_shell(target))
-            output = _run(target, command, run, request.duration_s)
+            output = _run(target, command, run, options.duration)
             after = None if on_host else read_state(make_shell(target))
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
@@ -75,8 +60,8 @@ def make_timer(
                 description,
                 artifact.name,
                 runtime=runtime,
-                cores=request.cores,
-                energy=_energy(target, command, run, progress) if request.energy else None,
+                cores=options.cores,
+                energy=_energy(target, command, run, progress) if options.energy else None,
                 before=before,
                 after=after,
             )
@@ -84,16 +69,16 @@ def make_timer(
     return measure
 
 
-def _request(request: RunnerTiming, remote: str, signature: str, threads: int) -> RunnerRequest:
-    duration = None if request.repetitions else request.duration_s or DEFAULT_DURATION_S
+def _request(options: BenchOptions, remote: str, signature: str, threads: int) -> RunnerRequest:
+    duration = None if options.repetitions else options.duration or DEFAULT_DURATION_S
     return RunnerRequest(
         model=remote,
         signature=signature,
         threads=threads,
         warmup=WARMUP,
-        repetitions=request.repetitions,
+        repetitions=options.repetitions,
         duration_ms=None if duration is None else max(1, round(duration * 1e3)),
-        cores=request.cores,
+        cores=options.cores,
     )
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.data.buckets import choose_bucket
-from edge_bert.pipeline.bench.bench import request_bench, run_bench
+from edge_bert.pipeline.bench.bench import run_bench
+from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.sizing.fit_to_budget import (
@@ -110,14 +111,14 @@ def _count_default(profile: str, report: Report, folder: Path, progress: Progres
     chosen = report.default_artifact
     if _row(report, chosen):
         return report
-    request = request_bench(
-        profile,
-        "emulated",
+    options = BenchOptions(
+        profile=profile,
+        target="emulated",
+        artifacts=(chosen.name,),
+        lengths=(_bucket(report, chosen),),
         out=folder.parent,
-        artifacts=[chosen.name],
-        lengths=[_bucket(report, chosen)],
     )
-    run_bench(request, progress)
+    run_bench(options, progress)
     return msgspec.structs.replace(
         measurements.with_measurements(report, folder, progress), search=report.search
     )

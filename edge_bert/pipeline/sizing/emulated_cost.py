@@ -10,13 +10,11 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.pipeline.bench import emulated
+from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.measurements import latency_bounds
 from edge_bert.pipeline.sizing.cost_bounds import budget_length
-from edge_bert.progress import no_progress
 from edge_bert.records.bundle import Signature
 from edge_bert.records.candidate import CandidateCost
 from edge_bert.records.energy import ModelledEnergy
@@ -90,16 +88,6 @@ def _middle(energy: ModelledEnergy) -> float:
     return float((energy.low_mj * energy.high_mj) ** 0.5)
 
 
-@dataclass(frozen=True)
-class _OneThread:
-    core: str | None = None
-    threads: tuple[int, ...] = (1,)
-
-
 def _count(profile: DeviceProfile, file: CandidateFile, signature: str) -> Measurement:
-    target = EmulatedDevice(profile)
-    try:
-        measure = emulated.make_counter(target, profile, _OneThread(), no_progress)
-        return next(measure(file.path, file, signature))
-    finally:
-        target.close()
+    with open_counter(profile) as count:
+        return next(count(file.path, file, signature))

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from edge_bert.bundle.measurement_files import load_measurement
 from edge_bert.errors import DeviceError, InputError
-from edge_bert.pipeline.bench import bench
-from edge_bert.pipeline.bench.bench import Result, request_bench
+from edge_bert.pipeline.bench import bench, subjects
+from edge_bert.pipeline.bench.bench import BenchResult, run_bench
+from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
@@ -22,11 +24,10 @@ from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.small_bundle import small_bundle
 
 
-def run(folder: Path, target: str = "host", **options: object) -> tuple[Result, ...]:
+def run(folder: Path, target: str = "host", **options: Any) -> tuple[BenchResult, ...]:
     if target == "host":
         options = {"repetitions": 3} | options
-    request = request_bench("pixel-9", target, out=folder, **options)  # type: ignore[arg-type]
-    return bench.run_bench(request)
+    return run_bench(BenchOptions(profile="pixel-9", target=target, out=folder, **options))
 
 
 @pytest.fixture
@@ -99,7 +100,7 @@ def test_the_report_leaves_out_what_is_not_of_this_bundle(bundle: Path) -> None:
         ("foreign", {"subject": foreign, "started_at": "2999-01-01T00:00:00+00:00"}),
         ("hot", {"faults": ("hot",), "started_at": "2999-01-01T00:00:00+00:00"}),
     ):
-        changed = msgspec.structs.replace(old.measurement, **changes)  # type: ignore[arg-type]
+        changed = msgspec.structs.replace(old.measurement, **changes)
         (folder / f"{name}.json").write_bytes(msgspec.json.encode(changed))
     (folder / "damaged.json").write_text("{")
     said: list[str] = []
@@ -121,8 +122,8 @@ def test_a_bundle_is_built_where_there_is_none(
         built.append((options.profile, Path(options.out)))
         small_bundle(Path(options.out), options.profile)
 
-    monkeypatch.setattr(bench.BuildSession, "open", lambda options: options)
-    monkeypatch.setattr(bench, "build_bundle", build)
+    monkeypatch.setattr(subjects.BuildSession, "open", lambda options: options)
+    monkeypatch.setattr(subjects, "build_bundle", build)
     run(tmp_path, lengths=(8,))
     run(tmp_path, lengths=(8,))
     assert built == [("pixel-9", tmp_path)]
@@ -135,8 +136,8 @@ def test_a_bundle_is_built_where_there_is_none(
         ("host", {"threads": (0,)}, "threads"),
         ("host", {"threads": (65,)}, "threads"),
         ("host", {"repetitions": 0}, "repetitions"),
-        ("host", {"repetitions": 5, "duration_s": 2.0}, "exclude"),
-        ("host", {"repetitions": None, "duration_s": float("nan")}, "duration"),
+        ("host", {"repetitions": 5, "duration": 2.0}, "exclude"),
+        ("host", {"repetitions": None, "duration": float("nan")}, "duration"),
         ("host", {"serial": "abc"}, "serial"),
         ("host", {"energy": True}, "energy"),
         ("host", {"core": "cortex-a720"}, "core"),
@@ -147,7 +148,7 @@ def test_a_bundle_is_built_where_there_is_none(
     ],
 )
 def test_a_wrong_option_is_one_line(
-    bundle: Path, target: str, options: dict[str, object], words: str
+    bundle: Path, target: str, options: dict[str, Any], words: str
 ) -> None:
     """Nothing is measured and nothing written."""
     with pytest.raises(InputError, match=words):
@@ -201,7 +202,9 @@ def test_a_built_bundles_counts_are_the_same_on_every_run(tmp_path: Path) -> Non
     need_emulator()
     bundle = tiny.copy_of(tiny.built(), tmp_path)
     first, second = (
-        bench.run_bench(request_bench(tiny.PROFILE, "emulated", out=bundle.parent, lengths=(16,)))
+        run_bench(
+            BenchOptions(profile=tiny.PROFILE, target="emulated", out=bundle.parent, lengths=(16,))
+        )
         for _ in range(2)
     )
     names = [artifact.name for artifact in tiny.built().report.manifest.artifacts]

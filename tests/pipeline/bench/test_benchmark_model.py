@@ -15,8 +15,8 @@ import pytest
 
 from edge_bert.devices.runner.build import find_compiler, host_abi
 from edge_bert.errors import DeviceError, InputError, MissingToolError
-from edge_bert.pipeline.bench import bench
-from edge_bert.pipeline.bench.bench import Result, request_bench
+from edge_bert.pipeline.bench.bench import BenchResult, run_bench
+from edge_bert.pipeline.bench.options import BenchOptions, check_bench_options
 from edge_bert.pipeline.build import measurements
 from edge_bert.records.latency import AggregateLatency
 from edge_bert.records.measurement import Evidence
@@ -47,17 +47,18 @@ def official(folder: Path, name: str, status: int = 0) -> Path:
     return folder / "tool"
 
 
-def run(out: Path, binary: Path, **options: Any) -> tuple[Result, ...]:
-    request = request_bench(
-        "pixel-9",
-        "host",
-        out=out,
-        lengths=(8,),
-        benchmark_model=binary,
-        origin=ADDRESS,
-        **options,
+def run(out: Path, binary: Path, **options: Any) -> tuple[BenchResult, ...]:
+    return run_bench(
+        BenchOptions(
+            profile="pixel-9",
+            target="host",
+            out=out,
+            lengths=(8,),
+            benchmark_model=binary,
+            benchmark_origin=ADDRESS,
+            **options,
+        )
     )
-    return bench.run_bench(request)
 
 
 def test_its_figures_are_kept_with_where_it_came_from(tmp_path: Path) -> None:
@@ -82,7 +83,9 @@ def test_the_two_tools_are_never_compared(tmp_path: Path) -> None:
     """Our runner's figures stand apart, with as many threads too."""
     bundle = small_bundle(tmp_path)
     binary = official(tmp_path, "benchmark_model/all_same.txt")
-    bench.run_bench(request_bench("pixel-9", "host", out=tmp_path, lengths=(8,), repetitions=2))
+    run_bench(
+        BenchOptions(profile="pixel-9", target="host", out=tmp_path, lengths=(8,), repetitions=2)
+    )
     (found,) = run(tmp_path, binary)
     assert found.ratio is None
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)
@@ -112,4 +115,6 @@ def test_what_it_cannot_do_is_refused(
     page = tmp_path / "page"
     page.write_text("<!doctype html>")
     with pytest.raises(InputError, match=words):
-        request_bench("pixel-9", target, benchmark_model=page, **options)
+        check_bench_options(
+            BenchOptions(profile="pixel-9", target=target, benchmark_model=page, **options)
+        )

@@ -10,8 +10,9 @@ import pytest
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import DeviceError, InputError
-from edge_bert.pipeline.bench.bench import request_bench, run_bench
-from edge_bert.pipeline.bench.push import push_bundle, remove_pushed
+from edge_bert.pipeline.bench.bench import run_bench
+from edge_bert.pipeline.bench.options import BenchOptions
+from edge_bert.pipeline.bench.push import PushOptions, push_bundle, remove_pushed
 from edge_bert.store.digest import sha256_hex
 from tests.devices.running_phone import own_name, running_phone
 from tests.pipeline.small_bundle import small_bundle
@@ -27,14 +28,14 @@ def phone() -> Iterator[EmulatedPhone]:
 def test_a_bundle_is_pushed_and_stays(phone: EmulatedPhone, tmp_path: Path) -> None:
     """The artifact lies there under its content's name after the session has ended."""
     folder = small_bundle(tmp_path)
-    pushed = push_bundle("pixel-9", folder, serial=phone.serial)
+    pushed = push_bundle(PushOptions(profile="pixel-9", out=folder.parent, serial=phone.serial))
     digest = sha256_hex((folder / "float32.tflite").read_bytes())
     target = AdbDevice(phone.serial)
     said = target.run(["sha256sum", pushed.files["float32.tflite"]], 30).stdout
     target.close()
     assert said.split()[0] == digest
     assert digest in pushed.files["float32.tflite"]
-    again = push_bundle("pixel-9", folder, serial=phone.serial)
+    again = push_bundle(PushOptions(profile="pixel-9", out=folder.parent, serial=phone.serial))
     assert again == pushed
     assert remove_pushed(phone.serial) == phone.serial
     target = AdbDevice(phone.serial)
@@ -46,11 +47,16 @@ def test_a_bundle_is_pushed_and_stays(phone: EmulatedPhone, tmp_path: Path) -> N
 def test_an_emulated_phones_times_are_not_kept(phone: EmulatedPhone, tmp_path: Path) -> None:
     """The whole way over adb works, and gives no figure that could pass for a measured one."""
     folder = small_bundle(tmp_path)
-    request = request_bench(
-        "pixel-9", "device", out=tmp_path, lengths=(8,), repetitions=1, serial=phone.serial
+    options = BenchOptions(
+        profile="pixel-9",
+        target="device",
+        out=tmp_path,
+        lengths=(8,),
+        repetitions=1,
+        serial=phone.serial,
     )
     said: list[str] = []
-    assert run_bench(request, said.append) == ()
+    assert run_bench(options, said.append) == ()
     assert any("emulated" in line for line in said)
     assert not (folder / "measurements").exists()
 
@@ -60,10 +66,14 @@ def test_another_abi_is_refused(phone: EmulatedPhone, tmp_path: Path) -> None:
     """A phone that is not what the profile says gets nothing."""
     folder = small_bundle(tmp_path, "raspberry-pi-4")
     with pytest.raises(DeviceError, match="aarch64-linux"):
-        push_bundle("raspberry-pi-4", folder, serial=phone.serial)
+        push_bundle(PushOptions(profile="raspberry-pi-4", out=folder.parent, serial=phone.serial))
 
 
 def test_an_unknown_artifact_is_refused(tmp_path: Path) -> None:
     """Before any device is asked."""
     with pytest.raises(InputError, match="float64"):
-        push_bundle("pixel-9", small_bundle(tmp_path), artifacts=["float64"])
+        push_bundle(
+            PushOptions(
+                profile="pixel-9", out=small_bundle(tmp_path).parent, artifacts=("float64",)
+            )
+        )

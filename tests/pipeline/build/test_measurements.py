@@ -11,7 +11,8 @@ from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
 from edge_bert.measure.measurement import build_emulated_measurement, build_measurement
-from edge_bert.pipeline.bench.bench import request_bench, run_bench
+from edge_bert.pipeline.bench.bench import run_bench
+from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
 from edge_bert.records import report as shown
 from edge_bert.records.energy import EnergyEstimate, EnergySource, MeasuredEnergy, ModelledEnergy
@@ -116,7 +117,9 @@ def test_a_count_answers_the_budget_with_a_mark(tmp_path: Path) -> None:
 def test_equal_runs_are_told_apart(tmp_path: Path) -> None:
     """Two runs of one second and one outcome: the later one is compared with the earlier."""
     bundle = small_bundle(tmp_path)
-    run_bench(request_bench("pixel-9", "host", out=tmp_path, lengths=(8,), repetitions=2))
+    run_bench(
+        BenchOptions(profile="pixel-9", target="host", out=tmp_path, lengths=(8,), repetitions=2)
+    )
     (file,) = (bundle / "measurements").iterdir()
     file.with_name(f"{file.stem}_1.json").write_bytes(file.read_bytes())
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)

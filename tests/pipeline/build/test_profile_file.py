@@ -13,13 +13,14 @@ from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, ProfileError
-from edge_bert.pipeline.bench.bench import request_bench, run_bench
+from edge_bert.pipeline.bench.bench import run_bench
+from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements, profile_file
 from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.pipeline.devices import emulator
 from edge_bert.pipeline.matrix import matrix
 from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
-from edge_bert.pipeline.verify import verify_bundle
+from edge_bert.pipeline.verify import VerifyOptions, verify_bundle
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.test_profiles import PHONE
@@ -57,12 +58,16 @@ def test_the_bundle_has_the_profiles_name_and_the_profile(file: Path, built: Bui
 
 def test_the_other_tasks_find_the_bundle(file: Path, built: BuiltBundle) -> None:
     """It is verified on the runtime that its profile names, and measured."""
-    assert verify_bundle(built.folder).passed
-    request = request_bench(
-        str(file), "host", out=built.folder.parent, artifacts=["wi8_afp32"], repetitions=2
+    assert verify_bundle(VerifyOptions(profile=built.folder.name, out=built.folder.parent)).passed
+    options = BenchOptions(
+        profile=str(file),
+        target="host",
+        out=built.folder.parent,
+        artifacts=("wi8_afp32",),
+        repetitions=2,
     )
-    assert request.folder == built.folder
-    (result,) = run_bench(request)
+    assert options.folder == built.folder
+    (result,) = run_bench(options)
     assert result.measurement.subject.artifact == "wi8_afp32"
 
 

@@ -1,0 +1,107 @@
+"""The options of a measurement, with their defaults, checked before any long work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal, get_args
+
+import msgspec
+
+from edge_bert import profiles
+from edge_bert.devices.benchmark_model import BenchmarkBinary, read_benchmark_binary
+from edge_bert.devices.emulator import cpu_files
+from edge_bert.errors import InputError
+from edge_bert.records.base import Record
+
+TargetName = Literal["host", "emulated", "device"]
+TARGETS: tuple[TargetName, ...] = get_args(TargetName)
+MAX_THREADS = 64
+MAX_REPETITIONS = 1_000_000
+MAX_DURATION_S = 3600.0
+# Options that only some targets have.
+TARGETS_OF = {
+    "serial": ("device",),
+    "energy": ("device",),
+    "cores": ("device", "host"),
+    "core": ("emulated",),
+    "benchmark_model": ("device", "host"),
+}
+
+
+class BenchOptions(Record, frozen=True):
+    """What `invoke bench` takes.
+
+    `profile` is a name or a path. No `artifacts` means all of the bundle, no `lengths` the usual
+    buckets. A run has so many `repetitions` or lasts `duration` seconds. `core` names the cluster
+    to emulate, `cores` binds a run to cores like `4-7`. `benchmark_model` is TFLite's own tool,
+    which takes the place of our runner, and `benchmark_origin` says where that binary is from.
+    """
+
+    profile: str
+    target: str
+    artifacts: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
+    threads: tuple[int, ...] = (1,)
+    repetitions: int | None = None
+    duration: float | None = None
+    serial: str | None = None
+    core: str | None = None
+    cores: str | None = None
+    energy: bool = False
+    benchmark_model: Path | None = None
+    benchmark_origin: str = ""
+    out: Path = Path("build")
+
+    def __post_init__(self) -> None:
+        for name in ("artifacts", "lengths", "threads"):
+            msgspec.structs.force_setattr(self, name, tuple(dict.fromkeys(getattr(self, name))))
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the bundle."""
+        return self.out / profiles.bundle_name(self.profile)
+
+    def open_binary(self) -> BenchmarkBinary | None:
+        """The user's `benchmark_model`, if any. Raises InputError where it is not a program."""
+        path = self.benchmark_model
+        return read_benchmark_binary(path, self.benchmark_origin or str(path)) if path else None
+
+
+def check_bench_options(options: BenchOptions) -> None:
+    """Check what needs no bundle. Raises InputError with what to change."""
+    device = profiles.load_profile(options.profile)
+    if options.target not in TARGETS:
+        raise InputError(f"--target {options.target!r} is not one of {', '.join(TARGETS)}.")
+    if not options.threads or not all(1 <= count <= MAX_THREADS for count in options.threads):
+        raise InputError(f"--threads: use whole numbers from 1 to {MAX_THREADS}.")
+    _check_amount(options)
+    _check_target(options)
+    if options.benchmark_model and options.energy:
+        raise InputError("--energy is for our own runner; leave --benchmark-model out.")
+    if options.target == "emulated":
+        cluster = cpu_files.find_cluster(device, options.core)
+        if max(options.threads) > cluster.cores:
+            raise InputError(
+                f"{device.name} has {cluster.cores} {cluster.core}; {max(options.threads)} threads "
+                "do not fit. Choose other cores with --core."
+            )
+    options.open_binary()
+
+
+def _check_amount(options: BenchOptions) -> None:
+    repetitions, duration = options.repetitions, options.duration
+    if repetitions is not None and duration is not None:
+        raise InputError("--repetitions and --duration exclude each other; give one of them.")
+    if options.target == "emulated" and (repetitions, duration) != (None, None):
+        raise InputError("Counts are the same on every run; leave --repetitions and --duration.")
+    if repetitions is not None and not 1 <= repetitions <= MAX_REPETITIONS:
+        raise InputError(f"--repetitions: use a whole number from 1 to {MAX_REPETITIONS}.")
+    if duration is not None and not 0.001 <= duration <= MAX_DURATION_S:
+        raise InputError(f"--duration: use seconds from 0.001 to {MAX_DURATION_S:.0f}.")
+
+
+def _check_target(options: BenchOptions) -> None:
+    for name, targets in TARGETS_OF.items():
+        if getattr(options, name) and options.target not in targets:
+            option = name.replace("_", "-")
+            raise InputError(f"--{option} is for --target {' or '.join(targets)} only.")

@@ -1,0 +1,53 @@
+"""The targets of a measurement: this host, an emulated phone, or a device over adb."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from edge_bert import profiles
+from edge_bert.devices.adb.adb_device import AdbDevice
+from edge_bert.devices.host import HostDevice
+from edge_bert.errors import DeviceError
+from edge_bert.pipeline.bench import benchmark_model, runner
+from edge_bert.pipeline.bench.emulated import open_counter
+from edge_bert.pipeline.bench.options import BenchOptions
+from edge_bert.progress import Progress
+from edge_bert.records.bundle import Artifact
+from edge_bert.records.measurement import Measurement
+from edge_bert.records.profile import DeviceProfile
+
+# Measures one signature of an artifact's file, once for each number of threads.
+Measure = Callable[[Path, Artifact, str], Iterator[Measurement]]
+
+
+@contextmanager
+def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]:
+    """A function that measures one signature on the options' target; cleaned up afterwards."""
+    profile = profiles.load_profile(options.profile)
+    if options.target == "emulated":
+        with open_counter(profile, options.core, options.threads, progress) as count:
+            yield count
+        return
+    target = HostDevice() if options.target == "host" else open_device(options.serial, profile)
+    try:
+        binary = options.open_binary()
+        if binary:
+            yield benchmark_model.make_timer(target, binary, options, progress)
+        else:
+            yield runner.make_timer(target, options, progress)
+    finally:
+        target.close()
+
+
+def open_device(serial: str | None, profile: DeviceProfile) -> AdbDevice:
+    """The device behind `serial` (default: the only one).
+
+    Raises DeviceError where its ABI is not the profile's.
+    """
+    target = AdbDevice(serial, keep=True)
+    abi = target.describe().abi
+    if abi != profile.abi:
+        raise DeviceError(f"{target.serial} is {abi}, the profile is for {profile.abi}.")
+    return target
