@@ -1,4 +1,4 @@
-"""Run a program of this machine to its end, with a time-out, and leave nothing of it behind.
+"""Run a program of this machine to its end, with a time-out, and leave no process behind.
 
 adb is not run this way: its first call starts a server that must outlive it.
 """
@@ -77,15 +77,15 @@ def _signal_group(group: int, number: int) -> None:
 def run_tool(
     argv: Sequence[str], *, timeout_s: float, failure: type[EdgeBertError], cwd: Path | None = None
 ) -> str:
-    """The tool's standard output. Raises `failure` with the tool's own word when it fails."""
-    done = run_process(argv, timeout_s=timeout_s, failure=failure, cwd=cwd)
-    if done.returncode:
-        raise failure(f"{argv[0]} failed ({done.returncode}): {_last_words(done.stderr)}")
-    return done.stdout
+    """The tool's standard output. Raises `failure` with the tool's own message when it fails."""
+    process = run_process(argv, timeout_s=timeout_s, failure=failure, cwd=cwd)
+    if process.returncode:
+        raise failure(f"{argv[0]} failed ({process.returncode}): {_last_error(process.stderr)}")
+    return process.stdout
 
 
-def _last_words(stderr: str) -> str:
-    """The line that tells most: the first with `error` in it, else the last one."""
+def _last_error(stderr: str) -> str:
+    """The first line with `error` in it, else the last line."""
     lines = [" ".join(line.split()) for line in stderr.splitlines() if line.strip()]
-    telling = next((line for line in lines if "error" in line.lower()), None)
-    return (telling or (lines[-1] if lines else "no message"))[:300]
+    error = next((line for line in lines if "error" in line.lower()), None)
+    return (error or (lines[-1] if lines else "no message"))[:300]

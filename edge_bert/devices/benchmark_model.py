@@ -11,13 +11,13 @@ from edge_bert.devices.device import CompletedCommand, Device
 from edge_bert.errors import InputError
 
 ELF_MAGIC = b"\x7fELF"
-MOST_S = 150  # the tool's own limit
+MAX_S = 150  # the tool's own limit
 HIGHEST_CORE = 1023
 
 
 @dataclass(frozen=True)
 class BenchmarkBinary:
-    """The binary on this machine; `origin` is where it came from, in the user's words."""
+    """The binary on this machine; `origin` is where the user says it came from."""
 
     path: Path
     origin: str
@@ -26,9 +26,9 @@ class BenchmarkBinary:
 
 @dataclass(frozen=True)
 class BenchmarkRequest:
-    """One run of at least `repetitions` inferences and `least_s` seconds.
+    """One run of at least `repetitions` inferences and `min_s` seconds.
 
-    `model` is the target's path, `mask` a hexadecimal mask of cores.
+    `model` is a path on the device, `mask` a hexadecimal mask of cores.
     """
 
     model: str
@@ -36,11 +36,11 @@ class BenchmarkRequest:
     threads: int = 1
     warmup: int = 3
     repetitions: int = 50
-    least_s: float = 0.0
+    min_s: float = 0.0
     mask: str | None = None
 
     def arguments(self) -> list[str]:
-        """The tool's flags. Without the least seconds it would take a second of its own."""
+        """The tool's flags. Without `--min_secs` it would run for a second at least."""
         return [
             f"--graph={self.model}",
             f"--signature_to_run_for={self.signature}",
@@ -48,8 +48,8 @@ class BenchmarkRequest:
             f"--warmup_runs={self.warmup}",
             "--warmup_min_secs=0",
             f"--num_runs={self.repetitions}",
-            f"--min_secs={self.least_s:g}",
-            f"--max_secs={max(MOST_S, self.least_s):g}",
+            f"--min_secs={self.min_s:g}",
+            f"--max_secs={max(MAX_S, self.min_s):g}",
             "--use_xnnpack=true",
             "--report_peak_memory_footprint=true",
         ]
@@ -67,11 +67,11 @@ def read_benchmark_binary(path: Path, origin: str) -> BenchmarkBinary:
 
 
 def parse_core_mask(cores: str) -> str:
-    """The hexadecimal mask of a list like `4-7` or `0,2`. Raises InputError for other words."""
+    """The hexadecimal mask of a list such as `4-7` or `0,2`. Raises InputError for other text."""
     mask = 0
-    for part in cores.split(","):
-        found = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", part.strip())
-        first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
+    for interval in cores.split(","):
+        match = re.fullmatch(r"(\d{1,4})(?:-(\d{1,4}))?", interval.strip())
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last <= HIGHEST_CORE:
             raise InputError(f"--cores {cores}: give cores such as 4-7 or 0,2.")
         mask |= (1 << last + 1) - (1 << first)
@@ -79,8 +79,8 @@ def parse_core_mask(cores: str) -> str:
 
 
 def run_benchmark(
-    target: Device, remote: str, request: BenchmarkRequest, timeout_s: float
+    device: Device, remote: str, request: BenchmarkRequest, timeout_s: float
 ) -> CompletedCommand:
     """Run the pushed binary; `measure.benchmark_model` reads its output."""
     affinity = ["taskset", request.mask] if request.mask else []
-    return target.run([*affinity, remote, *request.arguments()], timeout_s)
+    return device.run([*affinity, remote, *request.arguments()], timeout_s)

@@ -1,4 +1,4 @@
-"""What every target can do: host, emulated and adb have the same five methods."""
+"""The five methods that every device has: this host, an emulated phone, a phone over adb."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Device(Protocol):
         """Copy a file from there; `local` appears whole or not at all."""
 
     def describe(self) -> DeviceDescription:
-        """What this place is."""
+        """Its name, ABI, system, cores and CPU features."""
 
     def close(self) -> None:
         """Remove what was pushed and end what was started. May be called twice."""

@@ -27,7 +27,7 @@ CacheModel = Literal["on", "marked", "off"]
 
 @dataclass(frozen=True)
 class CountedRun:
-    """A run that ended, and what it executed."""
+    """A command that ended, and the instructions that it executed."""
 
     completed: CompletedCommand
     counts: PluginOutput
@@ -73,7 +73,7 @@ class EmulatedDevice:
                 output,
                 self._cluster.caches,
                 model_caches=caches,
-                many_threads=threads > 1,
+                threads=threads,
             )
             completed = self._run(["-plugin", plugin], argv, timeout_s)
             return CountedRun(completed, qemu_plugin.read_counts(output, completed))
@@ -106,23 +106,23 @@ class EmulatedDevice:
         self, options: Sequence[str], argv: Sequence[str], timeout_s: float
     ) -> CompletedCommand:
         _check_program(Path(argv[0]))
-        steady = [require_program("env"), "-i", *ENVIRONMENT, require_program("setarch"), "-R"]
-        steady += _pinned(self._cluster.cores)
-        qemu = [require_program(QEMU), "-cpu", cpu_files.choose_qemu_cpu(self._clusters)]
-        qemu += ["-L", str(self._root), *options, *argv]
-        return self._host.run([*steady, *qemu], timeout_s)
+        command = [require_program("env"), "-i", *ENVIRONMENT, require_program("setarch"), "-R"]
+        command += _pin_to_cpus(self._cluster.cores)
+        command += [require_program(QEMU), "-cpu", cpu_files.choose_qemu_cpu(self._clusters)]
+        command += ["-L", str(self._root), *options, *argv]
+        return self._host.run(command, timeout_s)
 
 
-def _pinned(cores: int) -> list[str]:
-    """Keep to CPUs whose numbers the cluster has, as far as this machine lets us.
+def _pin_to_cpus(cores: int) -> list[str]:
+    """`taskset` for CPUs whose numbers the cluster has, as far as this machine has such.
 
-    The runtime asks for the number of the CPU that it runs on and takes kernels for that core.
+    The runtime asks for the number of the CPU that it runs on and chooses kernels for that core.
     """
     allowed = sorted(os.sched_getaffinity(0))
-    inside = [str(cpu) for cpu in allowed if cpu < cores]
-    if not inside or len(inside) == len(allowed):
+    shared = [str(cpu) for cpu in allowed if cpu < cores]
+    if not shared or len(shared) == len(allowed):
         return []
-    return [require_program("taskset"), "--cpu-list", ",".join(inside)]
+    return [require_program("taskset"), "--cpu-list", ",".join(shared)]
 
 
 def _check_program(path: Path) -> None:

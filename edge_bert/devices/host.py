@@ -1,4 +1,4 @@
-"""This machine as a target."""
+"""This machine as a device."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class HostDevice:
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         """Run in a process group of its own; at the time-out the whole group is ended."""
-        done = processes.run_process(
+        process = processes.run_process(
             argv, timeout_s=timeout_s, failure=DeviceError, cwd=self.folder
         )
-        return CompletedCommand(done.stdout, done.stderr, done.returncode)
+        return CompletedCommand(process.stdout, process.stderr, process.returncode)
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file out of the folder; `local` appears whole or not at all."""
@@ -70,11 +70,10 @@ class HostDevice:
     def describe(self) -> DeviceDescription:
         """Processor, cores this process may use, memory and kernel."""
         cpu = parse_cpuinfo_fields(_read(CPUINFO))
+        memory = [line for line in _read(MEMINFO).splitlines() if line.startswith("MemTotal")]
         properties = {
             "cpu": cpu.get("model name") or cpu.get("CPU part") or platform.processor(),
-            "memory": next(
-                (x for x in _read(MEMINFO).splitlines() if x.startswith("MemTotal")), ""
-            ),
+            "memory": memory[0] if memory else "",
             "python": platform.python_version(),
         }
         return DeviceDescription(

@@ -48,13 +48,13 @@ def prepare_python(runtime: Runtime, progress: Progress | None = None) -> Path:
     """
     if runtime.name not in MODULES:
         raise MissingToolError(
-            f"No way is known to get the runtime {runtime}; see `invoke doctor`."
+            f"edge-bert has no way to get the runtime {runtime}; see `invoke doctor`."
         )
     if runtime.name == "ai-edge-litert" and installed_version(runtime.name) == runtime.version:
         return Path(sys.executable)
     folder = environment_folder(runtime)
     if not is_complete(folder):
-        _make_once(runtime, folder, progress or _silent)
+        _make_locked(runtime, folder, progress or _no_progress)
     return find_interpreter(folder)
 
 
@@ -68,8 +68,8 @@ def installed_version(package: str) -> str | None:
 
 def environment_folder(runtime: Runtime) -> Path:
     """Where the isolated environment of `runtime` is or will be; other pins, other folder."""
-    asked = f"{_python_version(runtime)} {' '.join(pinned_requirements(runtime))}"
-    digest = hashlib.sha256(asked.encode()).hexdigest()[:8]
+    pins = f"{_python_version(runtime)} {' '.join(pinned_requirements(runtime))}"
+    digest = hashlib.sha256(pins.encode()).hexdigest()[:8]
     try:
         parent = cache.cache_folder("environments").resolve()
     except OSError as error:
@@ -105,18 +105,18 @@ def _candidates() -> Iterator[Path]:
     # so every folder is looked at, not only the first hit.
     for folder in os.environ.get("PATH", "").split(os.pathsep):
         for name in ("python3.11", "python3", "python"):
-            found = shutil.which(name, path=folder) if folder else None
-            if found:
-                yield Path(found)
+            path = shutil.which(name, path=folder) if folder else None
+            if path:
+                yield Path(path)
 
 
 def _starts_as_311(python: Path) -> bool:
-    ask = "import sys; sys.exit(sys.version_info[:2] != (3, 11))"
+    check = "import sys; sys.exit(sys.version_info[:2] != (3, 11))"
     try:
-        done = _run([str(python), "-I", "-c", ask], PROBE_TIMEOUT_S, str(python))
+        process = _run([str(python), "-I", "-c", check], PROBE_TIMEOUT_S, str(python))
     except MissingToolError:
         return False
-    return done.returncode == 0
+    return process.returncode == 0
 
 
 def _python_version(runtime: Runtime) -> str:
@@ -129,19 +129,19 @@ def _base_python(runtime: Runtime) -> Path:
     python = find_python_311()
     if python is None:
         raise MissingToolError(
-            f"The proof on {runtime} is not run: it needs Python 3.11, which this machine lacks. "
+            f"The check on {runtime} is not run: it needs Python 3.11, which this machine lacks. "
             f"{GET_PYTHON_311}."
         )
     return python
 
 
-def _make_once(runtime: Runtime, folder: Path, progress: Progress) -> None:
+def _make_locked(runtime: Runtime, folder: Path, progress: Progress) -> None:
     """Make the environment unless another process does so first."""
     base = _base_python(runtime)
     try:
         with filelock.FileLock(f"{folder}.lock", timeout=BUILD_TIMEOUT_S):
             if not is_complete(folder):
-                _make(runtime, base, folder, progress)
+                _make_environment(runtime, base, folder, progress)
     except filelock.Timeout as error:
         raise BusyError(
             f"Another process is still making {folder.name}; wait for it, then try again."
@@ -157,19 +157,19 @@ def _unusable_cache(runtime: Runtime, error: OSError) -> str:
     )
 
 
-def _make(runtime: Runtime, base: Path, folder: Path, progress: Progress) -> None:
-    """Build under a temporary name, try the import, then rename: never a half environment."""
+def _make_environment(runtime: Runtime, base: Path, folder: Path, progress: Progress) -> None:
+    """Build under a temporary name, try the import, then rename: no environment is ever partial."""
     partial = folder.with_name(f"{folder.name}.partial")
     for leftover in (partial, folder):
         shutil.rmtree(leftover, ignore_errors=True)
     try:
         progress(f"Making a Python {_python_version(runtime)} environment for {runtime}")
         # `--without-pip`: Debian without python3-venv has no ensurepip, yet this form works there.
-        _step(runtime, "venv", [str(base), "-I", "-m", "venv", "--without-pip", str(partial)])
+        _run_step(runtime, "venv", [str(base), "-I", "-m", "venv", "--without-pip", str(partial)])
         progress(f"Installing {', '.join(pinned_requirements(runtime))}")
         _install(runtime, find_interpreter(partial))
         check = f"import numpy, {MODULES[runtime.name]}.interpreter"
-        _step(runtime, "import", [str(find_interpreter(partial)), "-I", "-c", check])
+        _run_step(runtime, "import", [str(find_interpreter(partial)), "-I", "-c", check])
         partial.replace(folder)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -180,18 +180,17 @@ def _install(runtime: Runtime, python: Path) -> None:
     if installed_version("pip"):
         pip = [sys.executable, "-m", "pip", "--python", str(python)]
     else:
-        _step(runtime, "ensurepip", [str(python), "-I", "-m", "ensurepip"])
+        _run_step(runtime, "ensurepip", [str(python), "-I", "-m", "ensurepip"])
         pip = [str(python), "-I", "-m", "pip"]
     options = ["--quiet", "--no-input", "--disable-pip-version-check", "--only-binary=:all:"]
-    _step(runtime, "pip", [*pip, "install", *options, *pinned_requirements(runtime)])
+    _run_step(runtime, "pip", [*pip, "install", *options, *pinned_requirements(runtime)])
 
 
-def _step(runtime: Runtime, name: str, command: list[str]) -> None:
-    done = _run(command, timeout_s=BUILD_TIMEOUT_S, what=f"{name} for {runtime}")
-    if done.returncode:
-        raise MissingToolError(
-            f"No environment for {runtime}: {name} said: {_useful_line(done.stderr, done.stdout)}"
-        )
+def _run_step(runtime: Runtime, name: str, command: list[str]) -> None:
+    process = _run(command, timeout_s=BUILD_TIMEOUT_S, what=f"{name} for {runtime}")
+    if process.returncode:
+        reason = _last_error(process.stderr, process.stdout)
+        raise MissingToolError(f"No environment for {runtime}: {name} said: {reason}")
 
 
 def _run(command: list[str], timeout_s: float, what: str) -> subprocess.CompletedProcess[str]:
@@ -202,12 +201,12 @@ def _run(command: list[str], timeout_s: float, what: str) -> subprocess.Complete
     )
 
 
-def _useful_line(*texts: str) -> str:
-    """The last line that says something: pip's last ERROR line, else the last line of all."""
+def _last_error(*texts: str) -> str:
+    """The last ERROR line, as pip writes them, else the last line of all."""
     lines = [" ".join(line.split()) for text in texts for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["nothing"])[-1][:300]
 
 
-def _silent(_line: str) -> None:
+def _no_progress(_line: str) -> None:
     pass

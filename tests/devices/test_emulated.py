@@ -242,7 +242,7 @@ def test_without_the_right_cpus_nothing_is_pinned(monkeypatch: pytest.MonkeyPatc
         ({1, 9}, 2, "1"),
     ):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, found=allowed: found)
-        pinned = emulated._pinned(cores)
+        pinned = emulated._pin_to_cpus(cores)
         assert (pinned[-1] if pinned else None) == wanted
 
 

@@ -47,8 +47,8 @@ FAULTS = (
 
 def find_adb() -> str:
     """The adb program on PATH, else the one that adbutils brings."""
-    if found := shutil.which("adb"):
-        return found
+    if path := shutil.which("adb"):
+        return path
     try:
         return str(importlib.import_module("adbutils").adb_path())
     except Exception as error:  # adbutils raises its own kinds; without adb all mean the same
@@ -58,41 +58,47 @@ def find_adb() -> str:
         ) from error
 
 
-def run_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> CompletedCommand:
-    """Run `adb words…`, on the device `serial` where given. Non-zero exits are the caller's.
+def run_adb(
+    arguments: Sequence[str], timeout_s: float, serial: str | None = None
+) -> CompletedCommand:
+    """Run `adb arguments…`, on the device `serial` if any; a non-zero exit is no error here.
 
     Raises subprocess.TimeoutExpired after `timeout_s` seconds; adb has been killed then.
     """
-    argv = [find_adb(), *(["-s", serial] if serial else []), *words]
+    argv = [find_adb(), *(["-s", serial] if serial else []), *arguments]
     try:
-        done = subprocess.run(
+        process = subprocess.run(
             argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
         )
     except (OSError, ValueError) as error:
         raise DeviceError(f"adb could not be started: {error}.") from error
-    stdout, stderr = (text.decode("utf-8", errors="replace") for text in (done.stdout, done.stderr))
-    return CompletedCommand(stdout, stderr, done.returncode)
+    stdout, stderr = (
+        output.decode("utf-8", errors="replace") for output in (process.stdout, process.stderr)
+    )
+    return CompletedCommand(stdout, stderr, process.returncode)
 
 
-def require_adb(words: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
-    """The standard output of `adb words…`; DeviceError when it fails or takes too long."""
+def require_adb(arguments: Sequence[str], timeout_s: float, serial: str | None = None) -> str:
+    """The standard output of `adb arguments…`; DeviceError when it fails or takes too long."""
     try:
-        done = run_adb(words, timeout_s, serial)
+        completed = run_adb(arguments, timeout_s, serial)
     except subprocess.TimeoutExpired as error:
         raise DeviceError(
-            f"`adb {words[0]}` did not end within {timeout_s:g} s; is {serial or 'the device'} "
+            f"`adb {arguments[0]}` did not end within {timeout_s:g} s; is {serial or 'the device'} "
             "still connected?"
         ) from error
-    if done.exit_code != 0:
-        raise describe_adb_error(done.stderr + done.stdout, serial)
-    return done.stdout
+    if completed.exit_code != 0:
+        raise describe_adb_error(completed.stderr + completed.stdout, serial)
+    return completed.stdout
 
 
-def describe_adb_error(said: str, serial: str | None) -> DeviceError:
-    """The error for what adb said: what to do where the message is known, else its own words."""
+def describe_adb_error(output: str, serial: str | None) -> DeviceError:
+    """The error for adb's `output`: what to do where its message is known, else the message."""
     for pattern, advice in FAULTS:
-        if re.search(pattern, said):
+        if re.search(pattern, output):
             return DeviceError(advice.format(serial=serial or ""))
-    lines = [" ".join(line.split()) for line in said.splitlines() if line.strip()]
-    words = next((line for line in reversed(lines) if "error" in line), (lines or ["nothing"])[-1])
-    return DeviceError(f"adb failed on {serial or 'the device'}; it said: {words[:300]}")
+    lines = [" ".join(line.split()) for line in output.splitlines() if line.strip()]
+    message = next(
+        (text for text in reversed(lines) if "error" in text), (lines or ["nothing"])[-1]
+    )
+    return DeviceError(f"adb failed on {serial or 'the device'}; it said: {message[:300]}")

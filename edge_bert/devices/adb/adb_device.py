@@ -1,4 +1,4 @@
-"""A device that adb sees, as a target.
+"""A device that adb sees.
 
 Everything goes through the adb program. adbutils' own push writes with `send` on a socket with a
 time-out, which may write a part of a block only, and a model must arrive whole.
@@ -57,40 +57,40 @@ class FileContent:
 class AdbDevice:
     """The device `serial` (default: the only one connected).
 
-    A pushed file lies in a folder named by its content and appears, linked, in this session's own
-    folder. With `keep`, the contents stay on the device and need not be pushed again.
+    A pushed file lies in a folder named by its content and appears as a link in a folder of this
+    object. With `keep`, the contents stay on the device and need not be pushed again.
     """
 
     def __init__(self, serial: str | None = None, *, keep: bool = False) -> None:
         self.serial = choose_device(serial).serial
         self._keep = keep
         self._folder = f"{BASE}/session-{secrets.token_hex(8)}"
-        self._made: list[str] = []
+        self._pushed_folders: list[str] = []
 
     def push(self, local: Path, name: str) -> str:
         """Copy `local` there, verified by size and sha256; pushed again where that fails."""
         if name in ("", ".", "..") or "/" in name or "\0" in name:
             raise DeviceError(f"{name!r} is not a file name; push needs one without folders.")
-        content, mode = _content(local)
+        content, mode = _hash_file(local)
         folder = f"{BASE}/{content.sha256}"
         stored, link = f"{folder}/{name}", f"{self._folder}/{name}"
-        if self._content_there(stored) != content:
-            self._made.append(folder)
+        if self._read_content(stored) != content:
+            self._pushed_folders.append(folder)
             partial = self._push_verified(local, folder, content)
-            self._must(f"mv {partial} {shlex.quote(stored)}")
-        self._must(
+            self._require(f"mv {partial} {shlex.quote(stored)}")
+        self._require(
             f"chmod {mode:o} {shlex.quote(stored)} && mkdir -p {self._folder} && "
             f"ln -sf {shlex.quote(stored)} {shlex.quote(link)}"
         )
         return link
 
     def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
-        """Run a command in this session's folder; at the time-out it is killed on the device."""
+        """Run a command in this object's folder; at the time-out it is killed on the device."""
         token = secrets.token_hex(8)
         pid_file = f"{self._folder}/.{token}"
         command = f"echo $$ >{pid_file}; cd {self._folder} && {shlex.join(argv)}"
         try:
-            done = self._shell(f"mkdir -p {self._folder}; {command}", timeout_s)
+            completed = self._shell(f"mkdir -p {self._folder}; {command}", timeout_s)
         except subprocess.TimeoutExpired as error:
             self._kill(pid_file)
             raise DeviceError(f"{argv[0]} did not end within {timeout_s:g} s; killed.") from error
@@ -99,26 +99,26 @@ class AdbDevice:
                 reconnect_device(self.serial)
             self._kill(pid_file)
             raise
-        if done.exit_code == 126 and any(mark in done.stderr for mark in NOT_EXECUTABLE):
+        if completed.exit_code == 126 and any(mark in completed.stderr for mark in NOT_EXECUTABLE):
             raise DeviceError(
-                f"{argv[0]} cannot run on {self.serial}: {done.stderr.strip()[-200:]}"
+                f"{argv[0]} cannot run on {self.serial}: {completed.stderr.strip()[-200:]}"
             )
-        return done
+        return completed
 
-    def stored(self, link: str) -> str:
-        """Where a pushed file stays, with `keep`, when this session's own folder is gone."""
-        return self._must(f"readlink -f {shlex.quote(link)}").strip()
+    def find_stored(self, link: str) -> str:
+        """Where a pushed file stays, with `keep`, once this object's own folder is gone."""
+        return self._require(f"readlink -f {shlex.quote(link)}").strip()
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file from there, verified; `local` appears whole or not at all."""
-        expected = self._content_there(remote)
+        expected = self._read_content(remote)
         if expected is None:
             raise DeviceError(f"{remote} is not a readable file on {self.serial}.")
         partial = local.with_name(f".{local.name[:200]}.{os.getpid()}.partial")
         try:
-            words = ["pull", remote, str(partial.absolute())]
-            require_adb(words, _transfer_timeout(expected.size), self.serial)
-            if _content(partial)[0] != expected:
+            arguments = ["pull", remote, str(partial.absolute())]
+            require_adb(arguments, _transfer_timeout(expected.size), self.serial)
+            if _hash_file(partial)[0] != expected:
                 raise DeviceError(f"{remote} changed while it was pulled; try again.")
             partial.replace(local)
         except OSError as error:
@@ -127,88 +127,85 @@ class AdbDevice:
             partial.unlink(missing_ok=True)
 
     def describe(self) -> DeviceDescription:
-        """What the device says that it is. An emulator is labelled as emulated."""
-        asked = "; ".join(f"getprop {name}" for name in PROPERTIES + EMULATOR_MARKS)
-        lines = self._must(asked).splitlines()
-        said = dict(
-            zip(PROPERTIES + EMULATOR_MARKS, (line.strip() for line in lines), strict=False)
-        )
-        emulated = any(said.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
-        cpu = self._must("cat /proc/cpuinfo")
+        """The device by its own properties; an emulator is labelled as emulated."""
+        names = PROPERTIES + EMULATOR_MARKS
+        values = self._require("; ".join(f"getprop {name}" for name in names)).splitlines()
+        properties = dict(zip(names, (value.strip() for value in values), strict=False))
+        emulated = any(properties.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
+        cpu = self._require("cat /proc/cpuinfo")
         features = re.search(r"^Features\s*:(.*)$", cpu, re.MULTILINE)
         return DeviceDescription(
             evidence=Evidence.EMULATED if emulated else Evidence.DEVICE,
             name=self.serial,
-            abi=said.get("ro.product.cpu.abi", ""),
-            system=f"Android {said.get('ro.build.version.release', '')}".strip(),
+            abi=properties.get("ro.product.cpu.abi", ""),
+            system=f"Android {properties.get('ro.build.version.release', '')}".strip(),
             cores=len(re.findall(r"^processor\s*:", cpu, re.MULTILINE)),
             features=tuple(features[1].split()) if features else (),
-            properties={name: value for name, value in said.items() if value},
+            properties={name: value for name, value in properties.items() if value},
         )
 
     def close(self) -> None:
-        """Remove what this session pushed, as far as the device can still be reached."""
-        folders = [self._folder, *([] if self._keep else self._made)]
+        """Remove what was pushed, as far as the device can still be reached."""
+        folders = [self._folder, *([] if self._keep else self._pushed_folders)]
         with contextlib.suppress(DeviceError, subprocess.TimeoutExpired):
             self._shell(f"rm -rf {shlex.join(folders)}", SHELL_TIMEOUT_S)
-        self._made = []
+        self._pushed_folders = []
 
     def remove_everything(self) -> None:
-        """Remove all that any session ever left on the device."""
-        self._must(f"rm -rf {BASE}")
+        """Remove all that edge-bert ever left on the device."""
+        self._require(f"rm -rf {BASE}")
 
     def _push_verified(self, local: Path, folder: str, content: FileContent) -> str:
-        """Push into `folder` under a name of its own until the content is right; that path."""
+        """Push under a temporary name in `folder` until the content is right; the path there."""
         partial = f"{folder}/.partial-{secrets.token_hex(4)}"
-        words = ["push", str(local.absolute()), partial]
+        arguments = ["push", str(local.absolute()), partial]
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                require_adb(words, _transfer_timeout(content.size), self.serial)
-                there = self._content_there(partial)
+                require_adb(arguments, _transfer_timeout(content.size), self.serial)
+                arrived = self._read_content(partial)
             except DeviceError as error:
                 self._remove(partial)
                 if attempt == ATTEMPTS or "no room left" in str(error):
                     raise
             else:
-                if there == content:
+                if arrived == content:
                     return partial
                 self._remove(partial)
         raise DeviceError(
-            f"{local.name} did not arrive whole on {self.serial}: {there} instead of {content}."
+            f"{local.name} did not arrive whole on {self.serial}: {arrived} instead of {content}."
         )
 
     def _remove(self, remote: str) -> None:
         """Remove a broken copy; DeviceError when the device was lost and does not come back."""
         reconnect_device(self.serial)
-        self._must(f"rm -f {shlex.quote(remote)}")
+        self._require(f"rm -f {shlex.quote(remote)}")
 
-    def _content_there(self, remote: str) -> FileContent | None:
+    def _read_content(self, remote: str) -> FileContent | None:
         """Size and sha256 of a file on the device; None when there is no such file."""
         # Reading from standard input keeps the file's name out of the answer.
         quoted = shlex.quote(remote)
-        done = self._asked(f"test -f {quoted} && wc -c <{quoted} && sha256sum <{quoted}")
-        answer = re.match(r"\s*(\d+)\s+([0-9a-f]{64})\b", done.stdout)
+        completed = self._run_shell(f"test -f {quoted} && wc -c <{quoted} && sha256sum <{quoted}")
+        answer = re.match(r"\s*(\d+)\s+([0-9a-f]{64})\b", completed.stdout)
         if answer:
             return FileContent(int(answer[1]), answer[2])
-        if done.exit_code == 127 or "sha256sum" in done.stderr:
+        if completed.exit_code == 127 or "sha256sum" in completed.stderr:
             raise DeviceError(f"{self.serial} has no sha256sum; a push cannot be verified there.")
         return None
 
     def _kill(self, pid_file: str) -> None:
         """End a command with all that it started: adbd gives each command a process group."""
         with contextlib.suppress(DeviceError, subprocess.TimeoutExpired):
-            end = f"test -f {pid_file} && kill -KILL -- -$(cat {pid_file}); rm -f {pid_file}"
-            self._shell(end, KILL_TIMEOUT_S)
+            kill = f"test -f {pid_file} && kill -KILL -- -$(cat {pid_file}); rm -f {pid_file}"
+            self._shell(kill, KILL_TIMEOUT_S)
 
-    def _must(self, command: str) -> str:
-        done = self._asked(command)
-        if done.exit_code != 0:
-            raise describe_adb_error(
-                done.stderr or done.stdout or f"exit status {done.exit_code}", self.serial
-            )
-        return done.stdout
+    def _require(self, command: str) -> str:
+        completed = self._run_shell(command)
+        if completed.exit_code != 0:
+            output = completed.stderr or completed.stdout
+            raise describe_adb_error(output or f"exit status {completed.exit_code}", self.serial)
+        return completed.stdout
 
-    def _asked(self, command: str) -> CompletedCommand:
+    def _run_shell(self, command: str) -> CompletedCommand:
         try:
             return self._shell(command, SHELL_TIMEOUT_S)
         except subprocess.TimeoutExpired as error:
@@ -224,15 +221,18 @@ class AdbDevice:
         """
         token = secrets.token_hex(8)
         script = f'( {command} ); echo "\n{token} $?" >&2'
-        done = run_adb(["shell", script], timeout_s, self.serial)
-        end = re.compile(rf"\r?\n{token} (\d+)\r?\n")
-        answer = end.search(done.stderr) or end.search(done.stdout)
-        if answer is None:
-            raise describe_adb_error(done.stderr.strip() or "the connection was lost", self.serial)
-        return CompletedCommand(end.sub("", done.stdout), end.sub("", done.stderr), int(answer[1]))
+        completed = run_adb(["shell", script], timeout_s, self.serial)
+        trailer = re.compile(rf"\r?\n{token} (\d+)\r?\n")
+        status = trailer.search(completed.stderr) or trailer.search(completed.stdout)
+        if status is None:
+            reason = completed.stderr.strip() or "the connection was lost"
+            raise describe_adb_error(reason, self.serial)
+        stdout, stderr = trailer.sub("", completed.stdout), trailer.sub("", completed.stderr)
+        return CompletedCommand(stdout, stderr, int(status[1]))
 
 
-def _content(local: Path) -> tuple[FileContent, int]:
+def _hash_file(local: Path) -> tuple[FileContent, int]:
+    """Size and sha256 of a file of this machine, and its mode."""
     try:
         with local.open("rb") as stream:
             status = os.fstat(stream.fileno())

@@ -1,4 +1,4 @@
-"""What a connected device says about itself: cores, clocks, features, caches, memory, names.
+"""What a connected device reports of itself: cores, clocks, features, caches, memory, names.
 
 Everything is read with commands that Android allows a shell user; what a device hides is absent.
 """
@@ -15,7 +15,7 @@ from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Feature
 
-ASK_TIMEOUT_S = 60
+READ_TIMEOUT_S = 60
 MAX_CPUS = 64
 SYSFS = "/sys/devices/system/cpu"
 LISTING = (
@@ -61,7 +61,7 @@ class CoreGroup(Record, frozen=True):
 
 
 class DeviceFacts(Record, frozen=True):
-    """A device by its own words; groups come fastest first."""
+    """What a device reports of itself; groups come fastest first."""
 
     title: str
     soc: str
@@ -80,28 +80,28 @@ class Cpuinfo(NamedTuple):
     features: tuple[Feature, ...]
 
 
-def read_facts(target: Device) -> DeviceFacts:
-    """Ask the device. Raises DeviceError, saying what is missing, for one that hides its cores."""
-    named = parse_properties(_asked(target, "getprop"))
-    cpu = _asked(target, "cat", "/proc/cpuinfo")
-    files = parse_listing(_asked(target, "sh", "-c", LISTING))
-    known = parse_cpuinfo(cpu)
+def read_facts(device: Device) -> DeviceFacts:
+    """The facts that `device` reports; DeviceError where it hides its cores or clocks."""
+    properties = parse_properties(_read(device, "getprop"))
+    cpuinfo_text = _read(device, "cat", "/proc/cpuinfo")
+    files = parse_listing(_read(device, "sh", "-c", LISTING))
+    cpuinfo = parse_cpuinfo(cpuinfo_text)
     return DeviceFacts(
-        title=format_title(named),
-        soc=_soc(named, cpu),
-        abi=named.get("ro.product.cpu.abi", ""),
-        emulated="1" in (named.get("ro.kernel.qemu"), named.get("ro.boot.qemu")),
-        watch="watch" in named.get("ro.build.characteristics", ""),
-        groups=group_cores(known.cores, files),
-        features=known.features,
-        memory_bytes=parse_memory(_asked(target, "cat", "/proc/meminfo")),
+        title=format_title(properties),
+        soc=_choose_soc_name(properties, cpuinfo_text),
+        abi=properties.get("ro.product.cpu.abi", ""),
+        emulated="1" in (properties.get("ro.kernel.qemu"), properties.get("ro.boot.qemu")),
+        watch="watch" in properties.get("ro.build.characteristics", ""),
+        groups=group_cores(cpuinfo.cores, files),
+        features=cpuinfo.features,
+        memory_bytes=parse_memory(_read(device, "cat", "/proc/meminfo")),
     )
 
 
 def parse_properties(text: str) -> dict[str, str]:
     """`[name]: [value]` lines of getprop; values that span lines are left out."""
     pairs = re.findall(r"^\[([^\]\n]{1,200})\]: \[([^\n]*)\]\r?$", text, re.MULTILINE)
-    return {name: _plain(value) for name, value in pairs}
+    return {name: _clean(value) for name, value in pairs}
 
 
 def parse_cpuinfo(text: str) -> Cpuinfo:
@@ -111,10 +111,10 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     DeviceError for a text without CPUs of the form that arm64 Linux gives them.
     """
     cores: dict[int, str | None] = {}
-    shown: list[set[str]] = []
+    feature_sets: list[set[str]] = []
     number, maker = -1, 0
     for line in text.splitlines():
-        key, _, value = (part.strip() for part in line.partition(":"))
+        key, _, value = (field.strip() for field in line.partition(":"))
         if key == "processor" and re.fullmatch("[0-9]{1,4}", value):
             number = int(value)
             cores[number] = None
@@ -123,19 +123,19 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
         elif key == "CPU part":
             cores[number] = find_core_name(maker, _hexadecimal(value))
         elif key == "Features":
-            shown.append(set(value.split()))
+            feature_sets.append(set(value.split()))
     cores.pop(-1, None)
     last = next((core for core in reversed(cores.values()) if core), None)
     if last is None or len(cores) > MAX_CPUS:
         raise DeviceError("/proc/cpuinfo of the device names no Arm cores (or too many).")
-    common = set.intersection(*shown) if shown else set()
+    common = set.intersection(*feature_sets) if feature_sets else set()
     features = tuple(ours for linux, ours in FEATURES.items() if linux in common)
-    alone = sum(core is not None for core in cores.values()) == 1
-    return Cpuinfo({n: core or last for n, core in cores.items() if core or alone}, features)
+    for_all = sum(core is not None for core in cores.values()) == 1
+    return Cpuinfo({n: core or last for n, core in cores.items() if core or for_all}, features)
 
 
 def find_core_name(maker: int, part: int) -> str:
-    """A profile's name for a core; a speaking stand-in for one that no table here has."""
+    """A profile's name for a core; its numbers where no table here has it."""
     return CORES.get((maker, part), f"unknown-{maker:02x}-{part:03x}")
 
 
@@ -151,8 +151,8 @@ def parse_listing(text: str) -> dict[str, str]:
 
 def parse_memory(text: str) -> int | None:
     """Bytes of MemTotal: what the kernel has to give away, a little less than the chips hold."""
-    found = re.search(r"^MemTotal:\s+([0-9]{1,12}) kB", text, re.MULTILINE)
-    return int(found[1]) * 1024 if found else None
+    match = re.search(r"^MemTotal:\s+([0-9]{1,12}) kB", text, re.MULTILINE)
+    return int(match[1]) * 1024 if match else None
 
 
 def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[CoreGroup, ...]:
@@ -163,40 +163,41 @@ def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[Cor
     """
     policies = _policies(files)
     clocks = _clocks(files, policies)
-    known = dict(cores)
+    all_cores = dict(cores)
     for members in policies.values():
         awake = [cores[cpu] for cpu in members if cpu in cores]
-        known |= {cpu: awake[0] for cpu in members if awake and cpu not in cores}
-    hidden = sorted(set(known) - set(clocks))
+        all_cores |= {cpu: awake[0] for cpu in members if awake and cpu not in cores}
+    hidden = sorted(set(all_cores) - set(clocks))
     if hidden:
         raise DeviceError(
             f"The device shows no top clock for CPU {hidden[0]} "
             f"({SYSFS}/cpu{hidden[0]}/cpufreq); without it no profile can be written."
         )
-    alike: dict[tuple[int, str], list[int]] = {}
-    for cpu, core in sorted(known.items()):
-        alike.setdefault((clocks[cpu], core), []).append(cpu)
+    groups: dict[tuple[int, str], list[int]] = {}
+    for cpu, core in sorted(all_cores.items()):
+        groups.setdefault((clocks[cpu], core), []).append(cpu)
     return tuple(
-        CoreGroup(core=core, cores=len(cpus), max_mhz=mhz, **_caches(cpus[0], files))
-        for (mhz, core), cpus in sorted(alike.items(), reverse=True)
+        CoreGroup(core=core, cores=len(cpus), max_mhz=mhz, **_cache_sizes(cpus[0], files))
+        for (mhz, core), cpus in sorted(groups.items(), reverse=True)
     )
 
 
-def format_title(named: Mapping[str, str]) -> str:
-    """Maker and model, without saying the maker twice."""
-    maker = named.get("ro.product.manufacturer", "")
-    model = named.get("ro.product.model", "") or "unnamed device"
-    said = model.lower().startswith(maker.lower())
-    return model if said or not maker else f"{maker} {model}"
+def format_title(properties: Mapping[str, str]) -> str:
+    """Maker and model; the maker once, even where the model starts with it."""
+    maker = properties.get("ro.product.manufacturer", "")
+    model = properties.get("ro.product.model", "") or "unnamed device"
+    has_maker = model.lower().startswith(maker.lower())
+    return model if has_maker or not maker else f"{maker} {model}"
 
 
 def _policies(files: Mapping[str, str]) -> dict[str, list[int]]:
-    found = {}
+    """CPUs by the folder of their frequency policy."""
+    policies = {}
     for path, text in files.items():
         if re.fullmatch(r"cpufreq/policy[0-9]{1,3}/related_cpus", path):
             numbers = [int(word) for word in text.split() if re.fullmatch("[0-9]{1,3}", word)]
-            found[path.rpartition("/")[0]] = [cpu for cpu in numbers if cpu < MAX_CPUS]
-    return found
+            policies[path.rpartition("/")[0]] = [cpu for cpu in numbers if cpu < MAX_CPUS]
+    return policies
 
 
 def _clocks(files: Mapping[str, str], policies: Mapping[str, list[int]]) -> dict[int, int]:
@@ -211,7 +212,7 @@ def _clocks(files: Mapping[str, str], policies: Mapping[str, list[int]]) -> dict
     return clocks
 
 
-def _caches(cpu: int, files: Mapping[str, str]) -> dict[str, int | None]:
+def _cache_sizes(cpu: int, files: Mapping[str, str]) -> dict[str, int | None]:
     sizes: dict[str, int | None] = {"l1d_bytes": None, "l2_bytes": None, "l3_bytes": None}
     names = {("1", "Data"): "l1d_bytes", ("2", "Unified"): "l2_bytes", ("3", "Unified"): "l3_bytes"}
     for index in range(8):
@@ -223,28 +224,29 @@ def _caches(cpu: int, files: Mapping[str, str]) -> dict[str, int | None]:
     return sizes
 
 
-def _soc(named: Mapping[str, str], cpu: str) -> str:
-    """The chip's name, from the most speaking property that is there."""
-    model, maker = named.get("ro.soc.model", ""), named.get("ro.soc.manufacturer", "")
-    hardware = re.search(r"^Hardware\s*:(.*)$", cpu, re.MULTILINE)
-    board = named.get("ro.board.platform", "")
+def _choose_soc_name(properties: Mapping[str, str], cpuinfo_text: str) -> str:
+    """The chip's name, from the most specific property that is there."""
+    model = properties.get("ro.soc.model", "")
+    maker = properties.get("ro.soc.manufacturer", "")
+    hardware = re.search(r"^Hardware\s*:(.*)$", cpuinfo_text, re.MULTILINE)
+    board = properties.get("ro.board.platform", "")
     if model:
         return model if model.lower().startswith(maker.lower()) else f"{maker} {model}"
-    return (_plain(hardware[1]) if hardware else "") or board or "unknown"
+    return (_clean(hardware[1]) if hardware else "") or board or "unknown"
 
 
 def _hexadecimal(text: str) -> int:
     return int(text, 16) if re.fullmatch("0x[0-9a-fA-F]{1,4}", text) else 0
 
 
-def _plain(text: str) -> str:
+def _clean(text: str) -> str:
     """At most 90 printable characters; a device may say anything."""
     return "".join(letter for letter in text.strip() if letter.isprintable())[:90].strip()
 
 
-def _asked(target: Device, *argv: str) -> str:
-    done = target.run(argv, ASK_TIMEOUT_S)
-    if done.exit_code != 0 and not done.stdout:
-        why = " ".join(done.stderr.split())[:120]
-        raise DeviceError(f"The device does not answer `{' '.join(argv[:2])}`: {why}.")
-    return done.stdout
+def _read(device: Device, *argv: str) -> str:
+    completed = device.run(argv, READ_TIMEOUT_S)
+    if completed.exit_code != 0 and not completed.stdout:
+        reason = " ".join(completed.stderr.split())[:120]
+        raise DeviceError(f"The device does not answer `{' '.join(argv[:2])}`: {reason}.")
+    return completed.stdout

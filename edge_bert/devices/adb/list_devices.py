@@ -1,4 +1,4 @@
-"""Which devices adb sees, and which one is meant."""
+"""The devices that adb sees, and the one to use."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def list_devices() -> tuple[ListedDevice, ...]:
 
 def parse_devices(text: str) -> tuple[ListedDevice, ...]:
     """The devices in the output of `adb devices -l`; lines of other forms are skipped."""
-    found = []
+    devices = []
     for line in text.splitlines():
         serial, _, rest = line.strip().partition(" ")
         rest = rest.strip()
@@ -41,8 +41,8 @@ def parse_devices(text: str) -> tuple[ListedDevice, ...]:
             continue
         model = re.search(r"\bmodel:(\S+)", rest)
         state = re.split(r"\s+(?=\w+:)|;|\s+\(", rest, maxsplit=1)[0]
-        found.append(ListedDevice(serial, state, model[1].replace("_", " ") if model else ""))
-    return tuple(found)
+        devices.append(ListedDevice(serial, state, model[1].replace("_", " ") if model else ""))
+    return tuple(devices)
 
 
 def choose_device(serial: str | None) -> ListedDevice:
@@ -53,31 +53,31 @@ def choose_device(serial: str | None) -> ListedDevice:
     """
     if serial is not None and (not SERIAL.match(serial) or serial.startswith("-")):
         raise InputError(f"{serial!r} is not a device's serial; `invoke devices` lists them.")
-    seen = list_devices()
-    wanted = [device for device in seen if serial in (None, device.serial)]
-    if not wanted:
+    candidates = [device for device in list_devices() if serial in (None, device.serial)]
+    if not candidates:
         raise describe_adb_error(
             f"device {serial} not found" if serial else "no devices/emulators found", serial
         )
-    if len(wanted) > 1:
-        names = ", ".join(f"{device.serial} ({device.state})" for device in wanted)
+    if len(candidates) > 1:
+        names = ", ".join(f"{device.serial} ({device.state})" for device in candidates)
         raise DeviceError(f"Several devices are connected: {names}. Choose one with --serial.")
-    if wanted[0].state != READY:
-        raise describe_adb_error(wanted[0].state, wanted[0].serial)
-    return wanted[0]
+    device = candidates[0]
+    if device.state != READY:
+        raise describe_adb_error(device.state, device.serial)
+    return device
 
 
 def connect_device(address: str) -> str:
-    """Connect adb to `address`, like `192.168.1.5:5555`; the serial that the device has then."""
+    """Connect adb to `address`, such as `192.168.1.5:5555`; the device's serial from then on."""
     if not ADDRESS.match(address):
         raise InputError(f"{address!r} is not of the form HOST:PORT.")
-    said = require_adb(["connect", address], TIMEOUT_S)
-    if "already connected" in said and not is_ready(address):
+    answer = require_adb(["connect", address], TIMEOUT_S)
+    if "already connected" in answer and not is_ready(address):
         # The server keeps a dead connection until it is told to drop it.
         disconnect_device(address)
-        said = require_adb(["connect", address], TIMEOUT_S)
-    if not said.startswith(("connected to", "already connected to")):
-        raise DeviceError(f"adb cannot connect to {address}; it said: {' '.join(said.split())}")
+        answer = require_adb(["connect", address], TIMEOUT_S)
+    if not answer.startswith(("connected to", "already connected to")):
+        raise DeviceError(f"adb cannot connect to {address}; it said: {' '.join(answer.split())}")
     return address
 
 

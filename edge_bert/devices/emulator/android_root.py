@@ -17,7 +17,7 @@ from edge_bert.records.profile import DeviceProfile
 SOURCES = shipped_folder("android_harness") / "emulator" / "device"
 PACKAGES = ("adbd", "mksh", "toybox", *arm64_root.LIBRARIES)
 COMPILE_TIMEOUT_S = 120
-ASK_TIMEOUT_S = 60
+LIST_TIMEOUT_S = 60
 FOLDERS = (
     "data",
     "dev",
@@ -35,7 +35,7 @@ RAILS_SOC = "Google Tensor"
 
 @dataclass(frozen=True)
 class BatteryModel:
-    """The model battery of an emulated phone. The defaults are made up and stand for no device.
+    """The model battery of an emulated phone. The defaults are invented: they are no device's.
 
     `idle_mw` is drawn always, `core_mw` per busy core; the charge counter moves in `step_uah`.
     """
@@ -60,7 +60,7 @@ def make_android_root(
         shutil.copytree(base, partial, symlinks=True)
         for folder in FOLDERS:
             (partial / folder).mkdir(parents=True, exist_ok=True)
-        arm64_root.write_files(partial, _texts(profile, serial, battery))
+        arm64_root.write_files(partial, _file_contents(profile, serial, battery))
         _add_programs(partial)
         partial.replace(root)
     except OSError as error:
@@ -89,9 +89,9 @@ def android_properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
     }
 
 
-def _texts(profile: DeviceProfile, serial: str, battery: BatteryModel) -> dict[str, str]:
+def _file_contents(profile: DeviceProfile, serial: str, battery: BatteryModel) -> dict[str, str]:
     files = arm64_root.kernel_files(profile, None)
-    named = android_properties(profile, serial)
+    properties = android_properties(profile, serial)
     return {
         **files,
         "world/cpuinfo": files["proc/cpuinfo"],
@@ -100,7 +100,7 @@ def _texts(profile: DeviceProfile, serial: str, battery: BatteryModel) -> dict[s
         "world/thermal_status": "0\n",
         "etc/group": "root:x:0:\nshell:x:2000:\n",
         "etc/passwd": "root:x:0:0::/:/system/bin/sh\nshell:x:2000:2000::/:/system/bin/sh\n",
-        "system/build.prop": "".join(f"{key}={value}\n" for key, value in named.items()),
+        "system/build.prop": "".join(f"{key}={value}\n" for key, value in properties.items()),
     }
 
 
@@ -119,14 +119,16 @@ def _add_programs(root: Path) -> None:
 
 
 def _toybox_commands(root: Path) -> list[str]:
-    asked = [require_program(QEMU), "-L", str(root), str(root / "usr" / "bin" / "toybox")]
-    names = run_tool(asked, timeout_s=ASK_TIMEOUT_S, failure=DeviceError).split()
+    command = [require_program(QEMU), "-L", str(root), str(root / "usr" / "bin" / "toybox")]
+    names = run_tool(command, timeout_s=LIST_TIMEOUT_S, failure=DeviceError).split()
     if "sha256sum" not in names:
         raise DeviceError("toybox lists no sha256sum; the emulated phone could verify nothing.")
     return [name for name in names if "/" not in name and name != "sh"]
 
 
-def _compile(sources: list[str], libraries: list[str], to: Path) -> None:
+def _compile(sources: list[str], libraries: list[str], binary: Path) -> None:
     argv = [*find_compiler("arm64-v8a"), "-O2", "-Wall", "-Wextra", *sources, *libraries]
-    run_tool([*argv, "-o", str(to)], timeout_s=COMPILE_TIMEOUT_S, failure=DeviceError, cwd=SOURCES)
-    to.chmod(0o755)
+    run_tool(
+        [*argv, "-o", str(binary)], timeout_s=COMPILE_TIMEOUT_S, failure=DeviceError, cwd=SOURCES
+    )
+    binary.chmod(0o755)

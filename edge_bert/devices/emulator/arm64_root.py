@@ -11,8 +11,7 @@ from pathlib import Path
 import filelock
 import msgspec
 
-from edge_bert.devices.emulator import cpu_files as cpu_files_module
-from edge_bert.devices.emulator import debian_packages
+from edge_bert.devices.emulator import cpu_files, debian_packages
 from edge_bert.errors import BusyError, DeviceError
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import cache
@@ -28,11 +27,11 @@ def prepare_root(profile: DeviceProfile, core: str | None = None) -> Path:
     Made on the first call and found again later. Downloads some 20 MB of Debian packages when no
     root was made before. Raises DeviceError or MissingToolError where that cannot be done.
     """
-    core = cpu_files_module.find_cluster(profile, core).core
+    core = cpu_files.find_cluster(profile, core).core
     files = kernel_files(profile, core)
     digest = hashlib.sha256(msgspec.json.encode([_base_name(LIBRARIES), files])).hexdigest()
     folder = cache.cache_folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"
-    return folder if folder.is_dir() else _make(folder, files)
+    return folder if folder.is_dir() else _make_root(folder, files)
 
 
 def prepare_base(packages: Sequence[str]) -> Path:
@@ -53,17 +52,17 @@ def prepare_static_qemu() -> Path:
     with lock_folder(folder):
         if not folder.is_dir():
             _unpack_base(["qemu-user-static"], folder, debian_packages.find_host_origin())
-    found = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
-    if not found:
+    programs = sorted((folder / "usr" / "bin").glob("qemu-aarch64*"))
+    if not programs:
         raise DeviceError("Debian's qemu-user-static holds no qemu-aarch64; cannot emulate.")
-    return found[0]
+    return programs[0]
 
 
 def kernel_files(profile: DeviceProfile, core: str | None) -> dict[str, str]:
-    """What the phone's kernel would say about its cores, by path below the root."""
-    clusters = cpu_files_module.order_clusters(profile, core)
-    files = {"proc/cpuinfo": cpu_files_module.format_cpuinfo(profile, clusters)}
-    sysfs = cpu_files_module.sysfs_files(clusters)
+    """What the phone's kernel reports of its cores, by path below the root."""
+    clusters = cpu_files.order_clusters(profile, core)
+    files = {"proc/cpuinfo": cpu_files.format_cpuinfo(profile, clusters)}
+    sysfs = cpu_files.sysfs_files(clusters)
     return files | {f"sys/devices/system/cpu/{name}": text for name, text in sysfs.items()}
 
 
@@ -75,11 +74,11 @@ def write_files(root: Path, files: Mapping[str, str]) -> None:
         path.write_text(text)
 
 
-def _make(folder: Path, files: Mapping[str, str]) -> Path:
+def _make_root(folder: Path, files: Mapping[str, str]) -> Path:
     base = prepare_base(LIBRARIES)
     with lock_folder(folder):
         if not folder.is_dir():
-            partial = _fresh(folder)
+            partial = _clear_partial(folder)
             shutil.copytree(base, partial, symlinks=True)
             write_files(partial, files)
             partial.replace(folder)
@@ -92,7 +91,7 @@ def _base_name(packages: Sequence[str]) -> str:
 
 
 def _unpack_base(packages: Sequence[str], folder: Path, origin: debian_packages.Origin) -> None:
-    partial = _fresh(folder)
+    partial = _clear_partial(folder)
     work = folder.with_name(f"{folder.name}.work")
     try:
         unpacked = debian_packages.unpack_packages(packages, partial, work, origin)
@@ -105,7 +104,7 @@ def _unpack_base(packages: Sequence[str], folder: Path, origin: debian_packages.
         shutil.rmtree(work, ignore_errors=True)
 
 
-def _fresh(folder: Path) -> Path:
+def _clear_partial(folder: Path) -> Path:
     partial = folder.with_name(f"{folder.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     return partial

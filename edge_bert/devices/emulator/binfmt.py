@@ -34,7 +34,7 @@ def register_binfmt(qemu: Path) -> None:
             run_tool(mount, timeout_s=MOUNT_TIMEOUT_S, failure=DeviceError)
         if not _runs(qemu):  # else a phone that runs would be without a rule for a moment
             unregister_binfmt()
-            _tell("register", binfmt_rule(qemu))
+            _write_entry("register", binfmt_rule(qemu))
     except (OSError, ValueError) as error:
         raise DeviceError(
             f"The kernel does not take {qemu} for ARM64 programs: {error}. "
@@ -45,7 +45,7 @@ def register_binfmt(qemu: Path) -> None:
 def unregister_binfmt() -> None:
     """Take our rule back; other rules for ARM64 stay. Nothing happens when it is not there."""
     with contextlib.suppress(FileNotFoundError):
-        _tell(binfmt_name(), "-1")
+        _write_entry(binfmt_name(), "-1")
 
 
 def is_registered() -> bool:
@@ -54,7 +54,7 @@ def is_registered() -> bool:
 
 
 def binfmt_name() -> str:
-    """What our rule is called. Device and inode tell containers with equal paths apart."""
+    """The name of our rule. Device and inode tell containers with equal paths apart."""
     folder = cache.cache_folder("emulator", "phones").resolve()
     facts = folder.stat()
     key = f"{folder}\n{facts.st_dev}\n{facts.st_ino}"
@@ -73,11 +73,11 @@ def _runs(qemu: Path) -> bool:
     """Whether our rule is there and starts `qemu`."""
     if not is_registered():
         return False
-    said = (FOLDER / binfmt_name()).read_text(encoding="utf-8", errors="replace").splitlines()
-    return {"enabled", f"interpreter {qemu}"} <= set(said)
+    rule = (FOLDER / binfmt_name()).read_text(encoding="utf-8", errors="replace")
+    return {"enabled", f"interpreter {qemu}"} <= set(rule.splitlines())
 
 
-def _tell(file_name: str, text: str) -> None:
+def _write_entry(file_name: str, text: str) -> None:
     # Not "w": the kernel lets nobody create files there, so a missing one would look forbidden.
     with (FOLDER / file_name).open("r+", encoding="ascii") as file:
         file.write(text)

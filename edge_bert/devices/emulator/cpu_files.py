@@ -1,4 +1,4 @@
-"""What a phone's kernel says about its cores: `/proc/cpuinfo`, sysfs and the QEMU model for it.
+"""What a phone's kernel reports of its cores: `/proc/cpuinfo`, sysfs and the QEMU model for it.
 
 The runtime inside LiteRT (pytorch/cpuinfo) chooses kernels from these files and from the hardware
 capabilities that the CPU model of QEMU announces, so both must describe the same cores.
@@ -58,15 +58,15 @@ def order_clusters(profile: DeviceProfile, core: str | None = None) -> tuple[Clu
     if core is None:
         return tuple(clusters)
     cluster = find_cluster(profile, core)
-    return (cluster, *(other for other in clusters if other is not cluster))
+    return (cluster, *(rest for rest in clusters if rest is not cluster))
 
 
 def find_cluster(profile: DeviceProfile, core: str | None) -> Cluster:
     """The fastest cluster of this kind of core; of all kinds when `core` is None."""
     named = [cluster for cluster in profile.clusters if core in (None, cluster.core)]
     if not named:
-        known = ", ".join(cluster.core for cluster in profile.clusters)
-        raise ProfileError(f"{profile.name} has no {core} cores; it has {known}.")
+        cores = ", ".join(cluster.core for cluster in profile.clusters)
+        raise ProfileError(f"{profile.name} has no {core} cores; it has {cores}.")
     return max(named, key=lambda cluster: cluster.max_mhz)
 
 
@@ -92,17 +92,17 @@ def linux_features(clusters: Sequence[Cluster]) -> tuple[str, ...]:
 def format_cpuinfo(profile: DeviceProfile, clusters: Sequence[Cluster]) -> str:
     """`/proc/cpuinfo` in the form that arm64 Linux gives it."""
     features = " ".join(linux_features(clusters))
-    kinds = [cluster for cluster in clusters for _ in range(cluster.cores)]
-    blocks = [_cpu_block(number, cluster, features) for number, cluster in enumerate(kinds)]
+    by_cpu = [cluster for cluster in clusters for _ in range(cluster.cores)]
+    blocks = [_cpu_block(number, cluster, features) for number, cluster in enumerate(by_cpu)]
     return "".join(blocks) + f"Hardware\t: {profile.soc}\n"
 
 
 def sysfs_files(clusters: Sequence[Cluster]) -> dict[str, str]:
     """Files under `/sys/devices/system/cpu`, by their path below it."""
     count = sum(cluster.cores for cluster in clusters)
-    everything = f"0-{count - 1}" if count > 1 else "0"
+    all_cpus = f"0-{count - 1}" if count > 1 else "0"
     files = {"kernel_max": f"{max(7, count - 1)}\n"}
-    files |= dict.fromkeys(("possible", "present", "online"), f"{everything}\n")
+    files |= dict.fromkeys(("possible", "present", "online"), f"{all_cpus}\n")
     first = 0
     for package, cluster in enumerate(clusters):
         files |= _cluster_files(package, cluster, first)

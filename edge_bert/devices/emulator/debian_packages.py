@@ -51,22 +51,22 @@ def unpack_packages(
     """
     options = _private_apt(work, origin)
     _run(["apt-get", *options, "update"], UPDATE_TIMEOUT_S)
-    wanted = _with_dependencies(packages, options)
+    names = _with_dependencies(packages, options)
     archives = work / "archives"
     archives.mkdir(parents=True, exist_ok=True)
-    _run(["apt-get", *options, "download", *wanted], DOWNLOAD_TIMEOUT_S, archives)
+    _run(["apt-get", *options, "download", *names], DOWNLOAD_TIMEOUT_S, archives)
     _merge_usr(folder)
-    found = sorted(archives.glob("*.deb"))
-    for archive in found:
-        _run(["dpkg-deb", "-x", str(archive), str(folder)], UNPACK_TIMEOUT_S)
-    return tuple(archive.stem.replace("%3a", ":") for archive in found)
+    debs = sorted(archives.glob("*.deb"))
+    for deb in debs:
+        _run(["dpkg-deb", "-x", str(deb), str(folder)], UNPACK_TIMEOUT_S)
+    return tuple(deb.stem.replace("%3a", ":") for deb in debs)
 
 
 def find_mirrors(listing: str, codename: str) -> tuple[str, ...]:
     """The repositories of release `codename` in the output of `apt-get indextargets`."""
     rows = [line.split("|") for line in listing.splitlines()]
-    found = [row[2] for row in rows if row[:2] == [codename, "main"] and len(row) == 3]
-    return tuple(dict.fromkeys(found))
+    uris = [row[2] for row in rows if row[:2] == [codename, "main"] and len(row) == 3]
+    return tuple(dict.fromkeys(uris))
 
 
 def find_host_origin() -> Origin:
@@ -109,7 +109,7 @@ def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
         "APT::Sandbox::User": "root",
         "Acquire::Retries": 3,
     }
-    return tuple(word for key, value in settings.items() for word in ("-o", f"{key}={value}"))
+    return tuple(option for key, value in settings.items() for option in ("-o", f"{key}={value}"))
 
 
 def _sources(release: str) -> str:
@@ -119,14 +119,14 @@ def _sources(release: str) -> str:
             f"{KEYRING} is missing, so packages cannot be verified; get it with "
             "`apt-get install debian-archive-keyring`."
         )
-    form = "$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
-    listing = _run(["apt-get", "indextargets", "--format", form], UPDATE_TIMEOUT_S)
-    found = find_mirrors(listing, release_codename(OS_RELEASE.read_text()))
-    if not found:
+    row_format = "$(RELEASE)|$(COMPONENT)|$(REPO_URI)"
+    listing = _run(["apt-get", "indextargets", "--format", row_format], UPDATE_TIMEOUT_S)
+    mirrors = find_mirrors(listing, release_codename(OS_RELEASE.read_text()))
+    if not mirrors:
         raise MissingToolError(
             "apt's sources name no Debian mirror; the emulated phone needs Debian 12 or later."
         )
-    return "".join(f"deb [signed-by={KEYRING}] {uri} {release} main\n" for uri in found)
+    return "".join(f"deb [signed-by={KEYRING}] {uri} {release} main\n" for uri in mirrors)
 
 
 def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
@@ -136,9 +136,9 @@ def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple
     except DeviceError as error:
         raise DeviceError(f"apt does not offer all of {', '.join(packages)}: {error}") from error
     names = {line for line in lines if line and not line.startswith((" ", "|", "<"))}
-    missing = sorted(set(packages) - names)
-    if missing:
-        raise DeviceError(f"apt does not offer {', '.join(missing)} there.")
+    unavailable = sorted(set(packages) - names)
+    if unavailable:
+        raise DeviceError(f"apt does not offer {', '.join(unavailable)} there.")
     return tuple(sorted(names))
 
 

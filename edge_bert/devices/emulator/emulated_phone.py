@@ -78,7 +78,7 @@ def start_phone(
             )
             return _launch(profile, port, data_bytes)
         except BaseException:
-            _clean(folder)
+            _remove_files(folder)
             raise
 
 
@@ -88,7 +88,7 @@ def list_phones() -> tuple[EmulatedPhone, ...]:
     for path in sorted(cache.cache_folder("emulator", "phones").glob("*/phone.json")):
         with contextlib.suppress(OSError, msgspec.DecodeError):
             phone = msgspec.json.decode(path.read_bytes(), type=EmulatedPhone)
-            if _started(phone.pid) == phone.started:
+            if _start_time(phone.pid) == phone.started:
                 phones.append(phone)
     return tuple(phones)
 
@@ -100,17 +100,17 @@ def stop_phone(profile_name: str) -> bool:
     """
     folder = _folder(profile_name)
     with arm64_root.lock_folder(folder.parent / "phones"):
-        found = [phone for phone in list_phones() if phone.profile == profile_name]
-        for phone in found:
-            _end(phone.pid)
-        _clean(folder)
-    return bool(found)
+        stopped = [phone for phone in list_phones() if phone.profile == profile_name]
+        for phone in stopped:
+            _kill_phone(phone.pid)
+        _remove_files(folder)
+    return bool(stopped)
 
 
 def list_processes(phone: EmulatedPhone) -> dict[int, str]:
-    """The phone's processes: number on this machine and command line."""
+    """The command lines of the phone's processes, by their number on this machine."""
     first = _children(phone.pid)
-    return _in_namespace(_namespace(first[0])) if first else {}
+    return _processes_in(_namespace(first[0])) if first else {}
 
 
 def _folder(profile_name: str) -> Path:
@@ -126,7 +126,7 @@ def _check_free(profile_name: str, port: int) -> None:
             )
     if not 0 < port < 65536:
         raise DeviceError(f"{port} is not a port; use one from 1 to 65535.")
-    if _listens(port):
+    if _is_listening(port):
         raise BusyError(f"Port {port} is taken; choose another with --port.")
 
 
@@ -140,27 +140,27 @@ def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> EmulatedPhone
             argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
         )
     try:
-        _wait_until_it_listens(process, port, folder / "log")
-        phone = EmulatedPhone(profile.name, port, process.pid, _started(process.pid) or 0)
+        _wait_for_port(process, port, folder / "log")
+        phone = EmulatedPhone(profile.name, port, process.pid, _start_time(process.pid) or 0)
         (folder / "phone.json").write_bytes(msgspec.json.encode(phone))
     except BaseException:
-        _end(process.pid)
+        _kill_phone(process.pid)
         raise
     return phone
 
 
-def _wait_until_it_listens(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
     deadline = time.monotonic() + START_TIMEOUT_S
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise DeviceError(f"The emulated phone ended at once: {_last_words(log)}")
-        if _listens(port):
+            raise DeviceError(f"The emulated phone ended at once: {_last_lines(log)}")
+        if _is_listening(port):
             return
         time.sleep(POLL_S)
-    raise DeviceError(f"adbd did not listen within {START_TIMEOUT_S} s: {_last_words(log)}")
+    raise DeviceError(f"adbd did not listen within {START_TIMEOUT_S} s: {_last_lines(log)}")
 
 
-def _end(pid: int) -> None:
+def _kill_phone(pid: int) -> None:
     """Kill the first process and wait until every process of its namespace is gone."""
     first = _children(pid)
     namespace = _namespace(first[0]) if first else ""
@@ -170,25 +170,25 @@ def _end(pid: int) -> None:
     with contextlib.suppress(ChildProcessError):
         os.waitpid(pid, 0)  # it is ours where the same process started it
     deadline = time.monotonic() + STOP_TIMEOUT_S
-    while namespace and (left := _in_namespace(namespace)):
+    while namespace and (alive := _processes_in(namespace)):
         if time.monotonic() > deadline:
-            raise DeviceError(f"Processes of the emulated phone do not end: {sorted(left)}.")
+            raise DeviceError(f"Processes of the emulated phone do not end: {sorted(alive)}.")
         time.sleep(POLL_S)
 
 
-def _clean(folder: Path) -> None:
+def _remove_files(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     if not list_phones():
         binfmt.unregister_binfmt()
 
 
-def _listens(port: int) -> bool:
+def _is_listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _started(pid: int) -> int | None:
+def _start_time(pid: int) -> int | None:
     """When the process started, in clock ticks since boot; None when there is no such process."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
@@ -200,7 +200,9 @@ def _started(pid: int) -> int | None:
 
 def _children(pid: int) -> list[int]:
     try:
-        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return [
+            int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
     except OSError:
         return []
 
@@ -212,16 +214,16 @@ def _namespace(pid: int) -> str:
         return ""
 
 
-def _in_namespace(namespace: str) -> dict[int, str]:
-    found = {}
+def _processes_in(namespace: str) -> dict[int, str]:
+    commands = {}
     for folder in Path("/proc").iterdir():
         if folder.name.isdigit() and _namespace(int(folder.name)) == namespace != "":
             with contextlib.suppress(OSError):
-                words = (folder / "cmdline").read_bytes().split(b"\0")
-                found[int(folder.name)] = b" ".join(words).decode(errors="replace").strip()
-    return found
+                argv = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                commands[int(folder.name)] = argv.decode(errors="replace").strip()
+    return commands
 
 
-def _last_words(log: Path) -> str:
+def _last_lines(log: Path) -> str:
     lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
     return " / ".join(line.strip() for line in lines if line.strip())[-300:] or "no message"

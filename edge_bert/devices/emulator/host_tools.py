@@ -40,29 +40,31 @@ PHONE = (
 
 def require_program(program: str) -> str:
     """The path of `program`; MissingToolError, naming how to get it, when it is not there."""
-    found = shutil.which(program)
-    if found is None:
+    path = shutil.which(program)
+    if path is None:
         raise MissingToolError(f"{program} is not on this machine; run `invoke emulator setup`.")
-    return found
+    return path
 
 
 def find_missing_tools() -> tuple[Tool, ...]:
-    """What this machine still lacks; empty when the emulator can work."""
-    lacking = [tool for tool in COUNTING + PHONE if shutil.which(tool.program) is None]
+    """The tools that this machine lacks; empty when the emulator can work."""
+    missing_tools = [tool for tool in COUNTING + PHONE if shutil.which(tool.program) is None]
     if find_compiler() is None:
-        lacking.append(Tool("cc", "compiles the instruction counter", "gcc libc6-dev"))
+        missing_tools.append(Tool("cc", "compiles the instruction counter", "gcc libc6-dev"))
     cross = shutil.which("aarch64-linux-gnu-gcc") or importlib.util.find_spec("ziglang")
     if not cross:
         packages = "gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
-        lacking.append(Tool("aarch64-linux-gnu-gcc", "compiles the runner for ARM64", packages))
-    return tuple(lacking)
+        missing_tools.append(
+            Tool("aarch64-linux-gnu-gcc", "compiles the runner for ARM64", packages)
+        )
+    return tuple(missing_tools)
 
 
 def find_compiler() -> tuple[str, ...] | None:
     """A C compiler for this machine as the start of a command line, None where there is none."""
     for name in ("cc", "gcc", "clang"):
-        if found := shutil.which(name):
-            return (found,)
+        if path := shutil.which(name):
+            return (path,)
     if importlib.util.find_spec("ziglang") is not None:
         return (sys.executable, "-m", "ziglang", "cc")
     return None
@@ -71,14 +73,14 @@ def find_compiler() -> tuple[str, ...] | None:
 def qemu_version() -> str:
     """The version of a QEMU that takes plugins; MissingToolError where there is none."""
     qemu = require_program(QEMU)
-    if "-plugin" not in _ask(qemu, "--help"):
+    if "-plugin" not in _query(qemu, "--help"):
         raise MissingToolError(
             f"{qemu} takes no plugins (Debian's packages from 13 on do not); "
             "use the qemu-user package of Debian 12."
         )
-    words = _ask(qemu, "--version").split()
-    return words[words.index("version") + 1] if "version" in words[:-1] else "of unknown version"
+    _, _, text = _query(qemu, "--version").partition("version ")
+    return text.split()[0] if text.split() else "of unknown version"
 
 
-def _ask(program: str, option: str) -> str:
+def _query(program: str, option: str) -> str:
     return run_tool([program, option], timeout_s=PROBE_TIMEOUT_S, failure=DeviceError)

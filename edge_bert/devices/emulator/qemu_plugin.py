@@ -1,4 +1,4 @@
-"""Our TCG plugin for QEMU: compile it when its source has changed, read what it wrote."""
+"""Our TCG plugin for QEMU: compile it after a change of its source, read its counts."""
 
 from __future__ import annotations
 
@@ -54,34 +54,34 @@ def build_plugin() -> Path:
     digest = hashlib.sha256(" ".join(FLAGS).encode())
     for source in sources:
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
-    built = cache.cache_folder("emulator", "plugin") / f"libcount-{digest.hexdigest()[:16]}.so"
-    if not built.exists():
-        _compile([str(source) for source in sources if source.suffix == ".c"], built)
-    return built
+    plugin = cache.cache_folder("emulator", "plugin") / f"libcount-{digest.hexdigest()[:16]}.so"
+    if not plugin.exists():
+        _compile([str(source) for source in sources if source.suffix == ".c"], plugin)
+    return plugin
 
 
 def plugin_option(
-    built: Path,
+    plugin: Path,
     output: Path,
     caches: Caches | None,
     *,
     model_caches: Literal["on", "marked", "off"],
-    many_threads: bool,
+    threads: int,
 ) -> str:
     """The value of QEMU's `-plugin` for one run, which writes its JSON to `output`."""
-    parts = [f"file={_escaped(built)}", f"out={_escaped(output)}"]
-    parts += [f"cache={model_caches}", f"threads={'many' if many_threads else 'one'}"]
+    options = [f"file={_escape(plugin)}", f"out={_escape(output)}"]
+    options += [f"cache={model_caches}", f"threads={'many' if threads > 1 else 'one'}"]
     if caches is not None:
         sizes = {"l1d": caches.l1d_bytes, "l2": caches.l2_bytes, "l3": caches.l3_bytes}
-        parts += [f"{level}={size}" for level, size in sizes.items() if size is not None]
-    return ",".join(parts)
+        options += [f"{level}={size}" for level, size in sizes.items() if size is not None]
+    return ",".join(options)
 
 
 def read_counts(output: Path, completed: CompletedCommand) -> PluginOutput:
     """The plugin's JSON; DeviceError when `completed` ended before the plugin could write it."""
     if not output.exists() or output.stat().st_size == 0:
-        words = (completed.stderr.strip() or "no message").splitlines()[-1]
-        raise DeviceError(f"Nothing was counted; QEMU ended ({completed.exit_code}): {words[:300]}")
+        message = (completed.stderr.strip() or "no message").splitlines()[-1][:300]
+        raise DeviceError(f"Nothing was counted; QEMU ended ({completed.exit_code}): {message}")
     if output.stat().st_size > MAX_OUTPUT_BYTES:
         raise DeviceError(f"The instruction counts are larger than {MAX_OUTPUT_BYTES} bytes.")
     try:
@@ -90,18 +90,18 @@ def read_counts(output: Path, completed: CompletedCommand) -> PluginOutput:
         raise DeviceError(f"The instruction counts are damaged: {error}.") from error
 
 
-def _compile(sources: list[str], built: Path) -> None:
-    chosen = find_compiler()
-    if chosen is None:
+def _compile(sources: list[str], plugin: Path) -> None:
+    compiler = find_compiler()
+    if compiler is None:
         raise MissingToolError(
             "The instruction counter needs a C compiler; run `invoke emulator setup`."
         )
-    partial = built.with_name(f"{built.name}.{os.getpid()}")
-    argv = [*chosen, *FLAGS, *sources, "-o", str(partial)]
+    partial = plugin.with_name(f"{plugin.name}.{os.getpid()}")
+    argv = [*compiler, *FLAGS, *sources, "-o", str(partial)]
     run_tool(argv, timeout_s=COMPILE_TIMEOUT_S, failure=DeviceError)
-    partial.replace(built)
+    partial.replace(plugin)
 
 
-def _escaped(path: Path) -> str:
+def _escape(path: Path) -> str:
     """QEMU splits its options at commas; a doubled comma stands for one."""
     return str(path).replace(",", ",,")

@@ -21,9 +21,9 @@ def set_up_emulator(progress: Progress) -> None:
     `progress` gets one line per step. Raises MissingToolError that names every missing tool and
     the command that installs it, where this user may not install or apt fails.
     """
-    lacking = host_tools.find_missing_tools()
-    if lacking:
-        _install(lacking, progress)
+    missing_tools = host_tools.find_missing_tools()
+    if missing_tools:
+        _install(missing_tools, progress)
     progress(f"QEMU {host_tools.qemu_version()} takes plugins")
     progress(f"The instruction counter is {qemu_plugin.build_plugin().name}")
     root = arm64_root.prepare_base(arm64_root.LIBRARIES)
@@ -32,34 +32,34 @@ def set_up_emulator(progress: Progress) -> None:
     progress(f"adbd is in {arm64_root.prepare_base(android_root.PACKAGES)}")
 
 
-def install_command(lacking: tuple[Tool, ...]) -> list[str]:
-    """The command that gets `lacking`, without asking back."""
-    packages = sorted({name for tool in lacking for name in tool.package.split()})
+def install_command(missing_tools: tuple[Tool, ...]) -> list[str]:
+    """The command that installs `missing_tools` without a question."""
+    packages = sorted({name for tool in missing_tools for name in tool.package.split()})
     options = ["-o", f"DPkg::Lock::Timeout={LOCK_TIMEOUT_S}"]
     return ["apt-get", *options, "install", "--yes", "--no-install-recommends", *packages]
 
 
-def describe_missing(lacking: tuple[Tool, ...]) -> str:
-    """One line: what is missing and why."""
-    return ", ".join(f"{tool.program} ({tool.purpose})" for tool in lacking)
+def describe_missing(missing_tools: tuple[Tool, ...]) -> str:
+    """The missing tools on one line, each with its purpose."""
+    return ", ".join(f"{tool.program} ({tool.purpose})" for tool in missing_tools)
 
 
-def _install(lacking: tuple[Tool, ...], progress: Progress) -> None:
-    argv = install_command(lacking)
+def _install(missing_tools: tuple[Tool, ...], progress: Progress) -> None:
+    argv = install_command(missing_tools)
     if os.geteuid() != 0:
         raise MissingToolError(
-            f"Missing: {describe_missing(lacking)}. Only root can install; "
+            f"Missing: {describe_missing(missing_tools)}. Only root can install; "
             f"run `sudo apt-get update && sudo {' '.join(argv)}`."
         )
     host_tools.require_program("apt-get")
-    progress(f"Missing: {describe_missing(lacking)}")
+    progress(f"Missing: {describe_missing(missing_tools)}")
     progress(f"Running {' '.join(argv)}")
     update = ["apt-get", "update"]
     run_tool(update, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
     quiet = ["env", "DEBIAN_FRONTEND=noninteractive", *argv]
     run_tool(quiet, timeout_s=INSTALL_TIMEOUT_S, failure=MissingToolError)
-    still = host_tools.find_missing_tools()
-    if still:
+    still_missing = host_tools.find_missing_tools()
+    if still_missing:
         raise MissingToolError(
-            f"apt-get installed its packages, yet these lack: {describe_missing(still)}."
+            f"apt-get installed its packages, yet these lack: {describe_missing(still_missing)}."
         )

@@ -55,14 +55,14 @@ def build_runner(abi: str) -> Path:
 
 
 def find_compiler(abi: str) -> list[str]:
-    """A C compiler for `abi`, as the start of a command line."""
+    """A C compiler for `abi`, as the first words of a command line."""
     if abi not in TRIPLES:
         raise DeviceError(f"The runner is not built for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
     native = ["cc", "gcc", "clang"] if triple == TRIPLES[host_abi()] else []
     for name in [*native, f"{triple}-gcc"]:
-        if found := shutil.which(name):
-            return [found]
+        if path := shutil.which(name):
+            return [path]
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.{OLDEST_GLIBC}"]
     raise MissingToolError(
@@ -72,7 +72,7 @@ def find_compiler(abi: str) -> list[str]:
 
 def _content_hash(compiler: list[str]) -> str:
     digest = hashlib.sha256("\0".join((*compiler, *FLAGS, *LINKS)).encode())
-    digest.update(_compiler([*compiler, "--version"]).encode())
+    digest.update(_run_compiler([*compiler, "--version"]).encode())
     for path in sorted(SOURCES.glob("*.[ch]")):
         content = path.read_bytes()
         digest.update(f"\0{path.name}\0{len(content)}\0".encode())
@@ -84,10 +84,10 @@ def _compile(command: list[str], runner: Path) -> None:
     """Compile in the folder of the sources, so that no path of this machine gets in."""
     with tempfile.TemporaryDirectory(dir=runner.parent) as folder:
         partial = Path(folder) / "runner"
-        _compiler([*command, "-o", str(partial)])
+        _run_compiler([*command, "-o", str(partial)])
         partial.chmod(0o755)
         partial.replace(runner)
 
 
-def _compiler(command: list[str]) -> str:
+def _run_compiler(command: list[str]) -> str:
     return run_tool(command, cwd=SOURCES, timeout_s=TIMEOUT_S, failure=DeviceError)

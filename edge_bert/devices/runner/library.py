@@ -43,8 +43,7 @@ def find_installed_library() -> tuple[Path, str]:
 def find_litert_library(abi: str) -> tuple[Path, str]:
     """The library for `abi` and its version: the installed one for this host, else a fetched one.
 
-    Raises MissingToolError when it cannot be fetched, DeviceError when it is not the file that
-    was promised.
+    Raises MissingToolError when it cannot be fetched, DeviceError when its sha256 is another.
     """
     if abi not in TRIPLES:
         raise DeviceError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
@@ -77,9 +76,9 @@ def _unpack(wheel: Path, library: Path, sha256: str) -> None:
             content = archive.read(MEMBER)
     except (zipfile.BadZipFile, KeyError, OSError) as error:
         raise DeviceError(f"{wheel.name} has no readable {MEMBER}; fetch it again.") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
-        raise DeviceError(f"{MEMBER} of {wheel.name} has sha256 {found}, not {sha256}.")
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != sha256:
+        raise DeviceError(f"{MEMBER} of {wheel.name} has sha256 {digest}, not {sha256}.")
     partial = wheel.with_suffix(".so")
     partial.write_bytes(content)
     partial.replace(library)

@@ -1,4 +1,4 @@
-"""Put the runner on a target and start it there; `measure.runner_output` reads what it says."""
+"""Push the runner to a device and run it there; `measure.runner_output` reads its output."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_bert.devices.runner.static_bundle import START, build_runner_bundle
 
 @dataclass(frozen=True)
 class RunnerRequest:
-    """One run of the runner; paths are the target's.
+    """One run of the runner; paths are the device's.
 
     `repetitions` and `duration_ms` exclude each other. `cores` is a list like `4-7`.
     """
@@ -44,26 +44,26 @@ class RunnerRequest:
         }
         flags = ["--profile"] * self.profile + ["--cold"] * self.cold
         named = [[name, str(value)] for name, value in options.items() if value is not None]
-        return [word for pair in named for word in pair] + flags
+        return [argument for pair in named for argument in pair] + flags
 
 
-def install_runner(target: Device, abi: str, *, own_c_library: bool) -> list[str]:
-    """Push the runner and LiteRT; the start of a command line that runs it there.
+def install_runner(device: Device, abi: str, *, own_c_library: bool) -> list[str]:
+    """Push the runner and LiteRT; the first words of a command line that runs it there.
 
-    With `own_c_library` the loader and C library go along, as phones need.
+    With `own_c_library` the loader and C library are pushed too, as phones need.
     """
     if not own_c_library:
-        runner = target.push(build_runner(abi), "runner")
+        runner = device.push(build_runner(abi), "runner")
         library, _ = find_litert_library(abi)
-        return [runner, "--library", target.push(library, "libLiteRt.so")]
+        return [runner, "--library", device.push(library, "libLiteRt.so")]
     pushed = {
-        path.name: target.push(path, path.name) for path in build_runner_bundle(abi).iterdir()
+        path.name: device.push(path, path.name) for path in build_runner_bundle(abi).iterdir()
     }
     return ["sh", pushed[START]]
 
 
 def start_runner(
-    target: Device, command: list[str], request: RunnerRequest, timeout_s: float
+    device: Device, command: list[str], request: RunnerRequest, timeout_s: float
 ) -> CompletedCommand:
     """Run it to its end. A failure of the runner is in its output, not an exception."""
-    return target.run([*command, *request.arguments()], timeout_s)
+    return device.run([*command, *request.arguments()], timeout_s)

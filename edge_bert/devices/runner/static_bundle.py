@@ -30,8 +30,7 @@ LIBRARIES = (
     "libstdc++.so.6",
 )
 START = "start.sh"
-# The folder comes from $0; the script is started as `sh start.sh`, because /bin/sh is not
-# everywhere.
+# The folder comes from $0; it is started as `sh start.sh`, because not every phone has /bin/sh.
 START_SCRIPT = """\
 case $0 in */*) here=${{0%/*}} ;; *) here=. ;; esac
 exec "$here/{loader}" --library-path "$here" "$here/runner" --library "$here/libLiteRt.so" "$@"
@@ -43,7 +42,7 @@ def build_runner_bundle(abi: str) -> Path:
     """A flat folder that runs anywhere: `sh start.sh --model … ` needs no other file.
 
     Contents: runner, libLiteRt.so, the loader, the C and C++ libraries, start.sh. Raises
-    MissingToolError when compiler, runtime or C library are not to be had.
+    MissingToolError where this machine cannot get compiler, runtime or C library.
     """
     files = {"runner": build_runner(abi), "libLiteRt.so": find_litert_library(abi)[0]}
     folder, loader = find_c_library(abi), LOADERS[TRIPLES[abi]]
@@ -60,16 +59,16 @@ def build_runner_bundle(abi: str) -> Path:
 def find_c_library(abi: str) -> Path:
     """A folder that holds the loader and all of LIBRARIES for `abi`."""
     triple = TRIPLES[abi]
-    needed = (LOADERS[triple], *LIBRARIES)
-    places = [Path("/usr") / triple / "lib"]
+    names = (LOADERS[triple], *LIBRARIES)
+    folders = [Path("/usr") / triple / "lib"]
     if triple == TRIPLES[host_abi()]:
-        places = [Path("/usr/lib") / triple, Path("/lib") / triple]
-    for place in places:
-        if all((place / name).is_file() for name in needed):
-            return place
+        folders = [Path("/usr/lib") / triple, Path("/lib") / triple]
+    for folder in folders:
+        if all((folder / name).is_file() for name in names):
+            return folder
     unpacked = cache.cache_folder("c_library") / f"{triple}-debian"
     if not unpacked.is_dir():
-        _fetch_packages(triple, needed, unpacked)
+        _fetch_packages(triple, names, unpacked)
     return unpacked
 
 
@@ -94,7 +93,7 @@ def _publish(partial: Path, final: Path) -> None:
             raise
 
 
-def _fetch_packages(triple: str, needed: tuple[str, ...], final: Path) -> None:
+def _fetch_packages(triple: str, names: tuple[str, ...], final: Path) -> None:
     """Download and unpack Debian's packages; neither root nor a foreign architecture is needed."""
     if not shutil.which("apt-get") or not shutil.which("dpkg-deb"):
         raise MissingToolError(
@@ -102,8 +101,8 @@ def _fetch_packages(triple: str, needed: tuple[str, ...], final: Path) -> None:
         )
     with tempfile.TemporaryDirectory(dir=final.parent) as folder:
         root = Path(folder)
-        for name in ("state/lists/partial", "cache/archives/partial", "tree", "bundle"):
-            (root / name).mkdir(parents=True)
+        for subfolder in ("state/lists/partial", "cache/archives/partial", "tree", "bundle"):
+            (root / subfolder).mkdir(parents=True)
         apt = ["apt-get", "-q", "-o", f"APT::Architecture={DEBIAN[triple]}"]
         apt += ["-o", f"APT::Architectures={DEBIAN[triple]}", "-o", f"Dir::State={root / 'state'}"]
         apt += ["-o", f"Dir::Cache={root / 'cache'}", "-o", "Dir::State::status=/dev/null"]
@@ -114,13 +113,13 @@ def _fetch_packages(triple: str, needed: tuple[str, ...], final: Path) -> None:
         for package in sorted(root.glob("*.deb")):
             unpack = ["dpkg-deb", "-x", str(package), str(root / "tree")]
             run_tool(unpack, timeout_s=TIMEOUT_S, failure=MissingToolError)
-        _collect(root / "tree", needed, root / "bundle")
+        _collect(root / "tree", names, root / "bundle")
         _publish(root / "bundle", final)
 
 
-def _collect(tree: Path, needed: tuple[str, ...], folder: Path) -> None:
-    for name in needed:
-        found = next((path for path in sorted(tree.rglob(name)) if path.is_file()), None)
-        if found is None:
+def _collect(tree: Path, names: tuple[str, ...], folder: Path) -> None:
+    for name in names:
+        library = next((path for path in sorted(tree.rglob(name)) if path.is_file()), None)
+        if library is None:
             raise DeviceError(f"Debian's packages {', '.join(PACKAGES)} hold no {name}.")
-        shutil.copyfile(found.resolve(), folder / name)
+        shutil.copyfile(library.resolve(), folder / name)

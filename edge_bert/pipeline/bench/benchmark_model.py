@@ -46,7 +46,7 @@ def make_timer(
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
             before = None if on_host else read_state(make_shell(target))
             run = _request(options, remote, signature, threads)
-            done = run_benchmark(target, program, run, SPARE_S + run.least_s)
+            done = run_benchmark(target, program, run, SPARE_S + run.min_s)
             after = None if on_host else read_state(make_shell(target))
             output = parse_output(done.stdout, done.stderr, done.exit_code)
             if description.evidence is Evidence.EMULATED:
@@ -74,6 +74,6 @@ def _request(options: BenchOptions, remote: str, signature: str, threads: int) -
         threads=threads,
         warmup=WARMUP,
         repetitions=options.repetitions or 1,
-        least_s=seconds,
+        min_s=seconds,
         mask=parse_core_mask(options.cores) if options.cores else None,
     )

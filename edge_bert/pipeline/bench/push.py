@@ -51,7 +51,7 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
     try:
         for path in paths:
             progress(f"{path.name}: pushing to {target.serial}")
-            pushed[path.name] = target.stored(target.push(path, path.name))
+            pushed[path.name] = target.find_stored(target.push(path, path.name))
         progress("the runner, its loader and LiteRT")
         install_runner(target, profile.abi, own_c_library=True)
     finally:

@@ -187,7 +187,7 @@ def count(plugin: Path, regions: list[str], folder: Path, **sizes: int) -> list[
     output = folder / "counts.json"
     caches = Caches(source="test", **{f"{level}_bytes": size for level, size in sizes.items()})
     option = qemu_plugin.plugin_option(
-        plugin, output, caches, model_caches="on", many_threads=False
+        plugin, output, caches, model_caches="on", threads=1
     ).replace(f",out={output}", "")
     done = run_counted(assemble(["", *regions], folder), output, option)
     assert done.returncode == 0, done.stderr
