@@ -15,15 +15,16 @@ from pathlib import Path
 from packaging.requirements import InvalidRequirement, Requirement
 
 from edge_bert.errors import EdgeBertError
+from edge_bert.installation import COMMAND, PACKAGE, in_clone, task_command
 from edge_bert.records.doctor import MachineFinding
 from edge_bert.runtimes import environments
 from edge_bert.store import cache
 
-PACKAGE = "edge-bert"
-PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
+PYPROJECT = PACKAGE.parent / "pyproject.toml"
 CPUINFO = Path("/proc/cpuinfo")
 PYTHONS = ("3.11", "3.12", "3.13")
-INSTALL = "pip install -e ."
+# Installed, pip adds only what is missing.
+INSTALL = "pip install -e ." if in_clone() else f"pip install {COMMAND}"
 DEFAULT_WEIGHTS = "model.safetensors"
 DEFAULT_MODEL_FOLDER = "models--sentence-transformers--all-MiniLM-L6-v2"
 FREE_BYTES = 2 * 1024**3  # four recipes, the converter's scratch files and a second copy
@@ -67,27 +68,28 @@ CPU_FEATURES = (
 
 def examine_machine() -> tuple[MachineFinding, ...]:
     """Every finding, required ones first; takes well under a second and never raises."""
-    found = [_python(), *_dependencies(), _litert(), _tensorflow(), *_disks(), _model()]
-    found += [_python_311(), _oldest_runtime(), *_programs(), _torch(), _cpu()]
-    return tuple(sorted(found, key=lambda finding: not finding.required))
+    findings = [_check_python(), *_check_dependencies(), _check_litert(), _check_tensorflow()]
+    findings += [*_check_disks(), _check_default_model(), _check_python_311()]
+    findings += [_check_tflite_runtime(), *_check_programs(), _check_torch(), _describe_cpu()]
+    return tuple(sorted(findings, key=lambda finding: not finding.required))
 
 
-def _python() -> MachineFinding:
+def _check_python() -> MachineFinding:
     version = environments.OUR_PYTHON
-    good = version in PYTHONS
+    usable = version in PYTHONS
     return MachineFinding(
         name="Python",
-        status="ok" if good else "broken",
+        status="ok" if usable else "broken",
         detail=platform.python_version(),
-        remedy="" if good else f"Use Python {PYTHONS[0]} to {PYTHONS[-1]}.",
+        remedy="" if usable else f"Use Python {PYTHONS[0]} to {PYTHONS[-1]}.",
         required=True,
     )
 
 
-def _dependencies() -> Iterator[MachineFinding]:
+def _check_dependencies() -> Iterator[MachineFinding]:
     """The packages that pyproject.toml asks for, each against what is installed."""
     try:
-        asked = [Requirement(line) for line in _requirements()]
+        requirements = [Requirement(line) for line in _read_requirements()]
     except (OSError, ValueError, KeyError, InvalidRequirement) as error:
         yield MachineFinding(
             name="dependencies",
@@ -97,35 +99,35 @@ def _dependencies() -> Iterator[MachineFinding]:
             required=True,
         )
         return
-    for requirement in asked:
+    for requirement in requirements:
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
-            yield _dependency(requirement)
+            yield _check_dependency(requirement)
 
 
-def _requirements() -> list[str]:
-    if PYPROJECT.is_file():  # a checkout: fresher than the metadata of an editable install
+def _read_requirements() -> list[str]:
+    if in_clone():  # fresher than the metadata of an editable install
         return list(tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]["dependencies"])
-    return importlib.metadata.requires(PACKAGE) or []
+    return importlib.metadata.requires(COMMAND) or []
 
 
-def _dependency(requirement: Requirement) -> MachineFinding:
-    name, wanted = requirement.name, str(requirement.specifier)
+def _check_dependency(requirement: Requirement) -> MachineFinding:
+    name, specifier = requirement.name, str(requirement.specifier)
     version = environments.installed_version(name)
     if version is None:
         return MachineFinding(
-            name=name, status="missing", detail=f"{wanted} asked", remedy=INSTALL, required=True
+            name=name, status="missing", detail=f"{specifier} asked", remedy=INSTALL, required=True
         )
-    good = requirement.specifier.contains(version, prereleases=True)
+    usable = requirement.specifier.contains(version, prereleases=True)
     return MachineFinding(
         name=name,
-        status="ok" if good else "broken",
-        detail=version if good else f"{version}, but {wanted} asked",
-        remedy="" if good else INSTALL,
+        status="ok" if usable else "broken",
+        detail=version if usable else f"{version}, but {specifier} asked",
+        remedy="" if usable else INSTALL,
         required=True,
     )
 
 
-def _litert() -> MachineFinding:
+def _check_litert() -> MachineFinding:
     """Whether the runtime's native library loads; it does so in a quarter of a second."""
     try:
         importlib.import_module("ai_edge_litert.interpreter")
@@ -140,22 +142,25 @@ def _litert() -> MachineFinding:
     return MachineFinding(name="ai-edge-litert loads", status="ok", detail="yes", required=True)
 
 
-def _tensorflow() -> MachineFinding:
+def _check_tensorflow() -> MachineFinding:
     """Whether TensorFlow can be found; importing it would take seconds."""
-    found = importlib.util.find_spec("tensorflow") is not None
+    installed = importlib.util.find_spec("tensorflow") is not None
     return MachineFinding(
         name="TensorFlow can be found",
-        status="ok" if found else "missing",
-        detail="yes, not imported here" if found else "no graph can be built or converted",
-        remedy="" if found else INSTALL,
+        status="ok" if installed else "missing",
+        detail="yes, not imported here" if installed else "no graph can be built or converted",
+        remedy="" if installed else INSTALL,
         required=True,
     )
 
 
-def _disks() -> Iterator[MachineFinding]:
-    for name, place in (("disk for build/", Path.cwd), ("disk for the cache", cache.cache_folder)):
+def _check_disks() -> Iterator[MachineFinding]:
+    for name, folder_of in (
+        ("disk for build/", Path.cwd),
+        ("disk for the cache", cache.cache_folder),
+    ):
         try:
-            yield _disk(name, place())
+            yield _check_disk(name, folder_of())
         except OSError as error:
             yield MachineFinding(
                 name=name,
@@ -166,30 +171,30 @@ def _disks() -> Iterator[MachineFinding]:
             )
 
 
-def _disk(name: str, folder: Path) -> MachineFinding:
+def _check_disk(name: str, folder: Path) -> MachineFinding:
     free = shutil.disk_usage(folder).free
     writable = os.access(folder, os.W_OK)
-    good = writable and free >= FREE_BYTES
+    usable = writable and free >= FREE_BYTES
     access = "" if writable else ", not writable"
     return MachineFinding(
         name=name,
-        status="ok" if good else "broken",
+        status="ok" if usable else "broken",
         detail=f"{free / 1024**3:.1f} GiB free in {folder}{access}",
-        remedy="" if good else f"Free {FREE_BYTES // 1024**3} GiB, or use another folder.",
+        remedy="" if usable else f"Free {FREE_BYTES // 1024**3} GiB, or use another folder.",
         required=True,
     )
 
 
-def _model() -> MachineFinding:
+def _check_default_model() -> MachineFinding:
     """The default model, in the cache of the Hugging Face hub or in ours."""
-    for place in (_hub_cache() / DEFAULT_MODEL_FOLDER / "snapshots", _our_models()):
-        if any(path.is_file() for path in place.glob(f"*/{DEFAULT_WEIGHTS}")):
-            return MachineFinding(name="default model", status="ok", detail=f"in {place}")
+    for folder in (_hub_cache() / DEFAULT_MODEL_FOLDER / "snapshots", _our_models()):
+        if any(path.is_file() for path in folder.glob(f"*/{DEFAULT_WEIGHTS}")):
+            return MachineFinding(name="default model", status="ok", detail=f"in {folder}")
     return MachineFinding(
         name="default model",
         status="missing",
         detail="all-MiniLM-L6-v2 is in no cache",
-        remedy="The first `invoke build` without --model downloads it (87 MB).",
+        remedy=f"The first `{task_command('build')}` without --model downloads it (87 MB).",
     )
 
 
@@ -208,17 +213,17 @@ def _our_models() -> Path:
         return Path(os.devnull)
 
 
-def _python_311() -> MachineFinding:
+def _check_python_311() -> MachineFinding:
     python = environments.find_python_311()
     return MachineFinding(
         name="Python 3.11 for tflite-runtime",
         status="ok" if python else "missing",
-        detail=str(python or f"the proof on {environments.TFLITE_RUNTIME} is not run"),
+        detail=str(python or f"the check on {environments.TFLITE_RUNTIME} is not run"),
         remedy="" if python else f"{environments.GET_PYTHON_311}.",
     )
 
 
-def _oldest_runtime() -> MachineFinding:
+def _check_tflite_runtime() -> MachineFinding:
     name = f"environment of {environments.TFLITE_RUNTIME}"
     try:
         folder = environments.environment_folder(environments.TFLITE_RUNTIME)
@@ -235,7 +240,7 @@ def _oldest_runtime() -> MachineFinding:
     )
 
 
-def _programs() -> Iterator[MachineFinding]:
+def _check_programs() -> Iterator[MachineFinding]:
     for name, programs, purpose, remedy in PROGRAMS:
         path = next(filter(None, map(shutil.which, programs)), None)
         if path is None and name == "cross-compiler" and importlib.util.find_spec("ziglang"):
@@ -248,7 +253,7 @@ def _programs() -> Iterator[MachineFinding]:
         )
 
 
-def _torch() -> MachineFinding:
+def _check_torch() -> MachineFinding:
     version = environments.installed_version("torch")
     return MachineFinding(
         name="torch",
@@ -258,11 +263,11 @@ def _torch() -> MachineFinding:
     )
 
 
-def _cpu() -> MachineFinding:
+def _describe_cpu() -> MachineFinding:
     try:
-        words = set(CPUINFO.read_text("utf-8", errors="replace").split())
+        flags = set(CPUINFO.read_text("utf-8", errors="replace").split())
     except OSError:
-        words = set()
-    features = [feature for feature in CPU_FEATURES if feature in words]
+        flags = set()
+    features = [feature for feature in CPU_FEATURES if feature in flags]
     detail = f"{platform.machine()}, {os.cpu_count()} cores: {' '.join(features) or 'unknown'}"
     return MachineFinding(name="CPU", status="ok", detail=detail)

@@ -11,6 +11,7 @@ import msgspec
 
 from edge_bert.bundle.members import JsonMember
 from edge_bert.errors import InputError
+from edge_bert.installation import task_command
 from edge_bert.records.bundle import FORMAT_VERSION, Manifest
 
 FILE = "manifest.json"
@@ -35,7 +36,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE
     if not path.is_file():
-        raise InputError(f"{folder} holds no bundle (no {FILE}); run `invoke build` first.")
+        raise InputError(
+            f"{folder} holds no bundle (no {FILE}); run `{task_command('build')}` first."
+        )
     manifest = MEMBER.read(path)
     _check(manifest, path)
     return manifest

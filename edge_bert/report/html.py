@@ -10,6 +10,7 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 from edge_bert import text
+from edge_bert.installation import task_command
 from edge_bert.records.explanation import Explanation, Harm
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
@@ -58,6 +59,7 @@ def template_environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(FILTERS)
+    environment.globals["task_command"] = task_command
     return environment
 
 

@@ -20,6 +20,7 @@ import filelock
 
 from edge_bert import processes
 from edge_bert.errors import BusyError, MissingToolError
+from edge_bert.installation import task_command
 from edge_bert.records.profile import Runtime
 from edge_bert.store import cache
 
@@ -48,7 +49,7 @@ def prepare_python(runtime: Runtime, progress: Progress | None = None) -> Path:
     """
     if runtime.name not in MODULES:
         raise MissingToolError(
-            f"edge-bert has no way to get the runtime {runtime}; see `invoke doctor`."
+            f"edge-bert has no way to get the runtime {runtime}; see `{task_command('doctor')}`."
         )
     if runtime.name == "ai-edge-litert" and installed_version(runtime.name) == runtime.version:
         return Path(sys.executable)

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.installation import task_command
 
 # What adb says, and what to do then. `{serial}` is the device in question.
 FAULTS = (
@@ -32,7 +33,7 @@ FAULTS = (
     (
         "no devices/emulators found",
         "No device is connected: plug one in with USB debugging on, or run "
-        "`invoke emulator start`.",
+        f"`{task_command('emulator start')}`.",
     ),
     (
         "No space left on device",
@@ -40,7 +41,8 @@ FAULTS = (
     ),
     (
         r"device .* not found",
-        "The device {serial} is not connected; `invoke devices` lists those that are.",
+        "The device {serial} is not connected; "
+        f"`{task_command('devices')}` lists those that are.",
     ),
 )
 
@@ -53,8 +55,8 @@ def find_adb() -> str:
         return str(importlib.import_module("adbutils").adb_path())
     except Exception as error:  # adbutils raises its own kinds; without adb all mean the same
         raise MissingToolError(
-            "adb is not on this machine: run `invoke emulator setup`, `pip install adbutils`, or "
-            "install Android's platform tools."
+            f"adb is not on this machine: run `{task_command('emulator setup')}`, "
+            "`pip install adbutils`, or install Android's platform tools."
         ) from error
 
 

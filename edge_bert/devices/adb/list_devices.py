@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb
 from edge_bert.errors import DeviceError, InputError
+from edge_bert.installation import task_command
 
 TIMEOUT_S = 30
 RECONNECT_S = 20
@@ -52,7 +53,9 @@ def choose_device(serial: str | None) -> ListedDevice:
     chosen, or when the chosen one is not ready.
     """
     if serial is not None and (not SERIAL.match(serial) or serial.startswith("-")):
-        raise InputError(f"{serial!r} is not a device's serial; `invoke devices` lists them.")
+        raise InputError(
+            f"{serial!r} is not a device's serial; `{task_command('devices')}` lists them."
+        )
     candidates = [device for device in list_devices() if serial in (None, device.serial)]
     if not candidates:
         raise describe_adb_error(

@@ -21,6 +21,7 @@ from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_fil
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.host_tools import require_program
 from edge_bert.errors import BusyError, DeviceError, MissingToolError
+from edge_bert.installation import task_command
 from edge_bert.records.base import Record
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import cache
@@ -122,7 +123,7 @@ def _check_free(profile_name: str, port: int) -> None:
         if phone.profile == profile_name:
             raise BusyError(
                 f"The emulated {profile_name} already runs on {phone.serial}; "
-                f"`invoke emulator stop --profile {profile_name}` ends it."
+                f"`{task_command(f'emulator stop --profile {profile_name}')}` ends it."
             )
     if not 0 < port < 65536:
         raise DeviceError(f"{port} is not a port; use one from 1 to 65535.")

@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.installation import task_command
 from edge_bert.processes import run_tool
 
 QEMU = "qemu-aarch64"
@@ -42,7 +43,9 @@ def require_program(program: str) -> str:
     """The path of `program`; MissingToolError, naming how to get it, when it is not there."""
     path = shutil.which(program)
     if path is None:
-        raise MissingToolError(f"{program} is not on this machine; run `invoke emulator setup`.")
+        raise MissingToolError(
+            f"{program} is not on this machine; run `{task_command('emulator setup')}`."
+        )
     return path
 
 

@@ -12,7 +12,7 @@ import msgspec
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator.host_tools import find_compiler
 from edge_bert.errors import DeviceError, MissingToolError
-from edge_bert.installation import shipped_folder
+from edge_bert.installation import shipped_folder, task_command
 from edge_bert.processes import run_tool
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import InstructionCounts
@@ -94,7 +94,7 @@ def _compile(sources: list[str], plugin: Path) -> None:
     compiler = find_compiler()
     if compiler is None:
         raise MissingToolError(
-            "The instruction counter needs a C compiler; run `invoke emulator setup`."
+            f"The instruction counter needs a C compiler; run `{task_command('emulator setup')}`."
         )
     partial = plugin.with_name(f"{plugin.name}.{os.getpid()}")
     argv = [*compiler, *FLAGS, *sources, "-o", str(partial)]

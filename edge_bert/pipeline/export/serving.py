@@ -129,8 +129,8 @@ length are run together, up to {served.max_batch}: pad to a few lengths, with 0 
     curl --data @request.json http://localhost:8000/v2/models/{served.name}/infer
 
 A TensorRT engine fits one kind of GPU and one version of TensorRT, so it must be built where it
-runs: `invoke export --to tensorrt`, then `build_engine.sh` there, with the version of TensorRT that
-the server has. Put its `model.plan` at `{slot.as_posix()}` and add
+runs: `edge-bert export --to tensorrt`, then `build_engine.sh` there, with the version of TensorRT
+that the server has. Put its `model.plan` at `{slot.as_posix()}` and add
 `--model-repository=$PWD/{TENSORRT_MODELS}`; until then the server would refuse to start with it.
 """
 

@@ -15,6 +15,7 @@ from edge_bert.data import calibration
 from edge_bert.devices.emulator import cpu_files, host_tools
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.estimate import latency_model
+from edge_bert.installation import task_command
 from edge_bert.pipeline.build.build import BudgetEvidence, BuiltBundle, build_bundle
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
@@ -101,7 +102,7 @@ def without_emulation(session: BuildSession) -> BuildSession:
 def why_not_emulated(profile: DeviceProfile) -> str | None:
     """Why latency and energy cannot be found out on an emulated phone; None where they can."""
     if host_tools.find_missing_tools():
-        return "invoke emulator setup"
+        return task_command("emulator setup")
     core = cpu_files.find_cluster(profile, None).core
     return None if latency_model.knows_core(core) else f"the cost model does not know {core}"
 

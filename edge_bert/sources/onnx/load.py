@@ -12,6 +12,7 @@ import numpy as np
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
+from edge_bert.installation import task_command
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.folder import max_length_of
 from edge_bert.sources.head import read_classification_head, read_embedding_head
@@ -86,7 +87,7 @@ def _other_way(model: Any) -> str:
                 f"{node.op_type} at {place_of(node)} is an operator of {shown(node.domain)}, "
                 "which edge-bert cannot convert; export the model without it."
             )
-    return "Try invoke build --via onnx2tf."
+    return f"Try {task_command('build --via onnx2tf')}."
 
 
 def _check_config(path: Path, model: Named, config: Mapping[str, Any]) -> None:
