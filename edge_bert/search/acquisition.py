@@ -1,4 +1,4 @@
-"""Which candidates to build next."""
+"""The acquisition function: which candidates to build next."""
 
 from __future__ import annotations
 
@@ -9,28 +9,27 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtr
 
-from edge_bert.search import surrogate
-from edge_bert.search.surrogate import Floats, Points, Surrogate
+from edge_bert.search.surrogate import Floats, Points, Surrogate, fantasize_point, fit_surrogate
 from edge_bert.search.warping import warp_scores
 
-START_SHARE = 4  # at most one evaluation in four is spread over the space before any is chosen
-START_EACH = 2  # and at most so many for each dimension
-DEAR = 0.2  # the worth of the dearest choice beside that of one not seen before
-DOUBT_EVERY, DOUBT = 3, 3.0  # one proposal in three takes deviations to be so many times as wide
-LEAST = 1e-300  # so that logarithms exist
-FRONT_AFTER = 24  # evaluations for the best score alone; after them,
-FRONT_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
+INITIAL_SHARE = 4  # at most one evaluation in four goes to the initial design
+INITIAL_PER_DIMENSION = 2  # and at most so many for each dimension
+COST_WEIGHT = 0.2  # of the most expensive choice, beside 1 for a choice not evaluated yet
+EXPLORE_EVERY, EXPLORE_SCALE = 3, 3.0  # one proposal in three widens the deviations so much
+TINY = 1e-300  # so that logarithms exist
+PARETO_AFTER = 24  # evaluations for the best score alone; after them,
+PARETO_EVERY = 4  # one proposal in four looks at a smaller file than the budget allows
 
 
 @dataclass(frozen=True)
-class Seen:
-    """What is known of the evaluated points, by their places among the open ones.
+class Observations:
+    """The evaluated points; `indices` [n] are their positions among the feasible points.
 
     `scores` [n] and `costs` [n, limited amounts] are nan where not known; `limits` has the budget
     of each amount; `feasible` says which points meet the budget.
     """
 
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
     scores: Floats
     costs: Floats
     limits: Floats
@@ -38,18 +37,18 @@ class Seen:
     feasible: tuple[bool, ...]
 
 
-def starting_points(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> list[int]:
-    """Places of points that together show every choice, the one of the dearest choices first.
+def initial_points(points: Points, sizes: Sequence[int], evaluations: int, seed: int) -> list[int]:
+    """Indices of the initial design: every choice of every dimension about equally often.
 
-    Each next one has the choices that were seen least; of equal ones the dearer, which scores
-    more, and then the seed decides.
+    Greedy: each next point has the choices that occur least so far. Of equal points the more
+    expensive wins, because it tends to score more, and then the seed decides.
     """
-    count = min(-(-evaluations // START_SHARE), START_EACH * len(sizes), len(points))
+    count = min(-(-evaluations // INITIAL_SHARE), INITIAL_PER_DIMENSION * len(sizes), len(points))
     ordered = points[:, :-1] / np.maximum(np.array(sizes[:-1]) - 1, 1)
-    worth = ordered.sum(1) + np.random.default_rng(seed).random(len(points)) * 1e-3
-    chosen = [int(np.argmax(worth))]
+    expense = ordered.sum(1) + np.random.default_rng(seed).random(len(points)) * 1e-3
+    chosen = [int(np.argmax(expense))]
     while len(chosen) < count:
-        merit = DEAR * worth
+        merit = COST_WEIGHT * expense
         for dimension, size in enumerate(sizes):
             times = np.bincount(points[chosen, dimension], minlength=size)
             merit += 1 / (1 + times[points[:, dimension]])
@@ -61,86 +60,98 @@ def starting_points(points: Points, sizes: Sequence[int], evaluations: int, seed
 def propose_points(
     points: Points,
     sizes: Sequence[int],
-    bytes_of: Floats,
-    seen: Seen,
+    file_bytes: Floats,
+    observed: Observations,
     count: int,
     seed: int,
 ) -> list[int]:
-    """`count` new places: where the score may improve most on the best that meets the budget.
+    """Indices of `count` points of largest acquisition that were not evaluated yet.
 
-    Expected improvement times the probability of meeting the budget (Gardner et al. 2014,
-    "Bayesian Optimization with Inequality Constraints"). Within a batch, each one is chosen as if
-    those before it had given what is expected of them.
+    The acquisition is expected improvement times the probability of feasibility (Gardner et al.
+    2014, "Bayesian Optimization with Inequality Constraints"). Within a batch, each point is
+    chosen as if those before it had given their predicted means: the kriging believer (Ginsbourger
+    et al. 2010, "Kriging is well-suited to parallelize optimization").
     """
-    random = np.random.default_rng([seed, len(seen.places)])
-    known = np.isfinite(seen.scores)
+    random = np.random.default_rng([seed, len(observed.indices)])
+    scored = np.isfinite(observed.scores)
     free = np.ones(len(points), np.bool_)
-    free[list(seen.places)] = False
+    free[list(observed.indices)] = False
     count = min(count, int(free.sum()))
-    if not known.any():
-        return [int(place) for place in random.permutation(np.flatnonzero(free))[:count]]
-    at = points[np.array(seen.places)[known]]
-    scores = seen.scores[known]
-    model = surrogate.fit_surrogate(sizes, at, warp_scores(scores, scores))
-    chance = np.log(np.maximum(_chance(points, sizes, seen), LEAST))
+    if not scored.any():
+        return [int(index) for index in random.permutation(np.flatnonzero(free))[:count]]
+    scores = observed.scores[scored]
+    scored_points = points[np.array(observed.indices)[scored]]
+    model = fit_surrogate(sizes, scored_points, warp_scores(scores, scores))
+    # In logarithms, because the product of small probabilities would vanish.
+    feasibility = np.log(np.maximum(_feasibility(points, sizes, observed), TINY))
     chosen: list[int] = []
-    for order in range(len(seen.places), len(seen.places) + count):
-        small = bytes_of <= _cap(bytes_of, order, random)
-        doubt = 1.0 if order % DOUBT_EVERY else DOUBT
-        floor = warp_scores(np.array([_floor(seen, small)]), scores)[0]
-        gain = _gain(model, points, float(floor), doubt)
-        merit = np.log(np.maximum(gain, LEAST)) + chance
+    for order in range(len(observed.indices), len(observed.indices) + count):
+        small = file_bytes <= _size_limit(file_bytes, order, random)
+        scale = 1.0 if order % EXPLORE_EVERY else EXPLORE_SCALE
+        incumbent = warp_scores(np.array([_incumbent(observed, small)]), scores)[0]
+        gain = _expected_improvement(model, points, float(incumbent), scale)
+        merit = np.log(np.maximum(gain, TINY)) + feasibility
         merit[~(free & small if (free & small).any() else free)] = -np.inf
-        place = int(np.argmax(merit))
-        chosen.append(place)
-        free[place] = False
-        model = surrogate.fantasize_point(model, points[place])
+        index = int(np.argmax(merit))
+        chosen.append(index)
+        free[index] = False
+        model = fantasize_point(model, points[index])
     return chosen
 
 
-def _cap(bytes_of: Floats, order: int, random: np.random.Generator) -> float:
-    """The largest file to look at: any, or now and then a smaller one, to fill the front."""
-    if order < FRONT_AFTER or order % FRONT_EVERY:
+def _size_limit(file_bytes: Floats, order: int, random: np.random.Generator) -> float:
+    """The largest file to look at: any, or now and then at most a random smaller size.
+
+    The smaller limits fill the Pareto front: its points are the best scores under each of them
+    (the epsilon-constraint method of Haimes et al. 1971).
+    """
+    if order < PARETO_AFTER or order % PARETO_EVERY:
         return np.inf
-    return float(np.quantile(bytes_of, random.random()))
+    return float(np.quantile(file_bytes, random.random()))
 
 
-def _floor(seen: Seen, small: npt.NDArray[np.bool_]) -> float:
+def _incumbent(observed: Observations, small: npt.NDArray[np.bool_]) -> float:
     """The score to improve on: the best so far that meets the budget in a `small` file.
 
-    Where there is none yet, the worst of all; never less than the lowest acceptable one.
+    Where there is none yet, the lowest of all; never below the lowest acceptable score.
     """
     scores = [
         score
-        for score, place, fits in zip(seen.scores, seen.places, seen.feasible, strict=True)
-        if fits and small[place]
+        for score, index, feasible in zip(
+            observed.scores, observed.indices, observed.feasible, strict=True
+        )
+        if feasible and small[index]
     ]
-    best = float(max(scores, default=np.nanmin(seen.scores)))
-    return best if seen.min_score is None else max(best, seen.min_score)
+    best = float(max(scores, default=np.nanmin(observed.scores)))
+    return best if observed.min_score is None else max(best, observed.min_score)
 
 
-def _gain(model: Surrogate, points: Points, floor: float, doubt: float) -> Floats:
-    """Expected improvement [n] on `floor` (Jones et al. 1998).
+def _expected_improvement(
+    model: Surrogate, points: Points, incumbent: float, scale: float
+) -> Floats:
+    """Expected improvement [n] on `incumbent` (Jones et al. 1998).
 
-    With few points a process is surer than it should be; `doubt` widens its deviations.
+    A Gaussian process fitted to few points is overconfident; `scale` widens its deviations.
     """
     mean, deviation = model.predict(points)
-    deviation = deviation * doubt
-    step = (mean - floor) / deviation
-    density = np.exp(-(step**2) / 2) / np.sqrt(2 * np.pi)
-    return np.asarray(deviation * (step * ndtr(step) + density))
+    deviation = deviation * scale
+    z = (mean - incumbent) / deviation
+    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+    return np.asarray(deviation * (z * ndtr(z) + density))
 
 
-def _chance(points: Points, sizes: Sequence[int], seen: Seen) -> Floats:
-    """The probability [n] that every limited amount is within its limit."""
-    chance = np.ones(len(points))
-    for values, limit in zip(seen.costs.T, seen.limits, strict=True):
-        known = np.isfinite(values)
-        if not known.any():
+def _feasibility(points: Points, sizes: Sequence[int], observed: Observations) -> Floats:
+    """The probability [n] that every limited amount is within its limit.
+
+    Costs are modelled in logarithms, one independent process each: layers and widths multiply.
+    """
+    probability = np.ones(len(points))
+    for values, limit in zip(observed.costs.T, observed.limits, strict=True):
+        measured = np.isfinite(values)
+        if not measured.any():
             continue
-        places = np.array(seen.places)[known]
-        mean, deviation = surrogate.fit_surrogate(
-            sizes, points[places], np.log(values[known])
-        ).predict(points)
-        chance = chance * ndtr((np.log(limit) - mean) / deviation)
-    return chance
+        indices = np.array(observed.indices)[measured]
+        model = fit_surrogate(sizes, points[indices], np.log(values[measured]))
+        mean, deviation = model.predict(points)
+        probability = probability * ndtr((np.log(limit) - mean) / deviation)
+    return probability

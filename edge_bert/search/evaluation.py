@@ -1,4 +1,4 @@
-"""Building one candidate: its score first, then, if that will do, what it costs."""
+"""Evaluating one candidate: its score first, then its cost where the score is high enough."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCORE_DIGITS = 6  # beyond that, sums in another order differ
 
 
 class Evaluation(Record, frozen=True):
-    """What is known of a candidate whatever the budget: a line of the journal."""
+    """A candidate's score and cost, or why it failed, whatever the budget: a journal's value."""
 
     score: Score | None = None
     cost: CandidateCost | None = None
@@ -26,11 +26,11 @@ class Evaluation(Record, frozen=True):
 
 
 def evaluation_job(
-    problem: Problem[Any], candidate: Candidate, known: Evaluation | None
+    problem: Problem[Any], candidate: Candidate, recorded: Evaluation | None
 ) -> Job | None:
-    """What is still to be found out of `candidate`; None when `known` says enough."""
-    score = known.score if known else None
-    if known and (known.failure or known.cost):
+    """The job that completes the `recorded` evaluation; None where nothing is missing."""
+    score = recorded.score if recorded else None
+    if recorded and (recorded.failure or recorded.cost):
         return None
     if below_score(problem.budget, score):
         return None
@@ -50,42 +50,44 @@ def evaluate_candidate(
     cost: Any,
     context: Any,
     candidate: Candidate,
-    known: float | None,
+    known_score: float | None,
     min_score: float | None,
 ) -> Evaluation:
-    """Score `candidate`, unless `known`; cost it where the score is not under `min_score`.
+    """Score `candidate`, unless its score is known; cost it where that is not below `min_score`.
 
-    What is wrong with the candidate itself becomes the finding; other errors are raised.
+    A VerificationError is the candidate's own fault and becomes its failure; others are raised.
     """
     try:
-        value = _score(score(context, candidate)) if known is None else known
+        value = _checked_score(score(context, candidate)) if known_score is None else known_score
         if below_score(Budget(min_score=min_score), value):
             return Evaluation(score=value)
         return Evaluation(score=value, cost=cost(context, candidate))
     except VerificationError as error:
-        return Evaluation(score=known, failure=" ".join(str(error).split()))
+        return Evaluation(score=known_score, failure=" ".join(str(error).split()))
 
 
-def _score(value: float) -> float:
+def _checked_score(value: float) -> float:
     if not (math.isfinite(value) and -1 <= value <= 1):
-        raise VerificationError(f"its score is {value}, which is no number from -1 to 1")
+        raise VerificationError(f"its score is {value}, not a number from -1 to 1")
     return round(float(value), SCORE_DIGITS)
 
 
 def assess_candidate(
-    budget: Budget, candidate: Candidate, bounds: CandidateCost, found: Evaluation | WorkerError
+    budget: Budget,
+    candidate: Candidate,
+    bounds: CandidateCost,
+    evaluation: Evaluation | WorkerError,
 ) -> Evaluated:
-    """`candidate` with what was found of it, and where it was dropped and why."""
+    """`candidate` with its evaluation, and the first constraint that it violates."""
     size = CandidateCost(size_bytes=bounds.size_bytes)
-    if isinstance(found, WorkerError):
-        return Evaluated(candidate, size, gate=Gate.BUILD, rejected=str(found))
-    if found.failure is not None:
-        return Evaluated(candidate, size, found.score, Gate.BUILD, found.failure)
-    cost, score = found.cost or size, found.score
-    low = below_score(budget, score)
-    if low:
+    if isinstance(evaluation, WorkerError):
+        return Evaluated(candidate, size, gate=Gate.BUILD, rejected=str(evaluation))
+    score = evaluation.score
+    if evaluation.failure is not None:
+        return Evaluated(candidate, size, score, Gate.BUILD, evaluation.failure)
+    cost = evaluation.cost or size
+    if low := below_score(budget, score):
         return Evaluated(candidate, cost, score, Gate.SCORE, describe_violations(low))
-    over = exceeded_limits(budget, cost)
-    if over:
-        return Evaluated(candidate, cost, score, Gate.COST, describe_violations(over))
+    if exceeded := exceeded_limits(budget, cost):
+        return Evaluated(candidate, cost, score, Gate.COST, describe_violations(exceeded))
     return Evaluated(candidate, cost, score)

@@ -1,7 +1,7 @@
-"""What was found out so far, one JSON line each, so that an interrupted run goes on from there.
+"""A journal of evaluations, one JSON line each, from which an interrupted run goes on.
 
-The first line says which problem the journal is of; every other one is a key and a value. A line
-is appended with one write and synced, so that only the last one can be torn; it is then cut off.
+The first line names the problem; each further one is a key and a value. A line is appended with
+one write and synced, so that only the last one can be torn; the next run cuts it off.
 """
 
 from __future__ import annotations
@@ -33,23 +33,23 @@ class _Line(Record, frozen=True):
 
 
 class Journal(Generic[Value]):
-    """An open journal. `known` has the last value of each key; write with `record`."""
+    """An open journal. `values` has the last value of each key; write with `record`."""
 
-    def __init__(self, path: Path, handle: int, known: dict[str, Value]) -> None:
+    def __init__(self, path: Path, handle: int, values: dict[str, Value]) -> None:
         self.path = path
-        self.known = known
+        self.values = values
         self._handle = handle
 
     def record(self, key: str, value: Value) -> None:
         """Keep `value` under `key`: on disk when this returns."""
         line = _Line(key=key, value=msgspec.Raw(msgspec.json.encode(value)))
         _append(self.path, self._handle, msgspec.json.encode(line) + b"\n")
-        self.known[key] = value
+        self.values[key] = value
 
 
 @contextmanager
 def open_journal(path: Path, problem: str, kind: type[Value]) -> Iterator[Journal[Value]]:
-    """The journal of `problem` at `path`, made if there is none; its values are of `kind`.
+    """The journal of `problem` at `path`, created if absent; its values are of `kind`.
 
     Raises InputError for the journal of another problem and for a damaged one, BusyError while
     another process has it open.
@@ -60,57 +60,57 @@ def open_journal(path: Path, problem: str, kind: type[Value]) -> Iterator[Journa
         lock.acquire()
         handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
     except filelock.Timeout:
-        raise BusyError(f"{path}: another search is writing here; let it end first.") from None
+        raise BusyError(f"{path}: another search is writing here; wait until it ends.") from None
     except OSError as error:
         lock.release()
-        raise InputError(f"{path}: {error.strerror}; give another place.") from error
+        raise InputError(f"{path}: {error.strerror}; give another path.") from error
     try:
-        yield Journal(path, handle, _known(path, handle, problem, kind))
+        yield Journal(path, handle, _read_values(path, handle, problem, kind))
     finally:
         os.close(handle)
         lock.release()
 
 
-def _known(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str, Value]:
-    """The values in the journal, after cutting off a torn line and writing a missing header."""
+def _read_values(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str, Value]:
+    """The values in the journal, after cutting off a torn line and writing an absent header."""
     header = msgspec.json.encode(_Header(journal=FORMAT_VERSION, problem=problem)) + b"\n"
     data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    first, *lines = whole.split(b"\n")[:-1] or [b""]
-    if whole or not header.startswith(data):  # first of all: it may be a file of the user's own
+    complete = data[: data.rfind(b"\n") + 1]
+    first, *lines = complete.split(b"\n")[:-1] or [b""]
+    if complete or not header.startswith(data):  # checked first: it may be a file of the user's own
         _check_header(path, first, problem)
-    if len(whole) < len(data):
-        os.ftruncate(handle, len(whole))
-    if not whole:
+    if len(complete) < len(data):
+        os.ftruncate(handle, len(complete))
+    if not complete:
         _append(path, handle, header)
-    known: dict[str, Value] = {}
+    values: dict[str, Value] = {}
     for number, text in enumerate(lines, start=2):
         try:
             line = msgspec.json.decode(text, type=_Line)
-            known[line.key] = msgspec.json.decode(line.value, type=kind)
+            values[line.key] = msgspec.json.decode(line.value, type=kind)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             raise InputError(
-                f"{path}:{number}: the line is damaged; remove it, or the file to start anew."
+                f"{path}:{number}: the line is damaged; remove it, or the file to begin anew."
             ) from None
-    return known
+    return values
 
 
 def _check_header(path: Path, line: bytes, problem: str) -> None:
     try:
-        found = msgspec.json.decode(line, type=_Header)
+        header = msgspec.json.decode(line, type=_Header)
     except (msgspec.MsgspecError, UnicodeDecodeError):
-        raise InputError(f"{path} is no journal of a search; give another place.") from None
-    if found.journal != FORMAT_VERSION or found.problem != problem:
+        raise InputError(f"{path} is no journal of a search; give another path.") from None
+    if header.journal != FORMAT_VERSION or header.problem != problem:
         raise InputError(
             f"{path} is the journal of another search (its model, data, device or code differ); "
-            "give another place, or remove it to start anew."
+            "give another path, or remove it to begin anew."
         )
 
 
 def _append(path: Path, handle: int, data: bytes) -> None:
     try:
         if os.write(handle, data) != len(data):
-            raise InputError(f"{path}: no space left to note what was found; free some.")
+            raise InputError(f"{path}: the disk is full; free some space.")
         os.fsync(handle)
     except OSError as error:
-        raise InputError(f"{path}: {error.strerror}; what is there already is kept.") from error
+        raise InputError(f"{path}: {error.strerror}; what is in it is kept.") from error

@@ -1,4 +1,4 @@
-"""Jobs whose values are kept under their keys as they come."""
+"""Jobs whose values are journaled under their keys as they come."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from edge_bert.search.executors.jobs import Executor, Job, Outcome
 from edge_bert.search.journal import Journal
 
 Value = TypeVar("Value")
-Ended = Callable[[Outcome], None]
+OnOutcome = Callable[[Outcome], None]
 
 
 def complete_jobs(
-    jobs: Sequence[Job], executor: Executor, journal: Journal[Value], ended: Ended
+    jobs: Sequence[Job], executor: Executor, journal: Journal[Value], on_outcome: OnOutcome
 ) -> dict[str, Exception]:
-    """Run the jobs, jobs of one key once, and record each value as it comes.
+    """Run the jobs, equal keys once, and journal each value as it comes.
 
-    `ended` hears of every job. Gives the errors of the jobs that failed, by key and
-    in the order of `jobs`; those are not recorded, so that they are tried anew another time.
+    `on_outcome` is called for every job. Returns the errors of failed jobs by key, in the order of
+    `jobs`; those are not journaled, so that they are tried again another time.
     """
-    different = {job.key: job for job in jobs}
+    unique = {job.key: job for job in jobs}
     failed: dict[str, Exception] = {}
-    with contextlib.closing(executor.outcomes(tuple(different.values()))) as outcomes:
+    with contextlib.closing(executor.outcomes(tuple(unique.values()))) as outcomes:
         for outcome in outcomes:
             if outcome.error is None:
                 journal.record(outcome.key, outcome.value)
             else:
                 failed[outcome.key] = outcome.error
-            ended(outcome)
-    return {key: failed[key] for key in different if key in failed}
+            on_outcome(outcome)
+    return {key: failed[key] for key in unique if key in failed}

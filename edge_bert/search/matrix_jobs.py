@@ -1,25 +1,26 @@
-"""Every profile with every model: independent jobs, each done once and recorded."""
+"""Every profile with every model: independent jobs, each run once and journaled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from edge_bert.errors import EdgeBertError
 from edge_bert.progress import Progress, no_progress
-from edge_bert.search import journal, journaled_jobs
 from edge_bert.search.executors.jobs import Executor, Job, Outcome
+from edge_bert.search.journal import open_journal
+from edge_bert.search.journaled_jobs import complete_jobs
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
-class Matrix(Generic[Value]):
+class MatrixOutcome(Generic[Value]):
     """Values by key in the order of the jobs, and one line for each job that failed."""
 
-    done: dict[str, Value]
+    values: dict[str, Value]
     failed: dict[str, str]
 
 
@@ -31,35 +32,32 @@ def run_matrix_jobs(
     *,
     problem: str,
     progress: Progress = no_progress,
-    stands: Callable[[Value], bool] = lambda _: True,
-) -> Matrix[Value]:
-    """Run `jobs`, whose functions give values of `kind`, a type that msgspec reads and writes.
+    is_current: Callable[[Value], bool] = lambda _: True,
+) -> MatrixOutcome[Value]:
+    """Run `jobs`, whose functions return values of `kind`, a type that msgspec reads and writes.
 
-    The journal at `path` is that of `problem`. A job that it knows is not run again, as long as
-    what it made `stands`; one that failed in a foreseen way is reported, the others go on. Any
-    other error is raised at the end.
+    The journal at `path` is that of `problem`. A job in it is not run again while its value
+    `is_current`. A job that raises an EdgeBertError is reported and the others go on; any other
+    error is raised at the end.
     """
-    with journal.open_journal(path, problem, kind) as kept:
-        missing = [
-            job for job in jobs if job.key not in kept.known or not stands(kept.known[job.key])
-        ]
-        count = [len(jobs) - len(missing)]
+    with open_journal(path, problem, kind) as journal:
+        values = journal.values
+        pending = [job for job in jobs if job.key not in values or not is_current(values[job.key])]
+        count = len(jobs) - len(pending)
 
-        def ended(outcome: Outcome) -> None:
-            count[0] += 1
-            how = "done" if outcome.error is None else f"failed: {outcome.error}"
-            progress(f"{count[0]} of {len(jobs)}: {outcome.key} {how}")
+        def report(outcome: Outcome) -> None:
+            nonlocal count
+            count += 1
+            status = "done" if outcome.error is None else f"failed: {outcome.error}"
+            progress(f"{count} of {len(jobs)}: {outcome.key} {status}")
 
-        errors = journaled_jobs.complete_jobs(missing, executor, kept, ended)
-        known: dict[str, Any] = kept.known
-        for error in errors.values():
-            if not isinstance(error, EdgeBertError):
-                raise error
-        return Matrix(
-            done={
-                job.key: known[job.key]
-                for job in jobs
-                if job.key in known and job.key not in errors
-            },
-            failed={key: str(error) for key, error in errors.items()},
-        )
+        errors = complete_jobs(pending, executor, journal, report)
+    for error in errors.values():
+        if not isinstance(error, EdgeBertError):
+            raise error
+    return MatrixOutcome(
+        values={
+            job.key: values[job.key] for job in jobs if job.key in values and job.key not in errors
+        },
+        failed={key: str(error) for key, error in errors.items()},
+    )

@@ -1,4 +1,4 @@
-"""The cheapest gate: what can be computed of every candidate, before any is built."""
+"""The cheapest constraints: bounds computed for every candidate, before any is built."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from edge_bert.search.space import Point
 
 @dataclass(frozen=True)
 class FeasibleCandidate:
-    """A candidate that may meet the budget, and its computed cost."""
+    """A candidate that may meet the budget, and its computed bounds."""
 
     point: Point
     candidate: Candidate
@@ -25,50 +25,73 @@ class FeasibleCandidate:
 
 @dataclass(frozen=True)
 class Prefiltered:
-    """Every candidate: open, over the budget by what was computed, or impossible to build."""
+    """All candidates: those that may meet the budget, those whose bounds exceed it, and the rest.
 
-    open: tuple[FeasibleCandidate, ...]
-    over: tuple[tuple[Evaluated, tuple[Violation, ...]], ...]
-    impossible: tuple[Evaluated, ...]
+    `unbuildable` are those of which `bounds` says that no file can be made.
+    """
+
+    feasible: tuple[FeasibleCandidate, ...]
+    infeasible: tuple[tuple[Evaluated, tuple[Violation, ...]], ...]
+    unbuildable: tuple[Evaluated, ...]
 
     @property
     def dropped(self) -> tuple[Evaluated, ...]:
-        """All that are not open."""
-        return (*self.impossible, *(each for each, _ in self.over))
+        """All but the feasible candidates."""
+        return (*self.unbuildable, *(item for item, _ in self.infeasible))
 
 
 def prefilter_candidates(problem: Problem[Any]) -> Prefiltered:
-    """Compute the bounds of every candidate and hold them against the budget."""
-    left, over, impossible = [], [], []
+    """Compute the bounds of every candidate and compare them with the budget.
+
+    Raises InputError where no candidate can be built.
+    """
+    feasible, infeasible, unbuildable = [], [], []
     for point, candidate in problem.space.candidates().items():
         try:
             bounds = problem.bounds(problem.context, candidate)
         except VerificationError as error:
-            impossible.append(_impossible(candidate, str(error)))
+            unbuildable.append(_unbuildable(candidate, str(error)))
             continue
-        misses = exceeded_limits(problem.budget, bounds, bound=True)
-        if misses:
-            size = CandidateCost(size_bytes=bounds.size_bytes)
-            gate = Gate.SIZE if misses[0].name == "size" else Gate.BOUND
-            dropped = Evaluated(candidate, size, gate=gate, rejected=describe_violations(misses))
-            over.append((dropped, misses))
+        violations = exceeded_limits(problem.budget, bounds, bound=True)
+        if violations:
+            infeasible.append((_infeasible(candidate, bounds, violations), violations))
         else:
-            left.append(FeasibleCandidate(point, candidate, bounds))
-    if not left and not over:
-        raise InputError(f"No candidate can be built: {impossible[0].rejected}")
-    return Prefiltered(tuple(left), tuple(over), tuple(impossible))
+            feasible.append(FeasibleCandidate(point, candidate, bounds))
+    if not feasible and not infeasible:
+        raise InputError(f"No candidate can be built: {unbuildable[0].rejected}")
+    return Prefiltered(tuple(feasible), tuple(infeasible), tuple(unbuildable))
 
 
-def _impossible(candidate: Candidate, why: str) -> Evaluated:
-    # A file that cannot be has no size; records want one above zero.
-    return Evaluated(candidate, CandidateCost(size_bytes=1), gate=Gate.BUILD, rejected=why)
+def _infeasible(
+    candidate: Candidate, bounds: CandidateCost, violations: Sequence[Violation]
+) -> Evaluated:
+    return Evaluated(
+        candidate,
+        CandidateCost(size_bytes=bounds.size_bytes),
+        gate=Gate.SIZE if violations[0].name == "size" else Gate.BOUND,
+        rejected=describe_violations(violations),
+    )
 
 
-def why_none(over: Sequence[tuple[Evaluated, Sequence[Violation]]]) -> str:
-    """Why no candidate is open: the limit that none meets, or that none meets them all."""
+def _unbuildable(candidate: Candidate, reason: str) -> Evaluated:
+    # A file that cannot be made has no size; records want one above zero.
+    return Evaluated(candidate, CandidateCost(size_bytes=1), gate=Gate.BUILD, rejected=reason)
+
+
+def explain_infeasibility(
+    infeasible: Sequence[tuple[Evaluated, Sequence[Violation]]],
+) -> str:
+    """Why no candidate is feasible: the limit that all exceed, or that none meets all limits."""
     for name in LIMIT_FIELDS:
-        found = [miss for _, misses in over for miss in misses if miss.name == name]
-        if found and len(found) == len(over):
-            least = min(found, key=lambda miss: miss.ratio)
-            return f"No candidate can meet the budget: the best has {describe_violations([least])}."
+        violations = [
+            violation
+            for _, exceeded in infeasible
+            for violation in exceeded
+            if violation.name == name
+        ]
+        if violations and len(violations) == len(infeasible):
+            nearest = min(violations, key=lambda violation: violation.ratio)
+            return (
+                f"No candidate can meet the budget: the best has {describe_violations([nearest])}."
+            )
     return "Every limit can be met alone, but no candidate can meet them all at once."

@@ -1,4 +1,4 @@
-"""What a search is asked, and how much it may try."""
+"""The problem of a search, and how many candidates it may evaluate."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ Context = TypeVar("Context")
 
 @dataclass(frozen=True)
 class Problem(Generic[Context]):
-    """A space, a budget, and how to find out what a candidate costs and is worth.
+    """A search space, a budget, and the functions that score and cost a candidate.
 
-    `key` says by content all that scores and costs depend on beside the candidate: model, data,
-    device, tools, code. The budget is no part of it, so that another budget uses what is known.
+    `key` is a digest of all that scores and costs depend on beside the candidate: model, data,
+    device, tools, code. The budget is not in it, so that another budget reuses evaluations.
 
-    `bounds` is called here for every candidate and must be quick: the exact size of its file and,
-    where known, amounts that its latency, energy and memory cannot be below. `score` and `cost`
-    are called in other processes: functions of a module, that give the same for the same candidate
-    wherever they run. `cost` has the size of the built file too. A candidate that cannot be built
-    or run raises RefusedError or VerificationError; any other error ends the search.
+    `bounds` is called in this process for every candidate and must be quick. It gives the exact
+    file size and, where known, lower bounds of latency, energy and memory. `score` and `cost` are
+    called in other processes: functions of a module, with the same result for the same candidate
+    everywhere. `cost` has the size of the built file too. A candidate that cannot be built or run
+    raises RefusedError or VerificationError; any other error ends the search.
     """
 
     key: str
@@ -42,11 +42,11 @@ class Problem(Generic[Context]):
 
 
 class SearchEffort(Record, frozen=True):
-    """How a search goes about it.
+    """How many candidates a search may evaluate, and from which seed.
 
-    `evaluations` is how many candidates may be built; by default a tenth of those that computed
-    gates leave, at least `FEWEST` and at most `MOST`. `batch` is how many are proposed, at most,
-    before what they gave is looked at; it decides what is found, the number of workers does not.
+    `evaluations` is by default a tenth of the candidates within computed bounds, at least `FEWEST`
+    and at most `MOST`. At most `batch` candidates are proposed before their scores are looked at;
+    it decides what is found, the number of workers does not.
     """
 
     seed: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -55,7 +55,10 @@ class SearchEffort(Record, frozen=True):
 
 
 def search_effort(seed: int, evaluations: int) -> SearchEffort:
-    """The effort that a user asks for with --seed and --evaluations; InputError for none."""
+    """The effort of the options --seed and --evaluations.
+
+    Raises InputError where either is too small.
+    """
     if seed < 0:
         raise InputError(f"--seed {seed}: give 0 or more.")
     if evaluations < 1:
@@ -64,17 +67,17 @@ def search_effort(seed: int, evaluations: int) -> SearchEffort:
 
 
 FEWEST, MOST = 16, 48  # evaluations, where the effort does not say
-BATCHES = 16  # at least, whatever `batch` says: what a proposal learns is worth more than its time
+BATCHES = 16  # at least, whatever `batch` says: learning from a score is worth more than its time
 
 
 def count_evaluations(effort: SearchEffort, candidates: int) -> int:
-    """How many of `candidates` may be built."""
-    wanted = effort.evaluations or min(max(candidates // 10, FEWEST), MOST)
-    return min(wanted, candidates)
+    """How many of `candidates` may be evaluated."""
+    allowed = effort.evaluations or min(max(candidates // 10, FEWEST), MOST)
+    return min(allowed, candidates)
 
 
 def batch_size(effort: SearchEffort, total: int) -> int:
-    """How many are proposed at once: few where few may be built, so that each can be learned of."""
+    """How many of `total` evaluations are proposed at once: few where the total is small."""
     return max(min(effort.batch, total // BATCHES), 1)
 
 

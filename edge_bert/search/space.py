@@ -1,4 +1,4 @@
-"""The candidates that a search may choose among: a small product of choices."""
+"""The search space: a small product of choices."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DIMENSIONS = (
 
 
 class Space(Record, frozen=True):
-    """The choices of each dimension, from the one that costs least to the one that costs most.
+    """The choices of each dimension, cheapest first.
 
-    `ffn` and `heads` have, in each choice, a row for every choice of `layers`, with a number for
-    each layer kept. `matrix_bits` have, in each choice, a number for every original layer; a
-    candidate takes those of the layers that it keeps. Where `fewer_bits` names a recipe, it is that
-    of every candidate that has 4-bit weights, and `recipes` are those of the others.
+    A choice of `ffn` or `heads` has a row for every choice of `layers`, with a number for each
+    remaining layer. A choice of `matrix_bits` has a number for every original layer; a candidate
+    takes those of its own layers. Where `fewer_bits` names a recipe, candidates with 4-bit weights
+    have that one; the others have one of `recipes`.
     """
 
     layers: Some[tuple[int, ...]]
@@ -42,12 +42,12 @@ class Space(Record, frozen=True):
     fewer_bits: str | None = None
 
     def __post_init__(self) -> None:
-        deepest = max(max(kept) for kept in self.layers if kept)
+        deepest = max(max(layers) for layers in self.layers if layers)
         if any(len(choice) <= deepest for choice in self.matrix_bits):
             raise ValueError("matrix_bits: every original layer needs a number")
-        wanted = [len(kept) for kept in self.layers]
+        depths = [len(layers) for layers in self.layers]
         for name in ("ffn", "heads"):
-            if any([len(row) for row in choice] != wanted for choice in getattr(self, name)):
+            if any([len(row) for row in choice] != depths for choice in getattr(self, name)):
                 raise ValueError(f"{name}: every choice of layers needs a number for each of them")
 
     @property
@@ -57,30 +57,30 @@ class Space(Record, frozen=True):
 
     def candidate(self, point: Point) -> Candidate:
         """The candidate that takes choice `point[d]` of each dimension d."""
-        chosen = {n: getattr(self, n)[i] for n, i in zip(DIMENSIONS, point, strict=True)}
-        few = 4 in (*chosen["matrix_bits"], chosen["embedding_bits"])
-        layers = chosen["layers"]
+        choice = {n: getattr(self, n)[i] for n, i in zip(DIMENSIONS, point, strict=True)}
+        has_4_bits = 4 in (*choice["matrix_bits"], choice["embedding_bits"])
+        layers = choice["layers"]
         return Candidate(
             structure=Structure(
                 layers=layers,
-                ffn=chosen["ffn"][point[0]],
-                heads=chosen["heads"][point[0]],
-                vocabulary=chosen["vocabulary"],
+                ffn=choice["ffn"][point[0]],
+                heads=choice["heads"][point[0]],
+                vocabulary=choice["vocabulary"],
             ),
-            recipe=(self.fewer_bits if few else None) or chosen["recipes"],
-            matrix_bits=tuple(chosen["matrix_bits"][layer] for layer in layers),
-            embedding_bits=chosen["embedding_bits"],
-            lengths=chosen["lengths"],
+            recipe=(self.fewer_bits if has_4_bits else None) or choice["recipes"],
+            matrix_bits=tuple(choice["matrix_bits"][layer] for layer in layers),
+            embedding_bits=choice["embedding_bits"],
+            lengths=choice["lengths"],
         )
 
     def candidates(self) -> dict[Point, Candidate]:
-        """Every different candidate under its first point, in the order of the product."""
+        """The distinct candidates by their first points, in the order of the product."""
         count = 1
         for size in self.sizes:
             count *= size
         if count > MAX_POINTS:
             raise InputError(
-                f"The search space has {count} candidates, {MAX_POINTS} at most can be searched; "
+                f"The search space has {count} candidates, more than {MAX_POINTS}; "
                 "give fewer choices."
             )
         first: dict[Candidate, Point] = {}

@@ -26,7 +26,7 @@ def write(path: Path) -> bytes:
 def known(path: Path) -> dict[str, int]:
     """What the journal at `path` has."""
     with journal.open_journal(path, "problem", int) as kept:
-        return dict(kept.known)
+        return dict(kept.values)
 
 
 def test_what_is_recorded_is_known(tmp_path: Path) -> None:
@@ -34,9 +34,9 @@ def test_what_is_recorded_is_known(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "journal.jsonl"
     write(path)
     with journal.open_journal(path, "problem", int) as kept:
-        assert kept.known == VALUES
+        assert kept.values == VALUES
         kept.record("a", 10)
-        assert kept.known["a"] == 10
+        assert kept.values["a"] == 10
     assert known(path) == VALUES | {"a": 10}
 
 
@@ -125,5 +125,5 @@ def test_a_place_that_is_none(tmp_path: Path) -> None:
     """A folder where the journal should be, or a file where its folder should be."""
     (tmp_path / "file").touch()
     for path in (tmp_path, tmp_path / "file" / "journal.jsonl"):
-        with refused(InputError, "give another place"), journal.open_journal(path, "problem", int):
+        with refused(InputError, "give another path"), journal.open_journal(path, "problem", int):
             pass

@@ -61,8 +61,8 @@ def test_one_worker_killed_half_way(
             found = matrix_jobs.run_matrix_jobs(
                 asked(tmp_path), CandidateCost, opened, path, problem="all"
             )
-        assert list(found.done) == [job.key for job in asked(tmp_path)]
-        assert found.done["watch/minilm"] == CandidateCost(size_bytes=32000, latency_ms=5.0)
+        assert list(found.values) == [job.key for job in asked(tmp_path)]
+        assert found.values["watch/minilm"] == CandidateCost(size_bytes=32000, latency_ms=5.0)
         assert found.failed == {}
         expected = {job.key: 1 for job in asked(tmp_path)}
         assert jobs.ran(tmp_path) == expected | {"died": 1}
@@ -77,13 +77,13 @@ def test_what_failed_is_told_and_tried_again(any_executor: Executor, tmp_path: P
     found = matrix_jobs.run_matrix_jobs(
         all_jobs, int, any_executor, path, problem="p", progress=said.append
     )
-    assert found.done == {"square-0": 0, "square-1": 1}
+    assert found.values == {"square-0": 0, "square-1": 1}
     assert found.failed == {"bad": f"nothing fits in {tmp_path.name}"}
     assert len(said) == 3
     assert f"bad failed: nothing fits in {tmp_path.name}" in " ".join(said)
     mended = [Job("bad", jobs.square, (tmp_path, 5)), *all_jobs[1:]]
     again = matrix_jobs.run_matrix_jobs(mended, int, any_executor, path, problem="p")
-    assert again.done == {"bad": 25, "square-0": 0, "square-1": 1}
+    assert again.values == {"bad": 25, "square-0": 0, "square-1": 1}
     assert jobs.ran(tmp_path) == {"0": 1, "1": 1, "5": 1}
 
 

@@ -122,10 +122,10 @@ def build_matrix(
             request.folder / JOURNAL,
             problem=PROBLEM,
             progress=progress,
-            stands=lambda cell: cell_is_current(request.folder, cell),
+            is_current=lambda cell: cell_is_current(request.folder, cell),
         )
     cells = tuple(
-        outcome.done.get(key) or failed_cell(cell, "failed", outcome.failed[key])
+        outcome.values.get(key) or failed_cell(cell, "failed", outcome.failed[key])
         for key, cell in request.cells.items()
     )
     report = MatrixReport(format_version=FORMAT_VERSION, cells=cells)

@@ -1,4 +1,4 @@
-"""The executor that a user's options ask for."""
+"""The executor for --workers and --scheduler."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from edge_bert.search.executors.jobs import Executor
 def open_executor(*, workers: int = 1, scheduler: str | None = None) -> Iterator[Executor]:
     """This process for one worker, processes for more, a Dask cluster for a scheduler's address.
 
-    Closed when left, also by an error or an interruption.
+    It is closed at the end, also after an error or an interruption.
     """
-    found = _opened(workers, scheduler)
+    executor = _create_executor(workers, scheduler)
     try:
-        yield found
+        yield executor
     finally:
-        found.close()
+        executor.close()
 
 
-def _opened(workers: int, scheduler: str | None) -> Executor:
+def _create_executor(workers: int, scheduler: str | None) -> Executor:
     if scheduler is not None:
         from edge_bert.search.executors.dask_cluster import DaskCluster
 

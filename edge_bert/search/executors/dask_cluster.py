@@ -1,8 +1,8 @@
 """Jobs on a Dask cluster, for searches that outgrow one machine.
 
-Whoever reaches the scheduler can run any code on its workers, and a worker can run any code here:
-Dask sends pickled calls and pickled results. Give the address of a cluster of your own, on a
-network that you trust, or one with TLS (`tls://…`, with Dask's own configuration of certificates).
+Dask sends pickled calls and results: whoever reaches the scheduler can run any code on its workers,
+and a worker can run any code here. Give the address of a cluster of your own, on a network that you
+trust, or one with TLS (`tls://…`, with certificates in Dask's own configuration).
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ AGAIN = "What was evaluated is kept: give the same command again once it is back
 class DaskCluster:
     """The workers of the scheduler at `address`, such as `tcp://10.0.0.5:8786`.
 
-    Raises InputError for what is no address, MissingToolError without the `cluster` extra, and
-    DeviceError when no scheduler answers or it has no worker.
+    Raises InputError for a malformed address, MissingToolError without the `cluster` extra,
+    DeviceError where no scheduler answers or it has no worker.
     """
 
     def __init__(
@@ -45,8 +45,8 @@ class DaskCluster:
         workers_seconds: float = WORKERS_SECONDS,
     ) -> None:
         self._address = scheduler_address(address)
-        self._patience = workers_seconds
-        self._client = _connected(self._address, connect_seconds)
+        self._workers_seconds = workers_seconds
+        self._client = _connect(self._address, connect_seconds)
         try:
             self._check_workers()
         except BaseException:
@@ -58,69 +58,69 @@ class DaskCluster:
         waiting = {self._client.submit(run_sealed, job, pure=False): job for job in jobs}
         try:
             while waiting:
-                for future in self._ended(set(waiting)):
+                for future in self._ended_futures(set(waiting)):
                     outcome = self._outcome(future, waiting.pop(future))
-                    future.release()  # or Dask makes it again when its worker dies
+                    future.release()  # else Dask computes it again when its worker dies
                     yield outcome
         finally:
             with contextlib.suppress(Exception):  # the scheduler may be what went away
                 self._client.cancel(list(waiting))
 
     def close(self) -> None:
-        """Leave the cluster; it stays as it is."""
+        """Disconnect; the cluster stays as it is."""
         with _quiet(), contextlib.suppress(Exception):
             self._client.close(timeout=CONNECT_SECONDS)
 
     def _check_workers(self) -> None:
         try:
-            self._client.wait_for_workers(1, timeout=self._patience)
+            self._client.wait_for_workers(1, timeout=self._workers_seconds)
         except TimeoutError:
             raise DeviceError(
-                f"The scheduler {self._address} has had no worker for {self._patience:g} s; start "
-                f"one there: dask worker {self._address}"
+                f"The scheduler {self._address} has no worker after {self._workers_seconds:g} s; "
+                f"start one there: dask worker {self._address}"
             ) from None
         try:
-            found = self._client.run(_versions)
+            versions = self._client.run(_version)
         except ImportError as error:
             raise DeviceError(
                 f"A worker of {self._address} lacks {error.name}; install this edge-bert on every "
                 "worker, with the same Python."
             ) from None
-        ours = _versions()
-        for worker, theirs in sorted(found.items()):
-            if theirs != ours:
+        version = _version()
+        for worker, worker_version in sorted(versions.items()):
+            if worker_version != version:
                 raise DeviceError(
-                    f"The worker {worker} has {theirs}, here is {ours}: their results would not "
-                    "compare; install the same on both."
+                    f"The worker {worker} has {worker_version}, this machine {version}: results "
+                    "would differ; install the same on both."
                 )
 
-    def _ended(self, waiting: set[Any]) -> list[Any]:
-        """At least one future that has ended; DeviceError when none can end any more."""
-        alone_since = None
+    def _ended_futures(self, waiting: set[Any]) -> list[Any]:
+        """At least one future that has ended; DeviceError where the cluster has no workers left."""
+        idle_since = None
         while True:
             with contextlib.suppress(TimeoutError):
-                return self._first(waiting)
+                return self._wait_first(waiting)
             if self._client.status != "running":
-                raise self._gone()
+                raise self._lost_scheduler()
             if self._client.scheduler_info(n_workers=-1)["workers"]:
-                alone_since = None
+                idle_since = None
                 continue
-            alone_since = alone_since or time.monotonic()
-            if time.monotonic() - alone_since > self._patience:
+            idle_since = idle_since or time.monotonic()
+            if time.monotonic() - idle_since > self._workers_seconds:
                 raise DeviceError(f"{self._address} has lost all its workers. {AGAIN}")
 
-    def _first(self, waiting: set[Any]) -> list[Any]:
+    def _wait_first(self, waiting: set[Any]) -> list[Any]:
         import distributed
 
-        first: Any = distributed.wait
+        wait: Any = distributed.wait
         try:
             with self._client.as_current():
-                ended = first(waiting, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
+                ended = wait(waiting, timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED")
         except CancelledError:
-            raise self._gone() from None
+            raise self._lost_scheduler() from None
         return list(ended.done)
 
-    def _gone(self) -> DeviceError:
+    def _lost_scheduler(self) -> DeviceError:
         return DeviceError(f"The scheduler {self._address} went away. {AGAIN}")
 
     def _outcome(self, future: Any, job: Job) -> Outcome:
@@ -131,20 +131,20 @@ class DaskCluster:
         except KilledWorker:
             return Outcome(job.key, error=WorkerError("Several workers died with this job."))
         except (CancelledError, TimeoutError, OSError):
-            raise self._gone() from None
+            raise self._lost_scheduler() from None
 
 
 def scheduler_address(text: str) -> str:
     """`text` as `tcp://HOST:PORT` or `tls://HOST:PORT`; InputError for anything else."""
-    found = ADDRESS.fullmatch(text)
-    if found is None or not 0 < int(found["port"]) < 65536:
+    match = ADDRESS.fullmatch(text)
+    if match is None or not 0 < int(match["port"]) < 65536:
         raise InputError(
-            f"{text!r} is no address of a Dask scheduler; give one such as tcp://10.0.0.5:8786."
+            f"{text!r} is not the address of a Dask scheduler; give one such as tcp://10.0.0.5:8786."
         )
-    return f"{found['scheme'] or 'tcp'}://{found['host']}:{found['port']}"
+    return f"{match['scheme'] or 'tcp'}://{match['host']}:{match['port']}"
 
 
-def _connected(address: str, seconds: float) -> Any:
+def _connect(address: str, seconds: float) -> Any:
     try:
         import distributed
     except ImportError:
@@ -164,20 +164,20 @@ def _connected(address: str, seconds: float) -> Any:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Our one line says it; Dask's log of lost connections would bury it."""
+    """Silence Dask's log of lost connections, which would bury our one line."""
     loggers = [logging.getLogger(name) for name in ("distributed", "tornado")]
-    before = [logger.level for logger in loggers]
+    levels = [logger.level for logger in loggers]
     try:
         for logger in loggers:
             logger.setLevel(logging.CRITICAL)
         yield
     finally:
-        for logger, level in zip(loggers, before, strict=True):
+        for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
 
 
-def _versions() -> str:
-    """What must be the same here and on a worker for results to be the same."""
+def _version() -> str:
+    """Digest of the sources and Python version, equal here and on every worker."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):

@@ -1,4 +1,4 @@
-"""Jobs one after another, in this process."""
+"""Jobs in this process, one after another."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from edge_bert.search.executors.jobs import Job, Outcomes, run_job
 
 
 class InProcess:
-    """Needs nothing; the order is that of the jobs."""
+    """Runs jobs in their order; needs no other process."""
 
     def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
         """Run each job when its outcome is asked for."""
         yield from map(run_job, jobs)
 
     def close(self) -> None:
-        """There is nothing to give back."""
+        """There is nothing to release."""

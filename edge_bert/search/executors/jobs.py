@@ -1,4 +1,4 @@
-"""What every executor takes and gives."""
+"""Jobs, their outcomes, and the protocol of executors."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from typing import Any, Protocol
 class Job:
     """A call that may happen in another process.
 
-    `function` is a function of a module and `arguments` are values that pickle; `key` says by
-    content what the call gives.
+    `function` is a function of a module, `arguments` are values that pickle; `key` is a digest of
+    all that decides the result.
     """
 
     key: str
@@ -35,17 +35,17 @@ Outcomes = Generator[Outcome, None, None]
 
 
 class Executor(Protocol):
-    """Runs jobs in any order; what they give must not depend on which executor runs them."""
+    """Runs jobs in any order; their results must not depend on which executor runs them."""
 
     def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
-        """One outcome for each job, as they end; closing the iterator abandons the rest."""
+        """One outcome for each job, as jobs end; closing the iterator abandons the rest."""
 
     def close(self) -> None:
-        """Give back every process and connection, at once."""
+        """Release every process and connection, at once."""
 
 
 def run_job(job: Job) -> Outcome:
-    """Run `job` here. Faults come back as an outcome; interruptions do not."""
+    """Run `job` in this process. Errors come back as an outcome; interruptions are raised."""
     try:
         return Outcome(job.key, job.function(*job.arguments))
     except Exception as error:
@@ -53,7 +53,7 @@ def run_job(job: Job) -> Outcome:
 
 
 def run_sealed(job: Job) -> bytes:
-    """Run `job` here; its outcome in a form that is sure to open in another process.
+    """Run `job` in this process and pickle its outcome, so that it is sure to unpickle elsewhere.
 
     An error keeps its traceback as a note.
     """
@@ -62,7 +62,7 @@ def run_sealed(job: Job) -> bytes:
         outcome.error.add_note("".join(traceback.format_exception(outcome.error)))
     try:
         data = pickle.dumps(outcome)
-        pickle.loads(data)  # noqa: S301  some exceptions pickle, and then cannot be made again
+        pickle.loads(data)  # noqa: S301  some exceptions pickle but do not unpickle
     except Exception as error:
         text = f"{outcome.error or outcome.value!r} cannot leave its process: {error}"
         return pickle.dumps(Outcome(outcome.key, error=RuntimeError(text)))
@@ -70,6 +70,6 @@ def run_sealed(job: Job) -> bytes:
 
 
 def open_sealed(data: bytes) -> Outcome:
-    """What `sealed` gave in a process that we started or were told to trust."""
-    found: Outcome = pickle.loads(data)  # noqa: S301
-    return found
+    """Unpickle what `run_sealed` gave in a process that we started or that the user trusts."""
+    outcome: Outcome = pickle.loads(data)  # noqa: S301
+    return outcome

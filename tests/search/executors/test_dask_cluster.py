@@ -23,7 +23,7 @@ def test_a_killed_worker_loses_nothing(cluster: Any, tmp_path: Path) -> None:
     asked[2:2] = [Job("dies", jobs.dies_once, (tmp_path, 100, journal))]
     with open_executor(scheduler=cluster.scheduler_address) as opened:
         found = matrix_jobs.run_matrix_jobs(asked, int, opened, journal, problem="squares")
-    assert found.done == {"dies": 10000, **{f"square-{n}": n * n for n in range(4)}}
+    assert found.values == {"dies": 10000, **{f"square-{n}": n * n for n in range(4)}}
     assert found.failed == {}
     assert jobs.ran(tmp_path) == {"died": 1, "100": 1, **{str(n): 1 for n in range(4)}}
     assert len(jobs.lines(journal)) == 5
@@ -55,7 +55,7 @@ def test_a_scheduler_without_workers() -> None:
         distributed.LocalCluster(
             n_workers=0, host="127.0.0.1", dashboard_address="127.0.0.1:0"
         ) as empty,
-        pytest.raises(DeviceError, match=r"no worker for 0\.1 s; start one there: dask worker"),
+        pytest.raises(DeviceError, match=r"no worker after 0\.1 s; start one there: dask worker"),
     ):
         DaskCluster(empty.scheduler_address, workers_seconds=0.1)
 

@@ -14,7 +14,7 @@ import pytest
 from edge_bert.errors import WorkerError
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
-from edge_bert.search.executors.processes import TRIES, Processes
+from edge_bert.search.executors.processes import MAX_ATTEMPTS, Processes
 from tests.search import jobs
 
 INTERRUPTED = """
@@ -56,9 +56,9 @@ def test_a_job_that_always_kills_is_given_up(tmp_path: Path) -> None:
     with open_executor(workers=2) as opened:
         found = {each.key: each for each in opened.outcomes(asked)}
     assert isinstance(found["dies"].error, WorkerError)
-    assert f"{TRIES} times" in str(found["dies"].error)
+    assert f"{MAX_ATTEMPTS} times" in str(found["dies"].error)
     assert "signal 9" in str(found["dies"].error)
-    assert jobs.ran(tmp_path) == {"died": TRIES, **{str(n): 1 for n in range(5)}}
+    assert jobs.ran(tmp_path) == {"died": MAX_ATTEMPTS, **{str(n): 1 for n in range(5)}}
 
 
 def test_a_process_killed_between_jobs(tmp_path: Path) -> None:
