@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-
-import msgspec
 
 from edge_bert.errors import DeviceError
 from edge_bert.estimate.energy_model import model_energy
@@ -27,66 +26,86 @@ from edge_bert.records.profile import Cluster, Memory, Runtime
 
 # It leaves some operators to the runtime's own kernels on the same cores, as a rule.
 CPU_DELEGATE = "XNNPACK"
+ENERGY_NOT_READ = EnergyUnavailable("no source of energy was read.")
+
+
+@dataclass(frozen=True)
+class RunConditions:
+    """The device before and after a run, and the energy of an inference, where they were read."""
+
+    before: DeviceState | None = None
+    after: DeviceState | None = None
+    energy: Energy = ENERGY_NOT_READ
+
+    def find_faults(self) -> tuple[str, ...]:
+        """Heat and limited clocks; none where the device's state was not read."""
+        if self.before is None or self.after is None:
+            return ()
+        return find_thermal_faults(self.before, self.after)
+
+
+def describe_subject(
+    output: RunnerOutput, artifact: str, runtime: Runtime | None = None, cores: str | None = None
+) -> MeasuredSubject:
+    """What ran, by the runner's own header."""
+    return MeasuredSubject(
+        artifact=artifact,
+        model_sha256=output.header.model_sha256,
+        signature=output.header.signature,
+        threads=output.header.threads,
+        runtime=runtime,
+        library_sha256=output.header.library_sha256,
+        cores=cores,
+    )
 
 
 def build_measurement(
     output: RunnerOutput,
-    target: DeviceDescription,
-    artifact: str,
-    *,
-    runtime: Runtime | None = None,
-    cores: str | None = None,
-    energy: Energy | None = None,
-    before: DeviceState | None = None,
-    after: DeviceState | None = None,
+    device: DeviceDescription,
+    subject: MeasuredSubject,
+    conditions: RunConditions = RunConditions(),
 ) -> Measurement:
-    """A run on a device or on this host. Heat and held clocks become faults.
+    """A run on a device or on this host; heat and limited clocks are its faults.
 
-    Raises DeviceError for an emulated target, whose times mean nothing.
+    Raises DeviceError for an emulated device, whose times mean nothing.
     """
-    if target.evidence is Evidence.EMULATED:
-        raise DeviceError("times under emulation are not measurements; use `emulated`.")
-    faults = find_thermal_faults(before, after) if before is not None and after is not None else ()
+    _refuse_emulated(device)
     return Measurement(
         format_version=FORMAT_VERSION,
-        evidence=target.evidence,
-        target=target,
-        subject=_subject(output, artifact, runtime, cores),
+        evidence=device.evidence,
+        target=device,
+        subject=subject,
         latency=output.latency,
-        energy=energy or EnergyUnavailable("no source of energy was read."),
+        energy=conditions.energy,
         started_at=_now(),
         memory=output.memory,
         operators=output.operators,
         cpu_features=output.header.cpu.hwcap or output.header.cpu.cpuinfo,
-        before=before,
-        after=after,
-        faults=faults,
+        before=conditions.before,
+        after=conditions.after,
+        faults=conditions.find_faults(),
     )
 
 
 def build_emulated_measurement(
     output: RunnerOutput,
     counts: InstructionCounts,
-    target: DeviceDescription,
-    artifact: str,
+    device: DeviceDescription,
+    subject: MeasuredSubject,
     cluster: Cluster,
-    *,
     memory: Memory | None = None,
-    runtime: Runtime | None = None,
-    threads: int = 1,
 ) -> Measurement:
-    """A counted inference under emulation: time and energy are modelled for `threads` cores.
+    """A counted inference: time and energy are modelled for the threads of `subject`.
 
     `counts` are those of one inference on one thread. Raises InputError where the cost model does
     not know the core.
     """
-    latency = predict_latency(counts, cluster, memory, threads=threads)
-    subject = _subject(output, artifact, runtime, None)
+    latency = predict_latency(counts, cluster, memory, threads=subject.threads)
     return Measurement(
         format_version=FORMAT_VERSION,
         evidence=Evidence.EMULATED,
-        target=target,
-        subject=msgspec.structs.replace(subject, threads=threads),
+        target=device,
+        subject=subject,
         latency=latency,
         energy=model_energy(counts, latency, cluster),
         started_at=_now(),
@@ -97,53 +116,40 @@ def build_emulated_measurement(
 
 def build_benchmark_measurement(
     output: BenchmarkModelOutput,
-    target: DeviceDescription,
+    device: DeviceDescription,
     subject: MeasuredSubject,
-    *,
-    before: DeviceState | None = None,
-    after: DeviceState | None = None,
+    conditions: RunConditions = RunConditions(),
 ) -> Measurement:
     """A run of the official tool, which keeps no raw times.
 
-    An accelerator that was asked for and does not run the whole model is a fault. Raises
-    DeviceError for an emulated target.
+    A requested accelerator that does not run the whole model is a fault. Raises DeviceError for
+    an emulated device.
     """
-    if target.evidence is Evidence.EMULATED:
-        raise DeviceError("times under emulation are not measurements.")
-    fallen = [
+    _refuse_emulated(device)
+    fallbacks = [
         f"the {name} delegate runs the model {state}"
         for name, state in output.delegates.items()
         if state != "completely" and name != CPU_DELEGATE
     ]
-    heat = find_thermal_faults(before, after) if before is not None and after is not None else ()
     peak = None if output.peak_mb is None else round(output.peak_mb * 2**20)
     return Measurement(
         format_version=FORMAT_VERSION,
-        evidence=target.evidence,
-        target=target,
+        evidence=device.evidence,
+        target=device,
         subject=subject,
         latency=output.latency,
-        energy=EnergyUnavailable("no source of energy was read."),
+        energy=conditions.energy,
         started_at=_now(),
         memory=MemoryUse(peak_rss_bytes=peak) if peak else None,
-        before=before,
-        after=after,
-        faults=(*heat, *fallen),
+        before=conditions.before,
+        after=conditions.after,
+        faults=(*conditions.find_faults(), *fallbacks),
     )
 
 
-def _subject(
-    output: RunnerOutput, artifact: str, runtime: Runtime | None, cores: str | None
-) -> MeasuredSubject:
-    return MeasuredSubject(
-        artifact=artifact,
-        model_sha256=output.header.model_sha256,
-        signature=output.header.signature,
-        threads=output.header.threads,
-        runtime=runtime,
-        library_sha256=output.header.library_sha256,
-        cores=cores,
-    )
+def _refuse_emulated(device: DeviceDescription) -> None:
+    if device.evidence is Evidence.EMULATED:
+        raise DeviceError("times under emulation are not measurements; use `emulated`.")
 
 
 def _now() -> str:

@@ -10,14 +10,20 @@ from hypothesis import strategies as st
 
 from edge_bert.bundle.measurement_files import load_measurement, save_measurement
 from edge_bert.errors import DataError
-from edge_bert.measure.measurement import build_emulated_measurement, build_measurement
+from edge_bert.measure.measurement import (
+    build_emulated_measurement,
+    build_measurement,
+    describe_subject,
+)
 from edge_bert.records.measurement import Evidence, Measurement
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
 from tests.measure.test_measurement import OUTPUT, target
 
-RUN = build_measurement(OUTPUT, target(Evidence.DEVICE), "a b/../wi8.tflite")
+RUN = build_measurement(
+    OUTPUT, target(Evidence.DEVICE), describe_subject(OUTPUT, "a b/../wi8.tflite")
+)
 COUNTED = build_emulated_measurement(
-    OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f.tflite", cluster()
+    OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), describe_subject(OUTPUT, "f.tflite"), cluster()
 )
 
 

@@ -10,9 +10,11 @@ import pytest
 from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_classic
 from edge_bert.measure.measurement import (
+    RunConditions,
     build_benchmark_measurement,
     build_emulated_measurement,
     build_measurement,
+    describe_subject,
 )
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy, ModelledEnergy
@@ -32,6 +34,7 @@ from tests.measure.test_runner_output import GOOD, text
 
 OUTPUT = parse_runner(text(*GOOD), 0)
 RUNTIME = Runtime("ai-edge-litert", "2.3.0")
+SUBJECT = describe_subject(OUTPUT, "wi8.tflite", RUNTIME)
 ENERGY = MeasuredEnergy(EnergySource.POWER_RAILS, (60.0, 61.0), 59.0, 62.0, 8000, 400.0)
 
 
@@ -41,7 +44,7 @@ def target(evidence: Evidence) -> DeviceDescription:
 
 def test_a_measured_run_survives_json() -> None:
     """Raw values, environment and origin come back from the file as they went in."""
-    measurement = build_measurement(OUTPUT, target(Evidence.DEVICE), "wi8.tflite", runtime=RUNTIME)
+    measurement = build_measurement(OUTPUT, target(Evidence.DEVICE), SUBJECT)
     assert measurement.valid
     assert isinstance(measurement.energy, EnergyUnavailable)
     document = msgspec.json.encode(measurement)
@@ -56,7 +59,11 @@ def test_a_measured_run_survives_json() -> None:
 def test_an_emulated_run_is_modelled_and_says_so() -> None:
     """Counts are kept, times and energy are modelled, memory is not claimed."""
     measurement = build_emulated_measurement(
-        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f.tflite", cluster(), threads=2
+        OUTPUT,
+        MOBILENET_V1,
+        target(Evidence.EMULATED),
+        msgspec.structs.replace(SUBJECT, threads=2),
+        cluster(),
     )
     assert isinstance(measurement.latency, ModelledLatency)
     assert isinstance(measurement.energy, ModelledEnergy)
@@ -69,28 +76,28 @@ def test_an_emulated_run_is_modelled_and_says_so() -> None:
 def test_times_under_emulation_are_no_measurement() -> None:
     """The emulator's clock is not the phone's."""
     with pytest.raises(DeviceError, match="not measurements"):
-        build_measurement(OUTPUT, target(Evidence.EMULATED), "f.tflite")
+        build_measurement(OUTPUT, target(Evidence.EMULATED), SUBJECT)
 
 
 def test_heat_makes_a_run_invalid() -> None:
     """A throttled run keeps its figures and says why they do not count."""
     cool = DeviceState(thermal_status=0)
     hot = DeviceState(thermal_status=2, clocks=(ClockLimit("policy4", 1_000_000, 2_400_000),))
-    run = build_measurement(OUTPUT, target(Evidence.DEVICE), "f.tflite", before=cool, after=hot)
+    run = build_measurement(OUTPUT, target(Evidence.DEVICE), SUBJECT, RunConditions(cool, hot))
     assert not run.valid
     assert len(run.faults) == 2
     assert build_measurement(
-        OUTPUT, target(Evidence.DEVICE), "f.tflite", before=cool, after=cool
+        OUTPUT, target(Evidence.DEVICE), SUBJECT, RunConditions(cool, cool)
     ).valid
 
 
 def test_figures_that_the_evidence_cannot_give_are_refused() -> None:
     """Energy is measured on devices alone; measured times are never emulated."""
     with pytest.raises(ValueError, match="only a device"):
-        build_measurement(OUTPUT, target(Evidence.HOST), "f.tflite", energy=ENERGY)
-    good = build_measurement(OUTPUT, target(Evidence.DEVICE), "f.tflite", energy=ENERGY)
+        build_measurement(OUTPUT, target(Evidence.HOST), SUBJECT, RunConditions(energy=ENERGY))
+    good = build_measurement(OUTPUT, target(Evidence.DEVICE), SUBJECT, RunConditions(energy=ENERGY))
     emulated_one = build_emulated_measurement(
-        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "f", cluster()
+        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), SUBJECT, cluster()
     )
     swaps: list[tuple[Measurement, dict[str, object]]] = [
         (good, {"evidence": Evidence.HOST}),

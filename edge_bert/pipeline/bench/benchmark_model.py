@@ -16,7 +16,7 @@ from edge_bert.devices.benchmark_model import (
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import parse_output
-from edge_bert.measure.measurement import build_benchmark_measurement
+from edge_bert.measure.measurement import RunConditions, build_benchmark_measurement
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
@@ -57,8 +57,7 @@ def make_timer(
                 output,
                 description,
                 msgspec.structs.replace(subject, cores=options.cores),
-                before=before,
-                after=after,
+                RunConditions(before, after),
             )
             tool = {BENCHMARK_MODEL: f"{binary.sha256} from {binary.origin}"}
             yield msgspec.structs.replace(found, tool_versions=tool)

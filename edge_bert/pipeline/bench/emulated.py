@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
-from edge_bert.measure.measurement import build_emulated_measurement
+from edge_bert.measure.measurement import build_emulated_measurement, describe_subject
 from edge_bert.measure.runner_output import parse_runner
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Signature
@@ -83,16 +85,15 @@ def _make_counter(
         output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
         if len(counted.counts.marked_repetitions) != warmup + 1:
             raise DeviceError("The emulator did not see where the inference begins and ends.")
+        subject = describe_subject(output, artifact.name, runtime)
         for thread_count in threads:
             yield build_emulated_measurement(
                 output,
                 counted.counts.marked_repetitions[-1],
                 description,
-                artifact.name,
+                msgspec.structs.replace(subject, threads=thread_count),
                 cluster,
-                memory=profile.memory,
-                runtime=runtime,
-                threads=thread_count,
+                profile.memory,
             )
 
     return count

@@ -14,7 +14,12 @@ from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_
 from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import compute_energy
 from edge_bert.measure.energy.record_windows import record_windows
-from edge_bert.measure.measurement import build_measurement
+from edge_bert.measure.measurement import (
+    ENERGY_NOT_READ,
+    RunConditions,
+    build_measurement,
+    describe_subject,
+)
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.measure.sensors.device_state import read_gauges, read_state
 from edge_bert.pipeline.bench.options import BenchOptions
@@ -55,15 +60,13 @@ def make_timer(
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
+            energy = _energy(target, command, run, progress) if options.energy else ENERGY_NOT_READ
+            subject = describe_subject(output, artifact.name, runtime, options.cores)
             yield build_measurement(
                 _with_cold_run(output, _run(target, command, _cold(run), None)),
                 description,
-                artifact.name,
-                runtime=runtime,
-                cores=options.cores,
-                energy=_energy(target, command, run, progress) if options.energy else None,
-                before=before,
-                after=after,
+                subject,
+                RunConditions(before, after, energy),
             )
 
     return measure

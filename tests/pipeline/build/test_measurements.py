@@ -10,7 +10,12 @@ import pytest
 from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.measure.measurement import build_emulated_measurement, build_measurement
+from edge_bert.measure.measurement import (
+    RunConditions,
+    build_emulated_measurement,
+    build_measurement,
+    describe_subject,
+)
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
@@ -29,7 +34,11 @@ from tests.pipeline.small_bundle import small_bundle
 def modelled(millijoules: float) -> Measurement:
     """An emulated run whose tables agree to the last digit."""
     found = build_emulated_measurement(
-        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), "float32", cluster()
+        OUTPUT,
+        MOBILENET_V1,
+        target(Evidence.EMULATED),
+        describe_subject(OUTPUT, "float32"),
+        cluster(),
     )
     estimate = EnergyEstimate(millijoules, 1000.0, "a table", "made up")
     return msgspec.structs.replace(found, energy=ModelledEnergy((estimate,), 0.0, 0.0))
@@ -38,7 +47,12 @@ def modelled(millijoules: float) -> Measurement:
 def on_device(*repeats: float, low: float, high: float) -> Measurement:
     """A run on a phone with energy of its rails."""
     energy = MeasuredEnergy(EnergySource.POWER_RAILS, repeats, low, high, 100, 400.0)
-    return build_measurement(OUTPUT, target(Evidence.DEVICE), "float32", energy=energy)
+    return build_measurement(
+        OUTPUT,
+        target(Evidence.DEVICE),
+        describe_subject(OUTPUT, "float32"),
+        RunConditions(energy=energy),
+    )
 
 
 @pytest.mark.parametrize(
