@@ -130,7 +130,7 @@ def _file(
             graph.inputs.append(name)
             found[name] = _activation(kind)
         graph.tensors[name] = GraphTensor(name, shape, TensorKind.ACTIVATION, found[name].value)
-    graph.output = graph.apply(operator, names, "output", output, **options)
+    graph.output = graph.apply(operator, names, GraphTensor("output", output), **options)
     found["output"] = _output(operator, kind)
     return serialize_graphs([("length_128", graph, found)], "result")
 

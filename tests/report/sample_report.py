@@ -283,7 +283,7 @@ def widening() -> Widening:
         limit=0.0017,
         groups=(
             WideGroup("residual", True, 0.0013, 0.0014, 248_832, 10_800_000),
-            WideGroup("norm.unit", True, 0.0012, 0.0013, 270_000, 12_000_000),
+            WideGroup("norm.normalized", True, 0.0012, 0.0013, 270_000, 12_000_000),
             WideGroup("input", True, 0.0006, 0.0007, 250_000, 11_000_000),
             WideGroup("embeddings", True, 0.0001, 0.0002, 40_000, 100_000),
             WideGroup("ffn.out", False, 0.0009, -0.00001, 248_832, 320_000_000),

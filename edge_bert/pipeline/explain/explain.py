@@ -97,7 +97,7 @@ def explain_artifact(
         cosine_min=found.cosine_min,
         outliers=_outliers(subject, calibrated.peaks),
         tensors=run.tensors,
-        by_kind=_sensitivity(source, held_out, tensor_groups.group_by_kind, progress),
+        by_kind=_sensitivity(source, held_out, tensor_groups.group_by_role, progress),
         by_layer=_sensitivity(source, held_out, tensor_groups.group_by_layer, progress),
         widening=chosen,
     )

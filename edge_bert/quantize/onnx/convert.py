@@ -30,9 +30,9 @@ def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> b
 
 def _range(calibrated: CalibratedEncoder, name: str) -> tuple[float, float]:
     """Neurons keep their whole range (docs/quantization-accuracy.md says why); the rest is cut."""
-    whole = name.endswith(".inner")
-    observer = RangeEstimator.MINMAX if whole else RangeEstimator.PERCENTILE
-    return estimate_range(calibrated.ranges.histograms[name], observer)
+    keep = calibrated.graph(1).tensors[name].keep_full_range
+    estimator = RangeEstimator.MINMAX if keep else RangeEstimator.PERCENTILE
+    return estimate_range(calibrated.ranges.histograms[name], estimator)
 
 
 def _checked(

@@ -103,9 +103,15 @@ def test_sensitivity_is_in_order(found: Explanation) -> None:
         assert first.group == "everything"
         assert [each.harm for each in others] == sorted((e.harm for e in others), reverse=True)
         assert 0 < first.harm < 0.05
-    assert {"weights", "tables", "norm.unit", "query", "shares", "ffn.inner", "output"} <= {
-        each.group for each in found.by_kind
-    }
+    assert {
+        "weights",
+        "tables",
+        "norm.normalized",
+        "query",
+        "probs",
+        "ffn.intermediate",
+        "output",
+    } <= {each.group for each in found.by_kind}
     assert {each.group for each in found.by_layer} == {
         "everything", "embeddings", "layer.0", "layer.1", "output",
     }  # fmt: skip
@@ -185,7 +191,7 @@ def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
     found = explain_artifact(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=4)
     kinds = {each.kind for each in found.tensors}
     assert {"query", "key", "value", "context", "attention_output", "ffn.in", "ffn.out"} <= kinds
-    assert not {"norm.unit", "norm.centred", "residual", "output", "masked"} & kinds
+    assert not {"norm.normalized", "norm.centered", "residual", "output", "masked"} & kinds
     assert {each.bits for each in found.tensors} == {8}
     assert {"QUANTIZE", "FULLY_CONNECTED", "BATCH_MATMUL", "GELU"} <= {
         each.operator for each in found.tensors
@@ -196,8 +202,8 @@ def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
     assert 0.995 < found.cosine_mean < 1
     assert found.widening is None
     assert found.by_kind[0].harm == pytest.approx(1 - found.cosine_mean, rel=1.0, abs=1e-3)
-    assert {"weights", "query", "ffn.inner"} <= {each.group for each in found.by_kind}
-    assert "norm.unit" not in {each.group for each in found.by_kind}
+    assert {"weights", "query", "ffn.intermediate"} <= {each.group for each in found.by_kind}
+    assert "norm.normalized" not in {each.group for each in found.by_kind}
     assert "16 bits in wi8_ai16" not in _rendered(found)
 
 

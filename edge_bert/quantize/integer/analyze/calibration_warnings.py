@@ -9,6 +9,7 @@ import numpy as np
 
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
+from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.insert_casts import MOVES
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 
@@ -18,7 +19,6 @@ UNSETTLED = 0.12
 SAME = 1e-6  # of the largest magnitude, or in all: what varies by less is constant
 ONE_TOKEN = 0.5  # of all tokens between the first and the last of a sentence
 NAMED = 3
-ALWAYS_ZERO = "embeddings.types"  # type 0 adds nothing, and many sentences have no other
 
 
 def calibration_warnings(calibrated: CalibratedEncoder) -> tuple[str, ...]:
@@ -36,7 +36,7 @@ def unseen_share(calibrated: CalibratedEncoder) -> float:
     }
     shares = [
         1.0 - _reach(*part.get(name, (0.0, 0.0))) / whole
-        for part in calibrated.ranges.parts
+        for part in calibrated.ranges.subsets
         for name, whole in wholes.items()
     ]
     return float(np.mean(shares)) if shares else 1.0
@@ -93,5 +93,6 @@ def _observed(calibrated: CalibratedEncoder) -> dict[str, Histogram]:
         for node in graph.nodes
         if node.operator not in MOVES
         and graph.tensors[node.output].limits is None
-        and node.output != ALWAYS_ZERO
+        # Type 0 adds nothing, and many sentences have no other.
+        and graph.tensors[node.output].role is not TensorRole.TYPE_EMBEDDINGS
     }

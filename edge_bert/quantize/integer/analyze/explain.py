@@ -16,14 +16,13 @@ from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
-from edge_bert.quantize.integer.lower.insert_casts import FLOAT, plain_name
-from edge_bert.quantize.integer.lower.tensor_groups import kind_of, layer_of
-from edge_bert.quantize.integer.statistics.activation_ranges import SCORES
+from edge_bert.quantize.integer.ir.tensor_role import MASK_ROLES, SCORE_ROLES
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT
+from edge_bert.quantize.integer.lower.tensor_groups import group_of, layer_label
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
 
 Array = npt.NDArray[Any]
 MOVES = ("RESHAPE", "TRANSPOSE", "SLICE")  # what they give, their input has shown already
-MASKS = ("mask",)
 OUTLIER_RATIO = 8.0  # times the median channel's peak
 
 
@@ -59,14 +58,14 @@ def shown_tensors(source: RecipeGraphs) -> tuple[Place, ...]:
     return tuple(
         Place(
             name=node.output,
-            layer=layer_of(node.output),
-            kind=kind_of(node.output),
+            layer=layer_label(one.tensors[node.output]),
+            kind=group_of(one.tensors[node.output]).value,
             operator=node.operator,
             by_channel=1 < one.shape(node.output)[-1] == two.shape(node.output)[-1],
         )
         for node in one.nodes
         if node.operator not in MOVES
-        and not node.output.endswith(MASKS)
+        and one.tensors[node.output].role not in MASK_ROLES
         and one.tensors[node.output].bits != FLOAT
     )
 
@@ -89,13 +88,10 @@ def float_values(
 
 
 def _meant(calibrated: CalibratedEncoder, graph: OperatorGraph, name: str, value: Array) -> Array:
-    clip = graph.tensors[name].clip
-    observed = plain_name(graph.tensors[name])
-    for ending in (SCORES, ".masked"):
-        if observed.endswith(ending):
-            clip = calibrated.ranges.of_scores(f"{observed.removesuffix(ending)}{SCORES}")
-            return np.maximum(value, clip[0])
-    return value if clip is None else np.clip(value, *clip)
+    tensor = graph.tensors[name]
+    if tensor.role in SCORE_ROLES:
+        return np.maximum(value, calibrated.ranges.score_range(tensor.layer)[0])
+    return value if tensor.clip is None else np.clip(value, *tensor.clip)
 
 
 def remove_padding(value: Array, shape: tuple[int, ...]) -> Array:
@@ -108,7 +104,7 @@ def find_outliers(peaks: ChannelPeaks, count: int) -> tuple[OutlierChannel, ...]
 
     The stream is what enters every LayerNorm and what leaves the last one.
     """
-    stream = [place for place in peaks.peaks if place == "output" or place.endswith("norm")]
+    stream = [*peaks.variances, "output"]
     found = []
     for place in stream:
         sizes = peaks[place]

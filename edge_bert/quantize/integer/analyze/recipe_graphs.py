@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, default_observer
@@ -24,7 +24,7 @@ def graphs_of(
     calibrated: CalibratedEncoder,
     activation_bits: int,
     observer: RangeEstimator | None = None,
-    wide: Callable[[str], bool] | None = None,
+    wide: Collection[str] | None = None,
 ) -> RecipeGraphs:
     """The graphs that `convert_integer` makes a file of when it is given the same."""
     start = calibrated.unsplit if activation_bits == FLOAT else calibrated

@@ -14,8 +14,9 @@ import numpy.typing as npt
 
 from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode, TensorKind
 from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
-from edge_bert.quantize.integer.lower.insert_casts import FLOAT, plain_name
-from edge_bert.quantize.integer.statistics.activation_ranges import SCORES, ActivationRanges
+from edge_bert.quantize.integer.ir.tensor_role import SCORE_ROLES, TensorRole
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT
+from edge_bert.quantize.integer.statistics.activation_ranges import ActivationRanges
 from edge_bert.quantize.integer.statistics.range_estimators import (
     RangeEstimator,
     estimate_range,
@@ -36,7 +37,6 @@ Array = npt.NDArray[Any]
 KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
 FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
 MAX_MULTIPLIER = 250.0
-VARIANCE = ".variance."
 
 
 def assign_quant_params(
@@ -126,18 +126,17 @@ def _range(
 ) -> tuple[float, float]:
     if tensor.limits is not None:
         return tensor.limits
-    name = plain_name(tensor)
-    if VARIANCE in name:  # every token needs its variance, however rare
-        _, high = minmax_range(ranges.histograms[name])
+    if tensor.role in SCORE_ROLES:
+        return ranges.score_range(tensor.layer)
+    histogram = ranges.histograms[tensor.range_name]
+    if tensor.role is TensorRole.NORM_VARIANCE:  # every token needs its variance, however rare
+        _, high = minmax_range(histogram)
         high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
         # What enters a sum may fall below 0 by rounding down; what RSQRT reads may not.
         enters_sum = tensor.rounds_down_for not in (None, tensor.name)
         return (-4 * high / 255, high) if enters_sum else (0.0, high)
-    for ending in (SCORES, ".masked"):
-        if name.endswith(ending):
-            return ranges.of_scores(f"{name.removesuffix(ending)}{SCORES}")
-    observer = RangeEstimator.MINMAX if tensor.whole else observer
-    low, high = estimate_range(ranges.histograms[name], observer)
+    observer = RangeEstimator.MINMAX if tensor.keep_full_range else observer
+    low, high = estimate_range(histogram, observer)
     if tensor.clip is None:
         return low, high
     return max(low, tensor.clip[0]), min(high, tensor.clip[1])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +23,6 @@ from edge_bert.quantize.integer.lower.build_graph import build_graph
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT, NARROW, insert_casts
 from edge_bert.quantize.integer.lower.int16_groups import FIXED, int16_outputs
 from edge_bert.quantize.integer.statistics.activation_ranges import (
-    SCORES,
     ActivationRanges,
     collect_ranges,
 )
@@ -56,15 +56,15 @@ class CalibratedEncoder:
     @property
     def masks(self) -> tuple[float, ...]:
         """Per layer, what takes even the highest score to where it no longer counts."""
-        scores = (f"layer.{index}{SCORES}" for index in range(self.weights.config.layers))
-        return tuple(high - low for low, high in map(self.ranges.of_scores, scores))
+        layers = range(self.weights.config.layers)
+        return tuple(high - low for low, high in map(self.ranges.score_range, layers))
 
     def graph(self, length: int) -> OperatorGraph:
         """The float graph of one length."""
         return build_graph(self.weights, self.equalized, self.masks, length)
 
     def graph_of(
-        self, length: int, activation_bits: int, wide: Callable[[str], bool] | None = None
+        self, length: int, activation_bits: int, wide: Collection[str] | None = None
     ) -> OperatorGraph:
         """The graph of one length with the widths of a recipe (records/recipe.py).
 
@@ -75,7 +75,7 @@ class CalibratedEncoder:
         graph = self.graph(length)
         if activation_bits == NARROW:
             return graph
-        return insert_casts(graph, wide or int16_outputs(graph, FIXED))
+        return insert_casts(graph, int16_outputs(graph, FIXED) if wide is None else wide)
 
 
 def calibrate_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> CalibratedEncoder:
@@ -118,13 +118,13 @@ def convert_integer(
     activation_bits: int = 8,
     observer: RangeEstimator | None = None,
     *,
-    wide: Callable[[str], bool] | None = None,
+    wide: Collection[str] | None = None,
     float_output: bool = False,
 ) -> bytes:
     """A TFLite file in which every tensor is an integer, one signature per length.
 
     With 16 `activation_bits`, the outputs that `wide` names get them, else those of a fixed list
-    (wide_groups.py), and the rest keep 8; with 32, all but the matrix products and what they read
+    (int16_groups.py), and the rest keep 8; with 32, all but the matrix products and what they read
     and give is float32.
     With `float_output` a DEQUANTIZE follows, so that the output is float32.
     """
@@ -151,7 +151,7 @@ def default_observer(activation_bits: int) -> RangeEstimator:
 def _dequantize_output(graph: OperatorGraph, quantized: dict[str, QuantParams]) -> None:
     if quantized[graph.output].dtype == "float32":
         return
-    name = f"{graph.output}/float"
-    graph.apply("DEQUANTIZE", [graph.output], name, graph.shape(graph.output))
-    quantized[name] = float32_params()
-    graph.output = name
+    output = graph.tensors[graph.output]
+    copy = dataclasses.replace(output, name=f"{output.name}/float", bits=FLOAT, copy_of=output.name)
+    quantized[copy.name] = float32_params()
+    graph.output = graph.apply("DEQUANTIZE", [output.name], copy)

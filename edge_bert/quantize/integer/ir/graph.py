@@ -1,6 +1,6 @@
 """A small graph of TFLite operators, before it is float or integer.
 
-Names are the same in the graph of every length, so that ranges found in one hold in all and
+Names are the same in the graph of every length, so that ranges collected in one hold in all and
 constants are stored once.
 """
 
@@ -14,11 +14,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.quantize.integer.ir.tensor_role import TensorRole
+
 Array = npt.NDArray[Any]
 
 
 class TensorKind(enum.Enum):
-    """What a tensor is; it decides how it is quantized."""
+    """How a tensor is used; it decides how it is quantized."""
 
     IDS = "ids"  # int32 in every recipe
     ACTIVATION = "activation"
@@ -30,25 +32,34 @@ class TensorKind(enum.Enum):
 
 @dataclass(frozen=True)
 class GraphTensor:
-    """A tensor of the graph.
+    """A tensor of the graph: what it is, and how its range is chosen.
 
-    `limits` is its range where that is known beforehand; `clip` is what an observed range is cut
-    to, because nothing beyond it matters. `symmetric` asks for a zero point of 0.
-    `whole` asks for all that was seen, whatever the observer would cut.
+    `layer` is None outside the transformer layers. `limits` is a range known beforehand; `clip`
+    cuts the observed range, because nothing beyond it matters. `symmetric` asks for a zero point
+    of 0, `keep_full_range` for the observed extremes, whatever the estimator would cut.
     `rounds_down_for` names the sum that this tensor enters, which must never be rounded up.
-    `bits` are 8 or 16 for integers, 32 for float32.
+    `bits` are 8 or 16 for integers, 32 for float32; a copy in another width has the tensor's role,
+    layer and rules, and the tensor's name in `copy_of`.
     """
 
     name: str
     shape: tuple[int, ...]
-    kind: TensorKind
+    kind: TensorKind = TensorKind.ACTIVATION
     value: Array | None = None
+    role: TensorRole = TensorRole.OTHER
+    layer: int | None = None
     limits: tuple[float, float] | None = None
     clip: tuple[float, float] | None = None
     symmetric: bool = False
-    whole: bool = False
+    keep_full_range: bool = False
     rounds_down_for: str | None = None
     bits: int = 8
+    copy_of: str | None = None
+
+    @property
+    def range_name(self) -> str:
+        """The name under which the range was collected."""
+        return self.copy_of or self.name
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,7 @@ class OperatorGraph:
     output: str = ""
 
     def input(self, name: str) -> str:
-        """An int32 input [1, length]."""
+        """Add an int32 input [1, length]."""
         self.inputs.append(name)
         return self._add(GraphTensor(name, (1, self.length), TensorKind.IDS))
 
@@ -82,43 +93,22 @@ class OperatorGraph:
         value: Array,
         kind: TensorKind = TensorKind.VECTOR,
         limits: tuple[float, float] | None = None,
+        role: TensorRole = TensorRole.OTHER,
     ) -> str:
-        """A constant; the same name must always mean the same values."""
+        """Add a constant where it is new; the same name must always mean the same values."""
         if kind is TensorKind.INDEX:
             name = f"{name}/{'x'.join(map(str, value.tolist()))}"
-        known = self.tensors.get(name)
-        if known is not None:
+        if name in self.tensors:
             return name
-        return self._add(GraphTensor(name, value.shape, kind, value, limits=limits))
+        return self._add(GraphTensor(name, value.shape, kind, value, role, limits=limits))
 
     def apply(
-        self,
-        operator: str,
-        inputs: Sequence[str],
-        output: str,
-        shape: tuple[int, ...],
-        *,
-        limits: tuple[float, float] | None = None,
-        clip: tuple[float, float] | None = None,
-        symmetric: bool = False,
-        whole: bool = False,
-        rounds_down_for: str | None = None,
-        **options: Any,
+        self, operator: str, inputs: Sequence[str], output: GraphTensor, **options: Any
     ) -> str:
         """Append an operator; gives the name of its output."""
-        tensor = GraphTensor(
-            output,
-            shape,
-            TensorKind.ACTIVATION,
-            limits=limits,
-            clip=clip,
-            symmetric=symmetric,
-            whole=whole,
-            rounds_down_for=rounds_down_for,
-        )
-        self._add(tensor)
-        self.nodes.append(OperatorNode(operator, tuple(inputs), output, options))
-        return output
+        self._add(output)
+        self.nodes.append(OperatorNode(operator, tuple(inputs), output.name, options))
+        return output.name
 
     def shape(self, name: str) -> tuple[int, ...]:
         """The shape of a tensor."""

@@ -1,4 +1,4 @@
-"""The rewritten encoder as a graph of TFLite operators, for one length."""
+"""The equalized encoder as a graph of TFLite operators, for one length."""
 
 from __future__ import annotations
 
@@ -14,211 +14,213 @@ from edge_bert.quantize.integer.equalize.equalize import (
     NormWeights,
     Projection,
 )
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind, matrix_operand
+from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.tensor_role import TensorRole
+from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
 from edge_bert.records.checkpoint import Pooling, Task
 
 GELU_INPUT = (-4.0, np.inf)  # below -4, GELU gives less than 0.0002
 POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
+PROBABILITY = (0.0, 255 / 256)  # the range that the int8 kernel of SOFTMAX asks for
+OPERATORS = {"gelu": "GELU", "gelu_tanh": "GELU", "relu": "RELU", "tanh": "TANH"}
 
 
 def build_graph(
     weights: EncoderWeights,
-    parts: EqualizedEncoder,
-    masks: tuple[float, ...],
+    equalized: EqualizedEncoder,
+    mask_depths: tuple[float, ...],
     length: int,
-    normed: LayerNorm = layer_norm,
+    append_norm: LayerNorm = layer_norm,
 ) -> OperatorGraph:
-    """The graph of one signature. `masks` holds, per layer, how much a padded score is lowered."""
+    """The graph of one signature. `mask_depths` is, per layer, what lowers a padded score."""
     graph = OperatorGraph(length)
     for name in weights.input_names:
         graph.input(name)
-    shape = weights.config
-    norm, rows = parts.embedding_norm, _embed(graph, parts, shape.position_offset)
-    unit = normed(graph, "embeddings.norm", [rows], norm, shape.epsilon)
-    for index, block in enumerate(parts.blocks):
-        name = f"layer.{index}"
-        if index == 0 and parts.projection is not None:
-            residual, rows = _project(graph, unit, norm, parts.projection)
+    config, norm = weights.config, equalized.embedding_norm
+    embeddings = GraphScope(graph, "embeddings")
+    rows = _embed(embeddings, equalized, config.position_offset)
+    normalized = append_norm(embeddings.nested("norm"), [rows], norm, config.epsilon)
+    for index, layer in enumerate(equalized.blocks):
+        scope = GraphScope(graph, f"layer.{index}", index)
+        if index == 0 and equalized.projection is not None:
+            narrow = embeddings.multiply(
+                "projection.input", normalized, norm.to_input, TensorRole.PROJECTION_INPUT
+            )
+            residual, rows = _project(embeddings, scope, narrow, equalized.projection)
         else:
-            residual = _times(graph, f"{name}.attention_residual", unit, norm.to_residual)
-            rows = _times(graph, f"{name}.input", unit, norm.to_input)
-        output = _attention(graph, name, rows, block, shape.heads[index], masks[index])
-        norm = block.attention_norm
-        unit = normed(graph, f"{name}.attention_norm", [residual, output], norm, shape.epsilon)
-        residual = _times(graph, f"{name}.ffn_residual", unit, norm.to_residual)
-        rows = _times(graph, f"{name}.ffn_input", unit, norm.to_input)
+            residual, rows = _scale_for_readers(
+                scope, normalized, norm, "attention_residual", "input"
+            )
+        attended = _attention(scope, rows, layer, config.heads[index], mask_depths[index])
+        norm, terms = layer.attention_norm, [residual, attended]
+        normalized = append_norm(scope.nested("attention_norm"), terms, norm, config.epsilon)
+        residual, rows = _scale_for_readers(scope, normalized, norm, "ffn_residual", "ffn_input")
         outputs = [
-            _ffn(graph, f"{name}.ffn.{part}", rows, pair, shape.activation)
-            for part, pair in reversed([*enumerate(block.ffn)])
+            _ffn(scope.nested(f"ffn.{group}"), rows, matrices, config.activation)
+            for group, matrices in reversed([*enumerate(layer.ffn)])
         ]
-        norm = block.ffn_norm
-        unit = normed(graph, f"{name}.ffn_norm", [residual, *outputs], norm, shape.epsilon)
-    graph.output = _head(graph, weights, parts, unit)
+        norm, terms = layer.ffn_norm, [residual, *outputs]
+        normalized = append_norm(scope.nested("ffn_norm"), terms, norm, config.epsilon)
+    graph.output = _head(GraphScope(graph), weights, equalized, normalized)
     return graph
 
 
-def _embed(graph: OperatorGraph, parts: EqualizedEncoder, start: int) -> str:
-    """Sum of the tables' rows, [length, hidden]."""
-    length, hidden = graph.length, parts.word.shape[1]
-    table = graph.constant("embeddings.word", parts.word)
-    rows = graph.apply("GATHER", [table, "input_ids"], "embeddings.rows", (1, length, hidden))
-    position = parts.position[start : start + length]
+def _embed(scope: GraphScope, equalized: EqualizedEncoder, first_position: int) -> str:
+    """The sum of the tables' rows, [length, hidden]."""
+    graph, role = scope.graph, TensorRole.EMBEDDINGS
+    length, hidden = graph.length, equalized.word.shape[1]
+    shape = (1, length, hidden)
+    table = graph.constant("embeddings.word", equalized.word)
+    rows = scope.apply("GATHER", [table, "input_ids"], "rows", shape, role)
+    position = equalized.position[first_position : first_position + length]
     # One scale for the slices of all lengths, so that a sentence is the same in every bucket.
-    peak = float(np.abs(parts.position).max())
+    peak = float(np.abs(equalized.position).max())
     table = graph.constant(f"position.{length}", position, limits=(-peak, peak))
-    rows = _add(graph, "embeddings.placed", rows, table)
-    if parts.token_type is not None and "token_type_ids" in graph.inputs:
-        table = graph.constant("embeddings.token_type", parts.token_type)
-        types = graph.apply(
-            "GATHER", [table, "token_type_ids"], "embeddings.types", (1, length, hidden)
-        )
-        rows = _add(graph, "embeddings.typed", rows, types)
-    return _reshape(graph, "embeddings.sum", rows, (length, hidden))
+    rows = scope.add("placed", rows, table, role)
+    if equalized.token_type is not None and "token_type_ids" in graph.inputs:
+        table = graph.constant("embeddings.token_type", equalized.token_type)
+        inputs = [table, "token_type_ids"]
+        types = scope.apply("GATHER", inputs, "types", shape, TensorRole.TYPE_EMBEDDINGS)
+        rows = scope.add("typed", rows, types, role)
+    return scope.reshape("sum", rows, (length, hidden))
 
 
 def _project(
-    graph: OperatorGraph, unit: str, norm: NormWeights, projection: Projection
+    embeddings: GraphScope, layer: GraphScope, narrow: str, projection: Projection
 ) -> tuple[str, str]:
-    """What layer 0 adds to its attention, and what its attention reads, [length, hidden]."""
-    name = "embeddings.projection"
-    narrow = _times(graph, f"{name}.input", unit, norm.to_input)
-    residual = _dense(graph, name, narrow, projection.dense)
-    return residual, _times(graph, "layer.0.input", residual, projection.to_input)
+    """The residual and the input of layer 0's attention, [length, hidden]."""
+    residual = embeddings.dense("projection", narrow, projection.dense, TensorRole.EMBEDDINGS)
+    return residual, layer.multiply("input", residual, projection.to_input, TensorRole.INPUT)
+
+
+def _scale_for_readers(
+    scope: GraphScope, normalized: str, norm: NormWeights, residual: str, rows: str
+) -> tuple[str, str]:
+    """A LayerNorm's output for the sum that follows and for the matrices that read it."""
+    return (
+        scope.multiply(residual, normalized, norm.to_residual, TensorRole.RESIDUAL),
+        scope.multiply(rows, normalized, norm.to_input, TensorRole.INPUT),
+    )
 
 
 def _attention(
-    graph: OperatorGraph, name: str, rows: str, block: EqualizedLayer, heads: int, mask: float
+    scope: GraphScope, rows: str, layer: EqualizedLayer, heads: int, mask_depth: float
 ) -> str:
     """Attention of all heads, [length, hidden]."""
-    length, width = graph.length, block.query.kernel.shape[1]
-    split, size = (length, heads, width // heads), width // heads
+    length, width = scope.graph.length, layer.query.kernel.shape[1]
+    size = width // heads
 
-    def heads_of(part: str, dense: DenseWeights, order: tuple[int, ...]) -> str:
+    def split_heads(
+        name: str, dense: DenseWeights, role: TensorRole, order: tuple[int, ...]
+    ) -> str:
         # XNNPACK multiplies int8 batches only by a right side whose zero point is 0.
-        flat = _dense(graph, f"{name}.{part}", rows, dense, symmetric=part != "query")
-        apart = _reshape(graph, f"{name}.{part}.split", flat, split)
-        return _transpose(graph, f"{name}.{part}.heads", apart, order)
+        symmetric = role is not TensorRole.QUERY
+        flat = scope.dense(name, rows, dense, role, symmetric=symmetric)
+        split = scope.reshape(f"{name}.split", flat, (length, heads, size))
+        return scope.transpose(f"{name}.heads", split, order)
 
-    query = heads_of("query", block.query, (1, 0, 2))
-    key = heads_of("key", block.key, (1, 0, 2))
+    query = split_heads("query", layer.query, TensorRole.QUERY, (1, 0, 2))
+    key = split_heads("key", layer.key, TensorRole.KEY, (1, 0, 2))
     # Values stand transposed, so that both products read their right side by rows.
-    value = heads_of("value", block.value, (1, 2, 0))
-    square = (heads, length, length)
-    scores = graph.apply("BATCH_MATMUL", [query, key], f"{name}.scores", square, adj_y=True)
-    bias = _mask(graph, f"{name}.mask", mask)
-    masked = graph.apply("ADD", [scores, bias], f"{name}.masked", square)
-    shares = graph.apply("SOFTMAX", [masked], f"{name}.shares", square, limits=(0.0, 255 / 256))
-    context = graph.apply(
-        "BATCH_MATMUL", [shares, value], f"{name}.context", (heads, length, size), adj_y=True
+    value = split_heads("value", layer.value, TensorRole.VALUE, (1, 2, 0))
+    probs = _attention_probs(scope, query, key, (heads, length, length), mask_depth)
+    shape, transposed = (heads, length, size), {"adj_y": True}
+    context = scope.apply(
+        "BATCH_MATMUL", [probs, value], "context", shape, TensorRole.CONTEXT, transposed
     )
-    together = _transpose(graph, f"{name}.context.split", context, (1, 0, 2))
-    joined = _reshape(graph, f"{name}.context.joined", together, (length, width))
-    return _dense(graph, f"{name}.attention_output", joined, block.output)
+    split = scope.transpose("context.split", context, (1, 0, 2))
+    joined = scope.reshape("context.joined", split, (length, width))
+    return scope.dense("attention_output", joined, layer.output, TensorRole.ATTENTION_OUTPUT)
 
 
-def _mask(graph: OperatorGraph, name: str, depth: float) -> str:
+def _attention_probs(
+    scope: GraphScope, query: str, key: str, shape: tuple[int, ...], mask_depth: float
+) -> str:
+    """The softmax of masked scores, [heads, length, length]."""
+    transposed = {"adj_y": True}
+    scores = scope.apply(
+        "BATCH_MATMUL", [query, key], "scores", shape, TensorRole.SCORES, transposed
+    )
+    mask = _mask(scope, "mask", mask_depth, TensorRole.ATTENTION_MASK)
+    masked = scope.apply("ADD", [scores, mask], "masked", shape, TensorRole.MASKED_SCORES)
+    return scope.apply("SOFTMAX", [masked], "shares", shape, TensorRole.PROBS, limits=PROBABILITY)
+
+
+def _mask(scope: GraphScope, name: str, depth: float, role: TensorRole) -> str:
     """A row [1, length] that is 0 on tokens and -depth on padding."""
-    values = np.array([-depth, 0.0], np.float32)
-    table = graph.constant(f"{name}.table", values, limits=(-depth, 0.0))
-    return graph.apply(
-        "GATHER", [table, "attention_mask"], name, (1, graph.length), limits=(-depth, 0.0)
-    )
+    limits, values = (-depth, 0.0), np.array([-depth, 0.0], np.float32)
+    table_name = scope.full_name(f"{name}.table")
+    table = scope.graph.constant(table_name, values, limits=limits, role=role)
+    shape = (1, scope.graph.length)
+    return scope.apply("GATHER", [table, "attention_mask"], name, shape, role, limits=limits)
 
 
 def _ffn(
-    graph: OperatorGraph,
-    name: str,
-    rows: str,
-    pair: tuple[DenseWeights, DenseWeights],
-    activation: str,
+    scope: GraphScope, rows: str, matrices: tuple[DenseWeights, DenseWeights], activation: str
 ) -> str:
-    rise, fall = pair
+    up, down = matrices
     clip = GELU_INPUT if "gelu" in activation else None
     # A neuron that is cut short can move a sentence's outlier to another token: nothing is cut.
-    inner = _dense(graph, f"{name}.in", rows, rise, clip=clip, whole=True)
-    active = _activate(graph, f"{name}.inner", inner, activation, whole=True)
-    return _dense(graph, f"{name}.out", active, fall)
+    keep = {"keep_full_range": True}
+    raised = scope.dense("in", rows, up, TensorRole.FFN_IN, clip=clip, **keep)
+    role = TensorRole.FFN_INTERMEDIATE
+    intermediate = _activate(scope, "inner", raised, activation, role, **keep)
+    return scope.dense("out", intermediate, down, TensorRole.FFN_OUT)
 
 
 def _activate(
-    graph: OperatorGraph, name: str, rows: str, activation: str, *, whole: bool = False
+    scope: GraphScope, name: str, rows: str, activation: str, role: TensorRole, **range_rules: Any
 ) -> str:
-    operators = {"gelu": "GELU", "gelu_tanh": "GELU", "relu": "RELU", "tanh": "TANH"}
     if activation == "linear":
         return rows
     limits = (-1.0, 127 / 128) if activation == "tanh" else None
-    options: dict[str, Any] = {}
-    if "gelu" in activation:
-        options["approximate"] = activation == "gelu_tanh"
-    shape = graph.shape(rows)
-    return graph.apply(
-        operators[activation], [rows], name, shape, limits=limits, whole=whole, **options
-    )
+    options = {"approximate": activation == "gelu_tanh"} if "gelu" in activation else {}
+    operator, shape = OPERATORS[activation], scope.shape(rows)
+    return scope.apply(operator, [rows], name, shape, role, options, limits=limits, **range_rules)
 
 
-def _head(graph: OperatorGraph, weights: EncoderWeights, parts: EqualizedEncoder, unit: str) -> str:
-    """Pooling and what the head adds; the name of the output."""
-    norm, width = parts.blocks[-1].ffn_norm, graph.shape(unit)[1]
-    if weights.head.task is Task.CLASSIFICATION:
-        rows = _times(graph, "head.input", _first_row(graph, unit), norm.to_input)
-        for index, dense in enumerate(parts.head):
-            rows = _dense(graph, f"head.{index}", rows, dense)
-            activation = weights.head_activations[index]
-            rows = _activate(graph, f"head.{index}.active", rows, activation)
-        return rows
-    rows = _times(graph, "output.scaled", unit, norm.to_residual)
-    beta = graph.constant("output.beta", parts.output_beta[None])
-    rows = graph.apply("ADD", [rows, beta], "output.rows", graph.shape(rows), symmetric=True)
-    if weights.head.pooling is Pooling.CLS:
-        pooled = _first_row(graph, rows)
-    else:
-        masked = _mask(graph, "pooling.mask", POOLING_MASK)
-        # The softmax of the mask is 1/n on the n tokens: a mean whose range no length changes.
-        shares = graph.apply(
-            "SOFTMAX", [masked], "pooling.shares", (1, graph.length), limits=(0.0, 255 / 256)
-        )
-        pooled = graph.apply("BATCH_MATMUL", [shares, rows], "pooled", (1, width), adj_y=False)
-    if not norm.columns.split:
-        return _times(graph, "output", pooled, parts.output_scale)
-    together = norm.columns.read(np.eye(norm.columns.hidden, dtype=np.float32))
-    kernel = together * parts.output_scale[:, None]
-    return _dense(
-        graph, "output", pooled, DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
-    )
-
-
-def _first_row(graph: OperatorGraph, rows: str) -> str:
-    hidden = graph.shape(rows)[1]
-    begin = graph.constant("first.begin", np.array([0, 0], np.int32), TensorKind.INDEX)
-    size = graph.constant("first.size", np.array([1, hidden], np.int32), TensorKind.INDEX)
-    return graph.apply("SLICE", [rows, begin, size], "first", (1, hidden))
-
-
-def _dense(
-    graph: OperatorGraph, name: str, rows: str, dense: DenseWeights, **range_options: Any
+def _head(
+    scope: GraphScope, weights: EncoderWeights, equalized: EqualizedEncoder, normalized: str
 ) -> str:
-    kernel = graph.constant(f"{name}.kernel", matrix_operand(dense.kernel), TensorKind.MATRIX)
-    bias = graph.constant(f"{name}.bias", dense.bias, TensorKind.BIAS)
-    shape = (graph.shape(rows)[0], dense.kernel.shape[1])
-    return graph.apply("FULLY_CONNECTED", [rows, kernel, bias], name, shape, **range_options)
+    """Pooling and what the head adds; gives the name of the output."""
+    norm = equalized.blocks[-1].ffn_norm
+    if weights.head.task is Task.CLASSIFICATION:
+        head, row = scope.nested("head"), _first_row(scope, normalized)
+        rows = head.multiply("input", row, norm.to_input, TensorRole.OUTPUT)
+        for index, dense in enumerate(equalized.head):
+            rows = head.dense(f"{index}", rows, dense, TensorRole.HEAD)
+            activation = weights.head_activations[index]
+            rows = _activate(head, f"{index}.active", rows, activation, TensorRole.HEAD)
+        return rows
+    rows = scope.multiply("output.scaled", normalized, norm.to_residual, TensorRole.OUTPUT)
+    beta = scope.graph.constant("output.beta", equalized.output_beta[None])
+    shape = scope.shape(rows)
+    rows = scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
+    first = weights.head.pooling is Pooling.CLS
+    pooled = _first_row(scope, rows) if first else _mean_row(scope, rows)
+    if not norm.columns.split:
+        return scope.multiply("output", pooled, equalized.output_scale, TensorRole.OUTPUT)
+    joined = norm.columns.read(np.eye(norm.columns.hidden, dtype=np.float32))
+    kernel = joined * equalized.output_scale[:, None]
+    dense = DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
+    return scope.dense("output", pooled, dense, TensorRole.OUTPUT)
 
 
-def _times(graph: OperatorGraph, name: str, rows: str, vector: np.ndarray) -> str:
-    factor = graph.constant(f"{name}.factor", vector[None, :])
-    return graph.apply("MUL", [rows, factor], name, graph.shape(rows))
+def _mean_row(scope: GraphScope, rows: str) -> str:
+    """The mean over tokens, [1, columns].
+
+    The softmax of the mask is 1/n on the n tokens: a mean whose range no length changes.
+    """
+    mask = _mask(scope, "pooling.mask", POOLING_MASK, TensorRole.POOLING_MASK)
+    shape, role = scope.shape(mask), TensorRole.POOLING_PROBS
+    probs = scope.apply("SOFTMAX", [mask], "pooling.shares", shape, role, limits=PROBABILITY)
+    shape, plain = (1, scope.shape(rows)[1]), {"adj_y": False}
+    return scope.apply("BATCH_MATMUL", [probs, rows], "pooled", shape, TensorRole.OUTPUT, plain)
 
 
-def _add(graph: OperatorGraph, name: str, left: str, right: str) -> str:
-    return graph.apply("ADD", [left, right], name, graph.shape(left))
-
-
-def _reshape(graph: OperatorGraph, name: str, rows: str, shape: tuple[int, ...]) -> str:
-    target = graph.constant("shape", np.array(shape, np.int32), TensorKind.INDEX)
-    return graph.apply("RESHAPE", [rows, target], name, shape)
-
-
-def _transpose(graph: OperatorGraph, name: str, rows: str, order: tuple[int, ...]) -> str:
-    target = graph.constant("order", np.array(order, np.int32), TensorKind.INDEX)
-    shape = tuple(graph.shape(rows)[axis] for axis in order)
-    return graph.apply("TRANSPOSE", [rows, target], name, shape)
+def _first_row(scope: GraphScope, rows: str) -> str:
+    shape = (1, scope.shape(rows)[1])
+    begin = scope.graph.constant("first.begin", np.array([0, 0], np.int32), TensorKind.INDEX)
+    size = scope.graph.constant("first.size", np.array(shape, np.int32), TensorKind.INDEX)
+    return scope.apply("SLICE", [rows, begin, size], "first", shape, TensorRole.OUTPUT)

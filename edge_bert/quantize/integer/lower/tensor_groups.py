@@ -1,25 +1,24 @@
-"""Groups of tensors that are quantized together in the sensitivity search: by kind, by layer."""
+"""Groups of tensors that are quantized together in the sensitivity search: by role, by layer."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 
 WEIGHTS, TABLES = "weights", "tables"
-_NORM = re.compile(r"(?:embeddings\.norm|layer\.\d+\.\w+_norm)\.(\w+)")
-_LAYER = re.compile(r"(layer\.\d+)\.")
-_FFN = re.compile(r"ffn\.\d+\.(\w+)")
-# The kind of a tensor of a layer where its own name does not already say it.
-_KINDS = {
-    "attention_residual": "residual",
-    "ffn_residual": "residual",
-    "ffn_input": "input",
-    "masked": "scores",
-    "mask": "scores",
+# Roles that are quantized together with another; any other role is a group of its own.
+_GROUPS = {
+    TensorRole.TYPE_EMBEDDINGS: TensorRole.EMBEDDINGS,
+    TensorRole.PROJECTION_INPUT: TensorRole.EMBEDDINGS,
+    TensorRole.ATTENTION_MASK: TensorRole.SCORES,
+    TensorRole.MASKED_SCORES: TensorRole.SCORES,
+    TensorRole.POOLING_MASK: TensorRole.OUTPUT,
+    TensorRole.POOLING_PROBS: TensorRole.OUTPUT,
+    TensorRole.HEAD: TensorRole.OUTPUT,
 }
 
 
@@ -31,55 +30,44 @@ class TensorGroup:
     members: frozenset[str]
 
 
-def kind_of(name: str) -> str:
-    """What a tensor is, whatever its layer: `norm.centred`, `query`, `ffn.inner`, `output`."""
-    norm = _NORM.match(name)
-    if norm:
-        return f"norm.{norm[1]}"
-    if name.startswith("embeddings."):
-        return "embeddings"
-    layer = _LAYER.match(name)
-    if not layer:
-        return "output"
-    rest = name.removeprefix(layer[0]).partition("/")[0]  # a copy in another width is of its kind
-    ffn = _FFN.match(rest)
-    if ffn:
-        return f"ffn.{ffn[1]}"
-    first = rest.split(".")[0]
-    return _KINDS.get(first, first)
+def group_of(tensor: GraphTensor) -> TensorRole:
+    """The role whose group an activation belongs to, in whatever layer."""
+    return _GROUPS.get(tensor.role, tensor.role)
 
 
-def layer_of(name: str) -> str:
+def layer_label(tensor: GraphTensor) -> str:
     """`embeddings`, `layer.3` or `output`."""
-    layer = _LAYER.match(name)
-    if layer:
-        return layer[1]
-    return "embeddings" if name.startswith("embeddings.") else "output"
+    if tensor.layer is not None:
+        return f"layer.{tensor.layer}"
+    return "output" if group_of(tensor) is TensorRole.OUTPUT else "embeddings"
 
 
-def group_by_kind(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
-    """A group for each kind of integer activation, one of all matrices, one of other constants."""
-    return _grouped(graph, kind_of) + constant_groups(graph)
+def group_by_role(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
+    """A group for each role of integer activations, one of matrices, one of other constants."""
+    return _group_activations(graph, lambda tensor: group_of(tensor).value) + constant_groups(graph)
 
 
 def group_by_layer(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
     """The integer activations of each layer together."""
-    return _grouped(graph, layer_of)
+    return _group_activations(graph, layer_label)
 
 
 def constant_groups(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
     """All matrices, and all other constants that are integers: tables and per-channel factors."""
     kinds = {WEIGHTS: TensorKind.MATRIX, TABLES: TensorKind.VECTOR}
-    integers = [each for each in graph.tensors.values() if each.bits != FLOAT]
+    integers = [tensor for tensor in graph.tensors.values() if tensor.bits != FLOAT]
     return tuple(
-        TensorGroup(name, frozenset(each.name for each in integers if each.kind is kind))
+        TensorGroup(name, frozenset(tensor.name for tensor in integers if tensor.kind is kind))
         for name, kind in kinds.items()
     )
 
 
-def _grouped(graph: OperatorGraph, key: Callable[[str], str]) -> tuple[TensorGroup, ...]:
+def _group_activations(
+    graph: OperatorGraph, label: Callable[[GraphTensor], str]
+) -> tuple[TensorGroup, ...]:
     members: dict[str, set[str]] = {}
     for node in graph.nodes:
-        if graph.tensors[node.output].bits != FLOAT:
-            members.setdefault(key(node.output), set()).add(node.output)
-    return tuple(TensorGroup(name, frozenset(found)) for name, found in members.items())
+        tensor = graph.tensors[node.output]
+        if tensor.bits != FLOAT:
+            members.setdefault(label(tensor), set()).add(tensor.name)
+    return tuple(TensorGroup(name, frozenset(names)) for name, names in members.items())

@@ -19,10 +19,10 @@ from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.lower.tensor_groups import (
     TensorGroup,
-    group_by_kind,
     group_by_layer,
-    kind_of,
-    layer_of,
+    group_by_role,
+    group_of,
+    layer_label,
 )
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
 from tests.quantize.integer import encoders as tiny
@@ -40,39 +40,48 @@ def test_every_output_has_one_group(calibrated: CalibratedEncoder) -> None:
     graph = calibrated.graph(8)
     outputs = {node.output for node in graph.nodes}
     constants = {"weights", "tables"}
-    for grouping in (group_by_kind, group_by_layer):
+    for grouping in (group_by_role, group_by_layer):
         members = [name for group in grouping(graph) if group.name not in constants
                    for name in group.members]  # fmt: skip
         assert sorted(members) == sorted(outputs)
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "layer"),
+    ("name", "group", "layer"),
     [
         ("embeddings.typed", "embeddings", "embeddings"),
-        ("embeddings.norm.mean.0", "norm.mean", "embeddings"),
-        ("layer.11.attention_norm.variance.1.2.total", "norm.variance", "layer.11"),
-        ("layer.0.ffn_norm.unit", "norm.unit", "layer.0"),
+        ("embeddings.norm.variance.0.0", "norm.variance", "embeddings"),
+        ("layer.1.attention_norm.variance.0.0", "norm.variance", "layer.1"),
+        ("layer.0.ffn_norm.unit", "norm.normalized", "layer.0"),
         ("layer.0.attention_residual", "residual", "layer.0"),
         ("layer.0.ffn_input", "input", "layer.0"),
         ("layer.0.ffn_input/8", "input", "layer.0"),
-        ("layer.0.ffn_norm.unit/8", "norm.unit", "layer.0"),
-        ("layer.0.value/32", "value", "layer.0"),
+        ("layer.0.attention_output/16", "attention_output", "layer.0"),
+        ("layer.0.attention_output/32", "attention_output", "layer.0"),
         ("layer.0.input", "input", "layer.0"),
         ("layer.0.query.split", "query", "layer.0"),
+        ("layer.0.mask", "scores", "layer.0"),
         ("layer.0.masked", "scores", "layer.0"),
+        ("layer.0.shares", "probs", "layer.0"),
         ("layer.0.context.joined", "context", "layer.0"),
         ("layer.0.attention_output", "attention_output", "layer.0"),
         ("layer.0.attention_norm.update.0", "norm.update", "layer.0"),
-        ("layer.0.ffn_norm.squared.1.2", "norm.squared", "layer.0"),
-        ("layer.0.ffn.1.inner", "ffn.inner", "layer.0"),
+        ("layer.0.ffn_norm.squared", "norm.squared", "layer.0"),
+        ("layer.0.ffn.0.inner", "ffn.intermediate", "layer.0"),
+        ("pooling.shares", "output", "output"),
         ("output.rows", "output", "output"),
-        ("head.0.active", "output", "output"),
     ],
 )
-def test_names_say_what_a_tensor_is(name: str, kind: str, layer: str) -> None:
-    """The kinds that the tables are about."""
-    assert (kind_of(name), layer_of(name)) == (kind, layer)
+def test_a_tensor_says_what_it_is(
+    calibrated: CalibratedEncoder, name: str, group: str, layer: str
+) -> None:
+    """The groups that the tables are about, in every width."""
+    tensors = {
+        name: tensor
+        for bits in (8, 16, 32)
+        for name, tensor in calibrated.graph_of(8, bits).tensors.items()
+    }
+    assert (group_of(tensors[name]), layer_label(tensors[name])) == (group, layer)
 
 
 def test_rounding_and_clipping() -> None:
@@ -100,11 +109,11 @@ def test_harm_is_found_where_it_is(calibrated: CalibratedEncoder) -> None:
     """A tensor whose range is made 30 times too wide becomes the most harmful group."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     graph = calibrated.graph(8)
-    before = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_kind(graph))
+    before = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_role(graph))
     histogram = calibrated.ranges.histograms["layer.1.value"]
     low, high = histogram.low, histogram.high
     histogram.low, histogram.high = 30 * low, 30 * high
-    after = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_kind(graph))
+    after = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_role(graph))
     histogram.low, histogram.high = low, high
     assert before[0].group == after[0].group == "everything"
     assert before[1].group != "value"
@@ -130,7 +139,7 @@ def test_other_widths_are_simulated_too(calibrated: CalibratedEncoder, bits: int
     graph = source.graph(8)
     floats = {name for name, tensor in graph.tensors.items() if tensor.bits == 32}
     assert bool(floats) == (bits == 32)
-    for grouping in (group_by_kind, group_by_layer):
+    for grouping in (group_by_role, group_by_layer):
         assert not floats & {name for group in grouping(graph) for name in group.members}
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     first, *_ = measure_sensitivity(source, sentences, group_by_layer(graph))

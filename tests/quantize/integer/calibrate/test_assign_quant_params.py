@@ -141,5 +141,5 @@ def test_all_padding_together_is_below_half_a_step() -> None:
     for layer in range(weights.config.layers):
         masked = found[f"layer.{layer}.masked"]
         floor = (-128 - masked.zero_point) * float(masked.scale[0])
-        lowest_peak = start.ranges.lowest_peak[f"layer.{layer}.scores"]
+        lowest_peak, _ = start.ranges.score_peaks[layer]
         assert 512 * np.exp(floor - lowest_peak) < 1 / 512

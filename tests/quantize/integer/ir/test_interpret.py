@@ -5,7 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode, TensorKind
+from edge_bert.quantize.integer.ir.graph import (
+    GraphTensor,
+    OperatorGraph,
+    OperatorNode,
+    TensorKind,
+)
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower.build_graph import build_graph
 from tests.quantize.integer import encoders as tiny
@@ -18,7 +23,7 @@ def one_operator(operator: str, *operands: np.ndarray, **options: object) -> np.
     """What a graph of one operator gives for constants."""
     graph = OperatorGraph(1)
     names = [graph.constant(f"x{i}", each) for i, each in enumerate(operands)]
-    graph.output = graph.apply(operator, names, "y", (1,), **options)
+    graph.output = graph.apply(operator, names, GraphTensor("y", (1,)), **options)
     return interpret_graph(graph, {})
 
 

@@ -8,7 +8,7 @@ import pytest
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.ir.serialize import VERSIONS, serialize_graphs
 from edge_bert.quantize.integer.statistics.activation_ranges import collect_ranges
@@ -26,13 +26,13 @@ def signature(length: int, kernel: np.ndarray = KERNEL) -> Signature:
     graph = OperatorGraph(length)
     graph.input("input_ids")
     table = graph.constant("table", TABLE)
-    rows = graph.apply("GATHER", [table, "input_ids"], "rows", (1, length, WIDTH))
+    rows = graph.apply("GATHER", [table, "input_ids"], GraphTensor("rows", (1, length, WIDTH)))
     shape = graph.constant("shape", np.array([length, WIDTH], np.int32), TensorKind.INDEX)
-    flat = graph.apply("RESHAPE", [rows, shape], "flat", (length, WIDTH))
+    flat = graph.apply("RESHAPE", [rows, shape], GraphTensor("flat", (length, WIDTH)))
     matrix = graph.constant("kernel", kernel, TensorKind.MATRIX)
     bias = graph.constant("bias", np.arange(OUT, dtype=np.float32), TensorKind.BIAS)
     inputs = [flat, matrix, bias]
-    graph.output = graph.apply("FULLY_CONNECTED", inputs, "product", (length, OUT))
+    graph.output = graph.apply("FULLY_CONNECTED", inputs, GraphTensor("product", (length, OUT)))
     ids = {"input_ids": np.arange(length, dtype=np.int32)[None]}
     ranges = collect_ranges([ids], lambda _: graph)
     return f"length_{length}", graph, assign_quant_params(graph, ranges, RangeEstimator.MINMAX)
@@ -89,6 +89,6 @@ def test_operators_have_old_versions() -> None:
 def test_an_operator_without_a_version_is_refused() -> None:
     """What nobody has looked up must not be written."""
     name, graph, quantized = signature(4)
-    graph.apply("CONV_2D", [graph.output], "more", (4, OUT))
+    graph.apply("CONV_2D", [graph.output], GraphTensor("more", (4, OUT)))
     with pytest.raises(KeyError, match="CONV_2D"):
         serialize_graphs([(name, graph, quantized | {"more": quantized[graph.output]})], "y")

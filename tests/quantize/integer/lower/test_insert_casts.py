@@ -7,7 +7,7 @@ import numpy as np
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
-from edge_bert.quantize.integer.lower.insert_casts import insert_casts, plain_name
+from edge_bert.quantize.integer.lower.insert_casts import insert_casts
 from edge_bert.quantize.integer.lower.int16_groups import FIXED, int16_outputs
 from tests.quantize.integer import encoders as tiny
 
@@ -46,7 +46,7 @@ def test_nothing_wide_is_the_graph_itself() -> None:
     """Without a wide output no operator is added."""
     weights = tiny.weights_of("bert")
     graph = calibrate_encoder(weights, tiny.sentences(weights)).graph(8)
-    assert insert_casts(graph, lambda _: False).nodes == graph.nodes
+    assert insert_casts(graph, ()).nodes == graph.nodes
 
 
 def test_copies_are_known_by_their_plain_name() -> None:
@@ -56,4 +56,4 @@ def test_copies_are_known_by_their_plain_name() -> None:
     copies = [node for node in graph.nodes if node.operator == "QUANTIZE"]
     assert copies
     for node in copies:
-        assert plain_name(graph.tensors[node.output]) == node.inputs[0]
+        assert graph.tensors[node.output].range_name == node.inputs[0]

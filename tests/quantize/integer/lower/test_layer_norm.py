@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
 from edge_bert.quantize.integer.equalize.equalize import NormWeights
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.ir.serialize import serialize_graphs
+from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import (
     GROUP_RATIO,
     channel_groups,
@@ -57,13 +58,13 @@ def graph_of(rows: Array, migration: Array) -> OperatorGraph:
     graph = OperatorGraph(TOKENS)
     graph.input("input_ids")
     table = graph.constant("table", rows * migration)
-    found = graph.apply("GATHER", [table, "input_ids"], "rows", (1, *rows.shape))
+    found = graph.apply("GATHER", [table, "input_ids"], GraphTensor("rows", (1, *rows.shape)))
     shape = graph.constant("shape", np.array(rows.shape, np.int32), TensorKind.INDEX)
-    flat = graph.apply("RESHAPE", [found, shape], "flat", rows.shape)
+    flat = graph.apply("RESHAPE", [found, shape], GraphTensor("flat", rows.shape))
     one = np.ones(CHANNELS, np.float32)
     variances = rows.var(axis=1)
     norm = NormWeights(SplitLayout(CHANNELS), migration, variances, one, one)
-    graph.output = layer_norm(graph, "norm", [flat], norm, EPSILON)
+    graph.output = layer_norm(GraphScope(graph, "norm"), [flat], norm, EPSILON)
     return graph
 
 
