@@ -97,13 +97,13 @@ class ModelInfo(Record, frozen=True):
 
 
 class CalibrationInfo(Record, frozen=True):
-    """Which sentences gave the ranges, and what makes these ranges doubtful, if anything does."""
+    """The sentences that gave the ranges, and warnings about these ranges, a line each."""
 
     source: str
     seed: int
     count: int
     sha256: Sha256
-    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class DefaultChoice(Record, frozen=True):

@@ -1,35 +1,34 @@
-"""What `invoke explain` finds out about an integer artifact: where its accuracy goes, and why."""
+"""What `invoke explain` tells of an integer artifact: where it loses accuracy, and why."""
 
 from __future__ import annotations
 
 from edge_bert.records.base import Record
-from edge_bert.records.widening import Widening
+from edge_bert.records.int16_selection import Int16Selection
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 
 
-class Harm(Record, frozen=True):
-    """What the quantization of one group of tensors costs, everything else in float.
+class GroupError(Record, frozen=True):
+    """The error of quantizing one group of tensors alone, everything else in float.
 
-    `harm` is 1 minus the mean cosine to the float output. `relief` is how much the cosine of the
-    fully quantized model rises when only this group stays float: the median over the sentences,
-    because a single one can gain or lose more than all others when its rounding falls another
-    way. `elements` is how many activations of the group one sentence has at the longest length
-    that was seen, which is what 16 bits would add in bytes. `operations` are the
-    multiply-accumulates that give them, or the elements for operators without any.
+    `output_error` is 1 minus the mean cosine to the float output. `recovery` is what the cosine of
+    the fully quantized model gains when only this group stays float: the median over sentences,
+    because a single one can move more than all others when its rounding falls another way.
+    `elements` is the group's activations for the longest sentence, which is what 16 bits would add
+    in bytes. `operations` are their multiply-accumulates, or elements where there are none.
     """
 
     group: str
     tensors: int
     elements: int
     operations: int
-    harm: float
-    worst_harm: float
-    relief: float
+    output_error: float
+    worst_output_error: float
+    recovery: float
 
 
 class WorstChannel(Record, frozen=True):
-    """One channel of a tensor: its share of the tensor's whole error, and its largest magnitude."""
+    """One channel of a tensor: its share of the tensor's squared error, and its peak magnitude."""
 
     channel: int
     error_share: float
@@ -37,25 +36,26 @@ class WorstChannel(Record, frozen=True):
 
 
 class TensorError(Record, frozen=True):
-    """How far one operator's output in the integer file is from the float value, over sentences.
+    """The distance of one operator's output in the integer file to its float value.
 
-    `sqnr_db` is the signal-to-quantization-noise ratio in decibels, with every error made before
-    it; `own_sqnr_db` is that of the float value merely stored in this tensor's integers. `low` and
-    `high` are what the integers can hold, `seen_low` and `seen_high` the float values met now,
-    `clipped` the share of those that do not fit. A ratio is None where signal or noise is zero.
+    `sqnr_db` is the signal-to-quantization-noise ratio in decibels, with every error made before;
+    `own_sqnr_db` is that of the float value merely stored in this tensor's integers. Both are None
+    where signal or noise is zero. `low` and `high` are the ends of the integers' range,
+    `observed_low` and `observed_high` the extremes of the float values, `clipped` the share of
+    values outside the range.
     """
 
     name: str
     layer: str
-    kind: str
+    role: str
     operator: str
     bits: int
     scale: float
     zero_point: int
     low: float
     high: float
-    seen_low: float
-    seen_high: float
+    observed_low: float
+    observed_high: float
     clipped: float
     sqnr_db: float | None
     own_sqnr_db: float | None
@@ -64,12 +64,12 @@ class TensorError(Record, frozen=True):
 
 
 class Outlier(Record, frozen=True):
-    """A channel that stands far out of a float tensor, and the token at which it is largest.
+    """An outlier channel of a float tensor, and the token at which it is largest.
 
     `peak` and `typical` are the largest magnitudes of this channel and of the median channel.
     """
 
-    place: str
+    tensor: str
     channel: int
     peak: float
     typical: float
@@ -81,8 +81,9 @@ class Explanation(Record, frozen=True):
     """Where an integer artifact loses its accuracy; `artifact_sha256` is the file that was run.
 
     `outliers` come from the calibration sentences in float, before any rewrite; `tensors` from the
-    file itself, `by_kind` and `by_layer` from a simulation, both on `sentences` held-out sentences.
-    `widening` is what the mixed recipe of the same calibration chose, for a full-integer artifact.
+    file, `by_role` and `by_layer` from a simulation, both on `sentences` held-out sentences.
+    `int16_selection` is the mixed recipe's choice for the same calibration, None but for
+    full-integer artifacts.
     """
 
     format_version: int
@@ -95,6 +96,6 @@ class Explanation(Record, frozen=True):
     cosine_min: float
     outliers: tuple[Outlier, ...]
     tensors: tuple[TensorError, ...]
-    by_kind: tuple[Harm, ...]
-    by_layer: tuple[Harm, ...]
-    widening: Widening | None = None
+    by_role: tuple[GroupError, ...]
+    by_layer: tuple[GroupError, ...]
+    int16_selection: Int16Selection | None = None

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from edge_bert import text
 from edge_bert.installation import task_command
-from edge_bert.records.explanation import Explanation, Harm
+from edge_bert.records.explanation import Explanation, GroupError
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
 from edge_bert.report import fitness, tables
@@ -96,7 +96,9 @@ def _plots(report: Report) -> dict[str, Any]:
     return {
         "latencies": [(group, latency.draw_latency(report, group)) for group in timed],
         "operators": [(group, operators.draw_operators(group)) for group in operated],
-        "sensitivities": [(one, _sensitivity(one), _widening(one)) for one in report.explanations],
+        "sensitivities": [
+            (one, _sensitivity(one), _int16_plot(one)) for one in report.explanations
+        ],
         "sizes_plot": sizes.draw_sizes(report) if report.bytes_by_kind else None,
         "drift_plot": drift.draw_drift(report)
         if any(one and one.cosines for one in spread)
@@ -124,15 +126,17 @@ def _front(report: Report) -> dict[str, Any]:
     }
 
 
-def _widening(found: Explanation) -> Plot | None:
-    return sensitivity.draw_widening(found.widening.groups) if found.widening else None
+def _int16_plot(explanation: Explanation) -> Plot | None:
+    selection = explanation.int16_selection
+    return sensitivity.draw_int16_groups(selection.groups) if selection else None
 
 
-def _sensitivity(found: Explanation) -> list[tuple[str, list[Harm], Plot]]:
-    """By kind of tensor and by layer: the groups, the worst first, and their plot."""
-    titles = {"kind of tensor": found.by_kind, "layer": found.by_layer}
+def _sensitivity(explanation: Explanation) -> list[tuple[str, list[GroupError], Plot]]:
+    """By role of tensor and by layer: the groups, the worst first, and their plot."""
+    titles = {"role of tensor": explanation.by_role, "layer": explanation.by_layer}
     ordered = {
-        title: sorted(groups, key=lambda each: -each.harm) for title, groups in titles.items()
+        title: sorted(groups, key=lambda group: -group.output_error)
+        for title, groups in titles.items()
     }
     return [
         (title, groups, sensitivity.draw_sensitivity(groups)) for title, groups in ordered.items()

@@ -15,7 +15,7 @@ from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights, input_names
 from edge_bert.formats.tflite.inspect import inspect_bytes
-from edge_bert.quantize.integer.analyze.select_int16 import choose_wide
+from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
 from edge_bert.quantize.integer.calibrate.calibrate import (
     CalibratedEncoder,
     calibrate_encoder,
@@ -57,7 +57,7 @@ def integer_bundle(
     name = "wi8_ai8_afp32" if bits == 32 else f"wi8_ai{bits}"
     wide = None
     if bits == 16:
-        wide = int16_outputs(calibrated.graph(1), choose_wide(calibrated).chosen.groups)
+        wide = int16_outputs(calibrated.graph(1), select_int16_groups(calibrated).chosen.groups)
     data = convert_integer(calibrated, LENGTHS, bits, wide=wide, float_output=bits == 32)
     bundle = folder / "pixel-9"
     bundle.mkdir()

@@ -65,8 +65,8 @@ def hostile_report() -> Report:
             replace(
                 one,
                 artifact=names[one.artifact],
-                outliers=tuple(replace(each, place=ATTACK, token=ATTACK) for each in one.outliers),
-                by_kind=tuple(replace(each, group=ATTACK) for each in one.by_kind),
+                outliers=tuple(replace(each, tensor=ATTACK, token=ATTACK) for each in one.outliers),
+                by_role=tuple(replace(each, group=ATTACK) for each in one.by_role),
             )
             for one in good.explanations
         ),

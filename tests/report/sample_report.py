@@ -23,12 +23,12 @@ from edge_bert.records.bundle import (
 )
 from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.explanation import FORMAT_VERSION as EXPLANATION_FORMAT
-from edge_bert.records.explanation import Explanation, Harm, Outlier
+from edge_bert.records.explanation import Explanation, GroupError, Outlier
+from edge_bert.records.int16_selection import Int16Choice, Int16Group, Int16Selection
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget, Cluster, DeviceProfile, Runtime
 from edge_bert.records.report import FORMAT_VERSION as REPORT_FORMAT
 from edge_bert.records.report import Change, Energy, LatencyRow, MeasuredRun, OperatorRow, Report
-from edge_bert.records.widening import WideChoice, WideGroup, Widening
 
 LITERT = Runtime(name="ai-edge-litert", version="2.3.0")
 LENGTHS = (16, 32, 64, 128)
@@ -229,20 +229,20 @@ def bytes_by_kind() -> dict[str, dict[str, int]]:
 
 def explanation() -> Explanation:
     """What `explain` might find in `wi8_ai8`."""
-    harms = {"sums before LayerNorm": 2.4e-3, "residual": 1.2e-3, "squares": 6e-4, "weights": 3e-4}
+    errors = {"sums before LayerNorm": 2.4e-3, "residual": 1.2e-3, "squares": 6e-4, "weights": 3e-4}
 
-    def groups(names: dict[str, float]) -> tuple[Harm, ...]:
+    def groups(names: dict[str, float]) -> tuple[GroupError, ...]:
         return tuple(
-            Harm(
+            GroupError(
                 group=name,
                 tensors=12,
                 elements=590_000,
                 operations=14_000_000,
-                harm=harm,
-                worst_harm=3 * harm,
-                relief=harm / 2,
+                output_error=error,
+                worst_output_error=3 * error,
+                recovery=error / 2,
             )
-            for name, harm in names.items()
+            for name, error in names.items()
         )
 
     return Explanation(
@@ -256,7 +256,7 @@ def explanation() -> Explanation:
         cosine_min=0.71,
         outliers=(
             Outlier(
-                place="layer.0.ffn_sum",
+                tensor="layer.0.ffn_sum",
                 channel=99,
                 peak=224.0,
                 typical=2.3,
@@ -265,33 +265,33 @@ def explanation() -> Explanation:
             ),
         ),
         tensors=(),
-        by_kind=groups(harms),
+        by_role=groups(errors),
         by_layer=groups({f"layer.{i}": 1e-3 / (i + 1) for i in range(6)}),
-        widening=widening(),
+        int16_selection=int16_selection(),
     )
 
 
-def widening() -> Widening:
+def int16_selection() -> Int16Selection:
     """What the search for 16-bit groups might find."""
 
-    def choice(groups: tuple[str, ...], harm: float, size: int, instructions: int) -> WideChoice:
-        return WideChoice(groups, harm, 3 * harm, size, instructions)
+    def choice(groups: tuple[str, ...], error: float, size: int, instructions: int) -> Int16Choice:
+        return Int16Choice(groups, error, 3 * error, size, instructions)
 
-    return Widening(
+    return Int16Selection(
         sentences=24,
         tokens=54,
         limit=0.0017,
         groups=(
-            WideGroup("residual", True, 0.0013, 0.0014, 248_832, 10_800_000),
-            WideGroup("norm.normalized", True, 0.0012, 0.0013, 270_000, 12_000_000),
-            WideGroup("input", True, 0.0006, 0.0007, 250_000, 11_000_000),
-            WideGroup("embeddings", True, 0.0001, 0.0002, 40_000, 100_000),
-            WideGroup("ffn.out", False, 0.0009, -0.00001, 248_832, 320_000_000),
+            Int16Group("residual", True, 0.0013, 0.0014, 248_832, 10_800_000),
+            Int16Group("norm.normalized", True, 0.0012, 0.0013, 270_000, 12_000_000),
+            Int16Group("input", True, 0.0006, 0.0007, 250_000, 11_000_000),
+            Int16Group("embeddings", True, 0.0001, 0.0002, 40_000, 100_000),
+            Int16Group("ffn.out", False, 0.0009, -0.00001, 248_832, 320_000_000),
         ),
         chosen=choice(("residual",), 0.0016, 1_250_000, 15_300_000),
-        narrow=choice((), 0.0049, 0, 0),
-        wide=choice(("ffn.out", "residual"), 0.0015, 2_500_000, 340_000_000),
-        fixed=choice(("ffn.out", "residual"), 0.0015, 2_500_000, 340_000_000),
+        no_groups=choice((), 0.0049, 0, 0),
+        all_groups=choice(("ffn.out", "residual"), 0.0015, 2_500_000, 340_000_000),
+        fixed_groups=choice(("ffn.out", "residual"), 0.0015, 2_500_000, 340_000_000),
     )
 
 

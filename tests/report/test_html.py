@@ -208,7 +208,7 @@ def test_each_group_of_tensors_is_told_with_its_harm(page: Page) -> None:
 
 
 def test_the_choice_of_sixteen_bits_is_told(page: Page) -> None:
-    """A row for each group with its bits, its harm and what it costs, and the cost of them all."""
+    """A row for each group with its bits, output error and cost, and the cost of them all."""
     words = _words(page)
     row = "residual 16 +0.00130 +0.00140 0.249 10.8 0.00563 0.00013"
     assert words.index(row) < words.index("ffn.out 8 +0.00090 -0.00001 0.249 320.0")

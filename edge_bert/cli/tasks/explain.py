@@ -50,7 +50,7 @@ def explain(
 ) -> None:
     """Show where an integer artifact loses its accuracy: outliers, error by group, every tensor.
 
-    What is explanation also goes into the bundle, as explanations/ARTIFACT.json and in report.html.
+    The explanation also goes into the bundle, as explanations/ARTIFACT.json and in report.html.
 
     Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
     """
@@ -58,7 +58,7 @@ def explain(
 
     from edge_bert.cli.console import print_json
     from edge_bert.pipeline.build import explanations, measurements
-    from edge_bert.pipeline.explain.explain import explain_artifact
+    from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
     from edge_bert.report.terminal.explanation import print_explanation
 
     row_limit = _parse_limit(limit)
@@ -67,9 +67,11 @@ def explain(
         explanation = explain_artifact(
             folder,
             artifact,
-            model=model,
-            tokenizer=Path(tokenizer) if tokenizer else None,
-            calibration_file=Path(calibration) if calibration else None,
+            BuildInputs(
+                model,
+                Path(tokenizer) if tokenizer else None,
+                Path(calibration) if calibration else None,
+            ),
             sentences=sentences,
             progress=progress,
         )

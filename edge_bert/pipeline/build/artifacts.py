@@ -116,13 +116,13 @@ def _code() -> str:
 
 
 def session_warnings(session: BuildSession, progress: Progress) -> tuple[str, ...]:
-    """What makes the calibration doubtful, a line each; known again after the first time."""
+    """Warnings about the calibration, a line each, from the cache after the first time."""
 
     def make() -> bytes:
         progress("looking at the calibration")
         return msgspec.json.encode(calibration_warnings(session.calibrated))
 
-    key = content_store.key_of("doubts", _float_key(session), session.calibration.info, _code())
+    key = content_store.key_of("warnings", _float_key(session), session.calibration.info, _code())
     return msgspec.json.decode(
         content_store.fetch_bytes(cache.cache_folder("artifacts"), key, make), type=tuple[str, ...]
     )

@@ -130,11 +130,11 @@ def _write_members(
 def _describe_calibration(
     session: BuildSession, built: BuiltArtifacts, progress: Progress
 ) -> CalibrationInfo:
-    """The sentences, with what makes the ranges of calibrated integers doubtful."""
+    """The sentences, with warnings about the ranges of calibrated integers."""
     if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in built):
         return session.calibration.info
     warnings = artifacts.session_warnings(session, progress)
-    return msgspec.structs.replace(session.calibration.info, doubts=warnings)
+    return msgspec.structs.replace(session.calibration.info, warnings=warnings)
 
 
 def _build_artifacts(

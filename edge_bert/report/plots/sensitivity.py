@@ -1,60 +1,63 @@
-"""What each group of an integer artifact's tensors costs, and which groups have 16 bits for it."""
+"""The output error of each group of an integer artifact's tensors, and which have 16 bits."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_bert.records.explanation import Harm
-from edge_bert.records.widening import WideGroup
+from edge_bert.records.explanation import GroupError
+from edge_bert.records.int16_selection import Int16Group
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, name_axis
 from edge_bert.text import make_printable
 
 _COLOUR = "var(--c1)"
-_NARROW = 0.4  # the opacity of groups that keep 8 bits
+_INT8_OPACITY = 0.4
 
 
-def draw_sensitivity(groups: Sequence[Harm]) -> Plot:
-    """Bars of harm, 1 - cosine, in the order given."""
-    return _bars([_row(each.group, each.harm, f"{each.harm:.5f}") for each in groups])
+def draw_sensitivity(groups: Sequence[GroupError]) -> Plot:
+    """Bars of output errors, 1 - cosine, in the order given."""
+    return _bars(
+        [_row(group.group, group.output_error, f"{group.output_error:.5f}") for group in groups]
+    )
 
 
-def draw_widening(groups: Sequence[WideGroup]) -> Plot:
-    """Bars of the harm of 8 bits in the order given; those of groups in 16 bits are full."""
+def draw_int16_groups(groups: Sequence[Int16Group]) -> Plot:
+    """Bars of the output error of 8 bits in the order given; groups in 16 bits are opaque."""
     return _bars(
         [
             _row(
-                each.group,
-                each.harm,
-                f"{each.harm:.5f}, {16 if each.chosen else 8} bits",
-                1.0 if each.chosen else _NARROW,
+                group.group,
+                group.output_error,
+                f"{group.output_error:.5f}, {16 if group.chosen else 8} bits",
+                1.0 if group.chosen else _INT8_OPACITY,
             )
-            for each in groups
+            for group in groups
         ]
     )
 
 
-def _row(name: str, harm: float, label: str, opacity: float = 1.0) -> Spec:
+def _row(name: str, output_error: float, label: str, opacity: float = 1.0) -> Spec:
     return {
         "name": make_printable(name),
-        "harm": max(harm, 0.0),
+        "output_error": max(output_error, 0.0),
         "label": label,
         "opacity": opacity,
     }
 
 
 def _bars(rows: list[Spec]) -> Plot:
-    largest = max((row["harm"] for row in rows), default=0.0) or 1.0
+    largest = max((row["output_error"] for row in rows), default=0.0) or 1.0
 
     def specify(narrow: bool) -> Spec:
         axis = name_axis([row["name"] for row in rows], narrow)
         scale = {"domain": [0, largest * (1.6 if narrow else 1.2)], "nice": False}
-        harm = {"field": "harm", "type": "quantitative", "title": "harm (1 - cosine)"}
+        title = "output error (1 - cosine)"
+        error = {"field": "output_error", "type": "quantitative", "title": title}
         name = {"field": "name", "type": "nominal", "sort": None, "title": None, "axis": axis}
         return {
             "height": {"step": 26},
             "data": {"values": rows},
             "encoding": {
-                "x": {**harm, "scale": scale, "axis": {"tickCount": 4}},
+                "x": {**error, "scale": scale, "axis": {"tickCount": 4}},
                 "y": name,
             },
             "layer": [

@@ -49,8 +49,8 @@ def print_build(report: Report, console: Console) -> None:
         show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
     for one in report.manifest.skipped:
         _say(console, f"left out: {one.name}: {one.reason}", "yellow")
-    for doubt in report.manifest.calibration.doubts:
-        _say(console, f"warning: calibration: {doubt}", "red")
+    for warning in report.manifest.calibration.warnings:
+        _say(console, f"warning: calibration: {warning}", "red")
     for finding in find_warnings(report):
         style = "yellow" if finding.is_caution else "red"
         _say(console, f"warning: {finding.artifact}: {finding.text}", style)

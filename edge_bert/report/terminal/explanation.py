@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge_bert.records.explanation import Explanation, Harm, Outlier, TensorError
-from edge_bert.records.widening import Widening
+from edge_bert.records.explanation import Explanation, GroupError, Outlier, TensorError
+from edge_bert.records.int16_selection import Int16Selection
 from edge_bert.report.terminal.tables import print_table
 from edge_bert.text import NOT_KNOWN, format_cosine, make_printable, per_million
 
@@ -16,133 +16,143 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 TENSOR_HEAD = (
-    "tensor", "operator", "bits", "SQNR dB", "own", "cosine", "holds", "seen", "scale", "clipped",
-    "worst channels (share of the error, peak)",
+    "tensor", "operator", "bits", "SQNR dB", "own", "cosine", "holds", "observed", "scale",
+    "clipped", "worst channels (share of the error, peak)",
 )  # fmt: skip
-HARM_HEAD = ("group", "harm", "worst", "relief", "elements", "operations", "harm per MB")
-WIDE_HEAD = (
-    "group", "bits", "alone", "harm", "bytes", "instructions", "harm per MB", "harm per M instr.",
+GROUP_HEAD = (
+    "group", "output error", "worst", "recovery", "elements", "operations", "error per MB",
 )  # fmt: skip
-OUTLIER_HEAD = ("place", "channel", "peak", "typical", "token", "position")
+INT16_HEAD = (
+    "group", "bits", "alone", "output error", "bytes", "instructions", "error per MB",
+    "error per M instr.",
+)  # fmt: skip
+OUTLIER_HEAD = ("tensor", "channel", "peak", "typical", "token", "position")
 NOTE = (
     "SQNR counts every error made before a tensor too; own is that of rounding the right value "
-    "to the tensor's scale. Harm is 1 - cosine to the float output, simulated with this group "
-    "alone in integers; relief is what leaving it alone in float gives back."
+    "to the tensor's scale. The output error is 1 - cosine to the float output, simulated with "
+    "this group alone in integers; recovery is what leaving it alone in float gives back."
 )
-WIDE_NOTE = (
-    "Harm is what 8 bits in this group add where the search decided, alone is what they add where "
-    "every other group has 16. Bytes and instructions are what 16 bits add at the longest sentence "
-    "on a Cortex-A76 (EMULATED, by operator); the order is that of harm for both together."
+INT16_NOTE = (
+    "The output error is what 8 bits in this group add where the search decided, alone is what "
+    "they add where every other group has 16. Bytes and instructions are what 16 bits add at the "
+    "longest sentence on a Cortex-A76 (EMULATED, by operator); the order is that of the error for "
+    "both together."
 )
+COUNTED = 5
 
 
-def print_explanation(found: Explanation, console: Console, limit: int | None = None) -> None:
-    """Outliers, then what each group of tensors costs, then every operator's output by layer.
+def print_explanation(explanation: Explanation, console: Console, limit: int | None = None) -> None:
+    """Outliers, then the output error of each group of tensors, then all outputs by layer.
 
     With `limit`, each layer shows only that many outputs, those with the lowest SQNR.
     """
-    _title(
+    _print_title(
         console,
-        f"{found.artifact} of {found.model}, {found.sentences} held-out sentences: cosine "
-        f"{format_cosine(found.cosine_mean)} mean, {format_cosine(found.cosine_min)} minimum",
+        f"{explanation.artifact} of {explanation.model}, {explanation.sentences} held-out "
+        f"sentences: cosine {format_cosine(explanation.cosine_mean)} mean, "
+        f"{format_cosine(explanation.cosine_min)} minimum",
     )
-    _outliers(console, found.outliers)
-    _harms(console, "Harm of each kind of tensor, alone in integers", found.by_kind)
-    _harms(console, "Harm of each layer's activations, alone in integers", found.by_layer)
+    _print_outliers(console, explanation.outliers)
+    title = "Output error of each {} alone in integers"
+    _print_groups(console, title.format("role of tensors"), explanation.by_role)
+    _print_groups(console, title.format("layer's activations"), explanation.by_layer)
     console.print(NOTE, highlight=False, soft_wrap=True)
-    if found.widening:
-        _widening(console, found.widening)
-    for layer, errors in itertools.groupby(found.tensors, key=lambda each: each.layer):
-        _layer(console, layer, list(errors), limit)
+    if explanation.int16_selection:
+        _print_int16_selection(console, explanation.int16_selection)
+    for layer, errors in itertools.groupby(explanation.tensors, key=lambda error: error.layer):
+        _print_layer(console, layer, list(errors), limit)
 
 
-def _outliers(console: Console, found: Sequence[Outlier]) -> None:
-    if not found:
-        _title(console, "No channel of the residual stream stands far out")
+def _print_outliers(console: Console, outliers: Sequence[Outlier]) -> None:
+    if not outliers:
+        _print_title(console, "No channel of the residual stream stands far out")
         return
-    channels = Counter(str(each.channel) for each in found)
-    tokens = Counter(each.token for each in found)
-    _title(
+    channels = Counter(str(outlier.channel) for outlier in outliers)
+    tokens = Counter(outlier.token for outlier in outliers)
+    _print_title(
         console,
-        f"Outlier channels of the residual stream: {_counted(channels)}; at tokens "
-        f"{_counted(tokens)}",
+        f"Outlier channels of the residual stream: {_most_common(channels)}; at tokens "
+        f"{_most_common(tokens)}",
     )
     rows = [
         (
-            each.place,
-            str(each.channel),
-            _figure(each.peak),
-            _figure(each.typical),
-            each.token,
-            str(each.position),
+            outlier.tensor,
+            str(outlier.channel),
+            _significant(outlier.peak),
+            _significant(outlier.typical),
+            outlier.token,
+            str(outlier.position),
         )
-        for each in found
+        for outlier in outliers
     ]
     print_table(console, OUTLIER_HEAD, rows)
 
 
-def _counted(found: Counter[str]) -> str:
+def _most_common(counter: Counter[str]) -> str:
     """The most frequent entries, each with its count."""
-    return ", ".join(f"{name} ({count} times)" for name, count in found.most_common(5))
+    return ", ".join(f"{name} ({count} times)" for name, count in counter.most_common(COUNTED))
 
 
-def _harms(console: Console, title: str, found: Sequence[Harm]) -> None:
-    _title(console, title)
+def _print_groups(console: Console, title: str, groups: Sequence[GroupError]) -> None:
+    _print_title(console, title)
     rows = [
         (
-            each.group,
-            f"{each.harm:.6f}",
-            f"{each.worst_harm:.6f}",
-            f"{each.relief:+.6f}",
-            str(each.elements),
-            str(each.operations),
-            per_million(each.harm, each.elements),
+            group.group,
+            f"{group.output_error:.6f}",
+            f"{group.worst_output_error:.6f}",
+            f"{group.recovery:+.6f}",
+            str(group.elements),
+            str(group.operations),
+            per_million(group.output_error, group.elements),
         )
-        for each in found
+        for group in groups
     ]
-    print_table(console, HARM_HEAD, rows)
+    print_table(console, GROUP_HEAD, rows)
 
 
-def _widening(console: Console, found: Widening) -> None:
-    _title(
+def _print_int16_selection(console: Console, selection: Int16Selection) -> None:
+    _print_title(
         console,
-        f"16 bits in wi8_ai16: harm {found.chosen.harm:.5f} with the groups chosen, "
-        f"{found.narrow.harm:.5f} with none, {found.wide.harm:.5f} with all; simulated on "
-        f"{found.sentences} calibration sentences",
+        f"16 bits in wi8_ai16: output error {selection.chosen.output_error:.5f} with the groups "
+        f"chosen, {selection.no_groups.output_error:.5f} with none, "
+        f"{selection.all_groups.output_error:.5f} with all; simulated on {selection.sentences} "
+        "calibration sentences",
     )
     rows = [
         (
-            each.group,
-            "16" if each.chosen else "8",
-            f"{each.alone:+.6f}",
-            f"{each.harm:+.6f}",
-            str(each.bytes),
-            str(each.instructions),
-            per_million(each.harm, each.bytes),
-            per_million(each.harm, each.instructions),
+            group.group,
+            "16" if group.chosen else "8",
+            f"{group.alone:+.6f}",
+            f"{group.output_error:+.6f}",
+            str(group.bytes),
+            str(group.instructions),
+            per_million(group.output_error, group.bytes),
+            per_million(group.output_error, group.instructions),
         )
-        for each in found.groups
+        for group in selection.groups
     ]
-    print_table(console, WIDE_HEAD, rows)
-    console.print(WIDE_NOTE, highlight=False, soft_wrap=True)
+    print_table(console, INT16_HEAD, rows)
+    console.print(INT16_NOTE, highlight=False, soft_wrap=True)
 
 
-def _layer(console: Console, layer: str, errors: list[TensorError], limit: int | None) -> None:
-    shown = errors
+def _print_layer(
+    console: Console, layer: str, errors: list[TensorError], limit: int | None
+) -> None:
+    title = layer
     if limit is not None and len(errors) > limit:
-        worst = sorted(errors, key=_ratio)[:limit]
-        shown = [each for each in errors if each in worst]
-    left = f" (the worst {len(shown)} of {len(errors)})" if len(shown) < len(errors) else ""
-    _title(console, f"{layer}{left}")
-    print_table(console, TENSOR_HEAD, [_tensor(each) for each in shown])
+        title = f"{layer} (the worst {limit} of {len(errors)})"
+        worst = sorted(errors, key=_sort_key)[:limit]
+        errors = [error for error in errors if error in worst]
+    _print_title(console, title)
+    print_table(console, TENSOR_HEAD, [_tensor_row(error) for error in errors])
 
 
-def _ratio(error: TensorError) -> float:
-    """For sorting: no ratio means no noise or no signal, so nothing to look at."""
+def _sort_key(error: TensorError) -> float:
+    """SQNR, with None last: no noise or no signal, so nothing to look at."""
     return float("inf") if error.sqnr_db is None else error.sqnr_db
 
 
-def _tensor(error: TensorError) -> tuple[str, ...]:
+def _tensor_row(error: TensorError) -> tuple[str, ...]:
     return (
         error.name.removeprefix(f"{error.layer}."),
         error.operator,
@@ -150,13 +160,13 @@ def _tensor(error: TensorError) -> tuple[str, ...]:
         _decibels(error.sqnr_db),
         _decibels(error.own_sqnr_db),
         format_cosine(error.cosine),
-        f"{_figure(error.low)} to {_figure(error.high)}",
-        f"{_figure(error.seen_low)} to {_figure(error.seen_high)}",
-        _figure(error.scale),
+        f"{_significant(error.low)} to {_significant(error.high)}",
+        f"{_significant(error.observed_low)} to {_significant(error.observed_high)}",
+        _significant(error.scale),
         f"{100 * error.clipped:.3f} %",
         ", ".join(
-            f"{each.channel} ({100 * each.error_share:.0f} %, {_figure(each.peak)})"
-            for each in error.worst_channels
+            f"{worst.channel} ({100 * worst.error_share:.0f} %, {_significant(worst.peak)})"
+            for worst in error.worst_channels
         ),
     )
 
@@ -165,10 +175,10 @@ def _decibels(ratio: float | None) -> str:
     return NOT_KNOWN if ratio is None else f"{ratio:.1f}"
 
 
-def _figure(value: float) -> str:
+def _significant(value: float) -> str:
     return f"{value:.4g}"
 
 
-def _title(console: Console, text: str) -> None:
-    shown = make_printable(text)
-    console.print(shown, style="bold", markup=False, highlight=False, soft_wrap=True)
+def _print_title(console: Console, text: str) -> None:
+    title = make_printable(text)
+    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)

@@ -40,7 +40,7 @@ def test_other_lengths_are_another_file() -> None:
 
 
 def test_what_sentences_gave_follows_the_tokenizer() -> None:
-    """Doubts and 4-bit matrices come from tokens, which the float32 file does not tell apart."""
+    """Warnings and 4-bit matrices come from tokens, which the float32 file does not tell apart."""
     session = tiny.open_session(model=str(tiny.model()), lengths=[16], calibration_count=32)
     checkpoint = dataclasses.replace(session.checkpoint, sha256="that of another tokenizer")
     other = dataclasses.replace(session, checkpoint=checkpoint)

@@ -181,7 +181,7 @@ def test_a_calibration_file_of_the_users(tmp_path: Path) -> None:
     assert found.calibration.sha256 != manifest_of().calibration.sha256
     assert found.artifacts[1].scores.drift is not None
     assert found.artifacts[1].scores.drift.count == 10
-    assert manifest_of().calibration.doubts == ()
+    assert manifest_of().calibration.warnings == ()
 
 
 def test_a_set_too_small_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -192,11 +192,11 @@ def test_a_set_too_small_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     options = {"calibration_file": path, "recipes": ["float32", "wi8_ai8"]}
     for out in (tmp_path / "first", tmp_path / "second"):
         made = tiny.build_in(out, **options)
-        (doubt,) = made.report.manifest.calibration.doubts
-        assert re.search(r"an eighth of the 8 calibration sentences misses [\d.]+ % of a", doubt)
+        (warning,) = made.report.manifest.calibration.warnings
+        assert re.search(r"an eighth of the 8 calibration sentences misses [\d.]+ % of a", warning)
         assert "have not settled" in (made.folder / "report.html").read_text("utf-8")
         print_build(made.report, Console())
-        assert f"warning: calibration: {doubt}" in capsys.readouterr().out
+        assert f"warning: calibration: {warning}" in capsys.readouterr().out
 
 
 def test_a_classifier_is_scored_by_accuracy(tmp_path: Path) -> None:

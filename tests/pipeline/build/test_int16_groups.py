@@ -9,7 +9,7 @@ import pytest
 
 from edge_bert.pipeline.build import int16_groups
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
-from edge_bert.records.widening import Widening
+from edge_bert.records.int16_selection import Int16Selection
 from tests.quantize.integer import encoders as tiny
 from tests.report import sample_report
 
@@ -18,18 +18,18 @@ def test_a_search_is_kept_by_content(tmp_path: Path, monkeypatch: pytest.MonkeyP
     """The same weights and sentences are found again; fewer sentences or other weights are not."""
     searched: list[CalibratedEncoder] = []
 
-    def search(calibrated: CalibratedEncoder, _: object) -> Widening:
+    def search(calibrated: CalibratedEncoder, _: object) -> Int16Selection:
         searched.append(calibrated)
-        return sample_report.widening()
+        return sample_report.int16_selection()
 
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
-    monkeypatch.setattr(int16_groups, "choose_wide", search)
+    monkeypatch.setattr(int16_groups, "select_int16_groups", search)
     weights = tiny.weights_of("bert")
     start = calibrate_encoder(weights, tiny.sentences(weights))
     assert (
         int16_groups.select_groups(start)
         == int16_groups.select_groups(start)
-        == sample_report.widening()
+        == sample_report.int16_selection()
     )
     assert len(searched) == 1
     int16_groups.select_groups(dataclasses.replace(start, sentences=start.sentences[:-1]))

@@ -14,7 +14,7 @@ from rich.console import Console
 from edge_bert.bundle import manifest as manifests
 from edge_bert.errors import InputError, VerificationError
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.pipeline.explain.explain import explain_artifact
+from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
 from edge_bert.quantize.integer.analyze import select_int16
 from edge_bert.records.explanation import Explanation, TensorError
 from edge_bert.records.profile import Runtime
@@ -43,7 +43,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> IntegerBundle:
 @pytest.fixture(scope="module")
 def found(bundle: IntegerBundle) -> Explanation:
     """What six sentences show."""
-    return explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=6)
+    return explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=6)
 
 
 def tensor(found: Explanation, name: str) -> TensorError:
@@ -83,7 +83,10 @@ def test_ranges_are_those_of_the_file(found: Explanation) -> None:
     query = tensor(found, "layer.0.query")
     assert query.high - query.low == pytest.approx(255 * query.scale)
     assert query.low < 0 < query.high
-    beyond = query.seen_low < query.low - query.scale or query.seen_high > query.high + query.scale
+    beyond = (
+        query.observed_low < query.low - query.scale
+        or query.observed_high > query.high + query.scale
+    )
     assert beyond == (query.clipped > 0)
 
 
@@ -97,12 +100,14 @@ def test_channels_are_those_of_the_last_axis(found: Explanation) -> None:
 
 
 def test_sensitivity_is_in_order(found: Explanation) -> None:
-    """Everything together first, then groups by harm; alone, none is worse than all."""
-    for harms in (found.by_kind, found.by_layer):
-        first, *others = harms
+    """Everything together first, then groups by output error; alone, none is worse than all."""
+    for errors in (found.by_role, found.by_layer):
+        first, *others = errors
         assert first.group == "everything"
-        assert [each.harm for each in others] == sorted((e.harm for e in others), reverse=True)
-        assert 0 < first.harm < 0.05
+        assert [each.output_error for each in others] == sorted(
+            (e.output_error for e in others), reverse=True
+        )
+        assert 0 < first.output_error < 0.05
     assert {
         "weights",
         "tables",
@@ -111,7 +116,7 @@ def test_sensitivity_is_in_order(found: Explanation) -> None:
         "probs",
         "ffn.intermediate",
         "output",
-    } <= {each.group for each in found.by_kind}
+    } <= {each.group for each in found.by_role}
     assert {each.group for each in found.by_layer} == {
         "everything", "embeddings", "layer.0", "layer.1", "output",
     }  # fmt: skip
@@ -119,14 +124,14 @@ def test_sensitivity_is_in_order(found: Explanation) -> None:
 
 def test_the_simulation_agrees_with_the_file(found: Explanation) -> None:
     """Simulated integers lose about as much as the runtime's."""
-    assert found.by_kind[0].harm == pytest.approx(1 - found.cosine_mean, rel=1.0, abs=1e-3)
+    assert found.by_role[0].output_error == pytest.approx(1 - found.cosine_mean, rel=1.0, abs=1e-3)
 
 
 def test_a_spoiled_tensor_shows(tmp_path: Path) -> None:
     """A file whose second layer has values of a wrong scale: the error is seen where it starts."""
     bundle = integer_bundle(tmp_path)
     _spoil_values(bundle.folder, "wi8_ai8.tflite")
-    found = explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=4)
+    found = explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=4)
     assert (tensor(found, "layer.1.key").sqnr_db or 0) > 14
     assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
 
@@ -154,9 +159,9 @@ def _replace(folder: Path, data: bytes) -> None:
 def test_outliers_come_with_their_tokens(tmp_path: Path) -> None:
     """A channel that is loud for one word only: it leads the report, at that word."""
     bundle = integer_bundle(tmp_path, loud=("the", 5))
-    found = explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
+    found = explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=1)
     first = found.outliers[0]
-    assert (first.place, first.channel, first.token) == ("embeddings.norm", 5, "the")
+    assert (first.tensor, first.channel, first.token) == ("embeddings.norm", 5, "the")
     assert first.peak > 8 * first.typical
     assert first.position > 0
     assert "Outlier channels of the residual stream: 5 (" in _rendered(found)
@@ -171,25 +176,29 @@ def test_without_outliers_it_says_so(found: Explanation) -> None:
 def test_mixed_recipes_are_explained(tmp_path: Path) -> None:
     """The wide tensors of wi8_ai16 show 16 bits and less error."""
     with pytest.MonkeyPatch.context() as patch:  # 8 bits would be good enough for a tiny model
-        patch.setattr(select_int16, "GOAL", 0.0)
+        patch.setattr(select_int16, "TARGET_ERROR", 0.0)
         patch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
         bundle = integer_bundle(tmp_path, bits=16)
-        found = explain_artifact(bundle.folder, "wi8_ai16", model=str(bundle.model), sentences=2)
+        found = explain_artifact(
+            bundle.folder, "wi8_ai16", BuildInputs(str(bundle.model)), sentences=2
+        )
     widths = {each.bits for each in found.tensors}
     assert widths == {8, 16}
     assert found.cosine_mean > 0.99
-    assert found.widening is not None
-    wide = set(found.widening.chosen.groups)
+    assert found.int16_selection is not None
+    wide = set(found.int16_selection.chosen.groups)
     computed = [each for each in found.tensors if each.operator != "QUANTIZE"]
-    assert {each.kind for each in computed if each.bits == 16} <= wide
+    assert {each.role for each in computed if each.bits == 16} <= wide
     assert wide
 
 
 def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
     """`wi8_ai8_afp32`: the integers on both sides of matrix products, and no float tensor."""
     bundle = integer_bundle(tmp_path, bits=32)
-    found = explain_artifact(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=4)
-    kinds = {each.kind for each in found.tensors}
+    found = explain_artifact(
+        bundle.folder, "wi8_ai8_afp32", BuildInputs(str(bundle.model)), sentences=4
+    )
+    kinds = {each.role for each in found.tensors}
     assert {"query", "key", "value", "context", "attention_output", "ffn.in", "ffn.out"} <= kinds
     assert not {"norm.normalized", "norm.centered", "residual", "output", "masked"} & kinds
     assert {each.bits for each in found.tensors} == {8}
@@ -200,10 +209,10 @@ def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
         assert (tensor(found, name).sqnr_db or 0) > 20
     assert tensor(found, "layer.0.query").worst_channels
     assert 0.995 < found.cosine_mean < 1
-    assert found.widening is None
-    assert found.by_kind[0].harm == pytest.approx(1 - found.cosine_mean, rel=1.0, abs=1e-3)
-    assert {"weights", "query", "ffn.intermediate"} <= {each.group for each in found.by_kind}
-    assert "norm.normalized" not in {each.group for each in found.by_kind}
+    assert found.int16_selection is None
+    assert found.by_role[0].output_error == pytest.approx(1 - found.cosine_mean, rel=1.0, abs=1e-3)
+    assert {"weights", "query", "ffn.intermediate"} <= {each.group for each in found.by_role}
+    assert "norm.normalized" not in {each.group for each in found.by_role}
     assert "16 bits in wi8_ai16" not in _rendered(found)
 
 
@@ -211,7 +220,9 @@ def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
     """The error starts at the matrix whose scale is wrong, and at none before."""
     bundle = integer_bundle(tmp_path, bits=32)
     _spoil_values(bundle.folder, "wi8_ai8_afp32.tflite")
-    found = explain_artifact(bundle.folder, "wi8_ai8_afp32", model=str(bundle.model), sentences=2)
+    found = explain_artifact(
+        bundle.folder, "wi8_ai8_afp32", BuildInputs(str(bundle.model)), sentences=2
+    )
     assert (tensor(found, "layer.1.key").sqnr_db or 0) > 20
     assert (tensor(found, "layer.1.value").sqnr_db or 0) < 10
 
@@ -220,7 +231,7 @@ def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
 def test_other_architectures(architecture: str, tmp_path: Path) -> None:
     """No token types, an offset of positions: the tensors still stand side by side."""
     bundle = integer_bundle(tmp_path, architecture)
-    found = explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=3)
+    found = explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=3)
     assert found.cosine_mean > 0.97
 
 
@@ -231,17 +242,17 @@ def test_wrong_questions_get_one_line(bundle: IntegerBundle, tmp_path: Path) -> 
     lines = tmp_path / "mine.txt"
     lines.write_text("\n".join(f"Sentence number {i} is here." for i in range(40)), "utf-8")
     with pytest.raises(InputError, match="no calibrated ranges to explain"):
-        explain_artifact(bundle.folder, "float32", model=model)
+        explain_artifact(bundle.folder, "float32", BuildInputs(model))
     with pytest.raises(InputError, match="holds no artifact 'wi2_ai2'; it holds wi8_ai8"):
-        explain_artifact(bundle.folder, "wi2_ai2", model=model)
+        explain_artifact(bundle.folder, "wi2_ai2", BuildInputs(model))
     with pytest.raises(InputError, match="is another model"):
-        explain_artifact(bundle.folder, "wi8_ai8", model=other)
+        explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(other))
     with pytest.raises(InputError, match="calibrated with other sentences"):
-        explain_artifact(bundle.folder, "wi8_ai8", model=model, calibration_file=lines)
+        explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(model, calibration=lines))
     with pytest.raises(InputError, match="give 1 or more"):
-        explain_artifact(bundle.folder, "wi8_ai8", model=model, sentences=0)
+        explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(model), sentences=0)
     with pytest.raises(InputError, match="run `invoke build` first"):
-        explain_artifact(tmp_path, "wi8_ai8", model=model)
+        explain_artifact(tmp_path, "wi8_ai8", BuildInputs(model))
 
 
 def test_files_that_are_not_what_was_proven(tmp_path: Path) -> None:
@@ -251,10 +262,10 @@ def test_files_that_are_not_what_was_proven(tmp_path: Path) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[:-1])
     with pytest.raises(InputError, match="is not the file that was proven"):
-        explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model))
+        explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)))
     _replace(bundle.folder, whole[:2000])
     with pytest.raises(VerificationError):
-        explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
+        explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=1)
 
 
 def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
@@ -266,7 +277,7 @@ def test_a_file_of_another_version_is_refused(tmp_path: Path) -> None:
             each.name = each.name.replace(b"layer.1.query", b"layer.1.question")
     _replace(bundle.folder, flatbuffer.write_model(model))
     with pytest.raises(InputError, match=r"no tensor layer\.1\.query.*build it again"):
-        explain_artifact(bundle.folder, "wi8_ai8", model=str(bundle.model), sentences=1)
+        explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=1)
 
 
 def test_terminal_and_json(found: Explanation) -> None:
@@ -277,9 +288,9 @@ def test_terminal_and_json(found: Explanation) -> None:
         each.operator == "FULLY_CONNECTED" for each in found.tensors
     )
     assert "layer.0 (the worst 2 of" in few
-    assert found.widening is not None
+    assert found.int16_selection is not None
     lines = whole.splitlines()
-    for each in found.widening.groups:
+    for each in found.int16_selection.groups:
         bits = 16 if each.chosen else 8
         assert any(line.startswith(f"{each.group}\t{bits}\t{each.alone:+.6f}\t") for line in lines)
     assert len(few.splitlines()) < len(whole.splitlines())

@@ -1,6 +1,6 @@
-"""What makes a calibration doubtful, told with its figure: a file made from it would look sound.
+"""Warnings about a calibration, each with its figure: a file made from it would look sound.
 
-Requires: a calibration. What is no number at all was refused before (histogram.py).
+Requires: a calibration. Values that are not numbers were refused before (histogram.py).
 """
 
 from __future__ import annotations
@@ -8,76 +8,80 @@ from __future__ import annotations
 import numpy as np
 
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
-from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.insert_casts import MOVES
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 
 # What an eighth of the sentences may miss of a range, on average. With all-MiniLM-L6-v2 it misses
 # 6 % of 256 sentences, 8 % of 128, 9 % of 64, 10 to 11 % of 32, 11 to 13 % of 16, 13 to 16 % of 8.
-UNSETTLED = 0.12
-SAME = 1e-6  # of the largest magnitude, or in all: what varies by less is constant
-ONE_TOKEN = 0.5  # of all tokens between the first and the last of a sentence
-NAMED = 3
+MAX_SHORTFALL = 0.12
+CONSTANT = 1e-6  # of the largest magnitude, or in all: what varies by less is constant
+MAX_TOKEN_SHARE = 0.5  # of all tokens between the first and the last of a sentence
+EXAMPLES = 3
 
 
 def calibration_warnings(calibrated: CalibratedEncoder) -> tuple[str, ...]:
-    """One line for each doubt; none for a sound calibration."""
-    found = (_unsettled(calibrated), _constant(calibrated), _monotonous(calibrated))
-    return tuple(line for line in found if line)
+    """One line for each warning; none for a sound calibration."""
+    warnings = (
+        _unsettled_ranges(calibrated),
+        _constant_activations(calibrated),
+        _repeated_token(calibrated),
+    )
+    return tuple(warning for warning in warnings if warning)
 
 
-def unseen_share(calibrated: CalibratedEncoder) -> float:
-    """The share of a range that an eighth of the sentences does not show: the mean over all."""
-    wholes = {
-        name: _reach(seen.low, seen.high)
-        for name, seen in _observed(calibrated).items()
-        if not _is_constant(seen)
+def range_shortfall(calibrated: CalibratedEncoder) -> float:
+    """The share of a range that an eighth of the sentences misses: the mean over all ranges."""
+    widths = {
+        name: _width(histogram.low, histogram.high)
+        for name, histogram in _calibrated_histograms(calibrated).items()
+        if not _is_constant(histogram)
     }
-    shares = [
-        1.0 - _reach(*part.get(name, (0.0, 0.0))) / whole
-        for part in calibrated.ranges.subsets
-        for name, whole in wholes.items()
+    shortfalls = [
+        1.0 - _width(*extremes.get(name, (0.0, 0.0))) / width
+        for extremes in calibrated.ranges.subsets
+        for name, width in widths.items()
     ]
-    return float(np.mean(shares)) if shares else 1.0
+    return float(np.mean(shortfalls)) if shortfalls else 1.0
 
 
-def _reach(low: float, high: float) -> float:
-    """The length of a range with 0 in it."""
+def _width(low: float, high: float) -> float:
+    """The width of a range with 0 in it."""
     return max(high, 0.0) - min(low, 0.0)
 
 
-def _unsettled(calibrated: CalibratedEncoder) -> str | None:
-    count, missed = len(calibrated.sentences), unseen_share(calibrated)
-    if missed <= UNSETTLED:
+def _unsettled_ranges(calibrated: CalibratedEncoder) -> str | None:
+    count, shortfall = len(calibrated.sentences), range_shortfall(calibrated)
+    if shortfall <= MAX_SHORTFALL:
         return None
     return (
         f"The ranges have not settled: an eighth of the {count} calibration sentences misses "
-        f"{100 * missed:.1f} % of a range on average, where {100 * UNSETTLED:.0f} % is the most "
-        "that is sound; give more sentences."
+        f"{100 * shortfall:.1f} % of a range on average, where {100 * MAX_SHORTFALL:.0f} % is the "
+        "most that is sound; give more sentences."
     )
 
 
-def _constant(calibrated: CalibratedEncoder) -> str | None:
-    same = [name for name, seen in _observed(calibrated).items() if _is_constant(seen)]
-    if not same:
+def _constant_activations(calibrated: CalibratedEncoder) -> str | None:
+    histograms = _calibrated_histograms(calibrated)
+    names = [name for name, histogram in histograms.items() if _is_constant(histogram)]
+    if not names:
         return None
-    named = ", ".join(same[:NAMED]) + (", ..." if len(same) > NAMED else "")
+    examples = ", ".join(names[:EXAMPLES]) + (", ..." if len(names) > EXAMPLES else "")
     return (
-        f"{len(same)} activations are the same for every token of the calibration sentences "
-        f"({named}): weights of zeros, or sentences that are too much alike."
+        f"{len(names)} activations are the same for every token of the calibration sentences "
+        f"({examples}): weights of zeros, or sentences that are too much alike."
     )
 
 
-def _is_constant(seen: Histogram) -> bool:
-    largest = max(abs(seen.low), abs(seen.high))
-    return seen.high - seen.low <= SAME * max(largest, 1.0)
+def _is_constant(histogram: Histogram) -> bool:
+    largest = max(abs(histogram.low), abs(histogram.high))
+    return histogram.high - histogram.low <= CONSTANT * max(largest, 1.0)
 
 
-def _monotonous(calibrated: CalibratedEncoder) -> str | None:
-    inner = [each["input_ids"].reshape(-1)[1:-1] for each in calibrated.sentences]
+def _repeated_token(calibrated: CalibratedEncoder) -> str | None:
+    inner = [sentence["input_ids"].reshape(-1)[1:-1] for sentence in calibrated.sentences]
     counts = np.bincount(np.concatenate(inner).astype(np.int64))
-    if not counts.sum() or counts.max() <= ONE_TOKEN * counts.sum():
+    if not counts.sum() or counts.max() <= MAX_TOKEN_SHARE * counts.sum():
         return None
     return (
         f"{100 * counts.max() / counts.sum():.0f} % of the calibration tokens are one and the "
@@ -85,14 +89,13 @@ def _monotonous(calibrated: CalibratedEncoder) -> str | None:
     )
 
 
-def _observed(calibrated: CalibratedEncoder) -> dict[str, Histogram]:
-    """The activations whose ranges are taken from the sentences."""
-    graph: OperatorGraph = calibrated.graph(1)
+def _calibrated_histograms(calibrated: CalibratedEncoder) -> dict[str, Histogram]:
+    """The histograms of the activations whose ranges come from the sentences."""
+    graph = calibrated.graph(1)
+    tensors = [graph.tensors[node.output] for node in graph.nodes if node.operator not in MOVES]
     return {
-        node.output: calibrated.ranges.histograms[node.output]
-        for node in graph.nodes
-        if node.operator not in MOVES
-        and graph.tensors[node.output].limits is None
-        # Type 0 adds nothing, and many sentences have no other.
-        and graph.tensors[node.output].role is not TensorRole.TYPE_EMBEDDINGS
+        tensor.name: calibrated.ranges.histograms[tensor.name]
+        for tensor in tensors
+        # Type 0 adds nothing, and many sentences have no other type.
+        if tensor.limits is None and tensor.role is not TensorRole.TYPE_EMBEDDINGS
     }

@@ -1,4 +1,4 @@
-"""What an integer file's tensors stand for in float, and which channels of the float are outliers.
+"""The float values behind an integer file's tensors, and the outlier channels in float.
 
 Requires: the calibration that the file was made with.
 """
@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
+from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.ir.tensor_role import MASK_ROLES, SCORE_ROLES
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
@@ -22,26 +22,26 @@ from edge_bert.quantize.integer.lower.tensor_groups import group_of, layer_label
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
 
 Array = npt.NDArray[Any]
-MOVES = ("RESHAPE", "TRANSPOSE", "SLICE")  # what they give, their input has shown already
+MOVES = ("RESHAPE", "TRANSPOSE", "SLICE")  # their output repeats their input
 OUTLIER_RATIO = 8.0  # times the median channel's peak
 
 
 @dataclass(frozen=True)
-class Place:
-    """An operator's output: where it stands, and whether its last axis are channels."""
+class IntegerOutput:
+    """An operator's integer output; `by_channel` where its last axis is one of channels."""
 
     name: str
     layer: str
-    kind: str
+    role: str
     operator: str
     by_channel: bool
 
 
 @dataclass(frozen=True)
 class OutlierChannel:
-    """A channel whose peak stands far out, with the id and the position of the token it is at."""
+    """An outlier channel of a tensor, with the id and the position of the token at its peak."""
 
-    place: str
+    tensor: str
     channel: int
     peak: float
     typical: float
@@ -49,25 +49,21 @@ class OutlierChannel:
     position: int
 
 
-def shown_tensors(source: RecipeGraphs) -> tuple[Place, ...]:
-    """The integer outputs worth showing, in the order of execution.
+def integer_outputs(graphs: RecipeGraphs) -> tuple[IntegerOutput, ...]:
+    """The integer outputs to explain, in the order of execution: no moves, no masks.
 
     An axis whose size is the same for one token and for two is not an axis of tokens.
     """
-    one, two = source.graph(1), source.graph(2)
-    return tuple(
-        Place(
-            name=node.output,
-            layer=layer_label(one.tensors[node.output]),
-            kind=group_of(one.tensors[node.output]).value,
-            operator=node.operator,
-            by_channel=1 < one.shape(node.output)[-1] == two.shape(node.output)[-1],
-        )
-        for node in one.nodes
-        if node.operator not in MOVES
-        and one.tensors[node.output].role not in MASK_ROLES
-        and one.tensors[node.output].bits != FLOAT
-    )
+    one_token, two_tokens = graphs.graph(1), graphs.graph(2)
+    outputs = []
+    for node in one_token.nodes:
+        tensor, width = one_token.tensors[node.output], two_tokens.shape(node.output)[-1]
+        if node.operator in MOVES or tensor.role in MASK_ROLES or tensor.bits == FLOAT:
+            continue
+        by_channel = 1 < tensor.shape[-1] == width
+        role, layer = group_of(tensor).value, layer_label(tensor)
+        outputs.append(IntegerOutput(tensor.name, layer, role, node.operator, by_channel))
+    return tuple(outputs)
 
 
 def float_values(
@@ -75,20 +71,19 @@ def float_values(
 ) -> dict[str, Any]:
     """The float value of every output of `graph` for a sentence of exactly its length.
 
-    What the recipe leaves out on purpose is cut off: GELU's input below -4, scores too low to
+    What the recipe clips on purpose is clipped here too: GELU's input below -4, scores too low to
     count, a variance above the range that one of several tensors holds.
     """
-    found: dict[str, Array] = {}
+    values: dict[str, Array] = {}
 
-    def see(node: OperatorNode, value: Array) -> None:
-        found[node.output] = _meant(calibrated, graph, node.output, value)
+    def record(node: OperatorNode, value: Array) -> None:
+        values[node.output] = _clip(calibrated, graph.tensors[node.output], value)
 
-    interpret_graph(graph, sentence, see)
-    return found
+    interpret_graph(graph, sentence, record)
+    return values
 
 
-def _meant(calibrated: CalibratedEncoder, graph: OperatorGraph, name: str, value: Array) -> Array:
-    tensor = graph.tensors[name]
+def _clip(calibrated: CalibratedEncoder, tensor: GraphTensor, value: Array) -> Array:
     if tensor.role in SCORE_ROLES:
         return np.maximum(value, calibrated.ranges.score_range(tensor.layer)[0])
     return value if tensor.clip is None else np.clip(value, *tensor.clip)
@@ -100,18 +95,19 @@ def remove_padding(value: Array, shape: tuple[int, ...]) -> Array:
 
 
 def find_outliers(peaks: ChannelPeaks, count: int) -> tuple[OutlierChannel, ...]:
-    """Channels of the residual stream beyond OUTLIER_RATIO medians, at most `count` a place.
+    """Channels of the residual stream beyond OUTLIER_RATIO medians, at most `count` a tensor.
 
     The stream is what enters every LayerNorm and what leaves the last one.
     """
-    stream = [*peaks.variances, "output"]
-    found = []
-    for place in stream:
-        sizes = peaks[place]
-        typical = float(np.median(sizes))
-        for channel in np.argsort(-sizes, kind="stable")[:count]:
-            if sizes[channel] > OUTLIER_RATIO * typical:
-                token_id, position = (int(each) for each in peaks.carriers[place][channel])
-                peak = float(sizes[channel])
-                found.append(OutlierChannel(place, int(channel), peak, typical, token_id, position))
-    return tuple(found)
+    outliers = []
+    for name in (*peaks.variances, "output"):
+        magnitudes = peaks[name]
+        typical = float(np.median(magnitudes))
+        for channel in np.argsort(-magnitudes, kind="stable")[:count]:
+            peak = float(magnitudes[channel])
+            if peak > OUTLIER_RATIO * typical:
+                token_id, position = (int(index) for index in peaks.carriers[name][channel])
+                outliers.append(
+                    OutlierChannel(name, int(channel), peak, typical, token_id, position)
+                )
+    return tuple(outliers)

@@ -58,7 +58,7 @@ class Constants:
         known = self.values.setdefault(tensor.name, tensor.value)
         return dataclasses.replace(tensor, value=known)
 
-    def real(self, name: str) -> Array:
+    def dequantized(self, name: str) -> Array:
         """The real values of a quantized constant."""
         if name not in self._real:
             self._real[name] = dequantize_constant(self.quantized[name])
@@ -77,7 +77,7 @@ class FakeQuant:
         """The float graph for sentences of exactly `length` tokens, which need no padding."""
         if length not in self._graphs:
             graph = self._constants.shared(self._source.graph(length))
-            ranges, observer = self._source.calibrated.ranges, self._source.observer
+            ranges, observer = self._source.calibrated.ranges, self._source.estimator
             found = assign_quant_params(graph, ranges, observer, self._constants.quantized)
             self._graphs[length], self._quantized[length] = graph, found
             fixed = (each for each in graph.tensors.values() if each.value is not None)
@@ -107,7 +107,7 @@ class FakeQuant:
 
         def see(node: OperatorNode, value: Array) -> None:
             if node.output in members and node.operator not in KEEPS_SCALE:
-                value[...] = fake_quantized(value, quantized[node.output])
+                value[...] = fake_quantize(value, quantized[node.output])
 
         return see
 
@@ -126,7 +126,7 @@ class FakeQuant:
                     tensor, value=dequantize_constant(quantized[name])
                 )
             elif name in members and tensor.value is not None:
-                tensors[name] = dataclasses.replace(tensor, value=self._constants.real(name))
+                tensors[name] = dataclasses.replace(tensor, value=self._constants.dequantized(name))
         return dataclasses.replace(graph, tensors=tensors)
 
 
@@ -134,7 +134,7 @@ def _has_bias(node: OperatorNode, members: frozenset[str]) -> bool:
     return node.operator == "FULLY_CONNECTED" and node.output in members
 
 
-def fake_quantized(value: Array, how: QuantParams) -> Array:
+def fake_quantize(value: Array, how: QuantParams) -> Array:
     """What is left of `value` in the integers of `how`."""
     scale, limits = float(how.scale[0]), np.iinfo(how.dtype)
     least, most = limits.min - how.zero_point, limits.max - how.zero_point

@@ -1,11 +1,11 @@
-"""A calibrated encoder as the graphs of one recipe: what its file is, before it is bytes."""
+"""A calibrated encoder as the graphs of one recipe: its file before serialization."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, default_observer
+from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, default_estimator
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
@@ -13,23 +13,23 @@ from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimato
 
 @dataclass(frozen=True)
 class RecipeGraphs:
-    """`graph` gives that of a length in tokens; ranges are those of `calibrated`."""
+    """`graph` gives the graph of a length in tokens; ranges are those of `calibrated`."""
 
     calibrated: CalibratedEncoder
-    observer: RangeEstimator
+    estimator: RangeEstimator
     graph: Callable[[int], OperatorGraph]
 
 
-def graphs_of(
+def build_recipe_graphs(
     calibrated: CalibratedEncoder,
     activation_bits: int,
-    observer: RangeEstimator | None = None,
+    estimator: RangeEstimator | None = None,
     wide: Collection[str] | None = None,
 ) -> RecipeGraphs:
-    """The graphs that `convert_integer` makes a file of when it is given the same."""
-    start = calibrated.unsplit if activation_bits == FLOAT else calibrated
+    """The graphs that `convert_integer` serializes for the same arguments."""
+    encoder = calibrated.unsplit if activation_bits == FLOAT else calibrated
     return RecipeGraphs(
-        calibrated=start,
-        observer=observer or default_observer(activation_bits),
-        graph=lambda length: start.graph_of(length, activation_bits, wide),
+        calibrated=encoder,
+        estimator=estimator or default_estimator(activation_bits),
+        graph=lambda length: encoder.graph_of(length, activation_bits, wide),
     )

@@ -1,4 +1,4 @@
-"""The sensitivity search: groups of tensors quantized one at a time, in order of their harm.
+"""The sensitivity search: groups of tensors quantized one at a time, by their output error.
 
 Requires: the calibration that the artifact was made with.
 """
@@ -21,50 +21,51 @@ from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.operator_cost import count_elements, count_operations
 from edge_bert.quantize.integer.lower.tensor_groups import TensorGroup
-from edge_bert.records.explanation import Harm
+from edge_bert.records.explanation import GroupError
 
 Array = npt.NDArray[Any]
 EVERYTHING = "everything"
 
 
 def measure_sensitivity(
-    source: RecipeGraphs,
+    graphs: RecipeGraphs,
     sentences: Sequence[Sentence],
     groups: Sequence[TensorGroup],
     progress: Callable[[str], None] = lambda _: None,
-) -> tuple[Harm, ...]:
-    """The harm of each group, the most harmful first, after that of everything together.
+) -> tuple[GroupError, ...]:
+    """The output error of everything together, then of each group, the largest first.
 
     `sentences` are inputs [1, n] by name without padding, best none that gave the ranges. Every
     group costs two float runs of every sentence.
     """
-    simulation = FakeQuant(source)
-    longest = simulation.graph(max(each["input_ids"].shape[-1] for each in sentences))
-    whole = all_tensors(longest)
-    expected = simulation.outputs(sentences, frozenset())
-    quantized = simulation.outputs(sentences, whole)
-    together = output_cosines(quantized, expected)
+    fake_quant = FakeQuant(graphs)
+    longest = fake_quant.graph(max(sentence["input_ids"].shape[-1] for sentence in sentences))
+    everything = TensorGroup(EVERYTHING, all_tensors(longest))
+    expected = fake_quant.outputs(sentences, frozenset())
+    quantized = output_cosines(fake_quant.outputs(sentences, everything.members), expected)
 
-    def harm(group: TensorGroup) -> Harm:
+    def measure(group: TensorGroup) -> GroupError:
         progress(f"sensitivity: {group.name}")
-        alone = output_cosines(simulation.outputs(sentences, group.members), expected)
-        spared = output_cosines(simulation.outputs(sentences, whole - group.members), expected)
-        return _harm(group, longest, alone, spared - together)
+        alone = fake_quant.outputs(sentences, group.members)
+        rest = fake_quant.outputs(sentences, everything.members - group.members)
+        gains = output_cosines(rest, expected) - quantized
+        return _group_error(group, longest, output_cosines(alone, expected), gains)
 
-    found = [harm(group) for group in groups]
-    total = TensorGroup(EVERYTHING, whole)
-    first = _harm(total, longest, together, 1.0 - together)
-    return (first, *sorted(found, key=lambda each: -each.harm))
+    errors = [measure(group) for group in groups]
+    first = _group_error(everything, longest, quantized, 1.0 - quantized)
+    return (first, *sorted(errors, key=lambda error: -error.output_error))
 
 
-def _harm(group: TensorGroup, graph: OperatorGraph, cosines: Array, gains: Array) -> Harm:
+def _group_error(
+    group: TensorGroup, graph: OperatorGraph, cosines: Array, gains: Array
+) -> GroupError:
     nodes = [node for node in graph.nodes if node.output in group.members]
-    return Harm(
+    return GroupError(
         group=group.name,
         tensors=len(group.members),
         elements=sum(count_elements(graph, node) for node in nodes),
         operations=sum(count_operations(graph, node) for node in nodes),
-        harm=round(1.0 - float(cosines.mean()), 7),
-        worst_harm=round(1.0 - float(cosines.min()), 7),
-        relief=round(float(np.median(gains)), 7),
+        output_error=round(1.0 - float(cosines.mean()), 7),
+        worst_output_error=round(1.0 - float(cosines.min()), 7),
+        recovery=round(float(np.median(gains)), 7),
     )

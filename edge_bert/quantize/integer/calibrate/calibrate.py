@@ -130,7 +130,7 @@ def convert_integer(
     """
     if activation_bits == FLOAT:
         calibrated = calibrated.unsplit
-    observer = observer or default_observer(activation_bits)
+    observer = observer or default_estimator(activation_bits)
     graphs = [calibrated.graph_of(length, activation_bits, wide) for length in lengths]
     quantized = [assign_quant_params(graph, calibrated.ranges, observer) for graph in graphs]
     if float_output:
@@ -143,7 +143,7 @@ def convert_integer(
     return serialize_graphs(signatures, calibrated.weights.output_name)
 
 
-def default_observer(activation_bits: int) -> RangeEstimator:
+def default_estimator(activation_bits: int) -> RangeEstimator:
     """Split channels leave no tails worth cutting; a float stream leaves them in the matrices."""
     return RangeEstimator.PERCENTILE if activation_bits == FLOAT else RangeEstimator.MINMAX
 

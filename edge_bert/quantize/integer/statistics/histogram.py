@@ -41,7 +41,7 @@ class Histogram:
         self.counts += np.bincount(indices, minlength=BINS) * step
         return low, high
 
-    def centres(self) -> Array:
+    def centers(self) -> Array:
         """The value in the middle of each bin."""
         width = 2 * self.reach / BINS
         return np.asarray((np.arange(BINS) + 0.5) * width - self.reach)

@@ -46,7 +46,7 @@ def percentile_range(histogram: Histogram, share: float = PERCENTILE) -> Range:
     """Without the smallest and largest (100 - share) / 2 percent of the values."""
     total = np.cumsum(histogram.counts) / histogram.counts.sum()
     tail = (1 - share / 100) / 2
-    centres = histogram.centres()
+    centres = histogram.centers()
     low = centres[int(np.searchsorted(total, tail))]
     high = centres[min(int(np.searchsorted(total, 1 - tail)), len(centres) - 1)]
     return float(low), float(high)
@@ -73,7 +73,7 @@ def _best(histogram: Histogram, candidates: list[Range], levels: int) -> Range:
 def _squared_error(histogram: Histogram, low: float, high: float, levels: int) -> float:
     low, high = min(low, 0.0), max(high, 0.0)
     step = (high - low) / (levels - 1)
-    centres = histogram.centres()
+    centres = histogram.centers()
     clipped = centres - np.clip(centres, low, high)
     inside = step**2 / 12 * (clipped == 0)
     return float(np.sum(histogram.counts * (np.square(clipped) + inside)))

@@ -12,7 +12,7 @@ import pytest
 from edge_bert.errors import ModelError
 from edge_bert.quantize.integer.analyze.calibration_warnings import (
     calibration_warnings,
-    unseen_share,
+    range_shortfall,
 )
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.quantize.integer.statistics.channel_peaks import Sentence
@@ -44,15 +44,15 @@ def test_ranges_that_have_not_settled_are_told(count: int) -> None:
     percent = re.search(r"an eighth of the (\d+) calibration sentences misses ([\d.]+) %", line)
     assert percent
     assert int(percent[1]) == count
-    assert float(percent[2]) == pytest.approx(100 * unseen_share(found), abs=0.1)
-    assert unseen_share(found) > 0.12
+    assert float(percent[2]) == pytest.approx(100 * range_shortfall(found), abs=0.1)
+    assert range_shortfall(found) > 0.12
 
 
 def test_more_sentences_settle() -> None:
     """The figure falls with the count."""
     weights = tiny.weights_of("bert")
     given = tiny.sentences(weights, repeats=8)
-    found = [unseen_share(calibrate_encoder(weights, given[:count])) for count in (8, 20, 80)]
+    found = [range_shortfall(calibrate_encoder(weights, given[:count])) for count in (8, 20, 80)]
     assert found[0] > found[1] > found[2] > 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from edge_bert.quantize.integer.analyze import select_int16
-from edge_bert.quantize.integer.analyze.select_int16 import choose_wide
+from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
 from edge_bert.quantize.integer.calibrate.calibrate import (
     CalibratedEncoder,
     calibrate_encoder,
@@ -27,7 +27,7 @@ from edge_bert.quantize.integer.lower.operator_cost import (
     cost_of_wide,
     graph_cost,
 )
-from edge_bert.records.widening import Widening
+from edge_bert.records.int16_selection import Int16Selection
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.running import Running
 
@@ -48,25 +48,25 @@ def calibrated() -> CalibratedEncoder:
 
 
 @pytest.fixture(scope="module")
-def found(calibrated: CalibratedEncoder) -> Widening:
+def found(calibrated: CalibratedEncoder) -> Int16Selection:
     """What the search chooses for it."""
-    return choose_wide(calibrated)
+    return select_int16_groups(calibrated)
 
 
-def test_the_choice_is_within_the_limit(found: Widening) -> None:
+def test_the_choice_is_within_the_limit(found: Int16Selection) -> None:
     """It does no more harm than allowed, and 16 bits everywhere do less than none."""
-    assert found.wide.harm < found.narrow.harm
-    assert found.chosen.harm <= found.limit
-    assert found.limit >= min(select_int16.GOAL, found.fixed.harm)
+    assert found.all_groups.output_error < found.no_groups.output_error
+    assert found.chosen.output_error <= found.limit
+    assert found.limit >= min(select_int16.TARGET_ERROR, found.fixed_groups.output_error)
     assert found.chosen.groups == tuple(sorted(e.group for e in found.groups if e.chosen))
-    assert {each.group for each in found.groups} == set(found.wide.groups) == set(CANDIDATES)
+    assert {each.group for each in found.groups} == set(found.all_groups.groups) == set(CANDIDATES)
 
 
 def test_the_same_calibration_gives_the_same_choice(
-    calibrated: CalibratedEncoder, found: Widening
+    calibrated: CalibratedEncoder, found: Int16Selection
 ) -> None:
     """Figure for figure."""
-    assert choose_wide(calibrated) == found
+    assert select_int16_groups(calibrated) == found
 
 
 def test_the_fixed_list_is_told_of_whole_where_it_stands_in(
@@ -74,17 +74,17 @@ def test_the_fixed_list_is_told_of_whole_where_it_stands_in(
 ) -> None:
     """Where the search ends above the limit: every group once, the chosen ones first."""
     monkeypatch.setattr(select_int16.BackwardElimination, "run", narrowed_too_far)
-    told = choose_wide(calibrated)
+    told = select_int16_groups(calibrated)
     names = [each.group for each in told.groups]
     assert sorted(names) == sorted(CANDIDATES)
-    assert told.chosen.groups == told.fixed.groups == tuple(sorted(FIXED))
+    assert told.chosen.groups == told.fixed_groups.groups == tuple(sorted(FIXED))
     assert {each.group for each in told.groups if each.chosen} == set(FIXED)
     assert all(each.chosen for each in told.groups[: len(FIXED)])
 
 
-def narrowed_too_far(self: select_int16.BackwardElimination) -> select_int16.Kinds:
+def narrowed_too_far(self: select_int16.BackwardElimination) -> select_int16.Groups:
     """A search that leaves nothing wide but one group, whatever the harm."""
-    kept, *others = sorted(self._every)
+    kept, *others = sorted(self._candidates)
     self._narrowed.extend(others)
     return frozenset({kept})
 
@@ -93,9 +93,9 @@ def test_a_goal_that_eight_bits_meet_needs_no_sixteen(
     calibrated: CalibratedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every group is narrowed, the cheapest to lose first; so the table ends with that one."""
-    monkeypatch.setattr(select_int16, "GOAL", 1.0)
-    found = choose_wide(calibrated)
-    assert found.chosen == found.narrow
+    monkeypatch.setattr(select_int16, "TARGET_ERROR", 1.0)
+    found = select_int16_groups(calibrated)
+    assert found.chosen == found.no_groups
     assert found.chosen.groups == ()
     assert (found.chosen.bytes, found.chosen.instructions) == (0, 0)
     dearest = [each for each in found.groups if each.group.startswith("ffn.")]
@@ -106,19 +106,19 @@ def test_the_group_that_eight_bits_spoil_keeps_sixteen(
     calibrated: CalibratedEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A range made 60 times too wide: 8 bits are useless there, and the search finds where."""
-    monkeypatch.setattr(select_int16, "GOAL", 0.01)
-    assert "norm.update" not in choose_wide(calibrated).chosen.groups
+    monkeypatch.setattr(select_int16, "TARGET_ERROR", 0.01)
+    assert "norm.update" not in select_int16_groups(calibrated).chosen.groups
     names = [name for name in calibrated.ranges.histograms if ".update." in name]
     kept = {}
     for name in names:
         histogram = calibrated.ranges.histograms[name]
         kept[name] = histogram.low, histogram.high
         histogram.low, histogram.high = 60 * histogram.low, 60 * histogram.high
-    found = choose_wide(calibrated)
+    found = select_int16_groups(calibrated)
     for name, ends in kept.items():
         calibrated.ranges.histograms[name].low, calibrated.ranges.histograms[name].high = ends
     assert "norm.update" in found.chosen.groups
-    assert len(found.chosen.groups) < len(found.wide.groups)
+    assert len(found.chosen.groups) < len(found.all_groups.groups)
 
 
 def test_the_fixed_list_is_a_floor(
@@ -129,13 +129,13 @@ def test_the_fixed_list_is_a_floor(
     class Unlucky(select_int16.EvaluatedGroupings):
         """Trials in which only the fixed list is good."""
 
-        def of(self, kinds: frozenset[str]) -> select_int16.Trial:
-            return select_int16.Trial(
-                0.01 if kinds == frozenset(FIXED) else 0.5, 0.5, GraphCost(1, 1)
+        def evaluate(self, groups: frozenset[str]) -> select_int16.EvaluatedGrouping:
+            return select_int16.EvaluatedGrouping(
+                0.01 if groups == frozenset(FIXED) else 0.5, 0.5, GraphCost(1, 1)
             )
 
     monkeypatch.setattr(select_int16, "EvaluatedGroupings", Unlucky)
-    assert choose_wide(calibrated).chosen.groups == tuple(sorted(FIXED))
+    assert select_int16_groups(calibrated).chosen.groups == tuple(sorted(FIXED))
 
 
 def test_every_choice_runs(calibrated: CalibratedEncoder) -> None:

@@ -8,9 +8,9 @@ import pytest
 from edge_bert.quantize.integer.analyze.fake_quant import (
     FakeQuant,
     dequantize_constant,
-    fake_quantized,
+    fake_quantize,
 )
-from edge_bert.quantize.integer.analyze.recipe_graphs import graphs_of
+from edge_bert.quantize.integer.analyze.recipe_graphs import build_recipe_graphs
 from edge_bert.quantize.integer.analyze.sensitivity import measure_sensitivity
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
@@ -88,14 +88,14 @@ def test_rounding_and_clipping() -> None:
     """Values go to the nearest step, and to the end of the range beyond it."""
     how = QuantParams(np.array([0.5], np.float32), -128, "int8")
     values = np.array([0.2, 0.3, -1.0, 500.0], np.float32)
-    np.testing.assert_array_equal(fake_quantized(values, how), [0.0, 0.5, 0.0, 127.5])
+    np.testing.assert_array_equal(fake_quantize(values, how), [0.0, 0.5, 0.0, 127.5])
     matrix = QuantParams(np.array([1.0, 0.1], np.float32), 0, "int8", np.full((2, 3), 10, np.int8))
     np.testing.assert_allclose(dequantize_constant(matrix), [[10.0] * 3, [1.0] * 3], rtol=1e-6)
 
 
 def test_nothing_quantized_changes_nothing(calibrated: CalibratedEncoder) -> None:
     """The simulation of an empty group is the float form; of a group, it is another value."""
-    simulation = FakeQuant(graphs_of(calibrated, 8, RangeEstimator.PERCENTILE))
+    simulation = FakeQuant(build_recipe_graphs(calibrated, 8, RangeEstimator.PERCENTILE))
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     plain = simulation.outputs(sentences, frozenset())
     wanted = [tiny.rewritten_output(calibrated.weights, calibrated.equalized, s) for s in sentences]
@@ -109,24 +109,28 @@ def test_harm_is_found_where_it_is(calibrated: CalibratedEncoder) -> None:
     """A tensor whose range is made 30 times too wide becomes the most harmful group."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     graph = calibrated.graph(8)
-    before = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_role(graph))
+    before = measure_sensitivity(
+        build_recipe_graphs(calibrated, 8), sentences, group_by_role(graph)
+    )
     histogram = calibrated.ranges.histograms["layer.1.value"]
     low, high = histogram.low, histogram.high
     histogram.low, histogram.high = 30 * low, 30 * high
-    after = measure_sensitivity(graphs_of(calibrated, 8), sentences, group_by_role(graph))
+    after = measure_sensitivity(build_recipe_graphs(calibrated, 8), sentences, group_by_role(graph))
     histogram.low, histogram.high = low, high
     assert before[0].group == after[0].group == "everything"
     assert before[1].group != "value"
     assert after[1].group == "value"
-    assert after[1].relief > before[0].harm
-    assert after[1].harm > 10 * next(each.harm for each in before if each.group == "value")
+    assert after[1].recovery > before[0].output_error
+    assert after[1].output_error > 10 * next(
+        each.output_error for each in before if each.group == "value"
+    )
 
 
 def test_costs_are_those_of_the_longest_sentence(calibrated: CalibratedEncoder) -> None:
     """Elements and multiply-accumulates of one group, worked out by hand."""
     sentences = tiny.sentences(calibrated.weights, repeats=1, counts=(4, 9))
     group = TensorGroup("queries", frozenset({"layer.0.query", "layer.1.query"}))
-    _, found = measure_sensitivity(graphs_of(calibrated, 8), sentences, [group])
+    _, found = measure_sensitivity(build_recipe_graphs(calibrated, 8), sentences, [group])
     hidden = calibrated.weights.config.hidden
     assert (found.tensors, found.elements) == (2, 2 * 9 * hidden)
     assert found.operations == 2 * 9 * hidden * hidden
@@ -135,7 +139,7 @@ def test_costs_are_those_of_the_longest_sentence(calibrated: CalibratedEncoder) 
 @pytest.mark.parametrize("bits", [16, 32])
 def test_other_widths_are_simulated_too(calibrated: CalibratedEncoder, bits: int) -> None:
     """Float tensors are in no group, and the integers together cost what is left of them."""
-    source = graphs_of(calibrated, bits)
+    source = build_recipe_graphs(calibrated, bits)
     graph = source.graph(8)
     floats = {name for name, tensor in graph.tensors.items() if tensor.bits == 32}
     assert bool(floats) == (bits == 32)
@@ -143,22 +147,22 @@ def test_other_widths_are_simulated_too(calibrated: CalibratedEncoder, bits: int
         assert not floats & {name for group in grouping(graph) for name in group.members}
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     first, *_ = measure_sensitivity(source, sentences, group_by_layer(graph))
-    assert 0 < first.harm < 0.02
+    assert 0 < first.output_error < 0.02
 
 
 def test_rounding_a_copy_leaves_the_original(calibrated: CalibratedEncoder) -> None:
     """What reads the float tensor itself does not see how its int8 copy was rounded."""
-    source = graphs_of(calibrated, 32)
+    source = build_recipe_graphs(calibrated, 32)
     graph = source.graph(8)
     (sentence,) = tiny.sentences(calibrated.weights, repeats=1, counts=(8,), seed=5)
-    known = assign_quant_params(graph, source.calibrated.ranges, source.observer)
+    known = assign_quant_params(graph, source.calibrated.ranges, source.estimator)
     copies = {node.output: node.inputs[0] for node in graph.nodes if node.operator == "QUANTIZE"}
     values: dict[str, np.ndarray] = {}
 
     def see(node: OperatorNode, value: np.ndarray) -> None:
         values[node.output] = value
         if node.output in copies:
-            value[...] = fake_quantized(value, known[node.output])
+            value[...] = fake_quantize(value, known[node.output])
 
     interpret_graph(graph, sentence, see)
     assert any((values[name] != values[copy]).any() for copy, name in copies.items())

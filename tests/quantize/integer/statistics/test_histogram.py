@@ -45,7 +45,7 @@ def test_every_value_is_near_its_bin(batches: list[list[float]]) -> None:
     found = of(*batches)
     width = 2 * found.reach / BINS
     upto = np.cumsum(found.counts)
-    edges = found.centres() + width / 2
+    edges = found.centers() + width / 2
     low = np.searchsorted(values, edges - 1.01 * width)
     high = np.searchsorted(values, edges + 1.01 * width, side="right")
     assert (low <= upto).all()
@@ -59,8 +59,8 @@ def test_growth_in_steps_equals_one_step() -> None:
     grown = of(values, [64.0], 64 * values)
     assert grown.reach == pytest.approx(known.reach, rel=1.0)
     assert grown.counts.sum() == known.counts.sum()
-    share = known.counts[np.abs(known.centres()) < 2].sum()
-    assert grown.counts[np.abs(grown.centres()) < 2].sum() == pytest.approx(share, abs=4)
+    share = known.counts[np.abs(known.centers()) < 2].sum()
+    assert grown.counts[np.abs(grown.centers()) < 2].sum() == pytest.approx(share, abs=4)
 
 
 def test_a_large_tensor_is_sampled_and_its_extremes_are_not() -> None:
