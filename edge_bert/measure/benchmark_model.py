@@ -1,4 +1,4 @@
-"""Read what the official TFLite `benchmark_model` printed.
+"""Parse the output of the official TFLite `benchmark_model`.
 
 Two tools have that name. `parse_classic` reads the interpreter's one, whose figures are
 microseconds on standard output; `parse_litert` reads LiteRT 2's, whose summary is milliseconds on
@@ -62,21 +62,21 @@ class BenchmarkModelOutput(Record, frozen=True):
 
 
 def parse_output(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutput:
-    """Read whichever of the two tools it was. Raises DeviceError as they do."""
+    """Parse the output of either tool. Raises DeviceError as the two parsers do."""
     if exit_code == 0 and re.search(_LITERT_LINES["mean"], stderr):
         return parse_litert(stderr, exit_code)
     return parse_classic(f"{stdout}\n{stderr}", exit_code)
 
 
 def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
-    """Read the interpreter's tool.
+    """Parse the interpreter's tool.
 
-    Raises DeviceError when the tool failed (only its exit code tells), did not know a flag, or
-    measured nothing.
+    Raises DeviceError when the tool failed (by its exit code), did not know a flag, or measured
+    nothing.
     """
     _check_exit(stdout, exit_code)
     _check_flags(stdout)
-    phases = [found for line in stdout.splitlines() if (found := _STATISTICS.search(line))]
+    phases = [match for line in stdout.splitlines() if (match := _STATISTICS.search(line))]
     timings = _TIMINGS.search(stdout)
     if len(phases) < 2 or not timings:
         raise DeviceError("benchmark_model printed no measured phase after its warm-up.")
@@ -85,37 +85,37 @@ def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     return BenchmarkModelOutput(
         latency=latency,
         delegates=_delegates(stdout),
-        init_growth_mb=_finite(growth[1]) if growth else None,
-        overall_growth_mb=_finite(growth[2]) if growth else None,
-        peak_mb=_finite(peak[1]) if peak else None,
+        init_growth_mb=_parse_finite(growth[1]) if growth else None,
+        overall_growth_mb=_parse_finite(growth[2]) if growth else None,
+        peak_mb=_parse_finite(peak[1]) if peak else None,
     )
 
 
 def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
-    """Read LiteRT 2's tool from its standard error; milliseconds become microseconds.
+    """Parse LiteRT 2's tool from its standard error; milliseconds become microseconds.
 
     Raises DeviceError when the tool failed or measured nothing.
     """
     _check_exit(stderr, exit_code)
     _check_flags(stderr)
-    found = {key: re.search(pattern, stderr) for key, pattern in _LITERT_LINES.items()}
-    mean = found["mean"]
-    if not mean or int(mean[2]) == 0 or not found["min"] or not found["max"]:
+    matches = {key: re.search(pattern, stderr) for key, pattern in _LITERT_LINES.items()}
+    mean = matches["mean"]
+    if not mean or int(mean[2]) == 0 or not matches["min"] or not matches["max"]:
         raise DeviceError("benchmark_model (LiteRT) printed no measured inferences.")
 
-    def us(key: str) -> float | None:
-        line = found[key]
-        return _finite(line[1]) * 1e3 if line else None
+    def microseconds(key: str) -> float | None:
+        match = matches[key]
+        return _parse_finite(match[1]) * 1e3 if match else None
 
     latency = AggregateLatency(
         count=int(mean[2]),
-        mean_us=_finite(mean[1]) * 1e3,
-        min_us=us("min") or 0.0,
-        max_us=us("max") or 0.0,
-        std_us=us("std"),
-        init_us=us("init"),
-        first_us=us("first"),
-        warmup_mean_us=us("warmup"),
+        mean_us=_parse_finite(mean[1]) * 1e3,
+        min_us=microseconds("min") or 0.0,
+        max_us=microseconds("max") or 0.0,
+        std_us=microseconds("std"),
+        init_us=microseconds("init"),
+        first_us=microseconds("first"),
+        warmup_mean_us=microseconds("warmup"),
     )
     return BenchmarkModelOutput(latency=latency, delegates=_delegates(stderr))
 
@@ -126,37 +126,37 @@ def _check_exit(output: str, exit_code: int) -> None:
     if exit_code == 0:
         return
     errors = [line for line in output.splitlines() if "ERROR" in line or "FATAL" in line]
-    said = "".join(c if c.isprintable() else " " for c in errors[-1])[:300] if errors else ""
-    died = "aborted" if exit_code == ABORTED else f"ended with status {exit_code}"
-    raise DeviceError(f"benchmark_model {died}{': ' + said if said else '.'}")
+    reason = "".join(c if c.isprintable() else " " for c in errors[-1])[:300] if errors else ""
+    ending = "aborted" if exit_code == ABORTED else f"ended with status {exit_code}"
+    raise DeviceError(f"benchmark_model {ending}{': ' + reason if reason else '.'}")
 
 
 def _check_flags(output: str) -> None:
     unknown = _UNKNOWN_FLAGS.search(output)
     if unknown:
         raise DeviceError(
-            f"benchmark_model did not know {unknown[1].strip()[:200]!r}, so it measured something "
-            "else; leave the flag out or take another version."
+            f"benchmark_model does not know {unknown[1].strip()[:200]!r} and ignored it; leave the "
+            "flag out or use another version."
         )
 
 
-def _statistics(line: re.Match[str]) -> dict[str, float]:
+def _statistics(match: re.Match[str]) -> dict[str, float]:
     """The fields of a `count=…` line; where all values are equal only one is printed."""
-    fields = dict(pair.split("=", 1) for pair in line[2].split())
-    values = {"count": float(line[1])}
+    fields = dict(pair.split("=", 1) for pair in match[2].split())
+    values = {"count": float(match[1])}
     for key, text in fields.items():
         if re.fullmatch(NUMBER, text):
-            values[key] = _finite(text)
+            values[key] = _parse_finite(text)
     if "curr" in values and "min" not in values:
-        same = ("min", "max", "avg", "p5", "median", "p95")
-        values |= dict.fromkeys(same, values["curr"]) | {"std": 0.0}
+        names = ("min", "max", "avg", "p5", "median", "p95")
+        values |= dict.fromkeys(names, values["curr"]) | {"std": 0.0}
     if values["count"] < 1 or not {"min", "max", "avg"} <= values.keys():
         raise DeviceError("benchmark_model's statistics are damaged or empty; run it again.")
     return values
 
 
 def _latency(values: dict[str, float], timings: re.Match[str]) -> AggregateLatency:
-    init, first, warmup, mean = (_finite(text) for text in timings.groups())
+    init, first, warmup, mean = (_parse_finite(text) for text in timings.groups())
     if abs(mean - values["avg"]) > SUMMARY_TOLERANCE * max(mean, values["avg"]):
         raise DeviceError("benchmark_model's summary and statistics disagree; run it again.")
     return AggregateLatency(
@@ -179,7 +179,7 @@ def _delegates(output: str) -> dict[str, str]:
     return {name: state for state, pattern in states.items() for name in pattern.findall(output)}
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise DeviceError(f"benchmark_model printed {text[:40]}, which no clock gives.")

@@ -1,4 +1,4 @@
-"""Read what the C runner printed. Its contract is android_harness/runner/README.md."""
+"""Parse the output of the C runner. Its contract is android_harness/runner/README.md."""
 
 from __future__ import annotations
 
@@ -109,20 +109,20 @@ class RunnerOutput(Record, frozen=True):
 
 
 def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
-    """Read the runner's standard output.
+    """Parse the runner's standard output.
 
     Raises DeviceError with the runner's own error, or when the output stops early, repeats
     itself, or disagrees with the exit code.
     """
     if len(stdout) > MAX_OUTPUT:
         raise DeviceError(f"The runner printed more than {MAX_OUTPUT} characters.")
-    lines, noise = _decode(stdout)
+    lines, noise = _decode_lines(stdout)
     for line in lines:
         if isinstance(line, _Error):
-            raise DeviceError(f"The runner failed ({line.code}): {_plain(line.message)}")
+            raise DeviceError(f"The runner failed ({line.code}): {_to_line(line.message)}")
     if exit_code != 0:
-        raise DeviceError(f"The runner ended with status {exit_code}{_last_words(stderr)}")
-    header, footer = _ends(lines, stderr)
+        raise DeviceError(f"The runner ended with status {exit_code}{_last_line(stderr)}")
+    header, footer = _find_header_and_footer(lines, stderr)
     warmup = tuple(line.us for line in lines if isinstance(line, _Warmup))
     runs = tuple(line.us for line in lines if isinstance(line, _Run))
     if not runs or len(warmup) != header.warmup:
@@ -144,7 +144,7 @@ def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
     )
 
 
-def _decode(stdout: str) -> tuple[list[_Line], int]:
+def _decode_lines(stdout: str) -> tuple[list[_Line], int]:
     """The runner's lines; a device's linker or shell may have put others between them."""
     lines: list[_Line] = []
     noise = 0
@@ -156,15 +156,15 @@ def _decode(stdout: str) -> tuple[list[_Line], int]:
         try:
             lines.append(_DECODER.decode(stripped))
         except (msgspec.DecodeError, RecursionError) as error:
-            raise DeviceError(f"A line of the runner is damaged: {_plain(str(error))}") from error
+            raise DeviceError(f"A line of the runner is damaged: {_to_line(str(error))}") from error
     return lines, noise
 
 
-def _ends(lines: list[_Line], stderr: str) -> tuple[Header, _Footer]:
+def _find_header_and_footer(lines: list[_Line], stderr: str) -> tuple[Header, _Footer]:
     headers = [line for line in lines if isinstance(line, Header)]
     footers = [line for line in lines if isinstance(line, _Footer)]
     if not lines or not footers:
-        raise DeviceError(f"The runner stopped before its last line{_last_words(stderr)}")
+        raise DeviceError(f"The runner stopped before its last line{_last_line(stderr)}")
     if len(headers) != 1 or len(footers) != 1 or lines[0] is not headers[0]:
         raise DeviceError("The runner's output has two headers or two ends; run it again.")
     if lines[-1] is not footers[0]:
@@ -178,14 +178,14 @@ def _ends(lines: list[_Line], stderr: str) -> tuple[Header, _Footer]:
 
 
 def _memory(footer: _Footer) -> MemoryUse:
-    def known(value: int) -> int | None:
+    def positive(value: int) -> int | None:
         return value if value > 0 else None
 
     return MemoryUse(
-        peak_rss_bytes=known(footer.peak_rss_bytes),
-        rss_bytes=known(footer.rss_bytes),
-        anonymous_rss_bytes=known(footer.anonymous_rss_bytes),
-        file_rss_bytes=known(footer.file_rss_bytes),
+        peak_rss_bytes=positive(footer.peak_rss_bytes),
+        rss_bytes=positive(footer.rss_bytes),
+        anonymous_rss_bytes=positive(footer.anonymous_rss_bytes),
+        file_rss_bytes=positive(footer.file_rss_bytes),
     )
 
 
@@ -200,11 +200,11 @@ def _operators(profile: _Profile | None) -> tuple[OperatorTime, ...]:
     )
 
 
-def _plain(text: str) -> str:
+def _to_line(text: str) -> str:
     """One printable line."""
     return "".join(c if c.isprintable() else " " for c in text)[:300]
 
 
-def _last_words(stderr: str) -> str:
+def _last_line(stderr: str) -> str:
     lines = [line for line in stderr.splitlines() if line.strip()]
-    return f": {_plain(lines[-1])}" if lines else "."
+    return f": {_to_line(lines[-1])}" if lines else "."

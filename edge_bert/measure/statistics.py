@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_bert.records.latency import LatencySummary
 
-# Tukey's outer fence: what lies further out than this many interquartile ranges is far out.
+# Tukey's outer fence: values beyond so many interquartile ranges are far out.
 FENCE = 3.0
 RESAMPLES = 10_000
 
@@ -23,7 +23,7 @@ def summarize_times(runs_us: Sequence[float]) -> LatencySummary:
         raise ValueError("statistics need at least one value, all of them finite")
     p5, q1, median, q3, p95 = np.percentile(values, [5, 25, 50, 75, 95])
     fence = FENCE * (q3 - q1)
-    far = np.flatnonzero((values < q1 - fence) | (values > q3 + fence))
+    outliers = np.flatnonzero((values < q1 - fence) | (values > q3 + fence))
     return LatencySummary(
         count=int(values.size),
         median_us=float(median),
@@ -34,7 +34,7 @@ def summarize_times(runs_us: Sequence[float]) -> LatencySummary:
         min_us=float(values.min()),
         max_us=float(values.max()),
         spread=float((p95 - p5) / median) if median else 0.0,
-        outliers=tuple(int(index) for index in far),
+        outliers=tuple(int(index) for index in outliers),
     )
 
 

@@ -65,7 +65,7 @@ def _batch(spec: Any, values: Any) -> Any:
 
 def _mean_ms(session: Any, tokens: int, repetitions: int) -> float:
     feeds = {spec.name: np.ones((1, tokens), np.int64) for spec in session.get_inputs()}
-    start = time.perf_counter()
+    started_at = time.perf_counter()
     for _ in range(repetitions):
         session.run(None, feeds)
-    return 1e3 * (time.perf_counter() - start) / repetitions
+    return 1e3 * (time.perf_counter() - started_at) / repetitions

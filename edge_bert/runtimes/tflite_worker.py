@@ -115,9 +115,9 @@ def _latencies_us(runner: Any, rows: Rows, repetitions: int) -> list[float]:
         runner(**row)
     times = []
     for _ in range(repetitions):
-        start = time.perf_counter_ns()
+        started_ns = time.perf_counter_ns()
         runner(**row)
-        times.append((time.perf_counter_ns() - start) / 1000)
+        times.append((time.perf_counter_ns() - started_ns) / 1000)
     return times
 
 

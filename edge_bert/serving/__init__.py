@@ -1,1 +1,1 @@
-"""What servers want: model repositories for Triton, and what builds a TensorRT engine."""
+"""Files for servers: model repositories for Triton, builders of TensorRT engines."""

@@ -42,11 +42,11 @@ def main(arguments: list[str]) -> int:
             unfinished = options.engine.with_suffix(".unfinished")
             unfinished.write_bytes(build_engine(tensorrt, shapes))
             unfinished.replace(options.engine)
-        found = measure_engine(tensorrt, cuda, shapes, options.engine.read_bytes(), options.rounds)
+        times = measure_engine(tensorrt, cuda, shapes, options.engine.read_bytes(), options.rounds)
     except RuntimeError as error:
         print(f"TensorRT: {error}", file=sys.stderr)  # noqa: T201
         return 1
-    print(json.dumps(found, indent=2))  # noqa: T201
+    print(json.dumps(times, indent=2))  # noqa: T201
     return 0
 
 
@@ -88,7 +88,7 @@ def measure_engine(
     rows = []
     for shape in ((1, shapes["best"][1]), tuple(shapes["best"]), tuple(shapes["most"])):
         run = Inference(cuda, loaded.create_execution_context(), shapes, shape)
-        times = run.timed(rounds)
+        times = run.time_runs(rounds)
         rows.append(
             {
                 "batch": shape[0],
@@ -102,7 +102,7 @@ def measure_engine(
 
 
 class Inference:
-    """One shape on the GPU: inputs copied once, run as often as asked."""
+    """One shape on the GPU, its inputs copied once for all runs."""
 
     def __init__(self, cuda: Any, context: Any, shapes: dict[str, Any], shape: Any) -> None:
         import numpy as np
@@ -124,37 +124,37 @@ class Inference:
 
     def _call(self, function: Callable[..., Any], *arguments: Any) -> Any:
         """The result of a CUDA call; RuntimeError where it failed."""
-        error, *found = function(*arguments)
+        error, *results = function(*arguments)
         if error != self._cuda.cudaError_t.cudaSuccess:
             raise RuntimeError(f"{function.__name__}: {error}")
-        return found[0] if found else None
+        return results[0] if results else None
 
-    def once(self) -> None:
+    def run_once(self) -> None:
         """Run, and wait for the end."""
         if not self._context.execute_async_v3(int(self._stream)):
             raise RuntimeError("the engine did not run")
         self._call(self._cuda.cudaStreamSynchronize, self._stream)
 
-    def timed(self, rounds: int) -> list[float]:
+    def time_runs(self, rounds: int) -> list[float]:
         """Milliseconds of each of `rounds` runs, after a warm-up."""
         for _ in range(WARM_UP):
-            self.once()
+            self.run_once()
         times = []
         for _ in range(rounds):
-            start = time.perf_counter()
-            self.once()
-            times.append((time.perf_counter() - start) * 1e3)
+            started_at = time.perf_counter()
+            self.run_once()
+            times.append((time.perf_counter() - started_at) * 1e3)
         return times
 
     def output(self) -> Any:
-        """What the last run gave, [batch, width]."""
+        """The output [batch, width] of the last run."""
         kind = self._cuda.cudaMemcpyKind.cudaMemcpyDeviceToHost
         size = self._host.nbytes
         self._call(self._cuda.cudaMemcpy, self._host.ctypes.data, self._pointer, size, kind)
         return self._host
 
 
-def least_cosine(shapes: dict[str, Any], inputs: dict[str, Any], found: Any) -> float | None:
+def least_cosine(shapes: dict[str, Any], inputs: dict[str, Any], output: Any) -> float | None:
     """The least cosine to onnxruntime's output of the same file; None without onnxruntime."""
     import numpy as np
 
@@ -164,9 +164,9 @@ def least_cosine(shapes: dict[str, Any], inputs: dict[str, Any], found: Any) -> 
         return None
     path = str(HERE / shapes["onnx"])
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (wanted,) = session.run([shapes["output"]], inputs)
-    lengths = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
-    return float(((found * wanted).sum(axis=1) / lengths).min())
+    (expected,) = session.run([shapes["output"]], inputs)
+    lengths = np.linalg.norm(output, axis=1) * np.linalg.norm(expected, axis=1)
+    return float(((output * expected).sum(axis=1) / lengths).min())
 
 
 if __name__ == "__main__":

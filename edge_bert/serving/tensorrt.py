@@ -1,4 +1,4 @@
-"""What turns a QDQ ONNX file into a TensorRT engine on a machine with an NVIDIA GPU."""
+"""Scripts that build a TensorRT engine from a QDQ ONNX file on a machine with an NVIDIA GPU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).resolve().parent / MEASURER
 
 @dataclass(frozen=True)
 class EnginePlan:
-    """What the builder needs: the file, its tensors, ids, and [batch, length] from least to most.
+    """The builder's input: the file, its tensors, ids, and shapes [batch, length].
 
     TensorRT tunes its kernels for `best` and takes all shapes from `least` to `most`.
     """
@@ -47,40 +47,40 @@ def plan_engine(
     return EnginePlan(onnx, tuple(inputs), output, vocabulary, (1, 1), best, most)
 
 
-def write_engine_files(folder: Path, made: EnginePlan) -> list[Path]:
+def write_engine_files(folder: Path, plan: EnginePlan) -> list[Path]:
     """The builder's script, the measuring script and the shapes that it reads, in `folder`."""
     paths = [folder / name for name in (BUILDER, MEASURER, SHAPES)]
-    content_store.write_atomic(paths[0], build_script(made).encode())
+    content_store.write_atomic(paths[0], build_script(plan).encode())
     paths[0].chmod(0o755)
     content_store.write_atomic(paths[1], SCRIPT.read_bytes())
-    content_store.write_atomic(paths[2], json.dumps(asdict(made), indent=2).encode() + b"\n")
+    content_store.write_atomic(paths[2], json.dumps(asdict(plan), indent=2).encode() + b"\n")
     return paths
 
 
-def trtexec_arguments(made: EnginePlan) -> list[str]:
+def trtexec_arguments(plan: EnginePlan) -> list[str]:
     """The arguments of TensorRT's own builder.
 
-    Strongly typed: every tensor has the type that the file says. TensorRT 11 knows nothing else
-    (its "Migrating from 10.x to 11.x"), 10 has to be asked for it.
+    Strongly typed: every tensor has the type that the file says. TensorRT 11 has no other mode
+    (its "Migrating from 10.x to 11.x"); 10 needs the flag.
     """
 
     def shapes(shape: tuple[int, int]) -> str:
-        return ",".join(f"{name}:{shape[0]}x{shape[1]}" for name in made.inputs)
+        return ",".join(f"{name}:{shape[0]}x{shape[1]}" for name in plan.inputs)
 
     return [
         "trtexec",
-        f"--onnx={made.onnx}",
+        f"--onnx={plan.onnx}",
         f"--saveEngine={ENGINE}",
         "--stronglyTyped",
-        f"--minShapes={shapes(made.least)}",
-        f"--optShapes={shapes(made.best)}",
-        f"--maxShapes={shapes(made.most)}",
+        f"--minShapes={shapes(plan.least)}",
+        f"--optShapes={shapes(plan.best)}",
+        f"--maxShapes={shapes(plan.most)}",
     ]
 
 
-def build_script(made: EnginePlan) -> str:
+def build_script(plan: EnginePlan) -> str:
     """`build_engine.sh`: runs anywhere, takes further options of trtexec."""
-    command = " \\\n  ".join(shlex.quote(word) for word in trtexec_arguments(made))
+    command = " \\\n  ".join(shlex.quote(argument) for argument in trtexec_arguments(plan))
     return f"""#!/bin/sh
 # Builds {ENGINE} here, for the GPU of this machine and this version of TensorRT only.
 set -eu

@@ -21,7 +21,7 @@ FILES: dict[Platform, str] = {"onnxruntime_onnx": "model.onnx", "tensorrt_plan":
 
 
 @dataclass(frozen=True)
-class Served:
+class ServedModel:
     """A model as a server sees it: int64 `inputs` [length], a float32 `output` [width].
 
     `max_batch` is how many requests of one length the server may run at once.
@@ -36,15 +36,15 @@ class Served:
 
 def folder_name(model: str) -> str:
     """A model's name as Triton's folder and URLs can hold it."""
-    found = re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-")
-    return found[:64] or "model"
+    name = re.sub(r"[^A-Za-z0-9_-]+", "_", model).strip("_-")
+    return name[:64] or "model"
 
 
-def triton_config(served: Served, platform: Platform) -> str:
+def triton_config(served: ServedModel, platform: Platform) -> str:
     """`config.pbtxt`, with dynamic batching and one instance a device."""
     kind = "KIND_GPU" if platform == "tensorrt_plan" else "KIND_AUTO"
     lines = [
-        f"name: {_quoted(served.name)}",
+        f"name: {_quote(served.name)}",
         f'platform: "{platform}"',
         f'default_model_filename: "{FILES[platform]}"',
         f"max_batch_size: {served.max_batch}",
@@ -65,7 +65,7 @@ def triton_request(inputs: Mapping[str, Sequence[int]]) -> bytes:
     return json.dumps({"inputs": tensors}).encode() + b"\n"
 
 
-def write_repository(repository: Path, served: Served, platform: Platform) -> Path:
+def write_repository(repository: Path, served: ServedModel, platform: Platform) -> Path:
     """The model's folder in `repository`, with its configuration; where its file must be put."""
     folder = repository / served.name
     (folder / VERSION).mkdir(parents=True)
@@ -74,9 +74,9 @@ def write_repository(repository: Path, served: Served, platform: Platform) -> Pa
 
 
 def _tensor(field: str, name: str, kind: str, size: int) -> Iterator[str]:
-    yield f"{field} {{ name: {_quoted(name)} data_type: {kind} dims: [ {size} ] }}"
+    yield f"{field} {{ name: {_quote(name)} data_type: {kind} dims: [ {size} ] }}"
 
 
-def _quoted(text: str) -> str:
+def _quote(text: str) -> str:
     """A string of the text format; JSON's ASCII form is one, once control characters are gone."""
     return json.dumps(re.sub(r"[\x00-\x1f\x7f]", "_", text), ensure_ascii=True)

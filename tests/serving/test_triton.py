@@ -14,10 +14,10 @@ model_config = pytest.importorskip(
     reason="needs Triton's protobuf definition: pip install tritonclient grpcio",
 )
 text_format = pytest.importorskip("google.protobuf.text_format")
-SERVED = triton.Served("mini", ("input_ids", "attention_mask"), "embedding", 384, 32)
+SERVED = triton.ServedModel("mini", ("input_ids", "attention_mask"), "embedding", 384, 32)
 
 
-def parsed(served: triton.Served, platform: triton.Platform) -> Any:
+def parsed(served: triton.ServedModel, platform: triton.Platform) -> Any:
     return text_format.Parse(triton.triton_config(served, platform), model_config.ModelConfig())
 
 
@@ -52,7 +52,7 @@ def test_an_engine_is_served_on_gpus() -> None:
 @pytest.mark.parametrize("name", ['a"b', "back\\slash", "new\nline", "ü{}", "]\x00#"])
 def test_names_cannot_leave_their_string(name: str) -> None:
     """A tensor's name, which may come from a stranger's file, stays one string."""
-    served = triton.Served("mini", (name,), name, 2, 1)
+    served = triton.ServedModel("mini", (name,), name, 2, 1)
     found = parsed(served, "onnxruntime_onnx")
     (tensor,) = found.input
     assert tensor.name == "".join("_" if each < " " else each for each in name)

@@ -20,8 +20,8 @@ from edge_bert.measure.statistics import bootstrap_interval
 from edge_bert.records.base import Record
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy
 
-FEWEST_LOADS = 5
-SHORTEST_LOAD_S = 60.0
+MIN_LOADS = 5
+MIN_LOAD_S = 60.0
 # The load must stand out of the idle power by this many of its standard deviations.
 NOISE_FACTOR = 2.0
 
@@ -47,30 +47,31 @@ def compute_energy(
     """Millijoules for one inference, idle power subtracted, with a 95% bootstrap interval.
 
     Each load window takes the idle power of the idle windows around it, so that a drift of the
-    idle power (interleaved idle, load, load, idle) cancels. The sources are tried best first; where
-    none can be trusted the answer says why.
+    idle power (interleaved idle, load, load, idle) cancels. Sources are tried best first; where
+    none can be trusted, the reasons come back.
     """
-    reason = _unfit(windows)
+    reason = _find_defect(windows)
     if reason:
         return EnergyUnavailable(reason)
     reasons = []
-    for source, energies_of in _SOURCES.items():
+    for source, read_energies in _SOURCES.items():
         try:
-            return _subtract_idle(windows, energies_of(windows), source)
+            return _subtract_idle(windows, read_energies(windows), source)
         except DeviceError as error:
             reasons.append(f"{source.value}: {error}")
     return EnergyUnavailable(" ".join(reasons))
 
 
-def _unfit(windows: Sequence[EnergyWindow]) -> str:
+def _find_defect(windows: Sequence[EnergyWindow]) -> str:
+    """Why no energy follows from these windows; empty where it does."""
     loads = [window for window in windows if window.kind == "load"]
     kinds = [window.kind for window in windows]
-    if len(loads) < FEWEST_LOADS:
-        return f"{len(loads)} load windows; {FEWEST_LOADS} are needed."
+    if len(loads) < MIN_LOADS:
+        return f"{len(loads)} load windows; {MIN_LOADS} are needed."
     if "idle" not in kinds or kinds[0] != "idle" or kinds[-1] != "idle":
         return "the load windows need idle windows before and after them."
-    if any(window.seconds < SHORTEST_LOAD_S for window in loads):
-        return f"a load window is shorter than {SHORTEST_LOAD_S:g} s."
+    if any(window.seconds < MIN_LOAD_S for window in loads):
+        return f"a load window is shorter than {MIN_LOAD_S:g} s."
     if any(window.inferences <= 0 for window in loads):
         return "a load window has no inferences."
     if any(window.seconds <= 0 for window in windows):
@@ -78,25 +79,25 @@ def _unfit(windows: Sequence[EnergyWindow]) -> str:
     return ""
 
 
-def _by_rails(windows: Sequence[EnergyWindow]) -> list[float]:
+def _rail_energies(windows: Sequence[EnergyWindow]) -> list[float]:
     return [sum(rail_energy(w.rails_before, w.rails_after).values()) for w in windows]
 
 
-def _by_counter(windows: Sequence[EnergyWindow]) -> list[float]:
+def _charge_energies(windows: Sequence[EnergyWindow]) -> list[float]:
     return [integrate_charge(window.samples) for window in windows]
 
 
-def _by_current(windows: Sequence[EnergyWindow]) -> list[float]:
+def _current_energies(windows: Sequence[EnergyWindow]) -> list[float]:
     # One window moves the counter too little; all of them together settle unit and sign.
-    everything = [sample for window in windows for sample in window.samples]
-    scale = calibrate_current(everything)
+    samples = [sample for window in windows for sample in window.samples]
+    scale = calibrate_current(samples)
     return [integrate_current(window.samples, scale) for window in windows]
 
 
 _SOURCES: dict[EnergySource, Callable[[Sequence[EnergyWindow]], list[float]]] = {
-    EnergySource.POWER_RAILS: _by_rails,
-    EnergySource.CHARGE_COUNTER: _by_counter,
-    EnergySource.CURRENT_VOLTAGE: _by_current,
+    EnergySource.POWER_RAILS: _rail_energies,
+    EnergySource.CHARGE_COUNTER: _charge_energies,
+    EnergySource.CURRENT_VOLTAGE: _current_energies,
 }
 
 
@@ -115,7 +116,9 @@ def _subtract_idle(
     low, high = bootstrap_interval(repeats)
     idle_powers = [powers[index] for index in idle]
     if low <= 0 or fmean(extra_mw) < NOISE_FACTOR * stdev(idle_powers):
-        raise DeviceError("the load cannot be told from the idle power; measure longer.")
+        raise DeviceError(
+            "the power under load does not stand out of the idle power; measure longer."
+        )
     return MeasuredEnergy(
         source=source,
         repeats_mj=tuple(repeats),

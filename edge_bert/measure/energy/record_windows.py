@@ -1,4 +1,4 @@
-"""Record the windows that `energy.energy_per_inference` needs: idle, load, load, idle, …"""
+"""Record windows of load and idle in turn, with readings of the device's gauges."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Callable
 
 from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import (
-    FEWEST_LOADS,
-    SHORTEST_LOAD_S,
+    MIN_LOAD_S,
+    MIN_LOADS,
     EnergyWindow,
 )
 from edge_bert.measure.sensors.device_state import GaugeReading
 
 # Loads go in pairs between idle windows, so that a drift of the idle power cancels.
-PAIRS = (FEWEST_LOADS + 1) // 2
+PAIRS = (MIN_LOADS + 1) // 2
 READ_EVERY_S = 5.0
 
 
@@ -23,30 +23,30 @@ def record_windows(
     read: Callable[[], GaugeReading],
     load: Callable[[float], int],
     *,
-    seconds: float = SHORTEST_LOAD_S,
+    seconds: float = MIN_LOAD_S,
     pairs: int = PAIRS,
     read_every_s: float = READ_EVERY_S,
 ) -> tuple[EnergyWindow, ...]:
     """Record `pairs` times two load windows, with idle windows before, between and after.
 
     `load` runs inferences for about that many seconds and gives their number. Gauges are read
-    while it runs. Errors of `load` and `read` end the session.
+    while it runs. Errors of `load` and `read` end the recording.
     """
-    windows = [_record("idle", read, None, seconds, read_every_s)]
+    windows = [_record_window("idle", read, None, seconds, read_every_s)]
     for _ in range(pairs):
-        windows += [_record("load", read, load, seconds, read_every_s) for _ in range(2)]
-        windows.append(_record("idle", read, None, seconds, read_every_s))
+        windows += [_record_window("load", read, load, seconds, read_every_s) for _ in range(2)]
+        windows.append(_record_window("idle", read, None, seconds, read_every_s))
     return tuple(windows)
 
 
-def _record(
+def _record_window(
     kind: str,
     read: Callable[[], GaugeReading],
     load: Callable[[float], int] | None,
     seconds: float,
     read_every_s: float,
 ) -> EnergyWindow:
-    """One window. The reader works beside the load, in a thread that ends with the window."""
+    """One window; a thread reads the gauges beside the load and ends with the window."""
     stop = threading.Event()
     between: list[GaugeReading] = []
     failures: list[DeviceError] = []
@@ -60,7 +60,7 @@ def _record(
                 return
 
     first = read()
-    start = time.monotonic()
+    started_at = time.monotonic()
     reader = threading.Thread(target=keep_reading, daemon=True)
     reader.start()
     try:
@@ -68,15 +68,15 @@ def _record(
         if not load:
             stop.wait(seconds)
     finally:
-        elapsed = time.monotonic() - start
+        elapsed = time.monotonic() - started_at
         stop.set()
         reader.join()
     if failures:
         raise failures[0]
-    return _window(kind == "load", elapsed, inferences, [first, *between, read()])
+    return _build_window(kind == "load", elapsed, inferences, [first, *between, read()])
 
 
-def _window(
+def _build_window(
     is_load: bool, elapsed: float, inferences: int, readings: list[GaugeReading]
 ) -> EnergyWindow:
     samples = [reading.sample for reading in readings]

@@ -16,7 +16,7 @@ _POWERED = ("AC powered", "USB powered", "Wireless powered", "Dock powered")
 
 
 class BatteryState(Record, frozen=True):
-    """One answer of the battery service; None where it did not say.
+    """One answer of the battery service; None for what it does not report.
 
     `charge_uah` is the charge counter in µAh, `voltage_mv` in mV. `frozen` means that someone has
     stopped the service's updates (`cmd battery unplug` or `set`): the figures are not the
@@ -33,20 +33,20 @@ class BatteryState(Record, frozen=True):
 
     @property
     def discharging(self) -> bool:
-        """Whether the battery alone feeds the device, as far as the service knows."""
+        """Whether the battery alone powers the device, as far as the service reports."""
         return self.status == DISCHARGING and not self.powered
 
 
 def parse_battery(text: str) -> BatteryState:
-    """Read `dumpsys battery`. Raises DeviceError when it is not such an answer.
+    """Parse `dumpsys battery`. Raises DeviceError when it is not such an answer.
 
     The first of several equal keys counts: makers add their own lines below Android's.
     """
     fields: dict[str, str] = {}
     for line in text.splitlines():
-        found = _FIELD.match(line)
-        if found:
-            fields.setdefault(found[1], found[2])
+        match = _FIELD.match(line)
+        if match:
+            fields.setdefault(match[1], match[2])
     if "Current Battery Service state" not in text or "status" not in fields:
         raise DeviceError("dumpsys battery gave no state of the battery service.")
     charge, voltage = _integer(fields, "Charge counter"), _integer(fields, "voltage")

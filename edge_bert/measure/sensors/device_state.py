@@ -1,4 +1,4 @@
-"""Ask a device for its state and its gauges, through any way to run a command there."""
+"""Read a device's state and gauges through a function that runs commands there."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ CLOCKS = (
 
 
 class GaugeReading(Record, frozen=True):
-    """The energy meter and the battery at one moment; empty or None where not to be had."""
+    """The energy meter and the battery at one moment; empty or None where there is none."""
 
     rails: Mapping[str, float] = msgspec.field(default_factory=dict)
     sample: GaugeSample | None = None
 
 
 def read_state(run: Run) -> DeviceState:
-    """Heat, clock limits and charging, as far as the device says."""
+    """Heat, clock limits and charging, as far as the device reports them."""
     state = _attempt(lambda: battery.parse_battery(run(battery.COMMAND)))
     status = _attempt(lambda: thermal.parse_thermal_status(run(thermal.COMMAND)))
-    clocks = _attempt(lambda: thermal.parse_clocks(_listing(run(CLOCKS))))
+    clocks = _attempt(lambda: thermal.parse_clocks(_parse_listing(run(CLOCKS))))
     return DeviceState(
         thermal_status=status,
         clocks=clocks or (),
@@ -49,18 +49,18 @@ def read_state(run: Run) -> DeviceState:
 
 
 def read_gauges(run: Run) -> GaugeReading:
-    """One reading of every source of energy that answers."""
+    """A reading of each source of energy that answers."""
     rails = _attempt(lambda: power_rails.parse_power_rails(run(power_rails.COMMAND)))
-    return GaugeReading(rails=rails or {}, sample=_attempt(lambda: _sample(run)))
+    return GaugeReading(rails=rails or {}, sample=_attempt(lambda: _read_sample(run)))
 
 
-def _sample(run: Run) -> GaugeSample:
+def _read_sample(run: Run) -> GaugeSample:
     """The battery now. Raises DeviceError for a battery service that shows frozen figures."""
-    seconds = _seconds(run(UPTIME))
+    seconds = _parse_uptime(run(UPTIME))
     state = battery.parse_battery(run(battery.COMMAND))
     if state.frozen:
         raise DeviceError("the battery service is frozen; run `cmd battery reset`.")
-    numbers = {name: _number(run, name) for name in battery.FILES}
+    numbers = {name: _read_number(run, name) for name in battery.FILES}
     voltages = (numbers["voltage_now"] or 0, (state.voltage_mv or 0) * 1000)
     voltage = next((uv for uv in voltages if 1_000_000 <= uv <= 20_000_000), None)
     if voltage is None:
@@ -74,26 +74,26 @@ def _sample(run: Run) -> GaugeSample:
     )
 
 
-def _number(run: Run, name: str) -> int | None:
+def _read_number(run: Run, name: str) -> int | None:
     command = ("cat", f"{battery.POWER_SUPPLY}/{name}")
     return _attempt(lambda: battery.parse_power_supply(run(command)))
 
 
-def _seconds(text: str) -> float:
-    found = re.match(r"(\d{1,12}\.\d{1,3}) ", text)
-    if not found:
+def _parse_uptime(text: str) -> float:
+    match = re.match(r"(\d{1,12}\.\d{1,3}) ", text)
+    if not match:
         raise DeviceError("/proc/uptime holds no time.")
-    return float(found[1])
+    return float(match[1])
 
 
-def _listing(text: str) -> dict[str, str]:
+def _parse_listing(text: str) -> dict[str, str]:
     """`path:content` lines."""
     pairs = (line.partition(":") for line in text.splitlines())
     return {path: content for path, colon, content in pairs if colon}
 
 
 def _attempt(read: Callable[[], Value]) -> Value | None:
-    """A source that does not answer is absent; energy.py says what that means."""
+    """The value of a source; None for one that does not answer."""
     try:
         return read()
     except DeviceError:

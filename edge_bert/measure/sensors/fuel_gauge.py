@@ -1,6 +1,6 @@
 """Energy from a battery's fuel gauge: charge counter, or current, times voltage.
 
-Units and signs of real gauges differ, so nothing is believed before it agrees with something else.
+Units and signs of real gauges differ, so a figure counts only where a second one agrees with it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from edge_bert.records.base import Record
 
 MJ_PER_UAH_VOLT = 3.6  # 1 µAh is 3.6 mC
 # One step of a counter is an error of one step at each end: 20 steps keep it within 10%.
-FEWEST_STEPS = 20
+MIN_STEPS = 20
 # Units of current in the wild: µA by the kernel's ABI, mA on some Samsung devices.
 UNITS_UA = {"uA": 1.0, "mA": 1000.0}
 # Charge counter and current may differ by this factor; units differ by 1000.
@@ -27,7 +27,7 @@ AGREEMENT = 2.0
 class GaugeSample(Record, frozen=True):
     """One reading: charge in µAh, current as the device gives it, voltage in µV.
 
-    `seconds` is one clock for all windows of a session, such as the device's uptime.
+    `seconds` is one clock for all windows of a measurement, such as the device's uptime.
     """
 
     seconds: Annotated[float, msgspec.Meta(ge=0)]
@@ -38,14 +38,14 @@ class GaugeSample(Record, frozen=True):
 
 
 class CurrentScale(Record, frozen=True):
-    """How to turn a device's raw current into µA drawn from the battery."""
+    """The factor from a device's raw current to µA drawn from the battery."""
 
     unit: str
     ua_per_raw: float  # negative where the device counts discharge as negative
 
 
 def check_discharging(samples: Sequence[GaugeSample]) -> None:
-    """Refuse windows in which a charger fed the device, time went back or little was read."""
+    """Raises DeviceError where a charger was on, time went back or readings are too few."""
     if len(samples) < 2:
         raise DeviceError("a battery window needs at least two readings.")
     if not all(sample.discharging for sample in samples):
@@ -64,11 +64,11 @@ def integrate_charge(samples: Sequence[GaugeSample]) -> float:
     drops = [a - b for a, b in itertools.pairwise(charges)]
     if sum(drops) <= 0 or any(drop < 0 for drop in drops):
         raise DeviceError("the charge counter rose while the device was discharging.")
-    step = _step(drops)
-    if sum(drops) < FEWEST_STEPS * step:
+    resolution = _counter_resolution(drops)
+    if sum(drops) < MIN_STEPS * resolution:
         raise DeviceError(
-            f"the charge counter moved {sum(drops) // step} steps of {step} µAh; "
-            f"{FEWEST_STEPS} are needed, so measure longer."
+            f"the charge counter moved {sum(drops) // resolution} steps of {resolution} µAh; "
+            f"{MIN_STEPS} are needed, so measure longer."
         )
     return sum(
         drop * MJ_PER_UAH_VOLT * _volts(a, b)
@@ -86,17 +86,17 @@ def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
     drawn_uah = charges[0] - charges[-1]
     hours = (samples[-1].seconds - samples[0].seconds) / 3600
     raw = _mean_current(samples)
-    step = _step([a - b for a, b in itertools.pairwise(charges)])
-    if drawn_uah < FEWEST_STEPS * step:
+    resolution = _counter_resolution([a - b for a, b in itertools.pairwise(charges)])
+    if drawn_uah < MIN_STEPS * resolution:
         raise DeviceError("the charge counter moved too little to calibrate the current with.")
-    fitting = [
+    candidates = [
         CurrentScale(unit=unit, ua_per_raw=math.copysign(scale, raw))
         for unit, scale in UNITS_UA.items()
         if raw and 1 / AGREEMENT <= abs(raw) * scale * hours / drawn_uah <= AGREEMENT
     ]
-    if len(fitting) != 1:
-        raise DeviceError("the current and the charge counter cannot be reconciled.")
-    return fitting[0]
+    if len(candidates) != 1:
+        raise DeviceError("the current agrees with the charge counter in no unit, or in several.")
+    return candidates[0]
 
 
 def integrate_current(samples: Sequence[GaugeSample], scale: CurrentScale) -> float:
@@ -122,7 +122,7 @@ def _charges(samples: Sequence[GaugeSample]) -> list[int]:
     return [charge for charge in charges if charge is not None]
 
 
-def _step(drops: Sequence[int]) -> int:
+def _counter_resolution(drops: Sequence[int]) -> int:
     """The counter's resolution: the largest step that all its changes are multiples of."""
     return max(math.gcd(*[abs(drop) for drop in drops]), 1)
 

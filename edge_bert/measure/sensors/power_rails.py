@@ -1,4 +1,4 @@
-"""Read the on-device energy meter that Pixel 6 and later have."""
+"""Parse the on-device energy meter (power rails) of Pixel 6 and later."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ def parse_power_rails(text: str) -> dict[str, float]:
     Raises DeviceError when the answer has no energy meter, is the `delta` form, or names a
     channel twice.
     """
-    begin = _BEGIN.search(text)
-    if not begin:
+    header = _BEGIN.search(text)
+    if not header:
         raise DeviceError("This device shows no energy meter (Pixel 6 and later do).")
-    end = _END.search(text, begin.end())
-    block = text[begin.end() : end.start() if end else None]
+    footer = _END.search(text, header.end())
+    block = text[header.end() : footer.start() if footer else None]
     if "Delta" in block:
-        raise DeviceError("The energy meter was asked for `delta`, which callers share; do not.")
+        raise DeviceError(
+            "The energy meter gave its `delta` form, which all callers share; leave `delta` out."
+        )
     rows = _LINE.findall(block)
     rails = {name: float(value) for name, value in rows}
     if not rails or len(rails) != len(rows):

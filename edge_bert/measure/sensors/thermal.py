@@ -19,10 +19,10 @@ CAP_TOLERANCE = 0.98
 
 def parse_thermal_status(text: str) -> int:
     """The status of `dumpsys thermalservice`, 0 to 6. Raises DeviceError when it is not there."""
-    found = _STATUS.search(text)
-    if not found or not 0 <= int(found[1]) < len(STATUS_NAMES):
+    match = _STATUS.search(text)
+    if not match or not 0 <= int(match[1]) < len(STATUS_NAMES):
         raise DeviceError("dumpsys thermalservice gave no `Thermal Status:` from 0 to 6.")
-    return int(found[1])
+    return int(match[1])
 
 
 def parse_clocks(files: Mapping[str, str]) -> tuple[ClockLimit, ...]:
@@ -30,17 +30,17 @@ def parse_clocks(files: Mapping[str, str]) -> tuple[ClockLimit, ...]:
 
     Policies with a missing or unreadable file are left out: not every kernel shows them.
     """
-    found: dict[str, dict[str, int]] = {}
+    policies: dict[str, dict[str, int]] = {}
     for path, text in files.items():
-        policy = _POLICY.search(path)
+        match = _POLICY.search(path)
         number = text.strip()
-        if policy and re.fullmatch(r"[0-9]{1,12}", number) and int(number) > 0:
-            found.setdefault(policy[1], {})[path.rpartition("/")[2]] = int(number)
+        if match and re.fullmatch(r"[0-9]{1,12}", number) and int(number) > 0:
+            policies.setdefault(match[1], {})[path.rpartition("/")[2]] = int(number)
     return tuple(
         ClockLimit(
             policy=policy, cap_khz=values["scaling_max_freq"], max_khz=values["cpuinfo_max_freq"]
         )
-        for policy, values in sorted(found.items(), key=lambda item: int(item[0][6:]))
+        for policy, values in sorted(policies.items(), key=lambda item: int(item[0][6:]))
         if {"scaling_max_freq", "cpuinfo_max_freq"} <= values.keys()
     )
 
@@ -48,13 +48,13 @@ def parse_clocks(files: Mapping[str, str]) -> tuple[ClockLimit, ...]:
 def find_thermal_faults(before: DeviceState, after: DeviceState) -> tuple[str, ...]:
     """Why a run between these two states does not count; empty when it does."""
     faults = []
-    for when, state in (("before", before), ("after", after)):
+    for moment, state in (("before", before), ("after", after)):
         if state.thermal_status:
             name = STATUS_NAMES[state.thermal_status]
-            faults.append(f"thermal status {state.thermal_status} ({name}) {when} the run")
+            faults.append(f"thermal status {state.thermal_status} ({name}) {moment} the run")
         faults += [
             f"{clock.policy} limited to {clock.cap_khz // 1000} of {clock.max_khz // 1000} MHz "
-            f"{when} the run"
+            f"{moment} the run"
             for clock in state.clocks
             if clock.cap_khz < CAP_TOLERANCE * clock.max_khz
         ]

@@ -99,9 +99,9 @@ def _tensorrt(session: BuildSession) -> Arrange:
     return arrange
 
 
-def _served(session: BuildSession) -> triton.Served:
+def _served(session: BuildSession) -> triton.ServedModel:
     weights = session.weights
-    return triton.Served(
+    return triton.ServedModel(
         name=triton.folder_name(session.checkpoint.name),
         inputs=weights.input_names,
         output=weights.output_name,
@@ -116,7 +116,7 @@ def _example(session: BuildSession) -> bytes:
     return triton.triton_request({name: values[0].tolist() for name, values in row.items()})
 
 
-def _readme(served: triton.Served, slot: Path) -> str:
+def _readme(served: triton.ServedModel, slot: Path) -> str:
     return f"""# {served.name} on Triton Inference Server
 
     tritonserver --model-repository=$PWD/{ONNX_MODELS}

@@ -84,7 +84,7 @@ def test_unit_and_sign_are_found(raw_per_ua: float) -> None:
 def test_currents_that_fit_nothing_are_refused() -> None:
     """A current 30 times off is no unit that we know; so is none at all."""
     for raw_per_ua in (-30.0, 0.0):
-        with pytest.raises(DeviceError, match="reconciled"):
+        with pytest.raises(DeviceError, match="in no unit"):
             calibrate_current(battery(2000, 0, 3e6, raw_per_ua=raw_per_ua))
 
 

@@ -15,7 +15,7 @@ from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.runner.start import RunnerRequest, start_runner
 from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import (
-    SHORTEST_LOAD_S,
+    MIN_LOAD_S,
     compute_energy,
 )
 from edge_bert.measure.energy.record_windows import record_windows
@@ -55,7 +55,7 @@ def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, target: AdbD
     finally:
         emulator_world.plug_in(phone, charger=False)
     long = [
-        msgspec.structs.replace(each, seconds=SHORTEST_LOAD_S, rails_before={}, rails_after={})
+        msgspec.structs.replace(each, seconds=MIN_LOAD_S, rails_before={}, rails_after={})
         for each in windows
     ]
     energy = compute_energy(long)
