@@ -116,8 +116,8 @@ def test_a_model_is_built_and_counted(program: Path, tmp_path: Path) -> None:
         os.environ.pop("EDGE_BERT_CACHE")
         (folder / "emulator").symlink_to(cache.cache_folder("emulator").resolve())
         os.environ["EDGE_BERT_CACHE"] = str(folder)
-        words = ("bench", "--profile", "pixel", "--target", "emulated", "--lengths", "16")
-        counted = run(program, tmp_path, *words, "--json")
+        bench = ("bench", "--profile", "pixel", "--target", "emulated", "--lengths", "16")
+        counted = run(program, tmp_path, *bench, "--json")
     assert counted.returncode == 0, counted.stderr
     (figure,) = json.loads(counted.stdout)
     assert figure["measurement"]["evidence"] == "emulated"

@@ -12,6 +12,7 @@ from typing import Any
 from invoke.parser.argument import Argument
 from invoke.tasks import Task
 
+from edge_bert.cli.options import parse_number, spell_option
 from edge_bert.installation import task_command
 
 SHORT_FLAGS = {"profile": "p", "model": "m", "out": "o"}
@@ -73,7 +74,7 @@ class CommandTask(Task[Callable[..., None]]):
             Argument(
                 name=name,
                 kind=by_name[new].kind,
-                help=f"the old name of --{_dashed(new)}, for one more release",
+                help=f"the old name of --{spell_option(new)}, for one more release",
             )
             for name, new in self.renamed.items()
         ]
@@ -100,7 +101,7 @@ class CommandTask(Task[Callable[..., None]]):
         for title, group in groups.items():
             lines += ["", f"{title}:"] if title else []
             for name, text in group.items():
-                lines += _columns(_spelling(arguments[_dashed(name)]), text, width)
+                lines += _columns(_spelling(arguments[spell_option(name)]), text, width)
         return "\n".join(lines).replace("invoke ", task_command("")) + "\n"
 
     def _parse(self, values: dict[str, Any]) -> dict[str, Any]:
@@ -108,33 +109,21 @@ class CommandTask(Task[Callable[..., None]]):
         for old, new in self.renamed.items():
             value = values.pop(old, None)
             if value:
+                name = spell_option(new)
                 sys.stderr.write(
-                    f"--{old} is called --{_dashed(new)} now; the next release knows that alone.\n"
+                    f"--{old} is called --{name} now; the next release takes that alone.\n"
                 )
                 values[new] = value
         parameters = inspect.signature(self.body).parameters
         for name, value in values.items():
             if type(parameters[name].default) is int:
-                values[name] = _parse_int(name, value)
+                values[name] = parse_number(name, str(value), int)
         return values
 
 
 def command(**options: Any) -> Callable[[Callable[..., None]], CommandTask]:
     """Make a CommandTask of a function; takes what CommandTask takes."""
     return lambda body: CommandTask(body, **options)
-
-
-def _parse_int(name: str, value: object) -> int:
-    from edge_bert.errors import InputError
-
-    try:
-        return int(str(value))
-    except ValueError:
-        raise InputError(f"--{_dashed(name)} {value}: give a whole number.") from None
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def _spelling(argument: Argument) -> str:

@@ -1,8 +1,19 @@
-"""What the tasks' options have in common: their help, and reading lists from them."""
+"""From the text of options to records: parsing by the type of a record's field; shared help."""
 
 from __future__ import annotations
 
+import types
+import typing
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from edge_bert.cli import units
+
+if TYPE_CHECKING:
+    import msgspec
+
+    Options = TypeVar("Options", bound=msgspec.Struct)
 
 PROFILE_HELP = "device profile: a name, see `invoke profiles`, or the path of a .toml file"
 BUNDLE_PROFILE_HELP = f"{PROFILE_HELP}; its bundle is used"
@@ -20,49 +31,79 @@ CORPUS_HELP = "texts whose words a trimmed vocabulary keeps (default: the --cali
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
 
 
+NUMBERS = {int: "a whole number", float: "a number"}
+# Options whose number has a unit.
+AMOUNTS = {
+    "max_size": units.parse_size,
+    "max_latency": units.parse_latency,
+    "max_energy": units.parse_energy,
+    "min_score": units.parse_score,
+}
+
+
+def parse_options(record: type[Options], values: Mapping[str, Any]) -> Options:
+    """The record of a task's options; `values` are the task's arguments by name.
+
+    A field gets the value of the option of its name, else its default. Raises InputError for a
+    missing option without a default and for a text that is not of the field's type.
+    """
+    import msgspec
+
+    parsed = {}
+    for field in msgspec.structs.fields(record):
+        value = values.get(field.name)
+        if value not in (None, "", []):
+            parsed[field.name] = _parse_value(field.name, value, field.type)
+        elif field.required:
+            require_option(field.name, None)
+    return record(**parsed)
+
+
+def _parse_value(name: str, value: Any, kind: Any) -> Any:
+    """An option's value as the type `kind` of its field; `X | None` counts as X."""
+    if typing.get_origin(kind) in (typing.Union, types.UnionType):
+        kind = next(member for member in typing.get_args(kind) if member is not type(None))
+    if typing.get_origin(kind) is tuple:
+        items = split_csv(value) if isinstance(value, str) else value
+        return tuple(_parse_value(name, item, typing.get_args(kind)[0]) for item in items)
+    if not isinstance(value, str):
+        return value
+    if name in AMOUNTS:
+        return AMOUNTS[name](spell_option(name), value)
+    if kind in NUMBERS:
+        return parse_number(name, value, kind)
+    return kind(value)
+
+
+def parse_number(name: str, text: str, kind: type[int | float]) -> int | float:
+    """The number that the option `name` was given as text. Raises InputError for anything else."""
+    from edge_bert.errors import InputError
+
+    try:
+        return kind(text)
+    except ValueError:
+        raise InputError(f"--{spell_option(name)} {text}: give {NUMBERS[kind]}.") from None
+
+
 def split_csv(text: str | None) -> list[str]:
     """The items of a comma-separated option."""
     return [item.strip() for item in (text or "").split(",") if item.strip()]
 
 
-def parse_ints(option: str, text: str | None, example: str = "1,2,4") -> list[int]:
-    """The whole numbers of a comma-separated option. Raises InputError for anything else."""
-    from edge_bert.errors import InputError
-
-    try:
-        return [int(item) for item in split_csv(text)]
-    except ValueError:
-        raise InputError(f"--{option} {text}: give whole numbers, such as {example}.") from None
+def spell_option(name: str) -> str:
+    """The option of a parameter or field, without its two hyphens."""
+    return name.replace("_", "-")
 
 
-def parse_int(option: str, text: str | None) -> int | None:
-    """A whole number; None without a text. Raises InputError for anything else."""
-    numbers = parse_ints(option, text, "10")
-    if len(numbers) > 1:
-        from edge_bert.errors import InputError
-
-        raise InputError(f"--{option} {text}: give one whole number.")
-    return numbers[0] if numbers else None
-
-
-def parse_float(option: str, text: str | None) -> float | None:
-    """A number; None without a text. Raises InputError for anything else."""
-    from edge_bert.errors import InputError
-
-    try:
-        return None if text is None else float(text)
-    except ValueError:
-        raise InputError(f"--{option} {text}: give a number.") from None
-
-
-def require_option(option: str, text: str | None) -> str:
+def require_option(name: str, text: str | None) -> str:
     """The value of an option that has no default. Raises InputError without one."""
     from edge_bert.errors import InputError
     from edge_bert.installation import task_command
 
     if not text:
         raise InputError(
-            f"--{option} is missing; `{task_command('TASK --help')}` explains a task's options."
+            f"--{spell_option(name)} is missing; "
+            f"`{task_command('TASK --help')}` explains a task's options."
         )
     return text
 

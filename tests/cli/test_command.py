@@ -35,9 +35,9 @@ def test_short_flags_are_those_worth_having(task: CommandTask) -> None:
     """-p, -m and -o where a task has a profile, a model or an output, and -h."""
     for argument in task.get_arguments():
         short = [name for name in argument.names if len(name) == 1]
-        assert short == [{**SHORT_FLAGS, "help": "h"}[argument.name]] if short else True
-        assert all(name.isalnum() or "-" in name for name in argument.names)
-        assert len(argument.names) == (2 if argument.name in {*SHORT_FLAGS, "help"} else 1)
+        allowed = {**SHORT_FLAGS, "help": "h"}.get(str(argument.name))
+        assert short == ([allowed] if allowed else [])
+        assert len(argument.names) == 1 + len(short)
 
 
 @pytest.mark.parametrize("task", TASKS, ids=NAMES)
@@ -88,7 +88,7 @@ def test_an_old_name_still_works_and_says_so(capsys: Captured) -> None:
     sample(Context(), file="a", number="5")
     out, err = capsys.readouterr()
     assert out == "a None 5 True\n"
-    assert err == "--number is called --count-of-it now; the next release knows that alone.\n"
+    assert err == "--number is called --count-of-it now; the next release takes that alone.\n"
 
 
 def test_help_runs_nothing(capsys: Captured) -> None:

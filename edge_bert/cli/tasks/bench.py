@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -12,11 +10,7 @@ from edge_bert.cli.options import (
     JSON_HELP,
     PROFILE_HELP,
     SERIAL_HELP,
-    parse_float,
-    parse_int,
-    parse_ints,
-    require_option,
-    split_csv,
+    parse_options,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -62,8 +56,8 @@ def bench(
     cores: str | None = None,
     energy: bool = False,
     benchmark_model: str | None = None,
-    benchmark_origin: str = "",
-    out: str = "build",
+    benchmark_origin: str | None = None,
+    out: str | None = None,
     json: bool = False,
 ) -> None:
     """Measure a bundle: latency, memory, operators, energy. Builds the bundle if there is none.
@@ -81,22 +75,7 @@ def bench(
     from edge_bert.pipeline.bench.options import BenchOptions
     from edge_bert.report.terminal.measurements import print_measured
 
-    options = BenchOptions(
-        profile=require_option("profile", profile),
-        target=require_option("target", target),
-        out=Path(out),
-        artifacts=tuple(split_csv(artifacts)),
-        lengths=tuple(parse_ints("lengths", lengths)),
-        threads=tuple(parse_ints("threads", threads)) or (1,),
-        repetitions=parse_int("repetitions", repetitions),
-        duration=parse_float("duration", duration),
-        serial=serial,
-        core=core,
-        cores=cores,
-        energy=energy,
-        benchmark_model=Path(benchmark_model) if benchmark_model else None,
-        benchmark_origin=benchmark_origin,
-    )
+    options = parse_options(BenchOptions, locals())
     with console_progress() as progress:
         measured = run_bench(options, progress)
     if json:

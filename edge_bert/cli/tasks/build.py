@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from invoke.context import Context
 
-from edge_bert.cli import units
 from edge_bert.cli.command import command
 from edge_bert.cli.options import (
     CALIBRATION_COUNT_HELP,
@@ -19,9 +18,7 @@ from edge_bert.cli.options import (
     OUT_HELP,
     PROFILE_HELP,
     TOKENIZER_HELP,
-    parse_ints,
-    require_option,
-    split_csv,
+    parse_options,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -79,8 +76,8 @@ def build(
     lengths: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
-    calibration_count: int = 256,
-    seed: int = 0,
+    calibration_count: str | None = None,
+    seed: str | None = None,
     data: list[str] | None = None,
     float_output: bool = False,
     max_size: str | None = None,
@@ -89,8 +86,8 @@ def build(
     min_score: str | None = None,
     unpruned: bool = False,
     corpus: str | None = None,
-    evaluations: int = 20,
-    workers: int = 1,
+    evaluations: str | None = None,
+    workers: str | None = None,
     scheduler: str | None = None,
     json: bool = False,
 ) -> None:
@@ -103,32 +100,10 @@ def build(
     Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
     Example: invoke build --profile pixel --max-size 12MB --data stsb:sts-dev.csv
     """
-    from edge_bert.pipeline.build.options import DEFAULT_OUT, BuildOptions
+    from edge_bert.pipeline.build.options import BuildOptions
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, fit_to_budget
 
-    options = BuildOptions(
-        profile=require_option("profile", profile),
-        model=model,
-        tokenizer=tokenizer,
-        via=via,
-        recipes=tuple(split_csv(recipes)),
-        lengths=tuple(parse_ints("lengths", lengths, "16,32,64,128")),
-        out=out or DEFAULT_OUT,
-        calibration=calibration,
-        calibration_count=calibration_count,
-        seed=seed,
-        data=tuple(data or ()),
-        float_output=float_output,
-        max_size=units.parse_size("max-size", max_size) if max_size else None,
-        max_latency=units.parse_latency("max-latency", max_latency) if max_latency else None,
-        max_energy=units.parse_energy("max-energy", max_energy) if max_energy else None,
-        min_score=units.parse_score("min-score", min_score) if min_score else None,
-        unpruned=unpruned,
-        corpus=corpus,
-        evaluations=evaluations,
-        workers=workers,
-        scheduler=scheduler,
-    )
+    options = parse_options(BuildOptions, locals())
     try:
         with console_progress() as progress:
             built = fit_to_budget(options, progress)

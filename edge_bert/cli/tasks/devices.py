@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -13,8 +11,7 @@ from edge_bert.cli.options import (
     JSON_HELP,
     PROFILE_HELP,
     SERIAL_HELP,
-    require_option,
-    split_csv,
+    parse_options,
 )
 from edge_bert.cli.progress import console_progress
 from edge_bert.installation import task_command
@@ -41,7 +38,7 @@ def push(
     artifacts: str | None = None,
     serial: str | None = None,
     remove: bool = False,
-    out: str = "build",
+    out: str | None = None,
     json: bool = False,
 ) -> None:
     """Push a bundle and the runner to a device over adb, verified by size and sha256.
@@ -64,12 +61,7 @@ def push(
         else:
             print_lines([f"removed from {cleared}"])
         return
-    options = PushOptions(
-        profile=require_option("profile", profile),
-        artifacts=tuple(split_csv(artifacts)),
-        serial=serial,
-        out=Path(out),
-    )
+    options = parse_options(PushOptions, locals())
     with console_progress() as progress:
         pushed = push_bundle(options, progress)
     if json:

@@ -16,6 +16,7 @@ from edge_bert.cli.options import (
     JSON_HELP,
     MODEL_HELP,
     TOKENIZER_HELP,
+    parse_options,
     split_csv,
 )
 from edge_bert.cli.progress import console_progress
@@ -60,8 +61,8 @@ def export(
     recipes: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
-    calibration_count: int = 256,
-    seed: int = 0,
+    calibration_count: str | None = None,
+    seed: str | None = None,
     data: list[str] | None = None,
     compare: bool = False,
     json: bool = False,
@@ -82,15 +83,8 @@ def export(
 
     if to not in KINDS:
         raise InputError(f"--to {to}: give one of {', '.join(KINDS)}.")
-    options = BuildOptions(
-        profile=ANY_PROFILE,
-        model=model,
-        tokenizer=tokenizer,
-        calibration=calibration,
-        calibration_count=calibration_count,
-        seed=seed,
-        data=tuple(data or ()),
-    )
+    # What --recipes names here are forms of ONNX files.
+    options = parse_options(BuildOptions, locals() | {"profile": ANY_PROFILE, "recipes": None})
     session = BuildSession.open(options)
     folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
     with console_progress() as progress:

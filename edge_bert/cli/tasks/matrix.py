@@ -15,7 +15,7 @@ from edge_bert.cli.options import (
     DATA_HELP,
     JSON_HELP,
     LENGTHS_HELP,
-    parse_ints,
+    parse_options,
     split_csv,
 )
 from edge_bert.cli.progress import console_progress
@@ -68,14 +68,14 @@ def matrix(
     recipes: str | None = None,
     lengths: str | None = None,
     calibration: str | None = None,
-    calibration_count: int = 256,
-    seed: int = 0,
+    calibration_count: str | None = None,
+    seed: str | None = None,
     data: list[str] | None = None,
     corpus: str | None = None,
     unpruned: bool = False,
     emulate: bool = True,
-    evaluations: int = 20,
-    workers: int = 1,
+    evaluations: str | None = None,
+    workers: str | None = None,
     scheduler: str | None = None,
     json: bool = False,
 ) -> None:
@@ -91,22 +91,7 @@ def matrix(
     from edge_bert.pipeline.matrix import matrix as pipeline
 
     names = pipeline.profile_names(split_csv(profiles))
-    options = BuildOptions(
-        profile=names[0],
-        recipes=tuple(split_csv(recipes)),
-        lengths=tuple(parse_ints("lengths", lengths, "16,32,64,128")),
-        out=out,
-        calibration=calibration,
-        calibration_count=calibration_count,
-        seed=seed,
-        data=tuple(data or ()),
-        corpus=corpus,
-        unpruned=unpruned,
-        emulate=emulate,
-        evaluations=evaluations,
-        workers=workers,
-        scheduler=scheduler,
-    )
+    options = parse_options(BuildOptions, locals() | {"profile": names[0]})
     folders = [
         None if model == DEFAULT_MODEL else model for model in split_csv(models) or [DEFAULT_MODEL]
     ]

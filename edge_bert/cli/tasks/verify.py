@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -12,7 +10,7 @@ from edge_bert.cli.options import (
     BUNDLE_PROFILE_HELP,
     DATA_HELP,
     JSON_HELP,
-    require_option,
+    parse_options,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -34,7 +32,7 @@ NOT_PASSED = 4
 def verify(
     _: Context,
     profile: str | None = None,
-    out: str = "build",
+    out: str | None = None,
     data: list[str] | None = None,
     text: str | None = None,
     calibration: str | None = None,
@@ -50,13 +48,7 @@ def verify(
     from edge_bert.pipeline.verify import VerifyOptions, verify_bundle
     from edge_bert.report.terminal.verification import print_verification
 
-    options = VerifyOptions(
-        profile=require_option("profile", profile),
-        data=tuple(data or ()),
-        text=Path(text) if text else None,
-        calibration=Path(calibration) if calibration else None,
-        out=Path(out),
-    )
+    options = parse_options(VerifyOptions, locals())
     with console_progress() as progress:
         verification = verify_bundle(options, progress)
     if json:
