@@ -69,7 +69,7 @@ def apart(model: Any, signature: str) -> dict[str, Single]:
         graph = _alone(whole, operator, reads)
         inputs = {f"input{place}": index for place, index in enumerate(graph.inputs)}
         outputs = {"output": graph.outputs[0]}
-        made = flatbuffer.find_signature(name, len(model.subgraphs), inputs, outputs)
+        made = flatbuffer.make_signature(name, len(model.subgraphs), inputs, outputs)
         model.signatureDefs.append(made)
         model.subgraphs.append(graph)
         tensors_read = tuple(_text(whole.tensors[i].name) for i in reads)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.tflite import flatbuffer
 from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import Head, Task
 
@@ -25,87 +26,59 @@ CALLING_OPERATORS = ("IF", "WHILE", "CALL", "CALL_ONCE", "STABLEHLO_COMPOSITE", 
 
 
 class TextGraph(Record, frozen=True):
-    """What was found: metadata names of the inputs in order, length in tokens, output width."""
+    """Metadata names of a graph's inputs in order, its length in tokens, its output's width."""
 
     roles: tuple[str, ...]
     length: int
     width: int
 
 
-def parse_graph(tflite: bytes) -> Any:
-    """The model as the schema's `ModelT`. ModelError if the bytes are not a TFLite file."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    if tflite[4:8] != b"TFL3":
-        raise ModelError("Not a TFLite file: it lacks the identifier TFL3.")
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(tflite))
-    for buffer in model.buffers:
-        _bring_inside(buffer, tflite)
-    return model
-
-
-def _bring_inside(buffer: Any, tflite: bytes) -> None:
-    """Some quantizers put weights behind the flatbuffer, where the zip will stand."""
-    import numpy as np
-
-    if buffer.offset > 1:
-        buffer.data = np.frombuffer(tflite, np.uint8, buffer.size, buffer.offset)
-    buffer.offset = buffer.size = 0
-
-
 def adapt_graph(model: Any, head: Head, signature: str | None) -> TextGraph:
-    """Change `model` into what MediaPipe opens, in place; see the module's docstring.
+    """Change `model` (tflite/flatbuffer.py) into what MediaPipe opens, in place.
 
     `signature` names the one to keep, None the only one. Raises ModelError where inputs or output
     are not those of an edge-bert text model with a float output.
     """
-    kept = _keep_signature(model, signature)
+    entry = _select_signature(model, signature)
     subgraph = model.subgraphs[0]
-    length = _check_inputs(subgraph, kept)
-    width = _check_output(subgraph, kept)
-    if not _has_input(kept, "token_type_ids"):
-        _add_unused_input(subgraph, kept, "token_type_ids", length)
+    length = _check_inputs(subgraph, entry)
+    width = _check_output(subgraph, entry)
+    if all(_text(item.name) != "token_type_ids" for item in entry.inputs):
+        _add_unused_input(subgraph, entry, "token_type_ids", length)
     if head.task is Task.CLASSIFICATION:
-        _activate_output(model, kept, head.activation)
-    names = {entry.tensorIndex: _text(entry.name) for entry in kept.inputs}
+        _activate_output(model, entry, head.activation)
+    names = {item.tensorIndex: _text(item.name) for item in entry.inputs}
     roles = tuple(INPUT_ROLES[names[index]] for index in subgraph.inputs)
     return TextGraph(roles=roles, length=length, width=width)
 
 
-def _keep_signature(model: Any, wanted: str | None) -> Any:
+def _select_signature(model: Any, name: str | None) -> Any:
+    """The signature `name`, or the only one, once its subgraph is the only one of `model`."""
     signatures = {_text(entry.signatureKey): entry for entry in model.signatureDefs or []}
-    if wanted is None and len(signatures) == 1:
-        wanted = next(iter(signatures))
-    if wanted not in signatures:
+    if name is None and len(signatures) == 1:
+        name = next(iter(signatures))
+    if name not in signatures:
         names = ", ".join(sorted(signatures)) or "none"
         raise ModelError(
-            f"MediaPipe takes one signature; asked for {wanted!r}, the file has: {names}."
+            f"MediaPipe takes one signature; asked for {name!r}, the file has: {names}."
         )
-    kept = signatures[wanted]
-    if not 0 <= kept.subgraphIndex < len(model.subgraphs or []):
-        raise ModelError(f"Signature {wanted!r} points outside the TFLite file; build it again.")
-    model.subgraphs = [model.subgraphs[kept.subgraphIndex]]
-    model.signatureDefs = [kept]
-    kept.subgraphIndex = 0
+    entry = signatures[name]
+    model.subgraphs = [model.subgraphs[entry.subgraphIndex]]
+    model.signatureDefs = [entry]
+    entry.subgraphIndex = 0
+    for owner in (entry, model.subgraphs[0]):  # a vector that the file leaves out is None
+        owner.inputs = [] if owner.inputs is None else list(owner.inputs)
+        owner.outputs = [] if owner.outputs is None else list(owner.outputs)
     _check_operators(model)
     _empty_unused_buffers(model)
-    return kept
+    return entry
 
 
 def _check_operators(model: Any) -> None:
     for operator in model.subgraphs[0].operators or []:
-        name = _operator_name(model, operator)
+        name = flatbuffer.operator_name(model, operator)
         if name in CALLING_OPERATORS:
             raise ModelError(f"MediaPipe takes one subgraph; operator {name} needs a second one.")
-
-
-def _operator_name(model: Any, operator: Any) -> str:
-    from ai_edge_litert import schema_py_generated as schema
-
-    code = model.operatorCodes[operator.opcodeIndex]
-    number = max(code.builtinCode, code.deprecatedBuiltinCode)
-    names = {value: key for key, value in vars(schema.BuiltinOperator).items()}
-    return str(names.get(number, number))
 
 
 def _empty_unused_buffers(model: Any) -> None:
@@ -146,12 +119,8 @@ def _check_output(subgraph: Any, signature: Any) -> int:
 
 def _shape(subgraph: Any, index: int, dtype: str) -> tuple[int, ...]:
     """The shape of a tensor of type `dtype`; a dimension that can change counts as -1."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    if not 0 <= index < len(subgraph.tensors):
-        raise ModelError("A signature points outside the TFLite file; build it again.")
     tensor = subgraph.tensors[index]
-    if tensor.type != getattr(schema.TensorType, dtype):
+    if tensor.type != getattr(flatbuffer.load_schema().TensorType, dtype):
         raise ModelError(
             f"MediaPipe needs {dtype.lower()} for {_text(tensor.name)!r}; a full-integer model "
             "needs its float output."
@@ -160,58 +129,37 @@ def _shape(subgraph: Any, index: int, dtype: str) -> tuple[int, ...]:
     return tuple(int(size) for size in ([] if shape is None else shape))
 
 
-def _has_input(signature: Any, name: str) -> bool:
-    return any(_text(entry.name) == name for entry in signature.inputs)
-
-
 def _add_unused_input(subgraph: Any, signature: Any, name: str, length: int) -> None:
-    from ai_edge_litert import schema_py_generated as schema
-
-    index = _add_tensor(subgraph, name, [1, length], schema.TensorType.INT32)
+    int32 = flatbuffer.load_schema().TensorType.INT32
+    index = flatbuffer.add_tensor(subgraph, name, (1, length), int32)
     subgraph.inputs = [*subgraph.inputs, index]
-    signature.inputs = [*signature.inputs, schema.TensorMapT(name=name, tensorIndex=index)]
+    signature.inputs = [*signature.inputs, flatbuffer.name_tensor(name, index)]
 
 
 def _activate_output(model: Any, signature: Any, activation: str) -> None:
     """Append the activation of a head to a graph that gives logits."""
-    from ai_edge_litert import schema_py_generated as schema
-
     subgraph, logits = model.subgraphs[0], signature.outputs[0].tensorIndex
-    operator_name = ACTIVATION_OPERATORS.get(activation)
-    if operator_name is None or _producer(model, logits) in ACTIVATION_OPERATORS.values():
+    name = ACTIVATION_OPERATORS.get(activation)
+    if name is None or _producer(model, logits) in ACTIVATION_OPERATORS.values():
         return
-    builtin = getattr(schema.BuiltinOperator, operator_name)
-    model.operatorCodes.append(
-        schema.OperatorCodeT(deprecatedBuiltinCode=builtin, builtinCode=builtin, version=1)
-    )
-    shape = subgraph.tensors[logits].shape
-    output = _add_tensor(subgraph, "probabilities", shape, schema.TensorType.FLOAT32)
-    operator = schema.OperatorT(
-        opcodeIndex=len(model.operatorCodes) - 1, inputs=[logits], outputs=[output]
-    )
-    if operator_name == "SOFTMAX":
-        operator.builtinOptionsType = schema.BuiltinOptions.SoftmaxOptions
-        operator.builtinOptions = schema.SoftmaxOptionsT(beta=1.0)
+    shape = flatbuffer.shape_of(subgraph.tensors[logits])
+    float32 = flatbuffer.load_schema().TensorType.FLOAT32
+    output = flatbuffer.add_tensor(subgraph, "probabilities", shape, float32)
+    operator = flatbuffer.add_operator(model, name, [logits], [output])
+    if name == "SOFTMAX":
+        operator.builtinOptions.beta = 1.0
     subgraph.operators.append(operator)
     subgraph.outputs = [output]
-    signature.outputs = [schema.TensorMapT(name="probabilities", tensorIndex=output)]
+    signature.outputs = [flatbuffer.name_tensor("probabilities", output)]
 
 
 def _producer(model: Any, tensor: int) -> str:
     """The operator that gives `tensor`, seen through a DEQUANTIZE."""
     for operator in reversed(model.subgraphs[0].operators or []):
         if tensor in operator.outputs:
-            name = _operator_name(model, operator)
+            name = flatbuffer.operator_name(model, operator)
             return _producer(model, operator.inputs[0]) if name == "DEQUANTIZE" else name
     return ""
-
-
-def _add_tensor(subgraph: Any, name: str, shape: Any, dtype: int) -> int:
-    from ai_edge_litert import schema_py_generated as schema
-
-    # Buffer 0 is the empty one that tensors without constants share.
-    subgraph.tensors.append(schema.TensorT(name=name, shape=shape, type=dtype, buffer=0))
-    return len(subgraph.tensors) - 1
 
 
 def _text(name: bytes | str | None) -> str:

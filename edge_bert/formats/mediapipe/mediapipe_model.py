@@ -8,37 +8,26 @@ needed to write one.
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.mediapipe import mediapipe_graph
+from edge_bert.formats.mediapipe.mediapipe_graph import TextGraph, adapt_graph
 from edge_bert.formats.mediapipe.mediapipe_metadata import (
     LABELS_FILE,
     METADATA_NAME,
     VOCABULARY_FILE,
     text_metadata,
 )
+from edge_bert.formats.tflite import flatbuffer
 from edge_bert.records.checkpoint import Head, Task
 
 # MediaPipe puts these around every text and in place of words that it does not know.
 SPECIAL_TOKENS = ("[CLS]", "[SEP]", "[UNK]")
 # A fixed time, the oldest a zip can say, so that equal inputs give equal bytes.
 ZIP_TIME = (1980, 1, 1, 0, 0, 0)
-# What the schema's Python code raises when offsets in a damaged file lead nowhere.
-DAMAGE = (
-    struct.error,
-    IndexError,
-    TypeError,
-    ValueError,
-    AttributeError,
-    OverflowError,
-    MemoryError,
-    RecursionError,
-)
 
 
 def write_mediapipe_model(
@@ -61,15 +50,12 @@ def write_mediapipe_model(
     equal bytes. Raises ModelError if the model, its vocabulary or its labels do not fit MediaPipe.
     """
     files = {VOCABULARY_FILE: read_vocabulary(vocabulary)}
-    try:
-        model = mediapipe_graph.parse_graph(tflite)
-        graph = mediapipe_graph.adapt_graph(model, head, signature)
-        if head.task is Task.CLASSIFICATION:
-            files[LABELS_FILE] = _checked_labels(head, graph.width)
-        _add_metadata(model, _metadata(graph, head, name, description))
-        return _with_files(_serialize(model), files)
-    except DAMAGE as error:
-        raise ModelError("The TFLite file is damaged or cut short; build it again.") from error
+    model = flatbuffer.read_model(tflite)
+    graph = adapt_graph(model, head, signature)
+    if head.task is Task.CLASSIFICATION:
+        files[LABELS_FILE] = _checked_labels(head, graph.width)
+    _add_metadata(model, _metadata(graph, head, name, description))
+    return _with_files(flatbuffer.pack_model(model), files)
 
 
 def read_vocabulary(path: Path | None) -> tuple[str, ...]:
@@ -109,7 +95,7 @@ def _checked_labels(head: Head, classes: int) -> tuple[str, ...]:
     return head.labels
 
 
-def _metadata(graph: mediapipe_graph.TextGraph, head: Head, name: str, description: str) -> bytes:
+def _metadata(graph: TextGraph, head: Head, name: str, description: str) -> bytes:
     classifier = head.task is Task.CLASSIFICATION
     return text_metadata(
         name=name,
@@ -121,38 +107,18 @@ def _metadata(graph: mediapipe_graph.TextGraph, head: Head, name: str, descripti
 
 
 def _add_metadata(model: Any, metadata: bytes) -> None:
-    import numpy as np
-    from ai_edge_litert import schema_py_generated as schema
-
     present = [entry.name for entry in model.metadata or []]
     if METADATA_NAME.encode() in present:
         raise ModelError("The TFLite file already has metadata; start from the one without.")
-    model.buffers.append(schema.BufferT(data=np.frombuffer(metadata, np.uint8)))
-    entry = schema.MetadataT(name=METADATA_NAME, buffer=len(model.buffers) - 1)
+    entry = flatbuffer.load_schema().MetadataT()
+    entry.name, entry.buffer = METADATA_NAME, flatbuffer.add_buffer(model, metadata)
     model.metadata = [*(model.metadata or []), entry]
 
 
-def _serialize(model: Any) -> bytes:
-    """The flatbuffer of `model`, its constants at multiples of 16 bytes as the schema asks."""
-    import flatbuffers
-
-    class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
-        """The generated Python code forgets `force_align: 16` of Buffer.data."""
-
-        def CreateNumpyVector(self, x: Any) -> Any:  # noqa: N802
-            if x.dtype.itemsize == 1:
-                self.Prep(16, x.size)
-            return super().CreateNumpyVector(x)
-
-    builder = AlignedBuilder(1024)
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
-
-
-def _with_files(flatbuffer: bytes, files: Mapping[str, tuple[str, ...]]) -> bytes:
+def _with_files(model: bytes, files: Mapping[str, tuple[str, ...]]) -> bytes:
     """The model with text files of one entry a line behind it; readers find both in one file."""
     stream = io.BytesIO()
-    stream.write(flatbuffer)
+    stream.write(model)
     with zipfile.ZipFile(stream, "w") as archive:
         for name, lines in files.items():
             info = zipfile.ZipInfo(name, ZIP_TIME)

@@ -1,4 +1,8 @@
-"""Reading, editing and writing `.tflite` files through the schema's object form."""
+"""The one way to read a `.tflite` file for editing, to edit it, and to write one.
+
+A model is the schema's object form (ModelT), a subgraph SubGraphT, and so on. inspect.py tells what
+is in a file that is not to be edited.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +12,23 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.errors import ModelError
-from edge_bert.formats.tflite import remove_unused
+from edge_bert.formats.tflite.reader import (
+    IDENTIFIER,
+    builtin_names,
+    damaged_error,
+    parse_file,
+)
+from edge_bert.formats.tflite.remove_unused import remove_unused
 
-FILE_IDENTIFIER = b"TFL3"
 ALIGNMENT = 16
 GRAPH_BYTES = 1 << 21  # room for everything that is not a constant; the builder grows if need be
+# Options that are not named after their operator.
+OPTIONS = {
+    "BATCH_MATMUL": "BatchMatMulOptions",
+    "L2_NORMALIZATION": "L2NormOptions",
+    "MEAN": "ReducerOptions",
+    "MINIMUM": "MaximumMinimumOptions",
+}
 
 
 def load_schema() -> Any:
@@ -23,27 +38,37 @@ def load_schema() -> Any:
     return schema_py_generated
 
 
-def read_model(data: bytes) -> Any:
-    """The object form (ModelT) of a `.tflite` file; ModelError for anything else."""
-    if data[4:8] != FILE_IDENTIFIER:
-        raise ModelError("This is not a TFLite file (its identifier is not TFL3).")
+def read_model(data: bytes, name: str = "The model") -> Any:
+    """The object form of a `.tflite` file, all of it inside the flatbuffer.
+
+    Raises ModelError, naming the file as `name`, for anything that is not a whole one (reader.py).
+    """
+    parse_file(data, name)
     try:
         model = load_schema().ModelT.InitFromPackedBuf(bytearray(data), 0)
-        _bring_inside(model, data)
-    except ModelError:
-        raise
-    except Exception as error:  # the generated reader raises whatever a broken offset causes
-        raise ModelError(f"The TFLite file is damaged: {type(error).__name__}.") from error
+    except Exception as error:  # of what parse_file does not look at, such as options
+        raise damaged_error(name) from error
+    for code in model.operatorCodes:  # files of before 2020 have the deprecated code only
+        code.builtinCode = max(code.builtinCode, code.deprecatedBuiltinCode)
+    for buffer in model.buffers:
+        if buffer.offset > 1:  # large files have constants behind the flatbuffer
+            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
+        buffer.offset = buffer.size = 0
     return model
 
 
 def write_model(model: Any) -> bytes:
     """The bytes of `model`; what nothing uses is left out, equal quantization written once."""
-    remove_unused.remove_unused(model)
+    remove_unused(model)
     _share_quantization(model)
+    return pack_model(model)
+
+
+def pack_model(model: Any) -> bytes:
+    """The bytes of `model` as it is."""
     constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
     builder = _aligned_builder(constants + GRAPH_BYTES)
-    builder.Finish(model.Pack(builder), FILE_IDENTIFIER)
+    builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
@@ -86,31 +111,40 @@ def builtin_of(model: Any, operator: Any) -> int:
     return int(model.operatorCodes[operator.opcodeIndex].builtinCode)
 
 
+def operator_name(model: Any, operator: Any) -> str:
+    """The builtin name of `operator`, such as FULLY_CONNECTED."""
+    return builtin_names()[builtin_of(model, operator)]
+
+
 def add_operator(
     model: Any, name: str, inputs: Sequence[int], outputs: Sequence[int], version: int = 1
 ) -> Any:
-    """A new operator (not yet in a subgraph) with the default options of its kind."""
-    made = load_schema().OperatorT()
-    made.opcodeIndex = add_opcode(model, getattr(load_schema().BuiltinOperator, name), version)
-    made.inputs, made.outputs = list(inputs), list(outputs)
-    options = "".join(part.capitalize() for part in name.split("_")) + "Options"
-    made.builtinOptionsType = getattr(load_schema().BuiltinOptions, options)
-    made.builtinOptions = getattr(load_schema(), f"{options}T")()
-    return made
+    """A new operator, not yet in a subgraph, with the default options of its kind if it has any."""
+    schema = load_schema()
+    operator = schema.OperatorT()
+    operator.opcodeIndex = add_opcode(model, getattr(schema.BuiltinOperator, name), version)
+    operator.inputs, operator.outputs = list(inputs), list(outputs)
+    camel_case = "".join(word.capitalize() for word in name.split("_"))
+    kind = OPTIONS.get(name, f"{camel_case}Options")
+    if hasattr(schema.BuiltinOptions, kind):
+        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
+        operator.builtinOptions = getattr(schema, f"{kind}T")()
+    return operator
 
 
-def find_signature(
+def make_signature(
     name: str, subgraph: int, inputs: Mapping[str, int], outputs: Mapping[str, int]
 ) -> Any:
     """A signature of a subgraph; `inputs` and `outputs` give each name its tensor, in order."""
-    made = load_schema().SignatureDefT()
-    made.signatureKey, made.subgraphIndex = name, subgraph
-    made.inputs = [_named(*each) for each in inputs.items()]
-    made.outputs = [_named(*each) for each in outputs.items()]
-    return made
+    signature = load_schema().SignatureDefT()
+    signature.signatureKey, signature.subgraphIndex = name, subgraph
+    signature.inputs = [name_tensor(*item) for item in inputs.items()]
+    signature.outputs = [name_tensor(*item) for item in outputs.items()]
+    return signature
 
 
-def _named(name: str, tensor: int) -> Any:
+def name_tensor(name: str, tensor: int) -> Any:
+    """An entry of a signature: what it calls a tensor of its subgraph."""
     entry = load_schema().TensorMapT()
     entry.name, entry.tensorIndex = name, tensor
     return entry
@@ -129,19 +163,24 @@ def shape_of(tensor: Any) -> tuple[int, ...]:
     return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)
 
 
-def set_scales(tensor: Any, scales: npt.ArrayLike, axis: int = 0) -> None:
-    """Give an integer tensor its scale, or one per index of `axis`; every zero point is 0."""
+def set_scales(tensor: Any, scales: npt.ArrayLike, axis: int = 0, *, zero_point: int = 0) -> None:
+    """Give an integer tensor its scale, or one per index of `axis`, and one zero point for all."""
     values = np.atleast_1d(np.asarray(scales, np.float32))
     tensor.quantization = load_schema().QuantizationParametersT()
     tensor.quantization.scale = values
-    tensor.quantization.zeroPoint = np.zeros(values.shape, np.int64)
+    tensor.quantization.zeroPoint = np.full(values.shape, zero_point, np.int64)
     tensor.quantization.quantizedDimension = axis
 
 
 def add_constant(model: Any, array: npt.NDArray[Any]) -> int:
     """A new buffer that holds `array`; gives its index."""
+    return add_buffer(model, np.ascontiguousarray(array).tobytes())
+
+
+def add_buffer(model: Any, data: bytes) -> int:
+    """A new buffer that holds `data`; gives its index."""
     buffer = load_schema().BufferT()
-    buffer.data = np.frombuffer(np.ascontiguousarray(array).tobytes(), np.uint8)
+    buffer.data = np.frombuffer(data, np.uint8)
     model.buffers.append(buffer)
     return len(model.buffers) - 1
 
@@ -159,18 +198,8 @@ def add_tensor(
     return len(graph.tensors) - 1
 
 
-def _bring_inside(model: Any, data: bytes) -> None:
-    """Move buffers that stand behind the flatbuffer (large files) into it."""
-    for buffer in model.buffers:
-        if buffer.offset > 1:
-            if buffer.offset + buffer.size > len(data):
-                raise ModelError("The TFLite file is cut short: a buffer lies behind its end.")
-            buffer.data = np.frombuffer(data, np.uint8, buffer.size, buffer.offset)
-        buffer.offset = buffer.size = 0
-
-
-class _Written:
-    """Quantization parameters that are written once however many tensors carry them.
+class _SharedQuantization:
+    """Quantization parameters that are written once, however many tensors carry them.
 
     A table with a scale per row would otherwise repeat its scales in the subgraph of every length.
     """
@@ -186,14 +215,14 @@ class _Written:
 
 
 def _share_quantization(model: Any) -> None:
-    written: dict[bytes, _Written] = {}
+    shared: dict[bytes, _SharedQuantization] = {}
     for graph in model.subgraphs:
         for tensor in graph.tensors:
             quantization = tensor.quantization
             if quantization is None or quantization.scale is None or len(quantization.scale) < 2:
                 continue
             key = _quantization_key(quantization)
-            tensor.quantization = written.setdefault(key, _Written(quantization))
+            tensor.quantization = shared.setdefault(key, _SharedQuantization(quantization))
 
 
 def _quantization_key(quantization: Any) -> bytes:

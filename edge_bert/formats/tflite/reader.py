@@ -1,11 +1,12 @@
-"""Reading a `.tflite` file that may be damaged or hostile: every index, length and name is checked.
+"""The checks of a `.tflite` file that may be damaged or hostile: every index, length and name.
 
 The generated reader trusts lengths: one wrong number makes it build millions of objects. Here a
-file has at most `MAX_PARTS` tensors, operators and the like, and nothing outside it is touched.
+file has at most `MAX_TABLES` tensors, operators and the like, and nothing outside it is touched.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 from edge_bert.errors import ModelError
 
 IDENTIFIER = b"TFL3"
-MAX_PARTS = 50_000  # read in two seconds; 24 layers in eight lengths have 40 000
+MAX_TABLES = 50_000  # read in two seconds; 24 layers in eight lengths have 40 000
 MAX_INPUTS = 4096  # of one operator
 MAX_RANK = 16
 MAX_NAME_BYTES = 1 << 24  # of all names together
@@ -62,7 +63,7 @@ class SignatureEntry:
 
 @dataclass(frozen=True)
 class TfliteFile:
-    """What a file holds; `buffer_bytes` is the size of each buffer."""
+    """The contents of a file; `buffer_bytes` is the size of each buffer."""
 
     graphs: list[FileGraph]
     buffer_bytes: list[int]
@@ -79,7 +80,20 @@ def parse_file(data: bytes, name: str) -> TfliteFile:
     try:
         return _Reader(data).file()
     except Exception as error:  # the generated reader raises whatever a broken offset causes
-        raise ModelError(f"{name} is a damaged TFLite file; copy or build it again.") from error
+        raise damaged_error(name) from error
+
+
+def damaged_error(name: str) -> ModelError:
+    """What a file that is no whole TFLite file raises."""
+    return ModelError(f"{name} is a TFLite file that is damaged or cut short; build it again.")
+
+
+@functools.cache
+def builtin_names() -> dict[int, str]:
+    """The name of every builtin operator by its code."""
+    from ai_edge_litert.schema_py_generated import BuiltinOperator
+
+    return _names(BuiltinOperator)
 
 
 class _Reader:
@@ -87,32 +101,34 @@ class _Reader:
         from ai_edge_litert import schema_py_generated as schema
 
         self._size = len(data)
-        self._parts = self._name_bytes = 0
+        self._table_count = self._name_bytes = 0
         self._model = schema.Model.GetRootAs(data)
         self._types = _names(schema.TensorType)
-        self._builtins = _names(schema.BuiltinOperator)
 
     def file(self) -> TfliteFile:
         model = self._model
-        buffers = [self._buffer(each) for each in self._each(model.BuffersLength, model.Buffers)]
+        buffers = [self._buffer(x) for x in self._tables(model.BuffersLength, model.Buffers)]
         codes = [
-            self._builtins[max(each.BuiltinCode(), each.DeprecatedBuiltinCode())]
-            for each in self._each(model.OperatorCodesLength, model.OperatorCodes)
+            builtin_names()[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            for code in self._tables(model.OperatorCodesLength, model.OperatorCodes)
         ]
-        subgraphs = self._each(model.SubgraphsLength, model.Subgraphs)
-        graphs = [self._graph(each, codes, len(buffers)) for each in subgraphs]
-        entries = self._each(model.SignatureDefsLength, model.SignatureDefs)
+        subgraphs = self._tables(model.SubgraphsLength, model.Subgraphs)
+        graphs = [self._graph(subgraph, codes, len(buffers)) for subgraph in subgraphs]
         if not graphs:
             raise ValueError("no subgraph")
-        return TfliteFile(graphs, buffers, [self._signature(each, graphs) for each in entries])
+        entries = self._tables(model.SignatureDefsLength, model.SignatureDefs)
+        signatures = [self._signature(entry, graphs) for entry in entries]
+        for entry in self._tables(model.MetadataLength, model.Metadata):
+            _index(entry.Buffer(), len(buffers))
+        return TfliteFile(graphs, buffers, signatures)
 
-    def _each(self, length: Callable[[], int], part: Callable[[int], Any]) -> Iterator[Any]:
-        """The parts of a vector of tables, counted against the limit of the whole file."""
+    def _tables(self, length: Callable[[], int], table: Callable[[int], Any]) -> Iterator[Any]:
+        """The tables of a vector, counted against the limit of the whole file."""
         count = length()
-        self._parts += count
-        if self._parts > MAX_PARTS:
-            raise ValueError("too many parts")
-        return (part(index) for index in range(count))
+        self._table_count += count
+        if self._table_count > MAX_TABLES:
+            raise ValueError("too many tables")
+        return (table(index) for index in range(count))
 
     def _buffer(self, buffer: Any) -> int:
         """The bytes of a buffer, inside the flatbuffer or (large files) behind it."""
@@ -128,26 +144,30 @@ class _Reader:
 
     def _graph(self, graph: Any, codes: list[str], buffers: int) -> FileGraph:
         tensors = [
-            self._tensor(each, buffers) for each in self._each(graph.TensorsLength, graph.Tensors)
+            self._tensor(tensor, buffers)
+            for tensor in self._tables(graph.TensorsLength, graph.Tensors)
         ]
         operators = [
-            self._operator(each, codes, len(tensors))
-            for each in self._each(graph.OperatorsLength, graph.Operators)
+            self._operator(operator, codes, len(tensors))
+            for operator in self._tables(graph.OperatorsLength, graph.Operators)
         ]
+        _indices(graph.InputsLength(), graph.InputsAsNumpy, len(tensors))
+        _indices(graph.OutputsLength(), graph.OutputsAsNumpy, len(tensors))
         return FileGraph(tensors, operators)
 
     def _tensor(self, tensor: Any, buffers: int) -> FileTensor:
         quantization = tensor.Quantization()
         scales = quantization.ScaleLength() if quantization is not None else 0
-        one = scales == 1
+        single = scales == 1
+        self._tables(tensor.VariantTensorsLength, tensor.VariantTensors)
         return FileTensor(
             name=self._text(tensor.Name, tensor._tab, 10),
             dtype=self._types[tensor.Type()].lower(),
             shape=_integers(tensor.ShapeLength(), tensor.ShapeAsNumpy, MAX_RANK),
             buffer=_index(tensor.Buffer(), buffers),
             scales=scales,
-            scale=float(quantization.Scale(0)) if one else None,
-            zero_point=int(quantization.ZeroPoint(0)) if one else None,
+            scale=float(quantization.Scale(0)) if single else None,
+            zero_point=int(quantization.ZeroPoint(0)) if single else None,
         )
 
     def _operator(self, operator: Any, codes: list[str], tensors: int) -> Operator:
@@ -162,10 +182,10 @@ class _Reader:
         tensors = len(graphs[graph].tensors)
         inputs, outputs = (
             {
-                self._text(each.Name, each._tab, 4): _index(each.TensorIndex(), tensors)
-                for each in self._each(length, part)
+                self._text(item.Name, item._tab, 4): _index(item.TensorIndex(), tensors)
+                for item in self._tables(length, table)
             }
-            for length, part in (
+            for length, table in (
                 (entry.InputsLength, entry.Inputs),
                 (entry.OutputsLength, entry.Outputs),
             )
@@ -181,7 +201,7 @@ class _Reader:
         text = (read() or b"").decode(errors="replace")
         if text.isprintable():
             return text
-        return "".join(each if each.isprintable() else "\ufffd" for each in text)
+        return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
 
 
 def _names(enumeration: Any) -> dict[int, str]:

@@ -154,12 +154,7 @@ def _reshape(model: Any, graph: Any, source: int, target: int) -> Any:
 
 def embedding_lookup(model: Any, ids: int, table: int, rows: int) -> Any:
     """EMBEDDING_LOOKUP of tensors of one subgraph; `ids` has one dimension."""
-    made = flatbuffer.add_operator(model, "RESHAPE", [ids, table], [rows])  # it has no options
-    made.opcodeIndex = flatbuffer.add_opcode(
-        model, flatbuffer.load_schema().BuiltinOperator.EMBEDDING_LOOKUP, VERSION
-    )
-    made.builtinOptions, made.builtinOptionsType = None, 0
-    return made
+    return flatbuffer.add_operator(model, "EMBEDDING_LOOKUP", [ids, table], [rows], VERSION)
 
 
 def name_of(graph: Any, tensor: int) -> str:

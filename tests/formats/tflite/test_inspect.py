@@ -245,7 +245,7 @@ def test_the_limit_of_parts_is_generous(monkeypatch: pytest.MonkeyPatch) -> None
     graph.operators = graph.operators * 15_000
     data = flatbuffer.write_model(model)
     assert inspect_bytes(data).op_counts["ADD"] == 15_000
-    monkeypatch.setattr(reader, "MAX_PARTS", 40_000)
+    monkeypatch.setattr(reader, "MAX_TABLES", 40_000)
     with pytest.raises(ModelError, match="damaged"):
         inspect_bytes(data)
 

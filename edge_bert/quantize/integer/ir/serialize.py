@@ -46,11 +46,11 @@ def serialize_graphs(signatures: Sequence[Signature], output_name: str) -> bytes
     model.buffers = [schema.BufferT()]
     stored: dict[bytes, int] = {}
     for index, (name, graph, quantized) in enumerate(signatures):
-        subgraph, places = _subgraph(model, name, graph, quantized, stored)
+        subgraph, indices = _subgraph(model, name, graph, quantized, stored)
         model.subgraphs.append(subgraph)
-        inputs = {each: places[each] for each in graph.inputs}
-        outputs = {output_name: places[graph.output]}
-        model.signatureDefs.append(flatbuffer.find_signature(name, index, inputs, outputs))
+        inputs = {input_name: indices[input_name] for input_name in graph.inputs}
+        outputs = {output_name: indices[graph.output]}
+        model.signatureDefs.append(flatbuffer.make_signature(name, index, inputs, outputs))
     return flatbuffer.write_model(model)
 
 
@@ -61,31 +61,30 @@ def _subgraph(
     quantized: Mapping[str, QuantParams],
     stored: dict[bytes, int],
 ) -> tuple[Any, dict[str, int]]:
+    """The subgraph and the index of each tensor in it."""
     subgraph = flatbuffer.load_schema().SubGraphT()
     subgraph.name = name
-    subgraph.tensors, places = [], {}
-    for tensor in graph.tensors.values():
-        places[tensor.name] = len(subgraph.tensors)
-        subgraph.tensors.append(_tensor(model, tensor, quantized[tensor.name], stored))
-    subgraph.inputs = [places[each] for each in graph.inputs]
-    subgraph.outputs = [places[graph.output]]
-    subgraph.operators = [_operator(model, node, places) for node in graph.nodes]
-    return subgraph, places
+    subgraph.tensors = []
+    indices = {
+        tensor.name: _add_tensor(model, subgraph, tensor, quantized[tensor.name], stored)
+        for tensor in graph.tensors.values()
+    }
+    subgraph.inputs = [indices[input_name] for input_name in graph.inputs]
+    subgraph.outputs = [indices[graph.output]]
+    subgraph.operators = [_operator(model, node, indices) for node in graph.nodes]
+    return subgraph, indices
 
 
-def _tensor(model: Any, tensor: GraphTensor, how: QuantParams, stored: dict[bytes, int]) -> Any:
-    schema = flatbuffer.load_schema()
-    result = schema.TensorT()
-    result.name = tensor.name.encode()
-    result.shape = list(tensor.shape)
-    result.type = getattr(schema.TensorType, how.dtype.upper())
-    result.buffer = 0 if how.value is None else _buffer(model, how.value, stored)
-    if len(how.scale):
-        result.quantization = schema.QuantizationParametersT()
-        result.quantization.scale = how.scale.astype(np.float32)
-        result.quantization.zeroPoint = np.full(len(how.scale), how.zero_point, np.int64)
-        result.quantization.quantizedDimension = 0
-    return result
+def _add_tensor(
+    model: Any, subgraph: Any, tensor: GraphTensor, params: QuantParams, stored: dict[bytes, int]
+) -> int:
+    dtype = getattr(flatbuffer.load_schema().TensorType, params.dtype.upper())
+    buffer = 0 if params.value is None else _buffer(model, params.value, stored)
+    index = flatbuffer.add_tensor(subgraph, tensor.name, tensor.shape, dtype, buffer=buffer)
+    if len(params.scale):
+        quantized = subgraph.tensors[index]
+        flatbuffer.set_scales(quantized, params.scale, zero_point=params.zero_point)
+    return index
 
 
 def _buffer(model: Any, value: np.ndarray[Any, Any], stored: dict[bytes, int]) -> int:
@@ -95,44 +94,11 @@ def _buffer(model: Any, value: np.ndarray[Any, Any], stored: dict[bytes, int]) -
     return stored[key]
 
 
-def _operator(model: Any, node: OperatorNode, places: Mapping[str, int]) -> Any:
-    schema = flatbuffer.load_schema()
-    operator = schema.OperatorT()
-    builtin = getattr(schema.BuiltinOperator, node.operator)
-    operator.opcodeIndex = flatbuffer.add_opcode(model, builtin, VERSIONS[node.operator])
-    operator.inputs = [places[name] for name in node.inputs]
-    operator.outputs = [places[node.output]]
-    kind, options = _options(node)
-    if options is not None:
-        operator.builtinOptionsType = getattr(schema.BuiltinOptions, kind)
-        operator.builtinOptions = options
-    return operator
-
-
-def _options(node: OperatorNode) -> tuple[str, Any]:
-    schema = flatbuffer.load_schema()
-    kinds = {
-        "ADD": "AddOptions",
-        "SUB": "SubOptions",
-        "MUL": "MulOptions",
-        "MINIMUM": "MaximumMinimumOptions",
-        "FULLY_CONNECTED": "FullyConnectedOptions",
-        "BATCH_MATMUL": "BatchMatMulOptions",
-        "SOFTMAX": "SoftmaxOptions",
-        "GELU": "GeluOptions",
-        "GATHER": "GatherOptions",
-        "QUANTIZE": "QuantizeOptions",
-        "DEQUANTIZE": "DequantizeOptions",
-        "RESHAPE": "ReshapeOptions",
-        "TRANSPOSE": "TransposeOptions",
-        "SLICE": "SliceOptions",
-        "MEAN": "ReducerOptions",
-        "L2_NORMALIZATION": "L2NormOptions",
-    }
-    kind = kinds.get(node.operator)
-    if kind is None:
-        return "NONE", None
-    options = getattr(schema, f"{kind}T")()
+def _operator(model: Any, node: OperatorNode, indices: Mapping[str, int]) -> Any:
+    inputs, outputs = [indices[name] for name in node.inputs], [indices[node.output]]
+    version = VERSIONS[node.operator]
+    operator = flatbuffer.add_operator(model, node.operator, inputs, outputs, version)
+    options = operator.builtinOptions
     match node.operator:
         case "ADD" | "SUB":
             options.potScaleInt16 = False  # scales of 16 bits need not be powers of two
@@ -146,4 +112,4 @@ def _options(node: OperatorNode) -> tuple[str, Any]:
             options.axis = 0
         case "MEAN":
             options.keepDims = True
-    return kind, options
+    return operator
