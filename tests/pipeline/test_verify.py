@@ -53,9 +53,7 @@ def of_my_own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("own")
     file = folder / "mine.txt"
     file.write_text("".join(f"the cat sat on mat number {n}\n" for n in range(40)), "utf-8")
-    made = tiny.build_in(
-        folder, recipes=["float32", "wi8_ai8"], lengths=[16], calibration_file=file
-    )
+    made = tiny.build_in(folder, recipes=["float32", "wi8_ai8"], lengths=[16], calibration=file)
     return made.folder, file
 
 

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -17,17 +13,8 @@ from edge_bert.cli.options import (
     MODEL_HELP,
     TOKENIZER_HELP,
     parse_options,
-    split_csv,
 )
 from edge_bert.cli.progress import console_progress
-
-if TYPE_CHECKING:
-    from edge_bert.pipeline.build.session import BuildSession
-    from edge_bert.progress import Progress
-    from edge_bert.records.onnx_export import OnnxExport
-
-KINDS = ("onnx", "ort", "triton", "tensorrt")
-ANY_PROFILE = "pixel"  # these files are for no device
 
 
 @command(
@@ -61,8 +48,8 @@ def export(
     recipes: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
-    calibration_count: str | None = None,
-    seed: str | None = None,
+    calibration_count: int = 256,
+    seed: int = 0,
     data: list[str] | None = None,
     compare: bool = False,
     json: bool = False,
@@ -76,40 +63,16 @@ def export(
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
-    from edge_bert.errors import InputError
-    from edge_bert.pipeline.build.options import BuildOptions
-    from edge_bert.pipeline.build.session import BuildSession
+    from edge_bert.pipeline.export.export import export_model
+    from edge_bert.pipeline.export.options import ExportOptions
     from edge_bert.report.terminal.export import print_export
 
-    if to not in KINDS:
-        raise InputError(f"--to {to}: give one of {', '.join(KINDS)}.")
-    # What --recipes names here are forms of ONNX files.
-    options = parse_options(BuildOptions, locals() | {"profile": ANY_PROFILE, "recipes": None})
-    session = BuildSession.open(options)
-    folder = Path(out or f"build/{'onnx' if to == 'ort' else to}")
+    options = parse_options(ExportOptions, locals())
     with console_progress() as progress:
-        exported = _export(
-            to, replace(session, folder=folder), split_csv(recipes), compare, progress
-        )
+        exported = export_model(options, progress)
     if json:
         print_json(exported)
         return
     console = Console()
     print_export(exported, console)
-    console.print(f"files: {folder}")
-
-
-def _export(
-    to: str, session: BuildSession, recipes: list[str], compare: bool, progress: Progress
-) -> OnnxExport:
-    from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
-    from edge_bert.pipeline.export.serving import export_tensorrt, export_triton
-
-    match to:
-        case "triton":
-            return export_triton(session, forms=recipes, compare=compare, progress=progress)
-        case "tensorrt":
-            return export_tensorrt(session, forms=recipes, compare=compare, progress=progress)
-    return export_onnx(
-        session, forms=recipes or FORMS, ort=to == "ort", compare=compare, progress=progress
-    )
+    console.print(f"files: {options.folder}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -10,12 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tokenizers
+from msgspec.structs import replace
 
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build.session import BuildSession
-from edge_bert.pipeline.export.serving import export_tensorrt, export_triton
+from edge_bert.pipeline.export.export import export_model
+from edge_bert.pipeline.export.options import ExportOptions
 from edge_bert.records.onnx_export import OnnxExport
-from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models
 
 runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
@@ -23,17 +23,22 @@ onnx = pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 
 
 @pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> BuildSession:
+def options(tmp_path_factory: pytest.TempPathFactory) -> ExportOptions:
     folder = tmp_path_factory.mktemp("serving")
     model = models.write(folder / "tiny.model", "bert", "mean-normalize")
-    opened = tiny.open_session(model=str(model), lengths=[8, 24], calibration_count=32)
-    return dataclasses.replace(opened, folder=folder / "out")
+    return ExportOptions(
+        to="triton",
+        model=str(model),
+        recipes=("float32",),
+        lengths=(8, 24),
+        calibration_count=32,
+        out=folder / "triton",
+    )
 
 
 @pytest.fixture(scope="module")
-def repository(session: BuildSession) -> tuple[Path, OnnxExport]:
-    changed = dataclasses.replace(session, folder=session.folder / "triton")
-    return changed.folder, export_triton(changed, forms=["float32"])
+def repository(options: ExportOptions) -> tuple[Path, OnnxExport]:
+    return options.folder, export_model(options)
 
 
 def hashes_hold(folder: Path, found: OnnxExport) -> bool:
@@ -59,7 +64,7 @@ def test_triton_finds_the_model_where_it_looks(repository: tuple[Path, OnnxExpor
 
 
 def test_the_example_is_a_request_for_the_model(
-    repository: tuple[Path, OnnxExport], session: BuildSession
+    repository: tuple[Path, OnnxExport], options: ExportOptions
 ) -> None:
     """Its tensors have the names, shape and type that the graph takes, and hold a sentence."""
     folder, found = repository
@@ -69,6 +74,7 @@ def test_the_example_is_a_request_for_the_model(
         for each in sent["inputs"]
     }
     assert {each["datatype"] for each in sent["inputs"]} == {"INT64"}
+    session = BuildSession.open(options.build_options)
     tokenizer = tokenizers.Tokenizer.from_file(str(session.checkpoint.tokenizer))
     text = session.calibration.held_out[0]
     assert feeds["input_ids"].tolist() == [tokenizer.encode(text).ids[:24]]
@@ -107,26 +113,27 @@ def test_the_engine_has_a_place_of_its_own(repository: tuple[Path, OnnxExport]) 
     assert f"tensorrt_models/{waiting.name}/1/model.plan" in (folder / "README.md").read_text()
 
 
-def test_tensorrt_gets_symmetric_integers(session: BuildSession) -> None:
+def test_tensorrt_gets_symmetric_integers(options: ExportOptions, tmp_path: Path) -> None:
     """The file is near the float model on onnxruntime; its builder and scripts stand beside it."""
-    changed = dataclasses.replace(session, folder=session.folder / "tensorrt")
-    found = export_tensorrt(changed)
+    found = export_model(replace(options, to="tensorrt", recipes=(), out=tmp_path / "engine"))
     (only,) = found.artifacts
     assert only.scores.drift is not None
     assert only.scores.drift.cosine_min > 0.98
-    assert hashes_hold(changed.folder, found)
+    assert hashes_hold(tmp_path / "engine", found)
     names = {each.file for each in found.serving}
     assert names == {"build_engine.sh", "measure_engine.py", "engine.json"}
-    assert str(only.file) in (changed.folder / "build_engine.sh").read_text()
-    graph = onnx.load(changed.folder / str(only.file)).graph
+    assert str(only.file) in (tmp_path / "engine" / "build_engine.sh").read_text()
+    graph = onnx.load(tmp_path / "engine" / str(only.file)).graph
     assert not any(each.data_type == onnx.TensorProto.UINT8 for each in graph.initializer)
 
 
-def test_what_does_not_fit_is_refused(session: BuildSession) -> None:
+def test_what_does_not_fit_is_refused(options: ExportOptions, tmp_path: Path) -> None:
     """Several forms for one server, and unsigned activations for TensorRT."""
-    changed = dataclasses.replace(session, folder=session.folder / "none")
-    with pytest.raises(InputError, match="one form"):
-        export_triton(changed, forms=["float32", "float16"])
-    with pytest.raises(InputError, match="wi8_ai8_afp32_symmetric, float16"):
-        export_tensorrt(changed, forms=["wi8_ai8_afp32"])
-    assert not changed.folder.exists()
+    for to, recipes, words in (
+        ("triton", ("float32", "float16"), "one file"),
+        ("tensorrt", ("wi8_ai8_afp32",), "wi8_ai8_afp32_symmetric, float16"),
+        ("coreml", (), "onnx, ort, triton, tensorrt"),
+    ):
+        with pytest.raises(InputError, match=words):
+            export_model(replace(options, to=to, recipes=recipes, out=tmp_path / "none"))
+    assert not (tmp_path / "none").exists()

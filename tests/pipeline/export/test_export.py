@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.session import BuildSession
-from edge_bert.pipeline.export.onnx_files import FORMS, export_onnx
+from edge_bert.pipeline.export.export import export_model
+from edge_bert.pipeline.export.options import ONNX_RECIPES, ExportOptions
 from edge_bert.records.onnx_export import OnnxExport
-from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models
 
 runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
 pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 
 
-def request_for(folder: Path, head: str = "mean-normalize") -> BuildSession:
+def options_for(folder: Path, head: str = "mean-normalize", **options: Any) -> ExportOptions:
     model = models.write(folder / "model", "bert", head)
-    session = tiny.open_session(model=str(model), lengths=[8, 24], calibration_count=32)
-    return dataclasses.replace(session, folder=folder / "onnx")
+    return ExportOptions(
+        model=str(model), lengths=(8, 24), calibration_count=32, out=folder / "onnx", **options
+    )
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OnnxExport]:
     folder = tmp_path_factory.mktemp("export")
-    session = request_for(folder)
-    return session.folder, export_onnx(session, ort=True, compare=True)
+    options = options_for(folder, to="ort", compare=True)
+    return options.folder, export_model(options)
 
 
 def test_the_folder_is_whole(made: tuple[Path, OnnxExport]) -> None:
@@ -40,7 +40,7 @@ def test_the_folder_is_whole(made: tuple[Path, OnnxExport]) -> None:
     assert msgspec.json.decode((folder / "manifest.json").read_bytes(), type=OnnxExport) == found
     kept = [each for each in found.artifacts if each.file]
     assert {each.file for each in kept} == {
-        f"{form}.{kind}" for form in FORMS for kind in ("onnx", "ort")
+        f"{form}.{kind}" for form in ONNX_RECIPES for kind in ("onnx", "ort")
     }
     for each in (*kept, *found.files):
         assert hashlib.sha256((folder / str(each.file)).read_bytes()).hexdigest() == each.sha256
@@ -51,7 +51,7 @@ def test_float_is_the_float_encoder(made: tuple[Path, OnnxExport]) -> None:
     by_name = {each.name: each for each in made[1].artifacts}
     assert by_name["float32"].difference is not None
     assert by_name["float32"].difference < 1e-5
-    for name in (*FORMS, *(f"{form}.ort" for form in FORMS)):
+    for name in (*ONNX_RECIPES, *(f"{form}.ort" for form in ONNX_RECIPES)):
         drift = by_name[name].scores.drift
         assert drift is not None
         assert drift.cosine_min > 0.98
@@ -64,7 +64,7 @@ def test_the_files_of_others_are_measured_and_not_kept(made: tuple[Path, OnnxExp
     names = ["dynamic int8", "static int8", "static int8 of matrices"]
     assert [each.name for each in others] == names
     assert all(each.file is None and each.timings for each in others)
-    assert len(list(folder.glob("*.onnx"))) == len(FORMS)
+    assert len(list(folder.glob("*.onnx"))) == len(ONNX_RECIPES)
     rounds = {len(timing.runs_ms) for each in found.artifacts for timing in each.timings}
     assert len(rounds) == 1
 
@@ -83,15 +83,15 @@ def test_an_ort_file_gives_what_the_onnx_file_gives(made: tuple[Path, OnnxExport
 
 def test_a_classifier_is_exported(tmp_path: Path) -> None:
     """Logits stay logits, and their probabilities those of the float model."""
-    found = export_onnx(request_for(tmp_path, "classification"), forms=["float32"])
+    found = export_model(options_for(tmp_path, "classification", recipes=("float32",)))
     (only,) = found.artifacts
     assert only.difference is not None
     assert only.difference < 1e-5
 
 
-def test_an_unknown_form_is_refused(tmp_path: Path) -> None:
-    """The forms that there are stand in the message, and nothing is written."""
-    session = request_for(tmp_path)
+def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
+    """The recipes that there are stand in the message, and nothing is written."""
+    options = options_for(tmp_path, recipes=("float64",))
     with pytest.raises(InputError, match=r"float64.*float32, float16, wi8_ai8_afp32"):
-        export_onnx(session, forms=["float64"])
-    assert not session.folder.exists()
+        export_model(options)
+    assert not options.folder.exists()
