@@ -2,9 +2,8 @@
 
     python -m benchmarks.observers stsb:sts-dev.csv
 
-Builds each recipe of `--recipes` with every observer from one calibration set, the default one, and
-prints the cosine to float32 over all sentences of the data and the drop in Spearman, in points of
-100.
+Builds each recipe of `--recipes` with every estimator from the default calibration set, and prints
+the cosine to float32 over all sentences of the data and the drop in Spearman, in points of 100.
 """
 
 from __future__ import annotations
@@ -22,8 +21,8 @@ from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimato
 
 
 def main() -> None:
-    """Print a line for every recipe and observer."""
-    parser = argparse.ArgumentParser(description="Calibrated files over range observers.")
+    """Print a line for every recipe and estimator."""
+    parser = argparse.ArgumentParser(description="Calibrated files over range estimators.")
     parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
     parser.add_argument("--recipes", default="wi8_ai8,wi8_ai8_afp32")
     arguments = parser.parse_args()
@@ -33,14 +32,14 @@ def main() -> None:
             BuildSession.open(BuildOptions(profile="pixel")),
         )
         calibrated = session.calibrated
-        sys.stdout.write("recipe\tobserver\tcosine mean\tcosine min\tSpearman drop\n")
+        sys.stdout.write("recipe\testimator\tcosine mean\tcosine min\tSpearman drop\n")
         for recipe in find_recipes(arguments.recipes.split(",")):
-            for observer in RangeEstimator:
+            for estimator in RangeEstimator:
                 bits = recipe.activation_bits
-                file = convert_integer(calibrated, session.lengths, bits, observer)
+                file = convert_integer(calibrated, session.lengths, bits, estimator)
                 found = away(session, data, file)
                 cosines = f"{found.mean:.4f}\t{found.least:.4f}"
-                row = f"{recipe.name}\t{observer.value}\t{cosines}\t{found.drop:+.3f}\n"
+                row = f"{recipe.name}\t{estimator.value}\t{cosines}\t{found.drop:+.3f}\n"
                 sys.stdout.write(row)
                 sys.stdout.flush()
 

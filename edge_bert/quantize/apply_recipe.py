@@ -50,17 +50,24 @@ def _refuse_four_bits(bits: WeightBits | None) -> None:
 
 
 def apply_integer_recipe(
-    start: CalibratedEncoder,
+    calibrated: CalibratedEncoder,
     lengths: Sequence[int],
     recipe: Recipe,
     *,
-    wide: Collection[str] | None = None,
+    int16_groups: Collection[str] | None = None,
     float_output: bool,
 ) -> bytes:
     """A recipe with calibrated integers, a signature for each of `lengths`.
 
-    `wide` are the groups that a mixed recipe gives 16 bits (integer/wide_groups.py).
+    `int16_groups` are the groups that a mixed recipe gives 16 bits (lower/int16_groups.py).
     """
-    names = None if wide is None else int16_outputs(start.graph(1), wide)
-    bits = recipe.activation_bits
-    return convert_integer(start, lengths, bits, wide=names, float_output=float_output)
+    tensors = None
+    if int16_groups is not None:
+        tensors = int16_outputs(calibrated.graph(1), int16_groups)
+    return convert_integer(
+        calibrated,
+        lengths,
+        recipe.activation_bits,
+        int16_tensors=tensors,
+        float_output=float_output,
+    )

@@ -55,10 +55,12 @@ def integer_bundle(
         encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences)
     )
     name = "wi8_ai8_afp32" if bits == 32 else f"wi8_ai{bits}"
-    wide = None
+    tensors = None
     if bits == 16:
-        wide = int16_outputs(calibrated.graph(1), select_int16_groups(calibrated).chosen.groups)
-    data = convert_integer(calibrated, LENGTHS, bits, wide=wide, float_output=bits == 32)
+        tensors = int16_outputs(calibrated.graph(1), select_int16_groups(calibrated).chosen.groups)
+    data = convert_integer(
+        calibrated, LENGTHS, bits, int16_tensors=tensors, float_output=bits == 32
+    )
     bundle = folder / "pixel-9"
     bundle.mkdir()
     (bundle / f"{name}.tflite").write_bytes(data)

@@ -104,7 +104,7 @@ def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) ->
     if recipe.activation_bits == 16:
         groups = int16_groups.select_groups(session.calibrated, progress).chosen.groups
     return quantize.apply_integer_recipe(
-        session.calibrated, session.lengths, recipe, wide=groups, float_output=float_output
+        session.calibrated, session.lengths, recipe, int16_groups=groups, float_output=float_output
     )
 
 

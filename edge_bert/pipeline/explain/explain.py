@@ -127,8 +127,8 @@ def _recipe_graphs(
     if recipe.scheme is not Scheme.INTEGER:
         return build_recipe_graphs(calibrated, recipe.activation_bits), None
     selection = int16_groups.select_groups(calibrated, progress)
-    wide = int16_outputs(calibrated.graph(1), selection.chosen.groups)
-    return build_recipe_graphs(calibrated, recipe.activation_bits, wide=wide), selection
+    tensors = int16_outputs(calibrated.graph(1), selection.chosen.groups)
+    return build_recipe_graphs(calibrated, recipe.activation_bits, tensors), selection
 
 
 def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArtifact:

@@ -23,13 +23,13 @@ class RecipeGraphs:
 def build_recipe_graphs(
     calibrated: CalibratedEncoder,
     activation_bits: int,
+    int16_tensors: Collection[str] | None = None,
     estimator: RangeEstimator | None = None,
-    wide: Collection[str] | None = None,
 ) -> RecipeGraphs:
     """The graphs that `convert_integer` serializes for the same arguments."""
     encoder = calibrated.unsplit if activation_bits == FLOAT else calibrated
     return RecipeGraphs(
         calibrated=encoder,
         estimator=estimator or default_estimator(activation_bits),
-        graph=lambda length: encoder.graph_of(length, activation_bits, wide),
+        graph=lambda length: encoder.recipe_graph(length, activation_bits, int16_tensors),
     )

@@ -17,11 +17,8 @@ from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_para
 from edge_bert.quantize.integer.ir.tensor_role import SCORE_ROLES, TensorRole
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 from edge_bert.quantize.integer.statistics.activation_ranges import ActivationRanges
-from edge_bert.quantize.integer.statistics.range_estimators import (
-    RangeEstimator,
-    estimate_range,
-    minmax_range,
-)
+from edge_bert.quantize.integer.statistics.histogram import Histogram
+from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
 from edge_bert.quantize.uniform import (
     INT8_MAX,
     INT16_MAX,
@@ -33,87 +30,95 @@ from edge_bert.quantize.uniform import (
 )
 
 Array = npt.NDArray[Any]
+Range = tuple[float, float]
 # Operators whose output keeps the scale of their first input.
 KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
-FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}
+FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}  # scale and zero point of the kernels
 MAX_MULTIPLIER = 250.0
+HEADROOM = 1.05  # above the largest variance observed
 
 
 def assign_quant_params(
     graph: OperatorGraph,
     ranges: ActivationRanges,
-    observer: RangeEstimator,
-    known: Mapping[str, QuantParams] | None = None,
+    estimator: RangeEstimator,
+    constants: Mapping[str, QuantParams] | None = None,
 ) -> dict[str, QuantParams]:
     """Quantization parameters (and quantized constants) for every tensor of `graph`.
 
-    Constants that are `known` by name, from a graph of another length, are taken as they are.
+    `constants` are those of a graph of another length, by name; they are taken as they are.
     """
-    known = known or {}
-    found = {
-        name: known.get(name) or _constant(tensor)
+    constants = constants or {}
+    params = {
+        name: constants.get(name) or _quantize_constant(tensor)
         for name, tensor in graph.tensors.items()
         if tensor.value is not None and tensor.kind is not TensorKind.BIAS
     }
     for name in graph.inputs:
-        found[name] = QuantParams(np.zeros(0), 0, "int32")
+        params[name] = QuantParams(np.zeros(0), 0, "int32")
     for node in graph.nodes:
-        found[node.output] = _activation(graph, node, ranges, observer, found)
+        params[node.output] = _activation_params(graph, node, ranges, estimator, params)
+    # Last, because a bias may depend on the scale of a sum that its node's output enters.
     for node in graph.nodes:
         if node.operator == "FULLY_CONNECTED":
             rows, kernel, bias = node.inputs
-            shift = _round_down(graph.tensors[node.output], found)
-            found[bias] = _bias(graph.tensors[bias], found[rows], found[kernel], shift)
-    return found
+            shift = _round_down_shift(graph.tensors[node.output], params)
+            params[bias] = _quantize_bias(graph.tensors[bias], params[rows], params[kernel], shift)
+    return params
 
 
-def _round_down(tensor: GraphTensor, found: dict[str, QuantParams]) -> float:
-    """What takes a tensor and the sum that it enters from rounding to nearest to rounding down."""
+def _round_down_shift(tensor: GraphTensor, params: Mapping[str, QuantParams]) -> float:
+    """What turns rounding to nearest into rounding down: minus half a step for each rounding.
+
+    A tensor is rounded at its own scale, and once more at that of the sum which it enters.
+    """
     if tensor.rounds_down_for is None:
         return 0.0
-    steps = found[tensor.name].scale[0] + found[tensor.rounds_down_for].scale[0]
+    steps = params[tensor.name].scale[0] + params[tensor.rounds_down_for].scale[0]
     return -0.5 * float(steps)
 
 
-def _activation(
+def _activation_params(
     graph: OperatorGraph,
     node: OperatorNode,
     ranges: ActivationRanges,
-    observer: RangeEstimator,
-    found: dict[str, QuantParams],
+    estimator: RangeEstimator,
+    params: Mapping[str, QuantParams],
 ) -> QuantParams:
     tensor = graph.tensors[node.output]
     if node.operator in KEEPS_SCALE:
-        source = found[node.inputs[0]]
+        source = params[node.inputs[0]]
         return QuantParams(source.scale, source.zero_point, source.dtype)
     if tensor.bits == FLOAT:
         return float32_params()
     if tensor.bits == 16:
-        return _sixteen(*_range(tensor, ranges, RangeEstimator.MINMAX))
+        return _int16_params(*_activation_range(tensor, ranges, RangeEstimator.MINMAX))
     if node.operator in FIXED:
-        scale, zero_point = FIXED[node.operator]
-        return QuantParams(np.array([scale], np.float32), zero_point, "int8")
-    low, high = _range(tensor, ranges, observer)
+        return _int8_params(*FIXED[node.operator])
+    low, high = _activation_range(tensor, ranges, estimator)
     if node.operator == "FULLY_CONNECTED":
-        low, high = _within_kernels(low, high, *(found[name] for name in node.inputs[:2]))
+        low, high = _widen_for_kernel(low, high, *(params[name] for name in node.inputs[:2]))
     if tensor.symmetric:
-        scale = symmetric_scale(low, high)
-        return QuantParams(np.array([scale], np.float32), 0, "int8")
-    scale, zero_point = asymmetric_params(low, high)
+        return _int8_params(symmetric_scale(low, high), 0)
+    return _int8_params(*asymmetric_params(low, high))
+
+
+def _int8_params(scale: float, zero_point: int) -> QuantParams:
     return QuantParams(np.array([scale], np.float32), zero_point, "int8")
 
 
-def _within_kernels(
-    low: float, high: float, rows: QuantParams, kernel: QuantParams
-) -> tuple[float, float]:
-    """A range wide enough for XNNPACK, which multiplies sums by less than 256 output steps."""
-    least = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
-    missing = max(least - (high - low), 0.0)
-    return low, high + missing
+def _widen_for_kernel(low: float, high: float, rows: QuantParams, kernel: QuantParams) -> Range:
+    """A range wide enough for XNNPACK, whose requantization multiplier is below 256.
+
+    The multiplier is scale(rows) * scale(kernel) / scale(output), the output's scale the width of
+    its range over 255; so that width >= 255 * scale(rows) * scale(kernel) / MAX_MULTIPLIER.
+    """
+    least_width = 255 * float(rows.scale[0]) * float(kernel.scale.max()) / MAX_MULTIPLIER
+    return low, high + max(least_width - (high - low), 0.0)
 
 
-def _sixteen(low: float, high: float, value: Array | None = None) -> QuantParams:
-    """16 bits are always symmetric in TFLite."""
+def _int16_params(low: float, high: float, value: Array | None = None) -> QuantParams:
+    """16 bits, which are always symmetric in TFLite."""
     scale = symmetric_scale(low, high, INT16_MAX)
     steps = None
     if value is not None:
@@ -121,60 +126,76 @@ def _sixteen(low: float, high: float, value: Array | None = None) -> QuantParams
     return QuantParams(np.array([scale], np.float32), 0, "int16", steps)
 
 
-def _range(
-    tensor: GraphTensor, ranges: ActivationRanges, observer: RangeEstimator
-) -> tuple[float, float]:
+def _activation_range(
+    tensor: GraphTensor, ranges: ActivationRanges, estimator: RangeEstimator
+) -> Range:
     if tensor.limits is not None:
         return tensor.limits
     if tensor.role in SCORE_ROLES:
         return ranges.score_range(tensor.layer)
     histogram = ranges.histograms[tensor.range_name]
-    if tensor.role is TensorRole.NORM_VARIANCE:  # every token needs its variance, however rare
-        _, high = minmax_range(histogram)
-        high = min(1.05 * high, tensor.clip[1]) if tensor.clip else high
-        # What enters a sum may fall below 0 by rounding down; what RSQRT reads may not.
-        enters_sum = tensor.rounds_down_for not in (None, tensor.name)
-        return (-4 * high / 255, high) if enters_sum else (0.0, high)
-    observer = RangeEstimator.MINMAX if tensor.keep_full_range else observer
-    low, high = estimate_range(histogram, observer)
+    if tensor.role is TensorRole.NORM_VARIANCE:
+        return _variance_range(tensor, histogram)
+    estimator = RangeEstimator.MINMAX if tensor.keep_full_range else estimator
+    low, high = estimate_range(histogram, estimator)
     if tensor.clip is None:
         return low, high
     return max(low, tensor.clip[0]), min(high, tensor.clip[1])
 
 
-def _constant(tensor: GraphTensor) -> QuantParams:
-    value = tensor.value
-    assert value is not None  # noqa: S101 (the caller has looked)
+def _variance_range(tensor: GraphTensor, histogram: Histogram) -> Range:
+    """From 0 to beyond the largest variance: every token needs its own, however rare.
+
+    What enters a sum may fall below 0 by rounding down, so that it gets four steps there; what
+    RSQRT reads may not.
+    """
+    high = histogram.high
+    if tensor.clip is not None:
+        high = min(HEADROOM * high, tensor.clip[1])
+    enters_sum = tensor.rounds_down_for not in (None, tensor.name)
+    return (-4 * high / 255, high) if enters_sum else (0.0, high)
+
+
+def _quantize_constant(tensor: GraphTensor) -> QuantParams:
+    value = _constant_value(tensor)
     if tensor.kind is TensorKind.INDEX:
         return QuantParams(np.zeros(0), 0, "int32", value.astype(np.int32))
     if tensor.bits == FLOAT:
         return float32_params(value)
     if tensor.kind is TensorKind.MATRIX:
         peaks = np.abs(value).max(axis=1)
-        # A row of zeros gets a scale that XNNPACK takes: any other row's.
-        scale = np.maximum(np.where(peaks > 0, peaks, peaks.max()), MIN_RANGE) / INT8_MAX
-        return QuantParams(scale.astype(np.float32), 0, "int8", _int8_steps(value, scale[:, None]))
+        # A row of zeros gets a scale that XNNPACK takes: the largest of all rows.
+        scales = np.maximum(np.where(peaks > 0, peaks, peaks.max()), MIN_RANGE) / INT8_MAX
+        steps = _int8_steps(value, scales[:, None])
+        return QuantParams(scales.astype(np.float32), 0, "int8", steps)
     if tensor.limits is not None and tensor.limits[0] != -tensor.limits[1]:
         # A mask: both ends of its range must be exact.
-        size, zero_point = asymmetric_params(*tensor.limits)
-        steps = round_to_step(value, size, -INT8_MAX - 1 - zero_point, INT8_MAX - zero_point)
+        scale, zero_point = asymmetric_params(*tensor.limits)
+        steps = round_to_step(value, scale, -INT8_MAX - 1 - zero_point, INT8_MAX - zero_point)
         quantized = (steps + zero_point).astype(np.int8)
-        return QuantParams(np.array([size], np.float32), zero_point, "int8", quantized)
+        return QuantParams(np.array([scale], np.float32), zero_point, "int8", quantized)
     if tensor.bits == 16:
-        return _sixteen(float(value.min()), float(value.max()), value)
+        return _int16_params(float(value.min()), float(value.max()), value)
     peak = float(np.abs(value).max()) if tensor.limits is None else tensor.limits[1]
-    size = symmetric_scale(-peak, peak)
-    return QuantParams(np.array([size], np.float32), 0, "int8", _int8_steps(value, size))
+    scale = symmetric_scale(-peak, peak)
+    return QuantParams(np.array([scale], np.float32), 0, "int8", _int8_steps(value, scale))
+
+
+def _constant_value(tensor: GraphTensor) -> Array:
+    if tensor.value is None:
+        raise ValueError(f"{tensor.name} is not a constant")
+    return tensor.value
 
 
 def _int8_steps(value: Array, scale: Array | float) -> Array:
     return round_to_step(value, scale, -INT8_MAX, INT8_MAX).astype(np.int8)
 
 
-def _bias(tensor: GraphTensor, rows: QuantParams, kernel: QuantParams, shift: float) -> QuantParams:
-    value = tensor.value
-    assert value is not None  # noqa: S101 (biases are constants)
+def _quantize_bias(
+    tensor: GraphTensor, rows: QuantParams, kernel: QuantParams, shift: float
+) -> QuantParams:
+    """The bias at the accumulator's scale: that of the rows times that of the matrix."""
     scale = rows.scale.astype(np.float64) * kernel.scale.astype(np.float64)
     dtype, most = ("int64", np.inf) if tensor.bits == 16 else ("int32", INT32_MAX)
-    steps = round_to_step(value + shift, scale, -most, most)
+    steps = round_to_step(_constant_value(tensor) + shift, scale, -most, most)
     return QuantParams(scale.astype(np.float32), 0, dtype, steps.astype(dtype))

@@ -1,4 +1,4 @@
-"""The graph in float, operator by operator, in numpy: to see every value and to prove equality."""
+"""The graph in float, operator by operator, in numpy: to observe values and to prove equality."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from edge_bert.encoder.numpy_ops import apply_activation, softmax
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
 
 Array = npt.NDArray[Any]
-See = Callable[[OperatorNode, Array], None]
+Observer = Callable[[OperatorNode, Array], None]
 
 
 def interpret_graph(
-    graph: OperatorGraph, inputs: Mapping[str, Array], see: See | None = None
+    graph: OperatorGraph, inputs: Mapping[str, Array], observe: Observer | None = None
 ) -> Array:
-    """The float output of `graph`; `see` is shown every operator with its output."""
+    """The float output of `graph`; `observe` gets every operator with its output."""
     values: dict[str, Array] = {
         name: tensor.value for name, tensor in graph.tensors.items() if tensor.value is not None
     }
     values |= {name: inputs[name] for name in graph.inputs}
     for node in graph.nodes:
-        values[node.output] = _run(node, [values[name] for name in node.inputs])
-        if see is not None:
-            see(node, values[node.output])
+        values[node.output] = _compute(node, [values[name] for name in node.inputs])
+        if observe is not None:
+            observe(node, values[node.output])
     return values[graph.output]
 
 
-def _run(node: OperatorNode, inputs: list[Array]) -> Array:
+def _compute(node: OperatorNode, inputs: list[Array]) -> Array:
     match node.operator:
         case "ADD":
             return inputs[0] + inputs[1]
@@ -61,16 +61,16 @@ def _run(node: OperatorNode, inputs: list[Array]) -> Array:
             )
         case "RELU" | "TANH":
             return apply_activation(inputs[0], node.operator.lower())
-    return _move(node, inputs)
+    return _move_values(node, inputs)
 
 
-def _move(node: OperatorNode, inputs: list[Array]) -> Array:
+def _move_values(node: OperatorNode, inputs: list[Array]) -> Array:
     """Operators that only move values."""
     match node.operator:
         case "GATHER":
             return inputs[0][inputs[1]]
-        case "QUANTIZE" | "DEQUANTIZE":  # only the width changes, which float does not know
-            return inputs[0].copy()  # who rounds the copy leaves the original as it is
+        case "QUANTIZE" | "DEQUANTIZE":  # only the width changes
+            return inputs[0].copy()  # rounding the copy leaves the original
         case "RESHAPE":
             return inputs[0].reshape(inputs[1])
         case "TRANSPOSE":

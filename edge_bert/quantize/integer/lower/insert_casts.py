@@ -18,8 +18,8 @@ CASTABLE = (TensorKind.ACTIVATION, TensorKind.VECTOR, TensorKind.BIAS)
 FLOAT, NARROW = 32, 8
 
 
-def insert_casts(graph: OperatorGraph, wide: Collection[str], bits: int = 16) -> OperatorGraph:
-    """A copy of `graph` in which the outputs called `wide` have 16 bits, or 32: float32."""
+def insert_casts(graph: OperatorGraph, outputs: Collection[str], bits: int = 16) -> OperatorGraph:
+    """A copy of `graph` in which the tensors `outputs` have 16 bits, or 32: float32."""
     result = OperatorGraph(graph.length, inputs=list(graph.inputs), output=graph.output)
     result.tensors = {
         name: tensor
@@ -27,7 +27,7 @@ def insert_casts(graph: OperatorGraph, wide: Collection[str], bits: int = 16) ->
         if tensor.kind is not TensorKind.ACTIVATION
     }
     for node in graph.nodes:
-        width = bits if node.output in wide else NARROW
+        width = bits if node.output in outputs else NARROW
         if node.operator in MOVES:
             width = result.tensors[node.inputs[0]].bits
         inputs = tuple(_cast(result, name, width, node) for name in node.inputs)

@@ -31,7 +31,7 @@ WIDENABLE = ("FULLY_CONNECTED", "GELU", "RELU", "ADD", "SUB", "MUL")
 
 @dataclass(frozen=True)
 class GraphCost:
-    """Of one inference: bytes of activations and instructions."""
+    """The cost of one inference: bytes of activations, and instructions."""
 
     bytes: int
     instructions: int
@@ -41,26 +41,24 @@ class GraphCost:
 
 
 def graph_cost(graph: OperatorGraph) -> GraphCost:
-    """Of the whole graph: every activation that is written, and the operators of PER_UNIT."""
+    """The cost of a graph: every activation that is written, and the operators of PER_UNIT."""
     size, instructions = 0, 0.0
     for node in graph.nodes:
         bits = graph.tensors[node.output].bits
         size += 0 if node.operator == "RESHAPE" else count_elements(graph, node) * bits // 8
-        narrow, wide = PER_UNIT.get(node.operator, (0.0, 0.0))
-        instructions += (narrow if bits == NARROW else wide) * count_operations(graph, node)
+        int8, int16 = PER_UNIT.get(node.operator, (0.0, 0.0))
+        instructions += (int8 if bits == NARROW else int16) * count_operations(graph, node)
     return GraphCost(size, round(instructions))
 
 
 def cost_of_wide(graph: OperatorGraph, members: Collection[str]) -> GraphCost:
-    """What 16 bits in the outputs `members` add to a narrow graph, conversions left out."""
+    """What 16 bits in the outputs `members` add to an 8-bit graph, without the casts."""
     nodes = [node for node in graph.nodes if node.output in members]
-    added = (
-        (PER_UNIT.get(node.operator, (0.0, 0.0)), count_operations(graph, node)) for node in nodes
-    )
-    return GraphCost(
-        sum(count_elements(graph, node) for node in nodes),
-        round(sum((wide - narrow) * count for (narrow, wide), count in added)),
-    )
+    instructions = 0.0
+    for node in nodes:
+        int8, int16 = PER_UNIT.get(node.operator, (0.0, 0.0))
+        instructions += (int16 - int8) * count_operations(graph, node)
+    return GraphCost(sum(count_elements(graph, node) for node in nodes), round(instructions))
 
 
 def count_elements(graph: OperatorGraph, node: OperatorNode) -> int:

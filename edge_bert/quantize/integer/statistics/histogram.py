@@ -35,10 +35,10 @@ class Histogram:
             raise ModelError("The model gives values that are not numbers; check its weights.")
         self.low, self.high = min(self.low, low), max(self.high, high)
         self._grow(max(-low, high))
-        step = max(1, len(flat) // SAMPLES)
-        places = (flat[::step] + self.reach) * (BINS / (2 * self.reach))
-        indices = np.clip(places.astype(np.int64), 0, BINS - 1)
-        self.counts += np.bincount(indices, minlength=BINS) * step
+        stride = max(1, len(flat) // SAMPLES)
+        bins = (flat[::stride] + self.reach) * (BINS / (2 * self.reach))
+        indices = np.clip(bins.astype(np.int64), 0, BINS - 1)
+        self.counts += np.bincount(indices, minlength=BINS) * stride
         return low, high
 
     def centers(self) -> Array:
@@ -46,11 +46,11 @@ class Histogram:
         width = 2 * self.reach / BINS
         return np.asarray((np.arange(BINS) + 0.5) * width - self.reach)
 
-    def _grow(self, wanted: float) -> None:
-        """Double the reach until it holds `wanted`; two bins become one at each doubling."""
+    def _grow(self, peak: float) -> None:
+        """Double the reach until it holds `peak`; two bins become one at each doubling."""
         if not self.reach:
-            self.reach = max(wanted, 1e-6)
-        while self.reach < wanted:
+            self.reach = max(peak, 1e-6)
+        while self.reach < peak:
             merged = self.counts.reshape(-1, 2).sum(axis=1)
             self.counts = np.pad(merged, BINS // 4)
             self.reach *= 2

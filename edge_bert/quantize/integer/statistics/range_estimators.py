@@ -1,4 +1,4 @@
-"""Range observers: which part of the seen values an 8-bit tensor should cover.
+"""Range estimators: which part of the observed values an 8-bit tensor should cover.
 
 All of them work on a histogram that one pass over the calibration set has filled.
 """
@@ -31,14 +31,14 @@ class RangeEstimator(enum.Enum):
     ENTROPY = "entropy"
 
 
-def estimate_range(histogram: Histogram, observer: RangeEstimator) -> Range:
-    """The range that `observer` picks, never wider than what was seen."""
-    low, high = np.clip(_OBSERVERS[observer](histogram), histogram.low, histogram.high)
+def estimate_range(histogram: Histogram, estimator: RangeEstimator) -> Range:
+    """The range that `estimator` picks, never wider than the observed one."""
+    low, high = np.clip(_ESTIMATORS[estimator](histogram), histogram.low, histogram.high)
     return float(min(low, high)), float(max(low, high))
 
 
 def minmax_range(histogram: Histogram) -> Range:
-    """Everything that was seen."""
+    """The observed extremes."""
     return histogram.low, histogram.high
 
 
@@ -71,6 +71,7 @@ def _best(histogram: Histogram, candidates: list[Range], levels: int) -> Range:
 
 
 def _squared_error(histogram: Histogram, low: float, high: float, levels: int) -> float:
+    """The squared distance of clipped values, and step^2 / 12 of the others, which are rounded."""
     low, high = min(low, 0.0), max(high, 0.0)
     step = (high - low) / (levels - 1)
     centres = histogram.centers()
@@ -80,42 +81,47 @@ def _squared_error(histogram: Histogram, low: float, high: float, levels: int) -
 
 
 def entropy_range(histogram: Histogram) -> Range:
-    """The symmetric range whose quantized histogram tells least apart from the whole one.
+    """The symmetric range whose quantized histogram diverges least from the observed one.
 
     Kullback-Leibler divergence over 128 levels, as in TensorRT's calibration (Migacz 2017).
     """
-    folded = _folded(histogram)
-    best, kept = np.inf, len(folded)
-    for size in range(QUANTIZED_BINS, len(folded) + 1, QUANTIZED_BINS // 8):
-        divergence = _divergence(folded, size)
-        if divergence < best:
-            best, kept = divergence, size
-    reach = histogram.reach * kept / len(folded)
+    counts = _fold(histogram)
+    lowest, best_size = np.inf, len(counts)
+    for size in range(QUANTIZED_BINS, len(counts) + 1, QUANTIZED_BINS // 8):
+        divergence = _divergence(counts, size)
+        if divergence < lowest:
+            lowest, best_size = divergence, size
+    reach = histogram.reach * best_size / len(counts)
     return -reach, reach
 
 
-def _folded(histogram: Histogram) -> Array:
+def _fold(histogram: Histogram) -> Array:
+    """The counts of magnitudes."""
     half = len(histogram.counts) // 2
     return np.asarray(histogram.counts[half:] + histogram.counts[:half][::-1])
 
 
 def _divergence(counts: Array, size: int) -> float:
-    seen = counts[:size].copy()
-    seen[-1] += counts[size:].sum()
+    """Of the first `size` bins, the rest clipped into the last, in QUANTIZED_BINS levels.
+
+    A level's count is spread evenly over those of its bins that hold anything.
+    """
+    observed = counts[:size].copy()
+    observed[-1] += counts[size:].sum()
     edges = np.linspace(0, size, QUANTIZED_BINS + 1).astype(int)
-    coarse = np.zeros(size)
-    for start, stop in itertools.pairwise(edges):
-        part = counts[start:stop]
-        filled = part > 0
+    quantized = np.zeros(size)
+    for first, stop in itertools.pairwise(edges):
+        level = counts[first:stop]
+        filled = level > 0
         if filled.any():
-            coarse[start:stop][filled] = part.sum() / filled.sum()
-    seen, coarse = seen / max(seen.sum(), 1.0), coarse / max(coarse.sum(), 1.0)
-    both = (seen > 0) & (coarse > 0)
-    missed = float(seen[(seen > 0) & (coarse == 0)].sum())
-    return float(np.sum(seen[both] * np.log(seen[both] / coarse[both]))) + missed
+            quantized[first:stop][filled] = level.sum() / filled.sum()
+    observed, quantized = observed / max(observed.sum(), 1.0), quantized / max(quantized.sum(), 1.0)
+    both = (observed > 0) & (quantized > 0)
+    uncovered = float(observed[(observed > 0) & (quantized == 0)].sum())
+    return float(np.sum(observed[both] * np.log(observed[both] / quantized[both]))) + uncovered
 
 
-_OBSERVERS: dict[RangeEstimator, Callable[[Histogram], Range]] = {
+_ESTIMATORS: dict[RangeEstimator, Callable[[Histogram], Range]] = {
     RangeEstimator.MINMAX: minmax_range,
     RangeEstimator.PERCENTILE: percentile_range,
     RangeEstimator.MSE: mse_range,

@@ -142,12 +142,12 @@ def test_every_choice_runs(calibrated: CalibratedEncoder) -> None:
     """Each group alone in 16 bits, and all of them, on the real runtime, as simulated."""
     sentence = tiny.sentences(calibrated.weights, repeats=1, counts=(11,), seed=4)[0]
     plain = tiny.rewritten_output(calibrated.weights, calibrated.equalized, sentence).reshape(-1)
-    for kinds in (*((kind,) for kind in CANDIDATES), CANDIDATES):
-        wide = int16_outputs(calibrated.graph(1), kinds)
-        running = Running(convert_integer(calibrated, (16,), 16, wide=wide))
+    for groups in (*((group,) for group in CANDIDATES), CANDIDATES):
+        tensors = int16_outputs(calibrated.graph(1), groups)
+        running = Running(convert_integer(calibrated, (16,), 16, int16_tensors=tensors))
         got = running.real(16, tiny.padded(sentence, 16)).reshape(-1)
         cosine = got @ plain / np.linalg.norm(got) / np.linalg.norm(plain)
-        assert cosine > 0.97, kinds
+        assert cosine > 0.97, groups
 
 
 def test_costs_by_hand(calibrated: CalibratedEncoder) -> None:

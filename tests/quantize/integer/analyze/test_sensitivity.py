@@ -79,7 +79,7 @@ def test_a_tensor_says_what_it_is(
     tensors = {
         name: tensor
         for bits in (8, 16, 32)
-        for name, tensor in calibrated.graph_of(8, bits).tensors.items()
+        for name, tensor in calibrated.recipe_graph(8, bits).tensors.items()
     }
     assert (group_of(tensors[name]), layer_label(tensors[name])) == (group, layer)
 
@@ -95,7 +95,7 @@ def test_rounding_and_clipping() -> None:
 
 def test_nothing_quantized_changes_nothing(calibrated: CalibratedEncoder) -> None:
     """The simulation of an empty group is the float form; of a group, it is another value."""
-    simulation = FakeQuant(build_recipe_graphs(calibrated, 8, RangeEstimator.PERCENTILE))
+    simulation = FakeQuant(build_recipe_graphs(calibrated, 8, estimator=RangeEstimator.PERCENTILE))
     sentences = tiny.sentences(calibrated.weights, repeats=1, seed=5)
     plain = simulation.outputs(sentences, frozenset())
     wanted = [tiny.rewritten_output(calibrated.weights, calibrated.equalized, s) for s in sentences]

@@ -22,7 +22,7 @@ MASKS = (30.0, 30.0)
 
 @functools.cache
 def of_encoder(
-    observer: RangeEstimator,
+    estimator: RangeEstimator,
 ) -> tuple[OperatorGraph, ActivationRanges, dict[str, QuantParams]]:
     """The graph of tiny BERT with outliers, its ranges and its parameters."""
     from edge_bert.quantize.integer.lower.build_graph import build_graph
@@ -33,7 +33,7 @@ def of_encoder(
         tiny.sentences(weights), lambda n: build_graph(weights, parts, MASKS, n)
     )
     graph = build_graph(weights, parts, MASKS, 32)
-    return graph, ranges, assign_quant_params(graph, ranges, observer)
+    return graph, ranges, assign_quant_params(graph, ranges, estimator)
 
 
 def matrix(value: np.ndarray) -> QuantParams:
@@ -43,10 +43,10 @@ def matrix(value: np.ndarray) -> QuantParams:
     return assign_quant_params(graph, ActivationRanges(), RangeEstimator.MINMAX)["kernel"]
 
 
-@pytest.mark.parametrize("observer", list(RangeEstimator), ids=lambda each: each.value)
-def test_every_tensor_is_quantized(observer: RangeEstimator) -> None:
+@pytest.mark.parametrize("estimator", list(RangeEstimator), ids=lambda each: each.value)
+def test_every_tensor_is_quantized(estimator: RangeEstimator) -> None:
     """Parameters for all; scales finite and above 0, zero points within 8 bits."""
-    graph, _, found = of_encoder(observer)
+    graph, _, found = of_encoder(estimator)
     assert found.keys() == graph.tensors.keys()
     for name, each in found.items():
         assert np.isfinite(each.scale).all(), name

@@ -1,4 +1,4 @@
-"""Range observers against brute force over the values themselves."""
+"""Range estimators against brute force over the values themselves."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def squared_error(values: Array, low: float, high: float) -> float:
     return float(np.square(values - quantized(values, low, high)).mean())
 
 
-@pytest.mark.parametrize("observer", RangeEstimator, ids=lambda each: each.value)
+@pytest.mark.parametrize("estimator", RangeEstimator, ids=lambda each: each.value)
 @given(st.lists(st.floats(-1000, 1000, width=32), min_size=1, max_size=60))
 def test_no_range_is_wider_than_what_was_seen(
-    observer: RangeEstimator, values: list[float]
+    estimator: RangeEstimator, values: list[float]
 ) -> None:
     """Whatever the values, a range lies within the extremes and is not upside down."""
     array = np.array(values)
-    low, high = estimate_range(histogram_of(array), observer)
+    low, high = estimate_range(histogram_of(array), estimator)
     assert array.min() <= low <= high <= array.max()
 
 
@@ -167,7 +167,7 @@ def test_a_range_of_nothing_has_a_scale() -> None:
     """[0, 0], which constant and silent tensors have."""
     scale, _ = asymmetric_params(0.0, 0.0)
     assert scale > 0
-    for observer in RangeEstimator:
-        assert estimate_range(histogram_of(np.zeros(50)), observer) == pytest.approx(
+    for estimator in RangeEstimator:
+        assert estimate_range(histogram_of(np.zeros(50)), estimator) == pytest.approx(
             (0, 0), abs=1e-6
         )
