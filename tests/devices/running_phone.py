@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -19,6 +21,7 @@ from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.records.profile import DeviceProfile
+from edge_bert.store import cache
 from tests.devices.emulator_programs import need_emulator
 
 DATA_BYTES = 400 * 1024**2
@@ -26,9 +29,24 @@ PROFILE = "pixel-9"
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nobody listens on, below those that the kernel gives to any program.
+
+    Each process of pytest-xdist has a thousand of its own, so that two never take the same one.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    while True:
+        port = 20_000 + 1_000 * (worker % 10) + secrets.randbelow(1_000)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+
+
+def use_own_phones(folder: Path, patch: pytest.MonkeyPatch) -> None:
+    """A cache in `folder` with no phones; what phones are made of is shared with the usual one."""
+    bases = cache.cache_folder("emulator", "bases").resolve()
+    (folder / "emulator").mkdir()
+    (folder / "emulator" / "bases").symlink_to(bases)
+    patch.setenv("EDGE_BERT_CACHE", str(folder))
 
 
 def own_name(word: str) -> str:
