@@ -6,16 +6,16 @@ from typing import ClassVar
 
 
 class EdgeBertError(Exception):
-    """A fault that we foresaw; the command line prints it without a traceback.
+    """A foreseen error, which the command line prints without a traceback.
 
-    `details` are what `--json` tells besides, by name.
+    `--json` adds its `details`, by name.
     """
 
     exit_code: ClassVar[int] = 1
 
     @property
     def details(self) -> dict[str, object]:
-        """Nothing, for most."""
+        """More about the error, by name; most errors have nothing to add."""
         return {}
 
 

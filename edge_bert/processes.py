@@ -27,10 +27,11 @@ def run_process(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess[str]:
-    """Output and exit status of a program that ended by itself, whatever the status.
+    """The output and exit status of a program that ended by itself, whatever the status.
 
-    It runs in a process group of its own, which ends with it. Raises `failure`, which calls it
-    `what` (default: its first word), when it cannot be started or does not end in time.
+    The program runs in a process group of its own, which ends with it. Raises `failure`, which
+    names the program `what` (default: its first word), when it cannot be started or takes longer
+    than `timeout_s`.
     """
     name = what or argv[0]
     try:
@@ -52,11 +53,11 @@ def run_process(
     except subprocess.TimeoutExpired as error:
         raise failure(f"{name} did not end within {timeout_s:g} s.") from error
     finally:
-        _end_group(process)
+        _end_process_group(process)
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def _end_group(process: subprocess.Popen[str]) -> None:
+def _end_process_group(process: subprocess.Popen[str]) -> None:
     """End what a program started, the program first and then what it left behind."""
     if process.poll() is None:
         _signal_group(process.pid, signal.SIGTERM)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,42 +39,42 @@ RUNTIME_FORM = r"(ai-edge-litert|tflite-runtime) [0-9]+\.[0-9]+\.[0-9]+"
 
 def profile_names(folder: Path | None = None) -> list[str]:
     """The profiles in `folder`, aliases included, sorted; by default ours and the user's own."""
-    folders = [folder] if folder else _folders()
-    return sorted({path.stem for each in folders for path in each.glob("*.toml") if path.is_file()})
+    folders = [folder] if folder else _profile_folders()
+    return sorted({path.stem for path in _profile_files(folders)})
 
 
 def load_profile(name: str, folder: Path | None = None) -> DeviceProfile:
-    """The profile called `name`, or in the file that `name` is the path of (see `is_path`).
+    """The profile called `name`, or in the file that `name` is the path of (see `is_profile_path`).
 
     An alias gives the profile that it points to. Looks in `folder`, by default in ours and then in
     the one that EDGE_BERT_PROFILES names. Raises ProfileError for an unknown name (with the
     nearest ones), and for a file that is malformed or has the name of another profile.
     """
-    if folder is None and is_path(name):
-        return _from_file(name)
-    document = _document(name, folder)
+    if folder is None and is_profile_path(name):
+        return _load_file(name)
+    document = _read_named(name, folder)
     if "alias_of" in document:
-        name = _alias(f"{name}.toml", document)
-        document = _pointed_to(name, folder)
-    return _of_name(name, document)
+        name = _parse_alias(f"{name}.toml", document)
+        document = _read_target(name, folder)
+    return _check_name(name, document)
 
 
-def is_path(name: str) -> bool:
+def is_profile_path(name: str) -> bool:
     """Whether `name` is the path of a file instead of a profile's name."""
     return name.endswith(".toml") or os.sep in name
 
 
 def bundle_name(name: str) -> str:
-    """What bundles for a profile are filed under: `name`, or the name in the file at that path."""
-    return load_profile(name).name if is_path(name) else name
+    """The folder name of a profile's bundles: `name`, or the name in the file at that path."""
+    return load_profile(name).name if is_profile_path(name) else name
 
 
 def parse_profile(name: str, data: bytes) -> DeviceProfile:
     """The profile that the bytes of `name`.toml hold; raises ProfileError."""
-    return _of_name(name, _decoded(f"{name}.toml", data))
+    return _check_name(name, _decode_toml(f"{name}.toml", data))
 
 
-def from_json(file: str, data: bytes) -> DeviceProfile:
+def parse_profile_json(file: str, data: bytes) -> DeviceProfile:
     """The profile in the JSON `file` of a bundle, checked as every profile is."""
     if len(data) > MAX_JSON_BYTES:
         raise ProfileError(f"{file} is larger than {MAX_JSON_BYTES} bytes; not a profile.")
@@ -81,13 +82,12 @@ def from_json(file: str, data: bytes) -> DeviceProfile:
         document = msgspec.json.decode(data, type=dict[str, object])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProfileError(f"{file} is not valid JSON: {one_line(error, 300)}") from error
-    return _checked(file, document)
+    return _check_profile(file, document)
 
 
-def json_schema() -> dict[str, Any]:
+def profile_schema() -> dict[str, Any]:
     """The JSON Schema of a profile or an alias, as the records define it; SCHEMA_FILE holds it."""
-    described = msgspec.json.schema(DeviceProfile)
-    definitions = described["$defs"]
+    definitions = msgspec.json.schema(DeviceProfile)["$defs"]
     fields = definitions["DeviceProfile"]["properties"]
     fields["runtime"]["pattern"] = f"^{RUNTIME_FORM}$"
     alias = {
@@ -98,17 +98,22 @@ def json_schema() -> dict[str, Any]:
     }
     head = {"$schema": SCHEMA_DIALECT, "title": "edge-bert device profile"}
     either = {"anyOf": [{"$ref": "#/$defs/DeviceProfile"}, alias]}
-    whole: dict[str, Any] = _portable(head | either | {"$defs": definitions})
-    return whole
+    schema: dict[str, Any] = _portable(head | either | {"$defs": definitions})
+    return schema
 
 
-def json_schema_bytes() -> bytes:
+def profile_schema_bytes() -> bytes:
     """The contents of SCHEMA_FILE."""
-    encoded = msgspec.json.encode(json_schema(), order="deterministic")
+    encoded = msgspec.json.encode(profile_schema(), order="deterministic")
     return msgspec.json.format(encoded, indent=2) + b"\n"
 
 
-def _folders() -> list[Path]:
+def _profile_files(folders: list[Path]) -> Iterator[Path]:
+    for folder in folders:
+        yield from (path for path in folder.glob("*.toml") if path.is_file())
+
+
+def _profile_folders() -> list[Path]:
     own = os.environ.get(OWN_FOLDER)
     if own and not Path(own).is_dir():
         raise ProfileError(
@@ -117,35 +122,35 @@ def _folders() -> list[Path]:
     return [PROFILE_FOLDER, *([Path(own)] if own else [])]
 
 
-def _document(name: str, folder: Path | None) -> dict[str, object]:
+def _read_named(name: str, folder: Path | None) -> dict[str, object]:
     if name not in profile_names(folder):
-        raise ProfileError(f"No profile is called {name[:80]!r}. {_hint(name, folder)}")
-    paths = [each / f"{name}.toml" for each in ([folder] if folder else _folders())]
-    found = [path for path in paths if path.is_file()]
-    if len(found) > 1:
+        raise ProfileError(f"No profile is called {name[:80]!r}. {_suggest_names(name, folder)}")
+    folders = [folder] if folder else _profile_folders()
+    files = [file for file in _profile_files(folders) if file.stem == name]
+    if len(files) > 1:
         raise ProfileError(
             f"{name} is in device_profiles and in {OWN_FOLDER}; give yours another name."
         )
-    return _read(found[0], found[0].name)
+    return _read(files[0], files[0].name)
 
 
-def _from_file(path: str) -> DeviceProfile:
+def _load_file(path: str) -> DeviceProfile:
     """The profile in the file at `path`, or the one that an alias there points to."""
-    shown = repr(path[-200:])
-    document = _read(Path(path), shown)
+    label = repr(path[-200:])
+    document = _read(Path(path), label)
     if "alias_of" in document:
-        name = _alias(shown, document)
-        return _of_name(name, _pointed_to(name, None))
-    profile = _checked(shown, document)
+        name = _parse_alias(label, document)
+        return _check_name(name, _read_target(name, None))
+    profile = _check_profile(label, document)
     # Bundles, measurements and the cells of a matrix are filed under the name.
     if profile.name in profile_names() and load_profile(profile.name) != profile:
         raise ProfileError(
-            f"{shown} has the name of another profile, {profile.name}; give yours another name."
+            f"{label} has the name of another profile, {profile.name}; give yours another name."
         )
     return profile
 
 
-def _alias(file: str, document: dict[str, object]) -> str:
+def _parse_alias(file: str, document: dict[str, object]) -> str:
     """The name that an alias points to."""
     alias = document["alias_of"]
     if set(document) != {"alias_of"} or not isinstance(alias, str):
@@ -153,34 +158,34 @@ def _alias(file: str, document: dict[str, object]) -> str:
     return alias
 
 
-def _pointed_to(name: str, folder: Path | None) -> dict[str, object]:
+def _read_target(name: str, folder: Path | None) -> dict[str, object]:
     """The document of the profile called `name`, which an alias named."""
-    document = _document(name, folder)
+    document = _read_named(name, folder)
     if "alias_of" in document:
         raise ProfileError(f"{name}.toml: an alias must point to a profile, not to an alias.")
     return document
 
 
-def _read(path: Path, shown: str) -> dict[str, object]:
-    """The document in the file at `path`, which errors call `shown`."""
+def _read(path: Path, label: str) -> dict[str, object]:
+    """The document in the file at `path`, which errors call `label`."""
     try:
         if not path.is_file():  # a pipe would wait for a writer for ever
             raise ProfileError(
-                f"{shown} is no file; see `{task_command('profiles')}` for the names we know."
+                f"{label} is no file; see `{task_command('profiles')}` for the names we know."
             )
         with path.open("rb") as stream:
             data = stream.read(MAX_PROFILE_BYTES + 1)
     except OSError as error:
-        raise ProfileError(f"{shown} cannot be read: {error.strerror}.") from error
-    return _decoded(shown, data)
+        raise ProfileError(f"{label} cannot be read: {error.strerror}.") from error
+    return _decode_toml(label, data)
 
 
-def _hint(name: str, folder: Path | None) -> str:
+def _suggest_names(name: str, folder: Path | None) -> str:
     near = difflib.get_close_matches(name[:80], profile_names(folder), n=3, cutoff=0.4)
     return f"Did you mean {', '.join(near)}?" if near else f"See `{task_command('profiles')}`."
 
 
-def _decoded(file: str, data: bytes) -> dict[str, object]:
+def _decode_toml(file: str, data: bytes) -> dict[str, object]:
     if len(data) > MAX_PROFILE_BYTES:
         raise ProfileError(f"{file} is larger than {MAX_PROFILE_BYTES} bytes; not a profile.")
     if max(map(len, data.split(b"\n"))) > MAX_LINE_BYTES:
@@ -191,19 +196,19 @@ def _decoded(file: str, data: bytes) -> dict[str, object]:
         raise ProfileError(f"{file} is not valid TOML: {one_line(error, 300)}") from error
 
 
-def _of_name(name: str, document: dict[str, object]) -> DeviceProfile:
+def _check_name(name: str, document: dict[str, object]) -> DeviceProfile:
     """The profile of `name`.toml, which must have that name."""
-    profile = _checked(f"{name}.toml", document)
+    profile = _check_profile(f"{name}.toml", document)
     if profile.name != name:
         raise ProfileError(f"{name}.toml says name = {profile.name!r}; file and name must agree.")
     return profile
 
 
-def _checked(file: str, document: dict[str, object]) -> DeviceProfile:
+def _check_profile(file: str, document: dict[str, object]) -> DeviceProfile:
     try:
         profile = msgspec.convert(document, DeviceProfile)
     except (msgspec.ValidationError, RecursionError) as error:
-        raise ProfileError(f"{file}: {one_line(error, 300)}{_nearest_key(error)}") from error
+        raise ProfileError(f"{file}: {one_line(error, 300)}{_suggest_key(error)}") from error
     if not re.fullmatch(RUNTIME_FORM, profile.runtime):
         raise ProfileError(
             f"{file}: runtime {profile.runtime!r} is not of the form 'ai-edge-litert 2.3.0'."
@@ -216,12 +221,12 @@ def _checked(file: str, document: dict[str, object]) -> DeviceProfile:
     return profile
 
 
-def _nearest_key(error: Exception) -> str:
+def _suggest_key(error: Exception) -> str:
     """A hint for a mistyped key: the known key that looks most like it."""
-    found = re.search(r"unknown field `([^`]{1,80})`", str(error))
-    if not found:
+    unknown = re.search(r"unknown field `([^`]{1,80})`", str(error))
+    if not unknown:
         return ""
-    near = difflib.get_close_matches(found[1], sorted(_known_keys()), n=1)
+    near = difflib.get_close_matches(unknown[1], sorted(_known_keys()), n=1)
     return f" (did you mean `{near[0]}`?)" if near else ""
 
 
@@ -234,11 +239,11 @@ def _portable(value: Any) -> Any:
     r"""The schema with patterns that every editor reads: ^ and $ in place of \A and \Z."""
     if isinstance(value, dict):
         return {
-            key: _pattern(each) if key == "pattern" else _portable(each)
-            for key, each in value.items()
+            key: _portable_pattern(item) if key == "pattern" else _portable(item)
+            for key, item in value.items()
         }
-    return [_portable(each) for each in value] if isinstance(value, list) else value
+    return [_portable(item) for item in value] if isinstance(value, list) else value
 
 
-def _pattern(text: str) -> str:
+def _portable_pattern(text: str) -> str:
     return text.replace(r"\A", "^").replace(r"\Z", "$")

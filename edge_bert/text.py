@@ -77,5 +77,5 @@ def format_points(value: float) -> str:
 
 def signed_points(value: float) -> str:
     """A difference of scores as points of 100 with its sign."""
-    shown = f"{value * 100:+.2f}"
-    return "±0.00" if float(shown) == 0 else shown.replace("-", "\N{MINUS SIGN}")
+    points = f"{value * 100:+.2f}"
+    return "±0.00" if float(points) == 0 else points.replace("-", "\N{MINUS SIGN}")

@@ -310,8 +310,8 @@ def test_every_profile_follows_the_schema(name: str) -> None:
 
 def test_the_schema_file_is_the_records() -> None:
     """It is generated; a change of the records without a new file fails here."""
-    assert profiles.SCHEMA_FILE.read_bytes() == profiles.json_schema_bytes(), REGENERATE
-    jsonschema.Draft202012Validator.check_schema(profiles.json_schema())
+    assert profiles.SCHEMA_FILE.read_bytes() == profiles.profile_schema_bytes(), REGENERATE
+    jsonschema.Draft202012Validator.check_schema(profiles.profile_schema())
 
 
 @pytest.mark.parametrize(
@@ -328,7 +328,7 @@ def test_the_schema_file_is_the_records() -> None:
 )
 def test_the_schema_refuses_what_the_reader_refuses(line: str, wrong: str) -> None:
     """An editor marks the mistake before edge-bert does."""
-    validator = jsonschema.Draft202012Validator(profiles.json_schema())
+    validator = jsonschema.Draft202012Validator(profiles.profile_schema())
     assert validator.is_valid(tomllib.loads(PHONE))
     assert not validator.is_valid(tomllib.loads(PHONE.replace(line, wrong, 1)))
 
@@ -397,7 +397,7 @@ def test_any_name_is_found_or_refused(name: str) -> None:
     if name in profiles.profile_names():
         assert isinstance(profiles.load_profile(name), DeviceProfile)
     else:
-        path = profiles.is_path(name)
+        path = profiles.is_profile_path(name)
         with refused(ProfileError, "is no file" if path else "No profile is called"):
             profiles.load_profile(name)
 

@@ -1,4 +1,4 @@
-"""The edge between errors and a terminal: one line, an exit code, never a traceback of ours."""
+"""What a terminal gets of errors and results: one line and an exit code, JSON, plain lines."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ def error_boundary(*, json: bool = False) -> Iterator[None]:
     With `json`, standard output gets `{"error": …, "exit_code": …}` as well, with its details.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # it greets every user otherwise
-    with _noted_interruptions() as noted:
+    os.environ.setdefault(
+        "TF_ENABLE_ONEDNN_OPTS", "0"
+    )  # or TensorFlow greets every user with a warning
+    with _recorded_interrupts() as interrupts:
         try:
             yield
         except EdgeBertError as error:
@@ -37,32 +39,32 @@ def error_boundary(*, json: bool = False) -> Iterator[None]:
             sys.stderr.close()  # or Python complains about it once more on its way out
             raise SystemExit(0) from None
         except Exception:
-            if not noted:
+            if not interrupts:
                 raise
             _fail(STOPPED, INTERRUPTED, json=json)
 
 
 @contextlib.contextmanager
-def _noted_interruptions() -> Iterator[list[int]]:
-    """A list that gets the number of each interruption.
+def _recorded_interrupts() -> Iterator[list[int]]:
+    """The number of each interrupting signal, as it comes.
 
     TensorFlow swallows a KeyboardInterrupt that falls into some of its callbacks, and then fails
     with an error of its own.
     """
-    noted: list[int] = []
+    interrupts: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield noted
+        yield interrupts
         return
 
-    def note(number: int, frame: FrameType | None) -> None:
-        noted.append(number)
+    def record(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
         signal.default_int_handler(number, frame)
 
-    before = signal.signal(signal.SIGINT, note)
+    previous_handler = signal.signal(signal.SIGINT, record)
     try:
-        yield noted
+        yield interrupts
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)
 
 
 def _fail(

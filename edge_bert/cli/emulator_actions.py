@@ -16,8 +16,8 @@ def run_emulator_action(
     """Do `action`; its result for programs, and lines for people."""
     if action == "setup":
         emulator.set_up_emulator(progress)
-        start = task_command("emulator start --profile pixel")
-        return {"ready": True}, [f"The emulator is ready: {start}"]
+        command = task_command("emulator start --profile pixel")
+        return {"ready": True}, [f"The emulator is ready: {command}"]
     if action == "start":
         if profile is None:
             raise InputError(f"--profile is missing: see `{task_command('profiles')}`.")

@@ -91,8 +91,8 @@ def devices(_: Context, json: bool = False) -> None:
     rows = [(device.serial, device.state, device.model) for device in listed]
     print_table(Console(), ("serial", "state", "model"), rows)
     if not listed:
-        start = task_command("emulator start --profile pixel")
-        print_lines([f"no devices; connect one, or start one: {start}"])
+        command_line = task_command("emulator start --profile pixel")
+        print_lines([f"no devices; connect one, or start one: {command_line}"])
 
 
 @command(

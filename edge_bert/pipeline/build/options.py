@@ -79,7 +79,7 @@ class BuildOptions(Record, frozen=True):
     def absolute_paths(self) -> BuildOptions:
         """The same options for other processes, which may stand in another folder."""
         paths = {name: _absolute_path(getattr(self, name)) for name in PATHS}
-        if profiles.is_path(self.profile):
+        if profiles.is_profile_path(self.profile):
             paths["profile"] = _absolute_path(self.profile)
         if self.model and Path(self.model).exists():  # else a name on the Hugging Face hub
             paths["model"] = _absolute_path(self.model)

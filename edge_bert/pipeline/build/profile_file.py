@@ -33,7 +33,9 @@ def profile_of(manifest: Manifest, folder: Path) -> DeviceProfile:
     member = next((member for member in manifest.files if member.file == FILE), None)
     if member is None:
         return profiles.load_profile(manifest.profile)
-    return profiles.from_json(FILE, require_proven(folder / FILE, member.sha256).read_bytes())
+    return profiles.parse_profile_json(
+        FILE, require_proven(folder / FILE, member.sha256).read_bytes()
+    )
 
 
 def _known_as(name: str) -> DeviceProfile | None:

@@ -80,7 +80,7 @@ def request_matrix(
     cells = {}
     for name in names:
         device = profiles.load_profile(name)
-        path = name if profiles.is_path(name) else device.name
+        path = name if profiles.is_profile_path(name) else device.name
         for model in loaded:
             same_name = name_counts[model.name] > 1
             cells[_cell_key(model, device)] = CellRequest(
@@ -146,7 +146,7 @@ def profile_names(words: Sequence[str]) -> tuple[str, ...]:
     by_name: dict[str, tuple[str, DeviceProfile]] = {}
     for name in names:
         device = profiles.load_profile(name)
-        path = str(Path(name).resolve()) if profiles.is_path(name) else device.name
+        path = str(Path(name).resolve()) if profiles.is_profile_path(name) else device.name
         _, first = by_name.setdefault(device.name, (path, device))
         if first != device:
             raise InputError(f"Two of --profiles are called {device.name}; rename one of them.")

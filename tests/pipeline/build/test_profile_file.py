@@ -91,7 +91,7 @@ def test_a_changed_profile_is_refused(
 def test_a_hostile_profile_of_a_bundle_is_refused(content: bytes) -> None:
     """Also where whoever wrote it wrote the manifest too."""
     with refused(ProfileError, "profile.json"):
-        profiles.from_json("profile.json", content)
+        profiles.parse_profile_json("profile.json", content)
 
 
 def test_limits_of_the_users_own_are_the_reports(tmp_path: Path) -> None:
