@@ -34,7 +34,7 @@ class ModelError(InputError):
 
 
 class DataError(InputError):
-    """A calibration or evaluation file is missing, damaged or not what it was said to be."""
+    """A calibration or evaluation file, or a file of a bundle, is missing or damaged."""
 
 
 class MissingToolError(EdgeBertError):

@@ -17,7 +17,7 @@ from edge_bert.records.bundle import (
 )
 from edge_bert.records.profile import Runtime
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # A file in the export's folder or below it: no part is hidden or leads out.
 RelativePath = Annotated[
     str,
