@@ -80,11 +80,11 @@ def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     timings = _TIMINGS.search(stdout)
     if len(phases) < 2 or not timings:
         raise DeviceError("benchmark_model printed no measured phase after its warm-up.")
-    latency = _latency(_statistics(phases[-1]), timings)
+    latency = _build_latency(_parse_statistics(phases[-1]), timings)
     growth, peak = _FOOTPRINT.search(stdout), _PEAK.search(stdout)
     return BenchmarkModelOutput(
         latency=latency,
-        delegates=_delegates(stdout),
+        delegates=_parse_delegates(stdout),
         init_growth_mb=_parse_finite(growth[1]) if growth else None,
         overall_growth_mb=_parse_finite(growth[2]) if growth else None,
         peak_mb=_parse_finite(peak[1]) if peak else None,
@@ -117,7 +117,7 @@ def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
         first_us=microseconds("first"),
         warmup_mean_us=microseconds("warmup"),
     )
-    return BenchmarkModelOutput(latency=latency, delegates=_delegates(stderr))
+    return BenchmarkModelOutput(latency=latency, delegates=_parse_delegates(stderr))
 
 
 def _check_exit(output: str, exit_code: int) -> None:
@@ -140,7 +140,7 @@ def _check_flags(output: str) -> None:
         )
 
 
-def _statistics(match: re.Match[str]) -> dict[str, float]:
+def _parse_statistics(match: re.Match[str]) -> dict[str, float]:
     """The fields of a `count=…` line; where all values are equal only one is printed."""
     fields = dict(pair.split("=", 1) for pair in match[2].split())
     values = {"count": float(match[1])}
@@ -155,7 +155,7 @@ def _statistics(match: re.Match[str]) -> dict[str, float]:
     return values
 
 
-def _latency(values: dict[str, float], timings: re.Match[str]) -> AggregateLatency:
+def _build_latency(values: dict[str, float], timings: re.Match[str]) -> AggregateLatency:
     init, first, warmup, mean = (_parse_finite(text) for text in timings.groups())
     if abs(mean - values["avg"]) > SUMMARY_TOLERANCE * max(mean, values["avg"]):
         raise DeviceError("benchmark_model's summary and statistics disagree; run it again.")
@@ -174,7 +174,7 @@ def _latency(values: dict[str, float], timings: re.Match[str]) -> AggregateLaten
     )
 
 
-def _delegates(output: str) -> dict[str, str]:
+def _parse_delegates(output: str) -> dict[str, str]:
     states = {"completely": _COMPLETE, "partially": _PARTIAL, "not at all": _REFUSED}
     return {name: state for state, pattern in states.items() for name in pattern.findall(output)}
 

@@ -138,8 +138,8 @@ def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
             first_us=footer.first_us,
             cold=footer.cold,
         ),
-        memory=_memory(footer) if footer.profile is None else None,
-        operators=_operators(footer.profile),
+        memory=_build_memory(footer) if footer.profile is None else None,
+        operators=_build_operators(footer.profile),
         noise=noise,
     )
 
@@ -177,7 +177,7 @@ def _find_header_and_footer(lines: list[_Line], stderr: str) -> tuple[Header, _F
     return headers[0], footers[0]
 
 
-def _memory(footer: _Footer) -> MemoryUse:
+def _build_memory(footer: _Footer) -> MemoryUse:
     def positive(value: int) -> int | None:
         return value if value > 0 else None
 
@@ -189,7 +189,7 @@ def _memory(footer: _Footer) -> MemoryUse:
     )
 
 
-def _operators(profile: _Profile | None) -> tuple[OperatorTime, ...]:
+def _build_operators(profile: _Profile | None) -> tuple[OperatorTime, ...]:
     if profile is None:
         return ()
     return tuple(

@@ -74,7 +74,7 @@ def environment_folder(runtime: Runtime) -> Path:
     try:
         parent = cache.cache_folder("environments").resolve()
     except OSError as error:
-        raise MissingToolError(_unusable_cache(runtime, error)) from error
+        raise MissingToolError(_describe_cache_error(runtime, error)) from error
     return parent / f"{runtime.name}-{runtime.version}-{digest}"
 
 
@@ -98,10 +98,10 @@ def find_python_311() -> Path | None:
     """A Python 3.11 that starts: the one that runs now, else from the folders of PATH."""
     if OUR_PYTHON == "3.11":
         return Path(sys.executable)
-    return next((path for path in _candidates() if _starts_as_311(path)), None)
+    return next((path for path in _python_candidates() if _starts_as_311(path)), None)
 
 
-def _candidates() -> Iterator[Path]:
+def _python_candidates() -> Iterator[Path]:
     # Version managers put a `python3.11` first on PATH that fails when no such version is chosen,
     # so every folder is looked at, not only the first hit.
     for folder in os.environ.get("PATH", "").split(os.pathsep):
@@ -124,7 +124,7 @@ def _python_version(runtime: Runtime) -> str:
     return "3.11" if runtime.name == "tflite-runtime" else OUR_PYTHON
 
 
-def _base_python(runtime: Runtime) -> Path:
+def _require_base_python(runtime: Runtime) -> Path:
     if runtime.name != "tflite-runtime":
         return Path(sys.executable)
     python = find_python_311()
@@ -138,7 +138,7 @@ def _base_python(runtime: Runtime) -> Path:
 
 def _make_locked(runtime: Runtime, folder: Path, progress: Progress) -> None:
     """Make the environment unless another process does so first."""
-    base = _base_python(runtime)
+    base = _require_base_python(runtime)
     try:
         with filelock.FileLock(f"{folder}.lock", timeout=BUILD_TIMEOUT_S):
             if not is_complete(folder):
@@ -148,10 +148,10 @@ def _make_locked(runtime: Runtime, folder: Path, progress: Progress) -> None:
             f"Another process is still making {folder.name}; wait for it, then try again."
         ) from error
     except OSError as error:
-        raise MissingToolError(_unusable_cache(runtime, error)) from error
+        raise MissingToolError(_describe_cache_error(runtime, error)) from error
 
 
-def _unusable_cache(runtime: Runtime, error: OSError) -> str:
+def _describe_cache_error(runtime: Runtime, error: OSError) -> str:
     return (
         f"Cannot make the environment for {runtime}: {error.strerror} ({error.filename}). "
         "Free space or point EDGE_BERT_CACHE to a writable folder."

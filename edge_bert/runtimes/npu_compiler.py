@@ -127,7 +127,7 @@ def find_plugin(vendor: Vendor) -> Path | None:
 
 
 def _find_missing_sdk(vendor: Vendor) -> str | None:
-    if vendor.variable and _holds(os.environ.get(vendor.variable), vendor.library):
+    if vendor.variable and _contains(os.environ.get(vendor.variable), vendor.library):
         return None
     spec = importlib.util.find_spec(vendor.package.replace("-", "_"))
     if spec is None:
@@ -135,7 +135,7 @@ def _find_missing_sdk(vendor: Vendor) -> str | None:
             f"The vendor's SDK is not installed: pip install {vendor.package}, which downloads it "
             f"from the vendor; without {vendor.library} the plugin cannot be asked what it takes."
         )
-    if any(_holds(folder, vendor.library) for folder in spec.submodule_search_locations or []):
+    if any(_contains(folder, vendor.library) for folder in spec.submodule_search_locations or []):
         return None
     return (
         f"{vendor.package} is installed, but its SDK is not: {vendor.library} is not in it, "
@@ -144,5 +144,5 @@ def _find_missing_sdk(vendor: Vendor) -> str | None:
     )
 
 
-def _holds(folder: str | None, library: str) -> bool:
+def _contains(folder: str | None, library: str) -> bool:
     return folder is not None and any(Path(folder).rglob(library))

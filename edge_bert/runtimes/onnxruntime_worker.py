@@ -24,7 +24,7 @@ def run_rows(request: dict[str, Any], rows: Rows) -> tuple[None, Rows]:
     specs = {spec.name: spec for spec in session.get_inputs()}
     outputs = {}
     for row, inputs in rows.items():
-        feeds = {name: _batch(specs[name], values) for name, values in inputs.items()}
+        feeds = {name: _pad_row(specs[name], values) for name, values in inputs.items()}
         outputs[row] = {output: session.run([output], feeds)[0][0]}
     return None, outputs
 
@@ -37,9 +37,11 @@ def time_files(request: dict[str, Any], _rows: Rows) -> tuple[Times, Rows]:
         for tokens in request["tokens"]:
             for name, session in sessions.items():
                 if round_index < 0:
-                    _mean_ms(session, tokens, WARM_UP_RUNS)
+                    _time_session(session, tokens, WARM_UP_RUNS)
                 else:
-                    times[name][tokens].append(_mean_ms(session, tokens, request["repetitions"]))
+                    times[name][tokens].append(
+                        _time_session(session, tokens, request["repetitions"])
+                    )
     return times, {}
 
 
@@ -52,7 +54,7 @@ def _open_session(path: str) -> Any:
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
-def _batch(spec: Any, values: Any) -> Any:
+def _pad_row(spec: Any, values: Any) -> Any:
     """A row as the batch that the graph takes, filled up with zeros to a fixed length."""
     sizes = [size if isinstance(size, int) else None for size in spec.shape]
     batch, length = sizes[0] or 1, sizes[-1] or len(values)
@@ -63,7 +65,7 @@ def _batch(spec: Any, values: Any) -> Any:
     return filled
 
 
-def _mean_ms(session: Any, tokens: int, repetitions: int) -> float:
+def _time_session(session: Any, tokens: int, repetitions: int) -> float:
     feeds = {spec.name: np.ones((1, tokens), np.int64) for spec in session.get_inputs()}
     started_at = time.perf_counter()
     for _ in range(repetitions):

@@ -26,8 +26,8 @@ def run_signatures(request: dict[str, Any], inputs: dict[str, Rows]) -> Answer:
     for signature, rows in inputs.items():
         runner = _open_signature(interpreter, signature, rows)
         outputs[signature] = _run_rows(runner, rows)
-        quantization[signature] = _quantization(runner)
-        latencies[signature] = _latencies_us(runner, rows, request["repetitions"])
+        quantization[signature] = _read_quantization(runner)
+        latencies[signature] = _time_runs(runner, rows, request["repetitions"])
     version = importlib.metadata.version(request["package"])
     return {"version": version, "quantization": quantization, "latencies_us": latencies}, outputs
 
@@ -50,8 +50,8 @@ def read_tensors(request: dict[str, Any], inputs: dict[str, Rows]) -> Answer:
     graph = runner._subgraph_index
     tensors: dict[str, Rows] = {}
     details: dict[str, Any] = {}
-    for row in range(_row_count(rows)):
-        runner(**_row(rows, row))
+    for row in range(_count_rows(rows)):
+        runner(**_select_row(rows, row))
         # Known only after the runner has allocated; every get_tensor is a copy.
         details = details or _tensor_details(interpreter, graph, set(request["names"]))
         tensors[str(row)] = {
@@ -77,15 +77,15 @@ def _open_signature(interpreter: Any, signature: str, rows: Rows) -> Any:
 
 
 def _run_rows(runner: Any, rows: Rows) -> Rows:
-    results = [runner(**_row(rows, row)) for row in range(_row_count(rows))]
+    results = [runner(**_select_row(rows, row)) for row in range(_count_rows(rows))]
     return {name: _stack([result[name] for result in results]) for name in results[0]}
 
 
-def _row_count(rows: Rows) -> int:
+def _count_rows(rows: Rows) -> int:
     return len(next(iter(rows.values())))
 
 
-def _row(rows: Rows, row: int) -> Rows:
+def _select_row(rows: Rows, row: int) -> Rows:
     return {name: array[row : row + 1] for name, array in rows.items()}
 
 
@@ -95,7 +95,7 @@ def _stack(arrays: list[Any]) -> Any:
     return np.concatenate(arrays) if has_batch_axis else np.stack(arrays)
 
 
-def _quantization(runner: Any) -> dict[str, tuple[float, int]]:
+def _read_quantization(runner: Any) -> dict[str, tuple[float, int]]:
     """Scale and zero point of the outputs that have a scale."""
     details = runner.get_output_details()
     parameters = {name: detail["quantization"] for name, detail in details.items()}
@@ -106,11 +106,11 @@ def _quantization(runner: Any) -> dict[str, tuple[float, int]]:
     }
 
 
-def _latencies_us(runner: Any, rows: Rows, repetitions: int) -> list[float]:
+def _time_runs(runner: Any, rows: Rows, repetitions: int) -> list[float]:
     """Wall-clock time of whole calls on the first row, after a few that warm caches up."""
     if not repetitions:
         return []
-    row = _row(rows, 0)
+    row = _select_row(rows, 0)
     for _ in range(WARM_UP_RUNS):
         runner(**row)
     times = []

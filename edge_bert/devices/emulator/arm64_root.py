@@ -29,14 +29,14 @@ def prepare_root(profile: DeviceProfile, core: str | None = None) -> Path:
     """
     core = cpu_files.find_cluster(profile, core).core
     files = kernel_files(profile, core)
-    digest = hashlib.sha256(msgspec.json.encode([_base_name(LIBRARIES), files])).hexdigest()
+    digest = hashlib.sha256(msgspec.json.encode([_name_base(LIBRARIES), files])).hexdigest()
     folder = cache.cache_folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"
     return folder if folder.is_dir() else _make_root(folder, files)
 
 
 def prepare_base(packages: Sequence[str]) -> Path:
     """A folder with `packages` and their dependencies, unpacked once and shared by all phones."""
-    folder = cache.cache_folder("emulator", "bases") / _base_name(packages)
+    folder = cache.cache_folder("emulator", "bases") / _name_base(packages)
     with lock_folder(folder):
         if not folder.is_dir():
             _unpack_base(packages, folder, debian_packages.Origin())
@@ -85,7 +85,7 @@ def _make_root(folder: Path, files: Mapping[str, str]) -> Path:
     return folder
 
 
-def _base_name(packages: Sequence[str]) -> str:
+def _name_base(packages: Sequence[str]) -> str:
     key = hashlib.sha256(" ".join(packages).encode()).hexdigest()
     return f"{debian_packages.RELEASE}-{key[:12]}"
 

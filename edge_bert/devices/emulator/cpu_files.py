@@ -93,7 +93,7 @@ def format_cpuinfo(profile: DeviceProfile, clusters: Sequence[Cluster]) -> str:
     """`/proc/cpuinfo` in the form that arm64 Linux gives it."""
     features = " ".join(linux_features(clusters))
     by_cpu = [cluster for cluster in clusters for _ in range(cluster.cores)]
-    blocks = [_cpu_block(number, cluster, features) for number, cluster in enumerate(by_cpu)]
+    blocks = [_format_cpu(number, cluster, features) for number, cluster in enumerate(by_cpu)]
     return "".join(blocks) + f"Hardware\t: {profile.soc}\n"
 
 
@@ -127,7 +127,7 @@ def cluster_midr(cluster: Cluster) -> int:
     return midr_value(cluster.core, since if "dotprod" in cluster.features else 0)
 
 
-def _cpu_block(number: int, cluster: Cluster, features: str) -> str:
+def _format_cpu(number: int, cluster: Cluster, features: str) -> str:
     value = cluster_midr(cluster)
     return (
         f"processor\t: {number}\nBogoMIPS\t: 38.40\nFeatures\t: {features}\n"

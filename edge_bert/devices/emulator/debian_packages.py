@@ -49,9 +49,9 @@ def unpack_packages(
     Gives the unpacked packages as name and version, sorted. Raises MissingToolError where the
     machine has no apt with Debian sources, DeviceError where apt fails.
     """
-    options = _private_apt(work, origin)
+    options = _configure_apt(work, origin)
     _run(["apt-get", *options, "update"], UPDATE_TIMEOUT_S)
-    names = _with_dependencies(packages, options)
+    names = _resolve_dependencies(packages, options)
     archives = work / "archives"
     archives.mkdir(parents=True, exist_ok=True)
     _run(["apt-get", *options, "download", *names], DOWNLOAD_TIMEOUT_S, archives)
@@ -88,7 +88,7 @@ def _run(argv: Sequence[str], timeout_s: float, cwd: Path | None = None) -> str:
     return run_tool(argv, timeout_s=timeout_s, failure=DeviceError, cwd=cwd)
 
 
-def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
+def _configure_apt(work: Path, origin: Origin) -> tuple[str, ...]:
     for tool in ("apt-get", "apt-cache", "dpkg-deb"):
         require_program(tool)
     state = work / "apt"
@@ -96,7 +96,7 @@ def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
         folder.mkdir(parents=True, exist_ok=True)
     (state / "status").write_text("")
     sources = state / "private.list"
-    sources.write_text(_sources(origin.release))
+    sources.write_text(_format_sources(origin.release))
     settings = {
         "Dir::State": state,
         "Dir::State::Lists": state / "lists",
@@ -112,7 +112,7 @@ def _private_apt(work: Path, origin: Origin) -> tuple[str, ...]:
     return tuple(option for key, value in settings.items() for option in ("-o", f"{key}={value}"))
 
 
-def _sources(release: str) -> str:
+def _format_sources(release: str) -> str:
     """One line per mirror of this machine's own Debian release, for `release` instead."""
     if not KEYRING.exists():
         raise MissingToolError(
@@ -129,7 +129,7 @@ def _sources(release: str) -> str:
     return "".join(f"deb [signed-by={KEYRING}] {uri} {release} main\n" for uri in mirrors)
 
 
-def _with_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
+def _resolve_dependencies(packages: Sequence[str], options: Sequence[str]) -> tuple[str, ...]:
     argv = ["apt-cache", *options, "depends", *DEPENDS_OPTIONS, *packages]
     try:
         lines = _run(argv, UPDATE_TIMEOUT_S).splitlines()

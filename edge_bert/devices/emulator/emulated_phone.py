@@ -49,7 +49,7 @@ class EmulatedPhone(Record, frozen=True):
     @property
     def root(self) -> Path:
         """The phone's file system, except for what is mounted inside: /data, /dev, /proc."""
-        return _folder(self.profile) / "root"
+        return _phone_folder(self.profile) / "root"
 
 
 def start_phone(
@@ -67,7 +67,7 @@ def start_phone(
         raise MissingToolError(
             "Only root can start the emulated phone (it changes its root); use sudo."
         )
-    folder = _folder(profile.name)
+    folder = _phone_folder(profile.name)
     with arm64_root.lock_folder(folder.parent / "phones"):
         _check_free(profile.name, port)
         shutil.rmtree(folder, ignore_errors=True)
@@ -99,7 +99,7 @@ def stop_phone(profile_name: str) -> bool:
 
     Raises DeviceError when a process of it is still there afterwards.
     """
-    folder = _folder(profile_name)
+    folder = _phone_folder(profile_name)
     with arm64_root.lock_folder(folder.parent / "phones"):
         stopped = [phone for phone in list_phones() if phone.profile == profile_name]
         for phone in stopped:
@@ -110,11 +110,11 @@ def stop_phone(profile_name: str) -> bool:
 
 def list_processes(phone: EmulatedPhone) -> dict[int, str]:
     """The command lines of the phone's processes, by their number on this machine."""
-    first = _children(phone.pid)
-    return _processes_in(_namespace(first[0])) if first else {}
+    first = _child_processes(phone.pid)
+    return _processes_in(_pid_namespace(first[0])) if first else {}
 
 
-def _folder(profile_name: str) -> Path:
+def _phone_folder(profile_name: str) -> Path:
     return cache.cache_folder("emulator", "phones") / profile_name
 
 
@@ -132,7 +132,7 @@ def _check_free(profile_name: str, port: int) -> None:
 
 
 def _launch(profile: DeviceProfile, port: int, data_bytes: int) -> EmulatedPhone:
-    folder = _folder(profile.name)
+    folder = _phone_folder(profile.name)
     argv = [require_program("unshare"), "--mount", "--pid", "--fork", "--kill-child", "--"]
     argv += ["sh", str(android_root.SOURCES / "start.sh"), str(folder / "root"), str(port)]
     argv += [cpu_files.choose_qemu_cpu(profile.clusters), str(data_bytes)]
@@ -163,8 +163,8 @@ def _wait_for_port(process: subprocess.Popen[bytes], port: int, log: Path) -> No
 
 def _kill_phone(pid: int) -> None:
     """Kill the first process and wait until every process of its namespace is gone."""
-    first = _children(pid)
-    namespace = _namespace(first[0]) if first else ""
+    first = _child_processes(pid)
+    namespace = _pid_namespace(first[0]) if first else ""
     for number in (*first, pid):
         with contextlib.suppress(ProcessLookupError):
             os.kill(number, signal.SIGKILL)
@@ -199,7 +199,7 @@ def _start_time(pid: int) -> int | None:
     return None if fields[0] == "Z" else int(fields[19])
 
 
-def _children(pid: int) -> list[int]:
+def _child_processes(pid: int) -> list[int]:
     try:
         return [
             int(number) for number in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -208,7 +208,7 @@ def _children(pid: int) -> list[int]:
         return []
 
 
-def _namespace(pid: int) -> str:
+def _pid_namespace(pid: int) -> str:
     try:
         return str(Path(f"/proc/{pid}/ns/pid").readlink())
     except OSError:
@@ -218,7 +218,7 @@ def _namespace(pid: int) -> str:
 def _processes_in(namespace: str) -> dict[int, str]:
     commands = {}
     for folder in Path("/proc").iterdir():
-        if folder.name.isdigit() and _namespace(int(folder.name)) == namespace != "":
+        if folder.name.isdigit() and _pid_namespace(int(folder.name)) == namespace != "":
             with contextlib.suppress(OSError):
                 argv = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
                 commands[int(folder.name)] = argv.decode(errors="replace").strip()

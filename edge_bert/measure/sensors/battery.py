@@ -49,17 +49,17 @@ def parse_battery(text: str) -> BatteryState:
             fields.setdefault(match[1], match[2])
     if "Current Battery Service state" not in text or "status" not in fields:
         raise DeviceError("dumpsys battery gave no state of the battery service.")
-    charge, voltage = _integer(fields, "Charge counter"), _integer(fields, "voltage")
-    tenths = _integer(fields, "temperature")
+    charge, voltage = _parse_integer(fields, "Charge counter"), _parse_integer(fields, "voltage")
+    tenths = _parse_integer(fields, "temperature")
     return BatteryState(
-        status=_integer(fields, "status"),
+        status=_parse_integer(fields, "status"),
         powered=any(fields.get(key) == "true" for key in _POWERED),
         frozen="UPDATES STOPPED" in text,
         # A counter of 0 or less is a gauge that does not count.
         charge_uah=charge if charge and charge > 0 else None,
         voltage_mv=voltage if voltage and 1000 <= voltage <= 20000 else None,
         celsius=None if tenths is None else tenths / 10,
-        level=_integer(fields, "level"),
+        level=_parse_integer(fields, "level"),
     )
 
 
@@ -71,6 +71,6 @@ def parse_power_supply(text: str) -> int:
     return int(stripped)
 
 
-def _integer(fields: dict[str, str], key: str) -> int | None:
+def _parse_integer(fields: dict[str, str], key: str) -> int | None:
     text = fields.get(key, "")
     return int(text) if re.fullmatch(r"-?[0-9]{1,12}", text) else None

@@ -60,7 +60,7 @@ def integrate_charge(samples: Sequence[GaugeSample]) -> float:
     Raises DeviceError when the counter is missing, rises, or moved fewer than 20 of its steps.
     """
     check_discharging(samples)
-    charges = _charges(samples)
+    charges = _read_charges(samples)
     drops = [a - b for a, b in itertools.pairwise(charges)]
     if sum(drops) <= 0 or any(drop < 0 for drop in drops):
         raise DeviceError("the charge counter rose while the device was discharging.")
@@ -71,7 +71,7 @@ def integrate_charge(samples: Sequence[GaugeSample]) -> float:
             f"{MIN_STEPS} are needed, so measure longer."
         )
     return sum(
-        drop * MJ_PER_UAH_VOLT * _volts(a, b)
+        drop * MJ_PER_UAH_VOLT * _mean_volts(a, b)
         for drop, a, b in zip(drops, samples, samples[1:], strict=False)
     )
 
@@ -82,7 +82,7 @@ def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
     Raises DeviceError when no unit, or more than one, agrees with the counter.
     """
     check_discharging(samples)
-    charges = _charges(samples)
+    charges = _read_charges(samples)
     drawn_uah = charges[0] - charges[-1]
     hours = (samples[-1].seconds - samples[0].seconds) / 3600
     raw = _mean_current(samples)
@@ -107,15 +107,15 @@ def integrate_current(samples: Sequence[GaugeSample], scale: CurrentScale) -> fl
     check_discharging(samples)
     energy = 0.0
     for a, b in itertools.pairwise(samples):
-        raw = (_current(a) + _current(b)) / 2
-        milliwatts = raw * scale.ua_per_raw * 1e-3 * _volts(a, b)
+        raw = (_read_current(a) + _read_current(b)) / 2
+        milliwatts = raw * scale.ua_per_raw * 1e-3 * _mean_volts(a, b)
         energy += milliwatts * (b.seconds - a.seconds)
     if energy <= 0:
         raise DeviceError("the current does not flow out of the battery.")
     return energy
 
 
-def _charges(samples: Sequence[GaugeSample]) -> list[int]:
+def _read_charges(samples: Sequence[GaugeSample]) -> list[int]:
     charges = [sample.charge_uah for sample in samples]
     if any(charge is None for charge in charges):
         raise DeviceError("this device has no charge counter.")
@@ -129,17 +129,17 @@ def _counter_resolution(drops: Sequence[int]) -> int:
 
 def _mean_current(samples: Sequence[GaugeSample]) -> float:
     area = sum(
-        (_current(a) + _current(b)) / 2 * (b.seconds - a.seconds)
+        (_read_current(a) + _read_current(b)) / 2 * (b.seconds - a.seconds)
         for a, b in itertools.pairwise(samples)
     )
     return area / (samples[-1].seconds - samples[0].seconds)
 
 
-def _current(sample: GaugeSample) -> int:
+def _read_current(sample: GaugeSample) -> int:
     if sample.current_raw is None:
         raise DeviceError("this device does not show its current.")
     return sample.current_raw
 
 
-def _volts(a: GaugeSample, b: GaugeSample) -> float:
+def _mean_volts(a: GaugeSample, b: GaugeSample) -> float:
     return (a.voltage_uv + b.voltage_uv) / 2e6

@@ -305,7 +305,7 @@ def test_a_phone_that_does_not_come_up_is_cleaned(monkeypatch: pytest.MonkeyPatc
     with pytest.raises(DeviceError, match="no-such-cpu"):
         emulated_phone.start_phone(phone_profile(name), free_port())
     assert not any(name in line for line in command_lines())
-    assert not (emulated_phone._folder(name)).exists()
+    assert not (emulated_phone._phone_folder(name)).exists()
 
 
 def test_needs_root(monkeypatch: pytest.MonkeyPatch) -> None:
