@@ -1,7 +1,7 @@
-"""Product quantization (Jégou et al. 2011): a byte names one of 256 pieces of four values.
+"""Product quantization (Jégou et al. 2011): a byte names one of 256 subvectors of four values.
 
-Each place of a row has a codebook of its own, made by k-means over the table's rows. So a value
-has two bits, and at 2 bits less is lost than in integers (docs/quantization-accuracy.md).
+Each subspace (four columns of the table) has a codebook of its own, made by k-means over the rows.
+That is two bits a value, with less error than integers of two bits (docs/quantization-accuracy.md).
 """
 
 from __future__ import annotations
@@ -13,44 +13,50 @@ import numpy.typing as npt
 
 from edge_bert.records.weight_bits import ENTRIES, PIECE
 
-ROUNDS = 12
+ITERATIONS = 12  # of k-means
 
 FloatArray = npt.NDArray[np.float32]
-Books = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]
+Codebooks = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]
 
 
-def quantize_table(table: FloatArray) -> Books:
-    """Codes [rows, pieces] of `table` and the codebooks [pieces, ENTRIES, PIECE].
+def quantize_table(table: FloatArray) -> Codebooks:
+    """The codes [rows, subspaces] of `table` and the codebooks [subspaces, ENTRIES, PIECE].
 
     PIECE divides the table's width. Equal tables give equal codebooks on one machine.
     """
     rows, width = table.shape
     codes = np.empty((rows, width // PIECE), np.uint8)
-    books = np.zeros((width // PIECE, ENTRIES, PIECE), np.float16)
+    codebooks = np.zeros((width // PIECE, ENTRIES, PIECE), np.float16)
     random = np.random.RandomState(0)
-    for place in range(width // PIECE):
-        values = np.ascontiguousarray(table[:, place * PIECE : (place + 1) * PIECE])
-        books[place], codes[:, place] = _one_book(values, random)
-    return codes, books
+    for subspace in range(width // PIECE):
+        vectors = np.ascontiguousarray(table[:, subspace * PIECE : (subspace + 1) * PIECE])
+        codebooks[subspace], codes[:, subspace] = _cluster(vectors, random)
+    return codes, codebooks
 
 
-def _one_book(values: FloatArray, random: Any) -> tuple[FloatArray, npt.NDArray[np.intp]]:
-    """Lloyd's k-means from random rows; an entry that no row takes stays where it was."""
-    centres = values[random.choice(len(values), ENTRIES, replace=len(values) < ENTRIES)]
-    for _ in range(ROUNDS):
-        nearest = _nearest(values, centres)
+def _cluster(vectors: FloatArray, random: Any) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+    """The centroids of Lloyd's k-means and each vector's nearest one.
+
+    It begins with random vectors; a centroid that is nearest to none stays where it was.
+    """
+    centroids = vectors[random.choice(len(vectors), ENTRIES, replace=len(vectors) < ENTRIES)]
+    for _ in range(ITERATIONS):
+        nearest = _nearest_centroids(vectors, centroids)
         counts = np.bincount(nearest, minlength=ENTRIES)[:, None]
-        sums = [np.bincount(nearest, column, minlength=ENTRIES) for column in values.T]
+        sums = [np.bincount(nearest, column, minlength=ENTRIES) for column in vectors.T]
         means = np.stack(sums, axis=1) / np.maximum(counts, 1)
-        centres = np.where(counts > 0, means, centres).astype(np.float32)
-    return centres, _nearest(values, centres)
+        centroids = np.where(counts > 0, means, centroids).astype(np.float32)
+    return centroids, _nearest_centroids(vectors, centroids)
 
 
-def _nearest(values: FloatArray, centres: FloatArray) -> npt.NDArray[np.intp]:
-    return np.asarray((np.square(centres).sum(1) - 2 * values @ centres.T).argmin(axis=1))
+def _nearest_centroids(vectors: FloatArray, centroids: FloatArray) -> npt.NDArray[np.intp]:
+    # The squared distance without the vector's own square, which all centroids have alike.
+    return np.asarray((np.square(centroids).sum(1) - 2 * vectors @ centroids.T).argmin(axis=1))
 
 
-def dequantize_table(codes: npt.NDArray[np.uint8], books: npt.NDArray[np.float16]) -> FloatArray:
+def dequantize_table(
+    codes: npt.NDArray[np.uint8], codebooks: npt.NDArray[np.float16]
+) -> FloatArray:
     """The table [rows, width] that codes and codebooks stand for."""
-    places = np.arange(len(books))
-    return books[places, codes].astype(np.float32).reshape(len(codes), -1)
+    subspaces = np.arange(len(codebooks))
+    return codebooks[subspaces, codes].astype(np.float32).reshape(len(codes), -1)

@@ -42,7 +42,7 @@ def test_rows_of_nothing_have_a_scale_that_the_runtime_takes(tiny: float) -> Non
     """XNNPACK refuses scales of zero and below the smallest normal float16."""
     values, scales = blockwise.quantize_blockwise(np.full((2, 64), tiny, np.float32), 32)
     assert not values.any()
-    assert (scales >= blockwise.SMALLEST).all()
+    assert (scales >= blockwise.MIN_SCALE).all()
 
 
 def test_two_values_share_a_byte_low_half_first() -> None:

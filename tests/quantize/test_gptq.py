@@ -48,5 +48,5 @@ def test_inputs_that_are_always_zero(silent: slice) -> None:
 
 def test_moments_of_another_matrix_are_refused() -> None:
     """The error has both sizes."""
-    with pytest.raises(ValueError, match=r"\(3, 3\) of a matrix with 64 inputs"):
+    with pytest.raises(ValueError, match=r"Hessian \(3, 3\) of a matrix with 64 inputs"):
         gptq.quantize_gptq(WEIGHT, np.eye(3), 32)

@@ -158,6 +158,11 @@ def float_constant(model: Any, tensor: Any) -> npt.NDArray[np.float32] | None:
     return np.asarray(data, np.uint8).view(np.float32).reshape(shape_of(tensor))
 
 
+def name_of(graph: Any, tensor: int) -> str:
+    """The name of a tensor of a subgraph."""
+    return str(graph.tensors[tensor].name.decode(errors="replace"))
+
+
 def shape_of(tensor: Any) -> tuple[int, ...]:
     """The shape of a tensor; () for a scalar."""
     return () if tensor.shape is None else tuple(int(size) for size in tensor.shape)

@@ -1,6 +1,6 @@
-"""Rewrite: constants stored in fewer bits, each before a DEQUANTIZE that unpacks it.
+"""Pass: constants stored in fewer bits, each before a DEQUANTIZE that unpacks it.
 
-Requires: float32 constants. Ensures: the same operators, reading what the DEQUANTIZE gives; a
+Requires: float32 constants. Ensures: the same operators, reading the output of the DEQUANTIZE; a
 constant that several subgraphs read is stored once. A runtime unpacks such constants once, when it
 prepares the graph.
 """
@@ -18,12 +18,12 @@ from edge_bert.records.base import Record
 
 Values = npt.NDArray[np.float32]
 # Whether an operator (its builtin code) is to read this input (its position, its value) packed.
-Choice = Callable[[int, int, Values], bool]
+Selector = Callable[[int, int, Values], bool]
 
 Packed = tuple[int, Values | None]  # a buffer and its scales
 
 
-class Form(Record, frozen=True):
+class PackedForm(Record, frozen=True):
     """A way to store a constant: its type, its values, a scale per index of the first axis."""
 
     dtype: int
@@ -31,44 +31,46 @@ class Form(Record, frozen=True):
     dequantize_version: int
 
 
-def unpack_constants(model: Any, chosen: Choice, form: Form) -> None:
-    """Store every constant that is `chosen` in `form`, in place."""
+def pack_constants(model: Any, selects: Selector, form: PackedForm) -> None:
+    """Store every constant that `selects` takes in `form`, in place."""
     stored: dict[int, Packed] = {}
     for graph in model.subgraphs:
         unpacked: dict[int, int] = {}
         operators: list[Any] = []
         for operator in graph.operators:
             for position, index in enumerate(operator.inputs):
-                value = _chosen(model, graph, operator, position, chosen)
+                value = _selected_constant(model, graph, operator, position, selects)
                 if value is None:
                     continue
                 if index not in unpacked:
-                    made = _dequantize(model, graph, int(index), value, form, stored)
-                    operators.append(made)
-                    unpacked[index] = made.outputs[0]
+                    dequantize = _dequantize(model, graph, int(index), value, form, stored)
+                    operators.append(dequantize)
+                    unpacked[index] = dequantize.outputs[0]
                 operator.inputs[position] = unpacked[index]
             operators.append(operator)
         graph.operators = operators
 
 
 def is_matrix(builtin: int, position: int, value: Values) -> bool:
-    """The choice of the matrices of FULLY_CONNECTED."""
+    """The Selector of the matrices of FULLY_CONNECTED."""
     fully_connected = flatbuffer.load_schema().BuiltinOperator.FULLY_CONNECTED
     return builtin == fully_connected and position == 1 and value.ndim == 2
 
 
-def _chosen(model: Any, graph: Any, operator: Any, position: int, chosen: Choice) -> Values | None:
+def _selected_constant(
+    model: Any, graph: Any, operator: Any, position: int, selects: Selector
+) -> Values | None:
     """The constant that an operator reads at `position`, if it is to be packed."""
     if operator.inputs[position] < 0:
         return None
     value = flatbuffer.float_constant(model, graph.tensors[operator.inputs[position]])
-    if value is None or not chosen(flatbuffer.builtin_of(model, operator), position, value):
+    if value is None or not selects(flatbuffer.builtin_of(model, operator), position, value):
         return None
     return value
 
 
 def _dequantize(
-    model: Any, graph: Any, index: int, value: Values, form: Form, stored: dict[int, Packed]
+    model: Any, graph: Any, index: int, value: Values, form: PackedForm, stored: dict[int, Packed]
 ) -> Any:
     tensor = graph.tensors[index]
     shape, name = flatbuffer.shape_of(tensor), tensor.name.decode(errors="replace")

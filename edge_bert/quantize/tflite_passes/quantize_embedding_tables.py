@@ -1,10 +1,10 @@
-"""Rewrites: embedding tables stored in int8 or float16, of which only the rows asked for unpack.
+"""Passes: embedding tables in int8 or float16; only the rows that are looked up are unpacked.
 
 Requires: GATHER along axis 0 of a constant float32 matrix.
 Ensures: the same rows to within the precision of the stored form.
 
-A DEQUANTIZE of the whole table would be simpler, and unpack 47 MB in the subgraph of every length:
-all-MiniLM-L6-v2 with four lengths then takes 382 MB on ai-edge-litert 2.3.0 instead of 181.
+A DEQUANTIZE of the complete table would be simpler, but unpack 47 MB in the subgraph of every
+length: all-MiniLM-L6-v2 with four lengths then takes 382 MB on ai-edge-litert 2.3.0, not 181.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.tflite_passes.pack_constants import Values
 from edge_bert.quantize.uniform import quantize_int8
 
-# The reading of one GATHER: model, subgraph, the GATHER, what was stored of its table.
-Stored = tuple[int, ...]
-Reading = Callable[[Any, Any, Any, Stored], list[Any]]
+Buffers = tuple[int, ...]  # what is stored of a table
+Store = Callable[[Any, Values], Buffers | None]  # of a model and a table
+# The operators that replace a GATHER: of model, subgraph, the GATHER, its table's buffers.
+Lookup = Callable[[Any, Any, Any, Buffers], list[Any]]
 
 
 def quantize_embedding_tables(model: Any) -> None:
@@ -30,43 +31,44 @@ def quantize_embedding_tables(model: Any) -> None:
     float32 is 0.99998 per column, 0.99983 per row and 0.99955 with one scale. DEQUANTIZE could
     carry the scales itself, but its kernel with several takes 143 us for 128 rows, MUL 8 in all.
     """
-    _rewrite(model, _store_int8, _read_int8)
+    _replace_gathers(model, _store_int8, _look_up_int8)
 
 
-def float16_tables(model: Any) -> None:
-    """GATHER of float16 rows, DEQUANTIZE. A table that float16 cannot hold stays float32."""
-    _rewrite(model, _store_float16, _read_float16)
+def store_tables_float16(model: Any, *, gathers_float16: bool) -> None:
+    """GATHER of float16 rows, DEQUANTIZE. A table that float16 cannot hold stays float32.
+
+    Without `gathers_float16`, for runtimes whose GATHER does not take that type: GATHER of int16
+    rows, BITCAST to float16, DEQUANTIZE.
+    """
+    lookup = _look_up_float16 if gathers_float16 else _look_up_float16_as_int16
+    _replace_gathers(model, _store_float16, lookup)
 
 
-def float16_tables_as_int16(model: Any) -> None:
-    """GATHER of int16 rows, BITCAST to float16, DEQUANTIZE: for runtimes whose GATHER has no
-    float16."""
-    _rewrite(model, _store_float16, _read_float16_as_int16)
-
-
-def _rewrite(model: Any, store: Callable[[Any, Values], Stored | None], read: Reading) -> None:
+def _replace_gathers(model: Any, store: Store, lookup: Lookup) -> None:
     gather = flatbuffer.load_schema().BuiltinOperator.GATHER
-    found: dict[int, Stored | None] = {}
+    stored: dict[int, Buffers | None] = {}
     for graph in model.subgraphs:
         operators: list[Any] = []
         for operator in graph.operators:
-            stored = None
+            buffers = None
             if flatbuffer.builtin_of(model, operator) == gather:
                 table = graph.tensors[operator.inputs[0]]
-                if table.buffer not in found:
-                    found[table.buffer] = _stored(model, table, store)
-                stored = found[table.buffer]
-            operators.extend([operator] if stored is None else read(model, graph, operator, stored))
+                if table.buffer not in stored:
+                    stored[table.buffer] = _store_table(model, table, store)
+                buffers = stored[table.buffer]
+            operators.extend(
+                [operator] if buffers is None else lookup(model, graph, operator, buffers)
+            )
         graph.operators = operators
 
 
-def _stored(model: Any, table: Any, store: Callable[[Any, Values], Stored | None]) -> Stored | None:
-    """What was stored of `table`; None where it is no constant float32 matrix or has no form."""
+def _store_table(model: Any, table: Any, store: Store) -> Buffers | None:
+    """The buffers of `table`; None where it is no constant float32 matrix or has no form."""
     value = flatbuffer.float_constant(model, table)
     return None if value is None or value.ndim != 2 else store(model, value)
 
 
-def _store_int8(model: Any, table: Values) -> Stored:
+def _store_int8(model: Any, table: Values) -> Buffers:
     values, scales = quantize_int8(table, axis=1)
     return flatbuffer.add_constant(model, values), flatbuffer.add_constant(model, scales)
 
@@ -76,70 +78,66 @@ def fits_float16(value: Values) -> bool:
     return bool(np.abs(value).max() <= np.finfo(np.float16).max)
 
 
-def _store_float16(model: Any, table: Values) -> Stored | None:
+def _store_float16(model: Any, table: Values) -> Buffers | None:
     if not fits_float16(table):
         return None
     return (flatbuffer.add_constant(model, table.astype(np.float16)),)
 
 
-def _read_int8(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:
+def _look_up_int8(model: Any, graph: Any, gather: Any, buffers: Buffers) -> list[Any]:
     types = flatbuffer.load_schema().TensorType
     result = int(gather.outputs[0])
-    first, rows = _gathered(model, graph, gather, types.INT8, stored[0], version=2)
-    for index in (first.inputs[0], rows):
+    lookup, rows = _retype_gather(model, graph, gather, types.INT8, buffers[0], version=2)
+    for index in (lookup.inputs[0], rows):
         flatbuffer.set_scales(graph.tensors[index], 1.0)
-    steps = _like(graph, result, types.FLOAT32, "steps")
+    steps = _add_like(graph, result, types.FLOAT32, "steps")
     columns = flatbuffer.shape_of(graph.tensors[result])[-1:]
-    name = _name(graph, result, "scales")
-    scales = flatbuffer.add_tensor(graph, name, columns, types.FLOAT32, buffer=stored[1])
+    name = f"{flatbuffer.name_of(graph, result)}/scales"
+    scales = flatbuffer.add_tensor(graph, name, columns, types.FLOAT32, buffer=buffers[1])
     return [
-        first,
+        lookup,
         flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [steps], version=2),
         flatbuffer.add_operator(model, "MUL", [steps, scales], [result]),
     ]
 
 
-def _read_float16(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:
+def _look_up_float16(model: Any, graph: Any, gather: Any, buffers: Buffers) -> list[Any]:
     result = int(gather.outputs[0])
-    half = flatbuffer.load_schema().TensorType.FLOAT16
-    first, rows = _gathered(model, graph, gather, half, stored[0], version=1)
-    return [first, flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [result], version=3)]
+    float16 = flatbuffer.load_schema().TensorType.FLOAT16
+    lookup, rows = _retype_gather(model, graph, gather, float16, buffers[0], version=1)
+    return [lookup, flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [result], version=3)]
 
 
-def _read_float16_as_int16(model: Any, graph: Any, gather: Any, stored: Stored) -> list[Any]:
+def _look_up_float16_as_int16(model: Any, graph: Any, gather: Any, buffers: Buffers) -> list[Any]:
     types = flatbuffer.load_schema().TensorType
     result = int(gather.outputs[0])
-    first, rows = _gathered(model, graph, gather, types.INT16, stored[0], version=4)
-    halves = _like(graph, result, types.FLOAT16, "float16")
+    lookup, rows = _retype_gather(model, graph, gather, types.INT16, buffers[0], version=4)
+    halves = _add_like(graph, result, types.FLOAT16, "float16")
     return [
-        first,
+        lookup,
         flatbuffer.add_operator(model, "BITCAST", [rows], [halves]),
         flatbuffer.add_operator(model, "DEQUANTIZE", [halves], [result], version=3),
     ]
 
 
-def _gathered(
+def _retype_gather(
     model: Any, graph: Any, gather: Any, dtype: int, buffer: int, version: int
 ) -> tuple[Any, int]:
-    """The GATHER on a table of `dtype`, and its result's index.
+    """A GATHER like `gather` on a table of `dtype`, and the index of its output.
 
-    The result has the shape of the old one; the table is a tensor of its own, because another
-    operator may read the old one.
+    The table is a tensor of its own, because another operator may read the old one.
     """
     shape = flatbuffer.shape_of(graph.tensors[gather.inputs[0]])
-    result = int(gather.outputs[0])
-    name = _name(graph, int(gather.inputs[0]), "stored")
+    name = f"{flatbuffer.name_of(graph, gather.inputs[0])}/stored"
     table = flatbuffer.add_tensor(graph, name, shape, dtype, buffer=buffer)
-    rows = _like(graph, result, dtype, "rows")
-    made = flatbuffer.add_operator(model, "GATHER", [table, gather.inputs[1]], [rows], version)
-    made.builtinOptions = gather.builtinOptions or made.builtinOptions
-    return made, rows
+    rows = _add_like(graph, int(gather.outputs[0]), dtype, "rows")
+    lookup = flatbuffer.add_operator(model, "GATHER", [table, gather.inputs[1]], [rows], version)
+    lookup.builtinOptions = gather.builtinOptions or lookup.builtinOptions
+    return lookup, rows
 
 
-def _like(graph: Any, tensor: int, dtype: int, suffix: str) -> int:
+def _add_like(graph: Any, tensor: int, dtype: int, suffix: str) -> int:
+    """A new tensor of the shape of `tensor` and of `dtype`."""
     shape = flatbuffer.shape_of(graph.tensors[tensor])
-    return flatbuffer.add_tensor(graph, _name(graph, tensor, suffix), shape, dtype)
-
-
-def _name(graph: Any, tensor: int, suffix: str) -> str:
-    return f"{graph.tensors[tensor].name.decode(errors='replace')}/{suffix}"
+    name = f"{flatbuffer.name_of(graph, tensor)}/{suffix}"
+    return flatbuffer.add_tensor(graph, name, shape, dtype)

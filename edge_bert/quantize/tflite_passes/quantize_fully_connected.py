@@ -102,7 +102,7 @@ def _add(graph: Any, tensor: Any, stored: Stored) -> int:
     shape, name = flatbuffer.shape_of(tensor), tensor.name.decode(errors="replace")
     block, content = stored
     if block is not None:
-        return blockwise.add_tensor(graph, name, (shape[0], shape[1]), block, content)
+        return blockwise.add_int4_tensor(graph, name, (shape[0], shape[1]), block, content)
     int8 = flatbuffer.load_schema().TensorType.INT8
     index = flatbuffer.add_tensor(graph, name, shape, int8, buffer=content[0])
     flatbuffer.set_scales(graph.tensors[index], content[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,8 @@ from tests.quantize import small_models as small
 
 FORMS = [
     quantize_embedding_tables.quantize_embedding_tables,
-    quantize_embedding_tables.float16_tables,
-    quantize_embedding_tables.float16_tables_as_int16,
+    functools.partial(quantize_embedding_tables.store_tables_float16, gathers_float16=True),
+    functools.partial(quantize_embedding_tables.store_tables_float16, gathers_float16=False),
 ]
 
 
@@ -72,5 +73,5 @@ def test_float16_leaves_what_it_cannot_hold() -> None:
     large = small.TABLE.copy()
     large[5, 5] = 70_000
     buffer.data = np.frombuffer(large.tobytes(), np.uint8)
-    quantize_embedding_tables.float16_tables(model)
+    quantize_embedding_tables.store_tables_float16(model, gathers_float16=True)
     assert small.operators(model) == ["GATHER", "ADD", "FULLY_CONNECTED"]
