@@ -6,28 +6,28 @@ from itertools import groupby
 
 from edge_bert.records.candidate import Candidate, Evaluated, SearchResult
 
-CHOSEN, FRONT, WITHIN, OVER = "chosen", "on the front", "within the budget", "over the budget"
+CHOSEN, FRONT, WITHIN, OVER = "chosen", "Pareto front", "within the budget", "over the budget"
 STATES = (CHOSEN, FRONT, WITHIN, OVER)
 
 
-def state_of(each: Evaluated, result: SearchResult) -> str:
-    """One of STATES. A front of candidates over the budget is still a front."""
-    if each == result.chosen:
+def state_of(item: Evaluated, result: SearchResult) -> str:
+    """One of STATES. Where nothing meets the budget, the front holds candidates over it."""
+    if item == result.chosen:
         return CHOSEN
-    if each in result.front:
+    if item in result.front:
         return FRONT
-    return OVER if each.rejected else WITHIN
+    return OVER if item.rejected else WITHIN
 
 
 def title_of(candidate: Candidate) -> str:
-    """What is kept of the encoder and how it is stored, on one line."""
-    kept = candidate.structure
+    """The remaining encoder and its number formats on one line."""
+    structure = candidate.structure
     return ", ".join(
         (
-            f"layers {format_ranges(kept.layers)}",
-            f"{format_counts(kept.ffn)} neurons",
-            f"{format_counts(kept.heads)} heads",
-            f"{kept.vocabulary} tokens",
+            f"layers {format_ranges(structure.layers)}",
+            f"{format_counts(structure.ffn)} neurons",
+            f"{format_counts(structure.heads)} heads",
+            f"{structure.vocabulary} tokens",
             f"matrices {format_counts(candidate.matrix_bits)} bits",
             f"table {candidate.embedding_bits} bits",
         )
@@ -35,7 +35,7 @@ def title_of(candidate: Candidate) -> str:
 
 
 def format_ranges(numbers: tuple[int, ...]) -> str:
-    """Rising numbers with runs drawn together: 0-2, 5."""
+    """Rising numbers, runs as ranges: `0-2 5`."""
     runs = [
         [number for _, number in run]
         for _, run in groupby(enumerate(numbers), key=lambda pair: pair[1] - pair[0])

@@ -1,6 +1,6 @@
-"""A report as one HTML page that needs nothing else: no network, no other file.
+"""A report as one self-contained HTML page: no network, no other file.
 
-It holds no script but the one that draws a search's candidates, where there was a search.
+Its only script draws the candidates of a search; without a search it has none.
 """
 
 from __future__ import annotations
@@ -18,8 +18,13 @@ from edge_bert.report import fitness, tables
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
 from edge_bert.report.headline import write_headline
-from edge_bert.report.plots import drift, front, latency, operators, sensitivity, sizes
+from edge_bert.report.plots import pareto
 from edge_bert.report.plots.drawing import Plot
+from edge_bert.report.plots.drift import draw_drift
+from edge_bert.report.plots.latency import draw_latency
+from edge_bert.report.plots.operators import draw_operators
+from edge_bert.report.plots.sensitivity import draw_int16_groups, draw_sensitivity
+from edge_bert.report.plots.sizes import draw_sizes
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -37,17 +42,17 @@ FILTERS = {
 
 
 def render_report_page(report: Report) -> str:
-    """The whole page; the same report gives the same text.
+    """The page as HTML text; equal reports give equal text.
 
     Names and reasons in the report are foreign: they are escaped, and the page's policy lets
     nothing run or load. Plots are drawn with Vega-Lite.
     """
     template = template_environment().get_template("report.html.j2")
-    return template.render(report=report, **_derived(report), **_plots(report), **_front(report))
+    return template.render(report=report, **_derived(report), **_plots(report), **_pareto(report))
 
 
 def template_environment() -> Environment:
-    """Templates of this folder: all that they are given is escaped and printable."""
+    """The templates of this folder; their values are escaped and made printable."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
 
     environment = Environment(
@@ -64,18 +69,19 @@ def template_environment() -> Environment:
 
 
 def _finalize(value: Any) -> Any:
-    """Plain strings lose control characters; markup that was already made safe stays."""
+    """Replace control characters in plain strings; markup that is already safe stays."""
     return text.make_printable(value) if type(value) is str else value
 
 
 def _derived(report: Report) -> dict[str, Any]:
+    warnings = fitness.find_warnings(report)
     return {
         "chosen": report.default_artifact,
         "headline": write_headline(report),
-        "findings": fitness.find_warnings(report),
+        "warnings": warnings,
         "verdicts": budget_verdicts(report),
-        "unfit": {one.artifact for one in fitness.find_warnings(report) if not one.is_caution},
-        "drifted": {one.artifact for one in fitness.find_warnings(report) if one.kind == "drifted"},
+        "unfit": {warning.artifact for warning in warnings if not warning.is_caution},
+        "drifted": {warning.artifact for warning in warnings if warning.kind == "drifted"},
         "first_latency": tables.headline_latency(report),
         "datasets": tables.scored_datasets(report),
         "kinds": tables.byte_kinds(report),
@@ -90,54 +96,51 @@ def _derived(report: Report) -> dict[str, Any]:
 
 
 def _plots(report: Report) -> dict[str, Any]:
-    timed = tables.latency_groups(report)
-    operated = tables.operator_groups(report)
-    spread = [one.scores.drift for one in tables.measured_drifts(report)]
+    latencies, operators = tables.latency_groups(report), tables.operator_groups(report)
+    drifts = [artifact.scores.drift for artifact in tables.measured_drifts(report)]
+    has_cosines = any(drift and drift.cosines for drift in drifts)
     return {
-        "latencies": [(group, latency.draw_latency(report, group)) for group in timed],
-        "operators": [(group, operators.draw_operators(group)) for group in operated],
+        "latencies": [(group, draw_latency(report, group)) for group in latencies],
+        "operators": [(group, draw_operators(group)) for group in operators],
         "sensitivities": [
-            (one, _sensitivity(one), _int16_plot(one)) for one in report.explanations
+            (explanation, _sensitivity(explanation), _int16_plot(explanation))
+            for explanation in report.explanations
         ],
-        "sizes_plot": sizes.draw_sizes(report) if report.bytes_by_kind else None,
-        "drift_plot": drift.draw_drift(report)
-        if any(one and one.cosines for one in spread)
-        else None,
+        "sizes_plot": draw_sizes(report) if report.bytes_by_kind else None,
+        "drift_plot": draw_drift(report) if has_cosines else None,
     }
 
 
-def _front(report: Report) -> dict[str, Any]:
+def _pareto(report: Report) -> dict[str, Any]:
     """The search's section; without a search the page holds no script."""
-    found = report.search
-    if found is None:
-        return {"found": None, "front_hash": None}
-    drawn = front.front_script()
-    rows = dict.fromkeys((*found.front, *found.nearest))
+    search = report.search
+    if search is None:
+        return {"search": None, "pareto_hash": None}
+    script = pareto.pareto_script()
+    rows = dict.fromkeys((*search.front, *search.nearest))
     return {
-        "found": found,
-        "front_rows": sorted(rows, key=lambda one: one.cost.size_bytes),
-        "front_plot": front.draw_front(found),
-        "front_place": front.PLACE,
-        "front_data_place": front.DATA,
-        "front_data": front.front_data(found),
-        "front_script": drawn,
-        "front_hash": base64.b64encode(hashlib.sha256(drawn.encode()).digest()).decode(),
+        "search": search,
+        "pareto_rows": sorted(rows, key=lambda item: item.cost.size_bytes),
+        "pareto_plot": pareto.draw_pareto(search),
+        "pareto_plot_id": pareto.PLOT_ID,
+        "pareto_data_id": pareto.DATA_ID,
+        "pareto_data": pareto.pareto_data(search),
+        "pareto_script": script,
+        "pareto_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "title_of": title_of,
     }
 
 
 def _int16_plot(explanation: Explanation) -> Plot | None:
     selection = explanation.int16_selection
-    return sensitivity.draw_int16_groups(selection.groups) if selection else None
+    return draw_int16_groups(selection.groups) if selection else None
 
 
 def _sensitivity(explanation: Explanation) -> list[tuple[str, list[GroupError], Plot]]:
     """By role of tensor and by layer: the groups, the worst first, and their plot."""
-    titles = {"role of tensor": explanation.by_role, "layer": explanation.by_layer}
+    groups_by = {"role of tensor": explanation.by_role, "layer": explanation.by_layer}
     ordered = {
         title: sorted(groups, key=lambda group: -group.output_error)
-        for title, groups in titles.items()
+        for title, groups in groups_by.items()
     }
-    return [
-        (title, groups, sensitivity.draw_sensitivity(groups)) for title, groups in ordered.items()
-    ]
+    return [(title, groups, draw_sensitivity(groups)) for title, groups in ordered.items()]

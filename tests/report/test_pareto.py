@@ -27,7 +27,7 @@ def text() -> str:
 
 
 def words(text: str) -> str:
-    (section,) = [one for one in Page(text).all("section") if one.attributes.get("id") == "front"]
+    (section,) = [one for one in Page(text).all("section") if one.attributes.get("id") == "pareto"]
     return " ".join(section.text.split())
 
 
