@@ -9,9 +9,9 @@ from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, LabelScore
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.records.report import Report
+from edge_bert.report.tables import REFERENCE
 from edge_bert.text import format_cosine, format_points
 
-REFERENCE = "float32"
 LOWEST_COSINE = 0.99
 LARGEST_DROP = 0.01
 # Scores on so many labels outrank a low cosine, unless it is so low that the model is another one.

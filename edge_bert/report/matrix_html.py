@@ -1,6 +1,6 @@
-"""The index page of a matrix: devices beside each other, with links to each bundle's report.
+"""The index page of a matrix: devices side by side, with links to each bundle's report.
 
-It needs nothing but the reports that it links to: no network, no script.
+It needs only the reports that it links to: no network, no script.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edge_bert.report.plots import matrix as plots
 
 
 def render_matrix_page(report: MatrixReport) -> str:
-    """The whole page; the same report gives the same text. Names in it are foreign: escaped."""
+    """The page as HTML text; equal reports give equal text. Names in it are foreign: escaped."""
     template = template_environment().get_template("matrix.html.j2")
     return template.render(
         report=report,

@@ -1,4 +1,4 @@
-"""What a cell of the matrix comes to in words, the same on the page and on a terminal."""
+"""The cells of a matrix in words, the same on the page and on a terminal."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Literal
 from edge_bert.records.base import Record
 from edge_bert.records.matrix import MatrixCell, MatrixFile, MatrixReport
 from edge_bert.records.measurement import Evidence
-from edge_bert.text import format_cosine, format_milliseconds, format_points, format_significant
+from edge_bert.text import format_cosine, format_millijoules, format_milliseconds, format_points
 
 COSINE = "cosine"  # scores that are a cosine begin with this word; the others are agreement
 ORDER = ("met", "not all measured", "missed", "no limits", "nothing fits", "failed")
@@ -17,7 +17,7 @@ Kind = Literal["good", "open", "bad", "plain"]
 
 
 class State(Record, frozen=True):
-    """A cell against its profile's budget. `note` names limits; `kind` is that of a badge."""
+    """A cell against its profile's budget. `note` names limits; `kind` is a badge's."""
 
     kind: Kind
     words: str
@@ -25,24 +25,24 @@ class State(Record, frozen=True):
 
 
 def state_of(cell: MatrixCell) -> State:
-    """Whether the cell can be taken. A limit that was not measured is never called met."""
+    """Whether the cell meets its budget. A limit that was not measured is never called met."""
     if cell.built is None:
         return State("bad", cell.status, cell.reason)
     if cell.built.missed:
-        return State("bad", "missed", _listed(cell.built.missed))
+        return State("bad", "missed", _join_names(cell.built.missed))
     if cell.built.not_measured:
-        return State("open", "not all measured", f"open: {_listed(cell.built.not_measured)}")
+        return State("open", "not all measured", f"open: {_join_names(cell.built.not_measured)}")
     if not cell.built.limits:
         return State("plain", "no limits")
-    guessed = cell.built.evidence is Evidence.EMULATED or cell.built.energy_kind == "modelled"
-    return State("good", "met", "as far as emulation and models can tell" if guessed else "")
+    not_measured = cell.built.evidence is Evidence.EMULATED or cell.built.energy_kind == "modelled"
+    return State("good", "met", "as far as emulation and models can tell" if not_measured else "")
 
 
 def summarize_matrix(report: MatrixReport) -> str:
-    """The whole matrix in one sentence."""
+    """The matrix in one sentence."""
     states = Counter(state_of(cell).words for cell in report.cells)
-    told = [f"{states[words]} {words}" for words in ORDER if states[words]]
-    return f"Budgets of {len(report.cells)} cells: {', '.join(told)}."
+    counts = [f"{states[words]} {words}" for words in ORDER if states[words]]
+    return f"Budgets of {len(report.cells)} cells: {', '.join(counts)}."
 
 
 def score_text(built: MatrixFile) -> str:
@@ -54,7 +54,7 @@ def score_text(built: MatrixFile) -> str:
 
 
 def latency_text(built: MatrixFile) -> str:
-    """Milliseconds; empty where nothing was found out."""
+    """Milliseconds; empty where unknown."""
     return format_milliseconds(built.latency_ms) if built.latency_ms else ""
 
 
@@ -64,8 +64,8 @@ def latency_mark(built: MatrixFile) -> str:
 
 
 def energy_text(built: MatrixFile) -> str:
-    """Millijoules; empty where nothing was found out."""
-    return f"{format_significant(built.energy_mj)} mJ" if built.energy_mj else ""
+    """Millijoules; empty where unknown."""
+    return format_millijoules(built.energy_mj) if built.energy_mj else ""
 
 
 def energy_mark(built: MatrixFile) -> str:
@@ -73,5 +73,5 @@ def energy_mark(built: MatrixFile) -> str:
     return "MODELLED" if built.energy_mj and built.energy_kind == "modelled" else ""
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     return ", ".join(name.lower() for name in names)

@@ -1,4 +1,4 @@
-"""Rows of a report put in the order in which they are read; machines are never mixed."""
+"""Rows of a report, grouped and ordered for readers; machines are never mixed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, MeasuredRun, OperatorRow, Report
 
+REFERENCE = "float32"
 KINDS = ("embedding table", "matrices", "biases", "other constants", "graph")
 EVIDENCE_WORDS: dict[Evidence, str] = {
     Evidence.DEVICE: "measured on the device",
@@ -18,12 +19,12 @@ EVIDENCE_WORDS: dict[Evidence, str] = {
     Evidence.HOST: "measured on the build machine",
 }
 
-T = TypeVar("T")
-K = TypeVar("K")
+Row = TypeVar("Row")
+Key = TypeVar("Key")
 
 
 class LatencyGroup(Record, frozen=True):
-    """Latencies that may be compared: one machine, one kind of evidence, one thread count."""
+    """Latencies that may be compared: of one machine, kind of evidence and thread count."""
 
     evidence: Evidence
     machine: str
@@ -33,22 +34,22 @@ class LatencyGroup(Record, frozen=True):
 
     @property
     def energy_kinds(self) -> tuple[EnergyKind, ...]:
-        """The kinds of energy that some row tells, measured first."""
-        kinds_found = {row.energy.kind for row in self.every_row() if row.energy}
-        every: tuple[EnergyKind, ...] = ("measured", "modelled")
-        return tuple(kind for kind in every if kind in kinds_found)
+        """The kinds of energy in the rows, measured first."""
+        present = {row.energy.kind for row in self.all_rows() if row.energy}
+        kinds: tuple[EnergyKind, ...] = ("measured", "modelled")
+        return tuple(kind for kind in kinds if kind in present)
 
     @property
     def changes(self) -> bool:
         """Whether some row is compared with an earlier run."""
-        return any(row.change for row in self.every_row())
+        return any(row.change for row in self.all_rows())
 
     @property
     def runs(self) -> tuple[tuple[LatencyRow, MeasuredRun], ...]:
-        """The rows that were run, with what the runs showed."""
-        return tuple((row, row.run) for row in self.every_row() if row.run)
+        """The rows that were run, with their runs."""
+        return tuple((row, row.run) for row in self.all_rows() if row.run)
 
-    def every_row(self) -> Iterable[LatencyRow]:
+    def all_rows(self) -> Iterable[LatencyRow]:
         """All rows, artifact by artifact."""
         return (row for by_length in self.rows.values() for row in by_length.values())
 
@@ -68,8 +69,8 @@ class OperatorGroup(Record, frozen=True):
         return math.fsum(row.total_ms for row in self.rows)
 
 
-def _grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
-    groups: dict[K, list[T]] = {}
+def _group_rows(rows: Iterable[Row], key: Callable[[Row], Key]) -> dict[Key, list[Row]]:
+    groups: dict[Key, list[Row]] = {}
     for row in rows:
         groups.setdefault(key(row), []).append(row)
     return groups
@@ -78,71 +79,71 @@ def _grouped(rows: Iterable[T], key: Callable[[T], K]) -> dict[K, list[T]]:
 def latency_groups(report: Report) -> tuple[LatencyGroup, ...]:
     """Device first, then emulated, then host; fewer threads first."""
     strength = list(EVIDENCE_WORDS)
-    found = _grouped(report.measurements, lambda row: (row.evidence, row.machine, row.threads))
-    keys = sorted(found, key=lambda key: (strength.index(key[0]), key[1], key[2]))
-    return tuple(_latency_group(report, *key, found[key]) for key in keys)
+    groups = _group_rows(report.measurements, lambda row: (row.evidence, row.machine, row.threads))
+    keys = sorted(groups, key=lambda key: (strength.index(key[0]), key[1], key[2]))
+    return tuple(_latency_group(report, *key, groups[key]) for key in keys)
 
 
 def _latency_group(
     report: Report, evidence: Evidence, machine: str, threads: int, rows: list[LatencyRow]
 ) -> LatencyGroup:
-    by_artifact = _grouped(rows, lambda row: row.artifact)
-    ordered = [one.name for one in report.manifest.artifacts if one.name in by_artifact]
+    by_artifact = _group_rows(rows, lambda row: row.artifact)
+    names = [item.name for item in report.manifest.artifacts if item.name in by_artifact]
     return LatencyGroup(
         evidence=evidence,
         machine=machine,
         threads=threads,
         lengths=tuple(sorted({row.length for row in rows})),
-        rows={name: {row.length: row for row in by_artifact[name]} for name in ordered},
+        rows={name: {row.length: row for row in by_artifact[name]} for name in names},
     )
 
 
 def operator_groups(report: Report) -> tuple[OperatorGroup, ...]:
     """The default artifact first, then the order of the manifest; longest signature first."""
-    names = [one.name for one in report.manifest.artifacts]
+    names = [artifact.name for artifact in report.manifest.artifacts]
     names.sort(key=lambda name: name != report.manifest.default.artifact)
-    found = _grouped(
+    groups = _group_rows(
         report.operators, lambda row: (row.artifact, row.length, row.evidence, row.machine)
     )
-    keys = sorted(found, key=lambda key: (names.index(key[0]), -key[1], key[2].value, key[3]))
-    slowest = {key: sorted(found[key], key=lambda row: -row.total_ms) for key in keys}
+    keys = sorted(groups, key=lambda key: (names.index(key[0]), -key[1], key[2].value, key[3]))
+    slowest = {key: sorted(groups[key], key=lambda row: -row.total_ms) for key in keys}
     return tuple(OperatorGroup(*key, tuple(slowest[key])) for key in keys)
 
 
 def byte_kinds(report: Report) -> tuple[str, ...]:
-    """Kinds of bytes that occur, the known ones in their fixed order."""
+    """Kinds of bytes that occur, those of KINDS first and in its order."""
     present = {kind for by_kind in report.bytes_by_kind.values() for kind in by_kind}
     return (*(kind for kind in KINDS if kind in present), *sorted(present - set(KINDS)))
 
 
 def scored_datasets(report: Report) -> tuple[tuple[str, str], ...]:
-    """Every (dataset, metric) that some artifact was scored on, in order of appearance."""
-    labels = (label for one in report.manifest.artifacts for label in one.scores.labels)
+    """The (dataset, metric) pairs of all scores, in order of appearance."""
+    labels = (label for artifact in report.manifest.artifacts for label in artifact.scores.labels)
     return tuple(dict.fromkeys((label.dataset, label.metric) for label in labels))
 
 
 def operator_counts(report: Report) -> dict[str, dict[str, int]]:
-    """Operator -> artifact -> how many, the most frequent operator first."""
+    """Counts by operator and artifact, the most frequent operator first."""
     artifacts = report.manifest.artifacts
-    names = {name for one in artifacts for name in one.op_counts}
-    most = {name: max(one.op_counts.get(name, 0) for one in artifacts) for name in names}
-    return {
-        name: {one.name: one.op_counts.get(name, 0) for one in artifacts}
-        for name in sorted(names, key=lambda name: (-most[name], name))
+    names = {name for artifact in artifacts for name in artifact.op_counts}
+    counts = {
+        name: {artifact.name: artifact.op_counts.get(name, 0) for artifact in artifacts}
+        for name in names
     }
+    return dict(sorted(counts.items(), key=lambda item: (-max(item[1].values()), item[0])))
 
 
 def headline_latency(report: Report) -> LatencyRow | None:
-    """The latency to show first: best evidence, then the budget's length or the longest."""
+    """The latency for the headline: strongest evidence, then the budget's length or the longest."""
     name = report.manifest.default.artifact
     rows = [row for row in report.measurements if row.artifact == name]
     strength = list(EVIDENCE_WORDS)
-    wanted = report.profile.budget.latency_length
+    budget_length = report.profile.budget.latency_length
     return min(
         rows,
         key=lambda row: (
             strength.index(row.evidence),
-            row.length != wanted,
+            row.length != budget_length,
             -row.length,
             row.median_ms,
         ),
@@ -153,9 +154,9 @@ def headline_latency(report: Report) -> LatencyRow | None:
 def measured_drifts(report: Report) -> tuple[Artifact, ...]:
     """Artifacts whose drift was measured, without the reference itself."""
     return tuple(
-        one
-        for one in report.manifest.artifacts
-        if one.scores.drift is not None and one.name != "float32"
+        artifact
+        for artifact in report.manifest.artifacts
+        if artifact.scores.drift is not None and artifact.name != REFERENCE
     )
 
 

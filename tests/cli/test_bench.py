@@ -47,7 +47,7 @@ def test_bench_prints_where_its_figures_come_from(tmp_path: Path) -> None:
     assert "measured on this machine, which says nothing about a phone" in done.stdout
     assert ["float32", "length_8", "1"] in [line.split()[:3] for line in done.stdout.splitlines()]
     assert "cold load ms" in done.stdout
-    assert "of it from files" in done.stdout
+    assert "of it file-backed" in done.stdout
     assert "length_8" in done.stderr
     parsed = invoke(*words, "--lengths", "8", "--repetitions", "2", "--json")
     (result,) = json.loads(parsed.stdout)

@@ -25,7 +25,7 @@ def test_machines_are_never_mixed() -> None:
         ("host", "a", 2),
         ("host", "b", 1),
     ]
-    assert all(row.machine == one.machine for one in groups for row in one.every_row())
+    assert all(row.machine == one.machine for one in groups for row in one.all_rows())
 
 
 def test_first_latency_is_the_strongest_at_the_budgets_length() -> None:

@@ -1,4 +1,4 @@
-"""What all plots share: colours, type sizes, and the step from a specification to SVG.
+"""Colours, type sizes and the rendering of Vega-Lite specifications, shared by all plots.
 
 Each plot is drawn twice, for a phone's width and for a desk's, and the style sheet shows one.
 Colours are CSS variables, so that one drawing serves light, dark and print.
@@ -57,10 +57,10 @@ def both_widths(specify: Callable[[bool], Spec]) -> Plot:
 
 
 def _svg(spec: Spec, width: int) -> str:
-    """SVG of a Vega-Lite specification; no address is ever fetched."""
+    """A Vega-Lite specification as SVG; no address is ever fetched."""
     import vl_convert
 
-    whole = {
+    full_spec = {
         "$schema": _SCHEMA,
         "background": None,
         "config": CONFIG,
@@ -69,14 +69,14 @@ def _svg(spec: Spec, width: int) -> str:
         "autosize": {"type": "fit-x", "contains": "padding"},
         **spec,
     }
-    return vl_convert.vegalite_to_svg(whole, allowed_base_urls=[])
+    return vl_convert.vegalite_to_svg(full_spec, allowed_base_urls=[])
 
 
-def artifact_scale(report: Report, present: list[str]) -> Spec:
+def artifact_scale(report: Report, names: list[str]) -> Spec:
     """One colour for each artifact, the same in every plot of a report."""
-    places = {one.name: place for place, one in enumerate(report.manifest.artifacts)}
-    colours = [f"var(--c{places[name] % COLOURS})" for name in present]
-    return {"domain": [make_printable(name) for name in present], "range": colours}
+    order = [artifact.name for artifact in report.manifest.artifacts]
+    colours = [f"var(--c{order.index(name) % COLOURS})" for name in names]
+    return {"domain": [make_printable(name) for name in names], "range": colours}
 
 
 def name_legend(names: list[str], narrow: bool) -> Spec:

@@ -1,4 +1,4 @@
-"""How far each artifact's outputs are from float32's, sentence by sentence."""
+"""The drift of each artifact's outputs from float32's, by sentence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BINS = -NEAREST_EXPONENT * BINS_PER_DECADE
 
 
 def bin_of(cosine: float) -> int:
-    """The bin of a cosine: 0 holds all up to 0.0..., the last one all above 1 - 1.8e-6.
+    """The bin of a cosine: bin 0 holds cosines up to 0.44, the last one all above 1 - 1.8e-6.
 
     Bin i covers 1 - cosine from 10**(-(i + 1) / 4) to 10**(-i / 4).
     """
@@ -26,14 +26,18 @@ def bin_of(cosine: float) -> int:
 
 
 def draw_drift(report: Report) -> Plot:
-    """One histogram for each artifact, all on one axis; a line marks the least mean cosine."""
+    """One histogram for each artifact on one axis; a line marks the lowest acceptable mean."""
     rows = _bars(report)
     names = list(dict.fromkeys(row["artifact"] for row in rows))
-    present = [one.name for one in measured_drifts(report) if make_printable(one.name) in names]
+    drawn = [
+        artifact.name
+        for artifact in measured_drifts(report)
+        if make_printable(artifact.name) in names
+    ]
     colour = {
         "field": "artifact",
         "type": "nominal",
-        "scale": artifact_scale(report, present),
+        "scale": artifact_scale(report, drawn),
         "legend": None,
     }
 
@@ -64,14 +68,14 @@ _HEADER = {
 
 
 def _cosine_axis(narrow: bool) -> Spec:
-    """The scale is of 1 - cosine; the labels give the cosine that readers know."""
-    step = 2 if narrow else 1
+    """A logarithmic scale of 1 - cosine, whose labels are cosines."""
+    stride = 2 if narrow else 1
     return {
         "type": "quantitative",
         "title": "cosine to float32 (right is closer)",
         "scale": {"type": "log", "domain": [10.0**NEAREST_EXPONENT, 1], "reverse": True},
         "axis": {
-            "values": [10.0**exponent for exponent in range(NEAREST_EXPONENT, 1, step)],
+            "values": [10.0**exponent for exponent in range(NEAREST_EXPONENT, 1, stride)],
             "labelExpr": "format(1 - datum.value, '.6~f')",
             "labelFlush": False,
         },
@@ -83,7 +87,7 @@ def _layers(colour: Spec, narrow: bool) -> list[Spec]:
     axis = {"tickCount": 2, "format": "d"}
     up = {"field": "count", "type": "quantitative", "title": None, "axis": axis}
     bar = {"x": {"field": "low", **across}, "x2": {"field": "high"}, "y": up, "y2": {"datum": 0}}
-    least = {"datum": 1 - LOWEST_COSINE, **across}
+    threshold = {"datum": 1 - LOWEST_COSINE, **across}
     return [
         {
             "mark": {"type": "bar", "stroke": "var(--card)", "strokeWidth": 0.5},
@@ -91,7 +95,7 @@ def _layers(colour: Spec, narrow: bool) -> list[Spec]:
         },
         {
             "mark": {"type": "rule", "strokeDash": [4, 3], "color": "var(--bad)"},
-            "encoding": {"x": least},
+            "encoding": {"x": threshold},
         },
     ]
 
@@ -104,10 +108,10 @@ def _bars(report: Report) -> list[Spec]:
         rows += [
             {
                 "artifact": make_printable(artifact.name),
-                "low": 10.0 ** (-(place + 1) / BINS_PER_DECADE),
-                "high": 10.0 ** (-place / BINS_PER_DECADE),
+                "low": 10.0 ** (-(index + 1) / BINS_PER_DECADE),
+                "high": 10.0 ** (-index / BINS_PER_DECADE),
                 "count": count,
             }
-            for place, count in sorted(counts.items())
+            for index, count in sorted(counts.items())
         ]
     return rows

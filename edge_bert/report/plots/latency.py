@@ -20,7 +20,7 @@ _TIME = {"type": "quantitative", "title": "milliseconds"}
 
 def draw_latency(report: Report, group: LatencyGroup) -> Plot:
     """Median over length for each artifact; a bar from p5 to p95 stands behind each point."""
-    rows = [_values(row) for row in group.every_row()]
+    rows = [_point(row) for row in group.all_rows()]
     scale = artifact_scale(report, list(group.rows))
     shapes = {"domain": scale["domain"]}
 
@@ -49,7 +49,7 @@ _LENGTH = {
 }
 
 
-def _values(row: LatencyRow) -> Spec:
+def _point(row: LatencyRow) -> Spec:
     return {
         "artifact": make_printable(row.artifact),
         "length": row.length,

@@ -1,4 +1,4 @@
-"""Devices beside each other: one bar for each model, for one figure at a time."""
+"""Devices side by side: one bar for each model, one plot for each figure."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from edge_bert.records.matrix import MatrixCell, MatrixFile, MatrixReport
-from edge_bert.report import matrix_words as words
+from edge_bert.report.matrix_words import energy_mark, energy_text, latency_mark, latency_text
 from edge_bert.report.plots.drawing import (
     COLOURS,
     Plot,
@@ -22,7 +22,7 @@ STEP = 22  # CSS pixels for one bar
 
 @dataclass(frozen=True)
 class Figure:
-    """What is drawn: a title for people, the axis, the value of a bar, its label and its mark."""
+    """A figure of a matrix file: title, axis, and a bar's value, label and evidence mark."""
 
     title: str
     axis: str
@@ -32,12 +32,12 @@ class Figure:
 
 
 FIGURES = (
-    Figure("Size", "MB", lambda one: one.size_bytes / 1e6, lambda one: byte_size(one.size_bytes),
+    Figure("Size", "MB", lambda file: file.size_bytes / 1e6,
+           lambda file: byte_size(file.size_bytes),
            lambda _: ""),
-    Figure("Latency", "milliseconds", lambda one: one.latency_ms, words.latency_text,
-           words.latency_mark),
-    Figure("Energy", "millijoules", lambda one: one.energy_mj, words.energy_text,
-           words.energy_mark),
+    Figure("Latency", "milliseconds", lambda file: file.latency_ms, latency_text,
+           latency_mark),
+    Figure("Energy", "millijoules", lambda file: file.energy_mj, energy_text, energy_mark),
 )  # fmt: skip
 
 
@@ -47,14 +47,14 @@ def has_figure(report: MatrixReport, figure: Figure) -> bool:
 
 
 def draw_matrix(report: MatrixReport, figure: Figure) -> Plot:
-    """Bars by device and model; those of no device's own measurement are pale with dashed edges."""
+    """Bars by device and model; figures that no device measured are pale with dashed edges."""
     rows = [row for cell in report.cells for row in _rows(cell, figure)]
     models = list(dict.fromkeys(make_printable(cell.model) for cell in report.cells))
-    longest = max(row["value"] for row in rows)
+    largest = max(row["value"] for row in rows)
     marks = dict.fromkeys(row["mark"] for row in rows if row["mark"])
 
     def specify(narrow: bool) -> Spec:
-        scale = {"domain": [0, longest * (1.6 if narrow else 1.25)], "nice": False}
+        scale = {"domain": [0, largest * (1.6 if narrow else 1.25)], "nice": False}
         across = {"field": "value", "type": "quantitative", "title": figure.axis, "scale": scale}
         across["axis"] = {"tickCount": 4}
         return {
@@ -84,18 +84,18 @@ def _down(devices: list[str], narrow: bool) -> Spec:
 
 
 def _bars(models: list[str], narrow: bool) -> Spec:
-    colours = [f"var(--c{1 + place % (COLOURS - 1)})" for place in range(len(models))]
+    colours = [f"var(--c{1 + index % (COLOURS - 1)})" for index in range(len(models))]
     legend = {**name_legend(models, narrow), "symbolType": "square"}
     scale = {"domain": models, "range": colours}
     colour = {"field": "model", "type": "nominal", "scale": scale}
-    guessed = "datum.mark !== ''"
+    not_measured = "datum.mark !== ''"
     return {
         "mark": {"type": "bar", "strokeWidth": 1.5},
         "encoding": {
             "color": {**colour, "legend": legend},
             "stroke": {**colour, "legend": None},
-            "fillOpacity": {"condition": {"test": guessed, "value": 0.35}, "value": 1},
-            "strokeDash": {"condition": {"test": guessed, "value": [4, 3]}, "value": [1, 0]},
+            "fillOpacity": {"condition": {"test": not_measured, "value": 0.35}, "value": 1},
+            "strokeDash": {"condition": {"test": not_measured, "value": [4, 3]}, "value": [1, 0]},
         },
     }
 

@@ -1,4 +1,4 @@
-"""Where the time of one inference goes."""
+"""The time of one inference by operator."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from edge_bert.report.plots.drawing import Plot, Spec, both_widths, emulated_tit
 from edge_bert.report.tables import OperatorGroup
 from edge_bert.text import format_milliseconds, make_printable
 
-SHOWN = 10
+MAX_BARS = 10
 
 _FIRST_COLOUR = "var(--c1)"
 _HOLLOW = {"fillOpacity": 0.25, "stroke": _FIRST_COLOUR, "strokeDash": [5, 4]}
 
 
 def draw_operators(group: OperatorGroup) -> Plot:
-    """The slowest operators of one signature; the rest in one bar."""
+    """The slowest operators of one signature; one bar for the rest."""
     rows = _bars(group)
     longest = max(row["ms"] for row in rows) or 1.0
     style = _HOLLOW if group.evidence is Evidence.EMULATED else {}
@@ -43,8 +43,8 @@ def draw_operators(group: OperatorGroup) -> Plot:
 
 
 def _bars(group: OperatorGroup) -> list[Spec]:
-    times = [(make_printable(row.operator), row.total_ms) for row in group.rows[:SHOWN]]
-    rest = group.rows[SHOWN:]
+    times = [(make_printable(row.operator), row.total_ms) for row in group.rows[:MAX_BARS]]
+    rest = group.rows[MAX_BARS:]
     if rest:
         times.append((f"{len(rest)} others", math.fsum(row.total_ms for row in rest)))
     return [{"name": name, "ms": ms, "label": format_milliseconds(ms)} for name, ms in times]

@@ -1,4 +1,4 @@
-"""Where the bytes of each artifact are."""
+"""The bytes of each artifact by kind of tensor."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from edge_bert.text import byte_size, make_printable
 
 
 def draw_sizes(report: Report) -> Plot:
-    """Megabytes of each artifact, stacked by kind, with the sum at the end of the bar."""
-    parts, sums = _parts(report), _sums(report)
-    longest = max((row["mb"] for row in sums), default=1.0)
+    """Megabytes of each artifact, stacked by kind, with the total at the end of the bar."""
+    kinds, totals = _kind_rows(report), _total_rows(report)
+    largest = max((row["mb"] for row in totals), default=1.0)
 
     def specify(narrow: bool) -> Spec:
-        axis = name_axis([row["artifact"] for row in sums], narrow)
+        axis = name_axis([row["artifact"] for row in totals], narrow)
         down = {"field": "artifact", "type": "nominal", "sort": None, "title": None, "axis": axis}
-        # Room at the right for the sums.
-        scale = {"domain": [0, longest * (1.35 if narrow else 1.16)], "nice": False}
+        # Room at the right for the totals.
+        scale = {"domain": [0, largest * (1.35 if narrow else 1.16)], "nice": False}
         across = {
             "field": "mb",
             "type": "quantitative",
@@ -31,8 +31,8 @@ def draw_sizes(report: Report) -> Plot:
             "height": {"step": 34},
             "encoding": {"y": down},
             "layer": [
-                {**bars, "data": {"values": parts}},
-                {**ends, "data": {"values": sums}},
+                {**bars, "data": {"values": kinds}},
+                {**ends, "data": {"values": totals}},
             ],
         }
 
@@ -42,12 +42,12 @@ def draw_sizes(report: Report) -> Plot:
 _TICKS: Spec = {"tickCount": 5}
 _BARS: Spec = {"mark": {"type": "bar"}}
 _ENDS: Spec = {"mark": {"type": "text", "align": "left", "dx": 6}}
-_ORDER: Spec = {"order": {"field": "place"}}
+_ORDER: Spec = {"order": {"field": "order"}}
 
 
 def _colour(report: Report, narrow: bool) -> Spec:
     names = [make_printable(kind) for kind in byte_kinds(report)]
-    colours = [f"var(--k{place % COLOURS})" for place in range(len(names))]
+    colours = [f"var(--k{index % COLOURS})" for index in range(len(names))]
     return {
         "field": "kind",
         "type": "nominal",
@@ -56,21 +56,21 @@ def _colour(report: Report, narrow: bool) -> Spec:
     }
 
 
-def _parts(report: Report) -> list[Spec]:
+def _kind_rows(report: Report) -> list[Spec]:
     return [
         {
             "artifact": make_printable(artifact.name),
             "kind": make_printable(kind),
-            "place": place,
+            "order": order,
             "mb": report.bytes_by_kind[artifact.name].get(kind, 0) / 1e6,
         }
         for artifact in report.manifest.artifacts
         if artifact.name in report.bytes_by_kind
-        for place, kind in enumerate(byte_kinds(report))
+        for order, kind in enumerate(byte_kinds(report))
     ]
 
 
-def _sums(report: Report) -> list[Spec]:
+def _total_rows(report: Report) -> list[Spec]:
     totals = {
         artifact.name: sum(report.bytes_by_kind[artifact.name].values())
         for artifact in report.manifest.artifacts

@@ -1,4 +1,4 @@
-"""A build's outcome on a terminal, or as plain lines in a log."""
+"""The outcome of `build` on a terminal, or as plain lines in a log."""
 
 from __future__ import annotations
 
@@ -28,45 +28,46 @@ if TYPE_CHECKING:
 
 Rows = list[list[str]]
 
-PROOF_WORDS = {"passed": "ran", "failed": "FAILED", "not run": "NOT RUN"}
+LEVEL_COLOURS = {"good": "green", "open": "yellow", "bad": "red"}
+CHECK_WORDS = {"passed": "ran", "failed": "FAILED", "not run": "NOT RUN"}
 
 
 def print_build(report: Report, console: Console) -> None:
-    """Print what was built, what to take and what to beware of.
+    """Print the artifacts, their figures, warnings and the default.
 
     On a terminal as tables in colour; elsewhere as plain lines, one fact each, never wrapped.
     """
     show = _show_table if console.is_terminal else _show_lines
-    _say(console, f"{report.manifest.model.name} for {report.profile.title}", "bold")
+    _print_line(console, f"{report.manifest.model.name} for {report.profile.title}", "bold")
     show(console, "Artifacts", _artifact_head(report), _artifact_rows(report))
     for group in tables.latency_groups(report):
-        show(console, _latency_title(group), *_rows_of(group, _latency))
+        show(console, _latency_title(group), *_table_of(group, _latency))
         for kind in group.energy_kinds:
             title = f"Energy of one inference in mJ, {kind}, {_machine(group)}"
-            show(console, title, *_rows_of(group, _energy_of(kind)))
+            show(console, title, *_table_of(group, _energy_of(kind)))
     verdicts = _verdict_rows(report)
     if verdicts:
-        show(console, "Budget", ["limit", "wanted", "found", "verdict"], verdicts)
-    for one in report.manifest.skipped:
-        _say(console, f"left out: {one.name}: {one.reason}", "yellow")
+        show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)
+    for recipe in report.manifest.skipped:
+        _print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
     for warning in report.manifest.calibration.warnings:
-        _say(console, f"warning: calibration: {warning}", "red")
-    for finding in find_warnings(report):
-        style = "yellow" if finding.is_caution else "red"
-        _say(console, f"warning: {finding.artifact}: {finding.text}", style)
-    colour = {"good": "green", "open": "yellow", "bad": "red"}[write_headline(report).level]
-    chosen, reason = report.default_artifact.file, report.manifest.default.reason
-    _say(console, f"default: {chosen}, because {reason}", "bold")
-    _say(console, write_headline(report).text, colour)
+        _print_line(console, f"warning: calibration: {warning}", "red")
+    for item in find_warnings(report):
+        style = "yellow" if item.is_caution else "red"
+        _print_line(console, f"warning: {item.artifact}: {item.text}", style)
+    headline = write_headline(report)
+    file, reason = report.default_artifact.file, report.manifest.default.reason
+    _print_line(console, f"default: {file}, because {reason}", "bold")
+    _print_line(console, headline.text, LEVEL_COLOURS[headline.level])
 
 
-def _say(console: Console, line: str, style: str) -> None:
-    shown = _sayable(console, line)
-    console.print(shown, style=style, markup=False, highlight=False, soft_wrap=True)
+def _print_line(console: Console, line: str, style: str) -> None:
+    text = _printable(console, line)
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
-def _sayable(console: Console, text: str) -> str:
-    """`text` without what would break the terminal or what its encoding lacks."""
+def _printable(console: Console, text: str) -> str:
+    """`text` without control characters and without what the console's encoding lacks."""
     return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
 
@@ -75,11 +76,11 @@ def _show_table(console: Console, title: str, head: list[str], rows: Rows) -> No
     from rich.text import Text
 
     def cell(text: str) -> Text:
-        return Text(_sayable(console, text))
+        return Text(_printable(console, text))
 
     table = Table(title=cell(title), title_justify="left", box=_box())
-    for place, name in enumerate(head):
-        table.add_column(cell(name), justify="right" if place else "left")
+    for index, name in enumerate(head):
+        table.add_column(cell(name), justify="right" if index else "left")
     for row in rows:
         table.add_row(*(cell(text) for text in row))
     console.print(table)
@@ -92,30 +93,31 @@ def _box() -> Box:
 
 
 def _show_lines(console: Console, title: str, head: list[str], rows: Rows) -> None:
-    for first, *others in rows:
-        facts = ", ".join(f"{name} {cell}" for name, cell in zip(head[1:], others, strict=True))
-        _say(console, f"{title}: {first}: {facts}", "none")
+    for label, *cells in rows:
+        facts = ", ".join(f"{name} {cell}" for name, cell in zip(head[1:], cells, strict=True))
+        _print_line(console, f"{title}: {label}: {facts}", "none")
 
 
 def _artifact_head(report: Report) -> list[str]:
     scores = [
         f"{METRIC_WORDS[metric]} {dataset}" for dataset, metric in tables.scored_datasets(report)
     ]
-    return ["artifact", "size", "integer only", "proof", "cosine mean", "min", *scores, "needs"]
+    columns = ["artifact", "size", "integer only", "runtime check", "cosine mean", "min"]
+    return [*columns, *scores, "needs"]
 
 
 def _artifact_rows(report: Report) -> Rows:
     return [
         [
-            one.name,
-            byte_size(one.size_bytes),
-            "yes" if one.integer_only else "no",
-            f"{PROOF_WORDS[one.runtime_check.status]} on {one.runtime_check.runtime}",
-            *_drift(one),
-            *_scores(report, one),
-            one.min_runtime,
+            artifact.name,
+            byte_size(artifact.size_bytes),
+            "yes" if artifact.integer_only else "no",
+            f"{CHECK_WORDS[artifact.runtime_check.status]} on {artifact.runtime_check.runtime}",
+            *_drift(artifact),
+            *_scores(report, artifact),
+            artifact.min_runtime,
         ]
-        for one in report.manifest.artifacts
+        for artifact in report.manifest.artifacts
     ]
 
 
@@ -130,8 +132,12 @@ def _drift(artifact: Artifact) -> tuple[str, str]:
 
 def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
     for dataset, metric in tables.scored_datasets(report):
-        same = (one for one in artifact.scores.labels if one.dataset == dataset)
-        label = next((one for one in same if one.metric == metric), None)
+        labels = (
+            label
+            for label in artifact.scores.labels
+            if (label.dataset, label.metric) == (dataset, metric)
+        )
+        label = next(labels, None)
         reference = reference_score(report, label) if label else None
         if label is None:
             yield NOT_KNOWN
@@ -142,9 +148,9 @@ def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
 
 
 def _latency_title(group: tables.LatencyGroup) -> str:
-    words = tables.EVIDENCE_WORDS[group.evidence]
+    evidence = tables.EVIDENCE_WORDS[group.evidence]
     middle = "Modelled" if group.evidence is Evidence.EMULATED else "Median"
-    return f"{middle} latency in ms, {words}, {_machine(group)}"
+    return f"{middle} latency in ms, {evidence}, {_machine(group)}"
 
 
 def _machine(group: tables.LatencyGroup) -> str:
@@ -152,13 +158,13 @@ def _machine(group: tables.LatencyGroup) -> str:
     return f"{group.machine}, {threads}" if group.machine else threads
 
 
-def _rows_of(
+def _table_of(
     group: tables.LatencyGroup, cell: Callable[[LatencyRow], str]
 ) -> tuple[list[str], Rows]:
     head = ["artifact", *(f"{length} tokens" for length in group.lengths)]
     rows = [
-        [name, *(cell(by[length]) if length in by else NOT_KNOWN for length in group.lengths)]
-        for name, by in group.rows.items()
+        [name, *(cell(rows[length]) if length in rows else NOT_KNOWN for length in group.lengths)]
+        for name, rows in group.rows.items()
     ]
     return head, rows
 
@@ -170,14 +176,14 @@ def _latency(row: LatencyRow) -> str:
 
 def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:
     def cell(row: LatencyRow) -> str:
-        found = row.energy
-        if found is None or found.kind != kind:
+        energy = row.energy
+        if energy is None or energy.kind != kind:
             return NOT_KNOWN
-        low, high = format_significant(found.low_mj), format_significant(found.high_mj)
+        low, high = format_significant(energy.low_mj), format_significant(energy.high_mj)
         return (
             f"{low} to {high}"
             if kind == "modelled"
-            else f"{format_significant(found.mj)} ({low} to {high})"
+            else f"{format_significant(energy.mj)} ({low} to {high})"
         )
 
     return cell
@@ -186,10 +192,10 @@ def _energy_of(kind: EnergyKind) -> Callable[[LatencyRow], str]:
 def _verdict_rows(report: Report) -> Rows:
     return [
         [
-            one.item,
-            one.limit,
-            (one.value or NOT_KNOWN) + (f" ({one.mark.upper()})" if one.mark else ""),
-            one.state,
+            verdict.item,
+            verdict.limit,
+            (verdict.value or NOT_KNOWN) + (f" ({verdict.mark.upper()})" if verdict.mark else ""),
+            verdict.state,
         ]
-        for one in budget_verdicts(report)
+        for verdict in budget_verdicts(report)
     ]

@@ -1,4 +1,4 @@
-"""The outcome of `invoke export` on a terminal."""
+"""The outcome of `export` on a terminal."""
 
 from __future__ import annotations
 
@@ -19,30 +19,30 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-def print_export(found: OnnxExport, console: Console) -> None:
-    """One row a file, those of other tools beneath ours; times of one run, one thread."""
-    first = found.artifacts[0]
+def print_export(export: OnnxExport, console: Console) -> None:
+    """One row for each file, those of other tools below ours; times are of one thread."""
+    first = export.artifacts[0]
     head = ["file", "made by", "MB", "cosine mean / min"]
     head += [f"{label.metric} on {label.dataset}" for label in first.scores.labels]
     head += [f"{timing.tokens} tokens, ms" for timing in first.timings]
-    print_table(console, tuple(head), [_row(each) for each in found.artifacts])
+    print_table(console, tuple(head), [_row(artifact) for artifact in export.artifacts])
     console.print(
-        f"Measured on this machine ({make_printable(found.machine)}) with {found.runtime}, one "
+        f"Measured on this machine ({make_printable(export.machine)}) with {export.runtime}, one "
         "thread, files in turn; this says nothing about a phone.",
         highlight=False,
         soft_wrap=True,
     )
 
 
-def _row(each: OnnxArtifact) -> tuple[str, ...]:
-    drift = each.scores.drift
+def _row(artifact: OnnxArtifact) -> tuple[str, ...]:
+    drift = artifact.scores.drift
     return (
-        each.file or f"({each.name}, not kept)",
-        each.maker,
-        format_megabytes(each.size_bytes),
+        artifact.file or f"({artifact.name}, not kept)",
+        artifact.maker,
+        format_megabytes(artifact.size_bytes),
         f"{format_cosine(drift.cosine_mean)} / {format_cosine(drift.cosine_min)}"
         if drift
         else NOT_KNOWN,
-        *(format_points(label.value) for label in each.scores.labels),
-        *(format_significant(timing.median_ms) for timing in each.timings),
+        *(format_points(label.value) for label in artifact.scores.labels),
+        *(format_significant(timing.median_ms) for timing in artifact.timings),
     )

@@ -1,11 +1,19 @@
-"""A matrix on a terminal."""
+"""The outcome of `matrix` on a terminal."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from edge_bert.records.matrix import MatrixCell, MatrixReport
-from edge_bert.report import matrix_words as words
+from edge_bert.report.matrix_words import (
+    energy_mark,
+    energy_text,
+    latency_mark,
+    latency_text,
+    score_text,
+    state_of,
+    summarize_matrix,
+)
 from edge_bert.report.terminal.tables import print_table
 from edge_bert.text import NOT_KNOWN, byte_size
 
@@ -18,11 +26,11 @@ HEAD = ("profile", "model", "file", "size", "score", "latency", "energy", "budge
 def print_matrix(report: MatrixReport, console: Console) -> None:
     """One row for each cell, then the sentence that sums up."""
     print_table(console, HEAD, [_row(cell) for cell in report.cells])
-    console.print(words.summarize_matrix(report), highlight=False)
+    console.print(summarize_matrix(report), highlight=False)
 
 
 def _row(cell: MatrixCell) -> tuple[str, ...]:
-    state, built = words.state_of(cell), cell.built
+    state, built = state_of(cell), cell.built
     verdict = f"{state.words}: {state.note}" if state.note else state.words
     if built is None:
         return (cell.profile, cell.model, *[NOT_KNOWN] * 5, verdict)
@@ -31,8 +39,8 @@ def _row(cell: MatrixCell) -> tuple[str, ...]:
         cell.model,
         built.artifact,
         byte_size(built.size_bytes),
-        words.score_text(built) or NOT_KNOWN,
-        f"{words.latency_text(built)} {words.latency_mark(built)}".strip() or NOT_KNOWN,
-        f"{words.energy_text(built)} {words.energy_mark(built)}".strip() or NOT_KNOWN,
+        score_text(built) or NOT_KNOWN,
+        f"{latency_text(built)} {latency_mark(built)}".strip() or NOT_KNOWN,
+        f"{energy_text(built)} {energy_mark(built)}".strip() or NOT_KNOWN,
         verdict,
     )

@@ -1,4 +1,4 @@
-"""Measurements on a terminal, each group under a line that says where its figures come from."""
+"""Measurements on a terminal, under a line that says where the figures come from."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ RUN_HEAD = (
     "signature",
     "threads",
     "inferences",
-    "far out",
+    "outliers",
     "ready ms",
     "load ms",
     "cold load ms",
     "first ms",
     "peak memory",
-    "of it from files",
+    "of it file-backed",
 )
 
 
 class MeasuredRow(Record, frozen=True):
-    """A measurement with its low, middle and high time, and its ratio to the run before.
+    """A measurement with its low, middle and high time, and its ratio to the previous run.
 
     `run` is None for a model, which ran nowhere.
     """
@@ -56,25 +56,25 @@ class MeasuredRow(Record, frozen=True):
 
 
 def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
-    """A table of latencies, and one of the runs behind them; the rows are of one target."""
+    """A table of latencies, and one of their runs; the rows are of one target."""
     if not rows:
         return
     evidence = rows[0].measurement.evidence
     console.print(f"{rows[0].measurement.target.name}: {LABELS[evidence]}", highlight=False)
     head = ("artifact", "signature", "threads", *HEADS[evidence], "energy mJ")
     extra = "instructions" if evidence is Evidence.EMULATED else "peak memory"
-    print_table(console, (*head, extra, "to the run before"), [_cells(row) for row in rows])
-    ran = [(row.measurement.subject, row.run) for row in rows if row.run is not None]
-    if ran:
-        console.print("\nthe runs: time until ready, loading alone, memory", highlight=False)
-        print_table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in ran])
+    print_table(console, (*head, extra, "to the previous run"), [_cells(row) for row in rows])
+    runs = [(row.measurement.subject, row.run) for row in rows if row.run is not None]
+    if runs:
+        console.print("\nruns: time until ready, load time, memory", highlight=False)
+        print_table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in runs])
     for row in rows:
         for fault in row.measurement.faults:
             name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
             console.print(f"warning: {name} is invalid: {fault}", markup=False, highlight=False)
 
 
-def energy_words(energy: Energy) -> str:
+def describe_energy(energy: Energy) -> str:
     """Millijoules with their origin, or `unavailable`."""
     if isinstance(energy, EnergyUnavailable):
         return "unavailable"
@@ -93,25 +93,25 @@ def _run_cells(subject: MeasuredSubject, run: MeasuredRun) -> tuple[str, ...]:
         str(subject.threads),
         str(run.inferences),
         str(run.outliers),
-        *(NOT_KNOWN if each is None else format_significant(each) for each in times),
-        *(NOT_KNOWN if each is None else byte_size(each) for each in sizes),
+        *(NOT_KNOWN if time is None else format_significant(time) for time in times),
+        *(NOT_KNOWN if size is None else byte_size(size) for size in sizes),
     )
 
 
 def _cells(row: MeasuredRow) -> tuple[str, ...]:
-    found = row.measurement
-    if found.counts is not None:
-        extra = f"{found.counts.total / 1e6:.1f} M"
+    measurement = row.measurement
+    if measurement.counts is not None:
+        extra = f"{measurement.counts.total / 1e6:.1f} M"
     else:
-        peak = found.memory.peak_rss_bytes if found.memory else None
+        peak = measurement.memory.peak_rss_bytes if measurement.memory else None
         extra = byte_size(peak) if peak else ""
     return (
-        found.subject.artifact,
-        found.subject.signature,
-        str(found.subject.threads),
+        measurement.subject.artifact,
+        measurement.subject.signature,
+        str(measurement.subject.threads),
         format_significant(row.ms),
         f"{format_significant(row.low_ms)} to {format_significant(row.high_ms)}",
-        energy_words(found.energy),
+        describe_energy(measurement.energy),
         extra,
         "first run" if row.ratio is None else f"{row.ratio:.3f} x",
     )

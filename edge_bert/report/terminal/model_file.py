@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ModelFile(Protocol):
-    """What this renderer needs to know of a model file."""
+    """The fields of a model file that are printed."""
 
     @property
     def size_bytes(self) -> int: ...
@@ -33,30 +33,29 @@ class ModelFile(Protocol):
     def largest(self) -> Sequence[tuple[str, str, tuple[int, ...], int]]: ...
 
 
-def print_model_file(name: str, found: ModelFile, console: Console) -> None:
+def print_model_file(name: str, model: ModelFile, console: Console) -> None:
     """Size, number formats, bytes by kind, operators, signatures, the largest constants."""
-    integer = "every tensor is an integer" if found.integer_only else "has float tensors"
+    integer = "every tensor is an integer" if model.integer_only else "has float tensors"
     console.print(
-        f"{make_printable(name)}: {byte_size(found.size_bytes)}, {integer}",
+        f"{make_printable(name)}: {byte_size(model.size_bytes)}, {integer}",
         markup=False,
         style="bold",
     )
-    print_counts(console, "bytes by kind", found.bytes_by_kind, sizes=True)
-    print_counts(console, "tensors by type", found.tensor_types)
-    print_counts(console, "operators (largest signature)", found.op_counts)
+    print_counts(console, "bytes by kind", model.bytes_by_kind, sizes=True)
+    print_counts(console, "tensors by type", model.tensor_types)
+    print_counts(console, "operators (largest signature)", model.op_counts)
     console.print("signatures", style="bold")
     rows = [
-        (f"  {key}", "in", _spec(spec))
-        if place < len(each.inputs)
-        else (f"  {key}", "out", _spec(spec))
-        for key, each in found.signatures.items()
-        for place, spec in enumerate((*each.inputs, *each.outputs))
+        (f"  {key}", direction, _spec(spec))
+        for key, signature in model.signatures.items()
+        for direction, specs in (("in", signature.inputs), ("out", signature.outputs))
+        for spec in specs
     ]
     print_table(console, ("signature", "", "tensor"), rows)
     console.print("largest constants", style="bold")
     largest = [
         (f"  {byte_size(size)}", dtype, str(list(shape)), label[:80])
-        for label, dtype, shape, size in found.largest
+        for label, dtype, shape, size in model.largest
     ]
     print_table(console, ("bytes", "type", "shape", "name"), largest)
 

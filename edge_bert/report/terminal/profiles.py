@@ -14,32 +14,32 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 HEAD = ("profile", "device", "chip", "cores", "features", "runtime", "budget")
-# Every 64-bit Arm core has it, so it tells no device from another.
+# Every 64-bit Arm core has it, so it distinguishes no devices.
 COMMON = "asimd"
 
 
-def print_profiles(found: Mapping[str, DeviceProfile], console: Console) -> None:
-    """A table on a terminal; tab-separated lines, the head first, where scripts may cut them."""
+def print_profiles(profiles: Mapping[str, DeviceProfile], console: Console) -> None:
+    """A table on a terminal; tab-separated lines, the head first, for scripts."""
     if not console.is_terminal:
-        rows = [(_name(name, each), *_cells(each)) for name, each in found.items()]
+        rows = [(_name(name, item), *_cells(item)) for name, item in profiles.items()]
         print_table(console, HEAD, rows)
         return
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(*HEAD, box=None, header_style="bold", pad_edge=False)
-    for name, profile in found.items():
+    table = Table(*HEAD, box=None, header_style="bold", pad_edge=False)
+    for name, profile in profiles.items():
         cells = (
             (_name(name, profile), *_cells(profile))
             if name == profile.name
             else (_name(name, profile),)
         )
         # One fact a line: a terminal is too narrow for seven columns of sentences.
-        shown.add_row(
+        table.add_row(
             *(Text(make_printable(cell).replace(" + ", "\n").replace("; ", "\n")) for cell in cells)
         )
-        shown.add_section()
-    console.print(shown)
+        table.add_section()
+    console.print(table)
 
 
 def _name(name: str, profile: DeviceProfile) -> str:
@@ -50,7 +50,7 @@ def _cells(profile: DeviceProfile) -> tuple[str, ...]:
     return (
         profile.title,
         profile.soc,
-        " + ".join(_cores(each) for each in profile.clusters),
+        " + ".join(_cores(cluster) for cluster in profile.clusters),
         features_of(profile),
         profile.runtime,
         describe_budget(profile.budget),
@@ -58,9 +58,9 @@ def _cells(profile: DeviceProfile) -> tuple[str, ...]:
 
 
 def features_of(profile: DeviceProfile) -> str:
-    """What all cores have beyond the least: programs see no more than that."""
-    common = set.intersection(*(set(each.features) for each in profile.clusters))
-    return " ".join(each for each in profile.clusters[0].features if each in common - {COMMON})
+    """The features beyond COMMON that all cores share: programs see no more than those."""
+    common = set.intersection(*(set(cluster.features) for cluster in profile.clusters))
+    return " ".join(name for name in profile.clusters[0].features if name in common - {COMMON})
 
 
 def _cores(cluster: Cluster) -> str:

@@ -1,4 +1,4 @@
-"""Short listings on a terminal: a model file, a machine, a verification."""
+"""Tables on a terminal: cells of text, findings about a machine, counts."""
 
 from __future__ import annotations
 
@@ -21,29 +21,30 @@ def print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[s
         for row in (head, *rows):  # not through rich, which turns tabs into spaces
             console.file.write("\t".join(make_printable(cell) for cell in row).rstrip() + "\n")
         return
-    shown = Table(*head, box=None, header_style="bold", pad_edge=False)
+    table = Table(*head, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        shown.add_row(*(Text(make_printable(cell)) for cell in row))
-    console.print(shown)
+        table.add_row(*(Text(make_printable(cell)) for cell in row))
+    console.print(table)
 
 
-def print_findings(console: Console, found: Iterable[MachineFinding]) -> None:
-    """What a machine has and lacks, with the remedy where there is one."""
+def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
+    """The state of a machine's tools, with a remedy for those that are absent."""
     rows = [
-        (
-            each.name,
-            f"{each.status}{' (required)' if each.required and each.status != 'ok' else ''}",
-            f"{each.detail} {each.remedy}".strip(),
-        )
-        for each in found
+        (finding.name, _status(finding), f"{finding.detail} {finding.remedy}".strip())
+        for finding in findings
     ]
     print_table(console, ("what", "status", "detail"), rows)
 
 
+def _status(finding: MachineFinding) -> str:
+    is_fault = finding.required and finding.status != "ok"
+    return f"{finding.status}{' (required)' if is_fault else ''}"
+
+
 def print_counts(
-    console: Console, title: str, found: Mapping[str, int], *, sizes: bool = False
+    console: Console, title: str, counts: Mapping[str, int], *, sizes: bool = False
 ) -> None:
-    """A short dictionary of counts or byte sizes under a title."""
+    """Counts, or byte sizes with `sizes`, under a title."""
     console.print(title, style="bold", highlight=False)
-    rows = [(f"  {name}", byte_size(n) if sizes else str(n)) for name, n in found.items()]
+    rows = [(f"  {name}", byte_size(n) if sizes else str(n)) for name, n in counts.items()]
     print_table(console, ("  what", "count" if not sizes else "bytes"), rows)

@@ -14,31 +14,34 @@ if TYPE_CHECKING:
 HEAD = ("device", "network", "input", "precision", "threads", "predicted ms", "low to high ms")
 
 
-def print_validation(found: Validation, console: Console) -> None:
-    """Every row, then the distribution of errors, rows of several threads apart."""
+def print_validation(validation: Validation, console: Console) -> None:
+    """Every row, then the errors, those of one thread and of several apart."""
     console.print("predicted: instructions counted under emulation, time MODELLED; nothing fitted")
     head = (*HEAD, "published ms", "ratio")
-    print_table(console, head, [_cells(each) for each in found.predictions])
-    for words, summary in (("one thread", found.single), ("several threads", found.several)):
+    print_table(console, head, [_cells(row) for row in validation.predictions])
+    for threads, summary in (
+        ("one thread", validation.single),
+        ("several threads", validation.several),
+    ):
         if summary is not None:
-            console.print(f"{words}: {_errors(summary)}", highlight=False, soft_wrap=True)
+            console.print(f"{threads}: {_errors(summary)}", highlight=False, soft_wrap=True)
     console.print("int8 time over float time:", highlight=False)
     columns = ("device", "network", "threads", "predicted", "published", "error")
-    print_table(console, columns, [_speedup(each) for each in found.speedups])
+    print_table(console, columns, [_speedup(row) for row in validation.speedups])
 
 
-def _cells(each: Prediction) -> tuple[str, ...]:
-    row = each.published
+def _cells(row: Prediction) -> tuple[str, ...]:
+    published = row.published
     return (
-        row.device,
-        row.model,
-        str(row.input),
-        row.precision,
-        str(row.threads),
-        format_significant(each.ms),
-        f"{format_significant(each.low_ms)} to {format_significant(each.high_ms)}",
+        published.device,
+        published.model,
+        str(published.input),
+        published.precision,
+        str(published.threads),
         format_significant(row.ms),
-        f"{each.ratio:.2f}",
+        f"{format_significant(row.low_ms)} to {format_significant(row.high_ms)}",
+        format_significant(published.ms),
+        f"{row.ratio:.2f}",
     )
 
 
@@ -49,12 +52,12 @@ def _errors(summary: ErrorSummary) -> str:
     )
 
 
-def _speedup(each: SpeedupError) -> tuple[str, ...]:
+def _speedup(row: SpeedupError) -> tuple[str, ...]:
     return (
-        each.device,
-        each.model,
-        str(each.threads),
-        f"{each.predicted:.2f}",
-        f"{each.published:.2f}",
-        f"{each.error:.1%}",
+        row.device,
+        row.model,
+        str(row.threads),
+        f"{row.predicted:.2f}",
+        f"{row.published:.2f}",
+        f"{row.error:.1%}",
     )

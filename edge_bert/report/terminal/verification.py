@@ -1,4 +1,4 @@
-"""The outcome of `invoke verify` on a terminal."""
+"""The outcome of `verify` on a terminal."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_bert.records.bundle import RuntimeCheck, Scores
 from edge_bert.report.terminal.tables import print_table
-from edge_bert.text import format_cosine, make_printable
+from edge_bert.text import format_cosine, format_points, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-SHOWN = 10
+MAX_DIFFERENCES = 10
 
 
 class _Artifact(Protocol):
@@ -31,7 +31,7 @@ class _Difference(Protocol):
 
 
 class Verification(Protocol):
-    """What this renderer needs to know of a verification."""
+    """The fields of a verification that are printed."""
 
     @property
     def artifacts(self) -> Sequence[_Artifact]: ...
@@ -45,33 +45,41 @@ class Verification(Protocol):
     def calibrated_with(self) -> str: ...
 
 
-def print_verification(found: Verification, console: Console) -> None:
-    """One line an artifact; then how many sentences a phone's tokenizer would cut otherwise."""
+def print_verification(verification: Verification, console: Console) -> None:
+    """One row for each artifact, then the sentences that a phone would tokenize differently."""
     rows = [
-        (each.name, each.proof.status, *_scores(each.scores), make_printable(each.proof.detail))
-        for each in found.artifacts
+        (artifact.name, artifact.proof.status, *_scores(artifact.scores), artifact.proof.detail)
+        for artifact in verification.artifacts
     ]
     print_table(console, ("artifact", "proof", "cosine mean / min", "scores", "detail"), rows)
-    if found.held_out != found.calibrated_with:
-        line = f"cosines are on held-out {found.held_out}; the build's were on {{}}: --calibration"
-        shown = line.format(make_printable(found.calibrated_with))
-        console.print(shown, markup=False, highlight=False)
-    if found.sentences:
-        line = f"{len(found.differing)} of {found.sentences} sentences get other tokens on a phone"
-        console.print(f"{line} with MediaPipe", highlight=False)
-        for difference in found.differing[:SHOWN]:
-            shown = make_printable(difference.sentence)[:100]
-            console.print(f"  {shown}", markup=False, highlight=False)
-        if len(found.differing) > SHOWN:
-            console.print(f"  and {len(found.differing) - SHOWN} more (see --json)")
+    if verification.held_out != verification.calibrated_with:
+        calibration = make_printable(verification.calibrated_with)
+        console.print(
+            f"cosines are on held-out {verification.held_out}; the build used {calibration}: "
+            "give it with --calibration",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+    if verification.sentences:
+        count = f"{len(verification.differing)} of {verification.sentences} sentences"
+        console.print(f"{count} get different tokens on a phone with MediaPipe", highlight=False)
+        for difference in verification.differing[:MAX_DIFFERENCES]:
+            sentence = make_printable(difference.sentence)[:100]
+            console.print(f"  {sentence}", markup=False, highlight=False)
+        remaining = len(verification.differing) - MAX_DIFFERENCES
+        if remaining > 0:
+            console.print(f"  and {remaining} more (see --json)")
 
 
 def _scores(scores: Scores) -> tuple[str, str]:
     drift = scores.drift
-    shown = (
+    cosines = (
         f"{format_cosine(drift.cosine_mean)} / {format_cosine(drift.cosine_min)}"
         if drift
         else "not known"
     )
-    labels = [f"{each.metric} {100 * each.value:.2f} on {each.dataset}" for each in scores.labels]
-    return shown, "; ".join(labels) or "-"
+    labels = [
+        f"{label.metric} {format_points(label.value)} on {label.dataset}" for label in scores.labels
+    ]
+    return cosines, "; ".join(labels) or "-"

@@ -25,8 +25,9 @@ def test_log_has_one_fact_to_a_line() -> None:
     """Away from a terminal: plain lines, no boxes, no colours, nothing wrapped."""
     lines = _printed(report(), terminal=False).splitlines()
     assert (
-        "Artifacts: wi8_afp32: size 23.99 MB, integer only no, proof ran on ai-edge-litert 2.3.0, "
-        "cosine mean 0.9984, min 0.9959, Spearman stsb dev 86.61 (−0.11), needs 2.16.0"
+        "Artifacts: wi8_afp32: size 23.99 MB, integer only no, "
+        "runtime check ran on ai-edge-litert 2.3.0, cosine mean 0.9984, min 0.9959, "
+        "Spearman stsb dev 86.61 (−0.11), needs 2.16.0"
     ) in lines
     assert not any(char in line for line in lines for char in "─│\x1b")
 
@@ -36,8 +37,8 @@ def test_log_tells_bad_news() -> None:
     log = _printed(report(), terminal=False)
     assert "warning: wi8_ai8: not fit for use:" in log
     assert "warning: wi4_afp32: NOT RUN on ai-edge-litert 2.3.0: this machine has no" in log
-    assert "found 10.7 ms (EMULATED), verdict met" in log
-    assert "found 18.1 mJ (MODELLED), verdict met" in log
+    assert "value 10.7 ms (EMULATED), verdict met" in log
+    assert "value 18.1 mJ (MODELLED), verdict met" in log
     assert "Modelled latency in ms, emulated, time modelled, Cortex-X4 of a Google Pixel 9" in log
     row = next(each for each in report().measurements if each.energy)
     assert row.energy is not None
