@@ -33,8 +33,7 @@ from edge_bert.evaluate.drift import measure_drift
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build import run_signatures
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.runtimes import environments
 from edge_bert.runtimes.tflite_tensors import read_tensors
 

@@ -17,6 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from edge_bert.errors import EdgeBertError
 from edge_bert.installation import COMMAND, PACKAGE, in_clone, task_command
 from edge_bert.records.doctor import MachineFinding
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.runtimes import environments
 from edge_bert.store import cache
 
@@ -218,15 +219,15 @@ def _check_python_311() -> MachineFinding:
     return MachineFinding(
         name="Python 3.11 for tflite-runtime",
         status="ok" if python else "missing",
-        detail=str(python or f"the check on {environments.TFLITE_RUNTIME} is not run"),
+        detail=str(python or f"the check on {TFLITE_RUNTIME_2_14} is not run"),
         remedy="" if python else f"{environments.GET_PYTHON_311}.",
     )
 
 
 def _check_tflite_runtime() -> MachineFinding:
-    name = f"environment of {environments.TFLITE_RUNTIME}"
+    name = f"environment of {TFLITE_RUNTIME_2_14}"
     try:
-        folder = environments.environment_folder(environments.TFLITE_RUNTIME)
+        folder = environments.environment_folder(TFLITE_RUNTIME_2_14)
     except EdgeBertError as error:
         remedy = "Point EDGE_BERT_CACHE to a writable folder."
         return MachineFinding(name=name, status="broken", detail=str(error), remedy=remedy)

@@ -10,6 +10,7 @@ import pytest
 
 from edge_bert import doctor
 from edge_bert.records.doctor import MachineFinding
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.runtimes import environments
 
 
@@ -102,11 +103,9 @@ def test_the_default_model(tmp_path: Path, place: str) -> None:
 
 def test_the_environment_of_the_oldest_runtime() -> None:
     """An isolated environment counts once it is whole."""
-    name = f"environment of {environments.TFLITE_RUNTIME}"
+    name = f"environment of {TFLITE_RUNTIME_2_14}"
     assert finding(name).status == "missing"
-    python = environments.find_interpreter(
-        environments.environment_folder(environments.TFLITE_RUNTIME)
-    )
+    python = environments.find_interpreter(environments.environment_folder(TFLITE_RUNTIME_2_14))
     python.parent.mkdir(parents=True)
     python.symlink_to(sys.executable)
     assert finding(name).status == "ok"
@@ -117,7 +116,7 @@ def test_a_cache_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyP
     (tmp_path / "file").touch()
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "file" / "cache"))
     assert finding("disk for the cache").status == "broken"
-    assert finding(f"environment of {environments.TFLITE_RUNTIME}").status == "broken"
+    assert finding(f"environment of {TFLITE_RUNTIME_2_14}").status == "broken"
     assert finding("Python").status == "ok"
 
 

@@ -13,8 +13,8 @@ from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.input_hessians import LayerHessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, convert_integer
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14, convert_for_2_14
-from edge_bert.records.profile import Runtime
+from edge_bert.quantize.tflite_runtime_2_14 import convert_for_2_14
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
 from edge_bert.records.weight_bits import WeightBits
 

@@ -22,10 +22,8 @@ from edge_bert.quantize.tflite_passes.pack_constants import (
 )
 from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
 from edge_bert.quantize.uniform import quantize_int8
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import Recipe, Scheme
-
-TFLITE_RUNTIME_2_14 = Runtime(name="tflite-runtime", version="2.14.0")
 
 
 def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:

@@ -44,6 +44,10 @@ class Runtime(Record, frozen=True):
         return f"{self.name} {self.version}"
 
 
+# The oldest runtime that a profile may promise. It needs numpy 1, and lacks newer operators.
+TFLITE_RUNTIME_2_14 = Runtime(name="tflite-runtime", version="2.14.0")
+
+
 class Caches(Record, frozen=True):
     """Cache sizes in bytes, of one core where it has its own; what is not known is absent."""
 

@@ -24,7 +24,6 @@ from edge_bert.installation import task_command
 from edge_bert.records.profile import Runtime
 from edge_bert.store import cache
 
-TFLITE_RUNTIME = Runtime(name="tflite-runtime", version="2.14.0")
 MODULES = {"tflite-runtime": "tflite_runtime", "ai-edge-litert": "ai_edge_litert"}
 OUR_PYTHON = ".".join(platform.python_version_tuple()[:2])
 GET_PYTHON_311 = (

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from edge_bert.errors import MissingToolError
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.runtimes import environments
 
-OLDEST = environments.TFLITE_RUNTIME
+OLDEST = TFLITE_RUNTIME_2_14
 needs_python_311 = pytest.mark.skipif(
     environments.find_python_311() is None,
     reason=f"needs Python 3.11. {environments.GET_PYTHON_311}",

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import MissingToolError, VerificationError
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.runtimes import environments, tflite
 from tests.runtimes import op_cases
 from tests.runtimes.op_models import Tensor, options_of, single_op
@@ -37,7 +37,7 @@ def ids(*rows: list[int]) -> dict[str, dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "runtime", [NEWEST, pytest.param(environments.TFLITE_RUNTIME, marks=needs_python_311)], ids=str
+    "runtime", [NEWEST, pytest.param(TFLITE_RUNTIME_2_14, marks=needs_python_311)], ids=str
 )
 def test_runs_every_row(model: Path, runtime: Runtime) -> None:
     """Rows come back stacked, raw, with scale and zero point, from the runtime asked for."""
@@ -77,7 +77,7 @@ def test_names_the_operator_that_the_runtime_lacks(tmp_path: Path) -> None:
     path = tmp_path / "hybrid.tflite"
     path.write_bytes(op_cases.fully_connected("", "float32", "int8").model(12))
     with pytest.raises(VerificationError) as caught:
-        tflite.run_tflite_model(path, {"only": {"x0": op_cases.X}}, environments.TFLITE_RUNTIME)
+        tflite.run_tflite_model(path, {"only": {"x0": op_cases.X}}, TFLITE_RUNTIME_2_14)
     message = str(caught.value)
     start = "hybrid.tflite on tflite-runtime 2.14.0: Didn't find op for builtin opcode "
     assert message.startswith(f"{start}'FULLY_CONNECTED' version '12'")
@@ -91,7 +91,7 @@ def test_survives_a_file_that_kills_the_runtime(model: Path) -> None:
     damaged[:4] = b"\xff\xff\xff\x7f"  # where the root table lies
     model.write_bytes(bytes(damaged))
     with pytest.raises(VerificationError, match="the process died"):
-        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), environments.TFLITE_RUNTIME)
+        tflite.run_tflite_model(model, ids([0, 1, 2, 3]), TFLITE_RUNTIME_2_14)
 
 
 @pytest.mark.parametrize("keep", [0, 3, 200])

@@ -22,6 +22,7 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import VerificationError
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.runtimes import environments, tflite
 from tests.runtimes import op_cases as op
 from tests.runtimes.op_models import Step, Tensor, graph, options_of
@@ -104,7 +105,7 @@ def run(tmp_path: Path) -> Run:
         path = tmp_path / "op.tflite"
         path.write_bytes(case.model(version))
         feeds = {"only": case.feeds()}
-        return tflite.run_tflite_model(path, feeds, environments.TFLITE_RUNTIME).real("only", "y")
+        return tflite.run_tflite_model(path, feeds, TFLITE_RUNTIME_2_14).real("only", "y")
 
     return call
 
@@ -181,7 +182,7 @@ def test_scales_per_channel(tmp_path: Path, model: bytes, at_most: float, at_lea
     needs_python_311()
     path = tmp_path / "graph.tflite"
     path.write_bytes(model)
-    result = tflite.run_tflite_model(path, {"only": {"x0": op.X}}, environments.TFLITE_RUNTIME)
+    result = tflite.run_tflite_model(path, {"only": {"x0": op.X}}, TFLITE_RUNTIME_2_14)
     assert at_least <= _worst_channel(result.real("only", "y")) <= at_most
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import RefusedError, VerificationError
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.runtimes import environments, worker_process
 from edge_bert.runtimes.worker import Function, Worker
 from tests.one_line import refused
@@ -122,7 +123,7 @@ def test_the_scripts_folder_hides_no_package() -> None:
 )
 def test_an_isolated_environment_takes_the_same_call() -> None:
     """The oldest runtime's interpreter has numpy 1 and nothing of ours on its path."""
-    python = environments.prepare_python(environments.TFLITE_RUNTIME)
+    python = environments.prepare_python(TFLITE_RUNTIME_2_14)
     worker = Worker("numbers on numpy 1", VerificationError, 60, python)
     arrays = {"group": {"name": np.arange(3)}}
     assert worker.call(worker_script.double, {}, arrays, dict[int, int])[1]["group"]["name"][2] == 4

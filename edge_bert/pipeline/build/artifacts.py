@@ -15,8 +15,7 @@ from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
 from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_warnings
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
 from edge_bert.store import cache, content_store
 from edge_bert.store.digest import sha256_hex

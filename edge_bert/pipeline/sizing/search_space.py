@@ -9,9 +9,8 @@ from edge_bert.compress.prune.allocate_sparsity import NEURONS_AT_ONCE, ErrorCur
 from edge_bert.errors import ModelError
 from edge_bert.pipeline.sizing.pruning_stats import PruningStats
 from edge_bert.pipeline.sizing.session import SizingSession
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.candidate import Structure
-from edge_bert.records.profile import DeviceProfile
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, DeviceProfile
 from edge_bert.records.recipe import RECIPES, WI8_AFP32, Scheme
 from edge_bert.search.space import Space
 

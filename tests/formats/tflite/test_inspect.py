@@ -18,7 +18,7 @@ from edge_bert.errors import ModelError
 from edge_bert.formats.tflite import flatbuffer, reader
 from edge_bert.formats.tflite.inspect import inspect_bytes, inspect_file
 from edge_bert.quantize import apply_recipe
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32
 from tests.quantize import small_models as small
 from tests.runtimes import op_cases

@@ -18,8 +18,8 @@ from edge_bert.bundle.bundle import Bundle
 from edge_bert.errors import BusyError, DataError, InputError, RefusedError
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.build import build_bundle
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.bundle import Manifest
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.report.terminal.build import print_build
 from edge_bert.runtimes import environments

@@ -16,9 +16,8 @@ from edge_bert.errors import VerificationError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build import run_signatures, verify_artifact
 from edge_bert.quantize import apply_recipe
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
 from edge_bert.records.checkpoint import Head, Task
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import FLOAT16, WI8_AFP32
 from edge_bert.runtimes import environments
 from tests.pipeline import small_encoder as small

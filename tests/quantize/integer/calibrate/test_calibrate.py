@@ -19,8 +19,7 @@ from edge_bert.quantize.integer.calibrate.calibrate import (
     calibrate_encoder,
     convert_integer,
 )
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
-from edge_bert.records.profile import Runtime
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.runtimes import environments, tflite
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.running import (

@@ -16,7 +16,7 @@ from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower import build_mixed_graph
-from edge_bert.quantize.tflite_runtime_2_14 import TFLITE_RUNTIME_2_14
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.runtimes import tflite
 from tests.quantize.integer import encoders as tiny
 from tests.quantize.integer.calibrate.test_calibrate import HOST, needs_oldest
