@@ -61,7 +61,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled(source: str, folder: Path) -> Path:
     (folder / "program.c").write_text(source)
     argv = [*find_compiler("arm64-v8a"), "-o", str(folder / "program"), str(folder / "program.c")]
-    done = HostDevice().run(argv, TIMEOUT_S)
+    done = HostDevice(folder).run(argv, TIMEOUT_S)
     assert done.exit_code == 0, done.stderr
     return folder / "program"
 
