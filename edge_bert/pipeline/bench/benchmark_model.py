@@ -28,26 +28,26 @@ CHMOD_TIMEOUT_S = 30.0
 
 
 def make_timer(
-    target: Device, binary: BenchmarkBinary, options: BenchOptions, progress: Progress
+    device: Device, binary: BenchmarkBinary, options: BenchOptions, progress: Progress
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
     As with our own runner, nothing comes back from an emulated phone.
     """
-    description = target.describe()
+    description = device.describe()
     on_host = description.evidence is Evidence.HOST
-    program = target.push(binary.path, "benchmark_model")
-    if target.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
+    program = device.push(binary.path, "benchmark_model")
+    if device.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
         raise DeviceError(f"{description.name} does not let benchmark_model be executable.")
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
-        remote = target.push(path, artifact.file)
+        remote = device.push(path, artifact.file)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
-            before = None if on_host else read_state(make_shell(target))
+            before = None if on_host else read_state(make_shell(device))
             run = _request(options, remote, signature, threads)
-            done = run_benchmark(target, program, run, SPARE_S + run.min_s)
-            after = None if on_host else read_state(make_shell(target))
+            done = run_benchmark(device, program, run, SPARE_S + run.min_s)
+            after = None if on_host else read_state(make_shell(device))
             output = parse_output(done.stdout, done.stderr, done.exit_code)
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")

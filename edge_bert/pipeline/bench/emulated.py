@@ -53,34 +53,34 @@ def open_counter(
 
     It runs on an emulated `core` of the profile (default: the fastest), which ends with the block.
     """
-    target = EmulatedDevice(profile, core)
+    device = EmulatedDevice(profile, core)
     try:
         yield _make_counter(
-            target, profile, cpu_files.find_cluster(profile, core), threads, progress
+            device, profile, cpu_files.find_cluster(profile, core), threads, progress
         )
     finally:
-        target.close()
+        device.close()
 
 
 def _make_counter(
-    target: EmulatedDevice,
+    device: EmulatedDevice,
     profile: DeviceProfile,
     cluster: Cluster,
     threads: Sequence[int],
     progress: Progress,
 ) -> Count:
-    command = install_runner(target, profile.abi, own_c_library=False)
+    command = install_runner(device, profile.abi, own_c_library=False)
     runtime = Runtime(name="ai-edge-litert", version=find_litert_library(profile.abi)[1])
-    description = target.describe()
+    description = device.describe()
     pushed: dict[Path, str] = {}
 
     def count(path: Path, artifact: Countable, signature: str) -> Iterator[Measurement]:
         progress(f"{artifact.name} {signature}: counting on an emulated {cluster.core}")
         if path not in pushed:
-            pushed[path] = target.push(path, artifact.file)
+            pushed[path] = device.push(path, artifact.file)
         warmup = int(artifact.signatures[signature].length <= MAX_WARMED_LENGTH)
         run = RunnerRequest(pushed[path], signature, warmup=warmup, repetitions=1)
-        counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S)
+        counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S)
         completed = counted.completed
         output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
         if len(counted.counts.marked_repetitions) != warmup + 1:

@@ -46,17 +46,17 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
     profile = profiles.load_profile(options.profile)
     manifest = ensure_bundle(options.profile, options.folder, progress)
     paths = list(_proven_files(options, manifest))
-    target = open_device(options.serial, profile)
+    device = open_device(options.serial, profile)
     pushed = {}
     try:
         for path in paths:
-            progress(f"{path.name}: pushing to {target.serial}")
-            pushed[path.name] = target.find_stored(target.push(path, path.name))
+            progress(f"{path.name}: pushing to {device.serial}")
+            pushed[path.name] = device.find_stored(device.push(path, path.name))
         progress("the runner, its loader and LiteRT")
-        install_runner(target, profile.abi, own_c_library=True)
+        install_runner(device, profile.abi, own_c_library=True)
     finally:
-        target.close()
-    return PushedFiles(target.serial, pushed)
+        device.close()
+    return PushedFiles(device.serial, pushed)
 
 
 def _proven_files(options: PushOptions, manifest: Manifest) -> Iterator[Path]:
@@ -70,6 +70,6 @@ def _proven_files(options: PushOptions, manifest: Manifest) -> Iterator[Path]:
 
 def remove_pushed(serial: str | None = None) -> str:
     """Remove all that push and bench ever left on the device; its serial."""
-    target = AdbDevice(serial)
-    target.remove_everything()
-    return target.serial
+    device = AdbDevice(serial)
+    device.remove_everything()
+    return device.serial

@@ -37,33 +37,33 @@ Run = Callable[[Sequence[str]], str]
 
 
 def make_timer(
-    target: Device, options: BenchOptions, progress: Progress
+    device: Device, options: BenchOptions, progress: Progress
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
     On an emulated phone behind adb everything runs, and nothing comes back: its times mean
     nothing.
     """
-    description = target.describe()
+    description = device.describe()
     on_host = description.evidence is Evidence.HOST
-    command = install_runner(target, description.abi, own_c_library=not on_host)
+    command = install_runner(device, description.abi, own_c_library=not on_host)
     runtime = Runtime(name="ai-edge-litert", version=find_litert_library(description.abi)[1])
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
-        remote = target.push(path, artifact.file)
+        remote = device.push(path, artifact.file)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
             run = _request(options, remote, signature, threads)
-            before = None if on_host else read_state(make_shell(target))
-            output = _run(target, command, run, options.duration)
-            after = None if on_host else read_state(make_shell(target))
+            before = None if on_host else read_state(make_shell(device))
+            output = _run(device, command, run, options.duration)
+            after = None if on_host else read_state(make_shell(device))
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
-            energy = _energy(target, command, run, progress) if options.energy else ENERGY_NOT_READ
+            energy = _energy(device, command, run, progress) if options.energy else ENERGY_NOT_READ
             subject = describe_subject(output, artifact.name, runtime, options.cores)
             yield build_measurement(
-                _with_cold_run(output, _run(target, command, _cold(run), None)),
+                _with_cold_run(output, _run(device, command, _cold(run), None)),
                 description,
                 subject,
                 RunConditions(before, after, energy),
@@ -99,17 +99,17 @@ def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
 
 
 def _run(
-    target: Device, command: list[str], run: RunnerRequest, duration_s: float | None
+    device: Device, command: list[str], run: RunnerRequest, duration_s: float | None
 ) -> RunnerOutput:
-    done = start_runner(target, command, run, SPARE_S + (duration_s or 0.0))
+    done = start_runner(device, command, run, SPARE_S + (duration_s or 0.0))
     return parse_runner(done.stdout, done.exit_code, done.stderr)
 
 
-def make_shell(target: Device) -> Run:
+def make_shell(device: Device) -> Run:
     """A function that gives a command's output; DeviceError when the command fails."""
 
     def ask(argv: Sequence[str]) -> str:
-        done = target.run(argv, ASK_TIMEOUT_S)
+        done = device.run(argv, ASK_TIMEOUT_S)
         if done.exit_code != 0:
             raise DeviceError(f"{argv[0]} failed: {done.stderr.strip()[-200:]}")
         return done.stdout
@@ -117,7 +117,7 @@ def make_shell(target: Device) -> Run:
     return ask
 
 
-def _energy(target: Device, command: list[str], run: RunnerRequest, progress: Progress) -> Energy:
+def _energy(device: Device, command: list[str], run: RunnerRequest, progress: Progress) -> Energy:
     """Ten minutes of idle and load windows, by the best gauge that can be trusted."""
     progress("energy: idle and load windows of a minute each, about ten minutes")
 
@@ -130,7 +130,7 @@ def _energy(target: Device, command: list[str], run: RunnerRequest, progress: Pr
             duration_ms=round(seconds * 1e3),
             cores=run.cores,
         )
-        latency = _run(target, command, window, seconds).latency
+        latency = _run(device, command, window, seconds).latency
         return len(latency.runs_us) + len(latency.warmup_us)
 
-    return compute_energy(record_windows(lambda: read_gauges(make_shell(target)), load))
+    return compute_energy(record_windows(lambda: read_gauges(make_shell(device)), load))

@@ -30,15 +30,15 @@ def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]
         with open_counter(profile, options.core, options.threads, progress) as count:
             yield count
         return
-    target = HostDevice() if options.target == "host" else open_device(options.serial, profile)
+    device = HostDevice() if options.target == "host" else open_device(options.serial, profile)
     try:
         binary = options.open_binary()
         if binary:
-            yield benchmark_model.make_timer(target, binary, options, progress)
+            yield benchmark_model.make_timer(device, binary, options, progress)
         else:
-            yield runner.make_timer(target, options, progress)
+            yield runner.make_timer(device, options, progress)
     finally:
-        target.close()
+        device.close()
 
 
 def open_device(serial: str | None, profile: DeviceProfile) -> AdbDevice:
@@ -46,8 +46,8 @@ def open_device(serial: str | None, profile: DeviceProfile) -> AdbDevice:
 
     Raises DeviceError where its ABI is not the profile's.
     """
-    target = AdbDevice(serial, keep=True)
-    abi = target.describe().abi
+    device = AdbDevice(serial, keep=True)
+    abi = device.describe().abi
     if abi != profile.abi:
-        raise DeviceError(f"{target.serial} is {abi}, the profile is for {profile.abi}.")
-    return target
+        raise DeviceError(f"{device.serial} is {abi}, the profile is for {profile.abi}.")
+    return device

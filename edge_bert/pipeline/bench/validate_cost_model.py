@@ -107,17 +107,17 @@ def _counts(
 
 
 def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
-    target = EmulatedDevice(profile)
+    device = EmulatedDevice(profile)
     try:
-        command = install_runner(target, profile.abi, own_c_library=False)
+        command = install_runner(device, profile.abi, own_c_library=False)
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "network.tflite"
             local.write_bytes(model)
-            remote = target.push(local, local.name)
+            remote = device.push(local, local.name)
         run = RunnerRequest(remote, "serving_default", warmup=1, repetitions=1)
-        counted = target.run_counted([*command, *run.arguments()], TIMEOUT_S)
+        counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S)
     finally:
-        target.close()
+        device.close()
     done = counted.completed
     parse_runner(done.stdout, done.exit_code, done.stderr)
     if len(counted.counts.marked_repetitions) != 2:
