@@ -1,7 +1,4 @@
-"""Networks whose latency others have published, rebuilt without their weights.
-
-Latency does not depend on what the weights are, so random ones do.
-"""
+"""Networks with a published latency, rebuilt with random weights: they do not change latency."""
 
 from __future__ import annotations
 
@@ -41,19 +38,19 @@ def build_published_network(name: str, pixels: int, precision: Precision) -> byt
     import tensorflow as tf
 
     keras.utils.set_random_seed(SEED)
-    maker, options = NETWORKS[name]
+    builder, options = NETWORKS[name]
     shape = (pixels, pixels, 3)
-    network = getattr(keras.applications, maker)(input_shape=shape, weights=None, **options)
+    network = getattr(keras.applications, builder)(input_shape=shape, weights=None, **options)
     with tempfile.TemporaryDirectory() as folder:
         specs = [keras.InputSpec(shape=(1, *shape), dtype="float32")]
         network.export(folder, input_signature=specs, verbose=False)
         converter = tf.lite.TFLiteConverter.from_saved_model(folder)
         if precision == "int8":
-            _full_integer(tf, converter, shape)
+            _set_full_integer(tf, converter, shape)
         return bytes(converter.convert())
 
 
-def _full_integer(tf: Any, converter: Any, shape: tuple[int, int, int]) -> None:
+def _set_full_integer(tf: Any, converter: Any, shape: tuple[int, int, int]) -> None:
     def images() -> Iterator[list[Any]]:
         random = np.random.default_rng(SEED)
         for _ in range(CALIBRATION_IMAGES):

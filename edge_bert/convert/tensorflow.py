@@ -1,4 +1,4 @@
-"""Importing TensorFlow without its greeting: C++ writes it to standard error, whatever is set."""
+"""The import of TensorFlow without what its C++ code writes to standard error."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from collections.abc import Iterator
 
 
 def import_tensorflow() -> None:
-    """Have TensorFlow in `sys.modules`; what it says is shown only where the import fails."""
+    """Import TensorFlow; what it writes is shown only where the import fails."""
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    with _held_stderr():
+    with _capture_stderr():
         import tensorflow  # noqa: F401
 
 
 @contextlib.contextmanager
-def _held_stderr() -> Iterator[None]:
-    """What is written to file descriptor 2 is dropped if all goes well, else it is shown."""
+def _capture_stderr() -> Iterator[None]:
+    """Drop what is written to file descriptor 2, or show it where the body raises."""
     if sys.stderr:
         sys.stderr.flush()
-    kept = os.dup(2)
-    with tempfile.TemporaryFile() as held:
-        os.dup2(held.fileno(), 2)
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as captured:
+        os.dup2(captured.fileno(), 2)
         try:
             yield
         except BaseException:
-            held.seek(0)
-            os.write(kept, held.read())
+            captured.seek(0)
+            os.write(stderr, captured.read())
             raise
         finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+            os.dup2(stderr, 2)
+            os.close(stderr)

@@ -1,4 +1,4 @@
-"""How many bits the weights of a hybrid artifact have, matrix by matrix."""
+"""The bits of the weights of a hybrid artifact, layer by layer."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from edge_bert.records.base import Record
 
 WIDTHS = (4, 8)
 EMBEDDING_WIDTHS = (2, 4, 8)
-BLOCKS = (32, 64, 128)  # what the runtime's 4-bit matrix product takes and we have measured
+# Two bits: a code of 8 bits names one of ENTRIES vectors of PIECE values.
+PIECE, ENTRIES = 4, 256
+BLOCKS = (32, 64, 128)  # those that the runtime's 4-bit matrix product takes and that are measured
 
 
 class WeightBits(Record, frozen=True):
@@ -35,15 +37,9 @@ class WeightBits(Record, frozen=True):
     def block_for(self, inputs: int) -> int | None:
         """The block of a 4-bit matrix with `inputs` columns; None where no block divides them.
 
-        Such a matrix, of a layer whose neurons were cut to an odd number, keeps 8 bits.
+        A matrix without one, as after pruning to an odd number of neurons, keeps 8 bits.
         """
         for block in (self.matrix_block, *BLOCKS):
             if block <= self.matrix_block and inputs % block == 0:
                 return block
         return None
-
-
-PIECE = 4  # values
-
-
-ENTRIES = 256

@@ -22,15 +22,15 @@ from edge_bert.runtimes.worker import Worker
 PACKAGE = "onnx2tf"
 TOOLS = (PACKAGE, "onnx", "onnx-graphsurgeon", "tf-keras")
 TIMEOUT_S = 3600.0
-# It would run these; no encoder needs them, and a loop may never end.
+# onnx2tf would run these; no encoder needs them, and a loop may never end.
 CONTROL_FLOW = ("If", "Loop", "Scan")
 
 
 def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> bytes:
-    """A float32 TFLite file of the ONNX file that `checkpoint` names; see `graph.export.to_tflite`.
+    """A float32 TFLite file of the ONNX file of `checkpoint`, as `convert_to_tflite` makes it.
 
-    Raises ModelError, with the operator and where it is, for what onnx2tf or TFLite do not have,
-    and MissingToolError where onnx2tf is not installed.
+    Raises ModelError, with the operator and its node, for what onnx2tf or TFLite do not have, and
+    MissingToolError where onnx2tf is not installed.
     """
     if checkpoint.onnx is None:
         raise ValueError("the checkpoint was not read from an ONNX file")
@@ -39,7 +39,7 @@ def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> by
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         request = {
             "files": {
-                f"length_{length}": _simplified(file, length, Path(folder), supported)
+                f"length_{length}": _simplify_file(file, length, Path(folder), supported)
                 for length in lengths
             },
             "output": "logits" if head.task is Task.CLASSIFICATION else "embedding",
@@ -59,37 +59,38 @@ def supported_operators() -> frozenset[str]:
         raise MissingToolError(
             "--via onnx2tf needs the package: pip install 'edge-bert[onnx]'."
         ) from error
-    found = (re.fullmatch(r"onnx2tf/ops/(\w+)\.py", each.as_posix()) for each in files)
-    return frozenset(each[1] for each in found if each) - {*CONTROL_FLOW, "__init__"}
+    matches = (re.fullmatch(r"onnx2tf/ops/(\w+)\.py", file.as_posix()) for file in files)
+    return frozenset(match[1] for match in matches if match) - {*CONTROL_FLOW, "__init__"}
 
 
 def tool_versions() -> dict[str, str]:
-    """The versions of what has a hand in the bytes, besides our own dependencies."""
+    """The versions of the tools that decide the bytes, besides our own dependencies."""
     supported_operators()
     return {name: importlib.metadata.version(name) for name in TOOLS}
 
 
-def _simplified(file: OnnxFile, length: int, folder: Path, supported: frozenset[str]) -> str:
+def _simplify_file(file: OnnxFile, length: int, folder: Path, supported: frozenset[str]) -> str:
     import onnx
 
     model = read_onnx(file.path)
     _check_unfused(file.path, model)
     graph = simplify_graph(model, file.inputs, file.output, length)
     _check_operators(file.path, graph, supported)
-    made = shaped_model_of(graph, version_of(model))
-    wrong = find_contradiction(made)
-    if wrong is not None:
+    simplified = shaped_model_of(graph, version_of(model))
+    contradiction = find_contradiction(simplified)
+    if contradiction is not None:
+        reason = " ".join(contradiction.split())
         raise ModelError(
-            f"{file.path} does not fit {length} tokens ({' '.join(wrong.split())}); choose other "
-            "--lengths, or export it with a dynamic length."
+            f"{file.path} does not fit {length} tokens ({reason}); choose other --lengths, or "
+            "export it with a dynamic length."
         )
     path = folder / f"length_{length}.onnx"
-    onnx.save_model(made, path)
+    onnx.save_model(simplified, path)
     return str(path)
 
 
 def _check_unfused(path: Path, model: Any) -> None:
-    """Their masks come in forms that the passes do not keep."""
+    """Refuse fused attention: its masks come in forms that the passes do not keep."""
     for node in model.graph.node:
         if node.domain == MICROSOFT and "Attention" in node.op_type:
             raise ModelError(

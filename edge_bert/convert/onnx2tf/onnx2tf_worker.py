@@ -1,6 +1,6 @@
-"""Convert simplified ONNX files with onnx2tf; called through `runtimes/worker.py`.
+"""Conversion of simplified ONNX files by onnx2tf, in a process of its own (runtimes/worker.py).
 
-onnx2tf prints, ends the process on what it dislikes and brings a second Keras, so it runs there.
+onnx2tf prints, ends the process at what it cannot convert, and brings a second Keras.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Model = dict[str, dict[str, Any]]
 def convert_files(request: dict[str, Any], _inputs: Model) -> tuple[None, Model]:
     """A TFLite file with a signature for each of `files`; `pooling` is set where they give tokens.
 
-    Raises RuntimeError with the operators that TFLite lacks, or with the reason of the tools.
+    Raises RuntimeError with the operators that TFLite lacks, or with the tools' message.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -82,17 +82,17 @@ def _signature(tf: Any, serving: Any, request: dict[str, Any]) -> Any:
     def run(**inputs: Any) -> Any:
         (value,) = serving(**inputs).values()
         if request["pooling"] is not None:
-            value = _pooled(tf, value, inputs["attention_mask"], request["pooling"])
+            value = _pool_tokens(tf, value, inputs["attention_mask"], request["pooling"])
         if request["normalize"]:
             squared = tf.reduce_sum(tf.square(value), axis=-1, keepdims=True)
             value = value * tf.math.rsqrt(tf.maximum(squared, 1e-24))
         return {request["output"]: value}
 
-    named = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
-    return tf.function(run).get_concrete_function(**named)
+    typed = {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in specs.items()}
+    return tf.function(run).get_concrete_function(**typed)
 
 
-def _pooled(tf: Any, tokens: Any, mask: Any, pooling: str) -> Any:
+def _pool_tokens(tf: Any, tokens: Any, mask: Any, pooling: str) -> Any:
     """Tokens [1, length, width] to one vector [1, width]."""
     if pooling == "cls":
         return tokens[:, 0, :]

@@ -1,8 +1,8 @@
 """A TFLite graph in the form that MediaPipe's text tasks take.
 
-They open files with one subgraph only, want three int32 inputs [1, length] even from a model that
-knows no token types, and show a classifier's output as it is. So one signature of a file is kept,
-a missing input is added and left unused, and logits get the activation of their head.
+They open files with one subgraph only, take three int32 inputs [1, length] even where a model has
+no token types, and show a classifier's output as it is. So one signature of a file stays, an input
+that a model lacks is added and not used, and logits get the activation of their head.
 """
 
 from __future__ import annotations

@@ -43,32 +43,33 @@ def write_mediapipe_model(
 
     The model's signature has int32 inputs [1, length] `input_ids`, `attention_mask` and, if it has
     token types, `token_type_ids`; and one float32 output, [1, hidden] for an embedding or
-    [1, classes] for logits. `signature` names it where the file has several; others are left out.
-    `vocabulary` is the model's `vocab.txt`, one WordPiece token a line, in the order of ids.
+    [1, classes] for logits. `signature` is the one to take of several. `vocabulary` is the model's
+    `vocab.txt`, one WordPiece token a line, in the order of ids.
 
     Logits get `head.activation`, so that the classifier shows probabilities. Equal inputs give
-    equal bytes. Raises ModelError if the model, its vocabulary or its labels do not fit MediaPipe.
+    equal bytes. Raises ModelError where the model, its vocabulary or its labels do not fit.
     """
     files = {VOCABULARY_FILE: read_vocabulary(vocabulary)}
     model = flatbuffer.read_model(tflite)
     graph = adapt_graph(model, head, signature)
     if head.task is Task.CLASSIFICATION:
-        files[LABELS_FILE] = _checked_labels(head, graph.width)
+        _check_labels(head, graph.width)
+        files[LABELS_FILE] = head.labels
     _add_metadata(model, _metadata(graph, head, name, description))
-    return _with_files(flatbuffer.pack_model(model), files)
+    return _append_files(flatbuffer.pack_model(model), files)
 
 
 def read_vocabulary(path: Path | None) -> tuple[str, ...]:
     """The tokens of a `vocab.txt` in the order of their ids.
 
-    Raises ModelError if there is none (the model splits words in another way than WordPiece) or
-    if MediaPipe would read it differently from us.
+    Raises ModelError where there is none (the model's tokenizer is not WordPiece), and where
+    MediaPipe would read it otherwise than edge-bert.
     """
     if path is None:
         raise ModelError(
-            "The model has no vocab.txt: it does not use WordPiece (perhaps BPE, as RoBERTa does, "
-            "or SentencePiece, as ALBERT does), and MediaPipe's BERT tokenizer knows nothing else. "
-            "Build it without MediaPipe."
+            "The model has no vocab.txt: its tokenizer is not WordPiece (perhaps BPE, as that of "
+            "RoBERTa, or SentencePiece, as that of ALBERT), which MediaPipe needs. Build it "
+            "without MediaPipe."
         )
     try:
         text = path.read_bytes().decode("utf-8")
@@ -81,18 +82,18 @@ def read_vocabulary(path: Path | None) -> tuple[str, ...]:
             f"{path}: line {tokens.index('') + 1} is empty; MediaPipe skips empty lines, which "
             "would shift every id after it."
         )
-    if missing := [token for token in SPECIAL_TOKENS if token not in tokens]:
-        raise ModelError(f"{path}: MediaPipe needs {', '.join(missing)}, which is not in it.")
+    absent = [token for token in SPECIAL_TOKENS if token not in tokens]
+    if absent:
+        raise ModelError(f"{path}: MediaPipe needs {', '.join(absent)}, which is not in it.")
     return tokens
 
 
-def _checked_labels(head: Head, classes: int) -> tuple[str, ...]:
+def _check_labels(head: Head, classes: int) -> None:
     if len(head.labels) != classes:
         raise ModelError(f"The model has {classes} classes but {len(head.labels)} labels.")
     for label in head.labels:
         if not label.strip() or "\n" in label or "\r" in label:
             raise ModelError(f"The label {label!r} cannot be written as one line of labels.txt.")
-    return head.labels
 
 
 def _metadata(graph: TextGraph, head: Head, name: str, description: str) -> bytes:
@@ -107,16 +108,15 @@ def _metadata(graph: TextGraph, head: Head, name: str, description: str) -> byte
 
 
 def _add_metadata(model: Any, metadata: bytes) -> None:
-    present = [entry.name for entry in model.metadata or []]
-    if METADATA_NAME.encode() in present:
+    if METADATA_NAME.encode() in [entry.name for entry in model.metadata or []]:
         raise ModelError("The TFLite file already has metadata; start from the one without.")
     entry = flatbuffer.load_schema().MetadataT()
     entry.name, entry.buffer = METADATA_NAME, flatbuffer.add_buffer(model, metadata)
     model.metadata = [*(model.metadata or []), entry]
 
 
-def _with_files(model: bytes, files: Mapping[str, tuple[str, ...]]) -> bytes:
-    """The model with text files of one entry a line behind it; readers find both in one file."""
+def _append_files(model: bytes, files: Mapping[str, tuple[str, ...]]) -> bytes:
+    """The model, and behind it a zip of text files with one entry a line."""
     stream = io.BytesIO()
     stream.write(model)
     with zipfile.ZipFile(stream, "w") as archive:

@@ -41,7 +41,7 @@ def load_schema() -> Any:
 def read_model(data: bytes, name: str = "The model") -> Any:
     """The object form of a `.tflite` file, all of it inside the flatbuffer.
 
-    Raises ModelError, naming the file as `name`, for anything that is not a whole one (reader.py).
+    Raises ModelError, naming the file as `name`, for anything that is not a complete one.
     """
     parse_file(data, name)
     try:

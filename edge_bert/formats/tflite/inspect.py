@@ -20,15 +20,15 @@ from edge_bert.records.bundle import Signature, TensorSpec
 MAX_FILE_BYTES = 2**31
 FLOAT_TYPES = ("float32", "float16", "float64", "bfloat16", "complex64", "complex128")
 INTEGER_WEIGHTS = ("int8", "uint8", "int16", "int4", "int2")
-LARGEST = 12
+LARGEST_SHOWN = 12
 
 
 class ModelFile(Record, frozen=True):
     """The contents of a `.tflite` file.
 
-    `integer_only` says that no tensor of any subgraph is a float. `rounds_activations` says that
-    a matrix product works on integers, so that activations are rounded when the model runs.
-    `op_counts` are those of one length. `bytes_by_kind` counts constant data once, however many
+    `integer_only`: no tensor of any subgraph is a float. `rounds_activations`: a matrix product
+    works on integers, so that activations are rounded when the model runs. `op_counts` are those
+    of one length. `bytes_by_kind` counts constant data once, however many
     subgraphs use it, and so does `per_channel_tensors`, the constants with several scales.
     `largest` are the largest constants: name, type, shape, bytes.
     """
@@ -45,9 +45,9 @@ class ModelFile(Record, frozen=True):
 
 
 def inspect_file(path: Path) -> ModelFile:
-    """The contents of `path`. The file is only parsed, never run.
+    """The contents of `path`. The file is parsed, never run.
 
-    Raises ModelError for anything that is not a whole TFLite file.
+    Raises ModelError for anything that is not a complete TFLite file.
     """
     if not path.is_file():
         raise ModelError(f"There is no file {path}.")
@@ -86,9 +86,10 @@ def _largest(
     file: TfliteFile, constants: list[FileTensor]
 ) -> tuple[tuple[str, str, tuple[int, ...], int], ...]:
     entries = [
-        (each.name, each.dtype, each.shape, file.buffer_bytes[each.buffer]) for each in constants
+        (tensor.name, tensor.dtype, tensor.shape, file.buffer_bytes[tensor.buffer])
+        for tensor in constants
     ]
-    return tuple(sorted(entries, key=lambda entry: (-entry[3], entry[0]))[:LARGEST])
+    return tuple(sorted(entries, key=lambda entry: (-entry[3], entry[0]))[:LARGEST_SHOWN])
 
 
 def _rounds(graph: FileGraph) -> bool:
@@ -103,13 +104,13 @@ def _rounds(graph: FileGraph) -> bool:
 
 def _op_counts(file: TfliteFile) -> dict[str, int]:
     """Operators of the largest subgraph; the other lengths have the same ones."""
-    graph = max(file.graphs, key=lambda each: len(each.operators))
-    return dict(sorted(Counter(each.builtin for each in graph.operators).items()))
+    graph = max(file.graphs, key=lambda graph: len(graph.operators))
+    return dict(sorted(Counter(operator.builtin for operator in graph.operators).items()))
 
 
 def _signatures(file: TfliteFile) -> dict[str, Signature]:
-    found = {entry.key: _signature(file.graphs[entry.graph], entry) for entry in file.signatures}
-    return dict(sorted(found.items(), key=lambda item: (item[1].length, item[0])))
+    signatures = {x.key: _signature(file.graphs[x.graph], x) for x in file.signatures}
+    return dict(sorted(signatures.items(), key=lambda item: (item[1].length, item[0])))
 
 
 def _signature(graph: FileGraph, entry: SignatureEntry) -> Signature:
@@ -133,20 +134,17 @@ def _spec(name: str, tensor: FileTensor) -> TensorSpec:
 
 def _constants(file: TfliteFile) -> list[tuple[str, FileTensor]]:
     """Every constant once, with its kind."""
-    seen: set[int] = set()
-    found = []
+    constants: dict[int, tuple[str, FileTensor]] = {}
     for graph in file.graphs:
         kinds = _kinds(graph)
         for index, tensor in enumerate(graph.tensors):
-            if tensor.buffer in seen or not file.buffer_bytes[tensor.buffer]:
-                continue
-            seen.add(tensor.buffer)
-            found.append((kinds.get(index, "other constants"), tensor))
-    return found
+            if tensor.buffer not in constants and file.buffer_bytes[tensor.buffer]:
+                constants[tensor.buffer] = kinds.get(index, "other constants"), tensor
+    return list(constants.values())
 
 
 def _kinds(graph: FileGraph) -> dict[int, str]:
-    """For each tensor that an operator uses in a known place: what it is."""
+    """The kind of each constant that the operators of an encoder read."""
     kinds: dict[int, str] = {}
     for operator in reversed(graph.operators):  # a result's use is known before its DEQUANTIZE
         inputs = operator.inputs

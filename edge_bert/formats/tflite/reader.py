@@ -73,7 +73,7 @@ class TfliteFile:
 def parse_file(data: bytes, name: str) -> TfliteFile:
     """The contents of a `.tflite` file's bytes.
 
-    Raises ModelError, naming the file as `name`, for anything that is not a whole one.
+    Raises ModelError, naming the file as `name`, for anything that is not a complete one.
     """
     if data[4:8] != IDENTIFIER:
         raise ModelError(f"{name} is not a TFLite file (its identifier is not TFL3).")
@@ -133,12 +133,12 @@ class _Reader:
     def _buffer(self, buffer: Any) -> int:
         """The bytes of a buffer, inside the flatbuffer or (large files) behind it."""
         if buffer.Offset() > 1:
-            end, count = buffer.Offset() + buffer.Size(), buffer.Size()
+            first, count = buffer.Offset(), buffer.Size()
         else:
             count = buffer.DataLength()
             field = buffer._tab.Offset(4)
-            end = buffer._tab.Vector(field) + count if field else 0
-        if end > self._size:
+            first = buffer._tab.Vector(field) if field else 0
+        if first + count > self._size:
             raise ValueError("a buffer ends behind the file")
         return int(count)
 
