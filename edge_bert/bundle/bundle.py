@@ -21,9 +21,9 @@ TOKENIZER = "tokenizer.json"
 
 
 class Bundle:
-    """A folder that `invoke build` wrote, opened for use. Needs no TensorFlow.
+    """A folder that a build wrote, opened for use without TensorFlow.
 
-    `manifest` tells what is in it. Not safe for several threads at once; open one per thread.
+    `manifest` says what is in it. Not safe for several threads at once; open one per thread.
     """
 
     def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
@@ -34,7 +34,7 @@ class Bundle:
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
-        """Open the bundle in `folder`; InputError when there is none or it is damaged."""
+        """Open the bundle in `folder`. Raises InputError where there is none or it is damaged."""
         path = Path(folder)
         manifest = manifests.read_manifest(path)
         for member in manifest.files:
@@ -52,12 +52,12 @@ class Bundle:
         """Embeddings float32 [n, hidden], or class probabilities float32 [n, labels].
 
         Each text takes the smallest length bucket that fits and is cut where the tokenizer says.
-        `artifact` is a recipe's name; None means the bundle's default. `pairs` holds a second text
-        for each. Raises InputError for an unknown artifact or a damaged file.
+        `artifact` is a recipe's name, by default the bundle's own choice; `pairs` holds a second
+        text for each. Raises InputError for an unknown artifact or a damaged file.
         """
         if isinstance(texts, str):
             raise InputError("encode takes a list of texts; put the text in a list.")
-        chosen = self._artifact(artifact or self.manifest.default.artifact)
+        chosen = self._find_artifact(artifact or self.manifest.default.artifact)
         encodings = self._tokenizer.encode_batch(texts, pairs)
         width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
         rows = np.zeros((len(encodings), width), np.float32)
@@ -65,7 +65,7 @@ class Bundle:
             rows[index] = self._run(chosen, encoding)
         return finish_outputs(rows, self.manifest.model.head)
 
-    def _artifact(self, name: str) -> Artifact:
+    def _find_artifact(self, name: str) -> Artifact:
         for artifact in self.manifest.artifacts:
             if artifact.name == name:
                 return artifact
@@ -73,28 +73,28 @@ class Bundle:
         raise InputError(f"{self.folder} holds no artifact {name!r}; it holds {names}.")
 
     def _run(self, artifact: Artifact, encoding: Encoding) -> FloatArray:
-        by_length = {each.length: name for name, each in artifact.signatures.items()}
+        by_length = {spec.length: name for name, spec in artifact.signatures.items()}
         name = by_length[choose_bucket(len(encoding), by_length)]
         signature = artifact.signatures[name]
         names = [spec.name for spec in signature.inputs]
         inputs = pad_encoding(encoding, signature.length, self._tokenizer.pad_id, names)
         output = signature.outputs[0]
-        runner = self._interpreter(artifact).get_signature_runner(name)
-        return _real(runner(**inputs)[output.name].reshape(-1), output)
+        runner = self._open_interpreter(artifact).get_signature_runner(name)
+        return _dequantize(runner(**inputs)[output.name].reshape(-1), output)
 
-    def _interpreter(self, artifact: Artifact) -> Any:
+    def _open_interpreter(self, artifact: Artifact) -> Any:
         if artifact.name not in self._interpreters:
             path = require_proven(self.folder / artifact.file, artifact.sha256)
             self._interpreters[artifact.name] = _open(path)
         return self._interpreters[artifact.name]
 
 
-def _real(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
+def _dequantize(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
     """A float32 copy of an output, dequantized where it has a scale."""
     if spec.scale is None:
         return values.astype(np.float32)
-    centred = values.astype(np.float32) - np.float32(spec.zero_point or 0)
-    return np.asarray(centred * np.float32(spec.scale), np.float32)
+    centered = values.astype(np.float32) - np.float32(spec.zero_point or 0)
+    return np.asarray(centered * np.float32(spec.scale), np.float32)
 
 
 def _open(path: Path) -> Any:

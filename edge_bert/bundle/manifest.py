@@ -47,7 +47,8 @@ def read_manifest(folder: Path) -> Manifest:
 def _check(manifest: Manifest, path: Path) -> None:
     """What the types cannot say: names are plain, none is there twice, the default exists."""
     names = [artifact.name for artifact in manifest.artifacts]
-    files = [each.file for each in manifest.artifacts] + [each.file for each in manifest.files]
+    files = [artifact.file for artifact in manifest.artifacts]
+    files += [packaged.file for packaged in manifest.files]
     for file in files:
         if not FILE_NAME.fullmatch(file):  # a pattern's $ would let a line feed pass
             raise InputError(

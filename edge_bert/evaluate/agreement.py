@@ -1,5 +1,4 @@
-"""Agreement of outputs that should be the same: one file on two runtimes, one sentence at two
-lengths."""
+"""Agreement of outputs that should be equal: of one file on two runtimes, or at two lengths."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ from edge_bert.records.checkpoint import FloatArray
 
 
 class Limits(Record, frozen=True):
-    """The smallest agreement of right numbers: at the mean of all rows, and of each row."""
+    """The smallest agreement of correct outputs: the mean of all rows, and each row."""
 
     mean: float
     row: float
@@ -34,13 +33,14 @@ ROUNDED = Limits(mean=0.97, row=0.8)
 ROUNDED_LENGTHS = Limits(mean=0.9, row=0.7)
 
 
-def measure_agreement(values: FloatArray, others: FloatArray) -> npt.NDArray[np.float64]:
-    """Per row of two arrays [n, width]: 1 - d²/2ab for a distance d and lengths a and b.
+def measure_agreement(values: FloatArray, reference: FloatArray) -> npt.NDArray[np.float64]:
+    """Agreement [n] of the rows of two arrays [n, width]: 1 - d²/2ab, with distance d, norms a, b.
 
-    For rows of equal length that is the cosine, for others it is less, down to -1. Equal rows give
-    1, also where they are zero; what is not a number gives nan.
+    It is the cosine for rows of equal norm and less for others, down to -1. Equal rows give 1, also
+    where they are zero; what is not a number gives nan.
     """
-    first, second = np.asarray(values, np.float64), np.asarray(others, np.float64)
+    # Unlike the cosine it sees a wrong scale, which a cosine of nearly 1 would hide.
+    first, second = np.asarray(values, np.float64), np.asarray(reference, np.float64)
     distance = np.linalg.norm(first - second, axis=-1)
     lengths = np.linalg.norm(first, axis=-1) * np.linalg.norm(second, axis=-1)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -48,10 +48,10 @@ def measure_agreement(values: FloatArray, others: FloatArray) -> npt.NDArray[np.
     return np.asarray(np.maximum(1 - share, -1))
 
 
-def describe_disagreement(values: FloatArray, others: FloatArray, limits: Limits) -> str | None:
-    """What is wrong with the agreement of `values` and `others`; None when nothing is."""
-    found = measure_agreement(values, others).round(9) + 0.0  # no -0.0 in messages
-    mean, least = float(found.mean()), float(found.min())
+def describe_disagreement(values: FloatArray, reference: FloatArray, limits: Limits) -> str | None:
+    """Which limits the agreement of two arrays [n, width] misses; None where it meets them."""
+    agreement = measure_agreement(values, reference).round(9) + 0.0  # no -0.0 in messages
+    mean, least = float(agreement.mean()), float(agreement.min())
     if np.isfinite(mean) and mean >= limits.mean and least >= limits.row:
         return None
     return (

@@ -16,32 +16,31 @@ from edge_bert.records.checkpoint import FloatArray, Head
 def score_pairs(
     dataset: str, first: FloatArray, second: FloatArray, scores: Sequence[float]
 ) -> LabelScore:
-    """Spearman between cosine similarity of embeddings [n, hidden] and `scores`, in -1 to 1.
+    """Spearman correlation of the cosines of embeddings [n, hidden] with `scores`, from -1 to 1.
 
-    A model that finds every pair equally alike agrees with nothing: 0. Raises DataError where the
-    scores are all the same.
+    It is 0 where all cosines are equal. Raises DataError where all scores are equal.
     """
     from scipy.stats import spearmanr
 
     if len(set(scores)) < 2:
-        raise DataError(f"{dataset}: every score is the same; a rank correlation needs several.")
+        raise DataError(f"{dataset}: all scores are equal; give pairs with different scores.")
     similarity = np.sum(unit_length(first) * unit_length(second), axis=-1)
-    alike = np.ptp(similarity) == 0
-    value = 0.0 if alike else float(spearmanr(similarity, np.asarray(scores)).statistic)
+    constant = np.ptp(similarity) == 0
+    value = 0.0 if constant else float(spearmanr(similarity, np.asarray(scores)).statistic)
     return LabelScore(dataset=dataset, metric="spearman", value=round(value, 6), count=len(scores))
 
 
 def score_classes(
     dataset: str, outputs: FloatArray, labels: Sequence[float | str], head: Head
 ) -> LabelScore:
-    """Share of rows whose largest output [n, labels] is the labelled class.
+    """Accuracy of the outputs [n, labels]: the share of rows whose largest is the labelled class.
 
-    Labels are numbers of classes, or the names that `head` gives them, in any case. Raises
-    DataError for one that is neither.
+    Labels are numbers of classes, or names of `head` in upper or lower case. Raises DataError for
+    a label that is neither.
     """
-    wanted = _class_numbers(dataset, labels, head)
-    value = float(np.mean(outputs.argmax(axis=-1) == wanted))
-    return LabelScore(dataset=dataset, metric="accuracy", value=round(value, 6), count=len(wanted))
+    expected = _class_numbers(dataset, labels, head)
+    value = float(np.mean(outputs.argmax(axis=-1) == expected))
+    return LabelScore(dataset, "accuracy", round(value, 6), count=len(expected))
 
 
 def _class_numbers(
@@ -49,7 +48,7 @@ def _class_numbers(
 ) -> npt.NDArray[np.int64]:
     numbers = {name.lower(): index for index, name in enumerate(head.labels)}
     numbers |= {name: index for index, name in enumerate(head.labels)}
-    found = [
+    class_numbers = [
         numbers.get(label, numbers.get(label.lower(), -1))
         if isinstance(label, str)
         else (int(label) if label == int(label) else -1)
@@ -57,7 +56,7 @@ def _class_numbers(
     ]
     unknown = {
         str(label)
-        for label, number in zip(labels, found, strict=True)
+        for label, number in zip(labels, class_numbers, strict=True)
         if not 0 <= number < len(head.labels)
     }
     if unknown:
@@ -65,4 +64,4 @@ def _class_numbers(
             f"{dataset}: labels {', '.join(sorted(unknown)[:3])} are not among the model's "
             f"({', '.join(head.labels[:5])}{', …' if len(head.labels) > 5 else ''})."
         )
-    return np.asarray(found, np.int64)
+    return np.asarray(class_numbers, np.int64)

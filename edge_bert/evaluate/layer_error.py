@@ -17,10 +17,11 @@ Range = tuple[float, float]
 
 @dataclass
 class ErrorSums:
-    """Running sums over pairs of a tensor in float and the same tensor dequantized.
+    """Running sums over pairs of a float tensor and the same tensor dequantized.
 
-    Tensors of different lengths may follow each other; with `by_channel` their last axis must
-    always be the channels.
+    The tensors may differ in length from pair to pair; with `by_channel` their last axis must
+    always be the channels. `noise` is the power of the whole error, `own_noise` that of rounding
+    the float values to this tensor's own integers.
     """
 
     scale: float
@@ -32,7 +33,7 @@ class ErrorSums:
     count: int = 0
     clipped_count: int = 0
     signal: float = 0.0
-    found_signal: float = 0.0
+    actual_signal: float = 0.0
     product: float = 0.0
     noise: float = 0.0
     own_noise: float = 0.0
@@ -41,53 +42,53 @@ class ErrorSums:
 
     @property
     def range(self) -> Range:
-        """What the integers can hold."""
-        least, most = -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
-        return self.scale * (least - self.zero_point), self.scale * (most - self.zero_point)
+        """The lowest and the highest value of the integers."""
+        lowest, highest = -(2 ** (self.bits - 1)), 2 ** (self.bits - 1) - 1
+        return self.scale * (lowest - self.zero_point), self.scale * (highest - self.zero_point)
 
-    def see(self, expected: Array, found: Array) -> None:
-        """Take a pair of equal shape into account. Raises ValueError for different shapes."""
-        if expected.shape != found.shape:
-            raise ValueError(f"shapes {expected.shape} and {found.shape} differ")
-        right, real = expected.astype(np.float64), found.astype(np.float64)
-        self.low = min(self.low, float(right.min()))
-        self.high = max(self.high, float(right.max()))
-        least, most = self.range
-        outside = (right < least - self.scale / 2) | (right > most + self.scale / 2)
-        stored = np.clip(np.round(right / self.scale) * self.scale, least, most)
-        error = np.square(right - real)
-        self.count += right.size
+    def update(self, expected: Array, actual: Array) -> None:
+        """Add a pair of equal shape. Raises ValueError for different shapes."""
+        if expected.shape != actual.shape:
+            raise ValueError(f"shapes {expected.shape} and {actual.shape} differ")
+        expected, actual = expected.astype(np.float64), actual.astype(np.float64)
+        self.low = min(self.low, float(expected.min()))
+        self.high = max(self.high, float(expected.max()))
+        lowest, highest = self.range
+        outside = (expected < lowest - self.scale / 2) | (expected > highest + self.scale / 2)
+        stored = np.clip(np.round(expected / self.scale) * self.scale, lowest, highest)
+        error = np.square(expected - actual)
+        self.count += expected.size
         self.clipped_count += int(outside.sum())
-        self.signal += float(np.square(right).sum())
-        self.found_signal += float(np.square(real).sum())
-        self.product += float((right * real).sum())
+        self.signal += float(np.square(expected).sum())
+        self.actual_signal += float(np.square(actual).sum())
+        self.product += float((expected * actual).sum())
         self.noise += float(error.sum())
-        self.own_noise += float(np.square(right - stored).sum())
+        self.own_noise += float(np.square(expected - stored).sum())
         if self.by_channel:
-            self._see_channels(right, error)
+            self._update_channels(expected, error)
 
-    def _see_channels(self, right: Array, error: Array) -> None:
-        width = right.shape[-1]
+    def _update_channels(self, expected: Array, error: Array) -> None:
+        width = expected.shape[-1]
         if not len(self.channel_noise):
             self.channel_noise, self.channel_peak = np.zeros(width), np.zeros(width)
         self.channel_noise += error.reshape(-1, width).sum(axis=0)
-        peaks = np.abs(right).reshape(-1, width).max(axis=0)
+        peaks = np.abs(expected).reshape(-1, width).max(axis=0)
         self.channel_peak = np.maximum(self.channel_peak, peaks)
 
     @property
     def clipped(self) -> float:
-        """Share of the float values that the integers cannot hold."""
+        """The share of the float values outside the range of the integers."""
         return self.clipped_count / self.count if self.count else 0.0
 
     @property
     def cosine(self) -> float:
         """Cosine between the two tensors, all sentences as one vector; 1 where both are zero."""
-        if self.signal == 0 or self.found_signal == 0:
-            return 1.0 if self.signal == self.found_signal else 0.0
-        return self.product / math.sqrt(self.signal * self.found_signal)
+        if self.signal == 0 or self.actual_signal == 0:
+            return 1.0 if self.signal == self.actual_signal else 0.0
+        return self.product / math.sqrt(self.signal * self.actual_signal)
 
     def worst_channels(self, count: int) -> tuple[WorstChannel, ...]:
-        """The channels with the largest errors, the worst first; those without error left out."""
+        """The `count` channels with the largest errors, the worst first; none without an error."""
         order = np.argsort(-self.channel_noise, kind="stable")[:count]
         return tuple(
             WorstChannel(
@@ -101,7 +102,7 @@ class ErrorSums:
 
 
 def to_decibels(signal: float, noise: float) -> float | None:
-    """The ratio of two powers in dB; None where one of them is zero, so that there is none."""
+    """The ratio of two powers in dB; None where one of them is zero."""
     if signal <= 0 or noise <= 0:
         return None
     return 10.0 * math.log10(signal / noise)

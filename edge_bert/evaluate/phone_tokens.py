@@ -54,13 +54,13 @@ def differing_sentences(
     """
     tokenizer = _load(tokenizer_json, max_length)
     vocabulary = frozenset(tokenizer.get_vocab(with_added_tokens=False))
-    found = []
+    differences = []
     for number, sentence in enumerate(sentences, start=1):
         ours = _our_tokens(tokenizer, sentence, number)
         phone = phone_tokens(sentence, vocabulary, max_length)
         if ours != phone:
-            found.append(TokenDifference(sentence=sentence, ours=ours, phone=phone))
-    return found
+            differences.append(TokenDifference(sentence=sentence, ours=ours, phone=phone))
+    return differences
 
 
 def phone_tokens(

@@ -88,7 +88,7 @@ def test_the_smallest_bucket_that_fits(bundle: Bundle, monkeypatch: pytest.Monke
     """16 tokens go to 16, 17 to 32."""
     seen: list[str] = []
     opened = Bundle.open(bundle.folder)
-    interpreter = opened._interpreter
+    interpreter = opened._open_interpreter
 
     def watched(artifact: object) -> object:
         found = interpreter(artifact)  # type: ignore[arg-type]
@@ -100,7 +100,7 @@ def test_the_smallest_bucket_that_fits(bundle: Bundle, monkeypatch: pytest.Monke
 
         return Watching()
 
-    monkeypatch.setattr(opened, "_interpreter", watched)
+    monkeypatch.setattr(opened, "_open_interpreter", watched)
     opened.encode(["the " * 14, "the " * 15, "", "the " * 99])
     assert seen == ["length_16", "length_32", "length_16", "length_32"]
 

@@ -46,7 +46,7 @@ def test_a_model_that_finds_all_alike_scores_zero() -> None:
 
 def test_equal_scores_are_no_ranking() -> None:
     """The data are at fault, and said to be."""
-    with pytest.raises(DataError, match="every score is the same"):
+    with pytest.raises(DataError, match="all scores are equal"):
         score_pairs("d", turned([0, 1]), turned([1, 2]), [3, 3])
 
 

@@ -21,7 +21,7 @@ def test_ratio_of_rounding_noise_is_that_of_theory() -> None:
         scale = 2.0 / 2**bits
         found = sums(scale, bits=bits, by_channel=False)
         signal = np.linspace(-1, 1 - scale, 1_000_003)
-        found.see(signal, np.zeros_like(signal))
+        found.update(signal, np.zeros_like(signal))
         assert to_decibels(found.signal, found.own_noise) == pytest.approx(6.02 * bits, abs=0.1)
         assert found.cosine == 0.0
 
@@ -31,9 +31,9 @@ def test_sums_run_over_tensors_of_different_lengths() -> None:
     random = np.random.RandomState(1)
     right, noise = random.normal(size=(9, 4)), random.normal(size=(9, 4)) / 10
     whole, parts = sums(0.01), sums(0.01)
-    whole.see(right, right + noise)
-    parts.see(right[:2], (right + noise)[:2])
-    parts.see(right[2:], (right + noise)[2:])
+    whole.update(right, right + noise)
+    parts.update(right[:2], (right + noise)[:2])
+    parts.update(right[2:], (right + noise)[2:])
     assert parts.noise == pytest.approx(whole.noise)
     assert parts.noise == pytest.approx(float(np.square(noise).sum()))
     assert parts.cosine == pytest.approx(whole.cosine)
@@ -45,7 +45,7 @@ def test_clipping_is_counted_beyond_half_a_step() -> None:
     """A zero point of -128 holds 0 to 255 steps; what rounds to an end is not clipped."""
     found = sums(0.5, zero_point=-128)
     assert found.range == (0.0, 127.5)
-    found.see(np.array([[-0.2, 127.7, -0.3, 130.0]]), np.array([[0.0, 127.5, 0.0, 127.5]]))
+    found.update(np.array([[-0.2, 127.7, -0.3, 130.0]]), np.array([[0.0, 127.5, 0.0, 127.5]]))
     assert found.clipped == 0.5
     assert found.own_noise == pytest.approx(0.04 + 0.04 + 0.09 + 6.25)
 
@@ -54,7 +54,7 @@ def test_the_worst_channel_is_named() -> None:
     """The channel with the largest error comes first, silent ones not at all."""
     right = np.array([[1.0, -8.0, 2.0], [1.0, 4.0, 2.0]])
     found = sums()
-    found.see(right, right + np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 1.0]]))
+    found.update(right, right + np.array([[0.0, 3.0, 0.0], [0.0, 0.0, 1.0]]))
     first, second = found.worst_channels(5)
     assert (first.channel, first.error_share, first.peak) == (1, 0.9, 8.0)
     assert (second.channel, second.error_share, second.peak) == (2, 0.1, 2.0)
@@ -63,10 +63,10 @@ def test_the_worst_channel_is_named() -> None:
 def test_silence_has_no_ratio() -> None:
     """All-zero tensors: no decibels, cosine 1, no channels; noise where silence should be: 0."""
     found = sums()
-    found.see(np.zeros((2, 3)), np.zeros((2, 3)))
+    found.update(np.zeros((2, 3)), np.zeros((2, 3)))
     assert to_decibels(found.signal, found.noise) is None
     assert (found.cosine, found.clipped, found.worst_channels(3)) == (1.0, 0.0, ())
-    found.see(np.zeros((2, 3)), np.ones((2, 3)))
+    found.update(np.zeros((2, 3)), np.ones((2, 3)))
     assert (to_decibels(found.signal, found.noise), found.cosine) == (None, 0.0)
     assert sums().clipped == 0.0
 
@@ -74,4 +74,4 @@ def test_silence_has_no_ratio() -> None:
 def test_other_shapes_are_refused() -> None:
     """No broadcasting: padding that was not cut off is a fault."""
     with pytest.raises(ValueError, match="differ"):
-        sums().see(np.zeros((2, 3)), np.zeros((1, 3)))
+        sums().update(np.zeros((2, 3)), np.zeros((1, 3)))

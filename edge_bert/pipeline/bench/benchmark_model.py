@@ -1,4 +1,4 @@
-"""Time inferences with the official TFLite `benchmark_model`, a binary that the user names."""
+"""Time inferences with TFLite's own `benchmark_model`, a binary of the user's."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def make_timer(
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
-    As with our own runner, nothing comes back from an emulated phone.
+    As with our own runner, it yields nothing on an emulated phone.
     """
     description = device.describe()
     on_host = description.evidence is Evidence.HOST
@@ -45,27 +45,27 @@ def make_timer(
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
             before = None if on_host else read_state(make_shell(device))
-            run = _request(options, remote, signature, threads)
-            done = run_benchmark(device, program, run, SPARE_S + run.min_s)
+            run = _plan_run(options, remote, signature, threads)
+            completed = run_benchmark(device, program, run, SPARE_S + run.min_s)
             after = None if on_host else read_state(make_shell(device))
-            output = parse_output(done.stdout, done.stderr, done.exit_code)
+            output = parse_output(completed.stdout, completed.stderr, completed.exit_code)
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
             subject = MeasuredSubject(artifact.name, artifact.sha256, signature, threads)
-            found = build_benchmark_measurement(
+            measurement = build_benchmark_measurement(
                 output,
                 description,
                 msgspec.structs.replace(subject, cores=options.cores),
                 RunConditions(before, after),
             )
             tool = {BENCHMARK_MODEL: f"{binary.sha256} from {binary.origin}"}
-            yield msgspec.structs.replace(found, tool_versions=tool)
+            yield msgspec.structs.replace(measurement, tool_versions=tool)
 
     return measure
 
 
-def _request(options: BenchOptions, remote: str, signature: str, threads: int) -> BenchmarkRequest:
+def _plan_run(options: BenchOptions, remote: str, signature: str, threads: int) -> BenchmarkRequest:
     seconds = 0.0 if options.repetitions else options.duration or DEFAULT_DURATION_S
     return BenchmarkRequest(
         model=remote,

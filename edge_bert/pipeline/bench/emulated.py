@@ -15,10 +15,10 @@ from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
 from edge_bert.measure.measurement import build_emulated_measurement, describe_subject
-from edge_bert.measure.runner_output import parse_runner
+from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Signature
-from edge_bert.records.measurement import Measurement
+from edge_bert.records.measurement import InstructionCounts, Measurement
 from edge_bert.records.profile import Cluster, DeviceProfile, Runtime
 
 # An inference takes seconds under emulation, loading too; a busy machine takes several times that.
@@ -62,6 +62,21 @@ def open_counter(
         device.close()
 
 
+def count_inference(
+    device: EmulatedDevice, command: Sequence[str], run: RunnerRequest
+) -> tuple[RunnerOutput, InstructionCounts]:
+    """The runner's output and the counts of its last inference; `command` starts the runner.
+
+    Raises DeviceError where the runner fails or its inferences are not told apart.
+    """
+    counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S)
+    completed = counted.completed
+    output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
+    if len(counted.counts.marked_repetitions) != run.warmup + 1:
+        raise DeviceError("The emulator did not see where the inference begins and ends.")
+    return output, counted.counts.marked_repetitions[-1]
+
+
 def _make_counter(
     device: EmulatedDevice,
     profile: DeviceProfile,
@@ -80,16 +95,12 @@ def _make_counter(
             pushed[path] = device.push(path, artifact.file)
         warmup = int(artifact.signatures[signature].length <= MAX_WARMED_LENGTH)
         run = RunnerRequest(pushed[path], signature, warmup=warmup, repetitions=1)
-        counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S)
-        completed = counted.completed
-        output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
-        if len(counted.counts.marked_repetitions) != warmup + 1:
-            raise DeviceError("The emulator did not see where the inference begins and ends.")
+        output, counts = count_inference(device, command, run)
         subject = describe_subject(output, artifact.name, runtime)
         for thread_count in threads:
             yield build_emulated_measurement(
                 output,
-                counted.counts.marked_repetitions[-1],
+                counts,
                 description,
                 msgspec.structs.replace(subject, threads=thread_count),
                 cluster,

@@ -32,8 +32,8 @@ from edge_bert.records.profile import Runtime
 WARMUP = 5
 DEFAULT_DURATION_S = 2.0
 SPARE_S = 300.0  # loading, warm-up and profiling on a slow device
-ASK_TIMEOUT_S = 30.0
-Run = Callable[[Sequence[str]], str]
+SHELL_TIMEOUT_S = 30.0
+Shell = Callable[[Sequence[str]], str]
 
 
 def make_timer(
@@ -41,8 +41,7 @@ def make_timer(
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
-    On an emulated phone behind adb everything runs, and nothing comes back: its times mean
-    nothing.
+    On an emulated phone behind adb it runs all and yields nothing: times there mean nothing.
     """
     description = device.describe()
     on_host = description.evidence is Evidence.HOST
@@ -53,17 +52,19 @@ def make_timer(
         remote = device.push(path, artifact.file)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
-            run = _request(options, remote, signature, threads)
+            run = _plan_run(options, remote, signature, threads)
             before = None if on_host else read_state(make_shell(device))
             output = _run(device, command, run, options.duration)
             after = None if on_host else read_state(make_shell(device))
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
-            energy = _energy(device, command, run, progress) if options.energy else ENERGY_NOT_READ
+            energy: Energy = ENERGY_NOT_READ
+            if options.energy:
+                energy = _measure_energy(device, command, run, progress)
             subject = describe_subject(output, artifact.name, runtime, options.cores)
             yield build_measurement(
-                _with_cold_run(output, _run(device, command, _cold(run), None)),
+                _with_cold_run(output, _run(device, command, _plan_cold_run(run), None)),
                 description,
                 subject,
                 RunConditions(before, after, energy),
@@ -72,7 +73,7 @@ def make_timer(
     return measure
 
 
-def _request(options: BenchOptions, remote: str, signature: str, threads: int) -> RunnerRequest:
+def _plan_run(options: BenchOptions, remote: str, signature: str, threads: int) -> RunnerRequest:
     duration = None if options.repetitions else options.duration or DEFAULT_DURATION_S
     return RunnerRequest(
         model=remote,
@@ -85,8 +86,8 @@ def _request(options: BenchOptions, remote: str, signature: str, threads: int) -
     )
 
 
-def _cold(run: RunnerRequest) -> RunnerRequest:
-    """A run of its own for what would spoil the other: the profiler, and pages from storage."""
+def _plan_cold_run(run: RunnerRequest) -> RunnerRequest:
+    """One inference with the profiler and with pages from storage, which would spoil the others."""
     return dataclasses.replace(
         run, warmup=1, repetitions=1, duration_ms=None, profile=True, cold=True
     )
@@ -101,24 +102,26 @@ def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
 def _run(
     device: Device, command: list[str], run: RunnerRequest, duration_s: float | None
 ) -> RunnerOutput:
-    done = start_runner(device, command, run, SPARE_S + (duration_s or 0.0))
-    return parse_runner(done.stdout, done.exit_code, done.stderr)
+    completed = start_runner(device, command, run, SPARE_S + (duration_s or 0.0))
+    return parse_runner(completed.stdout, completed.exit_code, completed.stderr)
 
 
-def make_shell(device: Device) -> Run:
-    """A function that gives a command's output; DeviceError when the command fails."""
+def make_shell(device: Device) -> Shell:
+    """A function that runs a command and gives its output; DeviceError where it fails."""
 
-    def ask(argv: Sequence[str]) -> str:
-        done = device.run(argv, ASK_TIMEOUT_S)
-        if done.exit_code != 0:
-            raise DeviceError(f"{argv[0]} failed: {done.stderr.strip()[-200:]}")
-        return done.stdout
+    def run(argv: Sequence[str]) -> str:
+        completed = device.run(argv, SHELL_TIMEOUT_S)
+        if completed.exit_code != 0:
+            raise DeviceError(f"{argv[0]} failed: {completed.stderr.strip()[-200:]}")
+        return completed.stdout
 
-    return ask
+    return run
 
 
-def _energy(device: Device, command: list[str], run: RunnerRequest, progress: Progress) -> Energy:
-    """Ten minutes of idle and load windows, by the best gauge that can be trusted."""
+def _measure_energy(
+    device: Device, command: list[str], run: RunnerRequest, progress: Progress
+) -> Energy:
+    """The energy of an inference from ten minutes of idle and load windows."""
     progress("energy: idle and load windows of a minute each, about ten minutes")
 
     def load(seconds: float) -> int:

@@ -14,10 +14,10 @@ from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
 from edge_bert.devices.runner.build import build_runner
 from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
-from edge_bert.errors import DeviceError, InputError
+from edge_bert.errors import InputError
 from edge_bert.estimate import validation
 from edge_bert.estimate.latency_model import predict_latency
-from edge_bert.measure.runner_output import parse_runner
+from edge_bert.pipeline.bench.emulated import count_inference
 from edge_bert.pipeline.build import artifacts
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.measurement import InstructionCounts
@@ -34,7 +34,6 @@ DEVICES = {
     "Pixel 3a": ("pixel-3a", profiles.PROFILE_FOLDER),
     "Raspberry Pi 3+": ("raspberry-pi-3", PUBLISHED_DEVICES),
 }
-TIMEOUT_S = 600
 GRAPH = Path(published_networks.__file__)
 
 
@@ -44,8 +43,8 @@ def validate_cost_model(device: str | None = None, progress: Progress = no_progr
     if not rows:
         raise InputError(f"No row is of {device!r}; there are {', '.join(DEVICES)}.")
     predictions = [_predict(row, progress) for row in rows]
-    single = [each for each in predictions if each.published.threads == 1]
-    several = [each for each in predictions if each.published.threads > 1]
+    single = [prediction for prediction in predictions if prediction.published.threads == 1]
+    several = [prediction for prediction in predictions if prediction.published.threads > 1]
     return Validation(
         predictions=tuple(predictions),
         single=validation.summarize_errors(single) if single else None,
@@ -54,24 +53,25 @@ def validate_cost_model(device: str | None = None, progress: Progress = no_progr
     )
 
 
-def profile_of(row: PublishedLatency) -> DeviceProfile:
+def published_profile(row: PublishedLatency) -> DeviceProfile:
     """The profile of the row's device. Raises InputError for a device without one."""
     if row.device not in DEVICES:
-        raise InputError(f"No profile describes {row.device}; add one to validate.DEVICES.")
+        raise InputError(f"No profile describes {row.device}; add one to DEVICES.")
     name, folder = DEVICES[row.device]
     return profiles.load_profile(name, folder)
 
 
 def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
-    profile = profile_of(row)
-    model = _network(row, progress)
-    counts = _counts(profile, model, f"{row.device}, {row.model} {row.precision}", progress)
+    profile = published_profile(row)
+    model = _build_network(row, progress)
+    title = f"{row.device}, {row.model} {row.precision}"
+    counts = _recorded_counts(profile, model, title, progress)
     cluster = cpu_files.find_cluster(profile, None)
     latency = predict_latency(counts, cluster, profile.memory, threads=row.threads)
     return Prediction(row, latency.ms, latency.low_ms, latency.high_ms)
 
 
-def _network(row: PublishedLatency, progress: Progress) -> bytes:
+def _build_network(row: PublishedLatency, progress: Progress) -> bytes:
     def make() -> bytes:
         progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
         return published_networks.build_published_network(row.model, row.input, row.precision)
@@ -83,10 +83,10 @@ def _network(row: PublishedLatency, progress: Progress) -> bytes:
     return content_store.fetch_bytes(cache.cache_folder("networks"), key, make)
 
 
-def _counts(
-    profile: DeviceProfile, model: bytes, words: str, progress: Progress
+def _recorded_counts(
+    profile: DeviceProfile, model: bytes, title: str, progress: Progress
 ) -> InstructionCounts:
-    """Counts of the second inference, remembered by all that they depend on."""
+    """The counts of the second inference, kept under all that they depend on."""
     cluster = cpu_files.find_cluster(profile, None)
     key = content_store.key_of(
         sha256_hex(model),
@@ -99,7 +99,7 @@ def _counts(
     )
 
     def make() -> bytes:
-        progress(f"{words}: counting on an emulated {cluster.core}")
+        progress(f"{title}: counting on an emulated {cluster.core}")
         return msgspec.json.encode(_count(profile, model))
 
     data = content_store.fetch_bytes(cache.cache_folder("emulator", "counts"), key, make)
@@ -115,11 +115,6 @@ def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
             local.write_bytes(model)
             remote = device.push(local, local.name)
         run = RunnerRequest(remote, "serving_default", warmup=1, repetitions=1)
-        counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S)
+        return count_inference(device, command, run)[1]
     finally:
         device.close()
-    done = counted.completed
-    parse_runner(done.stdout, done.exit_code, done.stderr)
-    if len(counted.counts.marked_repetitions) != 2:
-        raise DeviceError("The emulator did not see where the inference begins and ends.")
-    return counted.counts.marked_repetitions[-1]

@@ -1,4 +1,4 @@
-"""The emulated phone for people: set it up, start it, connect adb to it, stop it."""
+"""The emulated phone: set it up, start it, connect adb to it, stop it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from edge_bert.records.base import Record
 
 
 class EmulatorStatus(Record, frozen=True):
-    """What is missing on this machine (each with what it is for), and which phones run."""
+    """The tools that this machine lacks, each with its purpose, and the phones that run."""
 
     missing: tuple[str, ...]
     phones: tuple[EmulatedPhone, ...]
 
 
 def set_up_emulator(progress: Progress = no_progress) -> None:
-    """Get what the emulator needs; raises MissingToolError that says what to install."""
+    """Install what the emulator needs. Raises MissingToolError with what to install by hand."""
     emulator_setup.set_up_emulator(progress)
 
 
@@ -39,14 +39,14 @@ def start_emulator(
 
 
 def stop_emulators(profile: str | None, progress: Progress = no_progress) -> tuple[str, ...]:
-    """Stop the profile's phone, or every phone; the names of those that ran."""
+    """Stop the profile's phone, or all phones; the names of those that ran."""
     running = emulated_phone.list_phones()
-    wanted = known = {phone.profile for phone in running}
+    names = {phone.profile for phone in running}
     if profile:  # the phone of a profile file is also known by the name that is in it
-        wanted = {profile if profile in known else profiles.load_profile(profile).name}
+        names = {profile if profile in names else profiles.load_profile(profile).name}
     stopped = []
     for phone in running:
-        if phone.profile in wanted:
+        if phone.profile in names:
             progress(f"stopping the emulated {phone.profile}")
             list_devices.disconnect_device(phone.serial)
             emulated_phone.stop_phone(phone.profile)
@@ -55,9 +55,10 @@ def stop_emulators(profile: str | None, progress: Progress = no_progress) -> tup
 
 
 def emulator_status() -> EmulatorStatus:
-    """What is missing and what runs."""
-    lacking = host_tools.find_missing_tools()
+    """The tools that are missing and the phones that run."""
     return EmulatorStatus(
-        missing=tuple(f"{tool.program}: {tool.purpose}" for tool in lacking),
+        missing=tuple(
+            f"{tool.program}: {tool.purpose}" for tool in host_tools.find_missing_tools()
+        ),
         phones=emulated_phone.list_phones(),
     )

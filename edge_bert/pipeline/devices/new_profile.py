@@ -1,4 +1,4 @@
-"""A profile from a connected device: its facts as it tells them, and a budget as a suggestion."""
+"""A profile of a connected device: the facts that it reports, and a suggested budget."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LITTLE = ("cortex-a53", "cortex-a55")
 
 
 class WrittenProfile(Record, frozen=True):
-    """A new profile, the file that it was written to, and the profile its budget is taken from."""
+    """A new profile, its file, and the name of the profile that its budget is from."""
 
     profile: DeviceProfile
     file: str
@@ -44,16 +44,16 @@ def new_profile(
     """Read the connected device and write its profile as `name`, which must be a new one.
 
     Without `out` it goes where `--profile NAME` finds it, or into the current folder where
-    edge-bert is installed without a clone. Raises ProfileError for a name or file
-    that cannot be used, DeviceError for a device that cannot be read or is not 64-bit Arm.
+    edge-bert is installed without a clone. Raises ProfileError for a name or file that cannot be
+    used, DeviceError for a device that cannot be read or is not 64-bit Arm.
     """
-    path = _checked_path(name, out)
-    target = AdbDevice(serial)
+    path = _choose_path(name, out)
+    device = AdbDevice(serial)
     try:
-        progress(f"reading {target.serial}")
-        facts = read_facts(target)
+        progress(f"reading {device.serial}")
+        facts = read_facts(device)
     finally:
-        target.close()
+        device.close()
     nearest = nearest_profile(facts)
     text = compose_profile(name, facts, nearest, datetime.datetime.now(datetime.UTC).date())
     try:
@@ -65,7 +65,7 @@ def new_profile(
 
 
 def nearest_profile(facts: DeviceFacts) -> str:
-    """The profile of ours for a device of this class; its budget is the one to start from."""
+    """The name of our profile for a device of this class, whose budget is the suggestion."""
     fast = [group for group in facts.groups if group.core not in LITTLE]
     if facts.watch:
         return "wear-watch"
@@ -82,19 +82,19 @@ def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime
         raise DeviceError(
             f"The device is {facts.abi or 'of an unknown ABI'}; profiles are for {ABI}."
         )
-    like = profiles.load_profile(nearest)
-    what = "an emulated phone" if facts.emulated else "the device"
-    source = f"read from {what} by adb on {today.isoformat()}"
+    template = profiles.load_profile(nearest)
+    device = "an emulated phone" if facts.emulated else "the device"
+    source = f"read from {device} by adb on {today.isoformat()}"
     blocks = [
         f"# Written by `{task_command(f'profile new --name {name}')}`. Facts: {source}.",
         "# Main memory's bandwidth and accelerators cannot be read over adb and are absent.",
-        *_lines(
+        *_toml_lines(
             name=name,
             title=facts.title,
             soc=facts.soc,
-            runtime=like.runtime,
-            default_recipes=list(like.default_recipes),
-            default_reason=like.default_reason,
+            runtime=template.runtime,
+            default_recipes=list(template.default_recipes),
+            default_reason=template.default_reason,
         ),
         *(line for group in facts.groups for line in _cluster(group, facts, source)),
         *_memory(facts, source),
@@ -102,7 +102,7 @@ def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime
         f"# A suggestion: the budget of {nearest}, the profile of ours for this class of device.",
         "# Replace it with what your app may spend.",
         "[budget]",
-        *_budget(like.budget, nearest),
+        *_budget(template.budget, nearest),
     ]
     return "\n".join(blocks) + "\n"
 
@@ -114,32 +114,33 @@ def _cluster(group: CoreGroup, facts: DeviceFacts, source: str) -> list[str]:
         if (size := getattr(group, key)) is not None
     }
     lines = ["", "[[clusters]]"]
-    lines += _lines(core=group.core, cores=group.cores, max_mhz=group.max_mhz)
-    lines += _lines(features=list(facts.features), source=source)
-    return lines + (["[clusters.caches]", *_lines(**sizes, source=source)] if sizes else [])
+    lines += _toml_lines(core=group.core, cores=group.cores, max_mhz=group.max_mhz)
+    lines += _toml_lines(features=list(facts.features), source=source)
+    return lines + (["[clusters.caches]", *_toml_lines(**sizes, source=source)] if sizes else [])
 
 
 def _memory(facts: DeviceFacts, source: str) -> list[str]:
     if facts.memory_bytes is None:
         return []
-    said = f"MemTotal, which is a little less than the chips hold, {source}"
-    return ["", "[memory]", *_lines(ram_bytes=facts.memory_bytes, source=said)]
+    source = f"MemTotal, which is a little less than the chips hold, {source}"
+    return ["", "[memory]", *_toml_lines(ram_bytes=facts.memory_bytes, source=source)]
 
 
 def _budget(budget: Budget, nearest: str) -> list[str]:
-    limits = {key: getattr(budget, key) for key in budget.__struct_fields__ if key != "reason"}
+    fields = (field for field in budget.__struct_fields__ if field != "reason")
+    limits = {field: getattr(budget, field) for field in fields}
     reason = f"a suggestion: the budget of {nearest}; not yet weighed for this device"
-    return _lines(**{key: value for key, value in limits.items() if value is not None}) + _lines(
-        reason=reason
+    return _toml_lines(
+        **{field: limit for field, limit in limits.items() if limit is not None}, reason=reason
     )
 
 
-def _lines(**values: object) -> list[str]:
+def _toml_lines(**values: object) -> list[str]:
     """`key = value` in TOML, whose strings, numbers and lists of them are written as in JSON."""
     return [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in values.items()]
 
 
-def _checked_path(name: str, out: Path | None) -> Path:
+def _choose_path(name: str, out: Path | None) -> Path:
     """Where the profile goes: a new file in a folder that exists."""
     if not re.fullmatch(NAME_FORM, name):
         raise ProfileError(

@@ -66,7 +66,7 @@ def tensor_errors(
         for output in outputs:
             stored = _find_tensor(tensors, output.name, file.path)
             error_sums = sums.setdefault(output.name, _error_sums(stored, output))
-            error_sums.see(expected[output.name], _dequantize(stored, graph.shape(output.name)))
+            error_sums.update(expected[output.name], _dequantize(stored, graph.shape(output.name)))
         stored = _find_tensor(tensors, graph.output, file.path)
         values = _dequantize(stored, graph.shape(graph.output))
         rows.append((values.reshape(-1), expected[graph.output].reshape(-1)))
