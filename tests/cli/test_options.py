@@ -14,12 +14,14 @@ from edge_bert.cli.options import parse_options
 from edge_bert.cli.tasks.bench import bench
 from edge_bert.cli.tasks.build import build
 from edge_bert.cli.tasks.devices import push
+from edge_bert.cli.tasks.export import export
 from edge_bert.cli.tasks.matrix import matrix
 from edge_bert.cli.tasks.verify import verify
 from edge_bert.errors import InputError
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.push import PushOptions
 from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.export.options import ExportOptions
 from edge_bert.pipeline.verify import VerifyOptions
 from tests.one_line import refused
 
@@ -28,6 +30,7 @@ RECORDS: list[tuple[CommandTask, type[msgspec.Struct]]] = [
     (bench, BenchOptions),
     (push, PushOptions),
     (verify, VerifyOptions),
+    (export, ExportOptions),
 ]
 DEFAULT = re.compile(r"\(default: ([^)\s]+)\)$")
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -13,6 +11,7 @@ from edge_bert.cli.options import (
     BUNDLE_PROFILE_HELP,
     JSON_HELP,
     bundle_folder,
+    parse_options,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -61,19 +60,12 @@ def explain(
     from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
     from edge_bert.report.terminal.explanation import print_explanation
 
+    inputs = parse_options(BuildInputs, locals())
     row_limit = _parse_limit(limit)
     folder = bundle_folder(out, profile)
     with console_progress() as progress:
         explanation = explain_artifact(
-            folder,
-            artifact,
-            BuildInputs(
-                model,
-                Path(tokenizer) if tokenizer else None,
-                Path(calibration) if calibration else None,
-            ),
-            sentences=sentences,
-            progress=progress,
+            folder, artifact, inputs, sentences=sentences, progress=progress
         )
         explanations.save_explanation(explanation, folder)
         measurements.rerender_report(folder, progress)

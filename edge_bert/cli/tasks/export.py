@@ -42,14 +42,14 @@ from edge_bert.cli.progress import console_progress
 )
 def export(
     _: Context,
-    to: str = "onnx",
+    to: str | None = None,
     model: str | None = None,
     tokenizer: str | None = None,
     recipes: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
-    calibration_count: int = 256,
-    seed: int = 0,
+    calibration_count: str | None = None,
+    seed: str | None = None,
     data: list[str] | None = None,
     compare: bool = False,
     json: bool = False,

@@ -30,6 +30,7 @@ from edge_bert.quantize.integer.lower.tensor_groups import (
     group_by_role,
 )
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
+from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.explanation import FORMAT_VERSION, Explanation, GroupError, Outlier
@@ -43,8 +44,7 @@ OUTLIERS_PER_TENSOR = 4
 DEFAULT_SENTENCES = 20
 
 
-@dataclass(frozen=True)
-class BuildInputs:
+class BuildInputs(Record, frozen=True):
     """The inputs of the build that made a bundle: its options of the same names."""
 
     model: str | None = None
