@@ -1,4 +1,4 @@
-"""How much a calibrated file depends on which sentences it was calibrated with.
+"""How much a calibrated file depends on its calibration sentences.
 
     python -m benchmarks.calibration_seeds stsb:sts-dev.csv --counts 32,128,256 --seeds 5
 
@@ -10,13 +10,13 @@ to float32 over all sentences of the data (mean and minimum) and the drop in Spe
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.whole_file import Away, away
+from benchmarks.float_deviation import FloatDeviation, measure_deviation
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
@@ -29,41 +29,38 @@ from edge_bert.records.recipe import Recipe
 HEADER = "recipe\tcount\tseed\tcosine mean\tcosine min\tSpearman drop\n"
 
 
-@dataclass(frozen=True)
-class Row:
-    """One build and what it shows."""
+@dataclasses.dataclass(frozen=True)
+class SeedRow:
+    """One build and its deviation from float32."""
 
     recipe: str
     count: int
     seed: int
-    away: Away
+    deviation: FloatDeviation
 
     def __str__(self) -> str:
-        build = f"{self.recipe}\t{self.count}\t{self.seed}"
-        return f"{build}\t{self.away.mean:.4f}\t{self.away.least:.4f}\t{self.away.drop:+.3f}\n"
+        build, deviation = f"{self.recipe}\t{self.count}\t{self.seed}", self.deviation
+        cosines = f"{deviation.cosine_mean:.4f}\t{deviation.cosine_min:.4f}"
+        return f"{build}\t{cosines}\t{deviation.drop:+.3f}\n"
 
 
-def rows_of(count: int, seed: int, recipes: tuple[Recipe, ...], data: EvaluationSet) -> list[Row]:
-    """One calibration, and a build of each recipe from it."""
+def build_rows(
+    count: int, seed: int, recipes: tuple[Recipe, ...], data: EvaluationSet
+) -> Iterator[SeedRow]:
+    """A build of each recipe from one calibration."""
     session = BuildSession.open(BuildOptions(profile="pixel", calibration_count=count, seed=seed))
-    whole = artifacts.build_float_model(session, no_progress)
-    return [
-        Row(
-            recipe.name,
-            count,
-            seed,
-            away(session, data, artifacts.build_artifact(session, whole, recipe, no_progress)),
-        )
-        for recipe in recipes
-    ]
+    float_file = artifacts.build_float_model(session, no_progress)
+    for recipe in recipes:
+        file = artifacts.build_artifact(session, float_file, recipe, no_progress)
+        yield SeedRow(recipe.name, count, seed, measure_deviation(session, data, file))
 
 
-def summary(rows: list[Row]) -> Iterator[str]:
+def summarize_rows(rows: list[SeedRow]) -> Iterator[str]:
     """Mean and standard deviation over the seeds, a line for each recipe and count."""
     yield "recipe\tcount\tcosine mean\tcosine min\tSpearman drop\n"
     for recipe, count in dict.fromkeys((row.recipe, row.count) for row in rows):
-        alike = [row for row in rows if (row.recipe, row.count) == (recipe, count)]
-        values = np.array([(row.away.mean, row.away.least, row.away.drop) for row in alike])
+        deviations = [row.deviation for row in rows if (row.recipe, row.count) == (recipe, count)]
+        values = np.array([dataclasses.astuple(deviation) for deviation in deviations])
         mean, spread = values.mean(axis=0), values.std(axis=0)
         columns = [
             f"{mean[0]:.4f} ± {spread[0]:.4f}",
@@ -85,14 +82,14 @@ def main() -> None:
         data = parse_reference(arguments.data)
         recipes = find_recipes(arguments.recipes.split(","))
         sys.stdout.write(HEADER)
-        rows: list[Row] = []
+        rows: list[SeedRow] = []
         for count in map(int, arguments.counts.split(",")):
             for seed in range(arguments.seeds):
-                found = rows_of(count, seed, recipes, data)
-                rows += found
-                sys.stdout.writelines(map(str, found))
-                sys.stdout.flush()
-        sys.stdout.writelines(summary(rows))
+                for row in build_rows(count, seed, recipes, data):
+                    rows.append(row)
+                    sys.stdout.write(str(row))
+                    sys.stdout.flush()
+        sys.stdout.writelines(summarize_rows(rows))
 
 
 if __name__ == "__main__":

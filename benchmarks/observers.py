@@ -1,4 +1,4 @@
-"""What each way to choose the ranges of activations costs the recipes with calibrated integers.
+"""What each range estimator of activations costs the recipes with calibrated integers.
 
     python -m benchmarks.observers stsb:sts-dev.csv
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from benchmarks.whole_file import away
+from benchmarks.float_deviation import measure_deviation
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.pipeline.build.options import BuildOptions
@@ -27,20 +27,17 @@ def main() -> None:
     parser.add_argument("--recipes", default="wi8_ai8,wi8_ai8_afp32")
     arguments = parser.parse_args()
     with error_boundary():
-        data, session = (
-            parse_reference(arguments.data),
-            BuildSession.open(BuildOptions(profile="pixel")),
-        )
-        calibrated = session.calibrated
+        data = parse_reference(arguments.data)
+        session = BuildSession.open(BuildOptions(profile="pixel"))
         sys.stdout.write("recipe\testimator\tcosine mean\tcosine min\tSpearman drop\n")
         for recipe in find_recipes(arguments.recipes.split(",")):
             for estimator in RangeEstimator:
                 bits = recipe.activation_bits
-                file = convert_integer(calibrated, session.lengths, bits, estimator)
-                found = away(session, data, file)
-                cosines = f"{found.mean:.4f}\t{found.least:.4f}"
-                row = f"{recipe.name}\t{estimator.value}\t{cosines}\t{found.drop:+.3f}\n"
-                sys.stdout.write(row)
+                file = convert_integer(session.calibrated, session.lengths, bits, estimator)
+                deviation = measure_deviation(session, data, file)
+                cosines = f"{deviation.cosine_mean:.4f}\t{deviation.cosine_min:.4f}"
+                build = f"{recipe.name}\t{estimator.value}"
+                sys.stdout.write(f"{build}\t{cosines}\t{deviation.drop:+.3f}\n")
                 sys.stdout.flush()
 
 

@@ -1,15 +1,18 @@
-"""`python -m benchmarks.operator_counts`: what single operators cost in int8, int16 and float32.
+"""The cost of single operators in int8, int16 and float32.
 
-One file per operator at the shapes of all-MiniLM-L6-v2 and 128 tokens, run on an emulated phone;
-the answer is in millions of ARM64 instructions, a few thousand of them the runtime's own.
-In int16, matrices have 8 bits; a QUANTIZE of int8 gives int16, one of int16 gives int8.
-Usage: python -m benchmarks.operator_counts [PROFILE]; default pixel-4, a Cortex-A76. With `host`
-for PROFILE each runs on this machine instead, one thread, and the answer is the median of 200
-times in microseconds; keep the machine otherwise idle.
+    python -m benchmarks.operator_counts pixel-4
+    python -m benchmarks.operator_counts host
+
+One file per operator at the shapes of all-MiniLM-L6-v2 and 128 tokens, run on the emulated phone of
+a profile (default: pixel-4, a Cortex-A76). Costs are in millions of ARM64 instructions, a few
+thousand of them the runtime's own. In int16, matrices have 8 bits; a QUANTIZE of int8 gives int16,
+one of int16 gives int8. With `host` each runs on this machine instead, one thread, and its cost is
+the median of 200 times in microseconds; keep the machine otherwise idle.
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
 import tempfile
 import time
@@ -29,7 +32,7 @@ from edge_bert.quantize.integer.ir.serialize import serialize_graphs
 ROWS, NEURONS, SCORES = (128, 384), (128, 1536), (12, 128, 128)
 HEADS, TURNED = (12, 128, 32), (12, 32, 128)
 TIMEOUT_S = 600
-WARM_UP, REPETITIONS = 20, 200
+WARMUP, REPETITIONS = 20, 200
 # Name, operator, shapes of its inputs, shape of its output, options.
 OPERATORS: tuple[tuple[str, str, tuple[tuple[int, ...], ...], tuple[int, ...], dict[str, Any]], ...]
 OPERATORS = (
@@ -53,58 +56,61 @@ OPERATORS = (
 )
 FIXED = {"SOFTMAX": (1 / 256, -128)}
 KINDS = ("int8", "int16", "float32")
-# Whose kernels of 16 bits our files use; the others' ask for scales of their own, or are not there.
-SIXTEEN = ("FULLY_CONNECTED", "GELU", "ADD", "SUB", "MUL", "QUANTIZE")
+# Operators whose int16 kernels our files use; others have none, or ask for scales of their own.
+INT16_OPERATORS = ("FULLY_CONNECTED", "GELU", "ADD", "SUB", "MUL", "QUANTIZE")
 
 
 def main() -> int:
     """Print a line for each operator and number format."""
-    wanted = sys.argv[1] if len(sys.argv) > 1 else "pixel-4"
-    if wanted == "host":
-        _print_each(_time)
+    parser = argparse.ArgumentParser(description="The cost of single operators.")
+    parser.add_argument("profile", nargs="?", default="pixel-4", help="a profile, or host")
+    name = parser.parse_args().profile
+    if name == "host":
+        _print_costs(_time_file)
         return 0
-    profile = profiles.load_profile(wanted)
+    profile = profiles.load_profile(name)
     target = EmulatedDevice(profile)
     try:
         command = install_runner(target, profile.abi, own_c_library=False)
-        _print_each(lambda data: _count(target, command, data) / 1e6)
+        _print_costs(lambda data: _count_file(target, command, data) / 1e6)
     finally:
         target.close()
     return 0
 
 
-def _print_each(measure: Callable[[bytes], float]) -> None:
+def _print_costs(measure: Callable[[bytes], float]) -> None:
     for name, operator, inputs, output, options in OPERATORS:
         for kind in _kinds(operator):
-            found = measure(_file(operator, inputs, output, options, kind))
-            print(f"{operator:16} {name:12} {kind:8} {found:8.3f}", flush=True)  # noqa: T201
+            cost = measure(_operator_file(operator, inputs, output, options, kind))
+            print(f"{operator:16} {name:12} {kind:8} {cost:8.3f}", flush=True)  # noqa: T201
 
 
-def _time(data: bytes) -> float:
+def _time_file(data: bytes) -> float:
     """Median time of one run on this machine's runtime, in microseconds."""
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter, random = Interpreter(model_content=data, num_threads=1), np.random.RandomState(0)
     interpreter.allocate_tensors()
-    for each in interpreter.get_input_details():
-        values = random.randint(-127, 128, each["shape"]) / (1 if each["dtype"] is np.int8 else 40)
-        interpreter.set_tensor(each["index"], values.astype(each["dtype"]))
+    for tensor in interpreter.get_input_details():
+        dtype = tensor["dtype"]
+        values = random.randint(-127, 128, tensor["shape"]) / (1 if dtype is np.int8 else 40)
+        interpreter.set_tensor(tensor["index"], values.astype(dtype))
     times = []
-    for _ in range(WARM_UP + REPETITIONS):
-        start = time.perf_counter_ns()
+    for _ in range(WARMUP + REPETITIONS):
+        start_ns = time.perf_counter_ns()
         interpreter.invoke()
-        times.append((time.perf_counter_ns() - start) / 1000)
-    return float(np.median(times[WARM_UP:]))
+        times.append((time.perf_counter_ns() - start_ns) / 1000)
+    return float(np.median(times[WARMUP:]))
 
 
 def _kinds(operator: str) -> tuple[str, ...]:
-    """What the operator's first input may be."""
+    """The number formats of the operator's first input."""
     if operator == "DEQUANTIZE":
         return ("int8",)
-    return tuple(kind for kind in KINDS if kind != "int16" or operator in SIXTEEN)
+    return tuple(kind for kind in KINDS if kind != "int16" or operator in INT16_OPERATORS)
 
 
-def _count(target: EmulatedDevice, command: list[str], data: bytes) -> int:
+def _count_file(target: EmulatedDevice, command: list[str], data: bytes) -> int:
     with tempfile.TemporaryDirectory(prefix="edge-bert-operator-") as folder:
         path = Path(folder) / "operator.tflite"
         path.write_bytes(data)
@@ -113,7 +119,7 @@ def _count(target: EmulatedDevice, command: list[str], data: bytes) -> int:
     return counted.counts.marked_repetitions[-1].total
 
 
-def _file(
+def _operator_file(
     operator: str,
     inputs: tuple[tuple[int, ...], ...],
     output: tuple[int, ...],
@@ -121,23 +127,23 @@ def _file(
     kind: str,
 ) -> bytes:
     """A file with this operator alone. Matrices and biases are constants, the rest inputs."""
-    graph, found = OperatorGraph(128), {}
-    names = [f"input{place}" for place in range(len(inputs))]
-    for place, (name, shape) in enumerate(zip(names, inputs, strict=True)):
-        if operator == "FULLY_CONNECTED" and place:
-            found[name] = _weights(shape, kind)
+    graph, params = OperatorGraph(128), {}
+    names = [f"input{index}" for index in range(len(inputs))]
+    for index, (name, shape) in enumerate(zip(names, inputs, strict=True)):
+        if operator == "FULLY_CONNECTED" and index:
+            params[name] = _weights(shape, kind)
         else:
             graph.inputs.append(name)
-            found[name] = _activation(kind)
-        graph.tensors[name] = GraphTensor(name, shape, TensorKind.ACTIVATION, found[name].value)
+            params[name] = _activation(kind)
+        graph.tensors[name] = GraphTensor(name, shape, TensorKind.ACTIVATION, params[name].value)
     graph.output = graph.apply(operator, names, GraphTensor("output", output), **options)
-    found["output"] = _output(operator, kind)
-    return serialize_graphs([("length_128", graph, found)], "result")
+    params["output"] = _output(operator, kind)
+    return serialize_graphs([("length_128", graph, params)], "result")
 
 
 def _output(operator: str, kind: str) -> QuantParams:
     if operator == "QUANTIZE":
-        return _sixteen() if kind == "int8" else _int8(0.05, 3)
+        return _int16() if kind == "int8" else _int8(0.05, 3)
     if operator == "DEQUANTIZE":
         return float32_params()
     fixed = FIXED.get(operator, (0.05, 3))
@@ -145,10 +151,10 @@ def _output(operator: str, kind: str) -> QuantParams:
 
 
 def _activation(kind: str) -> QuantParams:
-    return {"int8": _int8(0.05, 0), "int16": _sixteen(), "float32": float32_params()}[kind]
+    return {"int8": _int8(0.05, 0), "int16": _int16(), "float32": float32_params()}[kind]
 
 
-def _sixteen() -> QuantParams:
+def _int16() -> QuantParams:
     return QuantParams(np.array([0.0002], np.float32), 0, "int16")
 
 

@@ -1,4 +1,4 @@
-"""The front of size and score: bits of the matrices, of the word table, blocks and rounding.
+"""Size against score: bits of the matrices and of the word table, blocks and rounding.
 
     python -m benchmarks.table_bits stsb:sts-dev.csv
     python -m benchmarks.table_bits stsb:sts-dev.csv --pairs 300 --layers
@@ -11,23 +11,19 @@ of the data. `--layers` puts one layer at a time into the other number of bits i
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from benchmarks.whole_file import away
+from benchmarks.float_deviation import first_pairs, measure_deviation
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.estimate.file_size import predict_size
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.quantize.hybrid import convert_hybrid
-from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32
 from edge_bert.records.weight_bits import BLOCKS, WeightBits
 
@@ -35,7 +31,7 @@ Choice = tuple[str, WeightBits, bool]  # a title, the bits, whether matrices are
 HEAD = "choice\tMB\tcomputed\tSpearman drop\tcosine mean\tcosine min\n"
 
 
-def fronts(layers: int) -> Iterator[Choice]:
+def vary_all_layers(layers: int) -> Iterator[Choice]:
     """Blocks, roundings and tables, from the largest file to the smallest."""
     eight, four = (8,) * layers, (4,) * layers
     for table in (8, 4):
@@ -55,53 +51,26 @@ def fronts(layers: int) -> Iterator[Choice]:
         yield f"{title}, GPTQ, table 2", bits, True
 
 
-def one_layer_apart(layers: int) -> Iterator[Choice]:
+def vary_one_layer(layers: int) -> Iterator[Choice]:
     """All layers but one in 8 bits, then all but one in 4."""
-    for others, own in ((8, 4), (4, 8)):
+    for base, own in ((8, 4), (4, 8)):
         for layer in range(layers):
-            matrix_bits = tuple(own if index == layer else others for index in range(layers))
+            matrix_bits = tuple(own if index == layer else base for index in range(layers))
             bits = WeightBits(matrix_bits=matrix_bits, embedding_bits=4)
-            yield f"layer {layer} in {own}, others in {others}", bits, True
+            yield f"layer {layer} in {own}, others in {base}", bits, True
 
 
-def first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
-    """The first `count` pairs of `data`; all where it is None."""
-    return dataclasses.replace(
-        data,
-        sentences=data.sentences[:count],
-        second=data.second[:count],
-        labels=data.labels[:count],
-    )
-
-
-@dataclasses.dataclass(frozen=True)
-class Course:
-    """What every choice is made from, and the data that it is held to."""
-
-    session: BuildSession
-    weights: EncoderWeights
-    moments: Sequence[LayerHessians]
-    data: EvaluationSet
-
-
-def course(data: EvaluationSet) -> Course:
-    """The course on the pairs of `data`."""
-    session = BuildSession.open(BuildOptions(profile="pixel"))
-    weights = encoder_weights(session.checkpoint)
-    return Course(session, weights, collect_hessians(weights, session.calibration_inputs), data)
-
-
-def row(held: Course, choice: Choice) -> str:
-    """One build and what it shows, tab separated."""
+def build_row(session: BuildSession, data: EvaluationSet, choice: Choice) -> str:
+    """One build and its figures, tab separated."""
     title, bits, gptq = choice
-    whole = artifacts.build_float_model(held.session, no_progress)
-    file = convert_hybrid(whole, bits, held.moments if gptq else None)
+    float_file = artifacts.build_float_model(session, no_progress)
+    file = convert_hybrid(float_file, bits, session.hessians if gptq else None)
     recipe = WI4_AFP32 if bits.embedding_bits < 8 else WI8_AFP32
-    computed = predict_size(held.weights.config, recipe, held.session.lengths, bits)
-    found = away(held.session, held.data, file)
+    computed = predict_size(session.weights.config, recipe, session.lengths, bits)
+    deviation = measure_deviation(session, data, file)
     return (
-        f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t{found.drop:+.2f}\t"
-        f"{found.mean:.4f}\t{found.least:.4f}\n"
+        f"{title}\t{len(file) / 1e6:.3f}\t{computed / len(file) - 1:+.3%}\t"
+        f"{deviation.drop:+.2f}\t{deviation.cosine_mean:.4f}\t{deviation.cosine_min:.4f}\n"
     )
 
 
@@ -114,11 +83,11 @@ def main() -> None:
     arguments = parser.parse_args()
     with error_boundary():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
-        held = course(data)
-        choices = one_layer_apart if arguments.layers else fronts
+        session = BuildSession.open(BuildOptions(profile="pixel"))
+        choices = vary_one_layer if arguments.layers else vary_all_layers
         sys.stdout.write(HEAD)
-        for choice in choices(held.weights.config.layers):
-            sys.stdout.write(row(held, choice))
+        for choice in choices(session.weights.config.layers):
+            sys.stdout.write(build_row(session, data, choice))
             sys.stdout.flush()
 
 

@@ -15,12 +15,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.table_bits import first_pairs
-from benchmarks.whole_file import scorer
+from benchmarks.float_deviation import first_pairs, pair_scorer
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.encoder import numpy_forward
-from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build.options import BuildOptions
@@ -34,84 +32,85 @@ ROUNDS = 12  # of k-means
 HEAD = "form\tMB\tSpearman drop\tcosine mean\tcosine min\n"
 
 
-def int8_columns(table: FloatArray) -> Stored:
+def store_int8_columns(table: FloatArray) -> Stored:
     """int8, a float32 scale per column: what wi8_afp32 has."""
     values, scales = quantize_int8(table, axis=1)
     return values * scales, values.size + 4 * scales.size
 
 
-def int4(table: FloatArray, block: int) -> Stored:
+def store_int4(table: FloatArray, block: int) -> Stored:
     """int4, a float16 scale per block of a row."""
     values, scales = blockwise.quantize_blockwise(table, block)
     return blockwise.dequantize_blockwise(values, scales), values.size // 2 + 2 * scales.size
 
 
-def int2(table: FloatArray, block: int) -> Stored:
+def store_int2(table: FloatArray, block: int) -> Stored:
     """int2 (-2 to 1), a float16 scale per block: the best of 30, its sign included."""
-    parts = table.reshape(len(table), -1, block)
-    largest = np.abs(parts).max(axis=-1, keepdims=True)
-    best, kept = np.full(largest.shape, np.inf), np.zeros_like(parts)
+    blocks = table.reshape(len(table), -1, block)
+    largest = np.abs(blocks).max(axis=-1, keepdims=True)
+    least_error, best = np.full(largest.shape, np.inf), np.zeros_like(blocks)
     for share in np.concatenate([np.linspace(0.2, 0.9, 15), -np.linspace(0.2, 0.9, 15)]):
         scale = (largest * share).astype(np.float16).astype(np.float32)
         scale = np.where(scale == 0, 1, scale)
-        tried = round_to_step(parts, scale, -2, 1) * scale
-        error = np.square(tried - parts).sum(axis=-1, keepdims=True)
-        kept, best = np.where(error < best, tried, kept), np.minimum(error, best)
-    return kept.reshape(table.shape), table.size // 4 + 2 * largest.size
+        rounded = round_to_step(blocks, scale, -2, 1) * scale
+        error = np.square(rounded - blocks).sum(axis=-1, keepdims=True)
+        best = np.where(error < least_error, rounded, best)
+        least_error = np.minimum(error, least_error)
+    return best.reshape(table.shape), table.size // 4 + 2 * largest.size
 
 
-def int4_and_int2(table: FloatArray) -> Stored:
+def store_int4_and_int2(table: FloatArray) -> Stored:
     """Two tables that are added: int4, and int2 of what it leaves, both per row."""
-    first, size = int4(table, table.shape[1])
-    second, more = int2(table - first, table.shape[1])
+    first, size = store_int4(table, table.shape[1])
+    second, more = store_int2(table - first, table.shape[1])
     return first + second, size + more
 
 
-def low_rank(table: FloatArray, rank: int) -> Stored:
+def store_low_rank(table: FloatArray, rank: int) -> Stored:
     """int8 rows of `rank` numbers times a float32 matrix, from the singular values."""
-    left, singular, right = np.linalg.svd(table, full_matrices=False)
-    rows, scales = quantize_int8((left * singular)[:, :rank].astype(np.float32), axis=1)
-    return (rows * scales) @ right[:rank], rows.size + 4 * rank * table.shape[1]
+    u, singular, vt = np.linalg.svd(table, full_matrices=False)
+    rows, scales = quantize_int8((u * singular)[:, :rank].astype(np.float32), axis=1)
+    return (rows * scales) @ vt[:rank], rows.size + 4 * rank * table.shape[1]
 
 
-def codebooks(table: FloatArray, width: int) -> Stored:
-    """Product quantization (Jégou et al. 2011): a byte names one of 256 pieces of `width` values.
+def store_codebooks(table: FloatArray, width: int) -> Stored:
+    """Product quantization (Jégou et al. 2011): a byte for one of 256 centroids of `width` values.
 
-    Each place of a row has a codebook of its own, made by k-means.
+    Each subspace of a row has a codebook of its own, made by k-means.
     """
-    found = np.empty_like(table)
+    decoded = np.empty_like(table)
     random = np.random.RandomState(0)
-    for start in range(0, table.shape[1], width):
-        pieces = table[:, start : start + width]
-        centres = pieces[random.choice(len(pieces), 256, replace=False)]
+    for column in range(0, table.shape[1], width):
+        subvectors = table[:, column : column + width]
+        centroids = subvectors[random.choice(len(subvectors), 256, replace=False)]
         for _ in range(ROUNDS):
-            code = (np.square(centres).sum(1) - 2 * pieces @ centres.T).argmin(axis=1)
+            distances = np.square(centroids).sum(1) - 2 * subvectors @ centroids.T
+            code = distances.argmin(axis=1)
             counts = np.maximum(np.bincount(code, minlength=256), 1)[:, None]
-            sums = [np.bincount(code, each, minlength=256) for each in pieces.T]
-            centres = (np.stack(sums, axis=1) / counts).astype(np.float32)
-        found[:, start : start + width] = centres[code]
-    return found, table.size // width + 256 * 4 * table.shape[1]
+            sums = [np.bincount(code, values, minlength=256) for values in subvectors.T]
+            centroids = (np.stack(sums, axis=1) / counts).astype(np.float32)
+        decoded[:, column : column + width] = centroids[code]
+    return decoded, table.size // width + 256 * 4 * table.shape[1]
 
 
 FORMS: dict[str, Callable[[FloatArray], Stored]] = {
-    "int8, scale per column": int8_columns,
-    "int4, scale per row": lambda table: int4(table, table.shape[1]),
-    "int4 in 64": lambda table: int4(table, 64),
-    "int4 in 32": lambda table: int4(table, 32),
-    "int4 and int2 added": int4_and_int2,
-    "int2 in 32": lambda table: int2(table, 32),
-    "int2, scale per row": lambda table: int2(table, table.shape[1]),
-    "rank 192 in int8": lambda table: low_rank(table, 192),
-    "codebooks, 2 values a byte": lambda table: codebooks(table, 2),
-    "codebooks, 4 values a byte": lambda table: codebooks(table, 4),
+    "int8, scale per column": store_int8_columns,
+    "int4, scale per row": lambda table: store_int4(table, table.shape[1]),
+    "int4 in 64": lambda table: store_int4(table, 64),
+    "int4 in 32": lambda table: store_int4(table, 32),
+    "int4 and int2 added": store_int4_and_int2,
+    "int2 in 32": lambda table: store_int2(table, 32),
+    "int2, scale per row": lambda table: store_int2(table, table.shape[1]),
+    "rank 192 in int8": lambda table: store_low_rank(table, 192),
+    "codebooks, 2 values a byte": lambda table: store_codebooks(table, 2),
+    "codebooks, 4 values a byte": lambda table: store_codebooks(table, 4),
 }
 
 
-def embeddings(weights: EncoderWeights, session: BuildSession, texts: list[str]) -> FloatArray:
-    """The encoder's outputs in float."""
-    tokenizer = session.tokenizer
-    encodings = tokenizer.encode_batch(tuple(texts))
-    sentences = [{"input_ids": np.array([each.ids], np.int32)} for each in encodings]
+def embed_texts(weights: EncoderWeights, session: BuildSession, texts: list[str]) -> FloatArray:
+    """The encoder's outputs [n, hidden] in float."""
+    encodings = session.tokenizer.encode_batch(tuple(texts))
+    sentences = [{"input_ids": np.array([encoding.ids], np.int32)} for encoding in encodings]
     return numpy_forward.run_encoder(weights, sentences)
 
 
@@ -124,18 +123,19 @@ def main() -> None:
     with error_boundary():
         data = first_pairs(parse_reference(arguments.data), arguments.pairs)
         session = BuildSession.open(BuildOptions(profile="pixel"))
-        weights = encoder_weights(session.checkpoint)
+        weights = session.weights
         texts = list(dict.fromkeys(data.sentences + data.second))
-        score, expected = scorer(data, texts), embeddings(weights, session, texts)
+        score, expected = pair_scorer(data, texts), embed_texts(weights, session, texts)
         sys.stdout.write(HEAD)
         for title, form in FORMS.items():
             table, size = form(weights.arrays["embeddings.word"])
             arrays = {**weights.arrays, "embeddings.word": table}
-            found = embeddings(dataclasses.replace(weights, arrays=arrays), session, texts)
-            away, drop = measure_drift(found, expected), score(expected) - score(found)
+            changed = dataclasses.replace(weights, arrays=arrays)
+            actual = embed_texts(changed, session, texts)
+            drift, drop = measure_drift(actual, expected), score(expected) - score(actual)
             sys.stdout.write(
                 f"{title}\t{size / 1e6:.2f}\t{drop:+.2f}\t"
-                f"{away.cosine_mean:.4f}\t{away.cosine_min:.4f}\n"
+                f"{drift.cosine_mean:.4f}\t{drift.cosine_min:.4f}\n"
             )
             sys.stdout.flush()
 
