@@ -17,13 +17,17 @@ from edge_bert.measure.measurement import (
 )
 from edge_bert.records.measurement import Evidence, Measurement
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
-from tests.measure.test_measurement import OUTPUT, target
+from tests.measure.test_measurement import OUTPUT, described_device
 
 RUN = build_measurement(
-    OUTPUT, target(Evidence.DEVICE), describe_subject(OUTPUT, "a b/../wi8.tflite")
+    OUTPUT, described_device(Evidence.DEVICE), describe_subject(OUTPUT, "a b/../wi8.tflite")
 )
 COUNTED = build_emulated_measurement(
-    OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), describe_subject(OUTPUT, "f.tflite"), cluster()
+    OUTPUT,
+    MOBILENET_V1,
+    described_device(Evidence.EMULATED),
+    describe_subject(OUTPUT, "f.tflite"),
+    cluster(),
 )
 
 

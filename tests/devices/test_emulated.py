@@ -39,16 +39,16 @@ def profile() -> DeviceProfile:
 
 
 @pytest.fixture(scope="module")
-def target(profile: DeviceProfile) -> Iterator[EmulatedDevice]:
+def device(profile: DeviceProfile) -> Iterator[EmulatedDevice]:
     need_emulator()
-    target = EmulatedDevice(profile)
-    yield target
-    target.close()
+    device = EmulatedDevice(profile)
+    yield device
+    device.close()
 
 
 @pytest.fixture(scope="module")
-def command(target: EmulatedDevice) -> list[str]:
-    return install_runner(target, "arm64-v8a", own_c_library=False)
+def command(device: EmulatedDevice) -> list[str]:
+    return install_runner(device, "arm64-v8a", own_c_library=False)
 
 
 @pytest.fixture(scope="module")
@@ -66,19 +66,19 @@ def compiled(source: str, folder: Path) -> Path:
     return folder / "program"
 
 
-def counts(target: EmulatedDevice, argv: list[str]) -> list[InstructionCounts]:
-    run = target.run_counted(argv, TIMEOUT_S)
+def counts(device: EmulatedDevice, argv: list[str]) -> list[InstructionCounts]:
+    run = device.run_counted(argv, TIMEOUT_S)
     assert run.completed.exit_code == 0, run.completed.stderr
     return list(run.counts.marked_repetitions)
 
 
 def test_counts_are_the_same_on_every_run(
-    target: EmulatedDevice, command: list[str], model: Path
+    device: EmulatedDevice, command: list[str], model: Path
 ) -> None:
     """Two runs of the real runtime execute the same instructions and miss the same lines."""
-    request = RunnerRequest(target.push(model, "m"), "encode_8", warmup=1, repetitions=2)
+    request = RunnerRequest(device.push(model, "m"), "encode_8", warmup=1, repetitions=2)
     argv = [*command, *request.arguments()]
-    first, second = counts(target, argv), counts(target, argv)
+    first, second = counts(device, argv), counts(device, argv)
     assert len(first) == 3
     assert first == second
     assert first[-1].total > 1000
@@ -86,7 +86,7 @@ def test_counts_are_the_same_on_every_run(
 
 
 def test_outputs_are_those_of_this_machine(
-    target: EmulatedDevice, command: list[str], model: Path, tmp_path: Path
+    device: EmulatedDevice, command: list[str], model: Path, tmp_path: Path
 ) -> None:
     """The emulated runtime gives the bytes that the same runtime gives here."""
     inputs = tmp_path / "inputs"
@@ -95,7 +95,7 @@ def test_outputs_are_those_of_this_machine(
     host = HostDevice()
     said = []
     for place, start in (
-        (target, command),
+        (device, command),
         (host, install_runner(host, host_abi(), own_c_library=False)),
     ):
         outputs = str(Path(place.push(inputs, "inputs")).with_name("outputs"))
@@ -113,21 +113,21 @@ def test_outputs_are_those_of_this_machine(
 
 
 def test_the_runtime_sees_the_phones_cores(
-    target: EmulatedDevice, command: list[str], model: Path
+    device: EmulatedDevice, command: list[str], model: Path
 ) -> None:
     """The chosen cluster has the lowest numbers, and its features are the phone's."""
-    request = RunnerRequest(target.push(model, "m"), "encode_8", repetitions=1)
-    done = start_runner(target, command, request, TIMEOUT_S)
+    request = RunnerRequest(device.push(model, "m"), "encode_8", repetitions=1)
+    done = start_runner(device, command, request, TIMEOUT_S)
     cpu = json.loads(done.stdout.splitlines()[0])["cpu"]
     assert cpu["parts"] == ["0xd0a"] * 2 + ["0xd05"] * 6
     assert "asimddp" in cpu["hwcap"]
     assert "i8mm" not in cpu["hwcap"]
 
 
-def test_several_threads_run(target: EmulatedDevice, command: list[str], model: Path) -> None:
+def test_several_threads_run(device: EmulatedDevice, command: list[str], model: Path) -> None:
     """A program with threads is counted too."""
-    request = RunnerRequest(target.push(model, "m"), "encode_8", threads=2, repetitions=1)
-    run = target.run_counted([*command, *request.arguments()], TIMEOUT_S, threads=2)
+    request = RunnerRequest(device.push(model, "m"), "encode_8", threads=2, repetitions=1)
+    run = device.run_counted([*command, *request.arguments()], TIMEOUT_S, threads=2)
     assert run.completed.exit_code == 0
     assert run.counts.marked_repetitions[-1].total > 1000
 
@@ -137,10 +137,10 @@ def test_caches_follow_the_profile(profile: DeviceProfile, tmp_path: Path) -> No
     need_emulator()
     sized = Caches(source="test", l1d_bytes=16384, l3_bytes=1 << 20)
     clusters = tuple(msgspec.structs.replace(c, caches=sized) for c in profile.clusters)
-    target = EmulatedDevice(msgspec.structs.replace(profile, clusters=clusters))
-    program = target.push(assemble(["nop"], tmp_path), "program")
-    caches = target.run_counted([program], TIMEOUT_S).counts.caches
-    target.close()
+    device = EmulatedDevice(msgspec.structs.replace(profile, clusters=clusters))
+    program = device.push(assemble(["nop"], tmp_path), "program")
+    caches = device.run_counted([program], TIMEOUT_S).counts.caches
+    device.close()
     assert [(caches[level].bytes, caches[level].origin) for level in ("l1d", "l2", "l3")] == [
         (16384, "profile"),
         (262144, "default"),
@@ -150,51 +150,51 @@ def test_caches_follow_the_profile(profile: DeviceProfile, tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("when", "missed"), [("on", True), ("marked", True), ("off", False)])
 def test_caches_are_modelled_on_request(
-    target: EmulatedDevice, tmp_path: Path, when: emulated.CacheModel, missed: bool
+    device: EmulatedDevice, tmp_path: Path, when: emulated.CacheModel, missed: bool
 ) -> None:
     """Without the cache model nothing misses, and the counts say that it was off."""
-    program = target.push(assemble(["ldr x1, [x0]"], tmp_path), "program")
-    said = target.run_counted([program], TIMEOUT_S, caches=when).counts
+    program = device.push(assemble(["ldr x1, [x0]"], tmp_path), "program")
+    said = device.run_counted([program], TIMEOUT_S, caches=when).counts
     assert said.caches_modelled is missed
     assert (said.marked_repetitions[0].l1d_misses > 0) is missed
 
 
-def test_a_hanging_program_is_ended(target: EmulatedDevice, tmp_path: Path) -> None:
+def test_a_hanging_program_is_ended(device: EmulatedDevice, tmp_path: Path) -> None:
     """At the time-out the program and its children end."""
     name = own_name("hangs")
-    program = target.push(compiled(HANGS, tmp_path), name)
+    program = device.push(compiled(HANGS, tmp_path), name)
     with pytest.raises(DeviceError, match="did not end within"):
-        target.run([program], 2)
+        device.run([program], 2)
     wait_until(lambda: not any(name in line for line in command_lines()))
 
 
-def test_a_crash_is_an_exit_status_without_counts(target: EmulatedDevice, tmp_path: Path) -> None:
+def test_a_crash_is_an_exit_status_without_counts(device: EmulatedDevice, tmp_path: Path) -> None:
     """A crash is the program's own end for `run`, and an error where counts were asked for."""
-    program = target.push(compiled(CRASHES, tmp_path), "crashes")
-    assert target.run([program], TIMEOUT_S).exit_code != 0
+    program = device.push(compiled(CRASHES, tmp_path), "crashes")
+    assert device.run([program], TIMEOUT_S).exit_code != 0
     with pytest.raises(DeviceError, match="Nothing was counted"):
-        target.run_counted([program], TIMEOUT_S)
+        device.run_counted([program], TIMEOUT_S)
 
 
-def test_refuses_what_is_no_arm64_program(target: EmulatedDevice, tmp_path: Path) -> None:
+def test_refuses_what_is_no_arm64_program(device: EmulatedDevice, tmp_path: Path) -> None:
     """A program for this machine, a text, a missing or a locked file are named as such."""
     text = tmp_path / "text"
     text.write_text("#!/bin/sh\n")
     for local in (Path("/bin/true"), text):
-        remote = target.push(local, "wrong")
+        remote = device.push(local, "wrong")
         with pytest.raises(DeviceError, match="not an ARM64 program"):
-            target.run([remote], TIMEOUT_S)
+            device.run([remote], TIMEOUT_S)
     with pytest.raises(DeviceError, match="Cannot read the program"):
-        target.run([str(tmp_path / "nope")], TIMEOUT_S)
+        device.run([str(tmp_path / "nope")], TIMEOUT_S)
     program = assemble(["nop"], tmp_path)
     program.chmod(0o644)
     with pytest.raises(DeviceError, match="chmod 755"):
-        target.run([target.push(program, "locked")], TIMEOUT_S)
+        device.run([device.push(program, "locked")], TIMEOUT_S)
 
 
-def test_is_labelled_as_emulated(target: EmulatedDevice, profile: DeviceProfile) -> None:
+def test_is_labelled_as_emulated(device: EmulatedDevice, profile: DeviceProfile) -> None:
     """The description cannot pass for a device."""
-    said = target.describe()
+    said = device.describe()
     assert said.evidence is Evidence.EMULATED
     assert (said.name, said.cores) == (profile.name, 8)
     assert said.properties["core"] == "cortex-a75"
@@ -203,31 +203,31 @@ def test_is_labelled_as_emulated(target: EmulatedDevice, profile: DeviceProfile)
 def test_another_cluster_can_be_chosen(profile: DeviceProfile) -> None:
     """A cluster is chosen by its core; one that the phone lacks is an error that lists them."""
     need_emulator()
-    target = EmulatedDevice(profile, "cortex-a55")
-    assert target.describe().properties["core"] == "cortex-a55"
-    target.close()
+    device = EmulatedDevice(profile, "cortex-a55")
+    assert device.describe().properties["core"] == "cortex-a55"
+    device.close()
     with pytest.raises(ProfileError, match="cortex-a75, cortex-a55"):
         EmulatedDevice(profile, "cortex-m4")
 
 
 def test_paths_with_commas_work(
-    target: EmulatedDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    device: EmulatedDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """QEMU splits options at commas; a folder with one is still written to."""
     folder = tmp_path / "a,b"
     folder.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(folder))
-    program = target.push(assemble(["nop"], tmp_path), "program")
-    assert target.run_counted([program], TIMEOUT_S).counts.whole_run.total > 0
+    program = device.push(assemble(["nop"], tmp_path), "program")
+    assert device.run_counted([program], TIMEOUT_S).counts.whole_run.total > 0
 
 
 def test_close_removes_what_was_pushed(profile: DeviceProfile, tmp_path: Path) -> None:
     """Closing twice is fine and leaves no file."""
     need_emulator()
-    target = EmulatedDevice(profile)
-    remote = Path(target.push(assemble(["nop"], tmp_path), "program"))
-    target.close()
-    target.close()
+    device = EmulatedDevice(profile)
+    remote = Path(device.push(assemble(["nop"], tmp_path), "program"))
+    device.close()
+    device.close()
     assert not remote.parent.exists()
 
 
@@ -283,11 +283,11 @@ def with_dotprod() -> DeviceProfile:
 def test_a_phone_without_dot_products_runs_int8_without_them(tmp_path: Path) -> None:
     """Cortex-A75 whose kernel shows no asimddp: no SDOT, and no illegal instruction."""
     need_emulator()
-    target = EmulatedDevice(profiles.load_profile("pixel-3a"))
-    start = install_runner(target, "arm64-v8a", own_c_library=False)
-    request = RunnerRequest(target.push(dense("int8", tmp_path), "m"), "only", repetitions=1)
-    counted = counts(target, [*start, *request.arguments()])[-1]
-    target.close()
+    device = EmulatedDevice(profiles.load_profile("pixel-3a"))
+    start = install_runner(device, "arm64-v8a", own_c_library=False)
+    request = RunnerRequest(device.push(dense("int8", tmp_path), "m"), "only", repetitions=1)
+    counted = counts(device, [*start, *request.arguments()])[-1]
+    device.close()
     assert counted.sdot == counted.smmla == 0
     assert counted.vector_int > PRODUCTS / 16
 
@@ -306,13 +306,13 @@ def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
 ) -> None:
     """The phone's own kernel is taken, and its multiply instructions add up to the product's."""
     need_emulator()
-    target = EmulatedDevice(
+    device = EmulatedDevice(
         with_dotprod() if name == "with-dotprod" else profiles.load_profile(name)
     )
-    start = install_runner(target, "arm64-v8a", own_c_library=False)
-    request = RunnerRequest(target.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
-    counted = counts(target, [*start, *request.arguments()])[-1]
-    target.close()
+    start = install_runner(device, "arm64-v8a", own_c_library=False)
+    request = RunnerRequest(device.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
+    counted = counts(device, [*start, *request.arguments()])[-1]
+    device.close()
     assert getattr(counted, field) * products_each == PRODUCTS
     others = {"sdot", "smmla"} - {field}
     assert all(getattr(counted, other) == 0 for other in others)

@@ -1,4 +1,4 @@
-"""This machine as a target."""
+"""This machine as a device."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from tests.waiting import wait_until
 
 @pytest.fixture
 def host() -> Iterator[HostDevice]:
-    target = HostDevice()
-    yield target
-    target.close()
+    device = HostDevice()
+    yield device
+    device.close()
 
 
 def test_is_a_target(host: HostDevice) -> None:
     """The host has the methods of the contract."""
-    target: Device = host
-    assert target.describe().evidence is Evidence.HOST
+    device: Device = host
+    assert device.describe().evidence is Evidence.HOST
 
 
 def test_push_and_pull_keep_bytes_and_mode(host: HostDevice, tmp_path: Path) -> None:

@@ -38,13 +38,13 @@ SUBJECT = describe_subject(OUTPUT, "wi8.tflite", RUNTIME)
 ENERGY = MeasuredEnergy(EnergySource.POWER_RAILS, (60.0, 61.0), 59.0, 62.0, 8000, 400.0)
 
 
-def target(evidence: Evidence) -> DeviceDescription:
+def described_device(evidence: Evidence) -> DeviceDescription:
     return DeviceDescription(evidence, "a phone", "arm64-v8a", "Android 15", 8)
 
 
 def test_a_measured_run_survives_json() -> None:
     """Raw values, environment and origin come back from the file as they went in."""
-    measurement = build_measurement(OUTPUT, target(Evidence.DEVICE), SUBJECT)
+    measurement = build_measurement(OUTPUT, described_device(Evidence.DEVICE), SUBJECT)
     assert measurement.valid
     assert isinstance(measurement.energy, EnergyUnavailable)
     document = msgspec.json.encode(measurement)
@@ -61,7 +61,7 @@ def test_an_emulated_run_is_modelled_and_says_so() -> None:
     measurement = build_emulated_measurement(
         OUTPUT,
         MOBILENET_V1,
-        target(Evidence.EMULATED),
+        described_device(Evidence.EMULATED),
         msgspec.structs.replace(SUBJECT, threads=2),
         cluster(),
     )
@@ -76,28 +76,34 @@ def test_an_emulated_run_is_modelled_and_says_so() -> None:
 def test_times_under_emulation_are_no_measurement() -> None:
     """The emulator's clock is not the phone's."""
     with pytest.raises(DeviceError, match="not measurements"):
-        build_measurement(OUTPUT, target(Evidence.EMULATED), SUBJECT)
+        build_measurement(OUTPUT, described_device(Evidence.EMULATED), SUBJECT)
 
 
 def test_heat_makes_a_run_invalid() -> None:
     """A throttled run keeps its figures and says why they do not count."""
     cool = DeviceState(thermal_status=0)
     hot = DeviceState(thermal_status=2, clocks=(ClockLimit("policy4", 1_000_000, 2_400_000),))
-    run = build_measurement(OUTPUT, target(Evidence.DEVICE), SUBJECT, RunConditions(cool, hot))
+    run = build_measurement(
+        OUTPUT, described_device(Evidence.DEVICE), SUBJECT, RunConditions(cool, hot)
+    )
     assert not run.valid
     assert len(run.faults) == 2
     assert build_measurement(
-        OUTPUT, target(Evidence.DEVICE), SUBJECT, RunConditions(cool, cool)
+        OUTPUT, described_device(Evidence.DEVICE), SUBJECT, RunConditions(cool, cool)
     ).valid
 
 
 def test_figures_that_the_evidence_cannot_give_are_refused() -> None:
     """Energy is measured on devices alone; measured times are never emulated."""
     with pytest.raises(ValueError, match="only a device"):
-        build_measurement(OUTPUT, target(Evidence.HOST), SUBJECT, RunConditions(energy=ENERGY))
-    good = build_measurement(OUTPUT, target(Evidence.DEVICE), SUBJECT, RunConditions(energy=ENERGY))
+        build_measurement(
+            OUTPUT, described_device(Evidence.HOST), SUBJECT, RunConditions(energy=ENERGY)
+        )
+    good = build_measurement(
+        OUTPUT, described_device(Evidence.DEVICE), SUBJECT, RunConditions(energy=ENERGY)
+    )
     emulated_one = build_emulated_measurement(
-        OUTPUT, MOBILENET_V1, target(Evidence.EMULATED), SUBJECT, cluster()
+        OUTPUT, MOBILENET_V1, described_device(Evidence.EMULATED), SUBJECT, cluster()
     )
     swaps: list[tuple[Measurement, dict[str, object]]] = [
         (good, {"evidence": Evidence.HOST}),
@@ -116,14 +122,14 @@ def test_benchmark_model_keeps_no_raw_values() -> None:
     """Its measurement says so by its type; a delegate that fell back is a fault."""
     subject = MeasuredSubject("f.tflite", "b" * 64, "encode_16", 4)
     good = parse_classic(recording("benchmark_model/float_4_threads.txt"), 0)
-    run = build_benchmark_measurement(good, target(Evidence.DEVICE), subject)
+    run = build_benchmark_measurement(good, described_device(Evidence.DEVICE), subject)
     assert run.valid
     assert isinstance(run.latency, AggregateLatency)
     fallen = parse_classic(recording("benchmark_model/gpu_fell_back.txt"), 0)
-    run = build_benchmark_measurement(fallen, target(Evidence.DEVICE), subject)
+    run = build_benchmark_measurement(fallen, described_device(Evidence.DEVICE), subject)
     assert run.faults == ("the GPU delegate runs the model not at all",)
     with pytest.raises(DeviceError, match="emulation"):
-        build_benchmark_measurement(good, target(Evidence.EMULATED), subject)
+        build_benchmark_measurement(good, described_device(Evidence.EMULATED), subject)
 
 
 def test_impossible_values_are_refused() -> None:

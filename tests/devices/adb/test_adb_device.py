@@ -1,4 +1,4 @@
-"""The adb target against a real adb and a real adbd, and its faults."""
+"""The adb device against a real adb and a real adbd, and its faults."""
 
 from __future__ import annotations
 
@@ -51,11 +51,11 @@ def phone() -> Iterator[EmulatedPhone]:
 
 
 @pytest.fixture
-def target(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
     list_devices.reconnect_device(phone.serial)
-    target = AdbDevice(phone.serial)
-    yield target
-    target.close()
+    device = AdbDevice(phone.serial)
+    yield device
+    device.close()
     assert shell(phone, f"ls -A {BASE}") in ("", f"ls: {BASE}: No such file or directory")
 
 
@@ -98,23 +98,23 @@ def when_partial_has(phone: EmulatedPhone, size: int, act: threading.Event) -> N
 
 
 @pytest.mark.slow
-def test_pushes_a_model_whole(phone: EmulatedPhone, target: AdbDevice, tmp_path: Path) -> None:
+def test_pushes_a_model_whole(phone: EmulatedPhone, device: AdbDevice, tmp_path: Path) -> None:
     """90 MB arrive with their size and sha256, and come back the same."""
     model = some_file(tmp_path, MODEL_BYTES)
-    remote = target.push(model, "model.tflite")
+    remote = device.push(model, "model.tflite")
     digest = hashlib.sha256(model.read_bytes()).hexdigest()
     assert shell(phone, f"sha256sum <{remote}").split()[0] == digest
     assert shell(phone, f"ls {BASE}/{digest}") == "model.tflite"
-    target.pull(remote, tmp_path / "back")
+    device.pull(remote, tmp_path / "back")
     assert hashlib.sha256((tmp_path / "back").read_bytes()).hexdigest() == digest
 
 
 def test_pushes_the_same_content_once(
-    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path
 ) -> None:
     """Content that the device has already is not copied again, and not removed by a guest."""
     model = some_file(tmp_path, 1024)
-    stored = shell(phone, f"readlink {target.push(model, 'm')}")
+    stored = shell(phone, f"readlink {device.push(model, 'm')}")
     before = shell(phone, f"stat -c %i {stored}")
     guest = AdbDevice(phone.serial)
     guest.push(model, "m")
@@ -123,52 +123,52 @@ def test_pushes_the_same_content_once(
 
 
 def test_a_damaged_copy_is_replaced(
-    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path
 ) -> None:
     """A file on the device whose content is not what its folder says is pushed again."""
     model = some_file(tmp_path, 2048)
-    remote = target.push(model, "m")
+    remote = device.push(model, "m")
     shell(phone, f"echo damage >>{remote}")
-    target.push(model, "m")
-    target.pull(remote, tmp_path / "back")
+    device.push(model, "m")
+    device.pull(remote, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == model.read_bytes()
 
 
-def test_keeps_execute_permission_and_exit_status(target: AdbDevice, tmp_path: Path) -> None:
+def test_keeps_execute_permission_and_exit_status(device: AdbDevice, tmp_path: Path) -> None:
     """A pushed program runs in the session's folder; output and exit status come back apart."""
     program = tmp_path / "program"
     program.write_text("#!/system/bin/sh\npwd; echo err >&2; exit $1\n")
     program.chmod(0o755)
-    remote = target.push(program, "program")
-    done = target.run([remote, "7"], TIMEOUT_S)
+    remote = device.push(program, "program")
+    done = device.run([remote, "7"], TIMEOUT_S)
     assert done.exit_code == 7
     assert done.stdout.strip() == remote.rpartition("/")[0]
     assert done.stderr == "err\n"
 
 
 @pytest.mark.parametrize("status", [0, 1, 126, 127, 255])
-def test_gives_every_exit_status(target: AdbDevice, status: int) -> None:
+def test_gives_every_exit_status(device: AdbDevice, status: int) -> None:
     """Exit statuses that adb itself uses for its own failures are told apart from those."""
-    assert target.run(["sh", "-c", f"exit {status}"], TIMEOUT_S).exit_code == status
+    assert device.run(["sh", "-c", f"exit {status}"], TIMEOUT_S).exit_code == status
 
 
-def test_gives_output_as_it_is(target: AdbDevice) -> None:
+def test_gives_output_as_it_is(device: AdbDevice) -> None:
     """Output without a newline at its end, with empty lines, or with odd bytes is not changed."""
-    done = target.run(["printf", "a\\n\\n\\303\\244b"], TIMEOUT_S)
+    done = device.run(["printf", "a\\n\\n\\303\\244b"], TIMEOUT_S)
     assert done.stdout == "a\n\näb"
     assert done.stderr == ""
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
 def test_any_file_name_is_safe(
-    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, name: str
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path, name: str
 ) -> None:
     """A name is never a command, a pattern or an option, on the way there and back."""
     local = tmp_path / name
     local.write_text(name)
-    remote = target.push(local, name)
-    assert target.run(["cat", remote], TIMEOUT_S).stdout == name
-    target.pull(remote, tmp_path / "back")
+    remote = device.push(local, name)
+    assert device.run(["cat", remote], TIMEOUT_S).stdout == name
+    device.pull(remote, tmp_path / "back")
     assert (tmp_path / "back").read_text() == name
     assert shell(phone, "find / /data/local -name pwned -not -path '/proc/*' 2>&-") == ""
 
@@ -179,43 +179,43 @@ def test_any_file_name_is_safe(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(words=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
-def test_any_argument_arrives(target: AdbDevice, words: list[str]) -> None:
+def test_any_argument_arrives(device: AdbDevice, words: list[str]) -> None:
     """Arguments reach the program as they are, whatever the shell would make of them."""
-    done = target.run(["printf", "%s\\0", *words, "end"], TIMEOUT_S)
+    done = device.run(["printf", "%s\\0", *words, "end"], TIMEOUT_S)
     assert done.stdout.split("\0") == [*words, "end", ""]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "nul\0"])
-def test_refuses_names_with_folders(target: AdbDevice, tmp_path: Path, name: str) -> None:
+def test_refuses_names_with_folders(device: AdbDevice, tmp_path: Path, name: str) -> None:
     """A name can not lead out of the session's folder."""
     with pytest.raises(DeviceError, match="file name"):
-        target.push(some_file(tmp_path, 1024), name)
+        device.push(some_file(tmp_path, 1024), name)
 
 
-def test_describes_an_emulated_phone_as_emulated(target: AdbDevice, phone: EmulatedPhone) -> None:
+def test_describes_an_emulated_phone_as_emulated(device: AdbDevice, phone: EmulatedPhone) -> None:
     """What comes from an emulator can not pass for a device."""
-    said = target.describe()
+    said = device.describe()
     assert said.evidence is Evidence.EMULATED
     assert (said.name, said.abi, said.cores) == (phone.serial, "arm64-v8a", 8)
     assert "asimddp" in said.features
     assert said.properties["ro.product.model"] == "Google Pixel 9 (emulated)"
 
 
-def test_a_hanging_command_is_killed_on_the_device(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_a_hanging_command_is_killed_on_the_device(phone: EmulatedPhone, device: AdbDevice) -> None:
     """At the time-out the command and what it started end on the device too."""
     with pytest.raises(DeviceError, match="did not end within"):
-        target.run(["sh", "-c", "sleep 4242 & sleep 4242"], 1)
+        device.run(["sh", "-c", "sleep 4242 & sleep 4242"], 1)
     wait_until(lambda: leftovers(phone, "4242") == [])
 
 
-def test_a_full_device_says_so(phone: EmulatedPhone, target: AdbDevice, tmp_path: Path) -> None:
+def test_a_full_device_says_so(phone: EmulatedPhone, device: AdbDevice, tmp_path: Path) -> None:
     """A push to a full device ends in advice, and leaves nothing half-written."""
     used = 1024 * int(shell(phone, "df -k /data | tail -1").split()[2])
     filler = (DATA_BYTES - used) // 1024**2 - 10
     shell(phone, f"head -c {filler}m /dev/zero >/data/local/tmp/filler")
     try:
         with pytest.raises(DeviceError, match="no room left"):
-            target.push(some_file(tmp_path, 20 * 1024**2), "m")
+            device.push(some_file(tmp_path, 20 * 1024**2), "m")
         assert shell(phone, f"find {BASE} -type f") == ""
     finally:
         shell(phone, "rm /data/local/tmp/filler")
@@ -223,7 +223,7 @@ def test_a_full_device_says_so(phone: EmulatedPhone, target: AdbDevice, tmp_path
 
 @pytest.mark.slow
 def test_a_push_survives_a_dead_daemon(
-    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path
 ) -> None:
     """adbd killed in the middle of a push: the push is done again and arrives whole."""
     model = some_file(tmp_path, MODEL_BYTES)
@@ -231,18 +231,18 @@ def test_a_push_survives_a_dead_daemon(
     killer = threading.Thread(target=when_partial_has, args=(phone, 1024**2, killed))
     killer.start()
     try:
-        remote = target.push(model, "model")
+        remote = device.push(model, "model")
     finally:
         was_killed = killed.is_set()
         killed.set()
         killer.join()
     assert was_killed
-    target.pull(remote, tmp_path / "back")
+    device.pull(remote, tmp_path / "back")
     assert (tmp_path / "back").read_bytes() == model.read_bytes()
     assert shell(phone, f"find {BASE} -name '.partial*'") == ""
 
 
-def test_a_run_cut_off_is_an_error(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_a_run_cut_off_is_an_error(phone: EmulatedPhone, device: AdbDevice) -> None:
     """adbd killed in the middle of a run: an error, nothing runs on, the next run works."""
     pid = adbd(phone)
 
@@ -253,36 +253,36 @@ def test_a_run_cut_off_is_an_error(phone: EmulatedPhone, target: AdbDevice) -> N
     killer = threading.Thread(target=kill_once_it_runs)
     killer.start()
     with pytest.raises(DeviceError, match=phone.serial):
-        target.run(["sleep", "4343"], TIMEOUT_S)
+        device.run(["sleep", "4343"], TIMEOUT_S)
     killer.join()
     wait_until(lambda: leftovers(phone, "4343") == [])
-    assert target.run(["echo", "again"], TIMEOUT_S).stdout == "again\n"
+    assert device.run(["echo", "again"], TIMEOUT_S).stdout == "again\n"
 
 
-def test_a_program_for_another_processor_says_so(target: AdbDevice, tmp_path: Path) -> None:
+def test_a_program_for_another_processor_says_so(device: AdbDevice, tmp_path: Path) -> None:
     """A program of the wrong ABI is named as such, not as a failed benchmark."""
     program = tmp_path / "program"
     riscv = (243).to_bytes(2, "little")
     program.write_bytes(b"\x7fELF\x02\x01\x01" + bytes(9) + b"\x02\0" + riscv + bytes(100))
     program.chmod(0o755)
-    remote = target.push(program, "program")
+    remote = device.push(program, "program")
     with pytest.raises(DeviceError, match=r"cannot run .* 64-bit ELF"):
-        target.run([remote], TIMEOUT_S)
+        device.run([remote], TIMEOUT_S)
 
 
-def test_pull_leaves_nothing_half_written(target: AdbDevice, tmp_path: Path) -> None:
+def test_pull_leaves_nothing_half_written(device: AdbDevice, tmp_path: Path) -> None:
     """A file that is not there, or a folder, is an error and makes no file here."""
     for remote in ("/data/local/tmp/nope", "/data/local/tmp"):
         with pytest.raises(DeviceError, match="not a readable file"):
-            target.pull(remote, tmp_path / "back")
+            device.pull(remote, tmp_path / "back")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_local_file_that_cannot_be_read(target: AdbDevice, tmp_path: Path) -> None:
+def test_a_local_file_that_cannot_be_read(device: AdbDevice, tmp_path: Path) -> None:
     """A missing file or a folder is refused before anything is sent."""
     for local in (tmp_path / "nope", tmp_path):
         with pytest.raises(DeviceError, match=str(tmp_path)):
-            target.push(local, "m")
+            device.push(local, "m")
 
 
 def test_keep_leaves_the_content(phone: EmulatedPhone, tmp_path: Path) -> None:
@@ -299,21 +299,21 @@ def test_keep_leaves_the_content(phone: EmulatedPhone, tmp_path: Path) -> None:
 
 
 def test_without_sha256sum_nothing_is_pushed_unverified(
-    phone: EmulatedPhone, tmp_path: Path, target: AdbDevice
+    phone: EmulatedPhone, tmp_path: Path, device: AdbDevice
 ) -> None:
     """A device that cannot hash is refused."""
     link = phone.root / "system" / "bin" / "sha256sum"
     link.rename(link.with_name("hidden"))
     try:
         with pytest.raises(DeviceError, match="no sha256sum"):
-            target.push(some_file(tmp_path, 1024), "m")
+            device.push(some_file(tmp_path, 1024), "m")
     finally:
         link.with_name("hidden").rename(link)
     shell(phone, f"rm -rf {BASE}")
 
 
 def test_gives_up_after_a_few_attempts(
-    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A device that garbles every copy ends in an error that says what arrived."""
     monkeypatch.setattr(adb_module, "ATTEMPTS", 2)
@@ -323,7 +323,7 @@ def test_gives_up_after_a_few_attempts(
     tee.chmod(0o755)
     try:
         with pytest.raises(DeviceError, match="did not arrive whole"):
-            target.push(some_file(tmp_path, 1024), "m")
+            device.push(some_file(tmp_path, 1024), "m")
         assert shell(phone, f"find {BASE} -type f") == ""
     finally:
         tee.unlink()

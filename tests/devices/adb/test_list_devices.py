@@ -95,9 +95,9 @@ def test_a_serial_is_never_an_option(server: _Server, serial: str) -> None:
 def test_a_device_lost_between_commands(server: _Server, said: str, advice: str) -> None:
     """The server's word on a device that it had a moment ago becomes advice."""
     server.devices, server.fault = ONE, said
-    target = AdbDevice()
+    device = AdbDevice()
     with pytest.raises(DeviceError, match=advice):
-        target.describe()
+        device.describe()
 
 
 def test_a_silent_server_does_not_hang(server: _Server, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,12 +105,12 @@ def test_a_silent_server_does_not_hang(server: _Server, monkeypatch: pytest.Monk
     server.devices, server.silent = ONE, 5.0
     monkeypatch.setattr("edge_bert.devices.adb.adb_device.SHELL_TIMEOUT_S", 0.5)
     monkeypatch.setattr("edge_bert.devices.adb.adb_device.KILL_TIMEOUT_S", 0.5)
-    target = AdbDevice()
+    device = AdbDevice()
     with pytest.raises(DeviceError, match=r"did not answer within 0\.5 s"):
-        target.describe()
+        device.describe()
     with pytest.raises(DeviceError, match=r"did not end within 0\.5 s"):
-        target.run(["true"], 0.5)
-    target.close()
+        device.run(["true"], 0.5)
+    device.close()
 
 
 @pytest.mark.parametrize("said", ["failed to connect to 'x:1'", "cannot connect", "", "garbage"])

@@ -48,20 +48,20 @@ def phone() -> Iterator[EmulatedPhone]:
 
 
 @pytest.fixture(scope="module")
-def target(phone: EmulatedPhone) -> Iterator[AdbDevice]:
-    target = AdbDevice(phone.serial)
-    yield target
-    target.close()
+def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+    device = AdbDevice(phone.serial)
+    yield device
+    device.close()
 
 
-def ask(target: AdbDevice, *words: str) -> str:
-    done = target.run(words, TIMEOUT_S)
+def ask(device: AdbDevice, *words: str) -> str:
+    done = device.run(words, TIMEOUT_S)
     assert done.exit_code == 0, done.stderr
     return done.stdout
 
 
-def charge(target: AdbDevice) -> int:
-    found = re.search(r"Charge counter: (\d+)", ask(target, "dumpsys", "battery"))
+def charge(device: AdbDevice) -> int:
+    found = re.search(r"Charge counter: (\d+)", ask(device, "dumpsys", "battery"))
     assert found
     return int(found[1])
 
@@ -94,43 +94,43 @@ def test_has_no_rights_on_this_machine(phone: EmulatedPhone) -> None:
         assert re.search(r"^NoNewPrivs:\t1$", status, re.MULTILINE)
 
 
-def test_children_do_not_inherit_the_loopback_library(target: AdbDevice) -> None:
+def test_children_do_not_inherit_the_loopback_library(device: AdbDevice) -> None:
     """Only adbd itself is held to loopback; what it starts has a phone's environment."""
-    said = ask(target, "env")
+    said = ask(device, "env")
     assert "LD_PRELOAD" not in said
     assert "ANDROID_DATA=/data" in said
 
 
-def test_answers_as_the_profiles_phone(target: AdbDevice) -> None:
+def test_answers_as_the_profiles_phone(device: AdbDevice) -> None:
     """Properties, processor and clocks are the profile's; the mark of an emulator is there."""
-    assert ask(target, "getprop", "ro.kernel.qemu") == "1\n"
-    assert ask(target, "getprop", "ro.soc.model") == "Google Tensor G4\n"
-    assert ask(target, "getprop", "no.such", "otherwise") == "otherwise\n"
-    assert "[ro.product.cpu.abi]: [arm64-v8a]\n" in ask(target, "getprop")
-    assert ask(target, "uname", "-m") == "aarch64\n"
-    assert ask(target, "cat", "/proc/cpuinfo").count("CPU part\t: 0xd82") == 1
+    assert ask(device, "getprop", "ro.kernel.qemu") == "1\n"
+    assert ask(device, "getprop", "ro.soc.model") == "Google Tensor G4\n"
+    assert ask(device, "getprop", "no.such", "otherwise") == "otherwise\n"
+    assert "[ro.product.cpu.abi]: [arm64-v8a]\n" in ask(device, "getprop")
+    assert ask(device, "uname", "-m") == "aarch64\n"
+    assert ask(device, "cat", "/proc/cpuinfo").count("CPU part\t: 0xd82") == 1
     top = "/sys/devices/system/cpu/cpu7/cpufreq/cpuinfo_max_freq"
-    assert ask(target, "cat", top) == "3105000\n"
+    assert ask(device, "cat", top) == "3105000\n"
 
 
-def test_the_battery_drains_with_work(target: AdbDevice) -> None:
+def test_the_battery_drains_with_work(device: AdbDevice) -> None:
     """Idle time costs charge; work costs more, and the rails count it."""
-    start = charge(target)
-    wait_until(lambda: charge(target) < start)
-    before = rails(target)
-    target.run(["sh", "-c", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"], TIMEOUT_S)
-    busy_mj = rails(target)["CPU(BIG)"] - before["CPU(BIG)"]
+    start = charge(device)
+    wait_until(lambda: charge(device) < start)
+    before = rails(device)
+    device.run(["sh", "-c", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"], TIMEOUT_S)
+    busy_mj = rails(device)["CPU(BIG)"] - before["CPU(BIG)"]
     assert busy_mj > 500
-    assert int(ask(target, "cat", f"{BATTERY}/current_now")) < -1_000_000
+    assert int(ask(device, "cat", f"{BATTERY}/current_now")) < -1_000_000
 
 
-def rails(target: AdbDevice) -> dict[str, float]:
-    said = ask(target, "dumpsys", "android.hardware.power.stats.IPowerStats/default")
+def rails(device: AdbDevice) -> dict[str, float]:
+    said = ask(device, "dumpsys", "android.hardware.power.stats.IPowerStats/default")
     assert "PowerStats HAL 2.0 energy meter" in said
     return {name: float(mws) for name, mws in re.findall(r"\]:(\S+)\s+([\d.]+) mWs", said)}
 
 
-def test_charge_and_current_agree(target: AdbDevice) -> None:
+def test_charge_and_current_agree(device: AdbDevice) -> None:
     """What the counter loses is what the current says, as on a phone that tells the truth.
 
     One shell on the phone reads both with its own `read`, so that starting processes and the
@@ -141,50 +141,50 @@ def test_charge_and_current_agree(target: AdbDevice) -> None:
         for i in 1 2 3 4 5; do sleep 0.4; read current <{BATTERY}/current_now; echo $current; done
         read now _ </proc/uptime; read charge <{BATTERY}/charge_counter; echo $now $charge
     """
-    first, *currents, last = ask(target, "sh", "-c", script).splitlines()
+    first, *currents, last = ask(device, "sh", "-c", script).splitlines()
     start_s, start_uah = map(float, first.split())
     end_s, end_uah = map(float, last.split())
     lost_ua = (start_uah - end_uah) / (end_s - start_s) * 3600
     assert lost_ua == pytest.approx(-statistics.median(map(int, currents)), rel=0.5)
 
 
-def test_a_charger_turns_the_current(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_a_charger_turns_the_current(phone: EmulatedPhone, device: AdbDevice) -> None:
     """Plugged in, Android says charging and powered; unplugged again, it does not."""
     emulator_world.plug_in(phone, charger=True)
     try:
-        wait_until(lambda: ask(target, "cat", f"{BATTERY}/status") == "Charging\n")
-        said = ask(target, "dumpsys", "battery")
+        wait_until(lambda: ask(device, "cat", f"{BATTERY}/status") == "Charging\n")
+        said = ask(device, "dumpsys", "battery")
         assert "USB powered: true" in said
         assert "status: 2" in said
     finally:
         emulator_world.plug_in(phone, charger=False)
-    wait_until(lambda: "status: 3" in ask(target, "dumpsys", "battery"))
+    wait_until(lambda: "status: 3" in ask(device, "dumpsys", "battery"))
 
 
-def test_unplug_freezes_until_reset(target: AdbDevice) -> None:
+def test_unplug_freezes_until_reset(device: AdbDevice) -> None:
     """`cmd battery unplug` and `set` stop the service's updates, as Android's do."""
-    ask(target, "cmd", "battery", "unplug")
+    ask(device, "cmd", "battery", "unplug")
     try:
-        ask(target, "cmd", "battery", "set", "level", "7")
-        first = ask(target, "dumpsys", "battery")
-        counter = ask(target, "cat", f"{BATTERY}/charge_counter")
-        wait_until(lambda: ask(target, "cat", f"{BATTERY}/charge_counter") != counter)
+        ask(device, "cmd", "battery", "set", "level", "7")
+        first = ask(device, "dumpsys", "battery")
+        counter = ask(device, "cat", f"{BATTERY}/charge_counter")
+        wait_until(lambda: ask(device, "cat", f"{BATTERY}/charge_counter") != counter)
         assert "UPDATES STOPPED" in first
         assert "level: 7" in first
-        assert charge(target) == int(first.split("Charge counter: ")[1].split()[0])
+        assert charge(device) == int(first.split("Charge counter: ")[1].split()[0])
     finally:
-        ask(target, "cmd", "battery", "reset")
-    assert "UPDATES STOPPED" not in ask(target, "dumpsys", "battery")
+        ask(device, "cmd", "battery", "reset")
+    assert "UPDATES STOPPED" not in ask(device, "dumpsys", "battery")
 
 
-def test_a_hot_phone_lowers_its_clocks(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_a_hot_phone_lowers_its_clocks(phone: EmulatedPhone, device: AdbDevice) -> None:
     """From status 2 on the clocks fall; cooled down, they are what they were."""
     clock = "/sys/devices/system/cpu/cpufreq/policy7/scaling_max_freq"
-    assert "Thermal Status: 0" in ask(target, "dumpsys", "thermalservice")
+    assert "Thermal Status: 0" in ask(device, "dumpsys", "thermalservice")
     for status, khz in ((1, 3105000), (3, 1863000), (0, 3105000)):
         emulator_world.heat(phone, status)
-        assert f"Thermal Status: {status}\n" in ask(target, "dumpsys", "thermalservice")
-        assert ask(target, "cat", clock) == f"{khz}\n"
+        assert f"Thermal Status: {status}\n" in ask(device, "dumpsys", "thermalservice")
+        assert ask(device, "cat", clock) == f"{khz}\n"
     with pytest.raises(InputError):
         emulator_world.heat(phone, 7)
 
@@ -195,23 +195,23 @@ def test_a_phone_that_does_not_run_has_no_world() -> None:
         emulator_world.plug_in(EmulatedPhone("test-none", 1, 1, 1), charger=True)
 
 
-def test_unknown_services_fail_as_on_android(target: AdbDevice) -> None:
+def test_unknown_services_fail_as_on_android(device: AdbDevice) -> None:
     """What the phone does not have ends with a message and a status."""
     for words in (["dumpsys", "nope"], ["cmd", "nope"], ["cmd", "battery", "nope"]):
-        done = target.run(words, TIMEOUT_S)
+        done = device.run(words, TIMEOUT_S)
         assert done.exit_code != 0
         assert done.stderr
 
 
-def test_runs_the_runner(target: AdbDevice, tmp_path: Path) -> None:
+def test_runs_the_runner(device: AdbDevice, tmp_path: Path) -> None:
     """The runner with its own C library works there, over the real protocol."""
-    command = install_runner(target, "arm64-v8a", own_c_library=True)
+    command = install_runner(device, "arm64-v8a", own_c_library=True)
     (tmp_path / "m").write_bytes(two_signatures())
-    request = RunnerRequest(target.push(tmp_path / "m", "m"), "encode_8", repetitions=2)
-    done = start_runner(target, command, request, TIMEOUT_S)
+    request = RunnerRequest(device.push(tmp_path / "m", "m"), "encode_8", repetitions=2)
+    done = start_runner(device, command, request, TIMEOUT_S)
     assert done.exit_code == 0, done.stdout
     assert done.stdout.count('"type":"run"') == 2
-    assert target.describe().evidence is Evidence.EMULATED
+    assert device.describe().evidence is Evidence.EMULATED
 
 
 def test_is_listed_and_not_started_twice(phone: EmulatedPhone) -> None:
@@ -236,7 +236,7 @@ def test_two_phones_run_side_by_side(phone: EmulatedPhone) -> None:
 
 
 def test_another_caches_phones_do_not_matter(
-    phone: EmulatedPhone, target: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A phone of another cache brings and takes a rule of its own; ours still starts programs."""
     qemu, ours = arm64_root.prepare_static_qemu(), binfmt.binfmt_name()
@@ -246,12 +246,12 @@ def test_another_caches_phones_do_not_matter(
         try:
             assert binfmt.is_registered()
             assert binfmt.binfmt_name() != ours
-            assert ask(target, "echo", "both") == "both\n"
+            assert ask(device, "echo", "both") == "both\n"
         finally:
             emulated_phone.stop_phone(own_name("test-elsewhere"))
         assert not binfmt.is_registered()
     assert binfmt.is_registered()
-    assert ask(target, "echo", "ours") == "ours\n"
+    assert ask(device, "echo", "ours") == "ours\n"
     assert phone in emulated_phone.list_phones()
 
 

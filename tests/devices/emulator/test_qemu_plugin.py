@@ -16,7 +16,7 @@ from tests.devices.emulator_programs import assemble, need_emulator, run_counted
 
 LINE = 64
 L1D, L2, L3 = 32 * 1024, 256 * 1024, 2 * 1024 * 1024
-ENDED = CompletedCommand("", "qemu: uncaught target signal 11", 139)
+ENDED = CompletedCommand("", "qemu: uncaught device signal 11", 139)
 ONLY_COMPUTING = {
     "scalar_alu": [
         "add x1, x2, x3",

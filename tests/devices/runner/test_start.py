@@ -36,9 +36,9 @@ CPU revision\t: 0
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[HostDevice]:
-    target = HostDevice()
-    yield target
-    target.close()
+    device = HostDevice()
+    yield device
+    device.close()
 
 
 @pytest.fixture(scope="module")

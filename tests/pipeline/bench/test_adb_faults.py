@@ -39,18 +39,18 @@ def phone() -> Iterator[EmulatedPhone]:
 
 
 @pytest.fixture(scope="module")
-def target(phone: EmulatedPhone) -> Iterator[AdbDevice]:
-    target = AdbDevice(phone.serial)
-    yield target
-    target.close()
+def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+    device = AdbDevice(phone.serial)
+    yield device
+    device.close()
 
 
-def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, device: AdbDevice) -> None:
     """With a charger the battery gives no energy, and the reason says so."""
     emulator_world.plug_in(phone, charger=True)
     try:
-        wait_until(lambda: read_state(make_shell(target)).charging)
-        reader = make_shell(target)
+        wait_until(lambda: read_state(make_shell(device)).charging)
+        reader = make_shell(device)
         windows = record_windows(lambda: read_gauges(reader), lambda _: 5, seconds=0.01)
     finally:
         emulator_world.plug_in(phone, charger=False)
@@ -63,21 +63,21 @@ def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, target: AdbD
     assert "charg" in energy.reason
 
 
-def test_a_hot_phones_run_is_invalid(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_a_hot_phones_run_is_invalid(phone: EmulatedPhone, device: AdbDevice) -> None:
     """Heat and the clocks that it lowers are faults of the run; cooled down there are none."""
-    before = read_state(make_shell(target))
+    before = read_state(make_shell(device))
     emulator_world.heat(phone, 3)
     try:
-        after = read_state(make_shell(target))
+        after = read_state(make_shell(device))
     finally:
         emulator_world.heat(phone, 0)
     faults = " ".join(find_thermal_faults(before, after))
     assert "thermal status 3 (severe) after the run" in faults
     assert "limited to 1863 of 3105 MHz after the run" in faults
-    assert find_thermal_faults(before, read_state(make_shell(target))) == ()
+    assert find_thermal_faults(before, read_state(make_shell(device))) == ()
 
 
-def test_rubbish_from_dumpsys_is_no_figure(phone: EmulatedPhone, target: AdbDevice) -> None:
+def test_rubbish_from_dumpsys_is_no_figure(phone: EmulatedPhone, device: AdbDevice) -> None:
     """What cannot be read is absent; what is there beside it is read."""
     dumpsys = phone.root / "system" / "bin" / "dumpsys"
     hidden = dumpsys.with_name("hidden")
@@ -85,21 +85,21 @@ def test_rubbish_from_dumpsys_is_no_figure(phone: EmulatedPhone, target: AdbDevi
     dumpsys.write_text("#!/system/bin/sh\nhead -c 4096 /dev/urandom; echo 'status: 99999999999'\n")
     dumpsys.chmod(0o755)
     try:
-        state, gauges = read_state(make_shell(target)), read_gauges(make_shell(target))
+        state, gauges = read_state(make_shell(device)), read_gauges(make_shell(device))
     finally:
         hidden.replace(dumpsys)
     assert (state.thermal_status, state.charging, state.battery_celsius) == (None, None, None)
     assert (gauges.rails, gauges.sample) == ({}, None)
     assert state.clocks
-    assert read_state(make_shell(target)).charging is False
+    assert read_state(make_shell(device)).charging is False
 
 
-def test_a_hanging_runner_is_ended(phone: EmulatedPhone, target: AdbDevice, tmp_path: Path) -> None:
+def test_a_hanging_runner_is_ended(phone: EmulatedPhone, device: AdbDevice, tmp_path: Path) -> None:
     """A runner that never ends is killed on the phone, with a word of how long it had."""
     runner = tmp_path / "runner"
     runner.write_text("#!/system/bin/sh\necho started; sleep 4646\n")
     runner.chmod(0o755)
-    command = [target.push(runner, "runner")]
+    command = [device.push(runner, "runner")]
     with pytest.raises(DeviceError, match="did not end within 3 s"):
-        start_runner(target, command, RunnerRequest("m", "s"), 3)
+        start_runner(device, command, RunnerRequest("m", "s"), 3)
     wait_until(lambda: "4646" not in " ".join(emulated_phone.list_processes(phone).values()))

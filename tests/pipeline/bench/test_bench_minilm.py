@@ -29,42 +29,42 @@ A76 = Cluster(
 
 
 @pytest.fixture(scope="module")
-def target() -> Iterator[EmulatedDevice]:
+def device() -> Iterator[EmulatedDevice]:
     need_emulator()
     phone = profiles.load_profile("pixel-9")
-    target = EmulatedDevice(msgspec.structs.replace(phone, name="four-a76", clusters=(A76,)))
-    yield target
-    target.close()
+    device = EmulatedDevice(msgspec.structs.replace(phone, name="four-a76", clusters=(A76,)))
+    yield device
+    device.close()
 
 
 @pytest.fixture(scope="module")
-def reference(target: EmulatedDevice, minilm: Checkpoint) -> bytes:
-    del target  # nothing is converted where nothing can be counted
+def reference(device: EmulatedDevice, minilm: Checkpoint) -> bytes:
+    del device  # nothing is converted where nothing can be counted
     return convert_to_tflite(minilm, (LENGTH,))
 
 
-def counted(target: EmulatedDevice, data: bytes, folder: Path) -> InstructionCounts:
+def counted(device: EmulatedDevice, data: bytes, folder: Path) -> InstructionCounts:
     """The first inference, whose preparations are under 1%: see docs/measuring.md."""
     (folder / "model.tflite").write_bytes(data)
-    command = install_runner(target, "arm64-v8a", own_c_library=False)
-    remote = target.push(folder / "model.tflite", "model.tflite")
+    command = install_runner(device, "arm64-v8a", own_c_library=False)
+    remote = device.push(folder / "model.tflite", "model.tflite")
     request = RunnerRequest(remote, f"length_{LENGTH}", warmup=0, repetitions=1)
-    run = target.run_counted([*command, *request.arguments()], TIMEOUT_S)
+    run = device.run_counted([*command, *request.arguments()], TIMEOUT_S)
     assert run.completed.exit_code == 0, run.completed.stdout
     return run.counts.marked_repetitions[-1]
 
 
-def test_float_takes_508_million(target: EmulatedDevice, reference: bytes, tmp_path: Path) -> None:
+def test_float_takes_508_million(device: EmulatedDevice, reference: bytes, tmp_path: Path) -> None:
     """An independent count of float32 on Cortex-A76 at 128 tokens, within 5%."""
-    assert counted(target, reference, tmp_path).total == pytest.approx(508e6, rel=0.05)
+    assert counted(device, reference, tmp_path).total == pytest.approx(508e6, rel=0.05)
 
 
 def test_hybrid_takes_196_million_each_time(
-    target: EmulatedDevice, reference: bytes, tmp_path: Path
+    device: EmulatedDevice, reference: bytes, tmp_path: Path
 ) -> None:
     """An independent count of int8 weights there, within 5%; a second run counts the same."""
     data = apply_recipe.apply_weight_recipe(reference, RECIPES["wi8_afp32"], host_runtime())
-    first, second = (counted(target, data, tmp_path) for _ in range(2))
+    first, second = (counted(device, data, tmp_path) for _ in range(2))
     assert first.total == pytest.approx(196e6, rel=0.05)
     assert first.sdot > 0
     assert first == second

@@ -30,17 +30,17 @@ def test_a_bundle_is_pushed_and_stays(phone: EmulatedPhone, tmp_path: Path) -> N
     folder = small_bundle(tmp_path)
     pushed = push_bundle(PushOptions(profile="pixel-9", out=folder.parent, serial=phone.serial))
     digest = sha256_hex((folder / "float32.tflite").read_bytes())
-    target = AdbDevice(phone.serial)
-    said = target.run(["sha256sum", pushed.files["float32.tflite"]], 30).stdout
-    target.close()
+    device = AdbDevice(phone.serial)
+    said = device.run(["sha256sum", pushed.files["float32.tflite"]], 30).stdout
+    device.close()
     assert said.split()[0] == digest
     assert digest in pushed.files["float32.tflite"]
     again = push_bundle(PushOptions(profile="pixel-9", out=folder.parent, serial=phone.serial))
     assert again == pushed
     assert remove_pushed(phone.serial) == phone.serial
-    target = AdbDevice(phone.serial)
-    assert target.run(["ls", pushed.files["float32.tflite"]], 30).exit_code != 0
-    target.close()
+    device = AdbDevice(phone.serial)
+    assert device.run(["ls", pushed.files["float32.tflite"]], 30).exit_code != 0
+    device.close()
 
 
 @pytest.mark.slow

@@ -27,7 +27,7 @@ from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.html import render_report_page
 from edge_bert.report.terminal.build import print_build
 from tests.estimate.test_latency_model import MOBILENET_V1, cluster
-from tests.measure.test_measurement import OUTPUT, target
+from tests.measure.test_measurement import OUTPUT, described_device
 from tests.pipeline.small_bundle import small_bundle
 
 
@@ -36,7 +36,7 @@ def modelled(millijoules: float) -> Measurement:
     found = build_emulated_measurement(
         OUTPUT,
         MOBILENET_V1,
-        target(Evidence.EMULATED),
+        described_device(Evidence.EMULATED),
         describe_subject(OUTPUT, "float32"),
         cluster(),
     )
@@ -49,7 +49,7 @@ def on_device(*repeats: float, low: float, high: float) -> Measurement:
     energy = MeasuredEnergy(EnergySource.POWER_RAILS, repeats, low, high, 100, 400.0)
     return build_measurement(
         OUTPUT,
-        target(Evidence.DEVICE),
+        described_device(Evidence.DEVICE),
         describe_subject(OUTPUT, "float32"),
         RunConditions(energy=energy),
     )
