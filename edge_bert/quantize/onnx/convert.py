@@ -13,7 +13,7 @@ MISSING = "ONNX files need the package onnx; install the extra: pip install 'edg
 
 def write_float_onnx(weights: EncoderWeights, float_type: str = "float32") -> bytes:
     """The encoder in `float_type`: float32, or float16 weights and arithmetic."""
-    return _checked(weights, parts.plain_parts(weights), float_type=float_type)
+    return _write_onnx(weights, parts.plain_parts(weights), float_type=float_type)
 
 
 def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> bytes:
@@ -23,21 +23,21 @@ def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> b
     """
     weights, calibrated = calibrated.weights, calibrated.unsplit
     names = encoder.rounded_inputs(weights.config.layers)
-    found = {name: _range(calibrated, name) for name in names}
-    made_of = parts.smoothed_parts(weights, calibrated.equalized)
-    return _checked(weights, made_of, ranges=found, signed=signed)
+    ranges = {name: _range(calibrated, name) for name in names}
+    smoothed = parts.smoothed_parts(weights, calibrated.equalized)
+    return _write_onnx(weights, smoothed, ranges=ranges, signed=signed)
 
 
 def _range(calibrated: CalibratedEncoder, name: str) -> tuple[float, float]:
-    """Neurons keep their whole range (docs/quantization-accuracy.md says why); the rest is cut."""
+    """The full range of neurons (docs/quantization-accuracy.md says why), most of the others'."""
     keep = calibrated.graph(1).tensors[name].keep_full_range
     estimator = RangeEstimator.MINMAX if keep else RangeEstimator.PERCENTILE
     return estimate_range(calibrated.ranges.histograms[name], estimator)
 
 
-def _checked(
+def _write_onnx(
     weights: EncoderWeights,
-    made_of: parts.Parts,
+    encoder_parts: parts.Parts,
     *,
     float_type: str = "float32",
     ranges: qdq.Ranges | None = None,
@@ -50,7 +50,7 @@ def _checked(
     description = {"edge_bert.output": weights.output_name}
     model = encoder.build_onnx_encoder(
         weights,
-        made_of,
+        encoder_parts,
         float_type=float_type,
         ranges=ranges,
         signed=signed,

@@ -51,8 +51,8 @@ class Writer:
         """
         if value.nbytes >= SHARED_BYTES:
             name = self.names.setdefault(_digest(value), name)
-        known = self.constants.setdefault(name, value)
-        if known.dtype != value.dtype or not np.array_equal(known, value):
+        stored = self.constants.setdefault(name, value)
+        if stored.dtype != value.dtype or not np.array_equal(stored, value):
             raise ValueError(f"two constants are called {name}")
         return name
 
@@ -87,5 +87,5 @@ class Writer:
 
 
 def _digest(value: Array) -> bytes:
-    start = f"{value.dtype} {value.shape} ".encode()
-    return hashlib.sha256(start + value.tobytes()).digest()
+    header = f"{value.dtype} {value.shape} ".encode()
+    return hashlib.sha256(header + value.tobytes()).digest()
