@@ -20,7 +20,7 @@ from tests.tiny import models
 ROOT = Path(__file__).resolve().parents[1]
 INVOKE = [sys.executable, "-m", "invoke"]
 TASKS = {"build", "verify", "profiles", "inspect", "doctor", "clean", "check"}
-Done = subprocess.CompletedProcess[str]
+Completed = subprocess.CompletedProcess[str]
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -35,9 +35,9 @@ def environment() -> dict[str, str]:
     return os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "HF_HUB_OFFLINE": "1"}
 
 
-def invoke(*words: str | Path) -> Done:
+def invoke(*arguments: str | Path) -> Completed:
     """Run `invoke WORDS` in the repository."""
-    command = [*INVOKE, *map(str, words)]
+    command = [*INVOKE, *map(str, arguments)]
     return subprocess.run(
         command,
         cwd=ROOT,
@@ -49,23 +49,23 @@ def invoke(*words: str | Path) -> Done:
     )
 
 
-def build(out: Path, *words: str | Path) -> Done:
+def build(out: Path, *arguments: str | Path) -> Completed:
     """`invoke build --profile pixel` of a tiny model; later words stand in for earlier ones."""
     defaults = {"--profile": "pixel", "--model": str(tiny.model()), "--lengths": "16,32"}
-    given = dict(zip(map(str, words[::2]), map(str, words[1::2]), strict=True))
-    options = [word for pair in (defaults | given).items() for word in pair]
+    overrides = dict(zip(map(str, arguments[::2]), map(str, arguments[1::2]), strict=True))
+    options = [word for pair in (defaults | overrides).items() for word in pair]
     return invoke("build", "--out", out, *options)
 
 
-def wrong(done: Done, code: int, *parts: str) -> None:
+def wrong(completed: Completed, code: int, *fragments: str) -> None:
     """The process ended with `code` and one line on standard error that holds `parts`."""
-    assert done.returncode == code, done.stderr
-    lines = [line for line in done.stderr.splitlines() if not line.startswith("[")]
-    assert len(lines) == 1, done.stderr
+    assert completed.returncode == code, completed.stderr
+    lines = [line for line in completed.stderr.splitlines() if not line.startswith("[")]
+    assert len(lines) == 1, completed.stderr
     assert lines[0].startswith("error: ")
-    for part in parts:
-        assert part in lines[0]
-    assert done.stdout == ""
+    for fragment in fragments:
+        assert fragment in lines[0]
+    assert completed.stdout == ""
 
 
 def leftovers(out: Path) -> list[str]:
@@ -94,14 +94,14 @@ def test_the_list_is_quick() -> None:
 @pytest.mark.parametrize("task", sorted(TASKS))
 def test_help(task: str) -> None:
     """Every task says what it does."""
-    done = invoke("--help", task)
-    assert done.returncode == 0
-    assert "Docstring:" in done.stdout
-    assert "none\n" not in done.stdout.partition("Docstring:")[2][:20]
+    completed = invoke("--help", task)
+    assert completed.returncode == 0
+    assert "Docstring:" in completed.stdout
+    assert "none\n" not in completed.stdout.partition("Docstring:")[2][:20]
 
 
-@pytest.mark.parametrize("words", [["profiles"], ["doctor"], ["inspect", "FILE"]], ids=str)
-def test_looking_needs_no_tensorflow(words: list[str]) -> None:
+@pytest.mark.parametrize("arguments", [["profiles"], ["doctor"], ["inspect", "FILE"]], ids=str)
+def test_looking_needs_no_tensorflow(arguments: list[str]) -> None:
     """Neither TensorFlow nor Keras nor transformers is imported to show what is there."""
     path = str(tiny.built().folder / "wi8_ai8.tflite")
     program = (
@@ -111,45 +111,47 @@ def test_looking_needs_no_tensorflow(words: list[str]) -> None:
         "loaded = {'tensorflow', 'keras', 'torch', 'transformers'} & set(sys.modules)\n"
         "print('loaded', sorted(loaded), file=sys.stderr)\n"
     )
-    command = [sys.executable, "-c", program, *(path if w == "FILE" else w for w in words)]
-    done = subprocess.run(
+    command = [sys.executable, "-c", program, *(path if w == "FILE" else w for w in arguments)]
+    completed = subprocess.run(
         command, cwd=ROOT, env=environment(), capture_output=True, text=True, check=False
     )
-    assert "loaded []" in done.stderr, done.stderr
-    assert done.stdout
+    assert "loaded []" in completed.stderr, completed.stderr
+    assert completed.stdout
 
 
 def test_profiles() -> None:
     """The four to start with and the alias, for people and for programs."""
-    done = invoke("profiles")
-    assert done.returncode == 0
+    completed = invoke("profiles")
+    assert completed.returncode == 0
     for name in ("pixel", "pixel-3a", "android-low-end", "raspberry-pi-4"):
-        assert name in done.stdout
-    found = json.loads(invoke("profiles", "--json").stdout)
-    assert found["pixel"] == found["pixel-9"]
-    assert found["raspberry-pi-4"]["runtime"] == "tflite-runtime 2.14.0"
+        assert name in completed.stdout
+    document = json.loads(invoke("profiles", "--json").stdout)
+    assert document["pixel"] == document["pixel-9"]
+    assert document["raspberry-pi-4"]["runtime"] == "tflite-runtime 2.14.0"
 
 
 def test_inspect() -> None:
     """Operators, types, bytes and signatures of a file."""
     path = tiny.built().folder / "wi8_ai8.tflite"
-    done = invoke("inspect", path)
-    assert done.returncode == 0
-    for part in ("FULLY_CONNECTED", "length_16", "INT8"):
-        assert part.lower() in done.stdout.lower()
-    found = json.loads(invoke("inspect", path, "--json").stdout)
-    assert found["integer_only"] is True
-    assert found["size_bytes"] == path.stat().st_size
+    completed = invoke("inspect", path)
+    assert completed.returncode == 0
+    for fragment in ("FULLY_CONNECTED", "length_16", "INT8"):
+        assert fragment.lower() in completed.stdout.lower()
+    document = json.loads(invoke("inspect", path, "--json").stdout)
+    assert document["integer_only"] is True
+    assert document["size_bytes"] == path.stat().st_size
 
 
 def test_build_verify_and_look(tmp_path: Path) -> None:
     """The main job from the command line; its JSON is the manifest that it wrote."""
-    done = build(tmp_path, "--recipes", "float32,wi8_ai8")
-    assert done.returncode == 0, done.stderr
-    assert str(tmp_path / "pixel") in done.stdout
-    assert "wi8_ai8" in done.stdout
-    words = ("--out", tmp_path, "--model", tiny.model(), "--lengths", "16,32")
-    again = invoke("build", "--profile", "pixel", *words, "--recipes", "float32,wi8_ai8", "--json")
+    completed = build(tmp_path, "--recipes", "float32,wi8_ai8")
+    assert completed.returncode == 0, completed.stderr
+    assert str(tmp_path / "pixel") in completed.stdout
+    assert "wi8_ai8" in completed.stdout
+    arguments = ("--out", tmp_path, "--model", tiny.model(), "--lengths", "16,32")
+    again = invoke(
+        "build", "--profile", "pixel", *arguments, "--recipes", "float32,wi8_ai8", "--json"
+    )
     assert json.loads(again.stdout) == json.loads((tmp_path / "pixel/manifest.json").read_bytes())
     verified = invoke("verify", "--profile", "pixel", "--out", tmp_path)
     assert verified.returncode == 0, verified.stderr
@@ -181,9 +183,9 @@ BAD_WORDS = {
 @pytest.mark.parametrize("name", list(BAD_WORDS))
 def test_wrong_words(name: str, tmp_path: Path) -> None:
     """One line that says what to do, exit code 2, and no file."""
-    words, parts = BAD_WORDS[name]
-    done = build(tmp_path / "out", *words)
-    wrong(done, 2, *parts)
+    arguments, fragments = BAD_WORDS[name]
+    completed = build(tmp_path / "out", *arguments)
+    wrong(completed, 2, *fragments)
     assert leftovers(tmp_path / "out") == []
 
 
@@ -214,11 +216,15 @@ def test_wrong_models(tmp_path: Path) -> None:
     truncated = models.write(tmp_path / "truncated")
     weights = (truncated / "model.safetensors").read_bytes()
     (truncated / "model.safetensors").write_bytes(weights[: len(weights) // 2])
-    other = models.write(tmp_path / "other")
-    config = json.loads((other / "config.json").read_text())
-    (other / "config.json").write_text(json.dumps(config | {"model_type": "t5"}))
-    for folder, part in ((pickled, "safetensors"), (truncated, "safetensors"), (other, "bert")):
-        wrong(build(tmp_path / "out", "--model", folder), 2, part)
+    unsupported = models.write(tmp_path / "other")
+    config = json.loads((unsupported / "config.json").read_text())
+    (unsupported / "config.json").write_text(json.dumps(config | {"model_type": "t5"}))
+    for folder, fragment in (
+        (pickled, "safetensors"),
+        (truncated, "safetensors"),
+        (unsupported, "bert"),
+    ):
+        wrong(build(tmp_path / "out", "--model", folder), 2, fragment)
     assert leftovers(tmp_path / "out") == []
 
 
@@ -233,8 +239,8 @@ def test_a_full_disk(tmp_path: Path) -> None:
     """The limit on a file's size stands for it: one line, and the old bundle is whole."""
     assert build(tmp_path, "--recipes", "float32").returncode == 0
     before = (tmp_path / "pixel/manifest.json").read_bytes()
-    words = ["build", "--profile", "pixel", "--out", str(tmp_path), "--lengths", "16,32"]
-    words += ["--model", str(tiny.model()), "--recipes", "float32,float16"]
+    arguments = ["build", "--profile", "pixel", "--out", str(tmp_path), "--lengths", "16,32"]
+    arguments += ["--model", str(tiny.model()), "--recipes", "float32,float16"]
     program = (
         "import errno, sys, runpy; from pathlib import Path\n"
         "write = Path.write_bytes\n"
@@ -244,15 +250,15 @@ def test_a_full_disk(tmp_path: Path) -> None:
         "Path.write_bytes = full\n"
         "sys.argv[0] = 'invoke'; runpy.run_module('invoke', run_name='__main__')\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *words],
+    completed = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
         cwd=ROOT,
         env=environment(),
         capture_output=True,
         text=True,
         check=False,
     )
-    wrong(done, 2, "full", "as it was")
+    wrong(completed, 2, "full", "as it was")
     assert leftovers(tmp_path) == ["pixel"]
     assert (tmp_path / "pixel/manifest.json").read_bytes() == before
 
@@ -269,10 +275,10 @@ def test_wrong_files_to_inspect(tmp_path: Path) -> None:
 
 def test_errors_as_json(tmp_path: Path) -> None:
     """With --json, standard output has the error and its code."""
-    done = invoke("inspect", tmp_path / "nothing.tflite", "--json")
-    found = json.loads(done.stdout)
-    assert found["exit_code"] == done.returncode == 2
-    assert done.stderr == f"error: {found['error']}\n"
+    completed = invoke("inspect", tmp_path / "nothing.tflite", "--json")
+    document = json.loads(completed.stdout)
+    assert document["exit_code"] == completed.returncode == 2
+    assert completed.stderr == f"error: {document['error']}\n"
 
 
 def test_verify_without_a_bundle(tmp_path: Path) -> None:
@@ -306,11 +312,11 @@ def test_an_interrupted_build(until: str, tmp_path: Path) -> None:
     before = {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()}
     process = started(tmp_path, tmp_path.parent / f"{tmp_path.name}-cache", until)
     process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=60)
+    _, stderr = process.communicate(timeout=60)
     # Python ends by the signal itself where one fell into code that C called; shells say 130 too.
-    assert process.returncode in (130, -signal.SIGINT), said
-    assert said.splitlines()[-1] == "error: stopped; what was there before is as it was"
-    assert "Traceback" not in said
+    assert process.returncode in (130, -signal.SIGINT), stderr
+    assert stderr.splitlines()[-1] == "error: stopped; what was there before is as it was"
+    assert "Traceback" not in stderr
     assert {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()} == before
     assert leftovers(tmp_path) == ["pixel"]
 
@@ -335,8 +341,8 @@ def test_two_builds_at_once(tmp_path: Path) -> None:
     begun = time.monotonic()
     wrong(build(tmp_path, "--recipes", "float32"), 6, "Another build")
     assert time.monotonic() - begun < 60
-    _, said = process.communicate(timeout=120)
-    assert process.returncode == 0, said
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 0, stderr
     assert leftovers(tmp_path) == ["pixel"]
 
 
@@ -345,7 +351,7 @@ def test_clean_removes_only_what_is_ours(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     (cache / "artifacts").mkdir(parents=True)
     command = [sys.executable, "-m", "invoke", "--search-root", str(ROOT), "clean", "--cache"]
-    done = subprocess.run(
+    completed = subprocess.run(
         command,
         cwd=tmp_path,
         env=environment() | {"EDGE_BERT_CACHE": str(cache), "PYTHONPATH": str(ROOT)},
@@ -353,16 +359,16 @@ def test_clean_removes_only_what_is_ours(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert completed.returncode == 0, completed.stderr
     assert not cache.exists()
-    assert str(cache) in done.stdout
+    assert str(cache) in completed.stdout
     assert (ROOT / "tasks.py").exists()
 
 
 @pytest.mark.parametrize("name", ["build", "inspect", "emulator", "profile", "check"])
 def test_help_after_the_task_explains_it(name: str) -> None:
     """`invoke TASK --help` is not taken for an action or a file."""
-    done = invoke(name, "--help")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("Usage: inv")
-    assert "--help" in done.stdout or name == "check"
+    completed = invoke(name, "--help")
+    assert completed.returncode == 0, completed.stderr
+    assert completed.stdout.startswith("Usage: inv")
+    assert "--help" in completed.stdout or name == "check"

@@ -50,12 +50,12 @@ def test_every_fault_has_a_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_is_quick_and_imports_no_tensorflow() -> None:
     """A fresh process examines within three seconds (0.2 s when idle), without TensorFlow."""
     code = "import sys; from edge_bert import doctor; doctor.examine_machine(); "
-    done = subprocess.run(
+    completed = subprocess.run(
         [sys.executable, "-c", code + "sys.exit('tensorflow' in sys.modules)"],
         timeout=3,
         check=False,
     )
-    assert done.returncode == 0
+    assert completed.returncode == 0
 
 
 def test_dependencies_against_pyproject(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,11 +91,11 @@ def test_a_runtime_that_does_not_load(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "pip install" in found.remedy
 
 
-@pytest.mark.parametrize("place", ["cache/models/0123456789abcdef", "hub/{}/snapshots/abc"])
-def test_the_default_model(tmp_path: Path, place: str) -> None:
+@pytest.mark.parametrize("folder_name", ["cache/models/0123456789abcdef", "hub/{}/snapshots/abc"])
+def test_the_default_model(tmp_path: Path, folder_name: str) -> None:
     """The model is found in our cache and in the hub's."""
     assert finding("default model").status == "missing"
-    folder = tmp_path / place.format(doctor.DEFAULT_MODEL_FOLDER)
+    folder = tmp_path / folder_name.format(doctor.DEFAULT_MODEL_FOLDER)
     folder.mkdir(parents=True)
     (folder / doctor.DEFAULT_WEIGHTS).touch()
     assert finding("default model").status == "ok"

@@ -53,11 +53,11 @@ def program(distributions: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return folder / "bin" / "edge-bert"
 
 
-def run(program: Path, folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:
+def run(program: Path, folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """`edge-bert WORDS` in a folder, without a way to the clone."""
     environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
-        [program, *map(str, words)],
+        [program, *map(str, arguments)],
         cwd=folder,
         env=environment | {"COLUMNS": "200", "NO_COLOR": "1"},
         capture_output=True,
@@ -84,8 +84,8 @@ def test_the_wheel_holds_every_file_that_is_shipped(distributions: Path) -> None
 
 def test_every_profile_is_there(program: Path, tmp_path: Path) -> None:
     """In a folder that has nothing of ours."""
-    found = run(program, tmp_path, "profiles", "--json")
-    assert set(json.loads(found.stdout)) == {
+    listed = run(program, tmp_path, "profiles", "--json")
+    assert set(json.loads(listed.stdout)) == {
         path.stem for path in (ROOT / "device_profiles").glob("*.toml")
     }
     assert run(program, tmp_path, "--version").stdout.startswith("edge-bert ")
@@ -107,8 +107,8 @@ def test_advice_is_for_those_without_a_clone(program: Path, tmp_path: Path) -> N
 def test_a_model_is_built_and_counted(program: Path, tmp_path: Path) -> None:
     """A tiny model for `pixel`, and its instructions on the emulated phone."""
     with tiny.own_cache("package") as folder:
-        words = ("build", "--profile", "pixel", "--model", tiny.model(), "--lengths", "16")
-        built = run(program, tmp_path, *words, "--recipes", "wi8_afp32")
+        arguments = ("build", "--profile", "pixel", "--model", tiny.model(), "--lengths", "16")
+        built = run(program, tmp_path, *arguments, "--recipes", "wi8_afp32")
         assert built.returncode == 0, built.stderr
         assert (tmp_path / "build/pixel/wi8_afp32.tflite").is_file()
         assert (tmp_path / "build/pixel/report.html").is_file()

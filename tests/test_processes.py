@@ -13,14 +13,18 @@ from edge_bert.errors import EdgeBertError, MissingToolError, VerificationError
 def test_any_exit_status_is_an_end(tmp_path: Path) -> None:
     """Output, status, folder and environment are the program's own; input is empty."""
     script = 'cat; echo "$PWD $WORD"; echo no >&2; exit 7'
-    done = processes.run_process(
+    completed = processes.run_process(
         ["/bin/sh", "-c", script],
         timeout_s=60,
         failure=VerificationError,
         cwd=tmp_path,
         env={"WORD": "ünï"},
     )
-    assert (done.returncode, done.stdout, done.stderr) == (7, f"{tmp_path} ünï\n", "no\n")
+    assert (completed.returncode, completed.stdout, completed.stderr) == (
+        7,
+        f"{tmp_path} ünï\n",
+        "no\n",
+    )
 
 
 @pytest.mark.parametrize("failure", [VerificationError, MissingToolError])

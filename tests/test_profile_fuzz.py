@@ -125,19 +125,19 @@ def outcome(data: bytes, name: str, folder: Path) -> str:
     """`read` or `refused`; anything else fails the test."""
     (folder / f"{name}.toml").write_bytes(data)
     try:
-        found = profiles.load_profile(name, folder)
-        usable(found)
+        profile = profiles.load_profile(name, folder)
+        usable(profile)
     except ProfileError as error:
         one_line.check(error, ProfileError)
         return "refused"
     return "read"
 
 
-def usable(found: DeviceProfile) -> None:
+def usable(profile: DeviceProfile) -> None:
     """What is read can be described to an emulator, or is refused by it as a profile."""
-    clusters = cpu_files.order_clusters(found)
+    clusters = cpu_files.order_clusters(profile)
     cpu_files.choose_qemu_cpu(clusters)
-    cpu_files.format_cpuinfo(found, clusters)
+    cpu_files.format_cpuinfo(profile, clusters)
     cpu_files.sysfs_files(clusters)
 
 

@@ -28,10 +28,10 @@ def test_a_path_gives_the_profile_in_the_file(
     """Whole, relative, or a bare file name; with any ending where there is a separator."""
     (tmp_path / "plain").write_text(PHONE, "utf-8")
     monkeypatch.chdir(tmp_path)
-    found = profiles.load_profile(str(file))
-    assert (found.name, found.title) == ("phone", "A phone")
+    profile = profiles.load_profile(str(file))
+    assert (profile.name, profile.title) == ("phone", "A phone")
     for path in ("mine.toml", "./mine.toml", "./plain", f"../{tmp_path.name}/plain"):
-        assert profiles.load_profile(path) == found
+        assert profiles.load_profile(path) == profile
     with refused(ProfileError, "No profile is called"):
         profiles.load_profile("plain")
 

@@ -61,25 +61,25 @@ def _written(folder: Path, text: str, name: str = "phone") -> Path:
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_that_we_ship_is_sound(name: str) -> None:
     """Names, runtimes, recipes and sources are all there."""
-    found = profiles.load_profile(name)
-    assert found.parsed_runtime().version.count(".") == 2
-    assert all(cluster.source for cluster in found.clusters)
-    assert found.title
-    assert found.default_reason
+    profile = profiles.load_profile(name)
+    assert profile.parsed_runtime().version.count(".") == 2
+    assert all(cluster.source for cluster in profile.clusters)
+    assert profile.title
+    assert profile.default_reason
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_every_profile_that_we_ship_is_whole(name: str) -> None:
     """Memory is known, all five limits are set, and a reason says that they are ours."""
-    found = profiles.load_profile(name)
-    assert found.memory is not None
-    assert found.memory.ram_bytes
-    assert found.memory.dram_gb_per_s
-    budget = found.budget
+    profile = profiles.load_profile(name)
+    assert profile.memory is not None
+    assert profile.memory.ram_bytes
+    assert profile.memory.dram_gb_per_s
+    budget = profile.budget
     limits = (budget.size_bytes, budget.latency_ms, budget.energy_mj, budget.peak_ram_bytes)
     assert None not in (*limits, budget.min_score)
     assert (budget.reason or "").startswith("ours, ")
-    assert all(cluster.features for cluster in found.clusters)
+    assert all(cluster.features for cluster in profile.clusters)
 
 
 def test_the_devices_that_we_promise_are_there() -> None:
@@ -103,18 +103,18 @@ def test_budgets_differ_where_devices_do() -> None:
 
 def test_pixel_is_the_newest_pixel() -> None:
     """`pixel` gives the profile of a phone with a number of its own."""
-    found = profiles.load_profile("pixel")
-    assert found.name.startswith("pixel-")
+    profile = profiles.load_profile("pixel")
+    assert profile.name.startswith("pixel-")
     numbers = [name.split("-")[1] for name in profiles.profile_names() if name.startswith("pixel-")]
-    assert found.name == f"pixel-{max(int(each.rstrip('a')) for each in numbers)}"
+    assert profile.name == f"pixel-{max(int(each.rstrip('a')) for each in numbers)}"
 
 
 def test_a_profile_is_read_whole(folder: Path) -> None:
     """What is absent has its default, and an absent budget has no limit."""
-    found = profiles.load_profile("phone", folder)
-    assert (found.clusters[0].core, found.clusters[0].features) == ("cortex-a55", ())
-    assert (found.budget.size_bytes, found.budget.latency_ms) == (24_500_000, None)
-    assert (found.parsed_runtime().name, found.abi) == ("ai-edge-litert", "arm64-v8a")
+    profile = profiles.load_profile("phone", folder)
+    assert (profile.clusters[0].core, profile.clusters[0].features) == ("cortex-a55", ())
+    assert (profile.budget.size_bytes, profile.budget.latency_ms) == (24_500_000, None)
+    assert (profile.parsed_runtime().name, profile.abi) == ("ai-edge-litert", "arm64-v8a")
 
 
 @pytest.mark.parametrize(
@@ -404,9 +404,9 @@ def test_any_name_is_found_or_refused(name: str) -> None:
 
 def _read_or_refused(folder: Path) -> None:
     try:
-        found = profiles.load_profile("phone", folder)
+        profile = profiles.load_profile("phone", folder)
     except ProfileError as error:
         one_line.check(error, ProfileError)
     else:
-        assert found.name == "phone"
-        assert found.clusters
+        assert profile.name == "phone"
+        assert profile.clusters

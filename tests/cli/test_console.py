@@ -105,8 +105,8 @@ def test_a_fault_of_ours_is_not_hidden() -> None:
 def test_a_block_that_ends_well() -> None:
     """Nothing is printed and nothing is stopped; an exit code of the block's own is kept."""
     with error_boundary():
-        done = True
-    assert done
+        ended = True
+    assert ended
     with pytest.raises(SystemExit) as stopped, error_boundary():
         raise SystemExit(4)
     assert stopped.value.code == 4

@@ -17,8 +17,8 @@ onnx = pytest.importorskip("onnx", reason=NEEDED.format("onnx"))
 ABOVE_2_GB = 2 * 1024**3 + 1
 
 
-def _build(model: Path, out: Path, *words: str) -> Any:
-    return invoke("build", "--profile", "pixel", "--model", model, "--out", out, *words)
+def _build(model: Path, out: Path, *arguments: str) -> Any:
+    return invoke("build", "--profile", "pixel", "--model", model, "--out", out, *arguments)
 
 
 def _changed(path: Path, change: Callable[[Any], None]) -> None:
@@ -59,9 +59,9 @@ def _large_outside(path: Path) -> None:
         file.truncate(ABOVE_2_GB)
 
     def claims_all(tensor: Any) -> None:
-        kept = [each for each in tensor.external_data if each.key == "location"]
+        location = [entry for entry in tensor.external_data if entry.key == "location"]
         del tensor.external_data[:]
-        tensor.external_data.extend(kept)
+        tensor.external_data.extend(location)
 
     model = onnx.load_model(path, load_external_data=False)
     claims_all(model.graph.initializer[0])
@@ -70,11 +70,11 @@ def _large_outside(path: Path) -> None:
 
 def _nameless(path: Path) -> None:
     def change(model: Any) -> None:
-        for each in model.graph.input:
-            each.name = f"in_{each.name[0]}"
+        for value in model.graph.input:
+            value.name = f"in_{value.name[0]}"
         for node in model.graph.node:
-            taken = ("input_ids", "attention_mask", "token_type_ids")
-            node.input[:] = [f"in_{name[0]}" if name in taken else name for name in node.input]
+            names = ("input_ids", "attention_mask", "token_type_ids")
+            node.input[:] = [f"in_{name[0]}" if name in names else name for name in node.input]
         model.graph.input.append(onnx.helper.make_tensor_value_info("more", 1, [1, 4]))
 
     _changed(path, change)
@@ -82,7 +82,7 @@ def _nameless(path: Path) -> None:
 
 def _unsupported(path: Path) -> None:
     def change(model: Any) -> None:
-        node = next(each for each in model.graph.node if each.op_type == "Softmax")
+        node = next(node for node in model.graph.node if node.op_type == "Softmax")
         node.op_type, node.domain, node.name = "Sparsemax", "acme", "layer.0/weights"
         model.opset_import.append(onnx.helper.make_opsetid("acme", 1))
         del node.attribute[:]
@@ -99,7 +99,7 @@ def _old(path: Path) -> None:
 
 def _few_words(path: Path) -> None:
     def change(model: Any) -> None:
-        table = next(each for each in model.graph.initializer if "word_embeddings" in each.name)
+        table = next(item for item in model.graph.initializer if "word_embeddings" in item.name)
         rows = onnx.numpy_helper.to_array(table)[:300]
         table.CopyFrom(onnx.numpy_helper.from_array(rows, table.name))
 
@@ -129,10 +129,10 @@ BAD: dict[str, tuple[Spoil, list[str], list[str]]] = {
 @pytest.mark.parametrize("name", list(BAD))
 def test_bad_onnx(name: str, tmp_path: Path) -> None:
     """Each fault has a line of its own, which says what to do; no file is left."""
-    spoil, words, parts = BAD[name]
+    spoil, arguments, fragments = BAD[name]
     path = placed(tmp_path / "model", BERT[0])
     spoil(path)
-    wrong(_build(path, tmp_path / "out", *words), 2, *parts)
+    wrong(_build(path, tmp_path / "out", *arguments), 2, *fragments)
     assert leftovers(tmp_path / "out") == []
 
 
@@ -143,13 +143,13 @@ def test_an_unknown_encoder_is_built_without_another_word(tmp_path: Path) -> Non
     if importlib.util.find_spec("onnx2tf") is None:
         pytest.skip(NEEDED.format("onnx2tf"))
     path = placed(tmp_path / "model", OTHERS[2])
-    words = ("--via", "onnx2tf", "--lengths", "8,16", "--json")
-    done = _build(path, tmp_path / "out", *words)
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found == json.loads((tmp_path / "out/pixel/manifest.json").read_bytes())
-    assert found["model"]["source"].startswith("onnx: model.onnx, by onnx2tf")
-    assert {"wi8_ai8"} <= {each["name"] for each in found["left_out"]}
+    arguments = ("--via", "onnx2tf", "--lengths", "8,16", "--json")
+    completed = _build(path, tmp_path / "out", *arguments)
+    assert completed.returncode == 0, completed.stderr
+    manifest = json.loads(completed.stdout)
+    assert manifest == json.loads((tmp_path / "out/pixel/manifest.json").read_bytes())
+    assert manifest["model"]["source"].startswith("onnx: model.onnx, by onnx2tf")
+    assert {"wi8_ai8"} <= {recipe["name"] for recipe in manifest["skipped"]}
 
 
 def test_an_encoder_that_is_not_recognised(tmp_path: Path) -> None:

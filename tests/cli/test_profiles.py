@@ -16,9 +16,9 @@ from tests.devices.running_phone import own_name, running_phone
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def invoke(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "invoke", *words],
+        [sys.executable, "-m", "invoke", *arguments],
         cwd=ROOT,
         env=os.environ | {"COLUMNS": "200"} | environment,
         capture_output=True,
@@ -31,10 +31,10 @@ def invoke(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize("name", ["profiles", "profile"])
 def test_help_says_what_a_task_does(name: str) -> None:
     """With an example, and exit code 0."""
-    done = invoke(name, "--help")
-    assert done.returncode == 0
-    assert "--json" in done.stdout
-    assert f"Example: invoke {name}" in done.stdout
+    completed = invoke(name, "--help")
+    assert completed.returncode == 0
+    assert "--json" in completed.stdout
+    assert f"Example: invoke {name}" in completed.stdout
 
 
 def test_the_list_has_a_line_for_each_profile() -> None:
@@ -54,10 +54,10 @@ def test_the_list_has_a_line_for_each_profile() -> None:
 
 def test_the_list_for_programs_is_whole() -> None:
     """Every field of every profile, sources and reasons too."""
-    found = json.loads(invoke("profiles", "--json").stdout)
-    assert set(found) == set(profiles.profile_names())
-    assert found["wear-watch"]["budget"]["reason"].startswith("ours, ")
-    assert found["galaxy-s24"]["accelerators"][0]["kind"] == "npu"
+    document = json.loads(invoke("profiles", "--json").stdout)
+    assert set(document) == set(profiles.profile_names())
+    assert document["wear-watch"]["budget"]["reason"].startswith("ours, ")
+    assert document["galaxy-s24"]["accelerators"][0]["kind"] == "npu"
 
 
 def test_a_profile_of_ones_own_is_listed(tmp_path: Path) -> None:
@@ -65,14 +65,14 @@ def test_a_profile_of_ones_own_is_listed(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('alias_of = "pixel-6"')
     assert "mine -> pixel-6" in invoke("profiles", EDGE_BERT_PROFILES=str(tmp_path)).stdout
     (tmp_path / "broken.toml").write_text("name = ")
-    done = invoke("profiles", EDGE_BERT_PROFILES=str(tmp_path))
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: broken.toml is not valid TOML")
-    assert done.stderr.count("\n") == 1
+    completed = invoke("profiles", EDGE_BERT_PROFILES=str(tmp_path))
+    assert completed.returncode == 2
+    assert completed.stderr.startswith("error: broken.toml is not valid TOML")
+    assert completed.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (("new",), "--name is missing"),
         (("old", "--name", "x"), "'old' is not one of new"),
@@ -82,24 +82,24 @@ def test_a_profile_of_ones_own_is_listed(tmp_path: Path) -> None:
         (("new", "--name", "x", "--out", "y.toml"), "is called x.toml"),
     ],
 )
-def test_wrong_words(words: tuple[str, ...], said: str) -> None:
+def test_wrong_words(arguments: tuple[str, ...], message: str) -> None:
     """One line that says what to do, exit code 2, before any device is asked."""
-    done = invoke("profile", *words)
-    assert done.returncode == 2
-    assert said in done.stderr
-    assert done.stderr.count("\n") == 1
+    completed = invoke("profile", *arguments)
+    assert completed.returncode == 2
+    assert message in completed.stderr
+    assert completed.stderr.count("\n") == 1
 
 
 @pytest.mark.slow
 def test_a_profile_is_written_from_an_emulated_phone(tmp_path: Path) -> None:
     """Over adb, from the command line; the second time nothing is overwritten."""
-    words = ("profile", "new", "--name", "from-adb", "--json")
+    arguments = ("profile", "new", "--name", "from-adb", "--json")
     with running_phone(own_name("test-profile-task")) as phone:
-        done = invoke(*words, "--serial", phone.serial, EDGE_BERT_PROFILES=str(tmp_path))
-        again = invoke(*words, "--serial", phone.serial, EDGE_BERT_PROFILES=str(tmp_path))
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["profile"]["clusters"][0]["core"] == "cortex-x4"
+        completed = invoke(*arguments, "--serial", phone.serial, EDGE_BERT_PROFILES=str(tmp_path))
+        again = invoke(*arguments, "--serial", phone.serial, EDGE_BERT_PROFILES=str(tmp_path))
+    assert completed.returncode == 0, completed.stderr
+    document = json.loads(completed.stdout)
+    assert document["profile"]["clusters"][0]["core"] == "cortex-x4"
     assert profiles.load_profile("from-adb", tmp_path).name == "from-adb"
     assert again.returncode == 2
     assert "already" in again.stderr

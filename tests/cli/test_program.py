@@ -15,9 +15,9 @@ from edge_bert.cli.program import TASKS
 Captured = pytest.CaptureFixture[str]
 
 
-def run(monkeypatch: pytest.MonkeyPatch, *words: str) -> int:
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
     """`edge-bert WORDS`; its exit code."""
-    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/edge-bert", *words])
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bin/edge-bert", *arguments])
     try:
         program.main()
     except SystemExit as stopped:
@@ -31,21 +31,23 @@ def test_a_task_runs(monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
     assert "pixel" in json.loads(capsys.readouterr().out)
 
 
-@pytest.mark.parametrize("words", [(), ("--help",), ("--list",)], ids=str)
+@pytest.mark.parametrize("arguments", [(), ("--help",), ("--list",)], ids=str)
 def test_the_list(
-    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     """Every task but `check`, which is for those who work on edge-bert."""
-    assert run(monkeypatch, *words) == 0
+    assert run(monkeypatch, *arguments) == 0
     out = capsys.readouterr().out
     assert all(f"\n  {task.name} " in out for task in TASKS)
     assert "\n  check" not in out
 
 
-@pytest.mark.parametrize("words", [("build", "--help"), ("--help", "build"), ("build", "-h")])
-def test_help(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Captured) -> None:
+@pytest.mark.parametrize("arguments", [("build", "--help"), ("--help", "build"), ("build", "-h")])
+def test_help(
+    arguments: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
     """Before or after the command: the same, in groups, and it says `edge-bert` throughout."""
-    assert run(monkeypatch, *words) == 0
+    assert run(monkeypatch, *arguments) == 0
     out = capsys.readouterr().out
     assert out.startswith("Usage: edge-bert build [options]")
     assert "\nBudget:\n" in out
@@ -71,7 +73,7 @@ def test_completion(shell: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("arguments", "message"),
     [
         (("biuld",), "There is no command biuld; see `edge-bert --help`. Did you mean build?"),
         (
@@ -92,14 +94,14 @@ def test_completion(shell: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
     ],
 )
 def test_wrong_words(
-    words: tuple[str, ...], said: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+    arguments: tuple[str, ...], message: str, monkeypatch: pytest.MonkeyPatch, capsys: Captured
 ) -> None:
     """One line that says what to do, and exit code 2."""
-    assert run(monkeypatch, *words) == 2
+    assert run(monkeypatch, *arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""
     assert err.splitlines()[-1].startswith("error: ")
-    assert said in err.splitlines()[-1]
+    assert message in err.splitlines()[-1]
 
 
 def test_what_only_a_clone_has(

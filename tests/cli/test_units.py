@@ -66,7 +66,7 @@ def test_what_is_refused(read: Reader, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("read", "text", "words"),
+    ("read", "text", "advice"),
     [
         (units.parse_size, "12", "such as 12MB"),
         (units.parse_size, "12mb", "no unit 'mb' here; take B, kB, MB"),
@@ -76,9 +76,9 @@ def test_what_is_refused(read: Reader, text: str) -> None:
         (units.parse_score, "80", "from -1 to 1"),
     ],
 )
-def test_what_to_do_instead(read: Reader, text: str, words: str) -> None:
+def test_what_to_do_instead(read: Reader, text: str, advice: str) -> None:
     """The line says what would do."""
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(InputError, match=advice):
         read("limit", text)
 
 
@@ -89,17 +89,17 @@ def test_every_amount_is_read_as_written(read: Reader, data: st.DataObject) -> N
     number = data.draw(st.decimals("0.01", "900", places=4, allow_nan=False))
     exact = number * decimal.Decimal(str(UNITS[read][unit]))
     assume(exact >= 1 or read is not units.parse_size)
-    found = read("limit", f"{number:f}{unit}")
-    assert found == (int(exact) if read is units.parse_size else pytest.approx(float(exact)))
+    value = read("limit", f"{number:f}{unit}")
+    assert value == (int(exact) if read is units.parse_size else pytest.approx(float(exact)))
 
 
 @given(st.sampled_from(READERS), st.text(max_size=40))
 def test_any_text(read: Reader, text: str) -> None:
     """A finite number, or a refusal in one line; nothing else is raised."""
     try:
-        found = read("limit", text)
+        value = read("limit", text)
     except InputError:
         with refused(InputError, "^--limit "):
             read("limit", text)
         return
-    assert -1 <= found < 1e13
+    assert -1 <= value < 1e13
