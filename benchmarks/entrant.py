@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.course import Course, Encodings
-from benchmarks.files import ModelFile
-from benchmarks.processes import Worker
+from benchmarks.comparison_inputs import ComparisonInputs, Encodings
+from benchmarks.peer_files import PeerFile
+from benchmarks.processes import PeerProcess
 from benchmarks.records import (
     EncodeOrder,
     Fault,
@@ -32,12 +32,12 @@ from edge_bert.records.profile import Runtime
 class Entrant:
     """One peer. A fault ends its part and leaves the others alone."""
 
-    def __init__(self, peer: Peer, file: ModelFile | Fault) -> None:
+    def __init__(self, peer: Peer, file: PeerFile | Fault) -> None:
         self.peer = peer
         self.fault = file if isinstance(file, Fault) else None
         self.held_out: FloatArray | None = None
-        self._file = file if isinstance(file, ModelFile) else None
-        self._worker: Worker | None = None
+        self._file = file if isinstance(file, PeerFile) else None
+        self._worker: PeerProcess | None = None
         self._runtime: Runtime | None = None
         self._note = ""
         self._labelled: list[FloatArray] = []
@@ -49,20 +49,20 @@ class Entrant:
         """Processor time that the peer's process has used, in seconds."""
         return self._worker.cpu_s if self._worker else 0.0
 
-    def start(self, course: Course, cpu: int | None, stack: ExitStack) -> None:
+    def start(self, inputs: ComparisonInputs, cpu: int | None, stack: ExitStack) -> None:
         """Open the model in a process that ends with `stack`."""
         if self._file is None:
             return
         order = OpenOrder(
             kind=self.peer.kind,
             model=str(self._file.path),
-            head=course.checkpoint.head,
-            pad_id=course.pad_id,
+            head=inputs.checkpoint.head,
+            pad_id=inputs.pad_id,
             cpu=cpu,
             signatures=self._file.signatures,
             precision=self.peer.precision,
         )
-        worker = self._worker = stack.enter_context(Worker(self.peer.title))
+        worker = self._worker = stack.enter_context(PeerProcess(self.peer.title))
 
         def open_model() -> None:
             answer = worker.ask(order)
@@ -70,10 +70,10 @@ class Entrant:
 
         self._attempt(open_model)
 
-    def encode(self, course: Course, folder: Path) -> None:
+    def encode(self, inputs: ComparisonInputs, folder: Path) -> None:
         """Run the held-out sentences and those of the labelled data."""
 
-        def run(worker: Worker, sentences: Encodings) -> FloatArray:
+        def run(worker: PeerProcess, sentences: Encodings) -> FloatArray:
             target = folder / f"{self.peer.name}.npy"
             worker.ask(EncodeOrder(sentences=sentences, target=str(target)))
             rows: FloatArray = np.load(target, allow_pickle=False)
@@ -83,8 +83,8 @@ class Entrant:
 
         def encode_all() -> None:
             if self._worker is not None:
-                self.held_out = run(self._worker, course.held_out)
-                self._labelled = [run(self._worker, group) for group in course.labelled]
+                self.held_out = run(self._worker, inputs.held_out)
+                self._labelled = [run(self._worker, group) for group in inputs.labelled]
 
         self._attempt(encode_all)
 
@@ -99,21 +99,21 @@ class Entrant:
 
         self._attempt(run)
 
-    def row(self, course: Course, reference: FloatArray | None) -> PeerRow:
+    def row(self, inputs: ComparisonInputs, reference: FloatArray | None) -> PeerRow:
         """What the peer has shown; a fault takes its figures with it."""
         if self.fault is not None or self._file is None or self.held_out is None:
             fault = self.fault or Fault("not run", "it was never started")
             return PeerRow(
                 name=self.peer.name,
                 title=self.peer.title,
-                given=self.peer.given,
+                given=self.peer.settings,
                 status=fault.status,
                 detail=fault.detail,
             )
         return PeerRow(
             name=self.peer.name,
             title=self.peer.title,
-            given="; ".join(filter(None, (self.peer.given, self._note))),
+            given="; ".join(filter(None, (self.peer.settings, self._note))),
             status="ran",
             runtime=self._runtime,
             size_bytes=self._file.size_bytes,
@@ -122,17 +122,17 @@ class Entrant:
                 for tokens, runs in self._runs.items()
             ),
             drift=None if reference is None else measure_drift(self.held_out, reference),
-            score=self._score(course),
+            score=self._score(inputs),
         )
 
-    def _score(self, course: Course) -> LabelScore | None:
-        data = course.data
+    def _score(self, inputs: ComparisonInputs) -> LabelScore | None:
+        data = inputs.data
         if data is None:
             return None
         if data.kind == "pairs":
             first, second = self._labelled
-            return score_pairs(data.name, first, second, [float(x) for x in data.labels])
-        return score_classes(data.name, self._labelled[0], data.labels, course.checkpoint.head)
+            return score_pairs(data.name, first, second, [float(label) for label in data.labels])
+        return score_classes(data.name, self._labelled[0], data.labels, inputs.checkpoint.head)
 
     def _attempt(self, action: Callable[[], None]) -> None:
         if self.fault is not None:

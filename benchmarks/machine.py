@@ -1,4 +1,4 @@
-"""The machine that a comparison runs on, and how busy others keep it."""
+"""The machine that a comparison runs on, and how busy other programs keep it."""
 
 from __future__ import annotations
 
@@ -21,39 +21,39 @@ IDLE_FIELDS = (3, 4)  # idle and iowait, of the columns after the word `cpu` in 
 COUNTED_FIELDS = 8  # up to steal; the guest columns after it are counted in user already
 
 
-def describe() -> DeviceDescription:
+def describe_machine() -> DeviceDescription:
     """Processor, cores, memory and system."""
     return HostDevice(folder=Path()).describe()
 
 
-def versions() -> dict[str, str]:
-    """The version of Python and of every package here that has a part in a comparison."""
-    found = {"python": platform.python_version()}
+def package_versions() -> dict[str, str]:
+    """The versions of Python and of the packages of a comparison that are installed."""
+    versions = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def last_cpu() -> int | None:
-    """The processor to pin to: the last one we may use, since the first takes the interrupts."""
+    """The last processor that we may use: the one to pin to, since the first takes interrupts."""
     if not hasattr(os, "sched_setaffinity"):
         return None
     return max(os.sched_getaffinity(0))
 
 
 @dataclass(frozen=True)
-class Load:
+class MachineLoad:
     """Processor time in seconds that the whole machine has spent, at a moment."""
 
     at_s: float
     busy_s: float | None
 
     @classmethod
-    def now(cls, stat: Path = STAT) -> Load:
-        """As the kernel says; `busy_s` is None where it does not."""
+    def now(cls, stat: Path = STAT) -> MachineLoad:
+        """The load that the kernel reports; `busy_s` is None where it reports none."""
         try:
             columns = stat.read_text(encoding="ascii").split("\n", 1)[0].split()[1:]
             counts = [int(column) for column in columns[:COUNTED_FIELDS]]
@@ -63,9 +63,9 @@ class Load:
         return cls(time.monotonic(), busy / os.sysconf("SC_CLK_TCK") if busy else None)
 
 
-def other_cores(before: Load, after: Load, ours_s: float) -> float | None:
-    """Cores that others kept busy in the mean; `ours_s` is the processor time of our own."""
+def other_cores(before: MachineLoad, after: MachineLoad, ours_s: float) -> float | None:
+    """The mean number of cores that others kept busy; `ours_s` is our own processor time."""
     if before.busy_s is None or after.busy_s is None or after.at_s <= before.at_s:
         return None
-    others = after.busy_s - before.busy_s - ours_s
-    return round(max(0.0, others / (after.at_s - before.at_s)), 3)
+    other_s = after.busy_s - before.busy_s - ours_s
+    return round(max(0.0, other_s / (after.at_s - before.at_s)), 3)

@@ -18,7 +18,7 @@ PEERS = (
         title="TFLite float32",
         kind="tflite",
         artifact="float32",
-        given=BUCKETS,
+        settings=BUCKETS,
         needs=("ai_edge_litert",),
         is_float32=True,
     ),
@@ -27,7 +27,7 @@ PEERS = (
         title="edge-bert wi8_afp32 (TFLite)",
         kind="tflite",
         artifact="wi8_afp32",
-        given=BUCKETS,
+        settings=BUCKETS,
         needs=("ai_edge_litert",),
     ),
     Peer(
@@ -35,7 +35,7 @@ PEERS = (
         title="edge-bert wi8_ai8 (TFLite)",
         kind="tflite",
         artifact="wi8_ai8",
-        given=BUCKETS,
+        settings=BUCKETS,
         needs=("ai_edge_litert",),
     ),
     Peer(
@@ -43,15 +43,15 @@ PEERS = (
         title="edge-bert wi8_ai8_afp32 (TFLite)",
         kind="tflite",
         artifact="wi8_ai8_afp32",
-        given=BUCKETS,
+        settings=BUCKETS,
         needs=("ai_edge_litert",),
     ),
     Peer(
         name="ort_float32",
         title="ONNX Runtime float32",
         kind="onnx",
-        step="onnx_float32",
-        given=FREE_ORT,
+        format="onnx_float32",
+        settings=FREE_ORT,
         needs=EXPORTED,
         is_float32=True,
     ),
@@ -59,16 +59,16 @@ PEERS = (
         name="ort_dynamic_int8",
         title="ONNX Runtime dynamic int8",
         kind="onnx",
-        step="onnx_int8",
-        given=f"quantize_dynamic, int8 weights per channel; {FREE_ORT}",
+        format="onnx_int8",
+        settings=f"quantize_dynamic, int8 weights per channel; {FREE_ORT}",
         needs=EXPORTED,
     ),
     Peer(
         name="openvino_float32",
         title="OpenVINO float32",
         kind="openvino",
-        step="openvino_float32",
-        given=f"computes in float32; {FREE_OV}",
+        format="openvino_float32",
+        settings=f"computes in float32; {FREE_OV}",
         needs=(*EXPORTED, "openvino"),
         precision="f32",
         is_float32=True,
@@ -77,23 +77,23 @@ PEERS = (
         name="openvino_default",
         title="OpenVINO float, precision of its choice",
         kind="openvino",
-        step="openvino_float32",
-        given=f"the float32 file, computed in what OpenVINO takes here; {FREE_OV}",
+        format="openvino_float32",
+        settings=f"the float32 file, computed in what OpenVINO takes here; {FREE_OV}",
         needs=(*EXPORTED, "openvino"),
     ),
     Peer(
         name="nncf_static_int8",
         title="OpenVINO, NNCF static int8",
         kind="openvino",
-        step="openvino_int8",
-        given="model_type transformer, calibrated as edge-bert is by default; "
+        format="openvino_int8",
+        settings="model_type transformer, calibrated as edge-bert is by default; "
         f"the rest in what OpenVINO takes here; {FREE_OV}",
         needs=(*EXPORTED, "openvino", "nncf"),
     ),
 )
 
 
-def missing(peer: Peer) -> Fault | None:
+def find_missing_modules(peer: Peer) -> Fault | None:
     """What keeps `peer` from running on this machine, with the command that changes it."""
     lacking = [module for module in peer.needs if importlib.util.find_spec(module) is None]
     if not lacking:

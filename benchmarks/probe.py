@@ -28,13 +28,13 @@ STEPS, RATE, MOMENTUM = 400, 20.0, 0.9
 TEST_FIFTH = 0
 
 
-def split(data: EvaluationSet) -> npt.NDArray[np.bool_]:
+def select_test_rows(data: EvaluationSet) -> npt.NDArray[np.bool_]:
     """True for the rows that are tested on: a fifth, by a hash of the sentence."""
     digests = [hashlib.sha256(text.encode()).digest()[0] % 5 for text in data.sentences]
     return np.array([digest == TEST_FIFTH for digest in digests], np.bool_)
 
 
-def train(rows: FloatArray, classes: npt.NDArray[np.int64], count: int) -> FloatArray:
+def train_probe(rows: FloatArray, classes: npt.NDArray[np.int64], count: int) -> FloatArray:
     """The weights [hidden + 1, classes] of softmax regression on `rows` [n, hidden]."""
     inputs = _with_one(rows)
     weights = np.zeros((inputs.shape[1], count), np.float32)
@@ -49,7 +49,7 @@ def train(rows: FloatArray, classes: npt.NDArray[np.int64], count: int) -> Float
     return weights
 
 
-def accuracy(weights: FloatArray, rows: FloatArray, classes: npt.NDArray[np.int64]) -> float:
+def probe_accuracy(weights: FloatArray, rows: FloatArray, classes: npt.NDArray[np.int64]) -> float:
     """The share of `rows` whose class the probe names."""
     return float(np.mean((_with_one(rows) @ weights).argmax(axis=1) == classes))
 
@@ -70,13 +70,13 @@ def main() -> None:
         bundle, data = Bundle.open(arguments.bundle), parse_reference(arguments.data)
         names = sorted({str(label) for label in data.labels})
         classes = np.array([names.index(str(label)) for label in data.labels])
-        test = split(data)
+        test = select_test_rows(data)
         reference = bundle.encode(data.sentences, "float32")
-        weights = train(reference[~test], classes[~test], len(names))
+        weights = train_probe(reference[~test], classes[~test], len(names))
         tested = [text for text, is_test in zip(data.sentences, test, strict=True) if is_test]
-        best = accuracy(weights, reference[test], classes[test])
+        best = probe_accuracy(weights, reference[test], classes[test])
         for artifact in bundle.manifest.artifacts:
-            found = accuracy(weights, bundle.encode(tested, artifact.name), classes[test])
+            found = probe_accuracy(weights, bundle.encode(tested, artifact.name), classes[test])
             line = f"{artifact.name}\t{100 * found:.2f}\t{100 * (found - best):+.2f}\n"
             sys.stdout.write(line)
 

@@ -13,41 +13,42 @@ from typing import IO
 
 import msgspec
 
-from benchmarks.records import Answer, MakeOrder, Order
+from benchmarks.records import Answer, Order, WriteOrder
 from edge_bert.errors import DeviceError
 
 ROOT = Path(__file__).resolve().parent.parent
-MAKE_TIMEOUT_S = 1200.0
+WRITE_TIMEOUT_S = 1200.0
 ORDER_TIMEOUT_S = 900.0
 GRACE_S = 5.0
 
 
-def environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """The surroundings of a child: one thread for every library, no network, no telemetry."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # `CI` is how OpenVINO and NNCF are told not to report their use to their makers.
     return {**os.environ, **threads, "CI": "true", "HF_HUB_OFFLINE": "1"}
 
 
-def make(order: MakeOrder, timeout_s: float = MAKE_TIMEOUT_S) -> None:
+def write_peer_file(order: WriteOrder, timeout_s: float = WRITE_TIMEOUT_S) -> None:
     """Write a peer's model file. Raises DeviceError with the tool's own last line."""
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.make"],
+        completed = subprocess.run(
+            [sys.executable, "-m", "benchmarks.write_file"],
             input=msgspec.json.encode(order),
             cwd=ROOT,
-            env=environment(),
+            env=child_environment(),
             capture_output=True,
             timeout=timeout_s,
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise DeviceError(f"{order.step} took more than {timeout_s:g} s") from error
-    if done.returncode:
-        raise DeviceError(f"{order.step}: {_last_line(done.stderr) or 'ended without a word'}")
+        raise DeviceError(f"{order.format} took more than {timeout_s:g} s") from error
+    if completed.returncode:
+        line = _last_line(completed.stderr)
+        raise DeviceError(f"{order.format}: {line or 'ended without a message'}")
 
 
-class Worker:
+class PeerProcess:
     """A peer's process. A context manager: leaving it ends the process."""
 
     def __init__(self, title: str) -> None:
@@ -57,7 +58,7 @@ class Worker:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker"],
             cwd=ROOT,
-            env=environment(),
+            env=child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
@@ -78,32 +79,32 @@ class Worker:
 
         Raises DeviceError when the order fails, the process dies or the time is over.
         """
-        asked = time.monotonic()
-        line = self._exchange(msgspec.json.encode(order) + b"\n", timeout_s)
-        if not line.endswith(b"\n"):
-            if time.monotonic() - asked >= timeout_s:
+        sent_s = time.monotonic()
+        data = self._exchange(msgspec.json.encode(order) + b"\n", timeout_s)
+        if not data.endswith(b"\n"):
+            if time.monotonic() - sent_s >= timeout_s:
                 raise DeviceError(f"{self._title}: no answer within {timeout_s:g} s")
             raise DeviceError(f"{self._title}: the process died{self._last_words()}")
-        answer = msgspec.json.decode(line, type=Answer)
+        answer = msgspec.json.decode(data, type=Answer)
         self._cpu_s = answer.cpu_s
         if answer.error:
             raise DeviceError(f"{self._title}: {' '.join(answer.error.split())[:300]}")
         return answer
 
-    def _exchange(self, line: bytes, timeout_s: float) -> bytes:
+    def _exchange(self, data: bytes, timeout_s: float) -> bytes:
         stdin, stdout = self._process.stdin, self._process.stdout
         if stdin is None or stdout is None:
             raise DeviceError(f"{self._title}: the process has no pipes")
-        over = threading.Timer(timeout_s, self._process.kill)
-        over.start()
+        killer = threading.Timer(timeout_s, self._process.kill)
+        killer.start()
         try:
-            stdin.write(line)
+            stdin.write(data)
             stdin.flush()
             return stdout.readline()
         except BrokenPipeError:
             return b""
         finally:
-            over.cancel()
+            killer.cancel()
 
     def _last_words(self) -> str:
         code = self._process.wait()
@@ -111,7 +112,7 @@ class Worker:
         line = _last_line(self._errors.read())
         return f" (status {code}): {line}" if line else f" (status {code})"
 
-    def __enter__(self) -> Worker:
+    def __enter__(self) -> PeerProcess:
         return self
 
     def __exit__(self, *_: object) -> None:

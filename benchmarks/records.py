@@ -1,4 +1,4 @@
-"""What a comparison is made of, and what the processes of a comparison say to each other."""
+"""The records of a comparison, and the messages between its processes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from edge_bert.records.measurement import DeviceDescription
 from edge_bert.records.profile import Runtime
 
 FORMAT_VERSION = 1
-Kind = Literal["tflite", "onnx", "openvino"]
-Step = Literal["onnx_float32", "onnx_int8", "openvino_float32", "openvino_int8"]
+RuntimeKind = Literal["tflite", "onnx", "openvino"]
+FileFormat = Literal["onnx_float32", "onnx_int8", "openvino_float32", "openvino_int8"]
 Positive = Annotated[int, msgspec.Meta(gt=0)]
 
 
 class Peer(Record, frozen=True):
-    """A way to run the model: which runtime, which file, and the settings that it is given.
+    """A way to run the model: its runtime, its file and its settings.
 
-    The file is `artifact` of the bundle or what `step` makes. `needs` are the modules without
-    which the peer cannot take part. `precision` is for OpenVINO; None leaves the choice to it.
+    The file is `artifact` of the bundle or one of `format`. `needs` are the modules without which
+    the peer cannot take part. `precision` is for OpenVINO; None leaves the choice to it.
     """
 
     name: str
     title: str
-    kind: Kind
-    given: str
+    kind: RuntimeKind
+    settings: str
     needs: tuple[str, ...]
     artifact: str | None = None
-    step: Step | None = None
+    format: FileFormat | None = None
     precision: str | None = None
     is_float32: bool = False
 
@@ -56,7 +56,7 @@ class Timing(Record, frozen=True):
 
 
 class PeerRow(Record, frozen=True):
-    """One line of the comparison. A peer that did not run says why in `detail`."""
+    """One line of the comparison; `given` are the peer's settings, `detail` why it did not run."""
 
     name: str
     title: str
@@ -95,14 +95,14 @@ class Comparison(Record, frozen=True):
     rows: tuple[PeerRow, ...]
 
 
-class MakeOrder(Record, frozen=True):
-    """To `make.py`: write the model file `target` from `source`.
+class WriteOrder(Record, frozen=True):
+    """To `write_file.py`: write the model file `target` from `source`.
 
-    `source` is the model folder for the first step, `onnx_float32`, and the ONNX file for the
-    others. `calibration` is for `openvino_int8` alone.
+    `source` is the model folder for `onnx_float32`, and that ONNX file for the other formats.
+    `calibration` is for `openvino_int8` alone.
     """
 
-    step: Step
+    format: FileFormat
     source: str
     target: str
     head: Head
@@ -113,7 +113,7 @@ class MakeOrder(Record, frozen=True):
 class OpenOrder(Record, frozen=True, tag="open"):
     """To `worker.py`: pin this process to `cpu`, then load the model file."""
 
-    kind: Kind
+    kind: RuntimeKind
     model: str
     head: Head
     pad_id: int

@@ -32,36 +32,36 @@ class _Row(msgspec.Struct, frozen=True):
     fault: str = ""
 
 
-def to_json(comparison: Comparison) -> bytes:
+def encode_comparison(comparison: Comparison) -> bytes:
     """Everything as indented JSON: raw times, and beside each their statistics as `summary`."""
     document: dict[str, Any] = msgspec.to_builtins(comparison)
-    for row, written in zip(comparison.rows, document["rows"], strict=True):
-        for timing, entry in zip(row.timings, written["timings"], strict=True):
+    for row, document_row in zip(comparison.rows, document["rows"], strict=True):
+        for timing, entry in zip(row.timings, document_row["timings"], strict=True):
             entry["summary"] = msgspec.to_builtins(summarize_times(timing.runs_us))
     packed = msgspec.json.encode(document, order="deterministic")
     return msgspec.json.format(packed, indent=2) + b"\n"
 
 
-def render(comparison: Comparison, console: Console) -> None:
+def print_comparison(comparison: Comparison, console: Console) -> None:
     """Print the comparison: a table on a terminal, one plain line per peer elsewhere."""
-    for line in _preface(comparison):
-        _say(console, line)
-    head, rows = _head(comparison), [_words(comparison, row) for row in comparison.rows]
+    for sentence in _preface(comparison):
+        _say(console, sentence)
+    head, rows = _head(comparison), [_format_row(comparison, row) for row in comparison.rows]
     show = _show_table if console.is_terminal else _show_lines
     show(console, head, rows)
     for row in comparison.rows:
         if row.status == "ran":
             version = f" {row.runtime.version}" if row.runtime else ""
             _say(console, f"{row.title}{version}: {row.given}")
-    for line in _warnings(comparison):
-        _say(console, f"warning: {line}")
+    for warning in _warnings(comparison):
+        _say(console, f"warning: {warning}")
 
 
-def table(comparison: Comparison) -> list[list[str]]:
+def comparison_table(comparison: Comparison) -> list[list[str]]:
     """The comparison as rows of text, the head first; a peer that did not run has one cell."""
-    rows = [_words(comparison, row) for row in comparison.rows]
-    written = [[row.title, row.fault] if row.fault else [row.title, *row.cells] for row in rows]
-    return [["peer", *_head(comparison)], *written]
+    rows = [_format_row(comparison, row) for row in comparison.rows]
+    cells = [[row.title, row.fault] if row.fault else [row.title, *row.cells] for row in rows]
+    return [["peer", *_head(comparison)], *cells]
 
 
 def _preface(comparison: Comparison) -> list[str]:
@@ -79,18 +79,18 @@ def _preface(comparison: Comparison) -> list[str]:
 def _head(comparison: Comparison) -> list[str]:
     times = [f"{tokens} tokens" for tokens in _tokens(comparison)]
     scores = {row.score.metric for row in comparison.rows if row.score}
-    return [*times, "size", "cosine mean", "min", *(f"{each} ×100" for each in sorted(scores))]
+    return [*times, "size", "cosine mean", "min", *(f"{metric} ×100" for metric in sorted(scores))]
 
 
 def _tokens(comparison: Comparison) -> list[int]:
     return sorted({timing.tokens for row in comparison.rows for timing in row.timings})
 
 
-def _words(comparison: Comparison, row: PeerRow) -> _Row:
+def _format_row(comparison: Comparison, row: PeerRow) -> _Row:
     if row.status != "ran":
         return _Row(row.title, (), f"{row.status}: {row.detail}")
     by_tokens = {timing.tokens: timing for timing in row.timings}
-    times = [_time(by_tokens.get(tokens)) for tokens in _tokens(comparison)]
+    times = [_format_time(by_tokens.get(tokens)) for tokens in _tokens(comparison)]
     size = NOT_KNOWN if row.size_bytes is None else byte_size(row.size_bytes)
     drift = row.drift
     cosines = (
@@ -102,27 +102,27 @@ def _words(comparison: Comparison, row: PeerRow) -> _Row:
     return _Row(row.title, (*times, size, *cosines, *scores))
 
 
-def _time(timing: Timing | None) -> str:
+def _format_time(timing: Timing | None) -> str:
     if timing is None:
         return NOT_KNOWN
-    found: LatencySummary = summarize_times(timing.runs_us)
-    low, high = format_significant(found.p5_us / 1000), format_significant(found.p95_us / 1000)
-    return f"{format_significant(found.median_us / 1000)} ({low} to {high})"
+    times: LatencySummary = summarize_times(timing.runs_us)
+    low, high = format_significant(times.p5_us / 1000), format_significant(times.p95_us / 1000)
+    return f"{format_significant(times.median_us / 1000)} ({low} to {high})"
 
 
 def _warnings(comparison: Comparison) -> list[str]:
-    found = []
+    warnings = []
     busy = comparison.other_cores
     if busy is None:
-        found.append("this system does not tell whether others used it meanwhile")
+        warnings.append("this system does not tell whether others used it meanwhile")
     elif busy > QUIET_CORES:
-        found.append(
+        warnings.append(
             f"other programs kept {busy:.2f} cores busy meanwhile; do not publish these times, "
             "repeat on a quiet machine"
         )
     if comparison.cpu is None:
-        found.append("this system cannot pin a process to a core; times may wander")
-    return found
+        warnings.append("this system cannot pin a process to a core; times may wander")
+    return warnings
 
 
 def _sayable(console: Console, text: str) -> str:
@@ -130,8 +130,8 @@ def _sayable(console: Console, text: str) -> str:
     return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
 
-def _say(console: Console, line: str) -> None:
-    console.print(_sayable(console, line), markup=False, highlight=False, soft_wrap=True)
+def _say(console: Console, text: str) -> None:
+    console.print(_sayable(console, text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_lines(console: Console, head: list[str], rows: list[_Row]) -> None:
@@ -148,12 +148,13 @@ def _show_table(console: Console, head: list[str], rows: list[_Row]) -> None:
     def cell(text: str) -> Text:
         return Text(_sayable(console, text))
 
-    shown = Table(box=box.SIMPLE_HEAD)
-    for place, name in enumerate(["peer", *head]):
-        shown.add_column(cell(name), justify="right" if place else "left")
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column(cell("peer"))
+    for name in head:
+        table.add_column(cell(name), justify="right")
     for row in rows:
-        shown.add_row(*(cell(text) for text in (row.title, *row.cells)))
-    console.print(shown)
+        table.add_row(*(cell(text) for text in (row.title, *row.cells)))
+    console.print(table)
     for row in rows:
         if row.fault:
             _say(console, f"{row.title}: {row.fault}")

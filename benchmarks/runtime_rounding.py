@@ -44,14 +44,14 @@ SIGNATURE = f"length_{LENGTH}"
 
 
 @dataclass(frozen=True)
-class Single:
+class SingleOperator:
     """An operator alone: its TFLite name, and the names of the tensors that it reads."""
 
     operator: str
     reads: tuple[str, ...]
 
 
-def apart(model: Any, signature: str) -> dict[str, Single]:
+def split_operators(model: Any, signature: str) -> dict[str, SingleOperator]:
     """Turn `model`, in place, into one signature per operator of `signature`, named by its output.
 
     Operators that read nothing but constants are left out.
@@ -72,7 +72,7 @@ def apart(model: Any, signature: str) -> dict[str, Single]:
         model.signatureDefs.append(made)
         model.subgraphs.append(graph)
         tensors_read = tuple(_text(whole.tensors[i].name) for i in reads)
-        found[name] = Single(names[flatbuffer.builtin_of(model, operator)], tensors_read)
+        found[name] = SingleOperator(names[flatbuffer.builtin_of(model, operator)], tensors_read)
     return found
 
 
@@ -97,10 +97,10 @@ def _text(value: Any) -> str:
     return value.decode() if isinstance(value, bytes) else str(value)
 
 
-def by_operator(path: Path, inputs: dict[str, Array]) -> Iterator[str]:
+def compare_operators(path: Path, inputs: dict[str, Array]) -> Iterator[str]:
     """A line for each kind of operator: how many, the share of values that differ, by how much."""
     model = flatbuffer.read_model(path.read_bytes())
-    singles = apart(model, SIGNATURE)
+    singles = split_operators(model, SIGNATURE)
     given = _given(path, singles, inputs)
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         file = Path(folder) / "operators.tflite"
@@ -119,7 +119,9 @@ def by_operator(path: Path, inputs: dict[str, Array]) -> Iterator[str]:
         yield f"{operator}\t{len(parts)}\t{len(every)}\t{share:.3f}\t{every.max()}\n"
 
 
-def _given(path: Path, singles: dict[str, Single], inputs: dict[str, Array]) -> dict[str, Array]:
+def _given(
+    path: Path, singles: dict[str, SingleOperator], inputs: dict[str, Array]
+) -> dict[str, Array]:
     """What each operator really reads, from one run of the whole file on the host's runtime."""
     wanted = sorted({name for single in singles.values() for name in single.reads} - set(inputs))
     (stored,) = read_tensors(path, SIGNATURE, inputs, wanted)
@@ -144,7 +146,7 @@ def _run(folder: Path, file: Path, runtime: Runtime) -> dict[str, Array]:
         return {name: archive[name] for name in archive.files}
 
 
-def in_all(folder: Path, encodings: list[Encoding], pad_id: int) -> Iterator[str]:
+def compare_files(folder: Path, encodings: list[Encoding], pad_id: int) -> Iterator[str]:
     """Lines about the whole file: each runtime against float32, and one against the other."""
     head = manifests.read_manifest(folder).model.head
     plain = run_signatures.ModelUnderTest.of(folder / "float32.tflite", head)
@@ -179,9 +181,9 @@ def main() -> None:
         names = [spec.name for spec in signature.inputs]
         sys.stdout.write("operator\tcount\tvalues\tdiffer %\tlargest difference, steps\n")
         sys.stdout.writelines(
-            by_operator(path, pad_encoding(longest, LENGTH, tokenizer.pad_id, names))
+            compare_operators(path, pad_encoding(longest, LENGTH, tokenizer.pad_id, names))
         )
-        sys.stdout.writelines(in_all(folder, encodings, tokenizer.pad_id))
+        sys.stdout.writelines(compare_files(folder, encodings, tokenizer.pad_id))
 
 
 if __name__ == "__main__":

@@ -42,7 +42,7 @@ from edge_bert.progress import Progress
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.store.content_store import write_atomic
 
-PARTS = ("layers", "neurons", "heads", "vocabulary", "together")
+TABLES = ("layers", "neurons", "heads", "vocabulary", "together")
 SHARES = {"heads": (10 / 12, 8 / 12, 6 / 12, 4 / 12), "neurons": (0.75, 0.5, 0.25)}
 VOCABULARIES = (20_000, 15_000, 10_000, 8_000)
 # Layers dropped, share of heads, share of neurons.
@@ -50,7 +50,7 @@ TOGETHER = ((0, 0.75, 0.75), (0, 0.5, 0.75), (0, 0.5, 0.5), (1, 0.75, 0.75), (1,
 
 
 @dataclass(frozen=True)
-class Bench:
+class ShrinkBench:
     """The model, the data, and what is computed once for all rows."""
 
     checkpoint: Checkpoint
@@ -120,7 +120,7 @@ class Bench:
         return score_pairs(self.data.name, first, second, labels).value
 
 
-def rows(bench: Bench, part: str) -> Iterator[str]:
+def table_rows(bench: ShrinkBench, part: str) -> Iterator[str]:
     """The lines of one table."""
     weights = bench.weights
     match part:
@@ -142,10 +142,10 @@ def rows(bench: Bench, part: str) -> Iterator[str]:
         case "together":
             yield from _together(bench)
         case _:
-            raise InputError(f"no part is called {part!r}; there are {', '.join(PARTS)}")
+            raise InputError(f"no part is called {part!r}; there are {', '.join(TABLES)}")
 
 
-def _shares(bench: Bench, what: str, present: tuple[int, ...]) -> Iterator[str]:
+def _shares(bench: ShrinkBench, what: str, present: tuple[int, ...]) -> Iterator[str]:
     keep, curves, step = (
         (heads.prune_heads, bench.curves.heads, 1)
         if what == "heads"
@@ -159,7 +159,7 @@ def _shares(bench: Bench, what: str, present: tuple[int, ...]) -> Iterator[str]:
             yield bench.row(name, keep(bench.weights, bench.importance, counts))
 
 
-def _vocabularies(bench: Bench) -> Iterator[str]:
+def _vocabularies(bench: ShrinkBench) -> Iterator[str]:
     text = bench.checkpoint.tokenizer.read_text("utf-8")
     size = bench.tokenizer.largest_id + 1
     for name, sentences in (
@@ -180,7 +180,7 @@ def _vocabularies(bench: Bench) -> Iterator[str]:
             yield bench.row(f"{tokens} tokens, {name}", smaller, tokenizer)
 
 
-def _together(bench: Bench) -> Iterator[str]:
+def _together(bench: ShrinkBench) -> Iterator[str]:
     for dropped, heads_share, neurons_share in TOGETHER:
         kept = bench.ranked[dropped]
         structure = allocate_sparsity.plan_structure(
@@ -206,13 +206,13 @@ def main() -> None:
     parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
     parser.add_argument("--model", help="a folder or a name on the hub; all-MiniLM-L6-v2 if absent")
     parser.add_argument("--pairs", type=int, help="only so many pairs")
-    parser.add_argument("--parts", default=",".join(PARTS), help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--parts", default=",".join(TABLES), help=f"of {', '.join(TABLES)}")
     parser.add_argument("--corpus", type=Path, help="sentences whose tokens stay, one per line")
     arguments = parser.parse_args()
     with error_boundary(), console_progress() as progress, tempfile.TemporaryDirectory() as scratch:
         session = BuildSession.open(BuildOptions(profile="pixel", model=arguments.model))
         data = parse_reference(arguments.data)
-        bench = Bench(
+        bench = ShrinkBench(
             checkpoint=session.checkpoint,
             calibration=session.calibration,
             data=_limited(data, arguments.pairs or len(data)),
@@ -224,7 +224,7 @@ def main() -> None:
         for part in arguments.parts.split(","):
             sys.stdout.write(f"\n| {part} | million weights | Spearman x100 | cosine |\n")
             sys.stdout.write("|---|---|---|---|\n")
-            for line in rows(bench, part):
+            for line in table_rows(bench, part):
                 sys.stdout.write(line)
                 sys.stdout.flush()
 

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from benchmarks.records import Answer, EncodeOrder, OpenOrder, Order, TimeOrder
-from benchmarks.sessions import Session, open_session
+from benchmarks.sessions import PeerSession, open_session
 
 
 def main() -> int:
@@ -24,19 +24,19 @@ def main() -> int:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     decoder = msgspec.json.Decoder(Order)
-    session: Session | None = None
-    for line in sys.stdin.buffer:
+    session: PeerSession | None = None
+    for message in sys.stdin.buffer:
         try:
-            session, answer = carry_out(decoder.decode(line), session)
+            session, answer = carry_out(decoder.decode(message), session)
         except Exception as error:  # whatever the runtime throws must reach the caller as data
             answer = Answer(cpu_s=0.0, error=f"{type(error).__name__}: {error}")
-        done = msgspec.structs.replace(answer, cpu_s=time.process_time())
-        answers.write(msgspec.json.encode(done) + b"\n")
+        answer = msgspec.structs.replace(answer, cpu_s=time.process_time())
+        answers.write(msgspec.json.encode(answer) + b"\n")
         answers.flush()
     return 0
 
 
-def carry_out(order: Order, session: Session | None) -> tuple[Session, Answer]:
+def carry_out(order: Order, session: PeerSession | None) -> tuple[PeerSession, Answer]:
     """Do one order; gives the session for the next one, and the answer without `cpu_s`."""
     if isinstance(order, OpenOrder):
         if order.cpu is not None:
@@ -46,21 +46,21 @@ def carry_out(order: Order, session: Session | None) -> tuple[Session, Answer]:
     if session is None:
         raise ValueError("no model is open")
     if isinstance(order, EncodeOrder):
-        rows = [session.infer(session.prepare(each)) for each in order.sentences]
+        rows = [session.infer(session.prepare(sentence)) for sentence in order.sentences]
         np.save(Path(order.target), np.stack(rows), allow_pickle=False)
         return session, Answer(cpu_s=0.0)
-    return session, _timed(session, order)
+    return session, _time_runs(session, order)
 
 
-def _timed(session: Session, order: TimeOrder) -> Answer:
+def _time_runs(session: PeerSession, order: TimeOrder) -> Answer:
     inputs = session.prepare(order.sentence)
     for _ in range(order.warm_up):
         session.infer(inputs)
     runs = []
     for _ in range(order.repetitions):
-        start = time.perf_counter_ns()
+        start_ns = time.perf_counter_ns()
         session.infer(inputs)
-        runs.append((time.perf_counter_ns() - start) / 1000)
+        runs.append((time.perf_counter_ns() - start_ns) / 1000)
     return Answer(cpu_s=0.0, length=inputs.length, runs_us=tuple(runs))
 
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from benchmarks import peers
-from benchmarks.compare import compare, visits
-from benchmarks.course import prepare
+from benchmarks.compare import compare_peers, interleave_visits
+from benchmarks.comparison_inputs import prepare_inputs
 from benchmarks.records import Comparison
 from edge_bert.bundle import manifest as manifests
 from edge_bert.data.evaluation_set import EvaluationSet
@@ -32,7 +32,7 @@ PAIRS = EvaluationSet(
 
 def test_rounds_are_interleaved() -> None:
     """A B C A B C, never A A B B: what slows the machine for a while slows all."""
-    order = list(visits(("a", "b", "c"), (14, 128), rounds=2))
+    order = list(interleave_visits(("a", "b", "c"), (14, 128), rounds=2))
     assert [name for _, _, name in order] == ["a", "b", "c"] * 4
     assert [length for _, length, _ in order] == [14, 14, 14, 128, 128, 128] * 2
     assert [number for number, _, _ in order] == [0] * 6 + [1] * 6
@@ -44,7 +44,7 @@ def test_a_peer_without_its_package_says_how_to_get_it(monkeypatch: pytest.Monke
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: None if name == "nncf" else find(name)
     )
-    by_name = {peer.name: peers.missing(peer) for peer in peers.PEERS}
+    by_name = {peer.name: peers.find_missing_modules(peer) for peer in peers.PEERS}
     fault = by_name["nncf_static_int8"]
     assert fault is not None
     assert fault.status == "not run"
@@ -54,10 +54,10 @@ def test_a_peer_without_its_package_says_how_to_get_it(monkeypatch: pytest.Monke
 
 
 def test_every_peer_has_a_file_of_one_kind() -> None:
-    """Names are distinct, and each peer takes an artifact or a step, never both or none."""
+    """Names are distinct, and each peer takes an artifact or a file format, never both or none."""
     assert len({peer.name for peer in peers.PEERS}) == len(peers.PEERS)
-    assert all((peer.artifact is None) != (peer.step is None) for peer in peers.PEERS)
-    assert all(peer.given for peer in peers.PEERS)
+    assert all((peer.artifact is None) != (peer.format is None) for peer in peers.PEERS)
+    assert all(peer.settings for peer in peers.PEERS)
 
 
 @pytest.fixture(scope="module")
@@ -69,28 +69,28 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 def test_sentences_have_exactly_the_tokens_asked_for(model: Checkpoint, tmp_path: Path) -> None:
     """A timed sentence fills its length; one that no bucket holds is refused in a line."""
     bundle = _described_bundle(tmp_path, model)
-    course = prepare(bundle, model, None, (3, 14, 32))
+    course = prepare_inputs(bundle, model, None, (3, 14, 32))
     assert {tokens: len(each) for tokens, each in course.timed.items()} == {3: 3, 14: 14, 32: 32}
     assert len(course.held_out) == 64
     assert len(course.calibration) == 256
     assert max(map(len, course.calibration)) <= 32
     with pytest.raises(InputError, match="33 tokens is not within the buckets, 1 to 32"):
-        prepare(bundle, model, None, (33,))
+        prepare_inputs(bundle, model, None, (33,))
 
 
 def test_bad_input_is_refused_before_any_work(model: Checkpoint, tmp_path: Path) -> None:
     """No bundle, another model's bundle, labels of another task, no rounds."""
     with pytest.raises(InputError, match="holds no bundle"):
-        compare(tmp_path, model)
+        compare_peers(tmp_path, model)
     bundle = _described_bundle(tmp_path, model)
     other = checkpoint(tmp_path / "other", seed=1)
     with pytest.raises(InputError, match="was built from"):
-        compare(bundle, other, lengths=(14,))
+        compare_peers(bundle, other, lengths=(14,))
     classes = EvaluationSet("classes", "labelled", ("good", "bad"), (), (1, 0))
     with pytest.raises(DataError, match="compared on pairs"):
-        compare(bundle, model, classes, lengths=(14,))
+        compare_peers(bundle, model, classes, lengths=(14,))
     with pytest.raises(InputError, match="at least 1 round"):
-        compare(bundle, model, lengths=(14,), rounds=0)
+        compare_peers(bundle, model, lengths=(14,), rounds=0)
 
 
 def _described_bundle(folder: Path, model: Checkpoint) -> Path:
@@ -152,7 +152,7 @@ def test_files_that_are_not_the_proven_ones_do_not_run(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: object() if name == "ai_edge_litert" else None
     )
-    found = compare(_described_bundle(tmp_path, model), model, lengths=(14,), rounds=1)
+    found = compare_peers(_described_bundle(tmp_path, model), model, lengths=(14,), rounds=1)
     by_name = {row.name: row for row in found.rows}
     assert {row.status for row in found.rows} == {"not run"}
     assert "not the file that was proven" in by_name["tflite_float32"].detail
@@ -167,7 +167,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     if any(importlib.util.find_spec(name) is None for name in PEER_PACKAGES):
         pytest.skip(f"peers are not installed: {peers.INSTALL}")
     bundle, model = tiny_bundle(tmp_path_factory.mktemp("compare"))
-    return compare(bundle, model, PAIRS, lengths=(14, 32), rounds=2, repetitions=3)
+    return compare_peers(bundle, model, PAIRS, lengths=(14, 32), rounds=2, repetitions=3)
 
 
 @pytest.mark.slow

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.processes import Worker, make
-from benchmarks.records import EncodeOrder, MakeOrder, OpenOrder, TimeOrder
+from benchmarks.processes import PeerProcess, write_peer_file
+from benchmarks.records import EncodeOrder, OpenOrder, TimeOrder, WriteOrder
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import DeviceError
 from edge_bert.records.checkpoint import Head, Task
@@ -26,7 +26,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
     """The runtime's own words come back as one line, and the process can be asked again."""
     damaged = tmp_path / "model.tflite"
     damaged.write_bytes(b"not a model")
-    with Worker("a peer") as worker:
+    with PeerProcess("a peer") as worker:
         for _ in range(2):
             with pytest.raises(DeviceError, match="a peer: ") as caught:
                 worker.ask(_open(damaged))
@@ -36,7 +36,7 @@ def test_a_damaged_model_is_one_line(tmp_path: Path) -> None:
 
 def test_orders_before_a_model_is_open() -> None:
     """Nothing to run yet: an error, not a crash."""
-    with Worker("a peer") as worker:
+    with PeerProcess("a peer") as worker:
         for order in (TimeOrder(SENTENCE, 0, 1), EncodeOrder((SENTENCE,), "nowhere.npy")):
             with pytest.raises(DeviceError, match="no model is open"):
                 worker.ask(order)
@@ -45,7 +45,7 @@ def test_orders_before_a_model_is_open() -> None:
 def test_the_process_is_pinned_to_one_cpu(tmp_path: Path) -> None:
     """Before the model is opened, so that every thread of the runtime is pinned too."""
     cpu = max(os.sched_getaffinity(0))
-    with Worker("a peer") as worker:
+    with PeerProcess("a peer") as worker:
         with pytest.raises(DeviceError):
             worker.ask(_open(tmp_path / "missing.tflite", cpu))
         assert os.sched_getaffinity(worker.pid) == {cpu}
@@ -53,7 +53,7 @@ def test_the_process_is_pinned_to_one_cpu(tmp_path: Path) -> None:
 
 def test_a_process_that_dies_is_told() -> None:
     """Its end is an error with its status, not a wait."""
-    with Worker("a peer") as worker:
+    with PeerProcess("a peer") as worker:
         os.kill(worker.pid, signal.SIGKILL)
         with pytest.raises(DeviceError, match=r"a peer: the process died \(status -9\)"):
             worker.ask(TimeOrder(SENTENCE, 0, 1))
@@ -61,7 +61,7 @@ def test_a_process_that_dies_is_told() -> None:
 
 def test_an_answer_that_does_not_come_in_time() -> None:
     """The process is ended when the time is over."""
-    with Worker("a peer") as worker:
+    with PeerProcess("a peer") as worker:
         os.kill(worker.pid, signal.SIGSTOP)
         with pytest.raises(DeviceError, match=r"no answer within 0\.5 s"):
             worker.ask(TimeOrder(SENTENCE, 0, 1), timeout_s=0.5)
@@ -69,7 +69,7 @@ def test_an_answer_that_does_not_come_in_time() -> None:
 
 def test_leaving_ends_the_process() -> None:
     """No process stays behind."""
-    with Worker("a peer") as worker:
+    with PeerProcess("a peer") as worker:
         pid = worker.pid
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -80,8 +80,8 @@ def test_a_step_that_fails_gives_the_tools_last_line(tmp_path: Path) -> None:
     """No model folder: the reason in one line, no file, no traceback."""
     pytest.importorskip("torch", reason="pip install 'edge-bert[peers]'")
     target = tmp_path / "float32.onnx"
-    order = MakeOrder("onnx_float32", str(tmp_path / "none"), str(target), HEAD, ("input_ids",))
+    order = WriteOrder("onnx_float32", str(tmp_path / "none"), str(target), HEAD, ("input_ids",))
     with pytest.raises(DeviceError, match=r"^onnx_float32: \w+: ") as caught:
-        make(order)
+        write_peer_file(order)
     assert "\n" not in str(caught.value)
     assert not target.exists()

@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from benchmarks.records import Comparison
-from benchmarks.render import render, table, to_json
+from benchmarks.render import comparison_table, encode_comparison, print_comparison
 from tests.benchmarks.sample_comparison import RUNS_14, RUNS_128, absent, comparison, ran
 
 LINE = (
@@ -21,7 +21,9 @@ LINE = (
 def _printed(whole: Comparison, terminal: bool = False, encoding: str = "utf-8") -> str:
     raw = io.BytesIO()
     stream = io.TextIOWrapper(raw, encoding=encoding)
-    render(whole, Console(file=stream, force_terminal=terminal, width=140, color_system=None))
+    print_comparison(
+        whole, Console(file=stream, force_terminal=terminal, width=140, color_system=None)
+    )
     stream.flush()
     return raw.getvalue().decode(encoding)
 
@@ -63,7 +65,7 @@ def test_rows_with_nothing_to_show() -> None:
     """No peer ran: no time columns, no crash."""
     text = _printed(comparison(absent()))
     assert "NNCF: not run" in text
-    assert table(comparison(absent()))[0] == ["peer", "size", "cosine mean", "min"]
+    assert comparison_table(comparison(absent()))[0] == ["peer", "size", "cosine mean", "min"]
 
 
 def test_foreign_names_cannot_reach_the_terminal() -> None:
@@ -76,7 +78,7 @@ def test_foreign_names_cannot_reach_the_terminal() -> None:
 
 def test_json_keeps_raw_times_and_adds_statistics() -> None:
     """Raw times as they were, statistics beside them; date, machine and versions are there."""
-    document = json.loads(to_json(comparison()))
+    document = json.loads(encode_comparison(comparison()))
     first, second = document["rows"][0]["timings"]
     assert tuple(first["runs_us"]) == RUNS_14
     assert tuple(second["runs_us"]) == RUNS_128
@@ -90,7 +92,7 @@ def test_json_keeps_raw_times_and_adds_statistics() -> None:
 
 def test_json_without_the_statistics_is_the_record() -> None:
     """What was added is all that is not in the record."""
-    document = json.loads(to_json(comparison()))
+    document = json.loads(encode_comparison(comparison()))
     for row in document["rows"]:
         for timing in row["timings"]:
             del timing["summary"]

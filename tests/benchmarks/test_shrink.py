@@ -15,11 +15,11 @@ from tests.tiny.sentences import SENTENCES
 
 
 @pytest.fixture(scope="module")
-def bench(tmp_path_factory: pytest.TempPathFactory) -> shrink.Bench:
+def bench(tmp_path_factory: pytest.TempPathFactory) -> shrink.ShrinkBench:
     """A tiny model with made-up scores for pairs of the tests' sentences."""
     folder = tmp_path_factory.mktemp("shrink")
     texts = SENTENCES[1:25]
-    return shrink.Bench(
+    return shrink.ShrinkBench(
         checkpoint=models.checkpoint(folder / "m", "bert", "mean-normalize", intermediate_size=256),
         calibration=calibration.select_sentences(calibration.default_sentences(), 16, 0),
         data=EvaluationSet("tiny", "pairs", texts[::2], texts[1::2], tuple(map(float, range(12)))),
@@ -33,13 +33,13 @@ def bench(tmp_path_factory: pytest.TempPathFactory) -> shrink.Bench:
     ("part", "count"), [("layers", 2), ("heads", 8), ("neurons", 6), ("vocabulary", 2)]
 )
 def test_every_part_has_its_rows(
-    part: str, count: int, bench: shrink.Bench, monkeypatch: pytest.MonkeyPatch
+    part: str, count: int, bench: shrink.ShrinkBench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each row has no more weights than the whole encoder, and outputs of the same kind."""
     monkeypatch.setattr(shrink, "VOCABULARIES", (640,))
     whole = [cell.strip() for cell in bench.row("whole", bench.weights).split("|")]
     assert whole[3:5] == ["+0.00", "1.0000"]
-    found = list(shrink.rows(bench, part))
+    found = list(shrink.table_rows(bench, part))
     assert len(found) == count
     for line in found:
         _, _, millions, _, cosine, _ = (cell.strip() for cell in line.split("|"))
@@ -47,7 +47,7 @@ def test_every_part_has_its_rows(
         assert 0.2 < float(cosine) <= 1
 
 
-def test_an_unknown_part_is_refused(bench: shrink.Bench) -> None:
+def test_an_unknown_part_is_refused(bench: shrink.ShrinkBench) -> None:
     """The error names those that there are."""
     with refused(InputError, "layers, neurons, heads"):
-        list(shrink.rows(bench, "width"))
+        list(shrink.table_rows(bench, "width"))

@@ -56,8 +56,8 @@ def compare(
         )
     from rich.console import Console
 
-    from benchmarks.compare import compare as compare_runtimes
-    from benchmarks.render import render, to_json
+    from benchmarks.compare import compare_peers
+    from benchmarks.render import encode_comparison, print_comparison
     from edge_bert.data.evaluation import parse_reference
     from edge_bert.sources.load import load_checkpoint
     from edge_bert.store.cache import cache_folder
@@ -66,10 +66,8 @@ def compare(
     labelled = parse_reference(data) if data else None
     checkpoint = load_checkpoint(model, cache_folder("models"))
     with console_progress() as progress:
-        comparison = compare_runtimes(
-            folder, checkpoint, labelled, rounds=rounds, progress=progress
-        )
+        comparison = compare_peers(folder, checkpoint, labelled, rounds=rounds, progress=progress)
     if json:
-        sys.stdout.write(to_json(comparison).decode() + "\n")
+        sys.stdout.write(encode_comparison(comparison).decode() + "\n")
     else:
-        render(comparison, Console())
+        print_comparison(comparison, Console())

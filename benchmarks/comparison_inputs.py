@@ -1,4 +1,4 @@
-"""What every peer of a comparison gets alike: sentences, tokens, labels. Checked first."""
+"""The inputs that all peers of a comparison get: sentences, tokens, labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Encodings = tuple[Encoding, ...]
 
 
 @dataclass(frozen=True)
-class Course:
+class ComparisonInputs:
     """The inputs of a comparison.
 
     `timed` has a sentence for each number of tokens. `held_out` gives drift, `calibration` goes
@@ -38,9 +38,9 @@ class Course:
     labelled: tuple[Encodings, ...]
 
 
-def prepare(
+def prepare_inputs(
     bundle: Path, checkpoint: Checkpoint, data: EvaluationSet | None, tokens: tuple[int, ...]
-) -> Course:
+) -> ComparisonInputs:
     """Read the bundle and tokenize everything at its longest bucket.
 
     Raises InputError for a bundle that is missing, damaged or of another model, or for a number
@@ -50,25 +50,30 @@ def prepare(
     if manifest.model.sha256 != checkpoint.sha256:
         raise InputError(
             f"{bundle} was built from {manifest.model.name}, not from {checkpoint.name} as it is "
-            "now; build it again or give the same model."
+            "now; build it again, or give the model that it was built from."
         )
     _check_data(data, checkpoint)
-    longest = min(max(s.length for s in a.signatures.values()) for a in manifest.artifacts)
+    longest = min(
+        max(signature.length for signature in artifact.signatures.values())
+        for artifact in manifest.artifacts
+    )
     tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
     chosen = calibration.select_sentences(
         calibration.default_sentences(), calibration.DEFAULT_COUNT, SEED
     )
-    return Course(
+    return ComparisonInputs(
         bundle=bundle,
         manifest=manifest,
         checkpoint=checkpoint,
         pad_id=tokenizer.pad_id,
-        timed={n: _sentence(chosen.held_out, checkpoint, n, longest) for n in tokens},
+        timed={
+            count: _join_sentences(chosen.held_out, checkpoint, count, longest) for count in tokens
+        },
         held_out=tuple(tokenizer.encode_batch(chosen.held_out)),
         calibration=tuple(tokenizer.encode_batch(chosen.sentences)),
         calibration_info=chosen.info,
         data=data,
-        labelled=_labelled(data, tokenizer),
+        labelled=_encode_labelled(data, tokenizer),
     )
 
 
@@ -82,21 +87,23 @@ def _check_data(data: EvaluationSet | None, checkpoint: Checkpoint) -> None:
         )
 
 
-def _sentence(
+def _join_sentences(
     texts: tuple[str, ...], checkpoint: Checkpoint, tokens: int, longest: int
 ) -> Encoding:
     """Held-out sentences one after the other, cut at `tokens` tokens."""
     if not 1 <= tokens <= longest:
         raise InputError(f"A length of {tokens} tokens is not within the buckets, 1 to {longest}.")
-    found = Tokenizer.open(checkpoint.tokenizer, tokens).encode(" ".join(texts))
-    if len(found) < tokens:
+    encoding = Tokenizer.open(checkpoint.tokenizer, tokens).encode(" ".join(texts))
+    if len(encoding) < tokens:
         raise InputError(f"The held-out sentences give no text of {tokens} tokens; give fewer.")
-    return found
+    return encoding
 
 
-def _labelled(data: EvaluationSet | None, tokenizer: Tokenizer) -> tuple[Encodings, ...]:
+def _encode_labelled(data: EvaluationSet | None, tokenizer: Tokenizer) -> tuple[Encodings, ...]:
     if data is None:
         return ()
     if data.kind == "pairs":
-        return tuple(tuple(tokenizer.encode_batch(x)) for x in (data.sentences, data.second))
+        return tuple(
+            tuple(tokenizer.encode_batch(texts)) for texts in (data.sentences, data.second)
+        )
     return (tuple(tokenizer.encode_batch(data.sentences, data.second or None)),)

@@ -1,4 +1,4 @@
-"""What goes into a peer and what is made of its output, alike for all peers."""
+"""Input arrays of a peer and its finished output, made alike for all peers."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from edge_bert.data.tokenizing import Encoding
 from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
-Arrays = dict[str, npt.NDArray[Any]]
+InputArrays = dict[str, npt.NDArray[Any]]
 
 
-def int64_inputs(sentence: Encoding, names: Iterable[str]) -> Arrays:
+def int64_inputs(sentence: Encoding, names: Iterable[str]) -> InputArrays:
     """A sentence as int64 `[1, tokens]` under the names of the inputs, without padding."""
     ids = np.asarray([sentence.ids], np.int64)
     types = np.asarray([sentence.type_ids], np.int64)
-    every = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
-    return {name: every[name] for name in names}
+    arrays = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": types}
+    return {name: arrays[name] for name in names}
 
 
-def finished(output: npt.NDArray[Any], head: Head) -> FloatArray:
+def finish_output(output: npt.NDArray[Any], head: Head) -> FloatArray:
     """The embedding or the probabilities `[width]` from `[1, tokens, hidden]` or `[1, labels]`.
 
     No token is padding here, so the mean is over all of them.

@@ -12,8 +12,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.inputs import int64_inputs
-from benchmarks.records import MakeOrder, Step
+from benchmarks.arrays import int64_inputs
+from benchmarks.records import FileFormat, WriteOrder
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
 from edge_bert.records.checkpoint import Task
 
@@ -23,9 +23,9 @@ EXAMPLE_TOKENS = 14
 
 def main() -> int:
     """Do what the order says; 0 if the file is there."""
-    order = msgspec.json.decode(sys.stdin.buffer.read(), type=MakeOrder)
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=WriteOrder)
     try:
-        STEPS[order.step](order)
+        WRITERS[order.format](order)
     except Exception as error:  # whatever the tools throw must reach the caller as a line
         reason = " ".join(f"{type(error).__name__}: {error}".split())[:300]
         sys.stderr.write(f"\n{reason}\n")
@@ -33,7 +33,7 @@ def main() -> int:
     return 0
 
 
-def onnx_float32(order: MakeOrder) -> None:
+def write_onnx_float32(order: WriteOrder) -> None:
     """The checkpoint as ONNX with a free number of tokens, through torch.onnx.export.
 
     The tracing exporter with eager attention, because ONNX Runtime then fuses whole attention
@@ -59,7 +59,7 @@ def onnx_float32(order: MakeOrder) -> None:
     )
 
 
-def _transformers_model(order: MakeOrder) -> Any:
+def _transformers_model(order: WriteOrder) -> Any:
     import transformers
 
     transformers.utils.logging.disable_progress_bar()
@@ -89,7 +89,7 @@ def _first_output(model: Any, names: list[str]) -> Any:
     return FirstOutput().eval()
 
 
-def onnx_int8(order: MakeOrder) -> None:
+def write_onnx_int8(order: WriteOrder) -> None:
     """Dynamic quantization: int8 weights per channel, uint8 activations at run time.
 
     Products of uint8 and int8 overflow 16 bits on x86 without VNNI, which ONNX Runtime's manual
@@ -112,7 +112,7 @@ def _lacks_vnni() -> bool:
     return bool(flags) and "vnni" not in flags
 
 
-def openvino_float32(order: MakeOrder) -> None:
+def write_openvino_float32(order: WriteOrder) -> None:
     """OpenVINO's own form of the ONNX file, its weights left in float32."""
     import openvino
 
@@ -120,12 +120,12 @@ def openvino_float32(order: MakeOrder) -> None:
     openvino.save_model(model, order.target, compress_to_fp16=False)
 
 
-def openvino_int8(order: MakeOrder) -> None:
+def write_openvino_int8(order: WriteOrder) -> None:
     """NNCF's static quantization with its transformer preset, on the calibration set."""
     import nncf
     import openvino
 
-    rows = [int64_inputs(each, order.input_names) for each in order.calibration]
+    rows = [int64_inputs(sentence, order.input_names) for sentence in order.calibration]
     quantized = nncf.quantize(
         openvino.convert_model(order.source),
         nncf.Dataset(rows),
@@ -135,11 +135,11 @@ def openvino_int8(order: MakeOrder) -> None:
     openvino.save_model(quantized, order.target)
 
 
-STEPS: dict[Step, Callable[[MakeOrder], None]] = {
-    "onnx_float32": onnx_float32,
-    "onnx_int8": onnx_int8,
-    "openvino_float32": openvino_float32,
-    "openvino_int8": openvino_int8,
+WRITERS: dict[FileFormat, Callable[[WriteOrder], None]] = {
+    "onnx_float32": write_onnx_float32,
+    "onnx_int8": write_onnx_int8,
+    "openvino_float32": write_openvino_float32,
+    "openvino_int8": write_openvino_int8,
 }
 
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from benchmarks.make import onnx_float32
 from benchmarks.peers import INSTALL
-from benchmarks.records import MakeOrder, OpenOrder
+from benchmarks.records import OpenOrder, WriteOrder
 from benchmarks.sessions import open_session
+from benchmarks.write_file import write_onnx_float32
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.encoder.checkpoint import input_names
 from edge_bert.sources.load import load_checkpoint
@@ -31,7 +31,7 @@ def test_export_agrees_with_transformers(architecture: str, head: str, tmp_path:
     folder = write(tmp_path / "tiny", architecture, head)
     model = load_checkpoint(str(folder), tmp_path)
     target, names = tmp_path / "float32.onnx", input_names(model)
-    onnx_float32(MakeOrder("onnx_float32", str(folder), str(target), model.head, names))
+    write_onnx_float32(WriteOrder("onnx_float32", str(folder), str(target), model.head, names))
     session = open_session(OpenOrder("onnx", str(target), model.head, 0, None, {}))
     rows = tokens(folder)
     sentences = [Encoding(tuple(r["input_ids"]), tuple(r["token_type_ids"])) for r in rows]
