@@ -18,15 +18,15 @@ def main(model: str, inputs: str, outputs: str, module: str) -> None:
     """Run every signature that `inputs` names."""
     interpreter = importlib.import_module(f"{module}.interpreter").Interpreter(model, num_threads=1)
     interpreter.allocate_tensors()  # else tflite-runtime 2.14.0 leaves out its XNNPACK delegate
-    given: dict[str, dict[str, np.ndarray]] = {}
+    by_signature: dict[str, dict[str, np.ndarray]] = {}
     with np.load(inputs, allow_pickle=False) as archive:
         for key in archive.files:
             signature, _, name = key.partition("|")
-            given.setdefault(signature, {})[name] = archive[key]
-    found = {}
-    for signature, arrays in given.items():
-        (found[signature],) = interpreter.get_signature_runner(signature)(**arrays).values()
-    np.savez(outputs, allow_pickle=False, **found)
+            by_signature.setdefault(signature, {})[name] = archive[key]
+    results = {}
+    for signature, arrays in by_signature.items():
+        (results[signature],) = interpreter.get_signature_runner(signature)(**arrays).values()
+    np.savez(outputs, allow_pickle=False, **results)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""A classifier on each artifact: a linear probe trained on float embeddings, tested on them all.
+"""A linear probe trained on float embeddings and tested on the embeddings of every artifact.
 
     python -m benchmarks.probe build/pixel banking77/train.csv
 
 The probe is softmax regression on unit-length embeddings, trained by gradient descent with
-momentum on four fifths of the rows and tested on the last fifth; which rows are which follows from
-a hash of the text, so that runs agree. What is compared is one and the same probe on the embeddings
-of every artifact: its accuracy shows what an embedding's drift costs a classifier.
+momentum on four fifths of the rows and tested on the last fifth, chosen by a hash of the text, so
+that runs agree. One probe serves the embeddings of all artifacts: its accuracy shows what drift
+costs a classifier.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.records.checkpoint import FloatArray
 
-STEPS, RATE, MOMENTUM = 400, 20.0, 0.9
+ITERATIONS, RATE, MOMENTUM = 400, 20.0, 0.9
 TEST_FIFTH = 0
 
 
 def select_test_rows(data: EvaluationSet) -> npt.NDArray[np.bool_]:
-    """True for the rows that are tested on: a fifth, by a hash of the sentence."""
+    """True for the test rows: a fifth, by a hash of the sentence."""
     digests = [hashlib.sha256(text.encode()).digest()[0] % 5 for text in data.sentences]
     return np.array([digest == TEST_FIFTH for digest in digests], np.bool_)
 
@@ -39,11 +39,11 @@ def train_probe(rows: FloatArray, classes: npt.NDArray[np.int64], count: int) ->
     inputs = _with_one(rows)
     weights = np.zeros((inputs.shape[1], count), np.float32)
     speed = np.zeros_like(weights)
-    wanted = np.eye(count, dtype=np.float32)[classes]
-    for _ in range(STEPS):
+    expected = np.eye(count, dtype=np.float32)[classes]
+    for _ in range(ITERATIONS):
         logits = inputs @ weights
         powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        error = powers / powers.sum(axis=1, keepdims=True) - wanted
+        error = powers / powers.sum(axis=1, keepdims=True) - expected
         speed = MOMENTUM * speed - RATE / len(inputs) * (inputs.T @ error)
         weights += speed
     return weights
@@ -76,9 +76,9 @@ def main() -> None:
         tested = [text for text, is_test in zip(data.sentences, test, strict=True) if is_test]
         best = probe_accuracy(weights, reference[test], classes[test])
         for artifact in bundle.manifest.artifacts:
-            found = probe_accuracy(weights, bundle.encode(tested, artifact.name), classes[test])
-            line = f"{artifact.name}\t{100 * found:.2f}\t{100 * (found - best):+.2f}\n"
-            sys.stdout.write(line)
+            accuracy = probe_accuracy(weights, bundle.encode(tested, artifact.name), classes[test])
+            change = accuracy - best
+            sys.stdout.write(f"{artifact.name}\t{100 * accuracy:.2f}\t{100 * change:+.2f}\n")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How differently two runtimes round the same full-integer file: operator by operator, and in all.
+"""How differently two runtimes round one full-integer file: by operator, and as a whole.
 
     python -m benchmarks.runtime_rounding build/pixel
 
-Every operator of one signature becomes a signature of its own and gets, on both runtimes, the
-inputs that it really had on one held-out sentence; so no operator sees what an earlier one rounded
-differently. Then the whole file runs on all held-out sentences on both runtimes.
+Every operator of one signature becomes a signature of its own. On both runtimes it gets the inputs
+that it has in the file on one held-out sentence, so that no difference is handed on. Then the whole
+file runs on all held-out sentences on both runtimes.
 """
 
 from __future__ import annotations
@@ -45,52 +45,56 @@ SIGNATURE = f"length_{LENGTH}"
 
 @dataclass(frozen=True)
 class SingleOperator:
-    """An operator alone: its TFLite name, and the names of the tensors that it reads."""
+    """An operator alone: its TFLite name, and the names of its input tensors."""
 
     operator: str
-    reads: tuple[str, ...]
+    inputs: tuple[str, ...]
 
 
 def split_operators(model: Any, signature: str) -> dict[str, SingleOperator]:
     """Turn `model`, in place, into one signature per operator of `signature`, named by its output.
 
-    Operators that read nothing but constants are left out.
+    Operators that read nothing but constants are skipped.
     """
     names = {value: name for name, value in vars(flatbuffer.load_schema().BuiltinOperator).items()}
-    (wanted,) = [s for s in model.signatureDefs if _text(s.signatureKey) == signature]
-    whole, found = model.subgraphs[wanted.subgraphIndex], {}
+    (definition,) = [s for s in model.signatureDefs if _text(s.signatureKey) == signature]
+    graph, singles = model.subgraphs[definition.subgraphIndex], {}
     model.subgraphs, model.signatureDefs = [], []
-    for operator in whole.operators:
-        reads = [i for i in dict.fromkeys(operator.inputs) if not _is_constant(model, whole, i)]
-        if not reads:
+    for operator in graph.operators:
+        inputs = [i for i in dict.fromkeys(operator.inputs) if not _is_constant(model, graph, i)]
+        if not inputs:
             continue
-        name = _text(whole.tensors[operator.outputs[0]].name)
-        graph = _alone(whole, operator, reads)
-        inputs = {f"input{place}": index for place, index in enumerate(graph.inputs)}
-        outputs = {"output": graph.outputs[0]}
-        made = flatbuffer.make_signature(name, len(model.subgraphs), inputs, outputs)
-        model.signatureDefs.append(made)
-        model.subgraphs.append(graph)
-        tensors_read = tuple(_text(whole.tensors[i].name) for i in reads)
-        found[name] = SingleOperator(names[flatbuffer.builtin_of(model, operator)], tensors_read)
-    return found
+        name = _text(graph.tensors[operator.outputs[0]].name)
+        single = _single_graph(graph, operator, inputs)
+        model.signatureDefs.append(
+            flatbuffer.make_signature(
+                name,
+                len(model.subgraphs),
+                {f"input{number}": index for number, index in enumerate(single.inputs)},
+                {"output": single.outputs[0]},
+            )
+        )
+        model.subgraphs.append(single)
+        input_names = tuple(_text(graph.tensors[i].name) for i in inputs)
+        singles[name] = SingleOperator(names[flatbuffer.builtin_of(model, operator)], input_names)
+    return singles
 
 
-def _is_constant(model: Any, graph: Any, place: int) -> bool:
-    return model.buffers[graph.tensors[place].buffer].data is not None
+def _is_constant(model: Any, graph: Any, index: int) -> bool:
+    return model.buffers[graph.tensors[index].buffer].data is not None
 
 
-def _alone(whole: Any, operator: Any, reads: list[int]) -> Any:
-    """A graph of one operator, whose inputs are the tensors in `reads`."""
+def _single_graph(graph: Any, operator: Any, inputs: list[int]) -> Any:
+    """A graph of one operator of `graph`, whose inputs are the tensors numbered `inputs`."""
     used = list(dict.fromkeys([*operator.inputs, *operator.outputs]))
-    single, new = copy.copy(operator), {old: index for index, old in enumerate(used)}
-    single.inputs = [new[i] for i in operator.inputs]
-    single.outputs = [new[i] for i in operator.outputs]
-    graph = flatbuffer.load_schema().SubGraphT()
-    graph.tensors = [copy.copy(whole.tensors[i]) for i in used]
-    graph.inputs, graph.outputs = [new[i] for i in reads], single.outputs
-    graph.operators = [single]
-    return graph
+    copied, numbers = copy.copy(operator), {old: number for number, old in enumerate(used)}
+    copied.inputs = [numbers[i] for i in operator.inputs]
+    copied.outputs = [numbers[i] for i in operator.outputs]
+    single = flatbuffer.load_schema().SubGraphT()
+    single.tensors = [copy.copy(graph.tensors[i]) for i in used]
+    single.inputs, single.outputs = [numbers[i] for i in inputs], copied.outputs
+    single.operators = [copied]
+    return single
 
 
 def _text(value: Any) -> str:
@@ -98,38 +102,38 @@ def _text(value: Any) -> str:
 
 
 def compare_operators(path: Path, inputs: dict[str, Array]) -> Iterator[str]:
-    """A line for each kind of operator: how many, the share of values that differ, by how much."""
+    """A line for each kind of operator: count, values, share that differs, largest difference."""
     model = flatbuffer.read_model(path.read_bytes())
     singles = split_operators(model, SIGNATURE)
-    given = _given(path, singles, inputs)
+    operator_inputs = _operator_inputs(path, singles, inputs)
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         file = Path(folder) / "operators.tflite"
         file.write_bytes(flatbuffer.write_model(model))
-        np.savez(Path(folder) / "inputs.npz", allow_pickle=False, **given)
+        np.savez(Path(folder) / "inputs.npz", allow_pickle=False, **operator_inputs)
         first, second = (
             _run(Path(folder), file, runtime) for runtime in (host_runtime(), TFLITE_RUNTIME_2_14)
         )
     differences: dict[str, list[Array]] = defaultdict(list)
     for output, single in singles.items():
-        away = np.abs(first[output].astype(int) - second[output].astype(int))
-        differences[single.operator].append(away.reshape(-1))
-    for operator, parts in sorted(differences.items()):
-        every = np.concatenate(parts)
-        share = 100 * np.mean(every > 0)
-        yield f"{operator}\t{len(parts)}\t{len(every)}\t{share:.3f}\t{every.max()}\n"
+        difference = np.abs(first[output].astype(int) - second[output].astype(int))
+        differences[single.operator].append(difference.reshape(-1))
+    for operator, arrays in sorted(differences.items()):
+        values = np.concatenate(arrays)
+        share = 100 * np.mean(values > 0)
+        yield f"{operator}\t{len(arrays)}\t{len(values)}\t{share:.3f}\t{values.max()}\n"
 
 
-def _given(
+def _operator_inputs(
     path: Path, singles: dict[str, SingleOperator], inputs: dict[str, Array]
 ) -> dict[str, Array]:
-    """What each operator really reads, from one run of the whole file on the host's runtime."""
-    wanted = sorted({name for single in singles.values() for name in single.reads} - set(inputs))
-    (stored,) = read_tensors(path, SIGNATURE, inputs, wanted)
-    values = {name: each.values for name, each in stored.items()} | inputs
+    """The inputs of each operator in one run of the file on the host's runtime."""
+    names = sorted({name for single in singles.values() for name in single.inputs} - set(inputs))
+    (stored,) = read_tensors(path, SIGNATURE, inputs, names)
+    values = {name: tensor.values for name, tensor in stored.items()} | inputs
     return {
-        f"{output}|input{place}": values[name]
+        f"{output}|input{number}": values[name]
         for output, single in singles.items()
-        for place, name in enumerate(single.reads)
+        for number, name in enumerate(single.inputs)
     }
 
 
@@ -137,31 +141,31 @@ def _run(folder: Path, file: Path, runtime: Runtime) -> dict[str, Array]:
     outputs = folder / f"{runtime.name}.npz"
     python, module = environments.prepare_python(runtime), environments.MODULES[runtime.name]
     command = [str(python), str(WORKER), str(file), str(folder / "inputs.npz"), str(outputs)]
-    done = processes.run_process(
+    completed = processes.run_process(
         [*command, module], timeout_s=600, failure=VerificationError, what=str(runtime)
     )
-    if done.returncode:
-        raise VerificationError(f"{runtime}: {done.stderr.strip().rpartition(chr(10))[2]}")
+    if completed.returncode:
+        raise VerificationError(f"{runtime}: {completed.stderr.strip().rpartition(chr(10))[2]}")
     with np.load(outputs, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
 
 
 def compare_files(folder: Path, encodings: list[Encoding], pad_id: int) -> Iterator[str]:
-    """Lines about the whole file: each runtime against float32, and one against the other."""
+    """Lines about the whole file: each runtime against float32, then one against the other."""
     head = manifests.read_manifest(folder).model.head
-    plain = run_signatures.ModelUnderTest.of(folder / "float32.tflite", head)
-    reference = run_signatures.finished_outputs(plain, encodings, pad_id, host_runtime())
-    subject, found = run_signatures.ModelUnderTest.of(folder / f"{ARTIFACT}.tflite", head), []
+    float_model = run_signatures.ModelUnderTest.of(folder / "float32.tflite", head)
+    reference = run_signatures.finished_outputs(float_model, encodings, pad_id, host_runtime())
+    model = run_signatures.ModelUnderTest.of(folder / f"{ARTIFACT}.tflite", head)
+    outputs = []
     for runtime in (host_runtime(), TFLITE_RUNTIME_2_14):
-        found.append(
-            run_signatures.run_signatures(subject, encodings, pad_id, runtime).by_sentence()
-        )
-        away = measure_drift(found[-1], reference)
-        yield f"{runtime} to float32: cosine {away.cosine_mean:.4f} / {away.cosine_min:.4f}\n"
-    away = measure_drift(*found)
-    yield f"one to the other: cosine {away.cosine_mean:.4f} / {away.cosine_min:.4f}\n"
-    scale = subject.signatures[SIGNATURE].outputs[0].scale or 1.0
-    steps = np.abs(found[0] - found[1]) / scale
+        result = run_signatures.run_signatures(model, encodings, pad_id, runtime)
+        outputs.append(result.by_sentence())
+        drift = measure_drift(outputs[-1], reference)
+        yield f"{runtime} to float32: cosine {drift.cosine_mean:.4f} / {drift.cosine_min:.4f}\n"
+    drift = measure_drift(*outputs)
+    yield f"one to the other: cosine {drift.cosine_mean:.4f} / {drift.cosine_min:.4f}\n"
+    scale = model.signatures[SIGNATURE].outputs[0].scale or 1.0
+    steps = np.abs(outputs[0] - outputs[1]) / scale
     within = 100 * np.mean(steps < 1.5)
     yield f"outputs within one step: {within:.1f} %, the largest difference {steps.max():.0f}\n"
 
@@ -177,7 +181,7 @@ def main() -> None:
         sentences = calibration.select_sentences(calibration.default_sentences(), 256, 0).held_out
         encodings = tokenizer.encode_batch(sentences)
         signature = run_signatures.ModelUnderTest.of(path, model.head).signatures[SIGNATURE]
-        longest = max((each for each in encodings if len(each) <= LENGTH), key=len)
+        longest = max((encoding for encoding in encodings if len(encoding) <= LENGTH), key=len)
         names = [spec.name for spec in signature.inputs]
         sys.stdout.write("operator\tcount\tvalues\tdiffer %\tlargest difference, steps\n")
         sys.stdout.writelines(

@@ -1,4 +1,4 @@
-"""What each way to make an encoder structurally smaller costs in score: the tables of sizing.md.
+"""The score that structurally smaller encoders lose: the tables of sizing.md.
 
     python -m benchmarks.shrink stsb:sts-dev.csv
     python -m benchmarks.shrink stsb:sts-dev.csv --pairs 300 --parts heads,neurons
@@ -14,10 +14,11 @@ import argparse
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from benchmarks.float_deviation import first_pairs, pair_scorer
 from edge_bert.cli.console import error_boundary
 from edge_bert.cli.progress import console_progress
 from edge_bert.compress.prune import allocate_sparsity, ffn, heads, importance, layers
@@ -35,7 +36,6 @@ from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.evaluate.labels import score_pairs
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
@@ -101,65 +101,63 @@ class ShrinkBench:
     def inputs(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Sentence]:
         names = input_names(self.checkpoint)
         encodings = tokenizer.encode_batch(texts)
-        return [pad_encoding(each, len(each), tokenizer.pad_id, names) for each in encodings]
+        pad_id = tokenizer.pad_id
+        return [pad_encoding(encoding, len(encoding), pad_id, names) for encoding in encodings]
 
     def row(self, name: str, weights: EncoderWeights, tokenizer: Tokenizer | None = None) -> str:
         """One line of a table."""
         inputs = self.inputs(self.texts, tokenizer or self.tokenizer)
-        found = numpy_forward.run_encoder(weights, inputs)
-        away = measure_drift(found, self.reference)
+        outputs = numpy_forward.run_encoder(weights, inputs)
+        drift = measure_drift(outputs, self.reference)
         size = sum(array.size for array in weights.arrays.values()) / 1e6
-        change = 100 * (self._score(found) - self._score(self.reference))
-        return f"| {name} | {size:.2f} | {change:+.2f} | {away.cosine_mean:.4f} |\n"
+        change = self._score(outputs) - self._score(self.reference)
+        return f"| {name} | {size:.2f} | {change:+.2f} | {drift.cosine_mean:.4f} |\n"
 
     def _score(self, outputs: FloatArray) -> float:
-        place = {text: index for index, text in enumerate(self.texts)}
-        first = outputs[[place[text] for text in self.data.sentences]]
-        second = outputs[[place[text] for text in self.data.second]]
-        labels = [float(label) for label in self.data.labels]
-        return score_pairs(self.data.name, first, second, labels).value
+        return pair_scorer(self.data, self.texts)(outputs)
 
 
-def table_rows(bench: ShrinkBench, part: str) -> Iterator[str]:
-    """The lines of one table."""
+def table_rows(bench: ShrinkBench, table: str) -> Iterator[str]:
+    """The lines of one table. Raises InputError for an unknown one."""
     weights = bench.weights
-    match part:
+    match table:
         case "layers":
-            for kept in bench.ranked[1:4]:
-                smaller = layers.prune_layers(weights, kept)
-                name = f"layers {', '.join(map(str, kept))}"
+            for remaining in bench.ranked[1:4]:
+                smaller = layers.prune_layers(weights, remaining)
+                name = f"layers {', '.join(map(str, remaining))}"
                 yield bench.row(name, smaller)
                 corrected = reconstruct_outputs(
-                    smaller, weights, kept, bench.sentences, bench.progress
+                    smaller, weights, remaining, bench.sentences, bench.progress
                 )
                 yield bench.row(f"{name}, corrected", corrected)
         case "neurons":
-            yield from _shares(bench, part, weights.config.ffn)
+            yield from _share_rows(bench, table, weights.config.ffn)
         case "heads":
-            yield from _shares(bench, part, weights.config.heads)
+            yield from _share_rows(bench, table, weights.config.heads)
         case "vocabulary":
-            yield from _vocabularies(bench)
+            yield from _vocabulary_rows(bench)
         case "together":
-            yield from _together(bench)
+            yield from _structure_rows(bench)
         case _:
-            raise InputError(f"no part is called {part!r}; there are {', '.join(TABLES)}")
+            raise InputError(f"No table is called {table!r}; there are {', '.join(TABLES)}.")
 
 
-def _shares(bench: ShrinkBench, what: str, present: tuple[int, ...]) -> Iterator[str]:
-    keep, curves, step = (
+def _share_rows(bench: ShrinkBench, table: str, counts: tuple[int, ...]) -> Iterator[str]:
+    """Rows with equal shares of the `counts` of all layers, and with allocated ones."""
+    prune, curves, granularity = (
         (heads.prune_heads, bench.curves.heads, 1)
-        if what == "heads"
+        if table == "heads"
         else (ffn.prune_ffn, bench.curves.neurons, allocate_sparsity.NEURONS_AT_ONCE)
     )
-    for share in SHARES[what]:
-        alike = [round(count * share) for count in present]
-        shared_out = allocate_sparsity.allocate_sparsity(curves, sum(alike), step)
-        for how, counts in (("each", alike), ("shared out", shared_out)):
-            name = f"{what} {', '.join(map(str, counts))} ({how})"
-            yield bench.row(name, keep(bench.weights, bench.importance, counts))
+    for share in SHARES[table]:
+        equal = [round(count * share) for count in counts]
+        allocated = allocate_sparsity.allocate_sparsity(curves, sum(equal), granularity)
+        for allocation, remaining in (("each", equal), ("shared out", allocated)):
+            name = f"{table} {', '.join(map(str, remaining))} ({allocation})"
+            yield bench.row(name, prune(bench.weights, bench.importance, remaining))
 
 
-def _vocabularies(bench: ShrinkBench) -> Iterator[str]:
+def _vocabulary_rows(bench: ShrinkBench) -> Iterator[str]:
     text = bench.checkpoint.tokenizer.read_text("utf-8")
     size = bench.tokenizer.largest_id + 1
     for name, sentences in (
@@ -170,39 +168,32 @@ def _vocabularies(bench: ShrinkBench) -> Iterator[str]:
         if name == "corpus" and not sentences:
             continue
         encodings = bench.tokenizer.encode_batch(sentences)
-        counts = trim.count_tokens([each.ids for each in encodings], size)
-        for tokens in (each for each in VOCABULARIES if each < size):
-            cut = trim.trim_vocabulary(text, counts if sentences else None, tokens)
+        counts = trim.count_tokens([encoding.ids for encoding in encodings], size)
+        for tokens in (count for count in VOCABULARIES if count < size):
+            trimmed = trim.trim_vocabulary(text, counts if sentences else None, tokens)
             path = bench.scratch / f"{tokens}.json"
-            write_atomic(path, cut.tokenizer.encode())
+            write_atomic(path, trimmed.tokenizer.encode())
             tokenizer = Tokenizer.open(path, bench.checkpoint.max_length)
-            smaller = trim.prune_embeddings(bench.weights, cut.kept)
+            smaller = trim.prune_embeddings(bench.weights, trimmed.kept)
             yield bench.row(f"{tokens} tokens, {name}", smaller, tokenizer)
 
 
-def _together(bench: ShrinkBench) -> Iterator[str]:
+def _structure_rows(bench: ShrinkBench) -> Iterator[str]:
     for dropped, heads_share, neurons_share in TOGETHER:
-        kept = bench.ranked[dropped]
+        remaining = bench.ranked[dropped]
         structure = allocate_sparsity.plan_structure(
-            bench.curves, kept, heads_share, neurons_share, bench.weights.config.vocabulary
+            bench.curves, remaining, heads_share, neurons_share, bench.weights.config.vocabulary
         )
         smaller = prune_to_structure(bench.weights, bench.importance, structure, bench.sentences)
-        name = f"{len(kept)} layers, {heads_share:.0%} of heads, {neurons_share:.0%} of neurons"
+        name = (
+            f"{len(remaining)} layers, {heads_share:.0%} of heads, {neurons_share:.0%} of neurons"
+        )
         yield bench.row(name, smaller)
 
 
-def _limited(data: EvaluationSet, pairs: int) -> EvaluationSet:
-    return replace(
-        data,
-        sentences=data.sentences[:pairs],
-        second=data.second[:pairs],
-        labels=data.labels[:pairs],
-    )
-
-
 def main() -> None:
-    """Print a table for every part."""
-    parser = argparse.ArgumentParser(description="What smaller structures cost in score.")
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description="The score that smaller encoders lose.")
     parser.add_argument("data", help="pairs with scores, such as stsb:sts-dev.csv")
     parser.add_argument("--model", help="a folder or a name on the hub; all-MiniLM-L6-v2 if absent")
     parser.add_argument("--pairs", type=int, help="only so many pairs")
@@ -211,21 +202,20 @@ def main() -> None:
     arguments = parser.parse_args()
     with error_boundary(), console_progress() as progress, tempfile.TemporaryDirectory() as scratch:
         session = BuildSession.open(BuildOptions(profile="pixel", model=arguments.model))
-        data = parse_reference(arguments.data)
         bench = ShrinkBench(
             checkpoint=session.checkpoint,
             calibration=session.calibration,
-            data=_limited(data, arguments.pairs or len(data)),
+            data=first_pairs(parse_reference(arguments.data), arguments.pairs),
             corpus=tuple(calibration.load_sentences(arguments.corpus)) if arguments.corpus else (),
             scratch=Path(scratch),
             progress=progress,
         )
         sys.stdout.write(bench.row("whole", bench.weights))
-        for part in arguments.parts.split(","):
-            sys.stdout.write(f"\n| {part} | million weights | Spearman x100 | cosine |\n")
+        for table in arguments.parts.split(","):
+            sys.stdout.write(f"\n| {table} | million weights | Spearman x100 | cosine |\n")
             sys.stdout.write("|---|---|---|---|\n")
-            for line in table_rows(bench, part):
-                sys.stdout.write(line)
+            for row in table_rows(bench, table):
+                sys.stdout.write(row)
                 sys.stdout.flush()
 
 
