@@ -28,15 +28,6 @@ def key_of(*parts: object) -> str:
     return digest.hexdigest()
 
 
-def source_digest(*folders: Path) -> str:
-    """SHA-256 over the Python files of `folders`: a change of code changes what it makes."""
-    digest = hashlib.sha256()
-    for folder in folders:
-        for path in sorted(folder.rglob("*.py")):
-            digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
-
-
 def fetch_bytes(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
     """The bytes under `key` in `folder`; made and stored if they are not there, or are damaged.
 

@@ -200,19 +200,3 @@ def test_a_full_disk(full_disk: Path) -> None:
 def test_keys_differ_where_parts_differ(first: list[str], second: list[str]) -> None:
     """Also where only the border between two parts moved."""
     assert (content_store.key_of(*first) == content_store.key_of(*second)) == (first == second)
-
-
-def test_the_digest_of_code_sees_every_change(tmp_path: Path) -> None:
-    """A new, changed, renamed or removed Python file is another digest; other files are not."""
-    (tmp_path / "sub").mkdir()
-    seen = [content_store.source_digest(tmp_path)]
-    for name, text in (("a.py", "1"), ("sub/b.py", "1"), ("a.py", "2")):
-        (tmp_path / name).write_text(text)
-        seen.append(content_store.source_digest(tmp_path))
-    (tmp_path / "a.py").rename(tmp_path / "c.py")
-    seen.append(content_store.source_digest(tmp_path))
-    (tmp_path / "c.py").unlink()
-    seen.append(content_store.source_digest(tmp_path))
-    assert len(set(seen)) == len(seen)
-    (tmp_path / "notes.txt").write_text("x")
-    assert content_store.source_digest(tmp_path) == seen[-1]

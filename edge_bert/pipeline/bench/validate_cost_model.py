@@ -18,12 +18,11 @@ from edge_bert.errors import InputError
 from edge_bert.estimate import validation
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.pipeline.bench.emulated import count_inference
-from edge_bert.pipeline.build import artifacts
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.validation import Prediction, PublishedLatency, Validation
-from edge_bert.store import cache, content_store
+from edge_bert.store.cached import cached
 from edge_bert.store.digest import sha256_hex
 
 PUBLISHED_DEVICES = validation.PUBLISHED.parent / "published_devices"
@@ -34,7 +33,6 @@ DEVICES = {
     "Pixel 3a": ("pixel-3a", profiles.PROFILE_FOLDER),
     "Raspberry Pi 3+": ("raspberry-pi-3", PUBLISHED_DEVICES),
 }
-GRAPH = Path(published_networks.__file__)
 
 
 def validate_cost_model(device: str | None = None, progress: Progress = no_progress) -> Validation:
@@ -76,11 +74,8 @@ def _build_network(row: PublishedLatency, progress: Progress) -> bytes:
         progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
         return published_networks.build_published_network(row.model, row.input, row.precision)
 
-    source = sha256_hex(GRAPH.read_bytes())
-    key = content_store.key_of(
-        row.model, row.input, row.precision, source, artifacts.tool_versions()
-    )
-    return content_store.fetch_bytes(cache.cache_folder("networks"), key, make)
+    inputs = [row.model, row.input, row.precision]
+    return cached("networks", inputs, make, code=published_networks.build_published_network)
 
 
 def _recorded_counts(
@@ -88,7 +83,7 @@ def _recorded_counts(
 ) -> InstructionCounts:
     """The counts of the second inference, kept under all that they depend on."""
     cluster = cpu_files.find_cluster(profile, None)
-    key = content_store.key_of(
+    inputs = [
         sha256_hex(model),
         cluster.caches,
         sorted(arm64_root.kernel_files(profile, cluster.core).items()),
@@ -96,13 +91,14 @@ def _recorded_counts(
         sha256_hex(build_runner(profile.abi).read_bytes()),
         sha256_hex(find_litert_library(profile.abi)[0].read_bytes()),
         qemu_plugin.build_plugin().name,
-    )
+    ]
 
     def make() -> bytes:
         progress(f"{title}: counting on an emulated {cluster.core}")
         return msgspec.json.encode(_count(profile, model))
 
-    data = content_store.fetch_bytes(cache.cache_folder("emulator", "counts"), key, make)
+    # Whatever decides a count is among the inputs, and counting all networks takes long.
+    data = cached("network_counts", inputs, make, version=1)
     return msgspec.json.decode(data, type=InstructionCounts)
 
 

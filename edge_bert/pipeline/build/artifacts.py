@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from importlib import metadata
-from pathlib import Path
-
-import msgspec
 
 from edge_bert.convert import keras_to_tflite
 from edge_bert.convert.onnx2tf import convert as onnx2tf
+from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
 from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_warnings
+from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
-from edge_bert.store import cache, content_store
+from edge_bert.sources.onnx.load import load_onnx
+from edge_bert.sources.weights import read_weights
+from edge_bert.store.cached import Functions, cached, cached_record
 from edge_bert.store.digest import sha256_hex
 
-PACKAGE = Path(__file__).resolve().parents[2]
+# Manifests name these; keys of the cache have the versions of what the code itself imports.
 TOOLS = ("edge-bert", "ai-edge-litert", "keras", "numpy", "tensorflow")
+# Whose code makes sentences into the inputs, and arrays into the weights, that are calibrated.
+CALIBRATION_CODE: Functions = (
+    Tokenizer,
+    pad_encoding,
+    encoder_weights,
+    read_weights,
+)
 
 
 def tool_versions() -> dict[str, str]:
@@ -45,18 +55,22 @@ def build_float_model(session: BuildSession, progress: Progress) -> bytes:
             session.pruned or session.checkpoint, session.lengths
         )
 
-    return content_store.fetch_bytes(cache.cache_folder("artifacts"), _float_key(session), make)
+    return cached("float_models", _float_inputs(session), make, code=_float_code(session))
 
 
-def _float_key(session: BuildSession) -> str:
-    """All that the float32 file depends on."""
-    code = content_store.source_digest(PACKAGE / "encoder", PACKAGE / "convert")
-    if session.checkpoint.onnx is not None:  # how it was read is not in its sha256
-        code += content_store.source_digest(PACKAGE / "sources" / "onnx", PACKAGE / "formats")
-        code += str(onnx2tf.tool_versions()) if session.is_opaque else ""
+def _float_inputs(session: BuildSession) -> list[object]:
+    """All that the float32 file depends on beside code."""
     model = session.checkpoint
-    key = content_store.key_of("float", model.sha256, model.architecture, model.head)
-    return content_store.key_of(key, session.lengths, code, tool_versions())
+    tools = onnx2tf.tool_versions() if session.is_opaque else None
+    return [model.sha256, model.architecture, model.head, session.lengths, tools]
+
+
+def _float_code(session: BuildSession) -> Functions:
+    """Reading counts too, because what is read is not in the checkpoint's digest."""
+    if session.is_opaque:
+        return onnx2tf.convert_onnx_to_tflite, load_onnx
+    reader = read_weights if session.checkpoint.onnx is None else load_onnx
+    return keras_to_tflite.convert_to_tflite, reader
 
 
 def build_artifact(
@@ -85,16 +99,18 @@ def build_artifact(
         hessians = session.hessians if by_gptq else None
         return quantize.apply_weight_recipe(float_model, recipe, runtime, session.bits, hessians)
 
-    made_from: list[object] = [] if recipe.needs_calibration else [sha256_hex(float_model)]
+    inputs: list[object] = [recipe, runtime, session.bits]
+    if recipe.needs_calibration:
+        code: Functions = (quantize.apply_integer_recipe, select_int16_groups)
+    else:
+        code = (quantize.apply_weight_recipe,)
+        inputs.append(sha256_hex(float_model))
     if recipe.needs_calibration or _rounds_by_calibration(session, recipe):
         # The sentences' tokens too, which the float32 file does not tell.
-        made_from += [
-            _float_key(session),
-            session.calibration.info,
-            session.options.float_output,
-        ]
-    key = content_store.key_of(made_from, recipe, runtime, _code(), tool_versions(), session.bits)
-    return content_store.fetch_bytes(cache.cache_folder("artifacts"), key, make)
+        code += (*CALIBRATION_CODE, *_float_code(session))
+        inputs += _float_inputs(session)
+        inputs += [session.calibration.info, session.options.float_output]
+    return cached("artifacts", inputs, make, code=code)
 
 
 def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) -> bytes:
@@ -107,24 +123,16 @@ def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) ->
     )
 
 
-def _code() -> str:
-    """A digest of the code that makes the recipes and what they are calibrated by."""
-    return content_store.source_digest(
-        PACKAGE / "quantize", PACKAGE / "formats", PACKAGE / "encoder", PACKAGE / "convert"
-    )
-
-
 def session_warnings(session: BuildSession, progress: Progress) -> tuple[str, ...]:
     """Warnings about the calibration, a line each, from the cache after the first time."""
 
-    def make() -> bytes:
+    def make() -> tuple[str, ...]:
         progress("looking at the calibration")
-        return msgspec.json.encode(calibration_warnings(session.calibrated))
+        return tuple(calibration_warnings(session.calibrated))
 
-    key = content_store.key_of("warnings", _float_key(session), session.calibration.info, _code())
-    return msgspec.json.decode(
-        content_store.fetch_bytes(cache.cache_folder("artifacts"), key, make), type=tuple[str, ...]
-    )
+    inputs = [*_float_inputs(session), session.calibration.info]
+    code: Functions = (calibration_warnings, *CALIBRATION_CODE, *_float_code(session))
+    return cached_record(tuple[str, ...], "calibration_warnings", inputs, make, code)
 
 
 def _rounds_by_calibration(session: BuildSession, recipe: Recipe) -> bool:

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from pathlib import Path
-
-import msgspec
 
 from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
 from edge_bert.records.int16_selection import Int16Selection
-from edge_bert.store import cache, content_store
-
-PACKAGE = Path(__file__).resolve().parents[2]
+from edge_bert.store.cached import cached_record
 
 
 def select_groups(
@@ -21,15 +16,11 @@ def select_groups(
 ) -> Int16Selection:
     """The search's choice for this encoder and these sentences, from the cache where it is."""
 
-    def search() -> bytes:
-        return content_store.encode_json(select_int16_groups(calibrated, progress))
+    def search() -> Int16Selection:
+        return select_int16_groups(calibrated, progress)
 
-    code = content_store.source_digest(PACKAGE / "quantize", PACKAGE / "encoder")
-    key = content_store.key_of("int16_selection", _digest(calibrated), code)
-    return msgspec.json.decode(
-        content_store.fetch_bytes(cache.cache_folder("artifacts"), key, search),
-        type=Int16Selection,
-    )
+    inputs = [_digest(calibrated)]
+    return cached_record(Int16Selection, "int16_groups", inputs, search, select_int16_groups)
 
 
 def _digest(calibrated: CalibratedEncoder) -> str:

@@ -18,11 +18,10 @@ from edge_bert.records.bundle import Signature
 from edge_bert.records.checkpoint import FloatArray, Head
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import tflite
-from edge_bert.store import cache, content_store
+from edge_bert.store.cached import cached
+from edge_bert.store.content_store import key_of
 from edge_bert.store.digest import sha256_hex
 
-THIS = Path(__file__).resolve()
-PACKAGE = THIS.parents[2]
 MIN_ROWS = 4  # every signature runs at least this many sentences, however short they are
 
 
@@ -89,13 +88,9 @@ def run_signatures(
         found = _run(subject, sentences, rows, pad_id, runtime)
         return b"".join(found[name].tobytes() for name in rows)
 
-    tokens = content_store.key_of(*((each.ids, each.type_ids) for each in sentences))
-    code = (
-        content_store.source_digest(PACKAGE / "data", PACKAGE / "runtimes"),
-        THIS.read_text("utf-8"),
-    )
-    key = content_store.key_of(sha256_hex(subject.path.read_bytes()), tokens, code, pad_id, runtime)
-    data = content_store.fetch_bytes(cache.cache_folder("outputs"), key, make)
+    tokens = key_of(*((each.ids, each.type_ids) for each in sentences))
+    inputs = [sha256_hex(subject.path.read_bytes()), tokens, pad_id, runtime]
+    data = cached("outputs", inputs, make, code=run_signatures)
     values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)
     ends = np.cumsum([len(each) for each in rows.values()])[:-1]
     return SignatureOutputs(rows, own, dict(zip(rows, np.split(values, ends), strict=True)))

@@ -15,7 +15,6 @@ from edge_bert.bundle.members import file_matches
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession, find_recipes
 from edge_bert.pipeline.matrix.cell import CellRequest, build_cell, failed_cell
@@ -27,6 +26,7 @@ from edge_bert.search import matrix_jobs
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.store import content_store
+from edge_bert.store.cached import cache_key
 
 JOURNAL, REPORT, INDEX = "matrix.jsonl", "matrix.json", "index.html"
 PROBLEM = "a matrix of profiles and models"  # the keys of its cells say the rest
@@ -171,18 +171,16 @@ def cell_is_current(out: Path, cell: MatrixCell) -> bool:
 def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_Model]:
     """Each model, loaded once; only what its cells need of it is kept."""
     corpus = calibration.load_sentences(Path(options.corpus)) if options.corpus else None
-    code = content_store.source_digest(artifacts.PACKAGE)
     loaded: dict[str, _Model] = {}
     for name in models:
         session = BuildSession.open(msgspec.structs.replace(options, model=name).absolute_paths())
-        content = content_store.key_of(
+        inputs = [
             session.checkpoint.sha256,
             session.calibration.info,
             [msgspec.json.encode(each) for each in session.evaluation_sets],
             (session.lengths, options.emulate and not host_tools.find_missing_tools(), corpus),
-            code,
-            artifacts.tool_versions(),
-        )
+        ]
+        content = cache_key("cell", inputs, code=build_cell)
         checkpoint = session.checkpoint
         model = _Model(session.options, checkpoint.name, checkpoint.sha256, content)
         if model.sha256 in loaded:

@@ -12,7 +12,6 @@ import msgspec
 
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench.emulated import open_counter
-from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.measurements import latency_bounds
 from edge_bert.pipeline.sizing.cost_bounds import budget_length
 from edge_bert.records.bundle import Signature
@@ -21,7 +20,7 @@ from edge_bert.records.energy import ModelledEnergy
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import Budget, DeviceProfile
 from edge_bert.records.recipe import Recipe
-from edge_bert.store import cache, content_store
+from edge_bert.store.cached import cached_record
 from edge_bert.store.digest import sha256_hex
 
 
@@ -56,18 +55,9 @@ def count_file(profile: DeviceProfile, file: CandidateFile) -> Measurement:
     lengths = {each.length: name for name, each in file.signatures.items()}
     signature = lengths[budget_length(profile, lengths)]
     device = msgspec.json.encode(msgspec.structs.replace(profile, budget=Budget()))
-    code = content_store.source_digest(
-        *(artifacts.PACKAGE / stage for stage in ("devices", "runtimes", "measure", "estimate"))
-    )
-    key = content_store.key_of(
-        sha256_hex(file.path.read_bytes()), file.name, signature, device, code
-    )
-
-    def make() -> bytes:
-        return msgspec.json.encode(_count(profile, file, signature))
-
-    return msgspec.json.decode(
-        content_store.fetch_bytes(cache.cache_folder("counts"), key, make), type=Measurement
+    inputs = [sha256_hex(file.path.read_bytes()), file.name, signature, device]
+    return cached_record(
+        Measurement, "counts", inputs, lambda: _count(profile, file, signature), open_counter
     )
 
 

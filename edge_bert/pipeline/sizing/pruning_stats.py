@@ -15,10 +15,16 @@ from edge_bert.compress.prune.obs import RemovalOrder
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
-from edge_bert.store import cache, content_store
+from edge_bert.store.cached import Functions, cached
 
 RANKING = 64  # sentences that layers and curves are measured on
 HALVES = ("heads", "neurons")
+STATS_CODE: Functions = (
+    importance.measure_importance,
+    allocate_sparsity.measure_curves,
+    layers.rank_layers,
+    *artifacts.CALIBRATION_CODE,
+)
 
 
 @dataclass(frozen=True)
@@ -32,16 +38,12 @@ class PruningStats:
 
 def read_pruning_stats(session: BuildSession, progress: Progress = no_progress) -> PruningStats:
     """The stats of the session's model over its calibration set, from the cache where they are."""
-    code = content_store.source_digest(
-        artifacts.PACKAGE / "compress", artifacts.PACKAGE / "encoder"
-    )
-    key = content_store.key_of("worth", session.checkpoint.sha256, session.calibration.info, code)
-    key = content_store.key_of(key, max(session.lengths))
-    return _read(
-        content_store.fetch_bytes(
-            cache.cache_folder("worth"), key, lambda: _write(_measure(session, progress))
-        )
-    )
+    inputs = [session.checkpoint.sha256, session.calibration.info, max(session.lengths)]
+
+    def make() -> bytes:
+        return _write(_measure(session, progress))
+
+    return _read(cached("pruning_stats", inputs, make, code=STATS_CODE))
 
 
 def _measure(session: BuildSession, progress: Progress) -> PruningStats:

@@ -6,36 +6,41 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.pipeline.build import artifacts
+from edge_bert.convert.keras_to_tflite import convert_to_tflite
+from edge_bert.evaluate.drift import measure_drift
+from edge_bert.pipeline.bench.emulated import open_counter
+from edge_bert.pipeline.build.run_signatures import run_signatures
+from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import worker
 from edge_bert.pipeline.sizing.cost_bounds import bound_cost
 from edge_bert.pipeline.sizing.search_space import ROOM, measured_space, outline_space
-from edge_bert.pipeline.sizing.session import SizingSession
+from edge_bert.pipeline.sizing.session import PRUNING_CODE, SizingSession
 from edge_bert.pipeline.sizing.worker import SearchContext
 from edge_bert.progress import Progress, no_progress
+from edge_bert.quantize.apply_recipe import apply_integer_recipe, apply_weight_recipe
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.problem import Problem
 from edge_bert.search.search import infeasible_result, run_search
 from edge_bert.search.space import Space
-from edge_bert.store import cache, content_store
+from edge_bert.sources.onnx.load import load_onnx
+from edge_bert.store.cache import cache_folder
+from edge_bert.store.cached import Functions, cache_key
 from edge_bert.store.digest import sha256_hex
 
 # Whose code decides what a candidate is, scores and costs.
-STAGES = (
-    "compress",
-    "data",
-    "evaluate",
-    "encoder",
-    "convert",
-    "estimate",
-    "formats",
-    "measure",
-    "quantize",
-    "devices",
-    "runtimes",
+SEARCH_CODE: Functions = (
+    *PRUNING_CODE,
+    convert_to_tflite,
+    load_onnx,
+    apply_weight_recipe,
+    apply_integer_recipe,
+    run_signatures,
+    score_model,
+    measure_drift,
+    open_counter,
 )
 
 
@@ -49,9 +54,9 @@ def search_candidates(sizing: SizingSession, progress: Progress = no_progress) -
     if impossible:
         return impossible
     space = measured_space(sizing, sizing.pruning_stats(progress))
-    problem = _problem(sizing, space, session.profile.budget)
+    problem = _problem(sizing, space, session.profile.budget, _search_key(session))
     worker.hold_session(problem.context, sizing)
-    journal = cache.cache_folder("searches") / f"{problem.key}.jsonl"
+    journal = cache_folder("searches") / f"{problem.key}.jsonl"
     with open_executor(workers=options.workers, scheduler=options.scheduler) as executor:
         return run_search(problem, executor, journal, effort=options.effort, progress=progress)
 
@@ -73,8 +78,10 @@ def rule_out_budget(sizing: SizingSession) -> SearchResult | None:
     return infeasible_result(_problem(sizing, outline, budget), effort=effort)
 
 
-def _problem(sizing: SizingSession, space: Space, budget: Budget) -> Problem[SearchContext]:
-    key = _search_key(sizing.build)
+def _problem(
+    sizing: SizingSession, space: Space, budget: Budget, key: str = ""
+) -> Problem[SearchContext]:
+    """Without a `key` nothing may be built: only bounds are looked at."""
     return Problem(
         key=key,
         space=space,
@@ -90,15 +97,13 @@ def _search_key(session: BuildSession) -> str:
     """All that a candidate's score and cost depend on beside itself."""
     options, profile = session.options, session.profile
     device = msgspec.structs.replace(profile, budget=Budget())
-    code = content_store.source_digest(*(artifacts.PACKAGE / stage for stage in STAGES))
     corpus = Path(options.corpus).read_bytes() if options.corpus else b""
-    return content_store.key_of(
+    inputs = [
         session.checkpoint.sha256,
         session.calibration.info,
         [msgspec.json.encode(each) for each in session.evaluation_sets],
         msgspec.json.encode(device),
         (profile.budget.latency_length, session.lengths, options.emulate, options.float_output),
         sha256_hex(corpus),
-        code,
-        artifacts.tool_versions(),
-    )
+    ]
+    return cache_key("search", inputs, code=SEARCH_CODE)

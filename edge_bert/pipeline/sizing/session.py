@@ -16,16 +16,23 @@ from edge_bert.data import calibration
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing.cost_bounds import candidate_bits
-from edge_bert.pipeline.sizing.pruning_stats import PruningStats, read_pruning_stats
+from edge_bert.pipeline.sizing.pruning_stats import STATS_CODE, PruningStats, read_pruning_stats
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Candidate
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
-from edge_bert.store import cache, content_store
+from edge_bert.store.cache import cache_folder
+from edge_bert.store.cached import Functions, cache_key
+from edge_bert.store.content_store import write_atomic
 
+PRUNING_CODE: Functions = (
+    prune_to_structure,
+    trim.trim_vocabulary,
+    trim.prune_embeddings,
+    *STATS_CODE,
+)
 CANDIDATES = 2  # sessions of candidates that are held: each has an encoder of its own
 
 
@@ -111,28 +118,24 @@ class SizingSession:
     def _sized_checkpoint(self, candidate: Candidate, vocabulary: Vocabulary | None) -> Checkpoint:
         """The checkpoint under a name by content of its own, with the tokenizer that fits."""
         unpruned = self.build.checkpoint
-        code = content_store.source_digest(
-            artifacts.PACKAGE / "compress", artifacts.PACKAGE / "encoder", Path(__file__).parent
-        )
-        structure = msgspec.json.encode(candidate.structure)
-        key = content_store.key_of(
+        inputs = [
             unpruned.sha256,
-            structure,
+            msgspec.json.encode(candidate.structure),
             self.build.calibration.info,
-            code,
             vocabulary and vocabulary.tokenizer,
-        )
+        ]
+        key = cache_key("pruned", inputs, code=PRUNING_CODE)
         sized = dataclasses.replace(unpruned, sha256=key, origin=f"{unpruned.origin}, made smaller")
         return _with_vocabulary(sized, vocabulary) if vocabulary else sized
 
 
 def _with_vocabulary(checkpoint: Checkpoint, vocabulary: Vocabulary) -> Checkpoint:
     """`checkpoint` with the files of its trimmed vocabulary, written to the cache."""
-    folder = cache.cache_folder("tokenizers") / checkpoint.sha256
+    folder = cache_folder("tokenizers") / checkpoint.sha256
     folder.mkdir(parents=True, exist_ok=True)
-    content_store.write_atomic(folder / "tokenizer.json", vocabulary.tokenizer.encode())
+    write_atomic(folder / "tokenizer.json", vocabulary.tokenizer.encode())
     words = None
     if checkpoint.vocabulary is not None:
         words = folder / "vocab.txt"
-        content_store.write_atomic(words, vocabulary.text.encode())
+        write_atomic(words, vocabulary.text.encode())
     return dataclasses.replace(checkpoint, tokenizer=folder / "tokenizer.json", vocabulary=words)
