@@ -15,7 +15,8 @@ from edge_bert.errors import InputError
 from edge_bert.evaluate.phone_tokens import TokenDifference, differing_sentences
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.profile_file import profile_of
+from edge_bert.pipeline.build.bundle_files import profile_of
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores
@@ -140,7 +141,5 @@ def _check_files(folder: Path, manifest: Manifest) -> None:
         require_proven(folder / packaged.file, packaged.sha256)
 
 
-def _subject(
-    folder: Path, manifest: Manifest, artifact: Artifact
-) -> verify_artifact.ModelUnderTest:
-    return verify_artifact.ModelUnderTest.of(folder / artifact.file, manifest.model.head)
+def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> ModelUnderTest:
+    return ModelUnderTest.of(folder / artifact.file, manifest.model.head)

@@ -15,15 +15,14 @@ from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
 from edge_bert.pipeline.build import (
     artifacts,
+    bundle_files,
     measurements,
     npu,
     onnx_parity,
-    profile_file,
-    search_file,
     verify_artifact,
 )
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.bundle_files import describe_file, model_info, write_tokenizer_files
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import (
@@ -83,17 +82,13 @@ def build_bundle(
         float_model = artifacts.build_float_model(session, progress)
         onnx_parity.check_parity(session, float_model, host_runtime(), progress)
         built, skipped = _build_artifacts(session, float_model, scratch, progress)
-        found = _write_members(session, built, evidence, scratch, progress)
-        bundle_manifest = msgspec.structs.replace(found, skipped=(*skipped, *found.skipped))
-        report = _report(bundle_manifest, session.profile, built)
+        content = _write_members(session, built, evidence, scratch, progress)
+        content = msgspec.structs.replace(content, skipped=(*skipped, *content.skipped))
+        report = _report(content, session.profile, built)
         report = msgspec.structs.replace(report, search=evidence.search)
-        new = measurements.add_measurements(
-            evidence.counted, bundle_manifest, session.folder, scratch
-        )
+        new = measurements.add_measurements(evidence.counted, content, session.folder, scratch)
         report = measurements.complete_report(report, session.folder, progress, new)
-        content_store.write_atomic(
-            scratch / manifest.FILE, manifest.encode_manifest(bundle_manifest)
-        )
+        content_store.write_atomic(scratch / manifest.FILE, manifest.encode_manifest(content))
         content_store.write_atomic(scratch / "report.html", render_report_page(report).encode())
     return BuiltBundle(folder=session.folder, report=report)
 
@@ -112,12 +107,12 @@ def _write_members(
     files, not_packaged = _write_other_files(session, built, scratch)
     names = [artifact.name for artifact, _ in built]
     compiled, not_compiled = npu.compile_artifacts(session.profile, names, scratch, progress)
-    device = profile_file.write_profile(session.profile, scratch)
-    search = search_file.write_search(evidence.search, scratch)
+    device = bundle_files.write_profile(session.profile, scratch)
+    search = bundle_files.write_search(evidence.search, scratch)
     return Manifest(
         format_version=FORMAT_VERSION,
         profile=session.profile.name,
-        model=model_info(session),
+        model=bundle_files.model_info(session),
         calibration=_describe_calibration(session, built, progress),
         artifacts=tuple(artifact for artifact, _ in built),
         default=_choose_default(session.profile, [artifact for artifact, _ in built]),
@@ -169,7 +164,7 @@ def _reference_outputs(session: BuildSession, scratch: Path, progress: Progress)
     """The outputs of the session's float32 file for the held-out sentences."""
     path = scratch / ".reference.tflite"
     path.write_bytes(artifacts.build_float_model(session, progress))
-    subject = verify_artifact.ModelUnderTest.of(path, session.checkpoint.head)
+    subject = ModelUnderTest.of(path, session.checkpoint.head)
     outputs = verify_artifact.reference_outputs(
         subject, session.tokenizer, session.calibration.held_out, host_runtime()
     )
@@ -182,7 +177,7 @@ def _verify(
 ) -> tuple[Artifact, ModelFile]:
     runtime = session.profile.parsed_runtime()
     contents = inspect_bytes(data, path.name)
-    subject = verify_artifact.ModelUnderTest.of(path, session.checkpoint.head, contents)
+    subject = ModelUnderTest.of(path, session.checkpoint.head, contents)
     examples = verify_artifact.Examples(
         session.tokenizer, session.calibration.held_out, session.evaluation_sets
     )
@@ -211,12 +206,12 @@ def _verify(
 def _write_other_files(
     session: BuildSession, built: BuiltArtifacts, scratch: Path
 ) -> tuple[tuple[PackagedFile, ...], tuple[Skipped, ...]]:
-    files = write_tokenizer_files(session, scratch)
+    files = bundle_files.write_tokenizer_files(session, scratch)
     try:
         name = _write_mediapipe(session, built, scratch)
     except ModelError as refusal:
         return files, (Skipped(name="mediapipe", reason=str(refusal)),)
-    return (*files, describe_file(scratch / name, MEDIAPIPE_PURPOSE)), ()
+    return (*files, bundle_files.describe_file(scratch / name, MEDIAPIPE_PURPOSE)), ()
 
 
 def _write_mediapipe(session: BuildSession, built: BuiltArtifacts, scratch: Path) -> str:
@@ -260,10 +255,10 @@ def _choose_default(profile: DeviceProfile, built: list[Artifact]) -> DefaultCho
     )
 
 
-def _report(bundle_manifest: Manifest, profile: DeviceProfile, built: BuiltArtifacts) -> Report:
+def _report(content: Manifest, profile: DeviceProfile, built: BuiltArtifacts) -> Report:
     return Report(
         format_version=1,
-        manifest=bundle_manifest,
+        manifest=content,
         profile=profile,
         bytes_by_kind={artifact.name: contents.bytes_by_kind for artifact, contents in built},
         host=f"{platform.machine()} {platform.system()}",

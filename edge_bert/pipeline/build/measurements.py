@@ -14,9 +14,8 @@ from edge_bert.errors import DataError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.measure.comparability import explain_incomparable
 from edge_bert.measure.statistics import summarize_times
+from edge_bert.pipeline.build.bundle_files import profile_of, with_search
 from edge_bert.pipeline.build.explanations import with_explanations
-from edge_bert.pipeline.build.profile_file import profile_of
-from edge_bert.pipeline.build.search_file import with_search
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
@@ -38,14 +37,21 @@ FOLDER = "measurements"
 
 
 def read_measurements(folder: Path, progress: Progress = no_progress) -> list[Measurement]:
-    """The measurements of the bundle in `folder`, oldest first; damaged files are told and left."""
-    found = []
+    """The measurements of the bundle in `folder`, oldest first.
+
+    A damaged file is skipped, and `progress` tells why.
+    """
+    measurements = []
     for path in sorted((folder / FOLDER).glob("*.json")):
         try:
-            found.append(load_measurement(path))
+            measurements.append(load_measurement(path))
         except DataError as error:
             progress(f"skipped: {error}")
-    return sorted(found, key=lambda each: each.started_at)
+    return sorted(measurements, key=_start_time)
+
+
+def _start_time(measurement: Measurement) -> str:
+    return measurement.started_at
 
 
 def latency_bounds(measurement: Measurement) -> tuple[float, float, float]:
@@ -62,11 +68,11 @@ def latency_bounds(measurement: Measurement) -> tuple[float, float, float]:
 
 
 def run_of(measurement: Measurement) -> MeasuredRun | None:
-    """What the run showed besides its latency; None for a model, which ran nowhere."""
+    """Memory and times besides the latency; None for a modelled run."""
     latency, memory = measurement.latency, measurement.memory
     if isinstance(latency, ModelledLatency):
         return None
-    found = MeasuredRun(
+    run = MeasuredRun(
         inferences=latency.count if isinstance(latency, AggregateLatency) else len(latency.runs_us),
         ready_ms=_ms(latency.init_us),
         first_ms=_ms(latency.first_us),
@@ -74,9 +80,9 @@ def run_of(measurement: Measurement) -> MeasuredRun | None:
         file_bytes=memory.file_rss_bytes if memory else None,
     )
     if isinstance(latency, AggregateLatency):
-        return found
+        return run
     return msgspec.structs.replace(
-        found,
+        run,
         outliers=len(summarize_times(latency.runs_us).outliers),
         load_ms=_ms(latency.load_us),
         cold_load_ms=_ms(latency.cold_load_us),
@@ -91,8 +97,10 @@ def change_of(measurement: Measurement, before: Measurement) -> Change:
 
 def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Measurement | None:
     """The latest of `earlier` that may be compared with `measurement`."""
-    fitting = (each for each in reversed(earlier) if not explain_incomparable(each, measurement))
-    return next(fitting, None)
+    return next(
+        (before for before in reversed(earlier) if not explain_incomparable(before, measurement)),
+        None,
+    )
 
 
 def machine_of(measurement: Measurement) -> str:
@@ -103,10 +111,10 @@ def machine_of(measurement: Measurement) -> str:
         clock = f" at {latency.mhz} MHz" if hasattr(latency, "mhz") else ""
         return f"{target.name}, {core}{clock}; low and high are the model's bounds"
     model = target.properties.get("ro.product.model") or target.properties.get("cpu") or ""
-    place = f"{target.name} ({model})" if model else target.name
+    device = f"{target.name} ({model})" if model else target.name
     cores = measurement.subject.cores
     tool = BENCHMARK_MODEL if BENCHMARK_MODEL in measurement.tool_versions else ""
-    return ", ".join(filter(None, (place, f"cores {cores}" if cores else "", tool)))
+    return ", ".join(filter(None, (device, f"cores {cores}" if cores else "", tool)))
 
 
 def add_measurements(
@@ -117,10 +125,14 @@ def add_measurements(
     They are saved in `scratch`, which takes the place of the bundle in `folder` and takes over its
     measurements.
     """
-    known = read_measurements(folder)
-    new = [each for each in counted if _length(each, manifest) is not None and each not in known]
-    for each in new:
-        save_measurement(each, scratch / FOLDER, beside=folder / FOLDER)
+    saved = read_measurements(folder)
+    new = [
+        measurement
+        for measurement in counted
+        if _length(measurement, manifest) is not None and measurement not in saved
+    ]
+    for measurement in new:
+        save_measurement(measurement, scratch / FOLDER, beside=folder / FOLDER)
     return tuple(new)
 
 
@@ -134,14 +146,15 @@ def with_measurements(
     an earlier bundle.
     """
     latest: dict[tuple[object, ...], int] = {}
-    found = sorted([*read_measurements(folder, progress), *new], key=lambda each: each.started_at)
-    for index, each in enumerate(found):
-        if each.valid and _length(each, report.manifest) is not None:
-            subject = each.subject
-            key = (subject.artifact, subject.signature, subject.threads, machine_of(each))
-            latest[(*key, each.evidence)] = index
-    rows = [_row(found[at], report.manifest, found[:at]) for at in latest.values()]
-    operators = [row for at in latest.values() for row in _operators(found[at], report.manifest)]
+    measurements = sorted([*read_measurements(folder, progress), *new], key=_start_time)
+    for index, measurement in enumerate(measurements):
+        if measurement.valid and _length(measurement, report.manifest) is not None:
+            subject = measurement.subject
+            key = (subject.artifact, subject.signature, subject.threads, machine_of(measurement))
+            latest[(*key, measurement.evidence)] = index
+    manifest, indices = report.manifest, latest.values()
+    rows = [_row(measurements[index], manifest, measurements[:index]) for index in indices]
+    operators = [row for index in indices for row in _operators(measurements[index], manifest)]
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
 
@@ -149,22 +162,22 @@ def complete_report(
     report: Report, folder: Path, progress: Progress = no_progress, new: Sequence[Measurement] = ()
 ) -> Report:
     """`report` with all that `bench` and `explain` left in `folder`, and `new` measurements."""
-    found = with_measurements(report, folder, progress, new)
-    return with_search(with_explanations(found, folder, progress), folder, progress)
+    report = with_measurements(report, folder, progress, new)
+    return with_search(with_explanations(report, folder, progress), folder, progress)
 
 
 def report_of(folder: Path) -> Report:
     """The report of the bundle in `folder`, without measurements."""
-    found = manifests.read_manifest(folder)
+    manifest = manifests.read_manifest(folder)
     return Report(
         format_version=1,
-        manifest=found,
-        profile=profile_of(found, folder),
+        manifest=manifest,
+        profile=profile_of(manifest, folder),
         bytes_by_kind={
             artifact.name: inspect_bytes(
                 (folder / artifact.file).read_bytes(), artifact.file
             ).bytes_by_kind
-            for artifact in found.artifacts
+            for artifact in manifest.artifacts
         },
     )
 
@@ -223,7 +236,7 @@ def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[Operato
 
 
 def energy_of(measurement: Measurement) -> Energy | None:
-    """The energy as reports show it; None without a figure, or with one that cannot be."""
+    """The energy as reports show it; None without a figure, or with an impossible one."""
     energy = measurement.energy
     if isinstance(energy, EnergyUnavailable):
         return None

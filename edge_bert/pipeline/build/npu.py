@@ -1,4 +1,4 @@
-"""The files of a bundle for the NPUs of its device, or what keeps us from making them."""
+"""Files compiled for the NPUs of a bundle's device, or the reasons why there are none."""
 
 from __future__ import annotations
 
@@ -14,57 +14,61 @@ from edge_bert.records.profile import Accelerator, DeviceProfile
 from edge_bert.runtimes import npu_compiler
 from edge_bert.store import content_store
 
-Found = tuple[list[PackagedFile], list[Skipped]]
+NpuFiles = tuple[list[PackagedFile], list[Skipped]]
 
 
 def compile_artifacts(
     profile: DeviceProfile, artifacts: Sequence[str], folder: Path, progress: Progress = no_progress
-) -> Found:
+) -> NpuFiles:
     """Every artifact of `folder`, compiled for every NPU of the profile.
 
-    What a machine or a plugin cannot do is left out with its reason, and never ends a build. A
+    What a machine or a plugin cannot compile is skipped with its reason, and never ends a build. A
     compiled file has not run: that takes the device.
     """
     files: list[PackagedFile] = []
-    left_out: list[Skipped] = []
+    skipped: list[Skipped] = []
     for accelerator in profile.accelerators:
         if accelerator.kind != "npu":
             continue
-        lack = _lacking(accelerator)
-        if lack is not None:
-            left_out.append(Skipped(name=f"files for {accelerator.name}", reason=lack))
+        reason = _why_not_compiled(accelerator)
+        if reason is not None:
+            skipped.append(Skipped(name=f"files for {accelerator.name}", reason=reason))
             continue
-        more_files, without = _for_chip(str(accelerator.chip), artifacts, folder, progress)
-        files += more_files
-        left_out += without
-    return files, left_out
+        compiled, refused = _compile_for_chip(str(accelerator.chip), artifacts, folder, progress)
+        files += compiled
+        skipped += refused
+    return files, skipped
 
 
-def _lacking(accelerator: Accelerator) -> str | None:
+def _why_not_compiled(accelerator: Accelerator) -> str | None:
     if accelerator.chip is None:
         return "The profile names no `chip` for it, which ai-edge-litert's compilers need."
     return npu_compiler.find_missing_tool(accelerator.chip)
 
 
-def _for_chip(chip: str, artifacts: Sequence[str], folder: Path, progress: Progress) -> Found:
+def _compile_for_chip(
+    chip: str, artifacts: Sequence[str], folder: Path, progress: Progress
+) -> NpuFiles:
     files: list[PackagedFile] = []
-    left_out: list[Skipped] = []
+    skipped: list[Skipped] = []
     for artifact in artifacts:
         progress(f"{artifact}: compiling for {chip}")
         try:
-            made = npu_compiler.compile_for_chip(chip, folder / f"{artifact}.tflite")
+            model = npu_compiler.compile_for_chip(chip, folder / f"{artifact}.tflite")
         except RefusedError as refusal:
-            left_out.append(Skipped(name=f"{artifact} for {chip}", reason=str(refusal)))
+            skipped.append(Skipped(name=f"{artifact} for {chip}", reason=str(refusal)))
             continue
         path = folder / f"npu_{re.sub(r'[^A-Za-z0-9]+', '_', chip)}_{artifact}.tflite"
-        content_store.write_atomic(path, made.data)
-        files.append(describe_file(path, f"{artifact} for {chip}, not run: {_taken(made)}"))
-    return files, left_out
+        content_store.write_atomic(path, model.data)
+        files.append(
+            describe_file(path, f"{artifact} for {chip}, not run: {_describe_share(model)}")
+        )
+    return files, skipped
 
 
-def _taken(made: npu_compiler.NpuModel) -> str:
-    """How much of the work the plugin took, one part a signature."""
+def _describe_share(model: npu_compiler.NpuModel) -> str:
+    """How many operators the plugin took, per signature."""
     return ", ".join(
         f"{stats.offloaded} of {stats.operators} operators on the NPU in {stats.partitions} parts"
-        for stats in made.subgraphs
+        for stats in model.subgraphs
     )

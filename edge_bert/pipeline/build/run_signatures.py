@@ -1,4 +1,4 @@
-"""Running a `.tflite` file on sentences, each signature of it, and remembering what came out."""
+"""Outputs of every signature of a `.tflite` file for sentences, run once and then cached."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class ModelUnderTest:
 
     @classmethod
     def of(cls, path: Path, head: Head, contents: ModelFile | None = None) -> ModelUnderTest:
-        """The subject for the file at `path`, which has the `contents` that inspecting it gives."""
-        found = contents or inspect_file(path)
-        return cls(path, found.signatures, head, found.rounds_activations)
+        """The file at `path`, with the `contents` that inspecting it gives."""
+        contents = contents or inspect_file(path)
+        return cls(path, contents.signatures, head, contents.rounds_activations)
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,10 @@ class SignatureOutputs:
         """The output of every sentence in its own bucket [sentences, width], in order."""
         count = sum(self.own.values())
         width = next(iter(self.values.values())).shape[-1]
-        found = np.zeros((count, width), np.float32)
+        outputs = np.zeros((count, width), np.float32)
         for name, values in self.values.items():
-            found[self.sentences[name][: self.own[name]]] = values[: self.own[name]]
-        return found
+            outputs[self.sentences[name][: self.own[name]]] = values[: self.own[name]]
+        return outputs
 
 
 def finished_outputs(
@@ -78,44 +78,44 @@ def finished_outputs(
 def run_signatures(
     subject: ModelUnderTest, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
 ) -> SignatureOutputs:
-    """Every signature of `subject` on `runtime`; remembered by file, tokens, buckets and runtime.
+    """Run every signature of `subject` on `runtime`, once per file, tokens and runtime.
 
     Raises VerificationError when the file does not run, or gives something that is not a number.
     """
-    rows, own = _rows(sentences, subject.signatures)
+    rows, own = _assign_rows(sentences, subject.signatures)
 
     def make() -> bytes:
-        found = _run(subject, sentences, rows, pad_id, runtime)
-        return b"".join(found[name].tobytes() for name in rows)
+        values = _run_rows(subject, sentences, rows, pad_id, runtime)
+        return b"".join(values[name].tobytes() for name in rows)
 
-    tokens = key_of(*((each.ids, each.type_ids) for each in sentences))
+    tokens = key_of(*((encoding.ids, encoding.type_ids) for encoding in sentences))
     inputs = [sha256_hex(subject.path.read_bytes()), tokens, pad_id, runtime]
     data = cached("outputs", inputs, make, code=run_signatures)
     values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)
-    ends = np.cumsum([len(each) for each in rows.values()])[:-1]
+    ends = np.cumsum([len(indices) for indices in rows.values()])[:-1]
     return SignatureOutputs(rows, own, dict(zip(rows, np.split(values, ends), strict=True)))
 
 
-def _rows(
+def _assign_rows(
     sentences: Sequence[Encoding], signatures: dict[str, Signature]
 ) -> tuple[dict[str, list[int]], dict[str, int]]:
-    """Which sentences each signature runs, and how many of them are its own."""
+    """The indices of the sentences that each signature runs, and how many of them are its own."""
     by_length = {signature.length: name for name, signature in signatures.items()}
     rows: dict[str, list[int]] = {name: [] for name in signatures}
     for index, encoding in enumerate(sentences):
         rows[by_length[choose_bucket(len(encoding), by_length)]].append(index)
-    own = {name: len(each) for name, each in rows.items()}
-    for name, each in rows.items():
-        fitting = [
+    own = {name: len(indices) for name, indices in rows.items()}
+    for name, indices in rows.items():
+        shorter = [
             index
             for index, encoding in enumerate(sentences)
-            if len(encoding) <= signatures[name].length and index not in each
+            if len(encoding) <= signatures[name].length and index not in indices
         ]
-        each.extend(fitting[:MIN_ROWS])
-    return {name: each for name, each in rows.items() if each}, own
+        indices.extend(shorter[:MIN_ROWS])
+    return {name: indices for name, indices in rows.items() if indices}, own
 
 
-def _run(
+def _run_rows(
     subject: ModelUnderTest,
     sentences: Sequence[Encoding],
     rows: dict[str, list[int]],
@@ -123,19 +123,19 @@ def _run(
     runtime: Runtime,
 ) -> dict[str, FloatArray]:
     inputs = {
-        name: _stack(subject.signatures[name], [sentences[index] for index in each], pad_id)
-        for name, each in rows.items()
+        name: _stack(subject.signatures[name], [sentences[index] for index in indices], pad_id)
+        for name, indices in rows.items()
     }
     result = tflite.run_tflite_model(subject.path, inputs, runtime)
-    found = {}
-    for name, each in rows.items():
+    values = {}
+    for name, indices in rows.items():
         output = subject.signatures[name].outputs[0].name
-        found[name] = result.real(name, output).reshape(len(each), -1)
-        if not np.isfinite(found[name]).all():
+        values[name] = result.real(name, output).reshape(len(indices), -1)
+        if not np.isfinite(values[name]).all():
             raise VerificationError(
                 f"{subject.path.name}: {name} gives values that are not numbers."
             )
-    return found
+    return values
 
 
 def _stack(
@@ -143,4 +143,4 @@ def _stack(
 ) -> dict[str, npt.NDArray[np.int32]]:
     names = [spec.name for spec in signature.inputs]
     padded = [pad_encoding(encoding, signature.length, pad_id, names) for encoding in encodings]
-    return {name: np.concatenate([each[name] for each in padded]) for name in names}
+    return {name: np.concatenate([row[name] for row in padded]) for name in names}

@@ -6,13 +6,13 @@ compared with the same file's outputs on the host's, and every signature with th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.errors import MissingToolError, VerificationError
+from edge_bert.errors import DataError, MissingToolError, VerificationError
 from edge_bert.evaluate.agreement import (
     EXACT,
     ROUNDED,
@@ -21,6 +21,7 @@ from edge_bert.evaluate.agreement import (
     describe_disagreement,
 )
 from edge_bert.evaluate.drift import measure_drift
+from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build.run_signatures import (
     ModelUnderTest,
@@ -28,13 +29,13 @@ from edge_bert.pipeline.build.run_signatures import (
     finished_outputs,
     run_signatures,
 )
-from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
-from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.checkpoint import FloatArray, Head, Task
 from edge_bert.records.profile import Runtime
 
-__all__ = ["Examples", "ModelUnderTest", "VerifiedArtifact", "reference_outputs", "verify_artifact"]
+# Finished outputs [n, width] of sentences, each with a second one where there are pairs.
+OutputsOf = Callable[[Sequence[str], Sequence[str] | None], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,20 @@ def score_labels(
         return finished_outputs(subject, encodings, tokenizer.pad_id, runtime)
 
     return score_model(evaluation_set, subject.head, outputs_of)
+
+
+def score_model(data: EvaluationSet, head: Head, outputs_of: OutputsOf) -> LabelScore:
+    """Spearman for pairs, accuracy for classes. Raises DataError where model and data differ."""
+    if data.kind == "pairs":
+        if head.task is not Task.EMBEDDING:
+            raise DataError(f"{data.name} has pairs; a classifier needs labelled sentences.")
+        labels = [float(label) for label in data.labels]
+        first, second = outputs_of(data.sentences, None), outputs_of(data.second, None)
+        return score_pairs(data.name, first, second, labels)
+    if head.task is not Task.CLASSIFICATION:
+        raise DataError(f"{data.name} has classes; an embedding model needs pairs with scores.")
+    classes = outputs_of(data.sentences, data.second or None)
+    return score_classes(data.name, classes, data.labels, head)
 
 
 def _without_scores(runtime: Runtime, status: str, reason: Exception) -> VerifiedArtifact:

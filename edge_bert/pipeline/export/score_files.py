@@ -15,8 +15,8 @@ from edge_bert.data.buckets import pad_encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.build.verify_artifact import score_model
 from edge_bert.pipeline.export.onnx_files import ExportFile
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Scores

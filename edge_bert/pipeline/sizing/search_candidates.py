@@ -10,8 +10,8 @@ from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.build.run_signatures import run_signatures
-from edge_bert.pipeline.build.scoring import score_model
 from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.build.verify_artifact import score_model
 from edge_bert.pipeline.sizing import worker
 from edge_bert.pipeline.sizing.cost_bounds import bound_cost
 from edge_bert.pipeline.sizing.search_space import ROOM, measured_space, outline_space

@@ -15,7 +15,7 @@ from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, ProfileError
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import measurements, profile_file
+from edge_bert.pipeline.build import bundle_files, measurements
 from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.pipeline.devices import emulator
 from edge_bert.pipeline.matrix import matrix
@@ -47,7 +47,7 @@ def test_the_bundle_has_the_profiles_name_and_the_profile(file: Path, built: Bui
     """Its report is the same when it is written anew, though no name leads to the profile."""
     manifest = manifests.read_manifest(built.folder)
     assert built.folder.name == manifest.profile == "phone"
-    assert profile_file.FILE in {each.file for each in manifest.files}
+    assert bundle_files.PROFILE_FILE in {each.file for each in manifest.files}
     again = measurements.report_of(built.folder)
     assert again.profile == built.report.profile == profiles.load_profile(str(file))
     page = (built.folder / "report.html").read_bytes()
@@ -78,9 +78,9 @@ def test_a_changed_profile_is_refused(
     """One line, as for any file of a bundle that is not the one that was built."""
     bundle = tiny.copy_of(built, tmp_path)
     if content is None:
-        (bundle / profile_file.FILE).unlink()
+        (bundle / bundle_files.PROFILE_FILE).unlink()
     else:
-        (bundle / profile_file.FILE).write_bytes(content)
+        (bundle / bundle_files.PROFILE_FILE).write_bytes(content)
     with refused(InputError, r"profile.json is (missing|not the file that was proven)"):
         measurements.report_of(bundle)
 
@@ -108,7 +108,7 @@ def test_limits_of_the_users_own_are_the_reports(tmp_path: Path) -> None:
 def test_a_named_profile_is_not_written_down(tmp_path: Path) -> None:
     """Its name leads to it, and to what is corrected in it later."""
     built = tiny.build_in(tmp_path, recipes=["float32"], lengths=[16])
-    assert not (built.folder / profile_file.FILE).exists()
+    assert not (built.folder / bundle_files.PROFILE_FILE).exists()
 
 
 def test_a_matrix_takes_paths(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
