@@ -61,13 +61,13 @@ class CodeTree:
 
     def _closure(self, modules: Iterable[str]) -> set[Path]:
         waiting = [path for module in modules for path in self._files_of(module)]
-        found: set[Path] = set()
+        closure: set[Path] = set()
         while waiting:
             path = waiting.pop()
-            if path not in found:
-                found.add(path)
+            if path not in closure:
+                closure.add(path)
                 waiting += self._imported_files(path)
-        return found
+        return closure
 
     def _imported_files(self, path: Path) -> Iterator[Path]:
         if path.suffix != ".py":
@@ -77,24 +77,25 @@ class CodeTree:
             yield from self._files_of(name)
         for name in facts.files:
             candidates = (path.parent / folder / name for folder in DATA_FOLDERS)
-            yield from (each.resolve() for each in candidates if each.is_file())
+            yield from (path.resolve() for path in candidates if path.is_file())
 
     def _files_of(self, name: str) -> Iterator[Path]:
         """The file of the module `name`, or of the module that it is a member of, with those of
         the packages around it; the outermost one only where a name is imported from it."""
-        parts = name.split(".")
-        if parts[0] != PACKAGE:
+        names = name.split(".")
+        if names[0] != PACKAGE:
             return
-        path = self.folder.joinpath(*parts)
+        path = self.folder.joinpath(*names)
         if path.with_suffix(".py").is_file():
             yield path.with_suffix(".py")
         elif (path / "__init__.py").is_file():
             yield path / "__init__.py"
-        elif len(parts) > 1:
-            yield from self._files_of(".".join(parts[:-1]))
+        elif len(names) > 1:
+            yield from self._files_of(".".join(names[:-1]))
             return
-        packages = (self.folder.joinpath(*parts[:depth]) for depth in range(2, len(parts)))
-        yield from (each / "__init__.py" for each in packages if (each / "__init__.py").is_file())
+        packages = (self.folder.joinpath(*names[:depth]) for depth in range(2, len(names)))
+        files = (package / "__init__.py" for package in packages)
+        yield from (file for file in files if file.is_file())
 
     def _external_imports(self, path: Path) -> set[str]:
         if path.suffix != ".py":

@@ -90,7 +90,7 @@ def matrix(
     from edge_bert.pipeline.build.options import BuildOptions
     from edge_bert.pipeline.matrix import matrix as pipeline
 
-    names = pipeline.profile_names(split_csv(profiles))
+    names = pipeline.find_profiles(split_csv(profiles))
     options = parse_options(BuildOptions, locals() | {"profile": names[0]})
     folders = [
         None if model == DEFAULT_MODEL else model for model in split_csv(models) or [DEFAULT_MODEL]

@@ -1,4 +1,4 @@
-"""One cell of the matrix: a build for a device, its latency counted, and what came of it."""
+"""One cell of the matrix: a build for a device, with its latency counted."""
 
 from __future__ import annotations
 
@@ -77,10 +77,10 @@ def failed_cell(cell: CellRequest, status: Status, reason: str) -> MatrixCell:
 
 
 def describe_artifact(report: Report, folder: str) -> MatrixFile:
-    """What `report` says of the default artifact; `folder` is where its bundle is."""
+    """The figures of the default artifact; `folder` is that of its bundle."""
     chosen = report.default_artifact
     verdicts = budget_verdicts(report)
-    row = _row(report, chosen)
+    row = _latency_row(report, chosen)
     score, score_of = _score(chosen)
     sized = report.search.chosen if report.search else None
     return MatrixFile(
@@ -97,8 +97,8 @@ def describe_artifact(report: Report, folder: str) -> MatrixFile:
         energy_mj=row.energy.mj if row and row.energy else None,
         energy_kind=row.energy.kind if row and row.energy else None,
         limits=len(verdicts),
-        missed=tuple(each.item for each in verdicts if each.state == "missed"),
-        not_measured=tuple(each.item for each in verdicts if each.state == "not measured"),
+        missed=tuple(verdict.item for verdict in verdicts if verdict.state == "missed"),
+        not_measured=tuple(verdict.item for verdict in verdicts if verdict.state == "not measured"),
         made_smaller=title_of(sized.candidate) if sized else "",
     )
 
@@ -109,7 +109,7 @@ def _count_default(profile: str, report: Report, folder: Path, progress: Progres
     `profile` is a name or a path. What was counted before, of this very file, stays.
     """
     chosen = report.default_artifact
-    if _row(report, chosen):
+    if _latency_row(report, chosen):
         return report
     options = BenchOptions(
         profile=profile,
@@ -126,11 +126,11 @@ def _count_default(profile: str, report: Report, folder: Path, progress: Progres
 
 def _bucket(report: Report, artifact: Artifact) -> int:
     """The bucket for an input of the budget's length, or the longest one."""
-    lengths = {each.length: name for name, each in artifact.signatures.items()}
+    lengths = {signature.length: name for name, signature in artifact.signatures.items()}
     return choose_bucket(min(report.profile.budget.latency_length, max(lengths)), lengths)
 
 
-def _row(report: Report, artifact: Artifact) -> LatencyRow | None:
+def _latency_row(report: Report, artifact: Artifact) -> LatencyRow | None:
     """The latency of one thread at the budget's length; a build machine's says nothing."""
     length = _bucket(report, artifact)
     rows = [

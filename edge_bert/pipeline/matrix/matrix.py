@@ -134,13 +134,13 @@ def build_matrix(
     return report
 
 
-def profile_names(words: Sequence[str]) -> tuple[str, ...]:
-    """The profiles of these names and paths, or of `all`, each once; an alias gives the profile
-    that it points to, a path is whole.
+def find_profiles(references: Sequence[str]) -> tuple[str, ...]:
+    """The names or absolute paths of these profiles, or of `all`, each once; an alias gives the
+    profile that it points to.
 
     Raises ProfileError for an unknown name, InputError without any or for two of one name.
     """
-    names = profiles.profile_names() if list(words) == [ALL] else words
+    names = profiles.profile_names() if list(references) == [ALL] else references
     if not names:
         raise InputError("--profiles is missing: give names, such as pixel-9,wear-watch, or all.")
     by_name: dict[str, tuple[str, DeviceProfile]] = {}
@@ -177,7 +177,7 @@ def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_M
         inputs = [
             session.checkpoint.sha256,
             session.calibration.info,
-            [msgspec.json.encode(each) for each in session.evaluation_sets],
+            list(map(msgspec.json.encode, session.evaluation_sets)),
             (session.lengths, options.emulate and not host_tools.find_missing_tools(), corpus),
         ]
         content = cache_key("cell", inputs, code=build_cell)

@@ -1,4 +1,4 @@
-"""A file counted on the emulated phone: once for a file, a device and our code, and remembered."""
+"""The cost of a file on the emulated phone, counted once for its bytes and the device."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ def count_file(profile: DeviceProfile, file: CandidateFile) -> Measurement:
 
     Its time and energy are modelled. Raises DeviceError where the emulator fails.
     """
-    lengths = {each.length: name for name, each in file.signatures.items()}
-    signature = lengths[budget_length(profile, lengths)]
+    lengths = {signature.length: name for name, signature in file.signatures.items()}
+    name = lengths[budget_length(profile, lengths)]
     device = msgspec.json.encode(msgspec.structs.replace(profile, budget=Budget()))
-    inputs = [sha256_hex(file.path.read_bytes()), file.name, signature, device]
+    inputs = [sha256_hex(file.path.read_bytes()), file.name, name, device]
     return cached_record(
-        Measurement, "counts", inputs, lambda: _count(profile, file, signature), open_counter
+        Measurement, "counts", inputs, lambda: _count(profile, file, name), open_counter
     )
 
 
 def emulated_cost(measurement: Measurement, size: int) -> CandidateCost:
-    """What a count says of the cost of a file of `size` bytes."""
+    """The cost of a file of `size` bytes by its measurement."""
     _, middle, _ = latency_bounds(measurement)
     energy = measurement.energy
     return CandidateCost(

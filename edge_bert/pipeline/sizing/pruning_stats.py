@@ -19,6 +19,7 @@ from edge_bert.store.cached import Functions, cached
 
 RANKING = 64  # sentences that layers and curves are measured on
 HALVES = ("heads", "neurons")
+FORMAT = 2  # of the entries in the cache; raise it where `_encode` changes
 STATS_CODE: Functions = (
     importance.measure_importance,
     allocate_sparsity.measure_curves,
@@ -38,12 +39,12 @@ class PruningStats:
 
 def read_pruning_stats(session: BuildSession, progress: Progress = no_progress) -> PruningStats:
     """The stats of the session's model over its calibration set, from the cache where they are."""
-    inputs = [session.checkpoint.sha256, session.calibration.info, max(session.lengths)]
+    inputs = [FORMAT, session.checkpoint.sha256, session.calibration.info, max(session.lengths)]
 
     def make() -> bytes:
-        return _write(_measure(session, progress))
+        return _encode(_measure(session, progress))
 
-    return _read(cached("pruning_stats", inputs, make, code=STATS_CODE))
+    return _decode(cached("pruning_stats", inputs, make, code=STATS_CODE))
 
 
 def _measure(session: BuildSession, progress: Progress) -> PruningStats:
@@ -57,17 +58,18 @@ def _measure(session: BuildSession, progress: Progress) -> PruningStats:
     )
 
 
-def _write(worth: PruningStats) -> bytes:
+def _encode(stats: PruningStats) -> bytes:
     """Arrays and JSON in one `.npz`; nothing in it can hold code."""
     arrays: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.generic]]] = {}
     orders = {}
     for half in HALVES:
-        for index, each in enumerate(getattr(worth.importance, half)):
-            arrays[f"{half}.{index}.covariance"] = each.covariance
-            arrays[f"{half}.{index}.mean"] = each.mean
-            orders[f"{half}.{index}"] = (each.elimination.order, each.elimination.errors)
-    words = msgspec.json.encode([orders, worth.curves.heads, worth.curves.neurons, worth.layers])
-    arrays["words"] = np.frombuffer(words, np.uint8)
+        for index, inputs in enumerate(getattr(stats.importance, half)):
+            arrays[f"{half}.{index}.covariance"] = inputs.covariance
+            arrays[f"{half}.{index}.mean"] = inputs.mean
+            orders[f"{half}.{index}"] = (inputs.elimination.order, inputs.elimination.errors)
+    curves = stats.curves
+    text = msgspec.json.encode([orders, curves.heads, curves.neurons, stats.layers])
+    arrays["json"] = np.frombuffer(text, np.uint8)
     file = io.BytesIO()
     np.savez(file, allow_pickle=False, **arrays)
     return file.getvalue()
@@ -77,10 +79,10 @@ Orders = dict[str, tuple[tuple[int, ...], tuple[float, ...]]]
 Table = tuple[tuple[float, ...], ...]
 
 
-def _read(data: bytes) -> PruningStats:
+def _decode(data: bytes) -> PruningStats:
     with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-        kinds = tuple[Orders, Table, Table, tuple[tuple[int, ...], ...]]
-        orders, heads, neurons, kept = msgspec.json.decode(arrays["words"].tobytes(), type=kinds)
+        types = tuple[Orders, Table, Table, tuple[tuple[int, ...], ...]]
+        orders, heads, neurons, ranked = msgspec.json.decode(arrays["json"].tobytes(), type=types)
         halves = [
             tuple(
                 Inputs(
@@ -92,4 +94,4 @@ def _read(data: bytes) -> PruningStats:
             )
             for half in HALVES
         ]
-    return PruningStats(Importance(*halves), ErrorCurves(heads, neurons), kept)
+    return PruningStats(Importance(*halves), ErrorCurves(heads, neurons), ranked)

@@ -101,7 +101,7 @@ def _search_key(session: BuildSession) -> str:
     inputs = [
         session.checkpoint.sha256,
         session.calibration.info,
-        [msgspec.json.encode(each) for each in session.evaluation_sets],
+        list(map(msgspec.json.encode, session.evaluation_sets)),
         msgspec.json.encode(device),
         (profile.budget.latency_length, session.lengths, options.emulate, options.float_output),
         sha256_hex(corpus),

@@ -63,8 +63,10 @@ def _space(sizing: SizingSession, ranked: Sequence[tuple[int, ...]], curves: Err
     four_bits = session.profile.parsed_runtime() != TFLITE_RUNTIME_2_14
     return Space(
         layers=layers,
-        ffn=_distinct(tuple(each.ffn for each in plan(1.0, share)) for share in NEURONS),
-        heads=_distinct(tuple(each.heads for each in plan(share, 1.0)) for share in HEADS),
+        ffn=_distinct(tuple(structure.ffn for structure in plan(1.0, share)) for share in NEURONS),
+        heads=_distinct(
+            tuple(structure.heads for structure in plan(share, 1.0)) for share in HEADS
+        ),
         vocabulary=_vocabularies(sizing, config.vocabulary),
         matrix_bits=_matrix_bits(config.layers) if four_bits else ((8,) * config.layers,),
         embedding_bits=(4, 8) if four_bits else (8,),

@@ -134,8 +134,10 @@ def _with_vocabulary(checkpoint: Checkpoint, vocabulary: Vocabulary) -> Checkpoi
     folder = cache_folder("tokenizers") / checkpoint.sha256
     folder.mkdir(parents=True, exist_ok=True)
     write_atomic(folder / "tokenizer.json", vocabulary.tokenizer.encode())
-    words = None
+    vocab_file = None
     if checkpoint.vocabulary is not None:
-        words = folder / "vocab.txt"
-        write_atomic(words, vocabulary.text.encode())
-    return dataclasses.replace(checkpoint, tokenizer=folder / "tokenizer.json", vocabulary=words)
+        vocab_file = folder / "vocab.txt"
+        write_atomic(vocab_file, vocabulary.text.encode())
+    return dataclasses.replace(
+        checkpoint, tokenizer=folder / "tokenizer.json", vocabulary=vocab_file
+    )

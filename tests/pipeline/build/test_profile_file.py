@@ -114,7 +114,7 @@ def test_a_named_profile_is_not_written_down(tmp_path: Path) -> None:
 def test_a_matrix_takes_paths(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Beside names, each device once; a cell is filed under the name in the file."""
     monkeypatch.chdir(file.parent)
-    names = matrix.profile_names([file.name, str(file), "pixel", "./mine.toml"])
+    names = matrix.find_profiles([file.name, str(file), "pixel", "./mine.toml"])
     assert names == (str(file), "pixel-9")
     with tiny.own_cache("profile-file"):
         options = tiny.sizing_options(recipes=("wi8_afp32",), out=tmp_path)
@@ -128,7 +128,7 @@ def test_a_matrix_takes_paths(file: Path, tmp_path: Path, monkeypatch: pytest.Mo
     other = tmp_path / "other.toml"
     other.write_text(PHONE.replace("1800", "1900"), "utf-8")
     with refused(InputError, "Two of --profiles are called phone"):
-        matrix.profile_names([str(file), str(other)])
+        matrix.find_profiles([str(file), str(other)])
 
 
 def test_an_emulated_phone_is_stopped_by_either_name(

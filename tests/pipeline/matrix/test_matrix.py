@@ -306,15 +306,15 @@ def test_bad_input_is_told_before_anything_is_built(tmp_path: Path) -> None:
 
 def test_profile_names() -> None:
     """`all` is every profile once; an alias is what it points to."""
-    every = matrix.profile_names(["all"])
+    every = matrix.find_profiles(["all"])
     assert set(SIX) <= set(every)
     assert "pixel" not in every
     assert len(set(every)) == len(every) >= 14
-    assert matrix.profile_names(["pixel", "pixel-9", "wear-watch"]) == ("pixel-9", "wear-watch")
+    assert matrix.find_profiles(["pixel", "pixel-9", "wear-watch"]) == ("pixel-9", "wear-watch")
     with refused(ProfileError, "Did you mean"):
-        matrix.profile_names(["pixel9"])
+        matrix.find_profiles(["pixel9"])
     with refused(InputError, "--profiles"):
-        matrix.profile_names([])
+        matrix.find_profiles([])
 
 
 def test_a_cell_is_what_its_bundle_is(made: tuple[MatrixRequest, MatrixReport]) -> None:
