@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -20,6 +19,7 @@ from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import FLOAT16, WI8_AFP32
 from edge_bert.runtimes import environments
+from edge_bert.store import cache
 from tests.pipeline import small_encoder as small
 
 HOST = Runtime(name="ai-edge-litert", version="2.3.0")
@@ -35,7 +35,8 @@ needs_oldest = pytest.mark.skipif(
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Outputs are remembered for one test only; environments stay where they are."""
-    monkeypatch.setattr(run_signatures, "cache", SimpleNamespace(folder=lambda *_: tmp_path))
+    (tmp_path / "environments").symlink_to(cache.cache_folder("environments").resolve())
+    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
 
 
 @pytest.fixture
