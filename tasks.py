@@ -9,7 +9,7 @@ from invoke.collection import Collection
 from invoke.context import Context
 from invoke.tasks import task
 
-from edge_bert.cli.program import TASKS
+from edge_bert.cli.program import TASKS, check_arguments
 
 
 @task(
@@ -38,3 +38,4 @@ def check(context: Context, slow: bool = True, processes: int = 2) -> None:
 
 
 namespace = Collection(*TASKS, check)
+check_arguments(namespace)

@@ -96,8 +96,8 @@ def test_help(task: str) -> None:
     """Every task says what it does."""
     completed = invoke("--help", task)
     assert completed.returncode == 0
-    assert "Docstring:" in completed.stdout
-    assert "none\n" not in completed.stdout.partition("Docstring:")[2][:20]
+    assert "Example: invoke" in completed.stdout or task == "check"
+    assert completed.stdout == invoke(task, "--help").stdout
 
 
 @pytest.mark.parametrize("arguments", [["profiles"], ["doctor"], ["inspect", "FILE"]], ids=str)
@@ -365,10 +365,19 @@ def test_clean_removes_only_what_is_ours(tmp_path: Path) -> None:
     assert (ROOT / "tasks.py").exists()
 
 
-@pytest.mark.parametrize("name", ["build", "inspect", "emulator", "profile", "check"])
-def test_help_after_the_task_explains_it(name: str) -> None:
-    """`invoke TASK --help` is not taken for an action or a file."""
-    completed = invoke(name, "--help")
-    assert completed.returncode == 0, completed.stderr
-    assert completed.stdout.startswith("Usage: inv")
-    assert "--help" in completed.stdout or name == "check"
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["biuld"], "There is no command biuld; see `invoke --list`. Did you mean build?"),
+        (
+            ["build", "--lenghts", "16"],
+            "There is no build option --lenghts; see `invoke build --help`",
+        ),
+        (["build", "--model"], "--model needs a value; see `invoke build --help`."),
+        (["inspect"], "inspect needs FILE; see `invoke inspect --help`."),
+        (["build"], "--profile is missing; `invoke TASK --help` explains a task's options."),
+    ],
+)
+def test_wrong_arguments(arguments: list[str], message: str) -> None:
+    """What cannot be parsed is bad input too."""
+    wrong(invoke(*arguments), 2, message)

@@ -7,11 +7,13 @@ import difflib
 import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 from invoke.collection import Collection
 from invoke.exceptions import Exit, ParseError
 from invoke.program import Program
 
+from edge_bert.cli.command import CommandTask
 from edge_bert.cli.tasks.bench import bench, validate
 from edge_bert.cli.tasks.build import build
 from edge_bert.cli.tasks.clean import clean
@@ -24,7 +26,7 @@ from edge_bert.cli.tasks.inspect import inspect
 from edge_bert.cli.tasks.matrix import matrix
 from edge_bert.cli.tasks.profiles import profile, profiles
 from edge_bert.cli.tasks.verify import verify
-from edge_bert.installation import COMMAND
+from edge_bert.installation import COMMAND, task_command
 
 TASKS = (
     *(build, matrix, export, verify, explain, inspect, bench, compare, validate),
@@ -75,7 +77,11 @@ class EdgeBertProgram(Program):
 
     def print_task_help(self, name: str) -> None:
         """The help that the command itself prints."""
-        sys.stdout.write(self.collection[name].explain())
+        task = self.collection[name]
+        if isinstance(task, CommandTask):
+            sys.stdout.write(task.explain())
+        else:
+            super().print_task_help(name)
 
 
 def main() -> None:
@@ -84,6 +90,24 @@ def main() -> None:
         namespace=Collection(*TASKS), name=COMMAND, binary=COMMAND, binary_names=[COMMAND]
     )
     program.run()
+
+
+def check_arguments(commands: Collection) -> None:
+    """Explain and refuse what follows `invoke` as `edge-bert` does.
+
+    For tasks.py, which Invoke loads before it parses the tasks. Invoke's own help is in no order,
+    and its exit code for a wrong option is 1. Raises Exit where there is nothing more to do.
+    """
+    script = Path(sys.argv[0])
+    if "invoke" not in (script.stem, script.parent.name) and script.stem != "inv":
+        return  # imported by something else
+    program = EdgeBertProgram()
+    program.create_config()
+    program.parse_core(None)
+    program.collection = commands
+    program.parse_tasks()
+    if program.args.help.value:
+        program.parse_cleanup()
 
 
 @contextlib.contextmanager
@@ -98,7 +122,7 @@ def _one_line(commands: Collection | None = None) -> Iterator[None]:
 def _message(error: ParseError, commands: Collection | None) -> str:
     context = error.context
     task = f"{context.name} " if context and context.name else ""
-    explained = f"see `{COMMAND} {task}--help`."
+    explained = f"see `{task_command(f'{task}--help' if task else '--list')}`."
     if flag := re.search(r"<Argument: ([\w-]+)", str(error)):
         return f"--{flag[1].replace('_', '-')} needs a value; {explained}"
     if positional := re.search(r"positional arguments: '(.*)'", str(error)):

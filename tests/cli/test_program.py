@@ -75,7 +75,7 @@ def test_completion(shell: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("biuld",), "There is no command biuld; see `edge-bert --help`. Did you mean build?"),
+        (("biuld",), "There is no command biuld; see `edge-bert --list`. Did you mean build?"),
         (
             ("build", "--lenghts", "16"),
             "There is no build option --lenghts; see `edge-bert build --help`. "
@@ -85,7 +85,7 @@ def test_completion(shell: str, monkeypatch: pytest.MonkeyPatch, capsys: Capture
         (("build", "--model", "-p", "x"), "--model needs a value; see `edge-bert build --help`."),
         (("inspect",), "inspect needs FILE; see `edge-bert inspect --help`."),
         (("build", "more"), "There is no command more; see `edge-bert build --help`."),
-        (("--help", "biuld"), "There is no command biuld; see `edge-bert --help`. Did you mean"),
+        (("--help", "biuld"), "There is no command biuld; see `edge-bert --list`. Did you mean"),
         (("build", "--count", "x", "-p", "pixel"), "--calibration-count x: give a whole number."),
         (("build",), "--profile is missing; `edge-bert TASK --help` explains a task's options."),
         (("build", "-p", "pixle"), "Did you mean pixel"),
