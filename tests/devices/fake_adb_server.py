@@ -16,10 +16,10 @@ from edge_bert.devices.adb.adb_command import find_adb
 
 def client_version() -> int:
     """adb replaces a server whose version is not its own, so ours must say the same."""
-    said = subprocess.run([find_adb(), "version"], capture_output=True, text=True, check=True)
-    found = re.search(r"version 1\.0\.(\d+)", said.stdout)
-    assert found
-    return int(found[1])
+    process = subprocess.run([find_adb(), "version"], capture_output=True, text=True, check=True)
+    match = re.search(r"version 1\.0\.(\d+)", process.stdout)
+    assert match
+    return int(match[1])
 
 
 class _Handler(socketserver.StreamRequestHandler):

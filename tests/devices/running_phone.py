@@ -61,13 +61,13 @@ def phone_profile(name: str) -> DeviceProfile:
 
 def command_lines() -> list[str]:
     """Of every process of this machine."""
-    found = []
+    lines = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
-            found.append(path.read_bytes().decode(errors="replace"))
+            lines.append(path.read_bytes().decode(errors="replace"))
         except OSError:
             continue
-    return found
+    return lines
 
 
 @contextmanager

@@ -61,8 +61,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def compiled(source: str, folder: Path) -> Path:
     (folder / "program.c").write_text(source)
     argv = [*find_compiler("arm64-v8a"), "-o", str(folder / "program"), str(folder / "program.c")]
-    done = HostDevice(folder).run(argv, TIMEOUT_S)
-    assert done.exit_code == 0, done.stderr
+    completed = HostDevice(folder).run(argv, TIMEOUT_S)
+    assert completed.exit_code == 0, completed.stderr
     return folder / "program"
 
 
@@ -93,23 +93,23 @@ def test_outputs_are_those_of_this_machine(
     values = np.random.default_rng(7).normal(size=(2, 8)).astype("<f4")
     inputs.write_bytes(values.tobytes())
     host = HostDevice()
-    said = []
-    for place, start in (
+    results = []
+    for machine, runner_command in (
         (device, command),
         (host, install_runner(host, host_abi(), own_c_library=False)),
     ):
-        outputs = str(Path(place.push(inputs, "inputs")).with_name("outputs"))
+        outputs = str(Path(machine.push(inputs, "inputs")).with_name("outputs"))
         request = RunnerRequest(
-            place.push(model, "m"),
+            machine.push(model, "m"),
             "encode_8",
-            inputs=place.push(inputs, "inputs"),
+            inputs=machine.push(inputs, "inputs"),
             outputs=outputs,
         )
-        assert start_runner(place, start, request, TIMEOUT_S).exit_code == 0
-        place.pull(outputs, tmp_path / "back")
-        said.append((tmp_path / "back").read_bytes())
+        assert start_runner(machine, runner_command, request, TIMEOUT_S).exit_code == 0
+        machine.pull(outputs, tmp_path / "back")
+        results.append((tmp_path / "back").read_bytes())
     host.close()
-    assert said[0] == said[1] == ((values[0] - values[1]) * np.float32(3)).tobytes()
+    assert results[0] == results[1] == ((values[0] - values[1]) * np.float32(3)).tobytes()
 
 
 def test_the_runtime_sees_the_phones_cores(
@@ -117,8 +117,8 @@ def test_the_runtime_sees_the_phones_cores(
 ) -> None:
     """The chosen cluster has the lowest numbers, and its features are the phone's."""
     request = RunnerRequest(device.push(model, "m"), "encode_8", repetitions=1)
-    done = start_runner(device, command, request, TIMEOUT_S)
-    cpu = json.loads(done.stdout.splitlines()[0])["cpu"]
+    completed = start_runner(device, command, request, TIMEOUT_S)
+    cpu = json.loads(completed.stdout.splitlines()[0])["cpu"]
     assert cpu["parts"] == ["0xd0a"] * 2 + ["0xd05"] * 6
     assert "asimddp" in cpu["hwcap"]
     assert "i8mm" not in cpu["hwcap"]
@@ -194,10 +194,10 @@ def test_refuses_what_is_no_arm64_program(device: EmulatedDevice, tmp_path: Path
 
 def test_is_labelled_as_emulated(device: EmulatedDevice, profile: DeviceProfile) -> None:
     """The description cannot pass for a device."""
-    said = device.describe()
-    assert said.evidence is Evidence.EMULATED
-    assert (said.name, said.cores) == (profile.name, 8)
-    assert said.properties["core"] == "cortex-a75"
+    description = device.describe()
+    assert description.evidence is Evidence.EMULATED
+    assert (description.name, description.cores) == (profile.name, 8)
+    assert description.properties["core"] == "cortex-a75"
 
 
 def test_another_cluster_can_be_chosen(profile: DeviceProfile) -> None:
@@ -309,10 +309,10 @@ def test_a_matrix_product_takes_as_many_multiplications_as_it_has(
     device = EmulatedDevice(
         with_dotprod() if name == "with-dotprod" else profiles.load_profile(name)
     )
-    start = install_runner(device, "arm64-v8a", own_c_library=False)
+    command = install_runner(device, "arm64-v8a", own_c_library=False)
     request = RunnerRequest(device.push(dense(weights, tmp_path), "m"), "only", repetitions=1)
-    counted = counts(device, [*start, *request.arguments()])[-1]
+    counted = counts(device, [*command, *request.arguments()])[-1]
     device.close()
     assert getattr(counted, field) * products_each == PRODUCTS
-    others = {"sdot", "smmla"} - {field}
-    assert all(getattr(counted, other) == 0 for other in others)
+    unused = {"sdot", "smmla"} - {field}
+    assert all(getattr(counted, instruction) == 0 for instruction in unused)

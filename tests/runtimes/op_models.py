@@ -71,27 +71,27 @@ def options_of(name: str, **fields: Any) -> Any:
     return options
 
 
-def _tensor(model: Any, name: str, given: Tensor) -> Any:
+def _tensor(model: Any, name: str, source: Tensor) -> Any:
     tensor = schema.TensorT()
-    tensor.name, tensor.shape = name, list(given.shape)
-    tensor.type = getattr(schema.TensorType, TYPES[given.dtype])
-    if given.scale:
-        scales = given.scale if isinstance(given.scale, tuple) else (given.scale,)
+    tensor.name, tensor.shape = name, list(source.shape)
+    tensor.type = getattr(schema.TensorType, TYPES[source.dtype])
+    if source.scale:
+        scales = source.scale if isinstance(source.scale, tuple) else (source.scale,)
         tensor.quantization = schema.QuantizationParametersT()
         tensor.quantization.scale = list(scales)
-        tensor.quantization.zeroPoint = [given.zero_point] * len(scales)
-        tensor.quantization.quantizedDimension = given.axis
-    if given.data is not None:
+        tensor.quantization.zeroPoint = [source.zero_point] * len(scales)
+        tensor.quantization.quantizedDimension = source.axis
+    if source.data is not None:
         tensor.buffer = len(model.buffers)
         model.buffers.append(schema.BufferT())
-        model.buffers[-1].data = np.frombuffer(_bytes(given), np.uint8)
+        model.buffers[-1].data = np.frombuffer(_bytes(source), np.uint8)
     return tensor
 
 
-def _bytes(given: Tensor) -> bytes:
-    if given.dtype != "int4":
-        return np.asarray(given.data, given.dtype).tobytes()
-    flat = np.asarray(given.data, np.int8).reshape(-1, 2).astype(np.uint8) & 15
+def _bytes(tensor: Tensor) -> bytes:
+    if tensor.dtype != "int4":
+        return np.asarray(tensor.data, tensor.dtype).tobytes()
+    flat = np.asarray(tensor.data, np.int8).reshape(-1, 2).astype(np.uint8) & 15
     return (flat[:, 0] | (flat[:, 1] << 4)).astype(np.uint8).tobytes()
 
 

@@ -48,9 +48,9 @@ def test_the_package_that_is_missing_is_named(maker: str) -> None:
     """Without a vendor's SDK, the one command that gets it."""
     if not without_sdk(maker):
         pytest.skip(f"the SDK of {maker} is installed here")
-    missing = npu_compiler.find_missing_tool(f"{maker} chip")
-    assert missing is not None
-    assert f"pip install {VENDORS[maker].package}," in missing
+    reason = npu_compiler.find_missing_tool(f"{maker} chip")
+    assert reason is not None
+    assert f"pip install {VENDORS[maker].package}," in reason
 
 
 @on_linux
@@ -59,10 +59,10 @@ def test_a_package_without_its_download_is_told_apart(
 ) -> None:
     """pip installs the package even where the vendor cannot be reached."""
     sdk(tmp_path, monkeypatch, None)
-    missing = npu_compiler.find_missing_tool(PHONE)
-    assert missing is not None
-    assert "its download failed" in missing
-    assert "--force-reinstall" in missing
+    reason = npu_compiler.find_missing_tool(PHONE)
+    assert reason is not None
+    assert "its download failed" in reason
+    assert "--force-reinstall" in reason
 
 
 @on_linux
@@ -123,7 +123,7 @@ def test_a_plugin_alone_cannot_be_asked(maker: str, tmp_path: Path) -> None:
     package = plugin.parents[3]
     target = importlib.import_module(f"ai_edge_litert.aot.vendors.{vendor.module}.target")
     chip = str(list(target.SocModel)[-1].value)
-    done = subprocess.run(
+    process = subprocess.run(
         [
             str(package / "tools" / "apply_plugin_main"),
             "--cmd=partition",
@@ -139,9 +139,9 @@ def test_a_plugin_alone_cannot_be_asked(maker: str, tmp_path: Path) -> None:
         check=False,
         timeout=300,
     )
-    assert done.returncode != 0
-    wanted = "NeuronAdapter" if maker == "MediaTek" else vendor.library
-    assert wanted in done.stdout + done.stderr
+    assert process.returncode != 0
+    library = "NeuronAdapter" if maker == "MediaTek" else vendor.library
+    assert library in process.stdout + process.stderr
 
 
 @on_linux

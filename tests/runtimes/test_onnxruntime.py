@@ -26,17 +26,17 @@ def _rows() -> list[dict[str, np.ndarray]]:
 def test_rows_give_what_onnxruntime_gives(name: str) -> None:
     """One row at a time, of fixed or free sizes."""
     path = HERE / f"{name}.onnx"
-    found = onnxruntime.run_onnx_model(path, _rows(), OUTPUT)
-    assert np.array_equal(np.stack(found), onnxruntime_outputs(path, sentences()))
+    outputs = onnxruntime.run_onnx_model(path, _rows(), OUTPUT)
+    assert np.array_equal(np.stack(outputs), onnxruntime_outputs(path, sentences()))
 
 
 def test_a_short_row_is_filled_up_where_sizes_are_fixed() -> None:
     """With zeros in the mask too, so that the tokens that count stay the same."""
     path = HERE / f"{BERT[2]}.onnx"
-    (whole, cut) = onnxruntime.run_onnx_model(
+    (full, short) = onnxruntime.run_onnx_model(
         path, [_rows()[1], {name: array[:11] for name, array in _rows()[1].items()}], OUTPUT
     )
-    assert np.abs(whole[:11] - cut[:11]).max() < 1e-5
+    assert np.abs(full[:11] - short[:11]).max() < 1e-5
 
 
 def test_a_row_that_is_too_long_is_refused() -> None:

@@ -79,8 +79,8 @@ def test_names_the_operator_that_the_runtime_lacks(tmp_path: Path) -> None:
     with pytest.raises(VerificationError) as caught:
         tflite.run_tflite_model(path, {"only": {"x0": op_cases.X}}, TFLITE_RUNTIME_2_14)
     message = str(caught.value)
-    start = "hybrid.tflite on tflite-runtime 2.14.0: Didn't find op for builtin opcode "
-    assert message.startswith(f"{start}'FULLY_CONNECTED' version '12'")
+    prefix = "hybrid.tflite on tflite-runtime 2.14.0: Didn't find op for builtin opcode "
+    assert message.startswith(f"{prefix}'FULLY_CONNECTED' version '12'")
     assert "\n" not in message
 
 

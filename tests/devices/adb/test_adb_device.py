@@ -60,20 +60,20 @@ def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
 
 
 def shell(phone: EmulatedPhone, command: str) -> str:
-    done = subprocess.run(
+    process = subprocess.run(
         ["adb", "-s", phone.serial, "shell", command],
         capture_output=True,
         text=True,
         check=False,
         timeout=TIMEOUT_S,
     )
-    return (done.stdout + done.stderr).strip()
+    return (process.stdout + process.stderr).strip()
 
 
 def adbd(phone: EmulatedPhone) -> int:
-    found = [pid for pid, line in emulated_phone.list_processes(phone).items() if "/adbd" in line]
-    assert len(found) == 1
-    return found[0]
+    pids = [pid for pid, line in emulated_phone.list_processes(phone).items() if "/adbd" in line]
+    assert len(pids) == 1
+    return pids[0]
 
 
 def leftovers(phone: EmulatedPhone, word: str) -> list[str]:
@@ -178,11 +178,13 @@ def test_any_file_name_is_safe(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
-@given(words=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]))))
-def test_any_argument_arrives(device: AdbDevice, words: list[str]) -> None:
+@given(
+    arguments=st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])))
+)
+def test_any_argument_arrives(device: AdbDevice, arguments: list[str]) -> None:
     """Arguments reach the program as they are, whatever the shell would make of them."""
-    done = device.run(["printf", "%s\\0", *words, "end"], TIMEOUT_S)
-    assert done.stdout.split("\0") == [*words, "end", ""]
+    completed = device.run(["printf", "%s\\0", *arguments, "end"], TIMEOUT_S)
+    assert completed.stdout.split("\0") == [*arguments, "end", ""]
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "a/b", "/etc/passwd", "nul\0"])
@@ -194,11 +196,11 @@ def test_refuses_names_with_folders(device: AdbDevice, tmp_path: Path, name: str
 
 def test_describes_an_emulated_phone_as_emulated(device: AdbDevice, phone: EmulatedPhone) -> None:
     """What comes from an emulator can not pass for a device."""
-    said = device.describe()
-    assert said.evidence is Evidence.EMULATED
-    assert (said.name, said.abi, said.cores) == (phone.serial, "arm64-v8a", 8)
-    assert "asimddp" in said.features
-    assert said.properties["ro.product.model"] == "Google Pixel 9 (emulated)"
+    description = device.describe()
+    assert description.evidence is Evidence.EMULATED
+    assert (description.name, description.abi, description.cores) == (phone.serial, "arm64-v8a", 8)
+    assert "asimddp" in description.features
+    assert description.properties["ro.product.model"] == "Google Pixel 9 (emulated)"
 
 
 def test_a_hanging_command_is_killed_on_the_device(phone: EmulatedPhone, device: AdbDevice) -> None:

@@ -84,7 +84,7 @@ def test_a_serial_is_never_an_option(server: _Server, serial: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "advice"),
+    ("fault", "advice"),
     [
         ("device unauthorized.\nThis adb server's $ADB_VENDOR_KEYS is not set", "prompt"),
         ("device offline", "is offline"),
@@ -92,9 +92,9 @@ def test_a_serial_is_never_an_option(server: _Server, serial: str) -> None:
         ("closed", "closed"),
     ],
 )
-def test_a_device_lost_between_commands(server: _Server, said: str, advice: str) -> None:
+def test_a_device_lost_between_commands(server: _Server, fault: str, advice: str) -> None:
     """The server's word on a device that it had a moment ago becomes advice."""
-    server.devices, server.fault = ONE, said
+    server.devices, server.fault = ONE, fault
     device = AdbDevice()
     with pytest.raises(DeviceError, match=advice):
         device.describe()
@@ -113,10 +113,10 @@ def test_a_silent_server_does_not_hang(server: _Server, monkeypatch: pytest.Monk
     device.close()
 
 
-@pytest.mark.parametrize("said", ["failed to connect to 'x:1'", "cannot connect", "", "garbage"])
-def test_a_failed_connect_is_an_error(server: _Server, said: str) -> None:
+@pytest.mark.parametrize("answer", ["failed to connect to 'x:1'", "cannot connect", "", "garbage"])
+def test_a_failed_connect_is_an_error(server: _Server, answer: str) -> None:
     """adb exits with 0 although it could not connect; its words tell."""
-    server.connects = said
+    server.connects = answer
     with pytest.raises(DeviceError, match="cannot connect"):
         list_devices.connect_device("192.168.1.7:5555")
 

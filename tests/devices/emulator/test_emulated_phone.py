@@ -54,27 +54,27 @@ def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
     device.close()
 
 
-def ask(device: AdbDevice, *words: str) -> str:
-    done = device.run(words, TIMEOUT_S)
-    assert done.exit_code == 0, done.stderr
-    return done.stdout
+def ask(device: AdbDevice, *arguments: str) -> str:
+    completed = device.run(arguments, TIMEOUT_S)
+    assert completed.exit_code == 0, completed.stderr
+    return completed.stdout
 
 
 def charge(device: AdbDevice) -> int:
-    found = re.search(r"Charge counter: (\d+)", ask(device, "dumpsys", "battery"))
-    assert found
-    return int(found[1])
+    match = re.search(r"Charge counter: (\d+)", ask(device, "dumpsys", "battery"))
+    assert match
+    return int(match[1])
 
 
 def listeners(port: int) -> set[str]:
     """Local addresses, in the kernel's own hexadecimal, that listen on `port`."""
-    found = set()
+    addresses = set()
     for table in ("tcp", "tcp6"):
         for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
             address, _, number = line.split()[1].partition(":")
             if line.split()[3] == "0A" and int(number, 16) == port:
-                found.add(address)
-    return found
+                addresses.add(address)
+    return addresses
 
 
 def test_listens_on_loopback_only(phone: EmulatedPhone) -> None:
@@ -96,9 +96,9 @@ def test_has_no_rights_on_this_machine(phone: EmulatedPhone) -> None:
 
 def test_children_do_not_inherit_the_loopback_library(device: AdbDevice) -> None:
     """Only adbd itself is held to loopback; what it starts has a phone's environment."""
-    said = ask(device, "env")
-    assert "LD_PRELOAD" not in said
-    assert "ANDROID_DATA=/data" in said
+    environment = ask(device, "env")
+    assert "LD_PRELOAD" not in environment
+    assert "ANDROID_DATA=/data" in environment
 
 
 def test_answers_as_the_profiles_phone(device: AdbDevice) -> None:
@@ -115,8 +115,8 @@ def test_answers_as_the_profiles_phone(device: AdbDevice) -> None:
 
 def test_the_battery_drains_with_work(device: AdbDevice) -> None:
     """Idle time costs charge; work costs more, and the rails count it."""
-    start = charge(device)
-    wait_until(lambda: charge(device) < start)
+    full = charge(device)
+    wait_until(lambda: charge(device) < full)
     before = rails(device)
     device.run(["sh", "-c", "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"], TIMEOUT_S)
     busy_mj = rails(device)["CPU(BIG)"] - before["CPU(BIG)"]
@@ -125,9 +125,9 @@ def test_the_battery_drains_with_work(device: AdbDevice) -> None:
 
 
 def rails(device: AdbDevice) -> dict[str, float]:
-    said = ask(device, "dumpsys", "android.hardware.power.stats.IPowerStats/default")
-    assert "PowerStats HAL 2.0 energy meter" in said
-    return {name: float(mws) for name, mws in re.findall(r"\]:(\S+)\s+([\d.]+) mWs", said)}
+    answer = ask(device, "dumpsys", "android.hardware.power.stats.IPowerStats/default")
+    assert "PowerStats HAL 2.0 energy meter" in answer
+    return {name: float(mws) for name, mws in re.findall(r"\]:(\S+)\s+([\d.]+) mWs", answer)}
 
 
 def test_charge_and_current_agree(device: AdbDevice) -> None:
@@ -153,9 +153,9 @@ def test_a_charger_turns_the_current(phone: EmulatedPhone, device: AdbDevice) ->
     emulator_world.plug_in(phone, charger=True)
     try:
         wait_until(lambda: ask(device, "cat", f"{BATTERY}/status") == "Charging\n")
-        said = ask(device, "dumpsys", "battery")
-        assert "USB powered: true" in said
-        assert "status: 2" in said
+        answer = ask(device, "dumpsys", "battery")
+        assert "USB powered: true" in answer
+        assert "status: 2" in answer
     finally:
         emulator_world.plug_in(phone, charger=False)
     wait_until(lambda: "status: 3" in ask(device, "dumpsys", "battery"))
@@ -197,10 +197,10 @@ def test_a_phone_that_does_not_run_has_no_world() -> None:
 
 def test_unknown_services_fail_as_on_android(device: AdbDevice) -> None:
     """What the phone does not have ends with a message and a status."""
-    for words in (["dumpsys", "nope"], ["cmd", "nope"], ["cmd", "battery", "nope"]):
-        done = device.run(words, TIMEOUT_S)
-        assert done.exit_code != 0
-        assert done.stderr
+    for command in (["dumpsys", "nope"], ["cmd", "nope"], ["cmd", "battery", "nope"]):
+        completed = device.run(command, TIMEOUT_S)
+        assert completed.exit_code != 0
+        assert completed.stderr
 
 
 def test_runs_the_runner(device: AdbDevice, tmp_path: Path) -> None:
@@ -208,9 +208,9 @@ def test_runs_the_runner(device: AdbDevice, tmp_path: Path) -> None:
     command = install_runner(device, "arm64-v8a", own_c_library=True)
     (tmp_path / "m").write_bytes(two_signatures())
     request = RunnerRequest(device.push(tmp_path / "m", "m"), "encode_8", repetitions=2)
-    done = start_runner(device, command, request, TIMEOUT_S)
-    assert done.exit_code == 0, done.stdout
-    assert done.stdout.count('"type":"run"') == 2
+    completed = start_runner(device, command, request, TIMEOUT_S)
+    assert completed.exit_code == 0, completed.stdout
+    assert completed.stdout.count('"type":"run"') == 2
     assert device.describe().evidence is Evidence.EMULATED
 
 
@@ -226,11 +226,11 @@ def test_is_listed_and_not_started_twice(phone: EmulatedPhone) -> None:
 
 def test_two_phones_run_side_by_side(phone: EmulatedPhone) -> None:
     """Stopping one leaves the other, and the kernel's rule that it needs."""
-    other = emulated_phone.start_phone(phone_profile(own_name("test-second")), free_port())
-    assert {phone.profile, other.profile} <= {
-        found.profile for found in emulated_phone.list_phones()
+    second = emulated_phone.start_phone(phone_profile(own_name("test-second")), free_port())
+    assert {phone.profile, second.profile} <= {
+        running.profile for running in emulated_phone.list_phones()
     }
-    assert emulated_phone.stop_phone(other.profile)
+    assert emulated_phone.stop_phone(second.profile)
     assert binfmt.is_registered()
     assert phone in emulated_phone.list_phones()
 
@@ -328,10 +328,10 @@ def test_a_taken_port_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     """A port on which something listens is not taken over."""
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path))
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        port = other.getsockname()[1]
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
         with pytest.raises(BusyError, match=str(port)):
             emulated_phone.start_phone(phone_profile("test-taken"), port)
 

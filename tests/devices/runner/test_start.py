@@ -60,9 +60,9 @@ def lines(stdout: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in stdout.splitlines() if line]
 
 
-def say(host: HostDevice, command: list[str], *words: str) -> tuple[int, list[dict[str, Any]]]:
-    done = host.run([*command, *words], TIMEOUT_S)
-    return done.exit_code, lines(done.stdout)
+def say(host: HostDevice, command: list[str], *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+    completed = host.run([*command, *arguments], TIMEOUT_S)
+    return completed.exit_code, lines(completed.stdout)
 
 
 def test_says_header_runs_and_footer(host: HostDevice, command: list[str], model: str) -> None:
