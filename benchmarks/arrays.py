@@ -15,7 +15,7 @@ from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 InputArrays = dict[str, npt.NDArray[Any]]
 
 
-def int64_inputs(sentence: Encoding, names: Iterable[str]) -> InputArrays:
+def make_int64_inputs(sentence: Encoding, names: Iterable[str]) -> InputArrays:
     """A sentence as int64 `[1, tokens]` under the names of the inputs, without padding."""
     ids = np.asarray([sentence.ids], np.int64)
     types = np.asarray([sentence.type_ids], np.int64)

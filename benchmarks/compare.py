@@ -48,7 +48,7 @@ def compare_peers(
     tokens = check_lengths(lengths, checkpoint.max_length)
     inputs = prepare_inputs(bundle_folder, checkpoint, data, tokens)
     started = datetime.now(UTC).isoformat(timespec="seconds")
-    cpu = machine.last_cpu()
+    cpu = machine.choose_last_cpu()
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-bert-compare-"))
         entrants = _start_entrants(inputs, Path(name), cpu, stack, progress)
@@ -69,7 +69,7 @@ def compare_peers(
         rounds=rounds,
         repetitions=repetitions,
         warm_up=WARMUP_RUNS,
-        versions=machine.package_versions(),
+        versions=machine.read_package_versions(),
         rows=rows,
     )
 
@@ -120,7 +120,7 @@ def _time_sentences(
             announced = number
         by_name[name].time(length, inputs.timed[length], WARMUP_RUNS, repetitions)
     ours = sum(entrant.cpu_s for entrant in entrants) - ours
-    return machine.other_cores(before, machine.MachineLoad.now(), ours)
+    return machine.count_other_cores(before, machine.MachineLoad.now(), ours)
 
 
 def _collect_rows(

@@ -32,7 +32,7 @@ def measure_deviation(session: BuildSession, data: EvaluationSet, file: bytes) -
     float_file = artifacts.build_float_model(session, no_progress)
     expected = _file_outputs(session, float_file, sentences)
     actual = _file_outputs(session, file, sentences)
-    drift, score = measure_drift(actual, expected), pair_scorer(data, sentences)
+    drift, score = measure_drift(actual, expected), make_pair_scorer(data, sentences)
     return FloatDeviation(drift.cosine_mean, drift.cosine_min, score(expected) - score(actual))
 
 
@@ -47,7 +47,9 @@ def _file_outputs(session: BuildSession, file: bytes, sentences: tuple[str, ...]
         return run_signatures.finished_outputs(model, encodings, pad_id, host_runtime())
 
 
-def pair_scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[FloatArray], float]:
+def make_pair_scorer(
+    data: EvaluationSet, sentences: Sequence[str]
+) -> Callable[[FloatArray], float]:
     """A function from embeddings [n, hidden] of `sentences` to Spearman in points of 100."""
     rows = {sentence: index for index, sentence in enumerate(sentences)}
     first = [rows[sentence] for sentence in data.sentences]
@@ -58,7 +60,7 @@ def pair_scorer(data: EvaluationSet, sentences: Sequence[str]) -> Callable[[Floa
     )
 
 
-def first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
+def take_first_pairs(data: EvaluationSet, count: int | None) -> EvaluationSet:
     """The first `count` pairs of `data`; all where it is None."""
     return dataclasses.replace(
         data,

@@ -26,7 +26,7 @@ def describe_machine() -> DeviceDescription:
     return HostDevice(folder=Path()).describe()
 
 
-def package_versions() -> dict[str, str]:
+def read_package_versions() -> dict[str, str]:
     """The versions of Python and of the packages of a comparison that are installed."""
     versions = {"python": platform.python_version()}
     for name in PACKAGES:
@@ -37,7 +37,7 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def last_cpu() -> int | None:
+def choose_last_cpu() -> int | None:
     """The last processor that we may use: the one to pin to, since the first takes interrupts."""
     if not hasattr(os, "sched_setaffinity"):
         return None
@@ -63,7 +63,7 @@ class MachineLoad:
         return cls(time.monotonic(), busy / os.sysconf("SC_CLK_TCK") if busy else None)
 
 
-def other_cores(before: MachineLoad, after: MachineLoad, ours_s: float) -> float | None:
+def count_other_cores(before: MachineLoad, after: MachineLoad, ours_s: float) -> float | None:
     """The mean number of cores that others kept busy; `ours_s` is our own processor time."""
     if before.busy_s is None or after.busy_s is None or after.at_s <= before.at_s:
         return None

@@ -22,7 +22,7 @@ ORDER_TIMEOUT_S = 900.0
 GRACE_S = 5.0
 
 
-def child_environment() -> dict[str, str]:
+def make_child_environment() -> dict[str, str]:
     """The surroundings of a child: one thread for every library, no network, no telemetry."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # `CI` is how OpenVINO and NNCF are told not to report their use to their makers.
@@ -36,7 +36,7 @@ def write_peer_file(order: WriteOrder, timeout_s: float = WRITE_TIMEOUT_S) -> No
             [sys.executable, "-m", "benchmarks.write_file"],
             input=msgspec.json.encode(order),
             cwd=ROOT,
-            env=child_environment(),
+            env=make_child_environment(),
             capture_output=True,
             timeout=timeout_s,
             check=False,
@@ -58,7 +58,7 @@ class PeerProcess:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "benchmarks.worker"],
             cwd=ROOT,
-            env=child_environment(),
+            env=make_child_environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

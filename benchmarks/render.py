@@ -57,7 +57,7 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         _say(console, f"warning: {warning}")
 
 
-def comparison_table(comparison: Comparison) -> list[list[str]]:
+def build_table(comparison: Comparison) -> list[list[str]]:
     """The comparison as rows of text, the head first; a peer that did not run has one cell."""
     rows = [_format_row(comparison, row) for row in comparison.rows]
     cells = [[row.title, row.fault] if row.fault else [row.title, *row.cells] for row in rows]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.arrays import InputArrays, finish_output, int64_inputs
+from benchmarks.arrays import InputArrays, finish_output, make_int64_inputs
 from benchmarks.records import OpenOrder, RuntimeKind
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
@@ -107,7 +107,7 @@ def _open_openvino(order: OpenOrder) -> PeerSession:
 
 
 def _unpadded(names: list[str]) -> Callable[[Encoding], SentenceInputs]:
-    return lambda sentence: SentenceInputs(len(sentence), int64_inputs(sentence, names))
+    return lambda sentence: SentenceInputs(len(sentence), make_int64_inputs(sentence, names))
 
 
 def _runtime(package: str) -> Runtime:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from benchmarks.float_deviation import first_pairs, pair_scorer
+from benchmarks.float_deviation import make_pair_scorer, take_first_pairs
 from edge_bert.cli.console import error_boundary
 from edge_bert.cli.progress import console_progress
 from edge_bert.compress.prune import allocate_sparsity, ffn, heads, importance, layers
@@ -114,10 +114,10 @@ class ShrinkBench:
         return f"| {name} | {size:.2f} | {change:+.2f} | {drift.cosine_mean:.4f} |\n"
 
     def _score(self, outputs: FloatArray) -> float:
-        return pair_scorer(self.data, self.texts)(outputs)
+        return make_pair_scorer(self.data, self.texts)(outputs)
 
 
-def table_rows(bench: ShrinkBench, table: str) -> Iterator[str]:
+def build_rows(bench: ShrinkBench, table: str) -> Iterator[str]:
     """The lines of one table. Raises InputError for an unknown one."""
     weights = bench.weights
     match table:
@@ -205,7 +205,7 @@ def main() -> None:
         bench = ShrinkBench(
             checkpoint=session.checkpoint,
             calibration=session.calibration,
-            data=first_pairs(parse_reference(arguments.data), arguments.pairs),
+            data=take_first_pairs(parse_reference(arguments.data), arguments.pairs),
             corpus=tuple(calibration.load_sentences(arguments.corpus)) if arguments.corpus else (),
             scratch=Path(scratch),
             progress=progress,
@@ -214,7 +214,7 @@ def main() -> None:
         for table in arguments.parts.split(","):
             sys.stdout.write(f"\n| {table} | million weights | Spearman x100 | cosine |\n")
             sys.stdout.write("|---|---|---|---|\n")
-            for row in table_rows(bench, table):
+            for row in build_rows(bench, table):
                 sys.stdout.write(row)
                 sys.stdout.flush()
 

@@ -14,7 +14,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 
-from benchmarks.float_deviation import first_pairs, measure_deviation
+from benchmarks.float_deviation import measure_deviation, take_first_pairs
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--layers", action="store_true", help="one layer apart from the others")
     arguments = parser.parse_args()
     with error_boundary():
-        data = first_pairs(parse_reference(arguments.data), arguments.pairs)
+        data = take_first_pairs(parse_reference(arguments.data), arguments.pairs)
         session = BuildSession.open(BuildOptions(profile="pixel"))
         choices = vary_one_layer if arguments.layers else vary_all_layers
         sys.stdout.write(HEAD)

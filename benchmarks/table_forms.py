@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from benchmarks.float_deviation import first_pairs, pair_scorer
+from benchmarks.float_deviation import make_pair_scorer, take_first_pairs
 from edge_bert.cli.console import error_boundary
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.encoder import numpy_forward
@@ -121,11 +121,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, help="the first so many pairs only")
     arguments = parser.parse_args()
     with error_boundary():
-        data = first_pairs(parse_reference(arguments.data), arguments.pairs)
+        data = take_first_pairs(parse_reference(arguments.data), arguments.pairs)
         session = BuildSession.open(BuildOptions(profile="pixel"))
         weights = session.weights
         texts = list(dict.fromkeys(data.sentences + data.second))
-        score, expected = pair_scorer(data, texts), embed_texts(weights, session, texts)
+        score, expected = make_pair_scorer(data, texts), embed_texts(weights, session, texts)
         sys.stdout.write(HEAD)
         for title, form in FORMS.items():
             table, size = form(weights.arrays["embeddings.word"])

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.arrays import int64_inputs
+from benchmarks.arrays import make_int64_inputs
 from benchmarks.records import FileFormat, WriteOrder
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
 from edge_bert.records.checkpoint import Task
@@ -125,7 +125,7 @@ def write_openvino_int8(order: WriteOrder) -> None:
     import nncf
     import openvino
 
-    rows = [int64_inputs(sentence, order.input_names) for sentence in order.calibration]
+    rows = [make_int64_inputs(sentence, order.input_names) for sentence in order.calibration]
     quantized = nncf.quantize(
         openvino.convert_model(order.source),
         nncf.Dataset(rows),

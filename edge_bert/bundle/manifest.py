@@ -65,14 +65,14 @@ def _check(manifest: Manifest, path: Path) -> None:
         )
 
 
-def json_schema() -> dict[str, Any]:
+def describe_schema() -> dict[str, Any]:
     """The JSON Schema of a manifest, as the records define it; SCHEMA_FILE holds it."""
     described = msgspec.json.schema(Manifest)
     head = {"$schema": SCHEMA_DIALECT, "title": f"edge-bert manifest, version {FORMAT_VERSION}"}
     return head | described
 
 
-def json_schema_bytes() -> bytes:
+def encode_schema() -> bytes:
     """The contents of SCHEMA_FILE."""
-    encoded = msgspec.json.encode(json_schema(), order="deterministic")
+    encoded = msgspec.json.encode(describe_schema(), order="deterministic")
     return msgspec.json.format(encoded, indent=2) + b"\n"

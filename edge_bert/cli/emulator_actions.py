@@ -30,7 +30,7 @@ def run_emulator_action(
         stopped = emulator.stop_emulators(profile, progress)
         return {"stopped": stopped}, [f"Stopped: {', '.join(stopped) or 'none ran'}"]
     if action == "status":
-        status = emulator.emulator_status()
+        status = emulator.read_emulator_status()
         lines = [f"missing  {tool}" for tool in status.missing]
         lines += [f"running  {phone.profile} at {phone.serial}" for phone in status.phones]
         return status, lines or ["Nothing is missing; no emulated phone runs."]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from edge_bert.errors import InputError
 from edge_bert.installation import task_command
-from edge_bert.pipeline.devices.new_profile import new_profile
+from edge_bert.pipeline.devices.new_profile import create_profile
 from edge_bert.progress import Progress
 
 ACTIONS = ("new",)
@@ -21,7 +21,7 @@ def run_profile_action(
         raise InputError(f"{action!r} is not one of {', '.join(ACTIONS)}: {example}.")
     if not name:
         raise InputError("--name is missing: what shall the profile be called? Such as my-phone.")
-    written = new_profile(name, serial=serial, out=out, progress=progress)
+    written = create_profile(name, serial=serial, out=out, progress=progress)
     profile = written.profile
     cores = " + ".join(
         f"{cluster.cores} {cluster.core} {cluster.max_mhz} MHz" for cluster in profile.clusters

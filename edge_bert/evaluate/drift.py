@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.evaluate.outputs import unit_length
+from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.records.bundle import Drift
 from edge_bert.records.checkpoint import FloatArray
 
 
 def measure_drift(values: FloatArray, reference: FloatArray) -> Drift:
     """Cosine per row between `values` and `reference`, both [n, width]: its mean and minimum."""
-    cosines = np.sum(unit_length(values) * unit_length(reference), axis=-1)
+    cosines = np.sum(normalize_rows(values) * normalize_rows(reference), axis=-1)
     rounded = tuple(round(float(cosine), 6) for cosine in cosines)
     return Drift(
         cosine_mean=round(float(cosines.mean()), 6),

@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import DataError
-from edge_bert.evaluate.outputs import unit_length
+from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import FloatArray, Head
 
@@ -24,7 +24,7 @@ def score_pairs(
 
     if len(set(scores)) < 2:
         raise DataError(f"{dataset}: all scores are equal; give pairs with different scores.")
-    similarity = np.sum(unit_length(first) * unit_length(second), axis=-1)
+    similarity = np.sum(normalize_rows(first) * normalize_rows(second), axis=-1)
     constant = np.ptp(similarity) == 0
     value = 0.0 if constant else float(spearmanr(similarity, np.asarray(scores)).statistic)
     return LabelScore(dataset=dataset, metric="spearman", value=round(value, 6), count=len(scores))

@@ -14,7 +14,7 @@ def finish_outputs(values: FloatArray, head: Head) -> FloatArray:
     are too few for the components of a unit vector; on a float artifact it changes nothing.
     """
     if head.task is Task.EMBEDDING:
-        return unit_length(values) if head.normalize else values
+        return normalize_rows(values) if head.normalize else values
     if head.activation == "softmax":
         return _softmax(values)
     if head.activation == "sigmoid":
@@ -22,7 +22,7 @@ def finish_outputs(values: FloatArray, head: Head) -> FloatArray:
     return values
 
 
-def unit_length(values: FloatArray) -> FloatArray:
+def normalize_rows(values: FloatArray) -> FloatArray:
     """Rows [n, hidden] divided by their Euclidean length; a row of zeros stays one."""
     lengths = np.linalg.norm(values, axis=-1, keepdims=True)
     return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)

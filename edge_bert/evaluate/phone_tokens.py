@@ -20,7 +20,7 @@ from edge_bert.records.base import Record
 
 CLASSIFIER, SEPARATOR, UNKNOWN = "[CLS]", "[SEP]", "[UNK]"
 SUFFIX_INDICATOR = "##"
-MAX_BYTES_PER_WORD = 100
+MAX_WORD_BYTES = 100
 WHITE_SPACE = frozenset(" \t\n\f\r")
 _ASCII_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]")
 _CJK = re.compile(
@@ -43,7 +43,7 @@ class TokenDifference(Record, frozen=True):
     phone: tuple[str, ...]
 
 
-def differing_sentences(
+def find_token_differences(
     sentences: Sequence[str], tokenizer_json: Path, max_length: int | None = None
 ) -> list[TokenDifference]:
     """The sentences whose tokens differ between `tokenizer_json` and MediaPipe, in their order.
@@ -57,13 +57,13 @@ def differing_sentences(
     differences = []
     for number, sentence in enumerate(sentences, start=1):
         ours = _our_tokens(tokenizer, sentence, number)
-        phone = phone_tokens(sentence, vocabulary, max_length)
+        phone = tokenize_on_phone(sentence, vocabulary, max_length)
         if ours != phone:
             differences.append(TokenDifference(sentence=sentence, ours=ours, phone=phone))
     return differences
 
 
-def phone_tokens(
+def tokenize_on_phone(
     sentence: str, vocabulary: Collection[str], max_length: int | None = None
 ) -> tuple[str, ...]:
     """The tokens that MediaPipe's BERT tasks make of `sentence`, `[CLS]` and `[SEP]` included."""
@@ -106,7 +106,7 @@ def _is_delimiter(character: str) -> bool:
 
 def _word_pieces(word: str, vocabulary: Collection[str]) -> list[str]:
     """Greedy longest match from the left (WordPiece); one `[UNK]` if any rest has no match."""
-    if len(word.encode()) > MAX_BYTES_PER_WORD:
+    if len(word.encode()) > MAX_WORD_BYTES:
         return [UNKNOWN]
     pieces: list[str] = []
     start = 0

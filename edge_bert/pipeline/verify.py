@@ -12,7 +12,7 @@ from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
-from edge_bert.evaluate.phone_tokens import TokenDifference, differing_sentences
+from edge_bert.evaluate.phone_tokens import TokenDifference, find_token_differences
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.bundle_files import profile_of
@@ -105,7 +105,7 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
         artifacts=tuple(verified),
         sentences=len(texts),
         differing=tuple(
-            differing_sentences(texts, folder / "tokenizer.json", manifest.model.max_length)
+            find_token_differences(texts, folder / "tokenizer.json", manifest.model.max_length)
         ),
         held_out=sentences.info.source,
         calibrated_with=manifest.calibration.source,

@@ -10,10 +10,10 @@ import pytest
 
 from benchmarks.machine import (
     MachineLoad,
+    choose_last_cpu,
+    count_other_cores,
     describe_machine,
-    last_cpu,
-    other_cores,
-    package_versions,
+    read_package_versions,
 )
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -37,10 +37,10 @@ def test_a_system_that_does_not_tell(tmp_path: Path, text: str) -> None:
 
 def test_what_others_used_is_what_we_did_not() -> None:
     """10 s of two cores, 12 s busy, 9 s of them ours: others used 0.3 cores."""
-    assert other_cores(MachineLoad(100.0, 50.0), MachineLoad(110.0, 62.0), 9.0) == 0.3
-    assert other_cores(MachineLoad(100.0, 50.0), MachineLoad(110.0, 58.9), 9.0) == 0.0
-    assert other_cores(MachineLoad(100.0, None), MachineLoad(110.0, 62.0), 9.0) is None
-    assert other_cores(MachineLoad(100.0, 50.0), MachineLoad(100.0, 62.0), 9.0) is None
+    assert count_other_cores(MachineLoad(100.0, 50.0), MachineLoad(110.0, 62.0), 9.0) == 0.3
+    assert count_other_cores(MachineLoad(100.0, 50.0), MachineLoad(110.0, 58.9), 9.0) == 0.0
+    assert count_other_cores(MachineLoad(100.0, None), MachineLoad(110.0, 62.0), 9.0) is None
+    assert count_other_cores(MachineLoad(100.0, 50.0), MachineLoad(100.0, 62.0), 9.0) is None
 
 
 def test_the_machine_is_named() -> None:
@@ -48,6 +48,6 @@ def test_the_machine_is_named() -> None:
     found = describe_machine()
     assert found.properties["cpu"]
     assert found.cores == len(os.sched_getaffinity(0))
-    assert last_cpu() in os.sched_getaffinity(0)
-    assert package_versions()["python"] == platform.python_version()
-    assert "numpy" in package_versions()
+    assert choose_last_cpu() in os.sched_getaffinity(0)
+    assert read_package_versions()["python"] == platform.python_version()
+    assert "numpy" in read_package_versions()

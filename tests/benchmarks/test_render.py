@@ -9,7 +9,7 @@ import msgspec
 from rich.console import Console
 
 from benchmarks.records import Comparison
-from benchmarks.render import comparison_table, encode_comparison, print_comparison
+from benchmarks.render import build_table, encode_comparison, print_comparison
 from tests.benchmarks.sample_comparison import RUNS_14, RUNS_128, absent, comparison, ran
 
 LINE = (
@@ -65,7 +65,7 @@ def test_rows_with_nothing_to_show() -> None:
     """No peer ran: no time columns, no crash."""
     text = _printed(comparison(absent()))
     assert "NNCF: not run" in text
-    assert comparison_table(comparison(absent()))[0] == ["peer", "size", "cosine mean", "min"]
+    assert build_table(comparison(absent()))[0] == ["peer", "size", "cosine mean", "min"]
 
 
 def test_foreign_names_cannot_reach_the_terminal() -> None:

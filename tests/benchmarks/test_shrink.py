@@ -39,7 +39,7 @@ def test_every_part_has_its_rows(
     monkeypatch.setattr(shrink, "VOCABULARIES", (640,))
     whole = [cell.strip() for cell in bench.row("whole", bench.weights).split("|")]
     assert whole[3:5] == ["+0.00", "1.0000"]
-    found = list(shrink.table_rows(bench, part))
+    found = list(shrink.build_rows(bench, part))
     assert len(found) == count
     for line in found:
         _, _, millions, _, cosine, _ = (cell.strip() for cell in line.split("|"))
@@ -50,4 +50,4 @@ def test_every_part_has_its_rows(
 def test_an_unknown_part_is_refused(bench: shrink.ShrinkBench) -> None:
     """The error names those that there are."""
     with refused(InputError, "layers, neurons, heads"):
-        list(shrink.table_rows(bench, "width"))
+        list(shrink.build_rows(bench, "width"))

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.outputs import finish_outputs, unit_length
+from edge_bert.evaluate.outputs import finish_outputs, normalize_rows
 from edge_bert.records.checkpoint import Head, Task
 
 VALUES = np.array([[3, 4], [0, 0], [-1, 1]], np.float32)
@@ -23,8 +23,8 @@ def test_embeddings_get_unit_length_where_the_head_asks() -> None:
 
 def test_unit_length_twice_is_once() -> None:
     """So that a file that does it itself is not changed."""
-    once = unit_length(np.random.default_rng(0).standard_normal((20, 384)).astype(np.float32))
-    np.testing.assert_allclose(unit_length(once), once, atol=1e-7)
+    once = normalize_rows(np.random.default_rng(0).standard_normal((20, 384)).astype(np.float32))
+    np.testing.assert_allclose(normalize_rows(once), once, atol=1e-7)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
 from edge_bert.errors import DataError, ModelError
-from edge_bert.evaluate.phone_tokens import differing_sentences, phone_tokens
+from edge_bert.evaluate.phone_tokens import find_token_differences, tokenize_on_phone
 
 TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "cat", "##s", "ecole", "école", ".")
 UNKNOWN = {"unk_token": "[UNK]"}
@@ -34,7 +34,7 @@ def tokenizer_json(tmp_path: Path) -> Path:
 
 def test_differing_sentences_are_named_with_both_forms(tokenizer_json: Path) -> None:
     """An accent stays on the phone; plain sentences are not listed."""
-    (found,) = differing_sentences(["The cats.", "the École"], tokenizer_json)
+    (found,) = find_token_differences(["The cats.", "the École"], tokenizer_json)
     assert found.sentence == "the École"
     assert found.ours == ("[CLS]", "the", "ecole", "[SEP]")
     assert found.phone == ("[CLS]", "the", "[UNK]", "[SEP]")
@@ -46,7 +46,7 @@ def test_differing_sentences_are_named_with_both_forms(tokenizer_json: Path) -> 
 )
 def test_known_kinds_of_difference_are_found(tokenizer_json: Path, sentence: str) -> None:
     """Wide spaces, control characters, special tokens as text, and accents."""
-    assert [found.sentence for found in differing_sentences([sentence], tokenizer_json)] == [
+    assert [found.sentence for found in find_token_differences([sentence], tokenizer_json)] == [
         sentence
     ]
 
@@ -54,22 +54,22 @@ def test_known_kinds_of_difference_are_found(tokenizer_json: Path, sentence: str
 def test_only_what_fits_is_compared(tokenizer_json: Path) -> None:
     """A difference behind the model's length is cut away on both sides, and no earlier."""
     sentence = "the cat . école"
-    assert differing_sentences([sentence], tokenizer_json, max_length=5) == []
-    (found,) = differing_sentences([sentence], tokenizer_json, max_length=6)
+    assert find_token_differences([sentence], tokenizer_json, max_length=5) == []
+    (found,) = find_token_differences([sentence], tokenizer_json, max_length=6)
     assert found.ours[-2] == "ecole"
-    assert len(differing_sentences([sentence], tokenizer_json)) == 1
+    assert len(find_token_differences([sentence], tokenizer_json)) == 1
 
 
 def test_a_tokenizer_s_own_limits_do_not_hide_differences(tokenizer_json: Path) -> None:
     """Padding and truncation in tokenizer.json play no part."""
-    assert differing_sentences(["cat", "the cat . cats"], tokenizer_json) == []
+    assert find_token_differences(["cat", "the cat . cats"], tokenizer_json) == []
 
 
 def test_long_words_count_bytes_on_the_phone() -> None:
     """A word over 100 bytes is unknown, however few characters it has."""
     vocabulary = frozenset({"é", "##é"})
-    assert len(phone_tokens("é" * 50, vocabulary)) == 52
-    assert phone_tokens("é" * 51, vocabulary) == ("[CLS]", "[UNK]", "[SEP]")
+    assert len(tokenize_on_phone("é" * 50, vocabulary)) == 52
+    assert tokenize_on_phone("é" * 51, vocabulary) == ("[CLS]", "[UNK]", "[SEP]")
 
 
 @given(st.text(alphabet=st.sampled_from("thecas. \t\n"), max_size=40))
@@ -79,13 +79,13 @@ def test_plain_english_never_differs(sentence: str) -> None:
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     ours = tokenizer.encode(sentence).tokens
-    assert phone_tokens(sentence, frozenset(TOKENS)) == ("[CLS]", *ours, "[SEP]")
+    assert tokenize_on_phone(sentence, frozenset(TOKENS)) == ("[CLS]", *ours, "[SEP]")
 
 
 @given(st.text(max_size=60), st.integers(min_value=2, max_value=20))
 def test_any_text_has_both_ends_and_fits(sentence: str, length: int) -> None:
     """Every text becomes tokens of the vocabulary within the length."""
-    tokens = phone_tokens(sentence, frozenset(TOKENS), length)
+    tokens = tokenize_on_phone(sentence, frozenset(TOKENS), length)
     assert 2 <= len(tokens) <= length
     assert (tokens[0], tokens[-1]) == ("[CLS]", "[SEP]")
     assert set(tokens) <= set(TOKENS)
@@ -96,7 +96,7 @@ def test_a_bpe_tokenizer_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tokenizer.json"
     Tokenizer(models.BPE()).save(str(path))
     with pytest.raises(ModelError, match="WordPiece only"):
-        differing_sentences(["a"], path)
+        find_token_differences(["a"], path)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b"\xff\x00"])
@@ -106,10 +106,10 @@ def test_an_unreadable_tokenizer_is_refused(tmp_path: Path, content: bytes | Non
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ModelError, match="cannot be read as a tokenizer"):
-        differing_sentences(["a"], path)
+        find_token_differences(["a"], path)
 
 
 def test_broken_unicode_is_refused(tokenizer_json: Path) -> None:
     """A lone surrogate is told with the number of its sentence."""
     with pytest.raises(DataError, match="Sentence 2"):
-        differing_sentences(["the", "cat \ud800"], tokenizer_json)
+        find_token_differences(["the", "cat \ud800"], tokenizer_json)

@@ -71,7 +71,7 @@ def bench(
     from rich.console import Console
 
     from edge_bert.cli.console import print_json
-    from edge_bert.pipeline.bench.bench import measured_rows, run_bench
+    from edge_bert.pipeline.bench.bench import list_measured_rows, run_bench
     from edge_bert.pipeline.bench.options import BenchOptions
     from edge_bert.report.terminal.measurements import print_measured
 
@@ -82,7 +82,7 @@ def bench(
         print_json(measured)
         return
     console = Console()
-    print_measured(measured_rows(measured), console)
+    print_measured(list_measured_rows(measured), console)
     console.print(f"report: {options.folder / 'report.html'}", highlight=False)
 
 

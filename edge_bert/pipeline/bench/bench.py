@@ -57,7 +57,7 @@ def _save(measurement: Measurement, folder: Path, earlier: Sequence[Measurement]
     return BenchResult(measurement, path.name, change.ratio, change.since)
 
 
-def measured_rows(results: Sequence[BenchResult]) -> list[MeasuredRow]:
+def list_measured_rows(results: Sequence[BenchResult]) -> list[MeasuredRow]:
     """The results as the terminal shows them."""
     return [
         MeasuredRow(

@@ -51,7 +51,7 @@ def validate_cost_model(device: str | None = None, progress: Progress = no_progr
     )
 
 
-def published_profile(row: PublishedLatency) -> DeviceProfile:
+def load_published_profile(row: PublishedLatency) -> DeviceProfile:
     """The profile of the row's device. Raises InputError for a device without one."""
     if row.device not in DEVICES:
         raise InputError(f"No profile describes {row.device}; add one to DEVICES.")
@@ -60,7 +60,7 @@ def published_profile(row: PublishedLatency) -> DeviceProfile:
 
 
 def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
-    profile = published_profile(row)
+    profile = load_published_profile(row)
     model = _build_network(row, progress)
     title = f"{row.device}, {row.model} {row.precision}"
     counts = _recorded_counts(profile, model, title, progress)

@@ -54,7 +54,7 @@ def stop_emulators(profile: str | None, progress: Progress = no_progress) -> tup
     return tuple(stopped)
 
 
-def emulator_status() -> EmulatorStatus:
+def read_emulator_status() -> EmulatorStatus:
     """The tools that are missing and the phones that run."""
     return EmulatorStatus(
         missing=tuple(

@@ -34,7 +34,7 @@ class WrittenProfile(Record, frozen=True):
     budget_of: str
 
 
-def new_profile(
+def create_profile(
     name: str,
     *,
     serial: str | None = None,
@@ -54,7 +54,7 @@ def new_profile(
         facts = read_facts(device)
     finally:
         device.close()
-    nearest = nearest_profile(facts)
+    nearest = choose_nearest_profile(facts)
     text = compose_profile(name, facts, nearest, datetime.datetime.now(datetime.UTC).date())
     try:
         profile = profiles.parse_profile(name, text.encode())
@@ -64,7 +64,7 @@ def new_profile(
     return WrittenProfile(profile=profile, file=str(path), budget_of=nearest)
 
 
-def nearest_profile(facts: DeviceFacts) -> str:
+def choose_nearest_profile(facts: DeviceFacts) -> str:
     """The name of our profile for a device of this class, whose budget is the suggestion."""
     fast = [group for group in facts.groups if group.core not in LITTLE]
     if facts.watch:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.phone_tokens import differing_sentences
+from edge_bert.evaluate.phone_tokens import find_token_differences
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
 from edge_bert.sources.load import load_checkpoint
@@ -132,7 +132,7 @@ def test_a_distilled_classifier_gives_our_probabilities(tmp_path: Path) -> None:
 def _check_embeddings(pair: Pair, others: Sequence[str]) -> None:
     text = mediapipe_text()
     sentences = [*ENGLISH, *CJK, *others]
-    listed = differing_sentences(sentences, pair.tokenizer, LENGTH)
+    listed = find_token_differences(sentences, pair.tokenizer, LENGTH)
     assert {found.sentence for found in listed} == set(others)
     ours = _ours(pair, sentences)
     with text.TextEmbedder.create_from_model_path(str(pair.packaged)) as embedder:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.phone_tokens import phone_tokens
+from edge_bert.evaluate.phone_tokens import tokenize_on_phone
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.records.checkpoint import Head, Task
 from tests.formats.mediapipe.mediapipe_models import SPECIAL, echo_model, mediapipe_text, vocabulary
@@ -78,7 +78,7 @@ def phone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], 
 
 
 def modelled(sentence: str) -> tuple[str, ...]:
-    return phone_tokens(sentence, frozenset((*SPECIAL, *TOKENS)), LENGTH)
+    return tokenize_on_phone(sentence, frozenset((*SPECIAL, *TOKENS)), LENGTH)
 
 
 @pytest.mark.parametrize("sentence", SENTENCES)

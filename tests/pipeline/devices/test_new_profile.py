@@ -14,7 +14,11 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import DeviceError, EdgeBertError, InputError, ProfileError
 from edge_bert.estimate.latency_model import core_model
 from edge_bert.pipeline.devices import new_profile as made
-from edge_bert.pipeline.devices.new_profile import compose_profile, nearest_profile, new_profile
+from edge_bert.pipeline.devices.new_profile import (
+    choose_nearest_profile,
+    compose_profile,
+    create_profile,
+)
 from edge_bert.records.profile import DeviceProfile
 from tests.devices.device_answers import (
     PIXEL_8,
@@ -50,7 +54,7 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_folder: Path) -> None:
     """It loads by its name, says where its facts are from, and its budget is a suggestion."""
     assert connected
-    written = new_profile("my-pixel")
+    written = create_profile("my-pixel")
     assert written.file == str(own_folder / "my-pixel.toml")
     found = profiles.load_profile("my-pixel")
     assert found == written.profile
@@ -70,7 +74,7 @@ def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_fo
 def test_a_new_profile_can_be_emulated(connected: Mapping[str, str]) -> None:
     """Cores that our tables know have rates and an emulated description."""
     assert connected
-    found = new_profile("my-pixel").profile
+    found = create_profile("my-pixel").profile
     assert cpu_files.choose_qemu_cpu(found.clusters).startswith("max")
     assert all(core_model(each.core).source for each in found.clusters)
 
@@ -96,7 +100,7 @@ def test_a_new_profile_can_be_emulated(connected: Mapping[str, str]) -> None:
 def test_the_budget_is_that_of_the_class(answers: Mapping[str, str], nearest: str) -> None:
     """What the cores can do decides which profile of ours the suggestion comes from."""
     facts = read_facts(AnsweringTarget(answers))
-    assert nearest_profile(facts) == nearest
+    assert choose_nearest_profile(facts) == nearest
     profiles.parse_profile("a-device", compose_profile("a-device", facts, nearest, TODAY).encode())
 
 
@@ -115,7 +119,7 @@ def test_what_a_device_says_cannot_break_the_file(connected: dict[str, str]) -> 
     """Quotes, backslashes, brackets and control characters in names stay inside their strings."""
     hostile = 'x"\nname = "y\\u0022 [budget]\x1b[2J\u2028 #\x7f'
     connected["getprop"] = properties(ro_product_model=hostile.replace("\n", " "))
-    found = new_profile("hostile").profile
+    found = create_profile("hostile").profile
     assert found.name == "hostile"
     assert found.title.isprintable()
     assert '"' in found.title
@@ -126,7 +130,7 @@ def test_what_a_device_says_cannot_break_the_file(connected: dict[str, str]) -> 
 def test_a_name_that_is_none_is_refused(name: str, own_folder: Path) -> None:
     """Before any device is asked."""
     with refused(ProfileError, "is no name for a profile"):
-        new_profile(name)
+        create_profile(name)
     assert list(own_folder.iterdir()) == []
 
 
@@ -134,34 +138,34 @@ def test_nothing_is_overwritten(connected: Mapping[str, str], own_folder: Path) 
     """Neither one of ours, nor one of the user's, nor a file that is in the way."""
     assert connected
     with refused(ProfileError, "is called pixel-9 already"):
-        new_profile("pixel-9")
-    new_profile("mine")
+        create_profile("pixel-9")
+    create_profile("mine")
     before = (own_folder / "mine.toml").read_bytes()
     with refused(ProfileError, "is called mine already"):
-        new_profile("mine")
+        create_profile("mine")
     for there in (own_folder / "other.toml", own_folder / "link.toml"):
         there.symlink_to(own_folder / "nowhere")
         with refused(ProfileError, "exists and is not overwritten"):
-            new_profile(there.stem)
+            create_profile(there.stem)
     assert (own_folder / "mine.toml").read_bytes() == before
 
 
 def test_out_chooses_the_file(connected: Mapping[str, str], tmp_path: Path) -> None:
     """Its name is the profile's, and its folder is there."""
     assert connected
-    new_profile("mine", out=tmp_path / "mine.toml")
+    create_profile("mine", out=tmp_path / "mine.toml")
     assert profiles.load_profile("mine", tmp_path).name == "mine"
     with refused(ProfileError, r"is called other\.toml"):
-        new_profile("other", out=tmp_path / "mine.toml")
+        create_profile("other", out=tmp_path / "mine.toml")
     with refused(ProfileError, "is no folder"):
-        new_profile("other", out=tmp_path / "none" / "other.toml")
+        create_profile("other", out=tmp_path / "none" / "other.toml")
 
 
 def test_a_folder_that_cannot_be_written(connected: Mapping[str, str], tmp_path: Path) -> None:
     """One line, and nothing left behind."""
     assert connected
     with refused(InputError, "cannot be written"):
-        new_profile("mine", out=Path("/proc/mine.toml"))
+        create_profile("mine", out=Path("/proc/mine.toml"))
     assert not (tmp_path / "mine.toml").exists()
 
 
@@ -169,7 +173,7 @@ def test_a_32_bit_device_is_refused(connected: dict[str, str], own_folder: Path)
     """The runtime that profiles name is 64-bit."""
     connected["getprop"] = properties(**{"ro.product.cpu.abi": "armeabi-v7a"})
     with refused(DeviceError, "is armeabi-v7a; profiles are for arm64-v8a"):
-        new_profile("watch")
+        create_profile("watch")
     assert list(own_folder.iterdir()) == []
 
 
@@ -177,14 +181,14 @@ def test_a_device_without_sense_is_refused(connected: dict[str, str]) -> None:
     """A clock that no core has makes no profile."""
     connected["sysfs"] = policies((range(9), 99_000_000))
     with refused(DeviceError, "makes no sound profile"):
-        new_profile("odd")
+        create_profile("odd")
 
 
 @pytest.mark.slow
 def test_an_emulated_phone_gives_its_own_profile(own_folder: Path) -> None:
     """Over the real adbd: the clusters, clocks and features of the profile that it emulates."""
     with running_phone(own_name("test-new-profile")) as phone:
-        written = new_profile("from-adb", serial=phone.serial)
+        written = create_profile("from-adb", serial=phone.serial)
     found, original = profiles.load_profile("from-adb"), profiles.load_profile(PROFILE)
     assert written.file == str(own_folder / "from-adb.toml")
 
