@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.convert.onnx2tf import convert
+from edge_bert.convert.onnx2tf import convert, onnx2tf_worker
 from edge_bert.convert.onnx2tf.convert import convert_onnx_to_tflite
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.sources.load import load_checkpoint
@@ -115,3 +115,18 @@ def test_a_length_that_the_positions_lack_is_refused(tmp_path: Path) -> None:
     """The graph has 64 positions."""
     with refused(ModelError, "does not fit 100 tokens"):
         convert_onnx_to_tflite(_loaded(placed(tmp_path, BERT[0])), (100,))
+
+
+def test_operators_that_tflite_lacks_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Out of a page of the converter's words; other reasons stay as they are."""
+    page = "error: 'tf.Einsum' op is neither a custom op nor a flex op\n 'tf.Bar' op is neither …"
+
+    def convert_none(_request: dict[str, Any]) -> bytes:
+        raise SystemExit(page)
+
+    monkeypatch.setattr(onnx2tf_worker, "_convert", convert_none)
+    with pytest.raises(RuntimeError, match=r"^TFLite lacks tf\.Bar, tf\.Einsum$"):
+        onnx2tf_worker.convert_files({}, {})
+    page = "no such axis"
+    with pytest.raises(RuntimeError, match=r"^no such axis$"):
+        onnx2tf_worker.convert_files({}, {})
