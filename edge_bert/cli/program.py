@@ -101,7 +101,7 @@ def check_arguments(commands: Collection) -> None:
     script = Path(sys.argv[0])
     if "invoke" not in (script.stem, script.parent.name) and script.stem != "inv":
         return  # imported by something else
-    program = EdgeBertProgram()
+    program = EdgeBertProgram(binary="invoke")
     program.create_config()
     program.parse_core(None)
     program.collection = commands
