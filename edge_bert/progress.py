@@ -1,13 +1,13 @@
-"""Telling a user how far long work is: a live line on a terminal, plain lines in a log."""
+"""The callback through which long work reports its progress."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 Progress = Callable[[str], None]
-"""Receives what is being done now."""
+"""Is called with the present step in words."""
 
 
 def no_progress(message: str) -> None:
-    """A progress that says nothing."""
+    """Report no progress."""
     del message

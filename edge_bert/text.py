@@ -1,4 +1,4 @@
-"""How figures and foreign text are written, the same in every renderer."""
+"""Formats of figures and foreign text, the same in every renderer."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def format_megabytes(size: int) -> str:
 
 
 def per_million(value: float, count: int) -> str:
-    """A value for each million of what was counted, in three digits; a dash where nothing was."""
+    """`value` per million of `count`, in three digits; a dash where the count is zero."""
     return f"{1e6 * value / count:.3g}" if count else NOT_KNOWN
 
 

@@ -1,4 +1,4 @@
-"""Candidates of a sizing: what could be built, what it costs, and what a search made of it."""
+"""Candidates of a search: structures and number formats, their costs, and the result."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ Index = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Structure(Record, frozen=True):
-    """Which parts of the original encoder are kept.
+    """The structure of a pruned encoder.
 
-    `layers` are the numbers of the original layers kept, rising; `ffn` and `heads` are the neurons
-    and the heads kept in each of them. `vocabulary` is the number of tokens kept; the original
-    number means that none is trimmed.
+    `layers` are the indices of the remaining original layers, rising; `ffn` and `heads` are the
+    neurons and attention heads of each. `vocabulary` is the number of tokens.
     """
 
     layers: Annotated[tuple[Index, ...], msgspec.Meta(min_length=1)]
@@ -34,16 +33,16 @@ class Structure(Record, frozen=True):
 
     def __post_init__(self) -> None:
         if list(self.layers) != sorted(set(self.layers)):
-            raise ValueError("the layers kept must rise, each named once")
+            raise ValueError("the layers must rise, each named once")
         if not len(self.layers) == len(self.ffn) == len(self.heads):
-            raise ValueError("every kept layer needs its number of neurons and of heads")
+            raise ValueError("every layer needs its number of neurons and of heads")
 
 
 class Candidate(Record, frozen=True):
     """One way to build the model: its structure, its number formats and its lengths.
 
-    `matrix_bits` is the width of the weights of each kept layer, `embedding_bits` that of the
-    embedding table. `lengths` are the length buckets in tokens, rising.
+    `matrix_bits` is the weight width of each layer, `embedding_bits` that of the embedding table.
+    `lengths` are the length buckets in tokens, rising.
     """
 
     structure: Structure
@@ -56,7 +55,7 @@ class Candidate(Record, frozen=True):
         if self.recipe not in RECIPES:
             raise ValueError(f"no recipe is called {self.recipe!r}; there are {', '.join(RECIPES)}")
         if len(self.matrix_bits) != len(self.structure.layers):
-            raise ValueError("every kept layer needs the bits of its matrices")
+            raise ValueError("every layer needs the bits of its matrices")
         if RECIPES[self.recipe].weight_bits in WEIGHT_BITS and not {
             self.embedding_bits,
             *self.matrix_bits,
@@ -67,7 +66,7 @@ class Candidate(Record, frozen=True):
 
 
 class CandidateCost(Record, frozen=True):
-    """What a candidate costs on a device. Absent means not known.
+    """The cost of a candidate on a device. Absent means unknown.
 
     `evidence` says where latency and energy come from; both are p50 at the budget's length.
     """
@@ -84,42 +83,42 @@ class CandidateCost(Record, frozen=True):
                 raise ValueError(f"a {name} must be a positive number, not {value}")
 
 
-class Gate(enum.Enum):
-    """Where a candidate was dropped, cheapest gate first."""
+class Constraint(enum.Enum):
+    """What rules a candidate out, cheapest to check first."""
 
     SIZE = "size"  # computed, nothing built
-    BOUND = "bound"  # a computed lower bound of latency, energy or memory is over the budget
-    BUILD = "build"  # it could not be built, or not be run
+    BOUND = "bound"  # a computed lower bound of latency, energy or memory
+    BUILD = "build"  # it cannot be built or run
     SCORE = "score"
     COST = "cost"  # emulated or measured latency, energy or memory, or the built file's bytes
 
 
-class Evaluated(Record, frozen=True):
-    """A candidate that a search looked at.
+class Evaluated(Record, frozen=True, rename={"constraint": "gate"}):
+    """A candidate with what a search knows of it.
 
-    `cost` holds the computed size alone until the candidate was built and run. `gate` and
-    `rejected`, a reason in plain words, are absent when it meets the budget.
+    `cost` holds the computed size alone until the candidate is built and run. `constraint` is the
+    first one that it violates and `rejected` says how; both are absent when it meets the budget.
     """
 
     candidate: Candidate
     cost: CandidateCost
     score: Score | None = None
-    gate: Gate | None = None
+    constraint: Constraint | None = None
     rejected: str | None = None
 
     def __post_init__(self) -> None:
-        if (self.gate is None) != (self.rejected is None):
-            raise ValueError("a dropped candidate has a gate and a reason, a kept one has neither")
+        if (self.constraint is None) != (self.rejected is None):
+            raise ValueError("a rejected candidate has a constraint and a reason, others neither")
 
 
 class SearchResult(Record, frozen=True):
-    """What a search found.
+    """The result of a search.
 
-    `chosen` is the best score that meets the budget; None when nothing does, and then `nearest`
-    are the candidates that miss it by least. `front` are the candidates that no other one beats in
-    size, latency, energy and score at once: of those that meet the budget, else of all that were
-    evaluated. `evaluated` are all that were built, in order; `dropped` those that computed gates
-    ended. `untried` is how many could meet the budget and were left, for want of promise.
+    `chosen` has the best score within the budget; where none meets it, `chosen` is None and
+    `nearest` are the candidates that miss it by least. `front` is the Pareto front in size,
+    latency, energy and score: of the candidates within the budget, else of all evaluated ones.
+    `evaluated` are all that were built, in order; `dropped` are those that computed bounds rule
+    out; `untried` counts those that may meet the budget and were not built.
     """
 
     budget: Budget

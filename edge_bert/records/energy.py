@@ -41,7 +41,7 @@ class MeasuredEnergy(Record, frozen=True, tag_field="energy", tag="measured"):
 
 
 class EnergyEstimate(Record, frozen=True):
-    """What one power table makes of an inference."""
+    """The energy of an inference by one power table."""
 
     mj: float
     core_mw: float
@@ -50,10 +50,10 @@ class EnergyEstimate(Record, frozen=True):
 
 
 class ModelledEnergy(Record, frozen=True, tag_field="energy", tag="modelled"):
-    """Millijoules for one inference as models have it; never to be shown as measured.
+    """Modelled millijoules for one inference; never to be shown as measured.
 
-    The tables disagree, and nothing here says which is right: `low_mj` to `high_mj` is the
-    bracket of `estimates`. `memory_mj` (traffic to main memory) is in every estimate.
+    The tables disagree and none is known to be right: `low_mj` to `high_mj` is the bracket of
+    `estimates` with the traffic to main memory.
     """
 
     estimates: tuple[EnergyEstimate, ...]
@@ -66,17 +66,17 @@ class ModelledEnergy(Record, frozen=True, tag_field="energy", tag="modelled"):
 
     @property
     def low_mj(self) -> float:
-        """The lowest estimate with the lowest memory share."""
+        """The lowest estimate and the lowest energy of memory traffic."""
         return min(estimate.mj for estimate in self.estimates) + self.memory_low_mj
 
     @property
     def high_mj(self) -> float:
-        """The highest estimate with the highest memory share."""
+        """The highest estimate and the highest energy of memory traffic."""
         return max(estimate.mj for estimate in self.estimates) + self.memory_high_mj
 
 
 class EnergyUnavailable(Record, frozen=True, tag_field="energy", tag="unavailable"):
-    """No figure that can be trusted, and why."""
+    """No trustworthy figure, and why."""
 
     reason: str
 

@@ -1,4 +1,4 @@
-"""Time of one inference: measured or modelled, as two types, and how values are summed up."""
+"""Latency of one inference, measured or modelled, as different types; and its statistics."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ Microseconds = Annotated[float, msgspec.Meta(ge=0)]
 
 
 class MeasuredLatency(Record, frozen=True, tag_field="latency", tag="measured"):
-    """Raw times in microseconds, in the order they were taken; none is dropped.
+    """Raw times in microseconds, in the order of the runs; none is dropped.
 
-    `init_us` is everything before the first inference; `first_us` is the first inference, which
-    `warmup_us` has again when there was a warm-up. `cold` means that the model's pages had to
-    come from storage; `cold_load_us` is loading the model in a run of that kind.
+    `init_us` is all time before the first inference; `first_us` is the first inference, which is
+    also in `warmup_us` where there is a warm-up. `cold` means that the model's pages come from
+    storage; `cold_load_us` is the load time of such a run.
     """
 
     runs_us: Annotated[tuple[Microseconds, ...], msgspec.Meta(min_length=1)]
@@ -35,7 +35,7 @@ class MeasuredLatency(Record, frozen=True, tag_field="latency", tag="measured"):
 
 
 class AggregateLatency(Record, frozen=True, tag_field="latency", tag="aggregate"):
-    """What a tool that keeps no raw values says of its runs, in microseconds."""
+    """Statistics in microseconds from a tool that keeps no raw values."""
 
     count: Annotated[int, msgspec.Meta(gt=0)]
     mean_us: Microseconds
@@ -51,10 +51,10 @@ class AggregateLatency(Record, frozen=True, tag_field="latency", tag="aggregate"
 
 
 class ModelledLatency(Record, frozen=True, tag_field="latency", tag="modelled"):
-    """A time that nobody measured: counted instructions through a cost model.
+    """A time from a cost model over counted instructions; nobody measured it.
 
-    `low_ms` and `high_ms` are the bounds of full overlap and of none; `cycles` splits the middle
-    figure by its causes, for one core.
+    `low_ms` and `high_ms` assume full overlap of compute and memory, and none; `cycles` splits
+    the middle figure by cause, for one core.
     """
 
     ms: float
@@ -74,10 +74,10 @@ Latency = MeasuredLatency | AggregateLatency | ModelledLatency
 
 
 class LatencySummary(Record, frozen=True):
-    """Statistics of raw times, in microseconds, derived when they are shown.
+    """Statistics of raw times in microseconds, computed when they are shown.
 
-    `spread` is (p95 - p5) / median. `outliers` are positions in the raw values that lie more than
-    three interquartile ranges outside the middle half; they are part of every figure here.
+    `spread` is (p95 - p5) / median. `outliers` are indices of raw values more than three
+    interquartile ranges outside the middle half; every figure here includes them.
     """
 
     count: int

@@ -1,4 +1,4 @@
-"""The matrix: every device profile with every model, one cell each."""
+"""A matrix: one cell for every device profile with every model."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Status = Literal["built", "nothing fits", "failed"]
 
 
 class MatrixFile(Record, frozen=True):
-    """The default artifact of a cell's bundle, and what is known of it.
+    """The default artifact of a cell's bundle, and its figures.
 
-    `folder` is the bundle's, relative to that of the matrix. `score` is of `score_of`: a metric
-    and its data set, or the mean cosine to float32. Latency (p50) and energy are on one thread
-    at `length` tokens; `evidence` and `energy_kind` say where they come from. `missed` and
-    `not_measured` name limits of the profile's budget; `limits` is how many it sets.
-    `made_smaller` says what is left of a model that a search cut to the budget.
+    `folder` is the bundle's, relative to that of the matrix. `score_of` names the score: a metric
+    and its data set, or the mean cosine to float32. Latency (p50) and energy are of one thread at
+    `length` tokens; `evidence` and `energy_kind` say where they come from. `missed` and
+    `not_measured` name limits of the profile's budget, which sets `limits` of them.
+    `made_smaller` describes the structure of a pruned model.
     """
 
     folder: str
@@ -52,10 +52,10 @@ class MatrixFile(Record, frozen=True):
 
 
 class MatrixCell(Record, frozen=True):
-    """One profile with one model: a bundle, or the one line that says why there is none.
+    """One profile with one model: a bundle, or one line that says why there is none.
 
-    `nothing fits` is a result: no candidate meets the profile's budget. `failed` is not; such a
-    cell is tried again the next time.
+    `nothing fits` is a result: no candidate meets the profile's budget. A `failed` cell is tried
+    again the next time.
     """
 
     profile: str
@@ -68,11 +68,11 @@ class MatrixCell(Record, frozen=True):
 
     def __post_init__(self) -> None:
         if (self.status == "built") != (self.built is not None):
-            raise ValueError("a built cell has its file, and no other one has")
+            raise ValueError("a built cell has a file, other cells have none")
 
 
 class MatrixReport(Record, frozen=True):
-    """All cells, profile by profile, the models of each in one order."""
+    """All cells, by profile, the models of each in the same order."""
 
     format_version: int
     cells: tuple[MatrixCell, ...]

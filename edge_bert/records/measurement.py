@@ -1,4 +1,4 @@
-"""What was measured or predicted on a target, with its origin in the type."""
+"""Measured and modelled figures of a run, with their origin in the type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Evidence(enum.Enum):
-    """Where a figure comes from. Figures of different evidence are never compared unlabelled."""
+    """Where a figure comes from. Figures of different evidence are never mixed unlabelled."""
 
     DEVICE = "device"  # measured on the named device
     HOST = "host"  # measured on the machine that ran the command
@@ -30,7 +30,7 @@ class DeviceDescription(Record, frozen=True):
     """A place where models run.
 
     `name` is what the user calls it: a serial, a profile, `host`. `features` are the CPU features
-    that the system reports. `properties` are further facts as the target gave them.
+    that the system reports. `properties` are further facts, as reported.
     """
 
     evidence: Evidence
@@ -48,7 +48,7 @@ class InstructionCounts(Record, frozen=True):
     Every instruction is in exactly one class, so that `total` minus the seven classes without
     memory access is the number of load and store instructions. `load_bytes_N` and `store_bytes_N`
     count register transfers of N bytes: an LDP of two 16-byte registers adds 2 to
-    `load_bytes_16`. A level of cache that the profile does not have counts no misses.
+    `load_bytes_16`. Caches that the profile does not name count no misses.
     """
 
     total: Count
@@ -90,10 +90,10 @@ class InstructionCounts(Record, frozen=True):
 
 
 class MemoryUse(Record, frozen=True):
-    """Memory of the measured process in bytes; None where the system did not say.
+    """Memory of the measured process in bytes; None where the system does not report it.
 
-    `peak_rss_bytes` is the high-water mark of the whole process, the runtime included.
-    `file_rss_bytes` is the share that the system can drop and read again from the model's file.
+    `peak_rss_bytes` is the high-water mark of the process, the runtime included.
+    `file_rss_bytes` is file-backed: the system can drop and read it again from the model's file.
     """
 
     peak_rss_bytes: Count | None = None
@@ -105,7 +105,7 @@ class MemoryUse(Record, frozen=True):
 class OperatorTime(Record, frozen=True):
     """Mean time of one operator in one inference, in microseconds.
 
-    `delegate` tells that a delegate ran it (XNNPACK), whose numbering `index` then follows.
+    With `delegate`, a delegate (XNNPACK) ran it, and `index` is the delegate's.
     """
 
     name: str
@@ -115,7 +115,7 @@ class OperatorTime(Record, frozen=True):
 
 
 class ClockLimit(Record, frozen=True):
-    """A frequency policy: what it may run at now, and at best, in kHz."""
+    """A frequency policy: its present limit and its maximum, in kHz."""
 
     policy: str
     cap_khz: Count
@@ -123,7 +123,7 @@ class ClockLimit(Record, frozen=True):
 
 
 class DeviceState(Record, frozen=True):
-    """Heat and clocks at one moment. `thermal_status` is Android's (0 none to 6 shutdown)."""
+    """Temperature and clocks at one moment. `thermal_status` is Android's (0 none, 6 shutdown)."""
 
     thermal_status: int | None = None
     clocks: tuple[ClockLimit, ...] = ()
@@ -147,7 +147,7 @@ class MeasuredSubject(Record, frozen=True):
 class Measurement(Record, frozen=True):
     """One run of one signature on one target, with all that is needed to judge it.
 
-    `faults` say why the figures must not be used; a measurement without faults is valid.
+    `faults` say why the figures must not be used; without any, the measurement is valid.
     `started_at` is UTC in ISO 8601. Raises ValueError for figures that the evidence cannot give:
     emulation counts and models, it does not measure.
     """

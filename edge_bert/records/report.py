@@ -1,4 +1,4 @@
-"""What a report tells: the manifest, the device, and what was measured, emulated or modelled."""
+"""The content of a report: manifest, device, and measured, emulated or modelled figures."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ NotNegative = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Energy(Record, frozen=True):
-    """Millijoules for one inference and how they were found.
+    """Millijoules for one inference, measured or modelled.
 
-    `low_mj` to `high_mj` is the 95% interval of a measurement, or the bracket of a model, whose
-    middle (the geometric one) stands for nothing but the bracket.
+    `low_mj` to `high_mj` is the 95% interval of a measurement, or the bracket of a model; the `mj`
+    of a model is merely the bracket's geometric mean.
     """
 
     kind: EnergyKind
@@ -39,11 +39,12 @@ class Energy(Record, frozen=True):
 
 
 class MeasuredRun(Record, frozen=True):
-    """What a measured run showed besides its latency; None where the system did not say.
+    """Figures of a measured run besides its latency; None where the system did not report them.
 
-    `outliers` of `inferences` lie far out and are part of the latency. `ready_ms` is everything
-    before the first inference, `load_ms` reading the model alone, from memory or (`cold`) from
-    storage. `file_bytes` of `peak_bytes` the system can drop and read again.
+    `outliers` counts inferences far outside the middle half; they are part of the latency.
+    `ready_ms` is all time before the first inference, `load_ms` that of reading the model, from
+    memory or (`cold`) from storage. `file_bytes` of `peak_bytes` are file-backed: the system can
+    drop and read them again.
     """
 
     inferences: Positive
@@ -57,7 +58,7 @@ class MeasuredRun(Record, frozen=True):
 
 
 class Change(Record, frozen=True):
-    """The latency over that of an earlier run of the same kind, which began at `since`."""
+    """The latency relative to that of an earlier run of the same kind, begun at `since`."""
 
     ratio: float
     since: str
@@ -66,8 +67,8 @@ class Change(Record, frozen=True):
 class LatencyRow(Record, frozen=True):
     """Latency of one signature in milliseconds, over repeated runs with `threads` threads.
 
-    `p5_ms` and `p95_ms` are percentiles, or the bounds of a model. `machine` says in words what
-    it ran on. Raises ValueError for figures that cannot be.
+    `p5_ms` and `p95_ms` are percentiles, or the bounds of a model. `machine` describes what it
+    ran on. Raises ValueError for impossible figures.
     """
 
     artifact: str
@@ -107,12 +108,12 @@ class OperatorRow(Record, frozen=True):
 
 
 class Report(Record, frozen=True):
-    """Everything that the renderers show.
+    """All that renderers show.
 
     `bytes_by_kind` gives for each artifact the bytes of each kind of tensor (`embedding table`,
     `matrices`, `biases`, `other constants`) and of the `graph` around them. `created` is the
     time of the build (ISO 8601), `host` the build machine in words; both may be empty.
-    Raises ValueError when a row speaks of an artifact that the manifest does not have.
+    Raises ValueError where a row names an artifact that the manifest lacks.
     """
 
     format_version: int
@@ -133,11 +134,11 @@ class Report(Record, frozen=True):
         return next(item for item in self.manifest.artifacts if item.name == name)
 
     def __post_init__(self) -> None:
-        known = {artifact.name for artifact in self.manifest.artifacts}
+        artifacts = {artifact.name for artifact in self.manifest.artifacts}
         named = {*self.bytes_by_kind, self.manifest.default.artifact}
         named |= {row.artifact for row in self.measurements}
         named |= {row.artifact for row in self.operators}
-        named |= {one.artifact for one in self.explanations}
-        if named - known:
-            missing = ", ".join(sorted(named - known))
-            raise ValueError(f"the manifest has no artifact {missing}")
+        named |= {explanation.artifact for explanation in self.explanations}
+        if named - artifacts:
+            unknown = ", ".join(sorted(named - artifacts))
+            raise ValueError(f"the manifest has no artifact {unknown}")

@@ -1,4 +1,4 @@
-"""What came out of an artifact when it ran on a runtime."""
+"""The outputs of an artifact on a runtime."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class RuntimeResult:
     def real(self, signature: str, output: str) -> npt.NDArray[np.float32]:
         """One output as float32 `[rows, ...]`: dequantized where it has a scale."""
         raw = self.outputs[signature][output]
-        found = self.quantization.get(signature, {}).get(output)
-        if found is None:
+        quantization = self.quantization.get(signature, {}).get(output)
+        if quantization is None:
             return raw.astype(np.float32)
-        scale, zero_point = found
+        scale, zero_point = quantization
         return ((raw.astype(np.float32) - zero_point) * np.float32(scale)).astype(np.float32)

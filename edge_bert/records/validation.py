@@ -1,4 +1,4 @@
-"""Predicted times beside published ones, and how far they are apart."""
+"""Predicted times beside published ones, and their errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class PublishedLatency(Record, frozen=True):
 
 
 class Prediction(Record, frozen=True):
-    """A published time and what the cost model says, with its bounds."""
+    """A published time and the cost model's prediction, with its bounds."""
 
     published: PublishedLatency
     ms: float
@@ -32,7 +32,7 @@ class Prediction(Record, frozen=True):
 
     @property
     def ratio(self) -> float:
-        """Predicted over published: 1 is right, 2 is twice too slow."""
+        """Predicted over published: 1 is exact, 2 predicts twice the time."""
         return self.ms / self.published.ms
 
     @property
@@ -66,9 +66,9 @@ class SpeedupError(Record, frozen=True):
 
 
 class Validation(Record, frozen=True):
-    """Every prediction, and what the errors add up to.
+    """All predictions and summaries of their errors.
 
-    `single` is over rows with one thread, `several` over the others; None without such rows.
+    `single` is over rows of one thread, `several` over the others; None without such rows.
     """
 
     predictions: tuple[Prediction, ...]

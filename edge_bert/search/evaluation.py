@@ -9,7 +9,7 @@ from edge_bert.budget_text import describe_violations
 from edge_bert.errors import VerificationError, WorkerError
 from edge_bert.records.base import Record
 from edge_bert.records.budget import below_score, exceeded_limits
-from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate, Score
+from edge_bert.records.candidate import Candidate, CandidateCost, Constraint, Evaluated, Score
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.problem import Problem, candidate_key
@@ -81,13 +81,13 @@ def assess_candidate(
     """`candidate` with its evaluation, and the first constraint that it violates."""
     size = CandidateCost(size_bytes=bounds.size_bytes)
     if isinstance(evaluation, WorkerError):
-        return Evaluated(candidate, size, gate=Gate.BUILD, rejected=str(evaluation))
+        return Evaluated(candidate, size, constraint=Constraint.BUILD, rejected=str(evaluation))
     score = evaluation.score
     if evaluation.failure is not None:
-        return Evaluated(candidate, size, score, Gate.BUILD, evaluation.failure)
+        return Evaluated(candidate, size, score, Constraint.BUILD, evaluation.failure)
     cost = evaluation.cost or size
     if low := below_score(budget, score):
-        return Evaluated(candidate, cost, score, Gate.SCORE, describe_violations(low))
+        return Evaluated(candidate, cost, score, Constraint.SCORE, describe_violations(low))
     if exceeded := exceeded_limits(budget, cost):
-        return Evaluated(candidate, cost, score, Gate.COST, describe_violations(exceeded))
+        return Evaluated(candidate, cost, score, Constraint.COST, describe_violations(exceeded))
     return Evaluated(candidate, cost, score)

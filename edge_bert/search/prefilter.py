@@ -9,7 +9,7 @@ from typing import Any
 from edge_bert.budget_text import describe_violations
 from edge_bert.errors import InputError, VerificationError
 from edge_bert.records.budget import LIMIT_FIELDS, Violation, exceeded_limits
-from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate
+from edge_bert.records.candidate import Candidate, CandidateCost, Constraint, Evaluated
 from edge_bert.search.problem import Problem
 from edge_bert.search.space import Point
 
@@ -68,14 +68,16 @@ def _infeasible(
     return Evaluated(
         candidate,
         CandidateCost(size_bytes=bounds.size_bytes),
-        gate=Gate.SIZE if violations[0].name == "size" else Gate.BOUND,
+        constraint=Constraint.SIZE if violations[0].name == "size" else Constraint.BOUND,
         rejected=describe_violations(violations),
     )
 
 
 def _unbuildable(candidate: Candidate, reason: str) -> Evaluated:
     # A file that cannot be made has no size; records want one above zero.
-    return Evaluated(candidate, CandidateCost(size_bytes=1), gate=Gate.BUILD, rejected=reason)
+    return Evaluated(
+        candidate, CandidateCost(size_bytes=1), constraint=Constraint.BUILD, rejected=reason
+    )
 
 
 def explain_infeasibility(

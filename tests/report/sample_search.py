@@ -7,8 +7,8 @@ import itertools
 from edge_bert.records.candidate import (
     Candidate,
     CandidateCost,
+    Constraint,
     Evaluated,
-    Gate,
     SearchResult,
     Structure,
 )
@@ -41,7 +41,7 @@ def evaluated(layers: int, neurons: int, bits: int) -> Evaluated:
             evidence=Evidence.EMULATED,
         ),
         score=0.87 - 0.006 * (6 - layers) ** 2 - 1e-5 * (1536 - neurons) - 0.002 * (8 - bits),
-        gate=Gate.SIZE if over else None,
+        constraint=Constraint.SIZE if over else None,
         rejected="15.9 MB, the budget is 15 MB <script>" if over else None,
     )
 

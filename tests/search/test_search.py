@@ -9,7 +9,13 @@ import msgspec
 import pytest
 
 from edge_bert.errors import DeviceError, InputError, RefusedError
-from edge_bert.records.candidate import Candidate, CandidateCost, Evaluated, Gate, SearchResult
+from edge_bert.records.candidate import (
+    Candidate,
+    CandidateCost,
+    Constraint,
+    Evaluated,
+    SearchResult,
+)
 from edge_bert.records.profile import Budget
 from edge_bert.search.executors.in_process import InProcess
 from edge_bert.search.executors.jobs import Executor
@@ -110,13 +116,17 @@ def test_every_candidate_is_accounted_for(tmp_path: Path) -> None:
     result = found(tmp_path, problem(WORLD, budget, SMALL))
     total = len(SMALL.candidates())
     assert len(result.evaluated) + len(result.dropped) + result.untried == total
-    assert all(each.gate is Gate.SIZE for each in result.dropped)
-    assert {each.gate for each in result.evaluated} == {None, Gate.SCORE, Gate.COST}
+    assert all(each.constraint is Constraint.SIZE for each in result.dropped)
+    assert {each.constraint for each in result.evaluated} == {
+        None,
+        Constraint.SCORE,
+        Constraint.COST,
+    }
     for each in (*result.dropped, *result.evaluated):
         assert (each.rejected is None) == meets(budget, each)
     assert "the budget allows 12.0 MB" in (result.dropped[0].rejected or "")
     # A candidate whose score is too low was never run for its latency.
-    low = [each for each in result.evaluated if each.gate is Gate.SCORE]
+    low = [each for each in result.evaluated if each.constraint is Constraint.SCORE]
     assert all(each.cost.latency_ms is None for each in low)
 
 
@@ -197,7 +207,7 @@ def test_what_only_building_shows_to_be_impossible(tmp_path: Path) -> None:
     """A score that nothing has: the front of what was built, and which came nearest."""
     result = found(tmp_path, problem(WORLD, Budget(size_bytes=12 * MB, min_score=0.95), SMALL))
     assert result.chosen is None
-    assert all(each.gate is Gate.SCORE for each in result.evaluated)
+    assert all(each.constraint is Constraint.SCORE for each in result.evaluated)
     best = max(each.score or 0 for each in result.evaluated)
     assert result.nearest[0].score == best
     assert best in [each.score for each in result.front]
@@ -230,7 +240,7 @@ def test_what_cannot_be_built_is_dropped(tmp_path: Path, fault: str, words: str)
     world = Faulty("faulty", fault=fault)
     asked = Problem("faulty", SMALL, BUDGETS[0], world, landscapes.bounds, faulty, landscapes.cost)
     result = found(tmp_path, asked)
-    dropped = [each for each in result.evaluated if each.gate is Gate.BUILD]
+    dropped = [each for each in result.evaluated if each.constraint is Constraint.BUILD]
     assert dropped
     assert all(words in (each.rejected or "") for each in dropped)
     assert result.chosen is not None
@@ -258,7 +268,7 @@ def test_what_computed_bounds_rule_out(tmp_path: Path) -> None:
     """Dropped with the reason; where nothing is left, that is an error."""
     asked = Problem("x", SMALL, BUDGETS[0], WORLD, refusing, landscapes.score, landscapes.cost)
     result = found(tmp_path, asked)
-    gates = [each for each in result.dropped if each.gate is Gate.BUILD]
+    gates = [each for each in result.dropped if each.constraint is Constraint.BUILD]
     assert len(gates) == len(SMALL.candidates()) // 2
     only = msgspec.structs.replace(SMALL, recipes=("wi8_ai8",))
     asked = Problem("x", only, BUDGETS[0], WORLD, refusing, landscapes.score, landscapes.cost)

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge_bert.records.candidate import Evaluated, Gate, SearchResult
+from edge_bert.records.candidate import Constraint, Evaluated, SearchResult
 from edge_bert.report.candidates import title_of
 from edge_bert.report.terminal.tables import print_table
 from edge_bert.text import NOT_KNOWN, byte_size, format_millijoules, format_milliseconds
@@ -14,12 +14,12 @@ from edge_bert.text import NOT_KNOWN, byte_size, format_millijoules, format_mill
 if TYPE_CHECKING:
     from rich.console import Console
 
-GATE_WORDS = {
-    Gate.SIZE: "computed size",
-    Gate.BOUND: "a computed lower bound",
-    Gate.BUILD: "a failed build",
-    Gate.SCORE: "score",
-    Gate.COST: "counted cost",
+CONSTRAINT_WORDS = {
+    Constraint.SIZE: "computed size",
+    Constraint.BOUND: "a computed lower bound",
+    Constraint.BUILD: "a failed build",
+    Constraint.SCORE: "score",
+    Constraint.COST: "counted cost",
 }
 HEAD = ("candidate", "recipe", "score", "size", "latency*", "energy*", "budget")
 
@@ -35,9 +35,9 @@ def print_search(result: SearchResult, console: Console) -> None:
 
 def _dropped(result: SearchResult) -> str:
     """How many candidates were dropped by which constraint."""
-    gates = Counter(item.gate for item in (*result.dropped, *result.evaluated) if item.gate)
-    counts = [f"{gates[gate]} by {GATE_WORDS[gate]}" for gate in Gate if gates[gate]]
-    return f"dropped: {', '.join(counts)}; --json has the reason of each"
+    counts = Counter(item.constraint for item in (*result.dropped, *result.evaluated))
+    texts = [f"{counts[key]} by {CONSTRAINT_WORDS[key]}" for key in Constraint if counts[key]]
+    return f"dropped: {', '.join(texts)}; --json has the reason of each"
 
 
 def _smallest_first(rows: Sequence[Evaluated]) -> list[Evaluated]:

@@ -22,7 +22,7 @@ from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import cost_bounds, fit_to_budget, search_candidates, search_space
 from edge_bert.pipeline.sizing.pruning_stats import PruningStats
 from edge_bert.pipeline.sizing.session import SizingSession
-from edge_bert.records.candidate import Gate
+from edge_bert.records.candidate import Constraint
 from edge_bert.search.space import Space
 from edge_bert.store import cache
 from tests.one_line import refused
@@ -172,8 +172,8 @@ def test_the_impossible_is_told_without_measuring(
     assert found.evaluated == ()
     assert found.untried == 0
     assert len(found.dropped) == len({each.candidate for each in found.dropped}) > 100
-    gate = Gate.SIZE if "max_size" in limits else Gate.BOUND
-    assert all(each.gate is gate and each.rejected for each in found.dropped)
+    gate = Constraint.SIZE if "max_size" in limits else Constraint.BOUND
+    assert all(each.constraint is gate and each.rejected for each in found.dropped)
     (nearest,) = found.nearest
     assert nearest.rejected is not None
     assert nearest.rejected in found.reason
