@@ -25,7 +25,7 @@ POWER = Path(__file__).resolve().parent / "data" / "core_power.toml"
 # about 5 pJ per bit, commonly stated for LPDDR4.
 DRAM_NJ_PER_8_BYTES = (0.3, 2.6)
 # Power grows with clock times voltage squared, and voltage with the clock: between the first and
-# the third power of the clock. Used where a table has no clock near the wanted one.
+# the third power of the clock. Used where a table has no clock near the one that is asked for.
 CLOCK_EXPONENT = 2.0
 # Cores of one kind, for a core that no table has.
 KINDS = {
@@ -63,10 +63,10 @@ class PowerTable(Record, frozen=True):
             raise ValueError(f"{self.core}, {self.name}: clocks must rise, one power for each")
 
     def milliwatts(self, mhz: float) -> float:
-        """Power at a clock: between two clocks a line, outside them the clock squared."""
+        """Power at a clock: linear between two clocks of the table, outside them its square."""
         inside = min(max(mhz, self.mhz[0]), self.mhz[-1])
-        known = float(np.interp(inside, self.mhz, self.mw))
-        return known * float((mhz / inside) ** CLOCK_EXPONENT)
+        nearest = float(np.interp(inside, self.mhz, self.mw))
+        return nearest * float((mhz / inside) ** CLOCK_EXPONENT)
 
 
 def model_energy(
@@ -76,11 +76,11 @@ def model_energy(
 
     The tables are those that the cluster names, else all of its core, with those of cores of its
     kind where there is one at most. Not covered: the rest of the chip, the regulators, the screen.
-    Raises InputError for a table that the cluster names and that there is not.
+    Raises InputError where the cluster names a table that does not exist.
     """
     tables = _tables_of(cluster)
     if not tables:
-        return EnergyUnavailable(f"no power table knows {latency.core} or a core of its kind.")
+        return EnergyUnavailable(f"no power table has {latency.core} or a core of its kind.")
     estimates = []
     for table in tables:
         core_mw = table.milliwatts(latency.mhz)
@@ -102,38 +102,38 @@ def model_energy(
 
 
 def core_milliwatts(cluster: Cluster) -> list[float]:
-    """What one busy core takes at the top clock, by each table that `model_energy` would use."""
+    """The power of one busy core at its top clock, by each table that `model_energy` would use."""
     return [table.milliwatts(cluster.max_mhz) for table in _tables_of(cluster)]
 
 
 def _tables_of(cluster: Cluster) -> list[PowerTable]:
-    """The tables that the profile names for the cluster, else those that know its core."""
-    return _named(cluster) or _tables_for(cluster.core)
+    """The tables that the profile names for the cluster, else those of its core."""
+    return _named_tables(cluster) or _tables_for(cluster.core)
 
 
-def _named(cluster: Cluster) -> list[PowerTable]:
+def _named_tables(cluster: Cluster) -> list[PowerTable]:
     """The tables that the profile names for the cluster, in its order."""
-    known = {f"{each.kind}: {each.name}": each for each in _tables() if each.core == cluster.core}
-    missing = [name for name in cluster.power_tables if name not in known]
-    if missing:
+    tables = {f"{x.kind}: {x.name}": x for x in _read_tables() if x.core == cluster.core}
+    unknown = [name for name in cluster.power_tables if name not in tables]
+    if unknown:
         raise InputError(
-            f"{cluster.core} has no power table {missing[0][:80]!r}; there are "
-            f"{', '.join(known) or 'none'}. Change power_tables in the profile."
+            f"{cluster.core} has no power table {unknown[0][:80]!r}; there are "
+            f"{', '.join(tables) or 'none'}. Change power_tables in the profile."
         )
-    return [known[name] for name in cluster.power_tables]
+    return [tables[name] for name in cluster.power_tables]
 
 
 def _tables_for(core: str) -> list[PowerTable]:
-    """All tables of the core; with those of its kind where it has one at most: that is no range."""
-    tables = [table for table in _tables() if not table.only_where_named]
+    """The tables of the core, and those of its kind where it has one at most, which is no range."""
+    tables = [table for table in _read_tables() if not table.only_where_named]
     exact = [table for table in tables if table.core == core]
     kind = next((cores for cores in KINDS.values() if core in cores), ())
-    others = [table for table in tables if table.core in kind and table.core != core]
-    return exact if len(exact) > 1 else exact + others
+    alike = [table for table in tables if table.core in kind and table.core != core]
+    return exact if len(exact) > 1 else exact + alike
 
 
 @functools.cache
-def _tables() -> tuple[PowerTable, ...]:
+def _read_tables() -> tuple[PowerTable, ...]:
     try:
         document = msgspec.toml.decode(POWER.read_bytes(), type=dict[str, tuple[PowerTable, ...]])
     except (OSError, msgspec.ValidationError) as error:

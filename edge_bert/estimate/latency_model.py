@@ -1,9 +1,9 @@
-"""From counted instructions and cache misses to a time: how long a core would take.
+"""Latency of a core, predicted from counted instructions and cache misses.
 
-A throughput model. A core's units (vector, load and store, scalar, issue) work side by side, so the
-busiest one sets the pace; what the others do is hidden in part. Lines that a cache level misses are
-paid by the bandwidth of the next level. Constants are in data/cores.toml, with sources; the four
-assumptions below hold for every core alike.
+A throughput model. A core's units (vector, load and store, scalar, issue) work side by side, so
+the busiest one sets the pace; the work of the others is hidden in part. Lines that a cache level
+misses are paid by the bandwidth of the next level. Constants are in data/cores.toml, with sources;
+the four assumptions below hold for every core alike.
 """
 
 from __future__ import annotations
@@ -75,11 +75,12 @@ def core_model(core: str) -> CoreModel:
 def predict_latency(
     counts: InstructionCounts, cluster: Cluster, memory: Memory | None = None, *, threads: int = 1
 ) -> ModelledLatency:
-    """Predict one inference on `threads` cores of `cluster` at its top clock.
+    """The latency of one inference on `threads` cores of `cluster` at its top clock.
 
     `low_ms` has all units and caches work at the same time, `high_ms` one after the other; where
-    the size of a level 3 cache is not known, they have all lines come from it, and none. Raises
-    InputError for more threads than cores, impossible counts, or instructions that the core lacks.
+    the size of a level 3 cache is unknown, `low_ms` has every line come from it, `high_ms` none.
+    Raises InputError for more threads than cores, impossible counts, or instructions that the core
+    lacks.
     """
     if not 1 <= threads <= cluster.cores:
         raise InputError(f"{cluster.core}: {threads} threads do not fit on {cluster.cores} cores.")

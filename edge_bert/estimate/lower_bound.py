@@ -1,7 +1,7 @@
-"""What an inference cannot be faster or more frugal than, known before a file exists.
+"""Lower bounds of latency and energy, known before a file exists.
 
-An encoder multiplies so much, and a core does no more multiply-adds in a cycle than its vector
-units do: all else that a file takes comes on top of that in the cost model, whatever its kernels.
+A core does no more multiply-adds in a cycle than its vector units can. Whatever else a file costs,
+and whatever its kernels, comes on top of that in the cost model.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def least_energy(work: MultiplyAdds, cluster: Cluster) -> float | None:
 
 
 def _integer_peak(core: CoreModel, cluster: Cluster) -> float:
-    """Multiply-adds of int8 in a cycle, by the best of the instructions that the cores have."""
+    """Multiply-adds of int8 in a cycle, with the best instruction that the cores have."""
     rates = [SMLAL * core.vector]
     if "dotprod" in cluster.features:
         rates.append(SDOT * core.sdot)

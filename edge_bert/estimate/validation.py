@@ -1,4 +1,4 @@
-"""Hold the cost model to times that others published, for networks that anyone can rebuild."""
+"""Errors of the cost model against published times of networks that anyone can rebuild."""
 
 from __future__ import annotations
 
@@ -53,16 +53,16 @@ def summarize_errors(predictions: Sequence[Prediction]) -> ErrorSummary:
 
 
 def speedup_errors(predictions: Sequence[Prediction]) -> tuple[SpeedupError, ...]:
-    """How well int8 against float is predicted, wherever both were published."""
+    """Predicted and published ratios of int8 to float times, wherever both were published."""
     by_key = {
         (x.published.device, x.published.model, x.published.threads, x.published.precision): x
         for x in predictions
     }
-    found = []
+    errors = []
     for (device, model, threads, precision), quantized in by_key.items():
         plain = by_key.get((device, model, threads, "fp32"))
         if precision == "int8" and plain is not None:
-            found.append(
+            errors.append(
                 SpeedupError(
                     device=device,
                     model=model,
@@ -71,4 +71,4 @@ def speedup_errors(predictions: Sequence[Prediction]) -> tuple[SpeedupError, ...
                     predicted=quantized.ms / plain.ms,
                 )
             )
-    return tuple(found)
+    return tuple(errors)
