@@ -174,7 +174,7 @@ def _vocabulary_rows(bench: ShrinkBench) -> Iterator[str]:
             path = bench.scratch / f"{tokens}.json"
             write_atomic(path, trimmed.tokenizer.encode())
             tokenizer = Tokenizer.open(path, bench.checkpoint.max_length)
-            smaller = trim.prune_embeddings(bench.weights, trimmed.kept)
+            smaller = trim.prune_embeddings(bench.weights, trimmed.kept_ids)
             yield bench.row(f"{tokens} tokens, {name}", smaller, tokenizer)
 
 

@@ -1,1 +1,1 @@
-"""Fewer tokens: which ones a corpus needs, and tokenizer and table without the others."""
+"""Vocabulary trimming: the tokens that a corpus needs, and tokenizer and table with only them."""

@@ -1,4 +1,4 @@
-"""What a token of a byte-level BPE vocabulary is merged from, so that it can still come about."""
+"""The intermediate tokens from which BPE merges a token: without them it cannot come about."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ class MergeClosure:
 
     Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) merges the neighbours of the lowest
     rank first. What happens inside a token does not depend on what stands around it, so a
-    vocabulary that keeps these intermediate tokens gives the token wherever the whole one does.
+    vocabulary that keeps these intermediate tokens gives the token wherever the full one does.
     """
 
     def __init__(self, file: TokenizerFile) -> None:
@@ -24,26 +24,26 @@ class MergeClosure:
         """The ids of all tokens that merging passes through; none for WordPiece."""
         if self._file.kind != BPE or number in self._file.special:
             return set()
-        parts, found = list(self._file.tokens[number]), set[int]()
-        while len(parts) > 1:
-            pairs = list(itertools.pairwise(parts))
+        symbols, ids = list(self._file.tokens[number]), set[int]()
+        while len(symbols) > 1:
+            pairs = list(itertools.pairwise(symbols))
             best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self._ranks)))
             if best not in self._ranks:
                 break
-            parts = _merged(parts, best)
-            found.add(self._ids["".join(best)])
-        return found
+            symbols = _merge(symbols, best)
+            ids.add(self._ids["".join(best)])
+        return ids
 
 
-def _merged(parts: list[str], pair: tuple[str, str]) -> list[str]:
-    """`pair` merged wherever it stands, from the left."""
-    found: list[str] = []
+def _merge(symbols: list[str], pair: tuple[str, str]) -> list[str]:
+    """`symbols` with `pair` merged wherever it stands, from the left."""
+    merged: list[str] = []
     at = 0
-    while at < len(parts):
-        if tuple(parts[at : at + 2]) == pair:
-            found.append("".join(pair))
+    while at < len(symbols):
+        if tuple(symbols[at : at + 2]) == pair:
+            merged.append("".join(pair))
             at += 2
         else:
-            found.append(parts[at])
+            merged.append(symbols[at])
             at += 1
-    return found
+    return merged

@@ -1,6 +1,6 @@
-"""A `tokenizer.json` taken apart, and written again with fewer tokens and new ids.
+"""A `tokenizer.json` parsed, and written again with fewer tokens and new ids.
 
-WordPiece (BERT, DistilBERT) and byte-level BPE (RoBERTa) are known; other kinds are refused,
+WordPiece (BERT, DistilBERT) and byte-level BPE (RoBERTa) are supported; other kinds are refused,
 because nothing here could promise that their tokenizer still takes every text.
 """
 
@@ -10,7 +10,7 @@ import copy
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from reprlib import repr as shown
+from reprlib import repr as shorten
 from typing import Any
 
 import msgspec
@@ -24,7 +24,7 @@ UNREADABLE = (KeyError, TypeError, ValueError, AttributeError, IndexError, Recur
 
 @dataclass(frozen=True)
 class TokenizerFile:
-    """What trimming needs of a tokenizer.
+    """The parts of a tokenizer.json that trimming reads.
 
     `tokens` has every token by its id, those added to the model's vocabulary too; `special` are
     the ids that must stay: added tokens, the unknown token, and all up to the padding token, whose
@@ -40,7 +40,7 @@ class TokenizerFile:
 
 
 def parse_tokenizer(text: str) -> TokenizerFile:
-    """Take a tokenizer.json apart. Raises ModelError for a damaged one and for other kinds."""
+    """Parse a tokenizer.json. Raises ModelError for a damaged one and for other kinds."""
     try:
         return _read(msgspec.json.decode(text, type=dict[str, Any]))
     except UNREADABLE as error:
@@ -56,19 +56,20 @@ def _read(content: dict[str, Any]) -> TokenizerFile:
     kind = model.get("type") or (BPE if "merges" in model else WORDPIECE)
     _check_kind(kind, content)
     vocabulary = msgspec.convert(model["vocab"], dict[str, int])
-    added = {int(each["id"]): str(each["content"]) for each in content.get("added_tokens") or ()}
+    added = {int(item["id"]): str(item["content"]) for item in content.get("added_tokens") or ()}
     tokens = {number: token for token, number in vocabulary.items()} | added
     padding = [number for number, token in tokens.items() if token in PADDING]
     padding += [content["padding"]["pad_id"]] if content.get("padding") else []
     fixed = {number for number in tokens if number <= max(padding, default=-1)}
     unknown = model.get("unk_token")
     fixed |= {vocabulary[unknown]} if unknown is not None else set()
+    in_template = {number for _, _, number in _template_ids(content.get("post_processor"))}
     return TokenizerFile(
         content=content,
         kind=kind,
         prefix=str(model.get("continuing_subword_prefix") or ""),
         tokens=tokens,
-        special=frozenset(fixed | set(added) | _template_ids(content.get("post_processor"))),
+        special=frozenset(fixed | set(added) | in_template),
         merges=tuple(_pair(merge) for merge in model.get("merges", ())),
     )
 
@@ -77,13 +78,13 @@ def _check_kind(kind: object, content: Mapping[str, Any]) -> None:
     model = content["model"]
     if kind == WORDPIECE and model.get("continuing_subword_prefix"):
         return
-    parts = content.get("pre_tokenizer") or {}
-    levels = {each["type"] for each in parts.get("pretokenizers", [parts]) if each}
+    outer = content.get("pre_tokenizer") or {}
+    pre_tokenizers = {item["type"] for item in outer.get("pretokenizers", [outer]) if item}
     plain = not model.get("continuing_subword_prefix") and not model.get("end_of_word_suffix")
-    if kind == BPE and "ByteLevel" in levels and plain:
+    if kind == BPE and "ByteLevel" in pre_tokenizers and plain:
         return
     raise ModelError(
-        f"tokenizer.json: is of the kind {shown(kind)}; a vocabulary can be trimmed of WordPiece "
+        f"tokenizer.json: is of the kind {shorten(kind)}; a vocabulary can be trimmed of WordPiece "
         "and byte-level BPE. Keep this model's whole vocabulary."
     )
 
@@ -94,18 +95,18 @@ def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
     return str(left), str(right)
 
 
-def write_tokenizer(file: TokenizerFile, kept: Sequence[int]) -> str:
-    """The tokenizer.json with the tokens of `kept`, whose places become their ids.
+def write_tokenizer(file: TokenizerFile, kept_ids: Sequence[int]) -> str:
+    """The tokenizer.json with the tokens of `kept_ids`, whose indices become their ids.
 
-    Merges stay where both parts and their result do.
+    A merge stays where both its tokens and their result do.
     """
-    new = {old: place for place, old in enumerate(kept)}
+    new_ids = {old: new for new, old in enumerate(kept_ids)}
     content = copy.deepcopy(dict(file.content))
     model = content["model"]
     model["vocab"] = {
-        token: new[old]
+        token: new_ids[old]
         for token, old in sorted(model["vocab"].items(), key=lambda item: item[1])
-        if old in new
+        if old in new_ids
     }
     if file.kind == BPE:
         model["merges"] = [
@@ -113,33 +114,29 @@ def write_tokenizer(file: TokenizerFile, kept: Sequence[int]) -> str:
             for merge, (left, right) in zip(model["merges"], file.merges, strict=True)
             if {left, right, left + right} <= model["vocab"].keys()
         ]
-    for each in content.get("added_tokens") or ():
-        each["id"] = new[each["id"]]
+    for item in content.get("added_tokens") or ():
+        item["id"] = new_ids[item["id"]]
     if content.get("padding"):
-        content["padding"]["pad_id"] = new[content["padding"]["pad_id"]]
-    for owner, key, old in _template_places(content.get("post_processor")):
-        owner[key] = new[old]
+        content["padding"]["pad_id"] = new_ids[content["padding"]["pad_id"]]
+    for owner, key, old in _template_ids(content.get("post_processor")):
+        owner[key] = new_ids[old]
     return json.dumps(content, ensure_ascii=False, indent=2)
 
 
-def _template_ids(processor: Any) -> set[int]:
-    return {old for _, _, old in _template_places(processor)}
-
-
-def _template_places(processor: Any) -> list[tuple[Any, Any, int]]:
-    """Where a post-processor holds ids: the list or pair, the place in it, and the id."""
+def _template_ids(processor: Any) -> list[tuple[Any, Any, int]]:
+    """The ids in a post-processor: the list or pair that holds one, its index there, and the id."""
     match (processor or {"type": "ByteLevel"})["type"]:
         case "Sequence":
-            return [place for part in processor["processors"] for place in _template_places(part)]
+            return [entry for inner in processor["processors"] for entry in _template_ids(inner)]
         case "TemplateProcessing":
-            lists = [each["ids"] for each in processor["special_tokens"].values()]
+            lists = [special["ids"] for special in processor["special_tokens"].values()]
             return [(ids, at, old) for ids in lists for at, old in enumerate(ids)]
         case "BertProcessing" | "RobertaProcessing":
             return [(processor[name], 1, processor[name][1]) for name in ("sep", "cls")]
         case "ByteLevel":
             return []
-        case other:
+        case unknown:
             raise ModelError(
-                f"tokenizer.json: the post-processor {shown(other)} is not one that can be "
+                f"tokenizer.json: the post-processor {shorten(unknown)} is not one that can be "
                 "trimmed; keep this model's whole vocabulary."
             )

@@ -1,4 +1,4 @@
-"""Fewer tokens: which ones a corpus needs, and the tokenizer and the table without the others.
+"""Vocabulary trimming: the tokens that a corpus needs, and tokenizer and table with only them.
 
 The trimmed tokenizer takes every text. Where it lacks a token it gives the smaller pieces that the
 same algorithm finds; where it has all of a text's tokens it gives just these.
@@ -25,8 +25,8 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 
 Counts = npt.NDArray[np.float64]
-# How many tokens of a corpus the order of the ids is worth. A token seen once then ranks with the
-# two thousandth of the vocabulary, and a corpus of a million tokens decides alone.
+# The weight of the order of the ids, in tokens of a corpus. A token that occurs once then ranks
+# with the two thousandth of the vocabulary, and a corpus of a million tokens decides alone.
 PRIOR_TOKENS = 20_000
 COMMON = "COMMON"
 ALWAYS = frozenset({COMMON, "LATIN"})
@@ -36,11 +36,11 @@ ALWAYS = frozenset({COMMON, "LATIN"})
 class Vocabulary:
     """A trimmed vocabulary.
 
-    `kept` holds the original ids, rising; a token's place among them is its new id. `tokenizer`
+    `kept_ids` are the original ids, rising; a token's index among them is its new id. `tokenizer`
     is the new tokenizer.json, `tokens` are the lines of the new vocab.txt.
     """
 
-    kept: tuple[int, ...]
+    kept_ids: tuple[int, ...]
     tokenizer: str
     tokens: tuple[str, ...]
 
@@ -51,7 +51,7 @@ class Vocabulary:
 
 
 def count_tokens(encodings: Iterable[Sequence[int]], size: int) -> Counts:
-    """How often each id below `size` occurs in what the real tokenizer made of a corpus."""
+    """The occurrences of each id below `size` in a corpus that the model's tokenizer encoded."""
     counts = np.zeros(size)
     for ids in encodings:
         np.add.at(counts, np.asarray(ids, np.int64), 1.0)
@@ -59,7 +59,7 @@ def count_tokens(encodings: Iterable[Sequence[int]], size: int) -> Counts:
 
 
 def vocabulary_sizes(tokenizer: str, counts: Counts | None) -> range:
-    """The numbers of tokens that `trim` can keep of a tokenizer.json (its text).
+    """The numbers of tokens that `trim_vocabulary` can keep of a tokenizer.json (its text).
 
     Raises ModelError for tokenizers that cannot be trimmed.
     """
@@ -70,10 +70,10 @@ def vocabulary_sizes(tokenizer: str, counts: Counts | None) -> range:
 def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
     """The `tokens` most useful tokens of a tokenizer.json (its text), and the file with only them.
 
-    `counts` are those of `count`; without them the order of the ids decides, which in WordPiece
-    and BPE vocabularies is that of frequency in what the tokenizer was trained on. Special tokens
-    always stay; so do single characters, of the scripts that the corpus has where there is one.
-    Raises InputError when fewer are asked for than must stay, ModelError for other tokenizers.
+    `counts` are those of `count_tokens`; without them the order of the ids decides, which in
+    WordPiece and BPE vocabularies is that of frequency in the tokenizer's training corpus. Special
+    tokens always stay, and single characters: all, or those of the corpus's scripts. Raises
+    InputError for fewer tokens than must stay, and ModelError for other tokenizers.
     """
     file = parse_tokenizer(tokenizer)
     required = _required(file, counts)
@@ -82,41 +82,47 @@ def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocab
             f"{tokens} tokens cannot be kept: {len(required)} must stay (special tokens and single "
             f"characters) and the tokenizer has {len(file.tokens)}."
         )
-    kept = _chosen(file, required, _usefulness(file, required, counts), tokens)
-    names = tuple(file.tokens[old] for old in kept)
-    return Vocabulary(kept=kept, tokenizer=write_tokenizer(file, kept), tokens=names)
+    kept_ids = _choose(file, required, _usefulness(file, required, counts), tokens)
+    return Vocabulary(
+        kept_ids=kept_ids,
+        tokenizer=write_tokenizer(file, kept_ids),
+        tokens=tuple(file.tokens[number] for number in kept_ids),
+    )
 
 
-def prune_embeddings(weights: EncoderWeights, kept: Sequence[int]) -> EncoderWeights:
-    """The encoder with the rows of `kept` in its word table, in their order."""
-    if max(kept) >= weights.config.vocabulary:
+def prune_embeddings(weights: EncoderWeights, kept_ids: Sequence[int]) -> EncoderWeights:
+    """The encoder with only the rows of `kept_ids` in its word table, in their order.
+
+    Raises InputError where an id has no row.
+    """
+    if max(kept_ids) >= weights.config.vocabulary:
         raise InputError(
-            f"the tokenizer has the id {max(kept)} and the word table {weights.config.vocabulary} "
-            "rows; they are not of one model."
+            f"the tokenizer has the id {max(kept_ids)} and the word table "
+            f"{weights.config.vocabulary} rows; they are not of one model."
         )
-    table = weights.arrays["embeddings.word"][list(kept)]
-    shape = dataclasses.replace(weights.config, vocabulary=len(kept))
+    table = weights.embeddings.word[list(kept_ids)]
     return dataclasses.replace(
-        weights, config=shape, arrays={**weights.arrays, "embeddings.word": table}
+        weights,
+        config=dataclasses.replace(weights.config, vocabulary=len(kept_ids)),
+        embeddings=dataclasses.replace(weights.embeddings, word=table),
     )
 
 
 def _required(file: TokenizerFile, counts: Counts | None) -> set[int]:
     """Special tokens and the single characters from which every word can be made."""
     scripts = None if counts is None else ALWAYS | _scripts(file, counts)
-    letters = set()
-    for number, token in file.tokens.items():
-        letter = token.removeprefix(file.prefix) if file.prefix else token
-        if len(letter) != 1:
-            continue
-        if file.kind == BPE or scripts is None or _script(letter) in scripts:
-            letters.add(number)
-    return letters | file.special
+    characters = {number: token.removeprefix(file.prefix) for number, token in file.tokens.items()}
+    return set(file.special) | {
+        number
+        for number, character in characters.items()
+        if len(character) == 1
+        and (file.kind == BPE or scripts is None or _script(character) in scripts)
+    }
 
 
 def _scripts(file: TokenizerFile, counts: Counts) -> set[str]:
-    seen = [file.tokens[at] for at in np.flatnonzero(counts).tolist() if at in file.tokens]
-    return {_script(letter) for letter in set("".join(seen))}
+    tokens = [file.tokens.get(number, "") for number in np.flatnonzero(counts).tolist()]
+    return {_script(letter) for letter in set("".join(tokens))}
 
 
 def _script(letter: str) -> str:
@@ -128,26 +134,26 @@ def _script(letter: str) -> str:
 
 
 def _usefulness(file: TokenizerFile, required: set[int], counts: Counts | None) -> dict[int, float]:
-    """Expected occurrences of every token that may go: counts, and a Zipf law over the ids."""
+    """Expected occurrences of every token that may go: counts, and a Zipf prior over the ids."""
     free = sorted(set(file.tokens) - required)
     prior = 1.0 / (np.arange(len(free)) + 3.0)
     prior *= PRIOR_TOKENS / max(float(prior.sum()), 1e-9)
-    seen = np.zeros(len(free))
+    occurrences = np.zeros(len(free))
     if counts is not None:
-        seen = np.array([counts[at] if at < len(counts) else 0.0 for at in free])
-    return dict(zip(free, (seen + prior).tolist(), strict=True))
+        occurrences = np.array([counts[x] if x < len(counts) else 0.0 for x in free])
+    return dict(zip(free, (occurrences + prior).tolist(), strict=True))
 
 
-def _chosen(
-    file: TokenizerFile, required: set[int], useful: Mapping[int, float], tokens: int
+def _choose(
+    file: TokenizerFile, required: set[int], usefulness: Mapping[int, float], tokens: int
 ) -> tuple[int, ...]:
-    """The required tokens and the most useful ones, each with all that its merges pass through."""
-    kept = set(required)
+    """The required tokens and the most useful ones, each with its intermediate tokens."""
+    kept_ids = set(required)
     closure = MergeClosure(file)
-    for number in sorted(useful, key=lambda each: (-useful[each], each)):
-        if len(kept) == tokens:
+    for number in sorted(usefulness, key=lambda x: (-usefulness[x], x)):
+        if len(kept_ids) == tokens:
             break
-        wanted = (closure.of(number) | {number}) - kept
-        if len(kept) + len(wanted) <= tokens:
-            kept |= wanted
-    return tuple(sorted(kept))
+        added = (closure.of(number) | {number}) - kept_ids
+        if len(kept_ids) + len(added) <= tokens:
+            kept_ids |= added
+    return tuple(sorted(kept_ids))

@@ -113,7 +113,7 @@ class SizingSession:
     def _prune(self, candidate: Candidate, vocabulary: Vocabulary | None) -> EncoderWeights:
         importance, sentences = self.pruning_stats().importance, self.build.calibration_inputs
         pruned = prune_to_structure(self.build.weights, importance, candidate.structure, sentences)
-        return trim.prune_embeddings(pruned, vocabulary.kept) if vocabulary else pruned
+        return trim.prune_embeddings(pruned, vocabulary.kept_ids) if vocabulary else pruned
 
     def _sized_checkpoint(self, candidate: Candidate, vocabulary: Vocabulary | None) -> Checkpoint:
         """The checkpoint under a name by content of its own, with the tokenizer that fits."""

@@ -95,7 +95,7 @@ def test_the_numbers_of_tokens_that_can_stay(kind: str) -> None:
     possible = trim.vocabulary_sizes(text, counts)
     assert possible[0] == least_of(text, counts) < possible[-1] == size_of(text)
     for tokens in (possible[0], possible[-1]):
-        assert len(trim.trim_vocabulary(text, counts, tokens).kept) == tokens
+        assert len(trim.trim_vocabulary(text, counts, tokens).kept_ids) == tokens
     for tokens in (possible[0] - 1, possible[-1] + 1):
         with refused(InputError, "cannot be kept"):
             trim.trim_vocabulary(text, counts, tokens)
@@ -108,10 +108,10 @@ def test_the_trimmed_tokenizer_takes_every_text(kind: str, first: str, second: s
     """It never fails, its ids are below its size, and kept tokens are found as before."""
     cut = trimmed(kind)
     found = opened_trimmed(kind).encode(first, second)
-    assert max(found.ids) < len(cut.kept)
+    assert max(found.ids) < len(cut.kept_ids)
     before = original(kind).encode(first, second)
-    if set(before.ids) <= set(cut.kept):
-        assert [cut.kept[new] for new in found.ids] == list(before.ids)
+    if set(before.ids) <= set(cut.kept_ids):
+        assert [cut.kept_ids[new] for new in found.ids] == list(before.ids)
         assert found.type_ids == before.type_ids
 
 
@@ -120,10 +120,10 @@ def test_the_corpus_keeps_its_tokens(kind: str) -> None:
     """A large corpus whose tokens all have room gets the same tokens as before."""
     text, counts = text_of(kind), 10_000 * counts_of(kind, ENGLISH)
     cut = trim.trim_vocabulary(text, counts, size_of(text) - 12)
-    assert len(cut.kept) == size_of(text) - 12
+    assert len(cut.kept_ids) == size_of(text) - 12
     smaller, whole = opened(cut.tokenizer), original(kind)
     same = [
-        [cut.kept[new] for new in smaller.encode(each).ids] == list(whole.encode(each).ids)
+        [cut.kept_ids[new] for new in smaller.encode(each).ids] == list(whole.encode(each).ids)
         for each in ENGLISH
     ]
     assert all(same)
@@ -155,7 +155,7 @@ def test_without_a_corpus_low_ids_stay() -> None:
     """Their order is that of frequency in what the tokenizer was trained on."""
     text = text_of("BPE")
     cut = trim.trim_vocabulary(text, None, least_of(text, None) + 20)
-    pairs = zip(cut.kept, cut.tokens, strict=True)
+    pairs = zip(cut.kept_ids, cut.tokens, strict=True)
     merged = [old for old, token in pairs if len(token) > 1 and not token.startswith("<")]
     first = min(merged)
     assert merged == list(range(first, first + 20))
@@ -166,7 +166,7 @@ def test_special_tokens_are_the_same_everywhere(kind: str) -> None:
     """Padding, template and added tokens name the new ids."""
     cut, content = trimmed(kind), json.loads(trimmed(kind).tokenizer)
     vocabulary_of = content["model"]["vocab"]
-    assert [vocabulary_of[token] for token in cut.tokens] == list(range(len(cut.kept)))
+    assert [vocabulary_of[token] for token in cut.tokens] == list(range(len(cut.kept_ids)))
     for each in content["added_tokens"]:
         assert cut.tokens[each["id"]] == each["content"]
     before, after = original(kind).encode("a"), opened_trimmed(kind).encode("a")
@@ -180,9 +180,9 @@ def test_the_table_has_the_rows_of_what_stays() -> None:
     """A token's new row is its old one, and vocab.txt names it in that line."""
     cut = trimmed("WordPiece")
     weights = tiny.weights_of("bert")
-    smaller = trim.prune_embeddings(weights, cut.kept)
-    assert smaller.config.vocabulary == len(cut.kept) == len(cut.text.splitlines())
-    for new in (0, 1, 40, len(cut.kept) - 1):
+    smaller = trim.prune_embeddings(weights, cut.kept_ids)
+    assert smaller.config.vocabulary == len(cut.kept_ids) == len(cut.text.splitlines())
+    for new in (0, 1, 40, len(cut.kept_ids) - 1):
         old = original("WordPiece")._backend.token_to_id(cut.tokens[new])
         np.testing.assert_array_equal(
             smaller.arrays["embeddings.word"][new], weights.arrays["embeddings.word"][old]
@@ -195,7 +195,7 @@ def test_the_table_has_the_rows_of_what_stays() -> None:
 def test_the_whole_vocabulary_stays_as_it_is(kind: str) -> None:
     """Nothing to trim: the same ids and the same file."""
     cut = trim.trim_vocabulary(text_of(kind), None, size_of(text_of(kind)))
-    assert cut.kept == tuple(range(size_of(text_of(kind))))
+    assert cut.kept_ids == tuple(range(size_of(text_of(kind))))
     assert json.loads(cut.tokenizer) == json.loads(text_of(kind))
 
 
@@ -253,5 +253,5 @@ def test_merges_may_be_written_as_text() -> None:
     old = json.dumps(content)
     least = least_of(old, None)
     cut = trim.trim_vocabulary(old, None, least + 30)
-    assert cut.kept == trim.trim_vocabulary(text_of("BPE"), None, least + 30).kept
+    assert cut.kept_ids == trim.trim_vocabulary(text_of("BPE"), None, least + 30).kept_ids
     assert opened(cut.tokenizer).encode("the cat sat").ids
