@@ -128,9 +128,9 @@ def main() -> None:
         score, expected = make_pair_scorer(data, texts), embed_texts(weights, session, texts)
         sys.stdout.write(HEAD)
         for title, form in FORMS.items():
-            table, size = form(weights.arrays["embeddings.word"])
-            arrays = {**weights.arrays, "embeddings.word": table}
-            changed = dataclasses.replace(weights, arrays=arrays)
+            table, size = form(weights.embeddings.word)
+            tables = dataclasses.replace(weights.embeddings, word=table)
+            changed = dataclasses.replace(weights, embeddings=tables)
             actual = embed_texts(changed, session, texts)
             drift, drop = measure_drift(actual, expected), score(expected) - score(actual)
             sys.stdout.write(

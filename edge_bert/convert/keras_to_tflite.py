@@ -33,10 +33,11 @@ def build_keras_model(model: Checkpoint | Weights) -> Any:
     # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
     weights = _weights_of(model)
     if isinstance(weights, CustomWeights):
-        encoder = CUSTOM[weights.architecture].build(weights)
+        encoder = CUSTOM[weights.architecture].build_model(weights)
     else:
-        alike = weights.tied_layers
-        encoder = Encoder(weights.config, weights.head, weights.head_activations, alike)
+        encoder = Encoder(
+            weights.config, weights.head, weights.head_activations, weights.tied_layers
+        )
     load_weights(encoder, weights.arrays)
     return encoder
 

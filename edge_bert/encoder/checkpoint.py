@@ -1,18 +1,18 @@
-"""From a checkpoint to its architecture, its sizes and its weights under our names."""
+"""The architecture, the config and the weights of a checkpoint."""
 
 from __future__ import annotations
 
 import dataclasses
-from reprlib import repr as shown
+from reprlib import repr as shorten
 
 from edge_bert.encoder.architectures.architecture import (
-    ACTIVATIONS,
     Architecture,
-    canonical_weights,
-    check_config,
+    read_embeddings,
+    read_head,
+    read_layers,
 )
+from edge_bert.encoder.architectures.config_json import ACTIVATIONS, check_config
 from edge_bert.encoder.architectures.custom import CustomArchitecture, CustomConfig, read_weights
-from edge_bert.encoder.architectures.gpt2 import GPT2
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.weights import CustomWeights, EncoderWeights
@@ -21,10 +21,10 @@ from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 
 
 def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderConfig]:
-    """The architecture with BERT's layers that `checkpoint` names, and its checked sizes.
+    """The architecture with BERT's layers that `checkpoint` names, and its checked config.
 
-    Raises ModelError for an architecture that we do not have, with the list of those we have, and
-    RefusedError for one whose layers are others, or that is left to onnx2tf.
+    Raises ModelError for an architecture that is not in ARCHITECTURES or CUSTOM, and RefusedError
+    for one whose layers are not BERT's, or that onnx2tf converts.
     """
     if checkpoint.onnx is not None and not checkpoint.weights:
         raise RefusedError(
@@ -40,7 +40,7 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
     architecture = ARCHITECTURES.get(checkpoint.architecture)
     if architecture is None:
         raise ModelError(
-            f"The model is of type {shown(checkpoint.architecture)}; "
+            f"The model is of type {shorten(checkpoint.architecture)}; "
             f"edge-bert has {', '.join([*ARCHITECTURES, *CUSTOM])}."
         )
     _check_pooling(checkpoint, {Pooling.MEAN, Pooling.CLS})
@@ -50,32 +50,35 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
 
 
 def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
-    """The checked sizes of the model, whatever its layers are; errors as `resolve_architecture`."""
-    other = CUSTOM.get(checkpoint.architecture)
-    if other is None:
+    """The checked config of the model, whatever its layers are.
+
+    Raises ModelError and RefusedError as `resolve_architecture`.
+    """
+    custom = CUSTOM.get(checkpoint.architecture)
+    if custom is None:
         return resolve_architecture(checkpoint)[1]
-    return _custom_config(checkpoint, other)
+    return _read_custom_config(checkpoint, custom)
 
 
-def _custom_config(checkpoint: Checkpoint, other: CustomArchitecture) -> CustomConfig:
-    _check_pooling(checkpoint, {Pooling.MEAN, Pooling.LAST if other is GPT2 else Pooling.CLS})
-    return other.read_config(checkpoint.config)
+def _read_custom_config(checkpoint: Checkpoint, architecture: CustomArchitecture) -> CustomConfig:
+    _check_pooling(checkpoint, {Pooling.MEAN, architecture.token_pooling})
+    return architecture.read_config(checkpoint.config)
 
 
-def _check_pooling(checkpoint: Checkpoint, known: set[Pooling]) -> None:
+def _check_pooling(checkpoint: Checkpoint, supported: set[Pooling]) -> None:
     head = checkpoint.head
-    if head.task is Task.EMBEDDING and head.pooling not in known:
+    if head.task is Task.EMBEDDING and head.pooling not in supported:
         raise ModelError(
             f"The model pools by {head.pooling.value}; edge-bert has "
-            f"{' and '.join(sorted(each.value for each in known))} for {checkpoint.architecture}."
+            f"{' and '.join(sorted(x.value for x in supported))} for {checkpoint.architecture}."
         )
 
 
 def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The inputs of every signature; token types only where the model tells types apart."""
-    shape = read_encoder_config(checkpoint)
+    """The inputs of every signature; token types only for a model with several."""
     names = ("input_ids", "attention_mask")
-    return (*names, "token_type_ids") if shape.token_types > 1 else names
+    several = read_encoder_config(checkpoint).token_types > 1
+    return (*names, "token_type_ids") if several else names
 
 
 def output_name(checkpoint: Checkpoint) -> str:
@@ -84,12 +87,18 @@ def output_name(checkpoint: Checkpoint) -> str:
 
 
 def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
-    """The checkpoint's weights under our names, checked against its configuration."""
-    architecture, shape = resolve_architecture(checkpoint)
+    """The weights of a checkpoint with BERT's layers, checked against its config.json.
+
+    Raises ModelError and RefusedError as `resolve_architecture`, and ModelError for a weight that
+    is missing or has another size.
+    """
+    architecture, config = resolve_architecture(checkpoint)
     return EncoderWeights(
-        config=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
-        arrays=canonical_weights(checkpoint, architecture, shape),
+        config=dataclasses.replace(config, activation=ACTIVATIONS[config.activation]),
+        embeddings=read_embeddings(checkpoint, architecture, config),
+        layers=read_layers(checkpoint, architecture, config),
         head=checkpoint.head,
+        head_layers=read_head(checkpoint, architecture, config),
         head_activations=tuple(layer.activation for layer in architecture.head),
         input_names=input_names(checkpoint),
         output_name=output_name(checkpoint),
@@ -97,16 +106,17 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
 
 
 def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
-    """As `encoder_weights`, for an architecture in OTHERS."""
-    other, head = CUSTOM[checkpoint.architecture], checkpoint.head
-    shape = _custom_config(checkpoint, other)
+    """As `encoder_weights`, for an architecture in CUSTOM."""
+    architecture, head = CUSTOM[checkpoint.architecture], checkpoint.head
+    config = _read_custom_config(checkpoint, architecture)
     labels = len(head.labels) if head.task is Task.CLASSIFICATION else 0
+    sources = architecture.list_weights(config, labels)
     return CustomWeights(
-        architecture=other.name,
-        config=dataclasses.replace(shape, activation=ACTIVATIONS[shape.activation]),
-        arrays=read_weights(checkpoint, other.prefix, other.weights(shape, labels)),
+        architecture=architecture.name,
+        config=dataclasses.replace(config, activation=ACTIVATIONS[config.activation]),
+        arrays=read_weights(checkpoint, architecture.prefix, sources),
         head=head,
-        head_activations=other.head_activations(shape),
+        head_activations=architecture.head_activations(config),
         input_names=input_names(checkpoint),
         output_name=output_name(checkpoint),
     )

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
+
+
+class MatrixRole(enum.Enum):
+    """The matrices of a transformer layer, in the order in which a layer applies them.
+
+    The one list of them: code that walks over a layer's matrices walks over these roles.
+    """
+
+    QUERY = "query"
+    KEY = "key"
+    VALUE = "value"
+    ATTENTION_OUTPUT = "attention_output"
+    FFN_IN = "ffn_in"
+    FFN_OUT = "ffn_out"
 
 
 @dataclass(frozen=True)
 class EncoderConfig:
     """The sizes of an encoder.
 
-    `heads` and `ffn` hold, for every layer, how many attention heads and feed-forward neurons it
-    has; a trained model has the same in all. `position_offset` is the row of the position table
-    that the first token takes. `token_types` is 0 where the model has no token-type table.
-    `embedding` is the width of the tables where a projection takes them to `hidden` channels.
+    `heads` and `ffn` hold, for every layer, its attention heads and feed-forward neurons; a trained
+    model has the same in all. `position_offset` is the row of the position table that the first
+    token takes. `token_types` is 0 where the model has no token-type table. `embedding` is the
+    width of the tables where a projection takes them to `hidden` channels.
     """
 
     hidden: int
@@ -29,7 +44,7 @@ class EncoderConfig:
 
     @property
     def layers(self) -> int:
-        """How many transformer layers there are."""
+        """The number of transformer layers."""
         return len(self.heads)
 
     @property
@@ -37,14 +52,27 @@ class EncoderConfig:
         """The channels of the embedding tables and of the LayerNorm after them."""
         return self.embedding or self.hidden
 
+    def matrix_shape(self, role: MatrixRole, layer: int) -> tuple[int, int]:
+        """The inputs and outputs of a matrix of a layer."""
+        attention = self.heads[layer] * self.head_size
+        match role:
+            case MatrixRole.QUERY | MatrixRole.KEY | MatrixRole.VALUE:
+                return self.hidden, attention
+            case MatrixRole.ATTENTION_OUTPUT:
+                return attention, self.hidden
+            case MatrixRole.FFN_IN:
+                return self.hidden, self.ffn[layer]
+            case MatrixRole.FFN_OUT:
+                return self.ffn[layer], self.hidden
+
 
 @dataclass(frozen=True)
 class MobileBertConfig:
     """The sizes of a MobileBERT: layers as wide as `bottleneck` between rows of `hidden`.
 
-    Every layer has `feed_forwards` stacked feed-forward halves of `ffn` neurons. With
+    Every layer has `feed_forwards` stacked feed-forward networks of `ffn` neurons. With
     `attention_in_bottleneck`, queries, keys and values all read the layer's one bottleneck.
-    `pooler` says that a classifier has a dense layer before its last.
+    With `pooler`, a classifier has a dense layer before its last.
     """
 
     hidden: int
@@ -65,9 +93,10 @@ class MobileBertConfig:
 
 @dataclass(frozen=True)
 class Gpt2Config:
-    """The sizes of a GPT-2; `scaled_scores` says that scores are divided by sqrt(head size).
+    """The sizes of a GPT-2.
 
-    With `scaled_by_layer` those of layer i are also divided by i + 1.
+    With `scaled_scores`, attention scores are divided by the root of the head size; with
+    `scaled_by_layer`, those of layer i also by i + 1.
     """
 
     hidden: int

@@ -17,6 +17,7 @@ from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
 # Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.
 MASKED = -10_000.0
+LISTS = {"layer": "blocks", "head": "head_layers"}  # attributes of a model, by names of weights
 
 
 class LayerNorm(keras.layers.Layer):
@@ -50,49 +51,49 @@ class Dense(keras.layers.Layer):
 
 
 class Embeddings(keras.layers.Layer):
-    """Token, position and (where the model has them) token-type tables, summed and normalised."""
+    """Token, position and (where the model has them) token-type tables, summed and normalized."""
 
-    def __init__(self, shape: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__(name="embeddings")
-        self.shape = shape
-        width = shape.table_width
-        self.word = self.add_weight(shape=(shape.vocabulary, width), name="word")
-        self.position = self.add_weight(shape=(shape.positions, width), name="position")
-        if shape.token_types:
-            types = (shape.token_types, width)
+        self.config = config
+        width = config.table_width
+        self.word = self.add_weight(shape=(config.vocabulary, width), name="word")
+        self.position = self.add_weight(shape=(config.positions, width), name="position")
+        if config.token_types:
+            types = (config.token_types, width)
             self.token_type = self.add_weight(shape=types, name="token_type")
-        self.norm = LayerNorm(width, shape.epsilon, "norm")
-        if shape.embedding:
-            self.projection = Dense(width, shape.hidden, "projection")
+        self.norm = LayerNorm(width, config.epsilon, "norm")
+        if config.embedding:
+            self.projection = Dense(width, config.hidden, "projection")
 
     def call(self, input_ids: Any, token_type_ids: Any | None) -> Any:
         """Ids [batch, length] to rows [batch * length, hidden]."""
-        length, start = input_ids.shape[1], self.shape.position_offset
-        summed = lookup_rows(self.word, input_ids) + self.position[start : start + length]
+        length, first = input_ids.shape[1], self.config.position_offset
+        summed = lookup_rows(self.word, input_ids) + self.position[first : first + length]
         if token_type_ids is not None:
             summed = summed + lookup_rows(self.token_type, token_type_ids)
-        elif self.shape.token_types:
+        elif self.config.token_types:
             summed = summed + self.token_type[0]
-        rows = self.norm(ops.reshape(summed, (-1, self.shape.table_width)))
-        return self.projection(rows) if self.shape.embedding else rows
+        rows = self.norm(ops.reshape(summed, (-1, self.config.table_width)))
+        return self.projection(rows) if self.config.embedding else rows
 
 
 class EncoderBlock(keras.layers.Layer):
-    """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), normalised after each half."""
+    """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), with post-normalization."""
 
-    def __init__(self, shape: EncoderConfig, index: int) -> None:
+    def __init__(self, config: EncoderConfig, index: int) -> None:
         super().__init__(name=f"layer_{index}")
-        hidden, ffn = shape.hidden, shape.ffn[index]
-        self.heads, self.head_size = shape.heads[index], shape.head_size
+        hidden, ffn = config.hidden, config.ffn[index]
+        self.heads, self.head_size = config.heads[index], config.head_size
         width = self.heads * self.head_size
         self.query = Dense(hidden, width, "query")
         self.key = Dense(hidden, width, "key")
         self.value = Dense(hidden, width, "value")
         self.attention_output = Dense(width, hidden, "attention_output")
-        self.attention_norm = LayerNorm(hidden, shape.epsilon, "attention_norm")
-        self.ffn_in = Dense(hidden, ffn, "ffn_in", shape.activation)
+        self.attention_norm = LayerNorm(hidden, config.epsilon, "attention_norm")
+        self.ffn_in = Dense(hidden, ffn, "ffn_in", config.activation)
         self.ffn_out = Dense(ffn, hidden, "ffn_out")
-        self.ffn_norm = LayerNorm(hidden, shape.epsilon, "ffn_norm")
+        self.ffn_norm = LayerNorm(hidden, config.epsilon, "ffn_norm")
 
     def call(self, rows: Any, bias: Any) -> Any:
         """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
@@ -108,25 +109,25 @@ class EncoderBlock(keras.layers.Layer):
 class Encoder(keras.Model):
     """An encoder with its head: int32 ids in, an embedding or logits out.
 
-    `activations` are those of the dense layers of a classification head, in order. `first_alike`
+    `activations` are those of the dense layers of a classification head, in order. `tied_layers`
     gives for each layer the first one whose weights it shares (by default itself).
     """
 
     def __init__(
         self,
-        shape: EncoderConfig,
+        config: EncoderConfig,
         head: Head,
         activations: tuple[str, ...] = (),
-        first_alike: tuple[int, ...] = (),
+        tied_layers: tuple[int, ...] = (),
     ) -> None:
         super().__init__(name="encoder")
-        self.shape = shape
+        self.config = config
         self.head = head
-        self.embeddings = Embeddings(shape)
-        firsts = first_alike or tuple(range(shape.layers))
-        different = {index: EncoderBlock(shape, index) for index in dict.fromkeys(firsts)}
-        self.blocks = [different[index] for index in firsts]
-        widths = [shape.hidden] * len(activations) + [len(head.labels)]
+        self.embeddings = Embeddings(config)
+        tied = tied_layers or tuple(range(config.layers))
+        untied = {index: EncoderBlock(config, index) for index in dict.fromkeys(tied)}
+        self.blocks = [untied[index] for index in tied]
+        widths = [config.hidden] * len(activations) + [len(head.labels)]
         self.head_layers = [
             Dense(widths[index], widths[index + 1], f"head_{index}", activation)
             for index, activation in enumerate(activations)
@@ -140,7 +141,7 @@ class Encoder(keras.Model):
         rows = self.embeddings(input_ids, token_type_ids)
         for block in self.blocks:
             rows = block(rows, ops.reshape(bias, (-1, 1, 1, input_ids.shape[1])))
-        tokens = ops.reshape(rows, (-1, input_ids.shape[1], self.shape.hidden))
+        tokens = ops.reshape(rows, (-1, input_ids.shape[1], self.config.hidden))
         pooled = pool_tokens(tokens, bias, self.head)
         for layer in self.head_layers:
             pooled = layer(pooled)
@@ -148,30 +149,30 @@ class Encoder(keras.Model):
 
 
 def load_weights(model: Any, weights: Mapping[str, FloatArray]) -> None:
-    """Give the Keras `model` the values of `weights`: each name is the path to its variable."""
+    """Assign `weights` to the variables of the Keras `model`, whose paths are their names."""
     for name, array in weights.items():
         _variable(model, name).assign(array)
 
 
 def _variable(model: Any, name: str) -> Any:
-    part: Any = model
-    path = name.replace("layer.", "blocks.", 1) if name.startswith("layer.") else name
-    path = path.replace("head.", "head_layers.", 1) if path.startswith("head.") else path
-    for step in path.split("."):
-        part = part[int(step)] if step.isdigit() else getattr(part, step)
-    return part
+    """The variable of a name such as `layer.0.query.kernel`."""
+    room, *path = name.split(".")
+    item = getattr(model, LISTS.get(room, room))
+    for key in path:
+        item = item[int(key)] if key.isdigit() else getattr(item, key)
+    return item
 
 
 def attend_heads(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any:
-    """Attention of rows [batch * length, width] over `heads` parts; gives such rows.
+    """Multi-head attention of rows [batch * length, width]; gives such rows.
 
     Queries come scaled; `bias`, which ends with [length], is added to the scores.
     """
     width, length = query.shape[-1], bias.shape[-1]
 
     def split(rows: Any) -> Any:
-        parts = ops.reshape(rows, (-1, length, heads, width // heads))
-        return ops.transpose(parts, (0, 2, 1, 3))
+        by_head = ops.reshape(rows, (-1, length, heads, width // heads))
+        return ops.transpose(by_head, (0, 2, 1, 3))
 
     scores = ops.matmul(split(query), ops.transpose(split(key), (0, 1, 3, 2))) + bias
     context = ops.matmul(ops.softmax(scores, axis=-1), split(value))

@@ -1,4 +1,4 @@
-"""GPT-2 in `keras.ops`, called and exported as `encoder.Encoder` is."""
+"""GPT-2 in `keras.ops`, called and exported as `keras_bert.Encoder` is."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from edge_bert.records.checkpoint import Head, Pooling, Task
 class Gpt2Embeddings(keras.layers.Layer):
     """Token and position tables, summed."""
 
-    def __init__(self, shape: Gpt2Config) -> None:
+    def __init__(self, config: Gpt2Config) -> None:
         super().__init__(name="embeddings")
-        self.word = self.add_weight(shape=(shape.vocabulary, shape.hidden), name="word")
-        self.position = self.add_weight(shape=(shape.positions, shape.hidden), name="position")
+        self.word = self.add_weight(shape=(config.vocabulary, config.hidden), name="word")
+        self.position = self.add_weight(shape=(config.positions, config.hidden), name="position")
 
     def call(self, input_ids: Any) -> Any:
         """Ids [batch, length] to rows [batch * length, hidden]."""
@@ -35,22 +35,22 @@ class Gpt2Embeddings(keras.layers.Layer):
 
 
 class Gpt2Block(keras.layers.Layer):
-    """One layer, which normalises what each half reads and not what it gives."""
+    """One layer with pre-normalization: LayerNorm stands before each sublayer, not behind it."""
 
-    def __init__(self, shape: Gpt2Config, index: int) -> None:
+    def __init__(self, config: Gpt2Config, index: int) -> None:
         super().__init__(name=f"layer_{index}")
-        hidden = shape.hidden
-        self.heads = shape.heads
-        self.scale = (hidden // shape.heads) ** -0.5 if shape.scaled_scores else 1.0
-        self.scale /= index + 1 if shape.scaled_by_layer else 1
-        self.attention_norm = LayerNorm(hidden, shape.epsilon, "attention_norm")
+        hidden = config.hidden
+        self.heads = config.heads
+        self.scale = (hidden // config.heads) ** -0.5 if config.scaled_scores else 1.0
+        self.scale /= index + 1 if config.scaled_by_layer else 1
+        self.attention_norm = LayerNorm(hidden, config.epsilon, "attention_norm")
         self.query = Dense(hidden, hidden, "query")
         self.key = Dense(hidden, hidden, "key")
         self.value = Dense(hidden, hidden, "value")
         self.attention_output = Dense(hidden, hidden, "attention_output")
-        self.ffn_norm = LayerNorm(hidden, shape.epsilon, "ffn_norm")
-        self.ffn_in = Dense(hidden, shape.ffn, "ffn_in", shape.activation)
-        self.ffn_out = Dense(shape.ffn, hidden, "ffn_out")
+        self.ffn_norm = LayerNorm(hidden, config.epsilon, "ffn_norm")
+        self.ffn_in = Dense(hidden, config.ffn, "ffn_in", config.activation)
+        self.ffn_out = Dense(config.ffn, hidden, "ffn_out")
 
     def call(self, rows: Any, bias: Any) -> Any:
         """Rows [batch * length, hidden] and a causal bias [length, length] to new rows."""
@@ -80,14 +80,14 @@ class Gpt2(keras.Model):
     without tokens gives zeros.
     """
 
-    def __init__(self, shape: Gpt2Config, head: Head) -> None:
+    def __init__(self, config: Gpt2Config, head: Head) -> None:
         super().__init__(name="encoder")
         self.head = head
-        self.embeddings = Gpt2Embeddings(shape)
-        self.blocks = [Gpt2Block(shape, index) for index in range(shape.layers)]
-        self.norm = LayerNorm(shape.hidden, shape.epsilon, "norm")
+        self.embeddings = Gpt2Embeddings(config)
+        self.blocks = [Gpt2Block(config, index) for index in range(config.layers)]
+        self.norm = LayerNorm(config.hidden, config.epsilon, "norm")
         classifies = head.task is Task.CLASSIFICATION
-        self.head_layers = [Score(shape.hidden, len(head.labels), "head_0")] if classifies else []
+        self.head_layers = [Score(config.hidden, len(head.labels), "head_0")] if classifies else []
 
     def call(self, input_ids: Any, attention_mask: Any) -> Any:
         """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
@@ -104,7 +104,7 @@ class Gpt2(keras.Model):
         return unit_length(pooled) if self.head.normalize else pooled
 
     def _weights(self, mask: Any) -> Any:
-        """What each token counts for in the pooled vector, [batch, length]."""
+        """The weight of each token in the pooled vector, [batch, length]."""
         if self.head.task is Task.CLASSIFICATION or self.head.pooling is Pooling.LAST:
             # Only on the last token does a 1 of the mask stand before a 0 or the end.
             return mask - ops.pad(mask, ((0, 0), (0, 1)))[:, 1:]

@@ -1,4 +1,4 @@
-"""MobileBERT in `keras.ops`, called and exported as `encoder.Encoder` is."""
+"""MobileBERT in `keras.ops`, called and exported as `keras_bert.Encoder` is."""
 
 from __future__ import annotations
 
@@ -42,18 +42,18 @@ class Bottleneck(keras.layers.Layer):
 
     def call(self, rows: Any, residual: Any | None = None) -> Any:
         """Rows [n, inputs] to rows [n, outputs]."""
-        made = self.dense(rows)
-        return self.norm(made if residual is None else made + residual)
+        projected = self.dense(rows)
+        return self.norm(projected if residual is None else projected + residual)
 
 
 class FeedForward(keras.layers.Layer):
-    """One of the stacked feed-forward halves of a layer."""
+    """One of the stacked feed-forward networks of a layer."""
 
-    def __init__(self, shape: MobileBertConfig, name: str) -> None:
+    def __init__(self, config: MobileBertConfig, name: str) -> None:
         super().__init__(name=name)
-        self.ffn_in = Dense(shape.bottleneck, shape.ffn, "ffn_in", shape.activation)
-        self.ffn_out = Dense(shape.ffn, shape.bottleneck, "ffn_out")
-        self.norm = NoNorm(shape.bottleneck, "norm")
+        self.ffn_in = Dense(config.bottleneck, config.ffn, "ffn_in", config.activation)
+        self.ffn_out = Dense(config.ffn, config.bottleneck, "ffn_out")
+        self.norm = NoNorm(config.bottleneck, "norm")
 
     def call(self, rows: Any) -> Any:
         """Rows [n, bottleneck] to new rows."""
@@ -61,60 +61,64 @@ class FeedForward(keras.layers.Layer):
 
 
 class MobileBertBlock(keras.layers.Layer):
-    """One layer: into the bottleneck, attention, feed-forward halves, and out again."""
+    """One layer: into the bottleneck, attention, feed-forward networks, and out again."""
 
-    def __init__(self, shape: MobileBertConfig, index: int) -> None:
+    def __init__(self, config: MobileBertConfig, index: int) -> None:
         super().__init__(name=f"layer_{index}")
-        hidden, width = shape.hidden, shape.bottleneck
-        self.shape = shape
+        hidden, width = config.hidden, config.bottleneck
+        self.config = config
         self.bottleneck = Bottleneck(hidden, width, "bottleneck")
-        inside = shape.attention_in_bottleneck
+        in_bottleneck = config.attention_in_bottleneck
         self.attention_bottleneck = (
-            None if inside else Bottleneck(hidden, width, "attention_bottleneck")
+            None if in_bottleneck else Bottleneck(hidden, width, "attention_bottleneck")
         )
         self.query = Dense(width, width, "query")
         self.key = Dense(width, width, "key")
-        self.value = Dense(width if inside else hidden, width, "value")
+        self.value = Dense(width if in_bottleneck else hidden, width, "value")
         self.attention_output = Dense(width, width, "attention_output")
         self.attention_norm = NoNorm(width, "attention_norm")
-        self.halves = [FeedForward(shape, f"half_{place}") for place in range(shape.feed_forwards)]
+        self.halves = [
+            FeedForward(config, f"half_{index}") for index in range(config.feed_forwards)
+        ]
         self.output_bottleneck = Bottleneck(width, hidden, "output_bottleneck")
 
     def call(self, rows: Any, bias: Any) -> Any:
         """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
         narrow = self.bottleneck(rows)
-        asked = narrow if self.attention_bottleneck is None else self.attention_bottleneck(rows)
-        offered = narrow if self.attention_bottleneck is None else rows
-        scale = (self.shape.bottleneck // self.shape.heads) ** -0.5
-        query, key = self.query(asked) * scale, self.key(asked)
-        context = attend_heads(query, key, self.value(offered), bias, self.shape.heads)
-        inner = self.attention_norm(self.attention_output(context) + narrow)
-        for half in self.halves:
-            inner = half(inner)
-        return self.output_bottleneck(inner, rows)
+        if self.attention_bottleneck is None:
+            query_input, value_input = narrow, narrow
+        else:
+            query_input, value_input = self.attention_bottleneck(rows), rows
+        scale = (self.config.bottleneck // self.config.heads) ** -0.5
+        query, key = self.query(query_input) * scale, self.key(query_input)
+        context = attend_heads(query, key, self.value(value_input), bias, self.config.heads)
+        narrow = self.attention_norm(self.attention_output(context) + narrow)
+        for feed_forward in self.halves:
+            narrow = feed_forward(narrow)
+        return self.output_bottleneck(narrow, rows)
 
 
 class MobileBertEmbeddings(keras.layers.Layer):
-    """Each token with its two neighbours, brought to the width of the model, and its place."""
+    """Each token with its two neighbors, projected to the width of the model, and its position."""
 
-    def __init__(self, shape: MobileBertConfig) -> None:
+    def __init__(self, config: MobileBertConfig) -> None:
         super().__init__(name="embeddings")
-        self.shape = shape
-        self.word = self.add_weight(shape=(shape.vocabulary, shape.embedding), name="word")
-        self.position = self.add_weight(shape=(shape.positions, shape.hidden), name="position")
-        types = (shape.token_types, shape.hidden)
+        self.config = config
+        self.word = self.add_weight(shape=(config.vocabulary, config.embedding), name="word")
+        self.position = self.add_weight(shape=(config.positions, config.hidden), name="position")
+        types = (config.token_types, config.hidden)
         self.token_type = self.add_weight(shape=types, name="token_type")
-        self.trigram = Dense(3 * shape.embedding, shape.hidden, "trigram")
-        self.norm = NoNorm(shape.hidden, "norm")
+        self.trigram = Dense(3 * config.embedding, config.hidden, "trigram")
+        self.norm = NoNorm(config.hidden, "norm")
 
     def call(self, input_ids: Any, mask: Any, token_type_ids: Any | None) -> Any:
         """Ids and float mask [batch, length] to rows [batch * length, hidden]."""
-        length, hidden = input_ids.shape[1], self.shape.hidden
+        length, hidden = input_ids.shape[1], self.config.hidden
         # The last token has no neighbour after it, as in a text that is not padded.
-        words = lookup_rows(self.word, input_ids) * ops.expand_dims(mask, -1)
-        framed = ops.pad(words, ((0, 0), (1, 1), (0, 0)))
-        trigrams = ops.concatenate([framed[:, 2:], words, framed[:, :length]], axis=-1)
-        rows = self.trigram(ops.reshape(trigrams, (-1, 3 * self.shape.embedding)))
+        tokens = lookup_rows(self.word, input_ids) * ops.expand_dims(mask, -1)
+        padded = ops.pad(tokens, ((0, 0), (1, 1), (0, 0)))
+        trigrams = ops.concatenate([padded[:, 2:], tokens, padded[:, :length]], axis=-1)
+        rows = self.trigram(ops.reshape(trigrams, (-1, 3 * self.config.embedding)))
         summed = ops.reshape(rows, (-1, length, hidden)) + self.position[:length]
         if token_type_ids is None:
             summed = summed + self.token_type[0]
@@ -130,12 +134,12 @@ class MobileBert(keras.Model):
     of the last token and changes the output.
     """
 
-    def __init__(self, shape: MobileBertConfig, head: Head, activations: tuple[str, ...]) -> None:
+    def __init__(self, config: MobileBertConfig, head: Head, activations: tuple[str, ...]) -> None:
         super().__init__(name="encoder")
         self.head = head
-        self.embeddings = MobileBertEmbeddings(shape)
-        self.blocks = [MobileBertBlock(shape, index) for index in range(shape.layers)]
-        widths = [shape.hidden] * len(activations) + [len(head.labels)]
+        self.embeddings = MobileBertEmbeddings(config)
+        self.blocks = [MobileBertBlock(config, index) for index in range(config.layers)]
+        widths = [config.hidden] * len(activations) + [len(head.labels)]
         self.head_layers = [
             Dense(widths[index], widths[index + 1], f"head_{index}", activation)
             for index, activation in enumerate(activations)

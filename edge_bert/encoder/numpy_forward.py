@@ -1,7 +1,8 @@
-"""The encoder's forward pass in numpy, part by part, many sentences at once.
+"""The encoder's one forward pass in numpy, which shows every value that others need of it.
 
-Sentences of the same length go together, so that nothing is padded and no mask is needed. Token
-vectors are rows [sentences * length, hidden], as in `edge_bert.encoder.keras_bert`.
+Calibration, Hessians, covariances and reconstruction read the records of this pass. Sentences of
+the same length go together, so that nothing is padded and no mask is needed. Token vectors are rows
+[sentences * length, hidden], as in `edge_bert.encoder.keras_bert`.
 """
 
 from __future__ import annotations
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.encoder.numpy_ops import apply_activation, softmax
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.config import EncoderConfig
+from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, softmax
+from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWeights, Sublayer
 from edge_bert.records.checkpoint import FloatArray, Pooling, Task
 
 Sentence = Mapping[str, npt.NDArray[Any]]
@@ -26,12 +28,12 @@ MAX_TOKENS = 4096  # of a batch: bounds the memory and keeps the matrices in the
 class Batch:
     """Sentences of one length: `ids` and `types` [sentences, length].
 
-    `places` are their numbers in the list that they were taken from.
+    `indices` are their numbers in the list that they were taken from.
     """
 
     ids: IntArray
     types: IntArray
-    places: tuple[int, ...]
+    indices: tuple[int, ...]
 
     @property
     def length(self) -> int:
@@ -39,103 +41,192 @@ class Batch:
         return int(self.ids.shape[1])
 
 
+@dataclass(frozen=True)
+class NormValues:
+    """A LayerNorm of rows [n, channels], value by value; `variance` is [n, 1].
+
+    `unit` has mean 0 and variance 1; `scaled` is that times gamma, `output` that plus beta.
+    """
+
+    input: FloatArray
+    centred: FloatArray
+    variance: FloatArray
+    unit: FloatArray
+    scaled: FloatArray
+    output: FloatArray
+
+
+@dataclass(frozen=True)
+class EmbeddingValues:
+    """The LayerNorm of the summed tables, and the rows [n, hidden] that the first layer reads.
+
+    They differ where a projection takes narrow tables to `hidden` channels.
+    """
+
+    norm: NormValues
+    output: FloatArray
+
+
+@dataclass(frozen=True)
+class SublayerValues:
+    """One half of a layer: what it reads, what its last matrix reads, and its LayerNorm.
+
+    `hidden` is the attention context [n, heads * head size], or the activations of the feed-forward
+    neurons [n, neurons]. `norm.input` is the sum with the residual.
+    """
+
+    input: FloatArray
+    hidden: FloatArray
+    norm: NormValues
+
+    @property
+    def output(self) -> FloatArray:
+        """The rows [n, hidden] after the sublayer."""
+        return self.norm.output
+
+
+@dataclass(frozen=True)
+class AttentionValues(SublayerValues):
+    """The attention half; queries are scaled. All three are rows [n, heads * head size]."""
+
+    query: FloatArray
+    key: FloatArray
+    value: FloatArray
+
+
+@dataclass(frozen=True)
+class LayerValues:
+    """One transformer layer."""
+
+    attention: AttentionValues
+    ffn: SublayerValues
+
+    @property
+    def output(self) -> FloatArray:
+        """The rows [n, hidden] after the layer."""
+        return self.ffn.output
+
+
 def batch_by_length(sentences: Sequence[Sentence], max_tokens: int = MAX_TOKENS) -> Iterator[Batch]:
     """The sentences, inputs [1, n] by name without padding, in batches of one length each."""
-    homes: dict[int, list[int]] = {}
-    for place, sentence in enumerate(sentences):
-        homes.setdefault(sentence["input_ids"].shape[-1], []).append(place)
-    for length, found in sorted(homes.items()):
-        step = max(1, max_tokens // length)
-        for start in range(0, len(found), step):
-            places = found[start : start + step]
-            yield _batch([sentences[place] for place in places], places)
+    by_length: dict[int, list[int]] = {}
+    for index, sentence in enumerate(sentences):
+        by_length.setdefault(sentence["input_ids"].shape[-1], []).append(index)
+    for length, indices in sorted(by_length.items()):
+        size = max(1, max_tokens // length)
+        for first in range(0, len(indices), size):
+            chosen = indices[first : first + size]
+            yield join_sentences([sentences[index] for index in chosen], chosen)
 
 
-def _batch(sentences: Sequence[Sentence], places: Sequence[int]) -> Batch:
-    ids = np.concatenate([each["input_ids"].reshape(1, -1) for each in sentences])
-    types = [each.get("token_type_ids", np.zeros_like(each["input_ids"])) for each in sentences]
-    joined = np.concatenate([each.reshape(1, -1) for each in types])
-    return Batch(ids.astype(np.int64), joined.astype(np.int64), tuple(places))
+def join_sentences(sentences: Sequence[Sentence], indices: Sequence[int] = (0,)) -> Batch:
+    """A batch of sentences that have the same length."""
+    ids = np.concatenate([sentence["input_ids"].reshape(1, -1) for sentence in sentences])
+    types = np.concatenate(
+        [
+            sentence.get("token_type_ids", np.zeros_like(sentence["input_ids"])).reshape(1, -1)
+            for sentence in sentences
+        ]
+    )
+    return Batch(ids.astype(np.int64), types.astype(np.int64), tuple(indices))
 
 
 def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> FloatArray:
     """The output of every sentence, [sentences, hidden] or [sentences, labels]."""
-    found: dict[int, FloatArray] = {}
+    outputs: dict[int, FloatArray] = {}
     for batch in batch_by_length(sentences):
-        rows = embed_tokens(weights, batch)
-        for index in range(weights.config.layers):
-            rows = run_layer(weights, index, rows, batch.length)
-        found |= zip(batch.places, apply_head(weights, rows, batch.length), strict=True)
-    return np.stack([found[place] for place in range(len(sentences))])
+        rows = embed_tokens(weights, batch).output
+        for layer in run_layers(weights, rows, batch.length):
+            rows = layer.output
+        outputs |= zip(batch.indices, apply_head(weights, rows, batch.length), strict=True)
+    return np.stack([outputs[index] for index in range(len(sentences))])
 
 
-def embed_tokens(weights: EncoderWeights, batch: Batch) -> FloatArray:
-    """The tables' rows, summed, normalised and, where the model has a projection, projected."""
-    arrays, shape = weights.arrays, weights.config
-    start = shape.position_offset
-    rows = arrays["embeddings.word"][batch.ids]
-    rows = rows + arrays["embeddings.position"][start : start + batch.length]
-    if shape.token_types:
-        rows = rows + arrays["embeddings.token_type"][batch.types]
-    rows = apply_layer_norm(weights, "embeddings.norm", rows.reshape(-1, shape.table_width))
-    return apply_dense(weights, "embeddings.projection", rows) if shape.embedding else rows
+def embed_tokens(weights: EncoderWeights, batch: Batch) -> EmbeddingValues:
+    """The tables' rows, summed, normalized and, where the model has a projection, projected."""
+    tables, config = weights.embeddings, weights.config
+    first = config.position_offset
+    rows = tables.word[batch.ids] + tables.position[first : first + batch.length]
+    if tables.token_type is not None:
+        rows = rows + tables.token_type[batch.types]
+    norm = apply_layer_norm(tables.norm, rows.reshape(-1, config.table_width), config.epsilon)
+    if tables.projection is None:
+        return EmbeddingValues(norm, norm.output)
+    return EmbeddingValues(norm, apply_dense(tables.projection, norm.output))
 
 
-def run_layer(weights: EncoderWeights, index: int, rows: FloatArray, length: int) -> FloatArray:
-    """One transformer layer."""
-    name = f"layer.{index}"
-    output = apply_dense(
-        weights, f"{name}.attention_output", attention_context(weights, index, rows, length)
+def run_layers(weights: EncoderWeights, rows: FloatArray, length: int) -> Iterator[LayerValues]:
+    """All layers one after the other: the hook of whoever needs values of the pass."""
+    for layer in weights.layers:
+        attention = run_attention(weights.config, layer, rows, length)
+        ffn = run_ffn(weights.config, layer, attention.output)
+        yield LayerValues(attention, ffn)
+        rows = ffn.output
+
+
+def run_sublayer(
+    config: EncoderConfig, layer: LayerWeights, sublayer: Sublayer, rows: FloatArray, length: int
+) -> SublayerValues:
+    """One half of a layer."""
+    if sublayer is Sublayer.ATTENTION:
+        return run_attention(config, layer, rows, length)
+    return run_ffn(config, layer, rows)
+
+
+def run_attention(
+    config: EncoderConfig, layer: LayerWeights, rows: FloatArray, length: int
+) -> AttentionValues:
+    """The attention half of a layer."""
+    size = config.head_size
+
+    def split(flat: FloatArray) -> FloatArray:
+        return flat.reshape(-1, length, flat.shape[1] // size, size).transpose(0, 2, 1, 3)
+
+    query = apply_dense(layer.query, rows) * np.float32(size**-0.5)
+    key, value = apply_dense(layer.key, rows), apply_dense(layer.value, rows)
+    scores = np.asarray(split(query) @ split(key).transpose(0, 1, 3, 2), np.float32)
+    heads = (softmax(scores) @ split(value)).transpose(0, 2, 1, 3)
+    context = heads.reshape(query.shape)
+    norm = finish_sublayer(config, layer, Sublayer.ATTENTION, rows, context)
+    return AttentionValues(rows, context, norm, query, key, value)
+
+
+def run_ffn(config: EncoderConfig, layer: LayerWeights, rows: FloatArray) -> SublayerValues:
+    """The feed-forward half of a layer."""
+    neurons = apply_activation(apply_dense(layer.ffn_in, rows), config.activation)
+    return SublayerValues(
+        rows, neurons, finish_sublayer(config, layer, Sublayer.FFN, rows, neurons)
     )
-    rows = apply_layer_norm(weights, f"{name}.attention_norm", rows + output)
-    output = apply_dense(weights, f"{name}.ffn_out", ffn_intermediate(weights, index, rows))
-    return apply_layer_norm(weights, f"{name}.ffn_norm", rows + output)
 
 
-def attention_context(
-    weights: EncoderWeights, index: int, rows: FloatArray, length: int
-) -> FloatArray:
-    """What the heads of a layer give, side by side: rows [n, heads * head size]."""
-    heads, size = weights.config.heads[index], weights.config.head_size
-
-    def split(part: str) -> FloatArray:
-        flat = apply_dense(weights, f"layer.{index}.{part}", rows)
-        return flat.reshape(-1, length, heads, size).transpose(0, 2, 1, 3)
-
-    query = split("query") * np.float32(size**-0.5)
-    scores = np.asarray(query @ split("key").transpose(0, 1, 3, 2), np.float32)
-    found = (softmax(scores) @ split("value")).transpose(0, 2, 1, 3)
-    return found.reshape(len(rows), heads * size)
+def finish_sublayer(
+    config: EncoderConfig,
+    layer: LayerWeights,
+    sublayer: Sublayer,
+    rows: FloatArray,
+    hidden: FloatArray,
+) -> NormValues:
+    """The output matrix of a sublayer, the residual `rows` and the LayerNorm of their sum."""
+    total = rows + apply_dense(layer.output(sublayer), hidden)
+    return apply_layer_norm(layer.norm(sublayer), total, config.epsilon)
 
 
-def ffn_intermediate(weights: EncoderWeights, index: int, rows: FloatArray) -> FloatArray:
-    """The activations of a layer's feed-forward neurons, rows [n, neurons]."""
-    return apply_activation(
-        apply_dense(weights, f"layer.{index}.ffn_in", rows), weights.config.activation
-    )
-
-
-def apply_dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
-    """Rows times a kernel plus its bias."""
-    return rows @ weights.arrays[f"{name}.kernel"] + weights.arrays[f"{name}.bias"]
-
-
-def apply_layer_norm(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
+def apply_layer_norm(norm: LayerNormWeights, rows: FloatArray, epsilon: float) -> NormValues:
     """LayerNorm over the last axis."""
     centred = rows - rows.mean(axis=-1, keepdims=True)
-    deviation = np.sqrt(np.square(centred).mean(axis=-1, keepdims=True) + weights.config.epsilon)
-    found = centred / deviation * weights.arrays[f"{name}.gamma"] + weights.arrays[f"{name}.beta"]
-    return np.asarray(found, np.float32)
+    variance = np.square(centred).mean(axis=-1, keepdims=True)
+    unit = centred / np.sqrt(variance + epsilon)
+    scaled = unit * norm.gamma
+    return NormValues(rows, centred, variance, unit, scaled, scaled + norm.beta)
 
 
 def apply_head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatArray:
     """Pooling, the classifier's dense layers and unit length: one row for each sentence."""
     tokens = rows.reshape(-1, length, rows.shape[-1])
     first = weights.head.task is Task.CLASSIFICATION or weights.head.pooling is Pooling.CLS
-    found = tokens[:, 0] if first else tokens.mean(axis=1)
-    for index, activation in enumerate(weights.head_activations):
-        if f"head.{index}.kernel" in weights.arrays:
-            found = apply_activation(apply_dense(weights, f"head.{index}", found), activation)
+    pooled = tokens[:, 0] if first else tokens.mean(axis=1)
+    for dense, activation in zip(weights.head_layers, weights.head_activations, strict=False):
+        pooled = apply_activation(apply_dense(dense, pooled), activation)
     if weights.head.normalize:
-        found = found / np.maximum(np.linalg.norm(found, axis=-1, keepdims=True), 1e-12)
-    return np.asarray(found, np.float32)
+        pooled = pooled / np.maximum(np.linalg.norm(pooled, axis=-1, keepdims=True), 1e-12)
+    return np.asarray(pooled, np.float32)

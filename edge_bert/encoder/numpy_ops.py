@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_bert.encoder.weights import DenseWeights
 from edge_bert.records.checkpoint import FloatArray
+
+
+def apply_dense(dense: DenseWeights, rows: FloatArray) -> FloatArray:
+    """Rows times the matrix plus its bias."""
+    return rows @ dense.kernel + dense.bias
 
 
 def softmax(values: FloatArray) -> FloatArray:
@@ -28,8 +34,3 @@ def apply_activation(values: FloatArray, activation: str) -> FloatArray:
         case "tanh":
             return np.tanh(values)
     return values
-
-
-def split_heads(rows: FloatArray, heads: int) -> FloatArray:
-    """Rows [length, hidden] to [heads, length, head size]."""
-    return rows.reshape(len(rows), heads, -1).transpose(1, 0, 2)

@@ -1,45 +1,155 @@
-"""The encoder in numbers: its sizes, and its weights under one set of names."""
+"""The encoder's weights, layer by layer, whatever names the checkpoint gives them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+import enum
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from edge_bert.encoder.config import EncoderConfig, Gpt2Config, MobileBertConfig
+from edge_bert.encoder.config import EncoderConfig, Gpt2Config, MatrixRole, MobileBertConfig
 from edge_bert.records.checkpoint import FloatArray, Head
+
+
+class Sublayer(enum.Enum):
+    """The two halves of a transformer layer (Vaswani et al. 2017), each ended by a LayerNorm."""
+
+    ATTENTION = "attention"
+    FFN = "ffn"
+
+
+@dataclass(frozen=True)
+class DenseWeights:
+    """A matrix [in, out] and a bias [out]."""
+
+    kernel: FloatArray
+    bias: FloatArray
+
+
+@dataclass(frozen=True)
+class LayerNormWeights:
+    """The scale and the shift of a LayerNorm, [channels] each."""
+
+    gamma: FloatArray
+    beta: FloatArray
+
+
+@dataclass(frozen=True)
+class EmbeddingWeights:
+    """The tables [rows, width], the LayerNorm on their sum, and the projection that reads it.
+
+    `token_type` and `projection` are None where the model has none.
+    """
+
+    word: FloatArray
+    position: FloatArray
+    token_type: FloatArray | None
+    norm: LayerNormWeights
+    projection: DenseWeights | None
+
+
+@dataclass(frozen=True)
+class LayerWeights:
+    """One transformer layer: a matrix for every MatrixRole, and a LayerNorm for each sublayer."""
+
+    query: DenseWeights
+    key: DenseWeights
+    value: DenseWeights
+    attention_output: DenseWeights
+    attention_norm: LayerNormWeights
+    ffn_in: DenseWeights
+    ffn_out: DenseWeights
+    ffn_norm: LayerNormWeights
+
+    def matrix(self, role: MatrixRole) -> DenseWeights:
+        """The matrix of a role."""
+        dense: DenseWeights = getattr(self, role.value)
+        return dense
+
+    def output(self, sublayer: Sublayer) -> DenseWeights:
+        """The matrix that ends a sublayer."""
+        return self.attention_output if sublayer is Sublayer.ATTENTION else self.ffn_out
+
+    def norm(self, sublayer: Sublayer) -> LayerNormWeights:
+        """The LayerNorm that ends a sublayer."""
+        return self.attention_norm if sublayer is Sublayer.ATTENTION else self.ffn_norm
+
+    def with_output(self, sublayer: Sublayer, dense: DenseWeights) -> LayerWeights:
+        """The layer with another matrix at the end of a sublayer."""
+        if sublayer is Sublayer.ATTENTION:
+            return dataclasses.replace(self, attention_output=dense)
+        return dataclasses.replace(self, ffn_out=dense)
+
+    def with_norm(self, sublayer: Sublayer, norm: LayerNormWeights) -> LayerWeights:
+        """The layer with another LayerNorm at the end of a sublayer."""
+        if sublayer is Sublayer.ATTENTION:
+            return dataclasses.replace(self, attention_norm=norm)
+        return dataclasses.replace(self, ffn_norm=norm)
 
 
 @dataclass(frozen=True)
 class EncoderWeights:
-    """An encoder's weights under our names, whatever the checkpoint calls them.
-
-    `arrays` holds `embeddings.{word,position,token_type}`, `embeddings.norm.{gamma,beta}`, where
-    there is one `embeddings.projection.{kernel,bias}`, which reads that LayerNorm, per layer
-    `layer.{i}.{query,key,value,attention_output,ffn_in,ffn_out}.{kernel,bias}` with kernels
-    as [in, out], `layer.{i}.{attention_norm,ffn_norm}.{gamma,beta}`, and `head.{i}.{kernel,bias}`.
-    `head_activations` are those of the dense layers of a classification head.
-    """
+    """An encoder: `head_layers` are the dense layers of a classifier, with `head_activations`."""
 
     config: EncoderConfig
-    arrays: Mapping[str, FloatArray]
+    embeddings: EmbeddingWeights
+    layers: tuple[LayerWeights, ...]
     head: Head
+    head_layers: tuple[DenseWeights, ...]
     head_activations: tuple[str, ...]
     input_names: tuple[str, ...]
     output_name: str
 
     @property
+    def arrays(self) -> dict[str, FloatArray]:
+        """All arrays by name: `embeddings.word`, `layer.0.query.kernel`, `head.0.bias`."""
+        return dict(
+            [
+                *_named_arrays("embeddings", self.embeddings),
+                *_numbered_arrays("layer", self.layers),
+                *_numbered_arrays("head", self.head_layers),
+            ]
+        )
+
+    @property
     def tied_layers(self) -> tuple[int, ...]:
         """For each layer the first one with the very same arrays: itself, but in ALBERT."""
-        firsts: list[int] = []
-        for index in range(self.config.layers):
-            alike = (first for first in dict.fromkeys(firsts) if self._same(first, index))
-            firsts.append(next(alike, index))
-        return tuple(firsts)
+        identities = [tuple(id(array) for _, array in _named_arrays("", x)) for x in self.layers]
+        return tuple(identities.index(identity) for identity in identities)
 
-    def _same(self, first: int, second: int) -> bool:
-        one, other = f"layer.{first}.", f"layer.{second}."
-        names = [name.removeprefix(one) for name in self.arrays if name.startswith(one)]
-        return all(self.arrays[one + name] is self.arrays[other + name] for name in names)
+    @property
+    def shares_layers(self) -> bool:
+        """Whether any two layers have the same arrays, so that the file holds them once."""
+        return len(set(self.tied_layers)) < len(self.layers)
+
+    def with_layers(self, layers: Sequence[LayerWeights]) -> EncoderWeights:
+        """The encoder with `layers`; its config has their numbers of heads and neurons."""
+        size = self.config.head_size
+        config = dataclasses.replace(
+            self.config,
+            heads=tuple(len(layer.query.bias) // size for layer in layers),
+            ffn=tuple(len(layer.ffn_in.bias) for layer in layers),
+        )
+        return dataclasses.replace(self, config=config, layers=tuple(layers))
+
+    def with_layer(self, index: int, layer: LayerWeights) -> EncoderWeights:
+        """The encoder with another layer `index`."""
+        return self.with_layers([*self.layers[:index], layer, *self.layers[index + 1 :]])
+
+
+def _named_arrays(name: str, weights: Any) -> Iterator[tuple[str, FloatArray]]:
+    for field in dataclasses.fields(weights):
+        value, path = getattr(weights, field.name), f"{name}.{field.name}"
+        if dataclasses.is_dataclass(value):
+            yield from _named_arrays(path, value)
+        elif value is not None:
+            yield path, value
+
+
+def _numbered_arrays(name: str, weights: Sequence[Any]) -> Iterator[tuple[str, FloatArray]]:
+    for index, item in enumerate(weights):
+        yield from _named_arrays(f"{name}.{index}", item)
 
 
 @dataclass(frozen=True)

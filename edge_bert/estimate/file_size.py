@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_bert.encoder.config import EncoderConfig
+from edge_bert.encoder.config import EncoderConfig, MatrixRole
 from edge_bert.records.base import Record
 from edge_bert.records.recipe import (
     FLOAT16,
@@ -48,43 +48,43 @@ OVERHEAD = {
 
 
 def predict_size(
-    shape: EncoderConfig,
+    config: EncoderConfig,
     recipe: Recipe,
     lengths: Sequence[int],
     bits: WeightBits | None = None,
     head: Sequence[Matrix] = (),
 ) -> int:
-    """Bytes of the `.tflite` file of an encoder of `shape` with a signature for each of `lengths`.
+    """Bytes of the `.tflite` file of an encoder of `config`, with a signature for each length.
 
     `bits` are those of a hybrid recipe, by default the recipe's own for all; `head` are the
     matrices [outputs, inputs] of a classifier. Right to about 1 % (docs/quantization.md).
     """
-    found = bits or WeightBits(
-        matrix_bits=(min(recipe.weight_bits, 8),) * shape.layers,
+    bits = bits or WeightBits(
+        matrix_bits=(min(recipe.weight_bits, 8),) * config.layers,
         embedding_bits=min(recipe.weight_bits, 8),
     )
     overhead = OVERHEAD[recipe]
-    graphs = overhead.length + overhead.layer_and_length * shape.layers
-    total = overhead.once + overhead.layer * shape.layers + graphs * len(lengths)
-    for width, matrices in zip(found.matrix_bits, layer_matrices(shape), strict=True):
-        total += sum(_matrix(each, recipe, width, found) for each in matrices)
-        total += _vectors(shape, recipe, matrices)
-    ahead = [(shape.hidden, shape.embedding)] if shape.embedding else []
-    total += sum(_matrix(each, recipe, 8, found) + FLOAT * each[0] for each in [*ahead, *head])
-    return total + _tables(shape, recipe, lengths, found)
+    graph_bytes = overhead.length + overhead.layer_and_length * config.layers
+    total = overhead.once + overhead.layer * config.layers + graph_bytes * len(lengths)
+    for width, matrices in zip(bits.matrix_bits, layer_matrices(config), strict=True):
+        total += sum(_matrix_bytes(matrix, recipe, width, bits) for matrix in matrices)
+        total += _vector_bytes(config, recipe, matrices)
+    projection = [(config.hidden, config.embedding)] if config.embedding else []
+    for matrix in (*projection, *head):
+        total += _matrix_bytes(matrix, recipe, 8, bits) + FLOAT * matrix[0]
+    return total + _table_bytes(config, recipe, lengths, bits)
 
 
-def layer_matrices(shape: EncoderConfig) -> list[list[Matrix]]:
+def layer_matrices(config: EncoderConfig) -> list[list[Matrix]]:
     """The matrices of every layer, [outputs, inputs] each."""
-    found = []
-    for heads, ffn in zip(shape.heads, shape.ffn, strict=True):
-        inner, hidden = heads * shape.head_size, shape.hidden
-        attention = [(inner, hidden)] * 3 + [(hidden, inner)]
-        found.append([*attention, (ffn, hidden), (hidden, ffn)])
-    return found
+    layers = []
+    for index in range(config.layers):
+        shapes = [config.matrix_shape(role, index) for role in MatrixRole]
+        layers.append([(outputs, inputs) for inputs, outputs in shapes])
+    return layers
 
 
-def _matrix(matrix: Matrix, recipe: Recipe, width: int, bits: WeightBits) -> int:
+def _matrix_bytes(matrix: Matrix, recipe: Recipe, width: int, bits: WeightBits) -> int:
     outputs, inputs = matrix
     if recipe.scheme is Scheme.FLOAT:
         return outputs * inputs * recipe.weight_bits // 8
@@ -94,28 +94,30 @@ def _matrix(matrix: Matrix, recipe: Recipe, width: int, bits: WeightBits) -> int
     return outputs * inputs // 2 + HALF * outputs * (inputs // block)
 
 
-def _vectors(shape: EncoderConfig, recipe: Recipe, matrices: Sequence[Matrix]) -> int:
+def _vector_bytes(config: EncoderConfig, recipe: Recipe, matrices: Sequence[Matrix]) -> int:
     """Biases and the gamma and beta of both LayerNorms."""
     channels = sum(outputs for outputs, _ in matrices)
     if recipe.scheme in (Scheme.FLOAT, Scheme.HYBRID):
-        return FLOAT * (channels + 4 * shape.hidden)
+        return FLOAT * (channels + 4 * config.hidden)
     return 20 * channels  # int32 biases with scales, and the factors of LayerNorm
 
 
-def _tables(shape: EncoderConfig, recipe: Recipe, lengths: Sequence[int], bits: WeightBits) -> int:
-    hidden, types = shape.table_width, shape.token_types
+def _table_bytes(
+    config: EncoderConfig, recipe: Recipe, lengths: Sequence[int], bits: WeightBits
+) -> int:
+    width, types = config.table_width, config.token_types
     if recipe.scheme is Scheme.FLOAT:
-        each = recipe.weight_bits // 8
-        return hidden * (each * (shape.vocabulary + types) + FLOAT * (2 + sum(lengths)))
+        rows = recipe.weight_bits // 8 * (config.vocabulary + types)
+        return width * (rows + FLOAT * (2 + sum(lengths)))
     if recipe.scheme is not Scheme.HYBRID:
-        return hidden * (shape.vocabulary + types)
+        return width * (config.vocabulary + types)
     if bits.embedding_bits == 8:
-        per_column = 2 * FLOAT * hidden
-        return hidden * (shape.vocabulary + types + FLOAT * (2 + sum(lengths))) + per_column
-    rest = hidden * (types + 12) + max(lengths) * (hidden + SCALE)
+        scales = 2 * FLOAT * width
+        return width * (config.vocabulary + types + FLOAT * (2 + sum(lengths))) + scales
+    types_and_positions = width * (types + 12) + max(lengths) * (width + SCALE)
     if bits.embedding_bits == 2:
-        codes = shape.vocabulary * hidden // PIECE
-        return codes + HALF * ENTRIES * hidden + CODE_GRAPH * len(lengths) + rest
-    blocks = hidden // bits.embedding_block if bits.embedding_block else 1
-    word = shape.vocabulary * (hidden // 2 + HALF * blocks)
-    return word + rest
+        codes = config.vocabulary * width // PIECE
+        codebooks = HALF * ENTRIES * width
+        return codes + codebooks + CODE_GRAPH * len(lengths) + types_and_positions
+    blocks = width // bits.embedding_block if bits.embedding_block else 1
+    return config.vocabulary * (width // 2 + HALF * blocks) + types_and_positions

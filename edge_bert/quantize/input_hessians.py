@@ -1,4 +1,4 @@
-"""Second moments of what every matrix is multiplied by, over a calibration set."""
+"""Hessians of the layers' matrices: second moments of their inputs over a calibration set."""
 
 from __future__ import annotations
 
@@ -7,81 +7,101 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.encoder import numpy_forward
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.config import EncoderConfig, MatrixRole
+from edge_bert.encoder.numpy_forward import (
+    LayerValues,
+    Sentence,
+    batch_by_length,
+    embed_tokens,
+    run_layers,
+)
+from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights
 from edge_bert.quantize.gptq import Hessian
 from edge_bert.records.checkpoint import FloatArray
 
 
 @dataclass(frozen=True)
 class LayerHessians:
-    """Sums of x xT over the rows x that the matrices of one layer read.
+    """Sums of x xT over the rows x that the matrices of one layer read, each [inputs, inputs].
 
-    `rows` is for query, key and value, `context` for the attention's output, `ffn` and `inner`
-    for the two matrices of the feed-forward half. `rows` and `ffn` leave a LayerNorm, whose gamma
-    and beta the converter likes to fold into the matrices: `unit_rows` and `unit_ffn` are before
-    both.
+    `attention_input` is for query, key and value. It and `ffn_input` leave a LayerNorm, whose gamma
+    and beta the converter likes to fold into the matrices: those in `unit_` are before both.
     """
 
-    rows: Hessian
-    unit_rows: Hessian
+    attention_input: Hessian
+    unit_attention_input: Hessian
     context: Hessian
-    ffn: Hessian
-    unit_ffn: Hessian
-    inner: Hessian
+    ffn_input: Hessian
+    unit_ffn_input: Hessian
+    neurons: Hessian
 
-    def of(self, place: int, *, unit: bool) -> Hessian:
-        """The moments for the matrix that is number `place` of its layer, from 0 to 5.
+    @classmethod
+    def zeros(cls, config: EncoderConfig, layer: int) -> LayerHessians:
+        """Sums over no rows."""
 
-        `unit` says that it reads what LayerNorm gives before gamma and beta.
+        def square(role: MatrixRole) -> Hessian:
+            inputs, _ = config.matrix_shape(role, layer)
+            return np.zeros((inputs, inputs))
+
+        return cls(
+            attention_input=square(MatrixRole.QUERY),
+            unit_attention_input=square(MatrixRole.QUERY),
+            context=square(MatrixRole.ATTENTION_OUTPUT),
+            ffn_input=square(MatrixRole.FFN_IN),
+            unit_ffn_input=square(MatrixRole.FFN_IN),
+            neurons=square(MatrixRole.FFN_OUT),
+        )
+
+    def of(self, role: MatrixRole, *, unit: bool) -> Hessian:
+        """The moments for one matrix; `unit` where gamma and beta are folded into it."""
+        match role:
+            case MatrixRole.QUERY | MatrixRole.KEY | MatrixRole.VALUE:
+                return self.unit_attention_input if unit else self.attention_input
+            case MatrixRole.ATTENTION_OUTPUT:
+                return self.context
+            case MatrixRole.FFN_IN:
+                return self.unit_ffn_input if unit else self.ffn_input
+            case MatrixRole.FFN_OUT:
+                return self.neurons
+
+    def update(
+        self, values: LayerValues, before: LayerNormWeights | None, within: LayerNormWeights
+    ) -> None:
+        """Add the rows of a batch; `before` is the LayerNorm that gave the layer's input.
+
+        It is None behind a projection, into which nothing is folded.
         """
-        rows, ffn = (self.unit_rows, self.unit_ffn) if unit else (self.rows, self.ffn)
-        return (rows, rows, rows, self.context, ffn, self.inner)[place]
+        layer_input, ffn_input = values.attention.input, values.ffn.input
+        unit_input = layer_input if before is None else _unit(before, layer_input)
+        for total, rows in (
+            (self.attention_input, layer_input),
+            (self.unit_attention_input, unit_input),
+            (self.context, values.attention.hidden),
+            (self.ffn_input, ffn_input),
+            (self.unit_ffn_input, _unit(within, ffn_input)),
+            (self.neurons, values.ffn.hidden),
+        ):
+            np.add(total, rows.T @ rows, out=total)
 
 
-def collect_hessians(
-    weights: EncoderWeights, sentences: Sequence[numpy_forward.Sentence]
-) -> list[LayerHessians]:
+def collect_hessians(weights: EncoderWeights, sentences: Sequence[Sentence]) -> list[LayerHessians]:
     """The moments of every layer in float, from inputs [1, n] by name without padding."""
-    states = [
-        (numpy_forward.embed_tokens(weights, batch), batch.length)
-        for batch in numpy_forward.batch_by_length(sentences)
-    ]
-    found = []
-    for index in range(weights.config.layers):
-        seen = [_layer(weights, index, rows, length) for rows, length in states]
-        found.append(LayerHessians(*map(_moments, zip(*seen, strict=True))))
-        states = [
-            (numpy_forward.run_layer(weights, index, rows, length), length)
-            for rows, length in states
-        ]
-    return found
+    hessians = [LayerHessians.zeros(weights.config, index) for index in range(len(weights.layers))]
+    first = None if weights.embeddings.projection else weights.embeddings.norm
+    before = [first, *(layer.ffn_norm for layer in weights.layers)]
+    for batch in batch_by_length(sentences):
+        rows = embed_tokens(weights, batch).output
+        for index, values in enumerate(run_layers(weights, rows, batch.length)):
+            within = weights.layers[index].attention_norm
+            hessians[index].update(values, before[index], within)
+    return hessians
 
 
-def _layer(
-    weights: EncoderWeights, index: int, rows: FloatArray, length: int
-) -> tuple[FloatArray, ...]:
-    """The inputs of the layer's matrices, in the order of LayerMoments."""
-    before = f"layer.{index - 1}.ffn_norm" if index else "embeddings.norm"
-    within = f"layer.{index}.attention_norm"
-    context = numpy_forward.attention_context(weights, index, rows, length)
-    output = numpy_forward.apply_dense(weights, f"layer.{index}.attention_output", context)
-    ffn = numpy_forward.apply_layer_norm(weights, within, rows + output)
-    inner = numpy_forward.ffn_intermediate(weights, index, ffn)
-    projected = index == 0 and weights.config.embedding is not None  # a matrix's rows, as they are
-    unit_rows = rows if projected else _unit(weights, before, rows)
-    return rows, unit_rows, context, ffn, _unit(weights, within, ffn), inner
+def _unit(norm: LayerNormWeights, rows: FloatArray) -> FloatArray:
+    """What a LayerNorm gave before gamma and beta; 0 where gamma is 0.
 
-
-def _unit(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
-    """What a LayerNorm gave before gamma and beta; 0 where gamma is 0."""
-    gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
-    return np.where(gamma == 0, 0, (rows - beta) / np.where(gamma == 0, 1, gamma))
-
-
-def _moments(parts: Sequence[FloatArray]) -> Hessian:
-    width = parts[0].shape[1]
-    total = np.zeros((width, width))
-    for rows in parts:
-        total += rows.T @ rows
-    return total
+    The pass has these rows too, but rounded otherwise: taking gamma and beta off again keeps the
+    bytes of published 4-bit files.
+    """
+    live = norm.gamma != 0
+    return np.where(live, (rows - norm.beta) / np.where(live, norm.gamma, 1), 0)

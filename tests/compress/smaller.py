@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 
 import numpy as np
@@ -13,6 +12,7 @@ from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.candidate import Structure
 from tests.quantize.integer import encoders as tiny
+from tests.tiny.arrays import with_arrays
 
 RAGGED = Structure(layers=(0, 1), ffn=(96, 37), heads=(3, 2), vocabulary=100)
 
@@ -42,7 +42,7 @@ def with_twins(weights: EncoderWeights) -> EncoderWeights:
         for part in ("kernel", "bias"):
             rise = arrays[f"layer.{index}.ffn_in.{part}"]
             rise[..., 1::2] = rise[..., 0::2]
-    return dataclasses.replace(weights, arrays=arrays)
+    return with_arrays(weights, arrays)
 
 
 def distance(found: np.ndarray, expected: np.ndarray) -> float:

@@ -28,10 +28,12 @@ def test_a_small_batch_gives_the_same() -> None:
     """How many sentences run at once changes nothing but the speed."""
     weights = tiny.weights_of("bert")
     sentences = tiny.sentences(weights, repeats=3)
-    sizes = {len(batch.places) for batch in numpy_forward.batch_by_length(sentences, max_tokens=16)}
+    sizes = {
+        len(batch.indices) for batch in numpy_forward.batch_by_length(sentences, max_tokens=16)
+    }
     assert sizes == {1, 2, 3}
     places = [
-        place for batch in numpy_forward.batch_by_length(sentences, 16) for place in batch.places
+        index for batch in numpy_forward.batch_by_length(sentences, 16) for index in batch.indices
     ]
     assert sorted(places) == list(range(len(sentences)))
     single = np.concatenate(

@@ -13,11 +13,11 @@ import pytest
 
 from edge_bert.convert import keras_to_tflite
 from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import apply_recipe, input_hessians
-from edge_bert.quantize.integer.statistics.channel_peaks import Sentence
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32, Recipe
 from edge_bert.records.weight_bits import WeightBits

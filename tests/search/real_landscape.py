@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tempfile
 from pathlib import Path
@@ -26,6 +25,7 @@ from edge_bert.search.space import Space
 from tests.quantize.integer import encoders
 from tests.search import landscapes
 from tests.tiny import models
+from tests.tiny.arrays import with_arrays
 
 SHARES = (0.5, 0.65, 0.8, 0.95)  # of the candidates, that a budget's size leaves
 
@@ -117,9 +117,7 @@ def score(model: Model, candidate: Candidate) -> float:
                 arrays[name] = rounded(arrays[name], bits, 0)
     table = "embeddings.word"
     arrays[table] = rounded(arrays[table], candidate.embedding_bits, 1)
-    found = numpy_forward.run_encoder(
-        dataclasses.replace(smaller, arrays=arrays), held_out(weights)
-    )
+    found = numpy_forward.run_encoder(with_arrays(smaller, arrays), held_out(weights))
     return float(measure_agreement(found, expected).mean())
 
 

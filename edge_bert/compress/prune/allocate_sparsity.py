@@ -1,12 +1,13 @@
-"""How many heads and neurons each layer keeps, when all layers together keep so many."""
+"""Sparsity allocation: the heads and neurons that each layer keeps of a total over all layers."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from edge_bert.compress.prune import ffn, heads
-from edge_bert.compress.prune.importance import Importance, Inputs
+from edge_bert.compress.prune.ffn import prune_ffn
+from edge_bert.compress.prune.heads import prune_heads
+from edge_bert.compress.prune.importance import Importance, InputImportance
 from edge_bert.compress.prune.output_error import output_error
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.numpy_forward import Sentence
@@ -15,14 +16,15 @@ from edge_bert.errors import InputError
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Structure
 
+Prune = Callable[[EncoderWeights, Importance, Sequence[int]], EncoderWeights]
 NEURONS_AT_ONCE = 32  # widths in this step suit the kernels of every runtime
 
 
 @dataclass(frozen=True)
 class ErrorCurves:
-    """`heads[i][k]` is what the outputs lose when the k least heads of layer i alone are gone.
+    """`heads[i][k]` is the output error when the k least important heads of layer i alone are gone.
 
-    `neurons` are the same of neurons. In units of `harm`; losses of several layers add up nearly.
+    `neurons` are the same of neurons. Errors of several layers add up nearly.
     """
 
     heads: tuple[tuple[float, ...], ...]
@@ -35,69 +37,57 @@ def measure_curves(
     sentences: Sequence[Sentence],
     progress: Progress = no_progress,
 ) -> ErrorCurves:
-    """The curves of every layer: the shape is that of its error, the height is measured.
+    """The error curves of every layer: OBS gives their form, one measurement their height.
 
-    Each layer is cut to half by itself, and the outputs for `sentences` (best others than those
-    that gave the importance) say what its error is worth. It costs 2 * layers + 1 runs of them.
+    Each layer is pruned to half by itself, and the outputs for `sentences` (best others than those
+    that gave the importance) give its error there. It costs 2 * layers + 1 runs of them.
     """
     expected = numpy_forward.run_encoder(weights, sentences)
 
-    def scaled(
-        inputs: Inputs, cut: Callable[[Sequence[int]], EncoderWeights], present: list[int], at: int
-    ) -> tuple[float, ...]:
-        progress(f"allocation: what layer {at} is worth")
-        counts = [*present]
-        counts[at] = max(1, present[at] // 2)
-        errors = inputs.elimination.errors
-        lost = output_error(numpy_forward.run_encoder(cut(counts), sentences), expected)
-        rate = lost / max(errors[present[at] - counts[at]], 1e-24)
-        return tuple(rate * error for error in errors)
+    def measure(
+        prune: Prune, inputs: Sequence[InputImportance], present: Sequence[int]
+    ) -> tuple[tuple[float, ...], ...]:
+        curves = []
+        for layer, (count, ranked) in enumerate(zip(present, inputs, strict=True)):
+            progress(f"allocation: error curve of layer {layer}")
+            half = max(1, count // 2)
+            pruned = prune(weights, importance, [*present[:layer], half, *present[layer + 1 :]])
+            error = output_error(numpy_forward.run_encoder(pruned, sentences), expected)
+            rate = error / max(ranked.removals.errors[count - half], 1e-24)
+            curves.append(tuple(rate * predicted for predicted in ranked.removals.errors))
+        return tuple(curves)
 
-    shape = weights.config
     return ErrorCurves(
-        heads=tuple(
-            scaled(
-                each,
-                lambda counts: heads.prune_heads(weights, importance, counts),
-                [*shape.heads],
-                at,
-            )
-            for at, each in enumerate(importance.heads)
-        ),
-        neurons=tuple(
-            scaled(
-                each, lambda counts: ffn.prune_ffn(weights, importance, counts), [*shape.ffn], at
-            )
-            for at, each in enumerate(importance.neurons)
-        ),
+        heads=measure(prune_heads, importance.heads, weights.config.heads),
+        neurons=measure(prune_ffn, importance.neurons, weights.config.ffn),
     )
 
 
 def allocate_sparsity(
     curves: Sequence[Sequence[float]], total: int, step: int = 1
 ) -> tuple[int, ...]:
-    """How many each layer keeps, `total` together, so that the curves' losses are least.
+    """The counts that the layers keep, `total` together, with the least sum of errors.
 
-    Greedy: `step` go where they cost least, and every layer keeps at least `step`. Where `total`
-    is no sum of such steps, up to `step` - 1 more are kept. Raises InputError for a total that is
-    out of reach.
+    Greedy: `step` go where the error rises least, and every layer keeps at least `step`. Where
+    `total` is no sum of such steps, up to `step` - 1 more are kept. Raises InputError for a total
+    that is out of reach.
     """
-    kept = [len(curve) - 1 for curve in curves]
-    if not step * len(kept) <= total <= sum(kept):
+    counts = [len(curve) - 1 for curve in curves]
+    if not step * len(counts) <= total <= sum(counts):
         raise InputError(
-            f"{total} cannot be shared out over {len(kept)} layers that have {sum(kept)}; give at "
-            f"least {step * len(kept)}."
+            f"{total} cannot be shared out over {len(counts)} layers that have {sum(counts)}; give "
+            f"at least {step * len(counts)}."
         )
-    while sum(kept) - step >= total:
-        costs = [
-            _cost(curve, len(curve) - 1 - count, step) if count >= 2 * step else float("inf")
-            for curve, count in zip(curves, kept, strict=True)
+    while sum(counts) - step >= total:
+        rises = [
+            _error_rise(curve, len(curve) - 1 - count, step) if count >= 2 * step else float("inf")
+            for curve, count in zip(curves, counts, strict=True)
         ]
-        best = costs.index(min(costs))
-        if costs[best] == float("inf"):
+        best = rises.index(min(rises))
+        if rises[best] == float("inf"):
             break
-        kept[best] -= step
-    return tuple(kept)
+        counts[best] -= step
+    return tuple(counts)
 
 
 def plan_structure(
@@ -112,13 +102,13 @@ def plan_structure(
     Shares are above 0 and at most 1; each layer keeps a head and `NEURONS_AT_ONCE` neurons at
     least. `vocabulary` is handed through.
     """
-    kept_heads = [curves.heads[index] for index in layers]
-    kept_neurons = [curves.neurons[index] for index in layers]
+    heads = [curves.heads[layer] for layer in layers]
+    neurons = [curves.neurons[layer] for layer in layers]
     return Structure(
         layers=tuple(layers),
-        heads=allocate_sparsity(kept_heads, _total(kept_heads, heads_share, 1)),
+        heads=allocate_sparsity(heads, _total(heads, heads_share, 1)),
         ffn=allocate_sparsity(
-            kept_neurons, _total(kept_neurons, neurons_share, NEURONS_AT_ONCE), NEURONS_AT_ONCE
+            neurons, _total(neurons, neurons_share, NEURONS_AT_ONCE), NEURONS_AT_ONCE
         ),
         vocabulary=vocabulary,
     )
@@ -129,5 +119,5 @@ def _total(curves: Sequence[Sequence[float]], share: float, step: int) -> int:
     return max(round(share * present), step * len(curves))
 
 
-def _cost(curve: Sequence[float], gone: int, step: int) -> float:
+def _error_rise(curve: Sequence[float], gone: int, step: int) -> float:
     return curve[gone + step] - curve[gone]

@@ -26,11 +26,11 @@ class RunningMoments:
 
     @classmethod
     def of(cls, channels: int) -> RunningMoments:
-        """Nothing seen yet."""
+        """Sums over no tokens."""
         return cls(np.zeros(channels), np.zeros((channels, channels)))
 
     def update(self, rows: FloatArray, weights: FloatArray) -> None:
-        """Take rows [n, channels] with weights [n] into account."""
+        """Add rows [n, channels] with weights [n]."""
         weighted = rows * weights[:, None]
         self.second += rows.T @ weighted
         self.first += weighted.sum(axis=0, dtype=np.float64)
@@ -43,6 +43,7 @@ class RunningMoments:
 
     def covariance(self, damping: float) -> Double:
         """The weighted covariance, its diagonal raised by `damping` times the mean variance."""
-        found = self.second / self.total - np.outer(self.mean, self.mean)
-        found[np.diag_indices_from(found)] += damping * float(np.trace(found)) / len(found) + 1e-12
-        return found
+        matrix = self.second / self.total - np.outer(self.mean, self.mean)
+        rise = damping * float(np.trace(matrix)) / len(matrix) + 1e-12
+        matrix[np.diag_indices_from(matrix)] += rise
+        return matrix

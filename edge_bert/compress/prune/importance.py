@@ -1,4 +1,4 @@
-"""What each head and each neuron is worth, from one pass over a calibration set."""
+"""The importance of every head and neuron, from one pass over a calibration set."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import numpy as np
 from edge_bert.compress.prune.covariance import Double, RunningMoments
 from edge_bert.compress.prune.obs import RemovalOrder, order_removals
 from edge_bert.encoder import numpy_forward
-from edge_bert.encoder.numpy_forward import Sentence
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.numpy_forward import Sentence, SublayerValues
+from edge_bert.encoder.weights import EncoderWeights, LayerWeights, Sublayer
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.checkpoint import FloatArray
 
 DAMPING = 0.01  # of the mean variance: few sentences must not make a neuron look superfluous
-STEPS = 64  # in which all neurons of a layer go; elimination.py says what a step leaves out
+ROUNDS = 64  # in which all neurons of a layer go; obs.py says what a round leaves out
 
 
 @dataclass(frozen=True)
-class Inputs:
-    """The inputs of one matrix over the calibration tokens, and in which order they can go.
+class InputImportance:
+    """The inputs of one matrix over the calibration tokens, and the order in which they can go.
 
     `covariance` is float64 [inputs, inputs], `mean` [inputs]. Tokens weigh as LayerNorm lets them:
     by one over the variance of the sum that the matrix adds to.
@@ -29,15 +29,15 @@ class Inputs:
 
     covariance: Double
     mean: Double
-    elimination: RemovalOrder
+    removals: RemovalOrder
 
 
 @dataclass(frozen=True)
 class Importance:
     """For every layer, the inputs of its attention output and of its feed-forward output."""
 
-    heads: tuple[Inputs, ...]
-    neurons: tuple[Inputs, ...]
+    heads: tuple[InputImportance, ...]
+    neurons: tuple[InputImportance, ...]
 
 
 def measure_importance(
@@ -45,55 +45,29 @@ def measure_importance(
 ) -> Importance:
     """Run the float encoder on `sentences`, inputs [1, n] by name, and rank heads and neurons.
 
-    Done once for a model: every smaller structure is cut from what it gives. The memory is that
-    of a float64 matrix [neurons, neurons] for each layer, whatever the number of sentences.
+    Once for a model: every smaller structure is cut from the result. The memory is that of a
+    float64 matrix [neurons, neurons] for each layer, whatever the number of sentences.
     """
-    shape = weights.config
-    heads = [RunningMoments.of(count * shape.head_size) for count in shape.heads]
-    neurons = [RunningMoments.of(count) for count in shape.ffn]
+    config = weights.config
+    heads = [RunningMoments.of(count * config.head_size) for count in config.heads]
+    neurons = [RunningMoments.of(count) for count in config.ffn]
     progress("importance: running the calibration set")
     for batch in numpy_forward.batch_by_length(sentences):
-        rows = numpy_forward.embed_tokens(weights, batch)
-        for index in range(shape.layers):
-            rows = _layer(weights, index, rows, batch.length, heads[index], neurons[index])
-    ranked: dict[str, list[Inputs]] = {"attention": [], "ffn": []}
-    for index in range(shape.layers):
+        rows = numpy_forward.embed_tokens(weights, batch).output
+        for index, values in enumerate(numpy_forward.run_layers(weights, rows, batch.length)):
+            _update(heads[index], values.attention)
+            _update(neurons[index], values.ffn)
+    ranked_heads, ranked_neurons = [], []
+    for index, layer in enumerate(weights.layers):
         progress(f"importance: ranking the heads and neurons of layer {index}")
-        size = shape.head_size
-        ranked["attention"].append(_rank(weights, index, "attention", heads[index], size))
-        ranked["ffn"].append(_rank(weights, index, "ffn", neurons[index], 1))
-    return Importance(tuple(ranked["attention"]), tuple(ranked["ffn"]))
+        ranked_heads.append(_rank(layer, Sublayer.ATTENTION, heads[index], config.head_size))
+        ranked_neurons.append(_rank(layer, Sublayer.FFN, neurons[index], 1))
+    return Importance(tuple(ranked_heads), tuple(ranked_neurons))
 
 
-def _layer(
-    weights: EncoderWeights,
-    index: int,
-    rows: FloatArray,
-    length: int,
-    heads: RunningMoments,
-    neurons: RunningMoments,
-) -> FloatArray:
-    """One layer; both moments see the inputs of its output matrices."""
-    for half, moments in (("attention", heads), ("ffn", neurons)):
-        inputs = half_inputs(weights, index, half, rows, length)
-        total = rows + numpy_forward.apply_dense(weights, output_of(index, half), inputs)
-        moments.update(inputs, token_weights(total))
-        rows = numpy_forward.apply_layer_norm(weights, f"layer.{index}.{half}_norm", total)
-    return rows
-
-
-def half_inputs(
-    weights: EncoderWeights, index: int, half: str, rows: FloatArray, length: int
-) -> FloatArray:
-    """What the output matrix of a layer's `attention` or `ffn` half reads."""
-    if half == "attention":
-        return numpy_forward.attention_context(weights, index, rows, length)
-    return numpy_forward.ffn_intermediate(weights, index, rows)
-
-
-def output_of(index: int, half: str) -> str:
-    """The name of the matrix that ends a half."""
-    return f"layer.{index}.{'attention_output' if half == 'attention' else 'ffn_out'}"
+def _update(moments: RunningMoments, values: SublayerValues) -> None:
+    """Add the inputs of a sublayer's output matrix."""
+    moments.update(values.hidden, token_weights(values.norm.input))
 
 
 def token_weights(total: FloatArray) -> FloatArray:
@@ -102,11 +76,12 @@ def token_weights(total: FloatArray) -> FloatArray:
 
 
 def _rank(
-    weights: EncoderWeights, index: int, half: str, moments: RunningMoments, size: int
-) -> Inputs:
+    layer: LayerWeights, sublayer: Sublayer, moments: RunningMoments, size: int
+) -> InputImportance:
+    """The inputs in groups of `size`; heads go one at a time, neurons in ROUNDS rounds."""
     covariance = moments.covariance(DAMPING)
-    gamma = weights.arrays[f"layer.{index}.{half}_norm.gamma"]
-    kernel = (weights.arrays[f"{output_of(index, half)}.kernel"] * gamma).astype(np.float64)
-    at_once = 1 if size > 1 else max(1, len(kernel) // STEPS)
-    found = order_removals(covariance, kernel, size, at_once)
-    return Inputs(covariance, moments.mean, found)
+    # Errors count as the next layer sees them: scaled by the LayerNorm's gamma.
+    kernel = (layer.output(sublayer).kernel * layer.norm(sublayer).gamma).astype(np.float64)
+    at_once = 1 if size > 1 else max(1, len(kernel) // ROUNDS)
+    removals = order_removals(covariance, kernel, size, at_once)
+    return InputImportance(covariance, moments.mean, removals)

@@ -1,13 +1,12 @@
-"""In which order the inputs of a matrix are given up, when those that stay make up for them.
+"""The order in which the inputs of a matrix are pruned, when those that stay make up for them.
 
-The method is the optimal brain surgeon's (Hassibi and Stork 1992) for whole groups of inputs, as
-ZipLM (Kurtic et al. 2023, arXiv:2302.04089) uses it: the squared error of the matrix's output,
-after the best possible update of what remains, follows from the inverse covariance of its inputs.
+The optimal brain surgeon (OBS, Hassibi and Stork 1992) for whole groups of inputs, as ZipLM
+(Kurtic et al. 2023, arXiv:2302.04089) uses it: the squared error of the matrix's output, after the
+best possible update of what remains, follows from the inverse covariance of its inputs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy.typing as npt
 
 from edge_bert.compress.prune.covariance import Double
 
-Places = npt.NDArray[np.int64]
+Indices = npt.NDArray[np.int64]
 CANDIDATES = 4
 
 
@@ -30,85 +29,77 @@ class RemovalOrder:
     order: tuple[int, ...]
     errors: tuple[float, ...]
 
-    def kept(self, count: int) -> tuple[int, ...]:
+    def keep(self, count: int) -> tuple[int, ...]:
         """The `count` groups that go last, in their original order."""
         return tuple(sorted(self.order[len(self.order) - count :]))
 
 
 def order_removals(covariance: Double, kernel: Double, size: int, at_once: int) -> RemovalOrder:
-    """The order in which groups of `size` neighbouring inputs go, `at_once` in each step.
+    """The order in which groups of `size` neighboring inputs go, `at_once` in each round.
 
     `covariance` [inputs, inputs] is that of the inputs, positive definite; `kernel` is [inputs,
-    outputs], its outputs scaled by how much they matter.
+    outputs], its outputs scaled by their importance.
     """
     inverse, kernel = np.asarray(np.linalg.inv(covariance), np.float64), kernel.copy()
-    left = np.arange(len(kernel) // size)
+    remaining = np.arange(len(kernel) // size)
     order: list[int] = []
     errors = [0.0]
-    while len(left):
-        going, added = _pick(inverse, kernel, size, min(at_once, len(left)))
-        rows = _rows(going, size)
+    while len(remaining):
+        groups, added = _pick(inverse, kernel, size, min(at_once, len(remaining)))
+        rows = _rows(groups, size)
         _remove(inverse, kernel, rows)
-        order += left[going].tolist()
+        order += remaining[groups].tolist()
         errors += (errors[-1] + np.cumsum(added)).tolist()
-        staying = np.delete(np.arange(len(kernel)), rows)
-        inverse, kernel = inverse[np.ix_(staying, staying)], kernel[staying]
-        left = np.delete(left, going)
+        inverse, kernel = _without(inverse, kernel, rows)
+        remaining = np.delete(remaining, groups)
     return RemovalOrder(tuple(order), tuple(errors))
 
 
-def _pick(inverse: Double, kernel: Double, size: int, count: int) -> tuple[Places, list[float]]:
+def _pick(inverse: Double, kernel: Double, size: int, count: int) -> tuple[Indices, list[float]]:
     """The next `count` groups to go, and the error that each of them adds.
 
-    Each is chosen after those before it are gone, so that of two that stand in for each other
-    only one goes; but only among the `CANDIDATES * count` that look best at the start.
+    Each is chosen after those before it are gone, so that of two that stand in for each other only
+    one goes; but only among the `CANDIDATES * count` that look best at first.
     """
-    likely = np.argsort(_scores(inverse, kernel, size), kind="stable")[: CANDIDATES * count]
-    rows = _rows(likely, size)
+    candidates = np.argsort(_scores(inverse, kernel, size), kind="stable")[: CANDIDATES * count]
+    rows = _rows(candidates, size)
     inverse, kernel = inverse[np.ix_(rows, rows)], kernel[rows]
-    going: list[int] = []
+    groups: list[int] = []
     errors: list[float] = []
     for _ in range(count):
         scores = _scores(inverse, kernel, size)
         best = int(np.argmin(scores))
         errors.append(max(float(scores[best]), 0.0))
-        going.append(int(likely[best]))
-        gone = _rows(np.array([best]), size)
-        _remove(inverse, kernel, gone)
-        staying = np.delete(np.arange(len(kernel)), gone)
-        inverse, kernel = inverse[np.ix_(staying, staying)], kernel[staying]
-        likely = np.delete(likely, best)
-    return np.array(going), errors
+        groups.append(int(candidates[best]))
+        rows = _rows(np.array([best]), size)
+        _remove(inverse, kernel, rows)
+        inverse, kernel = _without(inverse, kernel, rows)
+        candidates = np.delete(candidates, best)
+    return np.array(groups), errors
 
 
-def _rows(groups: Places, size: int) -> Places:
+def _rows(groups: Indices, size: int) -> Indices:
     return (groups[:, None] * size + np.arange(size)).reshape(-1)
 
 
 def _scores(inverse: Double, kernel: Double, size: int) -> Double:
-    """The error of taking each group away by itself: tr(W' [inverse of its block] W)."""
+    """The error of removing each group by itself: tr(W' [inverse of its block] W)."""
     if size == 1:
         return np.asarray(np.square(kernel).sum(axis=1) / np.diagonal(inverse))
-    starts = range(0, len(kernel), size)
-    blocks = np.stack([inverse[at : at + size, at : at + size] for at in starts])
-    parts = kernel.reshape(len(blocks), size, -1)
-    return np.asarray((parts * np.linalg.solve(blocks, parts)).sum(axis=(1, 2)))
+    offsets = range(0, len(kernel), size)
+    blocks = np.stack([inverse[at : at + size, at : at + size] for at in offsets])
+    groups = kernel.reshape(len(blocks), size, -1)
+    return np.asarray((groups * np.linalg.solve(blocks, groups)).sum(axis=(1, 2)))
 
 
-def _remove(inverse: Double, kernel: Double, rows: Places) -> None:
-    """Take `rows` out of both in place: what stays is updated to make up for them."""
+def _remove(inverse: Double, kernel: Double, rows: Indices) -> None:
+    """Update both in place so that what stays makes up for `rows`: the OBS update."""
     block, column = inverse[np.ix_(rows, rows)], inverse[:, rows]
     kernel -= column @ np.linalg.solve(block, kernel[rows])
     inverse -= column @ np.linalg.solve(block, column.T)
 
 
-def refit_kernel(
-    covariance: Double, mean: Double, kernel: Double, kept: Sequence[int]
-) -> tuple[Double, Double]:
-    """The kernel [kept, outputs] that best replaces `kernel`, and what its bias gains [outputs].
-
-    Least squares over the inputs that `covariance` and `mean` describe: closed form.
-    """
-    places = np.asarray(kept)
-    fitted = np.linalg.solve(covariance[np.ix_(places, places)], covariance[places] @ kernel)
-    return fitted, mean @ kernel - mean[places] @ fitted
+def _without(inverse: Double, kernel: Double, rows: Indices) -> tuple[Double, Double]:
+    """Both without `rows`."""
+    staying = np.delete(np.arange(len(kernel)), rows)
+    return inverse[np.ix_(staying, staying)], kernel[staying]

@@ -1,4 +1,4 @@
-"""How far the outputs of a smaller encoder are from those of the whole one."""
+"""The error of a pruned encoder's outputs against those of the unpruned one."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 from edge_bert.records.checkpoint import FloatArray
 
 
-def output_error(found: FloatArray, expected: FloatArray) -> float:
+def output_error(outputs: FloatArray, expected: FloatArray) -> float:
     """Mean squared distance over mean squared length of outputs [sentences, channels].
 
     For vectors of unit length this is twice 1 - cosine, on average.
     """
-    distance = np.square(found - expected, dtype=np.float64).sum(axis=-1).mean()
+    distance = np.square(outputs - expected, dtype=np.float64).sum(axis=-1).mean()
     length = np.square(expected, dtype=np.float64).sum(axis=-1).mean()
     return float(distance / max(float(length), 1e-24))

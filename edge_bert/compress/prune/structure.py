@@ -1,12 +1,13 @@
-"""An encoder cut to a structure: the layers, heads and neurons that a candidate names."""
+"""An encoder pruned to a structure: the layers, heads and neurons that a candidate names."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from edge_bert.compress.prune import ffn, heads, layers
-from edge_bert.compress.prune.ffn import share_weights
+from edge_bert.compress.prune.ffn import prune_ffn
+from edge_bert.compress.prune.heads import prune_heads
 from edge_bert.compress.prune.importance import Importance
+from edge_bert.compress.prune.layers import check_layers, prune_layers
 from edge_bert.compress.prune.reconstruction import reconstruct_outputs
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
@@ -21,21 +22,21 @@ def prune_to_structure(
     sentences: Sequence[Sentence] = (),
     progress: Progress = no_progress,
 ) -> EncoderWeights:
-    """The encoder with only what `structure` keeps; its vocabulary is `vocabulary.take`'s part.
+    """The encoder with only what `structure` keeps; its vocabulary is left to `prune_embeddings`.
 
-    `importance` is that of the whole encoder, measured once. Where layers go and `sentences` are
-    given, inputs [1, n] by name, `correct` makes up for them (unless layers share their weights);
-    heads and neurons need no more than the fit that they get from `importance` (docs/sizing.md).
-    Raises InputError for a structure that the encoder cannot have.
+    `importance` is that of the unpruned encoder, measured once. Where layers go and `sentences` are
+    given, inputs [1, n] by name, reconstruction makes up for them (unless layers share weights);
+    heads and neurons need no more than the refit from `importance` (docs/sizing.md). Raises
+    InputError for a structure that the encoder cannot have.
     """
-    shape = weights.config
-    kept = layers.check_layers(structure.layers, shape.layers)
-    counts, widths = list(shape.heads), list(shape.ffn)
-    for place, layer in enumerate(kept):
-        counts[layer], widths[layer] = structure.heads[place], structure.ffn[place]
-    smaller = heads.prune_heads(weights, importance, counts)
-    smaller = ffn.prune_ffn(smaller, importance, widths)
-    smaller = layers.prune_layers(smaller, kept)
-    if not sentences or len(kept) == shape.layers or share_weights(weights):
-        return smaller
-    return reconstruct_outputs(smaller, weights, kept, sentences, progress)
+    config = weights.config
+    layers = check_layers(structure.layers, config.layers)
+    heads, widths = list(config.heads), list(config.ffn)
+    for index, layer in enumerate(layers):
+        heads[layer], widths[layer] = structure.heads[index], structure.ffn[index]
+    pruned = prune_heads(weights, importance, heads)
+    pruned = prune_ffn(pruned, importance, widths)
+    pruned = prune_layers(pruned, layers)
+    if not sentences or len(layers) == config.layers or weights.shares_layers:
+        return pruned
+    return reconstruct_outputs(pruned, weights, layers, sentences, progress)

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_bert.encoder.architectures import bert
-from edge_bert.encoder.architectures.architecture import MAX_LAYERS, Architecture, read_size
+from edge_bert.encoder.architectures.architecture import Architecture, LayerNames
+from edge_bert.encoder.architectures.config_json import MAX_LAYERS, read_size
 from edge_bert.encoder.config import DenseHead, EncoderConfig
 from edge_bert.errors import ModelError
 
@@ -49,20 +50,19 @@ ALBERT = Architecture(
     name="albert",
     prefix="albert.",
     read_config=read_config,
-    embedding_names={
-        **bert.EMBEDDING_NAMES,
-        "projection": "encoder.embedding_hidden_mapping_in",
-    },
-    layer_names={
-        "query": f"{LAYER}attention.query",
-        "key": f"{LAYER}attention.key",
-        "value": f"{LAYER}attention.value",
-        "attention_output": f"{LAYER}attention.dense",
-        "attention_norm": f"{LAYER}attention.LayerNorm",
-        "ffn_in": f"{LAYER}ffn",
-        "ffn_out": f"{LAYER}ffn_output",
-        "ffn_norm": f"{LAYER}full_layer_layer_norm",
-    },
+    embedding_names=dataclasses.replace(
+        bert.EMBEDDING_NAMES, projection="encoder.embedding_hidden_mapping_in"
+    ),
+    layer_names=LayerNames(
+        query=f"{LAYER}attention.query",
+        key=f"{LAYER}attention.key",
+        value=f"{LAYER}attention.value",
+        attention_output=f"{LAYER}attention.dense",
+        attention_norm=f"{LAYER}attention.LayerNorm",
+        ffn_in=f"{LAYER}ffn",
+        ffn_out=f"{LAYER}ffn_output",
+        ffn_norm=f"{LAYER}full_layer_layer_norm",
+    ),
     head=(DenseHead("pooler", "tanh"), DenseHead("classifier")),
-    number=layer_number,
+    layer_number=layer_number,
 )

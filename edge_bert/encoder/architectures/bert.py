@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_bert.encoder.architectures.architecture import (
-    Architecture,
-    read_epsilon,
-    read_size,
-    read_sizes,
-)
+from edge_bert.encoder.architectures.architecture import Architecture, EmbeddingNames, LayerNames
+from edge_bert.encoder.architectures.config_json import read_epsilon, read_size, read_sizes
 from edge_bert.encoder.config import DenseHead, EncoderConfig
 
 
@@ -32,22 +28,22 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     )
 
 
-EMBEDDING_NAMES = {
-    "word": "embeddings.word_embeddings",
-    "position": "embeddings.position_embeddings",
-    "token_type": "embeddings.token_type_embeddings",
-    "norm": "embeddings.LayerNorm",
-}
-LAYER_NAMES = {
-    "query": "encoder.layer.{i}.attention.self.query",
-    "key": "encoder.layer.{i}.attention.self.key",
-    "value": "encoder.layer.{i}.attention.self.value",
-    "attention_output": "encoder.layer.{i}.attention.output.dense",
-    "attention_norm": "encoder.layer.{i}.attention.output.LayerNorm",
-    "ffn_in": "encoder.layer.{i}.intermediate.dense",
-    "ffn_out": "encoder.layer.{i}.output.dense",
-    "ffn_norm": "encoder.layer.{i}.output.LayerNorm",
-}
+EMBEDDING_NAMES = EmbeddingNames(
+    word="embeddings.word_embeddings",
+    position="embeddings.position_embeddings",
+    segment="embeddings.token_type_embeddings",
+    norm="embeddings.LayerNorm",
+)
+LAYER_NAMES = LayerNames(
+    query="encoder.layer.{i}.attention.self.query",
+    key="encoder.layer.{i}.attention.self.key",
+    value="encoder.layer.{i}.attention.self.value",
+    attention_output="encoder.layer.{i}.attention.output.dense",
+    attention_norm="encoder.layer.{i}.attention.output.LayerNorm",
+    ffn_in="encoder.layer.{i}.intermediate.dense",
+    ffn_out="encoder.layer.{i}.output.dense",
+    ffn_norm="encoder.layer.{i}.output.LayerNorm",
+)
 BERT = Architecture(
     name="bert",
     prefix="bert.",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from edge_bert.encoder.architectures.architecture import Architecture, read_size, read_sizes
+from edge_bert.encoder.architectures.architecture import Architecture, EmbeddingNames, LayerNames
+from edge_bert.encoder.architectures.config_json import read_size, read_sizes
 from edge_bert.encoder.config import DenseHead, EncoderConfig
 
 
@@ -25,20 +26,20 @@ DISTILBERT = Architecture(
     name="distilbert",
     prefix="distilbert.",
     read_config=read_config,
-    embedding_names={
-        "word": "embeddings.word_embeddings",
-        "position": "embeddings.position_embeddings",
-        "norm": "embeddings.LayerNorm",
-    },
-    layer_names={
-        "query": "transformer.layer.{i}.attention.q_lin",
-        "key": "transformer.layer.{i}.attention.k_lin",
-        "value": "transformer.layer.{i}.attention.v_lin",
-        "attention_output": "transformer.layer.{i}.attention.out_lin",
-        "attention_norm": "transformer.layer.{i}.sa_layer_norm",
-        "ffn_in": "transformer.layer.{i}.ffn.lin1",
-        "ffn_out": "transformer.layer.{i}.ffn.lin2",
-        "ffn_norm": "transformer.layer.{i}.output_layer_norm",
-    },
+    embedding_names=EmbeddingNames(
+        word="embeddings.word_embeddings",
+        position="embeddings.position_embeddings",
+        norm="embeddings.LayerNorm",
+    ),
+    layer_names=LayerNames(
+        query="transformer.layer.{i}.attention.q_lin",
+        key="transformer.layer.{i}.attention.k_lin",
+        value="transformer.layer.{i}.attention.v_lin",
+        attention_output="transformer.layer.{i}.attention.out_lin",
+        attention_norm="transformer.layer.{i}.sa_layer_norm",
+        ffn_in="transformer.layer.{i}.ffn.lin1",
+        ffn_out="transformer.layer.{i}.ffn.lin2",
+        ffn_norm="transformer.layer.{i}.output_layer_norm",
+    ),
     head=(DenseHead("pre_classifier", "relu"), DenseHead("classifier")),
 )

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_bert.encoder.architectures import bert
-from edge_bert.encoder.architectures.architecture import Architecture, read_size
+from edge_bert.encoder.architectures.architecture import Architecture
+from edge_bert.encoder.architectures.config_json import read_size
 from edge_bert.encoder.config import DenseHead, EncoderConfig
 
 
@@ -22,7 +23,7 @@ ELECTRA = Architecture(
     name="electra",
     prefix="electra.",
     read_config=read_config,
-    embedding_names={**bert.EMBEDDING_NAMES, "projection": "embeddings_project"},
+    embedding_names=dataclasses.replace(bert.EMBEDDING_NAMES, projection="embeddings_project"),
     layer_names=bert.LAYER_NAMES,
     head=(DenseHead("classifier.dense", "gelu"), DenseHead("classifier.out_proj")),
 )

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from edge_bert.encoder.architectures.architecture import (
+from edge_bert.encoder.architectures.config_json import (
     MAX_LAYERS,
+    check_heads,
     check_options,
     read_choice,
     read_epsilon,
@@ -19,21 +20,20 @@ from edge_bert.encoder.architectures.architecture import (
 from edge_bert.encoder.architectures.custom import CustomArchitecture, WeightSource, norm_weights
 from edge_bert.encoder.config import Gpt2Config
 from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import Pooling
 
 
 def read_config(config: Mapping[str, Any]) -> Gpt2Config:
     """Sizes from a GPT-2 config.json, with transformers' defaults."""
     hidden, heads = read_size(config, "n_embd"), read_size(config, "n_head")
-    if hidden % heads:
-        raise ModelError(f"config.json: {hidden} channels do not divide by {heads}.")
-    inner = config.get("n_inner") is not None
+    check_heads(hidden, heads)
     if read_choice(config, "add_cross_attention", False):
         raise ModelError("config.json: add_cross_attention is set; edge-bert reads one text.")
     return Gpt2Config(
         hidden=hidden,
         layers=read_size(config, "n_layer", MAX_LAYERS),
         heads=heads,
-        ffn=read_size(config, "n_inner") if inner else 4 * hidden,
+        ffn=4 * hidden if config.get("n_inner") is None else read_size(config, "n_inner"),
         vocabulary=read_size(config, "vocab_size"),
         positions=read_size(config, "n_positions"),
         epsilon=read_epsilon(config, 1e-5, "layer_norm_epsilon"),
@@ -43,32 +43,32 @@ def read_config(config: Mapping[str, Any]) -> Gpt2Config:
     )
 
 
-def list_weights(shape: Gpt2Config, labels: int) -> Iterator[WeightSource]:
+def list_weights(sizes: Gpt2Config, labels: int) -> Iterator[WeightSource]:
     """Every weight of the decoder, and the matrix of a classifier with `labels`."""
-    hidden = shape.hidden
-    yield WeightSource("embeddings.word", "wte.weight", (shape.vocabulary, hidden))
-    yield WeightSource("embeddings.position", "wpe.weight", (shape.positions, hidden))
-    for index in range(shape.layers):
+    hidden = sizes.hidden
+    yield WeightSource("embeddings.word", "wte.weight", (sizes.vocabulary, hidden))
+    yield WeightSource("embeddings.position", "wpe.weight", (sizes.positions, hidden))
+    for index in range(sizes.layers):
         ours, file = f"layer.{index}", f"h.{index}"
         yield from norm_weights(f"{ours}.attention_norm", f"{file}.ln_1", hidden)
-        for which, name in enumerate(("query", "key", "value")):
-            yield from _matrix(f"{ours}.{name}", f"{file}.attn.c_attn", hidden, hidden, (which, 3))
+        for third, name in enumerate(("query", "key", "value")):
+            yield from _matrix(f"{ours}.{name}", f"{file}.attn.c_attn", hidden, hidden, (third, 3))
         yield from _matrix(f"{ours}.attention_output", f"{file}.attn.c_proj", hidden, hidden)
         yield from norm_weights(f"{ours}.ffn_norm", f"{file}.ln_2", hidden)
-        yield from _matrix(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, shape.ffn)
-        yield from _matrix(f"{ours}.ffn_out", f"{file}.mlp.c_proj", shape.ffn, hidden)
+        yield from _matrix(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, sizes.ffn)
+        yield from _matrix(f"{ours}.ffn_out", f"{file}.mlp.c_proj", sizes.ffn, hidden)
     yield from norm_weights("norm", "ln_f", hidden)
     if labels:
         yield WeightSource("head.0.kernel", "score.weight", (labels, hidden), transposed=True)
 
 
 def _matrix(
-    ours: str, file: str, inputs: int, outputs: int, part: tuple[int, int] = (0, 1)
+    ours: str, file: str, inputs: int, outputs: int, chunk: tuple[int, int] = (0, 1)
 ) -> Iterator[WeightSource]:
-    """One of the equal parts of transformers' Conv1D, which keeps its matrix as [in, out]."""
-    width = outputs * part[1]
-    yield WeightSource(f"{ours}.kernel", f"{file}.weight", (inputs, width), part=part)
-    yield WeightSource(f"{ours}.bias", f"{file}.bias", (width,), part=part)
+    """One of the equal chunks of transformers' Conv1D, which keeps its matrix as [in, out]."""
+    width = outputs * chunk[1]
+    yield WeightSource(f"{ours}.kernel", f"{file}.weight", (inputs, width), chunk=chunk)
+    yield WeightSource(f"{ours}.bias", f"{file}.bias", (width,), chunk=chunk)
 
 
 def head_activations(_: Gpt2Config) -> tuple[str, ...]:
@@ -87,7 +87,8 @@ GPT2 = CustomArchitecture(
     name="gpt2",
     prefix="transformer.",
     read_config=read_config,
-    weights=list_weights,
+    list_weights=list_weights,
     head_activations=head_activations,
-    build=build_model,
+    build_model=build_model,
+    token_pooling=Pooling.LAST,  # the first token has seen nothing but itself
 )

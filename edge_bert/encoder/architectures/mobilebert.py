@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from reprlib import repr as shown
+from reprlib import repr as shorten
 from typing import Any
 
-from edge_bert.encoder.architectures.architecture import (
+from edge_bert.encoder.architectures.config_json import (
     MAX_LAYERS,
+    check_heads,
     check_options,
     read_choice,
     read_size,
@@ -21,30 +22,27 @@ from edge_bert.encoder.architectures.custom import (
 from edge_bert.encoder.config import MobileBertConfig
 from edge_bert.errors import ModelError
 
+SUPPORTED = {"trigram_input": True, "use_bottleneck": True, "normalization_type": "no_norm"}
+
 
 def read_config(config: Mapping[str, Any]) -> MobileBertConfig:
     """Sizes from a MobileBERT config.json, with transformers' defaults.
 
     Raises ModelError for options that no published MobileBERT has.
     """
-    for key, wanted in (
-        ("trigram_input", True), ("use_bottleneck", True), ("normalization_type", "no_norm"),
-    ):  # fmt: skip
-        if config.get(key, wanted) != wanted:
+    for key, supported in SUPPORTED.items():
+        if config.get(key, supported) != supported:
             raise ModelError(
-                f"config.json: {key} is {shown(config[key])}; edge-bert has MobileBERT with "
-                f"{wanted} only."
+                f"config.json: {key} is {shorten(config[key])}; edge-bert has MobileBERT with "
+                f"{supported} only."
             )
-    inside = read_choice(config, "use_bottleneck_attention", False)
-    if not inside and not read_choice(config, "key_query_shared_bottleneck", True):
+    attention_in_bottleneck = read_choice(config, "use_bottleneck_attention", False)
+    if not attention_in_bottleneck and not read_choice(config, "key_query_shared_bottleneck", True):
         raise ModelError("config.json: key_query_shared_bottleneck is off, which is not supported.")
     full = {"num_feedforward_networks": 4, "intra_bottleneck_size": 128, **config}
-    width, heads = (
-        read_size(full, "intra_bottleneck_size"),
-        read_size(config, "num_attention_heads"),
-    )
-    if width % heads:
-        raise ModelError(f"config.json: {width} channels do not divide by {heads}.")
+    width = read_size(full, "intra_bottleneck_size")
+    heads = read_size(config, "num_attention_heads")
+    check_heads(width, heads)
     return MobileBertConfig(
         hidden=read_size(config, "hidden_size"),
         embedding=read_size({"embedding_size": 128, **config}, "embedding_size"),
@@ -53,7 +51,7 @@ def read_config(config: Mapping[str, Any]) -> MobileBertConfig:
         heads=heads,
         ffn=read_size(config, "intermediate_size"),
         feed_forwards=read_size(full, "num_feedforward_networks", MAX_LAYERS),
-        attention_in_bottleneck=inside,
+        attention_in_bottleneck=attention_in_bottleneck,
         vocabulary=read_size(config, "vocab_size"),
         positions=read_size(config, "max_position_embeddings"),
         token_types=read_size(config, "type_vocab_size"),
@@ -62,28 +60,28 @@ def read_config(config: Mapping[str, Any]) -> MobileBertConfig:
     )
 
 
-def list_weights(shape: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
+def list_weights(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
     """Every weight of the encoder, and those of a classifier with `labels`."""
-    hidden, tables = shape.hidden, "embeddings."
-    words = (shape.vocabulary, shape.embedding)
-    yield WeightSource("embeddings.word", f"{tables}word_embeddings.weight", words)
-    positions = (shape.positions, hidden)
+    hidden, tables = sizes.hidden, "embeddings."
+    tokens = (sizes.vocabulary, sizes.embedding)
+    yield WeightSource("embeddings.word", f"{tables}word_embeddings.weight", tokens)
+    positions = (sizes.positions, hidden)
     yield WeightSource("embeddings.position", f"{tables}position_embeddings.weight", positions)
-    types = (shape.token_types, hidden)
+    types = (sizes.token_types, hidden)
     yield WeightSource("embeddings.token_type", f"{tables}token_type_embeddings.weight", types)
     name = "embedding_transformation"
-    yield from dense_weights("embeddings.trigram", f"{tables}{name}", 3 * shape.embedding, hidden)
+    yield from dense_weights("embeddings.trigram", f"{tables}{name}", 3 * sizes.embedding, hidden)
     yield from norm_weights("embeddings.norm", f"{tables}LayerNorm", hidden)
-    for index in range(shape.layers):
-        yield from _layer(shape, f"layer.{index}", f"encoder.layer.{index}")
+    for index in range(sizes.layers):
+        yield from _layer(sizes, f"layer.{index}", f"encoder.layer.{index}")
     if labels:
-        yield from _head(shape, labels)
+        yield from _head(sizes, labels)
 
 
-def _layer(shape: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSource]:
-    hidden, width = shape.hidden, shape.bottleneck
+def _layer(sizes: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSource]:
+    hidden, width = sizes.hidden, sizes.bottleneck
     bottlenecks = {"bottleneck": "input"} | (
-        {} if shape.attention_in_bottleneck else {"attention_bottleneck": "attention"}
+        {} if sizes.attention_in_bottleneck else {"attention_bottleneck": "attention"}
     )
     for name, theirs in bottlenecks.items():
         yield from dense_weights(
@@ -92,34 +90,34 @@ def _layer(shape: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSour
         yield from norm_weights(
             f"{ours}.{name}.norm", f"{file}.bottleneck.{theirs}.LayerNorm", width
         )
-    values = width if shape.attention_in_bottleneck else hidden
+    values = width if sizes.attention_in_bottleneck else hidden
     for name, inputs in (("query", width), ("key", width), ("value", values)):
         yield from dense_weights(f"{ours}.{name}", f"{file}.attention.self.{name}", inputs, width)
     yield from dense_weights(
         f"{ours}.attention_output", f"{file}.attention.output.dense", width, width
     )
     yield from norm_weights(f"{ours}.attention_norm", f"{file}.attention.output.LayerNorm", width)
-    last = shape.feed_forwards - 1
-    for place in range(shape.feed_forwards):
-        theirs, half = f"{file}.ffn.{place}" if place < last else file, f"{ours}.halves.{place}"
-        yield from dense_weights(f"{half}.ffn_in", f"{theirs}.intermediate.dense", width, shape.ffn)
-        yield from dense_weights(f"{half}.ffn_out", f"{theirs}.output.dense", shape.ffn, width)
+    last = sizes.feed_forwards - 1
+    for index in range(sizes.feed_forwards):
+        theirs, half = f"{file}.ffn.{index}" if index < last else file, f"{ours}.halves.{index}"
+        yield from dense_weights(f"{half}.ffn_in", f"{theirs}.intermediate.dense", width, sizes.ffn)
+        yield from dense_weights(f"{half}.ffn_out", f"{theirs}.output.dense", sizes.ffn, width)
         yield from norm_weights(f"{half}.norm", f"{theirs}.output.LayerNorm", width)
     ours, file = f"{ours}.output_bottleneck", f"{file}.output.bottleneck"
     yield from dense_weights(f"{ours}.dense", f"{file}.dense", width, hidden)
     yield from norm_weights(f"{ours}.norm", f"{file}.LayerNorm", hidden)
 
 
-def head_activations(shape: MobileBertConfig) -> tuple[str, ...]:
+def head_activations(sizes: MobileBertConfig) -> tuple[str, ...]:
     """Those of a classifier's dense layers."""
-    return ("tanh", "linear") if shape.pooler else ("linear",)
+    return ("tanh", "linear") if sizes.pooler else ("linear",)
 
 
-def _head(shape: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
-    hidden = shape.hidden
-    if shape.pooler:
+def _head(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
+    hidden = sizes.hidden
+    if sizes.pooler:
         yield from dense_weights("head.0", "pooler.dense", hidden, hidden)
-    yield from dense_weights(f"head.{int(shape.pooler)}", "classifier", hidden, labels)
+    yield from dense_weights(f"head.{int(sizes.pooler)}", "classifier", hidden, labels)
 
 
 def build_model(weights: Any) -> Any:
@@ -133,7 +131,7 @@ MOBILEBERT = CustomArchitecture(
     name="mobilebert",
     prefix="mobilebert.",
     read_config=read_config,
-    weights=list_weights,
+    list_weights=list_weights,
     head_activations=head_activations,
-    build=build_model,
+    build_model=build_model,
 )

@@ -1,11 +1,9 @@
-"""The architectures that are read, by the model type that config.json names."""
+"""All architectures, by the model type that config.json names."""
 
 from __future__ import annotations
 
 from edge_bert.encoder.architectures.albert import ALBERT
-from edge_bert.encoder.architectures.architecture import (
-    Architecture,
-)
+from edge_bert.encoder.architectures.architecture import Architecture
 from edge_bert.encoder.architectures.bert import BERT
 from edge_bert.encoder.architectures.custom import CustomArchitecture
 from edge_bert.encoder.architectures.distilbert import DISTILBERT
@@ -14,11 +12,10 @@ from edge_bert.encoder.architectures.gpt2 import GPT2
 from edge_bert.encoder.architectures.mobilebert import MOBILEBERT
 from edge_bert.encoder.architectures.roberta import ROBERTA
 
-WITH_BERT_LAYERS = (BERT, DISTILBERT, ROBERTA, ALBERT, ELECTRA)
-
-
-ARCHITECTURES: dict[str, Architecture] = {each.name: each for each in WITH_BERT_LAYERS}
-
-
+ARCHITECTURES: dict[str, Architecture] = {
+    architecture.name: architecture for architecture in (BERT, DISTILBERT, ROBERTA, ALBERT, ELECTRA)
+}
 # Their layers are not BERT's: they have Keras models of their own, and no integer form.
-CUSTOM: dict[str, CustomArchitecture] = {each.name: each for each in (MOBILEBERT, GPT2)}
+CUSTOM: dict[str, CustomArchitecture] = {
+    architecture.name: architecture for architecture in (MOBILEBERT, GPT2)
+}

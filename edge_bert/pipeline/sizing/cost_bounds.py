@@ -56,6 +56,5 @@ def _candidate_config(unpruned: EncoderConfig, candidate: Candidate) -> EncoderC
 
 
 def _head_sizes(weights: EncoderWeights) -> list[tuple[int, int]]:
-    names = [f"head.{index}.kernel" for index in range(len(weights.head_activations))]
-    kernels = [weights.arrays[name] for name in names if name in weights.arrays]
-    return [(kernel.shape[1], kernel.shape[0]) for kernel in kernels]
+    shapes = [dense.kernel.shape for dense in weights.head_layers]
+    return [(outputs, inputs) for inputs, outputs in shapes]

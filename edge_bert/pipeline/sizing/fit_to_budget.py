@@ -10,7 +10,6 @@ from typing import NoReturn
 import msgspec
 
 from edge_bert.budget_text import describe_violations
-from edge_bert.compress.prune.ffn import share_weights
 from edge_bert.data import calibration
 from edge_bert.devices.emulator import cpu_files, host_tools
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
@@ -142,7 +141,7 @@ def unpruned_candidate(session: BuildSession) -> Candidate:
 
     Raises RefusedError for models that cannot be pruned.
     """
-    if share_weights(session.weights):
+    if session.weights.shares_layers:
         raise RefusedError(
             f"{session.checkpoint.architecture}: its layers share their weights, and such a model "
             "is not made smaller for a budget; take wi8_afp32 or wi4_afp32 with --recipes."

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_bert.compress.prune import allocate_sparsity, importance, layers
 from edge_bert.compress.prune.allocate_sparsity import ErrorCurves
-from edge_bert.compress.prune.importance import Importance, Inputs
+from edge_bert.compress.prune.importance import Importance, InputImportance
 from edge_bert.compress.prune.obs import RemovalOrder
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.session import BuildSession
@@ -66,7 +66,7 @@ def _encode(stats: PruningStats) -> bytes:
         for index, inputs in enumerate(getattr(stats.importance, half)):
             arrays[f"{half}.{index}.covariance"] = inputs.covariance
             arrays[f"{half}.{index}.mean"] = inputs.mean
-            orders[f"{half}.{index}"] = (inputs.elimination.order, inputs.elimination.errors)
+            orders[f"{half}.{index}"] = (inputs.removals.order, inputs.removals.errors)
     curves = stats.curves
     text = msgspec.json.encode([orders, curves.heads, curves.neurons, stats.layers])
     arrays["json"] = np.frombuffer(text, np.uint8)
@@ -85,7 +85,7 @@ def _decode(data: bytes) -> PruningStats:
         orders, heads, neurons, ranked = msgspec.json.decode(arrays["json"].tobytes(), type=types)
         halves = [
             tuple(
-                Inputs(
+                InputImportance(
                     arrays[f"{half}.{index}.covariance"],
                     arrays[f"{half}.{index}.mean"],
                     RemovalOrder(*orders[f"{half}.{index}"]),

@@ -12,14 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights, LayerNormWeights
 from edge_bert.quantize.integer.equalize.equalize import (
-    DenseWeights,
     EqualizedEncoder,
     EqualizedLayer,
     NormWeights,
 )
-from edge_bert.records.checkpoint import FloatArray, Task
+from edge_bert.records.checkpoint import FloatArray
 
 PROJECTION = "embeddings.projection"
 
@@ -71,48 +70,34 @@ class Parts:
 
 def plain_parts(weights: EncoderWeights) -> Parts:
     """The encoder as it is; 1/sqrt(d) goes into the queries."""
-    arrays = weights.arrays
 
-    def norm(name: str) -> OnnxLayerNorm:
-        return OnnxLayerNorm(arrays[f"{name}.gamma"], arrays[f"{name}.beta"])
+    def norm(norm: LayerNormWeights) -> OnnxLayerNorm:
+        return OnnxLayerNorm(norm.gamma, norm.beta)
 
-    def dense(name: str, factor: float = 1.0) -> DenseWeights:
-        scale = np.float32(factor)
-        return DenseWeights(arrays[f"{name}.kernel"] * scale, arrays[f"{name}.bias"] * scale)
+    def query(dense: DenseWeights) -> DenseWeights:
+        scale = np.float32(weights.config.head_size**-0.5)
+        return DenseWeights(dense.kernel * scale, dense.bias * scale)
 
-    layers = []
-    for index in range(weights.config.layers):
-        name = f"layer.{index}"
-        layers.append(
-            OnnxLayer(
-                query=dense(f"{name}.query", weights.config.head_size**-0.5),
-                key=dense(f"{name}.key"),
-                value=dense(f"{name}.value"),
-                output=dense(f"{name}.attention_output"),
-                attention_norm=norm(f"{name}.attention_norm"),
-                ffn=((dense(f"{name}.ffn_in"), dense(f"{name}.ffn_out")),),
-                ffn_norm=norm(f"{name}.ffn_norm"),
-            )
-        )
+    tables = weights.embeddings
     return Parts(
-        word=arrays["embeddings.word"],
-        position=arrays["embeddings.position"],
-        token_type=arrays.get("embeddings.token_type"),
-        embedding_norm=norm("embeddings.norm"),
-        layers=tuple(layers),
-        head=_plain_head(weights),
-        projection=OnnxProjection(dense(PROJECTION)) if weights.config.embedding else None,
-    )
-
-
-def _plain_head(weights: EncoderWeights) -> tuple[DenseWeights, ...]:
-    if weights.head.task is not Task.CLASSIFICATION:
-        return ()
-    names = [f"head.{index}" for index in range(len(weights.head_activations))]
-    return tuple(
-        DenseWeights(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
-        for name in names
-        if f"{name}.kernel" in weights.arrays
+        word=tables.word,
+        position=tables.position,
+        token_type=tables.token_type,
+        embedding_norm=norm(tables.norm),
+        layers=tuple(
+            OnnxLayer(
+                query=query(layer.query),
+                key=layer.key,
+                value=layer.value,
+                output=layer.attention_output,
+                attention_norm=norm(layer.attention_norm),
+                ffn=((layer.ffn_in, layer.ffn_out),),
+                ffn_norm=norm(layer.ffn_norm),
+            )
+            for layer in weights.layers
+        ),
+        head=weights.head_layers,
+        projection=None if tables.projection is None else OnnxProjection(tables.projection),
     )
 
 
@@ -131,9 +116,8 @@ def smoothed_parts(weights: EncoderWeights, rewritten: EqualizedEncoder) -> Part
         following[0] = norms[0].migration  # nothing takes it as a residual
     norms += [norm for block in blocks for norm in (block.attention_norm, block.ffn_norm)]
     found = [_smooth(norm, after) for norm, after in zip(norms, following, strict=True)]
-    last = f"layer.{len(blocks) - 1}.ffn_norm"
-    arrays = weights.arrays
-    found[-1] = OnnxLayerNorm(arrays[f"{last}.gamma"], arrays[f"{last}.beta"])
+    last = weights.layers[-1].ffn_norm
+    found[-1] = OnnxLayerNorm(last.gamma, last.beta)
     start = rewritten.embedding_norm.migration
     types = rewritten.token_type
     first = None
@@ -151,7 +135,7 @@ def smoothed_parts(weights: EncoderWeights, rewritten: EqualizedEncoder) -> Part
             _layer(block, found[2 * index + 1], found[2 * index + 2])
             for index, block in enumerate(blocks)
         ),
-        head=_plain_head(weights),
+        head=weights.head_layers,
         projection=first,
     )
 

@@ -1,7 +1,7 @@
 """Rewrite: the matrices of FULLY_CONNECTED in int8 per output channel or int4 in blocks.
 
-Requires: constant float32 matrices; six in each layer, in the order of the encoder, after those
-that may stand ahead of the layers.
+Requires: constant float32 matrices; in each layer those of MatrixRole in its order (queries, keys
+and values in any), after a projection that may stand ahead of the layers.
 Ensures: FULLY_CONNECTED quantizes its input row by row when it runs; one constant for all
 subgraphs.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from edge_bert.encoder.config import MatrixRole
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import blockwise, gptq
 from edge_bert.quantize.gptq import Hessian
@@ -19,14 +20,14 @@ from edge_bert.quantize.tflite_passes.pack_constants import Values, is_matrix
 from edge_bert.quantize.uniform import quantize_int8
 from edge_bert.records.weight_bits import WeightBits
 
-PER_LAYER = 6  # query, key and value in any order, attention output, feed-forward in and out
+ROLES = tuple(MatrixRole)
 Stored = tuple[int | None, Any]  # the block or None; its buffers, or a buffer and its scales
 
 
 def count_layers(model: Any) -> int:
-    """How many layers the encoder in `model` has; fewer than six matrices count as one."""
+    """The number of layers of the encoder in `model`; a part of one counts as one."""
     found = _matrices(model, model.subgraphs[0])
-    return max(1, (len(found) - _ahead(found)) // PER_LAYER)
+    return max(1, (len(found) - _ahead(found)) // len(ROLES))
 
 
 def quantize_fully_connected(
@@ -42,12 +43,12 @@ def quantize_fully_connected(
         for number, (operator, value) in enumerate(found, start=-_ahead(found)):
             tensor = graph.tensors[operator.inputs[1]]
             if tensor.buffer not in stored:
-                layer, place = divmod(number, PER_LAYER)
+                layer, place = divmod(number, len(ROLES))
                 inside = 0 <= layer < len(bits.matrix_bits) and bits.matrix_bits[layer] == 4
                 block = bits.block_for(value.shape[1]) if inside else None
                 seen = None
                 if block is not None and moments is not None:
-                    seen = moments[layer].of(place, unit=_reads_unit(model, graph, operator))
+                    seen = moments[layer].of(ROLES[place], unit=_reads_unit(model, graph, operator))
                 stored[tensor.buffer] = _store(model, value, block, seen)
             operator.inputs[1] = _add(graph, tensor, stored[tensor.buffer])
 

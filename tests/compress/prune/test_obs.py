@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge_bert.compress.prune.covariance import RunningMoments
-from edge_bert.compress.prune.obs import RemovalOrder, order_removals, refit_kernel
+from edge_bert.compress.prune.obs import RemovalOrder, order_removals
+from edge_bert.compress.prune.refit import refit_kernel
 
 INPUTS, OUTPUTS, TOKENS = 12, 5, 400
 
@@ -43,7 +44,7 @@ def test_errors_are_those_of_the_best_fit(size: int) -> None:
     found = order_removals(moments_of(rows).covariance(0.0), kernel, size, 1)
     assert sorted(found.order) == list(range(INPUTS // size))
     for gone in range(1, len(found.order)):
-        groups = found.kept(len(found.order) - gone)
+        groups = found.keep(len(found.order) - gone)
         kept = [group * size + at for group in groups for at in range(size)]
         assert found.errors[gone] == pytest.approx(least_error(rows, kernel, kept), rel=1e-3)
 
@@ -73,8 +74,8 @@ def test_steps_of_several_take_all_and_never_fall() -> None:
 def test_kept_are_the_last_in_their_own_order() -> None:
     """What goes last is kept, sorted."""
     found = RemovalOrder(order=(2, 0, 3, 1), errors=(0, 1, 2, 3, 4))
-    assert found.kept(3) == (0, 1, 3)
-    assert found.kept(4) == (0, 1, 2, 3)
+    assert found.keep(3) == (0, 1, 3)
+    assert found.keep(4) == (0, 1, 2, 3)
 
 
 def test_a_copy_is_given_up_for_nothing() -> None:

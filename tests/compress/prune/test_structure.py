@@ -24,6 +24,7 @@ from tests.compress.smaller import (
 )
 from tests.one_line import refused
 from tests.quantize.integer import encoders as tiny
+from tests.tiny.arrays import with_arrays
 from tests.tiny.models import ARCHITECTURES
 
 every = pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -59,7 +60,7 @@ def test_twins_go_for_nothing() -> None:
     sentences = sentences_of("bert")
     importance = measure_importance(weights, sentences)
     for each in importance.neurons:
-        pairs = [neuron // 2 for neuron in each.elimination.kept(FFN // 2)]
+        pairs = [neuron // 2 for neuron in each.removals.keep(FFN // 2)]
         assert len(set(pairs)) > 0.95 * FFN // 2
     found = ffn.prune_ffn(weights, importance, [FFN // 2] * 2)
     assert (
@@ -76,7 +77,7 @@ def test_a_silent_head_is_the_first_to_go() -> None:
     weights = tiny.weights_of("bert")
     arrays = {name: array.copy() for name, array in weights.arrays.items()}
     arrays["layer.1.value.kernel"][:, 8:16] = 0
-    silent = dataclasses.replace(weights, arrays=arrays)
+    silent = with_arrays(weights, arrays)
     sentences = sentences_of("bert")
     found = heads.prune_heads(silent, measure_importance(silent, sentences), [4, 3])
     assert found.config.heads == (4, 3)
@@ -100,9 +101,7 @@ def test_what_is_worth_most_stays() -> None:
         neurons=tuple(
             dataclasses.replace(
                 each,
-                elimination=dataclasses.replace(
-                    each.elimination, order=each.elimination.order[::-1]
-                ),
+                removals=dataclasses.replace(each.removals, order=each.removals.order[::-1]),
             )
             for each in importance.neurons
         ),
@@ -133,7 +132,7 @@ def test_a_layer_that_does_nothing_goes_first() -> None:
     for name in ("attention_output", "ffn_out"):
         for part in ("kernel", "bias"):
             arrays[f"layer.0.{name}.{part}"] = np.zeros_like(arrays[f"layer.0.{name}.{part}"])
-    idle = dataclasses.replace(weights, arrays=arrays)
+    idle = with_arrays(weights, arrays)
     assert layers.rank_layers(idle, sentences_of("bert")[:20]) == ((0, 1), (1,))
 
 

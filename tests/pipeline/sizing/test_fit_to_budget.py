@@ -210,7 +210,7 @@ def test_worth_is_read_as_it_was_written() -> None:
     assert second.curves == first.curves
     for one, other in zip(first.importance.neurons, second.importance.neurons, strict=True):
         np.testing.assert_array_equal(one.covariance, other.covariance)
-        assert one.elimination == other.elimination
+        assert one.removals == other.removals
 
 
 def test_a_request_has_no_smaller_encoder_by_itself() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.quantize.integer.equalize.equalize import (
     EqualizedEncoder,
@@ -23,8 +23,9 @@ from edge_bert.quantize.integer.equalize.equalize import (
 from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower.build_graph import build_graph
-from edge_bert.quantize.integer.statistics.channel_peaks import Sentence, collect_channel_peaks
+from edge_bert.quantize.integer.statistics.channel_peaks import collect_channel_peaks
 from tests.tiny import models
+from tests.tiny.arrays import with_arrays
 
 Array = npt.NDArray[Any]
 READERS = ("query.kernel", "key.kernel", "value.kernel", "ffn_in.kernel", "projection.kernel")
@@ -71,7 +72,7 @@ def with_outliers(weights: EncoderWeights) -> EncoderWeights:
     word[:, BURSTS[0]] *= 30.0
     word[:, BURSTS[1]] *= 9.0
     word[-RARE:] *= np.geomspace(0.4, 4, RARE, dtype=np.float32)[:, None]
-    return dataclasses.replace(weights, arrays=arrays)
+    return with_arrays(weights, arrays)
 
 
 def with_extremes(weights: EncoderWeights) -> EncoderWeights:
@@ -81,7 +82,7 @@ def with_extremes(weights: EncoderWeights) -> EncoderWeights:
     word[:, BURSTS[0]] *= 10
     word[-RARE:] *= np.geomspace(0.05, 2, RARE, dtype=np.float32)[:, None]
     arrays = {**found.arrays, "embeddings.word": word}
-    return dataclasses.replace(found, arrays=arrays)
+    return with_arrays(found, arrays)
 
 
 def with_bursts(weights: EncoderWeights) -> EncoderWeights:
@@ -106,7 +107,7 @@ def with_bursts(weights: EncoderWeights) -> EncoderWeights:
         if name.endswith("ffn_out.kernel"):
             array[NEURON] = 0.0
             array[NEURON, BURST[0]] = BURST[1]
-    return dataclasses.replace(weights, arrays=arrays)
+    return with_arrays(weights, arrays)
 
 
 def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeights:
@@ -115,7 +116,7 @@ def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeigh
         name: array * np.float32(factor) if name.endswith(ending) else array
         for name, array in weights.arrays.items()
     }
-    return dataclasses.replace(weights, arrays=arrays)
+    return with_arrays(weights, arrays)
 
 
 def sentences(

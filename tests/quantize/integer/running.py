@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.quantize.integer.statistics.channel_peaks import Sentence
 from tests.quantize.integer.encoders import Array, padded
 
 

@@ -100,13 +100,13 @@ def find_outliers(peaks: ChannelPeaks, count: int) -> tuple[OutlierChannel, ...]
     The stream is what enters every LayerNorm and what leaves the last one.
     """
     outliers = []
-    for name in (*peaks.variances, "output"):
-        magnitudes = peaks[name]
+    for name, stream in peaks.stream.items():
+        magnitudes = stream.magnitudes
         typical = float(np.median(magnitudes))
         for channel in np.argsort(-magnitudes, kind="stable")[:count]:
             peak = float(magnitudes[channel])
             if peak > OUTLIER_RATIO * typical:
-                token_id, position = (int(index) for index in peaks.carriers[name][channel])
+                token_id, position = (int(index) for index in stream.tokens[channel])
                 outliers.append(
                     OutlierChannel(name, int(channel), peak, typical, token_id, position)
                 )

@@ -11,26 +11,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights, LayerNormWeights, LayerWeights
 from edge_bert.quantize.integer.equalize.smoothing import (
     balance_peaks,
     equalize_peaks,
     exact_factors,
     smooth_channels,
 )
-from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
+from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks, LayerPeaks, NormPeaks
 from edge_bert.quantize.integer.statistics.split_layout import OutlierSplit, SplitLayout
 from edge_bert.records.checkpoint import FloatArray
 
 OUTLIER_NEURON = 1.1  # times the 98th percentile of the neurons' peaks
-
-
-@dataclass(frozen=True)
-class DenseWeights:
-    """A matrix [in, out] and a bias [out]."""
-
-    kernel: FloatArray
-    bias: FloatArray
 
 
 @dataclass(frozen=True)
@@ -98,31 +90,31 @@ class _Stream:
 
 def equalize_encoder(weights: EncoderWeights, peaks: ChannelPeaks) -> EqualizedEncoder:
     """All rewrites in one walk along the residual stream."""
-    arrays, shape = weights.arrays, weights.config
-    columns, start = peaks.bursts.columns, _wanted(peaks, "embeddings.norm")
+    tables, columns = weights.embeddings, peaks.split.columns
+    scale = _stream_scale(peaks.embedding_norm)
     projection = None
-    if shape.embedding:
-        embedding_norm, projection, stream = _project(weights, peaks, start)
+    if tables.projection is None:
+        first = weights.layers[0].query.kernel
+        embedding_norm, stream = _norm(
+            tables.norm, peaks.embedding_norm, columns, (scale, _next_scale(peaks, 0)), first
+        )
     else:
-        reader = _reader(weights, 0, "query")
-        embedding_norm, stream = _norm(weights, peaks, "embeddings.norm", start, reader)
+        embedding_norm, projection, stream = _project(weights, tables.projection, peaks, scale)
     blocks = []
-    for index in range(shape.layers):
-        block, stream = _block(weights, peaks, index, stream)
+    for index in range(weights.config.layers):
+        block, stream = _layer(weights, peaks, index, stream)
         blocks.append(block)
 
-    tabled = embedding_norm.columns
-
     def table(rows: FloatArray) -> FloatArray:
-        return tabled.without_bursts(_centred(rows)) * start
+        return embedding_norm.columns.without_bursts(_centred(rows)) * scale
 
     # The first type goes into the words, so that type 0 adds exactly nothing.
-    word, types = arrays["embeddings.word"], arrays.get("embeddings.token_type")
+    word, types = tables.word, tables.token_type
     if types is not None:
         word, types = word + types[0], types - types[0]
     return EqualizedEncoder(
         word=table(word),
-        position=table(arrays["embeddings.position"]),
+        position=table(tables.position),
         token_type=None if types is None else table(types),
         embedding_norm=embedding_norm,
         blocks=tuple(blocks),
@@ -134,27 +126,23 @@ def equalize_encoder(weights: EncoderWeights, peaks: ChannelPeaks) -> EqualizedE
 
 
 def _project(
-    weights: EncoderWeights, peaks: ChannelPeaks, start: FloatArray
+    weights: EncoderWeights, projection: DenseWeights, peaks: ChannelPeaks, scale: FloatArray
 ) -> tuple[NormWeights, Projection, _Stream]:
     """The LayerNorm of narrow embeddings, which nothing but the projection reads."""
-    name, place = "embeddings.norm", "embeddings.projection"
-    narrow, wide = SplitLayout(len(start)), peaks.bursts.columns
-    gamma, beta = weights.arrays[f"{name}.gamma"], weights.arrays[f"{name}.beta"]
-    wanted = smooth_channels(peaks[f"{name}.scaled"], weights.arrays[f"{place}.kernel"])
-    factors = exact_factors(gamma, start, wanted)
-    variances = np.concatenate(peaks.variances[name])
-    norm = NormWeights(narrow, start, variances, factors.vector, factors.vector)
-    residual = _wanted(peaks, "layer.0.attention_norm")
-    read = _Stream(input=factors.result, residual=residual, beta=beta)
-    plain = _reading(weights, place, narrow, read)
-    made = _scaled(_written(wide, plain), residual)
-    reader = wide.read(weights.arrays["layer.0.query.kernel"])
-    to_input = exact_factors(
-        np.ones_like(residual), residual, smooth_channels(peaks[place], reader)
-    )
-    beta = np.zeros(wide.hidden, np.float32)
-    stream = _Stream(input=to_input.result, residual=residual, beta=beta)
-    return norm, Projection(made, to_input.vector), stream
+    narrow, wide = SplitLayout(len(scale)), peaks.split.columns
+    norm, norm_peaks = weights.embeddings.norm, peaks.embedding_norm
+    target = smooth_channels(norm_peaks.scaled.magnitudes, projection.kernel)
+    factors = exact_factors(norm.gamma, scale, target)
+    variances = np.concatenate(norm_peaks.variances)
+    equalized = NormWeights(narrow, scale, variances, factors.vector, factors.vector)
+    residual = _next_scale(peaks, 0)
+    narrow_stream = _Stream(input=factors.result, residual=residual, beta=norm.beta)
+    dense = _written(wide, _reading(projection, narrow, narrow_stream))
+    reader = wide.read(weights.layers[0].query.kernel)
+    target = smooth_channels(peaks.projection.magnitudes, reader)
+    to_input = exact_factors(np.ones_like(residual), residual, target)
+    stream = _Stream(to_input.result, residual, beta=np.zeros(wide.hidden, np.float32))
+    return equalized, Projection(_scaled(dense, residual), to_input.vector), stream
 
 
 def _written(columns: SplitLayout, dense: DenseWeights) -> DenseWeights:
@@ -162,116 +150,128 @@ def _written(columns: SplitLayout, dense: DenseWeights) -> DenseWeights:
     return DenseWeights(columns.without_bursts(dense.kernel), columns.without_bursts(dense.bias))
 
 
-def _reader(weights: EncoderWeights, layer: int, name: str) -> FloatArray | None:
-    """The kernel that reads what a LayerNorm gives; None after the last layer."""
-    return weights.arrays.get(f"layer.{layer}.{name}.kernel")
+def _stream_scale(peaks: NormPeaks) -> FloatArray:
+    """The channel scale for the input of a LayerNorm that also suits what it gives."""
+    centred, unit = equalize_peaks(peaks.centred.magnitudes), equalize_peaks(peaks.unit.magnitudes)
+    return np.minimum(centred, unit)
 
 
-def _next_norm(name: str, layers: int) -> str:
-    """The LayerNorm that the residual reaches next; `output` after the last."""
-    if name == "embeddings.norm":
-        return "layer.0.attention_norm"
-    index = int(name.split(".")[1])
-    if name.endswith("attention_norm"):
-        return f"layer.{index}.ffn_norm"
-    return f"layer.{index + 1}.attention_norm" if index + 1 < layers else "output"
-
-
-def _wanted(peaks: ChannelPeaks, name: str) -> FloatArray:
-    """The migration for the input of a LayerNorm that also suits what it gives."""
-    found = equalize_peaks(peaks[name])
-    if name == "output":
-        return found
-    return np.minimum(found, equalize_peaks(peaks[f"{name}.unit"]))
+def _next_scale(peaks: ChannelPeaks, layer: int) -> FloatArray:
+    """The channel scale of the residual stream that enters a layer, or leaves the last one."""
+    if layer == len(peaks.layers):
+        return equalize_peaks(peaks.output.magnitudes)
+    return _stream_scale(peaks.layers[layer].attention_norm)
 
 
 def _norm(
-    weights: EncoderWeights,
-    peaks: ChannelPeaks,
-    name: str,
-    migration: FloatArray,
+    norm: LayerNormWeights,
+    peaks: NormPeaks,
+    columns: SplitLayout,
+    scales: tuple[FloatArray, FloatArray],
     reader: FloatArray | None,
 ) -> tuple[NormWeights, _Stream]:
-    columns, beta = peaks.bursts.columns, weights.arrays[f"{name}.beta"]
-    gamma = columns.copied(weights.arrays[f"{name}.gamma"])
-    following = _wanted(peaks, _next_norm(name, weights.config.layers))
-    residual = exact_factors(gamma, migration, following)
-    wanted = np.ones_like(gamma)
+    """A LayerNorm between two channel `scales`; `reader` is the first kernel behind it, if any."""
+    scale, next_scale = scales
+    gamma = columns.copied(norm.gamma)
+    residual = exact_factors(gamma, scale, next_scale)
+    target = np.ones_like(gamma)
     if reader is not None:
-        wanted = smooth_channels(peaks[f"{name}.scaled"], columns.read(reader))
-    to_input = exact_factors(gamma, migration, wanted)
-    norm = NormWeights(
+        target = smooth_channels(peaks.scaled.magnitudes, columns.read(reader))
+    to_input = exact_factors(gamma, scale, target)
+    equalized = NormWeights(
         columns=columns,
-        migration=migration,
-        variances=np.concatenate(peaks.variances[name]),
+        migration=scale,
+        variances=np.concatenate(peaks.variances),
         to_input=to_input.vector,
         to_residual=residual.vector,
     )
-    return norm, _Stream(input=to_input.result, residual=residual.result, beta=beta)
+    return equalized, _Stream(input=to_input.result, residual=residual.result, beta=norm.beta)
 
 
-def _block(
+def _layer(
     weights: EncoderWeights, peaks: ChannelPeaks, index: int, stream: _Stream
 ) -> tuple[EqualizedLayer, _Stream]:
-    name = f"layer.{index}"
-    query, key, value, output = _attention(weights, peaks, name, stream)
+    layer, layer_peaks, columns = weights.layers[index], peaks.layers[index], peaks.split.columns
+    following = weights.layers[index + 1 : index + 2]
+    query, key, value = _attention_inputs(weights, layer, layer_peaks, columns, stream)
+    output = _attention_output(layer, layer_peaks, columns, stream)
     attention_norm, middle = _norm(
-        weights, peaks, f"{name}.attention_norm", stream.residual, _reader(weights, index, "ffn_in")
+        layer.attention_norm,
+        layer_peaks.attention_norm,
+        columns,
+        (stream.residual, _stream_scale(layer_peaks.ffn_norm)),
+        layer.ffn_in.kernel,
     )
-    ffn = _ffn(weights, peaks, name, middle)
+    ffn = _ffn(layer, layer_peaks, _falling(layer, index, peaks.split, middle), columns, middle)
     ffn_norm, stream = _norm(
-        weights, peaks, f"{name}.ffn_norm", middle.residual, _reader(weights, index + 1, "query")
+        layer.ffn_norm,
+        layer_peaks.ffn_norm,
+        columns,
+        (middle.residual, _next_scale(peaks, index + 1)),
+        following[0].query.kernel if following else None,
     )
     return EqualizedLayer(query, key, value, output, attention_norm, ffn, ffn_norm), stream
 
 
-def _attention(
-    weights: EncoderWeights, peaks: ChannelPeaks, name: str, stream: _Stream
-) -> tuple[DenseWeights, DenseWeights, DenseWeights, DenseWeights]:
+def _attention_inputs(
+    weights: EncoderWeights,
+    layer: LayerWeights,
+    peaks: LayerPeaks,
+    columns: SplitLayout,
+    stream: _Stream,
+) -> tuple[DenseWeights, DenseWeights, DenseWeights]:
     """Queries and keys share their peaks, values are made alike; 1/sqrt(d) goes into queries."""
-    share = balance_peaks(peaks[f"{name}.query"], peaks[f"{name}.key"])
-    even = equalize_peaks(peaks[f"{name}.value"], 0.5)
-    scale = np.float32(weights.config.head_size**-0.5)
-    columns = peaks.bursts.columns
-    query = _scaled(_reading(weights, f"{name}.query", columns, stream), share * scale)
-    key = _scaled(_reading(weights, f"{name}.key", columns, stream), 1.0 / share)
-    value = _scaled(_reading(weights, f"{name}.value", columns, stream), even)
-    arrays = weights.arrays
-    kernel = arrays[f"{name}.attention_output.kernel"] / even[:, None]
-    bias = arrays[f"{name}.attention_output.bias"] + stream.beta
+    share = balance_peaks(peaks.query.magnitudes, peaks.key.magnitudes)
+    root = np.float32(weights.config.head_size**-0.5)
+    return (
+        _scaled(_reading(layer.query, columns, stream), share * root),
+        _scaled(_reading(layer.key, columns, stream), 1.0 / share),
+        _scaled(_reading(layer.value, columns, stream), _value_scale(peaks)),
+    )
+
+
+def _attention_output(
+    layer: LayerWeights, peaks: LayerPeaks, columns: SplitLayout, stream: _Stream
+) -> DenseWeights:
+    kernel = layer.attention_output.kernel / _value_scale(peaks)[:, None]
+    bias = layer.attention_output.bias + stream.beta
     written = _written(columns, DenseWeights(_centred(kernel), _centred(bias)))
-    return query, key, value, _scaled(written, stream.residual)
+    return _scaled(written, stream.residual)
+
+
+def _value_scale(peaks: LayerPeaks) -> FloatArray:
+    return equalize_peaks(peaks.value.magnitudes, 0.5)
 
 
 def _ffn(
-    weights: EncoderWeights, peaks: ChannelPeaks, name: str, stream: _Stream
+    layer: LayerWeights,
+    peaks: LayerPeaks,
+    down: DenseWeights,
+    columns: SplitLayout,
+    stream: _Stream,
 ) -> tuple[tuple[DenseWeights, DenseWeights], ...]:
     """The feed-forward half; neurons whose peaks stand far out get matrices of their own."""
-    rise = _reading(weights, f"{name}.ffn_in", peaks.bursts.columns, stream)
-    fall = _scaled(_falling(weights, peaks.bursts, name, stream.beta), stream.residual)
-    found = peaks[f"{name}.inner"]
-    outliers = found > OUTLIER_NEURON * np.quantile(found, 0.98)
+    up, magnitudes = _reading(layer.ffn_in, columns, stream), peaks.neurons.magnitudes
+    outliers = magnitudes > OUTLIER_NEURON * np.quantile(magnitudes, 0.98)
     groups = [~outliers, outliers] if outliers.any() else [~outliers]
     return tuple(
         (
-            DenseWeights(rise.kernel[:, group], rise.bias[group]),
-            DenseWeights(fall.kernel[group], fall.bias if not first else np.zeros_like(fall.bias)),
+            DenseWeights(up.kernel[:, group], up.bias[group]),
+            DenseWeights(down.kernel[group], np.zeros_like(down.bias) if index else down.bias),
         )
-        for first, group in enumerate(groups)
+        for index, group in enumerate(groups)
     )
 
 
-def _falling(
-    weights: EncoderWeights, bursts: OutlierSplit, name: str, beta: FloatArray
-) -> DenseWeights:
+def _falling(layer: LayerWeights, index: int, split: OutlierSplit, stream: _Stream) -> DenseWeights:
     """The matrix behind the neurons, and beta: no mean, and bursts in columns of their own."""
-    columns, index = bursts.columns, int(name.split(".")[1])
-    kernel = weights.arrays[f"{name}.ffn_out.kernel"]
-    bias = weights.arrays[f"{name}.ffn_out.bias"] + beta
-    return DenseWeights(
-        columns.with_bursts(_centred(kernel), bursts.kernel(index, kernel)),
-        columns.with_bursts(_centred(bias), -bursts.usual[index]),
+    columns, kernel = split.columns, layer.ffn_out.kernel
+    bias = layer.ffn_out.bias + stream.beta
+    dense = DenseWeights(
+        columns.with_bursts(_centred(kernel), split.kernel(index, kernel)),
+        columns.with_bursts(_centred(bias), -split.usual[index]),
     )
+    return _scaled(dense, stream.residual)
 
 
 def _centred(rows: FloatArray) -> FloatArray:
@@ -279,12 +279,10 @@ def _centred(rows: FloatArray) -> FloatArray:
     return np.asarray(rows - rows.mean(axis=-1, keepdims=True), np.float32)
 
 
-def _reading(
-    weights: EncoderWeights, name: str, columns: SplitLayout, stream: _Stream
-) -> DenseWeights:
-    """A matrix that reads a LayerNorm's output: undoes its migration, takes its beta."""
-    kernel, bias = weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"]
-    return DenseWeights(columns.read(kernel) / stream.input[:, None], bias + stream.beta @ kernel)
+def _reading(dense: DenseWeights, columns: SplitLayout, stream: _Stream) -> DenseWeights:
+    """A matrix that reads a LayerNorm's output: undoes its channel scale, takes its beta."""
+    kernel = columns.read(dense.kernel) / stream.input[:, None]
+    return DenseWeights(kernel, dense.bias + stream.beta @ dense.kernel)
 
 
 def _scaled(dense: DenseWeights, factor: FloatArray) -> DenseWeights:
@@ -296,11 +294,5 @@ def _head(
     weights: EncoderWeights, columns: SplitLayout, stream: _Stream
 ) -> tuple[DenseWeights, ...]:
     """The dense layers of a classifier; the first reads the last LayerNorm."""
-    layers = []
-    for index in range(len(weights.head_activations)):
-        name = f"head.{index}"
-        if f"{name}.kernel" not in weights.arrays:
-            break
-        plain = DenseWeights(weights.arrays[f"{name}.kernel"], weights.arrays[f"{name}.bias"])
-        layers.append(_reading(weights, name, columns, stream) if index == 0 else plain)
-    return tuple(layers)
+    first = tuple(_reading(dense, columns, stream) for dense in weights.head_layers[:1])
+    return first + weights.head_layers[1:]

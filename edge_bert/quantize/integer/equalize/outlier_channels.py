@@ -41,15 +41,15 @@ def _usual(
     weights: EncoderWeights, peaks: ChannelPeaks, bursts: OutlierSplit, layer: int
 ) -> FloatArray:
     """What the burst neurons of a layer write at most tokens: the median of the sample [split]."""
-    sample = np.concatenate(peaks.samples[f"layer.{layer}.inner"])
-    kernel = weights.arrays[f"layer.{layer}.ffn_out.kernel"]
+    sample = np.concatenate(peaks.layers[layer].neuron_samples)
+    kernel = weights.layers[layer].ffn_out.kernel
     return np.asarray(np.median(bursts.written(layer, sample, kernel), axis=0), np.float32)
 
 
 def noise_shares(weights: EncoderWeights, peaks: ChannelPeaks, layer: int) -> FloatArray:
     """Each channel's share of what one rounding of the feed-forward half's sum costs [hidden]."""
-    name = f"layer.{layer}.ffn_norm"
-    noise = np.square(weights.arrays[f"{name}.gamma"] / equalize_peaks(peaks[name]))
+    scale = equalize_peaks(peaks.layers[layer].ffn_norm.centred.magnitudes)
+    noise = np.square(weights.layers[layer].ffn_norm.gamma / scale)
     return np.asarray(noise / max(float(noise.sum()), 1e-30), np.float32)
 
 
@@ -57,7 +57,8 @@ def _writers(
     weights: EncoderWeights, peaks: ChannelPeaks, layer: int, channel: int
 ) -> npt.NDArray[np.bool_]:
     """The neurons of a layer that write a large part of a channel's peak [ffn]."""
-    name = f"layer.{layer}"
-    column = np.abs(weights.arrays[f"{name}.ffn_out.kernel"][:, channel])
-    written = column * peaks[f"{name}.inner"]
-    return np.asarray(written > NEURON_SHARE * peaks[f"{name}.ffn_norm"][channel])
+    column = np.abs(weights.layers[layer].ffn_out.kernel[:, channel])
+    layer_peaks = peaks.layers[layer]
+    written = column * layer_peaks.neurons.magnitudes
+    peak = layer_peaks.ffn_norm.centred.magnitudes[channel]
+    return np.asarray(written > NEURON_SHARE * peak)

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights
 from edge_bert.quantize.integer.equalize.equalize import (
-    DenseWeights,
     EqualizedEncoder,
     EqualizedLayer,
     NormWeights,

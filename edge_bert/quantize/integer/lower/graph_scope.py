@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.quantize.integer.equalize.equalize import DenseWeights
+from edge_bert.encoder.weights import DenseWeights
 from edge_bert.quantize.integer.ir.graph import (
     GraphTensor,
     OperatorGraph,

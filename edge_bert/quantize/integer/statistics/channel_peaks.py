@@ -11,8 +11,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.encoder.numpy_ops import apply_activation, softmax, split_heads
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.numpy_forward import (
+    AttentionValues,
+    NormValues,
+    Sentence,
+    SublayerValues,
+    embed_tokens,
+    join_sentences,
+    run_layers,
+)
+from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWeights
 from edge_bert.quantize.integer.statistics.split_layout import (
     OutlierSplit,
     SplitLayout,
@@ -21,141 +29,161 @@ from edge_bert.quantize.integer.statistics.split_layout import (
 from edge_bert.records.checkpoint import FloatArray
 
 IntArray = npt.NDArray[np.int32]
-Sentence = dict[str, FloatArray]
 SAMPLED, SAMPLES = 8, 512  # every eighth token of a sentence, and so many in all
 
 
 @dataclass
-class ChannelPeaks:
-    """The largest magnitude of each channel at each named place of the encoder.
+class Peaks:
+    """The largest magnitude of each channel of one value.
 
-    `variances` holds, per LayerNorm, the variance of every token seen (one number a token).
-    `carriers` holds int32 [channels, 2]: the id and the position of the token at which each
-    channel has its peak. `ids` are those of the sentence that is being seen. `samples` holds the
-    neurons `layer.{i}.inner` of some tokens. The residual stream has the columns of `bursts`.
+    `tokens` holds int32 [channels, 2]: the id and the position of the token at which each channel
+    has its peak.
     """
 
-    bursts: OutlierSplit
-    peaks: dict[str, FloatArray] = field(default_factory=dict)
-    samples: dict[str, list[FloatArray]] = field(default_factory=dict)
-    variances: dict[str, list[FloatArray]] = field(default_factory=dict)
-    carriers: dict[str, IntArray] = field(default_factory=dict)
-    ids: IntArray = field(default_factory=lambda: np.zeros(0, np.int32))
+    magnitudes: FloatArray = field(default_factory=lambda: np.zeros(0, np.float32))
+    tokens: IntArray = field(default_factory=lambda: np.zeros((0, 2), np.int32))
 
-    def see(self, place: str, rows: FloatArray) -> FloatArray:
-        """Take [n, channels] into account; gives `rows` back."""
+    def update(self, rows: FloatArray, ids: IntArray) -> None:
+        """Take the rows [n, channels] of a sentence with these token ids [n] into account."""
         sizes = np.abs(rows)
-        found = sizes.max(axis=0)
-        if place not in self.peaks:
-            self.peaks[place] = np.full_like(found, -1.0)
-            self.carriers[place] = np.zeros((len(found), 2), np.int32)
-        higher = np.flatnonzero(found > self.peaks[place])
+        highest = sizes.max(axis=0)
+        if not len(self.magnitudes):
+            self.magnitudes = np.full_like(highest, -1.0)
+            self.tokens = np.zeros((len(highest), 2), np.int32)
+        higher = np.flatnonzero(highest > self.magnitudes)
         positions = sizes[:, higher].argmax(axis=0)
-        self.carriers[place][higher] = np.stack([self.ids[positions], positions], axis=1)
-        self.peaks[place] = np.maximum(self.peaks[place], found)
-        return rows
-
-    def sample(self, place: str, rows: FloatArray) -> FloatArray:
-        """Keep some of the rows [n, channels]; gives `rows` back."""
-        kept = self.samples.setdefault(place, [])
-        missing = SAMPLES - sum(map(len, kept))
-        if missing > 0:
-            kept.append(rows[::SAMPLED][:missing])
-        return rows
-
-    def __getitem__(self, place: str) -> FloatArray:
-        return self.peaks[place]
+        self.tokens[higher] = np.stack([ids[positions], positions], axis=1)
+        self.magnitudes = np.maximum(self.magnitudes, highest)
 
 
-@dataclass(frozen=True)
-class _Stream:
-    """The residual stream of one sentence [n, hidden], and what of it is burst [n, split]."""
+@dataclass
+class NormPeaks:
+    """A LayerNorm: its input less the mean, and its output before gamma and before beta.
 
-    rows: FloatArray
-    bursts: FloatArray
+    `variances` holds the variance of every token, an array for each sentence.
+    """
+
+    centred: Peaks = field(default_factory=Peaks)
+    unit: Peaks = field(default_factory=Peaks)
+    scaled: Peaks = field(default_factory=Peaks)
+    variances: list[FloatArray] = field(default_factory=list)
+
+
+@dataclass
+class LayerPeaks:
+    """One transformer layer; `neuron_samples` are the neurons' activations at some tokens."""
+
+    query: Peaks = field(default_factory=Peaks)
+    key: Peaks = field(default_factory=Peaks)
+    value: Peaks = field(default_factory=Peaks)
+    attention_norm: NormPeaks = field(default_factory=NormPeaks)
+    neurons: Peaks = field(default_factory=Peaks)
+    neuron_samples: list[FloatArray] = field(default_factory=list)
+    ffn_norm: NormPeaks = field(default_factory=NormPeaks)
+
+    def sample_neurons(self, rows: FloatArray) -> None:
+        """Keep some of the rows [n, neurons], until there are SAMPLES."""
+        free = SAMPLES - sum(map(len, self.neuron_samples))
+        if free > 0:
+            self.neuron_samples.append(rows[::SAMPLED][:free])
+
+
+@dataclass
+class ChannelPeaks:
+    """The peaks of an encoder, whose residual stream has the columns of `split`.
+
+    `projection` stays empty where the model has none; `output` is what leaves the last layer.
+    """
+
+    split: OutlierSplit
+    layers: tuple[LayerPeaks, ...]
+    embedding_norm: NormPeaks = field(default_factory=NormPeaks)
+    projection: Peaks = field(default_factory=Peaks)
+    output: Peaks = field(default_factory=Peaks)
+
+    @property
+    def stream(self) -> dict[str, Peaks]:
+        """The residual stream at the input of every LayerNorm and behind the last, for people."""
+        named = {"embeddings.norm": self.embedding_norm.centred}
+        for index, layer in enumerate(self.layers):
+            named[f"layer.{index}.attention_norm"] = layer.attention_norm.centred
+            named[f"layer.{index}.ffn_norm"] = layer.ffn_norm.centred
+        return named | {"output": self.output}
 
 
 def collect_channel_peaks(
-    weights: EncoderWeights, sentences: Iterable[Sentence], bursts: OutlierSplit | None = None
+    weights: EncoderWeights, sentences: Iterable[Sentence], split: OutlierSplit | None = None
 ) -> ChannelPeaks:
     """Run the float encoder on every sentence (ids without padding) and keep channel peaks.
 
-    Places: the input of every LayerNorm less its mean (`embeddings.norm`,
-    `layer.{i}.attention_norm`, `layer.{i}.ffn_norm`), what it gives before gamma (`….unit`) and
-    before its beta (`….scaled`), where there is one `embeddings.projection`, and per layer
-    `layer.{i}.{query,key,value,inner}`; `output` is what leaves the last layer.
+    Sentences go one by one, in their order: where two have the same peak, the first one counts.
     """
-    shape = weights.config
-    peaks = ChannelPeaks(bursts or nothing_split(shape.hidden, shape.ffn))
+    split = split or nothing_split(weights.config.hidden, weights.config.ffn)
+    peaks = ChannelPeaks(split, tuple(LayerPeaks() for _ in weights.layers))
     for sentence in sentences:
-        peaks.ids = sentence["input_ids"].reshape(-1).astype(np.int32)
-        stream = _embed(weights, sentence, peaks)
-        for index in range(shape.layers):
-            stream = _layer(weights, index, stream, peaks)
-        peaks.see("output", peaks.bursts.columns.with_bursts(stream.rows, stream.bursts))
+        _Sentence(weights, peaks, sentence["input_ids"].reshape(-1).astype(np.int32)).run(sentence)
     return peaks
 
 
-def _embed(weights: EncoderWeights, sentence: Sentence, peaks: ChannelPeaks) -> _Stream:
-    arrays, shape = weights.arrays, weights.config
-    ids = sentence["input_ids"].reshape(-1).astype(np.int64)
-    start = shape.position_offset
-    rows = arrays["embeddings.word"][ids]
-    rows = rows + arrays["embeddings.position"][start : start + len(ids)]
-    if shape.token_types:
-        types = sentence.get("token_type_ids", np.zeros(len(ids)))
-        rows = rows + arrays["embeddings.token_type"][types.reshape(-1).astype(np.int64)]
-    bursts = np.zeros((len(ids), len(peaks.bursts.columns.split)), np.float32)
-    if not shape.embedding:
-        return _norm(weights, "embeddings.norm", _Stream(rows, bursts), peaks)
-    narrow = _Stream(rows, bursts[:, :0])
-    rows = _norm(weights, "embeddings.norm", narrow, peaks, SplitLayout(shape.embedding)).rows
-    rows = apply_dense(weights, "embeddings.projection", rows)
-    peaks.see("embeddings.projection", peaks.bursts.columns.without_bursts(rows))
-    return _Stream(rows, bursts)
+@dataclass
+class _Sentence:
+    """The pass of one sentence; `bursts` [n, split] is what of the residual stream is burst."""
 
+    weights: EncoderWeights
+    peaks: ChannelPeaks
+    ids: IntArray
+    bursts: FloatArray = field(init=False)
 
-def _layer(weights: EncoderWeights, index: int, stream: _Stream, peaks: ChannelPeaks) -> _Stream:
-    name, heads, size = f"layer.{index}", weights.config.heads[index], weights.config.head_size
-    rows = stream.rows
-    query = peaks.see(f"{name}.query", apply_dense(weights, f"{name}.query", rows) * size**-0.5)
-    key = peaks.see(f"{name}.key", apply_dense(weights, f"{name}.key", rows))
-    value = peaks.see(f"{name}.value", apply_dense(weights, f"{name}.value", rows))
-    scores = split_heads(query, heads) @ split_heads(key, heads).transpose(0, 2, 1)
-    context = (softmax(scores) @ split_heads(value, heads)).transpose(1, 0, 2)
-    output = apply_dense(weights, f"{name}.attention_output", context.reshape(len(rows), -1))
-    stream = _Stream(rows + output, stream.bursts)
-    stream = _norm(weights, f"{name}.attention_norm", stream, peaks)
-    inner = apply_activation(
-        apply_dense(weights, f"{name}.ffn_in", stream.rows), weights.config.activation
-    )
-    peaks.sample(f"{name}.inner", peaks.see(f"{name}.inner", inner))
-    output = apply_dense(weights, f"{name}.ffn_out", inner)
-    burst = peaks.bursts.written(index, inner, weights.arrays[f"{name}.ffn_out.kernel"])
-    stream = _Stream(stream.rows + output, stream.bursts + burst)
-    return _norm(weights, f"{name}.ffn_norm", stream, peaks)
+    def __post_init__(self) -> None:
+        split = len(self.peaks.split.columns.split)
+        self.bursts = np.zeros((len(self.ids), split), np.float32)
 
+    def run(self, sentence: Sentence) -> None:
+        """Take all values of the pass into account."""
+        batch, columns = join_sentences([sentence]), self.peaks.split.columns
+        embedded = embed_tokens(self.weights, batch)
+        tables = self.weights.embeddings
+        if tables.projection is None:
+            self._norm(self.peaks.embedding_norm, tables.norm, embedded.norm, columns)
+        else:
+            narrow = SplitLayout(self.weights.config.table_width)
+            self._norm(self.peaks.embedding_norm, tables.norm, embedded.norm, narrow)
+            self.peaks.projection.update(columns.without_bursts(embedded.output), self.ids)
+        rows = embedded.output
+        for index, values in enumerate(run_layers(self.weights, rows, batch.length)):
+            layer, peaks = self.weights.layers[index], self.peaks.layers[index]
+            self._attention(layer, peaks, values.attention)
+            self._ffn(index, layer, peaks, values.ffn)
+            rows = values.output
+        self.peaks.output.update(columns.with_bursts(rows, self.bursts), self.ids)
 
-def apply_dense(weights: EncoderWeights, name: str, rows: FloatArray) -> FloatArray:
-    """Rows times a kernel plus its bias."""
-    return rows @ weights.arrays[f"{name}.kernel"] + weights.arrays[f"{name}.bias"]
+    def _attention(self, layer: LayerWeights, peaks: LayerPeaks, values: AttentionValues) -> None:
+        peaks.query.update(values.query, self.ids)
+        peaks.key.update(values.key, self.ids)
+        peaks.value.update(values.value, self.ids)
+        columns = self.peaks.split.columns
+        self._norm(peaks.attention_norm, layer.attention_norm, values.norm, columns)
 
+    def _ffn(
+        self, index: int, layer: LayerWeights, peaks: LayerPeaks, values: SublayerValues
+    ) -> None:
+        peaks.neurons.update(values.hidden, self.ids)
+        peaks.sample_neurons(values.hidden)
+        split = self.peaks.split
+        self.bursts = self.bursts + split.written(index, values.hidden, layer.ffn_out.kernel)
+        self._norm(peaks.ffn_norm, layer.ffn_norm, values.norm, split.columns)
 
-def _norm(
-    weights: EncoderWeights,
-    name: str,
-    stream: _Stream,
-    peaks: ChannelPeaks,
-    columns: SplitLayout | None = None,
-) -> _Stream:
-    columns = columns or peaks.bursts.columns
-    centred = stream.rows - stream.rows.mean(axis=-1, keepdims=True)
-    peaks.see(name, columns.with_bursts(centred, stream.bursts))
-    variance = np.square(centred).mean(axis=-1, keepdims=True)
-    peaks.variances.setdefault(name, []).append(variance[:, 0])
-    gamma, root = weights.arrays[f"{name}.gamma"], np.sqrt(variance + weights.config.epsilon)
-    unit, bursts = centred / root, stream.bursts / root
-    peaks.see(f"{name}.unit", columns.with_bursts(unit, bursts))
-    scaled, bursts = unit * gamma, bursts * gamma[list(columns.split)]
-    peaks.see(f"{name}.scaled", columns.with_bursts(scaled, bursts))
-    return _Stream(scaled + weights.arrays[f"{name}.beta"], bursts)
+    def _norm(
+        self, peaks: NormPeaks, norm: LayerNormWeights, values: NormValues, columns: SplitLayout
+    ) -> None:
+        """One LayerNorm, through which the bursts go as the rows do; beta goes to the rest."""
+        channels = list(columns.split)
+        bursts = self.bursts[:, : len(channels)]
+        peaks.variances.append(values.variance[:, 0])
+        peaks.centred.update(columns.with_bursts(values.centred, bursts), self.ids)
+        bursts = bursts / np.sqrt(values.variance + self.weights.config.epsilon)
+        peaks.unit.update(columns.with_bursts(values.unit, bursts), self.ids)
+        bursts = bursts * norm.gamma[channels]
+        peaks.scaled.update(columns.with_bursts(values.scaled, bursts), self.ids)
+        if channels:
+            self.bursts = bursts

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Sequence
 
 import numpy as np
 import pytest
 
+from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.errors import ModelError
 from edge_bert.quantize.integer.analyze.calibration_warnings import (
     calibration_warnings,
     range_shortfall,
 )
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
-from edge_bert.quantize.integer.statistics.channel_peaks import Sentence
 from tests.quantize.integer import encoders as tiny
+from tests.tiny.arrays import with_arrays
 
 
 def calibrated(sentences: list[Sentence], zeros: Sequence[str] = ()) -> CalibratedEncoder:
@@ -93,4 +93,4 @@ def test_activations_that_are_no_numbers_are_refused(value: float) -> None:
     if value == 1e30:
         spoiled["layer.1.ffn_out.kernel"] = weights.arrays["layer.1.ffn_out.kernel"] * 1e30
     with pytest.raises(ModelError, match="not numbers"):
-        calibrate_encoder(dataclasses.replace(weights, arrays=spoiled), tiny.sentences(weights))
+        calibrate_encoder(with_arrays(weights, spoiled), tiny.sentences(weights))

@@ -30,7 +30,8 @@ def test_the_planted_burst_is_found(architecture: str) -> None:
     weights = tiny.with_bursts(tiny.weights_of(architecture))
     peaks, bursts = found_in(weights)
     channel, _ = tiny.BURST
-    assert peaks["layer.0.ffn_norm"][channel] > 15 * np.median(peaks["layer.0.ffn_norm"])
+    stream = peaks.layers[0].ffn_norm.centred.magnitudes
+    assert stream[channel] > 15 * np.median(stream)
     assert bursts.columns.split == (channel,)
     assert bursts.neurons[0][0, tiny.NEURON]
     assert bursts.neurons[0].sum() <= 3
@@ -52,12 +53,10 @@ def test_the_rest_of_a_split_channel_is_quiet(architecture: str) -> None:
     peaks, bursts = found_in(weights)
     apart = collect_channel_peaks(weights, tiny.sentences(weights), bursts)
     channel, _ = tiny.BURST
-    place = "layer.0.ffn_norm"
-    assert apart[place][channel] < 0.25 * peaks[place][channel]
-    assert apart[place][bursts.columns.bursts].max() > 0.7 * peaks[place][channel]
-    np.testing.assert_allclose(
-        apart[place][bursts.columns.wholes], peaks[place][channel], rtol=1e-5
-    )
+    unsplit, split = (each.layers[0].ffn_norm.centred.magnitudes for each in (peaks, apart))
+    assert split[channel] < 0.25 * unsplit[channel]
+    assert split[bursts.columns.bursts].max() > 0.7 * unsplit[channel]
+    np.testing.assert_allclose(split[bursts.columns.wholes], unsplit[channel], rtol=1e-5)
 
 
 @every

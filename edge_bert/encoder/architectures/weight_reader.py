@@ -1,0 +1,57 @@
+"""A checkpoint's arrays by the file's names, each checked against the size that is expected."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from edge_bert.encoder.weights import DenseWeights, LayerNormWeights
+from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import FloatArray
+
+
+class WeightReader:
+    """Looks weights up with and without `prefix`, and under LayerNorm's two spellings.
+
+    Every method raises ModelError for a weight that is missing or has another size.
+    """
+
+    def __init__(self, weights: Mapping[str, FloatArray], prefix: str) -> None:
+        self._weights = weights
+        self._prefix = prefix
+
+    def array(self, size: tuple[int, ...], *names: str) -> FloatArray:
+        """The array of this size under the first of `names` that the file has."""
+        for name in names:
+            for candidate in (name, self._prefix + name):
+                if candidate in self._weights:
+                    return _check_size(name, self._weights[candidate], size)
+        raise ModelError(f"The weights lack {names[0]}; the file is not a whole model.")
+
+    def table(self, name: str, rows: int, width: int) -> FloatArray:
+        """A torch.nn.Embedding, [rows, width]."""
+        return self.array((rows, width), f"{name}.weight")
+
+    def dense(self, name: str, inputs: int, outputs: int) -> DenseWeights:
+        """A torch.nn.Linear, which keeps its matrix as [out, in]."""
+        kernel = self.array((outputs, inputs), f"{name}.weight").T
+        return DenseWeights(kernel, self.array((outputs,), f"{name}.bias"))
+
+    def norm(self, name: str, channels: int) -> LayerNormWeights:
+        """A LayerNorm; old files call its arrays gamma and beta."""
+        return LayerNormWeights(
+            self.array((channels,), f"{name}.weight", f"{name}.gamma"),
+            self.array((channels,), f"{name}.bias", f"{name}.beta"),
+        )
+
+
+def _check_size(name: str, array: FloatArray, size: tuple[int, ...]) -> FloatArray:
+    if array.shape != size:
+        raise ModelError(
+            f"The weight {name} is {_format_size(array.shape)}; "
+            f"config.json asks for {_format_size(size)}."
+        )
+    return array
+
+
+def _format_size(size: tuple[int, ...]) -> str:
+    return " x ".join(map(str, size)) or "a single number"
