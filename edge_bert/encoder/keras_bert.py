@@ -151,10 +151,10 @@ class Encoder(keras.Model):
 def load_weights(model: Any, weights: Mapping[str, FloatArray]) -> None:
     """Assign `weights` to the variables of the Keras `model`, whose paths are their names."""
     for name, array in weights.items():
-        _variable(model, name).assign(array)
+        _find_variable(model, name).assign(array)
 
 
-def _variable(model: Any, name: str) -> Any:
+def _find_variable(model: Any, name: str) -> Any:
     """The variable of a name such as `layer.0.query.kernel`."""
     room, *path = name.split(".")
     item = getattr(model, LISTS.get(room, room))

@@ -92,7 +92,7 @@ class Gpt2(keras.Model):
     def call(self, input_ids: Any, attention_mask: Any) -> Any:
         """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
         length = input_ids.shape[1]
-        rows, bias = self.embeddings(input_ids), _causal(length)
+        rows, bias = self.embeddings(input_ids), _causal_bias(length)
         for block in self.blocks:
             rows = block(rows, bias)
         rows = self.norm(rows)
@@ -111,6 +111,6 @@ class Gpt2(keras.Model):
         return mask / ops.maximum(ops.sum(mask, axis=-1, keepdims=True), 1.0)
 
 
-def _causal(length: int) -> Any:
+def _causal_bias(length: int) -> Any:
     """0 where a token (row) sees another (column), itself and those before it; else MASKED."""
     return ops.convert_to_tensor(np.triu(np.full((length, length), MASKED, np.float32), 1))

@@ -61,12 +61,12 @@ class _Traffic:
 
 def knows_core(core: str) -> bool:
     """Whether the table has a row for a core type."""
-    return core in _cores()
+    return core in _read_cores()
 
 
 def core_model(core: str) -> CoreModel:
     """The row of a core type. Raises InputError for one that the table lacks."""
-    cores = _cores()
+    cores = _read_cores()
     if core not in cores:
         raise InputError(f"The cost model does not know {core!r}; it knows {', '.join(cores)}.")
     return cores[core]
@@ -82,24 +82,22 @@ def predict_latency(
     Raises InputError for more threads than cores, impossible counts, or instructions that the core
     lacks.
     """
-    if not 1 <= threads <= cluster.cores:
-        raise InputError(f"{cluster.core}: {threads} threads do not fit on {cluster.cores} cores.")
-    if counts.total <= 0:
-        raise InputError("No instructions were counted; run the model again.")
-    if not counts.l1d_misses >= counts.l2_misses >= counts.l3_misses:
-        raise InputError("A cache level has more misses than the one before it; count again.")
+    _check_counts(counts, cluster, threads)
     core = core_model(cluster.core)
-    units = _units(counts, core, cluster.core)
+    units = _unit_cycles(counts, core, cluster.core)
     busiest, total = max(units.values()), sum(units.values()) - units["issue"]
     exposed = EXPOSED_IN_ORDER if core.in_order else EXPOSED_OUT_OF_ORDER
     hidden = max(total - busiest, 0.0)
     fewest, most = main_memory_lines(counts, cluster)
-    traffic = _traffic(counts, cluster, core, (fewest + most) / 2)
-    near, far = _traffic(counts, cluster, core, fewest), _traffic(counts, cluster, core, most)
+    traffic = _line_cycles(counts, cluster, core, (fewest + most) / 2)
+    near, far = (
+        _line_cycles(counts, cluster, core, fewest),
+        _line_cycles(counts, cluster, core, most),
+    )
 
     def milliseconds(compute: float, waiting: _Traffic) -> float:
-        split = _split(compute + waiting.l2, threads)
-        return (split + _shared(waiting, core, memory, threads)) / (cluster.max_mhz * 1e3)
+        split = _split_cycles(compute + waiting.l2, threads)
+        return (split + _shared_cycles(waiting, core, memory, threads)) / (cluster.max_mhz * 1e3)
 
     low = max(milliseconds(busiest, _Traffic(0, 0, 0)), milliseconds(0.0, near))
     cycles = {
@@ -120,7 +118,16 @@ def predict_latency(
     )
 
 
-def _units(counts: InstructionCounts, core: CoreModel, name: str) -> dict[str, float]:
+def _check_counts(counts: InstructionCounts, cluster: Cluster, threads: int) -> None:
+    if not 1 <= threads <= cluster.cores:
+        raise InputError(f"{cluster.core}: {threads} threads do not fit on {cluster.cores} cores.")
+    if counts.total <= 0:
+        raise InputError("No instructions were counted; run the model again.")
+    if not counts.l1d_misses >= counts.l2_misses >= counts.l3_misses:
+        raise InputError("A cache level has more misses than the one before it; count again.")
+
+
+def _unit_cycles(counts: InstructionCounts, core: CoreModel, name: str) -> dict[str, float]:
     """Cycles that each unit is busy for."""
     special = {"fmla": counts.fmla, "sdot": counts.sdot, "smmla": counts.smmla}
     rates = {"fmla": core.fmla, "sdot": core.sdot, "smmla": core.smmla}
@@ -152,7 +159,7 @@ def main_memory_lines(counts: InstructionCounts, cluster: Cluster) -> tuple[int,
     return (0 if core_model(cluster.core).l3_bytes else counts.l2_misses), counts.l2_misses
 
 
-def _traffic(
+def _line_cycles(
     counts: InstructionCounts, cluster: Cluster, core: CoreModel, from_dram: float
 ) -> _Traffic:
     l3_line = LINE_BYTES / core.l3_bytes if core.l3_bytes else 0.0
@@ -165,12 +172,14 @@ def _traffic(
     )
 
 
-def _split(cycles: float, threads: int) -> float:
+def _split_cycles(cycles: float, threads: int) -> float:
     """Amdahl's law."""
     return cycles * (1 - PARALLEL + PARALLEL / threads)
 
 
-def _shared(traffic: _Traffic, core: CoreModel, memory: Memory | None, threads: int) -> float:
+def _shared_cycles(
+    traffic: _Traffic, core: CoreModel, memory: Memory | None, threads: int
+) -> float:
     """Cycles for what the cores share: main memory gives all of them no more than its peak."""
     peak = memory.dram_gb_per_s if memory else None
     most = DRAM_EFFICIENCY * peak / core.dram_gb_per_s if peak else float(threads)
@@ -178,5 +187,5 @@ def _shared(traffic: _Traffic, core: CoreModel, memory: Memory | None, threads: 
 
 
 @functools.cache
-def _cores() -> dict[str, CoreModel]:
+def _read_cores() -> dict[str, CoreModel]:
     return msgspec.toml.decode(CORES.read_bytes(), type=dict[str, CoreModel])

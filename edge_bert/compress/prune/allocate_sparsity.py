@@ -106,15 +106,15 @@ def plan_structure(
     neurons = [curves.neurons[layer] for layer in layers]
     return Structure(
         layers=tuple(layers),
-        heads=allocate_sparsity(heads, _total(heads, heads_share, 1)),
+        heads=allocate_sparsity(heads, _total_count(heads, heads_share, 1)),
         ffn=allocate_sparsity(
-            neurons, _total(neurons, neurons_share, NEURONS_AT_ONCE), NEURONS_AT_ONCE
+            neurons, _total_count(neurons, neurons_share, NEURONS_AT_ONCE), NEURONS_AT_ONCE
         ),
         vocabulary=vocabulary,
     )
 
 
-def _total(curves: Sequence[Sequence[float]], share: float, step: int) -> int:
+def _total_count(curves: Sequence[Sequence[float]], share: float, step: int) -> int:
     present = sum(len(curve) - 1 for curve in curves)
     return max(round(share * present), step * len(curves))
 

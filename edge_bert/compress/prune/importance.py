@@ -55,17 +55,17 @@ def measure_importance(
     for batch in numpy_forward.batch_by_length(sentences):
         rows = numpy_forward.embed_tokens(weights, batch).output
         for index, values in enumerate(numpy_forward.run_layers(weights, rows, batch.length)):
-            _update(heads[index], values.attention)
-            _update(neurons[index], values.ffn)
+            _add_inputs(heads[index], values.attention)
+            _add_inputs(neurons[index], values.ffn)
     ranked_heads, ranked_neurons = [], []
     for index, layer in enumerate(weights.layers):
         progress(f"importance: ranking the heads and neurons of layer {index}")
-        ranked_heads.append(_rank(layer, Sublayer.ATTENTION, heads[index], config.head_size))
-        ranked_neurons.append(_rank(layer, Sublayer.FFN, neurons[index], 1))
+        ranked_heads.append(_rank_inputs(layer, Sublayer.ATTENTION, heads[index], config.head_size))
+        ranked_neurons.append(_rank_inputs(layer, Sublayer.FFN, neurons[index], 1))
     return Importance(tuple(ranked_heads), tuple(ranked_neurons))
 
 
-def _update(moments: RunningMoments, values: SublayerValues) -> None:
+def _add_inputs(moments: RunningMoments, values: SublayerValues) -> None:
     """Add the inputs of a sublayer's output matrix."""
     moments.update(values.hidden, token_weights(values.norm.input))
 
@@ -75,7 +75,7 @@ def token_weights(total: FloatArray) -> FloatArray:
     return np.asarray(1.0 / np.maximum(total.var(axis=-1), 1e-6), np.float32)
 
 
-def _rank(
+def _rank_inputs(
     layer: LayerWeights, sublayer: Sublayer, moments: RunningMoments, size: int
 ) -> InputImportance:
     """The inputs in groups of `size`; heads go one at a time, neurons in ROUNDS rounds."""

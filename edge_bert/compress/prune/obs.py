@@ -45,44 +45,48 @@ def order_removals(covariance: Double, kernel: Double, size: int, at_once: int) 
     order: list[int] = []
     errors = [0.0]
     while len(remaining):
-        groups, added = _pick(inverse, kernel, size, min(at_once, len(remaining)))
-        rows = _rows(groups, size)
-        _remove(inverse, kernel, rows)
+        groups, added = _pick_groups(inverse, kernel, size, min(at_once, len(remaining)))
+        rows = _rows_of(groups, size)
+        _remove_rows(inverse, kernel, rows)
         order += remaining[groups].tolist()
         errors += (errors[-1] + np.cumsum(added)).tolist()
-        inverse, kernel = _without(inverse, kernel, rows)
+        inverse, kernel = _drop_rows(inverse, kernel, rows)
         remaining = np.delete(remaining, groups)
     return RemovalOrder(tuple(order), tuple(errors))
 
 
-def _pick(inverse: Double, kernel: Double, size: int, count: int) -> tuple[Indices, list[float]]:
+def _pick_groups(
+    inverse: Double, kernel: Double, size: int, count: int
+) -> tuple[Indices, list[float]]:
     """The next `count` groups to go, and the error that each of them adds.
 
     Each is chosen after those before it are gone, so that of two that stand in for each other only
     one goes; but only among the `CANDIDATES * count` that look best at first.
     """
-    candidates = np.argsort(_scores(inverse, kernel, size), kind="stable")[: CANDIDATES * count]
-    rows = _rows(candidates, size)
+    candidates = np.argsort(_removal_errors(inverse, kernel, size), kind="stable")[
+        : CANDIDATES * count
+    ]
+    rows = _rows_of(candidates, size)
     inverse, kernel = inverse[np.ix_(rows, rows)], kernel[rows]
     groups: list[int] = []
     errors: list[float] = []
     for _ in range(count):
-        scores = _scores(inverse, kernel, size)
+        scores = _removal_errors(inverse, kernel, size)
         best = int(np.argmin(scores))
         errors.append(max(float(scores[best]), 0.0))
         groups.append(int(candidates[best]))
-        rows = _rows(np.array([best]), size)
-        _remove(inverse, kernel, rows)
-        inverse, kernel = _without(inverse, kernel, rows)
+        rows = _rows_of(np.array([best]), size)
+        _remove_rows(inverse, kernel, rows)
+        inverse, kernel = _drop_rows(inverse, kernel, rows)
         candidates = np.delete(candidates, best)
     return np.array(groups), errors
 
 
-def _rows(groups: Indices, size: int) -> Indices:
+def _rows_of(groups: Indices, size: int) -> Indices:
     return (groups[:, None] * size + np.arange(size)).reshape(-1)
 
 
-def _scores(inverse: Double, kernel: Double, size: int) -> Double:
+def _removal_errors(inverse: Double, kernel: Double, size: int) -> Double:
     """The error of removing each group by itself: tr(W' [inverse of its block] W)."""
     if size == 1:
         return np.asarray(np.square(kernel).sum(axis=1) / np.diagonal(inverse))
@@ -92,14 +96,14 @@ def _scores(inverse: Double, kernel: Double, size: int) -> Double:
     return np.asarray((groups * np.linalg.solve(blocks, groups)).sum(axis=(1, 2)))
 
 
-def _remove(inverse: Double, kernel: Double, rows: Indices) -> None:
+def _remove_rows(inverse: Double, kernel: Double, rows: Indices) -> None:
     """Update both in place so that what stays makes up for `rows`: the OBS update."""
     block, column = inverse[np.ix_(rows, rows)], inverse[:, rows]
     kernel -= column @ np.linalg.solve(block, kernel[rows])
     inverse -= column @ np.linalg.solve(block, column.T)
 
 
-def _without(inverse: Double, kernel: Double, rows: Indices) -> tuple[Double, Double]:
+def _drop_rows(inverse: Double, kernel: Double, rows: Indices) -> tuple[Double, Double]:
     """Both without `rows`."""
     staying = np.delete(np.arange(len(kernel)), rows)
     return inverse[np.ix_(staying, staying)], kernel[staying]

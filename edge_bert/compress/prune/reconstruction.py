@@ -50,15 +50,15 @@ def reconstruct_outputs(
         # Attention stands for itself, the FFN for all up to the next layer that is kept.
         stops = {Sublayer.ATTENTION: 2 * kept + 1, Sublayer.FFN: 2 * following[index]}
         for sublayer, stop in stops.items():
-            sums, targets = _run(unpruned, sublayers[position:stop], batches, targets)
+            sums, targets = _run_sublayers(unpruned, sublayers[position:stop], batches, targets)
             position, norm = stop, sublayers[stop - 1][0].norm(sublayer)
             layer = pruned.layers[index].with_norm(sublayer, norm)
-            layer, rows = _fit(pruned, layer, sublayer, batches, rows, sums)
+            layer, rows = _fit_output(pruned, layer, sublayer, batches, rows, sums)
             pruned = pruned.with_layer(index, layer)
     return pruned
 
 
-def _run(
+def _run_sublayers(
     weights: EncoderWeights,
     sublayers: Sequence[tuple[LayerWeights, Sublayer]],
     batches: Sequence[Batch],
@@ -75,7 +75,7 @@ def _run(
     return sums, rows
 
 
-def _fit(
+def _fit_output(
     weights: EncoderWeights,
     layer: LayerWeights,
     sublayer: Sublayer,
@@ -88,7 +88,7 @@ def _fit(
         numpy_forward.run_sublayer(weights.config, layer, sublayer, x, batch.length).hidden
         for x, batch in zip(rows, batches, strict=True)
     ]
-    dense = _solve(layer.output(sublayer), hidden, rows, sums)
+    dense = _solve_ridge(layer.output(sublayer), hidden, rows, sums)
     layer = layer.with_output(sublayer, dense)
     return layer, [
         numpy_forward.finish_sublayer(weights.config, layer, sublayer, residual, x).output
@@ -96,7 +96,7 @@ def _fit(
     ]
 
 
-def _solve(dense: DenseWeights, hidden: Rows, residuals: Rows, sums: Rows) -> DenseWeights:
+def _solve_ridge(dense: DenseWeights, hidden: Rows, residuals: Rows, sums: Rows) -> DenseWeights:
     """Ridge regression of `sums` less `residuals` on `hidden`, around the matrix that is there."""
     kernel, bias = dense.kernel, dense.bias
     moments = RunningMoments.of(len(kernel))

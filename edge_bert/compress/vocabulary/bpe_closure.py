@@ -30,12 +30,12 @@ class MergeClosure:
             best = min(pairs, key=lambda pair: self._ranks.get(pair, len(self._ranks)))
             if best not in self._ranks:
                 break
-            symbols = _merge(symbols, best)
+            symbols = _merge_pair(symbols, best)
             ids.add(self._ids["".join(best)])
         return ids
 
 
-def _merge(symbols: list[str], pair: tuple[str, str]) -> list[str]:
+def _merge_pair(symbols: list[str], pair: tuple[str, str]) -> list[str]:
     """`symbols` with `pair` merged wherever it stands, from the left."""
     merged: list[str] = []
     at = 0

@@ -42,7 +42,7 @@ class TokenizerFile:
 def parse_tokenizer(text: str) -> TokenizerFile:
     """Parse a tokenizer.json. Raises ModelError for a damaged one and for other kinds."""
     try:
-        return _read(msgspec.json.decode(text, type=dict[str, Any]))
+        return _read_content(msgspec.json.decode(text, type=dict[str, Any]))
     except UNREADABLE as error:
         reason = " ".join(str(error).split())[:120]
         raise ModelError(
@@ -51,7 +51,7 @@ def parse_tokenizer(text: str) -> TokenizerFile:
         ) from error
 
 
-def _read(content: dict[str, Any]) -> TokenizerFile:
+def _read_content(content: dict[str, Any]) -> TokenizerFile:
     model = content["model"]
     kind = model.get("type") or (BPE if "merges" in model else WORDPIECE)
     _check_kind(kind, content)
@@ -70,7 +70,7 @@ def _read(content: dict[str, Any]) -> TokenizerFile:
         prefix=str(model.get("continuing_subword_prefix") or ""),
         tokens=tokens,
         special=frozenset(fixed | set(added) | in_template),
-        merges=tuple(_pair(merge) for merge in model.get("merges", ())),
+        merges=tuple(_parse_merge(merge) for merge in model.get("merges", ())),
     )
 
 
@@ -89,7 +89,7 @@ def _check_kind(kind: object, content: Mapping[str, Any]) -> None:
     )
 
 
-def _pair(merge: str | Sequence[str]) -> tuple[str, str]:
+def _parse_merge(merge: str | Sequence[str]) -> tuple[str, str]:
     """A merge, which older files write as one text."""
     left, right = merge.split(" ") if isinstance(merge, str) else merge
     return str(left), str(right)

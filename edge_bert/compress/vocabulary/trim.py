@@ -64,7 +64,7 @@ def vocabulary_sizes(tokenizer: str, counts: Counts | None) -> range:
     Raises ModelError for tokenizers that cannot be trimmed.
     """
     file = parse_tokenizer(tokenizer)
-    return range(len(_required(file, counts)), len(file.tokens) + 1)
+    return range(len(_required_ids(file, counts)), len(file.tokens) + 1)
 
 
 def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocabulary:
@@ -76,13 +76,13 @@ def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocab
     InputError for fewer tokens than must stay, and ModelError for other tokenizers.
     """
     file = parse_tokenizer(tokenizer)
-    required = _required(file, counts)
+    required = _required_ids(file, counts)
     if not len(required) <= tokens <= len(file.tokens):
         raise InputError(
             f"{tokens} tokens cannot be kept: {len(required)} must stay (special tokens and single "
             f"characters) and the tokenizer has {len(file.tokens)}."
         )
-    kept_ids = _choose(file, required, _usefulness(file, required, counts), tokens)
+    kept_ids = _choose_tokens(file, required, _rate_tokens(file, required, counts), tokens)
     return Vocabulary(
         kept_ids=kept_ids,
         tokenizer=write_tokenizer(file, kept_ids),
@@ -108,24 +108,24 @@ def prune_embeddings(weights: EncoderWeights, kept_ids: Sequence[int]) -> Encode
     )
 
 
-def _required(file: TokenizerFile, counts: Counts | None) -> set[int]:
+def _required_ids(file: TokenizerFile, counts: Counts | None) -> set[int]:
     """Special tokens and the single characters from which every word can be made."""
-    scripts = None if counts is None else ALWAYS | _scripts(file, counts)
+    scripts = None if counts is None else ALWAYS | _find_scripts(file, counts)
     characters = {number: token.removeprefix(file.prefix) for number, token in file.tokens.items()}
     return set(file.special) | {
         number
         for number, character in characters.items()
         if len(character) == 1
-        and (file.kind == BPE or scripts is None or _script(character) in scripts)
+        and (file.kind == BPE or scripts is None or _script_of(character) in scripts)
     }
 
 
-def _scripts(file: TokenizerFile, counts: Counts) -> set[str]:
+def _find_scripts(file: TokenizerFile, counts: Counts) -> set[str]:
     tokens = [file.tokens.get(number, "") for number in np.flatnonzero(counts).tolist()]
-    return {_script(letter) for letter in set("".join(tokens))}
+    return {_script_of(letter) for letter in set("".join(tokens))}
 
 
-def _script(letter: str) -> str:
+def _script_of(letter: str) -> str:
     """The first word of a letter's name in Unicode; COMMON for digits, marks and punctuation."""
     if unicodedata.category(letter)[0] not in "LM":
         return COMMON
@@ -133,7 +133,9 @@ def _script(letter: str) -> str:
     return COMMON if first in ("COMBINING", "MODIFIER") else first
 
 
-def _usefulness(file: TokenizerFile, required: set[int], counts: Counts | None) -> dict[int, float]:
+def _rate_tokens(
+    file: TokenizerFile, required: set[int], counts: Counts | None
+) -> dict[int, float]:
     """Expected occurrences of every token that may go: counts, and a Zipf prior over the ids."""
     free = sorted(set(file.tokens) - required)
     prior = 1.0 / (np.arange(len(free)) + 3.0)
@@ -144,7 +146,7 @@ def _usefulness(file: TokenizerFile, required: set[int], counts: Counts | None) 
     return dict(zip(free, (occurrences + prior).tolist(), strict=True))
 
 
-def _choose(
+def _choose_tokens(
     file: TokenizerFile, required: set[int], usefulness: Mapping[int, float], tokens: int
 ) -> tuple[int, ...]:
     """The required tokens and the most useful ones, each with its intermediate tokens."""

@@ -16,7 +16,7 @@ from edge_bert.errors import ModelError
 def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     """Sizes from an ALBERT config.json; each of its layers may stand for several of ours."""
     sizes = bert.read_config({"hidden_act": "gelu_new", **config})
-    inner, groups = _groups(config)
+    inner, groups = _read_groups(config)
     count = sizes.layers * inner
     if groups > sizes.layers or count >= MAX_LAYERS:
         raise ModelError(
@@ -32,13 +32,13 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
 
 def layer_number(config: Mapping[str, Any], index: int) -> str:
     """Where the weights of our layer `index` are: a group, and a layer inside it."""
-    inner, groups = _groups(config)
+    inner, groups = _read_groups(config)
     layers = read_size(config, "num_hidden_layers", MAX_LAYERS)
     group = int(index // inner / (layers / groups))  # in floats, as transformers divides
     return f"{group}.albert_layers.{index % inner}"
 
 
-def _groups(config: Mapping[str, Any]) -> tuple[int, int]:
+def _read_groups(config: Mapping[str, Any]) -> tuple[int, int]:
     """How many layers a group has, and how many groups there are; transformers' defaults are 1."""
     full = {"inner_group_num": 1, "num_hidden_groups": 1, **config}
     inner = read_size(full, "inner_group_num", MAX_LAYERS)

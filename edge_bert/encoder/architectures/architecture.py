@@ -61,7 +61,7 @@ def read_embeddings(
     checkpoint: Checkpoint, architecture: Architecture, config: EncoderConfig
 ) -> EmbeddingWeights:
     """The tables and what stands on them. Raises ModelError as WeightReader does."""
-    reader, names = _reader(checkpoint, architecture), architecture.embedding_names
+    reader, names = _open_reader(checkpoint, architecture), architecture.embedding_names
     width, types = config.table_width, config.token_types
     return EmbeddingWeights(
         word=reader.table(names.word, config.vocabulary, width),
@@ -81,7 +81,7 @@ def read_layers(
 
     Raises ModelError as WeightReader does.
     """
-    reader = _reader(checkpoint, architecture)
+    reader = _open_reader(checkpoint, architecture)
     numbers = [
         architecture.layer_number(checkpoint.config, index) for index in range(config.layers)
     ]
@@ -118,7 +118,7 @@ def read_head(
     """The dense layers of a classifier, none for an embedding. Raises ModelError likewise."""
     if checkpoint.head.task is not Task.CLASSIFICATION:
         return ()
-    reader = _reader(checkpoint, architecture)
+    reader = _open_reader(checkpoint, architecture)
     outputs = [config.hidden] * (len(architecture.head) - 1) + [len(checkpoint.head.labels)]
     return tuple(
         reader.dense(dense.name, config.hidden, width)
@@ -126,5 +126,5 @@ def read_head(
     )
 
 
-def _reader(checkpoint: Checkpoint, architecture: Architecture) -> WeightReader:
+def _open_reader(checkpoint: Checkpoint, architecture: Architecture) -> WeightReader:
     return WeightReader(checkpoint.weights, architecture.prefix)

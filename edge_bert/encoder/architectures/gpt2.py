@@ -52,17 +52,21 @@ def list_weights(sizes: Gpt2Config, labels: int) -> Iterator[WeightSource]:
         ours, file = f"layer.{index}", f"h.{index}"
         yield from norm_weights(f"{ours}.attention_norm", f"{file}.ln_1", hidden)
         for third, name in enumerate(("query", "key", "value")):
-            yield from _matrix(f"{ours}.{name}", f"{file}.attn.c_attn", hidden, hidden, (third, 3))
-        yield from _matrix(f"{ours}.attention_output", f"{file}.attn.c_proj", hidden, hidden)
+            yield from _conv1d_weights(
+                f"{ours}.{name}", f"{file}.attn.c_attn", hidden, hidden, (third, 3)
+            )
+        yield from _conv1d_weights(
+            f"{ours}.attention_output", f"{file}.attn.c_proj", hidden, hidden
+        )
         yield from norm_weights(f"{ours}.ffn_norm", f"{file}.ln_2", hidden)
-        yield from _matrix(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, sizes.ffn)
-        yield from _matrix(f"{ours}.ffn_out", f"{file}.mlp.c_proj", sizes.ffn, hidden)
+        yield from _conv1d_weights(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, sizes.ffn)
+        yield from _conv1d_weights(f"{ours}.ffn_out", f"{file}.mlp.c_proj", sizes.ffn, hidden)
     yield from norm_weights("norm", "ln_f", hidden)
     if labels:
         yield WeightSource("head.0.kernel", "score.weight", (labels, hidden), transposed=True)
 
 
-def _matrix(
+def _conv1d_weights(
     ours: str, file: str, inputs: int, outputs: int, chunk: tuple[int, int] = (0, 1)
 ) -> Iterator[WeightSource]:
     """One of the equal chunks of transformers' Conv1D, which keeps its matrix as [in, out]."""

@@ -73,12 +73,12 @@ def list_weights(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]
     yield from dense_weights("embeddings.trigram", f"{tables}{name}", 3 * sizes.embedding, hidden)
     yield from norm_weights("embeddings.norm", f"{tables}LayerNorm", hidden)
     for index in range(sizes.layers):
-        yield from _layer(sizes, f"layer.{index}", f"encoder.layer.{index}")
+        yield from _layer_weights(sizes, f"layer.{index}", f"encoder.layer.{index}")
     if labels:
-        yield from _head(sizes, labels)
+        yield from _head_weights(sizes, labels)
 
 
-def _layer(sizes: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSource]:
+def _layer_weights(sizes: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSource]:
     hidden, width = sizes.hidden, sizes.bottleneck
     bottlenecks = {"bottleneck": "input"} | (
         {} if sizes.attention_in_bottleneck else {"attention_bottleneck": "attention"}
@@ -113,7 +113,7 @@ def head_activations(sizes: MobileBertConfig) -> tuple[str, ...]:
     return ("tanh", "linear") if sizes.pooler else ("linear",)
 
 
-def _head(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
+def _head_weights(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
     hidden = sizes.hidden
     if sizes.pooler:
         yield from dense_weights("head.0", "pooler.dense", hidden, hidden)
