@@ -17,6 +17,7 @@ from edge_bert.quantize.integer.equalize.equalize import (
     EqualizedEncoder,
     EqualizedLayer,
     NormWeights,
+    Projection,
 )
 from edge_bert.records.checkpoint import FloatArray
 
@@ -101,71 +102,73 @@ def plain_parts(weights: EncoderWeights) -> Parts:
     )
 
 
-def smoothed_parts(weights: EncoderWeights, rewritten: EqualizedEncoder) -> Parts:
-    """The encoder after the rewrites, its residual stream brought back to the model's own scale.
+def smoothed_parts(weights: EncoderWeights, equalized: EqualizedEncoder) -> Parts:
+    """The equalized encoder, its residual stream brought back to the model's own scale.
 
     The last LayerNorm is the plain one: what reads it, pooling or a head, stays float.
     """
-    blocks = rewritten.blocks
-    following = [
-        *(norm.migration for block in blocks for norm in (block.attention_norm, block.ffn_norm)),
-        1.0 / rewritten.output_scale,
+    layer_norms = [
+        norm for layer in equalized.blocks for norm in (layer.attention_norm, layer.ffn_norm)
     ]
-    norms = [rewritten.embedding_norm]
-    if rewritten.projection is not None:
-        following[0] = norms[0].migration  # nothing takes it as a residual
-    norms += [norm for block in blocks for norm in (block.attention_norm, block.ffn_norm)]
-    found = [_smooth(norm, after) for norm, after in zip(norms, following, strict=True)]
+    first = equalized.embedding_norm
+    next_scales = [*(norm.migration for norm in layer_norms), 1.0 / equalized.output_scale]
+    projection = equalized.projection
+    if projection is not None:
+        next_scales[0] = first.migration  # nothing takes it as a residual
+    norms = [
+        _smooth(norm, next_scale)
+        for norm, next_scale in zip([first, *layer_norms], next_scales, strict=True)
+    ]
     last = weights.layers[-1].ffn_norm
-    found[-1] = OnnxLayerNorm(last.gamma, last.beta)
-    start = rewritten.embedding_norm.migration
-    types = rewritten.token_type
-    first = None
-    if rewritten.projection is not None:
-        migration = blocks[0].attention_norm.migration
-        made = _home(rewritten.projection.dense, migration)
-        first = OnnxProjection(made, rewritten.projection.to_input * migration)
-        found[0] = dataclasses.replace(found[0], to_residual=None)
+    norms[-1] = OnnxLayerNorm(last.gamma, last.beta)
+    if projection is not None:
+        norms[0] = dataclasses.replace(norms[0], to_residual=None)
+    types = equalized.token_type
     return Parts(
-        word=rewritten.word / start,
-        position=rewritten.position / start,
-        token_type=None if types is None else types / start,
-        embedding_norm=found[0],
+        word=equalized.word / first.migration,
+        position=equalized.position / first.migration,
+        token_type=None if types is None else types / first.migration,
+        embedding_norm=norms[0],
         layers=tuple(
-            _layer(block, found[2 * index + 1], found[2 * index + 2])
-            for index, block in enumerate(blocks)
+            _unscale_layer(layer, norms[2 * index + 1], norms[2 * index + 2])
+            for index, layer in enumerate(equalized.blocks)
         ),
         head=weights.head_layers,
-        projection=first,
+        projection=None if projection is None else _unscale_projection(projection, layer_norms[0]),
     )
 
 
-def _smooth(norm: NormWeights, following: FloatArray) -> OnnxLayerNorm:
-    """The migrated norm on an unmigrated stream; beta is in the biases of what reads it.
+def _unscale_projection(projection: Projection, norm: NormWeights) -> OnnxProjection:
+    dense = _unscale(projection.dense, norm.migration)
+    return OnnxProjection(dense, projection.to_input * norm.migration)
+
+
+def _smooth(norm: NormWeights, next_scale: FloatArray) -> OnnxLayerNorm:
+    """The smoothed norm on a stream of the model's own scale; beta is in its readers' biases.
 
     A channel whose gamma is 0 is 0 for both readers.
     """
     scale = norm.migration * norm.to_input
     live = scale != 0
-    residual = norm.migration * norm.to_residual / following
+    residual = norm.migration * norm.to_residual / next_scale
     factor = np.where(live, residual / np.where(live, scale, 1.0), 0.0)
     return OnnxLayerNorm(scale, np.zeros_like(scale), factor.astype(np.float32))
 
 
-def _home(dense: DenseWeights, migration: FloatArray) -> DenseWeights:
-    """A matrix whose output has no migration any more."""
-    return DenseWeights(dense.kernel / migration, dense.bias / migration)
+def _unscale(dense: DenseWeights, scale: FloatArray) -> DenseWeights:
+    """A matrix whose output is no longer multiplied by a channel scale."""
+    return DenseWeights(dense.kernel / scale, dense.bias / scale)
 
 
-def _layer(
-    block: EqualizedLayer, attention_norm: OnnxLayerNorm, ffn_norm: OnnxLayerNorm
+def _unscale_layer(
+    layer: EqualizedLayer, attention_norm: OnnxLayerNorm, ffn_norm: OnnxLayerNorm
 ) -> OnnxLayer:
     return OnnxLayer(
-        query=block.query,
-        key=block.key,
-        value=block.value,
-        output=_home(block.output, block.attention_norm.migration),
+        query=layer.query,
+        key=layer.key,
+        value=layer.value,
+        output=_unscale(layer.output, layer.attention_norm.migration),
         attention_norm=attention_norm,
-        ffn=tuple((rise, _home(fall, block.ffn_norm.migration)) for rise, fall in block.ffn),
+        ffn=tuple((up, _unscale(down, layer.ffn_norm.migration)) for up, down in layer.ffn),
         ffn_norm=ffn_norm,
     )
