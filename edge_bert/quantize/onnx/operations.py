@@ -6,8 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import DenseWeights
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights
 from edge_bert.quantize.onnx import qdq
 from edge_bert.quantize.onnx.parts import OnnxLayerNorm, Parts
 from edge_bert.quantize.onnx.writer import Writer
