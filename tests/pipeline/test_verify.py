@@ -68,7 +68,7 @@ def test_the_builds_own_file_gives_its_drift_again(of_my_own: tuple[Path, Path])
     assert (other.held_out, other.calibrated_with) == ("edge-bert default sentences", "mine.txt")
     console = Console(file=io.StringIO(), width=200)
     print_verification(other, console)
-    assert "the build's were on mine.txt: --calibration" in console.file.getvalue()  # type: ignore[attr-defined]
+    assert "the build used mine.txt: give it with --calibration" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_another_file_is_not_the_builds(of_my_own: tuple[Path, Path], tmp_path: Path) -> None:

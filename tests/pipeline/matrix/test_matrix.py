@@ -221,7 +221,7 @@ def check_sized(folder: Path, limit: int) -> None:
     default = report.default_artifact
     assert default.name == report.search.chosen.candidate.recipe
     assert default.size_bytes == report.search.chosen.cost.size_bytes
-    assert "What was chosen from" in (folder / "report.html").read_text("utf-8")
+    assert "Pareto front" in (folder / "report.html").read_text("utf-8")
     assert Bundle.open(folder).encode(["a man eats"]).shape[0] == 1
 
 

@@ -90,7 +90,7 @@ def test_the_search_stays_with_the_bundle(built: BuiltBundle) -> None:
     again = measurements.complete_report(measurements.report_of(built.folder), built.folder)
     assert again.search == built.report.search
     assert again.profile.budget.size_bytes == LIMIT
-    assert "What was chosen from" in (built.folder / "report.html").read_text()
+    assert "Pareto front" in (built.folder / "report.html").read_text()
 
 
 def test_every_candidate_has_its_verdict(built: BuiltBundle) -> None:
