@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights, LayerNormWeights
-from edge_bert.quantize.integer.equalize.equalize import (
+from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedEncoder,
     EqualizedLayer,
-    NormWeights,
-    Projection,
+    EqualizedNorm,
+    EqualizedProjection,
 )
 from edge_bert.records.checkpoint import FloatArray
 
@@ -108,13 +108,13 @@ def smoothed_parts(weights: EncoderWeights, equalized: EqualizedEncoder) -> Part
     The last LayerNorm is the plain one: what reads it, pooling or a head, stays float.
     """
     layer_norms = [
-        norm for layer in equalized.blocks for norm in (layer.attention_norm, layer.ffn_norm)
+        norm for layer in equalized.layers for norm in (layer.attention_norm, layer.ffn_norm)
     ]
     first = equalized.embedding_norm
-    next_scales = [*(norm.migration for norm in layer_norms), 1.0 / equalized.output_scale]
+    next_scales = [*(norm.channel_scale for norm in layer_norms), 1.0 / equalized.output_scale]
     projection = equalized.projection
     if projection is not None:
-        next_scales[0] = first.migration  # nothing takes it as a residual
+        next_scales[0] = first.channel_scale  # nothing takes it as a residual
     norms = [
         _smooth(norm, next_scale)
         for norm, next_scale in zip([first, *layer_norms], next_scales, strict=True)
@@ -125,32 +125,32 @@ def smoothed_parts(weights: EncoderWeights, equalized: EqualizedEncoder) -> Part
         norms[0] = dataclasses.replace(norms[0], to_residual=None)
     types = equalized.token_type
     return Parts(
-        word=equalized.word / first.migration,
-        position=equalized.position / first.migration,
-        token_type=None if types is None else types / first.migration,
+        word=equalized.word / first.channel_scale,
+        position=equalized.position / first.channel_scale,
+        token_type=None if types is None else types / first.channel_scale,
         embedding_norm=norms[0],
         layers=tuple(
             _unscale_layer(layer, norms[2 * index + 1], norms[2 * index + 2])
-            for index, layer in enumerate(equalized.blocks)
+            for index, layer in enumerate(equalized.layers)
         ),
         head=weights.head_layers,
         projection=None if projection is None else _unscale_projection(projection, layer_norms[0]),
     )
 
 
-def _unscale_projection(projection: Projection, norm: NormWeights) -> OnnxProjection:
-    dense = _unscale(projection.dense, norm.migration)
-    return OnnxProjection(dense, projection.to_input * norm.migration)
+def _unscale_projection(projection: EqualizedProjection, norm: EqualizedNorm) -> OnnxProjection:
+    dense = _unscale(projection.dense, norm.channel_scale)
+    return OnnxProjection(dense, projection.to_input * norm.channel_scale)
 
 
-def _smooth(norm: NormWeights, next_scale: FloatArray) -> OnnxLayerNorm:
+def _smooth(norm: EqualizedNorm, next_scale: FloatArray) -> OnnxLayerNorm:
     """The smoothed norm on a stream of the model's own scale; beta is in its readers' biases.
 
     A channel whose gamma is 0 is 0 for both readers.
     """
-    scale = norm.migration * norm.to_input
+    scale = norm.channel_scale * norm.to_input
     live = scale != 0
-    residual = norm.migration * norm.to_residual / next_scale
+    residual = norm.channel_scale * norm.to_residual / next_scale
     factor = np.where(live, residual / np.where(live, scale, 1.0), 0.0)
     return OnnxLayerNorm(scale, np.zeros_like(scale), factor.astype(np.float32))
 
@@ -167,8 +167,10 @@ def _unscale_layer(
         query=layer.query,
         key=layer.key,
         value=layer.value,
-        output=_unscale(layer.output, layer.attention_norm.migration),
+        output=_unscale(layer.attention_output, layer.attention_norm.channel_scale),
         attention_norm=attention_norm,
-        ffn=tuple((up, _unscale(down, layer.ffn_norm.migration)) for up, down in layer.ffn),
+        ffn=tuple(
+            (group.up, _unscale(group.down, layer.ffn_norm.channel_scale)) for group in layer.ffn
+        ),
         ffn_norm=ffn_norm,
     )

@@ -15,11 +15,8 @@ import numpy.typing as npt
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import (
-    EqualizedEncoder,
-    NormWeights,
-    equalize_encoder,
-)
+from edge_bert.quantize.integer.equalize.equalize import equalize_encoder
+from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder, EqualizedNorm
 from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower.build_graph import build_graph
@@ -160,9 +157,9 @@ def parts_of(weights: EncoderWeights) -> EqualizedEncoder:
     return equalize_encoder(weights, collect_channel_peaks(weights, found, bursts))
 
 
-def norms_of(parts: EqualizedEncoder) -> list[NormWeights]:
+def norms_of(parts: EqualizedEncoder) -> list[EqualizedNorm]:
     """Every LayerNorm, the first one first."""
-    inner = [norm for block in parts.blocks for norm in (block.attention_norm, block.ffn_norm)]
+    inner = [norm for layer in parts.layers for norm in (layer.attention_norm, layer.ffn_norm)]
     return [parts.embedding_norm, *inner]
 
 

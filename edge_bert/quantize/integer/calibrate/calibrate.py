@@ -13,7 +13,8 @@ import numpy.typing as npt
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
-from edge_bert.quantize.integer.equalize.equalize import EqualizedEncoder, equalize_encoder
+from edge_bert.quantize.integer.equalize.equalize import equalize_encoder
+from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
 from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params

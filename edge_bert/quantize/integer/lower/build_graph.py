@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import (
+from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedEncoder,
     EqualizedLayer,
-    NormWeights,
-    Projection,
+    EqualizedNorm,
+    EqualizedProjection,
+    FfnGroup,
 )
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
@@ -40,7 +41,7 @@ def build_graph(
     embeddings = GraphScope(graph, "embeddings")
     rows = _embed(embeddings, equalized, config.position_offset)
     normalized = append_norm(embeddings.nested("norm"), [rows], norm, config.epsilon)
-    for index, layer in enumerate(equalized.blocks):
+    for index, layer in enumerate(equalized.layers):
         scope = GraphScope(graph, f"layer.{index}", index)
         if index == 0 and equalized.projection is not None:
             narrow = embeddings.multiply(
@@ -56,8 +57,8 @@ def build_graph(
         normalized = append_norm(scope.nested("attention_norm"), terms, norm, config.epsilon)
         residual, rows = _scale_for_readers(scope, normalized, norm, "ffn_residual", "ffn_input")
         outputs = [
-            _ffn(scope.nested(f"ffn.{group}"), rows, matrices, config.activation)
-            for group, matrices in reversed([*enumerate(layer.ffn)])
+            _ffn(scope.nested(f"ffn.{index}"), rows, group, config.activation)
+            for index, group in reversed([*enumerate(layer.ffn)])
         ]
         norm, terms = layer.ffn_norm, [residual, *outputs]
         normalized = append_norm(scope.nested("ffn_norm"), terms, norm, config.epsilon)
@@ -86,7 +87,7 @@ def _embed(scope: GraphScope, equalized: EqualizedEncoder, first_position: int) 
 
 
 def _project(
-    embeddings: GraphScope, layer: GraphScope, narrow: str, projection: Projection
+    embeddings: GraphScope, layer: GraphScope, narrow: str, projection: EqualizedProjection
 ) -> tuple[str, str]:
     """The residual and the input of layer 0's attention, [length, hidden]."""
     residual = embeddings.dense("projection", narrow, projection.dense, TensorRole.EMBEDDINGS)
@@ -94,7 +95,7 @@ def _project(
 
 
 def _scale_for_readers(
-    scope: GraphScope, normalized: str, norm: NormWeights, residual: str, rows: str
+    scope: GraphScope, normalized: str, norm: EqualizedNorm, residual: str, rows: str
 ) -> tuple[str, str]:
     """A LayerNorm's output for the sum that follows and for the matrices that read it."""
     return (
@@ -130,7 +131,9 @@ def _attention(
     )
     split = scope.transpose("context.split", context, (1, 0, 2))
     joined = scope.reshape("context.joined", split, (length, width))
-    return scope.dense("attention_output", joined, layer.output, TensorRole.ATTENTION_OUTPUT)
+    return scope.dense(
+        "attention_output", joined, layer.attention_output, TensorRole.ATTENTION_OUTPUT
+    )
 
 
 def _attention_probs(
@@ -155,17 +158,14 @@ def _mask(scope: GraphScope, name: str, depth: float, role: TensorRole) -> str:
     return scope.apply("GATHER", [table, "attention_mask"], name, shape, role, limits=limits)
 
 
-def _ffn(
-    scope: GraphScope, rows: str, matrices: tuple[DenseWeights, DenseWeights], activation: str
-) -> str:
-    up, down = matrices
+def _ffn(scope: GraphScope, rows: str, group: FfnGroup, activation: str) -> str:
     clip = GELU_INPUT if "gelu" in activation else None
     # A neuron that is cut short can move a sentence's outlier to another token: nothing is cut.
     keep = {"keep_full_range": True}
-    raised = scope.dense("in", rows, up, TensorRole.FFN_IN, clip=clip, **keep)
+    raised = scope.dense("in", rows, group.up, TensorRole.FFN_IN, clip=clip, **keep)
     role = TensorRole.FFN_INTERMEDIATE
     intermediate = _activate(scope, "inner", raised, activation, role, **keep)
-    return scope.dense("out", intermediate, down, TensorRole.FFN_OUT)
+    return scope.dense("out", intermediate, group.down, TensorRole.FFN_OUT)
 
 
 def _activate(
@@ -183,7 +183,7 @@ def _head(
     scope: GraphScope, weights: EncoderWeights, equalized: EqualizedEncoder, normalized: str
 ) -> str:
     """Pooling and what the head adds; gives the name of the output."""
-    norm = equalized.blocks[-1].ffn_norm
+    norm = equalized.layers[-1].ffn_norm
     if weights.head.task is Task.CLASSIFICATION:
         head, row = scope.nested("head"), _first_row(scope, normalized)
         rows = head.multiply("input", row, norm.to_input, TensorRole.OUTPUT)
@@ -198,9 +198,9 @@ def _head(
     rows = scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
     first = weights.head.pooling is Pooling.CLS
     pooled = _first_row(scope, rows) if first else _mean_row(scope, rows)
-    if not norm.columns.split:
+    if not norm.layout.outliers:
         return scope.multiply("output", pooled, equalized.output_scale, TensorRole.OUTPUT)
-    joined = norm.columns.read(np.eye(norm.columns.hidden, dtype=np.float32))
+    joined = norm.layout.expand_kernel(np.eye(norm.layout.hidden, dtype=np.float32))
     kernel = joined * equalized.output_scale[:, None]
     dense = DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
     return scope.dense("output", pooled, dense, TensorRole.OUTPUT)

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.quantize.integer.equalize.equalize import EqualizedEncoder, NormWeights
+from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder, EqualizedNorm
 from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.tensor_role import MASK_ROLES, NORM_ROLES, TensorRole
 from edge_bert.quantize.integer.lower.build_graph import build_graph
@@ -60,18 +60,23 @@ def _absorb_channel_scales(equalized: EqualizedEncoder) -> EqualizedEncoder:
             attention_norm=_absorb(layer.attention_norm),
             ffn_norm=_absorb(layer.ffn_norm),
         )
-        for layer in equalized.blocks
+        for layer in equalized.layers
     )
     embedding_norm = _absorb(equalized.embedding_norm)
-    return dataclasses.replace(equalized, embedding_norm=embedding_norm, blocks=layers)
+    return dataclasses.replace(equalized, embedding_norm=embedding_norm, layers=layers)
 
 
-def _absorb(norm: NormWeights) -> NormWeights:
-    to_input, to_residual = norm.to_input * norm.migration, norm.to_residual * norm.migration
+def _absorb(norm: EqualizedNorm) -> EqualizedNorm:
+    to_input, to_residual = (
+        norm.to_input * norm.channel_scale,
+        norm.to_residual * norm.channel_scale,
+    )
     return dataclasses.replace(norm, to_input=to_input, to_residual=to_residual)
 
 
-def _layer_norm(scope: GraphScope, terms: Sequence[str], norm: NormWeights, epsilon: float) -> str:
+def _layer_norm(
+    scope: GraphScope, terms: Sequence[str], norm: EqualizedNorm, epsilon: float
+) -> str:
     """Append the operators; `terms` [n, hidden] add up to s; gives (s - mean) / sqrt(variance)."""
     graph, rows = scope.graph, terms[0]
     shape, column = scope.shape(rows), (scope.shape(rows)[0], 1)
@@ -79,7 +84,7 @@ def _layer_norm(scope: GraphScope, terms: Sequence[str], norm: NormWeights, epsi
         rows = scope.add(f"sum.{index}", rows, term, TensorRole.NORM_SUM)
     axis = graph.constant("channels", np.array([1], np.int32), TensorKind.INDEX)
     least = graph.constant("epsilon", np.array([[epsilon]], np.float32))
-    factor = graph.constant(scope.full_name("unmigrate"), (1.0 / norm.migration)[None])
+    factor = graph.constant(scope.full_name("unmigrate"), (1.0 / norm.channel_scale)[None])
     role = TensorRole.NORM_SUM
     plain = scope.apply("MUL", [rows, factor], "plain", shape, role)
     mean = scope.apply("MEAN", [plain, axis], "mean", column, TensorRole.NORM_MEAN)

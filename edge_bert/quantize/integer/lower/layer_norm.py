@@ -25,14 +25,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.integer.equalize.equalize import NormWeights
+from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedNorm
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.records.checkpoint import FloatArray
 
 # Appends a LayerNorm: takes its scope, the terms of its input, the norm and epsilon; gives the
 # name of the result.
-LayerNorm = Callable[[GraphScope, Sequence[str], NormWeights, float], str]
+LayerNorm = Callable[[GraphScope, Sequence[str], EqualizedNorm, float], str]
 GROUP_RATIO = 8.0
 TYPICAL = 2.0  # the first group reaches from here, times the median channel scale, downwards
 WIDE = 24.0  # a spread of variances above which three ranges are used
@@ -40,7 +40,7 @@ NARROW = 4.0  # and below which one is enough
 HEADROOM = 1.05  # above what was observed
 
 
-def layer_norm(scope: GraphScope, terms: Sequence[str], norm: NormWeights, epsilon: float) -> str:
+def layer_norm(scope: GraphScope, terms: Sequence[str], norm: EqualizedNorm, epsilon: float) -> str:
     """Append the operators; `terms` are [n, columns]; gives the normalized rows in channel scales.
 
     One term is the whole input and has no mean; the first of several is the residual.
@@ -50,12 +50,12 @@ def layer_norm(scope: GraphScope, terms: Sequence[str], norm: NormWeights, epsil
     return scope.apply("MUL", [centered, inverse], "unit", shape, TensorRole.NORM_NORMALIZED)
 
 
-def _center(scope: GraphScope, terms: Sequence[str], norm: NormWeights) -> str:
+def _center(scope: GraphScope, terms: Sequence[str], norm: EqualizedNorm) -> str:
     """The sum of all terms less its mean, which is that of the residual, added up last."""
     residual, *outputs = terms
     shape, role = scope.shape(residual), TensorRole.NORM_UPDATE
     mean = _mean(scope, residual, norm)
-    vector = norm.migration * norm.columns.takes_mean
+    vector = norm.channel_scale * norm.layout.centered_columns
     factor = scope.graph.constant(scope.full_name("migration"), vector[None, :])
     offset = scope.apply("MUL", [mean, factor], "offset", shape, TensorRole.NORM_OFFSET)
     update = scope.apply("SUB", [outputs[0], offset], "update.0", shape, role)
@@ -64,23 +64,23 @@ def _center(scope: GraphScope, terms: Sequence[str], norm: NormWeights) -> str:
     return scope.add("centred", residual, update, TensorRole.NORM_CENTERED)
 
 
-def channel_groups(migration: FloatArray) -> list[FloatArray]:
+def channel_groups(channel_scale: FloatArray) -> list[FloatArray]:
     """Masks of channels whose scales are within GROUP_RATIO, typical channels first.
 
     The group's number is floor(log(ratio) / log(GROUP_RATIO)), ratio = TYPICAL * median / scale.
     """
-    ratio = TYPICAL * float(np.median(migration)) / migration
+    ratio = TYPICAL * float(np.median(channel_scale)) / channel_scale
     exponent = np.maximum(np.floor(np.log(ratio) / np.log(GROUP_RATIO)), 0)
     return [(exponent == value).astype(np.float32) for value in np.unique(exponent)]
 
 
-def _mean(scope: GraphScope, rows: str, norm: NormWeights) -> str:
+def _mean(scope: GraphScope, rows: str, norm: EqualizedNorm) -> str:
     """The mean over channels, [n, 1]; all outlier groups share one matrix here."""
-    groups, role = channel_groups(norm.migration), TensorRole.NORM_MEAN
+    groups, role = channel_groups(norm.channel_scale), TensorRole.NORM_MEAN
     masks = [groups[0], np.sum(groups[1:], axis=0)] if len(groups) > 1 else groups
     sums = [
         _weighted_sum(
-            scope, f"mean.{index}", rows, mask / norm.migration * norm.columns.in_mean, role
+            scope, f"mean.{index}", rows, mask / norm.channel_scale * norm.layout.mean_weights, role
         )
         for index, mask in enumerate(masks)
     ]
@@ -126,11 +126,11 @@ class _VarianceRange:
     epsilon: float
 
 
-def _inverse_root(scope: GraphScope, centered: str, norm: NormWeights, epsilon: float) -> str:
+def _inverse_root(scope: GraphScope, centered: str, norm: EqualizedNorm, epsilon: float) -> str:
     """1 / sqrt(variance): the smallest of the roots of all ranges, [n, 1]."""
     column, role = (scope.shape(centered)[0], 1), TensorRole.NORM_INVERSE
-    weights = np.asarray(norm.columns.in_variance / np.square(norm.migration), np.float32)
-    groups = [weights * group for group in channel_groups(norm.migration)]
+    weights = np.asarray(norm.layout.variance_weights / np.square(norm.channel_scale), np.float32)
+    groups = [weights * group for group in channel_groups(norm.channel_scale)]
     groups = [group for group in groups if group.any()]
     # MINIMUM compares steps, so that all roots share the range of the largest one.
     max_inverse_root = HEADROOM / float(norm.variances.min() + epsilon) ** 0.5

@@ -1,4 +1,4 @@
-"""Per-channel statistics of the float encoder over a calibration set: what the rewrites need.
+"""Per-channel statistics of the float encoder over a calibration set, for the rewrites.
 
 One pass over the sentences, each at its own length without padding, in bounded memory.
 """
@@ -24,12 +24,12 @@ from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWei
 from edge_bert.quantize.integer.statistics.split_layout import (
     OutlierSplit,
     SplitLayout,
-    nothing_split,
+    make_empty_split,
 )
 from edge_bert.records.checkpoint import FloatArray
 
 IntArray = npt.NDArray[np.int32]
-SAMPLED, SAMPLES = 8, 512  # every eighth token of a sentence, and so many in all
+SAMPLE_STRIDE, SAMPLES = 8, 512  # every eighth token of a sentence, and 512 in all
 
 
 @dataclass
@@ -63,8 +63,8 @@ class NormPeaks:
     `variances` holds the variance of every token, an array for each sentence.
     """
 
-    centred: Peaks = field(default_factory=Peaks)
-    unit: Peaks = field(default_factory=Peaks)
+    centered: Peaks = field(default_factory=Peaks)
+    normalized: Peaks = field(default_factory=Peaks)
     scaled: Peaks = field(default_factory=Peaks)
     variances: list[FloatArray] = field(default_factory=list)
 
@@ -85,12 +85,12 @@ class LayerPeaks:
         """Keep some of the rows [n, neurons], until there are SAMPLES."""
         free = SAMPLES - sum(map(len, self.neuron_samples))
         if free > 0:
-            self.neuron_samples.append(rows[::SAMPLED][:free])
+            self.neuron_samples.append(rows[::SAMPLE_STRIDE][:free])
 
 
 @dataclass
 class ChannelPeaks:
-    """The peaks of an encoder, whose residual stream has the columns of `split`.
+    """The peaks of an encoder, whose residual stream has the layout of `split`.
 
     `projection` stays empty where the model has none; `output` is what leaves the last layer.
     """
@@ -104,10 +104,10 @@ class ChannelPeaks:
     @property
     def stream(self) -> dict[str, Peaks]:
         """The residual stream at the input of every LayerNorm and behind the last, for people."""
-        named = {"embeddings.norm": self.embedding_norm.centred}
+        named = {"embeddings.norm": self.embedding_norm.centered}
         for index, layer in enumerate(self.layers):
-            named[f"layer.{index}.attention_norm"] = layer.attention_norm.centred
-            named[f"layer.{index}.ffn_norm"] = layer.ffn_norm.centred
+            named[f"layer.{index}.attention_norm"] = layer.attention_norm.centered
+            named[f"layer.{index}.ffn_norm"] = layer.ffn_norm.centered
         return named | {"output": self.output}
 
 
@@ -118,51 +118,53 @@ def collect_channel_peaks(
 
     Sentences go one by one, in their order: where two have the same peak, the first one counts.
     """
-    split = split or nothing_split(weights.config.hidden, weights.config.ffn)
+    split = split or make_empty_split(weights.config.hidden, weights.config.ffn)
     peaks = ChannelPeaks(split, tuple(LayerPeaks() for _ in weights.layers))
     for sentence in sentences:
-        _Sentence(weights, peaks, sentence["input_ids"].reshape(-1).astype(np.int32)).run(sentence)
+        _SentencePass(weights, peaks, sentence["input_ids"].reshape(-1).astype(np.int32)).run(
+            sentence
+        )
     return peaks
 
 
 @dataclass
-class _Sentence:
-    """The pass of one sentence; `bursts` [n, split] is what of the residual stream is burst."""
+class _SentencePass:
+    """The pass of one sentence; `outliers` [n, outlier channels] are those of the stream."""
 
     weights: EncoderWeights
     peaks: ChannelPeaks
     ids: IntArray
-    bursts: FloatArray = field(init=False)
+    outliers: FloatArray = field(init=False)
 
     def __post_init__(self) -> None:
-        split = len(self.peaks.split.columns.split)
-        self.bursts = np.zeros((len(self.ids), split), np.float32)
+        channels = len(self.peaks.split.layout.outliers)
+        self.outliers = np.zeros((len(self.ids), channels), np.float32)
 
     def run(self, sentence: Sentence) -> None:
         """Take all values of the pass into account."""
-        batch, columns = join_sentences([sentence]), self.peaks.split.columns
+        batch, layout = join_sentences([sentence]), self.peaks.split.layout
         embedded = embed_tokens(self.weights, batch)
         tables = self.weights.embeddings
         if tables.projection is None:
-            self._norm(self.peaks.embedding_norm, tables.norm, embedded.norm, columns)
+            self._norm(self.peaks.embedding_norm, tables.norm, embedded.norm, layout)
         else:
             narrow = SplitLayout(self.weights.config.table_width)
             self._norm(self.peaks.embedding_norm, tables.norm, embedded.norm, narrow)
-            self.peaks.projection.update(columns.without_bursts(embedded.output), self.ids)
+            self.peaks.projection.update(layout.expand_regular(embedded.output), self.ids)
         rows = embedded.output
         for index, values in enumerate(run_layers(self.weights, rows, batch.length)):
             layer, peaks = self.weights.layers[index], self.peaks.layers[index]
             self._attention(layer, peaks, values.attention)
             self._ffn(index, layer, peaks, values.ffn)
             rows = values.output
-        self.peaks.output.update(columns.with_bursts(rows, self.bursts), self.ids)
+        self.peaks.output.update(layout.expand_split(rows, self.outliers), self.ids)
 
     def _attention(self, layer: LayerWeights, peaks: LayerPeaks, values: AttentionValues) -> None:
         peaks.query.update(values.query, self.ids)
         peaks.key.update(values.key, self.ids)
         peaks.value.update(values.value, self.ids)
-        columns = self.peaks.split.columns
-        self._norm(peaks.attention_norm, layer.attention_norm, values.norm, columns)
+        layout = self.peaks.split.layout
+        self._norm(peaks.attention_norm, layer.attention_norm, values.norm, layout)
 
     def _ffn(
         self, index: int, layer: LayerWeights, peaks: LayerPeaks, values: SublayerValues
@@ -170,20 +172,21 @@ class _Sentence:
         peaks.neurons.update(values.hidden, self.ids)
         peaks.sample_neurons(values.hidden)
         split = self.peaks.split
-        self.bursts = self.bursts + split.written(index, values.hidden, layer.ffn_out.kernel)
-        self._norm(peaks.ffn_norm, layer.ffn_norm, values.norm, split.columns)
+        written = split.outlier_rows(index, values.hidden, layer.ffn_out.kernel)
+        self.outliers = self.outliers + written
+        self._norm(peaks.ffn_norm, layer.ffn_norm, values.norm, split.layout)
 
     def _norm(
-        self, peaks: NormPeaks, norm: LayerNormWeights, values: NormValues, columns: SplitLayout
+        self, peaks: NormPeaks, norm: LayerNormWeights, values: NormValues, layout: SplitLayout
     ) -> None:
-        """One LayerNorm, through which the bursts go as the rows do; beta goes to the rest."""
-        channels = list(columns.split)
-        bursts = self.bursts[:, : len(channels)]
+        """One LayerNorm, through which outliers go as the rows do; beta goes to the regular."""
+        channels = list(layout.outliers)
+        outliers = self.outliers[:, : len(channels)]
         peaks.variances.append(values.variance[:, 0])
-        peaks.centred.update(columns.with_bursts(values.centred, bursts), self.ids)
-        bursts = bursts / np.sqrt(values.variance + self.weights.config.epsilon)
-        peaks.unit.update(columns.with_bursts(values.unit, bursts), self.ids)
-        bursts = bursts * norm.gamma[channels]
-        peaks.scaled.update(columns.with_bursts(values.scaled, bursts), self.ids)
+        peaks.centered.update(layout.expand_split(values.centred, outliers), self.ids)
+        outliers = outliers / np.sqrt(values.variance + self.weights.config.epsilon)
+        peaks.normalized.update(layout.expand_split(values.unit, outliers), self.ids)
+        outliers = outliers * norm.gamma[channels]
+        peaks.scaled.update(layout.expand_split(values.scaled, outliers), self.ids)
         if channels:
-            self.bursts = bursts
+            self.outliers = outliers

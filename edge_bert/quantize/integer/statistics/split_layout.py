@@ -1,10 +1,13 @@
-"""The columns of the residual stream: one for every channel, and two more for each split channel.
+"""The columns of the residual stream: one for every channel, and two more for an outlier channel.
 
 A few channels are a hundred times larger at one token of a sentence than at any other, because a
-few neurons write a burst into them. A scale that holds the burst leaves the other tokens no steps.
-Such a channel is split into three columns, all of them linear in what is written: the rest, which
-takes what everything but those neurons writes; the burst, which takes what they write; and the
-whole, which takes both. Matrices read the rest and the burst, the variance needs the whole.
+few neurons write an outlier into them. A scale that holds the outlier leaves the other tokens no
+steps. Such a channel is split into three columns, all of them linear in what is written:
+- regular: what everything but those neurons writes;
+- outlier: what those neurons write, less its typical value;
+- total: both.
+Matrices and the mean read the regular and the outlier column. The variance reads the total, because
+its square is not the sum of the other two squares.
 """
 
 from __future__ import annotations
@@ -20,95 +23,97 @@ from edge_bert.records.checkpoint import FloatArray
 
 @dataclass(frozen=True)
 class SplitLayout:
-    """`hidden` channels, of which those in `split` have a burst and a whole at the end."""
+    """`hidden` channels; those in `outliers` have an outlier and a total column at the end."""
 
     hidden: int
-    split: tuple[int, ...] = ()
+    outliers: tuple[int, ...] = ()
 
     @property
-    def channels(self) -> npt.NDArray[np.intp]:
+    def column_channels(self) -> npt.NDArray[np.intp]:
         """The channel of each column."""
-        return np.array([*range(self.hidden), *self.split, *self.split], np.intp)
+        return np.array([*range(self.hidden), *self.outliers, *self.outliers], np.intp)
 
     @property
-    def bursts(self) -> slice:
-        """Where the bursts are."""
-        return slice(self.hidden, self.hidden + len(self.split))
+    def outlier_columns(self) -> slice:
+        """Where the outlier columns are."""
+        return slice(self.hidden, self.hidden + len(self.outliers))
 
     @property
-    def wholes(self) -> slice:
-        """Where the wholes are."""
-        return slice(self.hidden + len(self.split), self.hidden + 2 * len(self.split))
+    def total_columns(self) -> slice:
+        """Where the total columns are."""
+        return slice(self.hidden + len(self.outliers), self.hidden + 2 * len(self.outliers))
 
-    def copied(self, rows: npt.NDArray[Any]) -> FloatArray:
+    def expand(self, rows: npt.NDArray[Any]) -> FloatArray:
         """[..., hidden] to [..., columns] with all of a channel in each of its columns."""
-        return np.asarray(rows[..., self.channels], np.float32)
+        return np.asarray(rows[..., self.column_channels], np.float32)
 
-    def without_bursts(self, rows: npt.NDArray[Any]) -> FloatArray:
-        """[..., hidden] to [..., columns] of what no burst is in."""
-        found = self.copied(rows)
-        found[..., self.bursts] = 0.0
-        return found
+    def expand_regular(self, rows: npt.NDArray[Any]) -> FloatArray:
+        """[..., hidden] without any outlier to [..., columns]."""
+        columns = self.expand(rows)
+        columns[..., self.outlier_columns] = 0.0
+        return columns
 
-    def with_bursts(self, rows: npt.NDArray[Any], bursts: npt.NDArray[Any]) -> FloatArray:
-        """[..., hidden], and what of it is burst [..., split], to [..., columns]."""
-        found = self.copied(rows)
-        found[..., list(self.split)] -= bursts
-        found[..., self.bursts] = bursts
-        return found
+    def expand_split(self, rows: npt.NDArray[Any], outliers: npt.NDArray[Any]) -> FloatArray:
+        """[..., hidden], and the outliers in it [..., outlier channels], to [..., columns]."""
+        columns = self.expand(rows)
+        columns[..., list(self.outliers)] -= outliers
+        columns[..., self.outlier_columns] = outliers
+        return columns
 
-    def read(self, kernel: FloatArray) -> FloatArray:
+    def expand_kernel(self, kernel: FloatArray) -> FloatArray:
         """A kernel [hidden, out] as one that reads columns: [columns, out]."""
-        found = np.asarray(kernel[self.channels], np.float32)
-        found[self.wholes] = 0.0
-        return found
+        columns = np.asarray(kernel[self.column_channels], np.float32)
+        columns[self.total_columns] = 0.0
+        return columns
 
     @property
-    def in_mean(self) -> FloatArray:
-        """What each column weighs in the mean of the channels."""
-        found = np.full(len(self.channels), 1.0 / self.hidden, np.float32)
-        found[self.wholes] = 0.0
-        return found
+    def mean_weights(self) -> FloatArray:
+        """The weight of each column in the mean of the channels."""
+        weights = np.full(len(self.column_channels), 1.0 / self.hidden, np.float32)
+        weights[self.total_columns] = 0.0
+        return weights
 
     @property
-    def in_variance(self) -> FloatArray:
-        """What the square of each column weighs in the variance."""
-        found = np.full(len(self.channels), 1.0 / self.hidden, np.float32)
-        found[list(self.split)] = 0.0
-        found[self.bursts] = 0.0
-        return found
+    def variance_weights(self) -> FloatArray:
+        """The weight of each column's square in the variance."""
+        weights = np.full(len(self.column_channels), 1.0 / self.hidden, np.float32)
+        weights[list(self.outliers)] = 0.0
+        weights[self.outlier_columns] = 0.0
+        return weights
 
     @property
-    def takes_mean(self) -> FloatArray:
-        """1 where the mean is taken off, 0 for bursts."""
-        found = np.ones(len(self.channels), np.float32)
-        found[self.bursts] = 0.0
-        return found
+    def centered_columns(self) -> FloatArray:
+        """1 where the mean is taken off, 0 for outlier columns."""
+        mask = np.ones(len(self.column_channels), np.float32)
+        mask[self.outlier_columns] = 0.0
+        return mask
 
 
 @dataclass(frozen=True)
 class OutlierSplit:
-    """The split channels, and what writes their bursts.
+    """The outlier channels, and the neurons that write their outliers.
 
-    `neurons` holds, per layer, bool [split, ffn]; `usual`, per layer, what those neurons write at
-    a usual token [split], which the rest takes so that a usual burst is 0.
+    `neurons` holds, per layer, bool [outlier channels, ffn]; `typical`, per layer, what those
+    neurons write at a usual token [outlier channels]. The regular column takes the typical value,
+    so that a usual outlier is 0.
     """
 
-    columns: SplitLayout
+    layout: SplitLayout
     neurons: tuple[npt.NDArray[np.bool_], ...]
-    usual: tuple[FloatArray, ...]
+    typical: tuple[FloatArray, ...]
 
-    def kernel(self, layer: int, kernel: FloatArray) -> FloatArray:
-        """Of a layer's kernel [ffn, hidden], what writes bursts: [ffn, split]."""
-        own = kernel[:, list(self.columns.split)]
-        return np.asarray(np.where(self.neurons[layer].T, own, 0.0), np.float32)
+    def outlier_kernel(self, layer: int, kernel: FloatArray) -> FloatArray:
+        """The share of a layer's kernel [ffn, hidden] that writes outliers: [ffn, outliers]."""
+        columns = kernel[:, list(self.layout.outliers)]
+        return np.asarray(np.where(self.neurons[layer].T, columns, 0.0), np.float32)
 
-    def written(self, layer: int, inner: FloatArray, kernel: FloatArray) -> FloatArray:
-        """The bursts [n, split] of the rows [n, ffn] of a layer's neurons."""
-        return np.asarray(inner @ self.kernel(layer, kernel) - self.usual[layer], np.float32)
+    def outlier_rows(self, layer: int, neurons: FloatArray, kernel: FloatArray) -> FloatArray:
+        """The outliers [n, outlier channels] that a layer's neurons [n, ffn] write."""
+        written = neurons @ self.outlier_kernel(layer, kernel)
+        return np.asarray(written - self.typical[layer], np.float32)
 
 
-def nothing_split(hidden: int, ffn: tuple[int, ...]) -> OutlierSplit:
+def make_empty_split(hidden: int, ffn: tuple[int, ...]) -> OutlierSplit:
     """Every channel in one column."""
     return OutlierSplit(
         SplitLayout(hidden),

@@ -40,10 +40,10 @@ def test_no_float_result_changes(architecture: str, head: str, outliers: bool) -
 
 @pytest.mark.parametrize(("architecture", "head"), tiny.ENCODERS)
 def test_split_channels_change_no_float_result(architecture: str, head: str) -> None:
-    """Nor do channels whose bursts have columns of their own."""
+    """Nor do channels whose outliers have columns of their own."""
     weights = tiny.with_bursts(tiny.weights_of(architecture, head))
     parts, plain = tiny.parts_of(weights), tiny.plain(weights)
-    assert parts.blocks[-1].ffn_norm.columns.split
+    assert parts.layers[-1].ffn_norm.layout.outliers
     for sentence in tiny.sentences(weights, repeats=1, seed=9, counts=(2, 11, 30)):
         found, wanted = tiny.rewritten_output(weights, parts, sentence), plain(sentence)
         error = np.abs(found - wanted).max() / max(np.abs(wanted).max(), 1.0)
@@ -61,25 +61,25 @@ def test_the_outliers_are_really_there(architecture: str) -> None:
     """The planted encoder makes the rewrites do all they can: else the tests above say little."""
     parts = tiny.parts_of(tiny.weights_of(architecture, outliers=True))
     norms = tiny.norms_of(parts)
-    assert max(len(channel_groups(norm.migration)) for norm in norms) >= 2
+    assert max(len(channel_groups(norm.channel_scale)) for norm in norms) >= 2
     assert max(len(variance_ranges(norm.variances)) for norm in norms) >= 2
-    assert all(len(block.ffn) == 2 for block in parts.blocks)
+    assert all(len(layer.ffn) == 2 for layer in parts.layers)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_every_neuron_is_in_one_group(architecture: str) -> None:
     """The groups of the feed-forward half share out its neurons; one of them adds the bias."""
     weights = tiny.weights_of(architecture, outliers=True)
-    for block in tiny.parts_of(weights).blocks:
-        (usual, first), (outlier, second) = block.ffn
-        assert usual.kernel.shape[1] + outlier.kernel.shape[1] == weights.config.ffn[0]
-        assert 1 <= outlier.kernel.shape[1] <= 0.03 * weights.config.ffn[0]
-        assert outlier.bias.max() > 30  # the planted neuron's
-        assert first.bias.any()
-        assert not second.bias.any()
+    for layer in tiny.parts_of(weights).layers:
+        regular, outlier = layer.ffn
+        assert regular.up.kernel.shape[1] + outlier.up.kernel.shape[1] == weights.config.ffn[0]
+        assert 1 <= outlier.up.kernel.shape[1] <= 0.03 * weights.config.ffn[0]
+        assert outlier.up.bias.max() > 30  # the planted neuron's
+        assert regular.down.bias.any()
+        assert not outlier.down.bias.any()
 
 
-def test_migration_brings_the_channels_together() -> None:
+def test_smoothing_brings_the_channels_together() -> None:
     """What one scale must hold of the sum before a LayerNorm spans less than it did."""
     weights = tiny.weights_of("bert", outliers=True)
     parts = tiny.parts_of(weights)

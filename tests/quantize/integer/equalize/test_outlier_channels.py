@@ -1,4 +1,4 @@
-"""Which channels are split: those that a few neurons write bursts into, and no others."""
+"""Which channels are split: those that a few neurons write outliers into, and no others."""
 
 from __future__ import annotations
 
@@ -28,35 +28,35 @@ def found_in(weights: EncoderWeights) -> tuple[ChannelPeaks, OutlierSplit]:
 def test_the_planted_burst_is_found(architecture: str) -> None:
     """Its channel, its neuron, and that what it writes at most tokens is little."""
     weights = tiny.with_bursts(tiny.weights_of(architecture))
-    peaks, bursts = found_in(weights)
+    peaks, split = found_in(weights)
     channel, _ = tiny.BURST
-    stream = peaks.layers[0].ffn_norm.centred.magnitudes
+    stream = peaks.layers[0].ffn_norm.centered.magnitudes
     assert stream[channel] > 15 * np.median(stream)
-    assert bursts.columns.split == (channel,)
-    assert bursts.neurons[0][0, tiny.NEURON]
-    assert bursts.neurons[0].sum() <= 3
-    assert abs(bursts.usual[0][0]) < 1
+    assert split.layout.outliers == (channel,)
+    assert split.neurons[0][0, tiny.NEURON]
+    assert split.neurons[0].sum() <= 3
+    assert abs(split.typical[0][0]) < 1
 
 
 @every
 def test_an_even_encoder_is_not_split(architecture: str) -> None:
-    """Random weights have no bursts, nor do channels that are loud in every token."""
+    """Random weights have no outliers, nor do channels that are loud in every token."""
     for outliers in (False, True):
-        _, bursts = found_in(tiny.weights_of(architecture, outliers=outliers))
-        assert bursts.columns.split == ()
+        _, split = found_in(tiny.weights_of(architecture, outliers=outliers))
+        assert split.layout.outliers == ()
 
 
 @every
 def test_the_rest_of_a_split_channel_is_quiet(architecture: str) -> None:
-    """What is left of it without bursts is no longer far above the other channels."""
+    """What is left of it without outliers is no longer far above the other channels."""
     weights = tiny.with_bursts(tiny.weights_of(architecture))
-    peaks, bursts = found_in(weights)
-    apart = collect_channel_peaks(weights, tiny.sentences(weights), bursts)
+    peaks, found = found_in(weights)
+    apart = collect_channel_peaks(weights, tiny.sentences(weights), found)
     channel, _ = tiny.BURST
-    unsplit, split = (each.layers[0].ffn_norm.centred.magnitudes for each in (peaks, apart))
+    unsplit, split = (each.layers[0].ffn_norm.centered.magnitudes for each in (peaks, apart))
     assert split[channel] < 0.25 * unsplit[channel]
-    assert split[bursts.columns.bursts].max() > 0.7 * unsplit[channel]
-    np.testing.assert_allclose(split[bursts.columns.wholes], unsplit[channel], rtol=1e-5)
+    assert split[found.layout.outlier_columns].max() > 0.7 * unsplit[channel]
+    np.testing.assert_allclose(split[found.layout.total_columns], unsplit[channel], rtol=1e-5)
 
 
 @every
@@ -66,7 +66,7 @@ def test_splitting_brings_the_file_nearer_to_float(
     """Measured: 1 - mean cosine 0.0007 instead of 0.0019, 0.0014 of 0.0022, 0.0017 of 0.0031."""
     weights = tiny.with_bursts(tiny.weights_of(architecture))
     split = distance(weights)
-    monkeypatch.setattr(splitting, "MOST", 0)
+    monkeypatch.setattr(splitting, "MAX_CHANNELS", 0)
     assert split < 0.8 * distance(weights)
 
 

@@ -1,4 +1,4 @@
-"""Scale migration: factors that bring channels together and can be undone exactly."""
+"""Smoothing: factors that bring channels together and can be undone exactly."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_bert.quantize.integer.equalize.smoothing import (
     MAX_GAIN,
     balance_peaks,
     equalize_peaks,
-    exact_factors,
+    round_factors,
     smooth_channels,
 )
 
@@ -85,36 +85,36 @@ def test_smoothing_is_smoothquants() -> None:
 
 @given(GAMMA, FACTORS, FACTORS)
 def test_factors_are_exact_in_eight_bits(
-    gamma: FloatArray, before: FloatArray, wanted: FloatArray
+    gamma: FloatArray, scale: FloatArray, target: FloatArray
 ) -> None:
-    """Quantized with one scale the vector does not change at all."""
-    vector = exact_factors(gamma, before, wanted).vector.astype(np.float64)
-    step = max(np.abs(vector).max(), 1e-30) / LEVELS
-    steps = np.round(vector / step)
+    """Quantized with one scale they do not change at all."""
+    factors = round_factors(gamma, scale, target).factors.astype(np.float64)
+    step = max(np.abs(factors).max(), 1e-30) / LEVELS
+    steps = np.round(factors / step)
     assert np.abs(steps).max() <= LEVELS
-    np.testing.assert_allclose(steps * step, vector, rtol=1e-5, atol=1e-30)
+    np.testing.assert_allclose(steps * step, factors, rtol=1e-5, atol=1e-30)
 
 
 @given(GAMMA, FACTORS, FACTORS)
 def test_what_follows_can_undo_the_factors(
-    gamma: FloatArray, before: FloatArray, wanted: FloatArray
+    gamma: FloatArray, scale: FloatArray, target: FloatArray
 ) -> None:
-    """vector x (before x s) is result x (gamma x s): rounding is taken into `result`."""
-    found = exact_factors(gamma, before, wanted)
+    """factors x (scale x s) is the new scale x (gamma x s): rounding goes into the new scale."""
+    found = round_factors(gamma, scale, target)
     live = np.abs(gamma) > 1e-9
     np.testing.assert_allclose(
-        (found.vector * before)[live], (found.result * gamma)[live], rtol=1e-4
+        (found.factors * scale)[live], (found.scale * gamma)[live], rtol=1e-4
     )
-    assert np.isfinite(found.result).all()
-    assert (found.result[live] != 0).all()
+    assert np.isfinite(found.scale).all()
+    assert (found.scale[live] != 0).all()
 
 
 def test_a_dead_channel_stays_dead() -> None:
     """Where gamma is 0 the multiplier is 0, and nothing is divided by it."""
     gamma = np.array([0, 1, -2], np.float32)
     one = np.ones(3, np.float32)
-    found = exact_factors(gamma, one, one)
-    assert found.vector[0] == 0
-    assert found.result[0] == 1
-    silent = exact_factors(np.zeros(3, np.float32), one, one)
-    assert not silent.vector.any()
+    found = round_factors(gamma, one, one)
+    assert found.factors[0] == 0
+    assert found.scale[0] == 1
+    silent = round_factors(np.zeros(3, np.float32), one, one)
+    assert not silent.factors.any()

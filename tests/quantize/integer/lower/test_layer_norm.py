@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
-from edge_bert.quantize.integer.equalize.equalize import NormWeights
+from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedNorm
 from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.ir.serialize import serialize_graphs
@@ -41,7 +41,7 @@ def rows_of(spread: float, loud: int = 0, seed: int = 0) -> Array:
     return (rows * np.geomspace(1, spread, TOKENS)[:, None]).astype(np.float32)
 
 
-def migration_of(loud: int) -> Array:
+def channel_scale_of(loud: int) -> Array:
     """What brings the loud channels of `rows_of` down to the others."""
     return np.where(np.arange(CHANNELS) < loud, 1 / 50, 1.0).astype(np.float32)
 
@@ -53,17 +53,17 @@ def normalised(rows: Array) -> Array:
     return np.asarray(centred / np.sqrt(rows.var(axis=1, keepdims=True) + EPSILON))
 
 
-def graph_of(rows: Array, migration: Array) -> OperatorGraph:
+def graph_of(rows: Array, channel_scale: Array) -> OperatorGraph:
     """The normalised rows of a table, looked up by TOKENS ids."""
     graph = OperatorGraph(TOKENS)
     graph.input("input_ids")
-    table = graph.constant("table", rows * migration)
+    table = graph.constant("table", rows * channel_scale)
     found = graph.apply("GATHER", [table, "input_ids"], GraphTensor("rows", (1, *rows.shape)))
     shape = graph.constant("shape", np.array(rows.shape, np.int32), TensorKind.INDEX)
     flat = graph.apply("RESHAPE", [found, shape], GraphTensor("flat", rows.shape))
     one = np.ones(CHANNELS, np.float32)
     variances = rows.var(axis=1)
-    norm = NormWeights(SplitLayout(CHANNELS), migration, variances, one, one)
+    norm = EqualizedNorm(SplitLayout(CHANNELS), channel_scale, variances, one, one)
     graph.output = layer_norm(GraphScope(graph, "norm"), [flat], norm, EPSILON)
     return graph
 
@@ -73,17 +73,17 @@ def graph_of(rows: Array, migration: Array) -> OperatorGraph:
     st.lists(st.floats(2.0**-12, 2.0, width=32), min_size=CHANNELS, max_size=CHANNELS),
     st.floats(1, 1000),
 )
-def test_it_is_layer_norm(migration: list[float], spread: float) -> None:
-    """In float it gives the migration times the normalised rows, whatever the migration is."""
-    rows, factors = rows_of(spread), np.array(migration, np.float32)
+def test_it_is_layer_norm(channel_scale: list[float], spread: float) -> None:
+    """In float it gives the channel scale times the normalised rows, whatever that scale is."""
+    rows, factors = rows_of(spread), np.array(channel_scale, np.float32)
     found = interpret_graph(graph_of(rows, factors), IDS)
     np.testing.assert_allclose(found, factors * normalised(rows), rtol=1e-3, atol=1e-4)
 
 
 @given(st.lists(st.floats(2.0**-12, 2.0**4, width=32), min_size=3, max_size=60))
-def test_every_channel_is_in_one_group(migration: list[float]) -> None:
+def test_every_channel_is_in_one_group(channel_scale: list[float]) -> None:
     """Groups share the channels out; quieter ones than typical stay with the first."""
-    factors = np.array(migration, np.float32)
+    factors = np.array(channel_scale, np.float32)
     groups = channel_groups(factors)
     np.testing.assert_array_equal(np.sum(groups, axis=0), 1)
     for group in groups[1:]:
@@ -100,15 +100,15 @@ def test_ranges_hold_every_variance(variances: list[float]) -> None:
     assert 1 <= len(found) <= 3
 
 
-def in_integers(rows: Array, migration: Array) -> tuple[Array, Array]:
+def in_integers(rows: Array, channel_scale: Array) -> tuple[Array, Array]:
     """Each token: cosine and length of the runtime's row to LayerNorm of the same 8-bit row."""
-    graph = graph_of(rows, migration)
+    graph = graph_of(rows, channel_scale)
     quantized = assign_quant_params(
         graph, collect_ranges([IDS], lambda _: graph), RangeEstimator.MINMAX
     )
     table = quantized["table"]
     assert table.value is not None
-    wanted = normalised(table.value * table.scale / migration) * migration
+    wanted = normalised(table.value * table.scale / channel_scale) * channel_scale
     found = Running(serialize_graphs([(f"length_{TOKENS}", graph, quantized)], "rows")).real(
         TOKENS, IDS
     )
@@ -125,7 +125,7 @@ def test_it_survives_integers(spread: float, several: int) -> None:
     """
     rows = rows_of(spread)
     assert len(variance_ranges(rows.var(axis=1))) == several
-    cosines, lengths = in_integers(rows, migration_of(0))
+    cosines, lengths = in_integers(rows, channel_scale_of(0))
     assert cosines.min() > 0.99
     assert np.abs(lengths - 1).max() < 0.15
 
@@ -133,21 +133,21 @@ def test_it_survives_integers(spread: float, several: int) -> None:
 @pytest.mark.parametrize("spread", [1.5, 4.0])
 def test_loud_channels_survive_integers(spread: float) -> None:
     """With four channels 50 times louder most tokens do (measured: 60 and 56 of 64)."""
-    cosines, lengths = in_integers(rows_of(spread, loud=4), migration_of(4))
+    cosines, lengths = in_integers(rows_of(spread, loud=4), channel_scale_of(4))
     assert cosines.min() > 0.98
     assert np.mean(np.abs(lengths - 1) < 0.15) >= 0.85
 
 
 def test_tokens_of_very_different_size() -> None:
     """Variances over three decades: the file runs at all, and most tokens are right."""
-    cosines, lengths = in_integers(rows_of(30.0), migration_of(0))
+    cosines, lengths = in_integers(rows_of(30.0), channel_scale_of(0))
     assert np.median(cosines) > 0.98
     assert np.median(np.abs(lengths - 1)) < 0.15
 
 
 def test_operands_of_the_minimum_share_their_range() -> None:
     """The kernel compares steps, so that equal numbers must be equal steps."""
-    graph = graph_of(rows_of(12.0), migration_of(0))
+    graph = graph_of(rows_of(12.0), channel_scale_of(0))
     for node in graph.nodes:
         if node.operator == "MINIMUM":
             limits = {graph.tensors[name].limits for name in (*node.inputs, node.output)}
@@ -158,4 +158,4 @@ def test_operands_of_the_minimum_share_their_range() -> None:
 def test_a_table_of_zeros() -> None:
     """Rows without any variance give zeros, not NaN."""
     rows = np.zeros((TOKENS, CHANNELS), np.float32)
-    assert not interpret_graph(graph_of(rows, migration_of(0)), IDS).any()
+    assert not interpret_graph(graph_of(rows, channel_scale_of(0)), IDS).any()

@@ -38,11 +38,11 @@ def test_a_place_for_every_rewrite() -> None:
     hidden, ffn = weights.config.hidden, weights.config.ffn[0]
     assert len(peaks.layers) == weights.config.layers
     for layer in peaks.layers:
-        norms = (layer.attention_norm.centred, layer.ffn_norm.unit, layer.ffn_norm.scaled)
+        norms = (layer.attention_norm.centered, layer.ffn_norm.normalized, layer.ffn_norm.scaled)
         for value in (layer.query, layer.key, layer.value, *norms):
             assert value.magnitudes.shape == (hidden,)
         assert layer.neurons.magnitudes.shape == (ffn,)
-    for value in (peaks.embedding_norm.centred, peaks.output):
+    for value in (peaks.embedding_norm.centered, peaks.output):
         assert value.magnitudes.shape == (hidden,)
 
 
@@ -85,7 +85,7 @@ def test_a_loud_channel_is_seen() -> None:
     """The planted channels stand out where they were planted, the others do not."""
     weights = tiny.weights_of("bert", outliers=True)
     peaks = collect_channel_peaks(weights, tiny.sentences(weights))
-    found = peaks.layers[0].attention_norm.centred.magnitudes
+    found = peaks.layers[0].attention_norm.centered.magnitudes
     usual = np.delete(found, [*tiny.LOUD, *tiny.BURSTS])
     assert found[list(tiny.LOUD)].min() > 3 * np.median(usual)
     inner = peaks.layers[1].neurons.magnitudes
