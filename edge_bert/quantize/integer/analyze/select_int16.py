@@ -23,7 +23,7 @@ from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, de
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.insert_casts import insert_casts
 from edge_bert.quantize.integer.lower.int16_groups import FIXED, candidate_groups, int16_outputs
-from edge_bert.quantize.integer.lower.operator_cost import GraphCost, cost_of_wide, graph_cost
+from edge_bert.quantize.integer.lower.operator_cost import GraphCost, graph_cost, int16_cost
 from edge_bert.records.int16_selection import Int16Choice, Int16Group, Int16Selection
 
 SENTENCES = 24
@@ -62,7 +62,7 @@ class EvaluatedGroupings:
         self._expected = float_quant.outputs(self.sentences, frozenset())
         longest = self._int8_graph(self.longest)
         self.costs = {
-            group.name: cost_of_wide(longest, group.members) for group in candidate_groups(longest)
+            group.name: int16_cost(longest, group.members) for group in candidate_groups(longest)
         }
 
     def evaluate(self, groups: Groups) -> EvaluatedGrouping:

@@ -51,7 +51,7 @@ def graph_cost(graph: OperatorGraph) -> GraphCost:
     return GraphCost(size, round(instructions))
 
 
-def cost_of_wide(graph: OperatorGraph, members: Collection[str]) -> GraphCost:
+def int16_cost(graph: OperatorGraph, members: Collection[str]) -> GraphCost:
     """What 16 bits in the outputs `members` add to an 8-bit graph, without the casts."""
     nodes = [node for node in graph.nodes if node.output in members]
     instructions = 0.0

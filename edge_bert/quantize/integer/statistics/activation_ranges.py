@@ -19,7 +19,7 @@ Range = tuple[float, float]
 # How far below the highest score of its row a score no longer counts: 512 of them together have
 # less than 1/2300 of the row, where half a step of an 8-bit probability is 1/512.
 NEGLIGIBLE = 14.0
-UNSEEN = 0.3  # of the range: how much lower a row of a sentence not seen here may peak
+MARGIN = 0.3  # of the range: how much lower a row of an unseen sentence may peak
 SUBSETS = 8
 
 
@@ -48,7 +48,7 @@ class ActivationRanges:
     def score_range(self, layer: int | None) -> Range:
         """From the score below which nothing counts in any row of a layer to the highest one."""
         lowest, highest = self.score_peaks[layer]
-        return lowest - NEGLIGIBLE - UNSEEN * (highest - lowest), highest
+        return lowest - NEGLIGIBLE - MARGIN * (highest - lowest), highest
 
 
 def _extend(ranges: dict[Any, Range], key: Any, extremes: Range) -> None:

@@ -24,8 +24,8 @@ from edge_bert.quantize.integer.lower.int16_groups import (
 from edge_bert.quantize.integer.lower.operator_cost import (
     PER_UNIT,
     GraphCost,
-    cost_of_wide,
     graph_cost,
+    int16_cost,
 )
 from edge_bert.records.int16_selection import Int16Selection
 from tests.quantize.integer import encoders as tiny
@@ -156,7 +156,7 @@ def test_costs_by_hand(calibrated: CalibratedEncoder) -> None:
     name = "layer.0.attention_output"
     narrow, wide = PER_UNIT["FULLY_CONNECTED"]
     inputs = calibrated.weights.config.heads[0] * calibrated.weights.config.head_size
-    added = cost_of_wide(graph, {name})
+    added = int16_cost(graph, {name})
     assert added.bytes == 9 * graph.shape(name)[1] >= 9 * hidden
     assert added.instructions == round((wide - narrow) * 9 * graph.shape(name)[1] * inputs)
     whole = graph_cost(insert_casts(graph, {name})) - graph_cost(graph)
