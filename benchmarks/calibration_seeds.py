@@ -49,9 +49,8 @@ def build_rows(
 ) -> Iterator[SeedRow]:
     """A build of each recipe from one calibration."""
     session = BuildSession.open(BuildOptions(profile="pixel", calibration_count=count, seed=seed))
-    float_file = artifacts.build_float_model(session, no_progress)
     for recipe in recipes:
-        file = artifacts.build_artifact(session, float_file, recipe, no_progress)
+        file = artifacts.build_artifact(session, recipe, no_progress)
         yield SeedRow(recipe.name, count, seed, measure_deviation(session, data, file))
 
 

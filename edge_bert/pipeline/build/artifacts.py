@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import tempfile
 from importlib import metadata
+from pathlib import Path
+
+import numpy as np
 
 from edge_bert.convert import keras_to_tflite
 from edge_bert.convert.onnx2tf import convert as onnx2tf
 from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.calibration import digest_sentences
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, finished_outputs
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
 from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_warnings
 from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
 from edge_bert.sources.onnx.load import load_onnx
 from edge_bert.sources.weights import read_weights
 from edge_bert.store.cached import Functions, cached, cached_record
-from edge_bert.store.digest import sha256_hex
 
 # Manifests name these; keys of the cache have the versions of what the code itself imports.
 TOOLS = ("edge-bert", "ai-edge-litert", "keras", "numpy", "tensorflow")
@@ -73,17 +79,15 @@ def _float_code(session: BuildSession) -> Functions:
     return keras_to_tflite.convert_to_tflite, reader
 
 
-def build_artifact(
-    session: BuildSession, float_model: bytes, recipe: Recipe, progress: Progress
-) -> bytes:
-    """The bytes of one recipe, made from the float32 file (`float_model`) or the checkpoint.
+def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) -> bytes:
+    """The bytes of one recipe, made from the checkpoint, or from the float32 file where the recipe
+    changes weights only.
 
-    Recipes with calibrated integers are made from the checkpoint, whatever `float_model` is.
-    Raises RefusedError for those where the encoder's layers are not known.
+    Raises RefusedError for calibrated integers where the encoder's layers are not known.
     """
     runtime = session.profile.parsed_runtime()
     if recipe.is_reference:
-        return float_model
+        return build_float_model(session, progress)
 
     if recipe.needs_calibration and session.is_opaque:
         raise RefusedError(
@@ -92,25 +96,41 @@ def build_artifact(
         )
 
     def make() -> bytes:
-        progress(f"{recipe.name}: {recipe.title}")
         if recipe.needs_calibration:
+            progress(f"{recipe.name}: {recipe.title}")
             return _build_integer(session, recipe, progress)
+        float_model = build_float_model(session, progress)
+        progress(f"{recipe.name}: {recipe.title}")
         by_gptq = runtime != TFLITE_RUNTIME_2_14 and _rounds_by_calibration(session, recipe)
         hessians = session.hessians if by_gptq else None
         return quantize.apply_weight_recipe(float_model, recipe, runtime, session.bits, hessians)
 
-    inputs: list[object] = [recipe, runtime, session.bits]
+    inputs = [*_float_inputs(session), recipe, runtime, session.bits]
+    code: Functions = (quantize.apply_weight_recipe, *_float_code(session))
     if recipe.needs_calibration:
-        code: Functions = (quantize.apply_integer_recipe, select_int16_groups)
-    else:
-        code = (quantize.apply_weight_recipe,)
-        inputs.append(sha256_hex(float_model))
+        code = (quantize.apply_integer_recipe, select_int16_groups, *_float_code(session))
     if recipe.needs_calibration or _rounds_by_calibration(session, recipe):
-        # The sentences' tokens too, which the float32 file does not tell.
-        code += (*CALIBRATION_CODE, *_float_code(session))
-        inputs += _float_inputs(session)
+        code += CALIBRATION_CODE
         inputs += [session.calibration.info, session.options.float_output]
     return cached("artifacts", inputs, make, code=code)
+
+
+def reference_outputs(session: BuildSession, progress: Progress) -> FloatArray:
+    """Finished outputs [n, width] of the session's float32 file for its held-out sentences."""
+    head, held_out = session.checkpoint.head, session.calibration.held_out
+
+    def make() -> bytes:
+        with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+            path = Path(folder) / "float32.tflite"
+            path.write_bytes(build_float_model(session, progress))
+            subject, tokenizer = ModelUnderTest.of(path, head), session.tokenizer
+            encodings = tokenizer.encode_batch(held_out)
+            return finished_outputs(subject, encodings, tokenizer.pad_id, host_runtime()).tobytes()
+
+    inputs = [*_float_inputs(session), head, digest_sentences(held_out), host_runtime()]
+    code: Functions = (finished_outputs, *CALIBRATION_CODE, *_float_code(session))
+    data = cached("reference_outputs", inputs, make, code=code)
+    return np.frombuffer(data, np.float32).reshape(len(held_out), -1)
 
 
 def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) -> bytes:

@@ -12,7 +12,7 @@ import msgspec
 from edge_bert.bundle import atomic_folder, manifest
 from edge_bert.errors import ModelError, RefusedError, VerificationError
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
-from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
+from edge_bert.formats.tflite.inspect import ModelFile
 from edge_bert.pipeline.build import (
     artifacts,
     bundle_files,
@@ -42,6 +42,7 @@ from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.report import Report
 from edge_bert.report.html import render_report_page
 from edge_bert.store import content_store
+from edge_bert.store.cached import cached
 from edge_bert.store.digest import sha256_hex
 
 MEDIAPIPE_RECIPE = "wi8_afp32"
@@ -79,9 +80,8 @@ def build_bundle(
     """
     # First: a folder that cannot be written is told before the work.
     with atomic_folder.replace_folder(session.folder) as scratch:
-        float_model = artifacts.build_float_model(session, progress)
-        onnx_parity.check_parity(session, float_model, host_runtime(), progress)
-        built, skipped = _build_artifacts(session, float_model, scratch, progress)
+        onnx_parity.check_parity(session, host_runtime(), progress)
+        built, skipped = _build_artifacts(session, scratch, progress)
         content = _write_members(session, built, evidence, scratch, progress)
         content = msgspec.structs.replace(content, skipped=(*skipped, *content.skipped))
         report = _report(content, session.profile, built)
@@ -133,15 +133,15 @@ def _describe_calibration(
 
 
 def _build_artifacts(
-    session: BuildSession, float_model: bytes, scratch: Path, progress: Progress
+    session: BuildSession, scratch: Path, progress: Progress
 ) -> tuple[BuiltArtifacts, tuple[Skipped, ...]]:
     built: BuiltArtifacts = []
     skipped = []
-    expected = _reference_outputs(session.unpruned or session, scratch, progress)
+    expected = artifacts.reference_outputs(session.unpruned or session, progress)
     for recipe in session.recipes:
         path = scratch / f"{recipe.name}.tflite"
         try:
-            data = artifacts.build_artifact(session, float_model, recipe, progress)
+            data = artifacts.build_artifact(session, recipe, progress)
             path.write_bytes(data)
             progress(f"{recipe.name}: running every signature on {session.profile.runtime}")
             artifact, contents = _verify(session, path, data, expected)
@@ -160,24 +160,12 @@ def _build_artifacts(
     return built, tuple(skipped)
 
 
-def _reference_outputs(session: BuildSession, scratch: Path, progress: Progress) -> FloatArray:
-    """The outputs of the session's float32 file for the held-out sentences."""
-    path = scratch / ".reference.tflite"
-    path.write_bytes(artifacts.build_float_model(session, progress))
-    subject = ModelUnderTest.of(path, session.checkpoint.head)
-    outputs = verify_artifact.reference_outputs(
-        subject, session.tokenizer, session.calibration.held_out, host_runtime()
-    )
-    path.unlink()
-    return outputs
-
-
 def _verify(
     session: BuildSession, path: Path, data: bytes, expected: FloatArray
 ) -> tuple[Artifact, ModelFile]:
     runtime = session.profile.parsed_runtime()
-    contents = inspect_bytes(data, path.name)
-    subject = ModelUnderTest.of(path, session.checkpoint.head, contents)
+    subject = ModelUnderTest.of(path, session.checkpoint.head, data)
+    contents = subject.contents
     examples = verify_artifact.Examples(
         session.tokenizer, session.calibration.held_out, session.evaluation_sets
     )
@@ -187,7 +175,7 @@ def _verify(
     artifact = Artifact(
         name=path.stem,
         file=path.name,
-        sha256=sha256_hex(data),
+        sha256=subject.sha256,
         size_bytes=len(data),
         integer_only=contents.integer_only,
         signatures=contents.signatures,
@@ -228,13 +216,22 @@ def _write_mediapipe(session: BuildSession, built: BuiltArtifacts, scratch: Path
         raise ModelError("MediaPipe reads float outputs, and no artifact here has them.")
     source = MEDIAPIPE_RECIPE if MEDIAPIPE_RECIPE in names else names[0]
     file = f"mediapipe_{source}.tflite"
-    data = write_mediapipe_model(
-        (scratch / f"{source}.tflite").read_bytes(),
-        vocabulary=session.checkpoint.vocabulary,
-        head=session.checkpoint.head,
-        name=session.checkpoint.name,
-        signature=f"length_{max(session.lengths)}",
-    )
+    checkpoint, signature = session.checkpoint, f"length_{max(session.lengths)}"
+    vocabulary = checkpoint.vocabulary
+    vocabulary_sha256 = sha256_hex(vocabulary.read_bytes()) if vocabulary else None
+
+    def make() -> bytes:
+        return write_mediapipe_model(
+            (scratch / f"{source}.tflite").read_bytes(),
+            vocabulary=vocabulary,
+            head=checkpoint.head,
+            name=checkpoint.name,
+            signature=signature,
+        )
+
+    (sha256,) = (artifact.sha256 for artifact, _ in built if artifact.name == source)
+    inputs = [sha256, vocabulary_sha256, checkpoint.head, checkpoint.name, signature]
+    data = cached("mediapipe", inputs, make, code=write_mediapipe_model)
     content_store.write_atomic(scratch / file, data)
     return file
 

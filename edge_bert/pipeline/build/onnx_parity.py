@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
+from edge_bert.pipeline.build.artifacts import build_float_model
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_signatures
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
@@ -26,9 +27,7 @@ INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 Row = dict[str, npt.NDArray[np.int64]]
 
 
-def check_parity(
-    session: BuildSession, float_model: bytes, host: Runtime, progress: Progress
-) -> None:
+def check_parity(session: BuildSession, host: Runtime, progress: Progress) -> None:
     """Compare the float32 file with onnxruntime on a few held-out sentences.
 
     Raises VerificationError where outputs differ by more than the tolerance, which is relative to
@@ -45,7 +44,7 @@ def check_parity(
     expected = _expected_outputs(file, rows, list(map(len, encodings)), session.checkpoint.head)
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / "float32.tflite"
-        path.write_bytes(float_model)
+        path.write_bytes(build_float_model(session, progress))
         subject = ModelUnderTest.of(path, session.checkpoint.head)
         outputs = run_signatures(subject, encodings, tokenizer.pad_id, host).by_sentence()
     difference = relative_difference(outputs, expected)

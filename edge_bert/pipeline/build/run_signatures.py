@@ -13,12 +13,12 @@ from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.formats.tflite.inspect import ModelFile, inspect_file
+from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
 from edge_bert.records.bundle import Signature
 from edge_bert.records.checkpoint import FloatArray, Head
 from edge_bert.records.profile import Runtime
 from edge_bert.runtimes import tflite
-from edge_bert.store.cached import cached
+from edge_bert.store.cached import cached, cached_record
 from edge_bert.store.content_store import key_of
 from edge_bert.store.digest import sha256_hex
 
@@ -27,21 +27,39 @@ MIN_ROWS = 4  # every signature runs at least this many sentences, however short
 
 @dataclass(frozen=True)
 class ModelUnderTest:
-    """A `.tflite` file on disk with what is needed to feed it and to read its output.
-
-    `rounds_activations` says that it computes with integers, so that runtimes may differ a little.
-    """
+    """A `.tflite` file on disk with its digest and contents, and the head that reads its output."""
 
     path: Path
-    signatures: dict[str, Signature]
     head: Head
-    rounds_activations: bool
+    sha256: str
+    contents: ModelFile
 
     @classmethod
-    def of(cls, path: Path, head: Head, contents: ModelFile | None = None) -> ModelUnderTest:
-        """The file at `path`, with the `contents` that inspecting it gives."""
-        contents = contents or inspect_file(path)
-        return cls(path, contents.signatures, head, contents.rounds_activations)
+    def of(cls, path: Path, head: Head, data: bytes | None = None) -> ModelUnderTest:
+        """The file at `path`, whose bytes are `data` where they have been read."""
+        data = path.read_bytes() if data is None else data
+        sha256 = sha256_hex(data)
+        return cls(path, head, sha256, inspect_model(data, sha256, path.name))
+
+    @property
+    def signatures(self) -> dict[str, Signature]:
+        """The signatures by their names."""
+        return self.contents.signatures
+
+    @property
+    def rounds_activations(self) -> bool:
+        """Whether it computes with integers, so that runtimes may differ a little."""
+        return self.contents.rounds_activations
+
+
+def inspect_model(data: bytes, sha256: str, name: str) -> ModelFile:
+    """The contents of a file's bytes with this digest, parsed once.
+
+    Raises ModelError where they are damaged; `name` is for the message.
+    """
+    return cached_record(
+        ModelFile, "contents", [sha256], lambda: inspect_bytes(data, name), inspect_bytes
+    )
 
 
 @dataclass(frozen=True)
@@ -89,7 +107,7 @@ def run_signatures(
         return b"".join(values[name].tobytes() for name in rows)
 
     tokens = key_of(*((encoding.ids, encoding.type_ids) for encoding in sentences))
-    inputs = [sha256_hex(subject.path.read_bytes()), tokens, pad_id, runtime]
+    inputs = [subject.sha256, tokens, pad_id, runtime]
     data = cached("outputs", inputs, make, code=run_signatures)
     values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)
     ends = np.cumsum([len(indices) for indices in rows.values()])[:-1]

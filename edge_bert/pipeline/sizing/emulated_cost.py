@@ -10,9 +10,9 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.build.measurements import latency_bounds
+from edge_bert.pipeline.build.run_signatures import inspect_model
 from edge_bert.pipeline.sizing.cost_bounds import budget_length
 from edge_bert.records.bundle import Signature
 from edge_bert.records.candidate import CandidateCost
@@ -44,7 +44,9 @@ def write_candidate(recipe: Recipe, data: bytes) -> Iterator[CandidateFile]:
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / f"{recipe.name}.tflite"
         path.write_bytes(data)
-        yield CandidateFile(recipe.name, path, inspect_bytes(data, path.name).signatures)
+        yield CandidateFile(
+            recipe.name, path, inspect_model(data, sha256_hex(data), path.name).signatures
+        )
 
 
 def count_file(profile: DeviceProfile, file: CandidateFile) -> Measurement:

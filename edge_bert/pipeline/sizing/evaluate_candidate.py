@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import artifacts
@@ -17,11 +18,13 @@ from edge_bert.pipeline.sizing.emulated_cost import (
     emulated_cost,
     write_candidate,
 )
-from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Candidate, CandidateCost
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.recipe import RECIPES, Recipe
+
+if TYPE_CHECKING:
+    from edge_bert.pipeline.sizing.session import SizingSession
 
 
 def score_candidate(sizing: SizingSession, candidate: Candidate) -> float:
@@ -60,8 +63,7 @@ def count_unpruned(
 
     The file is the one that a build then takes.
     """
-    float_model = artifacts.build_float_model(session, progress)
-    data = artifacts.build_artifact(session, float_model, recipe, progress)
+    data = artifacts.build_artifact(session, recipe, progress)
     progress(f"{recipe.name}: counting on the emulated phone, for the budget")
     with write_candidate(recipe, data) as file:
         measurement = count_file(session.profile, file)
@@ -74,10 +76,6 @@ def _built(
 ) -> Iterator[tuple[BuildSession, CandidateFile]]:
     """The candidate's file, made or taken from the cache, for as long as it is looked at."""
     session, recipe = sizing.for_candidate(candidate), RECIPES[candidate.recipe]
-    # A conversion by TensorFlow takes the longest of all, and some recipes can do without it.
-    float_model = (
-        b"" if recipe.needs_calibration else artifacts.build_float_model(session, no_progress)
-    )
-    data = artifacts.build_artifact(session, float_model, recipe, no_progress)
+    data = artifacts.build_artifact(session, recipe, no_progress)
     with write_candidate(recipe, data) as file:
         yield session, file

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
@@ -20,14 +20,15 @@ from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import evaluate_candidate
 from edge_bert.pipeline.sizing.cost_bounds import bound_cost
-from edge_bert.pipeline.sizing.search_candidates import rule_out_budget, search_candidates
-from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.budget import exceeded_limits
 from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import RECIPES
+
+if TYPE_CHECKING:
+    from edge_bert.pipeline.sizing.session import SizingSession
 
 
 class NothingFitsError(BudgetError):
@@ -89,6 +90,8 @@ def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
     if fit.exceeded is None:
         return build_bundle(session, progress, BudgetEvidence(counted=fit.counted))
     progress(f"the whole model does not fit: {fit.exceeded}")
+    from edge_bert.pipeline.sizing.session import SizingSession
+
     return build_sized(SizingSession(session), progress)
 
 
@@ -108,6 +111,9 @@ def why_not_emulated(profile: DeviceProfile) -> str | None:
 
 def _refuse_to_emulate(session: BuildSession) -> NoReturn:
     """Without an emulated phone: what can never be is told; of the rest, nothing is known."""
+    from edge_bert.pipeline.sizing.search_candidates import rule_out_budget
+    from edge_bert.pipeline.sizing.session import SizingSession
+
     impossible = rule_out_budget(SizingSession(session))
     if impossible:
         raise NothingFitsError(impossible)
@@ -168,6 +174,9 @@ def build_sized(sizing: SizingSession, progress: Progress = no_progress) -> Buil
     Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
     does not run on the profile's runtime.
     """
+    # Here, because scipy and what else a search needs takes half a second to import.
+    from edge_bert.pipeline.sizing.search_candidates import search_candidates
+
     search = search_candidates(sizing, progress)
     if search.chosen is None:
         raise NothingFitsError(search)

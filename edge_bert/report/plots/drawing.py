@@ -6,12 +6,15 @@ Colours are CSS variables, so that one drawing serves light, dark and print.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from importlib import metadata
 from typing import Any
 
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
+from edge_bert.store.cached import cached
 from edge_bert.text import make_printable
 
 Spec = dict[str, Any]
@@ -57,9 +60,7 @@ def both_widths(specify: Callable[[bool], Spec]) -> Plot:
 
 
 def _svg(spec: Spec, width: int) -> str:
-    """A Vega-Lite specification as SVG; no address is ever fetched."""
-    import vl_convert
-
+    """A Vega-Lite specification as SVG, drawn once; no address is ever fetched."""
     full_spec = {
         "$schema": _SCHEMA,
         "background": None,
@@ -69,7 +70,14 @@ def _svg(spec: Spec, width: int) -> str:
         "autosize": {"type": "fit-x", "contains": "padding"},
         **spec,
     }
-    return vl_convert.vegalite_to_svg(full_spec, allowed_base_urls=[])
+
+    def render() -> bytes:
+        import vl_convert
+
+        return vl_convert.vegalite_to_svg(full_spec, allowed_base_urls=[]).encode()
+
+    inputs = [json.dumps(full_spec), metadata.version("vl-convert-python")]
+    return cached("plots", inputs, render, version=1).decode()
 
 
 def artifact_scale(report: Report, names: list[str]) -> Spec:
