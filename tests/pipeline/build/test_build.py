@@ -154,7 +154,7 @@ def test_a_bundle_without_mediapipe_says_why(tmp_path: Path) -> None:
     roberta = tiny.build_in(
         tmp_path / "b", recipes=["float32"], lengths=[16], source=tiny.model("roberta")
     )
-    for made, reason in ((integers, "float outputs"), (roberta, "does not use WordPiece")):
+    for made, reason in ((integers, "float outputs"), (roberta, "is not WordPiece")):
         (left_out,) = made.report.manifest.skipped
         assert left_out.name == "mediapipe"
         assert reason in left_out.reason
