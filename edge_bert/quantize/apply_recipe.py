@@ -1,4 +1,4 @@
-"""The entry to the stage: one function per family of recipes."""
+"""The two ways to apply a recipe: to the weights of a float file, or to a calibrated encoder."""
 
 from __future__ import annotations
 
@@ -26,26 +26,26 @@ def apply_weight_recipe(
     recipe: Recipe,
     runtime: Runtime,
     bits: WeightBits | None = None,
-    moments: Sequence[LayerHessians] | None = None,
+    hessians: Sequence[LayerHessians] | None = None,
 ) -> bytes:
-    """A recipe that changes how weights are stored, in the form that `runtime` computes right.
+    """The file of a recipe that stores weights otherwise, in a form for `runtime`.
 
-    A hybrid recipe may have `bits` for each layer instead of its own for all, and rounds 4-bit
-    matrices by GPTQ where it is given `moments` (see `moments.collect`). Raises RefusedError
-    where `runtime` has no form of the recipe.
+    A hybrid recipe may have `bits` for each layer instead of its own for all. With `hessians`
+    (input_hessians.py) it rounds 4-bit matrices by GPTQ. Raises RefusedError where `runtime` has
+    no form of the recipe.
     """
     if runtime == TFLITE_RUNTIME_2_14:
         _refuse_four_bits(bits)
         return convert_for_2_14(float_model, recipe)
     if recipe.scheme is Scheme.FLOAT:
         return convert_float16(float_model, gathers_float16=True)
-    return convert_hybrid(float_model, bits or recipe.weight_bits, moments)
+    return convert_hybrid(float_model, bits or recipe.weight_bits, hessians)
 
 
 def _refuse_four_bits(bits: WeightBits | None) -> None:
     if bits is not None and {*bits.matrix_bits, bits.embedding_bits} != {8}:
         raise RefusedError(
-            f"Weights of less than 8 bits are not made for {TFLITE_RUNTIME_2_14}; take 8."
+            f"{TFLITE_RUNTIME_2_14} does not run weights of less than 8 bits; take 8."
         )
 
 

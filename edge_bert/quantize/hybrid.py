@@ -1,4 +1,4 @@
-"""The hybrid recipes: integer weights; activations are quantized row by row when the file runs."""
+"""The hybrid recipes: integer weights, and activations quantized row by row when the file runs."""
 
 from __future__ import annotations
 
@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.input_hessians import LayerHessians
+from edge_bert.quantize.tflite_passes.matrix_roles import count_layers
 from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
-from edge_bert.quantize.tflite_passes.quantize_fully_connected import (
-    count_layers,
-    quantize_fully_connected,
-)
+from edge_bert.quantize.tflite_passes.quantize_fully_connected import quantize_fully_connected
 from edge_bert.quantize.tflite_passes.quantize_word_table import (
     codebook_word_table,
     int4_word_table,
@@ -22,12 +20,12 @@ from edge_bert.records.weight_bits import WeightBits
 def convert_hybrid(
     float_model: bytes,
     bits: int | WeightBits,
-    moments: Sequence[LayerHessians] | None = None,
+    hessians: Sequence[LayerHessians] | None = None,
 ) -> bytes:
     """`float_model` (float32 TFLite) with the weights of `bits`; activations stay float32.
 
-    One number of bits is for all matrices and tables. With `moments` of every layer, 4-bit
-    matrices are rounded by GPTQ. Raises ValueError for bits of more layers than there are.
+    One number of bits is for all matrices and tables. With `hessians` of every layer, 4-bit
+    matrices are rounded by GPTQ. Raises ValueError for bits of another number of layers.
     """
     model = flatbuffer.read_model(float_model)
     layers = count_layers(model)
@@ -35,7 +33,7 @@ def convert_hybrid(
         bits = WeightBits(matrix_bits=(bits,) * layers, embedding_bits=bits)
     if len(bits.matrix_bits) != layers:
         raise ValueError(f"bits of {len(bits.matrix_bits)} layers for a model with {layers}")
-    quantize_fully_connected(model, bits, moments)
+    quantize_fully_connected(model, bits, hessians)
     if bits.embedding_bits == 4:
         int4_word_table(model, bits.embedding_block)
     if bits.embedding_bits == 2:
