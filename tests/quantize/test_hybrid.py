@@ -141,7 +141,7 @@ def test_bits_of_another_number_of_layers_are_refused() -> None:
 def test_the_oldest_runtime_gets_no_four_bits_by_the_way() -> None:
     """Bits of 4 inside another recipe are refused as the recipe is."""
     bits = WeightBits(matrix_bits=(8, 8), embedding_bits=4)
-    with pytest.raises(RefusedError, match="less than 8 bits are not made"):
+    with pytest.raises(RefusedError, match="does not run weights of less than 8 bits"):
         apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, TFLITE_RUNTIME_2_14, bits)
 
 
