@@ -8,8 +8,8 @@ from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.measurement import DeviceDescription, Evidence
 from edge_bert.records.profile import Runtime
 
-RUNS_14 = tuple(float(1000 + 2 * step) for step in range(101))
-RUNS_128 = tuple(float(9000 + 10 * step) for step in range(101))
+RUNS_14 = tuple(float(1000 + 2 * index) for index in range(101))
+RUNS_128 = tuple(float(9000 + 10 * index) for index in range(101))
 
 
 def ran(name: str = "wi8_afp32", title: str = "Ours") -> PeerRow:

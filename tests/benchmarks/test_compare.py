@@ -69,11 +69,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Checkpoint:
 def test_sentences_have_exactly_the_tokens_asked_for(model: Checkpoint, tmp_path: Path) -> None:
     """A timed sentence fills its length; one that no bucket holds is refused in a line."""
     bundle = _described_bundle(tmp_path, model)
-    course = prepare_inputs(bundle, model, None, (3, 14, 32))
-    assert {tokens: len(each) for tokens, each in course.timed.items()} == {3: 3, 14: 14, 32: 32}
-    assert len(course.held_out) == 64
-    assert len(course.calibration) == 256
-    assert max(map(len, course.calibration)) <= 32
+    inputs = prepare_inputs(bundle, model, None, (3, 14, 32))
+    assert {tokens: len(sentence) for tokens, sentence in inputs.timed.items()} == {
+        3: 3,
+        14: 14,
+        32: 32,
+    }
+    assert len(inputs.held_out) == 64
+    assert len(inputs.calibration) == 256
+    assert max(map(len, inputs.calibration)) <= 32
     with pytest.raises(InputError, match="33 tokens is not within the buckets, 1 to 32"):
         prepare_inputs(bundle, model, None, (33,))
 
@@ -83,9 +87,9 @@ def test_bad_input_is_refused_before_any_work(model: Checkpoint, tmp_path: Path)
     with pytest.raises(InputError, match="holds no bundle"):
         compare_peers(tmp_path, model)
     bundle = _described_bundle(tmp_path, model)
-    other = checkpoint(tmp_path / "other", seed=1)
+    other_model = checkpoint(tmp_path / "other", seed=1)
     with pytest.raises(InputError, match="was built from"):
-        compare_peers(bundle, other, lengths=(14,))
+        compare_peers(bundle, other_model, lengths=(14,))
     classes = EvaluationSet("classes", "labelled", ("good", "bad"), (), (1, 0))
     with pytest.raises(DataError, match="compared on pairs"):
         compare_peers(bundle, model, classes, lengths=(14,))
@@ -95,8 +99,8 @@ def test_bad_input_is_refused_before_any_work(model: Checkpoint, tmp_path: Path)
 
 def _described_bundle(folder: Path, model: Checkpoint) -> Path:
     """A bundle that is a manifest and nothing else, with buckets of 16 and 32."""
-    found = msgspec.convert(_MANIFEST | {"model": _model_entry(model)}, Manifest)
-    (folder / manifests.FILE).write_bytes(manifests.encode_manifest(found))
+    manifest = msgspec.convert(_MANIFEST | {"model": _model_entry(model)}, Manifest)
+    (folder / manifests.FILE).write_bytes(manifests.encode_manifest(manifest))
     return folder
 
 
@@ -152,13 +156,13 @@ def test_files_that_are_not_the_proven_ones_do_not_run(
     monkeypatch.setattr(
         importlib.util, "find_spec", lambda name: object() if name == "ai_edge_litert" else None
     )
-    found = compare_peers(_described_bundle(tmp_path, model), model, lengths=(14,), rounds=1)
-    by_name = {row.name: row for row in found.rows}
-    assert {row.status for row in found.rows} == {"not run"}
+    comparison = compare_peers(_described_bundle(tmp_path, model), model, lengths=(14,), rounds=1)
+    by_name = {row.name: row for row in comparison.rows}
+    assert {row.status for row in comparison.rows} == {"not run"}
     assert "not the file that was proven" in by_name["tflite_float32"].detail
     assert "has no wi8_ai8" in by_name["wi8_ai8"].detail
     assert "edge-bert[peers]" in by_name["ort_float32"].detail
-    assert found.reference is None
+    assert comparison.reference is None
 
 
 @pytest.fixture(scope="module")

@@ -45,9 +45,9 @@ def test_what_others_used_is_what_we_did_not() -> None:
 
 def test_the_machine_is_named() -> None:
     """Processor, cores and versions, all from this machine."""
-    found = describe_machine()
-    assert found.properties["cpu"]
-    assert found.cores == len(os.sched_getaffinity(0))
+    machine = describe_machine()
+    assert machine.properties["cpu"]
+    assert machine.cores == len(os.sched_getaffinity(0))
     assert choose_last_cpu() in os.sched_getaffinity(0)
     assert read_package_versions()["python"] == platform.python_version()
     assert "numpy" in read_package_versions()

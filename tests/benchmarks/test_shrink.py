@@ -37,13 +37,13 @@ def test_every_part_has_its_rows(
 ) -> None:
     """Each row has no more weights than the whole encoder, and outputs of the same kind."""
     monkeypatch.setattr(shrink, "VOCABULARIES", (640,))
-    whole = [cell.strip() for cell in bench.row("whole", bench.weights).split("|")]
-    assert whole[3:5] == ["+0.00", "1.0000"]
-    found = list(shrink.build_rows(bench, part))
-    assert len(found) == count
-    for line in found:
-        _, _, millions, _, cosine, _ = (cell.strip() for cell in line.split("|"))
-        assert float(millions) <= float(whole[2])
+    unpruned = [cell.strip() for cell in bench.row("whole", bench.weights).split("|")]
+    assert unpruned[3:5] == ["+0.00", "1.0000"]
+    rows = list(shrink.build_rows(bench, part))
+    assert len(rows) == count
+    for row in rows:
+        _, _, millions, _, cosine, _ = (cell.strip() for cell in row.split("|"))
+        assert float(millions) <= float(unpruned[2])
         assert 0.2 < float(cosine) <= 1
 
 

@@ -35,8 +35,8 @@ def test_export_agrees_with_transformers(architecture: str, head: str, tmp_path:
     session = open_session(OpenOrder("onnx", str(target), model.head, 0, None, {}))
     rows = tokens(folder)
     sentences = [Encoding(tuple(r["input_ids"]), tuple(r["token_type_ids"])) for r in rows]
-    found = np.stack([session.infer(session.prepare(each)) for each in sentences])
+    actual = np.stack([session.infer(session.prepare(sentence)) for sentence in sentences])
     expected = outputs(folder, rows, head)
     if head == "classification":  # the reference has logits, users read probabilities
         expected = softmax(expected, axis=1)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=TOLERANCE)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE)

@@ -101,7 +101,7 @@ def test_a_reader_never_finds_a_gap(bundle: Path) -> None:
             write_bundle(Path({str(bundle)!r}), f"number {{number}}")
     """
     writer = subprocess.Popen([sys.executable, "-c", textwrap.dedent(script)])
-    seen = set()
+    contents = set()
     while writer.poll() is None:
         handle = os.open(bundle, os.O_RDONLY | os.O_DIRECTORY)
         try:
@@ -110,11 +110,11 @@ def test_a_reader_never_finds_a_gap(bundle: Path) -> None:
             # The folder that we hold was replaced and is being removed; its name holds another.
             assert os.fstat(handle).st_ino != bundle.stat().st_ino
         else:
-            seen.add(os.read(file, 100))
+            contents.add(os.read(file, 100))
             os.close(file)
         os.close(handle)
     assert writer.returncode == 0
-    assert len(seen) > 5
+    assert len(contents) > 5
 
 
 @pytest.mark.parametrize("moment", ["in the block", "before the exchange"])
@@ -283,17 +283,17 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     mount = shutil.which("mount")
     if mount is None or os.geteuid() != 0:
         pytest.skip("a real full disk needs root and mount(8); run the tests as root")
-    place = tmp_path / "disk"
-    place.mkdir()
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(place)],
+    mount_point = tmp_path / "disk"
+    mount_point.mkdir()
+    completed = subprocess.run(
+        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)],
         capture_output=True,
         check=False,
     )
-    if done.returncode:
+    if completed.returncode:
         pytest.skip("this machine does not let root mount a tmpfs; give it CAP_SYS_ADMIN")
-    yield place
-    subprocess.run([str(shutil.which("umount")), str(place)], check=True)
+    yield mount_point
+    subprocess.run([str(shutil.which("umount")), str(mount_point)], check=True)
 
 
 def test_a_full_disk(small_disk: Path) -> None:
@@ -313,16 +313,18 @@ def test_a_full_disk(small_disk: Path) -> None:
 
 def test_an_unwritable_folder(tmp_path: Path) -> None:
     """As a user without the right to write: one line that names the folder."""
-    place = tmp_path / "readonly"
-    place.mkdir()
-    place.chmod(0o555)
+    mount_point = tmp_path / "readonly"
+    mount_point.mkdir()
+    mount_point.chmod(0o555)
     if os.geteuid() != 0:
         with pytest.raises(InputError, match="cannot be written"):
-            write_bundle(place / "pixel", "new")
+            write_bundle(mount_point / "pixel", "new")
         return
     for path in (tmp_path, *tmp_path.parents[:2]):
         path.chmod(0o755)  # pytest makes them for root alone
-    child = multiprocessing.get_context("fork").Process(target=as_nobody, args=(place / "pixel",))
+    child = multiprocessing.get_context("fork").Process(
+        target=as_nobody, args=(mount_point / "pixel",)
+    )
     child.start()
     child.join()
     assert child.exitcode == InputError.exit_code

@@ -73,45 +73,45 @@ def test_each_text_has_its_row(bundle: Bundle) -> None:
 @given(st.lists(st.text(max_size=60), max_size=3))
 def test_any_text_has_numbers(texts: list[str]) -> None:
     """Whatever characters a text is made of, its embedding is finite."""
-    found = Bundle.open(tiny.built().folder).encode(texts)
-    assert found.shape == (len(texts), 32)
-    assert np.isfinite(found).all()
+    embeddings = Bundle.open(tiny.built().folder).encode(texts)
+    assert embeddings.shape == (len(texts), 32)
+    assert np.isfinite(embeddings).all()
 
 
 def test_long_texts_are_cut(bundle: Bundle) -> None:
     """What does not fit the longest bucket (32 tokens) changes nothing."""
-    found = bundle.encode(["the cat " * 15 + "a", "the cat " * 900])
-    np.testing.assert_array_equal(found[0], found[1])
+    embeddings = bundle.encode(["the cat " * 15 + "a", "the cat " * 900])
+    np.testing.assert_array_equal(embeddings[0], embeddings[1])
 
 
 def test_the_smallest_bucket_that_fits(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     """16 tokens go to 16, 17 to 32."""
-    seen: list[str] = []
+    signatures: list[str] = []
     opened = Bundle.open(bundle.folder)
     interpreter = opened._open_interpreter
 
     def watched(artifact: object) -> object:
-        found = interpreter(artifact)  # type: ignore[arg-type]
+        runtime_interpreter = interpreter(artifact)  # type: ignore[arg-type]
 
         class Watching:
             def get_signature_runner(self, name: str) -> object:
-                seen.append(name)
-                return found.get_signature_runner(name)
+                signatures.append(name)
+                return runtime_interpreter.get_signature_runner(name)
 
         return Watching()
 
     monkeypatch.setattr(opened, "_open_interpreter", watched)
     opened.encode(["the " * 14, "the " * 15, "", "the " * 99])
-    assert seen == ["length_16", "length_32", "length_16", "length_32"]
+    assert signatures == ["length_16", "length_32", "length_16", "length_32"]
 
 
 def test_pairs(bundle: Bundle) -> None:
     """A second text for each; its tokens have the second type, so that order matters."""
     firsts, seconds = zip(*PAIRS[:4], strict=True)
-    found = bundle.encode(firsts, pairs=seconds)
-    assert found.shape == (4, 32)
-    assert not np.allclose(found, bundle.encode(firsts))
-    assert not np.allclose(found, bundle.encode(seconds, pairs=firsts))
+    embeddings = bundle.encode(firsts, pairs=seconds)
+    assert embeddings.shape == (4, 32)
+    assert not np.allclose(embeddings, bundle.encode(firsts))
+    assert not np.allclose(embeddings, bundle.encode(seconds, pairs=firsts))
     with refused(InputError, "no pairs"):
         bundle.encode(["one", "two"], pairs=["only one"])
 
@@ -123,11 +123,11 @@ def test_results_are_those_that_were_proven(bundle: Bundle) -> None:
     held_out = calibration.select_sentences(calibration.default_sentences(), 256, 0).held_out
     expected = bundle.encode(held_out, artifact="float32")
     for artifact in bundle.manifest.artifacts:
-        found = measure_drift(bundle.encode(held_out, artifact=artifact.name), expected)
+        drift = measure_drift(bundle.encode(held_out, artifact=artifact.name), expected)
         stated = artifact.scores.drift
         assert stated is not None
-        assert found.cosine_mean == pytest.approx(stated.cosine_mean, abs=2e-6)
-        assert found.cosine_min == pytest.approx(stated.cosine_min, abs=2e-6)
+        assert drift.cosine_mean == pytest.approx(stated.cosine_mean, abs=2e-6)
+        assert drift.cosine_min == pytest.approx(stated.cosine_min, abs=2e-6)
 
 
 def test_a_single_text_is_no_list(bundle: Bundle) -> None:
@@ -195,8 +195,8 @@ def test_it_starts_in_a_second_without_tensorflow() -> None:
     command = [sys.executable, "-c", program, str(tiny.built().folder)]
     seconds = []
     for _ in range(3):
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        first, second = done.stdout.split("\n")[:2]
+        completed = subprocess.run(command, capture_output=True, text=True, check=True)
+        first, second = completed.stdout.split("\n")[:2]
         seconds.append(float(first))
         assert not second
     assert sorted(seconds)[1] < 1.0

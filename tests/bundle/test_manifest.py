@@ -145,20 +145,22 @@ SLOW = settings(
 
 @SLOW
 @given(ANY)
-def test_what_is_written_is_read_back(tmp_path: Path, found: Manifest) -> None:
+def test_what_is_written_is_read_back(tmp_path: Path, manifest: Manifest) -> None:
     """Every manifest survives, and equal ones give equal bytes."""
-    data = manifests.encode_manifest(found)
+    data = manifests.encode_manifest(manifest)
     (tmp_path / manifests.FILE).write_bytes(data)
-    assert manifests.read_manifest(tmp_path) == found
+    assert manifests.read_manifest(tmp_path) == manifest
     assert manifests.encode_manifest(manifests.read_manifest(tmp_path)) == data
 
 
 @SLOW
 @given(ANY)
-def test_every_manifest_follows_the_schema(found: Manifest) -> None:
+def test_every_manifest_follows_the_schema(manifest: Manifest) -> None:
     """As another program would check it, with the file in the package."""
     schema = json.loads(manifests.SCHEMA_FILE.read_bytes())
-    jsonschema.Draft202012Validator(schema).validate(json.loads(manifests.encode_manifest(found)))
+    jsonschema.Draft202012Validator(schema).validate(
+        json.loads(manifests.encode_manifest(manifest))
+    )
 
 
 def test_the_schema_file_is_the_records() -> None:

@@ -23,13 +23,13 @@ def test_equal_rows_agree(rows: np.ndarray) -> None:
 @given(ROWS, ROWS)
 def test_never_more_than_the_cosine(first: np.ndarray, second: np.ndarray) -> None:
     """It is symmetric, from -1 to the cosine."""
-    found = measure_agreement(first, second)
-    np.testing.assert_allclose(found, measure_agreement(second, first))
+    agreement = measure_agreement(first, second)
+    np.testing.assert_allclose(agreement, measure_agreement(second, first))
     a, b = first.astype(np.float64), second.astype(np.float64)
     lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
     cosine = np.divide((a * b).sum(1), lengths, out=np.ones(3), where=lengths > 0)
-    assert (found <= cosine + 1e-6).all()
-    assert (found >= -1).all()
+    assert (agreement <= cosine + 1e-6).all()
+    assert (agreement >= -1).all()
 
 
 def test_rows_of_unit_length_give_the_cosine() -> None:

@@ -30,18 +30,18 @@ def test_spearman_goes_by_rank() -> None:
 
 def test_spearman_with_a_tie_and_a_swap() -> None:
     """Against the textbook's formula on average ranks."""
-    found = score_pairs("d", turned([0] * 4), turned([80, 60, 40, 20]), [1, 3, 2, 2])
-    ranks, wanted = np.array([1, 2, 3, 4]), np.array([1, 4, 2.5, 2.5])
-    assert found.value == pytest.approx(np.corrcoef(ranks, wanted)[0, 1], abs=1e-6)
-    assert (found.metric, found.count) == ("spearman", 4)
+    score = score_pairs("d", turned([0] * 4), turned([80, 60, 40, 20]), [1, 3, 2, 2])
+    ranks, expected = np.array([1, 2, 3, 4]), np.array([1, 4, 2.5, 2.5])
+    assert score.value == pytest.approx(np.corrcoef(ranks, expected)[0, 1], abs=1e-6)
+    assert (score.metric, score.count) == ("spearman", 4)
 
 
 def test_a_model_that_finds_all_alike_scores_zero() -> None:
     """Not nan, which no manifest can hold, and no warning."""
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = score_pairs("d", turned([0] * 3), turned([0] * 3), [1, 2, 3])
-    assert found.value == 0
+        score = score_pairs("d", turned([0] * 3), turned([0] * 3), [1, 2, 3])
+    assert score.value == 0
 
 
 def test_equal_scores_are_no_ranking() -> None:
@@ -55,9 +55,9 @@ def test_equal_scores_are_no_ranking() -> None:
 )
 def test_accuracy(labels: list[int] | list[str]) -> None:
     """By number, by name and by name in another case."""
-    found = score_classes("d", OUTPUTS, labels, HEAD)
-    assert (found.metric, found.count) == ("accuracy", 4)
-    assert found.value == (0.5 if labels[0] == "Negative" else 0.75)
+    score = score_classes("d", OUTPUTS, labels, HEAD)
+    assert (score.metric, score.count) == ("accuracy", 4)
+    assert score.value == (0.5 if labels[0] == "Negative" else 0.75)
 
 
 def test_names_that_differ_in_case_only() -> None:

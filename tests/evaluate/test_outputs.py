@@ -15,9 +15,9 @@ VALUES = np.array([[3, 4], [0, 0], [-1, 1]], np.float32)
 
 def test_embeddings_get_unit_length_where_the_head_asks() -> None:
     """3, 4 becomes 0.6, 0.8; zeros stay zeros; without the wish nothing changes."""
-    found = finish_outputs(VALUES, Head(task=Task.EMBEDDING, normalize=True))
-    np.testing.assert_allclose(found, [[0.6, 0.8], [0, 0], [-np.sqrt(0.5), np.sqrt(0.5)]], 1e-6)
-    assert found.dtype == np.float32
+    finished = finish_outputs(VALUES, Head(task=Task.EMBEDDING, normalize=True))
+    np.testing.assert_allclose(finished, [[0.6, 0.8], [0, 0], [-np.sqrt(0.5), np.sqrt(0.5)]], 1e-6)
+    assert finished.dtype == np.float32
     np.testing.assert_array_equal(finish_outputs(VALUES, Head(task=Task.EMBEDDING)), VALUES)
 
 
@@ -47,5 +47,5 @@ def test_large_logits_do_not_overflow(activation: str) -> None:
     head = Head(task=Task.CLASSIFICATION, labels=("a", "b"), activation=activation)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = finish_outputs(np.array([[-1000, 1000]], np.float32), head)
-    np.testing.assert_allclose(found, [[0, 1]], atol=1e-6)
+        finished = finish_outputs(np.array([[-1000, 1000]], np.float32), head)
+    np.testing.assert_allclose(finished, [[0, 1]], atol=1e-6)

@@ -34,10 +34,10 @@ def tokenizer_json(tmp_path: Path) -> Path:
 
 def test_differing_sentences_are_named_with_both_forms(tokenizer_json: Path) -> None:
     """An accent stays on the phone; plain sentences are not listed."""
-    (found,) = find_token_differences(["The cats.", "the École"], tokenizer_json)
-    assert found.sentence == "the École"
-    assert found.ours == ("[CLS]", "the", "ecole", "[SEP]")
-    assert found.phone == ("[CLS]", "the", "[UNK]", "[SEP]")
+    (difference,) = find_token_differences(["The cats.", "the École"], tokenizer_json)
+    assert difference.sentence == "the École"
+    assert difference.ours == ("[CLS]", "the", "ecole", "[SEP]")
+    assert difference.phone == ("[CLS]", "the", "[UNK]", "[SEP]")
 
 
 @pytest.mark.parametrize(
@@ -46,17 +46,17 @@ def test_differing_sentences_are_named_with_both_forms(tokenizer_json: Path) -> 
 )
 def test_known_kinds_of_difference_are_found(tokenizer_json: Path, sentence: str) -> None:
     """Wide spaces, control characters, special tokens as text, and accents."""
-    assert [found.sentence for found in find_token_differences([sentence], tokenizer_json)] == [
-        sentence
-    ]
+    assert [
+        difference.sentence for difference in find_token_differences([sentence], tokenizer_json)
+    ] == [sentence]
 
 
 def test_only_what_fits_is_compared(tokenizer_json: Path) -> None:
     """A difference behind the model's length is cut away on both sides, and no earlier."""
     sentence = "the cat . école"
     assert find_token_differences([sentence], tokenizer_json, max_length=5) == []
-    (found,) = find_token_differences([sentence], tokenizer_json, max_length=6)
-    assert found.ours[-2] == "ecole"
+    (difference,) = find_token_differences([sentence], tokenizer_json, max_length=6)
+    assert difference.ours[-2] == "ecole"
     assert len(find_token_differences([sentence], tokenizer_json)) == 1
 
 

@@ -29,22 +29,24 @@ def verified(folder: Path, progress: Progress = no_progress, **options: Any) -> 
 
 def test_it_finds_what_the_build_found() -> None:
     """The same proofs and the same drift as the manifest has."""
-    made = tiny.built()
-    found = verified(made.folder)
-    assert found.passed
-    assert found.profile == "pixel-9"
-    manifest = made.report.manifest
-    assert [each.name for each in found.artifacts] == [each.name for each in manifest.artifacts]
-    for each, artifact in zip(found.artifacts, manifest.artifacts, strict=True):
-        assert each.proof == artifact.runtime_check
-        assert each.scores == artifact.scores
+    built = tiny.built()
+    verification = verified(built.folder)
+    assert verification.passed
+    assert verification.profile == "pixel-9"
+    manifest = built.report.manifest
+    assert [checked.name for checked in verification.artifacts] == [
+        checked.name for checked in manifest.artifacts
+    ]
+    for checked, artifact in zip(verification.artifacts, manifest.artifacts, strict=True):
+        assert checked.proof == artifact.runtime_check
+        assert checked.scores == artifact.scores
 
 
 def test_it_tells_what_it_does() -> None:
     """A line of progress per artifact."""
-    said: list[str] = []
-    verified(tiny.built().folder, progress=said.append)
-    assert len(said) == len(tiny.built().report.manifest.artifacts)
+    messages: list[str] = []
+    verified(tiny.built().folder, progress=messages.append)
+    assert len(messages) == len(tiny.built().report.manifest.artifacts)
 
 
 @pytest.fixture(scope="module")
@@ -53,21 +55,26 @@ def of_my_own(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("own")
     file = folder / "mine.txt"
     file.write_text("".join(f"the cat sat on mat number {n}\n" for n in range(40)), "utf-8")
-    made = tiny.build_in(folder, recipes=["float32", "wi8_ai8"], lengths=[16], calibration=file)
-    return made.folder, file
+    built = tiny.build_in(folder, recipes=["float32", "wi8_ai8"], lengths=[16], calibration=file)
+    return built.folder, file
 
 
 def test_the_builds_own_file_gives_its_drift_again(of_my_own: tuple[Path, Path]) -> None:
     """With the file the cosines are the manifest's; without it they say that they are not."""
     folder, file = of_my_own
-    wanted = manifests.read_manifest(folder).artifacts
-    same = verified(folder, calibration=file)
-    assert [each.scores for each in same.artifacts] == [each.scores for each in wanted]
-    assert same.held_out == same.calibrated_with == "mine.txt"
-    other = verified(folder)
-    assert (other.held_out, other.calibrated_with) == ("edge-bert default sentences", "mine.txt")
+    expected = manifests.read_manifest(folder).artifacts
+    with_file = verified(folder, calibration=file)
+    assert [artifact.scores for artifact in with_file.artifacts] == [
+        artifact.scores for artifact in expected
+    ]
+    assert with_file.held_out == with_file.calibrated_with == "mine.txt"
+    without_file = verified(folder)
+    assert (without_file.held_out, without_file.calibrated_with) == (
+        "edge-bert default sentences",
+        "mine.txt",
+    )
     console = Console(file=io.StringIO(), width=200)
-    print_verification(other, console)
+    print_verification(without_file, console)
     assert "the build used mine.txt: give it with --calibration" in console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -83,9 +90,9 @@ def test_labels(tmp_path: Path) -> None:
     """Scores against a file of the user's, for every artifact."""
     path = tmp_path / "moods.tsv"
     path.write_text("text\tlabel\nthe cat\tpositive\nthe train\tnegative\n", "utf-8")
-    found = verified(tiny.built("bert", "classification").folder, data=(str(path),))
-    for each in found.artifacts:
-        (score,) = each.scores.labels
+    verification = verified(tiny.built("bert", "classification").folder, data=(str(path),))
+    for artifact in verification.artifacts:
+        (score,) = artifact.scores.labels
         assert (score.metric, score.count) == ("accuracy", 2)
 
 
@@ -94,9 +101,9 @@ def test_sentences_that_a_phone_reads_otherwise(tmp_path: Path) -> None:
     path = tmp_path / "sentences.txt"
     plain = [f"the cat sat on the mat {n}" for n in range(12)]
     path.write_text("\n".join([*plain, "el niño comió piñas"]) + "\n", "utf-8")
-    found = verified(tiny.built().folder, text=path)
-    assert found.sentences == 13
-    assert [each.sentence for each in found.differing] == ["el niño comió piñas"]
+    verification = verified(tiny.built().folder, text=path)
+    assert verification.sentences == 13
+    assert [difference.sentence for difference in verification.differing] == ["el niño comió piñas"]
 
 
 @pytest.mark.parametrize("name", ["wi8_ai8.tflite", "float32.tflite", "vocab.txt"])
@@ -115,9 +122,9 @@ def test_another_file_is_not_proven(name: str, tmp_path: Path) -> None:
 
 def test_a_bundle_without_a_reference(tmp_path: Path) -> None:
     """Drift needs float32; it says how to get it."""
-    made = tiny.build_in(tmp_path, recipes=["float16"])
+    built = tiny.build_in(tmp_path, recipes=["float16"])
     with refused(InputError, "build it with float32"):
-        verified(made.folder)
+        verified(built.folder)
 
 
 def test_no_bundle(tmp_path: Path) -> None:

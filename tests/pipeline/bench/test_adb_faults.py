@@ -55,8 +55,8 @@ def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, device: AdbD
     finally:
         emulator_world.plug_in(phone, charger=False)
     long = [
-        msgspec.structs.replace(each, seconds=MIN_LOAD_S, rails_before={}, rails_after={})
-        for each in windows
+        msgspec.structs.replace(window, seconds=MIN_LOAD_S, rails_before={}, rails_after={})
+        for window in windows
     ]
     energy = compute_energy(long)
     assert isinstance(energy, EnergyUnavailable)

@@ -80,8 +80,8 @@ def test_the_report_shows_what_was_measured(bundle: Path) -> None:
 def test_a_models_bracket_reaches_the_report(bundle: Path) -> None:
     """Low and high of the modelled energy are the measurement's own, not their middle."""
     need_emulator()
-    (found,) = run(bundle.parent, "emulated", lengths=(8,))
-    energy = found.measurement.energy
+    (result,) = run(bundle.parent, "emulated", lengths=(8,))
+    energy = result.measurement.energy
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)
     (row,) = report.measurements
     assert isinstance(energy, ModelledEnergy)
@@ -103,12 +103,12 @@ def test_the_report_leaves_out_what_is_not_of_this_bundle(bundle: Path) -> None:
         changed = msgspec.structs.replace(old.measurement, **changes)
         (folder / f"{name}.json").write_bytes(msgspec.json.encode(changed))
     (folder / "damaged.json").write_text("{")
-    said: list[str] = []
-    report = measurements.with_measurements(measurements.report_of(bundle), bundle, said.append)
+    messages: list[str] = []
+    report = measurements.with_measurements(measurements.report_of(bundle), bundle, messages.append)
     (row,) = report.measurements
     assert row.median_ms == measurements.latency_bounds(new.measurement)[1]
-    assert len(said) == 1
-    assert "damaged.json" in said[0]
+    assert len(messages) == 1
+    assert "damaged.json" in messages[0]
 
 
 def test_a_bundle_is_built_where_there_is_none(
@@ -168,12 +168,12 @@ def test_what_was_measured_before_a_failure_is_kept(
     bundle: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A target that fails later leaves the earlier runs on disk and in the report."""
-    whole = bench.save_measurement
+    save = bench.save_measurement
 
-    def failing(found: object, folder: Path) -> Path:
+    def failing(measurement: object, folder: Path) -> Path:
         if list(folder.glob("*.json")):
             raise DeviceError("gone")
-        return whole(found, folder)  # type: ignore[arg-type]
+        return save(measurement, folder)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bench, "save_measurement", failing)
     with pytest.raises(DeviceError, match="gone"):
@@ -216,8 +216,8 @@ def test_a_built_bundles_counts_are_the_same_on_every_run(tmp_path: Path) -> Non
 def test_one_count_serves_every_number_of_threads(bundle: Path) -> None:
     """More threads on the same counts are predicted to be faster, never N times."""
     need_emulator()
-    found = run(bundle.parent, "emulated", core="cortex-a720", threads=(1, 3), lengths=(16,))
-    one, three = (x.measurement for x in found)
-    assert one.counts == three.counts
-    times = [measurements.latency_bounds(x)[1] for x in (one, three)]
+    results = run(bundle.parent, "emulated", core="cortex-a720", threads=(1, 3), lengths=(16,))
+    single, three = (x.measurement for x in results)
+    assert single.counts == three.counts
+    times = [measurements.latency_bounds(x)[1] for x in (single, three)]
     assert times[0] / 3 < times[1] < times[0]

@@ -66,11 +66,11 @@ def test_its_figures_are_kept_with_where_it_came_from(tmp_path: Path) -> None:
     bundle = small_bundle(tmp_path)
     binary = official(tmp_path, "benchmark_model/float_4_threads.txt")
     first, second = (run(tmp_path, binary, threads=(4,))[0] for _ in range(2))
-    found = first.measurement
+    measurement = first.measurement
     digest = hashlib.sha256(binary.read_bytes()).hexdigest()
-    assert found.tool_versions == {"benchmark_model": f"{digest} from {ADDRESS}"}
-    assert isinstance(found.latency, AggregateLatency)
-    assert (found.latency.median_us, found.subject.threads) == (23929, 4)
+    assert measurement.tool_versions == {"benchmark_model": f"{digest} from {ADDRESS}"}
+    assert isinstance(measurement.latency, AggregateLatency)
+    assert (measurement.latency.median_us, measurement.subject.threads) == (23929, 4)
     assert (first.ratio, second.ratio) == (None, 1.0)
     (row,) = measurements.with_measurements(measurements.report_of(bundle), bundle).measurements
     assert (row.evidence, row.median_ms) == (Evidence.HOST, 23.929)
@@ -86,8 +86,8 @@ def test_the_two_tools_are_never_compared(tmp_path: Path) -> None:
     run_bench(
         BenchOptions(profile="pixel-9", target="host", out=tmp_path, lengths=(8,), repetitions=2)
     )
-    (found,) = run(tmp_path, binary)
-    assert found.ratio is None
+    (result,) = run(tmp_path, binary)
+    assert result.ratio is None
     report = measurements.with_measurements(measurements.report_of(bundle), bundle)
     assert len(report.measurements) == 2
 

@@ -31,9 +31,9 @@ def test_a_bundle_is_pushed_and_stays(phone: EmulatedPhone, tmp_path: Path) -> N
     pushed = push_bundle(PushOptions(profile="pixel-9", out=folder.parent, serial=phone.serial))
     digest = sha256_hex((folder / "float32.tflite").read_bytes())
     device = AdbDevice(phone.serial)
-    said = device.run(["sha256sum", pushed.files["float32.tflite"]], 30).stdout
+    output = device.run(["sha256sum", pushed.files["float32.tflite"]], 30).stdout
     device.close()
-    assert said.split()[0] == digest
+    assert output.split()[0] == digest
     assert digest in pushed.files["float32.tflite"]
     again = push_bundle(PushOptions(profile="pixel-9", out=folder.parent, serial=phone.serial))
     assert again == pushed
@@ -55,9 +55,9 @@ def test_an_emulated_phones_times_are_not_kept(phone: EmulatedPhone, tmp_path: P
         repetitions=1,
         serial=phone.serial,
     )
-    said: list[str] = []
-    assert run_bench(options, said.append) == ()
-    assert any("emulated" in line for line in said)
+    messages: list[str] = []
+    assert run_bench(options, messages.append) == ()
+    assert any("emulated" in message for message in messages)
     assert not (folder / "measurements").exists()
 
 

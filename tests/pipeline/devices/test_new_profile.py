@@ -56,17 +56,19 @@ def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_fo
     assert connected
     written = create_profile("my-pixel")
     assert written.file == str(own_folder / "my-pixel.toml")
-    found = profiles.load_profile("my-pixel")
-    assert found == written.profile
-    assert [each.core for each in found.clusters] == ["cortex-x3", "cortex-a715", "cortex-a510"]
-    assert all(each.source.startswith("read from the device by adb on ") for each in found.clusters)
-    assert found.memory is not None
-    assert found.memory.ram_bytes == 7763708 * 1024
-    assert found.memory.dram_gb_per_s is None
-    assert found.accelerators == ()
+    profile = profiles.load_profile("my-pixel")
+    assert profile == written.profile
+    assert [each.core for each in profile.clusters] == ["cortex-x3", "cortex-a715", "cortex-a510"]
+    assert all(
+        each.source.startswith("read from the device by adb on ") for each in profile.clusters
+    )
+    assert profile.memory is not None
+    assert profile.memory.ram_bytes == 7763708 * 1024
+    assert profile.memory.dram_gb_per_s is None
+    assert profile.accelerators == ()
     ours = profiles.load_profile(written.budget_of).budget
-    assert found.budget.latency_ms == ours.latency_ms
-    assert (found.budget.reason or "").startswith("a suggestion")
+    assert profile.budget.latency_ms == ours.latency_ms
+    assert (profile.budget.reason or "").startswith("a suggestion")
     assert [path.name for path in own_folder.iterdir()] == ["my-pixel.toml"]
     assert "A suggestion" in Path(written.file).read_text()
 
@@ -74,9 +76,9 @@ def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_fo
 def test_a_new_profile_can_be_emulated(connected: Mapping[str, str]) -> None:
     """Cores that our tables know have rates and an emulated description."""
     assert connected
-    found = create_profile("my-pixel").profile
-    assert cpu_files.choose_qemu_cpu(found.clusters).startswith("max")
-    assert all(core_model(each.core).source for each in found.clusters)
+    profile = create_profile("my-pixel").profile
+    assert cpu_files.choose_qemu_cpu(profile.clusters).startswith("max")
+    assert all(core_model(each.core).source for each in profile.clusters)
 
 
 @pytest.mark.parametrize(
@@ -108,22 +110,24 @@ def test_an_unknown_core_is_named_and_loads() -> None:
     """A chip of tomorrow gives a profile; only emulating it asks for more."""
     answers = PIXEL_8 | {"cpuinfo": block(0, "0xd8f", "asimd"), "sysfs": policies(((0,), 4000000))}
     facts = read_facts(AnsweringTarget(answers))
-    found = profiles.parse_profile("new", compose_profile("new", facts, "pixel-9", TODAY).encode())
-    assert found.clusters[0].core == "unknown-41-d8f"
+    profile = profiles.parse_profile(
+        "new", compose_profile("new", facts, "pixel-9", TODAY).encode()
+    )
+    assert profile.clusters[0].core == "unknown-41-d8f"
     for ask in (cpu_files.midr_value, core_model):
         with pytest.raises(EdgeBertError, match="unknown-41-d8f"):
-            ask(found.clusters[0].core)
+            ask(profile.clusters[0].core)
 
 
 def test_what_a_device_says_cannot_break_the_file(connected: dict[str, str]) -> None:
     """Quotes, backslashes, brackets and control characters in names stay inside their strings."""
     hostile = 'x"\nname = "y\\u0022 [budget]\x1b[2J\u2028 #\x7f'
     connected["getprop"] = properties(ro_product_model=hostile.replace("\n", " "))
-    found = create_profile("hostile").profile
-    assert found.name == "hostile"
-    assert found.title.isprintable()
-    assert '"' in found.title
-    assert profiles.load_profile("hostile") == found
+    profile = create_profile("hostile").profile
+    assert profile.name == "hostile"
+    assert profile.title.isprintable()
+    assert '"' in profile.title
+    assert profiles.load_profile("hostile") == profile
 
 
 @pytest.mark.parametrize("name", ["", "My Phone", "../phone", "-x", "a" * 65, "ü", "a\n", "a.toml"])
@@ -189,7 +193,7 @@ def test_an_emulated_phone_gives_its_own_profile(own_folder: Path) -> None:
     """Over the real adbd: the clusters, clocks and features of the profile that it emulates."""
     with running_phone(own_name("test-new-profile")) as phone:
         written = create_profile("from-adb", serial=phone.serial)
-    found, original = profiles.load_profile("from-adb"), profiles.load_profile(PROFILE)
+    profile, original = profiles.load_profile("from-adb"), profiles.load_profile(PROFILE)
     assert written.file == str(own_folder / "from-adb.toml")
 
     def shape(profile: DeviceProfile) -> list[object]:
@@ -197,8 +201,8 @@ def test_an_emulated_phone_gives_its_own_profile(own_folder: Path) -> None:
             (each.core, each.cores, each.max_mhz, set(each.features)) for each in profile.clusters
         ]
 
-    assert shape(found) == shape(original)
-    assert (found.soc, found.abi) == (original.soc, original.abi)
+    assert shape(profile) == shape(original)
+    assert (profile.soc, profile.abi) == (original.soc, original.abi)
     assert written.budget_of == PROFILE
-    assert found.clusters[0].source.startswith("read from an emulated phone by adb on ")
-    assert found.memory is not None
+    assert profile.clusters[0].source.startswith("read from an emulated phone by adb on ")
+    assert profile.memory is not None

@@ -28,27 +28,27 @@ def options_for(folder: Path, head: str = "mean-normalize", **options: Any) -> E
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OnnxExport]:
+def exported(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, OnnxExport]:
     folder = tmp_path_factory.mktemp("export")
     options = options_for(folder, to="ort", compare=True)
     return options.folder, export_model(options)
 
 
-def test_the_folder_is_whole(made: tuple[Path, OnnxExport]) -> None:
+def test_the_folder_is_whole(exported: tuple[Path, OnnxExport]) -> None:
     """Every kept file is there with its hash, in both formats, with the tokenizer."""
-    folder, found = made
-    assert msgspec.json.decode((folder / "manifest.json").read_bytes(), type=OnnxExport) == found
-    kept = [each for each in found.artifacts if each.file]
-    assert {each.file for each in kept} == {
+    folder, export = exported
+    assert msgspec.json.decode((folder / "manifest.json").read_bytes(), type=OnnxExport) == export
+    files = [each for each in export.artifacts if each.file]
+    assert {each.file for each in files} == {
         f"{form}.{kind}" for form in ONNX_RECIPES for kind in ("onnx", "ort")
     }
-    for each in (*kept, *found.files):
+    for each in (*files, *export.files):
         assert hashlib.sha256((folder / str(each.file)).read_bytes()).hexdigest() == each.sha256
 
 
-def test_float_is_the_float_encoder(made: tuple[Path, OnnxExport]) -> None:
+def test_float_is_the_float_encoder(exported: tuple[Path, OnnxExport]) -> None:
     """float32 is within 1e-5 of the encoder in numpy; the others are near it."""
-    by_name = {each.name: each for each in made[1].artifacts}
+    by_name = {each.name: each for each in exported[1].artifacts}
     assert by_name["float32"].difference is not None
     assert by_name["float32"].difference < 1e-5
     for name in (*ONNX_RECIPES, *(f"{form}.ort" for form in ONNX_RECIPES)):
@@ -57,21 +57,21 @@ def test_float_is_the_float_encoder(made: tuple[Path, OnnxExport]) -> None:
         assert drift.cosine_min > 0.98
 
 
-def test_the_files_of_others_are_measured_and_not_kept(made: tuple[Path, OnnxExport]) -> None:
+def test_the_files_of_others_are_measured_and_not_kept(exported: tuple[Path, OnnxExport]) -> None:
     """onnxruntime's own quantizers are there to compare with, timed in the same run."""
-    folder, found = made
-    others = [each for each in found.artifacts if each.maker != "edge-bert"]
+    folder, export = exported
+    peers = [each for each in export.artifacts if each.maker != "edge-bert"]
     names = ["dynamic int8", "static int8", "static int8 of matrices"]
-    assert [each.name for each in others] == names
-    assert all(each.file is None and each.timings for each in others)
+    assert [each.name for each in peers] == names
+    assert all(each.file is None and each.timings for each in peers)
     assert len(list(folder.glob("*.onnx"))) == len(ONNX_RECIPES)
-    rounds = {len(timing.runs_ms) for each in found.artifacts for timing in each.timings}
+    rounds = {len(timing.runs_ms) for each in export.artifacts for timing in each.timings}
     assert len(rounds) == 1
 
 
-def test_an_ort_file_gives_what_the_onnx_file_gives(made: tuple[Path, OnnxExport]) -> None:
+def test_an_ort_file_gives_what_the_onnx_file_gives(exported: tuple[Path, OnnxExport]) -> None:
     """Both are opened by onnxruntime and agree."""
-    folder, _ = made
+    folder, _ = exported
     ids = np.arange(5, 14)[None]
     feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": 0 * ids}
     answers = [
@@ -83,8 +83,8 @@ def test_an_ort_file_gives_what_the_onnx_file_gives(made: tuple[Path, OnnxExport
 
 def test_a_classifier_is_exported(tmp_path: Path) -> None:
     """Logits stay logits, and their probabilities those of the float model."""
-    found = export_model(options_for(tmp_path, "classification", recipes=("float32",)))
-    (only,) = found.artifacts
+    export = export_model(options_for(tmp_path, "classification", recipes=("float32",)))
+    (only,) = export.artifacts
     assert only.difference is not None
     assert only.difference < 1e-5
 

@@ -41,8 +41,8 @@ def repository(options: ExportOptions) -> tuple[Path, OnnxExport]:
     return options.folder, export_model(options)
 
 
-def hashes_hold(folder: Path, found: OnnxExport) -> bool:
-    files = (*found.artifacts, *found.files, *found.serving)
+def hashes_hold(folder: Path, export: OnnxExport) -> bool:
+    files = (*export.artifacts, *export.files, *export.serving)
     return all(
         hashlib.sha256((folder / str(each.file)).read_bytes()).hexdigest() == each.sha256
         for each in files
@@ -51,12 +51,12 @@ def hashes_hold(folder: Path, found: OnnxExport) -> bool:
 
 def test_triton_finds_the_model_where_it_looks(repository: tuple[Path, OnnxExport]) -> None:
     """models/NAME/1/model.onnx runs, and the manifest names every file with its hash."""
-    folder, found = repository
-    (only,) = found.artifacts
+    folder, export = repository
+    (only,) = export.artifacts
     (model,) = (folder / "models").iterdir()
     assert only.file == f"models/{model.name}/1/model.onnx"
-    assert hashes_hold(folder, found)
-    assert len(found.serving) == 4
+    assert hashes_hold(folder, export)
+    assert len(export.serving) == 4
     ids = np.arange(5, 14)[None]
     feeds = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": 0 * ids}
     (answer,) = runtime.InferenceSession(str(folder / only.file)).run(None, feeds)
@@ -67,7 +67,7 @@ def test_the_example_is_a_request_for_the_model(
     repository: tuple[Path, OnnxExport], options: ExportOptions
 ) -> None:
     """Its tensors have the names, shape and type that the graph takes, and hold a sentence."""
-    folder, found = repository
+    folder, export = repository
     sent = json.loads((folder / "request.json").read_text())
     feeds = {
         each["name"]: np.array(each["data"], np.int64).reshape(each["shape"])
@@ -78,7 +78,7 @@ def test_the_example_is_a_request_for_the_model(
     tokenizer = tokenizers.Tokenizer.from_file(str(session.checkpoint.tokenizer))
     text = session.calibration.held_out[0]
     assert feeds["input_ids"].tolist() == [tokenizer.encode(text).ids[:24]]
-    path = folder / str(found.artifacts[0].file)
+    path = folder / str(export.artifacts[0].file)
     (answer,) = runtime.InferenceSession(str(path)).run(None, feeds)
     assert np.linalg.norm(answer) == pytest.approx(1, abs=1e-4)
     assert f"/v2/models/{path.parents[1].name}/infer" in (folder / "README.md").read_text()
@@ -91,8 +91,8 @@ def test_the_configuration_fits_the_file(repository: tuple[Path, OnnxExport]) ->
     )
     from google.protobuf import text_format
 
-    folder, found = repository
-    path = folder / str(found.artifacts[0].file)
+    folder, export = repository
+    path = folder / str(export.artifacts[0].file)
     text = (path.parents[1] / "config.pbtxt").read_text()
     config = text_format.Parse(text, protobuf.ModelConfig())
     session = runtime.InferenceSession(str(path))
@@ -115,12 +115,12 @@ def test_the_engine_has_a_place_of_its_own(repository: tuple[Path, OnnxExport]) 
 
 def test_tensorrt_gets_symmetric_integers(options: ExportOptions, tmp_path: Path) -> None:
     """The file is near the float model on onnxruntime; its builder and scripts stand beside it."""
-    found = export_model(replace(options, to="tensorrt", recipes=(), out=tmp_path / "engine"))
-    (only,) = found.artifacts
+    export = export_model(replace(options, to="tensorrt", recipes=(), out=tmp_path / "engine"))
+    (only,) = export.artifacts
     assert only.scores.drift is not None
     assert only.scores.drift.cosine_min > 0.98
-    assert hashes_hold(tmp_path / "engine", found)
-    names = {each.file for each in found.serving}
+    assert hashes_hold(tmp_path / "engine", export)
+    names = {each.file for each in export.serving}
     assert names == {"build_engine.sh", "measure_engine.py", "engine.json"}
     assert str(only.file) in (tmp_path / "engine" / "build_engine.sh").read_text()
     graph = onnx.load(tmp_path / "engine" / str(only.file)).graph
