@@ -24,7 +24,7 @@ class BuildOptions(Record, frozen=True):
     `profile` is a name or a path, as `load_profile` takes it; `recipes` and `lengths` are the
     defaults where they are empty. `max_size` is in bytes, `max_latency` in ms, `max_energy` in mJ;
     they and `min_score` take the place of what the profile's budget says of the same. `unpruned`
-    builds the whole model whatever the budget says (--whole), `corpus` holds the texts whose words
+    builds the whole model whatever the budget says, `corpus` holds the texts whose words
     a trimmed vocabulary keeps. Without `emulate`, latency and energy are not looked at.
     """
 
