@@ -51,7 +51,12 @@ def test_links_lead_somewhere(page: Path) -> None:
 def named_paths(text: str) -> Iterator[str]:
     """What stands in code marks and looks like a path into our sources."""
     for code in CODE.findall(text):
-        if PATH.fullmatch(code) and not code.startswith("build/") and code not in MADE:
+        if (
+            PATH.fullmatch(code)
+            and not code.startswith("build/")
+            and "NAME" not in code
+            and code not in MADE
+        ):
             yield code
 
 
