@@ -41,12 +41,12 @@ def check_parity(session: BuildSession, host: Runtime, progress: Progress) -> No
     encodings = _spread(tokenizer.encode_batch(session.calibration.held_out))
     lengths = [file.fixed_length] if file.fixed_length else session.lengths
     rows = [_row(file, encoding, lengths, tokenizer.pad_id) for encoding in encodings]
-    expected = _expected_outputs(file, rows, list(map(len, encodings)), session.checkpoint.head)
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
         path = Path(folder) / "float32.tflite"
         path.write_bytes(build_float_model(session, progress))
         subject = ModelUnderTest.of(path, session.checkpoint.head)
         outputs = run_signatures(subject, encodings, tokenizer.pad_id, host).by_sentence()
+    expected = _expected_outputs(file, rows, list(map(len, encodings)), session.checkpoint.head)
     difference = relative_difference(outputs, expected)
     if difference > (FLOAT16_TOLERANCE if file.float16 else TOLERANCE):
         remedy = "try --via onnx2tf" if session.checkpoint.weights else "try it without --via"

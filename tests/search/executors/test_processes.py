@@ -30,6 +30,8 @@ def interrupt(folder):
     os.kill(os.getpid(), signal.SIGINT)
 
 if __name__ == "__main__":
+    # A shell that started us in the background would have left the signal ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     folder = Path(sys.argv[1])
     pool = Processes(2)
     threading.Thread(target=interrupt, args=(folder,)).start()
