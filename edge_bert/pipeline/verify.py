@@ -20,7 +20,7 @@ from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores
-from edge_bert.records.recipe import FLOAT32
+from edge_bert.records.recipe import RECIPES
 
 
 class Verified(Record, frozen=True):
@@ -129,7 +129,8 @@ def _calibration_set(info: CalibrationInfo, path: Path | None) -> CalibrationSet
 
 def _reference(manifest: Manifest) -> Artifact:
     for artifact in manifest.artifacts:
-        if artifact.name == FLOAT32.name:
+        recipe = RECIPES.get(artifact.name)
+        if recipe is not None and recipe.is_reference:
             return artifact
     raise InputError("The bundle has no float32 artifact to compare with; build it with float32.")
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
-class ModelFile(Protocol):
+class InspectedFile(Protocol):
     """The fields of a model file that are printed."""
 
     @property
@@ -33,7 +33,7 @@ class ModelFile(Protocol):
     def largest(self) -> Sequence[tuple[str, str, tuple[int, ...], int]]: ...
 
 
-def print_model_file(name: str, model: ModelFile, console: Console) -> None:
+def print_model_file(name: str, model: InspectedFile, console: Console) -> None:
     """Size, number formats, bytes by kind, operators, signatures, the largest constants."""
     integer = "every tensor is an integer" if model.integer_only else "has float tensors"
     console.print(
