@@ -114,7 +114,7 @@ class MobileBertEmbeddings(keras.layers.Layer):
     def call(self, input_ids: Any, mask: Any, token_type_ids: Any | None) -> Any:
         """Ids and float mask [batch, length] to rows [batch * length, hidden]."""
         length, hidden = input_ids.shape[1], self.config.hidden
-        # The last token has no neighbour after it, as in a text that is not padded.
+        # The last token has no neighbor after it, as in a text that is not padded.
         tokens = lookup_rows(self.word, input_ids) * ops.expand_dims(mask, -1)
         padded = ops.pad(tokens, ((0, 0), (1, 1), (0, 0)))
         trigrams = ops.concatenate([padded[:, 2:], tokens, padded[:, :length]], axis=-1)
@@ -130,7 +130,7 @@ class MobileBertEmbeddings(keras.layers.Layer):
 class MobileBert(keras.Model):
     """MobileBERT with its head: int32 ids in, an embedding or logits out.
 
-    A text gives what transformers gives for it alone: there, the padding of a batch is a neighbour
+    A text gives what transformers gives for it alone: there, the padding of a batch is a neighbor
     of the last token and changes the output.
     """
 

@@ -156,7 +156,7 @@ def embed_tokens(weights: EncoderWeights, batch: Batch) -> EmbeddingValues:
 
 
 def run_layers(weights: EncoderWeights, rows: FloatArray, length: int) -> Iterator[LayerValues]:
-    """All layers one after the other: the hook of whoever needs values of the pass."""
+    """The values of each layer in turn; hooks read the records that it gives."""
     for layer in weights.layers:
         attention = run_attention(weights.config, layer, rows, length)
         ffn = run_ffn(weights.config, layer, attention.output)

@@ -11,7 +11,7 @@ from edge_bert.estimate.latency_model import CoreModel, core_model
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.profile import Cluster
 
-# Multiply-adds of one 128-bit instruction. Without dot products, int8 is at best widened to int16
+# Multiply-adds of one 128-bit instruction. Without dot products, int8 is at best cast to int16
 # (SMLAL); instructions that add up the pairs come on top.
 SMLAL, SDOT, SMMLA, FMLA = 8, 16, 32, 4
 

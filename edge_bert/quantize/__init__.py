@@ -1,1 +1,1 @@
-"""From a float32 TFLite file to the other number formats: recipes, ranges, rewrites, bytes."""
+"""Quantization of a float32 TFLite file or an encoder: recipes, ranges, rewrites, passes."""

@@ -28,11 +28,11 @@ def apply_weight_recipe(
     bits: WeightBits | None = None,
     hessians: Sequence[LayerHessians] | None = None,
 ) -> bytes:
-    """The file of a recipe that stores weights otherwise, in a form for `runtime`.
+    """The TFLite file of a float16 or hybrid recipe, with operators that `runtime` supports.
 
     A hybrid recipe may have `bits` for each layer instead of its own for all. With `hessians`
-    (input_hessians.py) it rounds 4-bit matrices by GPTQ. Raises RefusedError where `runtime` has
-    no form of the recipe.
+    (input_hessians.py) it rounds 4-bit matrices by GPTQ. Raises RefusedError where `runtime`
+    cannot run the recipe.
     """
     if runtime == TFLITE_RUNTIME_2_14:
         _refuse_four_bits(bits)
@@ -57,7 +57,7 @@ def apply_integer_recipe(
     int16_groups: Collection[str] | None = None,
     float_output: bool,
 ) -> bytes:
-    """A recipe with calibrated integers, a signature for each of `lengths`.
+    """The TFLite file of a recipe with calibrated integers, a signature for each of `lengths`.
 
     `int16_groups` are the groups that a mixed recipe gives 16 bits (lower/int16_groups.py).
     """

@@ -25,7 +25,7 @@ class LayerHessians:
     """Sums of x xT over the rows x that the matrices of one layer read, each [inputs, inputs].
 
     `attention_input` is for query, key and value. It and `ffn_input` leave a LayerNorm, whose gamma
-    and beta the converter likes to fold into the matrices: those in `unit_` are before both.
+    and beta the converter likes to fold into the matrices: the `unit_` fields are before both.
     """
 
     attention_input: Hessian
@@ -53,7 +53,7 @@ class LayerHessians:
         )
 
     def of(self, role: MatrixRole, *, unit: bool) -> Hessian:
-        """The moments for one matrix; `unit` where gamma and beta are folded into it."""
+        """The Hessian of one matrix; `unit` where gamma and beta are folded into it."""
         match role:
             case MatrixRole.QUERY | MatrixRole.KEY | MatrixRole.VALUE:
                 return self.unit_attention_input if unit else self.attention_input
@@ -85,7 +85,7 @@ class LayerHessians:
 
 
 def collect_hessians(weights: EncoderWeights, sentences: Sequence[Sentence]) -> list[LayerHessians]:
-    """The moments of every layer in float, from inputs [1, n] by name without padding."""
+    """The Hessians of every layer in float, from inputs [1, n] by name without padding."""
     hessians = [LayerHessians.zeros(weights.config, index) for index in range(len(weights.layers))]
     first = None if weights.embeddings.projection else weights.embeddings.norm
     before = [first, *(layer.ffn_norm for layer in weights.layers)]

@@ -1,4 +1,4 @@
-"""The recipes for tflite-runtime 2.14.0, in forms that it computes correctly.
+"""The recipes for tflite-runtime 2.14.0, with operators that it computes correctly.
 
 Its hybrid FULLY_CONNECTED and EMBEDDING_LOOKUP read weights with several scales as if they had one,
 without an error (tests/runtimes/test_tflite_runtime_2_14.py). So int8 matrices are followed by a
@@ -27,9 +27,9 @@ from edge_bert.records.recipe import Recipe, Scheme
 
 
 def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
-    """`float_model` (float32 TFLite) in the form of `recipe` that tflite-runtime 2.14.0 runs.
+    """`float_model` (float32 TFLite) in `recipe`, with operators that tflite-runtime 2.14.0 runs.
 
-    Raises RefusedError for a recipe that has no such form.
+    Raises RefusedError for a recipe that it cannot run.
     """
     if recipe.scheme is Scheme.FLOAT:
         return convert_float16(float_model, gathers_float16=False)

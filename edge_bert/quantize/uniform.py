@@ -50,7 +50,7 @@ def asymmetric_params(
 def round_to_step(
     values: FloatArray, scale: FloatArray | float, least: float, most: float
 ) -> FloatArray:
-    """The whole steps of `scale`, from `least` to `most`, that are nearest to `values`."""
+    """The integers from `least` to `most` that are nearest to `values` / `scale`."""
     steps = np.asarray(values / scale)
     np.rint(steps, out=steps)
     return np.clip(steps, least, most, out=steps)

@@ -1,4 +1,4 @@
-"""The bundle and its manifest: what a build leaves behind, and what it has proven."""
+"""The bundle and its manifest: the files of a build, and what was verified of them."""
 
 from __future__ import annotations
 

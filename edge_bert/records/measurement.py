@@ -27,7 +27,7 @@ class Evidence(enum.Enum):
 
 
 class DeviceDescription(Record, frozen=True):
-    """A place where models run.
+    """A device that models run on.
 
     `name` is what the user calls it: a serial, a profile, `host`. `features` are the CPU features
     that the system reports. `properties` are further facts, as reported.
@@ -145,7 +145,7 @@ class MeasuredSubject(Record, frozen=True):
 
 
 class Measurement(Record, frozen=True):
-    """One run of one signature on one target, with all that is needed to judge it.
+    """One run of one signature on one device, with all that is needed to judge it.
 
     `faults` say why the figures must not be used; without any, the measurement is valid.
     `started_at` is UTC in ISO 8601. Raises ValueError for figures that the evidence cannot give:

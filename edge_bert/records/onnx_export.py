@@ -1,4 +1,4 @@
-"""What `invoke export` leaves behind: ONNX files, and how each compares with the float model."""
+"""The result of `invoke export`: ONNX files, and how each compares with the float model."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""Values that are made once, and kept by all that they depend on.
+"""Cached values, under a key of all that they depend on.
 
-Two forms. With `code`, the functions that make a value: a change of their modules, of what these
-import inside edge_bert, or of the version of a package that they use makes it anew. With `version`,
-for what took long to make, such as trained weights: it survives changes of code, and whoever
-changes the method raises its version.
+Two kinds of key. With `code`, the functions that make a value: a change of their modules, of what
+these import inside edge_bert, or of the version of a package that they use makes it anew. With
+`version`, for what took long to make, such as trained weights: it survives changes of code, and
+whoever changes the method raises its version.
 """
 
 from __future__ import annotations

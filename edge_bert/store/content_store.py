@@ -76,7 +76,7 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def _stored(path: Path) -> bytes | None:
-    """The bytes of an entry; None where there is none that is whole."""
+    """The bytes of an entry; None where it is missing or damaged."""
     try:
         entry = path.read_bytes()
     except FileNotFoundError:

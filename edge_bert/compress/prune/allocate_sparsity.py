@@ -37,7 +37,7 @@ def measure_curves(
     sentences: Sequence[Sentence],
     progress: Progress = no_progress,
 ) -> ErrorCurves:
-    """The error curves of every layer: OBS gives their form, one measurement their height.
+    """The error curves of every layer: OBS gives their shape, one measurement their height.
 
     Each layer is pruned to half by itself, and the outputs for `sentences` (best others than those
     that gave the importance) give its error there. It costs 2 * layers + 1 runs of them.

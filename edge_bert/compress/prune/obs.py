@@ -1,4 +1,4 @@
-"""The order in which the inputs of a matrix are pruned, when those that stay make up for them.
+"""The pruning order of a matrix's inputs, where those that stay make up for those that go.
 
 The optimal brain surgeon (OBS, Hassibi and Stork 1992) for whole groups of inputs, as ZipLM
 (Kurtic et al. 2023, arXiv:2302.04089) uses it: the squared error of the matrix's output, after the

@@ -1,4 +1,4 @@
-"""The intermediate tokens from which BPE merges a token: without them it cannot come about."""
+"""The intermediate tokens from which BPE merges a token; without them it is never merged."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from edge_bert.compress.vocabulary.tokenizer_file import BPE, TokenizerFile
 class MergeClosure:
     """The tokens that merging a token's own characters passes through.
 
-    Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) merges the neighbours of the lowest
+    Byte-pair encoding (Sennrich et al. 2016, arXiv:1508.07909) merges the neighbors of the lowest
     rank first. What happens inside a token does not depend on what stands around it, so a
     vocabulary that keeps these intermediate tokens gives the token wherever the full one does.
     """

@@ -26,7 +26,7 @@ from edge_bert.errors import InputError
 
 Counts = npt.NDArray[np.float64]
 # The weight of the order of the ids, in tokens of a corpus. A token that occurs once then ranks
-# with the two thousandth of the vocabulary, and a corpus of a million tokens decides alone.
+# with the 2000th of the vocabulary, and a corpus of a million tokens decides alone.
 PRIOR_TOKENS = 20_000
 COMMON = "COMMON"
 ALWAYS = frozenset({COMMON, "LATIN"})

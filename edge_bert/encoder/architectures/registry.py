@@ -15,7 +15,7 @@ from edge_bert.encoder.architectures.roberta import ROBERTA
 ARCHITECTURES: dict[str, Architecture] = {
     architecture.name: architecture for architecture in (BERT, DISTILBERT, ROBERTA, ALBERT, ELECTRA)
 }
-# Their layers are not BERT's: they have Keras models of their own, and no integer form.
+# Their layers are not BERT's: they have Keras models of their own, and no integer graph.
 CUSTOM: dict[str, CustomArchitecture] = {
     architecture.name: architecture for architecture in (MOBILEBERT, GPT2)
 }

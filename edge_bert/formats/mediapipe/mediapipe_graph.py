@@ -1,4 +1,4 @@
-"""A TFLite graph in the form that MediaPipe's text tasks take.
+"""A TFLite graph that MediaPipe's text tasks take.
 
 They open files with one subgraph only, take three int32 inputs [1, length] even where a model has
 no token types, and show a classifier's output as it is. So one signature of a file stays, an input

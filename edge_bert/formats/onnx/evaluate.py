@@ -68,7 +68,7 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
 def compute_values(node: OnnxNode, values: list[Array]) -> list[Array]:
     """The outputs of one plain node, for the values of its inputs (those left out not counted).
 
-    Raises NotComputed as `evaluate` does.
+    Raises NotComputed as `evaluate_node` does.
     """
     import onnx
     from onnx import helper

@@ -1,4 +1,4 @@
-"""A graph to look at: nodes, constants, who makes a value and who uses it."""
+"""An ONNX graph: nodes, constants, the node that makes each value and those that use it."""
 
 from __future__ import annotations
 

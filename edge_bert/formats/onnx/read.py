@@ -1,4 +1,4 @@
-"""Reads an ONNX file as hostile input: bounded, whole, external data inside the model's folder."""
+"""Reads an ONNX file as hostile input: bounded, complete, external data inside its folder."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ QUANTIZED = (
 def read_onnx(path: Path) -> Any:
     """The ModelProto in `path`, external data loaded, model functions inlined; no code is run.
 
-    Raises ModelError for a file that is not ONNX, not whole, too large, too old or quantized, or
+    Raises ModelError for a file that is not ONNX, incomplete, too large, too old or quantized, or
     whose external data is missing or outside its folder; MissingToolError without the extra.
     """
     onnx = require_onnx()

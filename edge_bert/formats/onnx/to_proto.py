@@ -15,7 +15,7 @@ IR_VERSION = 10  # opsets up to 22
 
 
 def model_of(graph: OnnxGraph, opset: int) -> Any:
-    """A ModelProto of `graph`; float outputs of any shape, constants that nothing uses left out."""
+    """A ModelProto of `graph`; float outputs of any shape, without unused constants."""
     from onnx import TensorProto, helper, numpy_helper
 
     nodes = [

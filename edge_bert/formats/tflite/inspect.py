@@ -1,4 +1,4 @@
-"""What is in a `.tflite` file: operators, signatures, number formats, bytes by kind of tensor."""
+"""Contents of a `.tflite` file: operators, signatures, number formats, bytes by kind."""
 
 from __future__ import annotations
 

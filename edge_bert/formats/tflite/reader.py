@@ -84,7 +84,7 @@ def parse_file(data: bytes, name: str) -> TfliteFile:
 
 
 def damaged_error(name: str) -> ModelError:
-    """What a file that is no whole TFLite file raises."""
+    """The ModelError for an incomplete or damaged TFLite file."""
     return ModelError(f"{name} is a TFLite file that is damaged or cut short; build it again.")
 
 

@@ -50,7 +50,7 @@ def quantize_static(
 
 @contextlib.contextmanager
 def _quietly() -> Iterator[None]:
-    """It warns about every LayerNorm, and advises to fuse first, which changes nothing here."""
+    """Silence its warnings about LayerNorm: fusing first, as they advise, changes nothing."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,6 +1,6 @@
 """What an ONNX encoder is built from: the plain weights, or those after the rewrites for integers.
 
-In both forms the residual stream is the model's own. What differs is where per-channel factors
+In both the residual stream is the model's own. What differs is where per-channel factors
 sit: after the rewrites, LayerNorm gives the matrices an input that int8 can hold, and one more
 multiplication brings it back for the residual.
 """
@@ -58,7 +58,7 @@ class OnnxProjection:
 
 @dataclass(frozen=True)
 class Parts:
-    """A whole encoder; `embedding_norm` stands on the sum of the tables."""
+    """A complete encoder; `embedding_norm` stands on the sum of the tables."""
 
     word: FloatArray
     position: FloatArray

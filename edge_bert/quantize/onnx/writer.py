@@ -63,7 +63,7 @@ class Writer:
         output_shape: Sequence[str | int],
         description: Mapping[str, str],
     ) -> Any:
-        """The whole model: int64 `inputs`, one float32 output, `description` as its metadata."""
+        """The ModelProto: int64 `inputs`, one float32 output, `description` as its metadata."""
         from onnx import TensorProto, helper, numpy_helper
 
         graph = helper.make_graph(

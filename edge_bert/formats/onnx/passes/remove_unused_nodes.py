@@ -1,4 +1,4 @@
-"""Leaves out what no output depends on.
+"""Removes the nodes that no output depends on.
 
 Requires nothing. Ensures the same outputs, and that every node leads to one of them.
 """

@@ -28,7 +28,7 @@ from edge_bert.records.int16_selection import Int16Choice, Int16Group, Int16Sele
 
 SENTENCES = 24
 TARGET_ERROR = 0.0015  # a mean cosine of 0.9985, of which unseen sentences may lose some
-NEGLIGIBLE = 0.05  # of what 16 bits everywhere gain: too little to widen a group for
+NEGLIGIBLE = 0.05  # of what 16 bits everywhere gain: too little to give a group 16 bits for
 Groups = frozenset[str]
 Tell = Callable[[str], None]
 ALL_INT8: Groups = frozenset()
@@ -36,7 +36,7 @@ ALL_INT8: Groups = frozenset()
 
 @dataclass(frozen=True)
 class EvaluatedGrouping:
-    """The mixed recipe with some groups wide: 1 - cosine, mean and worst, and its cost."""
+    """The mixed recipe with some groups in 16 bits: its cost; 1 - cosine, mean and worst."""
 
     output_error: float
     worst_output_error: float
@@ -129,7 +129,7 @@ def select_int16_groups(
 
 
 def _error_limit(groupings: EvaluatedGroupings, candidates: Groups, fixed: Groups) -> float:
-    """The target, or more where 16 bits everywhere or the fixed list do not reach it."""
+    """TARGET_ERROR, or more where neither 16 bits everywhere nor the fixed list reaches it."""
     int8, int16, floor = (
         groupings.evaluate(groups).output_error for groups in (ALL_INT8, candidates, fixed)
     )

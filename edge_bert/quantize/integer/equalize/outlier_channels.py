@@ -15,7 +15,7 @@ from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
 from edge_bert.quantize.integer.statistics.split_layout import OutlierSplit, SplitLayout
 from edge_bert.records.checkpoint import FloatArray
 
-NOISE_RATIO = 15.0  # to an even share of the noise: above it, a channel is worth two columns more
+NOISE_RATIO = 15.0  # to an even share of the noise: above it, a channel gets two columns more
 NEURON_SHARE = 0.125  # of a channel's peak: the least that a neuron writes to be split off
 MAX_CHANNELS = 4
 

@@ -1,4 +1,4 @@
-"""The graph in float, operator by operator, in numpy: to observe values and to prove equality."""
+"""The graph in float, operator by operator, in numpy: to observe values and to check equality."""
 
 from __future__ import annotations
 

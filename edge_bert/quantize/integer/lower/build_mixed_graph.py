@@ -1,4 +1,4 @@
-"""The encoder with int8 matrix products and float32 between them: the fastest form on CPUs.
+"""The encoder with int8 matrix products and float32 between them: the fastest on CPUs.
 
 Requires: the equalized encoder. Ensures: the same float result as `build_graph`, with LayerNorm,
 the residual sums, softmax and pooling in float32. Matrix products, GELU and the embedding tables

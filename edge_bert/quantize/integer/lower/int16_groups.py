@@ -14,7 +14,7 @@ from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.operator_cost import WIDENABLE
 from edge_bert.quantize.integer.lower.tensor_groups import TensorGroup, group_of
 
-# The residual stream and the feed-forward half: what 8 bits harm most in all-MiniLM-L6-v2.
+# The residual stream and the feed-forward half: most of all-MiniLM-L6-v2's output error in 8 bits.
 FIXED = (
     TensorRole.EMBEDDINGS,
     TensorRole.RESIDUAL,
@@ -32,7 +32,7 @@ CANDIDATES = (*FIXED, TensorRole.ATTENTION_OUTPUT)
 
 
 def candidate_groups(graph: OperatorGraph) -> tuple[TensorGroup, ...]:
-    """The groups that may be wide, by role: outputs of operators with kernels of 16 bits."""
+    """The groups that may have 16 bits, by role: outputs of operators with kernels of 16 bits."""
     members: dict[TensorRole, set[str]] = {role: set() for role in CANDIDATES}
     for node in graph.nodes:
         role = group_of(graph.tensors[node.output])

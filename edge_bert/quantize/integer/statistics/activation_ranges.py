@@ -46,7 +46,7 @@ class ActivationRanges:
             _extend(self.score_peaks, tensor.layer, (float(peaks.min()), float(peaks.max())))
 
     def score_range(self, layer: int | None) -> Range:
-        """From the score below which nothing counts in any row of a layer to the highest one."""
+        """The range, with a margin, of the scores of a layer that count in any row."""
         lowest, highest = self.score_peaks[layer]
         return lowest - NEGLIGIBLE - MARGIN * (highest - lowest), highest
 
