@@ -21,7 +21,7 @@ from tests.one_line import refused
 SHIPPED = profiles.profile_names(profiles.PROFILE_FOLDER)
 REGENERATE = (
     'python -c "from edge_bert import profiles as p; '
-    'p.SCHEMA_FILE.write_bytes(p.json_schema_bytes())"'
+    'p.SCHEMA_FILE.write_bytes(p.profile_schema_bytes())"'
 )
 PHONE = """
 name = "phone"

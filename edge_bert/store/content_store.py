@@ -35,15 +35,15 @@ def fetch_bytes(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
     counts as missing. Of several processes one makes it; the others wait and take what it stored.
     """
     path = folder / key
-    stored = _stored(path)
+    stored = _read_entry(path)
     if stored is not None:
         return stored
-    with _alone(path):
-        stored = _stored(path)  # another process may have made it in the meantime
-        return _made(path, make) if stored is None else stored
+    with _lock_entry(path):
+        stored = _read_entry(path)  # another process may have made it in the meantime
+        return _make_entry(path, make) if stored is None else stored
 
 
-def _made(path: Path, make: Callable[[], bytes]) -> bytes:
+def _make_entry(path: Path, make: Callable[[], bytes]) -> bytes:
     """What `make` gives, stored at `path`."""
     data = make()
     try:
@@ -57,7 +57,7 @@ def _made(path: Path, make: Callable[[], bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock_entry(path: Path) -> Iterator[None]:
     """One process at a time for the entry at `path`, as far as its file system can tell.
 
     The system drops the lock of a process that ends in whatever way. Two that make the same entry
@@ -75,7 +75,7 @@ def _alone(path: Path) -> Iterator[None]:
             lock.release()
 
 
-def _stored(path: Path) -> bytes | None:
+def _read_entry(path: Path) -> bytes | None:
     """The bytes of an entry; None where it is missing or damaged."""
     try:
         entry = path.read_bytes()

@@ -21,7 +21,7 @@ def canonicalize_gelu(graph: OnnxGraph) -> OnnxGraph:
         if node.op == "Gelu" and node.attributes.get("approximate", b"none") in (b"none", "none"):
             replaced[id(node)] = _gelu(node.inputs[0], node.outputs[0], node.opset, constants)
         if node.op == "Erf":
-            gelu = _around(graph, node)
+            gelu = _match_gelu(graph, node)
             if gelu is not None:
                 source, last = gelu
                 replaced[id(last)] = _gelu(source, last.outputs[0], node.opset, constants)
@@ -29,7 +29,7 @@ def canonicalize_gelu(graph: OnnxGraph) -> OnnxGraph:
     return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
-def _around(graph: OnnxGraph, erf: OnnxNode) -> tuple[str, OnnxNode] | None:
+def _match_gelu(graph: OnnxGraph, erf: OnnxNode) -> tuple[str, OnnxNode] | None:
     """x, and the node that makes GELU of it, where `erf` is a part of one."""
     scaled = graph.maker(erf.inputs[0], "Div", "Mul")
     plus_one = _only_user(graph, erf.outputs[0], "Add")
@@ -39,10 +39,10 @@ def _around(graph: OnnxGraph, erf: OnnxNode) -> tuple[str, OnnxNode] | None:
     if not _has_number(graph, scaled, factor):
         return None
     source = next(name for name in scaled.inputs if graph.constant(name) is None)
-    return _product(graph, source, plus_one)
+    return _match_product(graph, source, plus_one)
 
 
-def _product(graph: OnnxGraph, source: str, last: OnnxNode) -> tuple[str, OnnxNode] | None:
+def _match_product(graph: OnnxGraph, source: str, last: OnnxNode) -> tuple[str, OnnxNode] | None:
     """Follows the product of x, one half and 1 + erf to where it is whole."""
     factors = {"x", "half"}
     while factors:

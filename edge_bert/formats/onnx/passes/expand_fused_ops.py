@@ -25,7 +25,7 @@ class _Expansion:
         self.nodes: list[OnnxNode] = []
         self.constants: dict[str, Array] = {}
 
-    def given(self, index: int) -> str:
+    def input_name(self, index: int) -> str:
         """The name of an optional input, empty where it is left out."""
         return self.node.inputs[index] if index < len(self.node.inputs) else ""
 
@@ -70,7 +70,7 @@ def _is_fused(node: OnnxNode) -> bool:
 
 
 def _skip_layer_norm(expansion: _Expansion) -> None:
-    x, skip, gamma, beta, bias = (expansion.given(index) for index in range(5))
+    x, skip, gamma, beta, bias = (expansion.input_name(index) for index in range(5))
     if bias:
         x = expansion.add("Add", x, bias)
     outputs = expansion.node.outputs
@@ -86,7 +86,7 @@ def _norm(expansion: _Expansion, x: str, gamma: str, beta: str, to: str) -> None
 
 def _embed_layer_norm(expansion: _Expansion) -> None:
     ids, types, word, position, type_table, gamma, beta, _, positions = (
-        expansion.given(index) for index in range(9)
+        expansion.input_name(index) for index in range(9)
     )
     summed = expansion.add("Gather", word, ids, axis=0)
     if not positions:
@@ -105,7 +105,7 @@ def _embed_layer_norm(expansion: _Expansion) -> None:
 
 def _attention(expansion: _Expansion) -> None:
     """Attention: one matrix [hidden, 3 * hidden] for queries, keys and values."""
-    x, weight, bias = (expansion.given(index) for index in range(3))
+    x, weight, bias = (expansion.input_name(index) for index in range(3))
     matrix = expansion.graph.constants[weight]
     biases = expansion.graph.constants[bias] if bias else np.zeros(matrix.shape[1], matrix.dtype)
     sizes = expansion.node.attributes.get("qkv_hidden_sizes") or [matrix.shape[1] // 3] * 3
@@ -118,20 +118,20 @@ def _attention(expansion: _Expansion) -> None:
             np.split(matrix, ends, axis=1), np.split(biases, ends), strict=True
         )
     ]
-    _attend(expansion, projected, expansion.given(5), [int(size) for size in sizes])
+    _attend(expansion, projected, expansion.input_name(5), [int(size) for size in sizes])
 
 
 def _multi_head_attention(expansion: _Expansion) -> None:
     """MultiHeadAttention: queries, keys and values are projected already."""
-    projected = [expansion.given(index) for index in range(3)]
-    bias = expansion.given(3)
+    projected = [expansion.input_name(index) for index in range(3)]
+    bias = expansion.input_name(3)
     if bias:
         shifts = np.split(expansion.graph.constants[bias], 3)
         projected = [
             expansion.add("Add", operand, expansion.array(shift))
             for operand, shift in zip(projected, shifts, strict=True)
         ]
-    _attend(expansion, projected, expansion.given(5), [0, 0, 0])
+    _attend(expansion, projected, expansion.input_name(5), [0, 0, 0])
 
 
 def _attend(
@@ -146,7 +146,7 @@ def _attend(
     scores = expansion.add("MatMul", query, key)
     scale = (
         expansion.number("scale", 0.0)
-        or _width(expansion, projected[0], sizes[0]) ** -0.5 * heads**0.5
+        or _count_channels(expansion, projected[0], sizes[0]) ** -0.5 * heads**0.5
     )
     scores = expansion.add("Mul", scores, expansion.array(np.array(scale, np.float32)))
     if scores_bias:
@@ -157,7 +157,7 @@ def _attend(
     expansion.add("Reshape", together, joined, to=expansion.node.outputs[0])
 
 
-def _width(expansion: _Expansion, value: str, width: int) -> int:
+def _count_channels(expansion: _Expansion, value: str, width: int) -> int:
     """The channels of all heads together, where need be from the dense layer that makes them."""
     while not width:
         node = next(
@@ -173,7 +173,7 @@ def _width(expansion: _Expansion, value: str, width: int) -> int:
 
 
 def _bias_gelu(expansion: _Expansion) -> None:
-    x, bias = expansion.given(0), expansion.given(1)
+    x, bias = expansion.input_name(0), expansion.input_name(1)
     kind = "tanh" if expansion.node.op == "FastGelu" else "none"
     x = expansion.add("Add", x, bias) if bias else x
     expansion.add("Gelu", x, to=expansion.node.outputs[0], approximate=kind)
@@ -182,7 +182,7 @@ def _bias_gelu(expansion: _Expansion) -> None:
 def _fused_matmul(expansion: _Expansion) -> None:
     sides = []
     for index, name in enumerate(("transA", "transB")):
-        side = expansion.given(index)
+        side = expansion.input_name(index)
         array = expansion.graph.constants.get(side)
         turned = bool(expansion.node.attributes.get(name, 0))
         if turned and array is not None:

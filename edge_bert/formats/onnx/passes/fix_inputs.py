@@ -31,20 +31,20 @@ def fix_inputs(graph: OnnxGraph, names: Mapping[str, str], length: int, opset: i
         inputs[ours] = Input((1, length), INT32)
         to = {"to": graph_input.element_type}
         casts.append(OnnxNode("Cast", (ours,), (inside[name],), to, f"{ours}/cast", "", opset))
-    renamed = _without_clashes(graph, set(inputs))
+    renamed = _rename_clashes(graph, set(inputs))
     inside = {**renamed, **inside}
-    nodes = [_with_names(node, inside) for node in graph.nodes]
+    nodes = [_rename_values(node, inside) for node in graph.nodes]
     constants = {inside.get(name, name): array for name, array in constants.items()}
     outputs = [inside.get(name, name) for name in graph.outputs]
     return OnnxGraph.of([*casts, *nodes], constants, inputs, outputs)
 
 
-def _without_clashes(graph: OnnxGraph, ours: set[str]) -> dict[str, str]:
+def _rename_clashes(graph: OnnxGraph, ours: set[str]) -> dict[str, str]:
     """New names for values inside the graph that are called as an input is going to be."""
     return {name: f"{name}/own" for name in ours if name in graph.makers or name in graph.constants}
 
 
-def _with_names(node: OnnxNode, names: Mapping[str, str]) -> OnnxNode:
+def _rename_values(node: OnnxNode, names: Mapping[str, str]) -> OnnxNode:
     return OnnxNode(
         op=node.op,
         inputs=tuple(names.get(name, name) for name in node.inputs),

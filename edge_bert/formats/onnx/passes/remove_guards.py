@@ -22,7 +22,7 @@ def remove_guards(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
         if uniform is not None and shape is not None:
             constants[node.outputs[0]] = np.full(shape, uniform)
         else:
-            nodes.append(_copied(graph, node, sizes, constants))
+            nodes.append(_replace_guard(graph, node, sizes, constants))
     return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
@@ -36,14 +36,14 @@ def _uniform(graph: OnnxGraph, node: OnnxNode) -> Array | None:
     return np.asarray(array.flat[0])
 
 
-def _copied(
+def _replace_guard(
     graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
 ) -> OnnxNode:
-    source_alike = _same_as(graph, node)
+    source_alike = _find_passed_value(graph, node)
     if source_alike is not None and sizes.get(source_alike) == sizes.get(node.outputs[0], []):
         return OnnxNode("Identity", (source_alike,), node.outputs, {}, node.name, "", node.opset)
     shape = sizes.get(node.outputs[0])
-    source = _gathered_whole(graph, node, sizes)
+    source = _find_identity_gather(graph, node, sizes)
     if source is None or shape is None:
         return node
     name = f"{node.outputs[0]}/sizes"
@@ -51,7 +51,7 @@ def _copied(
     return OnnxNode("Reshape", (source, name), node.outputs, {}, node.name, "", node.opset)
 
 
-def _same_as(graph: OnnxGraph, node: OnnxNode) -> str | None:
+def _find_passed_value(graph: OnnxGraph, node: OnnxNode) -> str | None:
     if node.op == "And":
         for guard, operand in (node.inputs, node.inputs[::-1]):
             array = graph.constant(guard)
@@ -65,7 +65,9 @@ def _same_as(graph: OnnxGraph, node: OnnxNode) -> str | None:
     return None
 
 
-def _gathered_whole(graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]]) -> str | None:
+def _find_identity_gather(
+    graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]]
+) -> str | None:
     """The source of a Gather or GatherND that takes each of its elements once, in order."""
     if node.op not in ("Gather", "GatherND") or node.attributes.get("batch_dims", 0):
         return None

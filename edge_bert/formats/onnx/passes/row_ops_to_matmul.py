@@ -20,15 +20,15 @@ def row_ops_to_matmul(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGrap
     for node in graph.nodes:
         match node.op:
             case "Slice" | "Pad":
-                nodes.extend(_moved(graph, node, sizes, constants))
+                nodes.extend(_replace_row_move(graph, node, sizes, constants))
             case "MatMul":
-                nodes.extend(_split(graph, node, sizes, constants))
+                nodes.extend(_split_concat(graph, node, sizes, constants))
             case _:
                 nodes.append(node)
     return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
 
 
-def _moved(
+def _replace_row_move(
     graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
 ) -> list[OnnxNode]:
     """Slice or Pad of [1, length, width] along the tokens: which row comes from which?"""
@@ -63,7 +63,7 @@ def _product(node: OnnxNode, matrix: Array, constants: dict[str, Array]) -> list
     return [OnnxNode("MatMul", inputs, node.outputs, {}, node.name, "", node.opset)]
 
 
-def _split(
+def _split_concat(
     graph: OnnxGraph, node: OnnxNode, sizes: dict[str, list[int]], constants: dict[str, Array]
 ) -> list[OnnxNode]:
     """Concat(a, b) times a matrix is a times its first rows plus b times the others."""

@@ -62,14 +62,14 @@ class _Flat:
             self.matrix[value] = self.reshape(value, shape[1:], f"{value}/flat", like)
         return self.matrix.get(value, value)
 
-    def whole(self, value: str, like: OnnxNode) -> str:
+    def restore(self, value: str, like: OnnxNode) -> str:
         """A value with its batch axis again, for a node that wants it."""
-        if value in self.matrix and value not in self.restored and self.made(value):
+        if value in self.matrix and value not in self.restored and self.is_matrix_only(value):
             self.reshape(self.matrix[value], self.shape(value) or [], value, like)
             self.restored.add(value)
         return value
 
-    def made(self, value: str) -> bool:
+    def is_matrix_only(self, value: str) -> bool:
         """Whether only the matrix of `value` is computed so far."""
         return self.matrix[value] == f"{value}/matrix"
 
@@ -81,14 +81,14 @@ def squeeze_batch(graph: OnnxGraph, sizes: Sizes) -> OnnxGraph:
         rule = RULES.get(node.op)
         if rule is None or len(node.outputs) != 1 or not rule(flat, node):
             inputs = [
-                name if node.op == "Reshape" else flat.whole(name, node) for name in node.inputs
+                name if node.op == "Reshape" else flat.restore(name, node) for name in node.inputs
             ]
             if node.op == "Reshape":  # the order in memory is the same
                 inputs[0] = flat.matrix.get(inputs[0], inputs[0])
             flat.nodes.append(node.reading(inputs))
     last = graph.nodes[-1]
     for output in graph.outputs:
-        flat.whole(output, last)
+        flat.restore(output, last)
     return OnnxGraph.of(flat.nodes, flat.constants, graph.inputs, graph.outputs)
 
 
