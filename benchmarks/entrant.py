@@ -1,4 +1,4 @@
-"""A peer while the comparison runs: its process, and what it has shown so far."""
+"""A peer while the comparison runs: its process, and its figures so far."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from edge_bert.records.profile import Runtime
 
 
 class Entrant:
-    """One peer. A fault ends its part and leaves the others alone."""
+    """One peer. A fault ends its run and not those of the others."""
 
     def __init__(self, peer: Peer, file: PeerFile | Fault) -> None:
         self.peer = peer
@@ -100,7 +100,7 @@ class Entrant:
         self._attempt(run)
 
     def row(self, inputs: ComparisonInputs, reference: FloatArray | None) -> PeerRow:
-        """What the peer has shown; a fault takes its figures with it."""
+        """The peer's figures; a fault discards them."""
         if self.fault is not None or self._file is None or self.held_out is None:
             fault = self.fault or Fault("not run", "it was never started")
             return PeerRow(

@@ -1,4 +1,4 @@
-"""The peers: what takes part in a comparison, and the settings that each is given."""
+"""The peers of a comparison, and the settings of each."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ PEERS = (
 
 
 def find_missing_modules(peer: Peer) -> Fault | None:
-    """What keeps `peer` from running on this machine, with the command that changes it."""
+    """The modules that `peer` lacks on this machine, with the command that installs them."""
     lacking = [module for module in peer.needs if importlib.util.find_spec(module) is None]
     if not lacking:
         return None

@@ -23,7 +23,7 @@ GRACE_S = 5.0
 
 
 def make_child_environment() -> dict[str, str]:
-    """The surroundings of a child: one thread for every library, no network, no telemetry."""
+    """The environment of a child: one thread for every library, no network, no telemetry."""
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     # `CI` is how OpenVINO and NNCF are told not to report their use to their makers.
     return {**os.environ, **threads, "CI": "true", "HF_HUB_OFFLINE": "1"}

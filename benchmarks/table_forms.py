@@ -60,7 +60,7 @@ def store_int2(table: FloatArray, block: int) -> Stored:
 
 
 def store_int4_and_int2(table: FloatArray) -> Stored:
-    """Two tables that are added: int4, and int2 of what it leaves, both per row."""
+    """Residual quantization: int4 per row, plus int2 per row of its error."""
     first, size = store_int4(table, table.shape[1])
     second, more = store_int2(table - first, table.shape[1])
     return first + second, size + more

@@ -1,6 +1,6 @@
 """Write a peer's model file; a process of its own, started by `processes.py`.
 
-Reads one MakeOrder as JSON from standard input. Exit status 1 with the reason as the last line
+Reads one WriteOrder as JSON from standard input. Exit status 1 with the reason as the last line
 on standard error when the peer's own tools fail.
 """
 

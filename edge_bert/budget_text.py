@@ -41,7 +41,7 @@ def format_limit(name: LimitName, limit: float) -> str:
 
 
 def describe_budget(budget: Budget) -> str:
-    """The limits on one line, absent ones left out."""
+    """The limits on one line, without absent ones."""
     texts = {name: format_amount(name, limit) for name, limit in budget_limits(budget).items()}
     if "latency" in texts:
         texts["latency"] += f" at {budget.latency_length} tokens"

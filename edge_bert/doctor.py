@@ -1,4 +1,4 @@
-"""What this machine has and lacks, and how to get it; looks only, and asks no network."""
+"""Checks of this machine: what it has, what it lacks and how to get it; read-only, offline."""
 
 from __future__ import annotations
 

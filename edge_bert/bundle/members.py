@@ -77,7 +77,7 @@ class JsonMember(Generic[Content]):
 
 
 def file_matches(path: Path, sha256: str) -> bool:
-    """Whether `path` is the file that was proven: a regular file with this SHA-256."""
+    """Whether `path` is the verified file: a regular file with this SHA-256."""
     try:
         if not path.is_file():  # a pipe would wait for a writer for ever
             return False
@@ -88,7 +88,7 @@ def file_matches(path: Path, sha256: str) -> bool:
 
 
 def require_proven(path: Path, sha256: str) -> Path:
-    """`path`. Raises InputError where it is not the file that was proven."""
+    """`path`. Raises InputError where it is not the verified file of this SHA-256."""
     if not path.is_file():
         raise InputError(f"{path} is missing; build the bundle again.")
     if not file_matches(path, sha256):

@@ -1,4 +1,4 @@
-"""The kind of task that edge-bert's commands are: few short flags, and options in groups."""
+"""The task class of edge-bert's commands: few short flags, and options in groups."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class CommandTask(Task[Callable[..., None]]):
         self.renamed = renamed or {}
 
     def arg_opts(self, name: str, default: str, taken_names: set[str]) -> dict[str, Any]:
-        """What Invoke makes an argument from, with our short flags; we read whole numbers."""
+        """Invoke's options of an argument, with our short flags; we parse whole numbers."""
         argument: dict[str, Any] = super().arg_opts(name, default, taken_names)
         argument["names"] += [SHORT_FLAGS[name]] if name in SHORT_FLAGS else []
         if argument.get("kind") is int:

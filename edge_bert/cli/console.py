@@ -1,4 +1,4 @@
-"""What a terminal gets of errors and results: one line and an exit code, JSON, plain lines."""
+"""Errors and results on a terminal: one line and an exit code, JSON, plain lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `invoke emulator ACTION` does, and what it says."""
+"""The actions of `invoke emulator ACTION`, and their output."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ACTIONS = ("setup", "start", "stop", "status")
 def run_emulator_action(
     action: str, profile: str | None, port: int, progress: Progress
 ) -> tuple[object, list[str]]:
-    """Do `action`; its result for programs, and lines for people."""
+    """Run `action`; return its result for programs, and lines for people."""
     if action == "setup":
         emulator.set_up_emulator(progress)
         command = task_command("emulator start --profile pixel")

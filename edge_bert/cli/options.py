@@ -1,4 +1,4 @@
-"""From the text of options to records: parsing by the type of a record's field; shared help."""
+"""Parsing of options' text into records, by the type of each field; shared help."""
 
 from __future__ import annotations
 

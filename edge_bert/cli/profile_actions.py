@@ -1,4 +1,4 @@
-"""What `invoke profile ACTION` does, and what it says."""
+"""The actions of `invoke profile ACTION`, and their output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ACTIONS = ("new",)
 def run_profile_action(
     action: str, name: str | None, serial: str | None, out: Path | None, progress: Progress
 ) -> tuple[object, list[str]]:
-    """Do `action`; its result for programs, and lines for people."""
+    """Run `action`; return its result for programs, and lines for people."""
     if action not in ACTIONS:
         example = task_command("profile new --name my-phone")
         raise InputError(f"{action!r} is not one of {', '.join(ACTIONS)}: {example}.")
@@ -34,7 +34,7 @@ def run_profile_action(
 
 
 def _reference(name: str, file: str) -> str:
-    """What names the profile in options: its name where that finds it, else its file."""
+    """The value of `--profile` for the profile: its name where that finds it, else its file."""
     from edge_bert.profiles import profile_names
 
     return name if name in profile_names() else file

@@ -1,4 +1,4 @@
-"""Which column of a table is what: found by its usual names, or as the user says."""
+"""The roles of a table's columns: by their usual names, or as the user names them."""
 
 from __future__ import annotations
 

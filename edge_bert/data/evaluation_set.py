@@ -1,4 +1,4 @@
-"""The evaluation set: sentences with what people said of them."""
+"""The evaluation set: sentences with their labels or scores."""
 
 from __future__ import annotations
 

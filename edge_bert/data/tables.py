@@ -131,7 +131,7 @@ def _json_row(path: Path, number: int, line: str) -> Row:
 
 
 def as_text(cell: object) -> str:
-    """A cell as text; what is no text, number or truth value is empty."""
+    """A cell as text; empty where it is no text, number or truth value."""
     if isinstance(cell, bool):
         return str(int(cell))
     if isinstance(cell, str | int | float):

@@ -1,4 +1,4 @@
-"""Proving a bundle again: on its runtime, against labels, and against a phone's tokenizer."""
+"""Verification of a bundle: on its runtime, against labels, and against a phone's tokenizer."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from edge_bert.records.recipe import RECIPES
 
 
 class Verified(Record, frozen=True):
-    """What one artifact showed when it was run again."""
+    """The runtime check and scores of one artifact that was run again."""
 
     name: str
     proof: RuntimeCheck
@@ -76,7 +76,7 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
 
     Drift is measured against the bundle's float32 artifact, on the held-out sentences of the
     bundle's own calibration set where the user gives its file, or else of ours. Raises InputError
-    where that is another file, or where a file of the bundle is not the one that was proven.
+    where that is another file, or where a file of the bundle is not the one that was verified.
     """
     folder = options.folder
     manifest = manifests.read_manifest(folder)

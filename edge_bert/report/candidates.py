@@ -11,7 +11,7 @@ STATES = (CHOSEN, FRONT, WITHIN, OVER)
 
 
 def state_of(item: Evaluated, result: SearchResult) -> str:
-    """One of STATES. Where nothing meets the budget, the front holds candidates over it."""
+    """One of STATES. Where nothing meets the budget, the Pareto front is of candidates over it."""
     if item == result.chosen:
         return CHOSEN
     if item in result.front:

@@ -1,4 +1,4 @@
-"""Artifacts that are not fit for use, or only with care, and why."""
+"""Warnings about artifacts that are not fit for use, or only with care."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ METRIC_WORDS = {"spearman": "Spearman", "accuracy": "accuracy"}
 
 
 class ReportWarning(Record, frozen=True):
-    """What a reader must know of an artifact before taking it."""
+    """A warning that a reader must see before taking an artifact."""
 
     artifact: str
     text: str

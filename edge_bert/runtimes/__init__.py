@@ -1,1 +1,1 @@
-"""The runtimes of this host, each artifact in a process of its own that may die without harm."""
+"""The runtimes of this host, each artifact in a process of its own, whose crash is contained."""

@@ -94,7 +94,7 @@ def find_missing_tool(chip: str) -> str | None:
 
 
 def compile_for_chip(chip: str, model: Path, *, timeout_s: float = TIMEOUT_S) -> NpuModel:
-    """`model` for `chip`, in a process that may die without harm.
+    """`model` compiled for `chip`, in a process whose crash is contained.
 
     Raises MissingToolError where the SDK is not installed, RefusedError where the plugin does not
     take the model or does not know the chip.

@@ -1,4 +1,4 @@
-"""Run and time ONNX files on onnxruntime, in a process that may die without harm."""
+"""Run and time ONNX files on onnxruntime, in a process whose crash is contained."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Row = Mapping[str, npt.NDArray[Any]]
 def run_onnx_model(
     model: Path, rows: Sequence[Row], output: str, *, timeout_s: float = RUN_TIMEOUT_S
 ) -> list[npt.NDArray[np.float32]]:
-    """What `output` of `model` is for each row of inputs, each [length]; without the batch axis.
+    """The `output` of `model` for each row of inputs [length], without the batch axis.
 
     Raises VerificationError where the model does not load or run, MissingToolError without
     onnxruntime.

@@ -1,4 +1,4 @@
-"""Run an artifact on a named runtime on this host, in a process that may die without harm."""
+"""Run an artifact on a named runtime on this host, in a process whose crash is contained."""
 
 from __future__ import annotations
 

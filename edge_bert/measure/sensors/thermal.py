@@ -28,7 +28,7 @@ def parse_thermal_status(text: str) -> int:
 def parse_clocks(files: Mapping[str, str]) -> tuple[ClockLimit, ...]:
     """Clock limits from the texts of `cpufreq/policyN/scaling_max_freq` and `cpuinfo_max_freq`.
 
-    Policies with a missing or unreadable file are left out: not every kernel shows them.
+    Policies with a missing or unreadable file are skipped: not every kernel shows them.
     """
     policies: dict[str, dict[str, int]] = {}
     for path, text in files.items():

@@ -69,7 +69,7 @@ def _proven_files(options: PushOptions, manifest: Manifest) -> Iterator[Path]:
 
 
 def remove_pushed(serial: str | None = None) -> str:
-    """Remove all that push and bench ever left on the device; its serial."""
+    """Remove all files of push and bench from the device; return its serial."""
     device = AdbDevice(serial)
     device.remove_everything()
     return device.serial

@@ -87,7 +87,7 @@ def _plan_run(options: BenchOptions, remote: str, signature: str, threads: int) 
 
 
 def _plan_cold_run(run: RunnerRequest) -> RunnerRequest:
-    """One inference with the profiler and with pages from storage, which would spoil the others."""
+    """One cold inference with the profiler, apart from the timed runs, which both would slow."""
     return dataclasses.replace(
         run, warmup=1, repetitions=1, duration_ms=None, profile=True, cold=True
     )

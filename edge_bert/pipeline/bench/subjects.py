@@ -1,4 +1,4 @@
-"""What of a bundle is measured or pushed: its artifacts, held to their digests."""
+"""The artifacts of a bundle to measure or push, checked against their digests."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def select_subjects(
 ) -> list[tuple[Artifact, str]]:
     """Every artifact of `names` (none: all), in the manifest's order, with its signatures.
 
-    Raises InputError for what the bundle does not have, or a file that is not the proven one.
+    Raises InputError for what the bundle does not have, or a file that is not the verified one.
     """
     chosen = select_artifacts(manifest, names) or manifest.artifacts
     for artifact in chosen:

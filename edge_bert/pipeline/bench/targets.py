@@ -24,7 +24,7 @@ Measure = Callable[[Path, Artifact, str], Iterator[Measurement]]
 
 @contextmanager
 def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]:
-    """A function that measures one signature on the options' target; cleaned up afterwards."""
+    """A function that measures one signature on the options' device; cleaned up afterwards."""
     profile = profiles.load_profile(options.profile)
     if options.target == "emulated":
         with open_counter(profile, options.core, options.threads, progress) as count:

@@ -41,7 +41,7 @@ CALIBRATION_CODE: Functions = (
 
 
 def tool_versions() -> dict[str, str]:
-    """The versions of everything that has a hand in the bytes."""
+    """The versions of all packages that decide the bytes."""
     return {name: metadata.version(name) for name in TOOLS}
 
 
@@ -65,14 +65,14 @@ def build_float_model(session: BuildSession, progress: Progress) -> bytes:
 
 
 def _float_inputs(session: BuildSession) -> list[object]:
-    """All that the float32 file depends on beside code."""
+    """The inputs, besides code, that the float32 file depends on."""
     model = session.checkpoint
     tools = onnx2tf.tool_versions() if session.is_opaque else None
     return [model.sha256, model.architecture, model.head, session.lengths, tools]
 
 
 def _float_code(session: BuildSession) -> Functions:
-    """Reading counts too, because what is read is not in the checkpoint's digest."""
+    """Converter and reader, because weights as read are not in the checkpoint's digest."""
     if session.is_opaque:
         return onnx2tf.convert_onnx_to_tflite, load_onnx
     reader = read_weights if session.checkpoint.onnx is None else load_onnx

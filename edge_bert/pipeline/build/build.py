@@ -59,7 +59,7 @@ class BuiltBundle:
 
 @dataclass(frozen=True)
 class BudgetEvidence:
-    """What fitting a model to its budget found: the search, and files counted on the phone."""
+    """Evidence from fitting a model to its budget: the search, and the files' emulated counts."""
 
     search: SearchResult | None = None
     counted: Sequence[Measurement] = ()
@@ -78,7 +78,7 @@ def build_bundle(
     The old bundle stays until the new one is complete. Raises VerificationError where an artifact
     that the user named does not run on the profile's runtime.
     """
-    # First: a folder that cannot be written is told before the work.
+    # First, so that a folder that cannot be written fails before the work.
     with atomic_folder.replace_folder(session.folder) as scratch:
         onnx_parity.check_parity(session, host_runtime(), progress)
         built, skipped = _build_artifacts(session, scratch, progress)
@@ -103,7 +103,7 @@ def _write_members(
     scratch: Path,
     progress: Progress,
 ) -> Manifest:
-    """Write what goes with the artifacts into `scratch`; the manifest of all."""
+    """Write the files beside the artifacts into `scratch`; return the manifest."""
     files, not_packaged = _write_other_files(session, built, scratch)
     names = [artifact.name for artifact, _ in built]
     compiled, not_compiled = npu.compile_artifacts(session.profile, names, scratch, progress)

@@ -26,7 +26,7 @@ def save_explanation(explanation: Explanation, folder: Path) -> Path:
 def with_explanations(report: Report, folder: Path, progress: Progress = no_progress) -> Report:
     """`report` with the explanations in `folder` of its artifacts as they are now.
 
-    A file that is damaged or of another format version is skipped, and `progress` tells why.
+    A file that is damaged or of another format version is skipped, and `progress` reports why.
     """
     explanations = []
     for artifact in report.manifest.artifacts:

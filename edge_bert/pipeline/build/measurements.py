@@ -90,7 +90,7 @@ def run_of(measurement: Measurement) -> MeasuredRun | None:
 
 
 def change_of(measurement: Measurement, before: Measurement) -> Change:
-    """How much longer it took than the run before."""
+    """The change in latency since the run before."""
     ratio = latency_bounds(measurement)[1] / latency_bounds(before)[1]
     return Change(ratio, before.started_at)
 
@@ -104,7 +104,7 @@ def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Mea
 
 
 def machine_of(measurement: Measurement) -> str:
-    """In words, what a measurement ran on; figures of equal words may stand in one table."""
+    """The machine of a measurement in words; figures of equal machines may share a table."""
     target, latency = measurement.target, measurement.latency
     if measurement.evidence is Evidence.EMULATED:
         core = target.properties.get("core", "")
@@ -161,7 +161,7 @@ def with_measurements(
 def complete_report(
     report: Report, folder: Path, progress: Progress = no_progress, new: Sequence[Measurement] = ()
 ) -> Report:
-    """`report` with all that `bench` and `explain` left in `folder`, and `new` measurements."""
+    """`report` with the measurements and explanations in `folder`, and `new` measurements."""
     report = with_measurements(report, folder, progress, new)
     return with_search(with_explanations(report, folder, progress), folder, progress)
 

@@ -1,4 +1,4 @@
-"""Parity of a model that came as ONNX: our float32 file gives what onnxruntime gives for it."""
+"""Parity of a model that came as ONNX: our float32 file against onnxruntime on the original."""
 
 from __future__ import annotations
 

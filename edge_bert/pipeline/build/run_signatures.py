@@ -48,7 +48,7 @@ class ModelUnderTest:
 
     @property
     def rounds_activations(self) -> bool:
-        """Whether it computes with integers, so that runtimes may differ a little."""
+        """Whether activations are integers, so that runtimes may differ by rounding."""
         return self.contents.rounds_activations
 
 

@@ -1,4 +1,4 @@
-"""One build while it runs: its inputs, checked when it is opened, and what is loaded from them."""
+"""A build session: inputs checked when it is opened, and values loaded from them once."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ class BuildSession:
 
     @functools.cached_property
     def hessians(self) -> list[LayerHessians]:
-        """What 4-bit weights are rounded by: second moments over the calibration set."""
+        """Input Hessians for GPTQ (Frantar et al. 2022), over the calibration set."""
         return collect_hessians(self.weights, self.calibration_inputs)
 
     def encode_inputs(self, sentences: Sequence[str]) -> CalibrationInputs:

@@ -40,7 +40,7 @@ OutputsOf = Callable[[Sequence[str], Sequence[str] | None], FloatArray]
 
 @dataclass(frozen=True)
 class Examples:
-    """What an artifact is run on: held-out sentences for drift, and labelled data for scores."""
+    """The examples for an artifact: held-out sentences for drift, labelled data for scores."""
 
     tokenizer: Tokenizer
     held_out: Sequence[str]
@@ -48,7 +48,7 @@ class Examples:
 
 
 class VerifiedArtifact(Record, frozen=True):
-    """What running an artifact showed."""
+    """The runtime check and the scores of an artifact."""
 
     runtime_check: RuntimeCheck
     scores: Scores

@@ -1,1 +1,1 @@
-"""What people do with devices: an emulated phone, a profile from a connected one."""
+"""Actions on devices: run an emulated phone, write a profile of a connected one."""

@@ -162,7 +162,7 @@ def _choose_path(name: str, out: Path | None) -> Path:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """Write the file whole, and only where there is none."""
+    """Write the file atomically, and only where there is none."""
     partial = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")
     try:
         partial.write_text(text, encoding="utf-8")

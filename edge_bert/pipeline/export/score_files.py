@@ -1,4 +1,4 @@
-"""How good and how fast ONNX files are: drift, labels, and times on onnxruntime."""
+"""The scores of ONNX files: drift, agreement with labels, and times on onnxruntime."""
 
 from __future__ import annotations
 

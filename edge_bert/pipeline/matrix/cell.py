@@ -28,7 +28,7 @@ from edge_bert.report.fitness import METRIC_WORDS
 
 
 class CellRequest(Record, frozen=True):
-    """The build of a cell, in words that another process can start from.
+    """The build of a cell, as plain values that another process can start from.
 
     Its bundle goes to the folder `model_folder` of the matrix, which is the options' `out`.
     `profile` is the profile's name; the options may have the path of its file.

@@ -169,7 +169,7 @@ def cell_is_current(out: Path, cell: MatrixCell) -> bool:
 
 
 def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_Model]:
-    """Each model, loaded once; only what its cells need of it is kept."""
+    """Each model, loaded once and reduced to what its cells need."""
     corpus = calibration.load_sentences(Path(options.corpus)) if options.corpus else None
     loaded: dict[str, _Model] = {}
     for name in models:
@@ -192,7 +192,7 @@ def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_M
 
 
 def _cell_key(model: _Model, device: DeviceProfile) -> str:
-    """All that a cell depends on, after words that a log can show."""
+    """The journal key of a cell: a readable label, then a digest of all that it depends on."""
     options = model.options
     digest = content_store.key_of(
         model.content,

@@ -21,8 +21,8 @@ from edge_bert.records.weight_bits import WeightBits
 
 
 def bound_cost(session: BuildSession, candidate: Candidate) -> CandidateCost:
-    """The computed size of the candidate's file and, where latency and energy are emulated, what
-    they cannot be below at the budget's length."""
+    """The computed size of the candidate's file and, where latency and energy are emulated, their
+    lower bounds at the budget's length."""
     weights = session.weights
     recipe, config = RECIPES[candidate.recipe], _candidate_config(weights.config, candidate)
     bits = candidate_bits(candidate) if recipe.scheme is Scheme.HYBRID else None

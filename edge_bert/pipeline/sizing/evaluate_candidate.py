@@ -1,4 +1,4 @@
-"""What the search builds a candidate for: its score, and its cost on the emulated phone."""
+"""The evaluation of a candidate: its score, and its cost on the emulated phone."""
 
 from __future__ import annotations
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class NothingFitsError(BudgetError):
-    """`search` tells of the candidates that come nearest."""
+    """Nothing meets the budget; `search` holds the candidates that come nearest."""
 
     def __init__(self, search: SearchResult) -> None:
         super().__init__(search.reason)
@@ -64,7 +64,7 @@ def fit_to_budget(options: BuildOptions, progress: Progress = no_progress) -> Bu
         raise InputError(
             "--recipes and --unpruned build the model in full size; leave the limits out."
         )
-    _ = options.effort  # told now, although a search needs it much later; so is the corpus
+    _ = options.effort  # checked now, although a search needs it much later; so is the corpus
     if options.corpus:
         calibration.load_sentences(Path(options.corpus))
     session = BuildSession.open(options)
@@ -102,7 +102,7 @@ def without_emulation(session: BuildSession) -> BuildSession:
 
 
 def why_not_emulated(profile: DeviceProfile) -> str | None:
-    """Why latency and energy cannot be found out on an emulated phone; None where they can."""
+    """Why latency and energy cannot be emulated; None where they can."""
     if host_tools.find_missing_tools():
         return task_command("emulator setup")
     core = cpu_files.find_cluster(profile, None).core
@@ -110,7 +110,7 @@ def why_not_emulated(profile: DeviceProfile) -> str | None:
 
 
 def _refuse_to_emulate(session: BuildSession) -> NoReturn:
-    """Without an emulated phone: what can never be is told; of the rest, nothing is known."""
+    """Raise NothingFitsError where bounds rule the budget out, else MissingToolError."""
     from edge_bert.pipeline.sizing.search_candidates import rule_out_budget
     from edge_bert.pipeline.sizing.session import SizingSession
 

@@ -1,4 +1,4 @@
-"""Pruning statistics of a model, measured once: what its layers, heads and neurons are worth."""
+"""Pruning statistics of a model, measured once: the importance of layers, heads and neurons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATS_CODE: Functions = (
 
 @dataclass(frozen=True)
 class PruningStats:
-    """`layers` are the best ones to keep for every number of them, all of them first."""
+    """Importance and error curves; `layers` has the best layers of each count, most first."""
 
     importance: Importance
     curves: ErrorCurves

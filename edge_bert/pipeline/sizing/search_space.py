@@ -30,8 +30,8 @@ def measured_space(sizing: SizingSession, stats: PruningStats) -> Space:
 
 
 def outline_space(sizing: SizingSession) -> Space | None:
-    """A space that needs no measuring: as many layers, neurons and heads as in `measured_space`,
-    but the first layers, each with an even share of the heads and neurons.
+    """A space that needs no measuring: the layer, neuron and head counts of `measured_space`, but
+    always the first layers, each with an even share of the heads and neurons.
 
     A candidate of `measured_space` has no fewer multiply-adds than the one with the same choices
     here, and no less than 1 / `ROOM` of its bytes. None where the layers differ in their sizes, so
@@ -45,7 +45,7 @@ def outline_space(sizing: SizingSession) -> Space | None:
 
 
 def _rising(counts: Sequence[int]) -> tuple[tuple[float, ...], ...]:
-    """Curves by which every next head or neuron of a layer costs more, and all layers alike."""
+    """Convex error curves, the same for all layers: each further head or neuron costs more."""
     return tuple(tuple(float(removed**2) for removed in range(count + 1)) for count in counts)
 
 
@@ -77,7 +77,7 @@ def _space(sizing: SizingSession, ranked: Sequence[tuple[int, ...]], curves: Err
 
 
 def _vocabularies(sizing: SizingSession, rows: int) -> tuple[int, ...]:
-    """All tokens, and fewer as far as the tokenizer can do with them.
+    """Vocabulary sizes: all tokens, and fewer where the tokenizer can be trimmed so far.
 
     Of Chinese, single characters alone are more than the fewest tokens here.
     """

@@ -1,4 +1,4 @@
-"""A build session while it is sized: what a search measures once, and candidates' sessions."""
+"""A build session for a search: what is measured once, and the sessions of candidates."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class SizingSession:
     _candidates: dict[Candidate, BuildSession] = field(default_factory=dict)
 
     def pruning_stats(self, progress: Progress = no_progress) -> PruningStats:
-        """What layers, heads and neurons are worth, measured the first time, in minutes."""
+        """The importance of layers, heads and neurons, measured on first use (minutes)."""
         if not self._stats:
             self._stats.append(read_pruning_stats(self.build, progress))
         return self._stats[0]

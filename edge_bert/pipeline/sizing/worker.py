@@ -12,7 +12,7 @@ from edge_bert.store.content_store import key_of
 
 
 class SearchContext(Record, frozen=True):
-    """What a process needs to know of a search.
+    """The context of a search that a worker process needs.
 
     `content` is a digest of what the names and paths in `options` lead to: a process that lives
     on, as a Dask worker does, then takes no file for what it was before.

@@ -1,1 +1,1 @@
-"""An encoder read from an ONNX file: recognised by how its data flows, not by names."""
+"""An encoder read from an ONNX file: recognized by how its data flows, not by names."""

@@ -30,7 +30,7 @@ class Attention:
 
 @dataclass
 class _Trace:
-    """What was met on the way back through scores: the product of scales, and Reshapes.
+    """The scales (as a product) and Reshapes on the way back through the scores.
 
     `seen` holds values that lead nowhere, since a graph may use one again and again.
     """
@@ -58,7 +58,7 @@ def find_attention(graph: OnnxGraph, output: str) -> Attention:
 
 
 def _but(graph: OnnxGraph, value: str) -> str:
-    """The operator that is there instead, for a message."""
+    """The operator that computes `value` instead, for a message."""
     node = graph.maker(graph.root(value, THROUGH))
     return f", but {node.place}" if node is not None else ""
 

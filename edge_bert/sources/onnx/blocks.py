@@ -101,7 +101,7 @@ def _ffn_in(graph: OnnxGraph, out: Linear, stream: str) -> Linear:
 
 
 def find_activation(graph: OnnxGraph, source: str, target: str, width: int) -> str:
-    """What is computed between two values, known by its values: a name as in config.json."""
+    """The activation between two values, by its name in config.json; recognized by its outputs."""
     rows = max(4, 241 // width + 1)
     points = np.resize(np.linspace(-6, 6, 241), (1, rows, width)).astype(np.float32)
     try:

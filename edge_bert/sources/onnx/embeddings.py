@@ -35,7 +35,7 @@ class OnnxEmbeddings:
 
 
 def find_embeddings(graph: OnnxGraph, norm: OnnxNorm, names: dict[str, str]) -> OnnxEmbeddings:
-    """The embeddings that `norm` normalises. Raises NotRecognized for any other sum."""
+    """The embeddings that `norm` normalizes. Raises NotRecognized for any other sum."""
     tables = _Tables(graph, names)
     for term in _terms(graph, norm.input):
         tables.add(term)
@@ -54,7 +54,7 @@ def find_embeddings(graph: OnnxGraph, norm: OnnxNorm, names: dict[str, str]) -> 
 
 
 def _terms(graph: OnnxGraph, value: str) -> list[str]:
-    """What is added up; a graph may add a value to itself again and again, so not more than few."""
+    """The terms of the sum; bounded, because a graph may add a value to itself again and again."""
     open_, terms = [value], list[str]()
     while open_:
         root = graph.root(open_.pop(), (*ALIASES, "Expand"))
@@ -69,7 +69,7 @@ def _terms(graph: OnnxGraph, value: str) -> list[str]:
 
 
 def _projection(graph: OnnxGraph, norm: OnnxNorm) -> tuple[Linear | None, str]:
-    """ALBERT and ELECTRA widen the normalised embeddings once, before the first layer."""
+    """The projection to the hidden size, which ALBERT and ELECTRA have before the first layer."""
     users = [
         linear for node in graph.users.get(norm.output, ()) if (linear := linear_of(graph, node))
     ]

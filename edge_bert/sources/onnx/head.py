@@ -1,4 +1,4 @@
-"""What stands on the encoder, known by what it computes from random token vectors."""
+"""The head on the encoder, recognized by its outputs for random token vectors."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
 
     The folder is by default that of the file, or the one above it where that is called `onnx`, as
     the hub keeps such files; config.json and sentence-transformers' files are read from it too.
-    Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognise.
+    Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognize.
     """
     folder = tokenizer or folder_of(path)
     tokenizer_json = tokenizer_in(folder)
@@ -80,7 +80,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
 
 
 def _other_way(model: Any) -> str:
-    """What to do about a model that is not recognised; operators of strangers have no way in."""
+    """Advice for a model that is not recognized; custom operators are not supported at all."""
     for node in model.graph.node:
         if node.domain not in (*DEFAULT_DOMAINS, MICROSOFT):
             return (

@@ -1,6 +1,6 @@
-"""`load_foreign(path)`: an ONNX file whose encoder is not recognised, for onnx2tf to convert.
+"""`load_opaque(path)`: an ONNX file whose encoder is not recognized, for onnx2tf to convert.
 
-Only its edges are read: inputs, the output that counts, and how many tokens it knows.
+Only its interface is read: inputs, the output to use, and the size of the vocabulary.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from edge_bert.sources.onnx.head import PREFERRED
 from edge_bert.sources.onnx.parts import NotNamed
 
 ARCHITECTURE = "onnx2tf"
-OLDEST_OPSET = 13  # before, sizes are attributes, which onnx2tf reads otherwise
+OLDEST_OPSET = 13  # older ones have sizes as attributes, which onnx2tf reads otherwise
 
 
 def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
@@ -83,7 +83,7 @@ def _names(path: Path, graph: OnnxGraph) -> dict[str, str]:
 
 
 def _output(path: Path, model: Any) -> tuple[str, list[int]]:
-    """The output that counts, and its sizes with 0 for free ones."""
+    """The output to use, and its sizes with 0 for free ones."""
     sizes_by_name = {}
     for output in model.graph.output:
         kind = output.type.tensor_type

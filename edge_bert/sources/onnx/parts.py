@@ -1,4 +1,4 @@
-"""The two parts that encoders are made of, in whatever operators an exporter wrote them."""
+"""Dense layers and layer normalizations, in whatever operators an exporter wrote them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was recognised, under the names of a transformers checkpoint that computes the same."""
+"""The recognized encoder, under the names of an equivalent transformers checkpoint."""
 
 from __future__ import annotations
 
