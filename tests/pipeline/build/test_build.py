@@ -173,7 +173,7 @@ def test_a_calibration_file_of_the_users(tmp_path: Path) -> None:
     """The manifest has its name, count, seed and hash; drift is measured on the rest of it."""
     path = tmp_path / "mine.txt"
     path.write_text("".join(f"The {n} cats sat on {n} mats.\n" for n in range(50)), "utf-8")
-    options = {"calibration_file": path, "calibration_count": 30, "seed": 4}
+    options = {"calibration": path, "calibration_count": 30, "seed": 4}
     made = tiny.build_in(tmp_path / "out", recipes=["float32", "wi8_ai8"], **options)
     found = made.report.manifest
     assert (found.calibration.source, found.calibration.count) == ("mine.txt", 30)
@@ -189,7 +189,7 @@ def test_a_set_too_small_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
     path = tmp_path / "few.txt"
     words = ("one", "two", "the cat", "a dog sat", "we go on and on", "yes", "no", "a", "the", "of")
     path.write_text("".join(f"{word}\n" for word in words), "utf-8")
-    options = {"calibration_file": path, "recipes": ["float32", "wi8_ai8"]}
+    options = {"calibration": path, "recipes": ["float32", "wi8_ai8"]}
     for out in (tmp_path / "first", tmp_path / "second"):
         made = tiny.build_in(out, **options)
         (warning,) = made.report.manifest.calibration.warnings
@@ -292,7 +292,7 @@ def test_the_old_bundle_stays_until_the_new_one_stands(
     def interrupted(*_: object) -> bytes:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("edge_bert.pipeline.build.build.render", interrupted)
+    monkeypatch.setattr("edge_bert.pipeline.build.build.render_report_page", interrupted)
     with pytest.raises(KeyboardInterrupt):
         tiny.build_in(tmp_path, recipes=WEIGHTS)
     assert contents(old) == before
