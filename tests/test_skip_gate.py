@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,10 @@ def test_every_reason_is_given() -> None:
     """A line without a reason excuses nothing."""
     rows = [row for row in LIST.read_text("utf-8").splitlines() if not row.startswith("#")]
     assert all("  # " in row for row in rows)
+
+
+def test_no_folder_of_tests_is_passed_over(pytestconfig: pytest.Config) -> None:
+    """pytest's default would leave out every folder called `build` without a word."""
+    passed_over = pytestconfig.getini("norecursedirs")
+    folders = {part for path in TESTS.rglob("test_*.py") for part in path.relative_to(TESTS).parts}
+    assert not [name for name in folders if any(fnmatch(name, one) for one in passed_over)]
