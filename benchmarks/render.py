@@ -9,13 +9,13 @@ import msgspec
 from benchmarks.records import Comparison, PeerRow, Timing
 from edge_bert.measure.statistics import summarize_times
 from edge_bert.records.latency import LatencySummary
+from edge_bert.report.terminal.tables import fit_console
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
     format_cosine,
     format_points,
     format_significant,
-    make_printable,
 )
 
 if TYPE_CHECKING:
@@ -125,13 +125,8 @@ def _warnings(comparison: Comparison) -> list[str]:
     return warnings
 
 
-def _sayable(console: Console, text: str) -> str:
-    """`text` without what would break the terminal or what its encoding lacks."""
-    return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
-
-
 def _say(console: Console, text: str) -> None:
-    console.print(_sayable(console, text), markup=False, highlight=False, soft_wrap=True)
+    console.print(fit_console(console, text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _show_lines(console: Console, head: list[str], rows: list[_Row]) -> None:
@@ -146,7 +141,7 @@ def _show_table(console: Console, head: list[str], rows: list[_Row]) -> None:
     from rich.text import Text
 
     def cell(text: str) -> Text:
-        return Text(_sayable(console, text))
+        return Text(fit_console(console, text))
 
     table = Table(box=box.SIMPLE_HEAD)
     table.add_column(cell("peer"))

@@ -16,7 +16,7 @@ from edge_bert.evaluate.phone_tokens import TokenDifference, find_token_differen
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.bundle_files import profile_of
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores
@@ -85,7 +85,7 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
     sets = [parse_reference(reference) for reference in options.data]
     tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
     sentences = _calibration_set(manifest.calibration, options.calibration)
-    expected = verify_artifact.reference_outputs(
+    expected = run_texts(
         _subject(folder, manifest, _reference(manifest)),
         tokenizer,
         sentences.held_out,

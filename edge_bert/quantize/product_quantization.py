@@ -52,11 +52,3 @@ def _cluster(vectors: FloatArray, random: Any) -> tuple[FloatArray, npt.NDArray[
 def _nearest_centroids(vectors: FloatArray, centroids: FloatArray) -> npt.NDArray[np.intp]:
     # The squared distance without the vector's own square, which all centroids have alike.
     return np.asarray((np.square(centroids).sum(1) - 2 * vectors @ centroids.T).argmin(axis=1))
-
-
-def dequantize_table(
-    codes: npt.NDArray[np.uint8], codebooks: npt.NDArray[np.float16]
-) -> FloatArray:
-    """The table [rows, width] that codes and codebooks stand for."""
-    subspaces = np.arange(len(codebooks))
-    return codebooks[subspaces, codes].astype(np.float32).reshape(len(codes), -1)

@@ -21,6 +21,7 @@ import filelock
 from edge_bert import processes
 from edge_bert.errors import BusyError, MissingToolError
 from edge_bert.installation import task_command
+from edge_bert.progress import no_progress
 from edge_bert.records.profile import Runtime
 from edge_bert.store import cache
 
@@ -54,7 +55,7 @@ def prepare_python(runtime: Runtime, progress: Progress | None = None) -> Path:
         return Path(sys.executable)
     folder = environment_folder(runtime)
     if not is_complete(folder):
-        _make_locked(runtime, folder, progress or _no_progress)
+        _make_locked(runtime, folder, progress or no_progress)
     return find_interpreter(folder)
 
 
@@ -206,7 +207,3 @@ def _last_error(*texts: str) -> str:
     lines = [" ".join(line.split()) for text in texts for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith("ERROR:")]
     return (errors or lines or ["nothing"])[-1][:300]
-
-
-def _no_progress(_line: str) -> None:
-    pass

@@ -16,7 +16,7 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, finished_outputs
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
@@ -123,12 +123,11 @@ def reference_outputs(session: BuildSession, progress: Progress) -> FloatArray:
         with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
             path = Path(folder) / "float32.tflite"
             path.write_bytes(build_float_model(session, progress))
-            subject, tokenizer = ModelUnderTest.of(path, head), session.tokenizer
-            encodings = tokenizer.encode_batch(held_out)
-            return finished_outputs(subject, encodings, tokenizer.pad_id, host_runtime()).tobytes()
+            subject = ModelUnderTest.of(path, head)
+            return run_texts(subject, session.tokenizer, held_out, host_runtime()).tobytes()
 
     inputs = [*_float_inputs(session), head, digest_sentences(held_out), host_runtime()]
-    code: Functions = (finished_outputs, *CALIBRATION_CODE, *_float_code(session))
+    code: Functions = (run_texts, *CALIBRATION_CODE, *_float_code(session))
     data = cached("reference_outputs", inputs, make, code=code)
     return np.frombuffer(data, np.float32).reshape(len(held_out), -1)
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.data.buckets import choose_bucket, pad_encoding
-from edge_bert.data.tokenizing import Encoding
+from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
@@ -91,6 +91,18 @@ def finished_outputs(
     return finish_outputs(
         run_signatures(subject, sentences, pad_id, runtime).by_sentence(), subject.head
     )
+
+
+def run_texts(
+    subject: ModelUnderTest,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    runtime: Runtime,
+    pairs: Sequence[str] | None = None,
+) -> FloatArray:
+    """Finished outputs [n, width] of texts, each with its second one where there are pairs."""
+    encodings = tokenizer.encode_batch(texts, pairs)
+    return finished_outputs(subject, encodings, tokenizer.pad_id, runtime)
 
 
 def run_signatures(

@@ -26,8 +26,8 @@ from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build.run_signatures import (
     ModelUnderTest,
     SignatureOutputs,
-    finished_outputs,
     run_signatures,
+    run_texts,
 )
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
@@ -90,21 +90,13 @@ def verify_artifact(
     )
 
 
-def reference_outputs(
-    reference: ModelUnderTest, tokenizer: Tokenizer, sentences: Sequence[str], host: Runtime
-) -> FloatArray:
-    """Finished outputs [n, width] of the float32 file, which every artifact is held against."""
-    return finished_outputs(reference, tokenizer.encode_batch(sentences), tokenizer.pad_id, host)
-
-
 def score_labels(
     subject: ModelUnderTest, evaluation_set: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
 ) -> LabelScore:
     """The score of `subject` on labelled data. Raises DataError where model and data differ."""
 
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
-        encodings = tokenizer.encode_batch(texts, pairs)
-        return finished_outputs(subject, encodings, tokenizer.pad_id, runtime)
+        return run_texts(subject, tokenizer, texts, runtime, pairs)
 
     return score_model(evaluation_set, subject.head, outputs_of)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
 from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.calibration import CalibrationSet
@@ -38,7 +39,6 @@ from edge_bert.records.int16_selection import Int16Selection
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
-from edge_bert.store.digest import sha256_hex
 
 OUTLIERS_PER_TENSOR = 4
 DEFAULT_SENTENCES = 20
@@ -134,9 +134,7 @@ def _recipe_graphs(
 def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArtifact:
     manifest = manifests.read_manifest(folder)
     artifact = _find_artifact(folder, manifest, name)
-    path = folder / artifact.file
-    if not path.is_file() or sha256_hex(path.read_bytes()) != artifact.sha256:
-        raise InputError(f"{path} is not the file that was proven; build the bundle again.")
+    path = require_proven(folder / artifact.file, artifact.sha256)
     sentences = _calibration_set(manifest, inputs.calibration)
     checkpoint = load_checkpoint(inputs.model, cache.cache_folder("models"), inputs.tokenizer)
     _check_model(manifest, checkpoint)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, finished_outputs
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.build.verify_artifact import score_labels
 from edge_bert.pipeline.sizing.emulated_cost import (
@@ -36,8 +36,8 @@ def score_candidate(sizing: SizingSession, candidate: Candidate) -> float:
         if session.evaluation_sets:
             labels = session.evaluation_sets[0]
             return score_labels(subject, labels, tokenizer, host_runtime()).value
-        encodings = tokenizer.encode_batch(session.calibration.held_out)
-        outputs = finished_outputs(subject, encodings, tokenizer.pad_id, host_runtime())
+        held_out = session.calibration.held_out
+        outputs = run_texts(subject, tokenizer, held_out, host_runtime())
         return measure_drift(outputs, sizing.expected_outputs).cosine_mean
 
 

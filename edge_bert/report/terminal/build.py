@@ -12,13 +12,13 @@ from edge_bert.report import tables
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.fitness import METRIC_WORDS, find_warnings, reference_score
 from edge_bert.report.headline import write_headline
+from edge_bert.report.terminal.tables import fit_console
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
     format_cosine,
     format_points,
     format_significant,
-    make_printable,
     signed_points,
 )
 
@@ -62,13 +62,8 @@ def print_build(report: Report, console: Console) -> None:
 
 
 def _print_line(console: Console, line: str, style: str) -> None:
-    text = _printable(console, line)
+    text = fit_console(console, line)
     console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
-
-
-def _printable(console: Console, text: str) -> str:
-    """`text` without control characters and without what the console's encoding lacks."""
-    return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
 
 def _show_table(console: Console, title: str, head: list[str], rows: Rows) -> None:
@@ -76,7 +71,7 @@ def _show_table(console: Console, title: str, head: list[str], rows: Rows) -> No
     from rich.text import Text
 
     def cell(text: str) -> Text:
-        return Text(_printable(console, text))
+        return Text(fit_console(console, text))
 
     table = Table(title=cell(title), title_justify="left", box=_box())
     for index, name in enumerate(head):

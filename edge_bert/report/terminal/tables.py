@@ -12,6 +12,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+def fit_console(console: Console, text: str) -> str:
+    """`text` without control characters and without what the console's encoding lacks."""
+    return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
+
+
 def print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; tab-separated lines, the head first, where scripts may cut them."""
     from rich.table import Table

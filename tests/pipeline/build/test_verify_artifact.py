@@ -63,7 +63,7 @@ def verified(
     """What `verify_artifact` says of these bytes."""
     reference = subject(folder, small.small_encoder(), "reference")
     tested = subject(folder, data)
-    expected = verify_artifact.reference_outputs(reference, tokenizer, SENTENCES, HOST)
+    expected = run_signatures.run_texts(reference, tokenizer, SENTENCES, HOST)
     examples = verify_artifact.Examples(tokenizer, SENTENCES)
     return verify_artifact.verify_artifact(tested, examples, expected, runtime, HOST)
 
