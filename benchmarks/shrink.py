@@ -26,7 +26,7 @@ from edge_bert.compress.prune.reconstruction import reconstruct_outputs
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.vocabulary import trim
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
@@ -99,10 +99,7 @@ class ShrinkBench:
         return numpy_forward.run_encoder(self.weights, self.inputs(self.texts, self.tokenizer))
 
     def inputs(self, texts: Sequence[str], tokenizer: Tokenizer) -> list[Sentence]:
-        names = input_names(self.checkpoint)
-        encodings = tokenizer.encode_batch(texts)
-        pad_id = tokenizer.pad_id
-        return [pad_encoding(encoding, len(encoding), pad_id, names) for encoding in encodings]
+        return [*encode_unpadded(tokenizer, input_names(self.checkpoint), texts)]
 
     def row(self, name: str, weights: EncoderWeights, tokenizer: Tokenizer | None = None) -> str:
         """One line of a table."""

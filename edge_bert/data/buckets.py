@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.data.tokenizing import Encoding
+from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import InputError
 
 IntArray = npt.NDArray[np.int32]
@@ -65,6 +65,20 @@ def pad_encoding(
         inputs[name] = np.full((1, length), filler, dtype=np.int32)
         inputs[name][0, :count] = values
     return inputs
+
+
+def encode_unpadded(
+    tokenizer: Tokenizer,
+    names: Iterable[str],
+    texts: Sequence[str],
+    pairs: Sequence[str] | None = None,
+) -> list[dict[str, IntArray]]:
+    """Inputs [1, n] under `names` of every text, each at its own length, so without padding."""
+    names = tuple(names)
+    encodings = tokenizer.encode_batch(texts, pairs)
+    return [
+        pad_encoding(encoding, len(encoding), tokenizer.pad_id, names) for encoding in encodings
+    ]
 
 
 def _content(encoding: Encoding, name: str, pad_id: int) -> tuple[Sequence[int], int]:

@@ -13,7 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
@@ -21,7 +21,7 @@ import filelock
 from edge_bert import processes
 from edge_bert.errors import BusyError, MissingToolError
 from edge_bert.installation import task_command
-from edge_bert.progress import no_progress
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.profile import Runtime
 from edge_bert.store import cache
 
@@ -34,10 +34,8 @@ GET_PYTHON_311 = (
 BUILD_TIMEOUT_S = 900
 PROBE_TIMEOUT_S = 30
 
-Progress = Callable[[str], None]
 
-
-def prepare_python(runtime: Runtime, progress: Progress | None = None) -> Path:
+def prepare_python(runtime: Runtime, progress: Progress = no_progress) -> Path:
     """A Python interpreter that can import `runtime` in exactly this version.
 
     Gives the interpreter that runs now where its ai-edge-litert is that version, else the one of
@@ -55,7 +53,7 @@ def prepare_python(runtime: Runtime, progress: Progress | None = None) -> Path:
         return Path(sys.executable)
     folder = environment_folder(runtime)
     if not is_complete(folder):
-        _make_locked(runtime, folder, progress or no_progress)
+        _make_locked(runtime, folder, progress)
     return find_interpreter(folder)
 
 

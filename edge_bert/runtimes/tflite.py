@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import VerificationError
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Runtime
 from edge_bert.records.runtime_result import RuntimeResult
@@ -34,7 +35,7 @@ def run_tflite_model(
     threads: int = 1,
     timeout_s: float = 600,
     repetitions: int = 0,
-    progress: environments.Progress | None = None,
+    progress: Progress = no_progress,
 ) -> RuntimeResult:
     """Load `model` on `runtime` and run every signature in `inputs` on every row.
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
@@ -41,13 +41,7 @@ def our_vectors(checkpoint: Checkpoint) -> FloatArray:
     """The vectors [texts, hidden] of the numpy forward pass, each text at its own length."""
     weights = encoder_weights(checkpoint)
     tokenizer = Tokenizer.open(checkpoint.tokenizer, checkpoint.max_length)
-    return run_encoder(
-        weights,
-        [
-            pad_encoding(encoding, len(encoding), tokenizer.pad_id, weights.input_names)
-            for encoding in tokenizer.encode_batch(TEXTS)
-        ],
-    )
+    return run_encoder(weights, encode_unpadded(tokenizer, weights.input_names, TEXTS))
 
 
 @pytest.mark.parametrize("head", HEADS)

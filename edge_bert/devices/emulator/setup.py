@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 
 from edge_bert.devices.emulator import android_root, arm64_root, host_tools, qemu_plugin
 from edge_bert.devices.emulator.host_tools import Tool
 from edge_bert.errors import MissingToolError
 from edge_bert.processes import run_tool
+from edge_bert.progress import Progress
 
 INSTALL_TIMEOUT_S = 1200
 LOCK_TIMEOUT_S = 300
-Progress = Callable[[str], None]
 
 
 def set_up_emulator(progress: Progress) -> None:

@@ -11,7 +11,7 @@ import msgspec
 
 from edge_bert import profiles
 from edge_bert.data import buckets, calibration
-from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
@@ -116,9 +116,7 @@ class BuildSession:
 
     def encode_inputs(self, sentences: Sequence[str]) -> CalibrationInputs:
         """Sentences as inputs [1, n], each at its own length without padding."""
-        names, pad_id = input_names(self.checkpoint), self.tokenizer.pad_id
-        encodings = self.tokenizer.encode_batch(sentences)
-        return [pad_encoding(encoding, len(encoding), pad_id, names) for encoding in encodings]
+        return encode_unpadded(self.tokenizer, input_names(self.checkpoint), sentences)
 
 
 def find_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
-from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
@@ -72,9 +72,7 @@ class ExplainedArtifact:
 
     def encode(self, sentences: Sequence[str]) -> list[Inputs]:
         """Inputs [1, n] of every sentence, without padding."""
-        encodings = self.tokenizer.encode_batch(sentences)
-        names, pad_id = self.weights.input_names, self.tokenizer.pad_id
-        return [pad_encoding(encoding, len(encoding), pad_id, names) for encoding in encodings]
+        return encode_unpadded(self.tokenizer, self.weights.input_names, sentences)
 
 
 def explain_artifact(

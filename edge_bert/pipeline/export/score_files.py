@@ -11,7 +11,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.data.buckets import pad_encoding
+from edge_bert.data.buckets import encode_unpadded
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.outputs import finish_outputs
@@ -103,9 +103,7 @@ def _encode(
     session: BuildSession, texts: Sequence[str], pairs: Sequence[str] | None = None
 ) -> list[dict[str, npt.NDArray[np.int32]]]:
     """Inputs [1, n] of every text, without padding."""
-    pad_id, names = session.tokenizer.pad_id, session.weights.input_names
-    encodings = session.tokenizer.encode_batch(texts, pairs)
-    return [pad_encoding(encoding, len(encoding), pad_id, names) for encoding in encodings]
+    return encode_unpadded(session.tokenizer, session.weights.input_names, texts, pairs)
 
 
 def _count_operators(path: Path) -> dict[str, int]:
