@@ -6,10 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.tflite.custom_operators import describe_needs
 from edge_bert.formats.tflite.reader import (
+    CUSTOM,
+    FREE,
     NONE,
     FileGraph,
     FileTensor,
+    Operator,
     SignatureEntry,
     TfliteFile,
     parse_file,
@@ -21,14 +25,18 @@ MAX_FILE_BYTES = 2**31
 FLOAT_TYPES = ("float32", "float16", "float64", "bfloat16", "complex64", "complex128")
 INTEGER_WEIGHTS = ("int8", "uint8", "int16", "int4", "int2")
 LARGEST_SHOWN = 12
+# The key of the one entry that is shown for a file without signatures.
+NO_SIGNATURE = "(no signature)"
 
 
 class ModelFile(Record, frozen=True):
     """The contents of a `.tflite` file.
 
     `integer_only`: no tensor of any subgraph is a float. `rounds_activations`: a matrix product
-    works on integers, so that activations are rounded when the model runs. `op_counts` are those
-    of one length. `bytes_by_kind` counts constant data once, however many
+    works on integers, so that activations are rounded when the model runs. A dimension of -1 in a
+    signature is free: any size when the file runs. `op_counts` are those of one length, custom
+    operators by their own names; `needs` says what runs these, a line for each kind.
+    `bytes_by_kind` counts constant data once, however many
     subgraphs use it, and so does `per_channel_tensors`, the constants with several scales.
     `largest` are the largest constants: name, type, shape, bytes.
     """
@@ -42,6 +50,7 @@ class ModelFile(Record, frozen=True):
     bytes_by_kind: dict[str, int]
     largest: tuple[tuple[str, str, tuple[int, ...], int], ...]
     per_channel_tensors: int
+    needs: tuple[str, ...] = ()
 
 
 def inspect_file(path: Path) -> ModelFile:
@@ -79,6 +88,12 @@ def inspect_bytes(data: bytes, name: str = "model") -> ModelFile:
         bytes_by_kind=dict(by_kind),
         largest=_largest(file, [tensor for _, tensor in constants]),
         per_channel_tensors=sum(tensor.scales > 1 for _, tensor in constants),
+        needs=describe_needs(
+            operator.custom
+            for graph in file.graphs
+            for operator in graph.operators
+            if operator.builtin == CUSTOM
+        ),
     )
 
 
@@ -105,12 +120,27 @@ def _rounds(graph: FileGraph) -> bool:
 def _op_counts(file: TfliteFile) -> dict[str, int]:
     """Operators of the largest subgraph; the other lengths have the same ones."""
     graph = max(file.graphs, key=lambda graph: len(graph.operators))
-    return dict(sorted(Counter(operator.builtin for operator in graph.operators).items()))
+    return dict(sorted(Counter(map(_operator_name, graph.operators)).items()))
+
+
+def _operator_name(operator: Operator) -> str:
+    """The name of a builtin operator, or a custom operator's own."""
+    return operator.custom or operator.builtin
 
 
 def _signatures(file: TfliteFile) -> dict[str, Signature]:
-    signatures = {x.key: _signature(file.graphs[x.graph], x) for x in file.signatures}
+    entries = file.signatures or [_unnamed_entry(file.graphs[0])]
+    signatures = {x.key: _signature(file.graphs[x.graph], x) for x in entries}
     return dict(sorted(signatures.items(), key=lambda item: (item[1].length, item[0])))
+
+
+def _unnamed_entry(graph: FileGraph) -> SignatureEntry:
+    """Inputs and outputs of a file without signatures, under the names of their tensors."""
+    inputs, outputs = (
+        {graph.tensors[index].name or str(index): index for index in indices if index != NONE}
+        for indices in (graph.inputs, graph.outputs)
+    )
+    return SignatureEntry(NO_SIGNATURE, 0, inputs, outputs)
 
 
 def _signature(graph: FileGraph, entry: SignatureEntry) -> Signature:
@@ -118,7 +148,8 @@ def _signature(graph: FileGraph, entry: SignatureEntry) -> Signature:
         tuple(_spec(name, graph.tensors[index]) for name, index in sorted(names.items()))
         for names in (entry.inputs, entry.outputs)
     )
-    length = max((spec.shape[-1] for spec in inputs if spec.shape), default=0)
+    lengths = [spec.shape[-1] for spec in inputs if spec.shape]
+    length = max((length for length in lengths if length != FREE), default=0)
     return Signature(length=length, inputs=inputs, outputs=outputs)
 
 
@@ -126,7 +157,7 @@ def _spec(name: str, tensor: FileTensor) -> TensorSpec:
     return TensorSpec(
         name=name,
         dtype=tensor.dtype,
-        shape=tensor.shape,
+        shape=tensor.free_shape,
         scale=tensor.scale,
         zero_point=tensor.zero_point,
     )

@@ -19,15 +19,22 @@ MAX_INPUTS = 4096  # of one operator
 MAX_RANK = 16
 MAX_NAME_BYTES = 1 << 24  # of all names together
 NONE = -1  # an input that an operator does without
+FREE = -1  # a dimension that is fixed only when the file runs
+CUSTOM = "CUSTOM"
 
 
 @dataclass(frozen=True)
 class FileTensor:
-    """A tensor; `scales` counts its scales, `scale` and `zero_point` are there if it is one."""
+    """A tensor; `scales` counts its scales, `scale` and `zero_point` are there if it is one.
+
+    `shape` is the one that the file is loaded with; `free_shape` is the same with FREE for each
+    dimension that may be another when the file runs.
+    """
 
     name: str
     dtype: str
     shape: tuple[int, ...]
+    free_shape: tuple[int, ...]
     buffer: int
     scales: int
     scale: float | None
@@ -36,19 +43,25 @@ class FileTensor:
 
 @dataclass(frozen=True)
 class Operator:
-    """An operator by its builtin name; inputs and outputs are indices of tensors or NONE."""
+    """An operator by its builtin name; inputs and outputs are indices of tensors or NONE.
+
+    `custom` is the name of an operator that is not builtin (`builtin` is CUSTOM), else empty.
+    """
 
     builtin: str
+    custom: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
 class FileGraph:
-    """A subgraph."""
+    """A subgraph; inputs and outputs are indices of tensors or NONE."""
 
     tensors: list[FileTensor]
     operators: list[Operator]
+    inputs: tuple[int, ...]
+    outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,7 @@ class _Reader:
         model = self._model
         buffers = [self._buffer(x) for x in self._tables(model.BuffersLength, model.Buffers)]
         codes = [
-            builtin_names()[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+            self._code(code)
             for code in self._tables(model.OperatorCodesLength, model.OperatorCodes)
         ]
         subgraphs = self._tables(model.SubgraphsLength, model.Subgraphs)
@@ -142,7 +155,12 @@ class _Reader:
             raise ValueError("a buffer ends behind the file")
         return int(count)
 
-    def _graph(self, graph: Any, codes: list[str], buffers: int) -> FileGraph:
+    def _code(self, code: Any) -> tuple[str, str]:
+        """The builtin name of an operator code, and its own name where it is a custom one."""
+        builtin = builtin_names()[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        return builtin, self._text(code.CustomCode, code._tab, 6) if builtin == CUSTOM else ""
+
+    def _graph(self, graph: Any, codes: list[tuple[str, str]], buffers: int) -> FileGraph:
         tensors = [
             self._tensor(tensor, buffers)
             for tensor in self._tables(graph.TensorsLength, graph.Tensors)
@@ -151,28 +169,32 @@ class _Reader:
             self._operator(operator, codes, len(tensors))
             for operator in self._tables(graph.OperatorsLength, graph.Operators)
         ]
-        _indices(graph.InputsLength(), graph.InputsAsNumpy, len(tensors))
-        _indices(graph.OutputsLength(), graph.OutputsAsNumpy, len(tensors))
-        return FileGraph(tensors, operators)
+        inputs = _indices(graph.InputsLength(), graph.InputsAsNumpy, len(tensors))
+        outputs = _indices(graph.OutputsLength(), graph.OutputsAsNumpy, len(tensors))
+        return FileGraph(tensors, operators, inputs, outputs)
 
     def _tensor(self, tensor: Any, buffers: int) -> FileTensor:
         quantization = tensor.Quantization()
         scales = quantization.ScaleLength() if quantization is not None else 0
         single = scales == 1
         self._tables(tensor.VariantTensorsLength, tensor.VariantTensors)
+        shape = _integers(tensor.ShapeLength(), tensor.ShapeAsNumpy, MAX_RANK)
         return FileTensor(
             name=self._text(tensor.Name, tensor._tab, 10),
             dtype=self._types[tensor.Type()].lower(),
-            shape=_integers(tensor.ShapeLength(), tensor.ShapeAsNumpy, MAX_RANK),
+            shape=shape,
+            free_shape=_free_shape(tensor, shape),
             buffer=_index(tensor.Buffer(), buffers),
             scales=scales,
             scale=float(quantization.Scale(0)) if single else None,
             zero_point=int(quantization.ZeroPoint(0)) if single else None,
         )
 
-    def _operator(self, operator: Any, codes: list[str], tensors: int) -> Operator:
+    def _operator(self, operator: Any, codes: list[tuple[str, str]], tensors: int) -> Operator:
+        builtin, custom = codes[_index(operator.OpcodeIndex(), len(codes))]
         return Operator(
-            builtin=codes[_index(operator.OpcodeIndex(), len(codes))],
+            builtin=builtin,
+            custom=custom,
             inputs=_indices(operator.InputsLength(), operator.InputsAsNumpy, tensors),
             outputs=_indices(operator.OutputsLength(), operator.OutputsAsNumpy, tensors),
         )
@@ -206,6 +228,18 @@ class _Reader:
 
 def _names(enumeration: Any) -> dict[int, str]:
     return {value: name for name, value in vars(enumeration).items() if isinstance(value, int)}
+
+
+def _free_shape(tensor: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """`shape` with FREE where the tensor's shape_signature, if it has one, says so."""
+    signature = _integers(tensor.ShapeSignatureLength(), tensor.ShapeSignatureAsNumpy, MAX_RANK)
+    if not signature:
+        return shape
+    if len(signature) != len(shape):
+        raise ValueError("two shapes of one tensor")
+    return tuple(
+        FREE if free == FREE else size for free, size in zip(signature, shape, strict=True)
+    )
 
 
 def _index(value: int, count: int) -> int:

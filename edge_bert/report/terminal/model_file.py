@@ -30,6 +30,8 @@ class InspectedFile(Protocol):
     @property
     def bytes_by_kind(self) -> Mapping[str, int]: ...
     @property
+    def needs(self) -> Sequence[str]: ...
+    @property
     def largest(self) -> Sequence[tuple[str, str, tuple[int, ...], int]]: ...
 
 
@@ -44,6 +46,10 @@ def print_model_file(name: str, model: InspectedFile, console: Console) -> None:
     print_counts(console, "bytes by kind", model.bytes_by_kind, sizes=True)
     print_counts(console, "tensors by type", model.tensor_types)
     print_counts(console, "operators (largest signature)", model.op_counts)
+    for need in model.needs:
+        console.print(
+            f"needs: {make_printable(need)}", markup=False, style="yellow", soft_wrap=True
+        )
     console.print("signatures", style="bold")
     rows = [
         (f"  {key}", direction, _spec(spec))
@@ -62,4 +68,5 @@ def print_model_file(name: str, model: InspectedFile, console: Console) -> None:
 
 def _spec(spec: TensorSpec) -> str:
     scale = "" if spec.scale is None else f" scale {spec.scale:.6g} zero point {spec.zero_point}"
-    return f"{spec.name} {spec.dtype} {list(spec.shape)}{scale}"
+    shape = ", ".join("any" if size < 0 else str(size) for size in spec.shape)
+    return f"{spec.name} {spec.dtype} [{shape}]{scale}"

@@ -94,6 +94,70 @@ def test_full_integer() -> None:
     assert output.scale == pytest.approx(np.abs(case.expected()).max() / 127, rel=1e-6)
 
 
+def with_custom(names: list[str | None]) -> bytes:
+    """FLOAT with its operators turned into custom ones of these names."""
+    model = flatbuffer.read_model(FLOAT)
+    custom = flatbuffer.load_schema().BuiltinOperator.CUSTOM
+    for code, name in zip(model.operatorCodes, names, strict=False):
+        code.builtinCode, code.deprecatedBuiltinCode, code.customCode = custom, custom, name
+    return flatbuffer.pack_model(model)
+
+
+def test_custom_operators_have_their_own_names() -> None:
+    """Two custom operators are counted apart, and what each needs on a device is said."""
+    found = inspect_bytes(with_custom(["FlexErf", "MyKernel"]))
+    assert found.op_counts["FlexErf"] == found.op_counts["MyKernel"] == 1
+    flex, own = found.needs
+    assert flex.startswith("FlexErf: ")
+    assert "Flex delegate" in flex
+    assert own.startswith("MyKernel: ")
+    assert "operator resolver" in own
+    assert inspect_bytes(FLOAT).needs == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "need"),
+    [
+        ("DISPATCH_OP", "NPU"),
+        ("edgetpu-custom-op", "Edge TPU delegate"),
+        ("TFSentencepieceTokenizeOp", "TensorFlow Text"),
+        (None, "without a name"),
+    ],
+)
+def test_needs_of_known_custom_operators(name: str | None, need: str) -> None:
+    """Each kind says what runs it."""
+    (line,) = inspect_bytes(with_custom([name])).needs
+    assert need in line
+
+
+def test_what_every_runtime_resolves_needs_nothing() -> None:
+    """TFLite's own resolver has a few custom operators."""
+    assert inspect_bytes(with_custom(["Mfcc"])).needs == ()
+
+
+def test_free_dimensions() -> None:
+    """A dimension that is fixed when the file runs is -1, and not the 1 it is loaded with."""
+    model = flatbuffer.read_model(FLOAT)
+    entry = model.signatureDefs[1]
+    tensor = model.subgraphs[entry.subgraphIndex].tensors[entry.inputs[0].tensorIndex]
+    tensor.shapeSignature = [1, -1]
+    signature = inspect_bytes(flatbuffer.pack_model(model)).signatures["second"]
+    assert signature.inputs[0].shape == (1, -1)
+    assert signature.length == 0
+    tensor.shapeSignature = [1, -1, -1]
+    with pytest.raises(ModelError, match="damaged"):
+        inspect_bytes(flatbuffer.pack_model(model))
+
+
+def test_a_file_without_signatures_shows_its_inputs() -> None:
+    """Files that other converters write may have none."""
+    model = flatbuffer.read_model(FLOAT)
+    model.signatureDefs = None
+    (signature,) = inspect_bytes(flatbuffer.pack_model(model)).signatures.values()
+    assert [spec.dtype for spec in signature.inputs] == ["int32"]
+    assert [spec.dtype for spec in signature.outputs] == ["float32"]
+
+
 def test_missing_and_other_files(tmp_path: Path) -> None:
     """No file, a folder, an empty file and a text each give one line that names the file."""
     (tmp_path / "empty").touch()
