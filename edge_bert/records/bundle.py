@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import Head
+from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
 
 FORMAT_VERSION = 2
@@ -46,12 +47,17 @@ class Drift(Record, frozen=True):
 
 
 class LabelScore(Record, frozen=True):
-    """Agreement with labels: `metric` is `spearman` or `accuracy`, `value` from -1 to 1."""
+    """Agreement with the labels of `count` examples: `value` is from -1 to 1, more is better.
+
+    An `rmse` is in the unit of the labels, less is better, and `spread` is the labels' standard
+    deviation.
+    """
 
     dataset: str
-    metric: Literal["spearman", "accuracy"]
+    metric: Metric
     value: float
     count: int
+    spread: float | None = None
 
 
 class Scores(Record, frozen=True):
