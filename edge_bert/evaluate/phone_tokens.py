@@ -52,7 +52,7 @@ def find_token_differences(
     behind it is cut by both. None compares whole sentences. Raises ModelError if the tokenizer
     cannot be read or is not WordPiece, DataError if a sentence is not valid Unicode.
     """
-    tokenizer = _load(tokenizer_json, max_length)
+    tokenizer = load_wordpiece(tokenizer_json, max_length)
     vocabulary = frozenset(tokenizer.get_vocab(with_added_tokens=False))
     differences = []
     for number, sentence in enumerate(sentences, start=1):
@@ -122,7 +122,11 @@ def _word_pieces(word: str, vocabulary: Collection[str]) -> list[str]:
     return pieces
 
 
-def _load(tokenizer_json: Path, max_length: int | None) -> Any:
+def load_wordpiece(tokenizer_json: Path, max_length: int | None) -> Any:
+    """The tokenizer of a `tokenizer.json`, without padding, cut at `max_length` if there is one.
+
+    Raises ModelError where it cannot be read or is not WordPiece.
+    """
     from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
 
@@ -135,10 +139,11 @@ def _load(tokenizer_json: Path, max_length: int | None) -> Any:
             f"{tokenizer_json}: the tokenizer is {type(tokenizer.model).__name__}; MediaPipe's "
             "BERT tasks know WordPiece only, so there is nothing to compare."
         )
+    side = (tokenizer.truncation or {}).get("direction", "right")
     tokenizer.no_padding()
     tokenizer.no_truncation()
     if max_length is not None:
-        tokenizer.enable_truncation(max_length)
+        tokenizer.enable_truncation(max_length, direction=side)
     return tokenizer
 
 

@@ -120,12 +120,16 @@ class DefaultChoice(Record, frozen=True):
 
 
 class PackagedFile(Record, frozen=True):
-    """Another file of the bundle (tokenizer, vocabulary, a MediaPipe model)."""
+    """Another file of the bundle (tokenizer, vocabulary, a MediaPipe model).
+
+    `warnings` say where it gives other numbers than the artifacts, a line each.
+    """
 
     file: FileName
     sha256: Sha256
     size_bytes: Count
     purpose: str
+    warnings: tuple[str, ...] = ()
 
 
 class Skipped(Record, frozen=True):

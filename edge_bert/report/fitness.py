@@ -22,25 +22,31 @@ METRIC_WORDS = {"spearman": "Spearman", "accuracy": "accuracy"}
 
 
 class ReportWarning(Record, frozen=True):
-    """A warning that a reader must see before taking an artifact."""
+    """A warning that a reader must see before taking an artifact, or the file for MediaPipe."""
 
     artifact: str
     text: str
-    kind: Literal["unfit", "failed", "not run", "drifted"]
+    kind: Literal["unfit", "failed", "not run", "drifted", "other tokens"]
 
     @property
     def is_caution(self) -> bool:
         """Whether the artifact can be used by a reader who knows this."""
-        return self.kind in ("not run", "drifted")
+        return self.kind in ("not run", "drifted", "other tokens")
 
 
 def find_warnings(report: Report) -> tuple[ReportWarning, ...]:
-    """All warnings, in the order of the artifacts."""
-    return tuple(
+    """All warnings, in the order of the artifacts; those of the other files come last."""
+    of_artifacts = [
         warning
         for artifact in report.manifest.artifacts
         for warning in (*_runtime_warnings(artifact), *_accuracy_warnings(report, artifact))
-    )
+    ]
+    of_files = [
+        ReportWarning(packaged.file, text, "other tokens")
+        for packaged in report.manifest.files
+        for text in packaged.warnings
+    ]
+    return (*of_artifacts, *of_files)
 
 
 def reference_score(report: Report, score: LabelScore) -> float | None:

@@ -42,6 +42,13 @@ def test_it_finds_what_the_build_found() -> None:
         assert checked.scores == artifact.scores
 
 
+def test_a_model_that_mediapipe_cannot_tokenize_is_verified_too(tmp_path: Path) -> None:
+    """RoBERTa's tokenizer is no WordPiece; that matters to `--text` alone."""
+    source = tiny.model("roberta")
+    built = tiny.build_in(tmp_path, recipes=["float32"], lengths=[16], source=source)
+    assert verified(built.folder).passed
+
+
 def test_it_tells_what_it_does() -> None:
     """A line of progress per artifact."""
     messages: list[str] = []

@@ -93,3 +93,14 @@ def test_a_model_made_smaller_is_judged_by_its_score() -> None:
     sized = msgspec.structs.replace(report(), search=search_result())
     assert any("drifted" in each.text for each in find_warnings(report()))
     assert not any("drifted" in each.text for each in find_warnings(sized))
+
+
+def test_files_that_read_texts_otherwise_come_last() -> None:
+    """The warning of a file for MediaPipe is a caution, and spoils no artifact."""
+    sample = report()
+    packaged = replace(sample.manifest.files[0], warnings=("the model is cased",))
+    manifest = replace(sample.manifest, files=(packaged, *sample.manifest.files[1:]))
+    warning = find_warnings(replace(sample, manifest=manifest))[-1]
+    assert (warning.artifact, warning.text) == (packaged.file, "the model is cased")
+    assert warning.is_caution
+    assert find_warnings(sample) == find_warnings(replace(sample, manifest=manifest))[:-1]

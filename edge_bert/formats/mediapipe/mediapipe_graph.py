@@ -37,8 +37,14 @@ def adapt_graph(model: Any, head: Head, signature: str | None) -> TextGraph:
     """Change `model` (tflite/flatbuffer.py) into what MediaPipe opens, in place.
 
     `signature` names the one to keep, None the only one. Raises ModelError where inputs or output
-    are not those of an edge-bert text model with a float output.
+    are not those of an edge-bert text model with a float output, or MediaPipe has no task for the
+    head.
     """
+    if head.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
+        raise ModelError(
+            f"MediaPipe has text tasks for embeddings and classes, and none for "
+            f"{head.task.value.replace('_', ' ')}; run another file of the bundle."
+        )
     entry = _select_signature(model, signature)
     subgraph = model.subgraphs[0]
     length = _check_inputs(subgraph, entry)

@@ -11,12 +11,12 @@ import msgspec
 
 from edge_bert.bundle import atomic_folder, manifest
 from edge_bert.errors import ModelError, RefusedError, VerificationError
-from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.formats.tflite.inspect import ModelFile
 from edge_bert.pipeline.build import (
     artifacts,
     bundle_files,
     measurements,
+    mediapipe_file,
     npu,
     onnx_parity,
     verify_artifact,
@@ -42,11 +42,6 @@ from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.report import Report
 from edge_bert.report.html import render_report_page
 from edge_bert.store import content_store
-from edge_bert.store.cached import cached
-from edge_bert.store.digest import sha256_hex
-
-MEDIAPIPE_RECIPE = "wi8_afp32"
-MEDIAPIPE_PURPOSE = "opens as it is in MediaPipe Tasks (TextEmbedder or TextClassifier)"
 
 
 @dataclass(frozen=True)
@@ -196,44 +191,12 @@ def _write_other_files(
 ) -> tuple[tuple[PackagedFile, ...], tuple[Skipped, ...]]:
     files = bundle_files.write_tokenizer_files(session, scratch)
     try:
-        name = _write_mediapipe(session, built, scratch)
+        packaged = mediapipe_file.write_mediapipe_file(
+            session, [artifact for artifact, _ in built], scratch
+        )
     except ModelError as refusal:
         return files, (Skipped(name="mediapipe", reason=str(refusal)),)
-    return (*files, bundle_files.describe_file(scratch / name, MEDIAPIPE_PURPOSE)), ()
-
-
-def _write_mediapipe(session: BuildSession, built: BuiltArtifacts, scratch: Path) -> str:
-    """A one-signature copy of a float-output artifact with metadata; its name.
-
-    Raises ModelError where MediaPipe cannot run the model or has no tokenizer for it.
-    """
-    names = [
-        artifact.name
-        for artifact, _ in built
-        if RECIPES[artifact.name].scheme is not Scheme.INTEGER
-    ]
-    if not names:
-        raise ModelError("MediaPipe reads float outputs, and no artifact here has them.")
-    source = MEDIAPIPE_RECIPE if MEDIAPIPE_RECIPE in names else names[0]
-    file = f"mediapipe_{source}.tflite"
-    checkpoint, signature = session.checkpoint, f"length_{max(session.lengths)}"
-    vocabulary = checkpoint.vocabulary
-    vocabulary_sha256 = sha256_hex(vocabulary.read_bytes()) if vocabulary else None
-
-    def make() -> bytes:
-        return write_mediapipe_model(
-            (scratch / f"{source}.tflite").read_bytes(),
-            vocabulary=vocabulary,
-            head=checkpoint.head,
-            name=checkpoint.name,
-            signature=signature,
-        )
-
-    (sha256,) = (artifact.sha256 for artifact, _ in built if artifact.name == source)
-    inputs = [sha256, vocabulary_sha256, checkpoint.head, checkpoint.name, signature]
-    data = cached("mediapipe", inputs, make, code=write_mediapipe_model)
-    content_store.write_atomic(scratch / file, data)
-    return file
+    return (*files, packaged), ()
 
 
 def _choose_default(profile: DeviceProfile, built: list[Artifact]) -> DefaultChoice:

@@ -41,13 +41,14 @@ def model_info(session: BuildSession) -> ModelInfo:
     )
 
 
-def describe_file(path: Path, purpose: str) -> PackagedFile:
+def describe_file(path: Path, purpose: str, warnings: tuple[str, ...] = ()) -> PackagedFile:
     """The manifest's entry of a file that is there."""
     return PackagedFile(
         file=path.name,
         sha256=sha256_hex(path.read_bytes()),
         size_bytes=path.stat().st_size,
         purpose=purpose,
+        warnings=warnings,
     )
 
 
