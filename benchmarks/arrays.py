@@ -31,5 +31,5 @@ def finish_output(output: npt.NDArray[Any], head: Head) -> FloatArray:
     if head.task is Task.CLASSIFICATION:
         values = output
     else:
-        values = output.mean(axis=1) if head.pooling is Pooling.MEAN else output[:, 0]
+        values = output.mean(axis=1) if head.poolings == (Pooling.MEAN,) else output[:, 0]
     return np.asarray(finish_outputs(np.asarray(values, np.float32), head)[0], np.float32)

@@ -35,9 +35,7 @@ def build_keras_model(model: Checkpoint | Weights) -> Any:
     if isinstance(weights, CustomWeights):
         encoder = CUSTOM[weights.architecture].build_model(weights)
     else:
-        encoder = Encoder(
-            weights.config, weights.head, weights.head_activations, weights.tied_layers
-        )
+        encoder = Encoder(weights.config, weights.head, weights.head_layers, weights.tied_layers)
     load_weights(encoder, weights.arrays)
     return encoder
 

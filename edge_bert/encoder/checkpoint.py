@@ -7,17 +7,21 @@ from reprlib import repr as shorten
 
 from edge_bert.encoder.architectures.architecture import (
     Architecture,
+    open_reader,
     read_embeddings,
-    read_head,
     read_layers,
 )
 from edge_bert.encoder.architectures.config_json import ACTIVATIONS, check_config
 from edge_bert.encoder.architectures.custom import CustomArchitecture, CustomConfig, read_weights
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
+from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import EncoderConfig
-from edge_bert.encoder.weights import CustomWeights, EncoderWeights
+from edge_bert.encoder.head_layers import read_head_layers
+from edge_bert.encoder.weights import CustomWeights, EncoderWeights, name_head_arrays
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
+
+OUTPUT_NAMES = {Task.EMBEDDING: "embedding", Task.TOKEN_EMBEDDING: "token_embeddings"}
 
 
 def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderConfig]:
@@ -43,7 +47,6 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
             f"The model is of type {shorten(checkpoint.architecture)}; "
             f"edge-bert has {', '.join([*ARCHITECTURES, *CUSTOM])}."
         )
-    _check_pooling(checkpoint, {Pooling.MEAN, Pooling.CLS})
     return architecture, check_config(
         architecture.read_config(checkpoint.config), checkpoint.config
     )
@@ -67,9 +70,10 @@ def _read_custom_config(checkpoint: Checkpoint, architecture: CustomArchitecture
 
 def _check_pooling(checkpoint: Checkpoint, supported: set[Pooling]) -> None:
     head = checkpoint.head
-    if head.task is Task.EMBEDDING and head.pooling not in supported:
+    unsupported = set(head.poolings) - supported
+    if head.task is Task.EMBEDDING and unsupported:
         raise ModelError(
-            f"The model pools by {head.pooling.value}; edge-bert has "
+            f"The model pools by {min(x.value for x in unsupported)}; edge-bert has "
             f"{' and '.join(sorted(x.value for x in supported))} for {checkpoint.architecture}."
         )
 
@@ -83,7 +87,7 @@ def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
 
 def output_name(checkpoint: Checkpoint) -> str:
     """The one output of every signature."""
-    return "logits" if checkpoint.head.task is Task.CLASSIFICATION else "embedding"
+    return OUTPUT_NAMES.get(checkpoint.head.task, "logits")
 
 
 def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
@@ -98,8 +102,9 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
         embeddings=read_embeddings(checkpoint, architecture, config),
         layers=read_layers(checkpoint, architecture, config),
         head=checkpoint.head,
-        head_layers=read_head(checkpoint, architecture, config),
-        head_activations=tuple(layer.activation for layer in architecture.head),
+        head_layers=read_head_layers(
+            checkpoint, open_reader(checkpoint, architecture), config.hidden, architecture.head
+        ),
         input_names=input_names(checkpoint),
         output_name=output_name(checkpoint),
     )
@@ -107,16 +112,21 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
 
 def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in CUSTOM."""
-    architecture, head = CUSTOM[checkpoint.architecture], checkpoint.head
+    architecture = CUSTOM[checkpoint.architecture]
     config = _read_custom_config(checkpoint, architecture)
-    labels = len(head.labels) if head.task is Task.CLASSIFICATION else 0
-    sources = architecture.list_weights(config, labels)
+    head_layers = read_head_layers(
+        checkpoint,
+        WeightReader(checkpoint.weights, architecture.prefix),
+        config.hidden,
+        architecture.list_head(config),
+    )
+    arrays = read_weights(checkpoint, architecture.prefix, architecture.list_weights(config))
     return CustomWeights(
         architecture=architecture.name,
         config=dataclasses.replace(config, activation=ACTIVATIONS[config.activation]),
-        arrays=read_weights(checkpoint, architecture.prefix, sources),
-        head=head,
-        head_activations=architecture.head_activations(config),
+        arrays=arrays | name_head_arrays(head_layers),
+        head=checkpoint.head,
+        head_layers=head_layers,
         input_names=input_names(checkpoint),
         output_name=output_name(checkpoint),
     )

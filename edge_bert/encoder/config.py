@@ -119,3 +119,4 @@ class DenseHead:
 
     name: str
     activation: str = "linear"
+    bias: bool = True

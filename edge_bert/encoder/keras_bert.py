@@ -6,48 +6,19 @@ apart, because TFLite's FULLY_CONNECTED is fastest on plain matrices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from edge_bert.encoder.config import EncoderConfig
-from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
+from edge_bert.encoder.keras_head import apply_head, build_head_layers
+from edge_bert.encoder.keras_layers import MASKED, Dense, LayerNorm, lookup_rows
+from edge_bert.encoder.weights import HeadLayer
+from edge_bert.records.checkpoint import FloatArray, Head
 
-# Large enough that exp() gives exactly 0 in float32, small enough for float16 on a GPU.
-MASKED = -10_000.0
 LISTS = {"layer": "blocks", "head": "head_layers"}  # attributes of a model, by names of weights
-
-
-class LayerNorm(keras.layers.Layer):
-    """Layer normalization (Ba et al. 2016, arXiv:1607.06450) over the last axis."""
-
-    def __init__(self, size: int, epsilon: float, name: str) -> None:
-        super().__init__(name=name)
-        self.epsilon = epsilon
-        self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
-
-    def call(self, rows: Any) -> Any:
-        """Rows [n, size] with mean 0 and variance 1, then scaled and shifted."""
-        centred = rows - ops.mean(rows, axis=-1, keepdims=True)
-        variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
-        return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
-
-
-class Dense(keras.layers.Layer):
-    """A matrix [inputs, outputs] and a bias, applied to rows."""
-
-    def __init__(self, inputs: int, outputs: int, name: str, activation: str = "linear") -> None:
-        super().__init__(name=name)
-        self.kernel = self.add_weight(shape=(inputs, outputs), name="kernel")
-        self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
-        self.activation = activation
-
-    def call(self, rows: Any) -> Any:
-        """Rows [n, inputs] to rows [n, outputs]."""
-        return apply_activation(ops.matmul(rows, self.kernel) + self.bias, self.activation)
 
 
 class Embeddings(keras.layers.Layer):
@@ -107,17 +78,17 @@ class EncoderBlock(keras.layers.Layer):
 
 
 class Encoder(keras.Model):
-    """An encoder with its head: int32 ids in, an embedding or logits out.
+    """An encoder with its head: int32 ids in, what the head gives out.
 
-    `activations` are those of the dense layers of a classification head, in order. `tied_layers`
-    gives for each layer the first one whose weights it shares (by default itself).
+    `head_layers` give the kinds and sizes of the head's layers, in order. `tied_layers` gives for
+    each layer the first one whose weights it shares (by default itself).
     """
 
     def __init__(
         self,
         config: EncoderConfig,
         head: Head,
-        activations: tuple[str, ...] = (),
+        head_layers: Sequence[HeadLayer] = (),
         tied_layers: tuple[int, ...] = (),
     ) -> None:
         super().__init__(name="encoder")
@@ -127,25 +98,16 @@ class Encoder(keras.Model):
         tied = tied_layers or tuple(range(config.layers))
         untied = {index: EncoderBlock(config, index) for index in dict.fromkeys(tied)}
         self.blocks = [untied[index] for index in tied]
-        widths = [config.hidden] * len(activations) + [len(head.labels)]
-        self.head_layers = [
-            Dense(widths[index], widths[index + 1], f"head_{index}", activation)
-            for index, activation in enumerate(activations)
-            if head.task is Task.CLASSIFICATION
-        ]
+        self.head_layers = build_head_layers(head_layers)
 
     def call(self, input_ids: Any, attention_mask: Any, token_type_ids: Any | None = None) -> Any:
-        """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
+        """Ids and mask [batch, length] to [batch, width], or [batch, length, width] for tokens."""
         mask = ops.cast(attention_mask, "float32")
         bias = (mask - 1.0) * -MASKED
         rows = self.embeddings(input_ids, token_type_ids)
         for block in self.blocks:
             rows = block(rows, ops.reshape(bias, (-1, 1, 1, input_ids.shape[1])))
-        tokens = ops.reshape(rows, (-1, input_ids.shape[1], self.config.hidden))
-        pooled = pool_tokens(tokens, bias, self.head)
-        for layer in self.head_layers:
-            pooled = layer(pooled)
-        return unit_length(pooled) if self.head.normalize else pooled
+        return apply_head(rows, bias, self.head, self.head_layers)
 
 
 def load_weights(model: Any, weights: Mapping[str, FloatArray]) -> None:
@@ -177,43 +139,3 @@ def attend_heads(query: Any, key: Any, value: Any, bias: Any, heads: int) -> Any
     scores = ops.matmul(split(query), ops.transpose(split(key), (0, 1, 3, 2))) + bias
     context = ops.matmul(ops.softmax(scores, axis=-1), split(value))
     return ops.reshape(ops.transpose(context, (0, 2, 1, 3)), (-1, width))
-
-
-def pool_tokens(tokens: Any, bias: Any, head: Head) -> Any:
-    """The one vector of each text: tokens [batch, length, hidden] to [batch, hidden]."""
-    if head.task is Task.CLASSIFICATION or head.pooling is Pooling.CLS:
-        return tokens[:, 0, :]
-    # The softmax of the mask bias is 1/n on the n real tokens and 0 elsewhere: a mean whose
-    # range is the same for every sentence length, which integers need.
-    weights = ops.reshape(ops.softmax(bias, axis=-1), (-1, 1, tokens.shape[1]))
-    return ops.reshape(ops.matmul(weights, tokens), (-1, tokens.shape[2]))
-
-
-def lookup_rows(table: Any, ids: Any) -> Any:
-    """The rows of `table` that `ids` name."""
-    if keras.backend.backend() != "tensorflow":
-        return ops.take(table, ids, axis=0)
-    # ops.take guards against negative ids with three more operators at each lookup.
-    import tensorflow as tf
-
-    return tf.gather(table, ids)
-
-
-def apply_activation(rows: Any, activation: str) -> Any:
-    """One of the activations, element by element."""
-    match activation:
-        case "gelu":
-            return ops.gelu(rows, approximate=False)
-        case "gelu_tanh":
-            return ops.gelu(rows, approximate=True)
-        case "relu":
-            return ops.relu(rows)
-        case "tanh":
-            return ops.tanh(rows)
-    return rows
-
-
-def unit_length(rows: Any) -> Any:
-    """Each row divided by its length; rows of zeros stay."""
-    squared = ops.sum(ops.square(rows), axis=-1, keepdims=True)
-    return rows * ops.rsqrt(ops.maximum(squared, 1e-24))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,15 +10,17 @@ import numpy as np
 from keras import ops
 
 from edge_bert.encoder.config import Gpt2Config
-from edge_bert.encoder.keras_bert import (
-    MASKED,
-    Dense,
-    LayerNorm,
-    attend_heads,
-    lookup_rows,
-    unit_length,
+from edge_bert.encoder.keras_bert import attend_heads
+from edge_bert.encoder.keras_head import (
+    apply_head,
+    apply_head_layers,
+    build_head_layers,
+    last_token,
+    sum_weighted,
 )
-from edge_bert.records.checkpoint import Head, Pooling, Task
+from edge_bert.encoder.keras_layers import MASKED, Dense, LayerNorm, lookup_rows
+from edge_bert.encoder.weights import HeadLayer
+from edge_bert.records.checkpoint import Head, Pooling
 
 
 class Gpt2Embeddings(keras.layers.Layer):
@@ -61,18 +64,6 @@ class Gpt2Block(keras.layers.Layer):
         return rows + self.ffn_out(self.ffn_in(self.ffn_norm(rows)))
 
 
-class Score(keras.layers.Layer):
-    """A matrix [inputs, outputs] without a bias."""
-
-    def __init__(self, inputs: int, outputs: int, name: str) -> None:
-        super().__init__(name=name)
-        self.kernel = self.add_weight(shape=(inputs, outputs), name="kernel")
-
-    def call(self, rows: Any) -> Any:
-        """Rows [n, inputs] to rows [n, outputs]."""
-        return ops.matmul(rows, self.kernel)
-
-
 class Gpt2(keras.Model):
     """GPT-2 with its head: int32 ids in, an embedding or logits out.
 
@@ -80,14 +71,15 @@ class Gpt2(keras.Model):
     without tokens gives zeros.
     """
 
-    def __init__(self, config: Gpt2Config, head: Head) -> None:
+    def __init__(
+        self, config: Gpt2Config, head: Head, head_layers: Sequence[HeadLayer] = ()
+    ) -> None:
         super().__init__(name="encoder")
         self.head = head
         self.embeddings = Gpt2Embeddings(config)
         self.blocks = [Gpt2Block(config, index) for index in range(config.layers)]
         self.norm = LayerNorm(config.hidden, config.epsilon, "norm")
-        classifies = head.task is Task.CLASSIFICATION
-        self.head_layers = [Score(config.hidden, len(head.labels), "head_0")] if classifies else []
+        self.head_layers = build_head_layers(head_layers)
 
     def call(self, input_ids: Any, attention_mask: Any) -> Any:
         """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
@@ -96,18 +88,17 @@ class Gpt2(keras.Model):
         for block in self.blocks:
             rows = block(rows, bias)
         rows = self.norm(rows)
+        mask = ops.cast(attention_mask, "float32")
+        if self.head.gives_tokens:
+            return apply_head(rows, (mask - 1.0) * -MASKED, self.head, self.head_layers)
         tokens = ops.reshape(rows, (-1, length, rows.shape[-1]))
-        weights = ops.expand_dims(self._weights(ops.cast(attention_mask, "float32")), 1)
-        pooled = ops.reshape(ops.matmul(weights, tokens), (-1, rows.shape[-1]))
-        for layer in self.head_layers:
-            pooled = layer(pooled)
-        return unit_length(pooled) if self.head.normalize else pooled
+        pooled = sum_weighted(tokens, self._weights(mask))
+        return apply_head_layers(pooled, self.head, self.head_layers)
 
     def _weights(self, mask: Any) -> Any:
         """The weight of each token in the pooled vector, [batch, length]."""
-        if self.head.task is Task.CLASSIFICATION or self.head.pooling is Pooling.LAST:
-            # Only on the last token does a 1 of the mask stand before a 0 or the end.
-            return mask - ops.pad(mask, ((0, 0), (0, 1)))[:, 1:]
+        if self.head.poolings == (Pooling.LAST,):
+            return last_token(mask)
         return mask / ops.maximum(ops.sum(mask, axis=-1, keepdims=True), 1.0)
 
 

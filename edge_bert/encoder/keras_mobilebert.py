@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
 from edge_bert.encoder.config import MobileBertConfig
-from edge_bert.encoder.keras_bert import (
-    MASKED,
-    Dense,
-    attend_heads,
-    lookup_rows,
-    pool_tokens,
-    unit_length,
-)
-from edge_bert.records.checkpoint import Head, Task
+from edge_bert.encoder.keras_bert import attend_heads
+from edge_bert.encoder.keras_head import apply_head, build_head_layers
+from edge_bert.encoder.keras_layers import MASKED, Dense, lookup_rows
+from edge_bert.encoder.weights import HeadLayer
+from edge_bert.records.checkpoint import Head
 
 
 class NoNorm(keras.layers.Layer):
@@ -134,17 +131,14 @@ class MobileBert(keras.Model):
     of the last token and changes the output.
     """
 
-    def __init__(self, config: MobileBertConfig, head: Head, activations: tuple[str, ...]) -> None:
+    def __init__(
+        self, config: MobileBertConfig, head: Head, head_layers: Sequence[HeadLayer]
+    ) -> None:
         super().__init__(name="encoder")
         self.head = head
         self.embeddings = MobileBertEmbeddings(config)
         self.blocks = [MobileBertBlock(config, index) for index in range(config.layers)]
-        widths = [config.hidden] * len(activations) + [len(head.labels)]
-        self.head_layers = [
-            Dense(widths[index], widths[index + 1], f"head_{index}", activation)
-            for index, activation in enumerate(activations)
-            if head.task is Task.CLASSIFICATION
-        ]
+        self.head_layers = build_head_layers(head_layers)
 
     def call(self, input_ids: Any, attention_mask: Any, token_type_ids: Any | None = None) -> Any:
         """Ids and mask [batch, length] to [batch, hidden] (embedding) or [batch, labels]."""
@@ -154,7 +148,4 @@ class MobileBert(keras.Model):
         rows = self.embeddings(input_ids, mask, token_type_ids)
         for block in self.blocks:
             rows = block(rows, ops.reshape(bias, (-1, 1, 1, length)))
-        pooled = pool_tokens(ops.reshape(rows, (-1, length, rows.shape[-1])), bias, self.head)
-        for layer in self.head_layers:
-            pooled = layer(pooled)
-        return unit_length(pooled) if self.head.normalize else pooled
+        return apply_head(rows, bias, self.head, self.head_layers)

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.encoder.config import EncoderConfig
+from edge_bert.encoder.numpy_head import apply_head
 from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, softmax
 from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWeights, Sublayer
-from edge_bert.records.checkpoint import FloatArray, Pooling, Task
+from edge_bert.records.checkpoint import FloatArray
 
 Sentence = Mapping[str, npt.NDArray[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -132,14 +133,18 @@ def join_sentences(sentences: Sequence[Sentence], indices: Sequence[int] = (0,))
 
 
 def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> FloatArray:
-    """The output of every sentence, [sentences, hidden] or [sentences, labels]."""
+    """The output of every sentence, [sentences, width].
+
+    Where the head gives tokens, those of all sentences after each other, [tokens, width].
+    """
     outputs: dict[int, FloatArray] = {}
     for batch in batch_by_length(sentences):
         rows = embed_tokens(weights, batch).output
         for layer in run_layers(weights, rows, batch.length):
             rows = layer.output
         outputs |= zip(batch.indices, apply_head(weights, rows, batch.length), strict=True)
-    return np.stack([outputs[index] for index in range(len(sentences))])
+    ordered = [outputs[index] for index in range(len(sentences))]
+    return np.concatenate(ordered) if weights.head.gives_tokens else np.stack(ordered)
 
 
 def embed_tokens(weights: EncoderWeights, batch: Batch) -> EmbeddingValues:
@@ -218,15 +223,3 @@ def apply_layer_norm(norm: LayerNormWeights, rows: FloatArray, epsilon: float) -
     unit = centred / np.sqrt(variance + epsilon)
     scaled = unit * norm.gamma
     return NormValues(rows, centred, variance, unit, scaled, scaled + norm.beta)
-
-
-def apply_head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatArray:
-    """Pooling, the classifier's dense layers and unit length: one row for each sentence."""
-    tokens = rows.reshape(-1, length, rows.shape[-1])
-    first = weights.head.task is Task.CLASSIFICATION or weights.head.pooling is Pooling.CLS
-    pooled = tokens[:, 0] if first else tokens.mean(axis=1)
-    for dense, activation in zip(weights.head_layers, weights.head_activations, strict=False):
-        pooled = apply_activation(apply_dense(dense, pooled), activation)
-    if weights.head.normalize:
-        pooled = pooled / np.maximum(np.linalg.norm(pooled, axis=-1, keepdims=True), 1e-12)
-    return np.asarray(pooled, np.float32)

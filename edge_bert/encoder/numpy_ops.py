@@ -33,4 +33,8 @@ def apply_activation(values: FloatArray, activation: str) -> FloatArray:
             return np.maximum(values, 0.0)
         case "tanh":
             return np.tanh(values)
-    return values
+        case "sigmoid":
+            return np.asarray(np.exp(-np.logaddexp(0, -values)), np.float32)
+        case "linear":
+            return values
+    raise ValueError(f"there is no activation {activation!r}")

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from edge_bert.encoder.config import EncoderConfig, Gpt2Config, MatrixRole, MobileBertConfig
 from edge_bert.records.checkpoint import FloatArray, Head
 
@@ -33,6 +35,28 @@ class LayerNormWeights:
 
     gamma: FloatArray
     beta: FloatArray
+
+
+@dataclass(frozen=True)
+class HeadDense(DenseWeights):
+    """A dense layer of a head, with its activation."""
+
+    activation: str = "linear"
+
+
+@dataclass(frozen=True)
+class HeadNorm(LayerNormWeights):
+    """A LayerNorm of a head."""
+
+    epsilon: float = 1e-5
+
+
+@dataclass(frozen=True)
+class HeadUnit:
+    """Each row divided by its length."""
+
+
+HeadLayer = HeadDense | HeadNorm | HeadUnit
 
 
 @dataclass(frozen=True)
@@ -90,14 +114,13 @@ class LayerWeights:
 
 @dataclass(frozen=True)
 class EncoderWeights:
-    """An encoder: `head_layers` are the dense layers of a classifier, with `head_activations`."""
+    """An encoder: `head_layers` stand between pooling (or the tokens) and the output."""
 
     config: EncoderConfig
     embeddings: EmbeddingWeights
     layers: tuple[LayerWeights, ...]
     head: Head
-    head_layers: tuple[DenseWeights, ...]
-    head_activations: tuple[str, ...]
+    head_layers: tuple[HeadLayer, ...]
     input_names: tuple[str, ...]
     output_name: str
 
@@ -123,6 +146,11 @@ class EncoderWeights:
         """Whether any two layers have the same arrays, so that the file holds them once."""
         return len(set(self.tied_layers)) < len(self.layers)
 
+    @property
+    def output_width(self) -> int:
+        """The channels of the output."""
+        return head_width(self.head, self.head_layers, self.config.hidden)
+
     def with_layers(self, layers: Sequence[LayerWeights]) -> EncoderWeights:
         """The encoder with `layers`; its config has their numbers of heads and neurons."""
         size = self.config.head_size
@@ -138,12 +166,25 @@ class EncoderWeights:
         return self.with_layers([*self.layers[:index], layer, *self.layers[index + 1 :]])
 
 
+def name_head_arrays(layers: Sequence[HeadLayer]) -> dict[str, FloatArray]:
+    """The arrays of a head's layers by name, as in `EncoderWeights.arrays`."""
+    return dict(_numbered_arrays("head", layers))
+
+
+def head_width(head: Head, layers: Sequence[HeadLayer], hidden: int) -> int:
+    """The channels that a head gives on an encoder of `hidden` channels."""
+    widths = [len(layer.bias) for layer in layers if isinstance(layer, HeadDense)]
+    pooled = hidden if head.gives_tokens else hidden * len(head.poolings)
+    width = widths[-1] if widths else pooled
+    return min(width, head.dimensions or width)
+
+
 def _named_arrays(name: str, weights: Any) -> Iterator[tuple[str, FloatArray]]:
     for field in dataclasses.fields(weights):
         value, path = getattr(weights, field.name), f"{name}.{field.name}"
         if dataclasses.is_dataclass(value):
             yield from _named_arrays(path, value)
-        elif value is not None:
+        elif isinstance(value, np.ndarray):
             yield path, value
 
 
@@ -156,13 +197,13 @@ def _numbered_arrays(name: str, weights: Sequence[Any]) -> Iterator[tuple[str, F
 class CustomWeights:
     """The weights of a model whose layers are not BERT's, under the names of its Keras model.
 
-    `architecture` is the model type that config.json names.
+    `architecture` is the model type that config.json names. `arrays` has those of the head too.
     """
 
     architecture: str
     config: MobileBertConfig | Gpt2Config
     arrays: Mapping[str, FloatArray]
     head: Head
-    head_activations: tuple[str, ...]
+    head_layers: tuple[HeadLayer, ...]
     input_names: tuple[str, ...]
     output_name: str

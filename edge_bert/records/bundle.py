@@ -11,7 +11,7 @@ from edge_bert.records.checkpoint import Head
 from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
 
-FORMAT_VERSION = 2
+FORMAT_VERSION = 3
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
 # A file of the bundle's own folder: no separators, no leading dot.
 FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,254}$")]

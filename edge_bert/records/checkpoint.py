@@ -17,32 +17,77 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class Task(enum.Enum):
-    """What the model's output means."""
+    """What the model's output means.
+
+    One vector or one row of logits for a text, or, for the last three, one for each of its tokens.
+    `question_answering` gives two logits a token: that the answer starts, and that it ends there.
+    """
 
     EMBEDDING = "embedding"
     CLASSIFICATION = "classification"
+    TOKEN_CLASSIFICATION = "token_classification"  # noqa: S105 (no password)
+    QUESTION_ANSWERING = "question_answering"
+    TOKEN_EMBEDDING = "token_embedding"  # noqa: S105
+
+
+TOKEN_TASKS = (Task.TOKEN_CLASSIFICATION, Task.QUESTION_ANSWERING, Task.TOKEN_EMBEDDING)
 
 
 class Pooling(enum.Enum):
-    """How token vectors become one vector."""
+    """How token vectors become one vector, as sentence-transformers names the ways."""
 
     MEAN = "mean"
     CLS = "cls"
     LAST = "last"
+    MAX = "max"
+    MEAN_SQRT_LENGTH = "mean_sqrt_length"
+    WEIGHTED_MEAN = "weighted_mean"
 
 
 class Head(Record, frozen=True):
     """What stands on the encoder.
 
-    `normalize` asks for unit length (embeddings). `activation` turns logits into what users read:
-    `softmax`, `sigmoid` (several labels at once) or `identity` (regression).
+    Vectors of several `poolings` stand beside each other; tasks that give tokens have none.
+    `dimensions` keeps the first channels of an embedding only (Matryoshka representations,
+    arXiv:2205.13147); `normalize` then asks for unit length. `activation` turns logits into what
+    users read: `softmax`, `sigmoid` (several labels at once) or `identity` (regression).
     """
 
     task: Task
-    pooling: Pooling = Pooling.MEAN
+    poolings: tuple[Pooling, ...] = (Pooling.MEAN,)
     normalize: bool = False
     labels: tuple[str, ...] = ()
     activation: str = "identity"
+    dimensions: int | None = None
+
+    @property
+    def gives_tokens(self) -> bool:
+        """Whether the output has a row for each token, and not one for the text."""
+        return self.task in TOKEN_TASKS
+
+
+class HeadModuleKind(enum.Enum):
+    """What a layer of a head computes."""
+
+    DENSE = "dense"
+    LAYER_NORM = "layer_norm"
+    UNIT_LENGTH = "unit_length"
+
+
+@dataclass(frozen=True)
+class HeadModule:
+    """A layer of a head as a model's files describe it, after pooling.
+
+    `weights` is what the names of its arrays start with in the checkpoint, `outputs` the channels
+    that it gives. `bias` says whether a dense layer has one.
+    """
+
+    kind: HeadModuleKind
+    weights: str = ""
+    outputs: int = 0
+    activation: str = "linear"
+    epsilon: float = 1e-5
+    bias: bool = True
 
 
 @dataclass(frozen=True)
@@ -71,6 +116,8 @@ class Checkpoint:
     `weights` are float32 arrays under the names that the file gives them. `max_length` is the
     longest input in tokens that positions and tokenizer allow. `sha256` covers the weights file,
     the configuration and the tokenizer. `onnx` is set where the model was read from one.
+    `head_modules` are the layers between pooling and the output, where the model's files list
+    them; else the architecture knows those of the head's task.
     """
 
     name: str
@@ -84,3 +131,4 @@ class Checkpoint:
     origin: str
     sha256: str
     onnx: OnnxFile | None = None
+    head_modules: tuple[HeadModule, ...] = ()

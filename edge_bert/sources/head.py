@@ -52,7 +52,7 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
             f"config.json: a model for {shown(min(unsupported))} is not supported; edge-bert has "
             "sentence embedding and SequenceClassification."
         )
-    return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN)
+    return Head(task=Task.EMBEDDING, poolings=(Pooling.MEAN,))
 
 
 def read_embedding_head(folder: Path, *, last_token: bool = False) -> Head:
@@ -81,7 +81,7 @@ def read_embedding_head(folder: Path, *, last_token: bool = False) -> Head:
                     f"modules.json asks for {shown(kind)}; "
                     "edge-bert has Transformer, Pooling and Normalize."
                 )
-    return Head(task=Task.EMBEDDING, pooling=pooling, normalize=normalize)
+    return Head(task=Task.EMBEDDING, poolings=(pooling,), normalize=normalize)
 
 
 def _inside(folder: Path, relative: str) -> Path:
@@ -120,7 +120,7 @@ def read_classification_head(config: Mapping[str, Any]) -> Head:
         raise ModelError(f"config.json: problem_type {shown(problem)} is not known.")
     return Head(
         task=Task.CLASSIFICATION,
-        pooling=Pooling.LAST if config.get("model_type") == DECODER else Pooling.CLS,
+        poolings=(Pooling.LAST if config.get("model_type") == DECODER else Pooling.CLS,),
         labels=labels,
         activation=ACTIVATION_OF_PROBLEM[problem],
     )

@@ -95,7 +95,7 @@ ARTIFACT = st.builds(
 HEAD = st.builds(
     Head,
     task=st.sampled_from(Task),
-    pooling=st.sampled_from(Pooling),
+    poolings=st.lists(st.sampled_from(Pooling), min_size=1).map(tuple),
     normalize=st.booleans(),
     labels=st.lists(TEXT, max_size=3).map(tuple),
     activation=TEXT,
@@ -232,7 +232,7 @@ def test_the_example_is_read(tmp_path: Path) -> None:
 
 FILE = ("artifacts", 0, "file")
 HOSTILE = {
-    "another version": (put("format_version", value=3), "format version 3"),
+    "another version": (put("format_version", value=99), "format version 99"),
     "a version in words": (put("format_version", value="1"), "damaged"),
     "an unknown key": (put("model", "run_this", value="rm"), "unknown field"),
     "a number for a name": (put("profile", value=5), "damaged"),

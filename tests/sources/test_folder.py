@@ -50,7 +50,7 @@ def test_a_sound_folder_is_read(architecture: str, tmp_path: Path) -> None:
     )
     assert (found.name, found.origin) == ("my-model", "folder")
     assert found.architecture == architecture
-    assert (found.head.task, found.head.pooling) == (Task.EMBEDDING, Pooling.CLS)
+    assert (found.head.task, found.head.poolings) == (Task.EMBEDDING, (Pooling.CLS,))
     assert found.head.normalize
     assert found.max_length == 128
     assert (found.vocabulary is None) == (architecture == "roberta")

@@ -88,14 +88,14 @@ def test_both_spellings_of_pooling_are_read(
 ) -> None:
     """sentence-transformers wrote one flag per mode, and writes the mode's name."""
     write_json(folder / "1_Pooling" / "config.json", modes)
-    assert load_checkpoint(str(folder), tmp_path).head.pooling is expected
+    assert load_checkpoint(str(folder), tmp_path).head.poolings == (expected,)
 
 
 @pytest.mark.parametrize("head", ["last", "last-normalize", "mean", "classification"])
 def test_a_decoder_has_heads_of_its_own(head: str, tmp_path: Path) -> None:
     """GPT-2 pools its last token where sentence-transformers says so, and classifies it."""
     found = load_checkpoint(str(write(tmp_path / "gpt2", "gpt2", head)), tmp_path).head
-    assert found.pooling is (Pooling.MEAN if head == "mean" else Pooling.LAST)
+    assert found.poolings == (Pooling.MEAN if head == "mean" else Pooling.LAST,)
     assert found.normalize is head.endswith("-normalize")
 
 
@@ -105,7 +105,7 @@ def test_a_bare_decoder_gives_the_mean(tmp_path: Path) -> None:
     (folder / "modules.json").unlink()
     change_json(folder / "config.json", architectures=["GPT2LMHeadModel"])
     found = load_checkpoint(str(folder), tmp_path).head
-    assert (found.task, found.pooling) == (Task.EMBEDDING, Pooling.MEAN)
+    assert (found.task, found.poolings) == (Task.EMBEDDING, (Pooling.MEAN,))
 
 
 @pytest.fixture
@@ -173,4 +173,4 @@ def test_a_bare_encoder_gives_the_mean_of_its_tokens(name: str, folder: Path) ->
     (folder / "modules.json").unlink()
     change_json(folder / "config.json", architectures=[name])
     head = load_checkpoint(str(folder), folder).head
-    assert (head.task, head.pooling, head.normalize) == (Task.EMBEDDING, Pooling.MEAN, False)
+    assert (head.task, head.poolings, head.normalize) == (Task.EMBEDDING, (Pooling.MEAN,), False)

@@ -43,7 +43,7 @@ def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> by
                 for length in lengths
             },
             "output": "logits" if head.task is Task.CLASSIFICATION else "embedding",
-            "pooling": head.pooling if file.gives_tokens else None,
+            "pooling": head.poolings[0] if file.gives_tokens else None,
             "normalize": head.normalize and file.gives_tokens,
         }
         worker = Worker(f"{file.path} through onnx2tf", ModelError, TIMEOUT_S)

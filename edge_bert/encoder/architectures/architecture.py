@@ -9,7 +9,7 @@ from typing import Any
 from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import DenseHead, EncoderConfig, MatrixRole
 from edge_bert.encoder.weights import DenseWeights, EmbeddingWeights, LayerWeights
-from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.records.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def read_embeddings(
     checkpoint: Checkpoint, architecture: Architecture, config: EncoderConfig
 ) -> EmbeddingWeights:
     """The tables and what stands on them. Raises ModelError as WeightReader does."""
-    reader, names = _open_reader(checkpoint, architecture), architecture.embedding_names
+    reader, names = open_reader(checkpoint, architecture), architecture.embedding_names
     width, types = config.table_width, config.token_types
     return EmbeddingWeights(
         word=reader.table(names.word, config.vocabulary, width),
@@ -81,7 +81,7 @@ def read_layers(
 
     Raises ModelError as WeightReader does.
     """
-    reader = _open_reader(checkpoint, architecture)
+    reader = open_reader(checkpoint, architecture)
     numbers = [
         architecture.layer_number(checkpoint.config, index) for index in range(config.layers)
     ]
@@ -112,19 +112,6 @@ def _read_layer(
     )
 
 
-def read_head(
-    checkpoint: Checkpoint, architecture: Architecture, config: EncoderConfig
-) -> tuple[DenseWeights, ...]:
-    """The dense layers of a classifier, none for an embedding. Raises ModelError likewise."""
-    if checkpoint.head.task is not Task.CLASSIFICATION:
-        return ()
-    reader = _open_reader(checkpoint, architecture)
-    outputs = [config.hidden] * (len(architecture.head) - 1) + [len(checkpoint.head.labels)]
-    return tuple(
-        reader.dense(dense.name, config.hidden, width)
-        for dense, width in zip(architecture.head, outputs, strict=True)
-    )
-
-
-def _open_reader(checkpoint: Checkpoint, architecture: Architecture) -> WeightReader:
+def open_reader(checkpoint: Checkpoint, architecture: Architecture) -> WeightReader:
+    """The checkpoint's arrays, with and without the architecture's prefix."""
     return WeightReader(checkpoint.weights, architecture.prefix)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from edge_bert.encoder.architectures.weight_reader import WeightReader
-from edge_bert.encoder.config import Gpt2Config, MobileBertConfig
+from edge_bert.encoder.config import DenseHead, Gpt2Config, MobileBertConfig
 from edge_bert.encoder.weights import CustomWeights
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Pooling
 
@@ -34,16 +34,15 @@ class CustomArchitecture:
     """A family that has a Keras model of its own.
 
     Its embeddings are the mean of all tokens' vectors, or one token's, as `token_pooling` says.
-    `list_weights` lists the arrays of a config, with those of a classifier for a number of labels
-    above 0; `head_activations` are those of the classifier's dense layers. `build_model` makes the
-    Keras model, without its values; it alone needs Keras.
+    `list_weights` lists the encoder's arrays for a config, `list_head` the dense layers of a
+    classifier. `build_model` makes the Keras model, without its values; it alone needs Keras.
     """
 
     name: str
     prefix: str
     read_config: Callable[[Mapping[str, Any]], CustomConfig]
-    list_weights: Callable[[Any, int], Iterable[WeightSource]]
-    head_activations: Callable[[Any], tuple[str, ...]]
+    list_weights: Callable[[Any], Iterable[WeightSource]]
+    list_head: Callable[[Any], tuple[DenseHead, ...]]
     build_model: Callable[[CustomWeights], Any]
     token_pooling: Pooling = Pooling.CLS
 

@@ -18,7 +18,7 @@ from edge_bert.encoder.architectures.config_json import (
     read_size,
 )
 from edge_bert.encoder.architectures.custom import CustomArchitecture, WeightSource, norm_weights
-from edge_bert.encoder.config import Gpt2Config
+from edge_bert.encoder.config import DenseHead, Gpt2Config
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Pooling
 
@@ -43,8 +43,8 @@ def read_config(config: Mapping[str, Any]) -> Gpt2Config:
     )
 
 
-def list_weights(sizes: Gpt2Config, labels: int) -> Iterator[WeightSource]:
-    """Every weight of the decoder, and the matrix of a classifier with `labels`."""
+def list_weights(sizes: Gpt2Config) -> Iterator[WeightSource]:
+    """Every weight of the decoder."""
     hidden = sizes.hidden
     yield WeightSource("embeddings.word", "wte.weight", (sizes.vocabulary, hidden))
     yield WeightSource("embeddings.position", "wpe.weight", (sizes.positions, hidden))
@@ -62,8 +62,6 @@ def list_weights(sizes: Gpt2Config, labels: int) -> Iterator[WeightSource]:
         yield from _conv1d_weights(f"{ours}.ffn_in", f"{file}.mlp.c_fc", hidden, sizes.ffn)
         yield from _conv1d_weights(f"{ours}.ffn_out", f"{file}.mlp.c_proj", sizes.ffn, hidden)
     yield from norm_weights("norm", "ln_f", hidden)
-    if labels:
-        yield WeightSource("head.0.kernel", "score.weight", (labels, hidden), transposed=True)
 
 
 def _conv1d_weights(
@@ -75,16 +73,16 @@ def _conv1d_weights(
     yield WeightSource(f"{ours}.bias", f"{file}.bias", (width,), chunk=chunk)
 
 
-def head_activations(_: Gpt2Config) -> tuple[str, ...]:
+def list_head(_: Gpt2Config) -> tuple[DenseHead, ...]:
     """A classifier is one matrix."""
-    return ("linear",)
+    return (DenseHead("score", bias=False),)
 
 
 def build_model(weights: Any) -> Any:
     """The Keras model of checked weights, without their values."""
     from edge_bert.encoder.keras_gpt2 import Gpt2
 
-    return Gpt2(weights.config, weights.head)
+    return Gpt2(weights.config, weights.head, weights.head_layers)
 
 
 GPT2 = CustomArchitecture(
@@ -92,7 +90,7 @@ GPT2 = CustomArchitecture(
     prefix="transformer.",
     read_config=read_config,
     list_weights=list_weights,
-    head_activations=head_activations,
+    list_head=list_head,
     build_model=build_model,
     token_pooling=Pooling.LAST,  # the first token has seen nothing but itself
 )

@@ -19,7 +19,7 @@ from edge_bert.encoder.architectures.custom import (
     dense_weights,
     norm_weights,
 )
-from edge_bert.encoder.config import MobileBertConfig
+from edge_bert.encoder.config import DenseHead, MobileBertConfig
 from edge_bert.errors import ModelError
 
 SUPPORTED = {"trigram_input": True, "use_bottleneck": True, "normalization_type": "no_norm"}
@@ -60,8 +60,8 @@ def read_config(config: Mapping[str, Any]) -> MobileBertConfig:
     )
 
 
-def list_weights(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
-    """Every weight of the encoder, and those of a classifier with `labels`."""
+def list_weights(sizes: MobileBertConfig) -> Iterator[WeightSource]:
+    """Every weight of the encoder."""
     hidden, tables = sizes.hidden, "embeddings."
     tokens = (sizes.vocabulary, sizes.embedding)
     yield WeightSource("embeddings.word", f"{tables}word_embeddings.weight", tokens)
@@ -74,8 +74,6 @@ def list_weights(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]
     yield from norm_weights("embeddings.norm", f"{tables}LayerNorm", hidden)
     for index in range(sizes.layers):
         yield from _layer_weights(sizes, f"layer.{index}", f"encoder.layer.{index}")
-    if labels:
-        yield from _head_weights(sizes, labels)
 
 
 def _layer_weights(sizes: MobileBertConfig, ours: str, file: str) -> Iterator[WeightSource]:
@@ -108,23 +106,17 @@ def _layer_weights(sizes: MobileBertConfig, ours: str, file: str) -> Iterator[We
     yield from norm_weights(f"{ours}.norm", f"{file}.LayerNorm", hidden)
 
 
-def head_activations(sizes: MobileBertConfig) -> tuple[str, ...]:
-    """Those of a classifier's dense layers."""
-    return ("tanh", "linear") if sizes.pooler else ("linear",)
-
-
-def _head_weights(sizes: MobileBertConfig, labels: int) -> Iterator[WeightSource]:
-    hidden = sizes.hidden
-    if sizes.pooler:
-        yield from dense_weights("head.0", "pooler.dense", hidden, hidden)
-    yield from dense_weights(f"head.{int(sizes.pooler)}", "classifier", hidden, labels)
+def list_head(sizes: MobileBertConfig) -> tuple[DenseHead, ...]:
+    """The dense layers of a classifier."""
+    classifier = DenseHead("classifier")
+    return (DenseHead("pooler.dense", "tanh"), classifier) if sizes.pooler else (classifier,)
 
 
 def build_model(weights: Any) -> Any:
     """The Keras model of checked weights, without their values."""
     from edge_bert.encoder.keras_mobilebert import MobileBert
 
-    return MobileBert(weights.config, weights.head, weights.head_activations)
+    return MobileBert(weights.config, weights.head, weights.head_layers)
 
 
 MOBILEBERT = CustomArchitecture(
@@ -132,6 +124,6 @@ MOBILEBERT = CustomArchitecture(
     prefix="mobilebert.",
     read_config=read_config,
     list_weights=list_weights,
-    head_activations=head_activations,
+    list_head=list_head,
     build_model=build_model,
 )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from edge_bert.encoder.weights import DenseWeights, LayerNormWeights
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import FloatArray
@@ -31,10 +33,11 @@ class WeightReader:
         """A torch.nn.Embedding, [rows, width]."""
         return self.array((rows, width), f"{name}.weight")
 
-    def dense(self, name: str, inputs: int, outputs: int) -> DenseWeights:
-        """A torch.nn.Linear, which keeps its matrix as [out, in]."""
+    def dense(self, name: str, inputs: int, outputs: int, *, bias: bool = True) -> DenseWeights:
+        """A torch.nn.Linear, which keeps its matrix as [out, in]; zeros where it has no `bias`."""
         kernel = self.array((outputs, inputs), f"{name}.weight").T
-        return DenseWeights(kernel, self.array((outputs,), f"{name}.bias"))
+        zeros = np.zeros(outputs, np.float32)
+        return DenseWeights(kernel, self.array((outputs,), f"{name}.bias") if bias else zeros)
 
     def norm(self, name: str, channels: int) -> LayerNormWeights:
         """A LayerNorm; old files call its arrays gamma and beta."""

@@ -98,5 +98,5 @@ def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int
 
 def _pool_tokens(tokens: FloatArray, head: Head) -> FloatArray:
     """One vector from the vectors [tokens, width] of a sentence, as the head says."""
-    vector = tokens[0] if head.pooling is Pooling.CLS else tokens.mean(0)
+    vector = tokens[0] if head.poolings == (Pooling.CLS,) else tokens.mean(0)
     return np.asarray(vector / np.linalg.norm(vector) if head.normalize else vector)

@@ -69,7 +69,7 @@ def _served_model(session: BuildSession) -> triton.ServedModel:
         name=triton.folder_name(session.checkpoint.name),
         inputs=weights.input_names,
         output=weights.output_name,
-        width=len(weights.head.labels) or weights.config.hidden,
+        width=weights.output_width,
         max_batch=MAX_BATCH,
     )
 

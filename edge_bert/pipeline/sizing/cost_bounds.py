@@ -8,7 +8,7 @@ from collections.abc import Collection
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.encoder.config import EncoderConfig
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.weights import EncoderWeights, HeadDense
 from edge_bert.estimate import latency_model
 from edge_bert.estimate.file_size import predict_size
 from edge_bert.estimate.lower_bound import least_energy, least_latency
@@ -56,5 +56,5 @@ def _candidate_config(unpruned: EncoderConfig, candidate: Candidate) -> EncoderC
 
 
 def _head_sizes(weights: EncoderWeights) -> list[tuple[int, int]]:
-    shapes = [dense.kernel.shape for dense in weights.head_layers]
+    shapes = [dense.kernel.shape for dense in weights.head_layers if isinstance(dense, HeadDense)]
     return [(outputs, inputs) for inputs, outputs in shapes]

@@ -22,7 +22,7 @@ from edge_bert.quantize.onnx.parts import (
     Parts,
 )
 from edge_bert.quantize.onnx.writer import FLOAT, FLOAT16, Writer
-from edge_bert.records.checkpoint import FloatArray, Pooling, Task
+from edge_bert.records.checkpoint import FloatArray, Pooling
 
 MASKED = -10_000.0  # exp() of it is 0, and float16 holds it
 
@@ -53,11 +53,10 @@ def build_onnx_encoder(
         stream = _ffn(build, name, rows, residual, layer)
         rows, residual = apply_layer_norm(build, f"{name}.ffn_norm", stream, layer.ffn_norm)
     _apply_head(build, rows)
-    width = len(weights.head.labels) or weights.config.hidden
     return build.writer.model(
         dict.fromkeys(weights.input_names, ("batch", "length")),
         weights.output_name,
-        ("batch", width),
+        ("batch", weights.output_width),
         description or {},
     )
 
@@ -161,15 +160,14 @@ def _ffn(build: OnnxEncoderBuild, name: str, rows: str, residual: str, layer: On
 def _apply_head(build: OnnxEncoderBuild, rows: str) -> None:
     """Pooling and the head; the last node has the output's name."""
     writer, head = build.writer, build.weights.head
-    if head.task is Task.CLASSIFICATION or head.pooling is Pooling.CLS:
+    if head.poolings == (Pooling.CLS,):
         inputs = [rows, writer.constant("first", np.array(0, np.int64))]
         pooled = writer.node("Gather", inputs, "pooled", axis=1)
     else:
         pooled = _mean_tokens(build, rows)
     for index, dense in enumerate(build.parts.head):
         pooled = apply_dense(build, f"head.{index}", pooled, dense, plain=True)
-        activation = build.weights.head_activations[index]
-        pooled = apply_activation(build, f"head.{index}.active", pooled, activation)
+        pooled = apply_activation(build, f"head.{index}.active", pooled, dense.activation)
     if build.half:
         pooled = writer.node("Cast", [pooled], "pooled.float32", to=FLOAT)
     if head.normalize:

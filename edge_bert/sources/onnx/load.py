@@ -120,7 +120,9 @@ def _head(folder: Path, config: Mapping[str, Any], pooled: Pooled) -> tuple[Head
             )
         return head, ""
     if pooled.pooling is not None:
-        return Head(Task.EMBEDDING, pooled.pooling, pooled.normalize), ""
+        return Head(Task.EMBEDDING, (pooled.pooling,), pooled.normalize), ""
     if (folder / "modules.json").is_file():
         return read_embedding_head(folder), ""
-    return Head(task=Task.EMBEDDING, pooling=Pooling.MEAN), " (gives tokens; their mean is taken)"
+    return Head(
+        task=Task.EMBEDDING, poolings=(Pooling.MEAN,)
+    ), " (gives tokens; their mean is taken)"

@@ -112,7 +112,7 @@ def _head(
     if len(sizes) == 3:
         if (folder / "modules.json").is_file():
             return read_embedding_head(folder), ""
-        return Head(Task.EMBEDDING, Pooling.MEAN), " (gives tokens; their mean is taken)"
+        return Head(Task.EMBEDDING, (Pooling.MEAN,)), " (gives tokens; their mean is taken)"
     architectures = str(config.get("architectures") or "")
     if output == "logits" or "ForSequenceClassification" in architectures:
         labelled = config if "id2label" in config else {**config, "num_labels": sizes[1] or 2}

@@ -206,7 +206,7 @@ def _tiny_bert(folder: Path) -> Checkpoint:
         shapes |= _dense(f"encoder.layer.{layer}.intermediate.dense", 64, CHANNELS)
         shapes |= _dense(f"encoder.layer.{layer}.output.dense", CHANNELS, 64)
         shapes |= _norm(f"encoder.layer.{layer}.output.LayerNorm")
-    head = Head(task=Task.EMBEDDING, pooling=Pooling.MEAN, normalize=True)
+    head = Head(task=Task.EMBEDDING, poolings=(Pooling.MEAN,), normalize=True)
     return _checkpoint(folder, "bert", config, shapes, head)
 
 

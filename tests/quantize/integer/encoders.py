@@ -178,7 +178,7 @@ def plain(weights: EncoderWeights) -> Any:
     from edge_bert.encoder.keras_bert import Encoder, load_weights
 
     head = msgspec.structs.replace(weights.head, normalize=False)
-    encoder = Encoder(weights.config, head, weights.head_activations)
+    encoder = Encoder(weights.config, head, weights.head_layers)
     load_weights(encoder, weights.arrays)
     return lambda inputs: np.asarray(encoder(**inputs))
 

@@ -44,7 +44,7 @@ def _count(inputs: Mapping[str, Array]) -> int:
 def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
     from edge_bert.encoder.keras_bert import Encoder, load_weights
 
-    encoder = Encoder(weights.config, weights.head, weights.head_activations)
+    encoder = Encoder(weights.config, weights.head, weights.head_layers)
     load_weights(encoder, weights.arrays)
     return np.asarray(encoder(**inputs))
 

@@ -44,7 +44,7 @@ def test_tokens_are_those_of_onnxruntime(name: str, tmp_path: Path) -> None:
     """Both exporters, fused or not, fixed or free sizes: the mean of the tokens is the same."""
     path = placed(tmp_path, name)
     checkpoint = _loaded(path)
-    assert checkpoint.head.pooling is Pooling.MEAN
+    assert checkpoint.head.poolings == (Pooling.MEAN,)
     expected = mean_of(onnxruntime_outputs(path, sentences()), sentences())
     assert np.abs(_outputs(checkpoint) - expected).max() <= TOLERANCE
 
@@ -197,7 +197,7 @@ def test_pooling_of_tokens_comes_from_sentence_transformers_files(tmp_path: Path
     write_json(tmp_path / "modules.json", modules)
     write_json(tmp_path / "1_Pooling" / "config.json", {"pooling_mode_cls_token": True})
     head = _loaded(path).head
-    assert (head.pooling, head.normalize) == (Pooling.CLS, True)
+    assert (head.poolings, head.normalize) == ((Pooling.CLS,), True)
 
 
 def test_the_tokenizer_may_be_elsewhere(tmp_path: Path) -> None:

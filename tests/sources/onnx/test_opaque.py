@@ -35,7 +35,9 @@ def test_the_output_says_the_task(name: str, task: Task, tokens: bool, tmp_path:
     checkpoint = _loaded(placed(tmp_path, name))
     assert checkpoint.onnx is not None
     assert (checkpoint.head.task, checkpoint.onnx.gives_tokens) == (task, tokens)
-    assert checkpoint.head.pooling is (Pooling.CLS if task is not Task.EMBEDDING else Pooling.MEAN)
+    assert checkpoint.head.poolings == (
+        Pooling.CLS if task is not Task.EMBEDDING else Pooling.MEAN,
+    )
     assert checkpoint.onnx.vocabulary == WORDS
     assert not checkpoint.weights
 

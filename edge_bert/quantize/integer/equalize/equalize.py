@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.encoder.weights import DenseWeights, EncoderWeights
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights, HeadDense
+from edge_bert.quantize.dense_head import require_dense_head
 from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedEncoder,
     EqualizedLayer,
@@ -120,7 +121,10 @@ def _equalize_layer(
     return equalized, stream
 
 
-def _equalize_head(weights: EncoderWeights, stream: ResidualStream) -> tuple[DenseWeights, ...]:
+def _equalize_head(weights: EncoderWeights, stream: ResidualStream) -> tuple[HeadDense, ...]:
     """The dense layers of a classifier; the first reads the last LayerNorm."""
-    first = tuple(read_stream(dense, stream) for dense in weights.head_layers[:1])
-    return first + weights.head_layers[1:]
+    layers = require_dense_head(weights)
+    if not layers:
+        return ()
+    read = read_stream(layers[0], stream)
+    return HeadDense(read.kernel, read.bias, layers[0].activation), *layers[1:]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edge_bert.encoder.weights import DenseWeights
+from edge_bert.encoder.weights import DenseWeights, HeadDense
 from edge_bert.quantize.integer.statistics.split_layout import SplitLayout
 from edge_bert.records.checkpoint import FloatArray
 
@@ -74,5 +74,5 @@ class EqualizedEncoder:
     layers: tuple[EqualizedLayer, ...]
     output_beta: FloatArray
     output_scale: FloatArray
-    head: tuple[DenseWeights, ...]
+    head: tuple[HeadDense, ...]
     projection: EqualizedProjection | None = None

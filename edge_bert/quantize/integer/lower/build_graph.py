@@ -189,21 +189,21 @@ def _head(
         rows = head.multiply("input", row, norm.to_input, TensorRole.OUTPUT)
         for index, dense in enumerate(equalized.head):
             rows = head.dense(f"{index}", rows, dense, TensorRole.HEAD)
-            activation = weights.head_activations[index]
+            activation = dense.activation
             rows = _activate(head, f"{index}.active", rows, activation, TensorRole.HEAD)
         return rows
     rows = scope.multiply("output.scaled", normalized, norm.to_residual, TensorRole.OUTPUT)
     beta = scope.graph.constant("output.beta", equalized.output_beta[None])
     shape = scope.shape(rows)
     rows = scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
-    first = weights.head.pooling is Pooling.CLS
+    first = weights.head.poolings == (Pooling.CLS,)
     pooled = _first_row(scope, rows) if first else _mean_row(scope, rows)
     if not norm.layout.outliers:
         return scope.multiply("output", pooled, equalized.output_scale, TensorRole.OUTPUT)
     joined = norm.layout.expand_kernel(np.eye(norm.layout.hidden, dtype=np.float32))
     kernel = joined * equalized.output_scale[:, None]
-    dense = DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
-    return scope.dense("output", pooled, dense, TensorRole.OUTPUT)
+    joiner = DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
+    return scope.dense("output", pooled, joiner, TensorRole.OUTPUT)
 
 
 def _mean_row(scope: GraphScope, rows: str) -> str:

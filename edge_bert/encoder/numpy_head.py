@@ -1,0 +1,59 @@
+"""Heads in numpy, for sentences of one length without padding."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from edge_bert.encoder.numpy_ops import apply_activation, apply_dense
+from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer, HeadNorm
+from edge_bert.records.checkpoint import FloatArray, Pooling
+
+
+def apply_head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatArray:
+    """Rows [sentences * length, hidden] to [sentences, width].
+
+    Where the head gives tokens, to [sentences, length, width].
+    """
+    head = weights.head
+    tokens = rows.reshape(-1, length, rows.shape[-1])
+    if not head.gives_tokens:
+        pooled = [pool_tokens(tokens, pooling) for pooling in head.poolings]
+        tokens = np.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
+    for layer in weights.head_layers:
+        tokens = apply_head_layer(layer, tokens)
+    tokens = tokens[..., : head.dimensions]
+    return np.asarray(divide_by_length(tokens) if head.normalize else tokens, np.float32)
+
+
+def pool_tokens(tokens: FloatArray, pooling: Pooling) -> FloatArray:
+    """The one vector of each sentence: tokens [sentences, length, hidden] to [sentences, hidden]"""
+    length = tokens.shape[1]
+    match pooling:
+        case Pooling.CLS:
+            return tokens[:, 0]
+        case Pooling.LAST:
+            return tokens[:, -1]
+        case Pooling.MAX:
+            return np.asarray(tokens.max(axis=1))
+        case Pooling.MEAN_SQRT_LENGTH:
+            return np.asarray(tokens.sum(axis=1) / np.float32(np.sqrt(length)))
+        case Pooling.WEIGHTED_MEAN:
+            places = np.arange(1, length + 1, dtype=np.float32)
+            return np.asarray(np.tensordot(tokens, places / places.sum(), (1, 0)))
+    return np.asarray(tokens.mean(axis=1))
+
+
+def apply_head_layer(layer: HeadLayer, rows: FloatArray) -> FloatArray:
+    """One layer of a head on rows [..., channels]."""
+    if isinstance(layer, HeadDense):
+        return apply_activation(apply_dense(layer, rows), layer.activation)
+    if isinstance(layer, HeadNorm):
+        centred = rows - rows.mean(axis=-1, keepdims=True)
+        variance = np.square(centred).mean(axis=-1, keepdims=True)
+        return np.asarray(centred / np.sqrt(variance + layer.epsilon) * layer.gamma + layer.beta)
+    return divide_by_length(rows)
+
+
+def divide_by_length(rows: FloatArray) -> FloatArray:
+    """Rows [..., channels] at unit length; rows of zeros stay."""
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))
