@@ -35,7 +35,13 @@ def build_keras_model(model: Checkpoint | Weights) -> Any:
     if isinstance(weights, CustomWeights):
         encoder = CUSTOM[weights.architecture].build_model(weights)
     else:
-        encoder = Encoder(weights.config, weights.head, weights.head_layers, weights.tied_layers)
+        encoder = Encoder(
+            weights.config,
+            weights.head,
+            weights.head_layers,
+            weights.tied_layers,
+            weights.tied_biases,
+        )
     load_weights(encoder, weights.arrays)
     return encoder
 

@@ -27,7 +27,8 @@ class EncoderConfig:
     `heads` and `ffn` hold, for every layer, its attention heads and feed-forward neurons; a trained
     model has the same in all. `position_offset` is the row of the position table that the first
     token takes. `token_types` is 0 where the model has no token-type table. `embedding` is the
-    width of the tables where a projection takes them to `hidden` channels.
+    width of the tables where a projection takes them to `hidden` channels. `relative_buckets` are
+    the rows of the table of a relative position bias, 0 where there is none.
     """
 
     hidden: int
@@ -41,6 +42,7 @@ class EncoderConfig:
     activation: str = "gelu"
     position_offset: int = 0
     embedding: int | None = None
+    relative_buckets: int = 0
 
     @property
     def layers(self) -> int:

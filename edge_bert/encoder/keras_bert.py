@@ -15,6 +15,7 @@ from keras import ops
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.keras_head import apply_head, build_head_layers
 from edge_bert.encoder.keras_layers import MASKED, Dense, LayerNorm, lookup_rows
+from edge_bert.encoder.relative_bias import bucket_matrix
 from edge_bert.encoder.weights import HeadLayer
 from edge_bert.records.checkpoint import FloatArray, Head
 
@@ -52,7 +53,7 @@ class Embeddings(keras.layers.Layer):
 class EncoderBlock(keras.layers.Layer):
     """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), with post-normalization."""
 
-    def __init__(self, config: EncoderConfig, index: int) -> None:
+    def __init__(self, config: EncoderConfig, index: int, relative_bias: Any = None) -> None:
         super().__init__(name=f"layer_{index}")
         hidden, ffn = config.hidden, config.ffn[index]
         self.heads, self.head_size = config.heads[index], config.head_size
@@ -65,6 +66,10 @@ class EncoderBlock(keras.layers.Layer):
         self.ffn_in = Dense(hidden, ffn, "ffn_in", config.activation)
         self.ffn_out = Dense(ffn, hidden, "ffn_out")
         self.ffn_norm = LayerNorm(hidden, config.epsilon, "ffn_norm")
+        self.relative_bias = relative_bias
+        if config.relative_buckets and relative_bias is None:
+            shape = (config.relative_buckets, self.heads)
+            self.relative_bias = self.add_weight(shape=shape, name="relative_bias")
 
     def call(self, rows: Any, bias: Any) -> Any:
         """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
@@ -81,7 +86,8 @@ class Encoder(keras.Model):
     """An encoder with its head: int32 ids in, what the head gives out.
 
     `head_layers` give the kinds and sizes of the head's layers, in order. `tied_layers` gives for
-    each layer the first one whose weights it shares (by default itself).
+    each layer the first one whose weights it shares (by default itself), `tied_biases` the first
+    one whose relative bias it shares.
     """
 
     def __init__(
@@ -90,13 +96,17 @@ class Encoder(keras.Model):
         head: Head,
         head_layers: Sequence[HeadLayer] = (),
         tied_layers: tuple[int, ...] = (),
+        tied_biases: tuple[int, ...] = (),
     ) -> None:
         super().__init__(name="encoder")
         self.config = config
         self.head = head
         self.embeddings = Embeddings(config)
         tied = tied_layers or tuple(range(config.layers))
-        untied = {index: EncoderBlock(config, index) for index in dict.fromkeys(tied)}
+        untied: dict[int, EncoderBlock] = {}
+        for index in dict.fromkeys(tied):
+            first = untied.get(tied_biases[index]) if tied_biases else None
+            untied[index] = EncoderBlock(config, index, getattr(first, "relative_bias", None))
         self.blocks = [untied[index] for index in tied]
         self.head_layers = build_head_layers(head_layers)
 
@@ -105,9 +115,37 @@ class Encoder(keras.Model):
         mask = ops.cast(attention_mask, "float32")
         bias = (mask - 1.0) * -MASKED
         rows = self.embeddings(input_ids, token_type_ids)
+        score_bias = _ScoreBias(bias)
         for block in self.blocks:
-            rows = block(rows, ops.reshape(bias, (-1, 1, 1, input_ids.shape[1])))
+            rows = block(rows, score_bias.of(block))
         return apply_head(rows, bias, self.head, self.head_layers)
+
+
+class _ScoreBias:
+    """What each layer adds to its scores, computed once for all layers that share it."""
+
+    def __init__(self, mask: Any) -> None:
+        self.mask = mask  # [batch, length]
+        self.biases: dict[int, Any] = {}
+
+    def of(self, block: EncoderBlock) -> Any:
+        """The mask [batch, 1, 1, length], with the relative bias [batch, heads, length, length]."""
+        table, length = block.relative_bias, self.mask.shape[1]
+        if id(table) in self.biases:
+            return self.biases[id(table)]
+        bias = ops.reshape(self.mask, (-1, 1, 1, length))
+        if table is not None:
+            bias = self.biases[id(table)] = bias + _spread_bias(table, length)
+        return bias
+
+
+def _spread_bias(table: Any, length: int) -> Any:
+    """A table [buckets, heads] as [1, heads, length, length].
+
+    By its three axes TFLite's passes tell it from a table of embeddings.
+    """
+    by_head = ops.expand_dims(ops.transpose(table, (1, 0)), 0)
+    return ops.take(by_head, bucket_matrix(length), axis=2)
 
 
 def load_weights(model: Any, weights: Mapping[str, FloatArray]) -> None:

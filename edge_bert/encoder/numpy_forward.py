@@ -17,6 +17,7 @@ import numpy.typing as npt
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.numpy_head import apply_head
 from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, softmax
+from edge_bert.encoder.relative_bias import relative_bias
 from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWeights, Sublayer
 from edge_bert.records.checkpoint import FloatArray
 
@@ -190,6 +191,8 @@ def run_attention(
     query = apply_dense(layer.query, rows) * np.float32(size**-0.5)
     key, value = apply_dense(layer.key, rows), apply_dense(layer.value, rows)
     scores = np.asarray(split(query) @ split(key).transpose(0, 1, 3, 2), np.float32)
+    if layer.relative_bias is not None:
+        scores = scores + relative_bias(layer.relative_bias, length)
     heads = (softmax(scores) @ split(value)).transpose(0, 2, 1, 3)
     context = heads.reshape(query.shape)
     norm = finish_sublayer(config, layer, Sublayer.ATTENTION, rows, context)

@@ -75,7 +75,10 @@ class EmbeddingWeights:
 
 @dataclass(frozen=True)
 class LayerWeights:
-    """One transformer layer: a matrix for every MatrixRole, and a LayerNorm for each sublayer."""
+    """One transformer layer: a matrix for every MatrixRole, and a LayerNorm for each sublayer.
+
+    `relative_bias` is the table [buckets, heads] of relative_bias.py, None where there is none.
+    """
 
     query: DenseWeights
     key: DenseWeights
@@ -85,6 +88,7 @@ class LayerWeights:
     ffn_in: DenseWeights
     ffn_out: DenseWeights
     ffn_norm: LayerNormWeights
+    relative_bias: FloatArray | None = None
 
     def matrix(self, role: MatrixRole) -> DenseWeights:
         """The matrix of a role."""
@@ -139,6 +143,12 @@ class EncoderWeights:
     def tied_layers(self) -> tuple[int, ...]:
         """For each layer the first one with the very same arrays: itself, but in ALBERT."""
         identities = [tuple(id(array) for _, array in _named_arrays("", x)) for x in self.layers]
+        return tuple(identities.index(identity) for identity in identities)
+
+    @property
+    def tied_biases(self) -> tuple[int, ...]:
+        """For each layer the first one with the very same relative bias (or, like it, none)."""
+        identities = [id(layer.relative_bias) for layer in self.layers]
         return tuple(identities.index(identity) for identity in identities)
 
     @property

@@ -72,7 +72,19 @@ def predict_size(
     projection = [(config.hidden, config.embedding)] if config.embedding else []
     for matrix in (*projection, *head):
         total += _matrix_bytes(matrix, recipe, 8, bits) + FLOAT * matrix[0]
-    return total + _table_bytes(config, recipe, lengths, bits)
+    return (
+        total + _table_bytes(config, recipe, lengths, bits) + _bias_bytes(config, recipe, lengths)
+    )
+
+
+def _bias_bytes(config: EncoderConfig, recipe: Recipe, lengths: Sequence[int]) -> int:
+    """A relative position bias for each length: one for all layers that have all their heads."""
+    if not config.relative_buckets:
+        return 0
+    most = max(config.heads)
+    heads = most + sum(count for count in config.heads if count < most)
+    integer = recipe.scheme is Scheme.INTEGER
+    return heads * sum(length**2 for length in lengths) * (1 if integer else FLOAT)
 
 
 def layer_matrices(config: EncoderConfig) -> list[list[Matrix]]:

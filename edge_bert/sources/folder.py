@@ -14,6 +14,9 @@ from edge_bert.sources.head import read_head
 from edge_bert.sources.json_files import read_json
 from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_file
 
+# Their first token takes the position row pad_token_id + 1.
+POSITIONS_AFTER_PAD = ("roberta", "xlm-roberta", "camembert")
+
 
 def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     """Read the model in `folder`; no code from it is run and no pickle is read.
@@ -62,8 +65,10 @@ def max_length_of(folder: Path, config: Mapping[str, Any]) -> int:
         positions = _read_int(config, "n_positions", 1024)
     else:
         positions = _read_int(config, "max_position_embeddings", 512)
-    if config.get("model_type") == "roberta":
+    if config.get("model_type") in POSITIONS_AFTER_PAD:
         positions -= _read_int(config, "pad_token_id", 1) + 1
+    if config.get("model_type") == "mpnet":
+        positions -= 2  # its first token takes row 2, whatever the padding id
     path = folder / "sentence_bert_config.json"
     limits = read_json(path) if path.is_file() else {}
     longest = min(positions, _read_int(limits, "max_seq_length", positions))

@@ -17,7 +17,7 @@ from tests.tiny.models import ARCHITECTURES
 
 LENGTH = 32
 HEADS = ("mean-normalize", "classification")
-every = pytest.mark.parametrize("architecture", ARCHITECTURES)
+every = pytest.mark.parametrize("architecture", [*ARCHITECTURES, "mpnet"])
 
 
 @every

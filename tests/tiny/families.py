@@ -5,15 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-FAMILIES = ("albert", "electra", "mobilebert", "gpt2")
+FAMILIES = ("albert", "electra", "mobilebert", "gpt2", "mpnet")
 CLASS_PREFIX = {
     "albert": "Albert",
     "electra": "Electra",
     "mobilebert": "MobileBert",
     "gpt2": "GPT2",
+    "mpnet": "MPNet",
 }
 HIDDEN, FFN, ATTENTION_HEADS, LAYERS, MAX_LENGTH = 32, 64, 4, 2, 128
 EMBEDDING = 16
+MPNET = {
+    "bos_token_id": 0,
+    "pad_token_id": 1,
+    "eos_token_id": 2,
+    "layer_norm_eps": 1e-5,
+    "max_position_embeddings": MAX_LENGTH + 2,
+    "relative_attention_num_buckets": 32,
+}
 Sizes = Iterator[tuple[str, tuple[int, ...]]]
 
 
@@ -47,6 +56,8 @@ def config(architecture: str, vocabulary: int) -> dict[str, Any]:
     }
     if architecture == "albert":
         return common | {"num_hidden_groups": 1, "inner_group_num": 1, "num_hidden_layers": 3}
+    if architecture == "mpnet":
+        return common | MPNET
     if architecture == "mobilebert":
         return common | {"intra_bottleneck_size": EMBEDDING, "num_feedforward_networks": 3}
     return common
@@ -55,6 +66,7 @@ def config(architecture: str, vocabulary: int) -> dict[str, Any]:
 def sizes(config: Mapping[str, Any], labels: int) -> Sizes:
     """The weights under transformers' names; `labels` is 0 where there is no classifier."""
     makers = {"albert": _albert, "electra": _electra, "mobilebert": _mobilebert, "gpt2": _gpt2}
+    makers |= {"mpnet": _mpnet}
     return makers[config["model_type"]](config, labels)
 
 
@@ -140,6 +152,28 @@ def _mobilebert(config: Mapping[str, Any], labels: int) -> Sizes:
         if config.get("classifier_activation", True):
             yield from _dense("mobilebert.pooler.dense", hidden, hidden)
         yield from _dense("classifier", hidden, labels)
+
+
+def _mpnet(config: Mapping[str, Any], labels: int) -> Sizes:
+    hidden, ffn = config["hidden_size"], config["intermediate_size"]
+    at = "mpnet." if labels else ""
+    yield f"{at}embeddings.word_embeddings.weight", (config["vocab_size"], hidden)
+    positions = config["max_position_embeddings"]
+    yield f"{at}embeddings.position_embeddings.weight", (positions, hidden)
+    yield from _norm(f"{at}embeddings.LayerNorm", hidden)
+    for index in range(config["num_hidden_layers"]):
+        layer = f"{at}encoder.layer.{index}"
+        for name in "qkvo":
+            yield from _dense(f"{layer}.attention.attn.{name}", hidden, hidden)
+        yield from _norm(f"{layer}.attention.LayerNorm", hidden)
+        yield from _dense(f"{layer}.intermediate.dense", hidden, ffn)
+        yield from _dense(f"{layer}.output.dense", ffn, hidden)
+        yield from _norm(f"{layer}.output.LayerNorm", hidden)
+    buckets = config["relative_attention_num_buckets"]
+    yield f"{at}encoder.relative_attention_bias.weight", (buckets, config["num_attention_heads"])
+    if labels:
+        yield from _dense("classifier.dense", hidden, hidden)
+        yield from _dense("classifier.out_proj", hidden, labels)
 
 
 def _gpt2(config: Mapping[str, Any], labels: int) -> Sizes:

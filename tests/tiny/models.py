@@ -21,11 +21,15 @@ from tests.tiny import families
 from tests.tiny.tokenizer_files import (
     write_bare_byte_level,
     write_byte_level,
+    write_camembert,
+    write_mpnet,
+    write_sentencepiece,
     write_unigram,
     write_wordpiece,
 )
 
 ARCHITECTURES = ("bert", "distilbert", "roberta")
+ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model, three tokenizers
 HEADS = ("mean-normalize", "mean", "cls-normalize", "cls", "classification")
 LABELS = ("negative", "neutral", "positive")
 HIDDEN, FFN, ATTENTION_HEADS, LAYERS, MAX_LENGTH = 32, 64, 4, 2, 128
@@ -82,10 +86,15 @@ CLASS_PREFIX = {
     "bert": "Bert",
     "distilbert": "DistilBert",
     "roberta": "Roberta",
+    "xlm-roberta": "XLMRoberta",
+    "camembert": "Camembert",
     **families.CLASS_PREFIX,
 }
 TOKENIZERS = {
     "roberta": write_byte_level,
+    "xlm-roberta": write_sentencepiece,
+    "camembert": write_camembert,
+    "mpnet": write_mpnet,
     "albert": write_unigram,
     "gpt2": write_bare_byte_level,
 }
@@ -119,7 +128,7 @@ def _config(architecture: str, vocabulary: int) -> dict[str, Any]:
         "pad_token_id": 0,
         "type_vocab_size": 2,
     }
-    if architecture == "roberta":
+    if architecture in ROBERTAS:
         offset = {"max_position_embeddings": MAX_LENGTH + 2, "pad_token_id": 1}
         common |= offset | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
         common |= {"bos_token_id": 0, "eos_token_id": 2}
@@ -164,7 +173,7 @@ def _values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) ->
         return values.astype(np.float32)
     if len(shape) == 2:
         # Queries and keys are larger, so that attention is far from even.
-        parts = ("query", "key", "q_lin", "k_lin", "c_attn")
+        parts = ("query", "key", "q_lin", "k_lin", "c_attn", "attn.q.", "attn.k.")
         sharp = 2.0 if any(part in name for part in parts) else 1.0
         inputs = shape[0] if ".c_" in name else shape[1]
         return (values * sharp * math.sqrt(3 / inputs)).astype(np.float32)
@@ -176,7 +185,8 @@ def _values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) ->
 def _bert(config: Mapping[str, Any], head: str) -> Sizes:
     """BERT and RoBERTa, which differ in the names of their heads only."""
     family, hidden, ffn = config["model_type"], config["hidden_size"], config["intermediate_size"]
-    at = f"{family}." if head == "classification" else ""
+    prefix = "roberta" if family in ROBERTAS else family
+    at = f"{prefix}." if head == "classification" else ""
     for table, size in (
         ("word", "vocab_size"), ("position", "max_position_embeddings"),
         ("token_type", "type_vocab_size"),
@@ -194,7 +204,7 @@ def _bert(config: Mapping[str, Any], head: str) -> Sizes:
         yield from _norm(f"{layer}.output.LayerNorm", hidden)
     if head == "classification":
         names = ("classifier.dense", "classifier.out_proj")
-        first, last = names if family == "roberta" else ("bert.pooler.dense", "classifier")
+        first, last = names if family in ROBERTAS else ("bert.pooler.dense", "classifier")
         yield from _dense(first, hidden, hidden)
         yield from _dense(last, hidden, len(LABELS))
 

@@ -16,9 +16,11 @@ from tests.tiny.sentences import PAIRS, SENTENCES
 
 TEXTS = (*SENTENCES, *itertools.chain.from_iterable(PAIRS))
 WORDPIECE_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+MPNET_SPECIAL = ("<s>", "<pad>", "</s>", "[UNK]", "<mask>")
 UNIGRAM_SPECIAL = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 END_OF_TEXT = "<|endoftext|>"
 BYTE_LEVEL_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+SENTENCEPIECE_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 MERGES = 150
 Merge = tuple[str, str]
 
@@ -28,22 +30,48 @@ def write_wordpiece(folder: Path) -> int:
 
     The characters of the Thai and Georgian sentences are left out, so that [UNK] occurs.
     """
-    tokenizer = tokenizers.Tokenizer(models.WordPiece({}, **{"unk_token": "[UNK]"}))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokens = [*WORDPIECE_SPECIAL, *_pieces(_words(tokenizer))]
-    numbers = {token: number for number, token in enumerate(tokens)}
-    tokenizer.model = models.WordPiece(numbers, **{"unk_token": "[UNK]"})
+    tokenizer, numbers = _wordpiece(WORDPIECE_SPECIAL)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
         special_tokens=[("[CLS]", numbers["[CLS]"]), ("[SEP]", numbers["[SEP]"])],
     )
-    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in tokens[:5]])
-    tokenizer.save(str(folder / "tokenizer.json"))
-    (folder / "vocab.txt").write_text("\n".join(tokens) + "\n", "utf-8")
+    _write_wordpiece_files(folder, tokenizer, numbers, WORDPIECE_SPECIAL)
     _write_names(folder, "BertTokenizer", WORDPIECE_SPECIAL)
-    return len(tokens)
+    return len(numbers)
+
+
+def write_mpnet(folder: Path) -> int:
+    """MPNet's kind: BERT's pieces between RoBERTa's special tokens."""
+    tokenizer, numbers = _wordpiece(MPNET_SPECIAL)
+    tokenizer.post_processor = processors.RobertaProcessing(
+        ("</s>", numbers["</s>"]), ("<s>", numbers["<s>"]), add_prefix_space=False
+    )
+    _write_wordpiece_files(folder, tokenizer, numbers, MPNET_SPECIAL)
+    _write_names(folder, "MPNetTokenizer", MPNET_SPECIAL)
+    return len(numbers)
+
+
+def _wordpiece(special: Sequence[str]) -> tuple[tokenizers.Tokenizer, dict[str, int]]:
+    """WordPiece with its normalizer, and the number of each token; `special` come first."""
+    tokenizer = tokenizers.Tokenizer(models.WordPiece({}, **{"unk_token": "[UNK]"}))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokens = [*special, *_pieces(_words(tokenizer))]
+    numbers = {token: number for number, token in enumerate(tokens)}
+    tokenizer.model = models.WordPiece(numbers, **{"unk_token": "[UNK]"})
+    return tokenizer, numbers
+
+
+def _write_wordpiece_files(
+    folder: Path,
+    tokenizer: tokenizers.Tokenizer,
+    numbers: dict[str, int],
+    special: Sequence[str],
+) -> None:
+    tokenizer.add_special_tokens([AddedToken(token, normalized=False) for token in special])
+    tokenizer.save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").write_text("\n".join(numbers) + "\n", "utf-8")
 
 
 def write_byte_level(folder: Path) -> int:
@@ -115,6 +143,36 @@ def write_unigram(folder: Path) -> int:
     kinds = dict(zip(names, UNIGRAM_SPECIAL, strict=True))
     _write_config(folder, {"tokenizer_class": "AlbertTokenizer", **kinds})
     return len(scores)
+
+
+def write_sentencepiece(folder: Path, kind: str = "XLMRobertaTokenizer") -> int:
+    """XLM-RoBERTa's kind: SentencePiece's unigram model as it stands, nothing normalized."""
+    tokenizer = tokenizers.Tokenizer(models.Unigram())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
+    )
+    words = _words(tokenizer)
+    letters = sorted({letter for word in words for letter in word if letter < "\u2c00"})
+    frequent = sorted(word for word, count in words.items() if count > 1 and len(word) > 2)
+    scores = [(token, 0.0) for token in SENTENCEPIECE_SPECIAL[:4]]
+    scores += [(word, math.log(words[word] / 1024)) for word in frequent]
+    scores += [(letter, -16.0) for letter in letters] + [(SENTENCEPIECE_SPECIAL[4], 0.0)]
+    tokenizer.model = models.Unigram(scores, 3, False)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    special = [AddedToken(token, normalized=False) for token in SENTENCEPIECE_SPECIAL]
+    tokenizer.add_special_tokens(special)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    _write_names(folder, kind, SENTENCEPIECE_SPECIAL)
+    return len(scores)
+
+
+def write_camembert(folder: Path) -> int:
+    """CamemBERT's kind, which is XLM-RoBERTa's under another name."""
+    return write_sentencepiece(folder, "CamembertTokenizer")
 
 
 def _words(tokenizer: tokenizers.Tokenizer) -> collections.Counter[str]:

@@ -57,6 +57,15 @@ VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
         "mean",
         {"scale_attn_by_inverse_layer_idx": True, "n_inner": 48, "activation_function": "relu"},
     ),
+    "xlm-roberta-mean-normalize": ("xlm-roberta", "mean-normalize", {}),
+    "xlm-roberta-cls": ("xlm-roberta", "cls", {}),
+    "xlm-roberta-classification": ("xlm-roberta", "classification", {}),
+    "camembert-mean": ("camembert", "mean", {}),
+    "camembert-classification": ("camembert", "classification", {}),
+    "mpnet-mean-normalize": ("mpnet", "mean-normalize", {}),
+    "mpnet-cls": ("mpnet", "cls", {}),
+    "mpnet-classification": ("mpnet", "classification", {}),
+    "mpnet-relu": ("mpnet", "mean", {"hidden_act": "relu"}),
 }
 
 

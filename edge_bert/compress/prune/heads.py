@@ -10,6 +10,7 @@ import numpy as np
 from edge_bert.compress.prune.importance import Importance
 from edge_bert.compress.prune.refit import check_counts, refit_matrix, select_outputs
 from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.records.checkpoint import FloatArray
 
 
 def prune_heads(
@@ -34,5 +35,11 @@ def prune_heads(
                 key=select_outputs(layer.key, channels),
                 value=select_outputs(layer.value, channels),
                 attention_output=refit_matrix(layer.attention_output, inputs, channels),
+                relative_bias=_select_heads(layer.relative_bias, heads.tolist()),
             )
     return weights.with_layers(layers)
+
+
+def _select_heads(table: FloatArray | None, heads: Sequence[int]) -> FloatArray | None:
+    """The columns of a relative bias [buckets, heads] whose heads stay."""
+    return None if table is None else np.ascontiguousarray(table[:, list(heads)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -45,7 +46,8 @@ class Architecture:
     """One family of models: how its config.json is read, and where its files keep their weights.
 
     `prefix` may stand before every encoder weight. `layer_number` writes the number of a layer as
-    the file does, in place of `{i}`.
+    the file does, in place of `{i}`. `relative_bias` names the table that all layers add to their
+    attention scores, where there is one.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Architecture:
     layer_names: LayerNames
     head: tuple[DenseHead, ...]
     layer_number: Callable[[Mapping[str, Any], int], str] = lambda _, index: str(index)
+    relative_bias: str = ""
 
 
 def read_embeddings(
@@ -85,8 +88,13 @@ def read_layers(
     numbers = [
         architecture.layer_number(checkpoint.config, index) for index in range(config.layers)
     ]
+    bias = None
+    if config.relative_buckets:
+        bias = reader.table(architecture.relative_bias, config.relative_buckets, config.heads[0])
     layers = {
-        number: _read_layer(reader, architecture.layer_names, number, config)
+        number: dataclasses.replace(
+            _read_layer(reader, architecture.layer_names, number, config), relative_bias=bias
+        )
         for number in dict.fromkeys(numbers)
     }
     return tuple(layers[number] for number in numbers)

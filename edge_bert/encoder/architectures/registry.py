@@ -10,10 +10,15 @@ from edge_bert.encoder.architectures.distilbert import DISTILBERT
 from edge_bert.encoder.architectures.electra import ELECTRA
 from edge_bert.encoder.architectures.gpt2 import GPT2
 from edge_bert.encoder.architectures.mobilebert import MOBILEBERT
-from edge_bert.encoder.architectures.roberta import ROBERTA
+from edge_bert.encoder.architectures.mpnet import MPNET
+from edge_bert.encoder.architectures.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
 ARCHITECTURES: dict[str, Architecture] = {
-    architecture.name: architecture for architecture in (BERT, DISTILBERT, ROBERTA, ALBERT, ELECTRA)
+    architecture.name: architecture
+    for architecture in (
+        *(BERT, DISTILBERT, ROBERTA, XLM_ROBERTA, CAMEMBERT),
+        *(ALBERT, ELECTRA, MPNET),
+    )
 }
 # Their layers are not BERT's: they have Keras models of their own, and no integer graph.
 CUSTOM: dict[str, CustomArchitecture] = {

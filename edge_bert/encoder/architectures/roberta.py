@@ -1,4 +1,8 @@
-"""RoBERTa (Liu et al. 2019, arXiv:1907.11692): BERT with positions that start after the pad id."""
+"""RoBERTa (Liu et al. 2019, arXiv:1907.11692): BERT with positions that start after the pad id.
+
+XLM-RoBERTa (Conneau et al. 2019, arXiv:1911.02116) and CamemBERT (Martin et al. 2019,
+arXiv:1911.03894) are the same model under other tokens; their files call it `roberta.` too.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +40,5 @@ ROBERTA = Architecture(
     layer_names=bert.LAYER_NAMES,
     head=(DenseHead("classifier.dense", "tanh"), DenseHead("classifier.out_proj")),
 )
+XLM_ROBERTA = dataclasses.replace(ROBERTA, name="xlm-roberta")
+CAMEMBERT = dataclasses.replace(ROBERTA, name="camembert")

@@ -21,6 +21,7 @@ from edge_bert.quantize.onnx.parts import (
     OnnxProjection,
     Parts,
 )
+from edge_bert.quantize.onnx.relative_bias import add_relative_biases
 from edge_bert.quantize.onnx.writer import FLOAT, FLOAT16, Writer
 from edge_bert.records.checkpoint import FloatArray, Pooling
 
@@ -39,13 +40,15 @@ def build_onnx_encoder(
     """The ModelProto of `parts`; for `ranges`, by tensor, and `signed` see OnnxEncoderBuild."""
     build = OnnxEncoderBuild(Writer(float_type), weights, parts, ranges or {}, signed)
     stream = _embed_tokens(build)
-    bias = _mask_bias(build)
+    biases = add_relative_biases(
+        build, _mask_bias(build), [layer.relative_bias for layer in parts.layers]
+    )
     rows, residual = apply_layer_norm(build, "embeddings.norm", stream, parts.embedding_norm)
     if parts.projection is not None:
         rows, residual = _project(build, rows, parts.projection)
     for index, layer in enumerate(parts.layers):
         name = f"layer.{index}"
-        output = _attention(build, name, rows, bias, layer)
+        output = _attention(build, name, rows, biases[index], layer)
         stream = build.writer.node("Add", [residual, output], f"{name}.attention_sum")
         rows, residual = apply_layer_norm(
             build, f"{name}.attention_norm", stream, layer.attention_norm

@@ -37,7 +37,10 @@ class OnnxLayerNorm:
 
 @dataclass(frozen=True)
 class OnnxLayer:
-    """One transformer layer. `ffn` holds its neurons in groups, outliers apart."""
+    """One transformer layer. `ffn` holds its neurons in groups, outliers apart.
+
+    `relative_bias` is the table of what is added to the scores, None where there is none.
+    """
 
     query: DenseWeights
     key: DenseWeights
@@ -46,6 +49,7 @@ class OnnxLayer:
     attention_norm: OnnxLayerNorm
     ffn: tuple[tuple[DenseWeights, DenseWeights], ...]
     ffn_norm: OnnxLayerNorm
+    relative_bias: FloatArray | None = None
 
 
 @dataclass(frozen=True)
@@ -95,6 +99,7 @@ def plain_parts(weights: EncoderWeights) -> Parts:
                 attention_norm=norm(layer.attention_norm),
                 ffn=((layer.ffn_in, layer.ffn_out),),
                 ffn_norm=norm(layer.ffn_norm),
+                relative_bias=layer.relative_bias,
             )
             for layer in weights.layers
         ),
@@ -174,4 +179,5 @@ def _unscale_layer(
             (group.up, _unscale(group.down, layer.ffn_norm.channel_scale)) for group in layer.ffn
         ),
         ffn_norm=ffn_norm,
+        relative_bias=layer.relative_bias,
     )

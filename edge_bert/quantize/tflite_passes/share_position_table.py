@@ -49,7 +49,8 @@ def _find_positions(model: Any, graph: Any) -> tuple[Operand, Values] | None:
         shape = flatbuffer.shape_of(graph.tensors[operator.outputs[0]])
         for position, index in enumerate(operator.inputs):
             value = flatbuffer.float_constant(model, graph.tensors[index])
-            if value is not None and value.ndim >= 2 and value.shape[-2:] == shape[-2:]:
+            # Four axes are those of a relative position bias, which is added to a mask.
+            if value is not None and value.ndim in (2, 3) and value.shape[-2:] == shape[-2:]:
                 rows = value.reshape(shape[-2:])
                 return ((operator, position), rows) if value.size == rows.size else None
     return None

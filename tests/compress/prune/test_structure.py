@@ -27,7 +27,7 @@ from tests.quantize.integer import encoders as tiny
 from tests.tiny.arrays import with_arrays
 from tests.tiny.models import ARCHITECTURES
 
-every = pytest.mark.parametrize("architecture", ARCHITECTURES)
+every = pytest.mark.parametrize("architecture", [*ARCHITECTURES, "mpnet"])
 FFN = tiny.FFN
 
 
@@ -89,6 +89,18 @@ def test_a_silent_head_is_the_first_to_go() -> None:
         numpy_forward.run_encoder(found, sentences), numpy_forward.run_encoder(silent, sentences)
     )
     assert moved < 0.01
+
+
+def test_a_head_takes_its_relative_bias_along() -> None:
+    """Layer 1 keeps the columns of its three heads, layer 0 the table that all layers had."""
+    weights, importance = tiny.weights_of("mpnet"), importance_of("mpnet")
+    stays = list(importance.heads[1].removals.keep(3))
+    found = heads.prune_heads(weights, importance, [4, 3])
+    table = weights.layers[0].relative_bias
+    assert table is not None
+    assert found.layers[0].relative_bias is table
+    np.testing.assert_array_equal(found.layers[1].relative_bias, table[:, stays])
+    assert (weights.tied_biases, found.tied_biases) == ((0, 0), (0, 1))
 
 
 def test_what_is_worth_most_stays() -> None:

@@ -36,8 +36,18 @@ TOKENS_OF = {
     "byte_level": "roberta-mean",
     "unigram": "albert-cls",
     "bare_byte_level": "gpt2-last",
+    "sentencepiece": "xlm-roberta-cls",
+    "sentencepiece_of_camembert": "camembert-mean",
+    "wordpiece_of_mpnet": "mpnet-cls",
 }
-KIND_OF = {"roberta": "byte_level", "albert": "unigram", "gpt2": "bare_byte_level"}
+KIND_OF = {
+    "roberta": "byte_level",
+    "albert": "unigram",
+    "gpt2": "bare_byte_level",
+    "xlm-roberta": "sentencepiece",
+    "camembert": "sentencepiece_of_camembert",
+    "mpnet": "wordpiece_of_mpnet",
+}
 Arrays = dict[str, np.ndarray]
 
 

@@ -117,7 +117,16 @@ def _equalize_layer(
         (stream.residual, next_scale(peaks, index + 1)),
         following[0].query.kernel if following else None,
     )
-    equalized = EqualizedLayer(query, key, value, attention_output, attention_norm, ffn, ffn_norm)
+    equalized = EqualizedLayer(
+        query=query,
+        key=key,
+        value=value,
+        attention_output=attention_output,
+        attention_norm=attention_norm,
+        ffn=ffn,
+        ffn_norm=ffn_norm,
+        relative_bias=layer.relative_bias,
+    )
     return equalized, stream
 
 

@@ -38,7 +38,10 @@ class FfnGroup:
 
 @dataclass(frozen=True)
 class EqualizedLayer:
-    """One transformer layer. `ffn` holds its neurons in groups, outliers apart."""
+    """One transformer layer. `ffn` holds its neurons in groups, outliers apart.
+
+    `relative_bias` is the layer's own: no rewrite changes a score.
+    """
 
     query: DenseWeights
     key: DenseWeights
@@ -47,6 +50,7 @@ class EqualizedLayer:
     attention_norm: EqualizedNorm
     ffn: tuple[FfnGroup, ...]
     ffn_norm: EqualizedNorm
+    relative_bias: FloatArray | None = None
 
 
 @dataclass(frozen=True)

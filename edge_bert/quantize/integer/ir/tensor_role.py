@@ -17,6 +17,7 @@ class TensorRole(enum.StrEnum):
     QUERY = "query"
     KEY = "key"
     VALUE = "value"
+    PRODUCTS = "products"  # of queries and keys, where a relative bias makes scores of them
     SCORES = "scores"
     ATTENTION_MASK = "attention_mask"
     MASKED_SCORES = "masked_scores"

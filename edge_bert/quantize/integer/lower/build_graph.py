@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from edge_bert.encoder.relative_bias import relative_bias
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights
 from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedEncoder,
@@ -18,7 +19,7 @@ from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
-from edge_bert.records.checkpoint import Pooling, Task
+from edge_bert.records.checkpoint import FloatArray, Pooling, Task
 
 GELU_INPUT = (-4.0, np.inf)  # below -4, GELU gives less than 0.0002
 POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
@@ -124,7 +125,8 @@ def _attention(
     key = split_heads("key", layer.key, TensorRole.KEY, (1, 0, 2))
     # Values stand transposed, so that both products read their right side by rows.
     value = split_heads("value", layer.value, TensorRole.VALUE, (1, 2, 0))
-    probs = _attention_probs(scope, query, key, (heads, length, length), mask_depth)
+    scores = _scores(scope, query, key, (heads, length, length), layer.relative_bias)
+    probs = _attention_probs(scope, scores, mask_depth)
     shape, transposed = (heads, length, size), {"adj_y": True}
     context = scope.apply(
         "BATCH_MATMUL", [probs, value], "context", shape, TensorRole.CONTEXT, transposed
@@ -136,14 +138,28 @@ def _attention(
     )
 
 
-def _attention_probs(
-    scope: GraphScope, query: str, key: str, shape: tuple[int, ...], mask_depth: float
+def _scores(
+    scope: GraphScope, query: str, key: str, shape: tuple[int, ...], table: FloatArray | None
 ) -> str:
-    """The softmax of masked scores, [heads, length, length]."""
-    transposed = {"adj_y": True}
-    scores = scope.apply(
-        "BATCH_MATMUL", [query, key], "scores", shape, TensorRole.SCORES, transposed
+    """The products of queries and keys [heads, length, length], and their relative bias."""
+    operands, transposed = [query, key], {"adj_y": True}
+    if table is None:
+        return scope.apply("BATCH_MATMUL", operands, "scores", shape, TensorRole.SCORES, transposed)
+    # What a bias may still lift is not cut off.
+    keep = {"keep_full_range": True}
+    products = scope.apply(
+        "BATCH_MATMUL", operands, "products", shape, TensorRole.PRODUCTS, transposed, **keep
     )
+    # One scale for the biases of all lengths, as for positions.
+    peak, length = float(np.abs(table).max()), shape[-1]
+    name = scope.full_name(f"relative_bias.{length}")
+    bias = scope.graph.constant(name, relative_bias(table, length), limits=(-peak, peak))
+    return scope.add("scores", products, bias, TensorRole.SCORES)
+
+
+def _attention_probs(scope: GraphScope, scores: str, mask_depth: float) -> str:
+    """The softmax of masked scores, [heads, length, length]."""
+    shape = scope.shape(scores)
     mask = _mask(scope, "mask", mask_depth, TensorRole.ATTENTION_MASK)
     masked = scope.apply("ADD", [scores, mask], "masked", shape, TensorRole.MASKED_SCORES)
     return scope.apply("SOFTMAX", [masked], "shares", shape, TensorRole.PROBS, limits=PROBABILITY)

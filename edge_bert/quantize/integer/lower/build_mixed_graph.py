@@ -15,7 +15,12 @@ import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder, EqualizedNorm
-from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.graph import (
+    GraphTensor,
+    OperatorGraph,
+    OperatorNode,
+    TensorKind,
+)
 from edge_bert.quantize.integer.ir.tensor_role import MASK_ROLES, NORM_ROLES, TensorRole
 from edge_bert.quantize.integer.lower.build_graph import build_graph
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
@@ -48,8 +53,14 @@ def build_mixed_graph(
     if head.task is Task.EMBEDDING and head.normalize:
         unit = GraphTensor("output.unit", graph.shape(graph.output), role=TensorRole.OUTPUT)
         graph.output = graph.apply("L2_NORMALIZATION", [graph.output], unit)
-    floats = {node.output for node in graph.nodes if graph.tensors[node.output].role in FLOAT_ROLES}
+    floats = {node.output for node in graph.nodes if _is_float(graph, node)}
     return insert_casts(graph, floats, FLOAT)
+
+
+def _is_float(graph: OperatorGraph, node: OperatorNode) -> bool:
+    """Scores are a product, or the sum of one and a relative bias, which stays float."""
+    role = graph.tensors[node.output].role
+    return role in FLOAT_ROLES or (role is TensorRole.SCORES and node.operator == "ADD")
 
 
 def _absorb_channel_scales(equalized: EqualizedEncoder) -> EqualizedEncoder:

@@ -14,6 +14,7 @@ WEIGHTS, TABLES = "weights", "tables"
 _GROUPS = {
     TensorRole.TYPE_EMBEDDINGS: TensorRole.EMBEDDINGS,
     TensorRole.PROJECTION_INPUT: TensorRole.EMBEDDINGS,
+    TensorRole.PRODUCTS: TensorRole.SCORES,
     TensorRole.ATTENTION_MASK: TensorRole.SCORES,
     TensorRole.MASKED_SCORES: TensorRole.SCORES,
     TensorRole.POOLING_MASK: TensorRole.OUTPUT,
