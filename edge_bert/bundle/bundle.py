@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.members import require_proven
-from edge_bert.data.buckets import choose_bucket, pad_encoding
+from edge_bert.bundle.artifact_runner import ArtifactRunner, run_encodings
+from edge_bert.bundle.members import ProvenFile, require_proven
+from edge_bert.bundle.progress_bar import ProgressBar
+from edge_bert.bundle.vector_precision import Precision, check_precision, quantize_vectors
 from edge_bert.data.tokenizing import Encoding, Tokenizer
-from edge_bert.errors import InputError, MissingToolError
+from edge_bert.errors import InputError
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.records.bundle import Artifact, Manifest, TensorSpec
-from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.bundle import Artifact, Manifest
+from edge_bert.records.checkpoint import FloatArray, Task
 
 TOKENIZER = "tokenizer.json"
 
@@ -30,7 +33,8 @@ class Bundle:
         self.folder = folder
         self.manifest = manifest
         self._tokenizer = tokenizer
-        self._interpreters: dict[str, Any] = {}
+        self._files: dict[str, ProvenFile] = {}
+        self._runners: dict[str, list[ArtifactRunner]] = {}
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
@@ -48,22 +52,39 @@ class Bundle:
         texts: Sequence[str],
         artifact: str | None = None,
         pairs: Sequence[str] | None = None,
-    ) -> FloatArray:
+        *,
+        threads: int = 1,
+        precision: Precision = "float32",
+        ranges: npt.ArrayLike | None = None,
+        progress_bar: bool | None = None,
+    ) -> npt.NDArray[Any]:
         """Embeddings float32 [n, hidden], or class probabilities float32 [n, labels].
 
         Each text takes the smallest length bucket that fits and is cut where the tokenizer says.
         `artifact` is a recipe's name, by default the bundle's own choice; `pairs` holds a second
-        text for each. Raises InputError for an unknown artifact or a damaged file.
+        text for each. So many `threads` work on texts of their own, each with an interpreter of
+        its own. `precision` gives embeddings in fewer bits (bundle/vector_precision.py), with
+        `ranges` of your corpus for `int8`. `progress_bar` is shown on a terminal when it takes
+        long, unless it is False. Raises InputError for an unknown artifact, a damaged file or
+        arguments that do not fit.
         """
         if isinstance(texts, str):
             raise InputError("encode takes a list of texts; put the text in a list.")
+        self._check_precision(precision)
         chosen = self._find_artifact(artifact or self.manifest.default.artifact)
         encodings = self._tokenizer.encode_batch(texts, pairs)
+        outputs = self._run_all(chosen, encodings, threads, progress_bar)
         width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
-        rows = np.zeros((len(encodings), width), np.float32)
-        for index, encoding in enumerate(encodings):
-            rows[index] = self._run(chosen, encoding)
-        return finish_outputs(rows, self.manifest.model.head)
+        rows = np.asarray(outputs, np.float32).reshape(len(outputs), width)
+        return quantize_vectors(finish_outputs(rows, self.manifest.model.head), precision, ranges)
+
+    def _check_precision(self, precision: str) -> None:
+        check_precision(precision)
+        if precision != "float32" and self.manifest.model.head.task is not Task.EMBEDDING:
+            raise InputError(
+                f"precision {precision!r} is for embeddings, and this model gives "
+                f"{self.manifest.model.head.task.value}; leave it out."
+            )
 
     def _find_artifact(self, name: str) -> Artifact:
         for artifact in self.manifest.artifacts:
@@ -72,36 +93,25 @@ class Bundle:
         names = ", ".join(artifact.name for artifact in self.manifest.artifacts)
         raise InputError(f"{self.folder} holds no artifact {name!r}; it holds {names}.")
 
-    def _run(self, artifact: Artifact, encoding: Encoding) -> FloatArray:
-        by_length = {spec.length: name for name, spec in artifact.signatures.items()}
-        name = by_length[choose_bucket(len(encoding), by_length)]
-        signature = artifact.signatures[name]
-        names = [spec.name for spec in signature.inputs]
-        inputs = pad_encoding(encoding, signature.length, self._tokenizer.pad_id, names)
-        output = signature.outputs[0]
-        runner = self._open_interpreter(artifact).get_signature_runner(name)
-        return _dequantize(runner(**inputs)[output.name].reshape(-1), output)
+    def _run_all(
+        self,
+        artifact: Artifact,
+        encodings: Sequence[Encoding],
+        threads: int = 1,
+        progress_bar: bool | None = None,
+    ) -> list[FloatArray]:
+        """The output of each encoding, float32, without the dimension of the batch."""
+        if threads < 1:
+            raise InputError(f"threads must be 1 or more, not {threads}.")
+        runners = self._open_runners(artifact, max(min(threads, len(encodings)), 1))
+        with ProgressBar(len(encodings), progress_bar) as bar:
+            return run_encodings(runners, encodings, bar.step)
 
-    def _open_interpreter(self, artifact: Artifact) -> Any:
-        if artifact.name not in self._interpreters:
-            path = require_proven(self.folder / artifact.file, artifact.sha256)
-            self._interpreters[artifact.name] = _open(path)
-        return self._interpreters[artifact.name]
-
-
-def _dequantize(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
-    """A float32 copy of an output, dequantized where it has a scale."""
-    if spec.scale is None:
-        return values.astype(np.float32)
-    centered = values.astype(np.float32) - np.float32(spec.zero_point or 0)
-    return np.asarray(centered * np.float32(spec.scale), np.float32)
-
-
-def _open(path: Path) -> Any:
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise MissingToolError(
-            "The runtime is missing: pip install ai-edge-litert (edge-bert depends on it)."
-        ) from error
-    return Interpreter(str(path), num_threads=1)
+    def _open_runners(self, artifact: Artifact, count: int) -> list[ArtifactRunner]:
+        """So many runners of `artifact`, which stay for the next call."""
+        if artifact.name not in self._files:
+            self._files[artifact.name] = ProvenFile(self.folder / artifact.file, artifact.sha256)
+        file, runners = self._files[artifact.name], self._runners.setdefault(artifact.name, [])
+        while len(runners) < count:
+            runners.append(ArtifactRunner(artifact, file, self._tokenizer.pad_id))
+        return runners[:count]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -14,6 +16,7 @@ from edge_bert.store import content_store
 
 MAX_BYTES = 64 * 1024 * 1024
 REASON_LENGTH = 200
+OPEN_FILES = Path("/dev/fd")  # of this process, on Linux and macOS
 Content = TypeVar("Content")
 
 
@@ -85,6 +88,34 @@ def file_matches(path: Path, sha256: str) -> bool:
             return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
     except OSError:
         return False
+
+
+class ProvenFile:
+    """The verified file at `path`, kept open: what is mapped is what was hashed.
+
+    Raises InputError where it is not the file of this SHA-256.
+    """
+
+    def __init__(self, path: Path, sha256: str) -> None:
+        if not path.is_file():
+            raise InputError(f"{path} is missing; build the bundle again.")
+        try:
+            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+        except OSError as error:
+            raise InputError(f"{path} cannot be read ({error.strerror}).") from error
+        weakref.finalize(self, os.close, self._file)
+        self._path = path
+        if self._digest() != sha256:
+            raise InputError(f"{path} is not the file that was proven; build the bundle again.")
+
+    @property
+    def mappable_path(self) -> str:
+        """A path of the open file itself, where the system has one: no exchange leads it away."""
+        return f"{OPEN_FILES}/{self._file}" if OPEN_FILES.is_dir() else str(self._path)
+
+    def _digest(self) -> str:
+        with os.fdopen(os.dup(self._file), "rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def require_proven(path: Path, sha256: str) -> Path:

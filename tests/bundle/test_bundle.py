@@ -13,6 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge_bert import Bundle
+from edge_bert.bundle.artifact_runner import ArtifactRunner
+from edge_bert.bundle.vector_precision import PRECISIONS, measure_ranges
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import measure_drift
 from tests.one_line import refused
@@ -85,24 +87,20 @@ def test_long_texts_are_cut(bundle: Bundle) -> None:
 
 
 def test_the_smallest_bucket_that_fits(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
-    """16 tokens go to 16, 17 to 32."""
-    signatures: list[str] = []
-    opened = Bundle.open(bundle.folder)
-    interpreter = opened._open_interpreter
+    """16 tokens go to 16, 17 to 32; the longest texts come first."""
+    lengths: list[int] = []
+    prepare = ArtifactRunner._prepare_signature
 
-    def watched(artifact: object) -> object:
-        runtime_interpreter = interpreter(artifact)  # type: ignore[arg-type]
+    def watched(runner: ArtifactRunner, length: int) -> object:
+        lengths.append(length)
+        return prepare(runner, length)
 
-        class Watching:
-            def get_signature_runner(self, name: str) -> object:
-                signatures.append(name)
-                return runtime_interpreter.get_signature_runner(name)
-
-        return Watching()
-
-    monkeypatch.setattr(opened, "_open_interpreter", watched)
-    opened.encode(["the " * 14, "the " * 15, "", "the " * 99])
-    assert signatures == ["length_16", "length_32", "length_16", "length_32"]
+    monkeypatch.setattr(ArtifactRunner, "_prepare_signature", watched)
+    for text, length in (("the " * 14, 16), ("the " * 15, 32), ("", 16), ("the " * 99, 32)):
+        Bundle.open(bundle.folder).encode([text])
+        assert lengths.pop() == length
+    bundle.encode(["the " * 14, "the " * 15, "", "the " * 99])
+    assert lengths == [32, 32, 16, 16]
 
 
 def test_pairs(bundle: Bundle) -> None:
@@ -114,6 +112,36 @@ def test_pairs(bundle: Bundle) -> None:
     assert not np.allclose(embeddings, bundle.encode(seconds, pairs=firsts))
     with refused(InputError, "no pairs"):
         bundle.encode(["one", "two"], pairs=["only one"])
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_threads_change_no_number(bundle: Bundle, threads: int) -> None:
+    """Each text is one thread's; more threads than texts are no fault."""
+    for artifact in bundle.manifest.artifacts:
+        expected = bundle.encode(TEXTS, artifact=artifact.name)
+        found = bundle.encode(TEXTS, artifact=artifact.name, threads=threads)
+        np.testing.assert_array_equal(found, expected)
+    single = bundle.encode(TEXTS[:1], threads=threads)
+    np.testing.assert_array_equal(single, bundle.encode(TEXTS[:1]))
+    with refused(InputError, "1 or more"):
+        bundle.encode(TEXTS, threads=0)
+
+
+def test_vectors_in_fewer_bits(bundle: Bundle, classifier: Bundle) -> None:
+    """As sentence-transformers makes them of the same embeddings; of classes there are none."""
+    quantization = pytest.importorskip("sentence_transformers.util.quantization")
+    texts = [f"{text} {number}" for text in TEXTS for number in range(3)]
+    embeddings = bundle.encode(texts)
+    for precision in PRECISIONS:
+        found = bundle.encode(texts, precision=precision)
+        expected = quantization.quantize_embeddings(embeddings, precision)
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    ranges = measure_ranges(embeddings)
+    single = bundle.encode(texts[4:5], precision="int8", ranges=ranges)
+    np.testing.assert_array_equal(single, bundle.encode(texts, precision="int8")[4:5])
+    with refused(InputError, "for embeddings.*classification"):
+        classifier.encode(texts, precision="int8")
 
 
 def test_results_are_those_that_were_proven(bundle: Bundle) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.bundle.members import JsonMember, file_matches, require_proven
+from edge_bert.bundle.members import JsonMember, ProvenFile, file_matches, require_proven
 from edge_bert.errors import DataError, InputError
 from edge_bert.records.base import Record
 from edge_bert.store.digest import sha256_hex
@@ -91,3 +91,27 @@ def test_the_proven_file_is_known_by_its_digest(path: Path) -> None:
     assert not file_matches(path, digest)
     with refused(InputError, "not the file that was proven; build the bundle again"):
         require_proven(path, digest)
+
+
+def test_a_proven_file_stays_what_it_was(tmp_path: Path) -> None:
+    """Another file under the same name, or none, is not what gets mapped."""
+    path = tmp_path / "model"
+    path.write_bytes(b"proven")
+    file = ProvenFile(path, sha256_hex(b"proven"))
+    (tmp_path / "other").write_bytes(b"other!")
+    (tmp_path / "other").replace(path)
+    assert Path(file.mappable_path).read_bytes() == b"proven"
+    with refused(InputError, "not the file that was proven"):
+        ProvenFile(path, sha256_hex(b"proven"))
+    path.unlink()
+    assert Path(file.mappable_path).read_bytes() == b"proven"
+    with refused(InputError, "missing"):
+        ProvenFile(path, sha256_hex(b"proven"))
+
+
+def test_a_proven_file_is_closed_with_its_object(tmp_path: Path) -> None:
+    """Opening bundles again and again leaks no file."""
+    path = tmp_path / "model"
+    path.write_bytes(b"proven")
+    first = ProvenFile(path, sha256_hex(b"proven")).mappable_path
+    assert all(ProvenFile(path, sha256_hex(b"proven")).mappable_path == first for _ in range(50))

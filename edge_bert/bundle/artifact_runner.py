@@ -1,0 +1,115 @@
+"""An artifact at work: its file proven and mapped once, a runner kept for each signature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from edge_bert.bundle.members import ProvenFile
+from edge_bert.data.buckets import choose_bucket, pad_encoding
+from edge_bert.data.tokenizing import Encoding
+from edge_bert.errors import MissingToolError
+from edge_bert.records.bundle import Artifact, TensorSpec
+from edge_bert.records.checkpoint import FloatArray
+
+
+@dataclass(frozen=True)
+class _Signature:
+    """A signature of an opened file; `run` takes its inputs by name and gives its outputs."""
+
+    run: Callable[..., dict[str, Any]]
+    length: int
+    inputs: tuple[str, ...]
+    output: TensorSpec
+
+
+class ArtifactRunner:
+    """One interpreter of an artifact. It computes in one thread, and for one caller at a time."""
+
+    def __init__(self, artifact: Artifact, file: ProvenFile, pad_id: int) -> None:
+        self._names = {spec.length: name for name, spec in artifact.signatures.items()}
+        self._artifact = artifact
+        self._pad_id = pad_id
+        self._interpreter = _open_interpreter(file)
+        self._signatures: dict[int, _Signature] = {}
+
+    def run(self, encoding: Encoding) -> FloatArray:
+        """The output for one text, float32, without the dimension of the batch.
+
+        The text takes the smallest length bucket that fits.
+        """
+        signature = self._prepare_signature(choose_bucket(len(encoding), self._names))
+        inputs = pad_encoding(encoding, signature.length, self._pad_id, signature.inputs)
+        values = signature.run(**inputs)[signature.output.name]
+        return _dequantize(values[0] if values.ndim > 1 else values, signature.output)
+
+    def _prepare_signature(self, length: int) -> _Signature:
+        if length not in self._signatures:
+            name = self._names[length]
+            spec = self._artifact.signatures[name]
+            self._signatures[length] = _Signature(
+                run=self._interpreter.get_signature_runner(name),
+                length=spec.length,
+                inputs=tuple(item.name for item in spec.inputs),
+                output=spec.outputs[0],
+            )
+        return self._signatures[length]
+
+
+def run_encodings(
+    runners: Sequence[ArtifactRunner], encodings: Sequence[Encoding], step: Callable[[], None]
+) -> list[FloatArray]:
+    """The outputs of `encodings` in their order; `step` is called after each.
+
+    The longest come first: those of one length follow each other, and the threads, one for each
+    runner, end at nearly the same time.
+    """
+    order = sorted(range(len(encodings)), key=lambda index: -len(encodings[index]))
+    outputs: list[Any] = [None] * len(encodings)
+    jobs = iter(order)  # `next` of a list's iterator is one step, so that threads may share it
+
+    def work(runner: ArtifactRunner) -> None:
+        for index in jobs:
+            outputs[index] = runner.run(encodings[index])
+            step()
+
+    if len(runners) == 1:
+        work(runners[0])
+    else:
+        _run_in_threads(work, runners, jobs)
+    return outputs
+
+
+def _run_in_threads(
+    work: Callable[[ArtifactRunner], None], runners: Sequence[ArtifactRunner], jobs: Iterator[int]
+) -> None:
+    with ThreadPoolExecutor(len(runners)) as pool:
+        futures = [pool.submit(work, runner) for runner in runners]
+        try:
+            for future in futures:
+                future.result()
+        finally:
+            for _ in jobs:  # after a fault or Ctrl-C the others stop when their text is done
+                pass
+
+
+def _dequantize(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
+    """A float32 copy of an output, dequantized where it has a scale."""
+    if spec.scale is None:
+        return values.astype(np.float32)
+    centered = values.astype(np.float32) - np.float32(spec.zero_point or 0)
+    return np.asarray(centered * np.float32(spec.scale), np.float32)
+
+
+def _open_interpreter(file: ProvenFile) -> Any:
+    try:
+        from ai_edge_litert.interpreter import Interpreter
+    except ImportError as error:
+        raise MissingToolError(
+            "The runtime is missing: pip install ai-edge-litert (edge-bert depends on it)."
+        ) from error
+    return Interpreter(file.mappable_path, num_threads=1)
