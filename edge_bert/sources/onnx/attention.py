@@ -18,7 +18,8 @@ THROUGH = (*ALIASES, *MOVES)
 class Attention:
     """`heads` is None where the graph does not say.
 
-    `scale` is what scores are multiplied by, None where it is computed at run time.
+    `scale` is what scores are multiplied by, None where it is computed at run time. `scores` is
+    what softmax reads.
     """
 
     query: Linear
@@ -26,6 +27,7 @@ class Attention:
     value: Linear
     heads: int | None
     scale: float | None
+    scores: str = ""
 
 
 @dataclass
@@ -54,7 +56,8 @@ def find_attention(graph: OnnxGraph, output: str) -> Attention:
     query = _dense(graph, scores.inputs[0], trace)
     key = _dense(graph, scores.inputs[1], trace)
     heads = _heads(graph, trace.reshapes, query.kernel.shape[1])
-    return Attention(query, key, _dense(graph, context.inputs[1], _Trace()), heads, trace.scale)
+    value = _dense(graph, context.inputs[1], _Trace())
+    return Attention(query, key, value, heads, trace.scale, softmax.inputs[0])
 
 
 def _but(graph: OnnxGraph, value: str) -> str:

@@ -106,6 +106,8 @@ class _Tables:
         if constant is not None:
             self._add_rows(constant)
             return
+        if self._add_slice(term):
+            return
         node = self.graph.maker(term, "Gather")
         table = as_matrix(self.graph.constant(node.inputs[0])) if node else None
         if node is None or table is None or node.attributes.get("axis", 0) != 0:
@@ -121,12 +123,32 @@ class _Tables:
         else:
             self._add_computed(table, self._indices(node.inputs[1]))
 
+    def _add_slice(self, term: str) -> bool:
+        """Whether the term is the first rows of a table of positions, as our own files have it."""
+        node = self.graph.maker(term, "Slice")
+        table = as_matrix(self.graph.constant(node.inputs[0])) if node else None
+        first = self.graph.constant(node.inputs[1]) if node else None
+        if table is None or first is None or first.size != 1 or self.position is not None:
+            return False
+        offset, rows = int(first.reshape(())), self._evaluate(term, PROBE_IDS[0])
+        if offset < 0 or not np.array_equal(rows, table[offset : offset + PROBE_LENGTH]):
+            return False
+        self.position, self.offset = table, offset
+        return True
+
     def _indices(self, value: str) -> Array:
         """The indices of PROBE_LENGTH tokens that are all the same, none of them padding."""
         probes = [self._probed(value, token) for token in PROBE_IDS]
         return max(probes, key=lambda indices: int(indices[-1]))
 
     def _probed(self, value: str, token: int) -> Array:
+        indices = self._evaluate(value, token)
+        if indices.size == 0:
+            raise NotRecognized("its positions are empty")
+        return indices.reshape(-1)[: indices.shape[-1]] if indices.ndim else indices.reshape(-1)
+
+    def _evaluate(self, value: str, token: int) -> Array:
+        """`value` for PROBE_LENGTH tokens that are all `token`."""
         ones = {IDS: token, MASK: 1, TYPES: 0}
         feeds = {}
         for name, meaning in self.names.items():
@@ -137,12 +159,9 @@ class _Tables:
             dtype = np.int32 if self.graph.inputs[name].element_type == 6 else np.int64
             feeds[name] = np.full(shape, ones.get(meaning, 0), dtype)
         try:
-            indices = evaluate_node(self.graph, value, feeds)
+            return evaluate_node(self.graph, value, feeds)
         except NotComputed as error:
             raise NotRecognized(f"its positions cannot be followed ({error})") from error
-        if indices.size == 0:
-            raise NotRecognized("its positions are empty")
-        return indices.reshape(-1)[: indices.shape[-1]] if indices.ndim else indices.reshape(-1)
 
     def _add_computed(self, table: FloatArray, indices: Array) -> None:
         first = int(indices[0])

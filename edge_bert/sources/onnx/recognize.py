@@ -14,6 +14,7 @@ from edge_bert.sources.onnx.blocks import OnnxEncoderLayer, find_layers
 from edge_bert.sources.onnx.embeddings import find_embeddings
 from edge_bert.sources.onnx.head import find_head
 from edge_bert.sources.onnx.parts import NotRecognized, find_norms
+from edge_bert.sources.onnx.score_bias import find_relative_bias
 from edge_bert.sources.onnx.to_checkpoint import RecognizedEncoder
 
 HEADS = ("num_attention_heads", "n_heads")
@@ -32,12 +33,14 @@ def recognize_encoder(model: Any, config: Mapping[str, Any]) -> RecognizedEncode
     table = find_embeddings(graph, norms[0], names)
     layers, stream = find_layers(graph, table.output, norms[1:])
     hidden = layers[-1].ffn_out.kernel.shape[1]
+    positions = len(table.position) - table.offset
     return RecognizedEncoder(
         embeddings=table,
         layers=tuple(layers),
         head=find_head(graph, stream, hidden, names),
         heads=_heads(layers, config),
         inputs=names,
+        relative_bias=find_relative_bias(graph, layers, table.output, positions, names),
         fixed_length=next(
             (graph_input.sizes[-1] for graph_input in graph.inputs.values() if graph_input.sizes),
             None,

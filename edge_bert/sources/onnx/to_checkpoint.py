@@ -12,17 +12,20 @@ from edge_bert.records.checkpoint import FloatArray
 from edge_bert.sources.onnx.blocks import OnnxEncoderLayer
 from edge_bert.sources.onnx.embeddings import OnnxEmbeddings
 from edge_bert.sources.onnx.head import Pooled
+from edge_bert.sources.onnx.layer_names import BERT, HEADS, LAYER_NAMES, PROJECTIONS
 from edge_bert.sources.onnx.parts import Linear, NotRecognized, OnnxNorm
 
 Weights = dict[str, FloatArray]
 EPSILON_OF_DISTILBERT = 1e-12
+MPNET_OFFSET = 2
 
 
 @dataclass(frozen=True, eq=False)
 class RecognizedEncoder:
     """An encoder in parts; `inputs` gives our name of each input of the graph.
 
-    `fixed_length` is the one length that a graph of fixed shapes takes.
+    `fixed_length` is the one length that a graph of fixed shapes takes. `relative_bias` is the
+    table [buckets, heads] that all layers add to their scores.
     """
 
     embeddings: OnnxEmbeddings
@@ -31,6 +34,7 @@ class RecognizedEncoder:
     heads: int
     inputs: Mapping[str, str]
     fixed_length: int | None = None
+    relative_bias: FloatArray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +51,8 @@ def name_weights(encoder: RecognizedEncoder, preferred: str | None) -> Named:
 
     Raises NotRecognized where none of them computes what the graph does.
     """
-    candidates = [name for name, fits in FITS.items() if fits(encoder)]
+    fits_by_name = FITS if encoder.relative_bias is None else {"mpnet": _fits_mpnet}
+    candidates = [name for name, fits in fits_by_name.items() if fits(encoder)]
     if not candidates:
         raise NotRecognized(
             f"its head (dense, {encoder.head.activation}, dense) belongs to no architecture that "
@@ -58,55 +63,13 @@ def name_weights(encoder: RecognizedEncoder, preferred: str | None) -> Named:
     config_of = _distilbert_config if architecture == "distilbert" else _bert_config
     count = 1 if architecture == "albert" else len(encoder.layers)
     weights = _embeddings(encoder.embeddings, architecture) | _layers(encoder, names, count)
+    if encoder.relative_bias is not None:
+        weights["encoder.relative_attention_bias.weight"] = encoder.relative_bias
     for name, dense in zip(HEADS[architecture], encoder.head.dense, strict=False):
         weights |= _dense(name, dense)
     return Named(
         architecture, {"model_type": architecture} | config_of(encoder, architecture), weights
     )
-
-
-BERT = {
-    "layer": "encoder.layer",
-    "query": "attention.self.query",
-    "key": "attention.self.key",
-    "value": "attention.self.value",
-    "attention_output": "attention.output.dense",
-    "attention_norm": "attention.output.LayerNorm",
-    "ffn_in": "intermediate.dense",
-    "ffn_out": "output.dense",
-    "ffn_norm": "output.LayerNorm",
-}
-DISTILBERT = {
-    "layer": "transformer.layer",
-    "query": "attention.q_lin",
-    "key": "attention.k_lin",
-    "value": "attention.v_lin",
-    "attention_output": "attention.out_lin",
-    "attention_norm": "sa_layer_norm",
-    "ffn_in": "ffn.lin1",
-    "ffn_out": "ffn.lin2",
-    "ffn_norm": "output_layer_norm",
-}
-ALBERT = {
-    "layer": "encoder.albert_layer_groups",
-    "query": "albert_layers.0.attention.query",
-    "key": "albert_layers.0.attention.key",
-    "value": "albert_layers.0.attention.value",
-    "attention_output": "albert_layers.0.attention.dense",
-    "attention_norm": "albert_layers.0.attention.LayerNorm",
-    "ffn_in": "albert_layers.0.ffn",
-    "ffn_out": "albert_layers.0.ffn_output",
-    "ffn_norm": "albert_layers.0.full_layer_layer_norm",
-}
-LAYER_NAMES = {"distilbert": DISTILBERT, "albert": ALBERT}
-PROJECTIONS = {"albert": "encoder.embedding_hidden_mapping_in", "electra": "embeddings_project"}
-HEADS = {
-    "albert": ("pooler", "classifier"),
-    "bert": ("pooler.dense", "classifier"),
-    "distilbert": ("pre_classifier", "classifier"),
-    "roberta": ("classifier.dense", "classifier.out_proj"),
-    "electra": ("classifier.dense", "classifier.out_proj"),
-}
 
 
 def _fits_bert(encoder: RecognizedEncoder) -> bool:
@@ -134,6 +97,16 @@ def _fits_roberta(encoder: RecognizedEncoder) -> bool:
     """Any position offset, and a row of zeros where no token type is added."""
     head = encoder.head
     return (not head.dense or head.activation == "tanh") and encoder.embeddings.projection is None
+
+
+def _fits_mpnet(encoder: RecognizedEncoder) -> bool:
+    """RoBERTa without token types; its first token takes row MPNET_OFFSET."""
+    embeddings = encoder.embeddings
+    return (
+        _fits_roberta(encoder)
+        and embeddings.token_type is None
+        and embeddings.offset <= MPNET_OFFSET
+    )
 
 
 def _fits_albert(encoder: RecognizedEncoder) -> bool:
@@ -178,11 +151,18 @@ def _embeddings(embeddings: OnnxEmbeddings, architecture: str) -> Weights:
         first = np.zeros_like(embeddings.position[:1])
         rows = np.concatenate([first, embeddings.position])
         weights["embeddings.position_embeddings.weight"] = rows
-    if architecture != "distilbert":
+    if architecture == "mpnet":
+        weights["embeddings.position_embeddings.weight"] = _mpnet_positions(embeddings)
+    if architecture not in ("distilbert", "mpnet"):
         types = embeddings.token_type
         rows = np.zeros_like(embeddings.word[:1]) if types is None else types
         weights["embeddings.token_type_embeddings.weight"] = rows
     return weights
+
+
+def _mpnet_positions(embeddings: OnnxEmbeddings) -> FloatArray:
+    rows = np.zeros_like(embeddings.position[: MPNET_OFFSET - embeddings.offset])
+    return np.concatenate([rows, embeddings.position])
 
 
 def _layers(encoder: RecognizedEncoder, names: Mapping[str, str], count: int) -> Weights:
@@ -258,6 +238,8 @@ def _bert_config(encoder: RecognizedEncoder, architecture: str) -> dict[str, Any
         offset = max(embeddings.offset, 1)
         config["pad_token_id"] = offset - 1
         config["max_position_embeddings"] = rows + (embeddings.offset == 0)
+    if architecture == "mpnet":
+        config["max_position_embeddings"] = rows + MPNET_OFFSET - embeddings.offset
     return config
 
 

@@ -43,9 +43,10 @@ CONFIGS: dict[str, tuple[str, Mapping[str, int]]] = {
     ),
     "albert": ("Albert", NARROW),
     "electra": ("Electra", NARROW),
+    "mpnet": ("MPNet", SIZES | {"max_position_embeddings": POSITIONS + 2}),
     "mobilebert": ("MobileBert", NARROW | {"intra_bottleneck_size": 8}),
 }
-WITHOUT_TYPES = ("distilbert", "roberta")
+WITHOUT_TYPES = ("distilbert", "roberta", "mpnet")
 
 
 @dataclass(frozen=True)
@@ -81,6 +82,9 @@ RECORDED = (
     Case("albert", exporter="dynamo", opset=18),
     Case("electra", opset=13, attention="eager"),
     Case("mobilebert", exporter="dynamo", opset=18, attention="eager"),
+    Case("mpnet", opset=17, attention="eager"),
+    Case("mpnet", exporter="dynamo", opset=18, attention="eager", dynamic=False),
+    Case("mpnet", head="logits", exporter="dynamo", opset=18, attention="eager"),
 )
 EVERY = tuple(
     Case(family, exporter, opset, attention, dynamic)
@@ -90,6 +94,7 @@ EVERY = tuple(
     for attention in ("eager", "sdpa")
     for dynamic in (True, False)
     if (attention == "eager" or opset > 13)  # which exporters refuse
+    and (attention == "eager" or family != "mpnet")  # which has no other
     and (dynamic or opset > 16)  # enough of them, as an export takes seconds
 )
 

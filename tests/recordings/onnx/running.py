@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.recordings.onnx.make import HERE, WORDS
-from tests.tiny.tokenizer_files import write_byte_level, write_wordpiece
+from tests.tiny.tokenizer_files import write_byte_level, write_mpnet, write_wordpiece
 
 LENGTH = 16
 Inputs = dict[str, np.ndarray]
@@ -30,10 +30,15 @@ WITH_HEADS = (
     "bert-logits-dynamo18-eager-dynamic",
     "distilbert-logits-script17-eager-dynamic",
     "roberta-logits-dynamo18-sdpa-dynamic",
+    "mpnet-logits-dynamo18-eager-dynamic",
 )
 WITH_NARROW_TABLES = (
     "albert-tokens-dynamo18-sdpa-dynamic",
     "electra-tokens-script13-eager-dynamic",
+)
+WITH_BIAS = (
+    "mpnet-tokens-script17-eager-dynamic",
+    "mpnet-tokens-dynamo18-eager-static",
 )
 OTHERS = (
     "albert-tokens-dynamo18-sdpa-dynamic",
@@ -45,7 +50,8 @@ OTHERS = (
 def placed(folder: Path, name: str, file: str = "model.onnx") -> Path:
     """The recorded file `name` as `file` in `folder`, with a tokenizer that fits it."""
     folder.mkdir(parents=True, exist_ok=True)
-    (write_byte_level if name.startswith("roberta") else write_wordpiece)(folder)
+    family = name.partition("-")[0]
+    {"roberta": write_byte_level, "mpnet": write_mpnet}.get(family, write_wordpiece)(folder)
     shutil.copyfile(HERE / f"{name}.onnx", folder / file)
     return folder / file
 

@@ -17,6 +17,7 @@ from tests.recordings.onnx.make import FFN, HEADS, HIDDEN, LAYERS, POSITIONS, WO
 from tests.recordings.onnx.running import (
     BERT,
     OTHERS,
+    WITH_BIAS,
     WITH_HEADS,
     WITH_NARROW_TABLES,
     mean_of,
@@ -39,7 +40,7 @@ def _outputs(checkpoint: Checkpoint) -> np.ndarray:
     return np.asarray(build_keras_model(checkpoint)(**named))
 
 
-@pytest.mark.parametrize("name", [*BERT, *WITH_NARROW_TABLES])
+@pytest.mark.parametrize("name", [*BERT, *WITH_NARROW_TABLES, *WITH_BIAS])
 def test_tokens_are_those_of_onnxruntime(name: str, tmp_path: Path) -> None:
     """Both exporters, fused or not, fixed or free sizes: the mean of the tokens is the same."""
     path = placed(tmp_path, name)
@@ -76,7 +77,8 @@ def test_sizes_come_from_the_graph(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("family", "name"), [(name.partition("-")[0], name) for name in (*BERT, *WITH_NARROW_TABLES)]
+    ("family", "name"),
+    [(name.partition("-")[0], name) for name in (*BERT, *WITH_NARROW_TABLES, *WITH_BIAS)],
 )
 def test_the_architecture_is_the_one_that_fits(family: str, name: str, tmp_path: Path) -> None:
     """So that the manifest says what the model is."""
