@@ -12,14 +12,14 @@ from edge_bert.encoder.architectures.architecture import (
     read_layers,
 )
 from edge_bert.encoder.architectures.config_json import ACTIVATIONS, check_config
-from edge_bert.encoder.architectures.custom import CustomArchitecture, CustomConfig, read_weights
+from edge_bert.encoder.architectures.custom import CustomConfig, read_weights
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.head_layers import read_head_layers
 from edge_bert.encoder.weights import CustomWeights, EncoderWeights, name_head_arrays
 from edge_bert.errors import ModelError, RefusedError
-from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
+from edge_bert.records.checkpoint import Checkpoint, Task
 
 OUTPUT_NAMES = {Task.EMBEDDING: "embedding", Task.TOKEN_EMBEDDING: "token_embeddings"}
 
@@ -60,22 +60,7 @@ def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
     custom = CUSTOM.get(checkpoint.architecture)
     if custom is None:
         return resolve_architecture(checkpoint)[1]
-    return _read_custom_config(checkpoint, custom)
-
-
-def _read_custom_config(checkpoint: Checkpoint, architecture: CustomArchitecture) -> CustomConfig:
-    _check_pooling(checkpoint, {Pooling.MEAN, architecture.token_pooling})
-    return architecture.read_config(checkpoint.config)
-
-
-def _check_pooling(checkpoint: Checkpoint, supported: set[Pooling]) -> None:
-    head = checkpoint.head
-    unsupported = set(head.poolings) - supported
-    if head.task is Task.EMBEDDING and unsupported:
-        raise ModelError(
-            f"The model pools by {min(x.value for x in unsupported)}; edge-bert has "
-            f"{' and '.join(sorted(x.value for x in supported))} for {checkpoint.architecture}."
-        )
+    return custom.read_config(checkpoint.config)
 
 
 def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -113,7 +98,7 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
 def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in CUSTOM."""
     architecture = CUSTOM[checkpoint.architecture]
-    config = _read_custom_config(checkpoint, architecture)
+    config = architecture.read_config(checkpoint.config)
     head_layers = read_head_layers(
         checkpoint,
         WeightReader(checkpoint.weights, architecture.prefix),

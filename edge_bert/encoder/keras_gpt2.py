@@ -64,11 +64,14 @@ class Gpt2Block(keras.layers.Layer):
         return rows + self.ffn_out(self.ffn_in(self.ffn_norm(rows)))
 
 
+# Poolings whose weights are 0 for a text without tokens, which a byte-level tokenizer makes of "".
+WEIGHTED = ((Pooling.MEAN,), (Pooling.LAST,))
+
+
 class Gpt2(keras.Model):
     """GPT-2 with its head: int32 ids in, an embedding or logits out.
 
-    Requires: texts that are padded on the right, so that no token sees padding before it. A text
-    without tokens gives zeros.
+    Requires: texts that are padded on the right, so that no token sees padding before it.
     """
 
     def __init__(
@@ -89,7 +92,7 @@ class Gpt2(keras.Model):
             rows = block(rows, bias)
         rows = self.norm(rows)
         mask = ops.cast(attention_mask, "float32")
-        if self.head.gives_tokens:
+        if self.head.gives_tokens or self.head.poolings not in WEIGHTED:
             return apply_head(rows, (mask - 1.0) * -MASKED, self.head, self.head_layers)
         tokens = ops.reshape(rows, (-1, length, rows.shape[-1]))
         pooled = sum_weighted(tokens, self._weights(mask))

@@ -37,13 +37,14 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         name=name,
         architecture=architecture,
         config=config,
-        weights=read_weights(weights),
-        head=head,
+        weights={**read_weights(weights), **(head.weights or {})},
+        head=head.head,
+        head_modules=head.modules,
         tokenizer=tokenizer,
         vocabulary=vocabulary if vocabulary.is_file() else None,
         max_length=max_length,
         origin=origin,
-        sha256=digest_of(weights, folder / "config.json", tokenizer),
+        sha256=digest_of(weights, folder / "config.json", tokenizer, *head.files),
     )
 
 

@@ -8,11 +8,9 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
-import msgspec
-
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Head, Pooling, Task
-from edge_bert.sources.json_files import read_json, read_json_as
+from edge_bert.sources.modules import MODULES, HeadFiles, read_modules
 
 ACTIVATION_OF_PROBLEM = {
     "regression": "identity",
@@ -23,14 +21,7 @@ MAX_LABELS = 100_000
 DECODER = "gpt2"  # each token sees those before it, so that only the last one has seen all
 
 
-class Module(msgspec.Struct, frozen=True):
-    """One line of sentence-transformers' modules.json; it has keys that we do not need."""
-
-    type: str
-    path: str = ""
-
-
-def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
+def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
     """The head of the model in `folder`.
 
     A folder with modules.json is a sentence-embedding model; one whose architecture is
@@ -38,13 +29,13 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
     Raises ModelError for any other head.
     """
     if (folder / "modules.json").is_file():
-        return read_embedding_head(folder, last_token=config.get("model_type") == DECODER)
+        return read_modules(folder)
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
         raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
     heads = {match[1] for name in architectures if (match := re.search(r"For([A-Z].*)", str(name)))}
     if "SequenceClassification" in heads:
-        return read_classification_head(config)
+        return HeadFiles(read_classification_head(config))
     # A model trained to fill masks is a bare encoder with a layer that nobody needs afterwards.
     unsupported = heads - {"MaskedLM", "PreTraining"}
     if unsupported:
@@ -52,62 +43,21 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> Head:
             f"config.json: a model for {shown(min(unsupported))} is not supported; edge-bert has "
             "sentence embedding and SequenceClassification."
         )
-    return Head(task=Task.EMBEDDING, poolings=(Pooling.MEAN,))
+    return HeadFiles(Head(task=Task.EMBEDDING, poolings=(Pooling.MEAN,)))
 
 
-def read_embedding_head(folder: Path, *, last_token: bool = False) -> Head:
-    """The head that sentence-transformers' modules.json in `folder` asks for.
+def read_embedding_head(folder: Path) -> Head:
+    """The head that modules.json asks for on the tokens of an ONNX file.
 
-    Only a decoder's may be `last_token` pooling.
+    Raises ModelError for one with more than a mean or the first token, and unit length.
     """
-    pooling, normalize = Pooling.MEAN, False
-    for module in read_json_as(list[Module], folder / "modules.json"):
-        kind = module.type.rpartition(".")[2]
-        path = _inside(folder, module.path)
-        match kind:
-            case "Transformer" if path != folder.resolve():
-                raise ModelError(
-                    f"modules.json keeps the encoder in {shown(module.path)}; edge-bert reads "
-                    "folders that hold it at the top: save the model again."
-                )
-            case "Pooling":
-                pooling = _pooling(path / "config.json", last_token=last_token)
-            case "Normalize":
-                normalize = True
-            case "Transformer":
-                pass
-            case _:
-                raise ModelError(
-                    f"modules.json asks for {shown(kind)}; "
-                    "edge-bert has Transformer, Pooling and Normalize."
-                )
-    return Head(task=Task.EMBEDDING, poolings=(pooling,), normalize=normalize)
-
-
-def _inside(folder: Path, relative: str) -> Path:
-    try:
-        path = (folder / relative).resolve()
-    except (OSError, ValueError) as error:
-        raise ModelError(f"modules.json: {shown(relative)} is not a path.") from error
-    if not path.is_relative_to(folder.resolve()):
-        raise ModelError(f"modules.json points outside the model folder: {shown(relative)}.")
-    return path
-
-
-def _pooling(path: Path, *, last_token: bool) -> Pooling:
-    config = read_json(path)
-    chosen = {key for key, value in config.items() if key.startswith("pooling_mode") and value}
-    if chosen == {"pooling_mode_mean_tokens"} or config.get("pooling_mode") == "mean":
-        return Pooling.MEAN
-    if chosen == {"pooling_mode_cls_token"} or config.get("pooling_mode") == "cls":
-        return Pooling.CLS
-    last = chosen == {"pooling_mode_lasttoken"} or config.get("pooling_mode") == "lasttoken"
-    if last and last_token:
-        return Pooling.LAST
-    raise ModelError(
-        f"{path} asks for {shown(sorted(chosen))}; edge-bert has mean and CLS pooling, and "
-        f"last-token pooling for {DECODER}."
-    )
+    files = read_modules(folder)
+    if files.modules or files.head.poolings not in ((Pooling.MEAN,), (Pooling.CLS,)):
+        raise ModelError(
+            f"{folder / MODULES} asks for more behind the tokens of an ONNX file than their mean "
+            "or the first of them; give --model the folder with the model's weights."
+        )
+    return files.head
 
 
 def read_classification_head(config: Mapping[str, Any]) -> Head:

@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -22,7 +21,7 @@ from edge_bert.errors import ModelError, RefusedError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.hybrid import convert_hybrid
-from edge_bert.records.checkpoint import Checkpoint, Pooling
+from edge_bert.records.checkpoint import Checkpoint
 from tests.encoder.running import ModelOf
 from tests.one_line import refused
 from tests.tiny.models import checkpoint
@@ -126,23 +125,6 @@ def test_what_needs_layers_of_bert_is_refused(name: str, model: ModelOf) -> None
     """Calibrated integers, smaller models and ONNX name the architecture and what there is."""
     with refused(RefusedError, f"{model(name).architecture} has layers .* take float32, float16"):
         encoder_weights(model(name))
-
-
-@pytest.mark.parametrize(
-    ("name", "pooling", "known"),
-    [
-        ("gpt2-last", Pooling.CLS, "last and mean"),
-        ("mobilebert-cls", Pooling.LAST, "cls and mean"),
-    ],
-)
-def test_pooling_that_an_architecture_lacks_is_refused(
-    name: str, pooling: Pooling, known: str, model: ModelOf
-) -> None:
-    """A decoder's first token has seen nothing."""
-    whole = model(name)
-    head = msgspec.structs.replace(whole.head, poolings=(pooling,))
-    with refused(ModelError, f"pools by {pooling.value}; edge-bert has {known}"):
-        build_keras_model(dataclasses.replace(whole, head=head))
 
 
 def test_inputs_are_those_that_the_model_reads(model: ModelOf) -> None:

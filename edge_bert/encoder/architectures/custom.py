@@ -9,7 +9,7 @@ from typing import Any
 from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import DenseHead, Gpt2Config, MobileBertConfig
 from edge_bert.encoder.weights import CustomWeights
-from edge_bert.records.checkpoint import Checkpoint, FloatArray, Pooling
+from edge_bert.records.checkpoint import Checkpoint, FloatArray
 
 CustomConfig = MobileBertConfig | Gpt2Config
 
@@ -33,7 +33,6 @@ class WeightSource:
 class CustomArchitecture:
     """A family that has a Keras model of its own.
 
-    Its embeddings are the mean of all tokens' vectors, or one token's, as `token_pooling` says.
     `list_weights` lists the encoder's arrays for a config, `list_head` the dense layers of a
     classifier. `build_model` makes the Keras model, without its values; it alone needs Keras.
     """
@@ -44,7 +43,6 @@ class CustomArchitecture:
     list_weights: Callable[[Any], Iterable[WeightSource]]
     list_head: Callable[[Any], tuple[DenseHead, ...]]
     build_model: Callable[[CustomWeights], Any]
-    token_pooling: Pooling = Pooling.CLS
 
 
 def dense_weights(ours: str, file: str, inputs: int, outputs: int) -> Iterator[WeightSource]:

@@ -20,7 +20,6 @@ from edge_bert.encoder.architectures.config_json import (
 from edge_bert.encoder.architectures.custom import CustomArchitecture, WeightSource, norm_weights
 from edge_bert.encoder.config import DenseHead, Gpt2Config
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import Pooling
 
 
 def read_config(config: Mapping[str, Any]) -> Gpt2Config:
@@ -92,5 +91,4 @@ GPT2 = CustomArchitecture(
     list_weights=list_weights,
     list_head=list_head,
     build_model=build_model,
-    token_pooling=Pooling.LAST,  # the first token has seen nothing but itself
 )

@@ -68,7 +68,8 @@ def _float_inputs(session: BuildSession) -> list[object]:
     """The inputs, besides code, that the float32 file depends on."""
     model = session.checkpoint
     tools = onnx2tf.tool_versions() if session.is_opaque else None
-    return [model.sha256, model.architecture, model.head, session.lengths, tools]
+    head = (model.head, model.head_modules)
+    return [model.sha256, model.architecture, head, session.lengths, tools]
 
 
 def _float_code(session: BuildSession) -> Functions:
