@@ -80,7 +80,7 @@ def prepare_inputs(
 def _check_data(data: EvaluationSet | None, checkpoint: Checkpoint) -> None:
     if data is None:
         return
-    if (data.kind == "pairs") != (checkpoint.head.task is Task.EMBEDDING):
+    if data.kind != ("pairs" if checkpoint.head.task is Task.EMBEDDING else "labelled"):
         raise DataError(
             f"{data.name} has {data.kind} rows; an embedding model is compared on pairs with "
             "scores, a classifier on labelled sentences."

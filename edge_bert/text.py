@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 
 NOT_KNOWN = "–"
+_WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0*)?")
+
+
+def parse_whole_number(text: str) -> int | None:
+    """The whole number that `text` is, also where a program wrote it as 1.0; None for no number."""
+    return int(text.partition(".")[0]) if _WHOLE_NUMBER.fullmatch(text) else None
 
 
 def make_printable(text: str) -> str:

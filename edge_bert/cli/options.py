@@ -24,7 +24,9 @@ MODEL_HELP = "model folder, ONNX file or name on the Hugging Face hub (default: 
 BUILT_MODEL_HELP = "the model that the bundle was built from (default: all-MiniLM-L6-v2)"
 TOKENIZER_HELP = "folder of an ONNX file's tokenizer (default: the file's own folder)"
 LENGTHS_HELP = "length buckets in tokens (default: 16,32,64,128)"
-CALIBRATION_HELP = "calibration set of your own: .txt, .tsv, .csv or .jsonl"
+CALIBRATION_HELP = (
+    "calibration set of your own: .txt, or what --data takes, such as FILE.csv:text=COLUMN"
+)
 CALIBRATION_COUNT_HELP = "how many calibration sentences to use (default: 256)"
 DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
 CORPUS_HELP = "texts whose words a trimmed vocabulary keeps (default: the --calibration file)"

@@ -8,19 +8,16 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from edge_bert.data.columns import text_columns
-from edge_bert.data.files import printable_name, read_lines
-from edge_bert.data.tables import is_table, read_table
+from edge_bert.data.files import printable_name
+from edge_bert.data.sentence_files import clean_sentences, read_sentences
 from edge_bert.errors import DataError, InputError
 from edge_bert.records.bundle import CalibrationInfo
 
 DEFAULT_SOURCE = "edge-bert default sentences"
 DEFAULT_COUNT = 256
-MAX_CHARACTERS = 10_000
 MIN_FOR_RANGES = 8
 MIN_HELD_OUT = 2
 MAX_HELD_OUT = 64
-_LINE_BREAKS = dict.fromkeys(map(ord, "\n\r\0"), " ")
 
 
 @dataclass(frozen=True)
@@ -38,18 +35,16 @@ class CalibrationSet:
 def default_sentences() -> list[str]:
     """The sentences that the project carries for calibration."""
     text = resources.files("edge_bert.data").joinpath("sentences.txt").read_text(encoding="utf-8")
-    return _distinct(text.split("\n"))
+    return clean_sentences(text.split("\n"))
 
 
-def load_sentences(path: Path) -> list[str]:
-    """The distinct sentences of a user's file, at most `MAX_CHARACTERS` characters of each.
+def load_sentences(spec: str | Path) -> list[str]:
+    """The distinct sentences that a user names for calibration, as `read_sentences` has them.
 
-    A `.csv`, `.tsv` or `.jsonl` file gives every column with a usual name for text; any other
-    file has one sentence per line. Raises DataError for a file that cannot be read so, or
-    that has too few sentences.
+    Raises DataError for a file that cannot be read so, or that has too few sentences.
     """
-    sentences = _distinct(_table_cells(path) if is_table(path) else read_lines(path))
-    _check_enough(sentences, printable_name(path))
+    sentences = read_sentences(spec)
+    _check_enough(sentences, printable_name(spec))
     return sentences
 
 
@@ -65,7 +60,7 @@ def select_sentences(
     """
     if count < 1:
         raise InputError(f"a calibration count of {count} is too small; give 1 or more")
-    distinct = _distinct(sentences)
+    distinct = clean_sentences(sentences)
     _check_enough(distinct, source)
     ordered = sorted(distinct, key=lambda sentence: _draw(seed, sentence))
     split = min(max(len(ordered) // 5, MIN_HELD_OUT), MAX_HELD_OUT)
@@ -85,23 +80,6 @@ def digest_sentences(sentences: Iterable[str]) -> str:
 
 def _draw(seed: int, sentence: str) -> bytes:
     return hashlib.sha256(f"{seed}\n{sentence}".encode()).digest()
-
-
-def _distinct(sentences: Iterable[str]) -> list[str]:
-    cleaned = (_one_line(sentence) for sentence in sentences)
-    return list(dict.fromkeys(sentence for sentence in cleaned if sentence))
-
-
-def _one_line(sentence: str) -> str:
-    """A lone surrogate, which UTF-8 cannot hold, becomes a question mark."""
-    cut = sentence.translate(_LINE_BREAKS).strip()[:MAX_CHARACTERS].strip()
-    return cut.encode("utf-8", errors="replace").decode("utf-8")
-
-
-def _table_cells(path: Path) -> list[str]:
-    table = read_table(path)
-    columns = text_columns(table)
-    return [row.values.get(column, "") for row in table.rows for column in columns]
 
 
 def _check_enough(sentences: Sequence[str], source: str) -> None:

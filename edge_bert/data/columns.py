@@ -4,45 +4,63 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
+from edge_bert.data.column_names import (
+    LABEL_NAMES,
+    PAIR_NAMES,
+    PASSAGE_NAMES,
+    RELEVANCE_NAMES,
+    SCORE_NAMES,
+    TEXT_COLUMNS,
+    TEXT_NAMES,
+)
 from edge_bert.data.tables import Table
 from edge_bert.errors import DataError, InputError
 
-TEXT_NAMES = ("text", "sentence", "question", "query")
-PAIR_NAMES = (
-    ("sentence1", "sentence2"),
-    ("text1", "text2"),
-    ("question1", "question2"),
-    ("premise", "hypothesis"),
+ROLES = (
+    "text",
+    "sentence",
+    "sentence1",
+    "sentence2",
+    "query",
+    "passage",
+    "score",
+    "label",
+    "split",
 )
-SCORE_NAMES = ("score", "similarity", "similarity_score")
-LABEL_NAMES = ("label", "category", "intent", "class")
-ROLES = ("text", "sentence", "sentence1", "sentence2", "score", "label")
+TEXT_ROLES = ROLES[: ROLES.index("score")]
+Meaning = Literal["label", "score", "relevance"]
 
 
 @dataclass(frozen=True)
 class ColumnRoles:
-    """The columns of an evaluation set; `second` only where a row has two sentences."""
+    """The columns of an evaluation set; `second` only where a row has two sentences.
+
+    The target is a class's label, a score, or how relevant the second text is to the first.
+    """
 
     first: str
     second: str | None
     target: str
-    scored: bool
+    meaning: Meaning
 
 
-def text_columns(table: Table) -> list[str]:
-    """Every column with one of the usual names for text, in the table's order.
+def text_columns(table: Table, named: Mapping[str, str]) -> list[str]:
+    """The columns that the user named as texts, else every one with a usual name for text.
 
-    Raises DataError with the columns seen, when there is none.
+    In the table's order. Raises DataError with the columns seen, when there is none.
     """
-    usual_names = {*TEXT_NAMES, *(name for pair in PAIR_NAMES for name in pair)}
-    text_names = [column for column in table.columns if column.lower() in usual_names]
-    if not text_names:
+    _check_named(table, named)
+    chosen = {column for role, column in named.items() if role in TEXT_ROLES}
+    chosen = chosen or {column for column in table.columns if column.lower() in TEXT_COLUMNS}
+    if not chosen:
         raise DataError(
             f"{table.source}: no text column; name one of its columns "
-            f"{', '.join(TEXT_NAMES)} or sentence1 (seen: {table.columns_shown()})"
+            f"{', '.join(TEXT_NAMES)} or sentence1, or say which it is, as in "
+            f"FILE.csv:text=COLUMN (seen: {table.columns_shown()})"
         )
-    return text_names
+    return [column for column in table.columns if column in chosen]
 
 
 def parse_named(text: str) -> dict[str, str]:
@@ -59,39 +77,76 @@ def parse_named(text: str) -> dict[str, str]:
 
 
 def find_roles(table: Table, named: Mapping[str, str]) -> ColumnRoles:
-    """Two sentences and a score, or a sentence (or two) and a label.
+    """A sentence (or two) and a label or a score, or a query, a passage and its relevance.
 
     Columns that the user named come first, the usual names fill the rest.
     Raises DataError with the columns seen, when something is missing.
     """
-    for column in named.values():
-        if column not in table.columns:
-            raise DataError(
-                f"{table.source}: has no column {column!r} (seen: {table.columns_shown()})"
-            )
+    _check_named(table, named)
     roles = _matched(table, named)
-    unused = set(named.values()) - {roles.first, roles.second, roles.target}
+    columns = {column for role, column in named.items() if role != "split"}
+    unused = columns - {roles.first, roles.second, roles.target}
     if unused:
         raise InputError(
-            f"{table.source}: the columns {', '.join(sorted(unused))} do not fit the others; "
-            "name text and label, or sentence1, sentence2 and score (or label)"
+            f"{table.source}: the columns {', '.join(sorted(unused))} do not fit the others; name "
+            "text and label (or score), sentence1, sentence2 and score (or label), or query, "
+            "passage and label"
         )
     return roles
 
 
+def _check_named(table: Table, named: Mapping[str, str]) -> None:
+    for role, column in named.items():
+        if role != "split" and column not in table.columns:
+            raise DataError(
+                f"{table.source}: has no column {column!r} (seen: {table.columns_shown()})"
+            )
+
+
 def _matched(table: Table, named: Mapping[str, str]) -> ColumnRoles:
-    first, second = _sentences(table, named)
-    score = None if second is None else _score(table, named)
-    if score is not None:
-        return ColumnRoles(first=first, second=second, target=score, scored=True)
+    ranked = _ranked_texts(table, named)
+    first, second = ranked or _sentences(table, named)
+    if ranked:
+        return ColumnRoles(first, second, _target(table, named, "relevance"), "relevance")
+    score = named.get("score") or _usual(table, SCORE_NAMES)
     label = named.get("label") or _usual(table, LABEL_NAMES)
-    if label is None:
+    # Pairs are mostly scored, single sentences mostly labelled, where a table has both.
+    prefers_score = "score" in named or (second is not None and "label" not in named)
+    if score is not None and (prefers_score or label is None):
+        return ColumnRoles(first, second, score, "score")
+    return ColumnRoles(first, second, _target(table, named, "label", second), "label")
+
+
+def _target(
+    table: Table, named: Mapping[str, str], meaning: Meaning, second: str | None = None
+) -> str:
+    names = RELEVANCE_NAMES if meaning == "relevance" else LABEL_NAMES
+    column = named.get("label") or named.get("score") or _usual(table, names)
+    if column is None:
         role = "label" if second is None else "score"
         raise DataError(
             f"{table.source}: no {role} column; name it, as in FILE.csv:{role}=COLUMN "
             f"(seen: {table.columns_shown()})"
         )
-    return ColumnRoles(first=first, second=second, target=label, scored=False)
+    return column
+
+
+def _ranked_texts(table: Table, named: Mapping[str, str]) -> tuple[str, str] | None:
+    """The columns of queries and passages; None where other texts are named, or there are none."""
+    if any(role in named for role in TEXT_ROLES if role not in ("query", "passage")):
+        return None
+    query = named.get("query") or _usual(table, ("query",))
+    passage = named.get("passage") or _usual(table, PASSAGE_NAMES)
+    if query and passage:
+        return query, passage
+    missing = {"query": query, "passage": passage}
+    role = next((role for role, column in missing.items() if column is None), "")
+    if "passage" in named or ("query" in named and role):
+        raise DataError(
+            f"{table.source}: no {role} column; name it, as in "
+            f"FILE.csv:query=COLUMN,passage=COLUMN (seen: {table.columns_shown()})"
+        )
+    return None
 
 
 def _sentences(table: Table, named: Mapping[str, str]) -> tuple[str, str | None]:
@@ -110,12 +165,6 @@ def _sentences(table: Table, named: Mapping[str, str]) -> tuple[str, str | None]
             f"(seen: {table.columns_shown()})"
         )
     return single, None
-
-
-def _score(table: Table, named: Mapping[str, str]) -> str | None:
-    if "label" in named:
-        return None
-    return named.get("score") or _usual(table, SCORE_NAMES)
 
 
 def _usual(table: Table, names: tuple[str, ...]) -> str | None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-import re
+from collections.abc import Callable
 from pathlib import Path
 
 from edge_bert.data import huggingface
-from edge_bert.data.columns import find_roles, parse_named
+from edge_bert.data.columns import find_roles
 from edge_bert.data.evaluation_set import EvaluationSet, from_table, parse_score
 from edge_bert.data.files import printable_name, read_lines
-from edge_bert.data.tables import Row, Table, read_table
-from edge_bert.errors import DataError, InputError
+from edge_bert.data.references import (
+    HUB_FORM,
+    expand_path,
+    parse_table_reference,
+    split_form,
+    split_table,
+)
+from edge_bert.data.table_kinds import read_evaluation_set
+from edge_bert.data.tables import JSON_ENDINGS, Row, Table, read_json_table, read_table
+from edge_bert.data.token_labels import from_question_rows, read_conll
+from edge_bert.errors import DataError
 
-FORMS = "stsb:FILE, sst2:FILE, FILE.csv|tsv|jsonl[:ROLE=COLUMN,...] or hf:NAME[:SPLIT]"
-_TABLE = re.compile(r"(?P<path>.+\.(?:csv|tsv|jsonl|ndjson))(?::(?P<named>.+=.+))?", re.I | re.S)
 _STSB_FIELDS = 7
-FILE_FORMS = ("stsb", "sst2")
 
 
 def parse_reference(spec: str) -> EvaluationSet:
@@ -24,16 +30,13 @@ def parse_reference(spec: str) -> EvaluationSet:
     Raises InputError for another form, `DataError` for a file that is not what the form
     says, MissingToolError when the hub's package is not installed.
     """
-    form, _, rest = spec.partition(":")
-    reader = _FORMATS.get(form)
-    if reader is not None and rest:
-        return reader(rest)
-    match = _TABLE.fullmatch(spec)
-    if match is None:
-        raise InputError(f"{printable_name(spec)!r} names no data; write {FORMS}")
-    named = parse_named(match["named"]) if match["named"] else {}
-    table = read_table(_path(match["path"]))
-    return from_table(_path(match["path"]).name, table, find_roles(table, named))
+    form = split_form(spec)
+    if form is not None:
+        name, rest = form
+        return _FORMATS[name](rest)
+    reference = parse_table_reference(spec)
+    table = read_table(reference.path, reference.named.get("split"))
+    return read_evaluation_set(reference.path.name, table, reference.named)
 
 
 def absolute_reference(spec: str) -> str:
@@ -41,14 +44,15 @@ def absolute_reference(spec: str) -> str:
 
     What is of no known form stays as it is.
     """
-    form, _, rest = spec.partition(":")
-    if form in FILE_FORMS and rest:
-        return f"{form}:{_path(rest).resolve()}"
-    match = _TABLE.fullmatch(spec)
-    if match is None:
+    form = split_form(spec)
+    if form is not None:
+        name, rest = form
+        return spec if name == HUB_FORM else f"{name}:{expand_path(rest).resolve()}"
+    parts = split_table(spec)
+    if parts is None:
         return spec
-    named = f":{match['named']}" if match["named"] else ""
-    return f"{_path(match['path']).resolve()}{named}"
+    path, named = parts
+    return f"{expand_path(path).resolve()}{f':{named}' if named else ''}"
 
 
 def _stsb(reference: str) -> EvaluationSet:
@@ -57,7 +61,7 @@ def _stsb(reference: str) -> EvaluationSet:
     Source of the layout: the benchmark's readme (genre, file, year, id, score, sentence 1,
     sentence 2; some rows have notes on their origin after these).
     """
-    path = _path(reference)
+    path = expand_path(reference)
     rows = [_stsb_row(path, number, line) for number, line in _filled(path)]
     return EvaluationSet(
         name=f"stsb:{path.name}",
@@ -75,12 +79,13 @@ def _stsb_row(path: Path, number: int, line: str) -> tuple[float, str, str]:
             f"{printable_name(path)}: line {number} is not of the STS benchmark, which has "
             "the score and two sentences in the fifth to seventh of its tab-separated fields"
         )
-    return parse_score(fields[4], printable_name(path), number), fields[5], fields[6]
+    score = parse_score(fields[4], f"{printable_name(path)}: line {number}")
+    return score, fields[5], fields[6]
 
 
 def _sst2(reference: str) -> EvaluationSet:
     """A sentence, a tab and a label per line; GLUE's header line is skipped."""
-    path = _path(reference)
+    path = expand_path(reference)
     lines = _filled(path)
     if lines[0][1].split("\t") == ["sentence", "label"]:
         lines = lines[1:]
@@ -103,8 +108,21 @@ def _filled(path: Path) -> list[tuple[int, str]]:
     return [(n, line) for n, line in enumerate(read_lines(path), start=1) if line.strip()]
 
 
-def _path(text: str) -> Path:
-    return Path(text).expanduser()
+def _conll(reference: str) -> EvaluationSet:
+    path = expand_path(reference)
+    return read_conll(f"conll:{path.name}", path)
 
 
-_FORMATS = {"stsb": _stsb, "sst2": _sst2, "hf": huggingface.load_hub_dataset}
+def _squad(reference: str) -> EvaluationSet:
+    path = expand_path(reference)
+    table = read_table(path) if path.suffix.lower() in JSON_ENDINGS else read_json_table(path)
+    return from_question_rows(f"squad:{path.name}", table)
+
+
+_FORMATS: dict[str, Callable[[str], EvaluationSet]] = {
+    "stsb": _stsb,
+    "sst2": _sst2,
+    "conll": _conll,
+    "squad": _squad,
+    "hf": huggingface.load_hub_dataset,
+}

@@ -1,41 +1,56 @@
-"""Tables of text: CSV, TSV and JSONL files as named columns and rows."""
+"""Tables of text: CSV, TSV, JSONL and JSON files as named columns and rows."""
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import msgspec
-
-from edge_bert.data.files import printable_name, read_lines, read_text
+from edge_bert.data.column_names import TEXT_COLUMNS
+from edge_bert.data.delimited import read_delimited
+from edge_bert.data.files import printable_name, read_lines
+from edge_bert.data.json_rows import flatten_questions, parse_json, read_json_rows
 from edge_bert.errors import DataError
+
+LINES_ENDINGS = (".jsonl", ".ndjson")
+JSON_ENDINGS = (".json", *LINES_ENDINGS)
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `line` is where it ends in the file, counted from 1."""
+    """One row; `line` is where it ends in the file, counted from 1.
+
+    `values` has its cells as text, `lists` those cells of JSON that are arrays or objects.
+    """
 
     line: int
     values: Mapping[str, str]
+    lists: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Table:
-    """Column names, and rows that are read, and checked, only when they are asked for."""
+    """Column names, and rows that are read, and checked, only when they are asked for.
+
+    `unit` is what the numbers of rows count: lines, or the entries of an array.
+    """
 
     source: str
     columns: tuple[str, ...]
     rows: Iterable[Row]
+    unit: str = "line"
 
     def cell(self, row: Row, column: str) -> str:
         """The text at a row and column. Raises DataError when there is none."""
         value = row.values.get(column, "").strip()
         if not value:
-            raise DataError(f"{self.source}: line {row.line} has nothing in column {column!r}")
+            raise DataError(f"{self.place(row)} has nothing in column {column!r}")
         return value
+
+    def place(self, row: Row) -> str:
+        """Where a row is, for a message."""
+        return f"{self.source}: {self.unit} {row.line}"
 
     def columns_shown(self) -> str:
         """The column names for a message."""
@@ -45,103 +60,106 @@ class Table:
         )
 
 
-def is_table(path: Path) -> bool:
-    """Whether the file's name says that it is a table that `read_table` can read."""
-    return path.suffix.lower() in _READERS
-
-
-def read_table(path: Path) -> Table:
+def read_table(path: Path, split: str | None = None, *, join: bool = False) -> Table:
     """Reads the header of a table; its rows follow when they are iterated.
 
-    CSV is quoted as RFC 4180 says. TSV has no quoting: a quote is a character like any other.
-    A line of JSONL is an object, or a string, which then is in the column `text`.
-    Raises DataError, also while the rows are iterated.
+    CSV is quoted as RFC 4180 says, with the separator that its header has. TSV has no quoting: a
+    quote is a character like any other. A line of JSONL, and a row of JSON, is an object, a
+    string, which then is in the column `text`, or an array of a text and its label. `split` and
+    `join` are those of `read_json_rows`. Raises DataError, also while the rows are iterated.
     """
-    reader = _READERS.get(path.suffix.lower())
-    if reader is None:
-        raise DataError(f"{printable_name(path)}: is not a table; give a .csv, .tsv or .jsonl file")
-    return reader(path)
+    ending = path.suffix.lower()
+    if ending == ".json":
+        return read_json_table(path, split, join=join)
+    if split is not None:
+        raise DataError(f"{printable_name(path)}: has no splits; leave split= out")
+    if ending in LINES_ENDINGS:
+        return _read_jsonl(path)
+    columns, records = read_delimited(path)
+    rows = (
+        Row(line=line, values=dict(zip(columns, fields, strict=True))) for line, fields in records
+    )
+    return Table(source=printable_name(path), columns=columns, rows=rows)
 
 
-def _read_csv(path: Path) -> Table:
-    return _with_header(path, _csv_records(path, read_text(path)))
+def row_of_json(value: object, number: int, place: str) -> Row:
+    """A row of JSON: an object, a string, or an array of a text and its label.
 
-
-def _csv_records(path: Path, text: str) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        for fields in reader:
-            yield reader.line_num, fields
-    except csv.Error as error:
-        raise DataError(
-            f"{printable_name(path)}: line {reader.line_num} is not CSV ({error}); check its quotes"
-        ) from error
-
-
-def _read_tsv(path: Path) -> Table:
-    lines = enumerate(read_lines(path), start=1)
-    return _with_header(path, ((number, line.split("\t")) for number, line in lines if line))
-
-
-def _with_header(path: Path, records: Iterator[tuple[int, list[str]]]) -> Table:
-    filled = ((line, fields) for line, fields in records if any(fields))
-    _, header = next(filled, (0, []))
-    if not header:
-        raise DataError(
-            f"{printable_name(path)}: has no header; name the columns in its first line"
-        )
-    columns = tuple(column.strip() for column in header)
-    if len(set(columns)) < len(columns):
-        raise DataError(f"{printable_name(path)}: names a column twice in its header; rename one")
-    return Table(source=printable_name(path), columns=columns, rows=_rows(path, columns, filled))
-
-
-def _rows(
-    path: Path, columns: tuple[str, ...], records: Iterator[tuple[int, list[str]]]
-) -> Iterator[Row]:
-    for line, fields in records:
-        if len(fields) != len(columns):
-            raise DataError(
-                f"{printable_name(path)}: line {line} has {len(fields)} fields, the header has "
-                f"{len(columns)}; quote fields that hold a separator"
-            )
-        yield Row(line=line, values=dict(zip(columns, fields, strict=True)))
-
-
-def _read_jsonl(path: Path) -> Table:
-    lines = enumerate(read_lines(path), start=1)
-    rows = [_json_row(path, number, line) for number, line in lines if line.strip()]
-    return Table(source=printable_name(path), columns=tuple(rows[0].values), rows=rows)
-
-
-def _json_row(path: Path, number: int, line: str) -> Row:
-    try:
-        value = msgspec.json.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise DataError(
-            f"{printable_name(path)}: line {number} is not JSON ({printable_name(error)})"
-        ) from error
+    An array of three is two texts and a score. Raises DataError for anything else.
+    """
     if isinstance(value, str):
         value = {"text": value}
+    if isinstance(value, list):
+        value = _named_cells(value)
     if not isinstance(value, dict):
         raise DataError(
-            f"{printable_name(path)}: line {number} is neither a JSON object nor a string"
+            f"{place} is neither a JSON object nor a string; give objects with a text, or strings"
         )
-    return Row(line=number, values={name: as_text(cell) for name, cell in value.items()})
+    texts = {str(name): as_text(cell) for name, cell in value.items()}
+    lists = {str(name): cell for name, cell in value.items() if isinstance(cell, list | dict)}
+    return Row(line=number, values=texts, lists=lists)
 
 
 def as_text(cell: object) -> str:
     """A cell as text; empty where it is no text, number or truth value."""
     if isinstance(cell, bool):
-        return str(int(cell))
+        return str(cell).lower()
     if isinstance(cell, str | int | float):
         return str(cell)
     return ""
 
 
-_READERS = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".jsonl": _read_jsonl,
-    ".ndjson": _read_jsonl,
-}
+def read_json_table(path: Path, split: str | None = None, *, join: bool = False) -> Table:
+    """The rows of a JSON file, whatever its ending; see `read_json_rows`."""
+    values = read_json_rows(path, split, join=join)
+    if _is_header(values[0]):
+        names = values[0]
+        values = [
+            dict(zip(names, row, strict=True))
+            if isinstance(row, list) and len(row) == len(names)
+            else None
+            for row in values[1:]
+        ]
+    return _table_of(path, list(enumerate(values, start=1)), "entry")
+
+
+def _read_jsonl(path: Path) -> Table:
+    lines = enumerate(read_lines(path), start=1)
+    values = [(number, _parse_line(path, number, line)) for number, line in lines if line.strip()]
+    numbered = [(number, row) for number, value in values for row in flatten_questions([value])]
+    return _table_of(path, numbered, "line")
+
+
+def _parse_line(path: Path, number: int, line: str) -> Any:
+    try:
+        return parse_json(line)
+    except ValueError as error:
+        raise DataError(
+            f"{printable_name(path)}: line {number} is not JSON ({printable_name(error)})"
+        ) from error
+
+
+def _table_of(path: Path, numbered: list[tuple[int, Any]], unit: str) -> Table:
+    source = printable_name(path)
+    rows = [row_of_json(value, number, f"{source}: {unit} {number}") for number, value in numbered]
+    columns = tuple(dict.fromkeys(name for row in rows for name in row.values))
+    return Table(source=source, columns=columns, rows=rows, unit=unit)
+
+
+def _named_cells(cells: list[Any]) -> dict[str, Any] | None:
+    match cells:
+        case [str() as text, str() | int() | float() as label]:
+            return {"text": text, "label": label}
+        case [str() as first, str() as second, int() | float() as score]:
+            return {"sentence1": first, "sentence2": second, "score": score}
+    return None
+
+
+def _is_header(row: object) -> bool:
+    return (
+        isinstance(row, list)
+        and all(isinstance(cell, str) for cell in row)
+        and len(set(row)) == len(row)
+        and any(cell.lower() in TEXT_COLUMNS for cell in row)
+        and all(len(cell.split()) == 1 for cell in row)
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-_SEPARATORS = re.compile(r"[\s_/\-.:]+")
+_SEPARATORS = re.compile(r"[\s_/\-]+")
 
 
 def fold_name(name: str) -> str:

@@ -10,6 +10,7 @@ from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.sentence_files import name_source, read_sentences
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
 from edge_bert.evaluate.phone_tokens import TokenDifference, find_token_differences
@@ -99,7 +100,7 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
             _subject(folder, manifest, artifact), examples, expected, runtime, host_runtime()
         )
         verified.append(Verified(artifact.name, tested.runtime_check, tested.scores))
-    texts = calibration.load_sentences(options.text) if options.text else []
+    texts = read_sentences(options.text) if options.text else []
     differing = (
         find_token_differences(texts, folder / "tokenizer.json", manifest.model.max_length)
         if texts  # a tokenizer that MediaPipe cannot be is no fault of the other checks
@@ -120,7 +121,7 @@ def _calibration_set(info: CalibrationInfo, path: Path | None) -> CalibrationSet
     if path is None:
         return calibration.select_sentences(calibration.default_sentences(), info.count, info.seed)
     chosen = calibration.select_sentences(
-        calibration.load_sentences(path), info.count, info.seed, source=path.name
+        calibration.load_sentences(path), info.count, info.seed, source=name_source(path)
     )
     if chosen.info.sha256 != info.sha256:
         raise InputError(

@@ -10,6 +10,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.budget import LimitName, budget_limits, meets_limit
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import LatencyRow, Report
+from edge_bert.report.scores import metric_title
 from edge_bert.text import format_millijoules, format_milliseconds, format_significant
 
 State = Literal["met", "missed", "not measured"]
@@ -104,8 +105,9 @@ def _scores(report: Report) -> Iterable[_Figure]:
     labels = report.default_artifact.scores.labels
     if not labels:
         yield _Figure("Score", note="no labelled data")
-    for label in labels:
-        item = f"{label.metric.title()} on {label.dataset}"
+    # Only the first metric of a data set is what a search goes by, and so what `min_score` means.
+    for label in {label.dataset: label for label in reversed(labels)}.values():
+        item = f"{metric_title(label.metric)} on {label.dataset}"
         yield _Figure(item, label.value, note=f"{label.count} examples")
 
 

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
+import msgspec
+
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, LabelScore
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.records.report import Report
+from edge_bert.report.scores import METRIC_WORDS, describe_loss, format_score, score_loss
 from edge_bert.report.tables import REFERENCE
-from edge_bert.text import format_cosine, format_points
+from edge_bert.text import format_cosine
 
 LOWEST_COSINE = 0.99
 LARGEST_DROP = 0.01
 # Scores on so many labels outrank a low cosine, unless it is so low that the model is another one.
 ENOUGH_LABELS = 500
 OTHER_MODEL_COSINE = 0.95
-
-METRIC_WORDS = {"spearman": "Spearman", "accuracy": "accuracy"}
 
 
 class ReportWarning(Record, frozen=True):
@@ -109,8 +110,8 @@ def _equal_scores(report: Report, artifact: Artifact) -> str:
     if not labels or any(_score_faults(report, artifact)):
         return ""
     return "; ".join(
-        f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {format_points(label.value)}, "
-        f"float32's {format_points(reference)}"
+        f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {format_score(label)}, "
+        f"float32's {format_score(msgspec.structs.replace(label, value=reference))}"
         for label in labels
         if (reference := reference_score(report, label)) is not None
     )
@@ -119,9 +120,8 @@ def _equal_scores(report: Report, artifact: Artifact) -> str:
 def _score_faults(report: Report, artifact: Artifact) -> Iterable[str]:
     for label in artifact.scores.labels:
         reference = reference_score(report, label)
-        if reference is not None and not label.value >= reference - LARGEST_DROP:
+        if reference is not None and not score_loss(label, reference) <= LARGEST_DROP:
             yield (
-                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is "
-                f"{format_points(label.value)}, "
-                f"{format_points(reference - label.value)} points under float32"
+                f"its {METRIC_WORDS[label.metric]} on {label.dataset} is {format_score(label)}, "
+                f"{describe_loss(label, reference)}"
             )

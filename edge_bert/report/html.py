@@ -14,7 +14,7 @@ from edge_bert.installation import task_command
 from edge_bert.records.explanation import Explanation, GroupError
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
-from edge_bert.report import fitness, tables
+from edge_bert.report import fitness, scores, tables
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
 from edge_bert.report.headline import write_headline
@@ -35,8 +35,9 @@ FILTERS = {
     "megabytes": text.format_megabytes,
     "milliseconds": text.format_milliseconds,
     "per_million": text.per_million,
-    "points": text.format_points,
-    "signed_points": text.signed_points,
+    "metric_title": scores.metric_title,
+    "score": scores.format_score,
+    "score_change": scores.format_change,
     "significant": text.format_significant,
 }
 

@@ -9,6 +9,7 @@ from typing import TypeVar
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Evidence
+from edge_bert.records.metrics import Metric
 from edge_bert.records.report import EnergyKind, LatencyRow, MeasuredRun, OperatorRow, Report
 
 REFERENCE = "float32"
@@ -116,7 +117,7 @@ def byte_kinds(report: Report) -> tuple[str, ...]:
     return (*(kind for kind in KINDS if kind in present), *sorted(present - set(KINDS)))
 
 
-def scored_datasets(report: Report) -> tuple[tuple[str, str], ...]:
+def scored_datasets(report: Report) -> tuple[tuple[str, Metric], ...]:
     """The (dataset, metric) pairs of all scores, in order of appearance."""
     labels = (label for artifact in report.manifest.artifacts for label in artifact.scores.labels)
     return tuple(dict.fromkeys((label.dataset, label.metric) for label in labels))

@@ -118,7 +118,7 @@ def _model_entry(model: Checkpoint) -> dict[str, object]:
 
 _RUNTIME = {"name": "ai-edge-litert", "version": "2.3.0"}
 _MANIFEST = {
-    "format_version": 2,
+    "format_version": 3,
     "profile": "pixel-9",
     "calibration": {"source": "default", "seed": 0, "count": 256, "sha256": "0" * 64},
     "artifacts": [

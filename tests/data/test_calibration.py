@@ -152,7 +152,7 @@ BAD = {
     "nine.txt": (b"".join(b"%d\n" % n for n in range(9)), "9 distinct sentences are too few"),
     "binary.txt": (b"abc\0def", "is binary (a NUL byte at offset 3)"),
     "latin1.txt": ("naïve\n".encode("latin-1") * 20, "bad byte 0xef at offset 2"),
-    "utf16.txt": ("sentence\n".encode("utf-16"), "is UTF-16"),
+    "utf16.txt": ("sentence\n".encode("utf-16-le"), "looks like UTF-16 without a byte order mark"),
     "columns.csv": (b"id,body\n1,hello\n", "no text column; name one of its columns"),
     "seen.tsv": (b"id\tbody\n1\thello\n", "(seen: 'id', 'body')"),
     "header.csv": (b",,\n", "has no header"),

@@ -184,10 +184,10 @@ def test_malformed_columns_are_refused(named: str) -> None:
 
 
 def test_columns_that_do_not_fit_are_refused(tmp_path: Path) -> None:
-    """A score without a second sentence is not ignored silently."""
-    path = written(tmp_path, "a.csv", "text,label,points\nhi,1,2\n")
-    with pytest.raises(InputError, match="points do not fit the others"):
-        parse_reference(f"{path}:text=text,score=points")
+    """A label beside a score is not ignored silently."""
+    path = written(tmp_path, "a.csv", "text,topic,points\nhi,1,2\n")
+    with pytest.raises(InputError, match="topic do not fit the others"):
+        parse_reference(f"{path}:text=text,score=points,label=topic")
 
 
 def test_missing_file_is_named() -> None:

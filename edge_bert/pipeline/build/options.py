@@ -9,13 +9,15 @@ import msgspec
 from edge_bert import profiles
 from edge_bert.data.calibration import DEFAULT_COUNT
 from edge_bert.data.evaluation import absolute_reference
+from edge_bert.data.sentence_files import absolute_sentences
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import SearchEffort, search_effort
 
 EVALUATIONS = 20  # each takes half a minute to a minute of one processor
 DEFAULT_OUT = "build"
-PATHS = ("tokenizer", "calibration", "corpus", "out")
+PATHS = ("tokenizer", "out")
+SENTENCES = ("calibration", "corpus")
 
 
 class BuildOptions(Record, frozen=True):
@@ -79,6 +81,9 @@ class BuildOptions(Record, frozen=True):
     def absolute_paths(self) -> BuildOptions:
         """The same options for other processes, which may stand in another folder."""
         paths = {name: _absolute_path(getattr(self, name)) for name in PATHS}
+        for name in SENTENCES:
+            reference = getattr(self, name)
+            paths[name] = absolute_sentences(reference) if reference else None
         if profiles.is_profile_path(self.profile):
             paths["profile"] = _absolute_path(self.profile)
         if self.model and Path(self.model).exists():  # else a name on the Hugging Face hub

@@ -15,11 +15,13 @@ from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights, input_names, read_encoder_config
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
 from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
@@ -81,6 +83,8 @@ class BuildSession:
             calibration=sentences,
             evaluation_sets=evaluation_sets,
         )
+        for evaluation_set in evaluation_sets:
+            check_data(evaluation_set, checkpoint.head)
         _check_tokenizer(session)
         return session
 
@@ -133,10 +137,12 @@ def _read_calibration(options: BuildOptions) -> CalibrationSet:
         return calibration.select_sentences(
             calibration.default_sentences(), options.calibration_count, options.seed
         )
-    path = Path(options.calibration)
-    sentences = calibration.load_sentences(path)
+    sentences = calibration.load_sentences(options.calibration)
     return calibration.select_sentences(
-        sentences, options.calibration_count, options.seed, source=path.name
+        sentences,
+        options.calibration_count,
+        options.seed,
+        source=name_source(options.calibration),
     )
 
 

@@ -6,13 +6,13 @@ compared with the same file's outputs on the host's, and every signature with th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.errors import DataError, MissingToolError, VerificationError
+from edge_bert.errors import MissingToolError, VerificationError
 from edge_bert.evaluate.agreement import (
     EXACT,
     ROUNDED,
@@ -21,7 +21,6 @@ from edge_bert.evaluate.agreement import (
     describe_disagreement,
 )
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build.run_signatures import (
     ModelUnderTest,
@@ -29,13 +28,11 @@ from edge_bert.pipeline.build.run_signatures import (
     run_signatures,
     run_texts,
 )
+from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
-from edge_bert.records.checkpoint import FloatArray, Head, Task
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
-
-# Finished outputs [n, width] of sentences, each with a second one where there are pairs.
-OutputsOf = Callable[[Sequence[str], Sequence[str] | None], FloatArray]
 
 
 @dataclass(frozen=True)
@@ -80,8 +77,9 @@ def verify_artifact(
         return _without_scores(runtime, "failed", error)
     finished = finish_outputs(outputs.by_sentence(), subject.head)
     labels = tuple(
-        score_labels(subject, evaluation_set, examples.tokenizer, runtime)
+        score
         for evaluation_set in examples.evaluation_sets
+        for score in score_labels(subject, evaluation_set, examples.tokenizer, runtime)
     )
     detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
     return VerifiedArtifact(
@@ -92,27 +90,13 @@ def verify_artifact(
 
 def score_labels(
     subject: ModelUnderTest, evaluation_set: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
-) -> LabelScore:
-    """The score of `subject` on labelled data. Raises DataError where model and data differ."""
+) -> tuple[LabelScore, ...]:
+    """The scores of `subject` on labelled data. Raises DataError where model and data differ."""
 
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         return run_texts(subject, tokenizer, texts, runtime, pairs)
 
     return score_model(evaluation_set, subject.head, outputs_of)
-
-
-def score_model(data: EvaluationSet, head: Head, outputs_of: OutputsOf) -> LabelScore:
-    """Spearman for pairs, accuracy for classes. Raises DataError where model and data differ."""
-    if data.kind == "pairs":
-        if head.task is not Task.EMBEDDING:
-            raise DataError(f"{data.name} has pairs; a classifier needs labelled sentences.")
-        labels = [float(label) for label in data.labels]
-        first, second = outputs_of(data.sentences, None), outputs_of(data.second, None)
-        return score_pairs(data.name, first, second, labels)
-    if head.task is not Task.CLASSIFICATION:
-        raise DataError(f"{data.name} has classes; an embedding model needs pairs with scores.")
-    classes = outputs_of(data.sentences, data.second or None)
-    return score_classes(data.name, classes, data.labels, head)
 
 
 def _without_scores(runtime: Runtime, status: str, reason: Exception) -> VerifiedArtifact:

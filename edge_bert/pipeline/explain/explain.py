@@ -11,6 +11,7 @@ from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
 from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.calibration import CalibrationSet
+from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
@@ -159,7 +160,7 @@ def _calibration_set(manifest: Manifest, path: Path | None) -> CalibrationSet:
     """The sentences that gave the ranges; their digest must be the one in the manifest."""
     info = manifest.calibration
     lines = calibration.load_sentences(path) if path else calibration.default_sentences()
-    source = path.name if path else calibration.DEFAULT_SOURCE
+    source = name_source(path) if path else calibration.DEFAULT_SOURCE
     selected = calibration.select_sentences(lines, info.count, info.seed, source=source)
     if selected.info.sha256 != info.sha256:
         raise InputError(

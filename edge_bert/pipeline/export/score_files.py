@@ -15,8 +15,8 @@ from edge_bert.data.buckets import encode_unpadded
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.outputs import finish_outputs
+from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.pipeline.build.session import BuildSession
-from edge_bert.pipeline.build.verify_artifact import score_model
 from edge_bert.pipeline.export.onnx_files import ExportFile
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Scores
@@ -66,7 +66,11 @@ def _score_file(
     if file.name == "float32" and not difference <= TOLERANCE:
         raise VerificationError(f"float32.onnx differs from the float model by {difference:.1e}.")
     head = session.checkpoint.head
-    labels = tuple(score_model(labelled, head, outputs_of) for labelled in session.evaluation_sets)
+    labels = tuple(
+        score
+        for labelled in session.evaluation_sets
+        for score in score_model(labelled, head, outputs_of)
+    )
     data = file.path.read_bytes()
     return OnnxArtifact(
         name=file.name,

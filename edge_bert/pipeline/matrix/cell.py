@@ -24,7 +24,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
-from edge_bert.report.fitness import METRIC_WORDS
+from edge_bert.report.scores import METRIC_WORDS
 
 
 class CellRequest(Record, frozen=True):

@@ -12,7 +12,7 @@ import msgspec
 
 from edge_bert import profiles
 from edge_bert.bundle.members import file_matches
-from edge_bert.data import calibration
+from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build.options import BuildOptions
@@ -170,7 +170,7 @@ def cell_is_current(out: Path, cell: MatrixCell) -> bool:
 
 def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_Model]:
     """Each model, loaded once and reduced to what its cells need."""
-    corpus = calibration.load_sentences(Path(options.corpus)) if options.corpus else None
+    corpus = read_sentences(options.corpus) if options.corpus else None
     loaded: dict[str, _Model] = {}
     for name in models:
         session = BuildSession.open(msgspec.structs.replace(options, model=name).absolute_paths())

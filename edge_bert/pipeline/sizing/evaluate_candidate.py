@@ -35,7 +35,7 @@ def score_candidate(sizing: SizingSession, candidate: Candidate) -> float:
         tokenizer = session.tokenizer
         if session.evaluation_sets:
             labels = session.evaluation_sets[0]
-            return score_labels(subject, labels, tokenizer, host_runtime()).value
+            return score_labels(subject, labels, tokenizer, host_runtime())[0].value
         held_out = session.calibration.held_out
         outputs = run_texts(subject, tokenizer, held_out, host_runtime())
         return measure_drift(outputs, sizing.expected_outputs).cosine_mean

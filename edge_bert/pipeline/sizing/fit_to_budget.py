@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 import msgspec
 
 from edge_bert.budget_text import describe_violations
-from edge_bert.data import calibration
+from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import cpu_files, host_tools
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.estimate import latency_model
@@ -66,7 +65,7 @@ def fit_to_budget(options: BuildOptions, progress: Progress = no_progress) -> Bu
         )
     _ = options.effort  # checked now, although a search needs it much later; so is the corpus
     if options.corpus:
-        calibration.load_sentences(Path(options.corpus))
+        read_sentences(options.corpus)
     session = BuildSession.open(options)
     if (options.max_latency or options.max_energy) and why_not_emulated(session.profile):
         _refuse_to_emulate(session)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import msgspec
 
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
+from edge_bert.data.calibration import digest_sentences
+from edge_bert.data.sentence_files import read_sentences
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.build.run_signatures import run_signatures
+from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.pipeline.build.session import BuildSession
-from edge_bert.pipeline.build.verify_artifact import score_model
 from edge_bert.pipeline.sizing import worker
 from edge_bert.pipeline.sizing.cost_bounds import bound_cost
 from edge_bert.pipeline.sizing.search_space import ROOM, measured_space, outline_space
@@ -28,7 +28,6 @@ from edge_bert.search.space import Space
 from edge_bert.sources.onnx.load import load_onnx
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import Functions, cache_key
-from edge_bert.store.digest import sha256_hex
 
 # Whose code decides what a candidate is, scores and costs.
 SEARCH_CODE: Functions = (
@@ -97,13 +96,13 @@ def _search_key(session: BuildSession) -> str:
     """All that a candidate's score and cost depend on beside itself."""
     options, profile = session.options, session.profile
     device = msgspec.structs.replace(profile, budget=Budget())
-    corpus = Path(options.corpus).read_bytes() if options.corpus else b""
+    corpus = read_sentences(options.corpus) if options.corpus else []
     inputs = [
         session.checkpoint.sha256,
         session.calibration.info,
         list(map(msgspec.json.encode, session.evaluation_sets)),
         msgspec.json.encode(device),
         (profile.budget.latency_length, session.lengths, options.emulate, options.float_output),
-        sha256_hex(corpus),
+        digest_sentences(corpus),
     ]
     return cache_key("search", inputs, code=SEARCH_CODE)

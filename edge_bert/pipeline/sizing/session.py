@@ -5,14 +5,13 @@ from __future__ import annotations
 import dataclasses
 import functools
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import msgspec
 
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.vocabulary import trim
 from edge_bert.compress.vocabulary.trim import Counts, Vocabulary
-from edge_bert.data import calibration
+from edge_bert.data.sentence_files import read_sentences
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.outputs import finish_outputs
@@ -100,7 +99,7 @@ class SizingSession:
         source = self.build.options.corpus or self.build.options.calibration
         if source is None:
             return None
-        encodings = self.build.tokenizer.encode_batch(calibration.load_sentences(Path(source)))
+        encodings = self.build.tokenizer.encode_batch(read_sentences(source))
         rows = self.build.weights.config.vocabulary
         return trim.count_tokens((encoding.ids for encoding in encodings), rows)
 

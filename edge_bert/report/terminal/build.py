@@ -10,16 +10,15 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, Report
 from edge_bert.report import tables
 from edge_bert.report.budget_verdicts import budget_verdicts
-from edge_bert.report.fitness import METRIC_WORDS, find_warnings, reference_score
+from edge_bert.report.fitness import find_warnings, reference_score
 from edge_bert.report.headline import write_headline
+from edge_bert.report.scores import METRIC_WORDS, format_change, format_score
 from edge_bert.report.terminal.tables import fit_console
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
     format_cosine,
-    format_points,
     format_significant,
-    signed_points,
 )
 
 if TYPE_CHECKING:
@@ -137,9 +136,9 @@ def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
         if label is None:
             yield NOT_KNOWN
         elif reference is None:
-            yield format_points(label.value)
+            yield format_score(label)
         else:
-            yield f"{format_points(label.value)} ({signed_points(label.value - reference)})"
+            yield f"{format_score(label)} ({format_change(label, reference)})"
 
 
 def _latency_title(group: tables.LatencyGroup) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_bert.records.onnx_export import OnnxArtifact, OnnxExport
+from edge_bert.report.scores import METRIC_WORDS, format_score
 from edge_bert.report.terminal.tables import print_table
 from edge_bert.text import (
     NOT_KNOWN,
     format_cosine,
     format_megabytes,
-    format_points,
     format_significant,
     make_printable,
 )
@@ -23,7 +23,7 @@ def print_export(export: OnnxExport, console: Console) -> None:
     """One row for each file, those of other tools below ours; times are of one thread."""
     first = export.artifacts[0]
     head = ["file", "made by", "MB", "cosine mean / min"]
-    head += [f"{label.metric} on {label.dataset}" for label in first.scores.labels]
+    head += [f"{METRIC_WORDS[label.metric]} on {label.dataset}" for label in first.scores.labels]
     head += [f"{timing.tokens} tokens, ms" for timing in first.timings]
     print_table(console, tuple(head), [_row(artifact) for artifact in export.artifacts])
     console.print(
@@ -43,6 +43,6 @@ def _row(artifact: OnnxArtifact) -> tuple[str, ...]:
         f"{format_cosine(drift.cosine_mean)} / {format_cosine(drift.cosine_min)}"
         if drift
         else NOT_KNOWN,
-        *(format_points(label.value) for label in artifact.scores.labels),
+        *(format_score(label) for label in artifact.scores.labels),
         *(format_significant(timing.median_ms) for timing in artifact.timings),
     )

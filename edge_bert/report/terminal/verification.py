@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edge_bert.records.bundle import RuntimeCheck, Scores
+from edge_bert.report.scores import METRIC_WORDS, format_score
 from edge_bert.report.terminal.tables import print_table
-from edge_bert.text import format_cosine, format_points, make_printable
+from edge_bert.text import format_cosine, make_printable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -80,6 +81,7 @@ def _scores(scores: Scores) -> tuple[str, str]:
         else "not known"
     )
     labels = [
-        f"{label.metric} {format_points(label.value)} on {label.dataset}" for label in scores.labels
+        f"{METRIC_WORDS[label.metric]} {format_score(label)} on {label.dataset}"
+        for label in scores.labels
     ]
     return cosines, "; ".join(labels) or "-"
