@@ -14,6 +14,7 @@ import benchmarks
 NAMES = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path__))
 COMMANDS = (
     "calibration_seeds",
+    "encode_speed",
     "observers",
     "operator_counts",
     "probe",
