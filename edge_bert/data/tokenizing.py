@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,14 +32,11 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer that never gives more than `max_length` tokens and never pads.
-
-    `largest_id` must be below the rows of the model's embedding table.
-    """
+    """A tokenizer that never gives more than `max_length` tokens and never pads."""
 
     max_length: int
     pad_id: int
-    largest_id: int
+    _largest_seen: int
     _source: str
     _backend: tokenizers.Tokenizer
 
@@ -59,8 +57,19 @@ class Tokenizer:
             backend.no_truncation()
             _check_room(backend, max_length, pair=False)
             backend.enable_truncation(max_length, direction=side)
-            largest = _largest_id(backend, pad_id, path.name)
-        return cls(max_length, pad_id, largest, path.name, backend)
+            seen = (pad_id, *backend.encode("a").ids, *backend.encode("a", "a").ids)
+        return cls(max_length, pad_id, _check_id(max(seen), path.name), path.name, backend)
+
+    @functools.cached_property
+    def largest_id(self) -> int:
+        """The largest token id, which must be below the rows of the model's embedding table.
+
+        Also of the special tokens, whose ids the file may give apart from the vocabulary. Raises
+        ModelError for an id that does not fit 32 bits.
+        """
+        # Not when the file is opened: a large vocabulary takes as long as all else together.
+        ids = self._backend.get_vocab(with_added_tokens=True).values()
+        return _check_id(max([self._largest_seen, *ids]), self._source)
 
     def encode(self, text: str, pair: str | None = None) -> Encoding:
         """The tokens of a text, or of two texts as one input, with the special tokens.
@@ -140,13 +149,10 @@ def _check_room(backend: tokenizers.Tokenizer, max_length: int, pair: bool) -> N
         )
 
 
-def _largest_id(backend: tokenizers.Tokenizer, pad_id: int, name: str) -> int:
-    """Also of the special tokens, whose ids the file may give apart from the vocabulary."""
-    probes = (*backend.encode("a").ids, *backend.encode("a", "a").ids)
-    largest = max([pad_id, *probes, *backend.get_vocab(with_added_tokens=True).values()])
-    if largest > MAX_ID:
-        raise ModelError(f"{name}: token id {largest} does not fit 32 bits")
-    return int(largest)
+def _check_id(token_id: int, name: str) -> int:
+    if token_id > MAX_ID:
+        raise ModelError(f"{name}: token id {token_id} does not fit 32 bits")
+    return int(token_id)
 
 
 def _valid(text: str) -> str:
