@@ -1,7 +1,10 @@
 """Vocabulary trimming: the tokens that a corpus needs, and tokenizer and table with only them.
 
 The trimmed tokenizer takes every text. Where it lacks a token it gives the smaller pieces that the
-same algorithm finds; where it has all of a text's tokens it gives just these.
+same algorithm finds; where it has all of a text's tokens it gives just these. For Unigram (Kudo
+2018, arXiv:1804.10959) that is so because it takes the way through a word with the highest sum of
+scores: of fewer ways the best of all is still the best, where it is among them. A character whose
+token went counts as unknown, below the lowest score of all, and so below what it counted before.
 """
 
 from __future__ import annotations
@@ -71,9 +74,10 @@ def trim_vocabulary(tokenizer: str, counts: Counts | None, tokens: int) -> Vocab
     """The `tokens` most useful tokens of a tokenizer.json (its text), and the file with only them.
 
     `counts` are those of `count_tokens`; without them the order of the ids decides, which in
-    WordPiece and BPE vocabularies is that of frequency in the tokenizer's training corpus. Special
-    tokens always stay, and single characters: all, or those of the corpus's scripts. Raises
-    InputError for fewer tokens than must stay, and ModelError for other tokenizers.
+    WordPiece and BPE vocabularies is that of frequency in the tokenizer's training corpus, or
+    Unigram's scores, which are the logarithms of such frequencies. Special tokens always stay, and
+    single characters: all, or those of the corpus's scripts. Raises InputError for fewer tokens
+    than must stay, and ModelError for other tokenizers.
     """
     file = parse_tokenizer(tokenizer)
     required = _required_ids(file, counts)
@@ -136,8 +140,8 @@ def _script_of(letter: str) -> str:
 def _rate_tokens(
     file: TokenizerFile, required: set[int], counts: Counts | None
 ) -> dict[int, float]:
-    """Expected occurrences of every token that may go: counts, and a Zipf prior over the ids."""
-    free = sorted(set(file.tokens) - required)
+    """Expected occurrences of every token that may go: counts, and a Zipf prior over the ranks."""
+    free = sorted(set(file.tokens) - required, key=lambda x: (-file.scores.get(x, 0.0), x))
     prior = 1.0 / (np.arange(len(free)) + 3.0)
     prior *= PRIOR_TOKENS / max(float(prior.sum()), 1e-9)
     occurrences = np.zeros(len(free))
@@ -152,7 +156,8 @@ def _choose_tokens(
     """The required tokens and the most useful ones, each with its intermediate tokens."""
     kept_ids = set(required)
     closure = MergeClosure(file)
-    for number in sorted(usefulness, key=lambda x: (-usefulness[x], x)):
+    # Equal ones keep the order of their ranks.
+    for number in sorted(usefulness, key=lambda x: -usefulness[x]):
         if len(kept_ids) == tokens:
             break
         added = (closure.of(number) | {number}) - kept_ids

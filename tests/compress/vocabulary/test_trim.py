@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tokenizers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -21,9 +22,40 @@ from edge_bert.errors import InputError, ModelError
 from tests.one_line import refused
 from tests.quantize.integer import encoders as tiny
 from tests.tiny.sentences import SENTENCES
-from tests.tiny.tokenizer_files import write_byte_level, write_wordpiece
+from tests.tiny.tokenizer_files import (
+    write_byte_level,
+    write_sentencepiece,
+    write_unigram,
+    write_wordpiece,
+)
 
-KINDS = {"WordPiece": write_wordpiece, "BPE": write_byte_level}
+
+def write_trained(folder: Path) -> None:
+    """A Unigram model trained on the sentences, whose tokens lie in each other and overlap."""
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.Unigram())
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Metaspace(prepend_scheme="always")
+    trainer = tokenizers.trainers.UnigramTrainer(
+        vocab_size=600,
+        special_tokens=["<s>", "<pad>", "</s>", "<unk>"],
+        unk_token="<unk>",  # noqa: S106 (no password)
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(SENTENCES * 4, trainer)
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    tokenizer.save(str(folder / "tokenizer.json"))
+
+
+KINDS = {
+    "trained": write_trained,
+    "WordPiece": write_wordpiece,
+    "BPE": write_byte_level,
+    "Unigram": write_sentencepiece,
+    "ALBERT": write_unigram,
+}
 every = pytest.mark.parametrize("kind", KINDS)
 ENGLISH = SENTENCES[3:16]
 LENGTH = 128
@@ -166,7 +198,10 @@ def test_special_tokens_are_the_same_everywhere(kind: str) -> None:
     """Padding, template and added tokens name the new ids."""
     cut, content = trimmed(kind), json.loads(trimmed(kind).tokenizer)
     vocabulary_of = content["model"]["vocab"]
-    assert [vocabulary_of[token] for token in cut.tokens] == list(range(len(cut.kept_ids)))
+    if isinstance(vocabulary_of, list):
+        assert [token for token, _ in vocabulary_of] == list(cut.tokens)
+    else:
+        assert [vocabulary_of[token] for token in cut.tokens] == list(range(len(cut.kept_ids)))
     for each in content["added_tokens"]:
         assert cut.tokens[each["id"]] == each["content"]
     before, after = original(kind).encode("a"), opened_trimmed(kind).encode("a")
@@ -220,6 +255,10 @@ def changed(kind: str, path: Sequence[str], value: Any) -> str:
     ("kind", "path", "value", "match"),
     [
         ("WordPiece", ["model"], {"type": "Unigram", "vocab": [["a", 0.0]]}, "'Unigram'"),
+        ("Unigram", ["model", "unk_id"], None, "with an unknown token"),
+        ("Unigram", ["model", "unk_id"], 10**6, "cannot be trimmed"),
+        ("Unigram", ["model", "vocab"], [["a"]], "cannot be trimmed"),
+        ("Unigram", ["model", "vocab"], {"a": 0}, "cannot be trimmed"),
         ("WordPiece", ["model"], {"type": "x\n" * 900, "vocab": {}}, "kind"),
         ("WordPiece", ["model"], None, "cannot be trimmed"),
         ("WordPiece", ["model", "vocab"], {"a": "b"}, "cannot be trimmed"),
