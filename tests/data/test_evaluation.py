@@ -124,6 +124,65 @@ def test_named_label_wins_over_score(tmp_path: Path) -> None:
     assert parse_reference(f"{path}:label=verdict").labels == ("same",)
 
 
+def test_scored_sentences(tmp_path: Path) -> None:
+    """One sentence and a number, which a model with one output gives."""
+    path = written(tmp_path, "a.csv", "text,score\na,0.5\nb,2\n")
+    data = parse_reference(str(path))
+    assert (data.kind, data.second, data.labels) == ("scored", (), (0.5, 2.0))
+
+
+@pytest.mark.parametrize(
+    ("header", "kind"), [("text,label", "scored"), ("sentence1,sentence2,label", "pairs")]
+)
+def test_labels_with_fractions_are_scores(tmp_path: Path, header: str, kind: str) -> None:
+    """As the hub's STS-B has them; whole numbers, also as floats, are classes."""
+    texts = header.rpartition(",")[0].replace("text", "t").replace("sentence", "s")
+    path = written(tmp_path, "a.csv", f"{header}\n{texts},3.8\n{texts},5.0\n")
+    assert (parse_reference(str(path)).kind, parse_reference(str(path)).labels) == (
+        kind,
+        (3.8, 5.0),
+    )
+    path = written(tmp_path, "b.csv", f"{header}\n{texts},1.0\n{texts},0.0\n")
+    assert parse_reference(str(path)).labels == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [
+        ("query,passage,label\nq,p,1\nq,r,0\n", ""),
+        ("Query,Document,Relevance\nq,p,1\nq,r,0\n", ""),
+        ("sentence1,sentence2,label\nq,p,1\nq,r,0\n", ":query=sentence1,passage=sentence2"),
+        ("a,b,c\nq,p,true\nq,r,false\n", ":query=a,passage=b,label=c"),
+    ],
+)
+def test_rankings(tmp_path: Path, content: str, named: str) -> None:
+    """A query, a passage, and how relevant it is."""
+    data = parse_reference(f"{written(tmp_path, 'a.csv', content)}{named}")
+    assert (data.kind, data.sentences, data.second) == ("ranking", ("q", "q"), ("p", "r"))
+    assert data.labels == (1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", '{"text": "x", "label": ["a", "b"]}\n{"text": "y", "label": []}\n'),
+        ("a.json", '[{"text": "x", "labels": ["a", "b"]}, {"text": "y", "labels": []}]'),
+        ("a.csv", 'text,labels\nx,"[""a"", ""b""]"\ny,[]\n'),
+        ("a.csv", "text,labels\nx,\"['a', 'b']\"\ny,[]\n"),
+    ],
+)
+def test_lists_of_labels(tmp_path: Path, name: str, content: str) -> None:
+    """As JSON, as its text, and as pandas writes Python's lists."""
+    data = parse_reference(str(written(tmp_path, name, content)))
+    assert (data.kind, data.label_sets) == ("label sets", (("a", "b"), ()))
+
+
+def test_true_and_false_stay_what_they_are(tmp_path: Path) -> None:
+    """A model's classes may be called so; only beside numbers they are numbers."""
+    path = written(tmp_path, "a.csv", "text,label\na,True\nb,False\n")
+    assert parse_reference(str(path)).labels == ("True", "False")
+
+
 BAD = {
     "no label": ("a.csv", "text\nhi\n", "", "no label column"),
     "no text": ("a.csv", "body,label\nhi,1\n", "", "(seen: 'body', 'label')"),
@@ -140,6 +199,10 @@ BAD = {
     ),
     "nested": ("a.jsonl", '{"text":["a"],"label":1}\n', "", "nothing in column 'text'"),
     "no rows": ("a.csv", "text,label\n", "", "has a header and no rows"),
+    "no passage": ("a.csv", "query,label\na,1\n", ":query=query", "no passage column"),
+    "nested labels": ("a.jsonl", '{"text":"a","label":[[1]]}\n', "", "something that is no label"),
+    "labels as object": ("a.jsonl", '{"text":"a","label":{"a":1}}\n', "", "an object in column"),
+    "no split": ("a.csv", "text,label\na,1\n", ":split=test", "has no splits"),
     "hidden": ("a.csv", "text,label\na,-1\nb,-1\n", "", "its labels are hidden"),
 }
 
@@ -210,6 +273,36 @@ def test_old_hub_package_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", old)
     with pytest.raises(MissingToolError, match="datasets 4 or newer"):
         parse_reference("hf:owner/name")
+
+
+class _Rows(list[dict[str, object]]):
+    """Rows as the hub's package gives them, with the features of their columns."""
+
+    def __init__(self, features: dict[str, object], rows: list[dict[str, object]]) -> None:
+        super().__init__(rows)
+        self.features, self.column_names = features, list(features)
+
+
+def hub_of(rows: _Rows) -> types.ModuleType:
+    """A hub's package that has these rows, because the real one may not be installed."""
+    package = types.ModuleType("datasets")
+    vars(package).update(__version__="4.0.0", load_dataset=lambda *_, **__: rows)
+    return package
+
+
+def test_hub_features_name_classes_and_tags(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Class numbers come with their names, and tags are their names."""
+    classes = types.SimpleNamespace(names=["bad", "good"])
+    rows = _Rows({"text": None, "label": classes}, [{"text": "a", "label": 1}])
+    monkeypatch.setitem(sys.modules, "datasets", hub_of(rows))
+    data = parse_reference("hf:tiny")
+    assert (data.labels, data.label_names) == ((1,), ("bad", "good"))
+    tags = types.SimpleNamespace(feature=types.SimpleNamespace(names=["O", "B-PER"]))
+    rows = _Rows({"tokens": None, "ner_tags": tags}, [{"tokens": ["Ann"], "ner_tags": [1]}])
+    monkeypatch.setitem(sys.modules, "datasets", hub_of(rows))
+    assert parse_reference("hf:tiny").entities[0][0].label == "PER"
+    with pytest.raises(InputError, match="has its split after the name"):
+        parse_reference("hf:tiny:split=test")
 
 
 def test_hub_package_reads_a_dataset(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
