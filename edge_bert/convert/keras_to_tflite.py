@@ -2,54 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from edge_bert.convert.tensorflow import import_tensorflow
-from edge_bert.encoder.architectures.registry import CUSTOM
-from edge_bert.encoder.checkpoint import custom_weights, encoder_weights
-from edge_bert.encoder.weights import CustomWeights, EncoderWeights
+from edge_bert.encoder.keras_model import Weights, build_keras_model, read_weights_of
 from edge_bert.errors import InputError
 from edge_bert.records.checkpoint import Checkpoint
-
-Weights = EncoderWeights | CustomWeights
 
 
 def signature_name(length: int) -> str:
     """The signature of a length bucket."""
     return f"length_{length}"
-
-
-def build_keras_model(model: Checkpoint | Weights) -> Any:
-    """The Keras model of a checkpoint, or of weights under our names; trainable."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    if os.environ["KERAS_BACKEND"] == "tensorflow":
-        import_tensorflow()
-    from edge_bert.encoder.keras_bert import Encoder, load_weights
-
-    # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
-    weights = _weights_of(model)
-    if isinstance(weights, CustomWeights):
-        encoder = CUSTOM[weights.architecture].build_model(weights)
-    else:
-        encoder = Encoder(
-            weights.config,
-            weights.head,
-            weights.head_layers,
-            weights.tied_layers,
-            weights.tied_biases,
-        )
-    load_weights(encoder, weights.arrays)
-    return encoder
-
-
-def _weights_of(model: Checkpoint | Weights) -> Weights:
-    if not isinstance(model, Checkpoint):
-        return model
-    return custom_weights(model) if model.architecture in CUSTOM else encoder_weights(model)
 
 
 def convert_to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> bytes:
@@ -59,7 +24,7 @@ def convert_to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> by
     Raises ModelError for weights that are not what the configuration says, and InputError where
     Keras has been told to compute on another backend than TensorFlow.
     """
-    weights = _weights_of(model)
+    weights = read_weights_of(model)
     encoder = build_keras_model(weights)
     _check_backend()
     import tensorflow as tf

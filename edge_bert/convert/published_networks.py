@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from edge_bert.convert.tensorflow import import_tensorflow
+from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.errors import InputError
 
 # Name in the published tables: class in keras.applications, and its own options.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from edge_bert.convert import keras_to_tflite
-from edge_bert.encoder import numpy_forward
+from edge_bert.encoder import keras_model, numpy_forward
 from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
 from tests.compress.smaller import RAGGED, ragged, sentences_of
 from tests.encoder.running import tflite_runner
@@ -61,7 +61,7 @@ def test_the_integer_file_computes_the_smaller_encoder(architecture: str) -> Non
 def test_the_smaller_encoder_is_trainable(architecture: str) -> None:
     """Every weight that is left is a trainable variable of the Keras encoder."""
     weights = ragged(architecture)
-    encoder = keras_to_tflite.build_keras_model(weights)
+    encoder = keras_model.build_keras_model(weights)
     assert sum(int(np.prod(each.shape)) for each in encoder.trainable_variables) == sum(
         array.size for array in weights.arrays.values()
     )

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-IMPORT = "from edge_bert.convert.tensorflow import import_tensorflow as get; "
+IMPORT = "from edge_bert.encoder.tensorflow import import_tensorflow as get; "
 
 
 def said(code: str) -> tuple[int, str]:

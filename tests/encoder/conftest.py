@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
+from edge_bert.convert.keras_to_tflite import convert_to_tflite
+from edge_bert.encoder.keras_model import build_keras_model
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load_checkpoint
 from tests.encoder.running import LENGTHS, KerasOf, ModelOf, TfliteOf

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
+from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.encoder.architectures.registry import CUSTOM
 from edge_bert.encoder.checkpoint import (
     custom_weights,
@@ -17,6 +17,7 @@ from edge_bert.encoder.checkpoint import (
     input_names,
     read_encoder_config,
 )
+from edge_bert.encoder.keras_model import build_keras_model
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.float16 import convert_float16

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.convert import keras_to_tflite
-from edge_bert.encoder import numpy_forward
+from edge_bert.encoder import keras_model, numpy_forward
 from tests.quantize.integer import encoders as tiny
 
 OTHERS = [("albert", "mean"), ("electra", "mean")]  # whose tables are narrower than their layers
@@ -17,7 +16,7 @@ def test_outputs_are_those_of_keras(architecture: str, head: str) -> None:
     """Every architecture and head, sentences of many lengths in one call, in their order."""
     weights = tiny.weights_of(architecture, head)
     sentences = tiny.sentences(weights, repeats=2)
-    encoder = keras_to_tflite.build_keras_model(weights)
+    encoder = keras_model.build_keras_model(weights)
     expected = np.concatenate([np.asarray(encoder(**sentence)) for sentence in sentences[:10]])
     found = numpy_forward.run_encoder(weights, sentences)
     assert len(found) == len(sentences)

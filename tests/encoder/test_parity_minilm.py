@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
+from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import input_names
+from edge_bert.encoder.keras_model import build_keras_model
 from edge_bert.records.checkpoint import Checkpoint
 from tests.encoder.running import Rows, bucketed, keras_runner, tflite_runner
 from tests.recordings.parity import make

@@ -68,7 +68,7 @@ def test_a_step_lowers_the_loss(
 @pytest.fixture
 def fresh(model: ModelOf) -> Any:
     """A new encoder, because training one that other tests share would spoil it."""
-    from edge_bert.convert.keras_to_tflite import build_keras_model
+    from edge_bert.encoder.keras_model import build_keras_model
 
     return lambda name: build_keras_model(model(name))
 

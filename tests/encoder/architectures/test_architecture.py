@@ -10,13 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.convert.keras_to_tflite import build_keras_model, convert_to_tflite
+from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.encoder.checkpoint import (
     encoder_weights,
     input_names,
     output_name,
     resolve_architecture,
 )
+from edge_bert.encoder.keras_model import build_keras_model
 from edge_bert.errors import InputError, ModelError
 from edge_bert.records.checkpoint import Checkpoint
 from tests import one_line

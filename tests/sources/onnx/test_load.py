@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_bert.convert.keras_to_tflite import build_keras_model
 from edge_bert.encoder.checkpoint import input_names
+from edge_bert.encoder.keras_model import build_keras_model
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Checkpoint, Pooling, Task
 from edge_bert.sources.load import load_checkpoint
