@@ -33,6 +33,10 @@ class ModelError(InputError):
     """A model folder, wheel or weights file is missing, damaged or not supported."""
 
 
+class TensorError(ModelError):
+    """A tensor that is needed is not one of finite floats."""
+
+
 class DataError(InputError):
     """A calibration or evaluation file, or a file of a bundle, is missing or damaged."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,20 +12,25 @@ from typing import Any
 
 import tokenizers
 
-from edge_bert.data.files import read_text
+from edge_bert.data.files import printable_name, read_text
 from edge_bert.errors import DataError, InputError, ModelError
+from edge_bert.formats.huggingface.backend import PAD_TOKENS
+from edge_bert.formats.huggingface.tokenizer import resolve_beside
+from edge_bert.records.checkpoint import NO_PROMPTS, Prompts
 
 MAX_ID = 2**31 - 1
-# GPT-2 has none and pads with the end of the text; what pads is masked, so any token does.
-PAD_TOKENS = ("[PAD]", "<pad>", "<|endoftext|>")
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """Token ids with the segment that each belongs to (0, or 1 for the second text of a pair)."""
+    """Token ids with the segment that each belongs to (0, or 1 for the second text of a pair).
+
+    The first `unpooled` of them are a prompt that pooling leaves out.
+    """
 
     ids: tuple[int, ...]
     type_ids: tuple[int, ...]
+    unpooled: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -32,17 +38,32 @@ class Encoding:
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """A tokenizer that never gives more than `max_length` tokens and never pads."""
+    """A tokenizer that never gives more than `max_length` tokens and never pads.
+
+    `prompt` stands before every text, of a pair before the first; the first `unpooled` tokens are
+    then the prompt's.
+    """
 
     max_length: int
     pad_id: int
     _largest_seen: int
     _source: str
     _backend: tokenizers.Tokenizer
+    prompt: str = ""
+    unpooled: int = 0
 
     @classmethod
     def open(cls, path: Path, max_length: int) -> Tokenizer:
-        """Reads a `tokenizer.json`; its own padding and length limit are turned off.
+        """Reads a `tokenizer.json`; in a model folder, what the files beside it make of it.
+
+        As `open_file`, whose errors it raises.
+        """
+        return cls.open_file(resolve_beside(path), max_length)
+
+    @classmethod
+    def open_file(cls, path: Path, max_length: int, prompts: Prompts = NO_PROMPTS) -> Tokenizer:
+        """Reads a `tokenizer.json` and nothing else; its own padding and length limit are turned
+        off, and the default of `prompts` is put before every text.
 
         Long input loses its end (or its start, where the file says so; of a pair the longer
         text is cut first). Raises ModelError for a file that is missing, damaged or has no
@@ -58,7 +79,9 @@ class Tokenizer:
             _check_room(backend, max_length, pair=False)
             backend.enable_truncation(max_length, direction=side)
             seen = (pad_id, *backend.encode("a").ids, *backend.encode("a", "a").ids)
-        return cls(max_length, pad_id, _check_id(max(seen), path.name), path.name, backend)
+            largest = _check_id(max(seen), path.name)
+        plain = cls(max_length, pad_id, largest, path.name, backend)
+        return plain.with_prompt(prompts)
 
     @functools.cached_property
     def largest_id(self) -> int:
@@ -70,6 +93,33 @@ class Tokenizer:
         # Not when the file is opened: a large vocabulary takes as long as all else together.
         ids = self._backend.get_vocab(with_added_tokens=True).values()
         return _check_id(max([self._largest_seen, *ids]), self._source)
+
+    def with_prompt(self, prompts: Prompts, name: str | None = None) -> Tokenizer:
+        """The same tokenizer with the prompt called `name`; None is the default, "" is none.
+
+        Raises InputError for a name that there is not.
+        """
+        name = prompts.default if name is None else name
+        if name and name not in prompts.texts:
+            raise InputError(
+                f"The model has no prompt {printable_name(name)!r}; it has "
+                f"{', '.join(map(printable_name, prompts.texts)) or 'none'}."
+            )
+        text = prompts.texts[name] if name else ""
+        plain = dataclasses.replace(self, prompt="", unpooled=0)
+        unpooled = 0 if prompts.pooled or not text else plain._count_tokens(text)
+        return dataclasses.replace(plain, prompt=text, unpooled=unpooled)
+
+    def _count_tokens(self, prompt: str) -> int:
+        """The tokens of a prompt with what stands before a text; a special one at its end is not
+        the prompt's. As sentence-transformers counts them."""
+        ids = self.encode(prompt).ids
+        special = {
+            number
+            for number, token in self._backend.get_added_tokens_decoder().items()
+            if token.special
+        }
+        return len(ids) - (ids[-1] in special) if ids else 0
 
     def encode(self, text: str, pair: str | None = None) -> Encoding:
         """The tokens of a text, or of two texts as one input, with the special tokens.
@@ -83,7 +133,7 @@ class Tokenizer:
         self, texts: Sequence[str], pairs: Sequence[str] | None = None
     ) -> list[Encoding]:
         """As `encode`, for many texts; `pairs`, where given, has a second text for each."""
-        inputs: list[Any] = [_valid(text) for text in texts]
+        inputs: list[Any] = [self.prompt + _valid(text) for text in texts]
         if pairs is not None:
             _check_room(self._backend, self.max_length, pair=True)
             if len(pairs) != len(texts):
@@ -91,7 +141,9 @@ class Tokenizer:
             inputs = list(zip(inputs, map(_valid, pairs), strict=True))
         with _faults_named(self._source):
             encodings = self._backend.encode_batch(inputs)
-        return [Encoding(tuple(item.ids), tuple(item.type_ids)) for item in encodings]
+        return [
+            Encoding(tuple(item.ids), tuple(item.type_ids), self.unpooled) for item in encodings
+        ]
 
     def token(self, token_id: int) -> str:
         """The token with this id, as the vocabulary writes it; empty for an unknown id."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -90,6 +91,20 @@ class HeadModule:
     bias: bool = True
 
 
+class Prompts(Record, frozen=True):
+    """Texts that a model's authors put before every text, by name, and which of them is the rule.
+
+    Without `pooled`, the tokens of a prompt are seen by attention and left out of pooling.
+    """
+
+    texts: dict[str, str] = msgspec.field(default_factory=dict)
+    default: str | None = None
+    pooled: bool = True
+
+
+NO_PROMPTS = Prompts()
+
+
 @dataclass(frozen=True)
 class OnnxFile:
     """An ONNX file that a model was read from.
@@ -117,7 +132,9 @@ class Checkpoint:
     longest input in tokens that positions and tokenizer allow. `sha256` covers the weights file,
     the configuration and the tokenizer. `onnx` is set where the model was read from one.
     `head_modules` are the layers between pooling and the output, where the model's files list
-    them; else the architecture knows those of the head's task.
+    them; else the architecture knows those of the head's task. `warnings` name what was found in
+    the files and not used, a line each. `head_is_certain` where sentence-transformers' modules say
+    what is computed, whatever else the weights hold.
     """
 
     name: str
@@ -132,3 +149,6 @@ class Checkpoint:
     sha256: str
     onnx: OnnxFile | None = None
     head_modules: tuple[HeadModule, ...] = ()
+    prompts: Prompts = NO_PROMPTS
+    warnings: tuple[str, ...] = ()
+    head_is_certain: bool = False

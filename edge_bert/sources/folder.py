@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,10 +10,22 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.formats.git_lfs import refuse_pointers
+from edge_bert.formats.huggingface import tokenizer as tokenizers
+from edge_bert.formats.huggingface.config_class import complete_config, describe_config_class
+from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.records.checkpoint import Checkpoint, Prompts
+from edge_bert.sources import sentence_transformers
 from edge_bert.sources.head import read_head
-from edge_bert.sources.json_files import read_json
-from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_file
+from edge_bert.sources.head_class import name_class
+from edge_bert.sources.keys import transformers_files as keys
+from edge_bert.sources.model_type import find_model_type
+from edge_bert.sources.sentence_transformers import MODULES, TextOptions
+from edge_bert.sources.vocabulary import find_vocabulary
+from edge_bert.sources.weight_names import strip_wrapper
+from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_files
+
+POINTED = ("*.json", "*.txt", "*.safetensors", "*.model", "*/config.json", "*/*.safetensors")
 
 # Their first token takes the position row pad_token_id + 1.
 POSITIONS_AFTER_PAD = ("roberta", "xlm-roberta", "camembert")
@@ -21,47 +34,117 @@ POSITIONS_AFTER_PAD = ("roberta", "xlm-roberta", "camembert")
 def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     """Read the model in `folder`; no code from it is run and no pickle is read.
 
-    Raises ModelError when a file is missing, damaged or of a kind that we do not read.
+    Raises ModelError when a file is missing, damaged, of a kind that we do not read, or says what
+    edge-bert does not obey.
     """
     refuse_onnx_alone(folder)
-    config = read_json(folder / "config.json")
-    architecture = config.get("model_type")
-    if not isinstance(architecture, str):
-        raise ModelError(f"{folder / 'config.json'} names no model_type; is it a model folder?")
+    refuse_pointers(path for pattern in POINTED for path in sorted(folder.glob(pattern)))
+    path = folder / "config.json"
+    raw = read_json(path)
+    files = weights_files(folder)
+    weights = read_weights(*files)
+    architecture = find_model_type(path, raw, weights)
+    unknown = keys.CONFIG.check(path, raw, _keys_of(architecture))
+    weights = strip_wrapper(weights, architecture)
+    config = name_class(complete_config(raw, architecture), weights)
     head = read_head(folder, config)
-    max_length = max_length_of(folder, config)
-    weights = weights_file(folder)
-    tokenizer = tokenizer_file(folder)
-    vocabulary = folder / "vocab.txt"
+    text = read_text(folder, config)
     return Checkpoint(
         name=name,
         architecture=architecture,
         config=config,
-        weights={**read_weights(weights), **(head.weights or {})},
+        weights=weights.joined(head.weights),
         head=head.head,
         head_modules=head.modules,
-        tokenizer=tokenizer,
-        vocabulary=vocabulary if vocabulary.is_file() else None,
-        max_length=max_length,
+        tokenizer=text.tokenizer,
+        vocabulary=text.vocabulary,
+        max_length=text.max_length,
         origin=origin,
-        sha256=digest_of(weights, folder / "config.json", tokenizer, *head.files),
+        sha256=digest_of(*files, path, text.tokenizer, *head.files),
+        prompts=text.prompts,
+        warnings=(*unknown, *text.warnings),
+        head_is_certain=(folder / MODULES).is_file(),
     )
 
 
-def tokenizer_file(folder: Path, first: str = "") -> Path:
-    """The tokenizer of the model in `folder`; ModelError says what to try `first`, and how to get
+def _keys_of(architecture: str) -> tuple[str, ...]:
+    described = describe_config_class(architecture)
+    return (*described.keys, *described.aliases)
+
+
+@dataclasses.dataclass(frozen=True)
+class FolderText:
+    """How a model's folder makes tokens of texts; `max_length` is what positions allow too."""
+
+    tokenizer: Path
+    vocabulary: Path | None
+    max_length: int
+    prompts: Prompts
+    warnings: tuple[str, ...]
+
+
+def read_text(
+    folder: Path, config: Mapping[str, Any], sizes: Mapping[str, Any] | None = None
+) -> FolderText:
+    """Tokenizer, longest input and prompts of the model in `folder` with this config.json.
+
+    `sizes` is a configuration that says the positions where config.json may not. Raises ModelError
+    for files that are damaged, missing or say what is not obeyed.
+    """
+    options = sentence_transformers.read_text_options(folder)
+    positions = count_positions(config if sizes is None else sizes)
+    pooled = sentence_transformers.check_modules(folder)
+    prompts, unknown = sentence_transformers.read_prompts(folder, pooled=pooled)
+    resolved = resolve_tokenizer(folder, config, options)
+    vocabulary, left_out = find_vocabulary(folder, resolved.path)
+    return FolderText(
+        tokenizer=resolved.path,
+        vocabulary=vocabulary,
+        max_length=_max_length(folder, positions, options, resolved.model_max_length),
+        prompts=prompts,
+        warnings=(*unknown, *_unknown_keys(folder), *left_out),
+    )
+
+
+def _unknown_keys(folder: Path) -> tuple[str, ...]:
+    tables = {
+        "tokenizer_config.json": keys.TOKENIZER,
+        "special_tokens_map.json": keys.SPECIAL_TOKENS,
+    }
+    files = {folder / name: table for name, table in tables.items() if (folder / name).is_file()}
+    return tuple(
+        line for path, table in files.items() for line in table.check(path, read_json(path))
+    )
+
+
+def resolve_tokenizer(
+    folder: Path, config: Mapping[str, Any], options: TextOptions
+) -> tokenizers.ResolvedTokenizer:
+    """The tokenizer of the model in `folder` as transformers and sentence-transformers have it.
+
+    Raises ModelError where there is none or it cannot be opened.
+    """
+    check_tokenizer(folder)
+    source = dataclasses.replace(
+        tokenizers.describe_folder(folder, config),
+        options=options.options,
+        lowercase=options.lowercase,
+    )
+    return tokenizers.resolve_tokenizer(source)
+
+
+def check_tokenizer(folder: Path, first: str = "") -> None:
+    """Raises ModelError where `folder` has no tokenizer: what to try `first`, and how to get
     one."""
-    path = folder / "tokenizer.json"
-    if path.is_file():
-        return path
-    raise ModelError(
-        f"{path} is missing; {first}save the tokenizer with "
-        "AutoTokenizer.from_pretrained(...).save_pretrained(...) of transformers."
-    )
+    if not tokenizers.has_vocabulary(folder):
+        raise ModelError(
+            f"{folder / tokenizers.FILE} is missing; {first}save the tokenizer with "
+            "AutoTokenizer.from_pretrained(...).save_pretrained(...) of transformers."
+        )
 
 
-def max_length_of(folder: Path, config: Mapping[str, Any]) -> int:
-    """The longest input in tokens: what the positions allow, and the model's authors too."""
+def count_positions(config: Mapping[str, Any]) -> int:
+    """The longest input in tokens that the position table allows."""
     if config.get("model_type") == "gpt2":
         positions = _read_int(config, "n_positions", 1024)
     else:
@@ -70,9 +153,16 @@ def max_length_of(folder: Path, config: Mapping[str, Any]) -> int:
         positions -= _read_int(config, "pad_token_id", 1) + 1
     if config.get("model_type") == "mpnet":
         positions -= 2  # its first token takes row 2, whatever the padding id
-    path = folder / "sentence_bert_config.json"
-    limits = read_json(path) if path.is_file() else {}
-    longest = min(positions, _read_int(limits, "max_seq_length", positions))
+    return positions
+
+
+def _max_length(
+    folder: Path, positions: int, options: TextOptions, model_max_length: int | None
+) -> int:
+    """What the positions allow, and the authors: sentence-transformers' limit before the other."""
+    own = {"max_seq_length": options.max_seq_length}
+    limit = positions if model_max_length is None else model_max_length
+    longest = min(positions, _read_int(own, "max_seq_length", limit))
     if longest < 3:
         raise ModelError(
             f"{folder}: the configuration allows inputs of {longest} tokens, which holds no "

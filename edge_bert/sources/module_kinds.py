@@ -8,8 +8,8 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.records.checkpoint import HeadModule, HeadModuleKind, Pooling
-from edge_bert.sources.json_files import read_json
 
 # In the order in which sentence-transformers joins the vectors of old flags.
 POOLING_FLAGS = {

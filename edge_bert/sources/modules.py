@@ -11,6 +11,7 @@ from reprlib import repr as shown
 import msgspec
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json, read_json_as
 from edge_bert.records.checkpoint import (
     FloatArray,
     Head,
@@ -20,8 +21,7 @@ from edge_bert.records.checkpoint import (
     Task,
 )
 from edge_bert.sources import module_kinds
-from edge_bert.sources.json_files import read_json, read_json_as
-from edge_bert.sources.weights import read_weights, weights_file
+from edge_bert.sources.weights import read_weights, weights_files
 
 MODULES, MODEL_FILE = "modules.json", "config_sentence_transformers.json"
 PACKAGE = "sentence_transformers"
@@ -77,11 +77,11 @@ def read_modules(folder: Path) -> HeadFiles:
         for entry, path in zip(entries, paths, strict=True)
         if entry.kind in ("Dense", "LayerNorm")
     ]
-    files = [(path / "config.json", weights_file(path)) for _, path in weighted]
+    files = [(path / "config.json", *weights_files(path)) for _, path in weighted]
     weights = {
         f"{name}.{key}": array
-        for (name, _), (_, file) in zip(weighted, files, strict=True)
-        for key, array in read_weights(file).items()
+        for (name, _), (_, *parts) in zip(weighted, files, strict=True)
+        for key, array in read_weights(*parts).items()
     }
     return HeadFiles(head, tuple(modules), weights, tuple(itertools.chain(*files)))
 

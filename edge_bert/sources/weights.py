@@ -1,33 +1,90 @@
-"""The weights of a model folder: one safetensors file, read as float32."""
+"""The weights of a model folder: one safetensors file or its parts, read as float32."""
 
 from __future__ import annotations
 
+import json
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
 
-from edge_bert.errors import ModelError
+from edge_bert.errors import ModelError, TensorError
+from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.text import one_line
 
 WEIGHTS = "model.safetensors"
+INDEX = "model.safetensors.index.json"
+MAX_PARTS = 1000
 PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Tables of position ids in old files, and GPT-2's causal masks: no weights.
 CONSTANTS = ("position_ids", ".attn.bias", ".attn.masked_bias")
 FLOATS = ("F16", "F32", "F64")
+BFLOAT16 = "BF16"
 
 
-def weights_file(folder: Path) -> Path:
-    """The weights file in `folder`; ModelError says what the folder holds in its place."""
+@dataclass(frozen=True)
+class FolderWeights(Mapping[str, FloatArray]):
+    """The float32 arrays of a file by their names in it.
+
+    `faults` has a line for each tensor that is no array of finite floats. Asking for one raises
+    TensorError with it, so that tensors which no layer needs may be of any kind.
+    """
+
+    arrays: Mapping[str, FloatArray]
+    faults: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> FloatArray:
+        """The array; TensorError where it is none of ours, KeyError where there is none."""
+        if name in self.faults:
+            raise TensorError(self.faults[name])
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of all tensors, usable or not."""
+        yield from self.arrays
+        yield from self.faults
+
+    def __len__(self) -> int:
+        """The number of tensors, usable or not."""
+        return len(self.arrays) + len(self.faults)
+
+    def __contains__(self, name: object) -> bool:
+        """Whether the file has a tensor of this name, usable or not."""
+        return name in self.arrays or name in self.faults
+
+    def shape(self, name: str) -> tuple[int, ...]:
+        """The shape of a usable array; () for one that is not usable."""
+        return self.arrays[name].shape if name in self.arrays else ()
+
+    def joined(self, arrays: Mapping[str, FloatArray] | None) -> FolderWeights:
+        """These tensors and `arrays` of other files."""
+        return FolderWeights({**self.arrays, **(arrays or {})}, self.faults)
+
+    def rename(self, names: Mapping[str, str]) -> FolderWeights:
+        """The same tensors, those in `names` under their new names."""
+        return FolderWeights(
+            {names.get(name, name): array for name, array in self.arrays.items()},
+            {names.get(name, name): fault for name, fault in self.faults.items()},
+        )
+
+
+def weights_files(folder: Path) -> tuple[Path, ...]:
+    """The weights file in `folder`, or its parts; ModelError says what the folder holds instead."""
     path = folder / WEIGHTS
     if path.is_file():
-        return path
+        return (path,)
+    if (folder / INDEX).is_file():
+        return _parts(folder)
     if _in_several_files(folder):
-        raise ModelError(f"{folder} holds weights in several files; save the model as one file.")
+        raise ModelError(
+            f"{folder} holds weights in several files without {INDEX}; download it too, or save "
+            "the model as one file."
+        )
     if _pickled(folder):
         raise ModelError(
             f"{folder} holds pickled weights only, which could run code; "
@@ -38,8 +95,23 @@ def weights_file(folder: Path) -> Path:
     )
 
 
+def _parts(folder: Path) -> tuple[Path, ...]:
+    """The files that the index names, in its order."""
+    index = folder / INDEX
+    places = read_json(index).get("weight_map")
+    if not isinstance(places, dict) or not places:
+        raise ModelError(f"{index} has no weight_map; download the model again.")
+    names = list(dict.fromkeys(places.values()))
+    for name in names:
+        if not isinstance(name, str) or Path(name).name != name or len(names) > MAX_PARTS:
+            raise ModelError(f"{index} names {shown(name)}, which is no file beside it.")
+        if "\0" in name or not (folder / name).is_file():
+            raise ModelError(f"{index} names {shown(name)}, which is missing; download it too.")
+    return tuple(folder / name for name in names)
+
+
 def _in_several_files(folder: Path) -> bool:
-    return any(folder.glob("model*.safetensors.index.json"))
+    return any(folder.glob("model-*.safetensors")) or (folder / INDEX).is_file()
 
 
 def _pickled(folder: Path) -> bool:
@@ -55,18 +127,33 @@ def refuse_onnx_alone(folder: Path) -> None:
         raise ModelError(f"{folder} holds no {WEIGHTS}, but ONNX; give the file: --model {file}")
 
 
-def read_weights(path: Path) -> Mapping[str, FloatArray]:
-    """Every tensor of a safetensors file under its name in the file, as float32.
+def read_weights(*paths: Path) -> FolderWeights:
+    """Every tensor of these safetensors files under its name there, as float32.
 
-    The constants of old files are skipped. Raises ModelError for a file
-    that is not whole, and for a tensor that is not of floats or not finite.
+    The constants of old files are skipped. Raises ModelError for a file that is not whole, and for
+    a name that two files have; for tensors of other kinds when they are asked for.
     """
+    arrays: dict[str, FloatArray] = {}
+    faults: dict[str, str] = {}
+    for path in paths:
+        for name, content in _read_file(path).items():
+            if name in arrays or name in faults:
+                raise ModelError(f"{path}: {shown(name)} is in another file of the model too.")
+            if isinstance(content, str):
+                faults[name] = content
+            else:
+                arrays[name] = content
+    return FolderWeights(arrays, faults)
+
+
+def _read_file(path: Path) -> dict[str, FloatArray | str]:
+    """The arrays of a file; in place of one that cannot be used, what is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             return {
-                key: _read(file, path, key)
+                key: _read_tensor(file, path, key)
                 for key in file.keys()  # noqa: SIM118 (no mapping)
                 if not key.endswith(CONSTANTS)
             }
@@ -76,15 +163,33 @@ def read_weights(path: Path) -> Mapping[str, FloatArray]:
         ) from error
 
 
-def _read(file: Any, path: Path, key: str) -> FloatArray:
+def _read_tensor(file: Any, path: Path, key: str) -> FloatArray | str:
     kind = file.get_slice(key).get_dtype()
-    if kind not in FLOATS:
-        raise ModelError(
-            f"{path}: {shown(key)} is {kind}, not one of {', '.join(FLOATS)}; "
+    if kind == BFLOAT16:
+        values = _read_bfloat16(path, key)
+    elif kind in FLOATS:
+        with np.errstate(over="ignore"):  # a float64 too large for float32 is caught as infinite
+            values = np.ascontiguousarray(file.get_tensor(key), dtype=np.float32)
+    else:
+        return (
+            f"{path}: {shown(key)} is {kind}, not one of {', '.join((*FLOATS, BFLOAT16))}; "
             "save the model as float32, not quantized."
         )
-    with np.errstate(over="ignore"):  # a float64 too large for float32 is caught as infinite
-        values = np.ascontiguousarray(file.get_tensor(key), dtype=np.float32)
     if not np.isfinite(values).all():
-        raise ModelError(f"{path}: {shown(key)} holds values that are not finite numbers.")
+        return f"{path}: {shown(key)} holds values that are not finite numbers."
     return values
+
+
+def _read_bfloat16(path: Path, key: str) -> FloatArray:
+    """A tensor of bfloat16, which NumPy lacks: the upper halves of float32.
+
+    The layout of the file is that of https://github.com/huggingface/safetensors, and safe_open has
+    checked it.
+    """
+    with path.open("rb") as stream:
+        size = int.from_bytes(stream.read(8), "little")
+        entry = json.loads(stream.read(size))[key]
+        start, end = entry["data_offsets"]
+        stream.seek(8 + size + start)
+        halves = np.frombuffer(stream.read(end - start), "<u2")
+    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])

@@ -59,8 +59,9 @@ def test_a_sound_folder_is_read(architecture: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("lost", ["config.json", "model.safetensors", "tokenizer.json"])
 def test_a_missing_file_is_named(lost: str, folder: Path, tmp_path: Path) -> None:
-    """Also where a folder or a pipe stands in its place."""
+    """Also where a folder or a pipe stands in its place, and no vocabulary stands in for it."""
     (folder / lost).unlink()
+    (folder / "vocab.txt").unlink()
     with refused(ModelError, f"{lost} is missing"):
         load_checkpoint(str(folder), tmp_path)
     (folder / lost).mkdir()
@@ -97,8 +98,8 @@ def test_a_huge_json_file_is_not_read(folder: Path, tmp_path: Path) -> None:
 def test_a_configuration_without_an_architecture_is_refused(
     kind: object, folder: Path, tmp_path: Path
 ) -> None:
-    """model_type says how to read everything else."""
-    change_json(folder / "config.json", model_type=kind)
+    """model_type says how to read everything else, and no class shows it."""
+    change_json(folder / "config.json", model_type=kind, architectures=None)
     with refused(ModelError, "model_type"):
         load_checkpoint(str(folder), tmp_path)
 
@@ -152,6 +153,7 @@ def test_gpt2_names_its_positions_otherwise(tmp_path: Path) -> None:
     """n_positions bounds its inputs; transformers' default is 1024."""
     folder = write(tmp_path / "model", "gpt2", "mean")
     (folder / "sentence_bert_config.json").unlink()
+    change_json(folder / "tokenizer_config.json", model_max_length=None)
     for positions, expected in ((100, 100), (None, 1024)):
         change_json(folder / "config.json", n_positions=positions)
         assert load_checkpoint(str(folder), tmp_path).max_length == expected

@@ -14,12 +14,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
-from edge_bert.errors import ModelError
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.errors import ModelError, TensorError
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.sources.weights import read_weights
 from tests import one_line
 from tests.one_line import refused
-from tests.tiny.models import write
+from tests.tiny.models import write, write_json
 
 WEIGHT = "embeddings.LayerNorm.weight"
 
@@ -51,13 +52,16 @@ def test_floats_are_read_as_float32(kind: str, size: int, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("kind", "size"), [("BF16", 2), ("F8_E4M3", 1), ("I8", 1), ("U8", 1), ("I64", 8), ("BOOL", 1)]
+    ("kind", "size"), [("F8_E4M3", 1), ("I8", 1), ("U8", 1), ("I64", 8), ("BOOL", 1)]
 )
 def test_other_numbers_are_refused(kind: str, size: int, tmp_path: Path) -> None:
-    """Quantized weights are no weights to quantize; the error says what to save instead."""
+    """Quantized weights are no weights to quantize; the error of the layer that needs them says
+    what to save instead."""
     path = _raw(tmp_path / "w", _tensor(kind, [2], 2 * size), bytes(2 * size))
-    with refused(ModelError, f"{kind}, not one of F16, F32, F64; save the model as float32"):
-        read_weights(path)
+    weights = read_weights(path)
+    assert list(weights) == ["a"]
+    with refused(TensorError, f"{kind}, not one of F16, F32, F64, BF16; save the model as float32"):
+        weights["a"]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -66,15 +70,15 @@ def test_weights_that_are_not_finite_are_refused(value: float, folder: Path) -> 
     weights = load_file(folder / "model.safetensors")
     weights[WEIGHT][3] = value
     save_file(weights, folder / "model.safetensors")
-    with refused(ModelError, "LayerNorm.* not finite|not finite"):
-        load_checkpoint(str(folder), folder)
+    with refused(TensorError, "LayerNorm.* not finite|not finite"):
+        encoder_weights(load_checkpoint(str(folder), folder))
 
 
 def test_a_double_beyond_float32_is_refused(tmp_path: Path) -> None:
     """1e300 would be infinite."""
     data = np.array([1e300, 1.0]).tobytes()
-    with refused(ModelError, "not finite"):
-        read_weights(_raw(tmp_path / "w", _tensor("F64", [2], 16), data))
+    with refused(TensorError, "not finite"):
+        read_weights(_raw(tmp_path / "w", _tensor("F64", [2], 16), data))["a"]
 
 
 HEADERS: dict[str, tuple[dict[str, Any] | bytes, bytes]] = {
@@ -116,8 +120,8 @@ def test_names_cannot_break_a_message(tmp_path: Path) -> None:
     """A tensor's name may hold anything; the error is one printable line all the same."""
     name = "\x1b[2J\n" + "x" * 10_000
     header = {name: {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}
-    with refused(ModelError, "is I8"):
-        read_weights(_raw(tmp_path / "w", header, b"\0"))
+    with refused(TensorError, "is I8"):
+        read_weights(_raw(tmp_path / "w", header, b"\0"))[name]
 
 
 def test_tables_of_position_numbers_are_left_out(folder: Path) -> None:
@@ -170,11 +174,84 @@ def test_a_pickle_called_safetensors_is_damaged(folder: Path, tmp_path: Path) ->
     assert not mark.exists()
 
 
-def test_several_weights_files_are_refused(folder: Path, tmp_path: Path) -> None:
-    """Large models are saved in parts; ours are small."""
-    (folder / "model.safetensors").rename(folder / "model-00001-of-00002.safetensors")
+def _split(folder: Path, parts: int = 3) -> dict[str, np.ndarray]:
+    """Save the weights in parts, as transformers saves large models; gives them all."""
+    weights = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    places = {}
+    for part in range(parts):
+        file = f"model-{part + 1:05}-of-{parts:05}.safetensors"
+        names = sorted(weights)[part::parts]
+        save_file({name: weights[name] for name in names}, folder / file)
+        places |= dict.fromkeys(names, file)
+    write_json(folder / "model.safetensors.index.json", {"weight_map": places})
+    return weights
+
+
+def test_weights_in_several_files_are_read(folder: Path, tmp_path: Path) -> None:
+    """All parts, each tensor from its own."""
+    whole = _split(folder)
+    found = load_checkpoint(str(folder), tmp_path).weights
+    assert set(found) == set(whole)
+    for name, values in whole.items():
+        np.testing.assert_array_equal(found[name], values)
+
+
+@pytest.mark.parametrize("place", ["../model.safetensors", "/etc/passwd", "a\0b", 3, "", "gone"])
+def test_a_part_outside_the_folder_is_refused(place: object, folder: Path, tmp_path: Path) -> None:
+    """The index names files beside itself, and they are there."""
+    _split(folder)
+    index = folder / "model.safetensors.index.json"
+    write_json(index, {"weight_map": {"a": place}})
+    with refused(ModelError, "no file beside it|is missing"):
+        load_checkpoint(str(folder), tmp_path)
+
+
+def test_parts_without_their_index_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Nobody knows how many there should be; an index of nothing is none."""
+    _split(folder)
     (folder / "model.safetensors.index.json").write_text("{}")
-    with refused(ModelError, "several files; save the model as one file"):
+    with refused(ModelError, "no weight_map"):
+        load_checkpoint(str(folder), tmp_path)
+    (folder / "model.safetensors.index.json").unlink()
+    with refused(ModelError, "several files without"):
+        load_checkpoint(str(folder), tmp_path)
+
+
+def test_bfloat16_becomes_float32_without_loss(tmp_path: Path) -> None:
+    """The upper halves of float32 are float32."""
+    values = np.array([[1.5, -2.0], [3.0e38, 1e-30]], np.float32)
+    halves = (values.view(np.uint32) >> 16).astype("<u2")
+    found = read_weights(_raw(tmp_path / "w", _tensor("BF16", [2, 2], 8), halves.tobytes()))["a"]
+    expected = (halves.astype(np.uint32) << 16).view(np.float32)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize(
+    "wrapper", ["module.", "model.", "_orig_mod.", "0.auto_model.", "encoder.", "module._orig_mod."]
+)
+@pytest.mark.parametrize("architecture", ["bert", "gpt2"])
+@pytest.mark.parametrize("head", ["mean", "classification"])
+def test_names_of_wrappers_are_read(
+    wrapper: str, architecture: str, head: str, tmp_path: Path
+) -> None:
+    """DataParallel, torch.compile and classes of one's own put something before every name."""
+    folder = write(tmp_path / "model", architecture, head)
+    plain = load_checkpoint(str(folder), tmp_path)
+    weights = load_file(folder / "model.safetensors")
+    wrapped = {f"{wrapper}{name}": values for name, values in weights.items()}
+    save_file(wrapped, folder / "model.safetensors")
+    assert set(load_checkpoint(str(folder), tmp_path).weights) == set(plain.weights)
+
+
+def test_several_encoders_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Nothing says which of two counts."""
+    weights = load_file(folder / "model.safetensors")
+    both = {
+        f"{at}.{name}": values for at in ("query", "passage") for name, values in weights.items()
+    }
+    save_file(both, folder / "model.safetensors")
+    with refused(ModelError, "several encoders"):
         load_checkpoint(str(folder), tmp_path)
 
 
@@ -212,7 +289,9 @@ def test_a_changed_header_is_read_or_refused(
         content[data.draw(st.integers(0, header - 1))] = data.draw(st.integers(0, 255))
     (tmp_path / "changed").write_bytes(content)
     try:
-        found = read_weights(tmp_path / "changed")
+        found = dict(read_weights(tmp_path / "changed"))
+    except TensorError as error:
+        one_line.check(error, TensorError)
     except ModelError as error:
         one_line.check(error, ModelError)
     else:

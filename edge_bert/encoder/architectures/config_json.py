@@ -9,12 +9,17 @@ from typing import Any
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.errors import ModelError
 
-# The names of transformers, and ours: "gelu_tanh" is GELU's approximation by tanh.
+# The names of transformers, and ours: "gelu_tanh" is GELU's approximation by tanh. Some are one
+# function written in several ways.
 ACTIVATIONS = {
     "gelu": "gelu",
     "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh",
     "relu": "relu",
+    "gelu_python": "gelu",
+    "gelu_fast": "gelu_tanh",
+    "gelu_accurate": "gelu_tanh",
+    "gelu_python_tanh": "gelu_tanh",
 }
 MAX_SIZE = 2**24
 MAX_LAYERS = 2**10  # every layer takes memory before the weights show how many there are

@@ -9,11 +9,11 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import MissingToolError, ModelError
+from edge_bert.formats import git_lfs
 from edge_bert.text import one_line
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 OLDEST_OPSET = 11
-GIT_LFS = b"version https://git-lfs"
 IR_VERSION = 0x08  # the tag of the field that every exporter writes first
 DEFAULT_DOMAINS = ("", "ai.onnx")
 # They round activations, so that no float model can be got back from them.
@@ -95,8 +95,8 @@ def computes_in_float16(model: Any) -> bool:
 def _no_model(path: Path) -> ModelError:
     """What bytes that are no whole ModelProto look like."""
     with path.open("rb") as file:
-        head = file.read(len(GIT_LFS))
-    if head == GIT_LFS:
+        head = file.read(len(git_lfs.MARK))
+    if git_lfs.is_pointer(head):
         return ModelError(f"{path} is a Git LFS pointer, not the model: git lfs pull.")
     if not head:
         return _damaged(path, "the file is empty")

@@ -37,7 +37,7 @@ def check_parity(session: BuildSession, host: Runtime, progress: Progress) -> No
     if file is None:
         return
     longest = min(max(session.lengths), file.fixed_length or max(session.lengths))
-    tokenizer = Tokenizer.open(session.checkpoint.tokenizer, longest)
+    tokenizer = Tokenizer.open_file(session.checkpoint.tokenizer, longest)
     encodings = _spread(tokenizer.encode_batch(session.calibration.held_out))
     lengths = [file.fixed_length] if file.fixed_length else session.lengths
     rows = [_row(file, encoding, lengths, tokenizer.pad_id) for encoding in encodings]

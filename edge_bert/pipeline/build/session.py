@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights, input_names, read_encoder_config
+from edge_bert.encoder.unused_tensors import judge_unused
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.build.options import BuildOptions
@@ -69,8 +71,8 @@ class BuildSession:
         sentences = _read_calibration(options)
         evaluation_sets = tuple(map(parse_reference, options.data))
         tokenizer = Path(options.tokenizer) if options.tokenizer else None
-        checkpoint = load_checkpoint(
-            options.model, cache.cache_folder("models"), tokenizer, options.via
+        checkpoint = _name_unused(
+            load_checkpoint(options.model, cache.cache_folder("models"), tokenizer, options.via)
         )
         session = cls(
             options=options,
@@ -100,8 +102,9 @@ class BuildSession:
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:
-        """The model's tokenizer, truncating at the longest bucket."""
-        return Tokenizer.open(self.checkpoint.tokenizer, max(self.lengths))
+        """The model's tokenizer with its default prompt, truncating at the longest bucket."""
+        checkpoint = self.checkpoint
+        return Tokenizer.open_file(checkpoint.tokenizer, max(self.lengths), checkpoint.prompts)
 
     @functools.cached_property
     def calibration_inputs(self) -> CalibrationInputs:
@@ -144,6 +147,14 @@ def _read_calibration(options: BuildOptions) -> CalibrationSet:
         options.seed,
         source=name_source(options.calibration),
     )
+
+
+def _name_unused(checkpoint: Checkpoint) -> Checkpoint:
+    """`checkpoint` with a warning that names tensors which nothing reads."""
+    if checkpoint.onnx is not None:  # it holds what its graph computes
+        return checkpoint
+    warnings = (*checkpoint.warnings, *judge_unused(checkpoint))
+    return dataclasses.replace(checkpoint, warnings=warnings)
 
 
 def _choose_lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:

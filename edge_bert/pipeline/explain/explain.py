@@ -138,7 +138,7 @@ def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArt
     checkpoint = load_checkpoint(inputs.model, cache.cache_folder("models"), inputs.tokenizer)
     _check_model(manifest, checkpoint)
     longest = max(signature.length for signature in artifact.signatures.values())
-    tokenizer = Tokenizer.open(checkpoint.tokenizer, longest)
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, longest, checkpoint.prompts)
     weights = encoder_weights(checkpoint)
     return ExplainedArtifact(manifest, artifact, path, weights, tokenizer, sentences)
 

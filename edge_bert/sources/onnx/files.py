@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.formats.onnx.read import list_files
-from edge_bert.sources.folder import digest_of, tokenizer_file
+from edge_bert.sources.folder import check_tokenizer, digest_of
 
 OPTIONAL = ("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json")
 PLAIN_NAMES = ("model", "model_optimized", "model_fp16")
@@ -18,9 +18,9 @@ def folder_of(path: Path) -> Path:
     return own.parent if above else own
 
 
-def tokenizer_in(folder: Path) -> Path:
-    """The tokenizer of an ONNX file; ModelError says how to name the folder that has it."""
-    return tokenizer_file(folder, "name the folder that has it with --tokenizer, or ")
+def require_tokenizer(folder: Path) -> None:
+    """ModelError where `folder` has no tokenizer for an ONNX file: how to name one that has."""
+    check_tokenizer(folder, "name the folder that has it with --tokenizer, or ")
 
 
 def name_of(path: Path, folder: Path) -> str:

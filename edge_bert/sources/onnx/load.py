@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
 from edge_bert.installation import task_command
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import max_length_of
+from edge_bert.sources.folder import read_text
 from edge_bert.sources.head import read_classification_head, read_embedding_head
-from edge_bert.sources.json_files import read_json
-from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
+from edge_bert.sources.onnx.files import folder_of, name_of, require_tokenizer, sha256_of
 from edge_bert.sources.onnx.head import Pooled
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
 from edge_bert.sources.onnx.recognize import recognize_encoder
@@ -41,7 +41,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognize.
     """
     folder = tokenizer or folder_of(path)
-    tokenizer_json = tokenizer_in(folder)
+    require_tokenizer(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     file = read_onnx(path)
     try:
@@ -56,18 +56,20 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     _check_config(path, model, config)
     _check_finite(path, model.weights)
     head, note = _head(folder, config, encoder.head)
-    vocabulary = folder / "vocab.txt"
+    text = read_text(folder, config, model.config)
     return Checkpoint(
         name=name_of(path, folder),
         architecture=model.architecture,
         config=model.config,
         weights=model.weights,
         head=head,
-        tokenizer=tokenizer_json,
-        vocabulary=vocabulary if vocabulary.is_file() else None,
-        max_length=max_length_of(folder, model.config),
+        tokenizer=text.tokenizer,
+        vocabulary=text.vocabulary,
+        max_length=text.max_length,
+        prompts=text.prompts,
+        warnings=text.warnings,
         origin=f"onnx: {path.name}{note}",
-        sha256=sha256_of(path, folder, tokenizer_json),
+        sha256=sha256_of(path, folder, text.tokenizer),
         onnx=OnnxFile(
             path=path.resolve(),
             inputs=encoder.inputs,

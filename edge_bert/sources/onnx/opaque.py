@@ -11,14 +11,14 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
 from edge_bert.formats.onnx.read import computes_in_float16, read_onnx, read_opset
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import max_length_of
+from edge_bert.sources.folder import read_text
 from edge_bert.sources.head import read_classification_head, read_embedding_head
-from edge_bert.sources.json_files import read_json
 from edge_bert.sources.onnx import inputs
-from edge_bert.sources.onnx.files import folder_of, name_of, sha256_of, tokenizer_in
+from edge_bert.sources.onnx.files import folder_of, name_of, require_tokenizer, sha256_of
 from edge_bert.sources.onnx.head import PREFERRED
 from edge_bert.sources.onnx.parts import NotNamed
 
@@ -33,7 +33,7 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     that we know.
     """
     folder = tokenizer or folder_of(path)
-    tokenizer_json = tokenizer_in(folder)
+    require_tokenizer(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     model = read_onnx(path)
     if read_opset(model) < OLDEST_OPSET:
@@ -45,18 +45,20 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     names = _names(path, graph)
     output, sizes = _output(path, model)
     head, note = _head(folder, config, output, sizes)
-    vocabulary = folder / "vocab.txt"
+    text = read_text(folder, config)
     return Checkpoint(
         name=name_of(path, folder),
         architecture=ARCHITECTURE,
         config=config,
         weights={},
         head=head,
-        tokenizer=tokenizer_json,
-        vocabulary=vocabulary if vocabulary.is_file() else None,
-        max_length=max_length_of(folder, config),
+        tokenizer=text.tokenizer,
+        vocabulary=text.vocabulary,
+        max_length=text.max_length,
+        prompts=text.prompts,
+        warnings=text.warnings,
         origin=f"onnx: {path.name}, by onnx2tf{note}",
-        sha256=sha256_of(path, folder, tokenizer_json),
+        sha256=sha256_of(path, folder, text.tokenizer),
         onnx=OnnxFile(
             path=path.resolve(),
             inputs=names,

@@ -1,0 +1,1 @@
+"""Files as transformers and sentence-transformers write and read them."""

@@ -1,0 +1,88 @@
+"""The WordPiece vocabulary of a model, one token a line, for programs that read no tokenizer.json.
+
+MediaPipe and others take the line of a token for its id, so a vocab.txt of another model, or of an
+older version, gives wrong tokens without a word. It is held against tokenizer.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from reprlib import repr as shown
+
+from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.store.cache import cache_folder
+from edge_bert.store.content_store import write_atomic
+from edge_bert.store.digest import sha256_hex
+
+FILE = "vocab.txt"
+MAX_BYTES = 64 * 1024 * 1024
+
+
+def find_vocabulary(folder: Path, tokenizer: Path) -> tuple[Path | None, tuple[str, ...]]:
+    """The vocabulary of the model in `folder`, and a warning where its vocab.txt is not used.
+
+    That is vocab.txt where its lines are the ids of the tokenizer.json at `tokenizer`, or else one
+    that is written from it; None where the tokenizer is not WordPiece, or has ids without a token.
+    """
+    tokens = _wordpiece_tokens(tokenizer)
+    own = folder / FILE
+    if not own.is_file():
+        return (None if tokens is None else _write(tokens)), ()
+    if tokens is None:
+        return None, (f"{FILE} is left out: the tokenizer is not WordPiece",)
+    difference = _find_difference(_read_lines(own), tokens)
+    if difference is None:
+        return own, ()
+    return _write(tokens), (f"{FILE} is left out, and written from the tokenizer: {difference}",)
+
+
+def _wordpiece_tokens(tokenizer: Path) -> dict[int, str] | None:
+    """The tokens of a WordPiece tokenizer.json by id, added ones too."""
+    content = read_json(tokenizer)
+    model = content.get("model")
+    if not isinstance(model, dict) or not _is_wordpiece(model):
+        return None
+    tokens = {number: token for token, number in model["vocab"].items()}
+    added = content.get("added_tokens") or ()
+    return tokens | {int(item["id"]): str(item["content"]) for item in added}
+
+
+def _is_wordpiece(model: Mapping[str, object]) -> bool:
+    """Old files leave the type out; only WordPiece has a limit to the characters of a word."""
+    kind = model.get("type")
+    return isinstance(model.get("vocab"), dict) and (
+        kind == "WordPiece" or (kind is None and "max_input_chars_per_word" in model)
+    )
+
+
+def _read_lines(path: Path) -> list[str]:
+    """Only line feeds end a line: vocabularies hold other separators as tokens."""
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ModelError(f"{path} is larger than {MAX_BYTES} bytes; no vocabulary is.")
+        text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError as error:
+        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
+
+
+def _find_difference(lines: list[str], tokens: Mapping[int, str]) -> str | None:
+    """The first line that is not the token of its id; a file may lack the last, added tokens."""
+    for number, line in enumerate(lines):
+        if tokens.get(number) != line:
+            return f"line {number + 1} is {shown(line)}, token {number} {shown(tokens.get(number))}"
+    return None if len(lines) > 1 else "it has no tokens"
+
+
+def _write(tokens: Mapping[int, str]) -> Path | None:
+    """A vocab.txt of these tokens in the cache; None where lines cannot say what they are."""
+    lines = [tokens.get(number, "") for number in range(len(tokens))]
+    if any(not line or line != line.replace("\n", "").replace("\r", "") for line in lines):
+        return None
+    data = "".join(f"{line}\n" for line in lines).encode()
+    path = cache_folder("vocabularies", sha256_hex(data)) / FILE
+    if not path.is_file() or path.read_bytes() != data:
+        write_atomic(path, data)
+    return path
