@@ -29,7 +29,7 @@ def metric_title(metric: Metric) -> str:
 
 def format_score(score: LabelScore) -> str:
     """Points of 100, or an error in the unit of its labels."""
-    return format_significant(score.value) if is_error(score.metric) else format_points(score.value)
+    return _format_error(score.value) if is_error(score.metric) else format_points(score.value)
 
 
 def format_change(score: LabelScore, reference: float) -> str:
@@ -38,7 +38,12 @@ def format_change(score: LabelScore, reference: float) -> str:
     if not is_error(score.metric):
         return signed_points(change)
     sign = "+" if change > 0 else "\N{MINUS SIGN}" if change < 0 else "±"
-    return sign + format_significant(abs(change))
+    return sign + _format_error(abs(change))
+
+
+def _format_error(value: float) -> str:
+    """Three digits; two would hide what a recipe changes."""
+    return f"{value:#.3g}" if 1e-3 <= value < 1e3 else format_significant(value)
 
 
 def score_loss(score: LabelScore, reference: float) -> float:
@@ -54,5 +59,5 @@ def score_loss(score: LabelScore, reference: float) -> float:
 def describe_loss(score: LabelScore, reference: float) -> str:
     """How much worse than `reference` a score is, such as `3.20 points under float32`."""
     if is_error(score.metric):
-        return f"float32's is {format_significant(reference)}"
+        return f"float32's is {_format_error(reference)}"
     return f"{format_points(reference - score.value)} points under float32"

@@ -113,6 +113,16 @@ def test_sentences_that_a_phone_reads_otherwise(tmp_path: Path) -> None:
     assert [difference.sentence for difference in verification.differing] == ["el niño comió piñas"]
 
 
+def test_two_sentences_are_enough_for_the_phones_tokens(tmp_path: Path) -> None:
+    """They calibrate nothing, so that no minimum holds; a JSON file is read as one."""
+    for name, content in (("a.txt", "one\nniño\n"), ("a.json", '[{"text": "one"}, "niño"]')):
+        path = tmp_path / name
+        path.write_text(content, "utf-8")
+        verification = verified(tiny.built().folder, text=path)
+        assert verification.sentences == 2
+        assert [difference.sentence for difference in verification.differing] == ["niño"]
+
+
 @pytest.mark.parametrize("name", ["wi8_ai8.tflite", "float32.tflite", "vocab.txt"])
 def test_another_file_is_not_proven(name: str, tmp_path: Path) -> None:
     """One changed byte, or a missing file: built again it must be."""
