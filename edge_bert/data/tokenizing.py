@@ -186,7 +186,7 @@ def _pad_id(backend: tokenizers.Tokenizer, name: str) -> int:
             return int(token_id)
     raise ModelError(
         f"{name}: has no padding section and none of the tokens {', '.join(PAD_TOKENS)}; "
-        "add one of them"
+        "save it again with padding by one of its own tokens, as enable_padding(pad_id=0) does"
     )
 
 
