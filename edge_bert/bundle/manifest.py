@@ -36,9 +36,9 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE
     if not path.is_file():
-        raise InputError(
-            f"{folder} holds no bundle (no {FILE}); run `{task_command('build')}` first."
-        )
+        # A build replaces no folder that holds something else.
+        way = "move it away, then run" if folder.is_dir() and any(folder.iterdir()) else "first run"
+        raise InputError(f"{folder} holds no bundle (no {FILE}); {way} `{task_command('build')}`.")
     manifest = MEMBER.read(path)
     _check(manifest, path)
     return manifest

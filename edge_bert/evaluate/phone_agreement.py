@@ -81,7 +81,7 @@ def _require_same_marks(tokenizer: Any, name: str) -> None:
         if ours != phone:
             raise ModelError(
                 f"{name}: marks {what} with {ours!r}, where MediaPipe has {phone!r}; tokenize in "
-                "the app and run another file of the bundle."
+                "the app with tokenizer.json and run another file of the bundle."
             )
 
 

@@ -68,8 +68,8 @@ def read_vocabulary(path: Path | None) -> tuple[str, ...]:
     if path is None:
         raise ModelError(
             "The model has no vocab.txt: its tokenizer is not WordPiece (perhaps BPE, as that of "
-            "RoBERTa, or SentencePiece, as that of ALBERT), which MediaPipe needs. Build it "
-            "without MediaPipe."
+            "RoBERTa, or SentencePiece, as that of ALBERT), which MediaPipe needs; tokenize in "
+            "the app with tokenizer.json and run another file of the bundle."
         )
     try:
         text = path.read_bytes().decode("utf-8")

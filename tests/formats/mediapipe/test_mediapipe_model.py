@@ -14,7 +14,7 @@ from ai_edge_litert.interpreter import Interpreter
 from edge_bert.errors import ModelError
 from edge_bert.formats.mediapipe.mediapipe_model import write_mediapipe_model
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.records.checkpoint import Head, Task
+from edge_bert.records.checkpoint import TOKEN_TASKS, Head, Task
 from tests.formats.mediapipe.mediapipe_models import (
     INPUTS,
     SPECIAL,
@@ -371,3 +371,22 @@ def _merged(first: schema.ModelT, second: schema.ModelT) -> bytes:
     builder = flatbuffers.Builder(1024)
     builder.Finish(whole.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+@pytest.mark.parametrize("task", TOKEN_TASKS)
+def test_a_task_that_mediapipe_has_not_is_refused(vocab: Path, task: Task) -> None:
+    """An output for each token has no text task; the reason names the model's."""
+    head = Head(task=task, poolings=())
+    with pytest.raises(ModelError, match=task.value.replace("_", " ")):
+        write_mediapipe_model(echo_model(8), vocabulary=vocab, head=head, name="echo")
+
+
+@pytest.mark.parametrize("logit", [-3.0, 0.0, 2.5])
+def test_one_logit_shows_its_sigmoid(vocab: Path, tmp_path: Path, logit: float) -> None:
+    """A softmax over one class would be 1 for every text."""
+    weights = np.zeros((1, 4))
+    weights[0, 0] = logit / 2  # the first id is [CLS], which is 2
+    head = Head(task=Task.CLASSIFICATION, labels=("toxic",), activation="sigmoid")
+    model = write_mediapipe_model(logit_model(4, weights), vocabulary=vocab, head=head, name="one")
+    scores = classify(model, tmp_path, "cat")
+    assert scores == {"toxic": pytest.approx(1 / (1 + np.exp(-logit)), abs=1e-5)}
