@@ -20,7 +20,7 @@ from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.evaluate.answers import score_answers
 from edge_bert.evaluate.entities import match_entity_types, score_entities
 from edge_bert.pipeline.build.score_labels import check_data
-from edge_bert.records.checkpoint import Head, Task
+from edge_bert.records.checkpoint import Head, Prompts, Task
 from edge_bert.records.spans import EntitySpan
 
 LINES = [f"line {number}" for number in range(10)]
@@ -189,7 +189,6 @@ FILES: Sequence[Case] = (
     row_case({"tokens": ["a"], "tags": [1]}, {"tokens": ["a"], "tags": ["B-PER"]}),
     row_case({"tokens": ["a"], "tags": ["PER"]}, {"tokens": ["a"], "tags": ["B-PER"]}),
     row_case(
-        {"tokens": ["a"], "tags": ["O"]},
         {"tokens": [], "tags": []},
         {"tokens": ["a"], "tags": ["O"]},
     ),
@@ -266,6 +265,11 @@ def calls(folder: Path) -> Iterator[Call]:
     yield Call(
         lambda: Tokenizer.open(tokenizer_of(folder), 0),
         lambda: Tokenizer.open(tokenizer_of(folder), 1),
+    )
+    prompts = Prompts({"query": "q: "})
+    yield Call(
+        lambda: Tokenizer.open(tokenizer_of(folder), 8).with_prompt(prompts, "passage"),
+        lambda: Tokenizer.open(tokenizer_of(folder), 8).with_prompt(prompts, "query"),
     )
     (folder / "damaged.json").write_text("{}")
     yield Call(
