@@ -10,13 +10,15 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Head, Pooling, Task
-from edge_bert.sources.modules import MODULES, HeadFiles, read_modules
+from edge_bert.sources.modules import (
+    MODEL_FILE,
+    MODULES,
+    HeadFiles,
+    read_modules,
+    require_transformer_alone,
+)
+from edge_bert.sources.output_activation import choose_activation, read_model_file
 
-ACTIVATION_OF_PROBLEM = {
-    "regression": "identity",
-    "single_label_classification": "softmax",
-    "multi_label_classification": "sigmoid",
-}
 MAX_LABELS = 100_000
 DECODER = "gpt2"  # each token sees those before it, so that only the last one has seen all
 
@@ -24,18 +26,18 @@ DECODER = "gpt2"  # each token sees those before it, so that only the last one h
 def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
     """The head of the model in `folder`.
 
-    A folder with modules.json is a sentence-embedding model; one whose architecture is
+    A folder with modules.json is sentence-transformers'; one whose architecture is
     `...ForSequenceClassification` a classifier; a bare encoder gives the mean of its tokens.
     Raises ModelError for any other head.
     """
-    if (folder / "modules.json").is_file():
-        return read_modules(folder)
+    if (folder / MODULES).is_file():
+        return _read_sentence_transformers(folder, config)
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
         raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
     heads = {match[1] for name in architectures if (match := re.search(r"For([A-Z].*)", str(name)))}
     if "SequenceClassification" in heads:
-        return HeadFiles(read_classification_head(config))
+        return HeadFiles(read_classification_head(config, folder))
     # A model trained to fill masks is a bare encoder with a layer that nobody needs afterwards.
     unsupported = heads - {"MaskedLM", "PreTraining"}
     if unsupported:
@@ -60,19 +62,31 @@ def read_embedding_head(folder: Path) -> Head:
     return files.head
 
 
-def read_classification_head(config: Mapping[str, Any]) -> Head:
-    """The classifier that a config.json asks for, with its labels."""
-    labels = _labels(config)
-    problem = config.get("problem_type") or (
-        "regression" if len(labels) == 1 else "single_label_classification"
+def _read_sentence_transformers(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
+    """The head of one of sentence-transformers' kinds of model."""
+    kind = read_model_file(folder).get("model_type") or "SentenceTransformer"
+    if kind == "SentenceTransformer":
+        return read_modules(folder)
+    if kind == "CrossEncoder":
+        require_transformer_alone(folder)
+        return HeadFiles(read_classification_head(config, folder))
+    raise ModelError(
+        f"{folder / MODEL_FILE}: the model is a {shown(kind)}; edge-bert has SentenceTransformer "
+        "and CrossEncoder."
     )
-    if not isinstance(problem, str) or problem not in ACTIVATION_OF_PROBLEM:
-        raise ModelError(f"config.json: problem_type {shown(problem)} is not known.")
+
+
+def read_classification_head(config: Mapping[str, Any], folder: Path | None = None) -> Head:
+    """The classifier that a config.json asks for, with its labels and what its logits become.
+
+    sentence-transformers' file in `folder` may say the latter.
+    """
+    labels = _labels(config)
     return Head(
         task=Task.CLASSIFICATION,
         poolings=(Pooling.LAST if config.get("model_type") == DECODER else Pooling.CLS,),
         labels=labels,
-        activation=ACTIVATION_OF_PROBLEM[problem],
+        activation=choose_activation(config, len(labels), folder),
     )
 
 

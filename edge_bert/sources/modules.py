@@ -138,6 +138,16 @@ def _read_layers(
                 yield UNIT
 
 
+def require_transformer_alone(folder: Path) -> None:
+    """Raises ModelError where a CrossEncoder's modules.json lists more than the encoder."""
+    kinds = [module.kind for module in read_json_as(list[Module], folder / MODULES)]
+    if kinds != ["Transformer"]:
+        raise ModelError(
+            f"modules.json lists {', '.join(map(shown, kinds[:8])) or 'nothing'} for a "
+            "CrossEncoder; edge-bert reads one that is a Transformer with a classifier."
+        )
+
+
 def read_truncate_dim(folder: Path) -> int | None:
     """The channels that the model's authors keep; ModelError for what is no number of them."""
     path = folder / MODEL_FILE

@@ -89,9 +89,10 @@ def classifier(tmp_path: Path) -> Path:
     [
         ({}, LABELS, "softmax"),
         ({"problem_type": "multi_label_classification"}, LABELS, "sigmoid"),
-        ({"id2label": {"0": "score"}}, ("score",), "identity"),
+        ({"id2label": {"0": "score"}}, ("score",), "sigmoid"),
+        ({"id2label": {"0": "score"}, "problem_type": "regression"}, ("score",), "identity"),
         ({"id2label": None}, ("LABEL_0", "LABEL_1"), "softmax"),
-        ({"id2label": None, "num_labels": 1}, ("LABEL_0",), "identity"),
+        ({"id2label": None, "num_labels": 1}, ("LABEL_0",), "sigmoid"),
         ({"id2label": {"1": "b", "0": "a"}}, ("a", "b"), "softmax"),
     ],
 )

@@ -12,6 +12,7 @@ from edge_bert.cli.options import (
     CALIBRATION_HELP,
     CORPUS_HELP,
     DATA_HELP,
+    DIMENSIONS_HELP,
     JSON_HELP,
     LENGTHS_HELP,
     MODEL_HELP,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
             "recipes": "comma separated (default: all but wi8_ai16): float32, float16, wi8_afp32, "
             "wi8_ai8, wi8_ai16, wi8_ai8_afp32, wi4_afp32; then nothing is made smaller",
             "lengths": LENGTHS_HELP,
+            "dimensions": DIMENSIONS_HELP,
             "float-output": "full-integer files end in a DEQUANTIZE, so that they give float32",
             "out": OUT_HELP,
         },
@@ -74,6 +76,7 @@ def build(
     via: str | None = None,
     recipes: str | None = None,
     lengths: str | None = None,
+    dimensions: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
     calibration_count: str | None = None,

@@ -9,6 +9,7 @@ from edge_bert.cli.options import (
     CALIBRATION_COUNT_HELP,
     CALIBRATION_HELP,
     DATA_HELP,
+    DIMENSIONS_HELP,
     JSON_HELP,
     MODEL_HELP,
     TOKENIZER_HELP,
@@ -26,6 +27,7 @@ from edge_bert.cli.progress import console_progress
             "recipes": "comma separated (default: all): float32, float16, wi8_ai8_afp32; triton "
             "takes one (default: wi8_ai8_afp32), so does tensorrt (default: "
             "wi8_ai8_afp32_symmetric)",
+            "dimensions": DIMENSIONS_HELP,
             "out": "folder to write (default: build/onnx, build/triton or build/tensorrt)",
         },
         "Calibration and scores": {
@@ -46,6 +48,7 @@ def export(
     model: str | None = None,
     tokenizer: str | None = None,
     recipes: str | None = None,
+    dimensions: str | None = None,
     out: str | None = None,
     calibration: str | None = None,
     calibration_count: str | None = None,

@@ -13,6 +13,7 @@ from edge_bert.cli.options import (
     CALIBRATION_HELP,
     CORPUS_HELP,
     DATA_HELP,
+    DIMENSIONS_HELP,
     JSON_HELP,
     LENGTHS_HELP,
     parse_options,
@@ -38,6 +39,7 @@ FAILED = 4
         "Files": {
             "recipes": "as for `build`; then nothing is made smaller",
             "lengths": LENGTHS_HELP,
+            "dimensions": DIMENSIONS_HELP,
             "out": "folder of the bundles, the index page and the journal (default: build/matrix)",
         },
         "Calibration and scores": {
@@ -67,6 +69,7 @@ def matrix(
     out: str = "build/matrix",
     recipes: str | None = None,
     lengths: str | None = None,
+    dimensions: str | None = None,
     calibration: str | None = None,
     calibration_count: str | None = None,
     seed: str | None = None,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
+from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.pipeline.build.artifacts import build_float_model
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_signatures
 from edge_bert.pipeline.build.session import BuildSession
@@ -82,7 +83,15 @@ def _expected_outputs(
             _pool_tokens(tokens[:count], head)
             for tokens, count in zip(outputs, counts, strict=True)
         ]
-    return np.stack([output.reshape(-1) for output in outputs])
+    return _cut_rows(np.stack([output.reshape(-1) for output in outputs]), head)
+
+
+def _cut_rows(rows: FloatArray, head: Head) -> FloatArray:
+    """Rows [n, width] with the channels that the head keeps."""
+    if head.dimensions is None:
+        return rows
+    cut = rows[:, : head.dimensions]
+    return normalize_rows(cut) if head.normalize else cut
 
 
 def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int) -> Row:

@@ -27,7 +27,8 @@ class BuildOptions(Record, frozen=True):
     defaults where they are empty. `max_size` is in bytes, `max_latency` in ms, `max_energy` in mJ;
     they and `min_score` take the place of what the profile's budget says of the same. `unpruned`
     builds the whole model whatever the budget says, `corpus` holds the texts whose words
-    a trimmed vocabulary keeps. Without `emulate`, latency and energy are not looked at.
+    a trimmed vocabulary keeps. `dimensions` is how many channels of an embedding are kept.
+    Without `emulate`, latency and energy are not looked at.
     """
 
     profile: str
@@ -41,6 +42,7 @@ class BuildOptions(Record, frozen=True):
     calibration_count: int = DEFAULT_COUNT
     seed: int = 0
     data: tuple[str, ...] = ()
+    dimensions: int | None = None
     float_output: bool = False
     max_size: int | None = None
     max_latency: float | None = None

@@ -19,6 +19,7 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights, input_names, read_encoder_config
+from edge_bert.encoder.dimensions import cut_dimensions
 from edge_bert.encoder.unused_tensors import judge_unused
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
@@ -74,6 +75,8 @@ class BuildSession:
         checkpoint = _name_unused(
             load_checkpoint(options.model, cache.cache_folder("models"), tokenizer, options.via)
         )
+        if options.dimensions is not None:
+            checkpoint = cut_dimensions(checkpoint, options.dimensions)
         session = cls(
             options=options,
             folder=options.folder,

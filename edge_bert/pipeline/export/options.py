@@ -39,6 +39,7 @@ class ExportOptions(Record, frozen=True):
     calibration_count: int = DEFAULT_COUNT
     seed: int = 0
     data: tuple[str, ...] = ()
+    dimensions: int | None = None
     compare: bool = False
 
     @property
@@ -58,6 +59,7 @@ class ExportOptions(Record, frozen=True):
             calibration_count=self.calibration_count,
             seed=self.seed,
             data=self.data,
+            dimensions=self.dimensions,
         )
 
 

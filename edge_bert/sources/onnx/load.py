@@ -115,7 +115,7 @@ def _head(folder: Path, config: Mapping[str, Any], pooled: Pooled) -> tuple[Head
     if pooled.dense:
         count = pooled.dense[-1].kernel.shape[1]
         labelled = config if "id2label" in config else {**config, "num_labels": count}
-        head = read_classification_head(labelled)
+        head = read_classification_head(labelled, folder)
         if len(head.labels) != count:
             raise ModelError(
                 f"config.json names {len(head.labels)} labels, the graph gives {count} logits."

@@ -118,7 +118,7 @@ def _head(
     architectures = str(config.get("architectures") or "")
     if output == "logits" or "ForSequenceClassification" in architectures:
         labelled = config if "id2label" in config else {**config, "num_labels": sizes[1] or 2}
-        head = read_classification_head(labelled)
+        head = read_classification_head(labelled, folder)
         if sizes[1] and len(head.labels) != sizes[1]:
             raise ModelError(
                 f"config.json names {len(head.labels)} labels, the graph gives {sizes[1]} logits."
