@@ -10,14 +10,9 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Head, Pooling, Task
-from edge_bert.sources.modules import (
-    MODEL_FILE,
-    MODULES,
-    HeadFiles,
-    read_modules,
-    require_transformer_alone,
-)
-from edge_bert.sources.output_activation import choose_activation, read_model_file
+from edge_bert.sources.modules import HeadFiles, read_modules, require_transformer_alone
+from edge_bert.sources.output_activation import choose_activation
+from edge_bert.sources.sentence_transformers import MODEL_FILE, MODULES, read_model_file
 
 MAX_LABELS = 100_000
 DECODER = "gpt2"  # each token sees those before it, so that only the last one has seen all

@@ -21,9 +21,9 @@ from edge_bert.records.checkpoint import (
     Task,
 )
 from edge_bert.sources import module_kinds
+from edge_bert.sources.sentence_transformers import MODEL_FILE, MODULES, read_model_file
 from edge_bert.sources.weights import read_weights, weights_files
 
-MODULES, MODEL_FILE = "modules.json", "config_sentence_transformers.json"
 PACKAGE = "sentence_transformers"
 KINDS = ("Transformer", "Pooling", "Dense", "LayerNorm", "Dropout", "Normalize")
 UNIT = HeadModule(HeadModuleKind.UNIT_LENGTH)
@@ -150,8 +150,7 @@ def require_transformer_alone(folder: Path) -> None:
 
 def read_truncate_dim(folder: Path) -> int | None:
     """The channels that the model's authors keep; ModelError for what is no number of them."""
-    path = folder / MODEL_FILE
-    value = read_json(path).get("truncate_dim") if path.is_file() else None
+    path, value = folder / MODEL_FILE, read_model_file(folder).get("truncate_dim")
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:

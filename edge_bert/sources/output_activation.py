@@ -8,8 +8,7 @@ from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
-from edge_bert.sources.json_files import read_json
-from edge_bert.sources.modules import MODEL_FILE
+from edge_bert.sources.sentence_transformers import MODEL_FILE, read_model_file
 
 PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 OLD_KEY = "sbert_ce_default_activation_function"  # of sentence-transformers before 4
@@ -24,7 +23,7 @@ def choose_activation(config: Mapping[str, Any], labels: int, folder: Path | Non
     then what transformers' pipeline does for the problem_type: one label is a sigmoid's unless it
     is a regression. Raises ModelError for what edge-bert does not have.
     """
-    model = read_model_file(folder)
+    model = read_model_file(folder) if folder else {}
     for path, content, key in (
         (MODEL_FILE, model, "activation_fn"),
         ("config.json", _own_options(config), "activation_fn"),
@@ -35,12 +34,6 @@ def choose_activation(config: Mapping[str, Any], labels: int, folder: Path | Non
     if model.get("model_type") == "CrossEncoder":
         return "sigmoid" if labels == 1 else "identity"
     return _of_problem(config.get("problem_type"), labels)
-
-
-def read_model_file(folder: Path | None) -> dict[str, Any]:
-    """What sentence-transformers says of the whole model in `folder`; nothing where it does not."""
-    path = None if folder is None else folder / MODEL_FILE
-    return read_json(path) if path is not None and path.is_file() else {}
 
 
 def _own_options(config: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -39,12 +39,20 @@ def read_text_options(folder: Path) -> TextOptions:
         path = folder / name
         content = read_json(path) if path.is_file() else {}
         if content:
+            scores = read_model_file(folder).get("model_type") == "CrossEncoder"
+            table = keys.SCORING_TRANSFORMER if scores else keys.TRANSFORMER
+            table.check(path, content)
             return _text_options(path, content)
     return TextOptions()
 
 
+def read_model_file(folder: Path) -> dict[str, Any]:
+    """What sentence-transformers says of the whole model in `folder`; nothing where it does not."""
+    path = folder / MODEL_FILE
+    return read_json(path) if path.is_file() else {}
+
+
 def _text_options(path: Path, content: Mapping[str, Any]) -> TextOptions:
-    keys.TRANSFORMER.check(path, content)
     for name in ("model_args", "model_kwargs"):
         keys.LOADING.check(path, _options(path, content, name))
     lowercase = content.get("do_lower_case") or False

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from edge_bert.sources.keys.table import KeyTable
 
 MODEL = KeyTable(
-    obeyed=("prompts", "default_prompt_name", "truncate_dim"),
-    harmless=("__version__", "similarity_fn_name", "model_card_data", "_name_or_path"),
-    fixed={"model_type": ("SentenceTransformer",)},
+    obeyed=("prompts", "default_prompt_name", "truncate_dim", "model_type", "activation_fn"),
+    harmless=(
+        *("__version__", "similarity_fn_name", "model_card_data", "_name_or_path"),
+        "keep_in_fp32_modules",
+    ),
 )
 MODULE_ENTRY = KeyTable(
     obeyed=("type", "path"),
@@ -35,6 +39,16 @@ TRANSFORMER = KeyTable(
         "config_kwargs": ({}, None),
     },
     strict=True,
+)
+# A CrossEncoder's, whose encoder has transformers' classifier on it.
+SCORING_TRANSFORMER = dataclasses.replace(
+    TRANSFORMER,
+    fixed={
+        **TRANSFORMER.fixed,
+        "transformer_task": ("sequence-classification",),
+        "modality_config": ({"text": {"method": "forward", "method_output_name": "logits"}},),
+        "module_output_name": ("scores",),
+    },
 )
 # Ways to load the weights; what the model computes is the same but for rounding.
 LOADING = KeyTable(

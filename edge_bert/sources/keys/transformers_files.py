@@ -9,6 +9,7 @@ CONFIG = KeyTable(
     obeyed=(
         *("architectures", "model_type", "id2label", "num_labels", "problem_type"),
         *("tokenizer_class", "sentence_transformers", "position_embedding_type"),
+        "sbert_ce_default_activation_function",
     ),
     harmless=(
         *("label2id", "_name_or_path", "name_or_path", "transformers_version", "auto_map"),
