@@ -36,9 +36,11 @@ def read_manifest(folder: Path) -> Manifest:
     """
     path = folder / FILE
     if not path.is_file():
+        build = f"run `{task_command('build')}`"
         # A build replaces no folder that holds something else.
-        way = "move it away, then run" if folder.is_dir() and any(folder.iterdir()) else "first run"
-        raise InputError(f"{folder} holds no bundle (no {FILE}); {way} `{task_command('build')}`.")
+        is_in_the_way = folder.is_dir() and any(folder.iterdir())
+        advice = f"move it away, then {build}" if is_in_the_way else f"{build} first"
+        raise InputError(f"{folder} holds no bundle (no {FILE}); {advice}.")
     manifest = MEMBER.read(path)
     _check(manifest, path)
     return manifest
