@@ -11,6 +11,7 @@ from edge_bert.formats.mediapipe.mediapipe_model import read_vocabulary, write_m
 from edge_bert.pipeline.build.bundle_files import describe_file
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.records.bundle import Artifact, PackagedFile
+from edge_bert.records.checkpoint import Prompts
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.store import content_store
 from edge_bert.store.cached import cached
@@ -27,9 +28,15 @@ def write_mediapipe_file(
 
     The entry of the manifest counts the calibration sentences, held-out ones included, that
     MediaPipe's tokenizer gives other tokens. Raises ModelError where MediaPipe cannot run the
-    model, cannot be its tokenizer, or reads most of these sentences otherwise.
+    model, cannot be its tokenizer, or reads most of these sentences otherwise; and for a prompt
+    that pooling leaves out.
     """
-    source = _choose_source(built)
+    source, prompts = _choose_source(built), session.checkpoint.prompts
+    if prompts.default and not prompts.pooled:
+        raise ModelError(
+            "The model's prompt is left out of pooling, which MediaPipe cannot do; tokenize in the "
+            f"app with tokenizer.json and run {source.file}."
+        )
     tokens = read_vocabulary(session.checkpoint.vocabulary)
     agreement = compare_with_phone(
         (*session.calibration.sentences, *session.calibration.held_out),
@@ -41,13 +48,13 @@ def write_mediapipe_file(
     if 2 * agreement.differing > agreement.compared:
         raise ModelError(
             f"MediaPipe would give {counted} other tokens than the model's own "
-            f"({'; '.join(agreement.causes)}); tokenize in the app with tokenizer.json and run "
+            f"({_name_causes(agreement)}); tokenize in the app with tokenizer.json and run "
             f"{source.file}."
         )
     path = scratch / f"mediapipe_{source.name}.tflite"
     content_store.write_atomic(path, _make_model(session, source, scratch))
     purpose = f"{MEDIAPIPE_PURPOSE}; {counted} get other tokens there"
-    return describe_file(path, purpose, _warn(agreement, counted))
+    return describe_file(path, purpose, (*_warn(agreement, counted), *_warn_of_prompt(prompts)))
 
 
 def _choose_source(built: Sequence[Artifact]) -> Artifact:
@@ -84,8 +91,21 @@ def _warn(agreement: TokenAgreement, counted: str) -> tuple[str, ...]:
     """A warning where settings of the tokenizer are not MediaPipe's, or where sentences differ."""
     if not agreement.departures and not agreement.differing:
         return ()
-    causes = "; ".join(agreement.causes)
     return (
-        f"{causes}; {counted} get other tokens there, and so other numbers. "
+        f"{_name_causes(agreement)}; {counted} get other tokens there, and so other numbers. "
         "`verify --text FILE` counts those of your texts",
+    )
+
+
+def _name_causes(agreement: TokenAgreement) -> str:
+    return "; ".join(agreement.causes) or "MediaPipe splits or cuts some texts otherwise"
+
+
+def _warn_of_prompt(prompts: Prompts) -> tuple[str, ...]:
+    """A warning where the model's authors put a prompt before every text; MediaPipe does not."""
+    if not prompts.default:
+        return ()
+    text = prompts.texts[prompts.default]
+    return (
+        f"MediaPipe does not add the model's prompt {text!r}: the app puts it before each text",
     )

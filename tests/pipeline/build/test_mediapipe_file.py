@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
-from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.build.build import BuiltBundle, build_bundle
+from edge_bert.records.checkpoint import Prompts
 from edge_bert.report.fitness import find_warnings
 from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models
@@ -56,3 +58,27 @@ def test_most_sentences_in_other_tokens_leave_the_file_out(tmp_path: Path) -> No
     assert "60 of 60 calibration sentences other tokens" in skipped.reason
     assert "float32.tflite" in skipped.reason
     assert not list(built.folder.glob("mediapipe*"))
+
+
+def build_prompted(tmp_path: Path, *, pooled: bool) -> BuiltBundle:
+    """A bundle of a model whose authors put "query: " before every text."""
+    options = {"recipes": ["float32"], "lengths": [16], "out": tmp_path / "out"}
+    with tiny.own_cache():
+        session = tiny.open_session(**options)
+        prompts = Prompts(texts={"query": "query: "}, default="query", pooled=pooled)
+        checkpoint = dataclasses.replace(session.checkpoint, prompts=prompts)
+        return build_bundle(dataclasses.replace(session, checkpoint=checkpoint))
+
+
+def test_a_default_prompt_is_the_app_s_to_add(tmp_path: Path) -> None:
+    """MediaPipe puts nothing before a text."""
+    manifest = build_prompted(tmp_path, pooled=True).report.manifest
+    (packaged,) = [each for each in manifest.files if each.file.startswith("mediapipe")]
+    assert "does not add the model's prompt 'query: '" in packaged.warnings[-1]
+
+
+def test_a_prompt_that_is_not_pooled_has_no_file(tmp_path: Path) -> None:
+    """An app cannot tell MediaPipe which tokens pooling leaves out."""
+    (skipped,) = build_prompted(tmp_path, pooled=False).report.manifest.skipped
+    assert skipped.name == "mediapipe"
+    assert "left out of pooling" in skipped.reason
