@@ -44,7 +44,7 @@ class Bundle:
         for member in manifest.files:
             if member.file == TOKENIZER:
                 require_proven(path / TOKENIZER, member.sha256)
-        tokenizer = Tokenizer.open(path / TOKENIZER, manifest.model.max_length)
+        tokenizer = Tokenizer.open_file(path / TOKENIZER, manifest.model.max_length)
         return cls(path, manifest, tokenizer)
 
     def encode(
@@ -53,6 +53,7 @@ class Bundle:
         artifact: str | None = None,
         pairs: Sequence[str] | None = None,
         *,
+        prompt: str | None = None,
         threads: int = 1,
         precision: Precision = "float32",
         ranges: npt.ArrayLike | None = None,
@@ -62,8 +63,9 @@ class Bundle:
 
         Each text takes the smallest length bucket that fits and is cut where the tokenizer says.
         `artifact` is a recipe's name, by default the bundle's own choice; `pairs` holds a second
-        text for each. So many `threads` work on texts of their own, each with an interpreter of
-        its own. `precision` gives embeddings in fewer bits (bundle/vector_precision.py), with
+        text for each. `prompt` is the name of one of the model's prompts, which stands before each
+        text; None is the authors' default, "" none at all. So many `threads` work on texts of their
+        own, each with an interpreter of its own. `precision` gives embeddings in fewer bits (bundle/vector_precision.py), with
         `ranges` of your corpus for `int8`. `progress_bar` is shown on a terminal when it takes
         long, unless it is False. Raises InputError for an unknown artifact, a damaged file or
         arguments that do not fit.
@@ -72,7 +74,8 @@ class Bundle:
             raise InputError("encode takes a list of texts; put the text in a list.")
         self._check_precision(precision)
         chosen = self._find_artifact(artifact or self.manifest.default.artifact)
-        encodings = self._tokenizer.encode_batch(texts, pairs)
+        tokenizer = self._tokenizer.with_prompt(self.manifest.model.prompts, prompt)
+        encodings = tokenizer.encode_batch(texts, pairs)
         outputs = self._run_all(chosen, encodings, threads, progress_bar)
         width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
         rows = np.asarray(outputs, np.float32).reshape(len(outputs), width)

@@ -52,9 +52,9 @@ def pad_encoding(
 ) -> dict[str, IntArray]:
     """The inputs of a signature under their names, each int32 `[1, length]`.
 
-    Padding is on the right: `pad_id` in `input_ids`, 0 in `attention_mask` and
+    Padding is on the right: `pad_id` in `input_ids`, 0 in the masks and
     `token_type_ids`. Raises InputError when the encoding is longer than `length`, or for a
-    name that is none of these three.
+    name that is unknown.
     """
     count = len(encoding.ids)
     if count > length:
@@ -87,10 +87,12 @@ def _content(encoding: Encoding, name: str, pad_id: int) -> tuple[Sequence[int],
             return encoding.ids, pad_id
         case "attention_mask":
             return [1] * len(encoding.ids), 0
+        case "pooling_mask":
+            return [int(index >= encoding.unpooled) for index in range(len(encoding.ids))], 0
         case "token_type_ids":
             return encoding.type_ids, 0
         case _:
             raise InputError(
-                f"input {name!r} is unknown; a signature takes input_ids, attention_mask and "
-                "token_type_ids"
+                f"input {name!r} is unknown; a signature takes input_ids, attention_mask, "
+                "token_type_ids and pooling_mask"
             )

@@ -108,6 +108,11 @@ class Tokenizer:
         text = prompts.texts[name] if name else ""
         plain = dataclasses.replace(self, prompt="", unpooled=0)
         unpooled = 0 if prompts.pooled or not text else plain._count_tokens(text)
+        if unpooled >= self.max_length:
+            raise InputError(
+                f"The prompt {printable_name(name)!r} takes all {self.max_length} tokens and "
+                "leaves none for a text; take greater lengths."
+            )
         return dataclasses.replace(plain, prompt=text, unpooled=unpooled)
 
     def _count_tokens(self, prompt: str) -> int:

@@ -64,10 +64,21 @@ def read_encoder_config(checkpoint: Checkpoint) -> EncoderConfig | CustomConfig:
 
 
 def input_names(checkpoint: Checkpoint) -> tuple[str, ...]:
-    """The inputs of every signature; token types only for a model with several."""
-    names = ("input_ids", "attention_mask")
-    several = read_encoder_config(checkpoint).token_types > 1
-    return (*names, "token_type_ids") if several else names
+    """The inputs of every signature; token types only for a model with several.
+
+    Raises ModelError where a prompt is left out of pooling and the architecture cannot do that.
+    """
+    names = ["input_ids", "attention_mask"]
+    if read_encoder_config(checkpoint).token_types > 1:
+        names.append("token_type_ids")
+    if not checkpoint.head.pools_prompt:
+        if checkpoint.architecture not in ARCHITECTURES:
+            raise ModelError(
+                "include_prompt is false, so that a prompt is left out of pooling; edge-bert has "
+                f"that for {', '.join(ARCHITECTURES)}, not for {checkpoint.architecture}."
+            )
+        names.append("pooling_mask")
+    return tuple(names)
 
 
 def output_name(checkpoint: Checkpoint) -> str:

@@ -110,15 +110,29 @@ class Encoder(keras.Model):
         self.blocks = [untied[index] for index in tied]
         self.head_layers = build_head_layers(head_layers)
 
-    def call(self, input_ids: Any, attention_mask: Any, token_type_ids: Any | None = None) -> Any:
-        """Ids and mask [batch, length] to [batch, width], or [batch, length, width] for tokens."""
-        mask = ops.cast(attention_mask, "float32")
-        bias = (mask - 1.0) * -MASKED
+    def call(
+        self,
+        input_ids: Any,
+        attention_mask: Any,
+        token_type_ids: Any | None = None,
+        pooling_mask: Any | None = None,
+    ) -> Any:
+        """Ids and masks [batch, length] to [batch, width], or [batch, length, width] for tokens.
+
+        `pooling_mask` says which tokens are pooled, where these are not all.
+        """
+        bias = _mask_bias(attention_mask)
         rows = self.embeddings(input_ids, token_type_ids)
         score_bias = _ScoreBias(bias)
         for block in self.blocks:
             rows = block(rows, score_bias.of(block))
-        return apply_head(rows, bias, self.head, self.head_layers)
+        pooled = bias if pooling_mask is None else _mask_bias(pooling_mask)
+        return apply_head(rows, pooled, self.head, self.head_layers)
+
+
+def _mask_bias(mask: Any) -> Any:
+    """0 where a mask is 1, MASKED where it is 0, [batch, length]."""
+    return (ops.cast(mask, "float32") - 1.0) * -MASKED
 
 
 class _ScoreBias:

@@ -38,7 +38,7 @@ def apply_head(rows: Any, bias: Any, head: Head, layers: Sequence[Any]) -> Any:
         rows = apply_head_layers(rows, head, layers)
         return ops.reshape(rows, (-1, length, rows.shape[-1]))
     tokens = ops.reshape(rows, (-1, length, hidden))
-    pooled = [pool_tokens(tokens, bias, pooling) for pooling in head.poolings]
+    pooled = [pool_tokens(tokens, bias, pooling, head.pools_prompt) for pooling in head.poolings]
     joined = pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=-1)
     return apply_head_layers(joined, head, layers)
 
@@ -52,9 +52,14 @@ def apply_head_layers(rows: Any, head: Head, layers: Sequence[Any]) -> Any:
     return unit_length(rows) if head.normalize else rows
 
 
-def pool_tokens(tokens: Any, bias: Any, pooling: Pooling) -> Any:
-    """The one vector of each text: tokens [batch, length, hidden] to [batch, hidden]."""
+def pool_tokens(tokens: Any, bias: Any, pooling: Pooling, from_first: bool = True) -> Any:
+    """The one vector of each text: tokens [batch, length, hidden] to [batch, hidden].
+
+    Unless `from_first`, the first tokens may be masked, and the first of the others counts as such.
+    """
     match pooling:
+        case Pooling.CLS if not from_first:
+            return sum_weighted(tokens, first_token(_mask_of(bias)))
         case Pooling.CLS:
             return tokens[:, 0, :]
         case Pooling.MAX:
@@ -79,6 +84,11 @@ def last_token(mask: Any) -> Any:
     """1 on the last token and 0 elsewhere, [batch, length]; padding stands on the right."""
     # Only on the last token does a 1 of the mask stand before a 0 or the end.
     return mask - ops.pad(mask, ((0, 0), (0, 1)))[:, 1:]
+
+
+def first_token(mask: Any) -> Any:
+    """1 on the first token and 0 elsewhere, [batch, length]; tokens are side by side."""
+    return mask * (1.0 - ops.pad(mask, ((0, 0), (1, 0)))[:, :-1])
 
 
 def _mask_of(bias: Any) -> Any:

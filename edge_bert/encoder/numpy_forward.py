@@ -30,12 +30,14 @@ MAX_TOKENS = 4096  # of a batch: bounds the memory and keeps the matrices in the
 class Batch:
     """Sentences of one length: `ids` and `types` [sentences, length].
 
-    `indices` are their numbers in the list that they were taken from.
+    `indices` are their numbers in the list that they were taken from. The first `unpooled` tokens
+    of each are a prompt that pooling leaves out.
     """
 
     ids: IntArray
     types: IntArray
     indices: tuple[int, ...]
+    unpooled: int = 0
 
     @property
     def length(self) -> int:
@@ -111,14 +113,20 @@ class LayerValues:
 
 def batch_by_length(sentences: Sequence[Sentence], max_tokens: int = MAX_TOKENS) -> Iterator[Batch]:
     """The sentences, inputs [1, n] by name without padding, in batches of one length each."""
-    by_length: dict[int, list[int]] = {}
+    by_length: dict[tuple[int, int], list[int]] = {}
     for index, sentence in enumerate(sentences):
-        by_length.setdefault(sentence["input_ids"].shape[-1], []).append(index)
-    for length, indices in sorted(by_length.items()):
+        lengths = (sentence["input_ids"].shape[-1], _count_unpooled(sentence))
+        by_length.setdefault(lengths, []).append(index)
+    for (length, _), indices in sorted(by_length.items()):
         size = max(1, max_tokens // length)
         for first in range(0, len(indices), size):
             chosen = indices[first : first + size]
             yield join_sentences([sentences[index] for index in chosen], chosen)
+
+
+def _count_unpooled(sentence: Sentence) -> int:
+    mask = sentence.get("pooling_mask")
+    return 0 if mask is None else int((mask == 0).sum())
 
 
 def join_sentences(sentences: Sequence[Sentence], indices: Sequence[int] = (0,)) -> Batch:
@@ -130,7 +138,8 @@ def join_sentences(sentences: Sequence[Sentence], indices: Sequence[int] = (0,))
             for sentence in sentences
         ]
     )
-    return Batch(ids.astype(np.int64), types.astype(np.int64), tuple(indices))
+    unpooled = _count_unpooled(sentences[0])
+    return Batch(ids.astype(np.int64), types.astype(np.int64), tuple(indices), unpooled)
 
 
 def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> FloatArray:
@@ -143,7 +152,8 @@ def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Float
         rows = embed_tokens(weights, batch).output
         for layer in run_layers(weights, rows, batch.length):
             rows = layer.output
-        outputs |= zip(batch.indices, apply_head(weights, rows, batch.length), strict=True)
+        vectors = apply_head(weights, rows, batch.length, batch.unpooled)
+        outputs |= zip(batch.indices, vectors, strict=True)
     ordered = [outputs[index] for index in range(len(sentences))]
     return np.concatenate(ordered) if weights.head.gives_tokens else np.stack(ordered)
 

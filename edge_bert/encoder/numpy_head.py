@@ -9,15 +9,18 @@ from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer, Head
 from edge_bert.records.checkpoint import FloatArray, Pooling
 
 
-def apply_head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatArray:
+def apply_head(
+    weights: EncoderWeights, rows: FloatArray, length: int, unpooled: int = 0
+) -> FloatArray:
     """Rows [sentences * length, hidden] to [sentences, width].
 
-    Where the head gives tokens, to [sentences, length, width].
+    Where the head gives tokens, to [sentences, length, width]. The first `unpooled` tokens of each
+    sentence are a prompt that pooling leaves out.
     """
     head = weights.head
     tokens = rows.reshape(-1, length, rows.shape[-1])
     if not head.gives_tokens:
-        pooled = [pool_tokens(tokens, pooling) for pooling in head.poolings]
+        pooled = [pool_tokens(tokens, pooling, unpooled) for pooling in head.poolings]
         tokens = np.concatenate(pooled, axis=-1) if len(pooled) > 1 else pooled[0]
     for layer in weights.head_layers:
         tokens = apply_head_layer(layer, tokens)
@@ -25,8 +28,9 @@ def apply_head(weights: EncoderWeights, rows: FloatArray, length: int) -> FloatA
     return np.asarray(divide_by_length(tokens) if head.normalize else tokens, np.float32)
 
 
-def pool_tokens(tokens: FloatArray, pooling: Pooling) -> FloatArray:
+def pool_tokens(tokens: FloatArray, pooling: Pooling, unpooled: int = 0) -> FloatArray:
     """The one vector of each sentence: tokens [sentences, length, hidden] to [sentences, hidden]"""
+    tokens = tokens[:, unpooled:]
     length = tokens.shape[1]
     match pooling:
         case Pooling.CLS:
@@ -38,7 +42,7 @@ def pool_tokens(tokens: FloatArray, pooling: Pooling) -> FloatArray:
         case Pooling.MEAN_SQRT_LENGTH:
             return np.asarray(tokens.sum(axis=1) / np.float32(np.sqrt(length)))
         case Pooling.WEIGHTED_MEAN:
-            places = np.arange(1, length + 1, dtype=np.float32)
+            places = np.arange(1 + unpooled, length + 1 + unpooled, dtype=np.float32)
             return np.asarray(np.tensordot(tokens, places / places.sum(), (1, 0)))
     return np.asarray(tokens.mean(axis=1))
 

@@ -84,7 +84,8 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
     runtime = profile_of(manifest, folder).parsed_runtime()
     _check_files(folder, manifest)
     sets = [parse_reference(reference) for reference in options.data]
-    tokenizer = Tokenizer.open(folder / "tokenizer.json", manifest.model.max_length)
+    model = manifest.model
+    tokenizer = Tokenizer.open_file(folder / "tokenizer.json", model.max_length, model.prompts)
     sentences = _calibration_set(manifest.calibration, options.calibration)
     expected = run_texts(
         _subject(folder, manifest, _reference(manifest)),

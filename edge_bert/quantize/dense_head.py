@@ -22,6 +22,8 @@ def require_dense_head(weights: EncoderWeights) -> tuple[HeadDense, ...]:
     if head.poolings not in POOLINGS:
         names = " and ".join(pooling.value for pooling in head.poolings)
         raise RefusedError(_explain(f"{names} pooling"))
+    if head.poolings == (Pooling.CLS,) and not head.pools_prompt:
+        raise RefusedError(_explain("the first token behind a prompt as the embedding"))
     if len(dense) < len(layers) or (dense and not classifies) or head.dimensions:
         raise RefusedError(_explain("layers between pooling and the embedding"))
     return dense

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_bert.records.base import Record
-from edge_bert.records.checkpoint import Head
+from edge_bert.records.checkpoint import NO_PROMPTS, Head, Prompts
 from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
 
@@ -92,7 +92,11 @@ class Artifact(Record, frozen=True):
 
 
 class ModelInfo(Record, frozen=True):
-    """Which model a bundle was built from."""
+    """Which model a bundle was built from.
+
+    The default of `prompts` stands before every text unless another is named. `warnings` name what
+    its files hold and nothing obeys or reads, a line each.
+    """
 
     name: str
     architecture: str
@@ -100,6 +104,8 @@ class ModelInfo(Record, frozen=True):
     source: str
     head: Head
     max_length: Size
+    prompts: Prompts = NO_PROMPTS
+    warnings: tuple[str, ...] = ()
 
 
 class CalibrationInfo(Record, frozen=True):

@@ -51,7 +51,8 @@ class Head(Record, frozen=True):
     Vectors of several `poolings` stand beside each other; tasks that give tokens have none.
     `dimensions` keeps the first channels of an embedding only (Matryoshka representations,
     arXiv:2205.13147); `normalize` then asks for unit length. `activation` turns logits into what
-    users read: `softmax`, `sigmoid` (several labels at once) or `identity` (regression).
+    users read: `softmax`, `sigmoid` (several labels at once) or `identity` (regression). Without
+    `pools_prompt` an input `pooling_mask` says which tokens are pooled, and a prompt's are not.
     """
 
     task: Task
@@ -60,6 +61,7 @@ class Head(Record, frozen=True):
     labels: tuple[str, ...] = ()
     activation: str = "identity"
     dimensions: int | None = None
+    pools_prompt: bool = True
 
     @property
     def gives_tokens(self) -> bool:

@@ -9,12 +9,14 @@ from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
 
+import msgspec
+
 from edge_bert.errors import ModelError
 from edge_bert.formats.git_lfs import refuse_pointers
 from edge_bert.formats.huggingface import tokenizer as tokenizers
 from edge_bert.formats.huggingface.config_class import complete_config, describe_config_class
 from edge_bert.formats.huggingface.json_files import read_json
-from edge_bert.records.checkpoint import Checkpoint, Prompts
+from edge_bert.records.checkpoint import NO_PROMPTS, Checkpoint, Prompts
 from edge_bert.sources import sentence_transformers
 from edge_bert.sources.head import read_head
 from edge_bert.sources.head_class import name_class
@@ -54,13 +56,13 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         architecture=architecture,
         config=config,
         weights=weights.joined(head.weights),
-        head=head.head,
+        head=msgspec.structs.replace(head.head, pools_prompt=text.prompts.pooled),
         head_modules=head.modules,
         tokenizer=text.tokenizer,
         vocabulary=text.vocabulary,
         max_length=text.max_length,
         origin=origin,
-        sha256=digest_of(*files, path, text.tokenizer, *head.files),
+        sha256=digest_of(*files, path, text.tokenizer, *head.files, prompts=text.prompts),
         prompts=text.prompts,
         warnings=(*unknown, *text.warnings),
         head_is_certain=(folder / MODULES).is_file(),
@@ -180,10 +182,12 @@ def _read_int(config: Mapping[str, Any], key: str, default: int) -> int:
     return value
 
 
-def digest_of(*paths: Path) -> str:
-    """SHA-256 over the digests of the files at `paths`, in order."""
+def digest_of(*paths: Path, prompts: Prompts = NO_PROMPTS) -> str:
+    """SHA-256 over the digests of the files at `paths`, in order, and over the default prompt."""
     digest = hashlib.sha256()
     for path in paths:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
+    if prompts.default is not None:  # it stands before every text that a model is calibrated with
+        digest.update(msgspec.json.encode(prompts, order="deterministic"))
     return digest.hexdigest()

@@ -38,6 +38,8 @@ def model_info(session: BuildSession) -> ModelInfo:
         source=checkpoint.origin,
         head=checkpoint.head,
         max_length=max(session.lengths),
+        prompts=checkpoint.prompts,
+        warnings=checkpoint.warnings,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -118,7 +119,7 @@ def run_signatures(
         values = _run_rows(subject, sentences, rows, pad_id, runtime)
         return b"".join(values[name].tobytes() for name in rows)
 
-    tokens = key_of(*((encoding.ids, encoding.type_ids) for encoding in sentences))
+    tokens = key_of(*(dataclasses.astuple(encoding) for encoding in sentences))
     inputs = [subject.sha256, tokens, pad_id, runtime]
     data = cached("outputs", inputs, make, code=run_signatures)
     values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)

@@ -77,13 +77,15 @@ class BuildSession:
         )
         if options.dimensions is not None:
             checkpoint = cut_dimensions(checkpoint, options.dimensions)
+        lengths, cut = _choose_lengths(checkpoint, options.lengths)
+        checkpoint = dataclasses.replace(checkpoint, warnings=(*checkpoint.warnings, *cut))
         session = cls(
             options=options,
             folder=options.folder,
             profile=msgspec.structs.replace(profile, budget=options.merge_budget(profile.budget)),
             recipes=recipes or DEFAULT_RECIPES,
             explicit=bool(recipes),
-            lengths=_choose_lengths(checkpoint, options.lengths),
+            lengths=lengths,
             checkpoint=checkpoint,
             calibration=sentences,
             evaluation_sets=evaluation_sets,
@@ -160,12 +162,16 @@ def _name_unused(checkpoint: Checkpoint) -> Checkpoint:
     return dataclasses.replace(checkpoint, warnings=warnings)
 
 
-def _choose_lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int, ...]:
-    """The buckets: the user's, else the default ones that the model allows."""
-    longest = checkpoint.max_length
+def _choose_lengths(
+    checkpoint: Checkpoint, lengths: Sequence[int]
+) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """The buckets, the user's or the default ones that the model allows, and a warning where the
+    user's are cut: its authors may allow fewer tokens than it has positions."""
+    positions = longest = checkpoint.max_length
     if checkpoint.weights:
         config = read_encoder_config(checkpoint)
-        longest = min(longest, config.positions - config.position_offset)
+        positions = config.positions - config.position_offset
+        longest = min(longest, positions)
     # An encoder that was recognized has all lengths, whatever its file was exported for.
     fixed = checkpoint.onnx.fixed_length if checkpoint.onnx and not checkpoint.weights else None
     if fixed and tuple(lengths or (fixed,)) != (fixed,):
@@ -175,7 +181,18 @@ def _choose_lengths(checkpoint: Checkpoint, lengths: Sequence[int]) -> tuple[int
         )
     default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)
     default = (fixed,) if fixed else default
-    return buckets.check_lengths(tuple(lengths) or default, max(longest, fixed or 0))
+    chosen = buckets.check_lengths(tuple(lengths) or default, max(positions, fixed or 0))
+    return _cut_lengths(chosen, max(longest, fixed or 0))
+
+
+def _cut_lengths(lengths: tuple[int, ...], longest: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
+    """`lengths` without those above what the authors allow, which is the last of them then."""
+    above = [length for length in lengths if length > longest]
+    if not above:
+        return lengths, ()
+    kept = tuple(dict.fromkeys(min(length, longest) for length in lengths))
+    names = ", ".join(map(str, above))
+    return kept, (f"its authors cut texts at {longest} tokens: built for that instead of {names}",)
 
 
 def _count_rows(checkpoint: Checkpoint) -> int | None:

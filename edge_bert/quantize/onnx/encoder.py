@@ -181,10 +181,14 @@ def _apply_head(build: OnnxEncoderBuild, rows: str) -> None:
 def _mean_tokens(build: OnnxEncoderBuild, rows: str) -> str:
     """The mean over tokens, [batch, hidden]."""
     writer = build.writer
-    weights = writer.node("Unsqueeze", ["mask", writer.integers("last", 2)], "pooling.mask")
+    mask = "mask"
+    if not build.weights.head.pools_prompt:
+        kind = FLOAT16 if build.half else FLOAT
+        mask = writer.node("Cast", ["pooling_mask"], "pooling.tokens", to=kind)
+    weights = writer.node("Unsqueeze", [mask, writer.integers("last", 2)], "pooling.mask")
     weighted = writer.node("Mul", [rows, weights], "pooling.kept")
     axis = writer.integers("one", 1)
     total = writer.node("ReduceSum", [weighted, axis], "pooling.sum", keepdims=0)
-    count = writer.node("ReduceSum", ["mask", axis], "pooling.count", keepdims=1)
+    count = writer.node("ReduceSum", [mask, axis], "pooling.count", keepdims=1)
     nonzero = writer.node("Max", [count, writer.floats("present", 1.0)], "pooling.some")
     return writer.node("Div", [total, nonzero], "pooled")

@@ -49,6 +49,8 @@ def print_build(report: Report, console: Console) -> None:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)
     for recipe in report.manifest.skipped:
         _print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
+    for warning in report.manifest.model.warnings:
+        _print_line(console, f"warning: model: {warning}", "yellow")
     for warning in report.manifest.calibration.warnings:
         _print_line(console, f"warning: calibration: {warning}", "red")
     for item in find_warnings(report):

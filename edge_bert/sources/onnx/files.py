@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+from edge_bert.errors import ModelError
 from edge_bert.formats.onnx.read import list_files
-from edge_bert.sources.folder import check_tokenizer, digest_of
+from edge_bert.sources.folder import FolderText, check_tokenizer, digest_of, read_text
 
-OPTIONAL = ("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json")
+OPTIONAL = (
+    *("config.json", "modules.json", "1_Pooling/config.json", "sentence_bert_config.json"),
+    "config_sentence_transformers.json",
+)
 PLAIN_NAMES = ("model", "model_optimized", "model_fp16")
 
 
@@ -21,6 +27,18 @@ def folder_of(path: Path) -> Path:
 def require_tokenizer(folder: Path) -> None:
     """ModelError where `folder` has no tokenizer for an ONNX file: how to name one that has."""
     check_tokenizer(folder, "name the folder that has it with --tokenizer, or ")
+
+
+def read_onnx_text(folder: Path, config: Mapping[str, Any], sizes: Mapping[str, Any]) -> FolderText:
+    """As `read_text`; ModelError for a prompt that is left out of pooling, which is inside the
+    graph of an ONNX file or not in it at all."""
+    text = read_text(folder, config, sizes)
+    if not text.prompts.pooled:
+        raise ModelError(
+            f"{folder}: include_prompt is false, so that a prompt is left out of pooling, which "
+            "edge-bert has for a folder with weights: give --model such a folder."
+        )
+    return text
 
 
 def name_of(path: Path, folder: Path) -> str:

@@ -15,9 +15,14 @@ from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
 from edge_bert.installation import task_command
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import read_text
 from edge_bert.sources.head import read_classification_head, read_embedding_head
-from edge_bert.sources.onnx.files import folder_of, name_of, require_tokenizer, sha256_of
+from edge_bert.sources.onnx.files import (
+    folder_of,
+    name_of,
+    read_onnx_text,
+    require_tokenizer,
+    sha256_of,
+)
 from edge_bert.sources.onnx.head import Pooled
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
 from edge_bert.sources.onnx.recognize import recognize_encoder
@@ -56,7 +61,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     _check_config(path, model, config)
     _check_finite(path, model.weights)
     head, note = _head(folder, config, encoder.head)
-    text = read_text(folder, config, model.config)
+    text = read_onnx_text(folder, config, model.config)
     return Checkpoint(
         name=name_of(path, folder),
         architecture=model.architecture,

@@ -15,10 +15,15 @@ from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
 from edge_bert.formats.onnx.read import computes_in_float16, read_onnx, read_opset
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.folder import read_text
 from edge_bert.sources.head import read_classification_head, read_embedding_head
 from edge_bert.sources.onnx import inputs
-from edge_bert.sources.onnx.files import folder_of, name_of, require_tokenizer, sha256_of
+from edge_bert.sources.onnx.files import (
+    folder_of,
+    name_of,
+    read_onnx_text,
+    require_tokenizer,
+    sha256_of,
+)
 from edge_bert.sources.onnx.head import PREFERRED
 from edge_bert.sources.onnx.parts import NotNamed
 
@@ -45,7 +50,7 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     names = _names(path, graph)
     output, sizes = _output(path, model)
     head, note = _head(folder, config, output, sizes)
-    text = read_text(folder, config)
+    text = read_onnx_text(folder, config, config)
     return Checkpoint(
         name=name_of(path, folder),
         architecture=ARCHITECTURE,

@@ -19,7 +19,7 @@ from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
-from edge_bert.records.checkpoint import FloatArray, Pooling, Task
+from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
 GELU_INPUT = (-4.0, np.inf)  # below -4, GELU gives less than 0.0002
 POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
@@ -160,18 +160,18 @@ def _scores(
 def _attention_probs(scope: GraphScope, scores: str, mask_depth: float) -> str:
     """The softmax of masked scores, [heads, length, length]."""
     shape = scope.shape(scores)
-    mask = _mask(scope, "mask", mask_depth, TensorRole.ATTENTION_MASK)
+    mask = _mask(scope, "mask", mask_depth, TensorRole.ATTENTION_MASK, "attention_mask")
     masked = scope.apply("ADD", [scores, mask], "masked", shape, TensorRole.MASKED_SCORES)
     return scope.apply("SOFTMAX", [masked], "shares", shape, TensorRole.PROBS, limits=PROBABILITY)
 
 
-def _mask(scope: GraphScope, name: str, depth: float, role: TensorRole) -> str:
-    """A row [1, length] that is 0 on tokens and -depth on padding."""
+def _mask(scope: GraphScope, name: str, depth: float, role: TensorRole, source: str) -> str:
+    """A row [1, length] that is 0 where the input `source` is 1, and -depth where it is 0."""
     limits, values = (-depth, 0.0), np.array([-depth, 0.0], np.float32)
     table_name = scope.full_name(f"{name}.table")
     table = scope.graph.constant(table_name, values, limits=limits, role=role)
     shape = (1, scope.graph.length)
-    return scope.apply("GATHER", [table, "attention_mask"], name, shape, role, limits=limits)
+    return scope.apply("GATHER", [table, source], name, shape, role, limits=limits)
 
 
 def _ffn(scope: GraphScope, rows: str, group: FfnGroup, activation: str) -> str:
@@ -213,7 +213,7 @@ def _head(
     shape = scope.shape(rows)
     rows = scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
     first = weights.head.poolings == (Pooling.CLS,)
-    pooled = _first_row(scope, rows) if first else _mean_row(scope, rows)
+    pooled = _first_row(scope, rows) if first else _mean_row(scope, rows, weights.head)
     if not norm.layout.outliers:
         return scope.multiply("output", pooled, equalized.output_scale, TensorRole.OUTPUT)
     joined = norm.layout.expand_kernel(np.eye(norm.layout.hidden, dtype=np.float32))
@@ -222,12 +222,13 @@ def _head(
     return scope.dense("output", pooled, joiner, TensorRole.OUTPUT)
 
 
-def _mean_row(scope: GraphScope, rows: str) -> str:
+def _mean_row(scope: GraphScope, rows: str, head: Head) -> str:
     """The mean over tokens, [1, columns].
 
     The softmax of the mask is 1/n on the n tokens: a mean whose range no length changes.
     """
-    mask = _mask(scope, "pooling.mask", POOLING_MASK, TensorRole.POOLING_MASK)
+    source = "attention_mask" if head.pools_prompt else "pooling_mask"
+    mask = _mask(scope, "pooling.mask", POOLING_MASK, TensorRole.POOLING_MASK, source)
     shape, role = scope.shape(mask), TensorRole.POOLING_PROBS
     probs = scope.apply("SOFTMAX", [mask], "pooling.shares", shape, role, limits=PROBABILITY)
     shape, plain = (1, scope.shape(rows)[1]), {"adj_y": False}
