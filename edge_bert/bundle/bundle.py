@@ -66,9 +66,9 @@ class Bundle:
         text for each. `prompt` is the name of one of the model's prompts, which stands before each
         text; None is the authors' default, "" none at all. So many `threads` work on texts of their
         own, each with an interpreter of its own. `precision` gives embeddings in fewer bits
-        (bundle/vector_precision.py), with `ranges` of your corpus for `int8`. `progress_bar` is shown on a terminal when it takes
-        long, unless it is False. Raises InputError for an unknown artifact, a damaged file or
-        arguments that do not fit.
+        (bundle/vector_precision.py), with `ranges` of your corpus for `int8`. `progress_bar` is
+        shown on a terminal when it takes long, unless it is False. Raises InputError for an unknown
+        artifact or prompt, a damaged file or arguments that do not fit.
         """
         if isinstance(texts, str):
             raise InputError("encode takes a list of texts; put the text in a list.")
