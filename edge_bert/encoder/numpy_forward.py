@@ -147,6 +147,12 @@ def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Float
 
     Where the head gives tokens, those of all sentences after each other, [tokens, width].
     """
+    outputs = run_sentences(weights, sentences)
+    return np.concatenate(outputs) if weights.head.gives_tokens else np.stack(outputs)
+
+
+def run_sentences(weights: EncoderWeights, sentences: Sequence[Sentence]) -> list[FloatArray]:
+    """The output of every sentence, [width], or [tokens, width] where the head gives tokens."""
     outputs: dict[int, FloatArray] = {}
     for batch in batch_by_length(sentences):
         rows = embed_tokens(weights, batch).output
@@ -154,8 +160,7 @@ def run_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> Float
             rows = layer.output
         vectors = apply_head(weights, rows, batch.length, batch.unpooled)
         outputs |= zip(batch.indices, vectors, strict=True)
-    ordered = [outputs[index] for index in range(len(sentences))]
-    return np.concatenate(ordered) if weights.head.gives_tokens else np.stack(ordered)
+    return [outputs[index] for index in range(len(sentences))]
 
 
 def embed_tokens(weights: EncoderWeights, batch: Batch) -> EmbeddingValues:

@@ -10,7 +10,10 @@ from edge_bert.records.checkpoint import FloatArray
 
 
 def measure_drift(values: FloatArray, reference: FloatArray) -> Drift:
-    """Cosine per row between `values` and `reference`, both [n, width]: its mean and minimum."""
+    """Cosine per row between `values` and `reference`, both [n, width]: its mean and minimum.
+
+    A row is a text's; where a head gives tokens it holds those of all its tokens (`finish_texts`).
+    """
     cosines = np.sum(normalize_rows(values) * normalize_rows(reference), axis=-1)
     rounded = tuple(round(float(cosine), 6) for cosine in cosines)
     return Drift(

@@ -10,16 +10,14 @@ POOLINGS = ((Pooling.MEAN,), (Pooling.CLS,))
 
 
 def require_dense_head(weights: EncoderWeights) -> tuple[HeadDense, ...]:
-    """The dense layers of a classifier, none for an embedding.
+    """The dense layers of a classifier of texts or tokens, none for an embedding.
 
     Raises RefusedError, with what the head has, for every other head.
     """
     head, layers = weights.head, weights.head_layers
     dense = tuple(layer for layer in layers if isinstance(layer, HeadDense))
-    classifies = head.task is Task.CLASSIFICATION
-    if head.gives_tokens:
-        raise RefusedError(_explain(f"outputs for each token ({head.task.value})"))
-    if head.poolings not in POOLINGS:
+    classifies = head.task not in (Task.EMBEDDING, Task.TOKEN_EMBEDDING)
+    if not head.gives_tokens and head.poolings not in POOLINGS:
         names = " and ".join(pooling.value for pooling in head.poolings)
         raise RefusedError(_explain(f"{names} pooling"))
     if head.poolings == (Pooling.CLS,) and not head.pools_prompt:

@@ -22,7 +22,8 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
     """The head of the model in `folder`.
 
     A folder with modules.json is sentence-transformers'; one whose architecture is
-    `...ForSequenceClassification` a classifier; a bare encoder gives the mean of its tokens.
+    `...ForSequenceClassification`, `...ForTokenClassification` or `...ForQuestionAnswering` has
+    that head; a bare encoder gives the mean of its tokens.
     Raises ModelError for any other head.
     """
     if (folder / MODULES).is_file():
@@ -33,12 +34,17 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
     heads = {match[1] for name in architectures if (match := re.search(r"For([A-Z].*)", str(name)))}
     if "SequenceClassification" in heads:
         return HeadFiles(read_classification_head(config, folder))
+    if "TokenClassification" in heads:
+        return HeadFiles(read_token_head(config))
+    if "QuestionAnswering" in heads:
+        return HeadFiles(Head(task=Task.QUESTION_ANSWERING, poolings=()))
     # A model trained to fill masks is a bare encoder with a layer that nobody needs afterwards.
     unsupported = heads - {"MaskedLM", "PreTraining"}
     if unsupported:
         raise ModelError(
             f"config.json: a model for {shown(min(unsupported))} is not supported; edge-bert has "
-            "sentence embedding and SequenceClassification."
+            "sentence embedding, SequenceClassification, TokenClassification and "
+            "QuestionAnswering."
         )
     return HeadFiles(Head(task=Task.EMBEDDING, poolings=(Pooling.MEAN,)))
 
@@ -82,6 +88,19 @@ def read_classification_head(config: Mapping[str, Any], folder: Path | None = No
         poolings=(Pooling.LAST if config.get("model_type") == DECODER else Pooling.CLS,),
         labels=labels,
         activation=choose_activation(config, len(labels), folder),
+    )
+
+
+def read_token_head(config: Mapping[str, Any]) -> Head:
+    """The classifier of tokens that a config.json asks for, with its labels.
+
+    transformers reads its logits through a softmax, whatever problem_type says.
+    """
+    return Head(
+        task=Task.TOKEN_CLASSIFICATION,
+        poolings=(),
+        labels=_labels(config),
+        activation="softmax",
     )
 
 

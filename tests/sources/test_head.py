@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import Pooling, Task
+from edge_bert.records.checkpoint import Head, Pooling, Task
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
-from tests.tiny.models import LABELS, change_json, write, write_json
+from tests.tiny.models import LABELS, TAGS, change_json, write, write_json
 
 
 @pytest.fixture
@@ -109,6 +109,16 @@ def test_a_classifier_says_what_its_outputs_mean(
     assert (head.task, head.labels, head.activation) == (Task.CLASSIFICATION, labels, activation)
 
 
+def test_heads_of_tokens_pool_nothing(tmp_path: Path) -> None:
+    """Tags go through a softmax, whatever problem_type says; an answer's two logits stay."""
+    folder = write(tmp_path / "tags", "bert", "token_classification")
+    change_json(folder / "config.json", problem_type="multi_label_classification")
+    head = load_checkpoint(str(folder), tmp_path).head
+    assert head == Head(Task.TOKEN_CLASSIFICATION, (), labels=TAGS, activation="softmax")
+    folder = write(tmp_path / "answers", "distilbert", "question_answering")
+    assert load_checkpoint(str(folder), tmp_path).head == Head(Task.QUESTION_ANSWERING, ())
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -125,8 +135,8 @@ def test_a_classifier_says_what_its_outputs_mean(
         {"problem_type": ["regression"]},
         {"architectures": "BertForSequenceClassification"},
         {"architectures": 5},
-        {"architectures": ["BertForTokenClassification"]},
-        {"architectures": ["BertForQuestionAnswering"]},
+        {"architectures": ["BertForMultipleChoice"]},
+        {"architectures": ["BertForNextSentencePrediction"]},
     ],
 )
 def test_a_head_that_cannot_be_read_is_refused(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,12 @@ ARCHITECTURES = ("bert", "distilbert", "roberta")
 ROBERTAS = ("roberta", "xlm-roberta", "camembert")  # one model, three tokenizers
 HEADS = ("mean-normalize", "mean", "cls-normalize", "cls", "classification")
 LABELS = ("negative", "neutral", "positive")
+TAGS = ("O", "B-PER", "I-PER", "B-LOC", "I-LOC")
+# By head: what transformers calls its model, its one matrix, and that matrix's outputs.
+TOKEN_HEADS = {
+    "token_classification": ("ForTokenClassification", "classifier", len(TAGS)),
+    "question_answering": ("ForQuestionAnswering", "qa_outputs", 2),
+}
 HIDDEN, FFN, ATTENTION_HEADS, LAYERS, MAX_LENGTH = 32, 64, 4, 2, 128
 Sizes = Iterator[tuple[str, tuple[int, ...]]]
 
@@ -44,7 +50,8 @@ def write(
     seed: int = 0,
     **config: Any,
 ) -> Path:
-    """Write a model of `architecture` with `head` (one of HEADS) into `folder`; gives `folder`.
+    """Write a model of `architecture` with `head` (one of HEADS or TOKEN_HEADS) into `folder`;
+    gives `folder`.
 
     It may also be one of `families.FAMILIES`, and GPT-2's head may be `last` or `last-normalize`.
     `config` replaces entries of config.json before the weights are sized by it.
@@ -53,16 +60,24 @@ def write(
     vocabulary = TOKENIZERS.get(architecture, write_wordpiece)(folder)
     full = _config(architecture, vocabulary) | config
     if head == "classification":
-        full |= {
-            "architectures": [f"{CLASS_PREFIX[architecture]}ForSequenceClassification"],
-            "id2label": {str(number): label for number, label in enumerate(LABELS)},
-            "label2id": {label: number for number, label in enumerate(LABELS)},
-        }
+        full |= _labels(LABELS)
+        full |= {"architectures": [f"{CLASS_PREFIX[architecture]}ForSequenceClassification"]}
+    elif head in TOKEN_HEADS:
+        full |= _labels(TAGS) if head == "token_classification" else {}
+        full |= {"architectures": [f"{CLASS_PREFIX[architecture]}{TOKEN_HEADS[head][0]}"]}
     else:
         _write_modules(folder, head)
     write_json(folder / "config.json", full)
     save_file(weights(full, head, seed), folder / "model.safetensors", {"format": "pt"})
     return folder
+
+
+def _labels(names: Sequence[str]) -> dict[str, Any]:
+    """The entries of config.json that name the outputs of a classifier."""
+    return {
+        "id2label": {str(number): label for number, label in enumerate(names)},
+        "label2id": {label: number for number, label in enumerate(names)},
+    }
 
 
 def checkpoint(folder: Path, *args: Any, **kwargs: Any) -> Checkpoint:
@@ -158,13 +173,28 @@ def weights(config: Mapping[str, Any], head: str, seed: int) -> dict[str, np.nda
     RandomState and uniform numbers, because NumPy promises that their bits never change.
     """
     random = np.random.RandomState(seed)
-    if config["model_type"] in families.FAMILIES:
+    if head in TOKEN_HEADS:
+        sizes = _token_sizes(config, head)
+    elif config["model_type"] in families.FAMILIES:
         sizes = families.sizes(config, len(LABELS) if head == "classification" else 0)
     elif config["model_type"] == "distilbert":
         sizes = _distilbert(config, head)
     else:
         sizes = _bert(config, head)
     return {name: _values(random, name, shape) for name, shape in sizes}
+
+
+def _token_sizes(config: Mapping[str, Any], head: str) -> Sizes:
+    """The bare encoder's behind transformers' prefix, and the one matrix of the head."""
+    family = config["model_type"]
+    if family in families.FAMILIES:
+        bare = families.sizes(config, 0)
+    else:
+        bare = (_distilbert if family == "distilbert" else _bert)(config, "mean")
+    prefix = {"gpt2": "transformer", **dict.fromkeys(ROBERTAS, "roberta")}.get(family, family)
+    hidden = config.get("hidden_size") or config.get("dim") or config["n_embd"]
+    yield from ((f"{prefix}.{name}", shape) for name, shape in bare)
+    yield from _dense(TOKEN_HEADS[head][1], hidden, TOKEN_HEADS[head][2])
 
 
 def _values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) -> np.ndarray:

@@ -28,6 +28,7 @@ from edge_bert.cli.progress import console_progress
             "takes one (default: wi8_ai8_afp32), so does tensorrt (default: "
             "wi8_ai8_afp32_symmetric)",
             "dimensions": DIMENSIONS_HELP,
+            "token-vectors": "give the vector of each token, in place of the model's own output",
             "out": "folder to write (default: build/onnx, build/triton or build/tensorrt)",
         },
         "Calibration and scores": {
@@ -54,6 +55,7 @@ def export(
     calibration_count: str | None = None,
     seed: str | None = None,
     data: list[str] | None = None,
+    token_vectors: bool = False,
     compare: bool = False,
     json: bool = False,
 ) -> None:

@@ -27,7 +27,8 @@ class BuildOptions(Record, frozen=True):
     defaults where they are empty. `max_size` is in bytes, `max_latency` in ms, `max_energy` in mJ;
     they and `min_score` take the place of what the profile's budget says of the same. `unpruned`
     builds the whole model whatever the budget says, `corpus` holds the texts whose words
-    a trimmed vocabulary keeps. `dimensions` is how many channels of an embedding are kept.
+    a trimmed vocabulary keeps. `dimensions` is how many channels of an embedding are kept;
+    `token_vectors` asks for the encoder's vector of each token, in place of the model's head.
     Without `emulate`, latency and energy are not looked at.
     """
 
@@ -43,6 +44,7 @@ class BuildOptions(Record, frozen=True):
     seed: int = 0
     data: tuple[str, ...] = ()
     dimensions: int | None = None
+    token_vectors: bool = False
     float_output: bool = False
     max_size: int | None = None
     max_latency: float | None = None

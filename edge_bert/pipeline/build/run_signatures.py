@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
-from edge_bert.evaluate.outputs import finish_outputs
+from edge_bert.evaluate.outputs import finish_texts, stack_rows
 from edge_bert.formats.tflite.inspect import ModelFile, inspect_bytes
 from edge_bert.records.bundle import Signature
 from edge_bert.records.checkpoint import FloatArray, Head
@@ -69,29 +70,42 @@ class SignatureOutputs:
 
     `sentences` says which sentence each row is: first those whose smallest bucket the signature
     is (`own` of them), then some that would fit a smaller one, so that no signature stays untried.
+    Where the model gives tokens, a row has the `channels` of each, those of padding as zeros.
     """
 
     sentences: dict[str, list[int]]
     own: dict[str, int]
     values: dict[str, FloatArray]
+    channels: int
 
     def by_sentence(self) -> FloatArray:
         """The output of every sentence in its own bucket [sentences, width], in order."""
-        count = sum(self.own.values())
-        width = next(iter(self.values.values())).shape[-1]
-        outputs = np.zeros((count, width), np.float32)
+        rows: dict[int, FloatArray] = {}
         for name, values in self.values.items():
-            outputs[self.sentences[name][: self.own[name]]] = values[: self.own[name]]
-        return outputs
+            rows |= zip(self.sentences[name][: self.own[name]], values, strict=False)
+        return stack_rows([rows[index] for index in range(len(rows))])
+
+    def finish(self, counts: Sequence[int], head: Head) -> FloatArray:
+        """As `by_sentence`, finished; `counts` are the sentences' numbers of tokens."""
+        return finish_texts(self.list_rows(counts, head), head)
+
+    def list_rows(self, counts: Sequence[int], head: Head) -> list[FloatArray]:
+        """The raw output of every sentence, [width], or [tokens, channels] without padding."""
+        outputs = list(self.by_sentence())
+        if not head.gives_tokens:
+            return outputs
+        return [
+            row.reshape(-1, self.channels)[:count]
+            for row, count in zip(outputs, counts, strict=True)
+        ]
 
 
 def finished_outputs(
     subject: ModelUnderTest, sentences: Sequence[Encoding], pad_id: int, runtime: Runtime
 ) -> FloatArray:
     """Finished outputs [n, width] of every sentence, each in the smallest bucket that fits."""
-    return finish_outputs(
-        run_signatures(subject, sentences, pad_id, runtime).by_sentence(), subject.head
-    )
+    outputs = run_signatures(subject, sentences, pad_id, runtime)
+    return outputs.finish(list(map(len, sentences)), subject.head)
 
 
 def run_texts(
@@ -122,9 +136,22 @@ def run_signatures(
     tokens = key_of(*(dataclasses.astuple(encoding) for encoding in sentences))
     inputs = [subject.sha256, tokens, pad_id, runtime]
     data = cached("outputs", inputs, make, code=run_signatures)
-    values = np.frombuffer(data, np.float32).reshape(sum(map(len, rows.values())), -1)
-    ends = np.cumsum([len(indices) for indices in rows.values()])[:-1]
-    return SignatureOutputs(rows, own, dict(zip(rows, np.split(values, ends), strict=True)))
+    return _split_outputs(np.frombuffer(data, np.float32), subject, rows, own)
+
+
+def _split_outputs(
+    values: FloatArray,
+    subject: ModelUnderTest,
+    rows: dict[str, list[int]],
+    own: dict[str, int],
+) -> SignatureOutputs:
+    """The outputs of all signatures after each other, by signature and row."""
+    shapes = {name: subject.signatures[name].outputs[0].shape for name in rows}
+    sizes = [len(rows[name]) * math.prod(shape) for name, shape in shapes.items()]
+    parts = np.split(values, np.cumsum(sizes)[:-1])
+    by_row = [part.reshape(len(rows[name]), -1) for name, part in zip(rows, parts, strict=True)]
+    channels = max((shape[-1] for shape in shapes.values()), default=0)
+    return SignatureOutputs(rows, own, dict(zip(rows, by_row, strict=True)), channels)
 
 
 def _assign_rows(
@@ -161,12 +188,25 @@ def _run_rows(
     values = {}
     for name, indices in rows.items():
         output = subject.signatures[name].outputs[0].name
-        values[name] = result.real(name, output).reshape(len(indices), -1)
+        real = result.real(name, output).reshape(len(indices), -1)
+        if subject.head.gives_tokens:
+            real = _clear_padding(real, [len(sentences[index]) for index in indices], name, subject)
+        values[name] = real
         if not np.isfinite(values[name]).all():
             raise VerificationError(
                 f"{subject.path.name}: {name} gives values that are not numbers."
             )
     return values
+
+
+def _clear_padding(
+    values: FloatArray, counts: Sequence[int], name: str, subject: ModelUnderTest
+) -> FloatArray:
+    """Rows [n, length * channels] with zeros where the tokens are padding."""
+    length = subject.signatures[name].length
+    real = np.arange(length) < np.asarray(counts)[:, None]
+    tokens = values.reshape(len(values), length, -1)
+    return np.asarray(np.where(real[..., None], tokens, 0), np.float32).reshape(len(values), -1)
 
 
 def _stack(

@@ -28,7 +28,7 @@ from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
 from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.checkpoint import Checkpoint, Head, Task
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.weight_bits import WeightBits
@@ -77,6 +77,8 @@ class BuildSession:
         )
         if options.dimensions is not None:
             checkpoint = cut_dimensions(checkpoint, options.dimensions)
+        if options.token_vectors:
+            checkpoint = _give_token_vectors(checkpoint)
         lengths, cut = _choose_lengths(checkpoint, options.lengths)
         checkpoint = dataclasses.replace(checkpoint, warnings=(*checkpoint.warnings, *cut))
         session = cls(
@@ -129,6 +131,22 @@ class BuildSession:
     def encode_inputs(self, sentences: Sequence[str]) -> CalibrationInputs:
         """Sentences as inputs [1, n], each at its own length without padding."""
         return encode_unpadded(self.tokenizer, input_names(self.checkpoint), sentences)
+
+
+def _give_token_vectors(checkpoint: Checkpoint) -> Checkpoint:
+    """The same encoder, giving the vector of each token, uncut.
+
+    Raises InputError for an ONNX file, or with --dimensions.
+    """
+    if checkpoint.head.dimensions is not None:
+        raise InputError("--token-vectors gives whole vectors; leave --dimensions out.")
+    if checkpoint.onnx is not None:
+        raise InputError(
+            "--token-vectors needs the model's folder: an ONNX file gives the output that it was "
+            "exported with. Give --model the folder, or leave --token-vectors out."
+        )
+    head = Head(task=Task.TOKEN_EMBEDDING, poolings=())
+    return dataclasses.replace(checkpoint, head=head, head_modules=())
 
 
 def find_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:

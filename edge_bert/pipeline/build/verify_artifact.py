@@ -21,7 +21,6 @@ from edge_bert.evaluate.agreement import (
     describe_disagreement,
 )
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.pipeline.build.run_signatures import (
     ModelUnderTest,
     SignatureOutputs,
@@ -75,7 +74,7 @@ def verify_artifact(
         return _without_scores(runtime, "not run", error)
     except VerificationError as error:
         return _without_scores(runtime, "failed", error)
-    finished = finish_outputs(outputs.by_sentence(), subject.head)
+    finished = outputs.finish(list(map(len, encodings)), subject.head)
     labels = tuple(
         score
         for evaluation_set in examples.evaluation_sets
@@ -111,7 +110,10 @@ def _check_lengths(subject: ModelUnderTest, outputs: SignatureOutputs) -> None:
     for name, values in outputs.values.items():
         own = outputs.own[name]
         shorter = outputs.sentences[name][own:]
-        disagreement = _describe_disagreement(values[own:], by_sentence[shorter], limits)
+        # Behind the tokens of a text are zeros only, however many a row of tokens has.
+        width = min(values.shape[1], by_sentence.shape[1])
+        compared = values[own:, :width], by_sentence[shorter, :width]
+        disagreement = _describe_disagreement(*compared, limits)
         if disagreement:
             raise VerificationError(
                 f"{subject.path.name}: signature {name} gives other numbers than a shorter one "

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.errors import InputError
 from edge_bert.evaluate.layer_error import ErrorSums, to_decibels
+from edge_bert.evaluate.outputs import stack_rows
 from edge_bert.quantize.integer.analyze.explain import (
     IntegerOutput,
     float_values,
@@ -41,7 +42,10 @@ class IntegerFile:
 
 @dataclass(frozen=True)
 class TensorRun:
-    """The errors of all tensors; outputs and their float values [sentences, width]."""
+    """The errors of all tensors; outputs and their float values [sentences, width].
+
+    Where the model gives tokens, zeros stand behind those of a sentence.
+    """
 
     tensors: tuple[TensorError, ...]
     outputs: FloatArray
@@ -72,8 +76,8 @@ def tensor_errors(
         rows.append((values.reshape(-1), expected[graph.output].reshape(-1)))
     return TensorRun(
         tensors=tuple(_tensor_error(output, sums[output.name]) for output in outputs),
-        outputs=np.stack([values for values, _ in rows]),
-        expected=np.stack([expected for _, expected in rows]),
+        outputs=stack_rows([values for values, _ in rows]),
+        expected=stack_rows([expected for _, expected in rows]),
     )
 
 

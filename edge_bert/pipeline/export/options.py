@@ -40,6 +40,7 @@ class ExportOptions(Record, frozen=True):
     seed: int = 0
     data: tuple[str, ...] = ()
     dimensions: int | None = None
+    token_vectors: bool = False
     compare: bool = False
 
     @property
@@ -60,6 +61,7 @@ class ExportOptions(Record, frozen=True):
             seed=self.seed,
             data=self.data,
             dimensions=self.dimensions,
+            token_vectors=self.token_vectors,
         )
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from edge_bert.data.buckets import encode_unpadded
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.evaluate.outputs import finish_outputs
+from edge_bert.evaluate.outputs import finish_texts
 from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import ExportFile
@@ -89,10 +89,10 @@ def _score_file(
 
 def _float_outputs(session: BuildSession) -> FloatArray:
     """Finished outputs of the float encoder in numpy, which no converter has touched."""
-    from edge_bert.encoder.numpy_forward import run_encoder
+    from edge_bert.encoder.numpy_forward import run_sentences
 
     rows = _encode(session, session.calibration.held_out)
-    return finish_outputs(run_encoder(session.weights, rows), session.weights.head)
+    return finish_texts(run_sentences(session.weights, rows), session.weights.head)
 
 
 def _onnx_outputs(
@@ -100,7 +100,7 @@ def _onnx_outputs(
 ) -> FloatArray:
     unbatched = [{name: values[0] for name, values in row.items()} for row in rows]
     outputs = onnxruntime.run_onnx_model(path, unbatched, session.weights.output_name)
-    return finish_outputs(np.stack([row.reshape(-1) for row in outputs]), session.weights.head)
+    return finish_texts(outputs, session.weights.head)
 
 
 def _encode(

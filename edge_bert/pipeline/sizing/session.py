@@ -14,7 +14,7 @@ from edge_bert.compress.vocabulary.trim import Counts, Vocabulary
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.evaluate.outputs import finish_outputs
+from edge_bert.evaluate.outputs import finish_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing.cost_bounds import candidate_bits
 from edge_bert.pipeline.sizing.pruning_stats import STATS_CODE, PruningStats, read_pruning_stats
@@ -76,8 +76,8 @@ class SizingSession:
     def expected_outputs(self) -> FloatArray:
         """The finished outputs of the unpruned float model for the held-out sentences."""
         rows = self.build.encode_inputs(self.build.calibration.held_out)
-        outputs = numpy_forward.run_encoder(self.build.weights, rows)
-        return finish_outputs(outputs, self.build.checkpoint.head)
+        outputs = numpy_forward.run_sentences(self.build.weights, rows)
+        return finish_texts(outputs, self.build.checkpoint.head)
 
     @property
     def trimmed_sizes(self) -> range:

@@ -59,7 +59,7 @@ def build_onnx_encoder(
     return build.writer.model(
         dict.fromkeys(weights.input_names, ("batch", "length")),
         weights.output_name,
-        ("batch", weights.output_width),
+        ("batch", *["length"] * weights.head.gives_tokens, weights.output_width),
         description or {},
     )
 
@@ -163,7 +163,9 @@ def _ffn(build: OnnxEncoderBuild, name: str, rows: str, residual: str, layer: On
 def _apply_head(build: OnnxEncoderBuild, rows: str) -> None:
     """Pooling and the head; the last node has the output's name."""
     writer, head = build.writer, build.weights.head
-    if head.poolings == (Pooling.CLS,):
+    if head.gives_tokens:
+        pooled = rows
+    elif head.poolings == (Pooling.CLS,):
         inputs = [rows, writer.constant("first", np.array(0, np.int64))]
         pooled = writer.node("Gather", inputs, "pooled", axis=1)
     else:

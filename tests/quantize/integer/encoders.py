@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_ch
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.lower.build_graph import build_graph
 from edge_bert.quantize.integer.statistics.channel_peaks import collect_channel_peaks
+from edge_bert.records.checkpoint import Head, Task
 from tests.tiny import models
 from tests.tiny.arrays import with_arrays
 
@@ -34,6 +36,12 @@ ENCODERS = [(architecture, head) for architecture in models.ARCHITECTURES for he
 ENCODERS += [("electra", "mean"), ("electra", "classification")]  # with a projection
 ENCODERS += [("mpnet", "mean"), ("mpnet", "classification")]  # with a relative bias
 EMBEDDERS = [(architecture, head) for architecture, head in ENCODERS if head != "classification"]
+TOKEN_VECTORS = "token_vectors"  # noqa: S105 (no password)
+TAGGERS = [
+    ("bert", "token_classification"),
+    ("electra", "question_answering"),
+    ("distilbert", TOKEN_VECTORS),
+]
 
 
 @functools.cache
@@ -45,8 +53,11 @@ def weights_of(architecture: str, head: str = "mean", *, outliers: bool = False)
     # With MPNet's seed 0 the attention of one sentence is so nearly even between two tokens that
     # int8 turns it over, with its relative bias or without.
     seed = 1 if architecture == "mpnet" else 0
+    written = "mean" if head == TOKEN_VECTORS else head
     with tempfile.TemporaryDirectory() as folder:
-        found = models.checkpoint(Path(folder) / "model", architecture, head, seed=seed, **width)
+        found = models.checkpoint(Path(folder) / "model", architecture, written, seed=seed, **width)
+        if head == TOKEN_VECTORS:
+            found = dataclasses.replace(found, head=Head(Task.TOKEN_EMBEDDING, ()))
         weights = encoder_weights(found)
     return with_outliers(weights) if outliers else weights
 

@@ -17,13 +17,13 @@ from edge_bert.quantize.onnx.convert import write_float_onnx, write_int8_onnx
 from edge_bert.quantize.onnx.encoder import build_onnx_encoder
 from edge_bert.quantize.onnx.writer import Writer
 from tests.compress.smaller import ragged
-from tests.quantize.integer.encoders import ENCODERS, padded, sentences, weights_of
+from tests.quantize.integer.encoders import ENCODERS, TAGGERS, padded, sentences, weights_of
 
 onnx = pytest.importorskip("onnx", reason="pip install 'edge-bert[onnx]'")
 runtime = pytest.importorskip("onnxruntime", reason="pip install 'edge-bert[onnx]'")
 
 Array = np.ndarray[Any, Any]
-every_encoder = pytest.mark.parametrize(("architecture", "head"), ENCODERS)
+every_encoder = pytest.mark.parametrize(("architecture", "head"), [*ENCODERS, *TAGGERS])
 
 
 def run(data: bytes, inputs: Mapping[str, Array]) -> Array:
@@ -55,6 +55,7 @@ def expected(weights: EncoderWeights, inputs: Mapping[str, Array]) -> Array:
 
 
 def least_cosine(found: Array, wanted: Array) -> float:
+    found, wanted = found.reshape(len(found), -1), wanted.reshape(len(wanted), -1)
     length = np.linalg.norm(found, axis=1) * np.linalg.norm(wanted, axis=1)
     return float(((found * wanted).sum(axis=1) / length).min())
 

@@ -19,7 +19,7 @@ from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
-from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
+from edge_bert.records.checkpoint import FloatArray, Head, Pooling
 
 GELU_INPUT = (-4.0, np.inf)  # below -4, GELU gives less than 0.0002
 POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
@@ -198,28 +198,54 @@ def _activate(
 def _head(
     scope: GraphScope, weights: EncoderWeights, equalized: EqualizedEncoder, normalized: str
 ) -> str:
-    """Pooling and what the head adds; gives the name of the output."""
-    norm = equalized.layers[-1].ffn_norm
-    if weights.head.task is Task.CLASSIFICATION:
-        head, row = scope.nested("head"), _first_row(scope, normalized)
-        rows = head.multiply("input", row, norm.to_input, TensorRole.OUTPUT)
-        for index, dense in enumerate(equalized.head):
-            rows = head.dense(f"{index}", rows, dense, TensorRole.HEAD)
-            activation = dense.activation
-            rows = _activate(head, f"{index}.active", rows, activation, TensorRole.HEAD)
-        return rows
-    rows = scope.multiply("output.scaled", normalized, norm.to_residual, TensorRole.OUTPUT)
+    """Pooling and what the head adds; gives the name of the output, [1, width].
+
+    Where the head gives tokens it has a row for each, [1, length, width].
+    """
+    head = weights.head
+    if equalized.head:
+        rows = normalized if head.gives_tokens else _first_row(scope, normalized)
+        output = _dense_head(scope.nested("head"), rows, equalized)
+    else:
+        rows = _output_rows(scope, equalized, normalized)
+        if not head.gives_tokens:
+            first = head.poolings == (Pooling.CLS,)
+            rows = _first_row(scope, rows) if first else _mean_row(scope, rows, head)
+        output = _unscaled_output(scope, equalized, rows)
+    if not head.gives_tokens:
+        return output
+    return scope.reshape("output.tokens", output, (1, *scope.shape(output)))
+
+
+def _dense_head(scope: GraphScope, rows: str, equalized: EqualizedEncoder) -> str:
+    """The dense layers of a classifier on each of its rows."""
+    to_input = equalized.layers[-1].ffn_norm.to_input
+    rows = scope.multiply("input", rows, to_input, TensorRole.OUTPUT)
+    for index, dense in enumerate(equalized.head):
+        rows = scope.dense(f"{index}", rows, dense, TensorRole.HEAD)
+        activation = dense.activation
+        rows = _activate(scope, f"{index}.active", rows, activation, TensorRole.HEAD)
+    return rows
+
+
+def _output_rows(scope: GraphScope, equalized: EqualizedEncoder, normalized: str) -> str:
+    """The last LayerNorm's output in the channel scale of an embedding, [length, columns]."""
+    to_residual = equalized.layers[-1].ffn_norm.to_residual
+    rows = scope.multiply("output.scaled", normalized, to_residual, TensorRole.OUTPUT)
     beta = scope.graph.constant("output.beta", equalized.output_beta[None])
     shape = scope.shape(rows)
-    rows = scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
-    first = weights.head.poolings == (Pooling.CLS,)
-    pooled = _first_row(scope, rows) if first else _mean_row(scope, rows, weights.head)
-    if not norm.layout.outliers:
-        return scope.multiply("output", pooled, equalized.output_scale, TensorRole.OUTPUT)
-    joined = norm.layout.expand_kernel(np.eye(norm.layout.hidden, dtype=np.float32))
+    return scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
+
+
+def _unscaled_output(scope: GraphScope, equalized: EqualizedEncoder, rows: str) -> str:
+    """Rows [n, columns] without their channel scale, columns of outliers joined: [n, hidden]."""
+    layout = equalized.layers[-1].ffn_norm.layout
+    if not layout.outliers:
+        return scope.multiply("output", rows, equalized.output_scale, TensorRole.OUTPUT)
+    joined = layout.expand_kernel(np.eye(layout.hidden, dtype=np.float32))
     kernel = joined * equalized.output_scale[:, None]
     joiner = DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
-    return scope.dense("output", pooled, joiner, TensorRole.OUTPUT)
+    return scope.dense("output", rows, joiner, TensorRole.OUTPUT)
 
 
 def _mean_row(scope: GraphScope, rows: str, head: Head) -> str:
