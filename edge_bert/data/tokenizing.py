@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from edge_bert.formats.huggingface.tokenizer import resolve_beside
 from edge_bert.records.checkpoint import NO_PROMPTS, Prompts
 
 MAX_ID = 2**31 - 1
+_SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,22 @@ class Encoding:
 
     def __len__(self) -> int:
         return len(self.ids)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Window(Encoding):
+    """A piece of a text as one input of the model, with the place of each token.
+
+    `offsets` are characters of the text that a token stands for, (start, end). `sequences` say
+    which text that is: 0, or 1 for the second of a pair; None for a special token. `words` number
+    the words of a text, as the tokenizer splits it. `first` is the place of the window's first
+    token among all tokens of the text that is cut, which is the second of a pair.
+    """
+
+    offsets: tuple[tuple[int, int], ...]
+    sequences: tuple[int | None, ...]
+    words: tuple[int | None, ...]
+    first: int
 
 
 @dataclass(frozen=True)
@@ -150,6 +168,43 @@ class Tokenizer:
             Encoding(tuple(item.ids), tuple(item.type_ids), self.unpooled) for item in encodings
         ]
 
+    def encode_windows(self, text: str, pair: str | None = None, *, overlap: int) -> list[Window]:
+        """All of a text in inputs that hold it piece by piece; of a pair, the second one is cut.
+
+        Neighboring windows share `overlap` tokens, or half of their room where that is less.
+        Raises InputError where a first text leaves no room for the second.
+        """
+        inputs = [_keep_places(part) for part in (text, pair) if part is not None]
+        with _faults_named(self._source):
+            before = self._backend.truncation
+            try:
+                return self._cut_windows(inputs, overlap)
+            finally:
+                self._backend.no_truncation()
+                if before is not None:
+                    self._backend.enable_truncation(**before)
+
+    def _cut_windows(self, texts: Sequence[str], overlap: int) -> list[Window]:
+        backend, is_pair = self._backend, len(texts) > 1
+        backend.no_truncation()
+        room = self.max_length - backend.num_special_tokens_to_add(is_pair)
+        if is_pair:
+            count = len(backend.encode(texts[0], add_special_tokens=False))
+            room -= count
+            if room < 1:
+                raise InputError(
+                    f"a question of {count} tokens leaves no room for a context in "
+                    f"{self.max_length} tokens; shorten it, or build longer lengths"
+                )
+        overlap = min(overlap, room // 2)
+        strategy = "only_second" if is_pair else "longest_first"
+        backend.enable_truncation(self.max_length, stride=overlap, strategy=strategy)
+        cut = backend.encode(*texts)
+        return [
+            _window(item, index * (room - overlap))
+            for index, item in enumerate([cut, *cut.overflowing])
+        ]
+
     def token(self, token_id: int) -> str:
         """The token with this id, as the vocabulary writes it; empty for an unknown id."""
         return self._backend.id_to_token(token_id) or ""
@@ -210,6 +265,24 @@ def _check_id(token_id: int, name: str) -> int:
     if token_id > MAX_ID:
         raise ModelError(f"{name}: token id {token_id} does not fit 32 bits")
     return int(token_id)
+
+
+def _window(item: tokenizers.Encoding, first: int) -> Window:
+    special = item.special_tokens_mask
+    sequences = zip(item.sequence_ids, special, strict=True)
+    return Window(
+        ids=tuple(item.ids),
+        type_ids=tuple(item.type_ids),
+        offsets=tuple(item.offsets),
+        sequences=tuple(None if is_special else sequence for sequence, is_special in sequences),
+        words=tuple(item.word_ids),
+        first=first,
+    )
+
+
+def _keep_places(text: str) -> str:
+    """The text with U+FFFD for each surrogate, so that every character keeps its place."""
+    return _SURROGATES.sub("\ufffd", text) if isinstance(text, str) else _valid(text)
 
 
 def _valid(text: str) -> str:
