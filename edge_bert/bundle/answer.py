@@ -33,20 +33,39 @@ class AnswerRules:
     handle_impossible_answer: bool = False
 
 
-def answer_question(
-    question: str, context: str, tokenizer: Tokenizer, rows_of: RowsOf, rules: AnswerRules
-) -> tuple[Answer, ...]:
-    """The best answers, the surest first; none where the context has no tokens.
+def answer_questions(
+    questions: Sequence[str],
+    contexts: Sequence[str],
+    tokenizer: Tokenizer,
+    rows_of: RowsOf,
+    rules: AnswerRules,
+) -> list[tuple[Answer, ...]]:
+    """The best answers to each question in its context, the surest first.
 
     A score is the probability of the first token times that of the last, each among the tokens of
     the context and the first special one, which stands for "no answer" (SQuAD 2.0). Answers are
     whole words. Raises InputError for an empty question or context, or numbers below 1.
     """
-    _check_arguments(question, context, rules)
-    windows = tokenizer.encode_windows(question, context, overlap=rules.doc_stride)
+    pairs = list(zip(questions, contexts, strict=True))
+    for question, context in pairs:
+        _check_arguments(question, context, rules)
+    windows = [
+        tokenizer.encode_windows(question, context, overlap=rules.doc_stride)
+        for question, context in pairs
+    ]
+    rows = iter(rows_of([window for pieces in windows for window in pieces]))
+    return [
+        _choose_answers([(window, next(rows)) for window in pieces], context, rules)
+        for context, pieces in zip(contexts, windows, strict=True)
+    ]
+
+
+def _choose_answers(
+    pieces: Sequence[tuple[Window, FloatArray]], context: str, rules: AnswerRules
+) -> tuple[Answer, ...]:
     candidates: dict[tuple[int, int], Answer] = {}
     impossible = 1.0
-    for window, rows in zip(windows, rows_of(windows), strict=True):
+    for window, rows in pieces:
         starts, ends = _token_probabilities(window, rows)
         impossible = min(impossible, float(starts[0] * ends[0]))
         for answer in _find_answers(window, starts, ends, context, rules):
@@ -75,6 +94,8 @@ def _token_probabilities(
     """How likely each token begins and ends the answer, [tokens] each."""
     possible = np.array([sequence == CONTEXT for sequence in window.sequences])
     possible[0] |= window.sequences[0] is None
+    if not possible.any():
+        return np.zeros(len(window)), np.zeros(len(window))
     logits = np.where(possible[:, None], rows.astype(np.float64), -np.inf)
     powers = np.exp(logits - logits.max(axis=0))
     starts, ends = (powers / powers.sum(axis=0)).T

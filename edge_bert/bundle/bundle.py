@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +11,27 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.answer import AnswerRules, answer_questions
 from edge_bert.bundle.artifact_runner import ArtifactRunner, run_encodings
 from edge_bert.bundle.members import ProvenFile, require_proven
 from edge_bert.bundle.progress_bar import ProgressBar
+from edge_bert.bundle.tag import tag_texts
 from edge_bert.bundle.vector_precision import Precision, check_precision, quantize_vectors
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import InputError
 from edge_bert.evaluate.outputs import finish_outputs
 from edge_bert.records.bundle import Artifact, Manifest
-from edge_bert.records.checkpoint import FloatArray, Task
+from edge_bert.records.checkpoint import TOKEN_TASKS, FloatArray, Task
+from edge_bert.records.spans import Answer, Entity
 
 TOKENIZER = "tokenizer.json"
+METHODS = {
+    Task.EMBEDDING: ("encode",),
+    Task.CLASSIFICATION: ("encode",),
+    Task.TOKEN_CLASSIFICATION: ("tag", "encode_tokens"),
+    Task.QUESTION_ANSWERING: ("answer", "encode_tokens"),
+    Task.TOKEN_EMBEDDING: ("encode_tokens",),
+}
 
 
 class Bundle:
@@ -70,8 +81,8 @@ class Bundle:
         shown on a terminal when it takes long, unless it is False. Raises InputError for an unknown
         artifact or prompt, a damaged file or arguments that do not fit.
         """
-        if isinstance(texts, str):
-            raise InputError("encode takes a list of texts; put the text in a list.")
+        _require_list(texts, "encode")
+        self._require_task((Task.EMBEDDING, Task.CLASSIFICATION), "encode")
         self._check_precision(precision)
         chosen = self._find_artifact(artifact or self.manifest.default.artifact)
         tokenizer = self._tokenizer.with_prompt(self.manifest.model.prompts, prompt)
@@ -80,6 +91,84 @@ class Bundle:
         width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
         rows = np.asarray(outputs, np.float32).reshape(len(outputs), width)
         return quantize_vectors(finish_outputs(rows, self.manifest.model.head), precision, ranges)
+
+    def encode_tokens(
+        self,
+        texts: Sequence[str],
+        artifact: str | None = None,
+        *,
+        threads: int = 1,
+        progress_bar: bool | None = None,
+    ) -> list[FloatArray]:
+        """What the model gives for each token of each text, float32 [tokens, channels].
+
+        Vectors, or the probabilities of labels, of special tokens too. Arguments are those of
+        `encode`. Raises InputError as it, and where the model gives one row for a text.
+        """
+        self._require_task(TOKEN_TASKS, "encode_tokens")
+        encodings = self._tokenizer.encode_batch(_require_list(texts, "encode_tokens"))
+        rows = self._run_tokens(artifact, encodings, threads, progress_bar)
+        return [finish_outputs(tokens, self.manifest.model.head) for tokens in rows]
+
+    def tag(
+        self,
+        texts: Sequence[str],
+        artifact: str | None = None,
+        *,
+        threads: int = 1,
+        progress_bar: bool | None = None,
+    ) -> list[tuple[Entity, ...]]:
+        """The entities of each text with their places in it, from a token classifier.
+
+        A text of any length is read whole. Arguments are those of `encode`. Raises InputError as
+        it, and where the model is no token classifier.
+        """
+        self._require_task((Task.TOKEN_CLASSIFICATION,), "tag")
+        rows_of = partial(self._run_tokens, artifact, threads=threads, progress_bar=progress_bar)
+        head = self.manifest.model.head
+        return tag_texts(_require_list(texts, "tag"), self._tokenizer, head, rows_of)
+
+    def answer(
+        self,
+        question: str,
+        context: str,
+        artifact: str | None = None,
+        *,
+        top_k: int = 1,
+        max_answer_len: int = 15,
+        doc_stride: int = 128,
+        handle_impossible_answer: bool = False,
+        threads: int = 1,
+    ) -> tuple[Answer, ...]:
+        """The best answers to a question in a context of any length, the surest first.
+
+        `bundle/answer.py` says what the rules mean. Raises InputError as `encode`, and where the
+        model does not answer questions.
+        """
+        self._require_task((Task.QUESTION_ANSWERING,), "answer")
+        rules = AnswerRules(top_k, max_answer_len, doc_stride, handle_impossible_answer)
+        rows_of = partial(self._run_tokens, artifact, threads=threads)
+        return answer_questions([question], [context], self._tokenizer, rows_of, rules)[0]
+
+    def _run_tokens(
+        self,
+        artifact: str | None,
+        encodings: Sequence[Encoding],
+        threads: int = 1,
+        progress_bar: bool | None = None,
+    ) -> list[FloatArray]:
+        """The raw output of each encoding, [tokens, channels] without padding."""
+        chosen = self._find_artifact(artifact or self.manifest.default.artifact)
+        outputs = self._run_all(chosen, encodings, threads, progress_bar)
+        return [rows[: len(encoding)] for rows, encoding in zip(outputs, encodings, strict=True)]
+
+    def _require_task(self, tasks: Sequence[Task], method: str) -> None:
+        task = self.manifest.model.head.task
+        if task not in tasks:
+            raise InputError(
+                f"{method} is for {' and '.join(map(describe_task, tasks))}, and this model is for "
+                f"{describe_task(task)}; call {' or '.join(METHODS[task])}."
+            )
 
     def _check_precision(self, precision: str) -> None:
         check_precision(precision)
@@ -118,3 +207,14 @@ class Bundle:
         while len(runners) < count:
             runners.append(ArtifactRunner(artifact, file, self._tokenizer.pad_id))
         return runners[:count]
+
+
+def describe_task(task: Task) -> str:
+    """A task in words."""
+    return task.value.replace("_", " ")
+
+
+def _require_list(texts: Sequence[str], method: str) -> Sequence[str]:
+    if isinstance(texts, str):
+        raise InputError(f"{method} takes a list of texts; put the text in a list.")
+    return texts

@@ -73,6 +73,12 @@ def _find_entities(
     return tuple(entities)
 
 
+def list_types(head: Head) -> tuple[str, ...]:
+    """The types of entities that a model tells apart."""
+    spans = (span for tag in read_tags(head.labels) for span in join_tags([tag]))
+    return tuple(dict.fromkeys(span.label for span in spans))
+
+
 def read_tags(labels: Sequence[str]) -> tuple[str, ...]:
     """The tag that each label of a model is; one without a prefix goes on while it is the same.
 

@@ -199,7 +199,7 @@ class Tokenizer:
         overlap = min(overlap, room // 2)
         strategy = "only_second" if is_pair else "longest_first"
         backend.enable_truncation(self.max_length, stride=overlap, strategy=strategy)
-        cut = backend.encode(*texts)
+        cut = backend.encode(texts[0], texts[1] if is_pair else None)
         return [
             _window(item, index * (room - overlap))
             for index, item in enumerate([cut, *cut.overflowing])

@@ -13,6 +13,7 @@ from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.evaluate.ranking import score_ranking
 from edge_bert.evaluate.regression import score_numbers
+from edge_bert.pipeline.build.score_tokens import check_token_data
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import FloatArray, Head, Task
 
@@ -45,6 +46,9 @@ def score_model(data: EvaluationSet, head: Head, outputs_of: OutputsOf) -> Label
 
 def check_data(data: EvaluationSet, head: Head) -> None:
     """Raise DataError where labelled data do not fit a head, before anything is built."""
+    if head.gives_tokens:
+        check_token_data(data, head)
+        return
     width = max(len(head.labels), 1)
     score_model(data, head, lambda texts, _: np.zeros((len(texts), width), np.float32))
 

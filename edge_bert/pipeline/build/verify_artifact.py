@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import MissingToolError, VerificationError
 from edge_bert.evaluate.agreement import (
     EXACT,
@@ -28,6 +28,7 @@ from edge_bert.pipeline.build.run_signatures import (
     run_texts,
 )
 from edge_bert.pipeline.build.score_labels import score_model
+from edge_bert.pipeline.build.score_tokens import score_tokens
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
 from edge_bert.records.checkpoint import FloatArray
@@ -95,6 +96,12 @@ def score_labels(
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         return run_texts(subject, tokenizer, texts, runtime, pairs)
 
+    def rows_of(windows: Sequence[Encoding]) -> list[FloatArray]:
+        outputs = run_signatures(subject, windows, tokenizer.pad_id, runtime)
+        return outputs.list_rows(list(map(len, windows)), subject.head)
+
+    if subject.head.gives_tokens:
+        return score_tokens(evaluation_set, subject.head, tokenizer, rows_of)
     return score_model(evaluation_set, subject.head, outputs_of)
 
 

@@ -11,11 +11,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.data.buckets import encode_unpadded
+from edge_bert.data.buckets import encode_unpadded, pad_encoding
+from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.outputs import finish_texts
 from edge_bert.pipeline.build.score_labels import score_model
+from edge_bert.pipeline.build.score_tokens import score_tokens
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import ExportFile
 from edge_bert.progress import Progress
@@ -27,6 +29,7 @@ from edge_bert.store.digest import sha256_hex
 
 TOKENS = (14, 128)  # a typical sentence, and the longest bucket
 TOLERANCE = 1e-4
+Inputs = Mapping[str, npt.NDArray[np.int32]]
 
 
 def score_files(
@@ -61,6 +64,11 @@ def _score_file(
     def outputs_of(texts: Sequence[str], pairs: Sequence[str] | None) -> FloatArray:
         return _onnx_outputs(session, file.path, _encode(session, texts, pairs))
 
+    def rows_of(windows: Sequence[Encoding]) -> list[FloatArray]:
+        names, pad_id = session.weights.input_names, session.tokenizer.pad_id
+        rows = [pad_encoding(window, len(window), pad_id, names) for window in windows]
+        return _run_onnx(session, file.path, rows)
+
     held_out = outputs_of(session.calibration.held_out, None)
     difference = float(np.abs(held_out - expected).max())
     if file.name == "float32" and not difference <= TOLERANCE:
@@ -69,7 +77,11 @@ def _score_file(
     labels = tuple(
         score
         for labelled in session.evaluation_sets
-        for score in score_model(labelled, head, outputs_of)
+        for score in (
+            score_tokens(labelled, head, session.tokenizer, rows_of)
+            if head.gives_tokens
+            else score_model(labelled, head, outputs_of)
+        )
     )
     data = file.path.read_bytes()
     return OnnxArtifact(
@@ -95,12 +107,14 @@ def _float_outputs(session: BuildSession) -> FloatArray:
     return finish_texts(run_sentences(session.weights, rows), session.weights.head)
 
 
-def _onnx_outputs(
-    session: BuildSession, path: Path, rows: Sequence[Mapping[str, npt.NDArray[np.int32]]]
-) -> FloatArray:
+def _onnx_outputs(session: BuildSession, path: Path, rows: Sequence[Inputs]) -> FloatArray:
+    return finish_texts(_run_onnx(session, path, rows), session.weights.head)
+
+
+def _run_onnx(session: BuildSession, path: Path, rows: Sequence[Inputs]) -> list[FloatArray]:
+    """The raw output of every row, inputs [1, n], without the dimension of the batch."""
     unbatched = [{name: values[0] for name, values in row.items()} for row in rows]
-    outputs = onnxruntime.run_onnx_model(path, unbatched, session.weights.output_name)
-    return finish_texts(outputs, session.weights.head)
+    return onnxruntime.run_onnx_model(path, unbatched, session.weights.output_name)
 
 
 def _encode(
