@@ -110,16 +110,21 @@ def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in CUSTOM."""
     architecture = CUSTOM[checkpoint.architecture]
     config = architecture.read_config(checkpoint.config)
+    reader = WeightReader(architecture.rename_weights(checkpoint.weights), architecture.prefix)
+    token_head = architecture.list_token_head
     head_layers = read_head_layers(
         checkpoint,
-        WeightReader(checkpoint.weights, architecture.prefix),
+        reader,
         config.hidden,
         architecture.list_head(config),
+        token_head(config) if token_head else None,
     )
-    arrays = read_weights(checkpoint, architecture.prefix, architecture.list_weights(config))
+    arrays = read_weights(reader, architecture.list_weights(config))
     return CustomWeights(
         architecture=architecture.name,
-        config=dataclasses.replace(config, activation=ACTIVATIONS[config.activation]),
+        config=dataclasses.replace(
+            config, activation=ACTIVATIONS.get(config.activation, config.activation)
+        ),
         arrays=arrays | name_head_arrays(head_layers),
         head=checkpoint.head,
         head_layers=head_layers,

@@ -116,9 +116,62 @@ class Gpt2Config:
 
 
 @dataclass(frozen=True)
+class ModernBertConfig:
+    """The sizes of a ModernBERT.
+
+    `local` says of each layer whether a token sees only those at most `window` away. Positions turn
+    queries and keys, by frequencies whose base is `global_theta` or `local_theta`.
+    """
+
+    hidden: int
+    layers: int
+    heads: int
+    ffn: int
+    vocabulary: int
+    positions: int
+    epsilon: float
+    activation: str
+    local: tuple[bool, ...]
+    window: int
+    global_theta: float
+    local_theta: float
+    attention_bias: bool
+    ffn_bias: bool
+    norm_bias: bool
+    classifier_bias: bool
+    classifier_activation: str
+    token_types: int = 0
+    position_offset: int = 0
+
+
+@dataclass(frozen=True)
+class NomicBertConfig:
+    """The sizes of a nomic-bert; `theta` is the base of the frequencies of its positions."""
+
+    hidden: int
+    layers: int
+    heads: int
+    head_size: int
+    ffn: int
+    vocabulary: int
+    positions: int
+    token_types: int
+    epsilon: float
+    activation: str
+    theta: float
+    position_offset: int = 0
+
+
+@dataclass(frozen=True)
 class DenseHead:
-    """One dense layer of a classification head, by the name of its weights in the checkpoint."""
+    """One dense layer of a classification head, by the name of its weights in the checkpoint.
+
+    `norm` names the LayerNorm on its activation, where there is one.
+    """
 
     name: str
     activation: str = "linear"
     bias: bool = True
+    norm: str = ""
+    norm_bias: bool = True
+    epsilon: float = 1e-5

@@ -12,33 +12,51 @@ MASKED = -10_000.0
 
 
 class LayerNorm(keras.layers.Layer):
-    """Layer normalization (Ba et al. 2016, arXiv:1607.06450) over the last axis."""
+    """Layer normalization (Ba et al. 2016, arXiv:1607.06450) over the last axis.
 
-    def __init__(self, size: int, epsilon: float, name: str) -> None:
+    Without `shifts` it only scales.
+    """
+
+    def __init__(self, size: int, epsilon: float, name: str, *, shifts: bool = True) -> None:
         super().__init__(name=name)
         self.epsilon = epsilon
         self.gamma = self.add_weight(shape=(size,), initializer="ones", name="gamma")
-        self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
+        self.beta = None
+        if shifts:
+            self.beta = self.add_weight(shape=(size,), initializer="zeros", name="beta")
 
     def call(self, rows: Any) -> Any:
         """Rows [n, size] with mean 0 and variance 1, then scaled and shifted."""
         centred = rows - ops.mean(rows, axis=-1, keepdims=True)
         variance = ops.mean(ops.square(centred), axis=-1, keepdims=True)
-        return centred * ops.rsqrt(variance + self.epsilon) * self.gamma + self.beta
+        scaled = centred * ops.rsqrt(variance + self.epsilon) * self.gamma
+        return scaled if self.beta is None else scaled + self.beta
 
 
 class Dense(keras.layers.Layer):
-    """A matrix [inputs, outputs] and a bias, applied to rows."""
+    """A matrix [inputs, outputs] and, where it `has_bias`, a bias, applied to rows."""
 
-    def __init__(self, inputs: int, outputs: int, name: str, activation: str = "linear") -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        name: str,
+        activation: str = "linear",
+        *,
+        has_bias: bool = True,
+    ) -> None:
         super().__init__(name=name)
         self.kernel = self.add_weight(shape=(inputs, outputs), name="kernel")
-        self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
+        self.bias = None
+        if has_bias:
+            self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
         self.activation = activation
 
     def call(self, rows: Any) -> Any:
         """Rows [n, inputs] to rows [n, outputs]."""
-        return apply_activation(ops.matmul(rows, self.kernel) + self.bias, self.activation)
+        products = ops.matmul(rows, self.kernel)
+        products = products if self.bias is None else products + self.bias
+        return apply_activation(products, self.activation)
 
 
 def lookup_rows(table: Any, ids: Any) -> Any:
@@ -64,6 +82,8 @@ def apply_activation(rows: Any, activation: str) -> Any:
             return ops.tanh(rows)
         case "sigmoid":
             return ops.sigmoid(rows)
+        case "silu":
+            return rows * ops.sigmoid(rows)
         case "linear":
             return rows
     raise ValueError(f"there is no activation {activation!r}")

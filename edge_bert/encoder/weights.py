@@ -10,7 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.encoder.config import EncoderConfig, Gpt2Config, MatrixRole, MobileBertConfig
+from edge_bert.encoder.config import (
+    EncoderConfig,
+    Gpt2Config,
+    MatrixRole,
+    MobileBertConfig,
+    ModernBertConfig,
+    NomicBertConfig,
+)
 from edge_bert.records.checkpoint import FloatArray, Head
 
 
@@ -211,7 +218,7 @@ class CustomWeights:
     """
 
     architecture: str
-    config: MobileBertConfig | Gpt2Config
+    config: MobileBertConfig | Gpt2Config | ModernBertConfig | NomicBertConfig
     arrays: Mapping[str, FloatArray]
     head: Head
     head_layers: tuple[HeadLayer, ...]

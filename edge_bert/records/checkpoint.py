@@ -82,7 +82,7 @@ class HeadModule:
     """A layer of a head as a model's files describe it, after pooling.
 
     `weights` is what the names of its arrays start with in the checkpoint, `outputs` the channels
-    that it gives. `bias` says whether a dense layer has one.
+    that it gives. `bias` says whether a dense layer or a LayerNorm has one.
     """
 
     kind: HeadModuleKind

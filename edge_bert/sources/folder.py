@@ -29,6 +29,12 @@ from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_f
 
 POINTED = ("*.json", "*.txt", "*.safetensors", "*.model", "*/config.json", "*/*.safetensors")
 
+# The key of the longest text, and what it is where it is absent.
+POSITIONS = {
+    "gpt2": ("n_positions", 1024),
+    "modernbert": ("max_position_embeddings", 8192),
+    "nomic_bert": ("max_position_embeddings", 2048),
+}
 # Their first token takes the position row pad_token_id + 1.
 POSITIONS_AFTER_PAD = ("roberta", "xlm-roberta", "camembert")
 
@@ -147,10 +153,9 @@ def check_tokenizer(folder: Path, first: str = "") -> None:
 
 def count_positions(config: Mapping[str, Any]) -> int:
     """The longest input in tokens that the position table allows."""
-    if config.get("model_type") == "gpt2":
-        positions = _read_int(config, "n_positions", 1024)
-    else:
-        positions = _read_int(config, "max_position_embeddings", 512)
+    key, default = POSITIONS.get(str(config.get("model_type")), ("max_position_embeddings", 512))
+    own = "n_positions" in config and "max_position_embeddings" not in config  # nomic's own code
+    positions = _read_int(config, "n_positions" if own else key, default)
     if config.get("model_type") in POSITIONS_AFTER_PAD:
         positions -= _read_int(config, "pad_token_id", 1) + 1
     if config.get("model_type") == "mpnet":

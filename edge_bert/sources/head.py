@@ -85,7 +85,7 @@ def read_classification_head(config: Mapping[str, Any], folder: Path | None = No
     labels = _labels(config)
     return Head(
         task=Task.CLASSIFICATION,
-        poolings=(Pooling.LAST if config.get("model_type") == DECODER else Pooling.CLS,),
+        poolings=(_classifier_pooling(config),),
         labels=labels,
         activation=choose_activation(config, len(labels), folder),
     )
@@ -102,6 +102,18 @@ def read_token_head(config: Mapping[str, Any]) -> Head:
         labels=_labels(config),
         activation="softmax",
     )
+
+
+def _classifier_pooling(config: Mapping[str, Any]) -> Pooling:
+    """What a classifier reads: the first token, a decoder's last one, or what ModernBERT says."""
+    if config.get("model_type") == DECODER:
+        return Pooling.LAST
+    if config.get("model_type") != "modernbert":
+        return Pooling.CLS
+    pooling = config.get("classifier_pooling", "cls")
+    if pooling not in ("cls", "mean"):
+        raise ModelError(f"config.json: classifier_pooling is {shown(pooling)}, not cls or mean.")
+    return Pooling(pooling)
 
 
 def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
+from edge_bert.encoder.architectures import nomic_bert
 from edge_bert.encoder.architectures.registry import CUSTOM
 from edge_bert.encoder.checkpoint import (
     custom_weights,
@@ -27,7 +28,11 @@ from tests.encoder.running import ModelOf
 from tests.one_line import refused
 from tests.tiny.models import checkpoint
 
-MODELS = ("mobilebert-cls", "mobilebert-classification", "gpt2-last", "gpt2-classification")
+MODELS = (
+    *("mobilebert-cls", "mobilebert-classification", "gpt2-last", "gpt2-classification"),
+    *("modernbert-cls", "modernbert-classification", "modernbert-all-local-with-biases"),
+    *("nomic_bert-cls", "nomic_bert-classification"),
+)
 SIZES = {
     "mobilebert-cls": (
         *("hidden_size", "intermediate_size", "max_position_embeddings", "num_hidden_layers"),
@@ -37,6 +42,23 @@ SIZES = {
     "gpt2-last": ("n_embd", "n_head", "n_layer", "n_positions", "vocab_size"),
     "albert-cls": ("embedding_size", "inner_group_num", "num_hidden_groups", "num_hidden_layers"),
     "electra-cls-normalize": ("embedding_size",),
+    "modernbert-cls": (
+        *("hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size"),
+        *("num_attention_heads",),
+    ),
+    "nomic_bert-cls": (
+        *("hidden_size", "intermediate_size", "num_hidden_layers", "vocab_size"),
+        *("num_attention_heads", "type_vocab_size"),
+    ),
+}
+# What nomic's own code calls parts of a layer.
+OWN_NAMES = {
+    "self_attn.o_proj": "attn.out_proj",
+    "mlp.up_proj": "mlp.fc11",
+    "mlp.gate_proj": "mlp.fc12",
+    "mlp.down_proj": "mlp.fc2",
+    "post_attention_layernorm": "norm1",
+    "post_mlp_layernorm": "norm2",
 }
 PLACES = [(name, key) for name in SIZES for key in SIZES[name]]
 
@@ -84,6 +106,25 @@ def test_a_size_that_the_weights_contradict_is_refused(
         ("gpt2-last", {"add_cross_attention": True}, "add_cross_attention"),
         ("gpt2-last", {"activation_function": None}, "not among gelu"),
         ("albert-cls", {"num_hidden_groups": 4}, "do not fit 3 layers"),
+        ("modernbert-cls", {"num_attention_heads": 32}, "1 channels cannot be turned"),
+        ("modernbert-cls", {"layer_types": ["full_attention"]}, "layer_types"),
+        ("modernbert-cls", {"layer_types": ["chunked_attention"] * 3}, "layer_types"),
+        ("modernbert-cls", {"rope_scaling": {"factor": 2.0}}, "rope_scaling"),
+        ("modernbert-cls", {"rope_parameters": {"rope_theta": 1.0}}, "rope_parameters"),
+        (
+            "modernbert-cls",
+            {"rope_parameters": {"full_attention": {"rope_type": "yarn", "factor": 4.0}}},
+            "default rotation",
+        ),
+        ("modernbert-cls", {"local_rope_theta": "far"}, "rope_theta"),
+        ("modernbert-cls", {"local_attention": 0}, "local_attention"),
+        ("modernbert-cls", {"hidden_activation": "mish"}, "not among gelu"),
+        ("modernbert-cls", {"mlp_bias": 1}, "mlp_bias"),
+        ("modernbert-cls", {"attention_bias": True}, "lack layers.0.attn.Wqkv.bias"),
+        ("nomic_bert-cls", {"hidden_act": None}, "not among gelu"),
+        ("nomic_bert-cls", {"head_dim": 7}, "cannot be turned"),
+        ("nomic_bert-cls", {"rope_parameters": {"rope_type": "dynamic"}}, "default rotation"),
+        ("nomic_bert-cls", {"rope_parameters": {"partial_rotary_factor": 0.5}}, "default rotation"),
     ],
 )
 def test_what_the_model_cannot_compute_is_refused(
@@ -126,6 +167,61 @@ def test_what_needs_layers_of_bert_is_refused(name: str, model: ModelOf) -> None
     """Calibrated integers, smaller models and ONNX name the architecture and what there is."""
     with refused(RefusedError, f"{model(name).architecture} has layers .* take float32, float16"):
         encoder_weights(model(name))
+
+
+def _as_nomic_saves(whole: Checkpoint) -> Checkpoint:
+    """A nomic-bert under the names of nomic's own code, queries, keys and values joined."""
+    weights = {}
+    for name, array in whole.weights.items():
+        new = name.replace("layers.", "encoder.layers.").replace("embeddings.LayerNorm", "emb_ln")
+        for theirs, own in OWN_NAMES.items():
+            new = new.replace(theirs, own)
+        weights[new] = array
+    for index in range(whole.config["num_hidden_layers"]):
+        at = f"encoder.layers.{index}"
+        parts = [weights.pop(f"{at}.self_attn.{x}_proj.weight") for x in "qkv"]
+        weights[f"{at}.attn.Wqkv.weight"] = np.concatenate(parts)
+    config = {own: whole.config[key] for own, key in nomic_bert.OWN_KEYS.items()}
+    config |= {key: whole.config[key] for key in ("vocab_size", "type_vocab_size")}
+    config |= nomic_bert.OWN_OPTIONS | {"rotary_emb_base": 1000}
+    return dataclasses.replace(whole, weights=weights, config=config)
+
+
+def test_nomic_files_are_read_under_their_own_names(model: ModelOf) -> None:
+    """The configuration and the weights of nomic's own code, as on the hub."""
+    whole = model("nomic_bert-cls")
+    found, expected = custom_weights(_as_nomic_saves(whole)), custom_weights(whole)
+    assert found.config == expected.config
+    for key, value in expected.arrays.items():
+        np.testing.assert_array_equal(found.arrays[key], value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("rotary_emb_fraction", 0.5),
+        ("rotary_emb_interleaved", True),
+        ("rotary_scaling_factor", 2.0),
+        ("prenorm", True),
+        ("causal", True),
+        ("use_rms_norm", True),
+        ("qkv_proj_bias", True),
+        ("num_experts", 8),
+        ("activation_function", "gelu"),
+    ],
+)
+def test_other_options_of_nomic_are_refused(key: str, value: object, model: ModelOf) -> None:
+    """nomic's code can be other models, mixtures of experts among them."""
+    whole = _as_nomic_saves(model("nomic_bert-cls"))
+    with refused(ModelError, key):
+        custom_weights(_with(whole, **{key: value}))
+
+
+def test_a_window_is_told_from_its_half(model: ModelOf) -> None:
+    """`local_attention` counts both sides, `sliding_window` of transformers 5 one."""
+    whole = model("modernbert-cls")
+    assert read_encoder_config(whole).window == 8
+    assert read_encoder_config(_with(whole, sliding_window=5)).window == 5
 
 
 def test_inputs_are_those_that_the_model_reads(model: ModelOf) -> None:

@@ -196,6 +196,13 @@ def test_what_padding_holds_does_not_matter(
     _close(first, second, PADDING_TOLERANCE)
 
 
+def _factor(name: str, path: str, shape: tuple[int, ...]) -> Any:
+    """A tenth more; where LayerNorm takes that away at once, of every second channel only."""
+    if name.startswith("modernbert") and path == "embeddings/word":
+        return np.where(np.arange(shape[-1]) % 2, 1.1, 1.0)
+    return 1.1
+
+
 @pytest.mark.parametrize(
     "name", [*CONVERTED[1::2], "bert-one-token-type", "roberta-cls", "gpt2-scales"]
 )
@@ -208,7 +215,10 @@ def test_parity_sees_every_weight(
     before = bucketed(rows, names, [64], keras_runner(encoder))
     for variable in encoder.variables:
         kept = variable.numpy()
-        variable.assign(kept * 1.1)
+        if not kept.any():
+            assert variable.path.startswith("head_"), variable.path  # a bias that the file has not
+            continue
+        variable.assign(kept * _factor(name, variable.path, kept.shape))
         after = bucketed(rows, names, [64], keras_runner(encoder))
         variable.assign(kept)
         moved = np.abs(after - before).max()

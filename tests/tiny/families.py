@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-FAMILIES = ("albert", "electra", "mobilebert", "gpt2", "mpnet")
+FAMILIES = ("albert", "electra", "mobilebert", "gpt2", "mpnet", "modernbert", "nomic_bert")
 CLASS_PREFIX = {
     "albert": "Albert",
     "electra": "Electra",
     "mobilebert": "MobileBert",
     "gpt2": "GPT2",
     "mpnet": "MPNet",
+    "modernbert": "ModernBert",
+    "nomic_bert": "NomicBert",
 }
 HIDDEN, FFN, ATTENTION_HEADS, LAYERS, MAX_LENGTH = 32, 64, 4, 2, 128
 EMBEDDING = 16
@@ -26,9 +28,29 @@ MPNET = {
 Sizes = Iterator[tuple[str, tuple[int, ...]]]
 
 
+MODERNBERT = {
+    "bos_token_id": 2,
+    "cls_token_id": 2,
+    "eos_token_id": 3,
+    "pad_token_id": 0,
+    "sep_token_id": 3,
+    "global_attn_every_n_layers": 2,
+    "hidden_activation": "gelu",
+    "hidden_size": HIDDEN,
+    "intermediate_size": FFN,
+    "local_attention": 16,
+    "max_position_embeddings": MAX_LENGTH,
+    "norm_eps": 1e-5,
+    "num_attention_heads": ATTENTION_HEADS,
+    "num_hidden_layers": 3,
+}
+
+
 def config(architecture: str, vocabulary: int) -> dict[str, Any]:
     """What config.json holds, but for the head."""
     own = {"architectures": [f"{CLASS_PREFIX[architecture]}Model"], "model_type": architecture}
+    if architecture == "modernbert":
+        return own | MODERNBERT | {"vocab_size": vocabulary}
     if architecture == "gpt2":
         return own | {
             "activation_function": "gelu_new",
@@ -58,6 +80,8 @@ def config(architecture: str, vocabulary: int) -> dict[str, Any]:
         return common | {"num_hidden_groups": 1, "inner_group_num": 1, "num_hidden_layers": 3}
     if architecture == "mpnet":
         return common | MPNET
+    if architecture == "nomic_bert":
+        return common | {"hidden_act": "silu"}
     if architecture == "mobilebert":
         return common | {"intra_bottleneck_size": EMBEDDING, "num_feedforward_networks": 3}
     return common
@@ -66,7 +90,7 @@ def config(architecture: str, vocabulary: int) -> dict[str, Any]:
 def sizes(config: Mapping[str, Any], labels: int) -> Sizes:
     """The weights under transformers' names; `labels` is 0 where there is no classifier."""
     makers = {"albert": _albert, "electra": _electra, "mobilebert": _mobilebert, "gpt2": _gpt2}
-    makers |= {"mpnet": _mpnet}
+    makers |= {"mpnet": _mpnet, "modernbert": _modernbert, "nomic_bert": _nomic_bert}
     return makers[config["model_type"]](config, labels)
 
 
@@ -174,6 +198,57 @@ def _mpnet(config: Mapping[str, Any], labels: int) -> Sizes:
     if labels:
         yield from _dense("classifier.dense", hidden, hidden)
         yield from _dense("classifier.out_proj", hidden, labels)
+
+
+def _modernbert(config: Mapping[str, Any], labels: int) -> Sizes:
+    hidden, ffn = config["hidden_size"], config["intermediate_size"]
+    at, norm_bias = ("model." if labels else ""), config.get("norm_bias", False)
+
+    def norm(name: str) -> Sizes:
+        yield from list(_norm(name, hidden))[: 2 if norm_bias else 1]
+
+    def dense(name: str, inputs: int, outputs: int, key: str) -> Sizes:
+        yield from list(_dense(name, inputs, outputs))[: 2 if config.get(key, False) else 1]
+
+    yield f"{at}embeddings.tok_embeddings.weight", (config["vocab_size"], hidden)
+    yield from norm(f"{at}embeddings.norm")
+    for index in range(config["num_hidden_layers"]):
+        layer = f"{at}layers.{index}"
+        yield from norm(f"{layer}.attn_norm") if index else ()
+        yield from dense(f"{layer}.attn.Wqkv", hidden, 3 * hidden, "attention_bias")
+        yield from dense(f"{layer}.attn.Wo", hidden, hidden, "attention_bias")
+        yield from norm(f"{layer}.mlp_norm")
+        yield from dense(f"{layer}.mlp.Wi", hidden, 2 * ffn, "mlp_bias")
+        yield from dense(f"{layer}.mlp.Wo", ffn, hidden, "mlp_bias")
+    yield from norm(f"{at}final_norm")
+    if labels:
+        yield from dense("head.dense", hidden, hidden, "classifier_bias")
+        yield from norm("head.norm")
+        yield from _dense("classifier", hidden, labels)
+
+
+def _nomic_bert(config: Mapping[str, Any], labels: int) -> Sizes:
+    hidden, ffn = config["hidden_size"], config["intermediate_size"]
+    at = "nomic_bert." if labels else ""
+    yield f"{at}embeddings.word_embeddings.weight", (config["vocab_size"], hidden)
+    types = config["type_vocab_size"]
+    yield f"{at}embeddings.token_type_embeddings.weight", (types, hidden)
+    yield from _norm(f"{at}embeddings.LayerNorm", hidden)
+    width = config.get("head_dim") or hidden // config["num_attention_heads"]
+    width *= config["num_attention_heads"]
+    for index in range(config["num_hidden_layers"]):
+        layer = f"{at}layers.{index}"
+        for name in "qkv":
+            yield f"{layer}.self_attn.{name}_proj.weight", (width, hidden)
+        yield f"{layer}.self_attn.o_proj.weight", (hidden, width)
+        yield from _norm(f"{layer}.post_attention_layernorm", hidden)
+        for name in ("gate", "up"):
+            yield f"{layer}.mlp.{name}_proj.weight", (ffn, hidden)
+        yield f"{layer}.mlp.down_proj.weight", (hidden, ffn)
+        yield from _norm(f"{layer}.post_mlp_layernorm", hidden)
+    if labels:
+        yield from _dense("nomic_bert.pooler.dense", hidden, hidden)
+        yield from _dense("classifier", hidden, labels)
 
 
 def _gpt2(config: Mapping[str, Any], labels: int) -> Sizes:

@@ -203,7 +203,8 @@ def _values(random: np.random.RandomState, name: str, shape: tuple[int, ...]) ->
         return values.astype(np.float32)
     if len(shape) == 2:
         # Queries and keys are larger, so that attention is far from even.
-        parts = ("query", "key", "q_lin", "k_lin", "c_attn", "attn.q.", "attn.k.")
+        parts = ("query", "key", "q_lin", "k_lin", "c_attn", "attn.q.", "attn.k.", "Wqkv")
+        parts += ("q_proj", "k_proj")
         sharp = 2.0 if any(part in name for part in parts) else 1.0
         inputs = shape[0] if ".c_" in name else shape[1]
         return (values * sharp * math.sqrt(3 / inputs)).astype(np.float32)

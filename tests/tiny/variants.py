@@ -66,6 +66,36 @@ VARIANTS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "mpnet-cls": ("mpnet", "cls", {}),
     "mpnet-classification": ("mpnet", "classification", {}),
     "mpnet-relu": ("mpnet", "mean", {"hidden_act": "relu"}),
+    "modernbert-mean-normalize": ("modernbert", "mean-normalize", {}),
+    "modernbert-cls": ("modernbert", "cls", {}),
+    "modernbert-classification": ("modernbert", "classification", {}),
+    "modernbert-mean-classification": (
+        "modernbert",
+        "classification",
+        {"classifier_pooling": "mean", "classifier_bias": True, "norm_bias": True},
+    ),
+    "modernbert-all-local-with-biases": (
+        "modernbert",
+        "mean",
+        {
+            "attention_bias": True,
+            "mlp_bias": True,
+            "norm_bias": True,
+            "layer_types": ["sliding_attention"] * 3,
+            "rope_parameters": {
+                "full_attention": {"rope_type": "default", "rope_theta": 500.0},
+                "sliding_attention": {"rope_type": "default", "rope_theta": 50.0},
+            },
+        },
+    ),
+    "nomic_bert-mean-normalize": ("nomic_bert", "mean-normalize", {}),
+    "nomic_bert-cls": ("nomic_bert", "cls", {}),
+    "nomic_bert-classification": ("nomic_bert", "classification", {}),
+    "nomic_bert-wide-heads": (
+        "nomic_bert",
+        "mean",
+        {"head_dim": 12, "rope_parameters": {"rope_type": "default", "rope_theta": 50.0}},
+    ),
 }
 
 

@@ -6,12 +6,20 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from edge_bert.encoder.architectures.weight_reader import WeightReader
-from edge_bert.encoder.config import DenseHead, Gpt2Config, MobileBertConfig
-from edge_bert.encoder.weights import CustomWeights
-from edge_bert.records.checkpoint import Checkpoint, FloatArray
+import numpy as np
 
-CustomConfig = MobileBertConfig | Gpt2Config
+from edge_bert.encoder.architectures.weight_reader import WeightReader
+from edge_bert.encoder.config import (
+    DenseHead,
+    Gpt2Config,
+    MobileBertConfig,
+    ModernBertConfig,
+    NomicBertConfig,
+)
+from edge_bert.encoder.weights import CustomWeights
+from edge_bert.records.checkpoint import FloatArray
+
+CustomConfig = MobileBertConfig | Gpt2Config | ModernBertConfig | NomicBertConfig
 
 
 @dataclass(frozen=True)
@@ -19,7 +27,7 @@ class WeightSource:
     """One array of ours: its name, the file's name for it, and the size that the file must have.
 
     `transposed` turns PyTorch's [out, in] around. `chunk` (which, of how many) is one of equal
-    chunks of the file's last axis.
+    chunks of the file's outputs.
     """
 
     ours: str
@@ -34,7 +42,10 @@ class CustomArchitecture:
     """A family that has a Keras model of its own.
 
     `list_weights` lists the encoder's arrays for a config, `list_head` the dense layers of a
-    classifier. `build_model` makes the Keras model, without its values; it alone needs Keras.
+    classifier, `list_token_head` those of a head on tokens where it is none of transformers' usual.
+    `rename_weights` gives weights the names that `list_weights` knows. `build_model` makes the
+    Keras model, without its values; it alone needs Keras. With `rounds_to_nearest`, matrices of 4
+    bits are made without GPTQ.
     """
 
     name: str
@@ -43,6 +54,9 @@ class CustomArchitecture:
     list_weights: Callable[[Any], Iterable[WeightSource]]
     list_head: Callable[[Any], tuple[DenseHead, ...]]
     build_model: Callable[[CustomWeights], Any]
+    list_token_head: Callable[[Any], tuple[DenseHead, ...]] | None = None
+    rename_weights: Callable[[Mapping[str, FloatArray]], Mapping[str, FloatArray]] = lambda x: x
+    rounds_to_nearest: bool = False
 
 
 def dense_weights(ours: str, file: str, inputs: int, outputs: int) -> Iterator[WeightSource]:
@@ -57,19 +71,17 @@ def norm_weights(ours: str, file: str, size: int) -> Iterator[WeightSource]:
     yield WeightSource(f"{ours}.beta", f"{file}.bias", (size,))
 
 
-def read_weights(
-    checkpoint: Checkpoint, prefix: str, sources: Iterable[WeightSource]
-) -> dict[str, FloatArray]:
-    """The arrays under our names; `prefix` may stand before each name in the file.
+def read_weights(reader: WeightReader, sources: Iterable[WeightSource]) -> dict[str, FloatArray]:
+    """The arrays under our names.
 
     Raises ModelError for a weight that is missing or has another size.
     """
-    reader = WeightReader(checkpoint.weights, prefix)
     arrays = {}
     for source in sources:
         array = reader.array(source.size, source.file)
         index, count = source.chunk
-        width = source.size[-1] // count
-        array = array[..., index * width : (index + 1) * width]
+        outputs = 0 if source.transposed else -1
+        if count > 1:
+            array = np.split(array, count, axis=outputs)[index]
         arrays[source.ours] = array.T if source.transposed else array
     return arrays

@@ -10,7 +10,9 @@ from edge_bert.encoder.architectures.distilbert import DISTILBERT
 from edge_bert.encoder.architectures.electra import ELECTRA
 from edge_bert.encoder.architectures.gpt2 import GPT2
 from edge_bert.encoder.architectures.mobilebert import MOBILEBERT
+from edge_bert.encoder.architectures.modernbert import MODERNBERT
 from edge_bert.encoder.architectures.mpnet import MPNET
+from edge_bert.encoder.architectures.nomic_bert import NOMIC_BERT
 from edge_bert.encoder.architectures.roberta import CAMEMBERT, ROBERTA, XLM_ROBERTA
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -22,5 +24,5 @@ ARCHITECTURES: dict[str, Architecture] = {
 }
 # Their layers are not BERT's: they have Keras models of their own, and no integer graph.
 CUSTOM: dict[str, CustomArchitecture] = {
-    architecture.name: architecture for architecture in (MOBILEBERT, GPT2)
+    architecture.name: architecture for architecture in (MOBILEBERT, GPT2, MODERNBERT, NOMIC_BERT)
 }

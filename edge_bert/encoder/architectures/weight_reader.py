@@ -39,11 +39,12 @@ class WeightReader:
         zeros = np.zeros(outputs, np.float32)
         return DenseWeights(kernel, self.array((outputs,), f"{name}.bias") if bias else zeros)
 
-    def norm(self, name: str, channels: int) -> LayerNormWeights:
-        """A LayerNorm; old files call its arrays gamma and beta."""
+    def norm(self, name: str, channels: int, *, bias: bool = True) -> LayerNormWeights:
+        """A LayerNorm, without a `bias` one of zeros; old files call its arrays gamma and beta."""
+        zeros = np.zeros(channels, np.float32)
         return LayerNormWeights(
             self.array((channels,), f"{name}.weight", f"{name}.gamma"),
-            self.array((channels,), f"{name}.bias", f"{name}.beta"),
+            self.array((channels,), f"{name}.bias", f"{name}.beta") if bias else zeros,
         )
 
 

@@ -13,6 +13,7 @@ from edge_bert.convert.onnx2tf import convert as onnx2tf
 from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.calibration import digest_sentences
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.architectures.registry import CUSTOM
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
@@ -156,4 +157,7 @@ def session_warnings(session: BuildSession, progress: Progress) -> tuple[str, ..
 
 
 def _rounds_by_calibration(session: BuildSession, recipe: Recipe) -> bool:
-    return recipe.weight_bits == 4 and not session.is_opaque
+    """Whether 4-bit matrices are rounded by GPTQ, whose Hessians need layers that we know."""
+    custom = CUSTOM.get(session.checkpoint.architecture)
+    rounds_to_nearest = session.is_opaque or (custom is not None and custom.rounds_to_nearest)
+    return recipe.weight_bits == 4 and not rounds_to_nearest

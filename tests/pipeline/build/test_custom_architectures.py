@@ -15,6 +15,8 @@ HEADS = {
     "xlm-roberta": "mean-normalize",
     "camembert": "mean",
     "mpnet": "mean-normalize",
+    "modernbert": "mean-normalize",
+    "nomic_bert": "mean-normalize",
 }
 INTEGERS = {"wi8_ai8", "wi8_ai8_afp32"}
 LEFT_OUT = {
@@ -25,6 +27,8 @@ LEFT_OUT = {
     "xlm-roberta": ({"mediapipe"}, ""),
     "camembert": ({"mediapipe"}, ""),
     "mpnet": ({"mediapipe"}, ""),
+    "modernbert": (INTEGERS, "modernbert has layers that are not BERT's"),
+    "nomic_bert": (INTEGERS, "nomic_bert has layers that are not BERT's"),
 }
 WITH_INTEGERS = [name for name, (skipped, _) in LEFT_OUT.items() if not INTEGERS & skipped]
 MARKS = {"mpnet": "[CLS]"}  # MediaPipe knows BERT's
