@@ -77,7 +77,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
 
 def _keys_of(architecture: str) -> tuple[str, ...]:
     described = describe_config_class(architecture)
-    return (*described.keys, *described.aliases)
+    return (*described.keys, *described.aliases, *keys.OWN_CONFIG.get(architecture, ()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,8 +154,9 @@ def check_tokenizer(folder: Path, first: str = "") -> None:
 def count_positions(config: Mapping[str, Any]) -> int:
     """The longest input in tokens that the position table allows."""
     key, default = POSITIONS.get(str(config.get("model_type")), ("max_position_embeddings", 512))
-    own = "n_positions" in config and "max_position_embeddings" not in config  # nomic's own code
-    positions = _read_int(config, "n_positions" if own else key, default)
+    if config.get("model_type") == "nomic_bert" and "n_positions" in config:
+        key = "n_positions"  # as nomic's own code calls it
+    positions = _read_int(config, key, default)
     if config.get("model_type") in POSITIONS_AFTER_PAD:
         positions -= _read_int(config, "pad_token_id", 1) + 1
     if config.get("model_type") == "mpnet":

@@ -19,6 +19,7 @@ from edge_bert.encoder.checkpoint import (
     read_encoder_config,
 )
 from edge_bert.encoder.keras_model import build_keras_model
+from edge_bert.encoder.unused_tensors import list_unused
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.float16 import convert_float16
@@ -194,6 +195,15 @@ def test_nomic_files_are_read_under_their_own_names(model: ModelOf) -> None:
     assert found.config == expected.config
     for key, value in expected.arrays.items():
         np.testing.assert_array_equal(found.arrays[key], value)
+
+
+def test_what_nobody_reads_of_nomic_files_is_named(model: ModelOf) -> None:
+    """Renaming them reads none of them; a joined matrix is read as a whole."""
+    whole = _as_nomic_saves(model("nomic_bert-cls"))
+    more = {**whole.weights, "encoder.layers.0.extra.weight": np.zeros((2, 2), np.float32)}
+    assert list_unused(dataclasses.replace(whole, weights=more)) == (
+        "encoder.layers.0.extra.weight",
+    )
 
 
 @pytest.mark.parametrize(

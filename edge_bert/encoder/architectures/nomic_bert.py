@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -54,6 +55,9 @@ OWN_OPTIONS = {
     "mlp_fc1_bias": False,
     "mlp_fc2_bias": False,
     "num_experts": 0,
+    "scale_attn_by_inverse_layer_idx": False,
+    "scale_attn_weights": True,
+    "parallel_block_tied_norm": False,
     "activation_function": "swiglu",
 }
 # Names of nomic's own files, and those of transformers 5.
@@ -73,7 +77,7 @@ JOINED = ".attn.Wqkv.weight"
 
 def read_config(config: Mapping[str, Any]) -> NomicBertConfig:
     """Sizes from a nomic-bert config.json, of transformers or of nomic's own code."""
-    own = "n_embd" in config and "hidden_size" not in config
+    own = "n_embd" in config  # beside them stand the defaults of transformers
     if own:
         refuse_options(config, OWN_OPTIONS)
         config = {**config, **{new: config[old] for old, new in OWN_KEYS.items() if old in config}}
@@ -99,19 +103,44 @@ def read_config(config: Mapping[str, Any]) -> NomicBertConfig:
     )
 
 
-def rename_weights(weights: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+@dataclass(frozen=True)
+class RenamedWeights(Mapping[str, FloatArray]):
+    """`weights` under other names: of each the file's name, and which third of it, if not all.
+
+    An array is read when it is asked for, so that it shows which the encoder reads.
+    """
+
+    weights: Mapping[str, FloatArray]
+    sources: Mapping[str, tuple[str, int | None]]
+
+    def __getitem__(self, name: str) -> FloatArray:
+        source, third = self.sources[name]
+        array = self.weights[source]
+        if third is None or len(array) % 3:
+            return array
+        return np.asarray(np.split(array, 3)[third], np.float32)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sources)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+
+def rename_weights(weights: Mapping[str, FloatArray]) -> RenamedWeights:
     """The weights under the names of transformers 5; a joined matrix becomes three."""
-    renamed: dict[str, FloatArray] = {}
-    for name, array in weights.items():
+    sources: dict[str, tuple[str, int | None]] = {}
+    for name in weights:
+        new = name
         for pattern, replacement in RENAMED:
-            name = pattern.sub(replacement, name)  # noqa: PLW2901
-        if name.endswith(JOINED) and len(array) % 3 == 0:
-            at = name.removesuffix(JOINED)
-            thirds = zip("qkv", np.split(array, 3), strict=True)
-            renamed |= {f"{at}.self_attn.{x}_proj.weight": third for x, third in thirds}
+            new = pattern.sub(replacement, new)
+        if new.endswith(JOINED):
+            at = new.removesuffix(JOINED)
+            thirds = {f"{at}.self_attn.{x}_proj.weight": i for i, x in enumerate("qkv")}
+            sources |= {third: (name, index) for third, index in thirds.items()}
         else:
-            renamed[name] = array
-    return renamed
+            sources[new] = (name, None)
+    return RenamedWeights(weights, sources)
 
 
 def list_weights(sizes: NomicBertConfig) -> Iterator[WeightSource]:

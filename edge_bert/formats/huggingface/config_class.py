@@ -42,7 +42,11 @@ def describe_config_class(model_type: str) -> ConfigClass:
         values = kind().to_dict()
         return ConfigClass(
             keys=tuple(sorted(values)),
-            defaults={key: value for key, value in values.items() if _is_default(key, value)},
+            defaults={
+                key: value
+                for key, value in values.items()
+                if _is_default(key, value) and not _is_derived(kind, key)
+            },
             aliases=dict(kind.attribute_map),
         )
 
@@ -71,6 +75,11 @@ def complete_config(config: Mapping[str, Any], model_type: str) -> dict[str, Any
         described.aliases[key]: value for key, value in config.items() if key in described.aliases
     }
     return {**described.defaults, **renamed, **config, "model_type": model_type}
+
+
+def _is_derived(kind: Any, key: str) -> bool:
+    """Whether the class works a value out of others, such as nomic-bert's size of a head."""
+    return getattr(kind, key, ...) is None
 
 
 def _is_default(key: str, value: object) -> bool:

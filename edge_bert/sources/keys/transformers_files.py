@@ -45,6 +45,31 @@ CONFIG = KeyTable(
         "adapters": (None, {}),
     },
 )
+# Keys of a model type that its class of today has no more, or under another name.
+OWN_CONFIG = {
+    "modernbert": (
+        *("global_attn_every_n_layers", "global_rope_theta", "local_rope_theta", "sliding_window"),
+        *("rope_scaling", "head_dim", "reference_compile", "repad_logits_with_grad"),
+    ),
+    "nomic_bert": (
+        *("n_embd", "n_layer", "n_head", "n_inner", "n_positions", "layer_norm_epsilon"),
+        *(
+            "activation_function",
+            "rotary_emb_base",
+            "rotary_emb_fraction",
+            "rotary_emb_interleaved",
+        ),
+        *("rotary_emb_scale_base", "rotary_scaling_factor", "prenorm", "parallel_block", "causal"),
+        *("use_rms_norm", "qkv_proj_bias", "mlp_fc1_bias", "mlp_fc2_bias", "num_experts"),
+        *("attn_pdrop", "embd_pdrop", "resid_pdrop", "fused_bias_fc", "fused_dropout_add_ln"),
+        *("use_flash_attn", "use_xentropy", "dense_seq_output", "last_layer_subset"),
+        *("pad_vocab_size_multiple", "max_trained_positions", "reorder_and_upcast_attn"),
+        *("scale_attn_by_inverse_layer_idx", "scale_attn_weights", "mlp_fc1_bias"),
+        *("parallel_block_tied_norm", "ffn_div", "expert_choice_router", "moe_every_n_layers"),
+        *("moe_top_k", "moe_impl", "moe_normalize_expert_weights", "moe_resid_pdrop"),
+        *("num_shared_experts", "add_pooling_layer", "router_aux_loss_coef", "logit_scale"),
+    ),
+}
 TOKENIZER = KeyTable(
     obeyed=(
         *("tokenizer_class", "do_lower_case", "strip_accents", "tokenize_chinese_chars"),
