@@ -28,7 +28,7 @@ CALIBRATION_HELP = (
     "calibration set of your own: .txt, or what --data takes, such as FILE.csv:text=COLUMN"
 )
 CALIBRATION_COUNT_HELP = "how many calibration sentences to use (default: 256)"
-DATA_HELP = "labelled data: stsb:FILE, sst2:FILE, FILE.csv:text=A,label=B; may be repeated"
+DATA_HELP = "labelled data: FILE.csv:text=A,label=B, FILE.json, stsb:FILE, squad:FILE; repeatable"
 CORPUS_HELP = "texts whose words a trimmed vocabulary keeps (default: the --calibration file)"
 DIMENSIONS_HELP = "keep the first N channels of an embedding, at unit length where it had it"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
