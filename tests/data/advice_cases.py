@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,7 @@ FILES: Sequence[Case] = (
     row_case({"tokens": ["a"], "tags": []}, {"tokens": ["a"], "tags": ["O"]}),
     row_case({"tokens": ["a"], "tags": [1]}, {"tokens": ["a"], "tags": ["B-PER"]}),
     row_case({"tokens": ["a"], "tags": ["PER"]}, {"tokens": ["a"], "tags": ["B-PER"]}),
-    row_case(
-        {"tokens": [], "tags": []},
-        {"tokens": ["a"], "tags": ["O"]},
-    ),
+    row_case({"tokens": [], "tags": []}, {"tokens": ["a"], "tags": ["O"]}),
     row_case({**ANSWER, "answers": None}, {**ANSWER, "answers": []}),
     Case(parse_reference, Given("a", "one line", form="sst2:"), Given("a", "x\t1", form="sst2:")),
     Case(
@@ -246,11 +244,8 @@ def tokenizer_of(folder: Path, *, pads: bool = True) -> Path:
 def calls(folder: Path) -> Iterator[Call]:
     """What needs no file of labels."""
     short = Encoding((1, 2), (0, 0))
-    yield Call(lambda: check_lengths((), 8), lambda: check_lengths((8,), 8))
-    yield Call(lambda: check_lengths((0,), 8), lambda: check_lengths((1,), 8))
-    yield Call(lambda: check_lengths((9,), 8), lambda: check_lengths((8,), 8))
-    yield Call(lambda: check_lengths((4, 4), 8), lambda: check_lengths((4,), 8))
-    yield Call(lambda: check_lengths((8, 4), 8), lambda: check_lengths((4, 8), 8))
+    for bad, good in (((), (8,)), ((0,), (1,)), ((9,), (8,)), ((4, 4), (4,)), ((8, 4), (4, 8))):
+        yield Call(partial(check_lengths, bad, 8), partial(check_lengths, good, 8))
     yield Call(lambda: choose_bucket(9, (4, 8)), lambda: choose_bucket(8, (4, 8)))
     yield Call(
         lambda: pad_encoding(short, 4, 0, ["ids"]), lambda: pad_encoding(short, 4, 0, ["input_ids"])
@@ -270,6 +265,15 @@ def calls(folder: Path) -> Iterator[Call]:
     yield Call(
         lambda: Tokenizer.open(tokenizer_of(folder), 8).with_prompt(prompts, "passage"),
         lambda: Tokenizer.open(tokenizer_of(folder), 8).with_prompt(prompts, "query"),
+    )
+    unpooled = Prompts({"query": "a"}, pooled=False)
+    yield Call(
+        lambda: Tokenizer.open(tokenizer_of(folder), 1).with_prompt(unpooled, "query"),
+        lambda: Tokenizer.open(tokenizer_of(folder), 4).with_prompt(unpooled, "query"),
+    )
+    yield Call(
+        lambda: Tokenizer.open(tokenizer_of(folder), 1).encode_windows("a", "b", overlap=0),
+        lambda: Tokenizer.open(tokenizer_of(folder), 2).encode_windows("a", "b", overlap=0),
     )
     (folder / "damaged.json").write_text("{}")
     yield Call(
