@@ -43,8 +43,8 @@ def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> by
                 for length in lengths
             },
             "output": "logits" if head.task is Task.CLASSIFICATION else "embedding",
-            "pooling": head.poolings[0] if file.gives_tokens else None,
-            "normalize": head.normalize and file.gives_tokens,
+            "pooling": head.poolings[0] if file.needs_pooling else None,
+            "normalize": head.normalize and file.needs_pooling,
         }
         worker = Worker(f"{file.path} through onnx2tf", ModelError, TIMEOUT_S)
         _, files = worker.call(onnx2tf_worker.convert_files, request, {}, type(None))
@@ -74,7 +74,7 @@ def _simplify_file(file: OnnxFile, length: int, folder: Path, supported: frozens
 
     model = read_onnx(file.path)
     _check_unfused(file.path, model)
-    graph = simplify_graph(model, file.inputs, file.output, length)
+    graph = simplify_graph(model, file.inputs, file.outputs[0], length)
     _check_operators(file.path, graph, supported)
     simplified = shaped_model_of(graph, version_of(model))
     contradiction = find_contradiction(simplified)

@@ -16,6 +16,8 @@ Array = npt.NDArray[Any]
 ALIASES = ("Identity", "Cast", "CastLike", "Dropout")
 RESHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
 MOVES = (*RESHAPES, "Transpose", "Expand")
+# The opsets that operators come in which ONNX Runtime's optimizer writes into older files too.
+EARLIEST = {"Gelu": 20, "LayerNormalization": 17}
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +135,7 @@ def graph_of(model: Any) -> OnnxGraph:
                 attributes=attributes,
                 name=node.name,
                 domain=node.domain,
-                opset=versions.get(node.domain, 0),
+                opset=max(versions.get(node.domain, 0), _first_opset(node)),
             )
         )
     inputs = {
@@ -142,6 +144,10 @@ def graph_of(model: Any) -> OnnxGraph:
         if value.name not in constants
     }
     return OnnxGraph.of(nodes, constants, inputs, (value.name for value in model.graph.output))
+
+
+def _first_opset(node: Any) -> int:
+    return EARLIEST.get(node.op_type, 0) if node.domain in ("", "ai.onnx") else 0
 
 
 def _attributes(node: Any) -> Iterator[tuple[str, Any]]:

@@ -10,17 +10,20 @@ from typing import Any
 
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats import git_lfs
+from edge_bert.formats.onnx.graph import EARLIEST
 from edge_bert.text import one_line
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 OLDEST_OPSET = 11
 IR_VERSION = 0x08  # the tag of the field that every exporter writes first
 DEFAULT_DOMAINS = ("", "ai.onnx")
-# They round activations, so that no float model can be got back from them.
+OTHER_DOMAIN = "com.microsoft"
+# They round activations, or weights in a way of their own, so that no float model can be got back.
 QUANTIZED = (
     "DynamicQuantizeLinear", "DynamicQuantizeLSTM", "DynamicQuantizeMatMul", "MatMulInteger",
-    "MatMulIntegerToFloat", "MatMulNBits", "QAttention", "QEmbedLayerNormalization", "QGemm",
-    "QLinearMatMul", "QOrderedMatMul", "QuantizeLinear",
+    "GatherBlockQuantized", "MatMulBnb4", "MatMulFpQ4", "MatMulIntegerToFloat", "MatMulNBits",
+    "QAttention", "QEmbedLayerNormalization", "QGemm", "QLinearMatMul", "QOrderedMatMul",
+    "QuantizeLinear",
 )  # fmt: skip
 
 
@@ -183,6 +186,7 @@ def _check_external(path: Path, tensor: Any) -> int:
         raise ModelError(
             f"{path} keeps weights in {shown(location)}, which is missing; put it beside the model."
         )
+    git_lfs.refuse_pointers([file])
     size = file.stat().st_size
     if offset < 0 or length < 0 or offset + length > size:
         raise _damaged(path, f"external data {shown(location)} is cut short")
@@ -190,10 +194,29 @@ def _check_external(path: Path, tensor: Any) -> int:
 
 
 def _check(onnx: Any, path: Path, model: Any) -> None:
+    early = _early_nodes(onnx, model)
     try:
+        for node in early:  # onnx's checker passes over operators of other domains
+            node.domain = OTHER_DOMAIN
         onnx.checker.check_model(model)
     except Exception as error:  # ValidationError, or what its C++ raises
         raise _damaged(path, one_line(error)) from error
+    finally:
+        for node in early:
+            node.domain = ""
+
+
+def _early_nodes(onnx: Any, model: Any) -> list[Any]:
+    """Nodes of the default domain whose operator comes in a later opset only."""
+    opset = read_opset(model)
+    nodes = [
+        node
+        for node in model.graph.node
+        if EARLIEST.get(node.op_type, 0) > opset and node.domain in DEFAULT_DOMAINS
+    ]
+    if nodes and all(imported.domain != OTHER_DOMAIN for imported in model.opset_import):
+        model.opset_import.append(onnx.helper.make_opsetid(OTHER_DOMAIN, 1))
+    return nodes
 
 
 def _check_operators(path: Path, model: Any) -> None:

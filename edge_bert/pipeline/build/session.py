@@ -23,6 +23,7 @@ from edge_bert.encoder.dimensions import cut_dimensions
 from edge_bert.encoder.unused_tensors import judge_unused
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
+from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
@@ -95,6 +96,7 @@ class BuildSession:
         for evaluation_set in evaluation_sets:
             check_data(evaluation_set, checkpoint.head)
         _check_tokenizer(session)
+        check_reading(checkpoint, session.tokenizer, sentences.held_out)
         return session
 
     @property

@@ -18,6 +18,7 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import int16_groups
+from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.explain.tensor_errors import Inputs, IntegerFile, tensor_errors
 from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.integer.analyze.explain import find_outliers
@@ -139,6 +140,7 @@ def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArt
     _check_model(manifest, checkpoint)
     longest = max(signature.length for signature in artifact.signatures.values())
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, longest, checkpoint.prompts)
+    check_reading(checkpoint, tokenizer, sentences.held_out)
     weights = encoder_weights(checkpoint)
     return ExplainedArtifact(manifest, artifact, path, weights, tokenizer, sentences)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +46,12 @@ def name_of(path: Path, folder: Path) -> str:
     return folder.resolve().name if path.stem in PLAIN_NAMES else path.stem
 
 
-def sha256_of(path: Path, folder: Path, tokenizer: Path) -> str:
-    """Over the file, its external data, and all that was read beside it."""
+def sha256_of(path: Path, folder: Path, tokenizer: Path, head: Sequence[Path] = ()) -> str:
+    """Over the file, its external data, and all that was read beside it; `head` of the head."""
     beside = [folder / name for name in OPTIONAL]
     return digest_of(
         *list_files(path),
         tokenizer,
         *(path_beside for path_beside in beside if path_beside.is_file()),
+        *head,
     )

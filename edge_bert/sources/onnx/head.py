@@ -1,129 +1,143 @@
-"""The head on the encoder, recognized by its outputs for random token vectors."""
+"""Which output of a graph counts, and the head that makes it.
+
+The most telling one counts: a sentence or logits before tokens. One that is not understood stops
+the reading, because another in its place would be another model.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.formats.onnx.evaluate import NotComputed, evaluate_node
-from edge_bert.formats.onnx.graph import Array, OnnxGraph
-from edge_bert.records.checkpoint import FloatArray, Pooling
-from edge_bert.sources.onnx.blocks import KNOWN, SAME
-from edge_bert.sources.onnx.inputs import MASK
-from edge_bert.sources.onnx.parts import Linear, NotRecognized, find_linear
+from edge_bert.encoder.weights import HeadDense
+from edge_bert.formats.onnx.graph import OnnxGraph
+from edge_bert.records.checkpoint import Pooling
+from edge_bert.sources.onnx.head_path import HeadPath, Stream, follow_path, reads_stream
+from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
+from edge_bert.sources.onnx.probe import Probe
 
-LENGTH = 7
-TOLERANCE = 1e-3
-PREFERRED = ("sentence_embedding", "logits", "embedding", "last_hidden_state", "token_embeddings")
+SENTENCES = (
+    "sentence_embedding", "sentence_embeddings", "text_embeds", "text_embedding", "embedding",
+    "embeddings",
+)  # fmt: skip
+LOGITS = ("logits", "scores", "score", "probabilities", "probs")
+SPAN = ("start_logits", "end_logits")
+TELLING = (*SENTENCES, *LOGITS)
+TOKENS = ("last_hidden_state", "token_embeddings")
+POOLER = "pooler_output"
 
 
 @dataclass(frozen=True, eq=False)
-class Pooled:
-    """The output of the graph in terms of the encoder's.
+class GraphHead:
+    """The head that counts.
 
-    `pooling` is None where the graph gives the tokens as they are. `dense` are the layers of a
-    classifier, `activation` is what stands between its two.
+    `outputs` are the graph's outputs that it gives: one, or the start and the end of an answer.
+    `unused` are the others.
     """
 
-    output: str
-    pooling: Pooling | None
-    normalize: bool = False
-    dense: tuple[Linear, ...] = ()
-    activation: str = "linear"
+    path: HeadPath
+    outputs: tuple[str, ...]
+    unused: tuple[str, ...] = ()
 
 
-def find_head(graph: OnnxGraph, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
-    """The most telling output that is understood: a sentence, logits, else tokens.
+def find_head(graph: OnnxGraph, stream: Stream, probes: Sequence[Probe]) -> GraphHead:
+    """The head of the most telling output.
 
-    Raises NotRecognized, with what is wrong with the first output, where there is none.
+    Raises NotRecognized where that is not understood, and where it cannot be told which it is.
     """
-    ranked = sorted(
-        graph.outputs, key=lambda name: PREFERRED.index(name) if name in PREFERRED else 9
-    )
-    heads: list[Pooled] = []
-    reasons: list[str] = []
-    for output in ranked:
-        try:
-            heads.append(_of(graph, output, stream, hidden, names))
-        except NotRecognized as error:
-            reasons.append(str(error))
-    if not heads:
-        raise NotRecognized(reasons[0])
-    pooled = [head for head in heads if head.pooling is not None]
+    outputs = [name for name in graph.outputs if reads_stream(graph, name, stream)]
+    if not outputs:
+        raise NotRecognized(
+            f"none of its outputs {', '.join(graph.outputs)[:200]} comes from its last layer"
+        )
+    if set(SPAN) <= set(outputs):
+        paths = [follow_path(graph, name, stream, probes) for name in SPAN]
+        return _with_unused(graph, GraphHead(_join_span(paths), SPAN))
+    path = _choose(graph, outputs, stream, probes)
+    return _with_unused(graph, GraphHead(path, (path.output,)))
+
+
+def _with_unused(graph: OnnxGraph, head: GraphHead) -> GraphHead:
+    unused = tuple(name for name in graph.outputs if name not in head.outputs)
+    return dataclasses.replace(head, unused=unused)
+
+
+def _choose(
+    graph: OnnxGraph, outputs: Sequence[str], stream: Stream, probes: Sequence[Probe]
+) -> HeadPath:
+    telling = sorted((name for name in outputs if name in TELLING), key=TELLING.index)
+    if telling:
+        return follow_path(graph, telling[0], stream, probes)
+    paths = _follow_all(graph, outputs, stream, probes)
+    tokens = [name for name, path in paths.items() if _gives_tokens(name, path)]
     # A pooler beside the tokens is BERT's, trained for another task.
-    return next(iter([head for head in pooled if len(head.dense) != 1] + heads))
+    others = [
+        name
+        for name, path in paths.items()
+        if name not in tokens and not (tokens and _is_pooler(name, path))
+    ]
+    if len(others) > 1:
+        raise NotNamed(
+            f"it cannot be told which of its outputs {', '.join(others)[:200]} counts; call one "
+            f"{SENTENCES[0]} or {LOGITS[0]}"
+        )
+    path = paths[(others or tokens)[0]]
+    if isinstance(path, NotRecognized):
+        raise path
+    return path
 
 
-def _of(graph: OnnxGraph, output: str, stream: str, hidden: int, names: dict[str, str]) -> Pooled:
-    if graph.root(output, SAME) == graph.root(stream, SAME):
-        return Pooled(output, None)
-    probe = _Probe(graph, stream, hidden, names)
-    values = probe.run(output)
-    dense = tuple(_dense(graph, output, stream))
-    for candidate, expected in probe.candidates(output, dense):
-        flat = values.reshape(1, -1) if values.size == expected.size else values
-        if flat.shape == expected.shape and np.allclose(flat, expected, atol=TOLERANCE):
-            return candidate
-    raise NotRecognized(f"its output {output[:80]!r} is no pooling or classifier that is known")
-
-
-class _Probe:
-    """Random token vectors, the last two of them padding."""
-
-    def __init__(self, graph: OnnxGraph, stream: str, hidden: int, names: dict[str, str]) -> None:
-        self.graph = graph
-        ids = next(name for name in graph.inputs if names[name] == "input_ids")
-        sizes = graph.inputs[ids].sizes or (None, None)
-        batch, length = sizes[0] or 1, sizes[-1] or LENGTH
-        random = np.random.default_rng(0)
-        self.tokens = random.standard_normal((batch, length, hidden)).astype(np.float32)
-        self.mask = np.ones((batch, length), np.int64)
-        self.mask[:, -2:] = 0 if length > 2 else 1
-        if MASK not in names.values():
-            self.mask[:] = 1
-        self.feeds: dict[str, Array] = {graph.root(stream, SAME): self.tokens}
-        for name, meaning in names.items():
-            dtype = np.int32 if graph.inputs[name].element_type == 6 else np.int64
-            self.feeds[name] = (self.mask if meaning == MASK else np.ones_like(self.mask)).astype(
-                dtype
-            )
-
-    def run(self, output: str) -> Array:
-        """What the graph computes from the tokens, for the first sentence."""
+def _follow_all(
+    graph: OnnxGraph, outputs: Sequence[str], stream: Stream, probes: Sequence[Probe]
+) -> Mapping[str, HeadPath | NotRecognized]:
+    """The head of each output, or why it is not understood."""
+    paths: dict[str, HeadPath | NotRecognized] = {}
+    for name in outputs:
         try:
-            return evaluate_node(self.graph, output, self.feeds)[:1]
-        except NotComputed as error:
-            raise NotRecognized(
-                f"its output {output[:80]!r} cannot be followed from the tokens ({error})"
-            ) from error
-
-    def candidates(
-        self, output: str, dense: tuple[Linear, ...]
-    ) -> Iterator[tuple[Pooled, FloatArray]]:
-        """Every head that we have, with what it gives for the probe, [1, width]."""
-        weights = self.mask[0, :, None].astype(np.float32)
-        pooled = {
-            Pooling.MEAN: (self.tokens[0] * weights).sum(0, keepdims=True) / weights.sum(),
-            Pooling.CLS: self.tokens[0, :1],
-        }
-        for pooling, rows in pooled.items():
-            yield Pooled(output, pooling), rows
-            unit = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-            yield Pooled(output, pooling, normalize=True), unit
-        if len(dense) == 2 and dense[0].kernel.shape[0] == self.tokens.shape[-1]:
-            first = pooled[Pooling.CLS] @ dense[0].kernel + dense[0].bias
-            for name, function in KNOWN.items():
-                logits = function(first) @ dense[1].kernel + dense[1].bias
-                yield Pooled(output, Pooling.CLS, dense=dense, activation=name), logits
+            paths[name] = follow_path(graph, name, stream, probes)
+        except NotRecognized as error:
+            paths[name] = error
+    return paths
 
 
-def _dense(graph: OnnxGraph, output: str, stream: str) -> Iterator[Linear]:
-    """The dense layers after the encoder, in order, each with its bias."""
-    products: dict[str, Linear] = {}
-    for node in graph.ancestors(output, stop=(stream, graph.root(stream, SAME))):
-        linear = find_linear(graph, node.outputs[0])
-        if linear is not None:
-            products[linear.input] = linear  # that with its bias comes after the product alone
-    yield from products.values()
+def _gives_tokens(name: str, path: HeadPath | NotRecognized) -> bool:
+    return isinstance(path, HeadPath) and (path.is_plain or name in TOKENS)
+
+
+def _is_pooler(name: str, path: HeadPath | NotRecognized) -> bool:
+    """CLS, a dense layer and a tanh."""
+    if isinstance(path, NotRecognized) or name == POOLER:
+        return name == POOLER
+    layers = path.layers
+    return (
+        path.poolings == (Pooling.CLS,)
+        and len(layers) == 1
+        and isinstance(layers[0], HeadDense)
+        and layers[0].activation == "tanh"
+        and layers[0].kernel.shape[0] == layers[0].kernel.shape[1]
+        and not path.normalize
+    )
+
+
+def _join_span(paths: Sequence[HeadPath]) -> HeadPath:
+    """One dense layer with two columns, the start and the end of the answer."""
+    dense = [layer for path in paths if (layer := _column(path)) is not None]
+    if len(dense) != len(SPAN):
+        raise NotRecognized(f"its outputs {' and '.join(SPAN)} are no dense layer on its tokens")
+    joined = HeadDense(
+        np.concatenate([layer.kernel for layer in dense], axis=1),
+        np.concatenate([layer.bias for layer in dense]),
+    )
+    return HeadPath(SPAN[0], layers=(joined,))
+
+
+def _column(path: HeadPath) -> HeadDense | None:
+    """The dense layer that is all of a head with one logit a token; None for another head."""
+    layer = path.layers[0] if len(path.layers) == 1 else None
+    more = path.poolings or path.normalize or path.dimensions or path.activation != "identity"
+    if more or not isinstance(layer, HeadDense) or layer.activation != "linear":
+        return None
+    return layer if layer.kernel.shape[1] == 1 else None

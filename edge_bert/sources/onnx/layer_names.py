@@ -44,11 +44,3 @@ MPNET = BERT | {
 }
 LAYER_NAMES = {"distilbert": DISTILBERT, "albert": ALBERT, "mpnet": MPNET}
 PROJECTIONS = {"albert": "encoder.embedding_hidden_mapping_in", "electra": "embeddings_project"}
-HEADS = {
-    "albert": ("pooler", "classifier"),
-    "bert": ("pooler.dense", "classifier"),
-    "distilbert": ("pre_classifier", "classifier"),
-    "roberta": ("classifier.dense", "classifier.out_proj"),
-    "mpnet": ("classifier.dense", "classifier.out_proj"),
-    "electra": ("classifier.dense", "classifier.out_proj"),
-}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
@@ -14,8 +14,7 @@ from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
 from edge_bert.installation import task_command
-from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.head import read_classification_head, read_embedding_head
+from edge_bert.records.checkpoint import Checkpoint, FloatArray, OnnxFile
 from edge_bert.sources.onnx.files import (
     folder_of,
     name_of,
@@ -23,7 +22,7 @@ from edge_bert.sources.onnx.files import (
     require_tokenizer,
     sha256_of,
 )
-from edge_bert.sources.onnx.head import Pooled
+from edge_bert.sources.onnx.head_task import read_task
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
 from edge_bert.sources.onnx.recognize import recognize_encoder
 from edge_bert.sources.onnx.to_checkpoint import Named, name_weights
@@ -52,6 +51,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     try:
         encoder = recognize_encoder(file, config)
         model = name_weights(encoder, config.get("model_type"))
+        read = read_task(encoder.head, config, folder, len(encoder.embeddings.word))
     except NotNamed as reason:
         raise ModelError(f"{path}: {reason}.") from reason
     except (NotRecognized, RecursionError) as reason:
@@ -59,27 +59,30 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
             f"{path} holds no encoder that edge-bert recognises: {reason}. {_other_way(file)}"
         ) from reason
     _check_config(path, model, config)
-    _check_finite(path, model.weights)
-    head, note = _head(folder, config, encoder.head)
+    files = read.files
+    weights = {**model.weights, **(files.weights or {})}
+    _check_finite(path, weights)
     text = read_onnx_text(folder, config, model.config)
     return Checkpoint(
         name=name_of(path, folder),
         architecture=model.architecture,
         config=model.config,
-        weights=model.weights,
-        head=head,
+        weights=weights,
+        head=files.head,
+        head_modules=files.modules,
         tokenizer=text.tokenizer,
         vocabulary=text.vocabulary,
         max_length=text.max_length,
         prompts=text.prompts,
         warnings=text.warnings,
-        origin=f"onnx: {path.name}{note}",
-        sha256=sha256_of(path, folder, text.tokenizer),
+        origin=f"onnx: {path.name}{read.note}{note_unused(encoder.head.unused)}",
+        sha256=sha256_of(path, folder, text.tokenizer, files.files),
         onnx=OnnxFile(
             path=path.resolve(),
             inputs=encoder.inputs,
-            output=encoder.head.output,
-            gives_tokens=encoder.head.pooling is None,
+            outputs=encoder.head.outputs,
+            activation=read.activation,
+            needs_pooling=encoder.head.path.is_plain,
             float16=computes_in_float16(file),
             fixed_length=encoder.fixed_length,
         ),
@@ -115,21 +118,6 @@ def _check_finite(path: Path, weights: Mapping[str, FloatArray]) -> None:
             raise ModelError(f"{path}: {name} holds values that are not finite numbers.")
 
 
-def _head(folder: Path, config: Mapping[str, Any], pooled: Pooled) -> tuple[Head, str]:
-    """The head, and what was assumed."""
-    if pooled.dense:
-        count = pooled.dense[-1].kernel.shape[1]
-        labelled = config if "id2label" in config else {**config, "num_labels": count}
-        head = read_classification_head(labelled, folder)
-        if len(head.labels) != count:
-            raise ModelError(
-                f"config.json names {len(head.labels)} labels, the graph gives {count} logits."
-            )
-        return head, ""
-    if pooled.pooling is not None:
-        return Head(Task.EMBEDDING, (pooled.pooling,), pooled.normalize), ""
-    if (folder / "modules.json").is_file():
-        return read_embedding_head(folder), ""
-    return Head(
-        task=Task.EMBEDDING, poolings=(Pooling.MEAN,)
-    ), " (gives tokens; their mean is taken)"
+def note_unused(outputs: Sequence[str]) -> str:
+    """What a manifest says about outputs of a graph that do not count."""
+    return f" (not used: {', '.join(outputs)[:200]})" if outputs else ""

@@ -5,17 +5,19 @@ Only its interface is read: inputs, the output to use, and the size of the vocab
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
+
+import msgspec
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
 from edge_bert.formats.onnx.read import computes_in_float16, read_onnx, read_opset
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
-from edge_bert.sources.head import read_classification_head, read_embedding_head
+from edge_bert.sources.head import read_embedding_head
 from edge_bert.sources.onnx import inputs
 from edge_bert.sources.onnx.files import (
     folder_of,
@@ -24,10 +26,12 @@ from edge_bert.sources.onnx.files import (
     require_tokenizer,
     sha256_of,
 )
-from edge_bert.sources.onnx.head import PREFERRED
+from edge_bert.sources.onnx.head import LOGITS, POOLER, SPAN, TELLING, TOKENS
+from edge_bert.sources.onnx.head_task import MEAN_NOTE, read_labels, task_of_config
 from edge_bert.sources.onnx.parts import NotNamed
 
 ARCHITECTURE = "onnx2tf"
+PROBABILITIES = ("Softmax", "Sigmoid")
 OLDEST_OPSET = 13  # older ones have sizes as attributes, which onnx2tf reads otherwise
 
 
@@ -49,7 +53,7 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     graph = graph_of(model)
     names = _names(path, graph)
     output, sizes = _output(path, model)
-    head, note = _head(folder, config, output, sizes)
+    head, note = _head(folder, config, graph, output, sizes)
     text = read_onnx_text(folder, config, config)
     return Checkpoint(
         name=name_of(path, folder),
@@ -67,8 +71,8 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         onnx=OnnxFile(
             path=path.resolve(),
             inputs=names,
-            output=output,
-            gives_tokens=len(sizes) == 3,
+            outputs=(output,),
+            needs_pooling=len(sizes) == 3,
             float16=computes_in_float16(model),
             vocabulary=_vocabulary(graph, names),
             fixed_length=_fixed_length(path, graph),
@@ -90,46 +94,68 @@ def _names(path: Path, graph: OnnxGraph) -> dict[str, str]:
 
 
 def _output(path: Path, model: Any) -> tuple[str, list[int]]:
-    """The output to use, and its sizes with 0 for free ones."""
-    sizes_by_name = {}
-    for output in model.graph.output:
-        kind = output.type.tensor_type
-        if kind.HasField("shape"):
-            sizes_by_name[output.name] = [size.dim_value for size in kind.shape.dim]
-    usable = {name: sizes for name, sizes in sizes_by_name.items() if len(sizes) in (2, 3)}
-    ranked = sorted(
-        usable, key=lambda name: (name not in PREFERRED, _rank(name), -len(usable[name]))
-    )
-    if not ranked:
+    """The most telling output, and its sizes with 0 for free ones; see `sources.onnx.head`."""
+    names = [output.name for output in model.graph.output]
+    if set(SPAN) <= set(names):
         raise ModelError(
-            f"{path} has no output [batch, width] or [batch, length, width]: "
-            f"{', '.join(output.name for output in model.graph.output)[:200]}."
+            f"{path} gives {' and '.join(SPAN)}, and --via onnx2tf takes one output; export it "
+            "with both as one output logits."
         )
-    return ranked[0], usable[ranked[0]]
+    name = _choose_output(path, names)
+    kind = next(output.type.tensor_type for output in model.graph.output if output.name == name)
+    sizes = [size.dim_value for size in kind.shape.dim]
+    if len(sizes) not in (2, 3):
+        raise ModelError(
+            f"{path} has no output [batch, width] or [batch, length, width]: {name[:200]} has "
+            f"{len(sizes)} axes; export it with such."
+        )
+    return name, sizes
 
 
-def _rank(name: str) -> int:
-    return PREFERRED.index(name) if name in PREFERRED else len(PREFERRED)
+def _choose_output(path: Path, names: Sequence[str]) -> str:
+    known = [name for name in (*TELLING, *TOKENS) if name in names]
+    others = [name for name in names if name not in (*known, POOLER)]
+    if known and known[0] in TELLING:
+        return known[0]
+    if len(others) > 1 and not known:
+        raise ModelError(
+            f"{path}: it cannot be told which of its outputs {', '.join(others)[:200]} counts; "
+            f"call one {TELLING[0]} or {LOGITS[0]}."
+        )
+    return (known or others or list(names))[0]
 
 
 def _head(
-    folder: Path, config: Mapping[str, Any], output: str, sizes: list[int]
+    folder: Path, config: Mapping[str, Any], graph: OnnxGraph, output: str, sizes: list[int]
 ) -> tuple[Head, str]:
     """The head, and what was assumed."""
+    task = task_of_config(config)
     if len(sizes) == 3:
+        if output in LOGITS or task is not None:
+            raise ModelError(
+                f"{output} gives logits for each token, which --via onnx2tf does not take; give "
+                "the model's folder, or try it without --via."
+            )
         if (folder / "modules.json").is_file():
             return read_embedding_head(folder), ""
-        return Head(Task.EMBEDDING, (Pooling.MEAN,)), " (gives tokens; their mean is taken)"
-    architectures = str(config.get("architectures") or "")
-    if output == "logits" or "ForSequenceClassification" in architectures:
-        labelled = config if "id2label" in config else {**config, "num_labels": sizes[1] or 2}
-        head = read_classification_head(labelled, folder)
-        if sizes[1] and len(head.labels) != sizes[1]:
-            raise ModelError(
-                f"config.json names {len(head.labels)} labels, the graph gives {sizes[1]} logits."
-            )
+        return Head(Task.EMBEDDING, (Pooling.MEAN,)), MEAN_NOTE
+    if output in LOGITS or task is Task.CLASSIFICATION:
+        head = read_labels(config, sizes[1] or _count_labels(config), folder)
+        if graph.maker(graph.root(output, (*ALIASES, *RESHAPES)), *PROBABILITIES) is not None:
+            head = msgspec.structs.replace(head, activation="identity")  # the file applies its own
         return head, ""
+    if output not in (*TELLING, POOLER) and not (folder / "modules.json").is_file():
+        raise ModelError(
+            f"Nothing says what the output {output[:80]!r} is: call it {TELLING[0]} or {LOGITS[0]},"
+            " or put the model's config.json beside it."
+        )
     return Head(task=Task.EMBEDDING), ""
+
+
+def _count_labels(config: Mapping[str, Any]) -> int:
+    """Where the graph does not say it."""
+    labels = config.get("id2label")
+    return len(labels) if isinstance(labels, dict) else 2
 
 
 def _vocabulary(graph: OnnxGraph, names: Mapping[str, str]) -> int | None:

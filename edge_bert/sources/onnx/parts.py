@@ -17,7 +17,7 @@ class NotRecognized(Exception):  # noqa: N818 (a caller makes the user's error o
 
 
 class NotNamed(NotRecognized):
-    """Its inputs cannot be told apart, by whatever way in."""
+    """Its inputs or outputs have no meaning that is known, by whatever way in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +51,7 @@ def find_linear(graph: OnnxGraph, value: str) -> Linear | None:
     if node.op == "Gemm":
         return _gemm(graph, value)
     for bias, product in (node.inputs, node.inputs[::-1]):
-        array = as_vector(graph.constant(bias))
+        array = as_bias(graph.constant(bias))
         matmul = graph.maker(graph.root(product, BEFORE_BIAS), "MatMul")
         if array is not None and matmul is not None:
             return _matmul(graph, matmul.outputs[0], value, array)
@@ -74,10 +74,12 @@ def _gemm(graph: OnnxGraph, value: str) -> Linear | None:
     if kernel is None or any(node.attributes.get(key, was) != was for key, was in plain.items()):
         return None
     kernel = np.ascontiguousarray(kernel.T) if node.attributes.get("transB") else kernel
-    bias = as_vector(graph.constant(node.inputs[2])) if len(node.inputs) > 2 else None
-    if bias is None:
-        bias = np.zeros(kernel.shape[1], np.float32)
-    return Linear(node.inputs[0], value, kernel, bias) if bias.size == kernel.shape[1] else None
+    bias: FloatArray | None = np.zeros(kernel.shape[1], np.float32)
+    if len(node.inputs) > 2 and node.inputs[2]:
+        bias = as_bias(graph.constant(node.inputs[2]))
+    if bias is None or bias.size != kernel.shape[1]:
+        return None
+    return Linear(node.inputs[0], value, kernel, bias)
 
 
 def find_norms(graph: OnnxGraph) -> list[OnnxNorm]:
@@ -149,6 +151,13 @@ def as_vector(array: Array | None) -> FloatArray | None:
     if array is None or array.dtype.kind != "f" or array.ndim < 1:
         return None
     return array.reshape(-1).astype(np.float32) if array.size == array.shape[-1] > 1 else None
+
+
+def as_bias(array: Array | None) -> FloatArray | None:
+    """As `as_vector`, or the one number that is added where there is one channel."""
+    if array is not None and array.dtype.kind == "f" and array.size == 1:
+        return array.reshape(-1).astype(np.float32)
+    return as_vector(array)
 
 
 def as_matrix(array: Array | None) -> FloatArray | None:

@@ -8,16 +8,21 @@ from typing import Any
 
 import numpy as np
 
+from edge_bert.encoder.weights import HeadDense
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.sources.onnx.blocks import OnnxEncoderLayer
 from edge_bert.sources.onnx.embeddings import OnnxEmbeddings
-from edge_bert.sources.onnx.head import Pooled
-from edge_bert.sources.onnx.layer_names import BERT, HEADS, LAYER_NAMES, PROJECTIONS
+from edge_bert.sources.onnx.head import GraphHead
+from edge_bert.sources.onnx.head_path import HeadPath
+from edge_bert.sources.onnx.layer_names import BERT, LAYER_NAMES, PROJECTIONS
 from edge_bert.sources.onnx.parts import Linear, NotRecognized, OnnxNorm
 
 Weights = dict[str, FloatArray]
 EPSILON_OF_DISTILBERT = 1e-12
 MPNET_OFFSET = 2
+SAME_AS = {"camembert": "roberta", "xlm-roberta": "roberta"}  # but for their tokens
+# The activation before the last layer of each one's classifier.
+CLASSIFIER_ACTIVATIONS = {"distilbert": "relu", "electra": "gelu"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +35,7 @@ class RecognizedEncoder:
 
     embeddings: OnnxEmbeddings
     layers: tuple[OnnxEncoderLayer, ...]
-    head: Pooled
+    head: GraphHead
     heads: int
     inputs: Mapping[str, str]
     fixed_length: int | None = None
@@ -49,34 +54,39 @@ class Named:
 def name_weights(encoder: RecognizedEncoder, preferred: str | None) -> Named:
     """As the architecture `preferred` (from config.json) if it fits, else as the first that does.
 
-    Raises NotRecognized where none of them computes what the graph does.
+    Among several, one whose own classifier has the activation of the graph's comes first. Raises
+    NotRecognized where none of them computes what the graph does.
     """
     fits_by_name = FITS if encoder.relative_bias is None else {"mpnet": _fits_mpnet}
     candidates = [name for name, fits in fits_by_name.items() if fits(encoder)]
     if not candidates:
-        raise NotRecognized(
-            f"its head (dense, {encoder.head.activation}, dense) belongs to no architecture that "
-            "edge-bert builds"
-        )
-    architecture = preferred if preferred in candidates else candidates[0]
+        raise NotRecognized("its embeddings belong to no architecture that edge-bert builds")
+    usual = [name for name in candidates if _has_usual_head(encoder.head.path, name)]
+    own = SAME_AS.get(preferred or "", preferred)
+    architecture = own if own in candidates else (usual or candidates)[0]
     names = LAYER_NAMES.get(architecture, BERT)
     config_of = _distilbert_config if architecture == "distilbert" else _bert_config
     count = 1 if architecture == "albert" else len(encoder.layers)
     weights = _embeddings(encoder.embeddings, architecture) | _layers(encoder, names, count)
     if encoder.relative_bias is not None:
         weights["encoder.relative_attention_bias.weight"] = encoder.relative_bias
-    for name, dense in zip(HEADS[architecture], encoder.head.dense, strict=False):
-        weights |= _dense(name, dense)
-    return Named(
-        architecture, {"model_type": architecture} | config_of(encoder, architecture), weights
-    )
+    config = config_of(encoder, architecture)
+    name = preferred if preferred and own == architecture else architecture
+    return Named(name, {"model_type": name} | config, weights)
+
+
+def _has_usual_head(path: HeadPath, architecture: str) -> bool:
+    """Whether a classifier of two layers is the architecture's own; other heads say nothing."""
+    first = path.layers[0] if len(path.layers) == 2 else None
+    if not isinstance(first, HeadDense):
+        return True
+    return first.activation == CLASSIFIER_ACTIVATIONS.get(architecture, "tanh")
 
 
 def _fits_bert(encoder: RecognizedEncoder) -> bool:
-    head, embeddings = encoder.head, encoder.embeddings
+    embeddings = encoder.embeddings
     return (
-        (not head.dense or head.activation == "tanh")
-        and embeddings.offset == 0
+        embeddings.offset == 0
         and embeddings.token_type is not None
         and embeddings.projection is None
     )
@@ -85,8 +95,7 @@ def _fits_bert(encoder: RecognizedEncoder) -> bool:
 def _fits_distilbert(encoder: RecognizedEncoder) -> bool:
     embeddings = encoder.embeddings
     return (
-        (not encoder.head.dense or encoder.head.activation == "relu")
-        and embeddings.offset == 0
+        embeddings.offset == 0
         and embeddings.token_type is None
         and embeddings.projection is None
         and _epsilon(encoder) == EPSILON_OF_DISTILBERT
@@ -95,8 +104,7 @@ def _fits_distilbert(encoder: RecognizedEncoder) -> bool:
 
 def _fits_roberta(encoder: RecognizedEncoder) -> bool:
     """Any position offset, and a row of zeros where no token type is added."""
-    head = encoder.head
-    return (not head.dense or head.activation == "tanh") and encoder.embeddings.projection is None
+    return encoder.embeddings.projection is None
 
 
 def _fits_mpnet(encoder: RecognizedEncoder) -> bool:
@@ -110,10 +118,9 @@ def _fits_mpnet(encoder: RecognizedEncoder) -> bool:
 
 
 def _fits_albert(encoder: RecognizedEncoder) -> bool:
-    head, embeddings = encoder.head, encoder.embeddings
+    embeddings = encoder.embeddings
     return (
-        (not head.dense or head.activation == "tanh")
-        and embeddings.offset == 0
+        embeddings.offset == 0
         and embeddings.projection is not None
         and all(_same_weights(layer, encoder.layers[0]) for layer in encoder.layers)
     )
@@ -125,9 +132,8 @@ def _same_weights(layer: OnnxEncoderLayer, first: OnnxEncoderLayer) -> bool:
 
 
 def _fits_electra(encoder: RecognizedEncoder) -> bool:
-    """With or without a projection: it is the one whose classifier has a GELU."""
-    head = encoder.head
-    return (not head.dense or head.activation == "gelu") and encoder.embeddings.offset == 0
+    """With or without a projection."""
+    return encoder.embeddings.offset == 0
 
 
 FITS = {

@@ -34,7 +34,7 @@ def test_the_output_says_the_task(name: str, task: Task, tokens: bool, tmp_path:
     """Tokens are pooled, a vector is an embedding, logits are a classifier's."""
     checkpoint = _loaded(placed(tmp_path, name))
     assert checkpoint.onnx is not None
-    assert (checkpoint.head.task, checkpoint.onnx.gives_tokens) == (task, tokens)
+    assert (checkpoint.head.task, checkpoint.onnx.needs_pooling) == (task, tokens)
     assert checkpoint.head.poolings == (
         Pooling.CLS if task is not Task.EMBEDDING else Pooling.MEAN,
     )
@@ -70,7 +70,7 @@ def test_a_pooler_beside_the_tokens_is_not_taken(tmp_path: Path) -> None:
     for via in (None, "onnx2tf"):
         checkpoint = load_checkpoint(str(path), tmp_path, None, via)
         assert checkpoint.onnx is not None
-        assert checkpoint.onnx.output == "last_hidden_state"
+        assert checkpoint.onnx.outputs == ("last_hidden_state",)
 
 
 def test_an_opset_before_13_is_refused(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """Takes ONNX Runtime's fused operators apart into standard ones.
 
 Requires a graph whose functions are inlined. Ensures that no operator of the domain com.microsoft
-is left among those named here; masks are kept where they are added to scores, and dropped where
-they come as an index, because a length bucket brings its own (the parity check sees both).
+is left among those named here, but for attention that reads what no encoder has: a past, an order
+of tokens, a mask of a form that is not known.
 """
 
 from __future__ import annotations
@@ -15,6 +15,11 @@ from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 STANDARD = 20  # the opset that the operators below are written in
 MICROSOFT = "com.microsoft"
+FLOAT = 1  # onnx.TensorProto's number
+
+
+class _NotExpanded(Exception):  # noqa: N818 (the operator stays, and is named where it is met)
+    """A fused operator in a form that is not known."""
 
 
 class _Expansion:
@@ -43,6 +48,13 @@ class _Expansion:
         )
         return output
 
+    def add_cast(self, value: str) -> str:
+        """`value` as float32."""
+        output = f"{self.node.outputs[0]}/Cast_{len(self.nodes)}"
+        attributes = {"to": FLOAT}
+        self.nodes.append(OnnxNode("Cast", (value,), (output,), attributes, output, "", STANDARD))
+        return output
+
     def number(self, name: str, default: float) -> float:
         """A number among the attributes."""
         return float(self.node.attributes.get(name, default))
@@ -58,7 +70,11 @@ def expand_fused_ops(graph: OnnxGraph) -> OnnxGraph:
             nodes.append(node)
             continue
         expansion = _Expansion(node, graph)
-        expand(expansion)
+        try:
+            expand(expansion)
+        except _NotExpanded:
+            nodes.append(node)
+            continue
         nodes.extend(expansion.nodes)
         constants |= expansion.constants
     return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
@@ -118,7 +134,8 @@ def _attention(expansion: _Expansion) -> None:
             np.split(matrix, ends, axis=1), np.split(biases, ends), strict=True
         )
     ]
-    _attend(expansion, projected, expansion.input_name(5), [int(size) for size in sizes])
+    _refuse(expansion, inputs=(4, 6), attributes=("unidirectional", "do_rotary"))
+    _attend(expansion, projected, 3, [int(size) for size in sizes])
 
 
 def _multi_head_attention(expansion: _Expansion) -> None:
@@ -131,12 +148,44 @@ def _multi_head_attention(expansion: _Expansion) -> None:
             expansion.add("Add", operand, expansion.array(shift))
             for operand, shift in zip(projected, shifts, strict=True)
         ]
-    _attend(expansion, projected, expansion.input_name(5), [0, 0, 0])
+    _refuse(expansion, inputs=(6, 7, 8, 9), attributes=("unidirectional",))
+    _attend(expansion, projected, 4, [0, 0, 0])
 
 
-def _attend(
-    expansion: _Expansion, projected: list[str], scores_bias: str, sizes: list[int]
-) -> None:
+def _refuse(expansion: _Expansion, inputs: tuple[int, ...], attributes: tuple[str, ...]) -> None:
+    """Leave attention with one of these inputs or attributes as it is."""
+    if any(expansion.input_name(index) for index in inputs):
+        raise _NotExpanded
+    if any(expansion.node.attributes.get(name) for name in attributes):
+        raise _NotExpanded
+
+
+def _mask_bias(expansion: _Expansion, mask: str) -> str:
+    """What is added to scores [batch, heads, length, length] for a mask of 1 and 0."""
+    source = _raw_mask(expansion.graph, mask)
+    numbers = expansion.add_cast(source)
+    axes = expansion.array(np.array([1, 2]))
+    rows = expansion.add("Unsqueeze", numbers, axes)
+    hidden = expansion.add("Sub", expansion.array(np.array(1, np.float32)), rows)
+    least = expansion.array(np.array(expansion.number("mask_filter_value", -10000.0), np.float32))
+    return expansion.add("Mul", hidden, least)
+
+
+def _raw_mask(graph: OnnxGraph, mask: str) -> str:
+    """The mask [batch, length] that `mask` is, or counts the tokens of."""
+    root = graph.root(mask)
+    node = graph.maker(root)
+    if node is None and len(graph.inputs[root].sizes or ()) == 2:
+        return root
+    if node is not None and node.op == "ReduceSum":
+        return _raw_mask(graph, node.inputs[0])
+    if node is not None and node.op == "EmbedLayerNormalization" and len(node.inputs) > 7:
+        return _raw_mask(graph, node.inputs[7])
+    raise _NotExpanded
+
+
+def _attend(expansion: _Expansion, projected: list[str], mask: int, sizes: list[int]) -> None:
+    """Attention of projected queries, keys and values; `mask` is the index of its input."""
     heads = int(expansion.node.attributes["num_heads"])
     split = expansion.array(np.array([0, 0, heads, sizes[0] // heads or -1]))
     query, key, value = (
@@ -149,8 +198,10 @@ def _attend(
         or _count_channels(expansion, projected[0], sizes[0]) ** -0.5 * heads**0.5
     )
     scores = expansion.add("Mul", scores, expansion.array(np.array(scale, np.float32)))
-    if scores_bias:
-        scores = expansion.add("Add", scores, scores_bias)
+    if expansion.input_name(mask):
+        scores = expansion.add("Add", scores, _mask_bias(expansion, expansion.input_name(mask)))
+    if expansion.input_name(5):
+        scores = expansion.add("Add", scores, expansion.input_name(5))
     context = expansion.add("MatMul", expansion.add("Softmax", scores, axis=-1), value)
     together = expansion.add("Transpose", context, perm=[0, 2, 1, 3])
     joined = expansion.array(np.array([0, 0, -1]))
@@ -188,9 +239,8 @@ def _fused_matmul(expansion: _Expansion) -> None:
         if turned and array is not None:
             side = expansion.array(np.swapaxes(array, -1, -2))
         elif turned:
-            side = expansion.add(
-                "Transpose", side
-            )  # its order does not matter to those who read it
+            # Of values [batch, heads, length, channels], the only ones that encoders turn.
+            side = expansion.add("Transpose", side, perm=[0, 1, 3, 2])
         sides.append(side)
     alpha = expansion.number("alpha", 1.0)
     product = expansion.add("MatMul", *sides, to="" if alpha != 1.0 else expansion.node.outputs[0])
