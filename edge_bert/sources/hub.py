@@ -6,10 +6,14 @@ import os
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.sources.weights import weights_files
 from edge_bert.text import one_line
 
-DATA_FILES = ["*.json", "*.txt", "model.safetensors", "*/config.json"]
-NEEDED = ("config.json", "model.safetensors", "tokenizer.json")
+DATA_FILES = [
+    *("*.json", "*.txt", "*.model", "model*.safetensors"),
+    *("*/config.json", "*/model.safetensors"),  # of sentence-transformers' modules
+]
+NEEDED = ("config.json", "tokenizer.json")
 TIMEOUT_S = 10.0
 
 
@@ -19,7 +23,20 @@ def from_cache(name: str) -> Path | None:
         folder = _snapshot(name, local=True)
     except ModelError:
         return None
-    return folder if all((folder / file).is_file() for file in NEEDED) else None
+    return folder if _is_whole(folder) else None
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether configuration, tokenizer and all parts of the weights are there.
+
+    Beside a vocab.txt the hub may still have a tokenizer.json, so it is asked.
+    """
+    if not all((folder / name).is_file() for name in NEEDED):
+        return False
+    try:
+        return bool(weights_files(folder))
+    except ModelError:
+        return False
 
 
 def fetch_from_hub(name: str) -> Path:

@@ -51,7 +51,7 @@ def test_a_model_in_the_cache_needs_no_hub(hub: FakeHub, tmp_path: Path) -> None
 
 
 @pytest.mark.usefixtures("served")
-@pytest.mark.parametrize("lost", hub_source.NEEDED)
+@pytest.mark.parametrize("lost", [*hub_source.NEEDED, "model.safetensors"])
 def test_a_cache_that_is_not_whole_is_completed(lost: str, hub: FakeHub, tmp_path: Path) -> None:
     """A snapshot that lacks a needed file is no model: the hub is asked for the rest."""
     first = load_checkpoint(NAME, tmp_path)
