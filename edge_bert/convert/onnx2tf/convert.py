@@ -7,12 +7,10 @@ import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from edge_bert.convert.onnx2tf import onnx2tf_worker
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats.onnx.graph import OnnxGraph
-from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import read_onnx
 from edge_bert.formats.onnx.simplify import simplify_graph, version_of
 from edge_bert.formats.onnx.to_proto import find_contradiction, shaped_model_of
@@ -73,7 +71,6 @@ def _simplify_file(file: OnnxFile, length: int, folder: Path, supported: frozens
     import onnx
 
     model = read_onnx(file.path)
-    _check_unfused(file.path, model)
     graph = simplify_graph(model, file.inputs, file.outputs[0], length)
     _check_operators(file.path, graph, supported)
     simplified = shaped_model_of(graph, version_of(model))
@@ -87,16 +84,6 @@ def _simplify_file(file: OnnxFile, length: int, folder: Path, supported: frozens
     path = folder / f"length_{length}.onnx"
     onnx.save_model(simplified, path)
     return str(path)
-
-
-def _check_unfused(path: Path, model: Any) -> None:
-    """Refuse fused attention: its masks come in forms that the passes do not keep."""
-    for node in model.graph.node:
-        if node.domain == MICROSOFT and "Attention" in node.op_type:
-            raise ModelError(
-                f"{path}: {node.op_type} at {(node.name or node.output[0])[:100]!r} was fused by "
-                "ONNX Runtime; give the model as it was exported, before it was optimized."
-            )
 
 
 def _check_operators(path: Path, graph: OnnxGraph, supported: frozenset[str]) -> None:

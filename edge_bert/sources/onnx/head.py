@@ -70,6 +70,9 @@ def _choose(
 ) -> HeadPath:
     telling = sorted((name for name in outputs if name in TELLING), key=TELLING.index)
     if telling:
+        two_kinds = describe_two_kinds(telling)
+        if two_kinds:
+            raise NotNamed(two_kinds)
         return follow_path(graph, telling[0], stream, probes)
     paths = _follow_all(graph, outputs, stream, probes)
     tokens = [name for name, path in paths.items() if _gives_tokens(name, path)]
@@ -88,6 +91,13 @@ def _choose(
     if isinstance(path, NotRecognized):
         raise path
     return path
+
+
+def describe_two_kinds(telling: Sequence[str]) -> str:
+    """What to do about telling outputs, in their order, of sentences and of logits; else empty."""
+    if telling[0] in SENTENCES and telling[-1] in LOGITS:
+        return f"it gives both {telling[0]} and {telling[-1]}; export it with the one that counts"
+    return ""
 
 
 def _follow_all(

@@ -16,7 +16,7 @@ import msgspec
 from edge_bert.encoder.weights import HeadDense, HeadLayer
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Head, Pooling, Task
-from edge_bert.sources.head import read_classification_head
+from edge_bert.sources.head import read_classification_head, read_token_head
 from edge_bert.sources.modules import HeadFiles, read_modules
 from edge_bert.sources.onnx.head import LOGITS, SENTENCES, SPAN, GraphHead
 from edge_bert.sources.onnx.head_modules import list_modules
@@ -162,19 +162,18 @@ def _read_logits(path: HeadPath, task: Task, config: Mapping[str, Any], folder: 
                 "a token in place of 2."
             )
         return ReadHead.of(Head(task, ()), layers, activation)
-    head = read_labels(config, width, folder)
-    if task is Task.TOKEN_CLASSIFICATION:
-        head = Head(task, (), labels=head.labels, activation="softmax")
+    head = read_labels(task, config, width, folder)
     head = msgspec.structs.replace(head, poolings=path.poolings)
     if activation != "identity":
         head = msgspec.structs.replace(head, activation=activation)
     return ReadHead.of(head, layers, activation)
 
 
-def read_labels(config: Mapping[str, Any], count: int, folder: Path) -> Head:
+def read_labels(task: Task, config: Mapping[str, Any], count: int, folder: Path) -> Head:
     """The classifier of `count` logits that config.json describes; ModelError for other counts."""
     labelled = config if "id2label" in config else {**config, "num_labels": count}
-    head = read_classification_head(labelled, folder)
+    tokens = task is Task.TOKEN_CLASSIFICATION
+    head = read_token_head(labelled) if tokens else read_classification_head(labelled, folder)
     if len(head.labels) != count:
         raise ModelError(
             f"config.json names {len(head.labels)} labels, the graph gives {count} logits."

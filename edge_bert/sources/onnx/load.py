@@ -23,10 +23,12 @@ from edge_bert.sources.onnx.files import (
     sha256_of,
 )
 from edge_bert.sources.onnx.head_task import read_task
+from edge_bert.sources.onnx.opaque import read_edges
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
 from edge_bert.sources.onnx.recognize import recognize_encoder
 from edge_bert.sources.onnx.to_checkpoint import Named, name_weights
 
+MOST_NAMED = 5
 # What config.json and the graph both say, under transformers' two spellings.
 SIZES = {
     "hidden_size": "dim",
@@ -55,8 +57,9 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     except NotNamed as reason:
         raise ModelError(f"{path}: {reason}.") from reason
     except (NotRecognized, RecursionError) as reason:
+        other_way = _other_way(path, file, config, folder)
         raise ModelError(
-            f"{path} holds no encoder that edge-bert recognises: {reason}. {_other_way(file)}"
+            f"{path} holds no encoder that edge-bert recognises: {reason}. {other_way}"
         ) from reason
     _check_config(path, model, config)
     files = read.files
@@ -74,8 +77,8 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         vocabulary=text.vocabulary,
         max_length=text.max_length,
         prompts=text.prompts,
-        warnings=text.warnings,
-        origin=f"onnx: {path.name}{read.note}{note_unused(encoder.head.unused)}",
+        warnings=(*text.warnings, *_name_unused(path, file, encoder.head.unused)),
+        origin=f"onnx: {path.name}{read.note}",
         sha256=sha256_of(path, folder, text.tokenizer, files.files),
         onnx=OnnxFile(
             path=path.resolve(),
@@ -89,7 +92,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     )
 
 
-def _other_way(model: Any) -> str:
+def _other_way(path: Path, model: Any, config: Mapping[str, Any], folder: Path) -> str:
     """Advice for a model that is not recognized; custom operators are not supported at all."""
     for node in model.graph.node:
         if node.domain not in (*DEFAULT_DOMAINS, MICROSOFT):
@@ -97,6 +100,10 @@ def _other_way(model: Any) -> str:
                 f"{node.op_type} at {place_of(node)} is an operator of {shown(node.domain)}, "
                 "which edge-bert cannot convert; export the model without it."
             )
+    try:
+        read_edges(path, model, config, folder)
+    except ModelError as refusal:  # whose own advice is the one that helps
+        return str(refusal).removeprefix(f"{path}: ")
     return f"Try {task_command('build --via onnx2tf')}."
 
 
@@ -118,6 +125,15 @@ def _check_finite(path: Path, weights: Mapping[str, FloatArray]) -> None:
             raise ModelError(f"{path}: {name} holds values that are not finite numbers.")
 
 
-def note_unused(outputs: Sequence[str]) -> str:
-    """What a manifest says about outputs of a graph that do not count."""
-    return f" (not used: {', '.join(outputs)[:200]})" if outputs else ""
+def _name_unused(path: Path, model: Any, outputs: Sequence[str]) -> tuple[str, ...]:
+    """A line for outputs that do not count, and one for tensors that no operator reads."""
+    read = {name for node in model.graph.node for name in node.input}
+    read |= {output.name for output in model.graph.output}
+    tensors = [tensor.name for tensor in model.graph.initializer if tensor.name not in read]
+    named = {"outputs that do not count": outputs, "weights that nothing reads": tensors}
+    return tuple(
+        f"{path.name}: {what}: {', '.join(names[:MOST_NAMED])}"
+        + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+        for what, names in named.items()
+        if names
+    )

@@ -6,6 +6,7 @@ Only its interface is read: inputs, the output to use, and the size of the vocab
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from reprlib import repr as shown
 from typing import Any
@@ -15,7 +16,8 @@ import msgspec
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
-from edge_bert.formats.onnx.read import computes_in_float16, read_onnx, read_opset
+from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
+from edge_bert.formats.onnx.read import computes_in_float16, place_of, read_onnx, read_opset
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.head import read_embedding_head
 from edge_bert.sources.onnx import inputs
@@ -26,7 +28,7 @@ from edge_bert.sources.onnx.files import (
     require_tokenizer,
     sha256_of,
 )
-from edge_bert.sources.onnx.head import LOGITS, POOLER, SPAN, TELLING, TOKENS
+from edge_bert.sources.onnx.head import LOGITS, POOLER, SPAN, TELLING, TOKENS, describe_two_kinds
 from edge_bert.sources.onnx.head_task import MEAN_NOTE, read_labels, task_of_config
 from edge_bert.sources.onnx.parts import NotNamed
 
@@ -45,39 +47,77 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     require_tokenizer(folder)
     config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
     model = read_onnx(path)
-    if read_opset(model) < OLDEST_OPSET:
-        raise ModelError(
-            f"{path} uses operators of opset {read_opset(model)}; --via onnx2tf takes opset "
-            f"{OLDEST_OPSET} and later: export it again with a newer opset."
-        )
-    graph = graph_of(model)
-    names = _names(path, graph)
-    output, sizes = _output(path, model)
-    head, note = _head(folder, config, graph, output, sizes)
+    edges = read_edges(path, model, config, folder)
     text = read_onnx_text(folder, config, config)
     return Checkpoint(
         name=name_of(path, folder),
         architecture=ARCHITECTURE,
         config=config,
         weights={},
-        head=head,
+        head=edges.head,
         tokenizer=text.tokenizer,
         vocabulary=text.vocabulary,
         max_length=text.max_length,
         prompts=text.prompts,
         warnings=text.warnings,
-        origin=f"onnx: {path.name}, by onnx2tf{note}",
+        origin=f"onnx: {path.name}, by onnx2tf{edges.note}",
         sha256=sha256_of(path, folder, text.tokenizer),
         onnx=OnnxFile(
             path=path.resolve(),
-            inputs=names,
-            outputs=(output,),
-            needs_pooling=len(sizes) == 3,
+            inputs=edges.inputs,
+            outputs=(edges.output,),
+            needs_pooling=edges.gives_tokens,
             float16=computes_in_float16(model),
-            vocabulary=_vocabulary(graph, names),
-            fixed_length=_fixed_length(path, graph),
+            vocabulary=edges.vocabulary,
+            fixed_length=edges.fixed_length,
         ),
     )
+
+
+@dataclass(frozen=True)
+class Edges:
+    """Where a graph begins and ends; `vocabulary` and `fixed_length` as in `OnnxFile`."""
+
+    inputs: Mapping[str, str]
+    output: str
+    gives_tokens: bool
+    head: Head
+    note: str
+    vocabulary: int | None
+    fixed_length: int | None
+
+
+def read_edges(path: Path, model: Any, config: Mapping[str, Any], folder: Path) -> Edges:
+    """The inputs, the output that counts and its head. Raises ModelError as `load_opaque` does."""
+    if read_opset(model) < OLDEST_OPSET:
+        raise ModelError(
+            f"{path} uses operators of opset {read_opset(model)}; --via onnx2tf takes opset "
+            f"{OLDEST_OPSET} and later: export it again with a newer opset."
+        )
+    _check_unfused(path, model)
+    graph = graph_of(model)
+    names = _names(path, graph)
+    output, sizes = _output(path, model)
+    head, note = _head(folder, config, graph, output, sizes)
+    return Edges(
+        inputs=names,
+        output=output,
+        gives_tokens=len(sizes) == 3,
+        head=head,
+        note=note,
+        vocabulary=_vocabulary(graph, names),
+        fixed_length=_fixed_length(path, graph),
+    )
+
+
+def _check_unfused(path: Path, model: Any) -> None:
+    """Refuse fused attention: its masks come in forms that the passes do not keep."""
+    for node in model.graph.node:
+        if node.domain == MICROSOFT and "Attention" in node.op_type:
+            raise ModelError(
+                f"{path}: {node.op_type} at {place_of(node)} was fused by ONNX Runtime; give the "
+                "model as it was exported, before it was optimized."
+            )
 
 
 def _names(path: Path, graph: OnnxGraph) -> dict[str, str]:
@@ -98,8 +138,8 @@ def _output(path: Path, model: Any) -> tuple[str, list[int]]:
     names = [output.name for output in model.graph.output]
     if set(SPAN) <= set(names):
         raise ModelError(
-            f"{path} gives {' and '.join(SPAN)}, and --via onnx2tf takes one output; export it "
-            "with both as one output logits."
+            f"{path} gives {' and '.join(SPAN)}, which --via onnx2tf does not take; give --model "
+            "the folder with the model's weights."
         )
     name = _choose_output(path, names)
     kind = next(output.type.tensor_type for output in model.graph.output if output.name == name)
@@ -115,8 +155,12 @@ def _output(path: Path, model: Any) -> tuple[str, list[int]]:
 def _choose_output(path: Path, names: Sequence[str]) -> str:
     known = [name for name in (*TELLING, *TOKENS) if name in names]
     others = [name for name in names if name not in (*known, POOLER)]
-    if known and known[0] in TELLING:
-        return known[0]
+    telling = [name for name in known if name in TELLING]
+    if telling:
+        two_kinds = describe_two_kinds(telling)
+        if two_kinds:
+            raise ModelError(f"{path}: {two_kinds}.")
+        return telling[0]
     if len(others) > 1 and not known:
         raise ModelError(
             f"{path}: it cannot be told which of its outputs {', '.join(others)[:200]} counts; "
@@ -134,13 +178,13 @@ def _head(
         if output in LOGITS or task is not None:
             raise ModelError(
                 f"{output} gives logits for each token, which --via onnx2tf does not take; give "
-                "the model's folder, or try it without --via."
+                "--model the folder with the model's weights."
             )
         if (folder / "modules.json").is_file():
             return read_embedding_head(folder), ""
         return Head(Task.EMBEDDING, (Pooling.MEAN,)), MEAN_NOTE
     if output in LOGITS or task is Task.CLASSIFICATION:
-        head = read_labels(config, sizes[1] or _count_labels(config), folder)
+        head = read_labels(Task.CLASSIFICATION, config, sizes[1] or _count_labels(config), folder)
         if graph.maker(graph.root(output, (*ALIASES, *RESHAPES)), *PROBABILITIES) is not None:
             head = msgspec.structs.replace(head, activation="identity")  # the file applies its own
         return head, ""
