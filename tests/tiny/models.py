@@ -191,9 +191,14 @@ def _token_sizes(config: Mapping[str, Any], head: str) -> Sizes:
         bare = families.sizes(config, 0)
     else:
         bare = (_distilbert if family == "distilbert" else _bert)(config, "mean")
-    prefix = {"gpt2": "transformer", **dict.fromkeys(ROBERTAS, "roberta")}.get(family, family)
+    prefix = {"gpt2": "transformer", "modernbert": "model"} | dict.fromkeys(ROBERTAS, "roberta")
     hidden = config.get("hidden_size") or config.get("dim") or config["n_embd"]
-    yield from ((f"{prefix}.{name}", shape) for name, shape in bare)
+    yield from ((f"{prefix.get(family, family)}.{name}", shape) for name, shape in bare)
+    if family == "modernbert":  # whose heads are alike
+        yield "head.dense.weight", (hidden, hidden)
+        yield "head.norm.weight", (hidden,)
+        yield from _dense("classifier", hidden, TOKEN_HEADS[head][2])
+        return
     yield from _dense(TOKEN_HEADS[head][1], hidden, TOKEN_HEADS[head][2])
 
 
