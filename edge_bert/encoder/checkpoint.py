@@ -109,6 +109,11 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
 def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in CUSTOM."""
     architecture = CUSTOM[checkpoint.architecture]
+    if checkpoint.head.task is Task.QUESTION_ANSWERING and not architecture.answers_questions:
+        raise ModelError(
+            f"transformers has no {checkpoint.architecture} that answers questions, and so nothing "
+            "says what this one computes; take a model of another type."
+        )
     config = architecture.read_config(checkpoint.config)
     reader = WeightReader(architecture.rename_weights(checkpoint.weights), architecture.prefix)
     token_head = architecture.list_token_head

@@ -11,18 +11,17 @@ from dataclasses import dataclass
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.records.recipe import RECIPES, Recipe, Scheme
 
+ANSWERS = "question answering"
 # Each head, and whether calibrated integers and the ONNX export have it.
 HEADS = {
     "embedding": True,  # the mean of the tokens, or the first of them
     "other poolings and modules": False,  # of sentence-transformers
     "classification": True,  # of a text or a pair, rerankers too
     "token classification": True,
-    "question answering": True,
+    ANSWERS: True,
     "token vectors": True,
 }
 SHARED_LAYERS = frozenset({"albert"})  # whose integers would store a layer for each turn
-# What transformers has no model of.
-ABSENT = frozenset({("nomic_bert", "question answering")})
 
 
 @dataclass(frozen=True)
@@ -51,13 +50,14 @@ def describe_support() -> dict[tuple[str, str], Support]:
 
 
 def _describe(architecture: str, head: str) -> Support:
-    if (architecture, head) in ABSENT:
+    custom = CUSTOM.get(architecture)
+    if custom is not None and head == ANSWERS and not custom.answers_questions:
         return Support((), onnx=False)
     known_layers = architecture in ARCHITECTURES and HEADS[head]
     schemes = {Scheme.FLOAT, Scheme.HYBRID}
     if known_layers and architecture not in SHARED_LAYERS:
         schemes |= {Scheme.INTEGER, Scheme.MIXED}
-    four_bits = architecture in ARCHITECTURES or CUSTOM[architecture].rounds_to_nearest
+    four_bits = custom is None or custom.rounds_to_nearest
     recipes = [recipe.name for recipe in RECIPES.values() if _is_built(recipe, schemes, four_bits)]
     return Support(tuple(recipes), onnx=known_layers)
 

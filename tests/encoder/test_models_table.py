@@ -10,14 +10,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from edge_bert.encoder.checkpoint import custom_weights
 from edge_bert.encoder.support import HEADS, Support, describe_support, format_support
-from edge_bert.errors import RefusedError
+from edge_bert.errors import ModelError, RefusedError
 from edge_bert.pipeline.build.artifacts import build_artifact
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.quantize.onnx.convert import write_float_onnx
 from edge_bert.records.checkpoint import Head, Pooling, Task
 from edge_bert.records.recipe import RECIPES
+from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models
 
@@ -102,6 +104,16 @@ def _check_cell(folder: Path, architecture: str, head: str) -> None:
 def test_a_cell_is_built(architecture: str, head: str, tmp_path: Path) -> None:
     """One cell of each kind."""
     _check_cell(tmp_path / "model", architecture, head)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "head"), [cell for cell, support in SUPPORT.items() if not support.recipes]
+)
+def test_an_empty_cell_is_refused(architecture: str, head: str, tmp_path: Path) -> None:
+    """By name, before anything is built."""
+    model = models.checkpoint(tmp_path / "model", architecture, TINY[head][0])
+    with refused(ModelError, f"transformers has no {architecture}"):
+        custom_weights(model)
 
 
 @pytest.mark.slow

@@ -22,6 +22,7 @@ from tests.tiny.tokenizer_files import (
     write_bare_byte_level,
     write_byte_level,
     write_camembert,
+    write_modernbert,
     write_mpnet,
     write_sentencepiece,
     write_unigram,
@@ -110,6 +111,7 @@ TOKENIZERS = {
     "xlm-roberta": write_sentencepiece,
     "camembert": write_camembert,
     "mpnet": write_mpnet,
+    "modernbert": write_modernbert,
     "albert": write_unigram,
     "gpt2": write_bare_byte_level,
 }
@@ -146,7 +148,8 @@ def _config(architecture: str, vocabulary: int) -> dict[str, Any]:
     if architecture in ROBERTAS:
         offset = {"max_position_embeddings": MAX_LENGTH + 2, "pad_token_id": 1}
         common |= offset | {"type_vocab_size": 1, "layer_norm_eps": 1e-5}
-        common |= {"bos_token_id": 0, "eos_token_id": 2}
+        first, last = (5, 6) if architecture == "camembert" else (0, 2)
+        common |= {"bos_token_id": first, "eos_token_id": last}
     return common
 
 

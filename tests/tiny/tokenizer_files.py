@@ -21,6 +21,10 @@ UNIGRAM_SPECIAL = ("<pad>", "<unk>", "[CLS]", "[SEP]", "[MASK]")
 END_OF_TEXT = "<|endoftext|>"
 BYTE_LEVEL_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
 SENTENCEPIECE_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
+CAMEMBERT_FIRST = (
+    *("<s>NOTUSED", "<pad>", "</s>NOTUSED", "<unk>", "<unk>NOTUSED"),
+    *("<s>", "</s>"),
+)
 MERGES = 150
 Merge = tuple[str, str]
 
@@ -34,6 +38,19 @@ def write_wordpiece(folder: Path) -> int:
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]",
         pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", numbers["[CLS]"]), ("[SEP]", numbers["[SEP]"])],
+    )
+    _write_wordpiece_files(folder, tokenizer, numbers, WORDPIECE_SPECIAL)
+    _write_names(folder, "BertTokenizer", WORDPIECE_SPECIAL)
+    return len(numbers)
+
+
+def write_modernbert(folder: Path) -> int:
+    """BERT's pieces in a model without token types; ModernBERT's own kind is byte-level."""
+    tokenizer, numbers = _wordpiece(WORDPIECE_SPECIAL)
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B [SEP]",
         special_tokens=[("[CLS]", numbers["[CLS]"]), ("[SEP]", numbers["[SEP]"])],
     )
     _write_wordpiece_files(folder, tokenizer, numbers, WORDPIECE_SPECIAL)
@@ -145,8 +162,15 @@ def write_unigram(folder: Path) -> int:
     return len(scores)
 
 
-def write_sentencepiece(folder: Path, kind: str = "XLMRobertaTokenizer") -> int:
-    """XLM-RoBERTa's kind: SentencePiece's unigram model as it stands, nothing normalized."""
+def write_sentencepiece(
+    folder: Path,
+    kind: str = "XLMRobertaTokenizer",
+    first: Sequence[str] = ("<s>", "<pad>", "</s>", "<unk>"),
+) -> int:
+    """XLM-RoBERTa's kind: SentencePiece's unigram model as it stands, nothing normalized.
+
+    `first` are the first tokens, all special.
+    """
     tokenizer = tokenizers.Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace(prepend_scheme="always")]
@@ -154,16 +178,16 @@ def write_sentencepiece(folder: Path, kind: str = "XLMRobertaTokenizer") -> int:
     words = _words(tokenizer)
     letters = sorted({letter for word in words for letter in word if letter < "\u2c00"})
     frequent = sorted(word for word, count in words.items() if count > 1 and len(word) > 2)
-    scores = [(token, 0.0) for token in SENTENCEPIECE_SPECIAL[:4]]
+    scores = [(token, 0.0) for token in first]
     scores += [(word, math.log(words[word] / 1024)) for word in frequent]
     scores += [(letter, -16.0) for letter in letters] + [(SENTENCEPIECE_SPECIAL[4], 0.0)]
     tokenizer.model = models.Unigram(scores, 3, False)
     tokenizer.post_processor = processors.TemplateProcessing(
         single="<s> $A </s>",
         pair="<s> $A </s> </s> $B </s>",
-        special_tokens=[("<s>", 0), ("</s>", 2)],
+        special_tokens=[(token, first.index(token)) for token in ("<s>", "</s>")],
     )
-    special = [AddedToken(token, normalized=False) for token in SENTENCEPIECE_SPECIAL]
+    special = [AddedToken(token, normalized=False) for token in (*first, "<mask>")]
     tokenizer.add_special_tokens(special)
     tokenizer.save(str(folder / "tokenizer.json"))
     _write_names(folder, kind, SENTENCEPIECE_SPECIAL)
@@ -171,8 +195,8 @@ def write_sentencepiece(folder: Path, kind: str = "XLMRobertaTokenizer") -> int:
 
 
 def write_camembert(folder: Path) -> int:
-    """CamemBERT's kind, which is XLM-RoBERTa's under another name."""
-    return write_sentencepiece(folder, "CamembertTokenizer")
+    """CamemBERT's kind, which is XLM-RoBERTa's with other special tokens before its own."""
+    return write_sentencepiece(folder, "CamembertTokenizer", CAMEMBERT_FIRST)
 
 
 def _words(tokenizer: tokenizers.Tokenizer) -> collections.Counter[str]:

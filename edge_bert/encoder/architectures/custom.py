@@ -45,7 +45,8 @@ class CustomArchitecture:
     classifier, `list_token_head` those of a head on tokens where it is none of transformers' usual.
     `rename_weights` gives weights the names that `list_weights` knows. `build_model` makes the
     Keras model, without its values; it alone needs Keras. With `rounds_to_nearest`, matrices of 4
-    bits are made without GPTQ.
+    bits are made without GPTQ. transformers has no model of it for spans where not
+    `answers_questions`.
     """
 
     name: str
@@ -57,6 +58,7 @@ class CustomArchitecture:
     list_token_head: Callable[[Any], tuple[DenseHead, ...]] | None = None
     rename_weights: Callable[[Mapping[str, FloatArray]], Mapping[str, FloatArray]] = lambda x: x
     rounds_to_nearest: bool = False
+    answers_questions: bool = True
 
 
 def dense_weights(ours: str, file: str, inputs: int, outputs: int) -> Iterator[WeightSource]:

@@ -193,5 +193,6 @@ NOMIC_BERT = CustomArchitecture(
     list_head=list_head,
     build_model=build_model,
     rounds_to_nearest=True,
+    answers_questions=False,
     rename_weights=rename_weights,
 )

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import functools
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from edge_bert import Bundle
+from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.records.bundle import Manifest
 from tests.pipeline import tiny_bundle as tiny
+from tests.recordings.parity import make
+from tests.tiny import models
+from tests.tiny.sentences import SENTENCES
+from tests.tiny.tokenizer_files import write_sentencepiece
 
 HEADS = {
     "albert": "mean-normalize",
@@ -58,6 +68,49 @@ def test_what_cannot_be_is_left_out_with_its_reason(architecture: str) -> None:
     assert all(match in reasons[name] for name in names - {"mediapipe"})
     if "mediapipe" in names:
         assert MARKS.get(architecture, "no vocab.txt") in reasons["mediapipe"]
+
+
+@pytest.mark.parametrize("architecture", [*list(HEADS)[4:], "multilingual"])
+def test_a_built_file_gives_what_transformers_gives(architecture: str) -> None:
+    """Texts in, the tokens and the vectors of transformers out: float32, to 1e-4."""
+    pytest.importorskip("torch", reason="pip install 'edge-bert[torch]'")
+    head = HEADS.get(architecture, "mean-normalize")
+    folder = multilingual() if architecture == "multilingual" else tiny.model(architecture, head)
+    built = (
+        multilingual_bundle() if architecture == "multilingual" else tiny.built(architecture, head)
+    )
+    rows = make.tokens(folder)
+    short = [at for at, row in enumerate(rows) if len(row["input_ids"]) <= max(tiny.LENGTHS)]
+    assert len(short) > 20
+    expected = make.outputs(folder, [rows[at] for at in short], head)
+    found = Bundle.open(built.folder).encode([SENTENCES[at] for at in short], artifact="float32")
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@functools.cache
+def multilingual() -> Path:
+    """BERT's layers behind XLM-RoBERTa's tokens, as multilingual MiniLM and e5-small are.
+
+    Like theirs, the word table has more rows than there are tokens.
+    """
+    folder = tiny.workplace() / "models" / "multilingual"
+    models.write(folder, "bert", "mean-normalize", seed=3, vocab_size=700)
+    (folder / "vocab.txt").unlink()
+    assert write_sentencepiece(folder) < 700
+    return folder
+
+
+@functools.cache
+def multilingual_bundle() -> BuiltBundle:
+    """Its bundle with every recipe."""
+    return tiny.build_in(tiny.workplace() / "built" / "multilingual", source=multilingual())
+
+
+def test_a_multilingual_bert_has_every_recipe() -> None:
+    """All but the file for MediaPipe, which has no Unigram."""
+    manifest = multilingual_bundle().report.manifest
+    assert {each.name for each in manifest.skipped} == {"mediapipe"}
+    assert set(INTEGERS) < {each.name for each in manifest.artifacts}
 
 
 @pytest.mark.parametrize("architecture", WITH_INTEGERS)
