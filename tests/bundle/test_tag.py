@@ -47,7 +47,7 @@ def short_texts(architecture: str) -> list[str]:
 @pytest.mark.parametrize("architecture", FAMILIES)
 def test_entities_are_those_of_transformers(architecture: str) -> None:
     """Types, places and scores of `aggregation_strategy="simple"`, on every text."""
-    pytest.importorskip("torch", reason="pip install 'edge-bert[torch]'")
+    pytest.importorskip("torch", reason="pip install 'edge-bert[torch]'").set_num_threads(1)
     import transformers
 
     folder = tiny.model(architecture, "token_classification")

@@ -51,6 +51,7 @@ def expected_rows(model: Checkpoint) -> list[np.ndarray]:
 
     task = model.config["architectures"][0].partition("For")[2]
     kind: Any = getattr(transformers, f"AutoModelFor{task}")
+    torch.set_num_threads(1)
     network, notes = kind.from_pretrained(
         model.tokenizer.parent, dtype=torch.float32, output_loading_info=True
     )

@@ -17,6 +17,7 @@ from edge_bert.encoder.architectures.registry import CUSTOM
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
+from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
@@ -36,6 +37,7 @@ TOOLS = ("edge-bert", "ai-edge-litert", "keras", "numpy", "tensorflow")
 CALIBRATION_CODE: Functions = (
     Tokenizer,
     pad_encoding,
+    encode_calibration,
     encoder_weights,
     read_weights,
 )

@@ -20,16 +20,18 @@ from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights, input_names, read_encoder_config
 from edge_bert.encoder.dimensions import cut_dimensions
+from edge_bert.encoder.token_vectors import give_token_vectors
 from edge_bert.encoder.unused_tensors import judge_unused
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
+from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
 from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
-from edge_bert.records.checkpoint import Checkpoint, Head, Task
+from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.weight_bits import WeightBits
@@ -79,7 +81,7 @@ class BuildSession:
         if options.dimensions is not None:
             checkpoint = cut_dimensions(checkpoint, options.dimensions)
         if options.token_vectors:
-            checkpoint = _give_token_vectors(checkpoint)
+            checkpoint = give_token_vectors(checkpoint)
         lengths, cut = _choose_lengths(checkpoint, options.lengths)
         checkpoint = dataclasses.replace(checkpoint, warnings=(*checkpoint.warnings, *cut))
         session = cls(
@@ -118,7 +120,8 @@ class BuildSession:
     @functools.cached_property
     def calibration_inputs(self) -> CalibrationInputs:
         """The calibration sentences as inputs [1, n], each at its own length without padding."""
-        return self.encode_inputs(self.calibration.sentences)
+        names, head = input_names(self.checkpoint), self.checkpoint.head
+        return encode_calibration(self.tokenizer, names, self.calibration.sentences, head)
 
     @functools.cached_property
     def calibrated(self) -> CalibratedEncoder:
@@ -133,22 +136,6 @@ class BuildSession:
     def encode_inputs(self, sentences: Sequence[str]) -> CalibrationInputs:
         """Sentences as inputs [1, n], each at its own length without padding."""
         return encode_unpadded(self.tokenizer, input_names(self.checkpoint), sentences)
-
-
-def _give_token_vectors(checkpoint: Checkpoint) -> Checkpoint:
-    """The same encoder, giving the vector of each token, uncut.
-
-    Raises InputError for an ONNX file, or with --dimensions.
-    """
-    if checkpoint.head.dimensions is not None:
-        raise InputError("--token-vectors gives whole vectors; leave --dimensions out.")
-    if checkpoint.onnx is not None:
-        raise InputError(
-            "--token-vectors needs the model's folder: an ONNX file gives the output that it was "
-            "exported with. Give --model the folder, or leave --token-vectors out."
-        )
-    head = Head(task=Task.TOKEN_EMBEDDING, poolings=())
-    return dataclasses.replace(checkpoint, head=head, head_modules=())
 
 
 def find_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:

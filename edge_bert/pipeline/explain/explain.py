@@ -9,15 +9,16 @@ from pathlib import Path
 from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.members import require_proven
 from edge_bert.data import calibration
-from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.token_vectors import give_token_vectors
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import int16_groups
+from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.explain.tensor_errors import Inputs, IntegerFile, tensor_errors
 from edge_bert.progress import Progress, no_progress
@@ -35,7 +36,7 @@ from edge_bert.quantize.integer.lower.tensor_groups import (
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, Manifest
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.checkpoint import Checkpoint, Task
 from edge_bert.records.explanation import FORMAT_VERSION, Explanation, GroupError, Outlier
 from edge_bert.records.int16_selection import Int16Selection
 from edge_bert.records.recipe import RECIPES, Scheme
@@ -74,7 +75,8 @@ class ExplainedArtifact:
 
     def encode(self, sentences: Sequence[str]) -> list[Inputs]:
         """Inputs [1, n] of every sentence, without padding."""
-        return encode_unpadded(self.tokenizer, self.weights.input_names, sentences)
+        weights = self.weights
+        return encode_calibration(self.tokenizer, weights.input_names, sentences, weights.head)
 
 
 def explain_artifact(
@@ -138,6 +140,8 @@ def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArt
     sentences = _calibration_set(manifest, inputs.calibration)
     checkpoint = load_checkpoint(inputs.model, cache.cache_folder("models"), inputs.tokenizer)
     _check_model(manifest, checkpoint)
+    if manifest.model.head.task is Task.TOKEN_EMBEDDING:
+        checkpoint = give_token_vectors(checkpoint)
     longest = max(signature.length for signature in artifact.signatures.values())
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, longest, checkpoint.prompts)
     check_reading(checkpoint, tokenizer, sentences.held_out)
