@@ -28,6 +28,8 @@ OPTIONS = {
     "L2_NORMALIZATION": "L2NormOptions",
     "MEAN": "ReducerOptions",
     "MINIMUM": "MaximumMinimumOptions",
+    "REDUCE_MAX": "ReducerOptions",
+    "SUM": "ReducerOptions",
 }
 
 

@@ -24,6 +24,7 @@ from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
 from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_warnings
 from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
+from edge_bert.quantize.integer.head_support import require_integer_head
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
@@ -140,6 +141,7 @@ def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) ->
     float_output = session.options.float_output or recipe.scheme is Scheme.MIXED
     groups = None
     if recipe.activation_bits == 16:
+        require_integer_head(session.weights)  # before the search for groups
         groups = int16_groups.select_groups(session.calibrated, progress).chosen.groups
     return quantize.apply_integer_recipe(
         session.calibrated, session.lengths, recipe, int16_groups=groups, float_output=float_output

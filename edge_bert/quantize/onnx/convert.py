@@ -5,6 +5,7 @@ from __future__ import annotations
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import MissingToolError
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
+from edge_bert.quantize.integer.head_support import require_calibrated_head
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
 from edge_bert.quantize.onnx import encoder, parts, qdq
 
@@ -43,6 +44,7 @@ def _write_onnx(
     ranges: qdq.Ranges | None = None,
     signed: bool = False,
 ) -> bytes:
+    require_calibrated_head(weights)
     try:
         import onnx
     except ImportError as error:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights
 from edge_bert.quantize.onnx import qdq
+from edge_bert.quantize.onnx.head import apply_head
 from edge_bert.quantize.onnx.operations import (
     OnnxEncoderBuild,
     apply_activation,
@@ -23,7 +22,7 @@ from edge_bert.quantize.onnx.parts import (
 )
 from edge_bert.quantize.onnx.relative_bias import add_relative_biases
 from edge_bert.quantize.onnx.writer import FLOAT, FLOAT16, Writer
-from edge_bert.records.checkpoint import FloatArray, Pooling
+from edge_bert.records.checkpoint import FloatArray
 
 MASKED = -10_000.0  # exp() of it is 0, and float16 holds it
 
@@ -55,7 +54,7 @@ def build_onnx_encoder(
         )
         stream = _ffn(build, name, rows, residual, layer)
         rows, residual = apply_layer_norm(build, f"{name}.ffn_norm", stream, layer.ffn_norm)
-    _apply_head(build, rows)
+    apply_head(build, rows)
     return build.writer.model(
         dict.fromkeys(weights.input_names, ("batch", "length")),
         weights.output_name,
@@ -158,39 +157,3 @@ def _ffn(build: OnnxEncoderBuild, name: str, rows: str, residual: str, layer: On
         output = apply_dense(build, f"{group}.out", active, down, plain=plain)
         total = build.writer.node("Add", [total, output], f"{name}.ffn_sum.{number}")
     return total
-
-
-def _apply_head(build: OnnxEncoderBuild, rows: str) -> None:
-    """Pooling and the head; the last node has the output's name."""
-    writer, head = build.writer, build.weights.head
-    if head.gives_tokens:
-        pooled = rows
-    elif head.poolings == (Pooling.CLS,):
-        inputs = [rows, writer.constant("first", np.array(0, np.int64))]
-        pooled = writer.node("Gather", inputs, "pooled", axis=1)
-    else:
-        pooled = _mean_tokens(build, rows)
-    for index, dense in enumerate(build.parts.head):
-        pooled = apply_dense(build, f"head.{index}", pooled, dense, plain=True)
-        pooled = apply_activation(build, f"head.{index}.active", pooled, dense.activation)
-    if build.half:
-        pooled = writer.node("Cast", [pooled], "pooled.float32", to=FLOAT)
-    if head.normalize:
-        pooled = writer.node("LpNormalization", [pooled], "unit_length", axis=1, p=2)
-    writer.node("Identity", [pooled], build.weights.output_name)
-
-
-def _mean_tokens(build: OnnxEncoderBuild, rows: str) -> str:
-    """The mean over tokens, [batch, hidden]."""
-    writer = build.writer
-    mask = "mask"
-    if not build.weights.head.pools_prompt:
-        kind = FLOAT16 if build.half else FLOAT
-        mask = writer.node("Cast", ["pooling_mask"], "pooling.tokens", to=kind)
-    weights = writer.node("Unsqueeze", [mask, writer.integers("last", 2)], "pooling.mask")
-    weighted = writer.node("Mul", [rows, weights], "pooling.kept")
-    axis = writer.integers("one", 1)
-    total = writer.node("ReduceSum", [weighted, axis], "pooling.sum", keepdims=0)
-    count = writer.node("ReduceSum", [mask, axis], "pooling.count", keepdims=1)
-    nonzero = writer.node("Max", [count, writer.floats("present", 1.0)], "pooling.some")
-    return writer.node("Div", [total, nonzero], "pooled")

@@ -71,7 +71,7 @@ def apply_activation(build: OnnxEncoderBuild, name: str, rows: str, activation: 
             curve = writer.node("Erf", [scaled], f"{name}.erf")
         case "gelu_tanh":
             curve = _tanh_curve(writer, name, rows)
-        case "relu" | "tanh":
+        case "relu" | "tanh" | "sigmoid":
             return writer.node(activation.capitalize(), [rows], name)
         case _:
             return rows

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.encoder.weights import DenseWeights, EncoderWeights, HeadDense, LayerNormWeights
-from edge_bert.quantize.dense_head import require_dense_head
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights, HeadLayer, LayerNormWeights
 from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedEncoder,
     EqualizedLayer,
@@ -70,7 +69,7 @@ class Parts:
     token_type: FloatArray | None
     embedding_norm: OnnxLayerNorm
     layers: tuple[OnnxLayer, ...]
-    head: tuple[HeadDense, ...]
+    head: tuple[HeadLayer, ...]
     projection: OnnxProjection | None = None
 
 
@@ -103,7 +102,7 @@ def plain_parts(weights: EncoderWeights) -> Parts:
             )
             for layer in weights.layers
         ),
-        head=require_dense_head(weights),
+        head=weights.head_layers,
         projection=None if tables.projection is None else OnnxProjection(tables.projection),
     )
 
@@ -139,7 +138,7 @@ def smoothed_parts(weights: EncoderWeights, equalized: EqualizedEncoder) -> Part
             _unscale_layer(layer, norms[2 * index + 1], norms[2 * index + 2])
             for index, layer in enumerate(equalized.layers)
         ),
-        head=require_dense_head(weights),
+        head=weights.head_layers,
         projection=None if projection is None else _unscale_projection(projection, layer_norms[0]),
     )
 

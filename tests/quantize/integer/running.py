@@ -26,6 +26,12 @@ class Running:
         (output,) = runner(**inputs).values()
         return np.asarray(output.reshape(-1).astype(np.int64))
 
+    def values(self, length: int, inputs: Mapping[str, Array]) -> Array:
+        """The output [width] of a file that ends in float32."""
+        runner = self._interpreter.get_signature_runner(f"length_{length}")
+        (output,) = runner(**inputs).values()
+        return np.asarray(output.reshape(-1))
+
     def real(self, length: int, inputs: Mapping[str, Array]) -> Array:
         """The output in real numbers."""
         runner = self._interpreter.get_signature_runner(f"length_{length}")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode, TensorKind
 from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
 from edge_bert.quantize.integer.ir.tensor_role import SCORE_ROLES, TensorRole
-from edge_bert.quantize.integer.lower.insert_casts import FLOAT
+from edge_bert.quantize.integer.lower.insert_casts import FLOAT, MOVES
 from edge_bert.quantize.integer.statistics.activation_ranges import ActivationRanges
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
@@ -32,8 +32,10 @@ from edge_bert.quantize.uniform import (
 Array = npt.NDArray[Any]
 Range = tuple[float, float]
 # Operators whose output keeps the scale of their first input.
-KEEPS_SCALE = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
-FIXED = {"SOFTMAX": (1 / 256, -128), "TANH": (1 / 128, 0)}  # scale and zero point of the kernels
+KEEPS_SCALE = MOVES
+# Scale and zero point of the kernels.
+FIXED = {"SOFTMAX": (1 / 256, -128), "LOGISTIC": (1 / 256, -128), "TANH": (1 / 128, 0)}
+INT32 = QuantParams(np.zeros(0), 0, "int32")
 MAX_MULTIPLIER = 250.0
 HEADROOM = 1.05  # above the largest variance observed
 
@@ -55,7 +57,7 @@ def assign_quant_params(
         if tensor.value is not None and tensor.kind is not TensorKind.BIAS
     }
     for name in graph.inputs:
-        params[name] = QuantParams(np.zeros(0), 0, "int32")
+        params[name] = INT32
     for node in graph.nodes:
         params[node.output] = _activation_params(graph, node, ranges, estimator, params)
     # Last, because a bias may depend on the scale of a sum that its node's output enters.
@@ -86,6 +88,8 @@ def _activation_params(
     params: Mapping[str, QuantParams],
 ) -> QuantParams:
     tensor = graph.tensors[node.output]
+    if tensor.kind is TensorKind.IDS:
+        return INT32
     if node.operator in KEEPS_SCALE:
         source = params[node.inputs[0]]
         return QuantParams(source.scale, source.zero_point, source.dtype)
@@ -158,7 +162,7 @@ def _variance_range(tensor: GraphTensor, histogram: Histogram) -> Range:
 
 def _quantize_constant(tensor: GraphTensor) -> QuantParams:
     value = _constant_value(tensor)
-    if tensor.kind is TensorKind.INDEX:
+    if tensor.kind in (TensorKind.INDEX, TensorKind.IDS):
         return QuantParams(np.zeros(0), 0, "int32", value.astype(np.int32))
     if tensor.bits == FLOAT:
         return float32_params(value)

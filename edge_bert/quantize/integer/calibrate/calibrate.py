@@ -16,6 +16,7 @@ from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quan
 from edge_bert.quantize.integer.equalize.equalize import equalize_encoder
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
 from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
+from edge_bert.quantize.integer.head_support import require_integer_head
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_params
 from edge_bert.quantize.integer.ir.serialize import serialize_graphs
@@ -131,9 +132,12 @@ def convert_integer(
     With 16 `activation_bits`, the outputs in `int16_tensors` have them, or those of a fixed list
     (int16_groups.py), and the rest keeps 8; with 32, only the matrix products with their inputs
     and outputs are integers. With `float_output` the output is float32, behind a DEQUANTIZE.
+    Raises RefusedError for a head that integers do not have.
     """
     if activation_bits == FLOAT:
         calibrated = calibrated.unsplit
+    else:
+        require_integer_head(calibrated.weights)
     estimator = estimator or default_estimator(activation_bits)
     signatures = []
     for length in lengths:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights, HeadDense
-from edge_bert.quantize.dense_head import require_dense_head
 from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedEncoder,
     EqualizedLayer,
@@ -28,13 +27,15 @@ from edge_bert.quantize.integer.equalize.sublayers import (
     equalize_attention_output,
     equalize_ffn,
 )
+from edge_bert.quantize.integer.head_support import require_calibrated_head
 from edge_bert.quantize.integer.statistics.channel_peaks import ChannelPeaks
 from edge_bert.quantize.integer.statistics.split_layout import SplitLayout
-from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.checkpoint import FloatArray, Task
 
 
 def equalize_encoder(weights: EncoderWeights, peaks: ChannelPeaks) -> EqualizedEncoder:
     """The encoder after all rewrites, by the channel peaks of its calibration sentences."""
+    require_calibrated_head(weights)
     tables, layout = weights.embeddings, peaks.split.layout
     scale = norm_scale(peaks.embedding_norm)
     projection = None
@@ -131,9 +132,12 @@ def _equalize_layer(
 
 
 def _equalize_head(weights: EncoderWeights, stream: ResidualStream) -> tuple[HeadDense, ...]:
-    """The dense layers of a classifier; the first reads the last LayerNorm."""
-    layers = require_dense_head(weights)
-    if not layers:
+    """The dense layers of a classifier; the first reads the last LayerNorm.
+
+    None for an embedding, whose layers read what is pooled.
+    """
+    if weights.head.task in (Task.EMBEDDING, Task.TOKEN_EMBEDDING):
         return ()
-    read = read_stream(layers[0], stream)
-    return HeadDense(read.kernel, read.bias, layers[0].activation), *layers[1:]
+    first, *others = (layer for layer in weights.head_layers if isinstance(layer, HeadDense))
+    read = read_stream(first, stream)
+    return HeadDense(read.kernel, read.bias, first.activation), *others

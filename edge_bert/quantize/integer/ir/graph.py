@@ -22,7 +22,7 @@ Array = npt.NDArray[Any]
 class TensorKind(enum.Enum):
     """How a tensor is used; it decides how it is quantized."""
 
-    IDS = "ids"  # int32 in every recipe
+    IDS = "ids"  # ids, and numbers of tokens: int32 in every recipe
     ACTIVATION = "activation"
     MATRIX = "matrix"  # constant [out, in] of a FULLY_CONNECTED: a scale per output channel
     BIAS = "bias"  # int32 at the scale of input times matrix
@@ -38,8 +38,8 @@ class GraphTensor:
     cuts the observed range, because nothing beyond it matters. `symmetric` asks for a zero point
     of 0, `keep_full_range` for the observed extremes, whatever the estimator would cut.
     `rounds_down_for` names the sum that this tensor enters, which must never be rounded up.
-    `bits` are 8 or 16 for integers, 32 for float32; a copy in another width has the tensor's role,
-    layer and rules, and the tensor's name in `copy_of`.
+    `bits` are 8 or 16 for integers, 32 for float32 and numbers of tokens; a copy in another width
+    has the tensor's role, layer and rules, and the tensor's name in `copy_of`.
     """
 
     name: str

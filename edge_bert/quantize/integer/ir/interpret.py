@@ -12,6 +12,14 @@ from edge_bert.encoder.numpy_ops import apply_activation, softmax
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
 
 Array = npt.NDArray[Any]
+BINARY: dict[str, Callable[[Array, Array], Array]] = {
+    "ADD": np.add,
+    "SUB": np.subtract,
+    "MUL": np.multiply,
+    "DIV": np.divide,
+    "MINIMUM": np.minimum,
+}
+ACTIVATIONS = {"RELU": "relu", "TANH": "tanh", "LOGISTIC": "sigmoid"}
 Observer = Callable[[OperatorNode, Array], None]
 
 
@@ -31,15 +39,9 @@ def interpret_graph(
 
 
 def _compute(node: OperatorNode, inputs: list[Array]) -> Array:
+    if node.operator in BINARY:
+        return np.asarray(BINARY[node.operator](inputs[0], inputs[1]))
     match node.operator:
-        case "ADD":
-            return inputs[0] + inputs[1]
-        case "SUB":
-            return inputs[0] - inputs[1]
-        case "MUL":
-            return inputs[0] * inputs[1]
-        case "MINIMUM":
-            return np.minimum(inputs[0], inputs[1])
         case "RSQRT":
             return np.asarray(1.0 / np.sqrt(np.maximum(inputs[0], 1e-24)), np.float32)
         case "FULLY_CONNECTED":
@@ -59,8 +61,10 @@ def _compute(node: OperatorNode, inputs: list[Array]) -> Array:
             return apply_activation(
                 inputs[0], "gelu_tanh" if node.options["approximate"] else "gelu"
             )
-        case "RELU" | "TANH":
-            return apply_activation(inputs[0], node.operator.lower())
+        case "RELU" | "TANH" | "LOGISTIC":
+            return apply_activation(inputs[0], ACTIVATIONS[node.operator])
+        case "SUM":
+            return _reduce(np.sum, node, inputs)
     return _move_values(node, inputs)
 
 
@@ -75,7 +79,17 @@ def _move_values(node: OperatorNode, inputs: list[Array]) -> Array:
             return inputs[0].reshape(inputs[1])
         case "TRANSPOSE":
             return inputs[0].transpose(inputs[1])
+        case "REDUCE_MAX":
+            return _reduce(np.max, node, inputs)
+        case "PAD":
+            return np.pad(inputs[0], inputs[1])
         case "SLICE":
             begin, size = inputs[1], inputs[2]
             return inputs[0][tuple(slice(b, b + s) for b, s in zip(begin, size, strict=True))]
     raise ValueError(f"no float form of {node.operator}")
+
+
+def _reduce(function: Any, node: OperatorNode, inputs: list[Array]) -> Array:
+    """A reduction over some axes."""
+    axes, keep = tuple(inputs[1]), node.options["keep_dims"]
+    return np.asarray(function(inputs[0], axis=axes, keepdims=keep), inputs[0].dtype)

@@ -32,6 +32,11 @@ VERSIONS = {
     "SLICE": 2,
     "MEAN": 1,
     "L2_NORMALIZATION": 1,
+    "LOGISTIC": 2,
+    "DIV": 1,
+    "SUM": 2,
+    "REDUCE_MAX": 3,  # 2 has no int16
+    "PAD": 2,
 }
 Signature = tuple[str, OperatorGraph, Mapping[str, QuantParams]]
 
@@ -112,4 +117,6 @@ def _operator(model: Any, node: OperatorNode, indices: Mapping[str, int]) -> Any
             options.axis = 0
         case "MEAN":
             options.keepDims = True
+        case "SUM" | "REDUCE_MAX":
+            options.keepDims = node.options["keep_dims"]
     return operator

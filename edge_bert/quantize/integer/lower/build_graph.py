@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from edge_bert.encoder.relative_bias import relative_bias
@@ -15,16 +13,19 @@ from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedProjection,
     FfnGroup,
 )
-from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
+from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
+from edge_bert.quantize.integer.lower.build_head import append_head
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
-from edge_bert.records.checkpoint import FloatArray, Head, Pooling
+from edge_bert.quantize.integer.lower.shared_parts import (
+    PROBABILITY,
+    append_activation,
+    append_mask,
+)
+from edge_bert.records.checkpoint import FloatArray
 
 GELU_INPUT = (-4.0, np.inf)  # below -4, GELU gives less than 0.0002
-POOLING_MASK = 16.0  # exp(-16) is below half a step of an 8-bit probability
-PROBABILITY = (0.0, 255 / 256)  # the range that the int8 kernel of SOFTMAX asks for
-OPERATORS = {"gelu": "GELU", "gelu_tanh": "GELU", "relu": "RELU", "tanh": "TANH"}
 
 
 def build_graph(
@@ -63,7 +64,7 @@ def build_graph(
         ]
         norm, terms = layer.ffn_norm, [residual, *outputs]
         normalized = append_norm(scope.nested("ffn_norm"), terms, norm, config.epsilon)
-    graph.output = _head(GraphScope(graph), weights, equalized, normalized)
+    graph.output = append_head(GraphScope(graph), weights, equalized, normalized)
     return graph
 
 
@@ -160,18 +161,9 @@ def _scores(
 def _attention_probs(scope: GraphScope, scores: str, mask_depth: float) -> str:
     """The softmax of masked scores, [heads, length, length]."""
     shape = scope.shape(scores)
-    mask = _mask(scope, "mask", mask_depth, TensorRole.ATTENTION_MASK, "attention_mask")
+    mask = append_mask(scope, "mask", mask_depth, TensorRole.ATTENTION_MASK)
     masked = scope.apply("ADD", [scores, mask], "masked", shape, TensorRole.MASKED_SCORES)
     return scope.apply("SOFTMAX", [masked], "shares", shape, TensorRole.PROBS, limits=PROBABILITY)
-
-
-def _mask(scope: GraphScope, name: str, depth: float, role: TensorRole, source: str) -> str:
-    """A row [1, length] that is 0 where the input `source` is 1, and -depth where it is 0."""
-    limits, values = (-depth, 0.0), np.array([-depth, 0.0], np.float32)
-    table_name = scope.full_name(f"{name}.table")
-    table = scope.graph.constant(table_name, values, limits=limits, role=role)
-    shape = (1, scope.graph.length)
-    return scope.apply("GATHER", [table, source], name, shape, role, limits=limits)
 
 
 def _ffn(scope: GraphScope, rows: str, group: FfnGroup, activation: str) -> str:
@@ -180,89 +172,5 @@ def _ffn(scope: GraphScope, rows: str, group: FfnGroup, activation: str) -> str:
     keep = {"keep_full_range": True}
     raised = scope.dense("in", rows, group.up, TensorRole.FFN_IN, clip=clip, **keep)
     role = TensorRole.FFN_INTERMEDIATE
-    intermediate = _activate(scope, "inner", raised, activation, role, **keep)
+    intermediate = append_activation(scope, "inner", raised, activation, role, **keep)
     return scope.dense("out", intermediate, group.down, TensorRole.FFN_OUT)
-
-
-def _activate(
-    scope: GraphScope, name: str, rows: str, activation: str, role: TensorRole, **range_rules: Any
-) -> str:
-    if activation == "linear":
-        return rows
-    limits = (-1.0, 127 / 128) if activation == "tanh" else None
-    options = {"approximate": activation == "gelu_tanh"} if "gelu" in activation else {}
-    operator, shape = OPERATORS[activation], scope.shape(rows)
-    return scope.apply(operator, [rows], name, shape, role, options, limits=limits, **range_rules)
-
-
-def _head(
-    scope: GraphScope, weights: EncoderWeights, equalized: EqualizedEncoder, normalized: str
-) -> str:
-    """Pooling and what the head adds; gives the name of the output, [1, width].
-
-    Where the head gives tokens it has a row for each, [1, length, width].
-    """
-    head = weights.head
-    if equalized.head:
-        rows = normalized if head.gives_tokens else _first_row(scope, normalized)
-        output = _dense_head(scope.nested("head"), rows, equalized)
-    else:
-        rows = _output_rows(scope, equalized, normalized)
-        if not head.gives_tokens:
-            first = head.poolings == (Pooling.CLS,)
-            rows = _first_row(scope, rows) if first else _mean_row(scope, rows, head)
-        output = _unscaled_output(scope, equalized, rows)
-    if not head.gives_tokens:
-        return output
-    return scope.reshape("output.tokens", output, (1, *scope.shape(output)))
-
-
-def _dense_head(scope: GraphScope, rows: str, equalized: EqualizedEncoder) -> str:
-    """The dense layers of a classifier on each of its rows."""
-    to_input = equalized.layers[-1].ffn_norm.to_input
-    rows = scope.multiply("input", rows, to_input, TensorRole.OUTPUT)
-    for index, dense in enumerate(equalized.head):
-        rows = scope.dense(f"{index}", rows, dense, TensorRole.HEAD)
-        activation = dense.activation
-        rows = _activate(scope, f"{index}.active", rows, activation, TensorRole.HEAD)
-    return rows
-
-
-def _output_rows(scope: GraphScope, equalized: EqualizedEncoder, normalized: str) -> str:
-    """The last LayerNorm's output in the channel scale of an embedding, [length, columns]."""
-    to_residual = equalized.layers[-1].ffn_norm.to_residual
-    rows = scope.multiply("output.scaled", normalized, to_residual, TensorRole.OUTPUT)
-    beta = scope.graph.constant("output.beta", equalized.output_beta[None])
-    shape = scope.shape(rows)
-    return scope.apply("ADD", [rows, beta], "output.rows", shape, TensorRole.OUTPUT, symmetric=True)
-
-
-def _unscaled_output(scope: GraphScope, equalized: EqualizedEncoder, rows: str) -> str:
-    """Rows [n, columns] without their channel scale, columns of outliers joined: [n, hidden]."""
-    layout = equalized.layers[-1].ffn_norm.layout
-    if not layout.outliers:
-        return scope.multiply("output", rows, equalized.output_scale, TensorRole.OUTPUT)
-    joined = layout.expand_kernel(np.eye(layout.hidden, dtype=np.float32))
-    kernel = joined * equalized.output_scale[:, None]
-    joiner = DenseWeights(kernel, np.zeros(len(kernel[0]), np.float32))
-    return scope.dense("output", rows, joiner, TensorRole.OUTPUT)
-
-
-def _mean_row(scope: GraphScope, rows: str, head: Head) -> str:
-    """The mean over tokens, [1, columns].
-
-    The softmax of the mask is 1/n on the n tokens: a mean whose range no length changes.
-    """
-    source = "attention_mask" if head.pools_prompt else "pooling_mask"
-    mask = _mask(scope, "pooling.mask", POOLING_MASK, TensorRole.POOLING_MASK, source)
-    shape, role = scope.shape(mask), TensorRole.POOLING_PROBS
-    probs = scope.apply("SOFTMAX", [mask], "pooling.shares", shape, role, limits=PROBABILITY)
-    shape, plain = (1, scope.shape(rows)[1]), {"adj_y": False}
-    return scope.apply("BATCH_MATMUL", [probs, rows], "pooled", shape, TensorRole.OUTPUT, plain)
-
-
-def _first_row(scope: GraphScope, rows: str) -> str:
-    shape = (1, scope.shape(rows)[1])
-    begin = scope.graph.constant("first.begin", np.array([0, 0], np.int32), TensorKind.INDEX)
-    size = scope.graph.constant("first.size", np.array(shape, np.int32), TensorKind.INDEX)
-    return scope.apply("SLICE", [rows, begin, size], "first", shape, TensorRole.OUTPUT)

@@ -77,10 +77,12 @@ class GraphScope:
         """A bias [out] as a constant."""
         return self.graph.constant(self.full_name(name), bias, TensorKind.BIAS)
 
-    def multiply(self, name: str, rows: str, vector: FloatArray, role: TensorRole) -> str:
+    def multiply(
+        self, name: str, rows: str, vector: FloatArray, role: TensorRole, **range_rules: Any
+    ) -> str:
         """Rows times a constant per channel."""
         factor = self.graph.constant(self.full_name(f"{name}.factor"), vector[None, :])
-        return self.apply("MUL", [rows, factor], name, self.shape(rows), role)
+        return self.apply("MUL", [rows, factor], name, self.shape(rows), role, **range_rules)
 
     def add(self, name: str, left: str, right: str, role: TensorRole) -> str:
         """A sum in the shape of `left`."""

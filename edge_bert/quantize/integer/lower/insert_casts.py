@@ -13,7 +13,8 @@ from collections.abc import Collection
 
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode, TensorKind
 
-MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER")
+# Operators whose output has the width and the scale of their first input.
+MOVES = ("RESHAPE", "TRANSPOSE", "SLICE", "GATHER", "PAD", "REDUCE_MAX")
 CASTABLE = (TensorKind.ACTIVATION, TensorKind.VECTOR, TensorKind.BIAS)
 FLOAT, NARROW = 32, 8
 
@@ -27,6 +28,9 @@ def insert_casts(graph: OperatorGraph, outputs: Collection[str], bits: int = 16)
         if tensor.kind is not TensorKind.ACTIVATION
     }
     for node in graph.nodes:
+        if graph.tensors[node.output].kind is TensorKind.IDS:  # whole numbers stay int32
+            result.nodes.append(node)
+            continue
         width = bits if node.output in outputs else NARROW
         if node.operator in MOVES:
             width = result.tensors[node.inputs[0]].bits
