@@ -15,6 +15,7 @@ from edge_bert.bundle.answer import AnswerRules, answer_questions
 from edge_bert.bundle.artifact_runner import ArtifactRunner, run_encodings
 from edge_bert.bundle.members import ProvenFile, require_proven
 from edge_bert.bundle.progress_bar import ProgressBar
+from edge_bert.bundle.score import score_passages
 from edge_bert.bundle.tag import tag_texts
 from edge_bert.bundle.vector_precision import Precision, check_precision, quantize_vectors
 from edge_bert.data.tokenizing import Encoding, Tokenizer
@@ -91,6 +92,23 @@ class Bundle:
         width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
         rows = np.asarray(outputs, np.float32).reshape(len(outputs), width)
         return quantize_vectors(finish_outputs(rows, self.manifest.model.head), precision, ranges)
+
+    def score(
+        self,
+        query: str,
+        passages: Sequence[str],
+        artifact: str | None = None,
+        *,
+        threads: int = 1,
+    ) -> FloatArray:
+        """How well each passage fits the query, float32 [n].
+
+        A model with one label reads query and passage as a pair: what its activation gives. A model
+        of embeddings gives their cosine, with its prompts for queries and documents where it has
+        them. Raises InputError as `encode`, and where the model has several labels.
+        """
+        encode = partial(self.encode, artifact=artifact, threads=threads, progress_bar=False)
+        return score_passages(self.manifest.model, encode, query, passages)
 
     def encode_tokens(
         self,
