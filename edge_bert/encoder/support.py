@@ -12,15 +12,19 @@ from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.records.recipe import RECIPES, Recipe, Scheme
 
 ANSWERS = "question answering"
-# Each head, and whether calibrated integers and the ONNX export have it.
-HEADS = {
-    "embedding": True,  # the mean of the tokens, or the first of them
-    "other poolings and modules": False,  # of sentence-transformers
-    "classification": True,  # of a text or a pair, rerankers too
-    "token classification": True,
-    ANSWERS: True,
-    "token vectors": True,
+CALIBRATED = (Scheme.INTEGER, Scheme.MIXED)
+# Each head, and the calibrated recipes that have it.
+HEADS: dict[str, tuple[Scheme, ...]] = {
+    "embedding": CALIBRATED,  # the mean of the tokens, or the first of them
+    "other poolings, Dense": CALIBRATED,  # of sentence-transformers, several joined too
+    "weighted mean, LayerNorm": (Scheme.MIXED,),  # and unit length before the last step
+    "classification": CALIBRATED,  # of a text or a pair, rerankers too
+    "token classification": CALIBRATED,
+    ANSWERS: CALIBRATED,
+    "token vectors": CALIBRATED,
 }
+# By the number of recipes.
+KINDS = {len(RECIPES): "all", 5: "not full integers", 4: "weights", 3: "weights, not 4 bits"}
 SHARED_LAYERS = frozenset({"albert"})  # whose integers would store a layer for each turn
 
 
@@ -36,7 +40,7 @@ class Support:
         """A cell of the table in docs/models.md."""
         if not self.recipes:
             return "no"
-        kind = {len(RECIPES): "all", 4: "weights", 3: "weights, not 4 bits"}[len(self.recipes)]
+        kind = KINDS[len(self.recipes)]
         return f"{kind}, ONNX" if self.onnx else kind
 
 
@@ -53,10 +57,10 @@ def _describe(architecture: str, head: str) -> Support:
     custom = CUSTOM.get(architecture)
     if custom is not None and head == ANSWERS and not custom.answers_questions:
         return Support((), onnx=False)
-    known_layers = architecture in ARCHITECTURES and HEADS[head]
+    known_layers = architecture in ARCHITECTURES
     schemes = {Scheme.FLOAT, Scheme.HYBRID}
     if known_layers and architecture not in SHARED_LAYERS:
-        schemes |= {Scheme.INTEGER, Scheme.MIXED}
+        schemes |= {*HEADS[head]}
     four_bits = custom is None or custom.rounds_to_nearest
     recipes = [recipe.name for recipe in RECIPES.values() if _is_built(recipe, schemes, four_bits)]
     return Support(tuple(recipes), onnx=known_layers)

@@ -31,12 +31,14 @@ QUICK = [
     ("bert", "token vectors"),
     ("mpnet", "question answering"),
     ("modernbert", "token classification"),
-    ("gpt2", "other poolings and modules"),
+    ("bert", "weighted mean, LayerNorm"),
+    ("gpt2", "other poolings, Dense"),
 ]
 # By head: what the tiny model has, and the head in its place.
 TINY: dict[str, tuple[str, Head | None]] = {
     "embedding": ("mean", None),
-    "other poolings and modules": ("mean", Head(Task.EMBEDDING, (Pooling.MAX,))),
+    "other poolings, Dense": ("mean", Head(Task.EMBEDDING, (Pooling.MAX, Pooling.LAST))),
+    "weighted mean, LayerNorm": ("mean", Head(Task.EMBEDDING, (Pooling.WEIGHTED_MEAN,))),
     "classification": ("classification", None),
     "token classification": ("token_classification", None),
     "question answering": ("question_answering", None),
