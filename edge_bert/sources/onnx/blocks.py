@@ -102,20 +102,28 @@ def _ffn_in(graph: OnnxGraph, out: Linear, stream: str) -> Linear:
 
 def find_activation(graph: OnnxGraph, source: str, target: str, width: int) -> str:
     """The activation between two values, by its name in config.json; recognized by its outputs."""
-    rows = max(4, 241 // width + 1)
-    points = np.resize(np.linspace(-6, 6, 241), (1, rows, width)).astype(np.float32)
+    points = _spread_points(graph, source, width)
     try:
-        values = evaluate_node(graph, target, {source: points})
-    except NotComputed as error:
+        values = evaluate_node(graph, target, {source: points}).reshape(points.shape)
+    except (NotComputed, ValueError) as error:
         raise NotRecognized(
             f"the activation before {target[:80]!r} cannot be followed ({error})"
         ) from error
-    if values.shape == points.shape:
-        errors = {name: np.abs(values - function(points)).max() for name, function in KNOWN.items()}
-        nearest = min(errors, key=lambda name: float(errors[name]))
-        if errors[nearest] <= TOLERANCE:
-            return nearest
+    errors = {name: np.abs(values - function(points)).max() for name, function in KNOWN.items()}
+    nearest = min(errors, key=lambda name: float(errors[name]))
+    if errors[nearest] <= TOLERANCE:
+        return nearest
     raise NotRecognized(f"the activation before {target[:80]!r} is not one of {', '.join(KNOWN)}")
+
+
+def _spread_points(graph: OnnxGraph, source: str, width: int) -> FloatArray:
+    """Numbers from -6 to 6 as the dense layer `source` gives them, in the graph's fixed sizes."""
+    sizes = [value.sizes for value in graph.inputs.values() if value.sizes and len(value.sizes) > 1]
+    batch, length = (sizes[0][0] or 1, sizes[0][1] or 0) if sizes else (1, 0)
+    length = length or max(4, 241 // width + 1)
+    flat = graph.makers[source].op == "Gemm"  # it has one axis for all tokens
+    shape = (batch * length, width) if flat else (batch, length, width)
+    return np.linspace(-6, 6, batch * length * width).reshape(shape).astype(np.float32)
 
 
 def _gelu(x: FloatArray) -> FloatArray:

@@ -11,6 +11,8 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx import read as reading
+from edge_bert.formats.onnx.evaluate import evaluate_node
+from edge_bert.formats.onnx.graph import graph_of
 from edge_bert.formats.onnx.read import list_files, read_onnx
 from tests.one_line import refused
 from tests.recordings.onnx.make import HERE
@@ -121,6 +123,44 @@ def test_external_data_that_is_cut_short_is_refused(model: Any, tmp_path: Path) 
     (tmp_path / "weights.bin").write_bytes((tmp_path / "weights.bin").read_bytes()[:-10])
     with refused(ModelError, "cut short"):
         read_onnx(path)
+
+
+def test_external_data_that_git_did_not_fetch_is_named(model: Any, tmp_path: Path) -> None:
+    """With what fetches it."""
+    path = _external(model, tmp_path)
+    data = next(other for other in list_files(path) if other != path)
+    data.write_bytes(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n")
+    with refused(ModelError, f"{data.name} is a Git LFS pointer.*git lfs pull"):
+        read_onnx(path)
+
+
+@pytest.mark.parametrize("name", ["LayerNormalization", "Gelu"])
+def test_operators_before_their_opset_are_read(name: str, tmp_path: Path) -> None:
+    """ONNX Runtime's optimizer writes them into the default domain of any file."""
+    path = tmp_path / "model.onnx"
+    inputs = ["x", "scale"] if name == "LayerNormalization" else ["x"]
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node(name, inputs, ["y"])],
+        "early",
+        [onnx.helper.make_tensor_value_info("x", 1, [1, 4])],
+        [onnx.helper.make_tensor_value_info("y", 1, [1, 4])],
+        [onnx.numpy_helper.from_array(np.full(4, 2, np.float32), "scale")],
+    )
+    opsets = [onnx.helper.make_opsetid("", 14)]
+    onnx.save_model(onnx.helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
+    read = graph_of(read_onnx(path))
+    rows = np.array([[-1.0, 0.5, 1.0, 2.0]], np.float32)
+    expected = (rows - rows.mean()) / rows.std() * 2
+    if name == "Gelu":
+        expected = np.array([[-0.158655, 0.345731, 0.841345, 1.954500]])
+    assert np.allclose(evaluate_node(read, "y", {"x": rows}), expected, atol=1e-3)
+
+
+def test_an_unknown_operator_of_the_default_domain_is_refused(tmp_path: Path, model: Any) -> None:
+    """Only those of the optimizer are let through."""
+    model.graph.node[-1].op_type = "NoSuchOperator"
+    with refused(ModelError, "NoSuchOperator"):
+        read_onnx(_saved(model, tmp_path))
 
 
 @pytest.mark.parametrize("form", ["absolute", "above", "link", "empty"])
