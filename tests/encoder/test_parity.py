@@ -93,6 +93,8 @@ def test_tokens_are_those_of_transformers(kind: str, recorded: make.Arrays, mode
     }.items():
         expected = _rows(recorded, make.TOKENS_OF[kind], which)
         assert [list(each.ids) for each in encodings] == [row["input_ids"] for row in expected]
+        if kind == "bare_byte_level":  # GPT-2 reads no segments, whatever they are
+            continue
         assert [list(each.type_ids) for each in encodings] == [
             row["token_type_ids"] for row in expected
         ]
@@ -119,11 +121,13 @@ def test_keras_agrees_with_pytorch_live(
     recorded: make.Arrays,
     model: ModelOf,
     keras_of: KerasOf,
+    tmp_path: Path,
 ) -> None:
     """As above, against the PyTorch that is installed here; the recordings are true to it too."""
     pytest.importorskip("torch", reason=NEEDS_TORCH)
     rows, checkpoint = _rows(recorded, name), model(name)
-    expected = make.outputs(checkpoint.tokenizer.parent, rows, VARIANTS[name][1])
+    folder = write_variant(tmp_path / "model", name)
+    expected = make.outputs(folder, rows, VARIANTS[name][1])
     rounding = ROUNDING * float(np.abs(expected).max())
     _close(expected, recorded[f"{name}.sentences"], max(PADDING_TOLERANCE, rounding))
     found = bucketed(rows, input_names(checkpoint), LENGTHS, keras_runner(keras_of(name)))

@@ -44,7 +44,7 @@ def inputs_of(model: Checkpoint, length: int | None = None) -> list[dict[str, np
     return [pad_encoding(each, length or len(each), pad_id, names) for each in encodings]
 
 
-def expected_rows(model: Checkpoint) -> list[np.ndarray]:
+def expected_rows(model: Checkpoint, folder: Path) -> list[np.ndarray]:
     """What transformers' PyTorch model gives for each text by itself, [tokens, channels]."""
     torch = pytest.importorskip("torch", reason=NEEDS_TORCH)
     import transformers
@@ -52,9 +52,7 @@ def expected_rows(model: Checkpoint) -> list[np.ndarray]:
     task = model.config["architectures"][0].partition("For")[2]
     kind: Any = getattr(transformers, f"AutoModelFor{task}")
     torch.set_num_threads(1)
-    network, notes = kind.from_pretrained(
-        model.tokenizer.parent, dtype=torch.float32, output_loading_info=True
-    )
+    network, notes = kind.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
     assert not notes["missing_keys"]
     rows = []
     with torch.inference_mode():
@@ -72,7 +70,7 @@ def test_tokens_get_the_logits_of_transformers(
 ) -> None:
     """The Keras model in a padded bucket, and the numpy pass without padding."""
     model = checkpoint(tmp_path / "model", architecture, head)
-    expected = expected_rows(model)
+    expected = expected_rows(model, tmp_path / "model")
     encoder = build_keras_model(model)
     for inputs, rows in zip(inputs_of(model, BUCKET), expected, strict=True):
         found = np.asarray(encoder(**inputs))
@@ -89,7 +87,9 @@ def test_a_file_gives_tokens_the_logits_of_transformers(architecture: str, tmp_p
     """The float32 TFLite file too, for a family with BERT's layers and those without."""
     model = checkpoint(tmp_path / "model", architecture, "token_classification")
     run = tflite_runner(convert_to_tflite(model, (BUCKET,)))
-    for inputs, rows in zip(inputs_of(model, BUCKET), expected_rows(model), strict=True):
+    for inputs, rows in zip(
+        inputs_of(model, BUCKET), expected_rows(model, tmp_path / "model"), strict=True
+    ):
         found = run(BUCKET, inputs)
         assert found.shape == (1, BUCKET, len(TAGS))
         np.testing.assert_allclose(found[0, : len(rows)], rows, atol=TOLERANCE)

@@ -52,14 +52,18 @@ Arrays = dict[str, np.ndarray]
 
 
 def tokens(folder: Path, *, pairs: bool = False) -> list[dict[str, list[int]]]:
-    """Ids and segments of the recorded sentences (or pairs) from transformers' own tokenizer."""
+    """Ids and segments of the recorded sentences (or pairs) from transformers' own tokenizer.
+
+    All segments are 0 where it gives none unasked, as its model then takes them.
+    """
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    return [
-        dict(tokenizer(*texts, truncation=True, max_length=MAX_LENGTH, return_token_type_ids=True))
+    rows = [
+        dict(tokenizer(*texts, truncation=True, max_length=MAX_LENGTH))
         for texts in (PAIRS if pairs else [(sentence,) for sentence in SENTENCES])
     ]
+    return [{"token_type_ids": [0] * len(row["input_ids"])} | row for row in rows]
 
 
 def outputs(folder: Path, rows: Sequence[Mapping[str, Sequence[int]]], head: str) -> np.ndarray:
