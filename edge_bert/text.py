@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+import reprlib
 
 NOT_KNOWN = "–"
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0*)?")
@@ -33,6 +34,15 @@ def one_line(message: object, max_characters: int = 200) -> str:
     """What a library or a tool said, made fit for a one-line error: printable and bounded."""
     line = " ".join(str(message).split())[:max_characters]
     return "".join(letter if letter.isprintable() else "?" for letter in line)
+
+
+_SHORT = reprlib.Repr()
+_SHORT.maxstring = _SHORT.maxother = 120  # the whole name of a tensor, a class or a file
+
+
+def shorten(value: object) -> str:
+    """A value of a model's file as Python writes it, on one line and bounded."""
+    return _SHORT.repr(value)
 
 
 def byte_size(size: int) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from reprlib import repr as shorten
 
 from edge_bert.encoder.architectures.architecture import (
     Architecture,
@@ -20,6 +19,7 @@ from edge_bert.encoder.head_layers import read_head_layers
 from edge_bert.encoder.weights import CustomWeights, EncoderWeights, name_head_arrays
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.text import shorten
 
 OUTPUT_NAMES = {Task.EMBEDDING: "embedding", Task.TOKEN_EMBEDDING: "token_embeddings"}
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from reprlib import repr as shown
 
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.checkpoint import custom_weights, encoder_weights, read_encoder_config
 from edge_bert.errors import EdgeBertError, ModelError, TensorError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
+from edge_bert.text import shorten
 
 # Without the family's prefix. What no answer of an encoder depends on: buffers of old files, the
 # pooler of a model whose head does not read it, and the layers that only training needed.
@@ -90,10 +90,10 @@ def judge_unused(checkpoint: Checkpoint) -> tuple[str, ...]:
     if answers and not checkpoint.head_is_certain:
         raise ModelError(
             f"The weights hold {_format_names(answers)}, which "
-            f"{'looks' if len(answers) == 1 else 'look'} like a part of the answer and is not read "
-            f"by a {checkpoint.head.task.value} model of type {checkpoint.architecture}: name the "
-            'class of transformers that computes it in "architectures" of config.json, or save the '
-            "model without it."
+            f"{'looks' if len(answers) == 1 else 'look'} like a part of the answer, and which "
+            f"{checkpoint.architecture} with the head {checkpoint.head.task.value} does not read: "
+            'name the class of transformers that computes it in "architectures" of config.json, '
+            "or save the model without it."
         )
     return (f"weights that nothing reads: {_format_names(unknown)}",) if unknown else ()
 
@@ -133,4 +133,4 @@ def _matches(patterns: Iterable[str], name: str) -> bool:
 
 def _format_names(names: list[str]) -> str:
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(map(shown, names[:MOST_NAMED])) + more
+    return ", ".join(map(shorten, names[:MOST_NAMED])) + more

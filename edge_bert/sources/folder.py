@@ -6,7 +6,6 @@ import dataclasses
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 import msgspec
@@ -22,10 +21,12 @@ from edge_bert.sources.head import read_head
 from edge_bert.sources.head_class import name_class
 from edge_bert.sources.keys import transformers_files as keys
 from edge_bert.sources.model_type import find_model_type
+from edge_bert.sources.modules import find_encoder_folder
 from edge_bert.sources.sentence_transformers import MODULES, TextOptions
 from edge_bert.sources.vocabulary import find_vocabulary
 from edge_bert.sources.weight_names import strip_wrapper
 from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_files
+from edge_bert.text import shorten
 
 POINTED = ("*.json", "*.txt", "*.safetensors", "*.model", "*/config.json", "*/*.safetensors")
 
@@ -45,11 +46,12 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     Raises ModelError when a file is missing, damaged, of a kind that we do not read, or says what
     edge-bert does not obey.
     """
-    refuse_onnx_alone(folder)
+    encoder = find_encoder_folder(folder)
+    refuse_onnx_alone(encoder)
     refuse_pointers(path for pattern in POINTED for path in sorted(folder.glob(pattern)))
-    path = folder / "config.json"
+    path = encoder / "config.json"
     raw = read_json(path)
-    files = weights_files(folder)
+    files = weights_files(encoder)
     weights = read_weights(*files)
     architecture = find_model_type(path, raw, weights)
     unknown = keys.CONFIG.check(path, raw, _keys_of(architecture))
@@ -99,18 +101,19 @@ def read_text(
     `sizes` is a configuration that says the positions where config.json may not. Raises ModelError
     for files that are damaged, missing or say what is not obeyed.
     """
-    options = sentence_transformers.read_text_options(folder)
+    encoder = find_encoder_folder(folder)
+    options = sentence_transformers.read_text_options(encoder)
     positions = count_positions(config if sizes is None else sizes)
     pooled = sentence_transformers.check_modules(folder)
     prompts, unknown = sentence_transformers.read_prompts(folder, pooled=pooled)
-    resolved = resolve_tokenizer(folder, config, options)
-    vocabulary, left_out = find_vocabulary(folder, resolved.path)
+    resolved = resolve_tokenizer(encoder, config, options)
+    vocabulary, left_out = find_vocabulary(encoder, resolved.path)
     return FolderText(
         tokenizer=resolved.path,
         vocabulary=vocabulary,
         max_length=_max_length(folder, positions, options, resolved.model_max_length),
         prompts=prompts,
-        warnings=(*unknown, *_unknown_keys(folder), *left_out),
+        warnings=(*unknown, *_unknown_keys(encoder), *left_out),
     )
 
 
@@ -184,7 +187,7 @@ def _read_int(config: Mapping[str, Any], key: str, default: int) -> int:
     if value is None:
         return default
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**24:
-        raise ModelError(f"{key} is {shown(value)} in the model's configuration, no whole number.")
+        raise ModelError(f"{key} is {shorten(value)} in the model's files, no whole number.")
     return value
 
 

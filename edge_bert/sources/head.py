@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
@@ -13,6 +12,7 @@ from edge_bert.records.checkpoint import Head, Pooling, Task
 from edge_bert.sources.modules import HeadFiles, read_modules, require_transformer_alone
 from edge_bert.sources.output_activation import choose_activation
 from edge_bert.sources.sentence_transformers import MODEL_FILE, MODULES, read_model_file
+from edge_bert.text import shorten
 
 MAX_LABELS = 100_000
 DECODER = "gpt2"  # each token sees those before it, so that only the last one has seen all
@@ -30,7 +30,7 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
         return _read_sentence_transformers(folder, config)
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):
-        raise ModelError(f"config.json: architectures is {shown(architectures)}, not a list.")
+        raise ModelError(f"config.json: architectures is {shorten(architectures)}, not a list.")
     heads = {match[1] for name in architectures if (match := re.search(r"For([A-Z].*)", str(name)))}
     if "SequenceClassification" in heads:
         return HeadFiles(read_classification_head(config, folder))
@@ -42,7 +42,7 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
     unsupported = heads - {"MaskedLM", "PreTraining"}
     if unsupported:
         raise ModelError(
-            f"config.json: a model for {shown(min(unsupported))} is not supported; edge-bert has "
+            f"config.json: a model for {shorten(min(unsupported))} is not supported; edge-bert has "
             "sentence embedding, SequenceClassification, TokenClassification and "
             "QuestionAnswering."
         )
@@ -72,7 +72,7 @@ def _read_sentence_transformers(folder: Path, config: Mapping[str, Any]) -> Head
         require_transformer_alone(folder)
         return HeadFiles(read_classification_head(config, folder))
     raise ModelError(
-        f"{folder / MODEL_FILE}: the model is a {shown(kind)}; edge-bert has SentenceTransformer "
+        f"{folder / MODEL_FILE}: the model is a {shorten(kind)}; edge-bert has SentenceTransformer "
         "and CrossEncoder."
     )
 
@@ -112,7 +112,7 @@ def _classifier_pooling(config: Mapping[str, Any]) -> Pooling:
         return Pooling.CLS
     pooling = config.get("classifier_pooling", "cls")
     if pooling not in ("cls", "mean"):
-        raise ModelError(f"config.json: classifier_pooling is {shown(pooling)}, not cls or mean.")
+        raise ModelError(f"config.json: classifier_pooling is {shorten(pooling)}, not cls or mean.")
     return Pooling(pooling)
 
 
@@ -122,10 +122,10 @@ def _labels(config: Mapping[str, Any]) -> tuple[str, ...]:
     if names is None:
         count = config.get("num_labels", 2)
         if not isinstance(count, int) or isinstance(count, bool) or not 0 < count <= MAX_LABELS:
-            raise ModelError(f"config.json: num_labels is {shown(count)}, no usable number.")
+            raise ModelError(f"config.json: num_labels is {shorten(count)}, no usable number.")
         return tuple(f"LABEL_{index}" for index in range(count))
     if not isinstance(names, dict) or set(names) != {str(index) for index in range(len(names))}:
         raise ModelError("config.json: id2label does not number its labels from 0.")
     if not names or not all(isinstance(name, str | int) for name in names.values()):
-        raise ModelError(f"config.json: id2label is {shown(names)}; it must name each label.")
+        raise ModelError(f"config.json: id2label is {shorten(names)}; it must name each label.")
     return tuple(str(names[str(index)]) for index in range(len(names)))

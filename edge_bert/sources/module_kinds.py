@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.records.checkpoint import HeadModule, HeadModuleKind, Pooling
+from edge_bert.text import shorten
 
 # In the order in which sentence-transformers joins the vectors of old flags.
 POOLING_FLAGS = {
@@ -53,12 +53,12 @@ def read_poolings(path: Path) -> tuple[Pooling, ...]:
             if key.startswith("pooling_mode_") and value and key not in POOLING_FLAGS
         ]
         if unknown:
-            raise ModelError(f"{path}: {shown(unknown[0])} is no pooling that edge-bert knows.")
+            raise ModelError(f"{path}: {shorten(unknown[0])} is no pooling that edge-bert knows.")
         return chosen or (Pooling.MEAN,)
     names = [modes] if isinstance(modes, str) else modes
     if not isinstance(names, list) or not names or not all(_is_pooling(name) for name in names):
         raise ModelError(
-            f"{path}: pooling_mode is {shown(modes)}; edge-bert has {', '.join(POOLING_NAMES)}."
+            f"{path}: pooling_mode is {shorten(modes)}; edge-bert has {', '.join(POOLING_NAMES)}."
         )
     return tuple(POOLING_NAMES[name] for name in names)
 
@@ -78,7 +78,7 @@ def read_dense(path: Path, weights: str) -> HeadModule:
         raise ModelError(f"{path}: use_residual is set; edge-bert has Dense without it.")
     bias = config.get("bias", True)
     if not isinstance(bias, bool):
-        raise ModelError(f"{path}: bias is {shown(bias)}, neither true nor false.")
+        raise ModelError(f"{path}: bias is {shorten(bias)}, neither true nor false.")
     outputs = _read_features(path, config, "out_features")
     _read_features(path, config, "in_features")  # the width before it says whether it fits
     name = config.get("activation_function", "torch.nn.modules.activation.Tanh")
@@ -92,7 +92,7 @@ def read_activation(path: Path, key: str, name: object) -> str:
     package, _, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
     if package.split(".")[0] != "torch" or last not in ACTIVATIONS:
         raise ModelError(
-            f"{path}: {key} is {shown(name)}; edge-bert has {', '.join(ACTIVATIONS)} of torch.nn."
+            f"{path}: {key} is {shorten(name)}; edge-bert has {', '.join(ACTIVATIONS)} of torch.nn."
         )
     return ACTIVATIONS[last]
 
@@ -108,11 +108,11 @@ def check_feature_names(path: Path, config: Mapping[str, Any]) -> None:
     for key in ("module_input_name", "module_output_name"):
         name = config.get(key)
         if name not in (None, SENTENCE):
-            raise ModelError(f"{path}: {key} is {shown(name)}; edge-bert has {SENTENCE} only.")
+            raise ModelError(f"{path}: {key} is {shorten(name)}; edge-bert has {SENTENCE} only.")
 
 
 def _read_features(path: Path, config: Mapping[str, Any], key: str) -> int:
     value = config.get(key)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= MAX_FEATURES:
-        raise ModelError(f"{path}: {key} is {shown(value)}, no usable number of channels.")
+        raise ModelError(f"{path}: {key} is {shorten(value)}, no usable number of channels.")
     return value

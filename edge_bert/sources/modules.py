@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as shown
 
 import msgspec
 
@@ -23,6 +22,7 @@ from edge_bert.records.checkpoint import (
 from edge_bert.sources import module_kinds
 from edge_bert.sources.sentence_transformers import MODEL_FILE, MODULES, read_model_file
 from edge_bert.sources.weights import read_weights, weights_files
+from edge_bert.text import shorten
 
 PACKAGE = "sentence_transformers"
 KINDS = ("Transformer", "Pooling", "Dense", "LayerNorm", "Dropout", "Normalize")
@@ -91,19 +91,27 @@ def _find_folder(folder: Path, module: Module) -> Path:
     own = "." not in module.type or module.type.split(".")[0] == PACKAGE
     if not own or module.kind not in KINDS:
         name = module.kind if own else module.type
-        raise ModelError(f"modules.json asks for {shown(name)}{SUPPORTED}.")
+        raise ModelError(f"modules.json asks for {shorten(name)}{SUPPORTED}.")
     try:
         path = (folder / module.path).resolve()
     except (OSError, ValueError) as error:
-        raise ModelError(f"modules.json: {shown(module.path)} is not a path.") from error
+        raise ModelError(f"modules.json: {shorten(module.path)} is not a path.") from error
     if not path.is_relative_to(folder.resolve()):
-        raise ModelError(f"modules.json points outside the model folder: {shown(module.path)}.")
-    if module.kind == "Transformer" and path != folder.resolve():
-        raise ModelError(
-            f"modules.json keeps the encoder in {shown(module.path)}; edge-bert reads "
-            "folders that hold it at the top: save the model again."
-        )
+        raise ModelError(f"modules.json points outside the model folder: {shorten(module.path)}.")
     return path
+
+
+def find_encoder_folder(folder: Path) -> Path:
+    """Where the model in `folder` keeps its encoder and tokenizer: there, or, as old versions of
+    sentence-transformers saved them, in the folder of the first module.
+
+    Raises ModelError for a module that we do not have, and for a path that leads outside.
+    """
+    path = folder / MODULES
+    modules = read_json_as(list[Module], path) if path.is_file() else []
+    if not modules or modules[0].kind != "Transformer" or not modules[0].path:
+        return folder
+    return _find_folder(folder, modules[0])
 
 
 def _read_poolings(entries: Sequence[Module], paths: Sequence[Path]) -> tuple[Pooling, ...]:
@@ -115,8 +123,8 @@ def _read_poolings(entries: Sequence[Module], paths: Sequence[Path]) -> tuple[Po
         or (kinds.count("Transformer") > 1)
     ):
         raise ModelError(
-            f"modules.json lists {', '.join(map(shown, kinds[:8])) or 'nothing'}; edge-bert reads "
-            "a Transformer, one Pooling right behind it, and layers after that."
+            f"modules.json lists {', '.join(map(shorten, kinds[:8])) or 'nothing'}; edge-bert "
+            "reads a Transformer, one Pooling right behind it, and layers after that."
         )
     return module_kinds.read_poolings(paths[1] / "config.json")
 
@@ -143,7 +151,7 @@ def require_transformer_alone(folder: Path) -> None:
     kinds = [module.kind for module in read_json_as(list[Module], folder / MODULES)]
     if kinds != ["Transformer"]:
         raise ModelError(
-            f"modules.json lists {', '.join(map(shown, kinds[:8])) or 'nothing'} for a "
+            f"modules.json lists {', '.join(map(shorten, kinds[:8])) or 'nothing'} for a "
             "CrossEncoder; edge-bert reads one that is a Transformer with a classifier."
         )
 
@@ -154,5 +162,5 @@ def read_truncate_dim(folder: Path) -> int | None:
     if value is None:
         return None
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-        raise ModelError(f"{path}: truncate_dim is {shown(value)}, no number of channels.")
+        raise ModelError(f"{path}: truncate_dim is {shorten(value)}, no number of channels.")
     return value

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.sources.sentence_transformers import MODEL_FILE, read_model_file
+from edge_bert.text import shorten
 
 PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
 OLD_KEY = "sbert_ce_default_activation_function"  # of sentence-transformers before 4
@@ -39,7 +39,7 @@ def choose_activation(config: Mapping[str, Any], labels: int, folder: Path | Non
 def _own_options(config: Mapping[str, Any]) -> Mapping[str, Any]:
     options = config.get("sentence_transformers") or {}
     if not isinstance(options, dict):
-        raise ModelError(f"config.json: sentence_transformers is {shown(options)}, no object.")
+        raise ModelError(f"config.json: sentence_transformers is {shorten(options)}, no object.")
     return options
 
 
@@ -48,14 +48,14 @@ def _read_class(path: str, key: str, name: object) -> str:
     package, _, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
     if package.split(".")[0] != "torch" or last not in CLASSES:
         raise ModelError(
-            f"{path}: {key} is {shown(name)}; edge-bert has {', '.join(CLASSES)} of torch.nn."
+            f"{path}: {key} is {shorten(name)}; edge-bert has {', '.join(CLASSES)} of torch.nn."
         )
     return CLASSES[last]
 
 
 def _of_problem(problem: object, labels: int) -> str:
     if problem is not None and problem not in PROBLEMS:
-        raise ModelError(f"config.json: problem_type {shown(problem)} is not known.")
+        raise ModelError(f"config.json: problem_type {shorten(problem)} is not known.")
     if problem == "regression":
         return "identity"
     return "sigmoid" if labels == 1 or problem == "multi_label_classification" else "softmax"

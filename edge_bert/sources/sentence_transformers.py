@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json, read_json_as
 from edge_bert.records.checkpoint import Prompts
 from edge_bert.sources.keys import sentence_transformers_files as keys
+from edge_bert.text import shorten
 
 MODULES = "modules.json"
 MODEL_FILE = "config_sentence_transformers.json"
@@ -57,7 +57,7 @@ def _text_options(path: Path, content: Mapping[str, Any]) -> TextOptions:
         keys.LOADING.check(path, _options(path, content, name))
     lowercase = content.get("do_lower_case") or False
     if not isinstance(lowercase, bool):
-        raise ModelError(f"{path}: do_lower_case is {shown(lowercase)}, neither true nor false.")
+        raise ModelError(f"{path}: do_lower_case is {shorten(lowercase)}, neither true nor false.")
     name = "tokenizer_args" if "tokenizer_args" in content else "processor_kwargs"
     options = _options(path, content, name)
     keys.TOKENIZING.check(path, options)
@@ -69,7 +69,7 @@ def _text_options(path: Path, content: Mapping[str, Any]) -> TextOptions:
 def _options(path: Path, content: Mapping[str, Any], name: str) -> dict[str, Any]:
     options = content.get(name) or {}
     if not isinstance(options, dict):
-        raise ModelError(f"{path}: {name} is {shown(options)}, no object.")
+        raise ModelError(f"{path}: {name} is {shorten(options)}, no object.")
     return options
 
 
@@ -85,13 +85,13 @@ def read_prompts(folder: Path, *, pooled: bool) -> tuple[Prompts, tuple[str, ...
     warnings = keys.MODEL.check(path, content)
     texts = content.get("prompts") or {}
     if not isinstance(texts, dict) or not all(isinstance(x, str | None) for x in texts.values()):
-        raise ModelError(f"{path}: prompts is {shown(texts)}; it must give a text for each name.")
+        raise ModelError(f"{path}: prompts is {shorten(texts)}; it must give a text for each name.")
     prompts = {name: text or "" for name, text in texts.items()}
     default = content.get("default_prompt_name")
     if default is not None and default not in (*prompts, *COMMON_PROMPTS):
         raise ModelError(
-            f"{path}: default_prompt_name is {shown(default)}, and prompts has "
-            f"{', '.join(map(shown, prompts)) or 'none'}."
+            f"{path}: default_prompt_name is {shorten(default)}, and prompts has "
+            f"{', '.join(map(shorten, prompts)) or 'none'}."
         )
     chosen = default if prompts.get(default or "") else None
     return Prompts(prompts, chosen, pooled or not any(prompts.values())), warnings
@@ -129,5 +129,5 @@ def _module_config(folder: Path, path: object) -> dict[str, Any]:
 def _include_prompt(path: Path, config: Mapping[str, Any]) -> bool:
     include = config.get("include_prompt", True)
     if not isinstance(include, bool):
-        raise ModelError(f"{path}: include_prompt is {shown(include)}, neither true nor false.")
+        raise ModelError(f"{path}: include_prompt is {shorten(include)}, neither true nor false.")
     return include

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from reprlib import repr as shown
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.content_store import write_atomic
 from edge_bert.store.digest import sha256_hex
+from edge_bert.text import shorten
 
 FILE = "vocab.txt"
 MAX_BYTES = 64 * 1024 * 1024
@@ -72,7 +72,8 @@ def _find_difference(lines: list[str], tokens: Mapping[int, str]) -> str | None:
     """The first line that is not the token of its id; a file may lack the last, added tokens."""
     for number, line in enumerate(lines):
         if tokens.get(number) != line:
-            return f"line {number + 1} is {shown(line)}, token {number} {shown(tokens.get(number))}"
+            token = shorten(tokens.get(number))
+            return f"line {number + 1} is {shorten(line)}, token {number} {token}"
     return None if len(lines) > 1 else "it has no tokens"
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from reprlib import repr as shown
 
 from edge_bert.errors import ModelError
 from edge_bert.sources.weights import FolderWeights
+from edge_bert.text import shorten
 
 # transformers' names of the table that every encoder begins with: those of BERT's kin, GPT-2's and
 # ModernBERT's.
@@ -39,7 +39,7 @@ def strip_wrapper(weights: FolderWeights, model_type: str) -> FolderWeights:
     taken = set(names.values()) & (set(weights) - set(names))
     if taken:
         raise ModelError(
-            f"The weights hold {shown(min(taken))} twice, with {shown(wrapper)} before it and "
+            f"The weights hold {shorten(min(taken))} twice, with {shorten(wrapper)} before it and "
             "without; save the model again with the one that counts."
         )
     return weights.rename(names)
@@ -67,7 +67,7 @@ def _find_wrapper(names: Iterable[str], family: str) -> str:
         return ""
     if len(before) > 1:
         raise ModelError(
-            f"The weights hold several encoders, under {', '.join(map(shown, sorted(before)))}; "
+            f"The weights hold several encoders, under {', '.join(map(shorten, sorted(before)))}; "
             "save the one that counts as a model of its own."
         )
     (prefix,) = before

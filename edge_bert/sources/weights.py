@@ -7,7 +7,6 @@ import shlex
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from edge_bert.errors import ModelError, TensorError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.text import one_line
+from edge_bert.text import one_line, shorten
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -104,9 +103,9 @@ def _parts(folder: Path) -> tuple[Path, ...]:
     names = list(dict.fromkeys(places.values()))
     for name in names:
         if not isinstance(name, str) or Path(name).name != name or len(names) > MAX_PARTS:
-            raise ModelError(f"{index} names {shown(name)}, which is no file beside it.")
+            raise ModelError(f"{index} names {shorten(name)}, which is no file beside it.")
         if "\0" in name or not (folder / name).is_file():
-            raise ModelError(f"{index} names {shown(name)}, which is missing; download it too.")
+            raise ModelError(f"{index} names {shorten(name)}, which is missing; download it too.")
     return tuple(folder / name for name in names)
 
 
@@ -138,7 +137,7 @@ def read_weights(*paths: Path) -> FolderWeights:
     for path in paths:
         for name, content in _read_file(path).items():
             if name in arrays or name in faults:
-                raise ModelError(f"{path}: {shown(name)} is in another file of the model too.")
+                raise ModelError(f"{path}: {shorten(name)} is in another file of the model too.")
             if isinstance(content, str):
                 faults[name] = content
             else:
@@ -172,11 +171,11 @@ def _read_tensor(file: Any, path: Path, key: str) -> FloatArray | str:
             values = np.ascontiguousarray(file.get_tensor(key), dtype=np.float32)
     else:
         return (
-            f"{path}: {shown(key)} is {kind}, not one of {', '.join((*FLOATS, BFLOAT16))}; "
+            f"{path}: {shorten(key)} is {kind}, not one of {', '.join((*FLOATS, BFLOAT16))}; "
             "save the model as float32, not quantized."
         )
     if not np.isfinite(values).all():
-        return f"{path}: {shown(key)} holds values that are not finite numbers."
+        return f"{path}: {shorten(key)} holds values that are not finite numbers."
     return values
 
 

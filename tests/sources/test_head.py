@@ -5,13 +5,20 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from edge_bert.data.buckets import encode_unpadded
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.numpy_forward import run_encoder
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import Head, Pooling, Task
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.tiny.models import LABELS, TAGS, change_json, write, write_json
+
+MODELS = "sentence_transformers.models"
 
 
 @pytest.fixture
@@ -51,14 +58,31 @@ def test_a_module_that_we_do_not_have_is_refused(kind: str, folder: Path, tmp_pa
         load_checkpoint(str(folder), tmp_path)
 
 
-def test_an_encoder_in_a_folder_of_its_own_is_refused(folder: Path, tmp_path: Path) -> None:
-    """Old sentence-transformers files kept it there; we would read other weights than they did."""
-    write_json(
-        folder / "modules.json",
-        [{"type": "sentence_transformers.models.Transformer", "path": "0_Transformer"}],
-    )
-    with refused(ModelError, "0_Transformer"):
-        load_checkpoint(str(folder), tmp_path)
+def test_an_encoder_in_a_folder_of_its_own_is_read_there(folder: Path, tmp_path: Path) -> None:
+    """Old versions of sentence-transformers saved it there, and new ones read it still."""
+    from sentence_transformers import SentenceTransformer
+
+    inner = folder / "0_Transformer"
+    inner.mkdir()
+    for path in [*folder.glob("*.safetensors"), *folder.glob("*token*"), folder / "config.json"]:
+        path.rename(inner / path.name)
+    vocabulary = folder / "vocab.txt"
+    vocabulary.rename(inner / vocabulary.name)
+    write_json(inner / "sentence_bert_config.json", {"max_seq_length": 8, "do_lower_case": True})
+    modules = [
+        {"idx": 0, "name": "0", "path": inner.name, "type": f"{MODELS}.Transformer"},
+        {"idx": 1, "name": "1", "path": "1_Pooling", "type": f"{MODELS}.Pooling"},
+    ]
+    write_json(folder / "modules.json", modules)
+    pooling = {"word_embedding_dimension": 32, "pooling_mode_mean_tokens": True}
+    write_json(folder / "1_Pooling" / "config.json", pooling)
+    texts = ["The first of TWO texts is longer than eight tokens are", "short"]
+    expected = SentenceTransformer(str(folder), device="cpu").encode(texts)
+    checkpoint = load_checkpoint(str(folder), tmp_path)
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length)
+    weights = encoder_weights(checkpoint)
+    inputs = encode_unpadded(tokenizer, weights.input_names, texts)
+    np.testing.assert_allclose(run_encoder(weights, inputs), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("head", ["last", "last-normalize", "mean", "classification"])

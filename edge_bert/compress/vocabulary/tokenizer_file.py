@@ -12,12 +12,12 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from reprlib import repr as shorten
 from typing import Any
 
 import msgspec
 
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 WORDPIECE, BPE, UNIGRAM = "WordPiece", "BPE", "Unigram"
 BYTE_TOKEN = re.compile(r"<0x[0-9A-F]{2}>")  # of Unigram: a byte of a character without a token

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from reprlib import repr as shorten
 from typing import Any
 
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 # The names of transformers, and ours: "gelu_tanh" is GELU's approximation by tanh. Some are one
 # function written in several ways.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from reprlib import repr as shorten
 from typing import Any
 
 from edge_bert.encoder.architectures.config_json import (
@@ -21,6 +20,7 @@ from edge_bert.encoder.architectures.custom import (
 )
 from edge_bert.encoder.config import DenseHead, MobileBertConfig
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 SUPPORTED = {"trigram_input": True, "use_bottleneck": True, "normalization_type": "no_norm"}
 

@@ -6,7 +6,6 @@ Layers between the global ones let a token see those at most half of `local_atte
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from reprlib import repr as shorten
 from typing import Any
 
 from edge_bert.encoder.architectures.config_json import (
@@ -26,6 +25,7 @@ from edge_bert.encoder.architectures.rotary_json import (
 )
 from edge_bert.encoder.config import DenseHead, ModernBertConfig
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 GLOBAL, LOCAL = "full_attention", "sliding_attention"
 DEFAULT_WINDOW = 128  # tokens that a local layer sees, as transformers' configuration has it

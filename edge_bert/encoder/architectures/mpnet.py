@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.encoder.architectures import bert
@@ -15,6 +14,7 @@ from edge_bert.encoder.architectures.architecture import Architecture, Embedding
 from edge_bert.encoder.config import DenseHead, EncoderConfig
 from edge_bert.encoder.relative_bias import BUCKETS
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 PAD_ID = 1  # transformers' MPNet counts positions from it, whatever pad_token_id says
 
@@ -24,7 +24,7 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     buckets = config.get("relative_attention_num_buckets", BUCKETS)
     if buckets != BUCKETS:
         raise ModelError(
-            f"config.json: relative_attention_num_buckets is {shown(buckets)}; transformers "
+            f"config.json: relative_attention_num_buckets is {shorten(buckets)}; transformers "
             f"computes MPNet with {BUCKETS}, and so does edge-bert."
         )
     sizes = bert.read_config({**config, "type_vocab_size": 1})

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.encoder.architectures import bert
 from edge_bert.encoder.architectures.architecture import Architecture
 from edge_bert.encoder.config import DenseHead, EncoderConfig
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 
 def read_config(config: Mapping[str, Any]) -> EncoderConfig:
@@ -27,7 +27,7 @@ def read_config(config: Mapping[str, Any]) -> EncoderConfig:
     sizes = bert.read_config(config)
     if not isinstance(pad, int) or isinstance(pad, bool) or not 0 <= pad < sizes.positions - 1:
         raise ModelError(
-            f"config.json: pad_token_id is {shown(pad)}, which leaves no positions for tokens."
+            f"config.json: pad_token_id is {shorten(pad)}, which leaves no positions for tokens."
         )
     return dataclasses.replace(sizes, position_offset=pad + 1)
 

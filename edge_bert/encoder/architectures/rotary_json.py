@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from reprlib import repr as shorten
 from typing import Any
 
 from edge_bert.encoder.architectures.config_json import ACTIVATIONS
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 GATED = {**ACTIVATIONS, "silu": "silu", "swish": "silu"}
 

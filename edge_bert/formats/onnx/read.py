@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats import git_lfs
 from edge_bert.formats.onnx.graph import EARLIEST
-from edge_bert.text import one_line
+from edge_bert.text import one_line, shorten
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 OLDEST_OPSET = 11
@@ -84,7 +83,7 @@ def read_opset(model: Any) -> int:
 
 def place_of(node: Any) -> str:
     """What a message calls a node's place: its name, or that of its first output."""
-    return shown(node.name or next(iter(node.output), "?"))
+    return shorten(node.name or next(iter(node.output), "?"))
 
 
 def computes_in_float16(model: Any) -> bool:
@@ -177,19 +176,20 @@ def _check_external(path: Path, tensor: Any) -> int:
         inside = bool(location) and file.is_relative_to(path.parent.resolve())
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
     except (OSError, ValueError) as error:
-        raise _damaged(path, f"external data {shown(location)} is no place in a file") from error
+        raise _damaged(path, f"external data {shorten(location)} is no place in a file") from error
     if not inside:
         raise ModelError(
-            f"{path} points outside its folder for weights: {shown(location)}; nothing is read."
+            f"{path} points outside its folder for weights: {shorten(location)}; nothing is read."
         )
     if not file.is_file():
         raise ModelError(
-            f"{path} keeps weights in {shown(location)}, which is missing; put it beside the model."
+            f"{path} keeps weights in {shorten(location)}, which is missing; put it beside the "
+            "model."
         )
     git_lfs.refuse_pointers([file])
     size = file.stat().st_size
     if offset < 0 or length < 0 or offset + length > size:
-        raise _damaged(path, f"external data {shown(location)} is cut short")
+        raise _damaged(path, f"external data {shorten(location)} is cut short")
     return length or size - offset
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.errors import ModelError
+from edge_bert.text import shorten
 
 MOST_NAMED = 8
 
@@ -39,14 +39,14 @@ class KeyTable:
         for key, allowed in self.fixed.items():
             if key in content and not _is_among(content[key], allowed):
                 raise ModelError(
-                    f"{path}: {key} is {shown(content[key])}, which edge-bert does not obey; it "
-                    f"takes {' or '.join(map(shown, allowed))}."
+                    f"{path}: {key} is {shorten(content[key])}, which edge-bert does not obey; it "
+                    f"takes {' or '.join(map(shorten, allowed))}."
                 )
         known = {*self.obeyed, *self.harmless, *self.fixed, *more}
         unknown = [key for key in content if key not in known and not key.startswith("__")]
         if not unknown:
             return ()
-        names = ", ".join(map(shown, unknown[:MOST_NAMED]))
+        names = ", ".join(map(shorten, unknown[:MOST_NAMED]))
         names += f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
         if self.strict:
             raise ModelError(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from edge_bert.sources.onnx.opaque import read_edges
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
 from edge_bert.sources.onnx.recognize import recognize_encoder
 from edge_bert.sources.onnx.to_checkpoint import Named, name_weights
+from edge_bert.text import shorten
 
 MOST_NAMED = 5
 # What config.json and the graph both say, under transformers' two spellings.
@@ -97,7 +97,7 @@ def _other_way(path: Path, model: Any, config: Mapping[str, Any], folder: Path) 
     for node in model.graph.node:
         if node.domain not in (*DEFAULT_DOMAINS, MICROSOFT):
             return (
-                f"{node.op_type} at {place_of(node)} is an operator of {shown(node.domain)}, "
+                f"{node.op_type} at {place_of(node)} is an operator of {shorten(node.domain)}, "
                 "which edge-bert cannot convert; export the model without it."
             )
     try:
@@ -114,7 +114,7 @@ def _check_config(path: Path, model: Named, config: Mapping[str, Any]) -> None:
         if configured is not None and configured != computed:
             raise ModelError(
                 f"{path} and config.json contradict each other: {key} is {computed} in the graph "
-                f"and {shown(configured)} in config.json; give the config.json that belongs to "
+                f"and {shorten(configured)} in config.json; give the config.json that belongs to "
                 "the model."
             )
 

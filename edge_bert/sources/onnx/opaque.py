@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from reprlib import repr as shown
 from typing import Any
 
 import msgspec
@@ -31,6 +30,7 @@ from edge_bert.sources.onnx.files import (
 from edge_bert.sources.onnx.head import LOGITS, POOLER, SPAN, TELLING, TOKENS, describe_two_kinds
 from edge_bert.sources.onnx.head_task import MEAN_NOTE, read_labels, task_of_config
 from edge_bert.sources.onnx.parts import NotNamed
+from edge_bert.text import shorten
 
 ARCHITECTURE = "onnx2tf"
 PROBABILITIES = ("Softmax", "Sigmoid")
@@ -224,8 +224,8 @@ def _fixed_length(path: Path, graph: OnnxGraph) -> int | None:
     batches = {sizes[0] for sizes in shapes} - {None, 1}
     if batches:
         raise ModelError(
-            f"{path} has a fixed batch of {shown(max(n for n in batches if n))}; export it with a "
-            "batch of 1, or with a dynamic one."
+            f"{path} has a fixed batch of {shorten(max(n for n in batches if n))}; export it with "
+            "a batch of 1, or with a dynamic one."
         )
     lengths = {sizes[1] for sizes in shapes} - {None}
     if len(lengths) > 1:

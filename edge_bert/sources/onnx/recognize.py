@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from reprlib import repr as shown
 from typing import Any
 
 from edge_bert.formats.onnx.graph import graph_of
@@ -20,6 +19,7 @@ from edge_bert.sources.onnx.parts import NotRecognized, find_norms
 from edge_bert.sources.onnx.probe import make_probes
 from edge_bert.sources.onnx.score_bias import find_relative_bias
 from edge_bert.sources.onnx.to_checkpoint import RecognizedEncoder
+from edge_bert.text import shorten
 
 HEADS = ("num_attention_heads", "n_heads")
 
@@ -74,5 +74,5 @@ def _heads(layers: list[OnnxEncoderLayer], config: Mapping[str, Any]) -> int:
         return configured
     raise NotRecognized(
         "the graph does not say how many attention heads it has; put the model's config.json "
-        f"beside it, with num_attention_heads that divides {width} (now {shown(configured)})"
+        f"beside it, with num_attention_heads that divides {width} (now {shorten(configured)})"
     )
