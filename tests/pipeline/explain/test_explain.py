@@ -22,6 +22,7 @@ from edge_bert.report.terminal.explanation import print_explanation
 from edge_bert.runtimes import tflite
 from edge_bert.runtimes.tflite_tensors import read_tensors
 from edge_bert.store.digest import sha256_hex
+from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.integer_bundle import IntegerBundle, integer_bundle
 from tests.tiny import models
 
@@ -323,3 +324,15 @@ def test_inputs_of_another_length_are_refused(bundle: IntegerBundle) -> None:
     inputs = {name: np.ones((1, 8), np.int32) for name in bundle.calibrated.weights.input_names}
     with pytest.raises(VerificationError, match=r"has shape \(1, 16\), not \(1, 8\)"):
         read_tensors(bundle.folder / "wi8_ai8.tflite", "length_16", inputs, ["output"])
+
+
+def test_heads_of_tokens_are_explained(tmp_path: Path) -> None:
+    """Answers of pairs, and vectors of tokens in place of the model's own head."""
+    for head, options in (("question_answering", {}), ("mean", {"token_vectors": True})):
+        model = tiny.model("bert", head)
+        built = tiny.build_in(
+            tmp_path / head, source=model, recipes=("wi8_ai8",), calibration_count=24, **options
+        )
+        found = explain_artifact(built.folder, "wi8_ai8", BuildInputs(str(model)), sentences=3)
+        assert found.cosine_mean > 0.98
+        assert found.tensors[-1].name == ("head.0" if not options else "output")

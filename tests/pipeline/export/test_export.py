@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,26 @@ def test_a_classifier_is_exported(tmp_path: Path) -> None:
     (only,) = export.artifacts
     assert only.difference is not None
     assert only.difference < 1e-5
+
+
+@pytest.mark.parametrize("head", ["token_classification", "question_answering"])
+def test_heads_of_tokens_are_exported_and_scored(head: str, tmp_path: Path) -> None:
+    """A row for each token of any length, near the float model, with a score of their task."""
+    row = {"text": "Ann sat.", "entities": [[0, 3, "PER"]]}
+    if head == "question_answering":
+        row = {"question": "Who sat?", "context": "Ann sat.", "answers": ["Ann"]}
+    data = tmp_path / "data.jsonl"
+    data.write_text(json.dumps(row) + "\n", "utf-8")
+    recipes = ("float32", "float16")
+    export = export_model(options_for(tmp_path, head, recipes=recipes, data=(str(data),)))
+    for artifact in export.artifacts:
+        metrics = [score.metric for score in artifact.scores.labels]
+        expected = {"token_classification": ["entity_f1"]}
+        assert metrics == expected.get(head, ["exact_match", "answer_f1"])
+        assert artifact.scores.drift is not None
+        assert artifact.scores.drift.cosine_mean > 0.999
+    assert export.artifacts[0].difference is not None
+    assert export.artifacts[0].difference < 1e-5
 
 
 def test_an_unknown_recipe_is_refused(tmp_path: Path) -> None:
