@@ -135,6 +135,7 @@ def _one_by_one(folder: Path) -> FloatArray:
     from sentence_transformers import SentenceTransformer
 
     model = SentenceTransformer(str(folder), device="cpu")
+    model.tokenizer.pad_token = model.tokenizer.pad_token or "<|endoftext|>"  # GPT-2 has none
     return np.stack([np.asarray(model.encode(text), np.float32) for text in TEXTS])
 
 
