@@ -26,6 +26,7 @@ from tests.recordings.onnx.running import (
     placed,
     sentences,
 )
+from tests.sources.onnx.graphs import MEAN, write_graph
 
 onnx = pytest.importorskip("onnx", reason=NEEDED.format("onnx"))
 TOLERANCE = 1e-4
@@ -76,6 +77,22 @@ def test_every_export_gives_what_onnxruntime_gives(case: Case, tmp_path: Path) -
     path = placed(tmp_path, BERT[0] if case.family != "roberta" else BERT[-1])
     export(case, path)
     _check(path, (LENGTH,))
+
+
+@pytest.mark.slow
+def test_a_head_that_is_not_understood_goes_this_way(tmp_path: Path) -> None:
+    """As the message that refuses it says: the telling output as it is, not the tokens' mean."""
+    if importlib.util.find_spec("onnx2tf") is None:
+        pytest.skip(NEEDED.format("onnx2tf"))
+    nodes = (*MEAN, ("Softplus", ("h/mean",), "sentence_embedding"))
+    path = write_graph(tmp_path, nodes, {"sentence_embedding": 2})
+    with refused(ModelError, "Try invoke build --via onnx2tf"):
+        load_checkpoint(str(path), tmp_path)
+    checkpoint = _loaded(path)
+    run = tflite_runner(convert_onnx_to_tflite(checkpoint, (LENGTH,)))
+    inputs = {name: array.astype(np.int32) for name, array in sentences().items()}
+    expected = onnxruntime_outputs(path, sentences())
+    assert np.abs(run(LENGTH, inputs) - expected).max() <= TOLERANCE
 
 
 def _first(model: Any, op: str) -> Any:

@@ -14,6 +14,7 @@ from edge_bert.pipeline.build.build import build_bundle
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.recordings.onnx.running import BERT, LENGTH, NEEDED, OTHERS, WITH_HEADS, placed
+from tests.sources.onnx.graphs import CLS, TOKENS, dense, write_graph
 from tests.tiny.models import write_json
 
 for package in ("onnx", "onnxruntime"):
@@ -43,6 +44,34 @@ def test_a_recognised_encoder_becomes_a_bundle(name: str, tmp_path: Path) -> Non
     assert [each.name for each in found.artifacts] == ["float32", "wi8_ai8"]
     assert all(each.runtime_check.status == "passed" for each in found.artifacts)
     assert found.model.source.startswith("onnx: model.onnx")
+    assert any("of onnxruntime on" in line for line in said)
+
+
+def _write_head(folder: Path, kind: str) -> Path:
+    """A recorded encoder with logits for tokens, for spans, or for the text after a softmax."""
+    if kind == "classifier":
+        nodes, arrays = dense("h/cls", 3, "h/logits")
+        nodes = (*CLS, *nodes, ("Softmax", ("h/logits",), "logits"))
+        return write_graph(folder, nodes, {"logits": 2}, arrays)
+    nodes, arrays = dense(TOKENS, 2 if kind == "span" else 3, "logits")
+    path = write_graph(folder, nodes, {"logits": 3}, arrays, tokens=False)
+    task = "QuestionAnswering" if kind == "span" else "TokenClassification"
+    write_json(folder / "config.json", {"architectures": [f"BertFor{task}"]})
+    return path
+
+
+@pytest.mark.parametrize("kind", ["classifier", "tokens", "span"])
+def test_logits_of_every_kind_become_a_bundle(kind: str, tmp_path: Path) -> None:
+    """Held to onnxruntime before and after the conversion, whose softmax ours is not."""
+    said: list[str] = []
+    session = tiny.open_session(
+        model=str(_write_head(tmp_path / "model", kind)),
+        recipes=["float32"],
+        lengths=[LENGTH],
+        out=tmp_path / "out",
+    )
+    assert session.checkpoint.head.activation == ("identity" if kind == "span" else "softmax")
+    build_bundle(session, said.append)
     assert any("of onnxruntime on" in line for line in said)
 
 
