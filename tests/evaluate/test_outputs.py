@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.outputs import finish_outputs, normalize_rows
+from edge_bert.evaluate.outputs import finish_outputs, finish_texts, normalize_rows
 from edge_bert.records.checkpoint import Head, Task
 
 VALUES = np.array([[3, 4], [0, 0], [-1, 1]], np.float32)
@@ -49,3 +49,20 @@ def test_large_logits_do_not_overflow(activation: str) -> None:
         warnings.simplefilter("error")
         finished = finish_outputs(np.array([[-1000, 1000]], np.float32), head)
     np.testing.assert_allclose(finished, [[0, 1]], atol=1e-6)
+
+
+def test_tokens_of_a_text_are_one_row() -> None:
+    """Each token has its own softmax, and nothing but zeros stands behind the last."""
+    head = Head(
+        task=Task.TOKEN_CLASSIFICATION, poolings=(), labels=("a", "b"), activation="softmax"
+    )
+    short, long = np.zeros((1, 2), np.float32), np.array([[0, 9], [9, 0]], np.float32)
+    rows = finish_texts([short, long], head)
+    np.testing.assert_allclose(rows, [[0.5, 0.5, 0, 0], [0, 1, 1, 0]], atol=2e-4)
+
+
+def test_the_logits_of_answers_stay() -> None:
+    """They are read over all tokens of a text, not token by token."""
+    logits = np.array([[3, -1], [0, 2]], np.float32)
+    head = Head(task=Task.QUESTION_ANSWERING, poolings=())
+    np.testing.assert_array_equal(finish_texts([logits], head), [[3, -1, 0, 2]])
