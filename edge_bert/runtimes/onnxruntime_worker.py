@@ -51,6 +51,8 @@ def _open_session(path: str) -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 4
+    # Without VNNI, sums of uint8 by int8 products saturate at 16 bits unless this says otherwise.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
