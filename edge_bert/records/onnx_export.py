@@ -42,7 +42,7 @@ class OnnxTiming(Record, frozen=True):
 class OnnxArtifact(Record, frozen=True):
     """One file. `maker` is edge-bert, or the tool that made it for comparison; such a file has no
     place in the folder and no `file`. `difference` is the largest one to PyTorch's or Keras's
-    float output, for float32 only.
+    float output, for float32 only. `warnings` say what the scores are not to be trusted for.
     """
 
     name: str
@@ -54,6 +54,7 @@ class OnnxArtifact(Record, frozen=True):
     file: RelativePath | None = None
     difference: float | None = None
     timings: tuple[OnnxTiming, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 class ServingFile(Record, frozen=True):

@@ -106,6 +106,11 @@ def _few_words(path: Path) -> None:
     _changed(path, change)
 
 
+def _without_tokenizer(path: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (path.parent / name).unlink()
+
+
 Spoil = Callable[[Path], None]
 BAD: dict[str, tuple[Spoil, list[str], list[str]]] = {
     "not ONNX": (_no_onnx, [], ["model.onnx", "(not ONNX)"]),
@@ -120,7 +125,7 @@ BAD: dict[str, tuple[Spoil, list[str], list[str]]] = {
     "positions": (lambda _: None, ["--lengths", "16,128"], ["128", "64"]),
     "above 2 GB": (_large, [], ["2.1 GB", "up to 2 GB"]),
     "external data above 2 GB": (_large_outside, [], ["2.1 GB", "up to 2 GB"]),
-    "no tokenizer": (lambda path: (path.parent / "tokenizer.json").unlink(), [], ["--tokenizer"]),
+    "no tokenizer": (_without_tokenizer, [], ["--tokenizer"]),
     "via something else": (lambda _: None, ["--via", "tf2onnx"], ["onnx2tf"]),
     "tokenizer that is none": (lambda _: None, ["--tokenizer", "nowhere"], ["nowhere"]),
 }

@@ -178,7 +178,9 @@ def _check_padding(rows: Rows, checkpoint: Checkpoint, run: Any) -> None:
         fitting = [at for at, row in enumerate(rows) if len(row["input_ids"]) <= length]
         assert len(fitting) > 10
         wide = bucketed([rows[at] for at in fitting], names, [length], run)
-        _close(wide, tight[fitting], PADDING_TOLERANCE)
+        # Without LayerNorm, MobileBERT's rows are long, and so is their rounding.
+        scale = max(1.0, float(np.abs(wide).max()))
+        _close(wide, tight[fitting], PADDING_TOLERANCE * scale)
 
 
 @pytest.mark.parametrize("name", CONVERTED)

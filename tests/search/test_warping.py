@@ -16,7 +16,7 @@ def test_the_order_stays(scores: list[float], values: list[float]) -> None:
     """What is better stays better or becomes equal, whether it was seen or not."""
     found = warp_scores(np.sort(values), np.array(scores))
     assert np.isfinite(found).all()
-    assert (np.diff(found) >= 0).all()
+    assert (np.diff(found) >= -1e-15).all()  # equal ones may differ in their last bit
 
 
 @given(SCORES)
