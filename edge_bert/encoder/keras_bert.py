@@ -7,7 +7,7 @@ apart, because TFLite's FULLY_CONNECTED is fastest on plain matrices.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 from keras import ops
@@ -50,6 +50,26 @@ class Embeddings(keras.layers.Layer):
         return self.projection(rows) if self.config.embedding else rows
 
 
+class BlockValues(NamedTuple):
+    """What training reads of a layer: queries (scaled), keys, values and its output.
+
+    All are rows [batch * length, channels]. A tuple, because Keras passes on nothing else.
+    """
+
+    query: Any
+    key: Any
+    value: Any
+    output: Any
+
+
+class EncoderValues(NamedTuple):
+    """A whole pass: the rows that the first layer reads, each layer, and the head's output."""
+
+    embedded: Any
+    blocks: tuple[BlockValues, ...]
+    output: Any
+
+
 class EncoderBlock(keras.layers.Layer):
     """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), with post-normalization."""
 
@@ -71,15 +91,13 @@ class EncoderBlock(keras.layers.Layer):
             shape = (config.relative_buckets, self.heads)
             self.relative_bias = self.add_weight(shape=shape, name="relative_bias")
 
-    def call(self, rows: Any, bias: Any) -> Any:
+    def call(self, rows: Any, bias: Any) -> BlockValues:
         """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
-        context = self._attend(rows, bias)
-        rows = self.attention_norm(rows + self.attention_output(context))
-        return self.ffn_norm(rows + self.ffn_out(self.ffn_in(rows)))
-
-    def _attend(self, rows: Any, bias: Any) -> Any:
         query = self.query(rows) * self.head_size**-0.5
-        return attend_heads(query, self.key(rows), self.value(rows), bias, self.heads)
+        key, value = self.key(rows), self.value(rows)
+        context = attend_heads(query, key, value, bias, self.heads)
+        rows = self.attention_norm(rows + self.attention_output(context))
+        return BlockValues(query, key, value, self.ffn_norm(rows + self.ffn_out(self.ffn_in(rows))))
 
 
 class Encoder(keras.Model):
@@ -110,24 +128,30 @@ class Encoder(keras.Model):
         self.blocks = [untied[index] for index in tied]
         self.head_layers = build_head_layers(head_layers)
 
-    def call(
+    def call(self, **inputs: Any) -> Any:
+        """The inputs of `run` to [batch, width], or [batch, length, width] for tokens."""
+        return self.run(**inputs).output
+
+    def run(
         self,
         input_ids: Any,
         attention_mask: Any,
         token_type_ids: Any | None = None,
         pooling_mask: Any | None = None,
-    ) -> Any:
-        """Ids and masks [batch, length] to [batch, width], or [batch, length, width] for tokens.
+    ) -> EncoderValues:
+        """A pass over ids and masks [batch, length], with the values on the way.
 
         `pooling_mask` says which tokens are pooled, where these are not all.
         """
         bias = _mask_bias(attention_mask)
-        rows = self.embeddings(input_ids, token_type_ids)
-        score_bias = _ScoreBias(bias)
+        embedded = self.embeddings(input_ids, token_type_ids)
+        rows, blocks, score_bias = embedded, [], _ScoreBias(bias)
         for block in self.blocks:
-            rows = block(rows, score_bias.of(block))
+            blocks.append(block(rows, score_bias.of(block)))
+            rows = blocks[-1].output
         pooled = bias if pooling_mask is None else _mask_bias(pooling_mask)
-        return apply_head(rows, pooled, self.head, self.head_layers)
+        output = apply_head(rows, pooled, self.head, self.head_layers)
+        return EncoderValues(embedded, tuple(blocks), output)
 
 
 def _mask_bias(mask: Any) -> Any:
@@ -165,10 +189,10 @@ def _spread_bias(table: Any, length: int) -> Any:
 def load_weights(model: Any, weights: Mapping[str, FloatArray]) -> None:
     """Assign `weights` to the variables of the Keras `model`, whose paths are their names."""
     for name, array in weights.items():
-        _find_variable(model, name).assign(array)
+        find_variable(model, name).assign(array)
 
 
-def _find_variable(model: Any, name: str) -> Any:
+def find_variable(model: Any, name: str) -> Any:
     """The variable of a name such as `layer.0.query.kernel`."""
     room, *path = name.split(".")
     item = getattr(model, LISTS.get(room, room))
