@@ -57,6 +57,12 @@ class RefusedError(VerificationError):
     """A runtime cannot take a recipe, or gives wrong numbers for it; a build goes on without."""
 
 
+class TrainingError(EdgeBertError):
+    """A training run went wrong; its last good snapshot is kept."""
+
+    exit_code: ClassVar[int] = 4
+
+
 class DeviceError(EdgeBertError):
     """A device, an emulated device or this host did not do what it was asked."""
 

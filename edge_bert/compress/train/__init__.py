@@ -1,0 +1,1 @@
+"""Training: encoder weights in, encoder weights out; a loop, its data, its losses, its passes."""

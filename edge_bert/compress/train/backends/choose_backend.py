@@ -1,0 +1,72 @@
+"""The backend that Keras computes with, and its steps."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from edge_bert.encoder.tensorflow import import_tensorflow
+from edge_bert.errors import InputError, MissingToolError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+DEFAULT = "tensorflow"
+
+Batch = Mapping[str, Any]
+Objective = Callable[[Batch], dict[str, Any]]
+"""The parts of the loss of a batch by name; `loss` is their weighted sum."""
+
+
+class Step(Protocol):
+    """A training step: gradients of the objective, and the optimizer's change of the weights."""
+
+    def run(self, batch: Batch) -> dict[str, float]:
+        """The parts of the loss on `batch`, before the change."""
+
+    def write_back(self) -> None:
+        """Put the weights into the model and the optimizer, where a backend holds them apart."""
+
+
+def select_backend() -> str:
+    """The backend of `KERAS_BACKEND`, by default TensorFlow; Keras computes with it from then on.
+
+    Raises InputError for an unknown one, MissingToolError for one that is not installed.
+    """
+    name = os.environ.setdefault("KERAS_BACKEND", DEFAULT)
+    if name not in BACKENDS:
+        raise InputError(f"KERAS_BACKEND is {name[:40]!r}; give one of {', '.join(BACKENDS)}.")
+    if importlib.util.find_spec(name) is None:
+        raise MissingToolError(
+            f"KERAS_BACKEND is {name}, which is not installed: pip install {name}, or unset it."
+        )
+    if name == DEFAULT:
+        import_tensorflow()
+    return name
+
+
+def make_step(model: Any, optimizer: Any, objective: Objective) -> Step:
+    """The training step of the backend in use."""
+    step: Step = _backend_module().TrainingStep(model, optimizer, objective)
+    return step
+
+
+def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
+    """`compute`, compiled where the backend compiles, without gradients; gives numpy arrays."""
+    forward: Callable[[Batch], Any] = _backend_module().make_forward(model, compute)
+    return forward
+
+
+def limit_threads(threads: int) -> None:
+    """Compute with this many threads, and with one in the same order each time; 0 takes all."""
+    if threads:
+        _backend_module().limit_threads(threads)
+
+
+def _backend_module() -> Any:
+    import keras
+
+    return importlib.import_module(
+        f"edge_bert.compress.train.backends.{keras.backend.backend()}_steps"
+    )

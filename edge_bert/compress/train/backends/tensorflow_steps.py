@@ -1,0 +1,54 @@
+"""Training steps in TensorFlow: one graph for each shape of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from edge_bert.compress.train.backends.choose_backend import Batch, Objective
+
+
+class TrainingStep:
+    """Gradients by a tape."""
+
+    def __init__(self, model: Any, optimizer: Any, objective: Objective) -> None:
+        variables = model.trainable_variables
+        optimizer.build(variables)
+
+        def run(batch: Batch) -> dict[str, Any]:
+            with tf.GradientTape() as tape:
+                parts = objective(batch)
+            gradients = tape.gradient(parts["loss"], [variable.value for variable in variables])
+            optimizer.apply(gradients, variables)
+            return parts
+
+        self._run = tf.function(run, autograph=False)
+
+    def run(self, batch: Batch) -> dict[str, float]:
+        """The parts of the loss, before the change of the weights."""
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        return {name: float(value) for name, value in self._run(tensors).items()}
+
+    def write_back(self) -> None:
+        """The variables are the model's own."""
+
+
+def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch], Any]:
+    """`compute` as a graph for each shape."""
+    del model  # its variables are in the graph
+    compiled = tf.function(compute, autograph=False)
+
+    def forward(batch: Batch) -> Any:
+        tensors = {name: tf.constant(array) for name, array in batch.items()}
+        return tf.nest.map_structure(lambda tensor: tensor.numpy(), compiled(tensors))
+
+    return forward
+
+
+def limit_threads(threads: int) -> None:
+    """Before TensorFlow computes anything."""
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()

@@ -1,0 +1,160 @@
+"""Batches of sentences of similar length: what an epoch's order is, and the arrays of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+BUCKET = 8  # tokens; lengths are rounded up to a multiple, so that few graphs are compiled
+Array = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class TokenizedTexts:
+    """Token ids and token types of many texts, [tokens] each, and where each text starts, [n + 1].
+
+    `pad_id` is what fills a batch up.
+    """
+
+    ids: npt.NDArray[np.int32]
+    types: npt.NDArray[np.int32]
+    starts: npt.NDArray[np.int64]
+    pad_id: int
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The tokens of each text, [n]."""
+        return np.diff(self.starts)
+
+    @classmethod
+    def of(
+        cls, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]], pad_id: int
+    ) -> TokenizedTexts:
+        """Texts by the ids and types of their tokens."""
+        lengths = [len(text) for text in ids]
+        return cls(
+            ids=np.array([token for text in ids for token in text], np.int32),
+            types=np.array([token for text in types for token in text], np.int32),
+            starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
+            pad_id=pad_id,
+        )
+
+    def select(self, rows: npt.NDArray[np.int64]) -> TokenizedTexts:
+        """Some of the texts, in the order of `rows`."""
+        spans = [np.arange(self.starts[row], self.starts[row + 1]) for row in rows]
+        tokens = np.concatenate(spans) if spans else np.zeros(0, np.int64)
+        starts = np.concatenate([[0], np.cumsum(self.lengths[rows], dtype=np.int64)])
+        return TokenizedTexts(self.ids[tokens], self.types[tokens], starts, self.pad_id)
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """The texts of a batch, and the tokens that each is padded to."""
+
+    rows: npt.NDArray[np.int64]
+    length: int
+
+
+def plan_epoch(
+    lengths: npt.NDArray[np.int64], batch_size: int, seed: int, epoch: int
+) -> list[BatchPlan]:
+    """Every text once, in batches of one bucket each, in an order of `seed` and `epoch` alone.
+
+    What is left of a bucket goes into the next longer one, so that only the last batch of an epoch
+    is not full.
+    """
+    random = np.random.Generator(np.random.PCG64([seed, epoch]))
+    buckets = -(-lengths // BUCKET) * BUCKET
+    plans: list[BatchPlan] = []
+    rest = np.zeros(0, np.int64)
+    for length in np.unique(buckets):
+        rows = np.concatenate([rest, random.permutation(np.flatnonzero(buckets == length))])
+        whole = len(rows) - len(rows) % batch_size
+        plans += [
+            BatchPlan(rows[first : first + batch_size], int(length))
+            for first in range(0, whole, batch_size)
+        ]
+        rest = rows[whole:]
+    if len(rest):
+        plans.append(BatchPlan(rest, int(buckets[rest].max())))
+    return [plans[index] for index in random.permutation(len(plans))]
+
+
+def steps_per_epoch(count: int, batch_size: int) -> int:
+    """The batches that `plan_epoch` makes of `count` texts."""
+    return -(-count // batch_size)
+
+
+def stack_inputs(
+    texts: TokenizedTexts, plan: BatchPlan, batch_size: int, names: Sequence[str]
+) -> dict[str, Array]:
+    """The inputs under `names`, int32 [batch_size, length] each.
+
+    Places of the batch that no text takes hold one token of padding that nothing counts.
+    """
+    shape = (batch_size, plan.length)
+    arrays = {
+        "input_ids": np.full(shape, texts.pad_id, np.int32),
+        "attention_mask": np.zeros(shape, np.int32),
+        "token_type_ids": np.zeros(shape, np.int32),
+    }
+    arrays["attention_mask"][:, 0] = 1
+    for place, row in enumerate(plan.rows):
+        first, end = texts.starts[row], texts.starts[row + 1]
+        arrays["input_ids"][place, : end - first] = texts.ids[first:end]
+        arrays["token_type_ids"][place, : end - first] = texts.types[first:end]
+        arrays["attention_mask"][place, : end - first] = 1
+    return {name: arrays[name] for name in names}
+
+
+def stack_rows(values: Array, plan: BatchPlan, batch_size: int) -> Array:
+    """A value per text [n, ...] as [batch_size, ...]; zeros where no text is."""
+    stacked = np.zeros((batch_size, *values.shape[1:]), _computed_type(values))
+    stacked[: len(plan.rows)] = values[plan.rows]
+    return stacked
+
+
+def stack_tokens(values: Array, texts: TokenizedTexts, plan: BatchPlan, batch_size: int) -> Array:
+    """A value per token [tokens, channels] as [batch_size, length, channels]; zeros as padding."""
+    shape = (batch_size, plan.length, *values.shape[1:])
+    stacked = np.zeros(shape, _computed_type(values))
+    for place, row in enumerate(plan.rows):
+        first, end = texts.starts[row], texts.starts[row + 1]
+        stacked[place, : end - first] = values[first:end]
+    return stacked
+
+
+def stack_batch(
+    texts: TokenizedTexts,
+    targets: Mapping[str, Array],
+    plan: BatchPlan,
+    batch_size: int,
+    names: Sequence[str],
+) -> dict[str, Array]:
+    """Inputs, targets and `present` [batch_size], which is 1 where a text is.
+
+    A target whose rows are as many as the texts' tokens is one for each token.
+    """
+    batch = stack_inputs(texts, plan, batch_size, names)
+    present = np.zeros(batch_size, np.float32)
+    present[: len(plan.rows)] = 1
+    for name, values in targets.items():
+        by_token = len(values) == len(texts.ids) != len(texts)
+        batch[name] = (
+            stack_tokens(values, texts, plan, batch_size)
+            if by_token
+            else stack_rows(values, plan, batch_size)
+        )
+    return batch | {"present": present}
+
+
+def _computed_type(values: Array) -> npt.DTypeLike:
+    """Teachers' rows are kept in float16 and computed with in float32."""
+    return np.float32 if values.dtype == np.float16 else values.dtype

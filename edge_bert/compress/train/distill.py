@@ -1,0 +1,102 @@
+"""Distillation: a smaller encoder learns to give what a larger one gives, on texts or labels.
+
+Requires: a student with the teacher's tokenizer and width of output. Ensures: the same structure,
+with the weights that were nearest to the teacher (or to the labels) on held-out texts. Adds to the
+loss: what `losses` says, on outputs that were computed once. Frees: what `settings.freeze` does not
+name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from edge_bert.compress.train.batches import Array, TokenizedTexts
+from edge_bert.compress.train.loop import Report, TrainingTask, no_report, train_model
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.records.checkpoint import FloatArray, Task
+from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
+
+if TYPE_CHECKING:
+    from edge_bert.compress.train.teacher import TeacherOutputs
+
+
+@dataclass(frozen=True)
+class Lessons:
+    """Texts with the teacher's outputs for them; `labels` [n] below 0 where a text has none."""
+
+    texts: TokenizedTexts
+    outputs: TeacherOutputs
+    labels: Array | None = None
+
+
+def distill_student(
+    weights: EncoderWeights,
+    trained: Lessons,
+    held_out: Lessons,
+    settings: TrainingSettings,
+    losses: LossWeights,
+    folder: Path,
+    report: Report = no_report,
+) -> tuple[EncoderWeights, TrainingCurve]:
+    """The student's weights after training, and the curve of the run, which lives in `folder`.
+
+    Raises what `train_model` raises.
+    """
+    from edge_bert.compress.train.forward import ForwardPass
+    from edge_bert.compress.train.keras_student import build_student, read_weights
+    from edge_bert.compress.train.objective import label_loss_of, make_objective
+
+    model = build_student(weights, settings.freeze)
+    names, head = weights.input_names, weights.head
+    forward = ForwardPass(model, names)
+    label_loss = None
+    if trained.labels is not None:
+        label_loss = label_loss_of(head, settings.smoothing)
+    places = trained.outputs.places(weights.config.layers)
+    task = TrainingTask(
+        model=model,
+        input_names=names,
+        texts=trained.texts,
+        targets=list_targets(trained),
+        objective=make_objective(model, names, losses, label_loss, places),
+        score=lambda: score_student(forward.run(held_out.texts)["output"], held_out, head.task),
+        metric="accuracy" if held_out.labels is not None else "agreement with the teacher",
+    )
+    curve = train_model(task, settings, folder, report)
+    return read_weights(model, weights), curve
+
+
+def list_targets(lessons: Lessons) -> dict[str, Array]:
+    """The teacher's outputs and the labels under the names that the objective reads."""
+    targets = {f"teacher.{name}": array for name, array in lessons.outputs.arrays.items()}
+    return targets if lessons.labels is None else targets | {"labels": lessons.labels}
+
+
+def score_student(outputs: FloatArray, lessons: Lessons, task: Task) -> float:
+    """Accuracy on labels; else the mean cosine to the teacher's embeddings, or equal classes."""
+    expected = lessons.outputs.arrays["output"]
+    if lessons.labels is not None:
+        labelled = lessons.labels >= 0
+        return float(np.mean(outputs.argmax(-1)[labelled] == lessons.labels[labelled]))
+    if task is Task.CLASSIFICATION:
+        return float(np.mean(outputs.argmax(-1) == expected.argmax(-1)))
+    norms = np.linalg.norm(outputs, axis=-1) * np.linalg.norm(expected, axis=-1)
+    return float(np.mean(np.sum(outputs * expected, axis=-1) / np.maximum(norms, 1e-12)))
+
+
+def pair_layers(student: int, teacher: int) -> tuple[tuple[int, int], ...]:
+    """For each layer of a student the teacher's whose rows it should have: evenly spread.
+
+    The last layer is held to the last, as in TinyBERT (arXiv:1909.10351).
+    """
+    return tuple((layer, round((layer + 1) * teacher / student) - 1) for layer in range(student))
+
+
+def mean_outputs(outputs: Sequence[FloatArray]) -> FloatArray:
+    """The mean of several teachers' outputs [n, width]."""
+    return np.asarray(np.mean(outputs, axis=0), np.float32)

@@ -1,0 +1,66 @@
+"""Examples to train on: tokenized texts with what they should give, split for a held-out score."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.compress.train.batches import Array, TokenizedTexts
+from edge_bert.errors import DataError
+
+LEAST_HELD_OUT = 8
+
+
+@dataclass(frozen=True)
+class LabelledTexts:
+    """Texts with a label each: classes [n] int32, or numbers [n, labels] float32."""
+
+    texts: TokenizedTexts
+    labels: Array
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def select(self, rows: npt.NDArray[np.int64]) -> LabelledTexts:
+        """Some of the examples."""
+        return LabelledTexts(self.texts.select(rows), self.labels[rows])
+
+
+def split_rows(
+    sentences: Sequence[str], held_out: float, seed: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """The rows that are trained on, and those that are held out.
+
+    The order is that of a hash of seed and sentence, so that equal sentences are on one side,
+    whatever the file's order. Raises DataError where either side has too few.
+    """
+    marks = [_draw(seed, sentence) for sentence in sentences]
+    limit = int(held_out * 2**64)
+    rows = np.arange(len(sentences), dtype=np.int64)
+    is_held = np.array([mark < limit for mark in marks], bool)
+    trained, held = rows[~is_held], rows[is_held]
+    if len(held) < LEAST_HELD_OUT or not len(trained):
+        raise DataError(
+            f"{len(sentences)} texts are too few: {held_out:.0%} held out are {len(held)}, and at "
+            f"least {LEAST_HELD_OUT} are needed; give more, or a larger --held-out."
+        )
+    return trained, held
+
+
+def digest_texts(texts: TokenizedTexts, *targets: Array) -> str:
+    """SHA-256 over tokens and targets."""
+    digest = hashlib.sha256()
+    arrays: tuple[Array, ...] = (texts.ids, texts.types, texts.starts, *targets)
+    for array in arrays:
+        digest.update(f"{array.dtype} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def _draw(seed: int, sentence: str) -> int:
+    data = f"{seed}\n{sentence}".encode("utf-8", errors="replace")
+    return int.from_bytes(hashlib.sha256(data).digest()[:8], "big")

@@ -1,0 +1,92 @@
+"""Forward passes over many texts: outputs, and the rows of layers that students are held to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from edge_bert.compress.train.backends.choose_backend import Batch, make_forward
+from edge_bert.compress.train.batches import (
+    BUCKET,
+    Array,
+    BatchPlan,
+    TokenizedTexts,
+    stack_inputs,
+)
+
+BATCH_SIZE = 32
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Which rows of tokens are kept: those after some layers, and the last layer's vectors."""
+
+    hidden: tuple[int, ...] = ()
+    attention: bool = False
+
+
+class ForwardPass:
+    """The compiled forward pass of a Keras encoder over texts, with the weights that it has then.
+
+    `input_names` are the encoder's inputs; `rows` of tokens are kept beside the output.
+    """
+
+    def __init__(self, model: Any, input_names: Sequence[str], rows: Rows = Rows()) -> None:
+        self._input_names = tuple(input_names)
+        self._forward = make_forward(model, _computation(model, self._input_names, rows))
+
+    def run(self, texts: TokenizedTexts) -> dict[str, Array]:
+        """`output` [n, width] in float32, and the kept rows [tokens, channels] in float16.
+
+        Where the encoder's head gives tokens, `output` is [tokens, width].
+        """
+        values: dict[str, Array] = {}
+        for plan in _plan_by_length(texts):
+            batch = stack_inputs(texts, plan, BATCH_SIZE, self._input_names)
+            for name, array in self._forward(batch).items():
+                _keep_batch(values, name, array, texts, plan)
+        return values
+
+
+def _computation(model: Any, input_names: Sequence[str], rows: Rows) -> Any:
+    def compute(batch: Batch) -> dict[str, Any]:
+        passed = model.run(**{name: batch[name] for name in input_names})
+        last = passed.blocks[-1]
+        kept = {f"hidden.{layer}": passed.blocks[layer].output for layer in rows.hidden}
+        if rows.attention:
+            kept |= {"query": last.query, "key": last.key, "value": last.value}
+        return {"output": passed.output} | {
+            name: ops.reshape(value, (BATCH_SIZE, -1, value.shape[-1]))
+            for name, value in kept.items()
+        }
+
+    return compute
+
+
+def _plan_by_length(texts: TokenizedTexts) -> Iterator[BatchPlan]:
+    """All texts from the shortest to the longest."""
+    order = np.argsort(texts.lengths, kind="stable")
+    for first in range(0, len(order), BATCH_SIZE):
+        rows = order[first : first + BATCH_SIZE]
+        longest = int(texts.lengths[rows].max())
+        yield BatchPlan(rows, -(-longest // BUCKET) * BUCKET)
+
+
+def _keep_batch(
+    values: dict[str, Array], name: str, array: Array, texts: TokenizedTexts, plan: BatchPlan
+) -> None:
+    """Put a batch's values where they belong: a row per text [batch, n], or one per token."""
+    by_token = array.ndim == 3
+    if name not in values:
+        shape = (len(texts.ids) if by_token else len(texts), array.shape[-1])
+        values[name] = np.zeros(shape, np.float32 if name == "output" else np.float16)
+    if not by_token:
+        values[name][plan.rows] = array[: len(plan.rows)]
+        return
+    for place, row in enumerate(plan.rows):
+        first, end = texts.starts[row], texts.starts[row + 1]
+        values[name][first:end] = array[place, : end - first]

@@ -1,0 +1,151 @@
+"""The objective of a student: the losses that its weights ask for, added up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from keras import ops
+
+from edge_bert.compress.train import losses
+from edge_bert.compress.train.backends.choose_backend import Batch, Objective
+from edge_bert.encoder.keras_bert import EncoderValues
+from edge_bert.records.checkpoint import Head, Task
+from edge_bert.records.training import LossWeights
+
+LabelLoss = Callable[[Any, Batch], Any]
+Weighted = tuple[str, float, Callable[[], Any]]
+
+
+@dataclass(frozen=True)
+class TeacherPlaces:
+    """Which rows of the teacher a student is held to.
+
+    `hidden` pairs a student's layer with the teacher's whose rows it should have; `heads` is in how
+    many parts the vectors of the last layers are related.
+    """
+
+    hidden: tuple[tuple[int, int], ...] = ()
+    heads: int = 12
+
+
+def make_objective(
+    model: Any,
+    input_names: Sequence[str],
+    weights: LossWeights,
+    label_loss: LabelLoss | None = None,
+    places: TeacherPlaces | None = None,
+) -> Objective:
+    """The losses of `weights` that are not 0, by their names, and their sum as `loss`.
+
+    Batches hold the inputs, `labels`, and of a teacher `teacher.output` [batch, width],
+    `teacher.hidden.<layer>`, `teacher.query`, `.key` and `.value` [batch, length, channels].
+    """
+
+    def objective(batch: Batch) -> dict[str, Any]:
+        values = model.run(**{name: batch[name] for name in input_names})
+        terms = list(_terms(values, batch, weights, label_loss, places or TeacherPlaces()))
+        parts = {name: compute() for name, _, compute in terms}
+        total = sum(weight * parts[name] for name, weight, _ in terms)
+        return parts | {"loss": total}
+
+    return objective
+
+
+def _terms(
+    values: EncoderValues,
+    batch: Batch,
+    weights: LossWeights,
+    label_loss: LabelLoss | None,
+    places: TeacherPlaces,
+) -> Iterator[Weighted]:
+    present, output = batch["present"], values.output
+    if weights.labels and label_loss is not None:
+        yield "labels", weights.labels, lambda: label_loss(output, batch)
+    if weights.soft_targets:
+        temperature = weights.temperature
+        yield (
+            "soft_targets",
+            weights.soft_targets,
+            lambda: losses.soft_targets(output, batch["teacher.output"], present, temperature),
+        )
+    if weights.cosine:
+        yield (
+            "cosine",
+            weights.cosine,
+            lambda: losses.cosine_distance(output, batch["teacher.output"], present),
+        )
+    if weights.similarity:
+        yield (
+            "similarity",
+            weights.similarity,
+            lambda: losses.similarity_error(output, batch["teacher.output"], present),
+        )
+    yield from _row_terms(values, batch, weights, places)
+
+
+def _row_terms(
+    values: EncoderValues, batch: Batch, weights: LossWeights, places: TeacherPlaces
+) -> Iterator[Weighted]:
+    """Losses on rows of tokens."""
+    mask = ops.cast(batch["attention_mask"], "float32") * ops.expand_dims(batch["present"], -1)
+    length, last = batch["attention_mask"].shape[1], values.blocks[-1]
+
+    def by_text(rows: Any) -> Any:
+        return ops.reshape(rows, (-1, length, rows.shape[-1]))
+
+    if weights.hidden and places.hidden:
+        yield "hidden", weights.hidden, lambda: _hidden(values, batch, places, mask, by_text)
+    if weights.attention:
+        student = by_text(last.query), by_text(last.key)
+        teacher = batch["teacher.query"], batch["teacher.key"]
+        yield (
+            "attention",
+            weights.attention,
+            lambda: losses.attention_divergence(student, teacher, mask, places.heads),
+        )
+    if weights.relations:
+        yield "relations", weights.relations, lambda: _relations(last, batch, places, mask, by_text)
+
+
+def _hidden(
+    values: EncoderValues, batch: Batch, places: TeacherPlaces, mask: Any, by_text: Any
+) -> Any:
+    errors = [
+        losses.hidden_error(
+            by_text(values.blocks[ours].output), batch[f"teacher.hidden.{theirs}"], mask
+        )
+        for ours, theirs in places.hidden
+    ]
+    return sum(errors) / len(errors)
+
+
+def _relations(last: Any, batch: Batch, places: TeacherPlaces, mask: Any, by_text: Any) -> Any:
+    divergences = [
+        losses.relation_divergence(by_text(rows), batch[f"teacher.{kind}"], mask, places.heads)
+        for kind, rows in (("query", last.query), ("key", last.key), ("value", last.value))
+    ]
+    return sum(divergences) / len(divergences)
+
+
+def label_loss_of(head: Head, smoothing: float) -> LabelLoss:
+    """The loss that fits a head's labels, which batches hold as `labels`."""
+    match head.task, head.activation:
+        case Task.CLASSIFICATION, "softmax":
+            return lambda output, batch: losses.cross_entropy(
+                output, batch["labels"], batch["present"], smoothing
+            )
+        case Task.CLASSIFICATION, "sigmoid":
+            return lambda output, batch: losses.binary_cross_entropy(
+                output, batch["labels"], batch["present"]
+            )
+        case Task.CLASSIFICATION, _:
+            return lambda output, batch: losses.squared_error(
+                output, batch["labels"], batch["present"]
+            )
+        case Task.TOKEN_CLASSIFICATION, _:
+            return lambda output, batch: losses.token_cross_entropy(
+                output, batch["labels"], ops.cast(batch["attention_mask"], "float32")
+            )
+    raise ValueError(f"{head.task} has no labels of its own")

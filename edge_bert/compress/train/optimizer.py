@@ -1,0 +1,66 @@
+"""AdamW (Loshchilov & Hutter 2019, arXiv:1711.05101) with a rate for each part of the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from edge_bert.records.training import TrainingSettings
+
+CLIP_NORM = 1.0
+BETA_2 = 0.98
+
+
+class PartwiseAdamW(keras.optimizers.AdamW):
+    """AdamW whose learning rate is multiplied for each variable by a number of its own.
+
+    `multipliers` are in the order of the variables that it is built for.
+    """
+
+    def __init__(self, multipliers: Sequence[float], **options: Any) -> None:
+        super().__init__(**options)
+        self._multipliers = tuple(multipliers)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """The change of one variable."""
+        # TensorFlow hands over its own variable, which Keras knows by its place alone.
+        rate = learning_rate * self._multipliers[self._get_variable_index(variable)]
+        super().update_step(gradient, variable, rate)
+
+
+def build_optimizer(model: Any, settings: TrainingSettings, steps: int) -> PartwiseAdamW:
+    """The optimizer of a run of `steps`; biases and LayerNorms are not decayed."""
+    warmup = min(int(settings.warmup * steps), steps - 1)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=0.0 if warmup else settings.learning_rate,
+        decay_steps=max(steps - warmup, 1),
+        warmup_target=settings.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    head = {id(variable) for variable in head_variables(model)}
+    optimizer = PartwiseAdamW(
+        [
+            settings.head_rate if id(variable) in head else 1.0
+            for variable in model.trainable_variables
+        ],
+        learning_rate=schedule,
+        weight_decay=settings.weight_decay,
+        beta_2=BETA_2,
+        global_clipnorm=CLIP_NORM,
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
+    return optimizer
+
+
+def head_variables(model: Any) -> list[Any]:
+    """The variables of the head's layers."""
+    return [variable for layer in model.head_layers for variable in getattr(layer, "variables", ())]
+
+
+def freeze_parts(model: Any, freeze: str) -> None:
+    """Leave out of training what `freeze` names."""
+    model.embeddings.trainable = freeze == "nothing"
+    for block in model.blocks:
+        block.trainable = freeze != "encoder"

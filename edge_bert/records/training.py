@@ -1,0 +1,117 @@
+"""Training: what was asked, what came of each step, and what a trained model comes from."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from edge_bert.records.base import Record
+
+FORMAT_VERSION = 1
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class TrainingSettings(Record, frozen=True):
+    """How a loop trains.
+
+    `learning_rate` is that of the encoder's layers, `head_rate` how many times that the head's is.
+    It rises over the first `warmup` share of the steps and falls as a cosine to 0. `freeze` names
+    what is not trained. A share `held_out` of the texts is never trained on: it is scored after
+    every epoch, and training stops when it has not been better for `patience` epochs. `threads` 0
+    takes all processors; 1 makes two runs bit-equal.
+    """
+
+    epochs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 6
+    batch_size: Annotated[int, msgspec.Meta(ge=1, le=4096)] = 32
+    learning_rate: Positive = 2e-4
+    head_rate: Positive = 10.0
+    warmup: Share = 0.1
+    weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.01
+    smoothing: Share = 0.05
+    freeze: Literal["embeddings", "encoder", "nothing"] = "embeddings"
+    held_out: Share = 0.1
+    patience: Annotated[int, msgspec.Meta(ge=1)] = 3
+    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
+    save_every: Annotated[int, msgspec.Meta(ge=1)] = 100
+    threads: Annotated[int, msgspec.Meta(ge=0)] = 0
+
+
+class LossWeights(Record, frozen=True):
+    """What the loss adds up, each times its weight; 0 leaves it out.
+
+    `labels`, `soft_targets` (at `temperature`), `hidden`, `attention` and `relations` are those of
+    a classifier's student, `cosine` and `similarity` those of an embedding's.
+    """
+
+    labels: float = 0.0
+    soft_targets: float = 0.0
+    temperature: Positive = 4.0
+    hidden: float = 0.0
+    attention: float = 0.0
+    relations: float = 0.0
+    cosine: float = 0.0
+    similarity: float = 0.0
+
+
+class CurvePoint(Record, frozen=True):
+    """The state after some steps: mean loss since the point before, the held-out score."""
+
+    step: int
+    loss: float
+    score: float | None
+    seconds: float
+
+
+class TrainingCurve(Record, frozen=True):
+    """The curve of a run; `best_step` is that of the weights that were kept."""
+
+    points: tuple[CurvePoint, ...]
+    metric: str
+    best_step: int
+    best_score: float
+    stopped_early: bool
+
+
+class DataUsed(Record, frozen=True):
+    """Texts that were trained on: what they were called, how many, and their digest."""
+
+    source: str
+    count: int
+    held_out: int
+    sha256: str
+
+
+class Ancestor(Record, frozen=True):
+    """A model that this one comes from, and as what."""
+
+    name: str
+    role: Literal["start", "teacher"]
+    sha256: str
+    origin: str
+
+
+class Machine(Record, frozen=True):
+    """Where a run trained: processors, memory, Keras backend, versions of packages."""
+
+    processor: str
+    cores: int
+    peak_memory_bytes: int
+    backend: str
+    versions: dict[str, str]
+
+
+class TrainingRun(Record, frozen=True):
+    """`training.json` beside a trained model: everything that it comes from."""
+
+    format_version: int
+    name: str
+    kind: str
+    settings: TrainingSettings
+    losses: LossWeights
+    data: tuple[DataUsed, ...]
+    ancestors: tuple[Ancestor, ...]
+    curve: TrainingCurve
+    machine: Machine
+    seconds: float
