@@ -18,7 +18,7 @@ from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.head_layers import read_head_layers
 from edge_bert.encoder.weights import CustomWeights, EncoderWeights, name_head_arrays
 from edge_bert.errors import ModelError, RefusedError
-from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.records.checkpoint import Checkpoint, EncoderStructure, Task
 from edge_bert.text import shorten
 
 OUTPUT_NAMES = {Task.EMBEDDING: "embedding", Task.TOKEN_EMBEDDING: "token_embeddings"}
@@ -47,8 +47,16 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
             f"The model is of type {shorten(checkpoint.architecture)}; "
             f"edge-bert has {', '.join([*ARCHITECTURES, *CUSTOM])}."
         )
-    return architecture, check_config(
-        architecture.read_config(checkpoint.config), checkpoint.config
+    config = check_config(architecture.read_config(checkpoint.config), checkpoint.config)
+    return architecture, _with_structure(config, checkpoint.structure)
+
+
+def _with_structure(config: EncoderConfig, structure: EncoderStructure | None) -> EncoderConfig:
+    """The config of a pruned encoder, whose layers are not alike."""
+    if structure is None:
+        return config
+    return dataclasses.replace(
+        config, head_size=structure.head_size, heads=structure.heads, ffn=structure.ffn
     )
 
 

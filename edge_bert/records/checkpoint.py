@@ -130,6 +130,15 @@ class OnnxFile:
 
 
 @dataclass(frozen=True)
+class EncoderStructure:
+    """Heads of `head_size` channels and feed-forward neurons of every layer, after pruning."""
+
+    head_size: int
+    heads: tuple[int, ...]
+    ffn: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class Checkpoint:
     """A checked model folder.
 
@@ -139,7 +148,7 @@ class Checkpoint:
     `head_modules` are the layers between pooling and the output, where the model's files list
     them; else the architecture knows those of the head's task. `warnings` name what was found in
     the files and not used, a line each. `head_is_certain` where sentence-transformers' modules say
-    what is computed, whatever else the weights hold.
+    what is computed, whatever else the weights hold. `structure` is that of a pruned encoder.
     """
 
     name: str
@@ -157,3 +166,4 @@ class Checkpoint:
     prompts: Prompts = NO_PROMPTS
     warnings: tuple[str, ...] = ()
     head_is_certain: bool = False
+    structure: EncoderStructure | None = None

@@ -22,6 +22,12 @@ from edge_bert.sources.head_class import name_class
 from edge_bert.sources.keys import transformers_files as keys
 from edge_bert.sources.model_type import find_model_type
 from edge_bert.sources.modules import find_encoder_folder
+from edge_bert.sources.saved_model import (
+    apply_saved_head,
+    name_architecture,
+    read_saved_model,
+    read_structure,
+)
 from edge_bert.sources.sentence_transformers import MODULES, TextOptions
 from edge_bert.sources.vocabulary import find_vocabulary
 from edge_bert.sources.weight_names import strip_wrapper
@@ -50,7 +56,8 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     refuse_onnx_alone(encoder)
     refuse_pointers(path for pattern in POINTED for path in sorted(folder.glob(pattern)))
     path = encoder / "config.json"
-    raw = read_json(path)
+    saved = read_saved_model(folder)
+    raw = read_json(path) if saved is None else name_architecture(read_json(path), saved)
     files = weights_files(encoder)
     weights = read_weights(*files)
     architecture = find_model_type(path, raw, weights)
@@ -58,6 +65,8 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     weights = strip_wrapper(weights, architecture)
     config = name_class(complete_config(raw, architecture), weights)
     head = read_head(folder, config)
+    if saved is not None:
+        head = dataclasses.replace(head, head=apply_saved_head(head.head, saved))
     text = read_text(folder, config)
     return Checkpoint(
         name=name,
@@ -74,6 +83,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         prompts=text.prompts,
         warnings=(*unknown, *text.warnings),
         head_is_certain=(folder / MODULES).is_file(),
+        structure=None if saved is None else read_structure(saved),
     )
 
 

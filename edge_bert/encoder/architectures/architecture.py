@@ -93,7 +93,8 @@ def read_layers(
         bias = reader.table(architecture.relative_bias, config.relative_buckets, config.heads[0])
     layers = {
         number: dataclasses.replace(
-            _read_layer(reader, architecture.layer_names, number, config), relative_bias=bias
+            _read_layer(reader, architecture.layer_names, number, config, numbers.index(number)),
+            relative_bias=bias,
         )
         for number in dict.fromkeys(numbers)
     }
@@ -101,12 +102,11 @@ def read_layers(
 
 
 def _read_layer(
-    reader: WeightReader, names: LayerNames, number: str, config: EncoderConfig
+    reader: WeightReader, names: LayerNames, number: str, config: EncoderConfig, index: int
 ) -> LayerWeights:
     def dense(role: MatrixRole) -> DenseWeights:
         name: str = getattr(names, role.value)
-        # Before pruning all layers are alike, so the sizes of the first are those of each.
-        return reader.dense(name.format(i=number), *config.matrix_shape(role, 0))
+        return reader.dense(name.format(i=number), *config.matrix_shape(role, index))
 
     return LayerWeights(
         query=dense(MatrixRole.QUERY),

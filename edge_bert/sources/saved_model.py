@@ -1,0 +1,58 @@
+"""Reading of `edge_bert.json`, which says more of a model folder than config.json can."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json_as
+from edge_bert.records.checkpoint import EncoderStructure, Head, Task
+from edge_bert.records.saved_model import FORMAT_VERSION, SavedModel
+
+FILE = "edge_bert.json"
+
+
+def read_saved_model(folder: Path) -> SavedModel | None:
+    """What edge-bert wrote of the model in `folder`; None for a model of others.
+
+    Raises ModelError for a file that is damaged, of another version, or contradicts itself.
+    """
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    saved = read_json_as(SavedModel, path)
+    if saved.format_version != FORMAT_VERSION:
+        raise ModelError(
+            f"{path} has format version {saved.format_version}, this edge-bert reads "
+            f"{FORMAT_VERSION}; train the model again."
+        )
+    if len(saved.heads) != len(saved.ffn) or not saved.heads:
+        raise ModelError(f"{path}: heads and ffn differ in their layers; train the model again.")
+    return saved
+
+
+def name_architecture(config: Mapping[str, Any], saved: SavedModel) -> dict[str, Any]:
+    """config.json with the model type whose names the weights have."""
+    return {**config, "model_type": saved.architecture, "architectures": None}
+
+
+def read_structure(saved: SavedModel) -> EncoderStructure:
+    """The sizes of each layer."""
+    return EncoderStructure(saved.head_size, saved.heads, saved.ffn)
+
+
+def apply_saved_head(head: Head, saved: SavedModel) -> Head:
+    """The head that modules.json lists the layers of, with the task that they serve."""
+    if saved.task == "embedding":
+        return head
+    return msgspec.structs.replace(
+        head,
+        task=Task.CLASSIFICATION,
+        labels=saved.labels,
+        activation=saved.activation,
+        normalize=False,
+    )
