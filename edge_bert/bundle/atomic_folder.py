@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -17,6 +18,16 @@ from filelock import FileLock, Timeout
 from edge_bert.bundle.manifest import FILE as MANIFEST
 from edge_bert.errors import BusyError, InputError
 
+
+@dataclass(frozen=True)
+class FolderKind:
+    """What a folder of ours is called, and the file that one of them always has."""
+
+    noun: str
+    marker: str
+
+
+BUNDLE = FolderKind("bundle", MANIFEST)
 KEPT = ("measurements", "explanations")
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
@@ -32,19 +43,21 @@ UNWRITABLE = (
 
 
 @contextlib.contextmanager
-def replace_folder(folder: Path, *, wait_s: float = 0.0) -> Iterator[Path]:
+def replace_folder(
+    folder: Path, kind: FolderKind = BUNDLE, *, wait_s: float = 0.0
+) -> Iterator[Path]:
     """A scratch folder that takes the place of `folder` when the block ends well.
 
     Measurements and explanations of the old bundle are carried over, beside those that the block
     wrote. Raises BusyError when another build holds `folder` for longer than `wait_s` seconds,
-    InputError when it cannot be written to or holds something that is no bundle.
+    InputError when it cannot be written to or holds something that is not of this `kind`.
     """
     folder = folder.resolve()
     with _told_plainly(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _locked(folder, wait_s):
             _sweep(folder)
-            _check_replaceable(folder)
+            _check_replaceable(folder, kind)
             scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-"))
             try:
                 yield scratch
@@ -107,12 +120,14 @@ def _sweep(folder: Path) -> None:
         shutil.rmtree(left, ignore_errors=True)
 
 
-def _check_replaceable(folder: Path) -> None:
+def _check_replaceable(folder: Path, kind: FolderKind) -> None:
     """A folder of the user's own, or a file, must not vanish because it has a profile's name."""
-    if not folder.exists() or (folder / MANIFEST).is_file():
+    if not folder.exists() or (folder / kind.marker).is_file():
         return
     if not folder.is_dir() or any(folder.iterdir()):
-        raise InputError(f"{folder} is there and holds no bundle; move it or choose another --out.")
+        raise InputError(
+            f"{folder} is there and holds no {kind.noun}; move it or choose another --out."
+        )
 
 
 def _keep(folder: Path, scratch: Path) -> None:

@@ -1,0 +1,72 @@
+"""Progress of training for people: a bar on a terminal, a line now and then in a log."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SECONDS_BETWEEN_LINES = 15.0
+ReportStatus = Callable[[Any], None]
+
+
+@contextlib.contextmanager
+def training_progress() -> Iterator[ReportStatus]:
+    """A report for `train_model`, on standard error."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _log_lines(console)
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task("reading")
+
+        def report(status: Any) -> None:
+            progress.update(
+                bar, total=status.steps, completed=status.step, description=describe_status(status)
+            )
+
+        yield report
+
+
+def _log_lines(console: Console) -> ReportStatus:
+    """A line every quarter of a minute, at a new score, and at the end."""
+    started = time.monotonic()
+    last: dict[str, Any] = {"time": started, "score": None}
+
+    def report(status: Any) -> None:
+        now = time.monotonic()
+        news = status.score != last["score"] or status.step == status.steps
+        if now - last["time"] < SECONDS_BETWEEN_LINES and not news:
+            return
+        last.update(time=now, score=status.score)
+        console.print(
+            f"[{now - started:7.1f} s] step {status.step} of {status.steps}: "
+            f"{describe_status(status)}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    return report
+
+
+def describe_status(status: Any) -> str:
+    """Loss, held-out score, speed and time left."""
+    score = "" if status.score is None else f", held-out {status.score:.4f}"
+    return (
+        f"loss {status.loss:.4f}{score}, {status.texts_per_second:.0f} texts/s, "
+        f"{_format_time(status.seconds_left)} left"
+    )
+
+
+def _format_time(seconds: float) -> str:
+    return f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"

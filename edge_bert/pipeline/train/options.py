@@ -1,0 +1,72 @@
+"""The options of training, with their defaults: one record each from the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from edge_bert.records.base import Record
+from edge_bert.records.training import LossWeights, TrainingSettings
+
+DEFAULT_OUT = "build/checkpoints"
+
+
+class LoopOptions(Record, frozen=True):
+    """What every training command takes; see TrainingSettings."""
+
+    name: str
+    model: str | None = None
+    out: str = DEFAULT_OUT
+    epochs: int = 6
+    batch_size: int = 32
+    learning_rate: float = 2e-4
+    freeze: str = "embeddings"
+    held_out: float = 0.1
+    patience: int = 3
+    seed: int = 0
+    threads: int = 0
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the trained model."""
+        return Path(self.out) / self.name
+
+    @property
+    def settings(self) -> TrainingSettings:
+        """The settings of the loop; InputError for one that cannot be."""
+        return check_settings(self)
+
+
+class FineTuneOptions(LoopOptions, frozen=True, kw_only=True):
+    """What `invoke train` takes: labelled data."""
+
+    data: str
+
+
+class DistillOptions(LoopOptions, frozen=True):
+    """What `invoke distill` takes.
+
+    `model` is the teacher, or several, by commas. The student has `layers` of its layers, chosen
+    and refitted on the texts. `text` are files of texts without labels.
+    """
+
+    layers: int | None = None
+    data: str = ""
+    text: tuple[str, ...] = ()
+    losses: LossWeights | None = None
+
+
+def check_settings(options: LoopOptions) -> TrainingSettings:
+    """The loop's settings. Raises InputError with the option that is out of its range."""
+    import msgspec
+
+    from edge_bert.errors import InputError
+
+    fields = {
+        name: getattr(options, name)
+        for name in TrainingSettings.__struct_fields__
+        if hasattr(options, name)
+    }
+    try:
+        return msgspec.convert(fields, TrainingSettings)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{error}; see `invoke train --help`.") from error
