@@ -33,7 +33,7 @@ class ModelError(InputError):
     """A model folder, wheel or weights file is missing, damaged or not supported."""
 
 
-class TensorError(ModelError):
+class WeightError(ModelError):
     """A tensor that is needed is not one of finite floats."""
 
 

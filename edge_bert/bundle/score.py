@@ -28,8 +28,8 @@ def score_passages(
     count = len(passages)
     if model.head.task is Task.EMBEDDING:
         first = encode([query], prompt=_find_prompt(model, QUERY_PROMPTS))
-        others = encode(passages, prompt=_find_prompt(model, DOCUMENT_PROMPTS))
-        rows = normalize_rows(np.asarray(others)).reshape(count, first.shape[-1])
+        documents = encode(passages, prompt=_find_prompt(model, DOCUMENT_PROMPTS))
+        rows = normalize_rows(np.asarray(documents)).reshape(count, first.shape[-1])
         return np.asarray(rows @ normalize_rows(first)[0], np.float32)
     labels = len(model.head.labels)
     if model.head.task is Task.CLASSIFICATION and labels > 1:

@@ -70,11 +70,11 @@ def _choose_ranges(embeddings: FloatArray, ranges: npt.ArrayLike | None) -> Floa
                 stacklevel=4,
             )
         return measure_ranges(embeddings)
-    given = np.asarray(ranges, np.float32)
+    bounds = np.asarray(ranges, np.float32)
     width = embeddings.shape[1]
-    if given.shape != (2, width) or not np.isfinite(given).all() or (given[0] > given[1]).any():
+    if bounds.shape != (2, width) or not np.isfinite(bounds).all() or (bounds[0] > bounds[1]).any():
         raise InputError(
             f"ranges must be finite numbers [2, {width}], the least and the largest value of each "
-            f"component; these are {list(given.shape)}."
+            f"component; these are {list(bounds.shape)}."
         )
-    return given
+    return bounds

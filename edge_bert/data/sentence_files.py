@@ -103,8 +103,8 @@ def _check_ending(path: Path) -> None:
     ending = path.suffix.lower()
     if ending in LINE_ENDINGS or not (path.is_file() or ending in _PACKED):
         return  # what is not there is said when it is read
-    known = ", ".join((*LINE_ENDINGS[1:], *TABLE_ENDINGS))
-    advice = _PACKED.get(ending, f"name a file of lines .txt; what is read is {known}")
+    endings = ", ".join((*LINE_ENDINGS[1:], *TABLE_ENDINGS))
+    advice = _PACKED.get(ending, f"name a file of lines .txt; what is read is {endings}")
     raise DataError(
         f"{printable_name(path)}: files that end in {printable_name(ending)} are not read; {advice}"
     )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.checkpoint import custom_weights, encoder_weights, read_encoder_config
-from edge_bert.errors import EdgeBertError, ModelError, TensorError
+from edge_bert.errors import EdgeBertError, ModelError, WeightError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.text import shorten
 
@@ -49,7 +49,7 @@ def list_unused(checkpoint: Checkpoint) -> tuple[str, ...]:
     try:
         custom = checkpoint.architecture in CUSTOM
         (custom_weights if custom else encoder_weights)(watched)
-    except TensorError:
+    except WeightError:
         raise
     except EdgeBertError:
         return ()
@@ -118,7 +118,7 @@ def _is_answer(checkpoint: Checkpoint, name: str) -> bool:
 def _shape(checkpoint: Checkpoint, name: str) -> tuple[int, ...]:
     try:
         return checkpoint.weights[name].shape
-    except TensorError:
+    except WeightError:
         return ()
 
 

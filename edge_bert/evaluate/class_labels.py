@@ -53,10 +53,10 @@ def _own_names(
     """The data's names by their numbers, where they are the model's names; else nothing."""
     own = {str(number): name for number, name in enumerate(label_names)}
     used = {own[text] for text in spelled if text in own}
-    known = {name for name in used if names.by_name(name) is not None}
-    if known and known != used:
-        names.refuse(used - known)
-    return own if known else {}
+    matched = {name for name in used if names.by_name(name) is not None}
+    if matched and matched != used:
+        names.refuse(used - matched)
+    return own if matched else {}
 
 
 class _ClassNames:
@@ -87,9 +87,10 @@ class _ClassNames:
         number = parse_whole_number(label)
         similar = self._folded.get(fold_name(label if number is None else str(number)), [])
         if len(similar) > 1:
-            shown = " or ".join(repr(self._names[index]) for index in similar)
+            choices = " or ".join(repr(self._names[index]) for index in similar)
             raise DataError(
-                f"{self._dataset}: the label {label!r} may be {shown}; write it as the model does."
+                f"{self._dataset}: the label {label!r} may be {choices}; write it as the "
+                "model does."
             )
         return similar[0] if similar else None
 
@@ -146,17 +147,17 @@ class _ClassNames:
     ) -> NoReturn:
         label = min(text for text in by_number if by_number[text] != by_digits[text])
         numbers = (by_number[label], by_digits[label])
-        shown = " or ".join(repr(self._names[number]) for number in numbers if number is not None)
+        choices = " or ".join(repr(self._names[number]) for number in numbers if number is not None)
         raise DataError(
-            f"{self._dataset}: the label {label} may be {shown}; write the names of the classes."
+            f"{self._dataset}: the label {label} may be {choices}; write the names of the classes."
         )
 
     def _numbers_in_names(self) -> dict[int, int]:
         """The class by the one number in its name; nothing where some name has none or many."""
-        found = [_DIGITS.findall(name) for name in self._names]
-        if any(len(numbers) != 1 for numbers in found):
+        digits = [_DIGITS.findall(name) for name in self._names]
+        if any(len(numbers) != 1 for numbers in digits):
             return {}
-        return {int(numbers[0]): index for index, numbers in enumerate(found)}
+        return {int(numbers[0]): index for index, numbers in enumerate(digits)}
 
 
 def _group_by(names: Sequence[str], key: Callable[[str], Key]) -> dict[Key, list[int]]:

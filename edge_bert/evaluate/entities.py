@@ -23,15 +23,15 @@ def score_entities(
     Tjong Kim Sang and De Meulder 2003 (CoNLL-2003), as their `conlleval` and `seqeval` count.
     Raises DataError where no text has an entity.
     """
-    right = found = labelled = 0
+    right = predicted_count = labelled = 0
     for ours, theirs in zip(predicted, expected, strict=True):
         guesses, truths = set(ours), set(theirs)
         right += len(guesses & truths)
-        found += len(guesses)
+        predicted_count += len(guesses)
         labelled += len(truths)
     if not labelled:
         raise DataError(f"{dataset}: has no entity at all; give texts with labelled entities.")
-    value = round(2 * right / (found + labelled), 6)
+    value = round(2 * right / (predicted_count + labelled), 6)
     return LabelScore(dataset=dataset, metric="entity_f1", value=value, count=len(expected))
 
 

@@ -41,8 +41,8 @@ def _type_of_class(config: Mapping[str, Any]) -> str | None:
     if not isinstance(classes, list) or not classes or not isinstance(classes[0], str):
         return None
     prefixes = list_class_prefixes()
-    fitting = [prefix for prefix in prefixes if prefix and _is_class(classes[0], prefix)]
-    return prefixes[max(fitting, key=len)] if fitting else None
+    matching = [prefix for prefix in prefixes if prefix and _is_class(classes[0], prefix)]
+    return prefixes[max(matching, key=len)] if matching else None
 
 
 def _is_class(name: str, prefix: str) -> bool:

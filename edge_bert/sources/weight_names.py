@@ -36,11 +36,11 @@ def strip_wrapper(weights: FolderWeights, model_type: str) -> FolderWeights:
     if not wrapper:
         return weights
     names = {name: name.removeprefix(wrapper) for name in weights if name.startswith(wrapper)}
-    taken = set(names.values()) & (set(weights) - set(names))
-    if taken:
+    clashes = set(names.values()) & (set(weights) - set(names))
+    if clashes:
         raise ModelError(
-            f"The weights hold {shorten(min(taken))} twice, with {shorten(wrapper)} before it and "
-            "without; save the model again with the one that counts."
+            f"The weights hold {shorten(min(clashes))} twice, with {shorten(wrapper)} before it "
+            "and without; save the model again with the one that counts."
         )
     return weights.rename(names)
 

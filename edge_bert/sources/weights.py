@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.errors import ModelError, TensorError
+from edge_bert.errors import ModelError, WeightError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.text import one_line, shorten
@@ -31,16 +31,16 @@ class FolderWeights(Mapping[str, FloatArray]):
     """The float32 arrays of a file by their names in it.
 
     `faults` has a line for each tensor that is no array of finite floats. Asking for one raises
-    TensorError with it, so that tensors which no layer needs may be of any kind.
+    WeightError with it, so that tensors which no layer needs may be of any kind.
     """
 
     arrays: Mapping[str, FloatArray]
     faults: Mapping[str, str] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> FloatArray:
-        """The array; TensorError where it is none of ours, KeyError where there is none."""
+        """The array; WeightError where it is none of ours, KeyError where there is none."""
         if name in self.faults:
-            raise TensorError(self.faults[name])
+            raise WeightError(self.faults[name])
         return self.arrays[name]
 
     def __iter__(self) -> Iterator[str]:

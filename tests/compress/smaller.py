@@ -9,10 +9,10 @@ import numpy as np
 from edge_bert.compress.prune.importance import Importance, measure_importance
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.candidate import Structure
 from tests.quantize.integer import encoders as tiny
-from tests.tiny.arrays import with_arrays
 
 RAGGED = Structure(layers=(0, 1), ffn=(96, 37), heads=(3, 2), vocabulary=100)
 
@@ -42,7 +42,7 @@ def with_twins(weights: EncoderWeights) -> EncoderWeights:
         for part in ("kernel", "bias"):
             rise = arrays[f"layer.{index}.ffn_in.{part}"]
             rise[..., 1::2] = rise[..., 0::2]
-    return with_arrays(weights, arrays)
+    return replace_arrays(weights, arrays)
 
 
 def distance(found: np.ndarray, expected: np.ndarray) -> float:

@@ -12,6 +12,7 @@ from edge_bert.compress.prune.importance import Importance, measure_importance
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.agreement import measure_agreement
 from edge_bert.records.base import Record
@@ -25,7 +26,6 @@ from edge_bert.search.space import Space
 from tests.quantize.integer import encoders
 from tests.search import landscapes
 from tests.tiny import models
-from tests.tiny.arrays import with_arrays
 
 SHARES = (0.5, 0.65, 0.8, 0.95)  # of the candidates, that a budget's size leaves
 
@@ -117,7 +117,7 @@ def score(model: Model, candidate: Candidate) -> float:
                 arrays[name] = rounded(arrays[name], bits, 0)
     table = "embeddings.word"
     arrays[table] = rounded(arrays[table], candidate.embedding_bits, 1)
-    found = numpy_forward.run_encoder(with_arrays(smaller, arrays), held_out(weights))
+    found = numpy_forward.run_encoder(replace_arrays(smaller, arrays), held_out(weights))
     return float(measure_agreement(found, expected).mean())
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.errors import ModelError, TensorError
+from edge_bert.errors import ModelError, WeightError
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.sources.weights import read_weights
 from tests import one_line
@@ -60,7 +60,7 @@ def test_other_numbers_are_refused(kind: str, size: int, tmp_path: Path) -> None
     path = _raw(tmp_path / "w", _tensor(kind, [2], 2 * size), bytes(2 * size))
     weights = read_weights(path)
     assert list(weights) == ["a"]
-    with refused(TensorError, f"{kind}, not one of F16, F32, F64, BF16; save the model as float32"):
+    with refused(WeightError, f"{kind}, not one of F16, F32, F64, BF16; save the model as float32"):
         weights["a"]
 
 
@@ -70,14 +70,14 @@ def test_weights_that_are_not_finite_are_refused(value: float, folder: Path) -> 
     weights = load_file(folder / "model.safetensors")
     weights[WEIGHT][3] = value
     save_file(weights, folder / "model.safetensors")
-    with refused(TensorError, "LayerNorm.* not finite|not finite"):
+    with refused(WeightError, "LayerNorm.* not finite|not finite"):
         encoder_weights(load_checkpoint(str(folder), folder))
 
 
 def test_a_double_beyond_float32_is_refused(tmp_path: Path) -> None:
     """1e300 would be infinite."""
     data = np.array([1e300, 1.0]).tobytes()
-    with refused(TensorError, "not finite"):
+    with refused(WeightError, "not finite"):
         read_weights(_raw(tmp_path / "w", _tensor("F64", [2], 16), data))["a"]
 
 
@@ -120,7 +120,7 @@ def test_names_cannot_break_a_message(tmp_path: Path) -> None:
     """A tensor's name may hold anything; the error is one printable line all the same."""
     name = "\x1b[2J\n" + "x" * 10_000
     header = {name: {"dtype": "I8", "shape": [1], "data_offsets": [0, 1]}}
-    with refused(TensorError, "is I8"):
+    with refused(WeightError, "is I8"):
         read_weights(_raw(tmp_path / "w", header, b"\0"))[name]
 
 
@@ -290,8 +290,8 @@ def test_a_changed_header_is_read_or_refused(
     (tmp_path / "changed").write_bytes(content)
     try:
         found = dict(read_weights(tmp_path / "changed"))
-    except TensorError as error:
-        one_line.check(error, TensorError)
+    except WeightError as error:
+        one_line.check(error, WeightError)
     except ModelError as error:
         one_line.check(error, ModelError)
     else:

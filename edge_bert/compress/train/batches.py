@@ -76,12 +76,12 @@ def plan_epoch(
     rest = np.zeros(0, np.int64)
     for length in np.unique(buckets):
         rows = np.concatenate([rest, random.permutation(np.flatnonzero(buckets == length))])
-        whole = len(rows) - len(rows) % batch_size
+        full = len(rows) - len(rows) % batch_size
         plans += [
             BatchPlan(rows[first : first + batch_size], int(length))
-            for first in range(0, whole, batch_size)
+            for first in range(0, full, batch_size)
         ]
-        rest = rows[whole:]
+        rest = rows[full:]
     if len(rest):
         plans.append(BatchPlan(rest, int(buckets[rest].max())))
     return [plans[index] for index in random.permutation(len(plans))]
@@ -106,11 +106,11 @@ def stack_inputs(
         "token_type_ids": np.zeros(shape, np.int32),
     }
     arrays["attention_mask"][:, 0] = 1
-    for place, row in enumerate(plan.rows):
+    for index, row in enumerate(plan.rows):
         first, end = texts.starts[row], texts.starts[row + 1]
-        arrays["input_ids"][place, : end - first] = texts.ids[first:end]
-        arrays["token_type_ids"][place, : end - first] = texts.types[first:end]
-        arrays["attention_mask"][place, : end - first] = 1
+        arrays["input_ids"][index, : end - first] = texts.ids[first:end]
+        arrays["token_type_ids"][index, : end - first] = texts.types[first:end]
+        arrays["attention_mask"][index, : end - first] = 1
     return {name: arrays[name] for name in names}
 
 
@@ -125,9 +125,9 @@ def stack_tokens(values: Array, texts: TokenizedTexts, plan: BatchPlan, batch_si
     """A value per token [tokens, channels] as [batch_size, length, channels]; zeros as padding."""
     shape = (batch_size, plan.length, *values.shape[1:])
     stacked = np.zeros(shape, _computed_type(values))
-    for place, row in enumerate(plan.rows):
+    for index, row in enumerate(plan.rows):
         first, end = texts.starts[row], texts.starts[row + 1]
-        stacked[place, : end - first] = values[first:end]
+        stacked[index, : end - first] = values[first:end]
     return stacked
 
 

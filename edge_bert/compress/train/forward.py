@@ -56,12 +56,12 @@ def _computation(model: Any, input_names: Sequence[str], rows: Rows) -> Any:
     def compute(batch: Batch) -> dict[str, Any]:
         passed = model.run(**{name: batch[name] for name in input_names})
         last = passed.blocks[-1]
-        kept = {f"hidden.{layer}": passed.blocks[layer].output for layer in rows.hidden}
+        rows_by_name = {f"hidden.{layer}": passed.blocks[layer].output for layer in rows.hidden}
         if rows.attention:
-            kept |= {"query": last.query, "key": last.key, "value": last.value}
+            rows_by_name |= {"query": last.query, "key": last.key, "value": last.value}
         return {"output": passed.output} | {
             name: ops.reshape(value, (BATCH_SIZE, -1, value.shape[-1]))
-            for name, value in kept.items()
+            for name, value in rows_by_name.items()
         }
 
     return compute
@@ -87,6 +87,6 @@ def _keep_batch(
     if not by_token:
         values[name][plan.rows] = array[: len(plan.rows)]
         return
-    for place, row in enumerate(plan.rows):
+    for index, row in enumerate(plan.rows):
         first, end = texts.starts[row], texts.starts[row + 1]
-        values[name][first:end] = array[place, : end - first]
+        values[name][first:end] = array[index, : end - first]

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from edge_bert.compress.train.backends.choose_backend import select_backend
 from edge_bert.encoder.keras_model import build_keras_model
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.records.checkpoint import FloatArray
 
 
 def build_student(weights: EncoderWeights, freeze: str = "nothing") -> Any:
@@ -36,35 +34,6 @@ def read_weights(model: Any, weights: EncoderWeights) -> EncoderWeights:
         for name in weights.arrays
     }
     return replace_arrays(weights, arrays)
-
-
-def replace_arrays(weights: EncoderWeights, arrays: Mapping[str, FloatArray]) -> EncoderWeights:
-    """`weights` with other values under the same names; layers that were one object stay one."""
-    tied = weights.tied_layers
-    layers = {
-        index: _replace(weights.layers[index], f"layer.{index}", arrays)
-        for index in dict.fromkeys(tied)
-    }
-    return dataclasses.replace(
-        weights,
-        embeddings=_replace(weights.embeddings, "embeddings", arrays),
-        layers=tuple(layers[index] for index in tied),
-        head_layers=tuple(
-            _replace(layer, f"head.{index}", arrays)
-            for index, layer in enumerate(weights.head_layers)
-        ),
-    )
-
-
-def _replace(weights: Any, name: str, arrays: Mapping[str, FloatArray]) -> Any:
-    values = {}
-    for field in dataclasses.fields(weights):
-        value, path = getattr(weights, field.name), f"{name}.{field.name}"
-        if dataclasses.is_dataclass(value):
-            values[field.name] = _replace(value, path, arrays)
-        elif isinstance(value, np.ndarray):
-            values[field.name] = arrays[path]
-    return dataclasses.replace(weights, **values)
 
 
 def _to_numpy(variable: Any) -> Any:

@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from edge_bert.compress.train import snapshots
-from edge_bert.compress.train.backends.choose_backend import Objective, Step, make_step
+from edge_bert.compress.train.backends.choose_backend import CompiledStep, Objective, make_step
 from edge_bert.compress.train.batches import (
     Array,
     BatchPlan,
@@ -71,7 +71,7 @@ class TrainingTask:
 
 
 @dataclass
-class _Run:
+class _LoopRun:
     """A run in progress."""
 
     task: TrainingTask
@@ -79,7 +79,7 @@ class _Run:
     folder: Path
     report: Report
     optimizer: Any
-    step: Step
+    step: CompiledStep
     state: TrainingState
     stop: list[int] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
@@ -126,7 +126,9 @@ def train_model(
     )
 
 
-def _open_run(task: TrainingTask, settings: TrainingSettings, folder: Path, report: Report) -> _Run:
+def _open_run(
+    task: TrainingTask, settings: TrainingSettings, folder: Path, report: Report
+) -> _LoopRun:
     from edge_bert.compress.train.optimizer import build_optimizer  # it needs Keras
 
     steps = steps_per_epoch(len(task.texts), settings.batch_size) * settings.epochs
@@ -134,10 +136,10 @@ def _open_run(task: TrainingTask, settings: TrainingSettings, folder: Path, repo
     optimizer.build(task.model.trainable_variables)
     state = snapshots.read_snapshot(folder, task.model, optimizer)
     step = make_step(task.model, optimizer, task.objective)
-    return _Run(task, settings, folder, report, optimizer, step, state, first_step=state.step)
+    return _LoopRun(task, settings, folder, report, optimizer, step, state, first_step=state.step)
 
 
-def _run_epoch(run: _Run) -> None:
+def _run_epoch(run: _LoopRun) -> None:
     """The rest of the epoch that the state stands in, and the score after it."""
     settings, epoch = run.settings, run.state.step // run.epoch_steps
     plans = plan_epoch(run.task.texts.lengths, settings.batch_size, settings.seed, epoch)
@@ -160,7 +162,7 @@ def _run_epoch(run: _Run) -> None:
     run.save()
 
 
-def _score_epoch(run: _Run) -> None:
+def _score_epoch(run: _LoopRun) -> None:
     """Score the weights, and keep them where they are the best so far."""
     run.step.write_back()
     score, state = run.task.score(), run.state
@@ -179,13 +181,13 @@ def _score_epoch(run: _Run) -> None:
     run.report(_describe(run))
 
 
-def _is_exhausted(run: _Run) -> bool:
+def _is_exhausted(run: _LoopRun) -> bool:
     """Whether no epoch of the last `patience` was the best."""
     since_best = (run.state.step - run.state.best_step) // run.epoch_steps
     return run.state.best_step > 0 and since_best >= run.settings.patience
 
 
-def _check_loss(run: _Run, parts: Mapping[str, float]) -> None:
+def _check_loss(run: _LoopRun, parts: Mapping[str, float]) -> None:
     if math.isfinite(parts["loss"]):
         return
     wrong = ", ".join(f"{name} {value:.3g}" for name, value in parts.items())
@@ -195,7 +197,7 @@ def _check_loss(run: _Run, parts: Mapping[str, float]) -> None:
     )
 
 
-def _describe(run: _Run) -> TrainingStatus:
+def _describe(run: _LoopRun) -> TrainingStatus:
     state = run.state
     trained = max(state.step - run.first_step, 1)
     seconds = max(time.monotonic() - run.started, 1e-6) + state.seconds

@@ -17,23 +17,23 @@ FAR_BELOW = -1e9  # added to a score, exp() of the sum is 0
 def cross_entropy(logits: Any, labels: Any, present: Any, smoothing: float = 0.0) -> Any:
     """Of classes [batch] and logits [batch, classes]; label smoothing as in arXiv:1512.00567."""
     classes = logits.shape[-1]
-    wanted = ops.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
-    return _mean(-ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=-1), present)
+    target = ops.one_hot(labels, classes) * (1.0 - smoothing) + smoothing / classes
+    return _mean(-ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1), present)
 
 
 def token_cross_entropy(logits: Any, labels: Any, mask: Any) -> Any:
     """Of classes [batch, length] (below 0: not counted) and logits [batch, length, classes]."""
     counted = mask * ops.cast(labels >= 0, "float32")
-    wanted = ops.one_hot(ops.maximum(labels, 0), logits.shape[-1])
-    return _mean(-ops.sum(wanted * ops.log_softmax(logits, axis=-1), axis=-1), counted)
+    target = ops.one_hot(ops.maximum(labels, 0), logits.shape[-1])
+    return _mean(-ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1), counted)
 
 
 def span_cross_entropy(logits: Any, spans: Any, mask: Any, present: Any) -> Any:
     """Of the first and the last token of an answer [batch, 2], and logits [batch, length, 2]."""
     scores = logits + ops.expand_dims((1.0 - mask) * FAR_BELOW, -1)
     log_probs = ops.log_softmax(scores, axis=1)
-    wanted = ops.transpose(ops.one_hot(spans, logits.shape[1]), (0, 2, 1))
-    return _mean(-ops.sum(wanted * log_probs, axis=(1, 2)) / 2.0, present)
+    target = ops.transpose(ops.one_hot(spans, logits.shape[1]), (0, 2, 1))
+    return _mean(-ops.sum(target * log_probs, axis=(1, 2)) / 2.0, present)
 
 
 def binary_cross_entropy(logits: Any, labels: Any, present: Any) -> Any:
@@ -42,9 +42,9 @@ def binary_cross_entropy(logits: Any, labels: Any, present: Any) -> Any:
     return _mean(ops.mean(losses, axis=-1), present)
 
 
-def squared_error(values: Any, wanted: Any, present: Any) -> Any:
+def squared_error(values: Any, target: Any, present: Any) -> Any:
     """Of vectors [batch, channels]."""
-    return _mean(ops.mean(ops.square(values - wanted), axis=-1), present)
+    return _mean(ops.mean(ops.square(values - target), axis=-1), present)
 
 
 def soft_targets(logits: Any, teacher: Any, present: Any, temperature: float) -> Any:
@@ -52,9 +52,9 @@ def soft_targets(logits: Any, teacher: Any, present: Any, temperature: float) ->
 
     Times the squared temperature, so that its gradients are as large as those of labels.
     """
-    wanted = ops.softmax(teacher / temperature, axis=-1)
-    entropy = ops.sum(wanted * ops.log_softmax(teacher / temperature, axis=-1), axis=-1)
-    crossed = ops.sum(wanted * ops.log_softmax(logits / temperature, axis=-1), axis=-1)
+    target = ops.softmax(teacher / temperature, axis=-1)
+    entropy = ops.sum(target * ops.log_softmax(teacher / temperature, axis=-1), axis=-1)
+    crossed = ops.sum(target * ops.log_softmax(logits / temperature, axis=-1), axis=-1)
     return _mean(entropy - crossed, present) * temperature**2
 
 

@@ -39,8 +39,8 @@ class TeacherOutputs:
             (layer, round((layer + 1) * self.layers / student_layers) - 1)
             for layer in range(student_layers)
         )
-        kept = tuple(pair for pair in pairs if f"hidden.{pair[1]}" in self.arrays)
-        return TeacherPlaces(hidden=kept, heads=self.heads)
+        stored = tuple(pair for pair in pairs if f"hidden.{pair[1]}" in self.arrays)
+        return TeacherPlaces(hidden=stored, heads=self.heads)
 
 
 def run_teachers(

@@ -65,7 +65,7 @@ class ResolvedTokenizer:
     model_max_length: int | None
 
 
-class _Answer(Record, frozen=True):
+class _Resolution(Record, frozen=True):
     """What AutoTokenizer says; no `text` where the folder's own file says the same."""
 
     text: str | None
@@ -84,7 +84,7 @@ def resolve_tokenizer(source: TokenizerFolder) -> ResolvedTokenizer:
     digests = {name: sha256_hex(data) for name, data in files.items()}
     inputs = [digests, source.model_type, source.tokenizer_class, dict(source.options)]
     answer = cached_record(
-        _Answer,
+        _Resolution,
         "resolved_tokenizers",
         [*inputs, source.lowercase],
         lambda: _ask(source, files),
@@ -141,8 +141,8 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     contents = {name: _read(path) for name, path in files.items()}
     if CONFIG in files:
         config = read_json(files[CONFIG])
-        kept = {key: value for key, value in config.items() if not key.endswith("_file")}
-        contents[CONFIG] = json.dumps(kept).encode()
+        options = {key: value for key, value in config.items() if not key.endswith("_file")}
+        contents[CONFIG] = json.dumps(options).encode()
     return contents
 
 
@@ -155,7 +155,7 @@ def _read(path: Path) -> bytes:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
 
 
-def _ask(source: TokenizerFolder, files: Mapping[str, bytes]) -> _Answer:
+def _ask(source: TokenizerFolder, files: Mapping[str, bytes]) -> _Resolution:
     """AutoTokenizer's answer for a copy of the files."""
     with tempfile.TemporaryDirectory(prefix="edge-bert-") as scratch, _faults_named(source.folder):
         for name, data in files.items():
@@ -164,16 +164,16 @@ def _ask(source: TokenizerFolder, files: Mapping[str, bytes]) -> _Answer:
         text = describe_backend(tokenizer, lowercase=source.lowercase)
         own = files.get(FILE)
         if own is not None and same_tokens(own, text):
-            return _Answer(None, _limit_of(tokenizer))
-        return _Answer(text, _limit_of(tokenizer))
+            return _Resolution(None, _limit_of(tokenizer))
+        return _Resolution(text, _limit_of(tokenizer))
 
 
 def _load(source: TokenizerFolder, folder: str) -> Any:
     transformers = import_transformers()
     from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-    known = source.model_type in CONFIG_MAPPING
-    config = CONFIG_MAPPING[source.model_type]() if known else transformers.PretrainedConfig()
+    is_listed = source.model_type in CONFIG_MAPPING
+    config = CONFIG_MAPPING[source.model_type]() if is_listed else transformers.PretrainedConfig()
     config.tokenizer_class = source.tokenizer_class
     with silenced():
         return transformers.AutoTokenizer.from_pretrained(

@@ -73,8 +73,8 @@ def _measure_difference(
 def choose_sentences(file: OnnxFile, tokenizer: Tokenizer, texts: Sequence[str]) -> list[Encoding]:
     """A few sentences from the shortest to the longest that the file takes."""
     longest = file.fixed_length or tokenizer.max_length
-    fitting = [row for row in tokenizer.encode_batch(texts) if len(row) <= longest]
-    ordered = sorted(fitting, key=len)
+    short_texts = [row for row in tokenizer.encode_batch(texts) if len(row) <= longest]
+    ordered = sorted(short_texts, key=len)
     picks = np.linspace(0, len(ordered) - 1, min(SENTENCES, len(ordered))).round().astype(int)
     return [ordered[index] for index in picks]
 

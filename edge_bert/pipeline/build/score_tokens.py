@@ -28,9 +28,9 @@ def check_token_data(data: EvaluationSet, head: Head) -> None:
     """Raise DataError where labelled data do not fit a head that gives tokens."""
     if head.task not in WANTED:
         raise DataError(f"{data.name}: vectors of tokens have no scores; leave --data out.")
-    kind, wanted = WANTED[head.task]
+    kind, advice = WANTED[head.task]
     if data.kind != kind:
-        raise DataError(f"{data.name} has other rows ({data.kind}); {wanted}.")
+        raise DataError(f"{data.name} has other rows ({data.kind}); {advice}.")
     if head.task is Task.TOKEN_CLASSIFICATION:
         expected = match_entity_types(data.name, data.entities, list_types(head))
         score_entities(data.name, expected, expected)  # there are some

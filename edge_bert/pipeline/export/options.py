@@ -70,10 +70,10 @@ def choose_recipes(options: ExportOptions) -> tuple[str, ...]:
     if options.to not in DEFAULT_RECIPES:
         raise InputError(f"--to {options.to}: give one of {', '.join(DEFAULT_RECIPES)}.")
     recipes = options.recipes or DEFAULT_RECIPES[options.to]
-    known = (*ONNX_RECIPES, SYMMETRIC)
-    unknown = [recipe for recipe in recipes if recipe not in known]
+    names = (*ONNX_RECIPES, SYMMETRIC)
+    unknown = [recipe for recipe in recipes if recipe not in names]
     if unknown:
-        raise InputError(f"No ONNX recipe is called {unknown[0]!r}; there are {', '.join(known)}.")
+        raise InputError(f"No ONNX recipe is called {unknown[0]!r}; there are {', '.join(names)}.")
     if options.to == "triton" and len(recipes) > 1:
         raise InputError("--to triton serves one file; give --recipes one of them.")
     if options.to == "tensorrt" and (len(recipes) > 1 or recipes[0] not in TENSORRT_RECIPES):

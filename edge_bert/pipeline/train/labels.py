@@ -49,11 +49,11 @@ def list_classes(data: EvaluationSet) -> tuple[str, ...]:
 
 def number_classes(data: EvaluationSet, classes: Sequence[str]) -> npt.NDArray[np.int32]:
     """The place of each text's label in `classes`; DataError for one that is not there."""
-    places = {name: place for place, name in enumerate(classes)}
-    unknown = {str(label) for label in data.labels} - set(places)
+    numbers = {name: number for number, name in enumerate(classes)}
+    unknown = {str(label) for label in data.labels} - set(numbers)
     if unknown:
         raise DataError(
             f"{data.name}: the labels {', '.join(sorted(unknown)[:3])} are not among the model's "
             f"({', '.join(classes[:5])}{', …' if len(classes) > 5 else ''})."
         )
-    return np.array([places[str(label)] for label in data.labels], np.int32)
+    return np.array([numbers[str(label)] for label in data.labels], np.int32)

@@ -57,8 +57,8 @@ def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: 
 def _layers_are_alike(weights: EncoderWeights) -> bool:
     """Whether config.json has words for the structure: layers alike, heads as wide as the rows."""
     config = weights.config
-    same = len(set(config.heads)) == 1 and len(set(config.ffn)) == 1
-    return same and config.heads[0] * config.head_size == config.hidden
+    alike = len(set(config.heads)) == 1 and len(set(config.ffn)) == 1
+    return alike and config.heads[0] * config.head_size == config.hidden
 
 
 def _config_of(weights: EncoderWeights, checkpoint: Checkpoint, *, alike: bool) -> dict[str, Any]:

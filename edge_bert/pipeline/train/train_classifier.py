@@ -107,10 +107,10 @@ def _open_job(options: FineTuneOptions) -> _Job:
 
 def _check_classes(data: EvaluationSet, classes: tuple[str, ...], trained: LabelledTexts) -> None:
     """Every class has a text to learn from."""
-    missing = set(range(len(classes))) - set(np.unique(trained.labels).tolist())
-    if missing:
+    untaught = set(range(len(classes))) - set(np.unique(trained.labels).tolist())
+    if untaught:
         raise DataError(
-            f"{data.name}: all texts of the label {classes[min(missing)]!r} are held out; give "
+            f"{data.name}: all texts of the label {classes[min(untaught)]!r} are held out; give "
             "more of it, or another --seed."
         )
 

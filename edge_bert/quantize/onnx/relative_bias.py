@@ -45,8 +45,8 @@ def _list_distances(build: OnnxEncoderBuild, longest: int) -> None:
     """The column of each pair of tokens in a table by distance, [length, length]."""
     writer = build.writer
     zero = writer.integers("zero", 0)
-    every = writer.constant("every_position", np.arange(longest, dtype=np.int64))
-    positions = writer.node("Slice", [every, zero, "length", zero], "positions")
+    all_positions = writer.constant("every_position", np.arange(longest, dtype=np.int64))
+    positions = writer.node("Slice", [all_positions, zero, "length", zero], "positions")
     reads = writer.node("Unsqueeze", [positions, writer.integers("one", 1)], "positions.reading")
     distances = writer.node("Sub", [positions, reads], "distances.signed")
     first = writer.integers("first_distance", longest - 1)

@@ -42,8 +42,8 @@ class KeyTable:
                     f"{path}: {key} is {shorten(content[key])}, which edge-bert does not obey; it "
                     f"takes {' or '.join(map(shorten, allowed))}."
                 )
-        known = {*self.obeyed, *self.harmless, *self.fixed, *more}
-        unknown = [key for key in content if key not in known and not key.startswith("__")]
+        expected = {*self.obeyed, *self.harmless, *self.fixed, *more}
+        unknown = [key for key in content if key not in expected and not key.startswith("__")]
         if not unknown:
             return ()
         names = ", ".join(map(shorten, unknown[:MOST_NAMED]))

@@ -39,7 +39,7 @@ class _Trace:
 
     scale: float | None = 1.0
     reshapes: tuple[OnnxNode, ...] = ()
-    seen: set[str] = field(default_factory=set)
+    visited: set[str] = field(default_factory=set)
 
 
 def find_attention(graph: OnnxGraph, output: str) -> Attention:
@@ -84,9 +84,9 @@ def _scores(graph: OnnxGraph, value: str, trace: _Trace) -> OnnxNode | None:
     """The product of queries and keys; on the way lie the mask and the scale."""
     root = graph.root(value, THROUGH)
     node = graph.maker(root)
-    if node is None or root in trace.seen or len(trace.seen) > MAX_STEPS:
+    if node is None or root in trace.visited or len(trace.visited) > MAX_STEPS:
         return None
-    trace.seen.add(root)
+    trace.visited.add(root)
     if node.op == "MatMul":
         return node if all(graph.constant(operand) is None for operand in node.inputs) else None
     if node.op in SCALES and _is_number(graph, node.inputs[1]):

@@ -153,20 +153,20 @@ def _output(path: Path, model: Any) -> tuple[str, list[int]]:
 
 
 def _choose_output(path: Path, names: Sequence[str]) -> str:
-    known = [name for name in (*TELLING, *TOKENS) if name in names]
-    others = [name for name in names if name not in (*known, POOLER)]
-    telling = [name for name in known if name in TELLING]
+    recognized = [name for name in (*TELLING, *TOKENS) if name in names]
+    unrecognized = [name for name in names if name not in (*recognized, POOLER)]
+    telling = [name for name in recognized if name in TELLING]
     if telling:
         two_kinds = describe_two_kinds(telling)
         if two_kinds:
             raise ModelError(f"{path}: {two_kinds}.")
         return telling[0]
-    if len(others) > 1 and not known:
+    if len(unrecognized) > 1 and not recognized:
         raise ModelError(
-            f"{path}: it cannot be told which of its outputs {', '.join(others)[:200]} counts; "
-            f"call one {TELLING[0]} or {LOGITS[0]}."
+            f"{path}: it cannot be told which of its outputs {', '.join(unrecognized)[:200]} "
+            f"counts; call one {TELLING[0]} or {LOGITS[0]}."
         )
-    return (known or others or list(names))[0]
+    return (recognized or unrecognized or list(names))[0]
 
 
 def _head(

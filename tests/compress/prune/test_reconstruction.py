@@ -9,10 +9,10 @@ from edge_bert.compress.prune import layers
 from edge_bert.compress.prune.output_error import output_error
 from edge_bert.compress.prune.reconstruction import reconstruct_outputs
 from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
 from tests.compress.smaller import distance, sentences_of
 from tests.quantize.integer import encoders as tiny
-from tests.tiny.arrays import with_arrays
 from tests.tiny.models import ARCHITECTURES
 
 
@@ -22,7 +22,7 @@ def faint(weights: EncoderWeights, layer: int) -> EncoderWeights:
     for name in ("attention_output", "ffn_out"):
         for part in ("kernel", "bias"):
             arrays[f"layer.{layer}.{name}.{part}"] = arrays[f"layer.{layer}.{name}.{part}"] * 0.2
-    return with_arrays(weights, arrays)
+    return replace_arrays(weights, arrays)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
@@ -46,7 +46,7 @@ def test_a_layer_that_only_normalises_costs_nothing() -> None:
     for name in ("attention_output", "ffn_out"):
         for part in ("kernel", "bias"):
             arrays[f"layer.1.{name}.{part}"] = np.zeros_like(arrays[f"layer.1.{name}.{part}"])
-    whole = with_arrays(weights, arrays)
+    whole = replace_arrays(weights, arrays)
     smaller = layers.prune_layers(whole, [0])
     corrected = reconstruct_outputs(smaller, whole, [0], sentences_of("bert"))
     other = sentences_of("bert", seed=1)

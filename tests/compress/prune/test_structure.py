@@ -13,6 +13,7 @@ from edge_bert.compress.prune.importance import measure_importance
 from edge_bert.compress.prune.output_error import output_error
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.errors import InputError
 from tests.compress.smaller import (
     RAGGED,
@@ -24,7 +25,6 @@ from tests.compress.smaller import (
 )
 from tests.one_line import refused
 from tests.quantize.integer import encoders as tiny
-from tests.tiny.arrays import with_arrays
 from tests.tiny.models import ARCHITECTURES
 
 every = pytest.mark.parametrize("architecture", [*ARCHITECTURES, "mpnet"])
@@ -77,7 +77,7 @@ def test_a_silent_head_is_the_first_to_go() -> None:
     weights = tiny.weights_of("bert")
     arrays = {name: array.copy() for name, array in weights.arrays.items()}
     arrays["layer.1.value.kernel"][:, 8:16] = 0
-    silent = with_arrays(weights, arrays)
+    silent = replace_arrays(weights, arrays)
     sentences = sentences_of("bert")
     found = heads.prune_heads(silent, measure_importance(silent, sentences), [4, 3])
     assert found.config.heads == (4, 3)
@@ -144,7 +144,7 @@ def test_a_layer_that_does_nothing_goes_first() -> None:
     for name in ("attention_output", "ffn_out"):
         for part in ("kernel", "bias"):
             arrays[f"layer.0.{name}.{part}"] = np.zeros_like(arrays[f"layer.0.{name}.{part}"])
-    idle = with_arrays(weights, arrays)
+    idle = replace_arrays(weights, arrays)
     assert layers.rank_layers(idle, sentences_of("bert")[:20]) == ((0, 1), (1,))
 
 

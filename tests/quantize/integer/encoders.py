@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.quantize.integer.equalize.equalize import equalize_encoder
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder, EqualizedNorm
@@ -24,7 +25,6 @@ from edge_bert.quantize.integer.lower.build_graph import build_graph
 from edge_bert.quantize.integer.statistics.channel_peaks import collect_channel_peaks
 from edge_bert.records.checkpoint import Head, Task
 from tests.tiny import models
-from tests.tiny.arrays import with_arrays
 
 Array = npt.NDArray[Any]
 READERS = ("query.kernel", "key.kernel", "value.kernel", "ffn_in.kernel", "projection.kernel")
@@ -84,7 +84,7 @@ def with_outliers(weights: EncoderWeights) -> EncoderWeights:
     word[:, BURSTS[0]] *= 30.0
     word[:, BURSTS[1]] *= 9.0
     word[-RARE:] *= np.geomspace(0.4, 4, RARE, dtype=np.float32)[:, None]
-    return with_arrays(weights, arrays)
+    return replace_arrays(weights, arrays)
 
 
 def with_extremes(weights: EncoderWeights) -> EncoderWeights:
@@ -94,7 +94,7 @@ def with_extremes(weights: EncoderWeights) -> EncoderWeights:
     word[:, BURSTS[0]] *= 10
     word[-RARE:] *= np.geomspace(0.05, 2, RARE, dtype=np.float32)[:, None]
     arrays = {**found.arrays, "embeddings.word": word}
-    return with_arrays(found, arrays)
+    return replace_arrays(found, arrays)
 
 
 def with_bursts(weights: EncoderWeights) -> EncoderWeights:
@@ -119,7 +119,7 @@ def with_bursts(weights: EncoderWeights) -> EncoderWeights:
         if name.endswith("ffn_out.kernel"):
             array[NEURON] = 0.0
             array[NEURON, BURST[0]] = BURST[1]
-    return with_arrays(weights, arrays)
+    return replace_arrays(weights, arrays)
 
 
 def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeights:
@@ -128,7 +128,7 @@ def changed(weights: EncoderWeights, ending: str, factor: float) -> EncoderWeigh
         name: array * np.float32(factor) if name.endswith(ending) else array
         for name, array in weights.arrays.items()
     }
-    return with_arrays(weights, arrays)
+    return replace_arrays(weights, arrays)
 
 
 def sentences(

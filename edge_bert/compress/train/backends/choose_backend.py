@@ -19,7 +19,7 @@ Objective = Callable[[Batch], dict[str, Any]]
 """The parts of the loss of a batch by name; `loss` is their weighted sum."""
 
 
-class Step(Protocol):
+class CompiledStep(Protocol):
     """A training step: gradients of the objective, and the optimizer's change of the weights."""
 
     def run(self, batch: Batch) -> dict[str, float]:
@@ -46,9 +46,9 @@ def select_backend() -> str:
     return name
 
 
-def make_step(model: Any, optimizer: Any, objective: Objective) -> Step:
+def make_step(model: Any, optimizer: Any, objective: Objective) -> CompiledStep:
     """The training step of the backend in use."""
-    step: Step = _backend_module().TrainingStep(model, optimizer, objective)
+    step: CompiledStep = _backend_module().make_step(model, optimizer, objective)
     return step
 
 

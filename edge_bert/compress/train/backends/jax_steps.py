@@ -11,7 +11,7 @@ import keras
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 
 
-class TrainingStep:
+class JaxStep:
     """Gradients by transformation; the values are held here until they are written back."""
 
     def __init__(self, model: Any, optimizer: Any, objective: Objective) -> None:
@@ -44,6 +44,11 @@ class TrainingStep:
             variable.assign(value)
         for variable, value in zip(self._optimizer.variables, self._moments, strict=True):
             variable.assign(value)
+
+
+def make_step(model: Any, optimizer: Any, objective: Objective) -> JaxStep:
+    """The training step of a Keras model."""
+    return JaxStep(model, optimizer, objective)
 
 
 def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch], Any]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 
 
-class TrainingStep:
+class TensorFlowStep:
     """Gradients by a tape."""
 
     def __init__(self, model: Any, optimizer: Any, objective: Objective) -> None:
@@ -33,6 +33,11 @@ class TrainingStep:
 
     def write_back(self) -> None:
         """The variables are the model's own."""
+
+
+def make_step(model: Any, optimizer: Any, objective: Objective) -> TensorFlowStep:
+    """The training step of a Keras model."""
+    return TensorFlowStep(model, optimizer, objective)
 
 
 def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch], Any]:

@@ -10,7 +10,7 @@ import torch
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 
 
-class TrainingStep:
+class TorchStep:
     """Gradients by autograd."""
 
     def __init__(self, model: Any, optimizer: Any, objective: Objective) -> None:
@@ -31,6 +31,11 @@ class TrainingStep:
 
     def write_back(self) -> None:
         """The variables are the model's own."""
+
+
+def make_step(model: Any, optimizer: Any, objective: Objective) -> TorchStep:
+    """The training step of a Keras model."""
+    return TorchStep(model, optimizer, objective)
 
 
 def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch], Any]:

@@ -138,6 +138,6 @@ def _equalize_head(weights: EncoderWeights, stream: ResidualStream) -> tuple[Hea
     """
     if weights.head.task in (Task.EMBEDDING, Task.TOKEN_EMBEDDING):
         return ()
-    first, *others = (layer for layer in weights.head_layers if isinstance(layer, HeadDense))
+    first, *rest = (layer for layer in weights.head_layers if isinstance(layer, HeadDense))
     read = read_stream(first, stream)
-    return HeadDense(read.kernel, read.bias, first.activation), *others
+    return HeadDense(read.kernel, read.bias, first.activation), *rest

@@ -66,9 +66,9 @@ def _mean_row(scope: GraphScope, rows: str, source: str) -> str:
 
 
 def _last_row(scope: GraphScope, rows: str) -> str:
-    one = scope.graph.constant("one", np.array([1], np.int32), TensorKind.IDS)
+    unit = scope.graph.constant("one", np.array([1], np.int32), TensorKind.IDS)
     count = _count_tokens(scope, "attention_mask")
-    last = scope.apply("SUB", [count, one], "last", (1,), TensorRole.OTHER, **INTEGERS)
+    last = scope.apply("SUB", [count, unit], "last", (1,), TensorRole.OTHER, **INTEGERS)
     return scope.apply("GATHER", [rows, last], "pooled", (1, scope.shape(rows)[1]), ROLE)
 
 

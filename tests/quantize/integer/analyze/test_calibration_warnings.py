@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.errors import ModelError
 from edge_bert.quantize.integer.analyze.calibration_warnings import (
     calibration_warnings,
@@ -16,7 +17,6 @@ from edge_bert.quantize.integer.analyze.calibration_warnings import (
 )
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from tests.quantize.integer import encoders as tiny
-from tests.tiny.arrays import with_arrays
 
 
 def calibrated(sentences: list[Sentence], zeros: Sequence[str] = ()) -> CalibratedEncoder:
@@ -93,4 +93,4 @@ def test_activations_that_are_no_numbers_are_refused(value: float) -> None:
     if value == 1e30:
         spoiled["layer.1.ffn_out.kernel"] = weights.arrays["layer.1.ffn_out.kernel"] * 1e30
     with pytest.raises(ModelError, match="not numbers"):
-        calibrate_encoder(with_arrays(weights, spoiled), tiny.sentences(weights))
+        calibrate_encoder(replace_arrays(weights, spoiled), tiny.sentences(weights))
