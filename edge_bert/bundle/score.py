@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.errors import InputError
-from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.records.bundle import ModelInfo
 from edge_bert.records.checkpoint import FloatArray, Task
 

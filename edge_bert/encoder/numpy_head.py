@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.encoder.numpy_ops import apply_activation, apply_dense
+from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, normalize_rows
 from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer, HeadNorm
 from edge_bert.records.checkpoint import FloatArray, Pooling
 
@@ -25,7 +25,7 @@ def apply_head(
     for layer in weights.head_layers:
         tokens = apply_head_layer(layer, tokens)
     tokens = tokens[..., : head.dimensions]
-    return np.asarray(divide_by_length(tokens) if head.normalize else tokens, np.float32)
+    return np.asarray(normalize_rows(tokens) if head.normalize else tokens, np.float32)
 
 
 def pool_tokens(tokens: FloatArray, pooling: Pooling, unpooled: int = 0) -> FloatArray:
@@ -55,9 +55,4 @@ def apply_head_layer(layer: HeadLayer, rows: FloatArray) -> FloatArray:
         centred = rows - rows.mean(axis=-1, keepdims=True)
         variance = np.square(centred).mean(axis=-1, keepdims=True)
         return np.asarray(centred / np.sqrt(variance + layer.epsilon) * layer.gamma + layer.beta)
-    return divide_by_length(rows)
-
-
-def divide_by_length(rows: FloatArray) -> FloatArray:
-    """Rows [..., channels] at unit length; rows of zeros stay."""
-    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12))
+    return normalize_rows(rows)

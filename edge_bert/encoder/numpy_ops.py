@@ -13,6 +13,12 @@ def apply_dense(dense: DenseWeights, rows: FloatArray) -> FloatArray:
     return rows @ dense.kernel + dense.bias
 
 
+def normalize_rows(rows: FloatArray) -> FloatArray:
+    """Rows [..., channels] divided by their Euclidean length; a row of zeros stays one."""
+    lengths = np.linalg.norm(rows, axis=-1, keepdims=True)
+    return np.asarray(rows / np.maximum(lengths, 1e-12), np.float32)
+
+
 def softmax(values: FloatArray) -> FloatArray:
     """Softmax over the last axis."""
     powers = np.exp(values - values.max(axis=-1, keepdims=True))

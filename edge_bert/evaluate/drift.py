@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from edge_bert.evaluate.outputs import normalize_rows
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.records.bundle import Drift
 from edge_bert.records.checkpoint import FloatArray
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.errors import DataError
 from edge_bert.evaluate.class_labels import match_labels
-from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.evaluate.regression import correlate
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import FloatArray, Head

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from edge_bert.encoder.numpy_ops import apply_activation, normalize_rows, softmax
 from edge_bert.records.checkpoint import FloatArray, Head, Task
 
 
@@ -20,9 +21,9 @@ def finish_outputs(values: FloatArray, head: Head) -> FloatArray:
     if head.task in (Task.EMBEDDING, Task.TOKEN_EMBEDDING):
         return normalize_rows(values) if head.normalize else values
     if head.activation == "softmax":
-        return _softmax(values)
+        return softmax(values)
     if head.activation == "sigmoid":
-        return np.asarray(np.exp(-np.logaddexp(0, -values)), np.float32)
+        return apply_activation(values, "sigmoid")
     return values
 
 
@@ -43,14 +44,3 @@ def stack_rows(rows: Sequence[FloatArray]) -> FloatArray:
     for index, row in enumerate(rows):
         stacked[index, : len(row)] = row
     return stacked
-
-
-def normalize_rows(values: FloatArray) -> FloatArray:
-    """Rows [n, hidden] divided by their Euclidean length; a row of zeros stays one."""
-    lengths = np.linalg.norm(values, axis=-1, keepdims=True)
-    return np.asarray(values / np.maximum(lengths, 1e-12), np.float32)
-
-
-def _softmax(values: FloatArray) -> FloatArray:
-    powers = np.exp(values - values.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True), np.float32)

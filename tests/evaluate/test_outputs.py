@@ -7,7 +7,8 @@ import warnings
 import numpy as np
 import pytest
 
-from edge_bert.evaluate.outputs import finish_outputs, finish_texts, normalize_rows
+from edge_bert.encoder.numpy_ops import normalize_rows
+from edge_bert.evaluate.outputs import finish_outputs, finish_texts
 from edge_bert.records.checkpoint import Head, Task
 
 VALUES = np.array([[3, 4], [0, 0], [-1, 1]], np.float32)

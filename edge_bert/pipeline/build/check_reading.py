@@ -6,7 +6,7 @@ compute something else. A folder's reading is held to recorded references, in th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from edge_bert.data.calibration import digest_sentences
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
-from edge_bert.encoder.numpy_head import apply_head, divide_by_length, pool_tokens
-from edge_bert.encoder.numpy_ops import apply_activation, softmax
+from edge_bert.encoder.numpy_head import apply_head, pool_tokens
+from edge_bert.encoder.numpy_ops import apply_activation, normalize_rows, softmax
 from edge_bert.errors import VerificationError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Head, OnnxFile
 from edge_bert.runtimes import onnxruntime
@@ -91,13 +91,13 @@ def expected_outputs(
         raise ValueError("the checkpoint was not read from an ONNX file")
     rows = [_row(file, encoding, lengths, pad_id) for encoding in encodings]
     columns = [onnxruntime.run_onnx_model(file.path, rows, name) for name in file.outputs]
-    outputs = []
+    outputs, pool = [], _make_pooling(checkpoint)
     for index, encoding in enumerate(encodings):
         parts = [column[index] for column in columns]
         if head.gives_tokens or file.needs_pooling:
             tokens = [part.reshape(part.shape[0], -1)[: len(encoding)] for part in parts]
             joined = np.concatenate(tokens, axis=-1)
-            outputs.append(_pool(joined, checkpoint) if file.needs_pooling else joined)
+            outputs.append(pool(joined) if file.needs_pooling else joined)
         else:
             outputs.append(parts[0].reshape(1, -1))
     return _cut_rows(np.asarray(np.concatenate(outputs), np.float32), head)
@@ -106,7 +106,7 @@ def expected_outputs(
 def _cut_rows(rows: FloatArray, head: Head) -> FloatArray:
     """Rows [n, width] with the channels that the head keeps."""
     cut = rows[:, : head.dimensions]
-    return divide_by_length(cut) if head.normalize and head.dimensions else cut
+    return normalize_rows(cut) if head.normalize and head.dimensions else cut
 
 
 def apply_file_activation(file: OnnxFile, outputs: FloatArray) -> FloatArray:
@@ -135,10 +135,15 @@ def _row(file: OnnxFile, encoding: Encoding, lengths: Sequence[int], pad_id: int
     return {name: values[ours].astype(np.int64) for name, ours in file.inputs.items()}
 
 
-def _pool(tokens: FloatArray, checkpoint: Checkpoint) -> FloatArray:
-    """One vector [1, width] from the vectors [tokens, width] of a sentence, as the head says."""
-    if checkpoint.weights:
-        return apply_head(encoder_weights(checkpoint), tokens, len(tokens))
+def _make_pooling(checkpoint: Checkpoint) -> Callable[[FloatArray], FloatArray]:
+    """What makes one vector [1, width] of the vectors [tokens, width] of a sentence: the head."""
     head = checkpoint.head
-    pooled = np.concatenate([pool_tokens(tokens[None], way) for way in head.poolings], axis=-1)
-    return np.asarray(divide_by_length(pooled) if head.normalize else pooled)
+    if checkpoint.weights:
+        weights = encoder_weights(checkpoint)
+        return lambda tokens: apply_head(weights, tokens, len(tokens))
+
+    def pool(tokens: FloatArray) -> FloatArray:
+        pooled = np.concatenate([pool_tokens(tokens[None], way) for way in head.poolings], axis=-1)
+        return np.asarray(normalize_rows(pooled) if head.normalize else pooled)
+
+    return pool

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.errors import DataError
 from edge_bert.evaluate.label_sets import match_label_sets, score_label_sets, split_labels
 from edge_bert.evaluate.labels import score_classes, score_pairs
-from edge_bert.evaluate.outputs import normalize_rows
 from edge_bert.evaluate.ranking import score_ranking
 from edge_bert.evaluate.regression import score_numbers
 from edge_bert.pipeline.build.score_tokens import check_token_data

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edge_bert.encoder.numpy_head import divide_by_length, pool_tokens
-from edge_bert.encoder.numpy_ops import apply_activation, softmax
+from edge_bert.encoder.numpy_head import pool_tokens
+from edge_bert.encoder.numpy_ops import apply_activation, normalize_rows, softmax
 from edge_bert.records.checkpoint import FloatArray, Pooling
 from edge_bert.sources.onnx.probe import TOLERANCE, relative_error
 
@@ -40,10 +40,10 @@ class Step:
         if self.poolings:
             rows = np.concatenate([pool_tokens(rows, way) for way in self.poolings], axis=-1)
         rows = softmax(rows) if self.activation == SOFTMAX else activate(rows, self.activation)
-        rows = divide_by_length(rows) if self.unit_first else rows
+        rows = normalize_rows(rows) if self.unit_first else rows
         end = None if self.channels is None else self.first + self.channels
         rows = rows[..., self.first : end]
-        return divide_by_length(rows) if self.unit else rows
+        return normalize_rows(rows) if self.unit else rows
 
 
 def activate(rows: FloatArray, activation: str) -> FloatArray:
