@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import reprlib
+from collections.abc import Sequence
 
 NOT_KNOWN = "–"
 _WHOLE_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(?:\.0*)?")
@@ -43,6 +44,12 @@ _SHORT.maxstring = _SHORT.maxother = 120  # the whole name of a tensor, a class 
 def shorten(value: object) -> str:
     """A value of a model's file as Python writes it, on one line and bounded."""
     return _SHORT.repr(value)
+
+
+def list_some(names: Sequence[str], most: int = 5) -> str:
+    """The first `most` names, and how many more there are."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def byte_size(size: int) -> str:

@@ -10,7 +10,7 @@ from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.checkpoint import custom_weights, encoder_weights, read_encoder_config
 from edge_bert.errors import EdgeBertError, ModelError, WeightError
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
-from edge_bert.text import shorten
+from edge_bert.text import list_some, shorten
 
 # Without the family's prefix. What no answer of an encoder depends on: buffers of old files, the
 # pooler of a model whose head does not read it, and the layers that only training needed.
@@ -33,7 +33,6 @@ ANSWERS = (
     r"[0-9]*(\..+)?",
     r".+\.(adapters?|lora_A|lora_B|lora_embedding_A)\..+",
 )
-MOST_NAMED = 5
 
 
 def list_unused(checkpoint: Checkpoint) -> tuple[str, ...]:
@@ -89,13 +88,15 @@ def judge_unused(checkpoint: Checkpoint) -> tuple[str, ...]:
     answers = [name for name in unknown if _is_answer(checkpoint, name)]
     if answers and not checkpoint.head_is_certain:
         raise ModelError(
-            f"The weights hold {_format_names(answers)}, which "
+            f"The weights hold {list_some([*map(shorten, answers)])}, which "
             f"{'looks' if len(answers) == 1 else 'look'} like a part of the answer, and which "
             f"{checkpoint.architecture} with the head {checkpoint.head.task.value} does not read: "
             'name the class of transformers that computes it in "architectures" of config.json, '
             "or save the model without it."
         )
-    return (f"weights that nothing reads: {_format_names(unknown)}",) if unknown else ()
+    return (
+        (f"weights that nothing reads: {list_some([*map(shorten, unknown)])}",) if unknown else ()
+    )
 
 
 def _is_harmless(checkpoint: Checkpoint, name: str) -> bool:
@@ -129,8 +130,3 @@ def _family_prefix(architecture: str) -> str:
 
 def _matches(patterns: Iterable[str], name: str) -> bool:
     return any(re.fullmatch(pattern, name) for pattern in patterns)
-
-
-def _format_names(names: list[str]) -> str:
-    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
-    return ", ".join(map(shorten, names[:MOST_NAMED])) + more

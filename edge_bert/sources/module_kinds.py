@@ -9,6 +9,7 @@ from typing import Any
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.records.checkpoint import HeadModule, HeadModuleKind, Pooling
+from edge_bert.sources.torch_classes import read_torch_class
 from edge_bert.text import shorten
 
 # In the order in which sentence-transformers joins the vectors of old flags.
@@ -82,19 +83,9 @@ def read_dense(path: Path, weights: str) -> HeadModule:
     outputs = _read_features(path, config, "out_features")
     _read_features(path, config, "in_features")  # the width before it says whether it fits
     name = config.get("activation_function", "torch.nn.modules.activation.Tanh")
-    activation = read_activation(path, "activation_function", name)
+    activation = read_torch_class(path, "activation_function", name, ACTIVATIONS)
     kind = HeadModuleKind.DENSE
     return HeadModule(kind, f"{weights}.linear", outputs, activation, bias=bias)
-
-
-def read_activation(path: Path, key: str, name: object) -> str:
-    """Our name of a class of PyTorch, which is never imported; ModelError for others."""
-    package, _, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
-    if package.split(".")[0] != "torch" or last not in ACTIVATIONS:
-        raise ModelError(
-            f"{path}: {key} is {shorten(name)}; edge-bert has {', '.join(ACTIVATIONS)} of torch.nn."
-        )
-    return ACTIVATIONS[last]
 
 
 def read_layer_norm(path: Path, weights: str) -> HeadModule:

@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.sources.sentence_transformers import MODEL_FILE, read_model_file
+from edge_bert.sources.torch_classes import read_torch_class
 from edge_bert.text import shorten
 
 PROBLEMS = ("regression", "single_label_classification", "multi_label_classification")
@@ -30,7 +31,7 @@ def choose_activation(config: Mapping[str, Any], labels: int, folder: Path | Non
         ("config.json", config, OLD_KEY),
     ):
         if content.get(key) is not None:
-            return _read_class(path, key, content[key])
+            return read_torch_class(path, key, content[key], CLASSES)
     if model.get("model_type") == "CrossEncoder":
         return "sigmoid" if labels == 1 else "identity"
     return _of_problem(config.get("problem_type"), labels)
@@ -41,16 +42,6 @@ def _own_options(config: Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(options, dict):
         raise ModelError(f"config.json: sentence_transformers is {shorten(options)}, no object.")
     return options
-
-
-def _read_class(path: str, key: str, name: object) -> str:
-    """Our name of a class of PyTorch, which is never imported."""
-    package, _, last = name.rpartition(".") if isinstance(name, str) else ("", "", "")
-    if package.split(".")[0] != "torch" or last not in CLASSES:
-        raise ModelError(
-            f"{path}: {key} is {shorten(name)}; edge-bert has {', '.join(CLASSES)} of torch.nn."
-        )
-    return CLASSES[last]
 
 
 def _of_problem(problem: object, labels: int) -> str:

@@ -78,10 +78,9 @@ def read_prompts(folder: Path, *, pooled: bool) -> tuple[Prompts, tuple[str, ...
 
     Raises ModelError for prompts that are no texts, and for a default that there is not.
     """
-    path = folder / MODEL_FILE
-    if not (folder / MODULES).is_file() or not path.is_file():
+    if not (folder / MODULES).is_file():
         return Prompts(), ()
-    content = read_json(path)
+    path, content = folder / MODEL_FILE, read_model_file(folder)
     warnings = keys.MODEL.check(path, content)
     texts = content.get("prompts") or {}
     if not isinstance(texts, dict) or not all(isinstance(x, str | None) for x in texts.values()):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import ModelError
-from edge_bert.text import shorten
+from edge_bert.text import list_some, shorten
 
 MOST_NAMED = 8
 
@@ -46,8 +46,7 @@ class KeyTable:
         unknown = [key for key in content if key not in expected and not key.startswith("__")]
         if not unknown:
             return ()
-        names = ", ".join(map(shorten, unknown[:MOST_NAMED]))
-        names += f" and {len(unknown) - MOST_NAMED} more" if len(unknown) > MOST_NAMED else ""
+        names = list_some([*map(shorten, unknown)], MOST_NAMED)
         if self.strict:
             raise ModelError(
                 f"{path}: edge-bert does not know the key {names}, which may change what the model "

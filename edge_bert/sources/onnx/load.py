@@ -26,9 +26,8 @@ from edge_bert.sources.onnx.opaque import read_edges
 from edge_bert.sources.onnx.parts import NotNamed, NotRecognized
 from edge_bert.sources.onnx.recognize import recognize_encoder
 from edge_bert.sources.onnx.to_checkpoint import Named, name_weights
-from edge_bert.text import shorten
+from edge_bert.text import list_some, shorten
 
-MOST_NAMED = 5
 # What config.json and the graph both say, under transformers' two spellings.
 SIZES = {
     "hidden_size": "dim",
@@ -132,8 +131,5 @@ def _name_unused(path: Path, model: Any, outputs: Sequence[str]) -> tuple[str, .
     tensors = [tensor.name for tensor in model.graph.initializer if tensor.name not in read]
     named = {"outputs that do not count": outputs, "weights that nothing reads": tensors}
     return tuple(
-        f"{path.name}: {what}: {', '.join(names[:MOST_NAMED])}"
-        + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
-        for what, names in named.items()
-        if names
+        f"{path.name}: {what}: {list_some(names)}" for what, names in named.items() if names
     )
