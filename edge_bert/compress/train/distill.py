@@ -8,7 +8,6 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ import numpy as np
 
 from edge_bert.compress.train.batches import Array, TokenizedTexts
 from edge_bert.compress.train.loop import Report, TrainingTask, no_report, train_model
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.checkpoint import FloatArray, Task
 from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
@@ -85,18 +85,5 @@ def score_student(outputs: FloatArray, lessons: Lessons, task: Task) -> float:
         return float(np.mean(outputs.argmax(-1)[labelled] == lessons.labels[labelled]))
     if task is Task.CLASSIFICATION:
         return float(np.mean(outputs.argmax(-1) == expected.argmax(-1)))
-    norms = np.linalg.norm(outputs, axis=-1) * np.linalg.norm(expected, axis=-1)
-    return float(np.mean(np.sum(outputs * expected, axis=-1) / np.maximum(norms, 1e-12)))
-
-
-def pair_layers(student: int, teacher: int) -> tuple[tuple[int, int], ...]:
-    """For each layer of a student the teacher's whose rows it should have: evenly spread.
-
-    The last layer is held to the last, as in TinyBERT (arXiv:1909.10351).
-    """
-    return tuple((layer, round((layer + 1) * teacher / student) - 1) for layer in range(student))
-
-
-def mean_outputs(outputs: Sequence[FloatArray]) -> FloatArray:
-    """The mean of several teachers' outputs [n, width]."""
-    return np.asarray(np.mean(outputs, axis=0), np.float32)
+    cosines = np.sum(normalize_rows(outputs) * normalize_rows(expected), axis=-1)
+    return float(np.mean(cosines))

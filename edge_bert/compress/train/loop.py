@@ -83,7 +83,6 @@ class _LoopRun:
     state: TrainingState
     stop: list[int] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
-    first_step: int = 0
 
     @property
     def epoch_steps(self) -> int:
@@ -136,7 +135,7 @@ def _open_run(
     optimizer.build(task.model.trainable_variables)
     state = snapshots.read_snapshot(folder, task.model, optimizer)
     step = make_step(task.model, optimizer, task.objective)
-    return _LoopRun(task, settings, folder, report, optimizer, step, state, first_step=state.step)
+    return _LoopRun(task, settings, folder, report, optimizer, step, state)
 
 
 def _run_epoch(run: _LoopRun) -> None:
@@ -199,7 +198,6 @@ def _check_loss(run: _LoopRun, parts: Mapping[str, float]) -> None:
 
 def _describe(run: _LoopRun) -> TrainingStatus:
     state = run.state
-    trained = max(state.step - run.first_step, 1)
     seconds = max(time.monotonic() - run.started, 1e-6) + state.seconds
     scores = [point.score for point in state.points if point.score is not None]
     last = state.points[-1].loss if state.points else 0.0
@@ -209,7 +207,7 @@ def _describe(run: _LoopRun) -> TrainingStatus:
         loss=state.losses / state.losses_of if state.losses_of else last,
         score=scores[-1] if scores else None,
         texts_per_second=state.step * run.settings.batch_size / seconds,
-        seconds_left=seconds / max(state.step, trained) * (run.steps - state.step),
+        seconds_left=seconds / state.step * (run.steps - state.step),
     )
 
 

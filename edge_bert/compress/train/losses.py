@@ -98,12 +98,6 @@ def similarity_error(vectors: Any, teacher: Any, present: Any) -> Any:
     return _mean(ops.square(ours - theirs), pairs)
 
 
-def pair_error(vectors: Any, partners: Any, scores: Any, present: Any) -> Any:
-    """Squared error between the cosines of pairs of embeddings and their scores from 0 to 1."""
-    cosines = ops.sum(_unit(vectors) * _unit(partners), axis=-1)
-    return _mean(ops.square(cosines - scores), present)
-
-
 def _relate(queries: Any, keys: Any, mask: Any, heads: int) -> Any:
     """Log-probabilities [batch, heads, length, length] of scaled products."""
     length, width = queries.shape[1], queries.shape[2] // heads

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.encoder.weights import EncoderWeights, HeadDense
 from edge_bert.records.checkpoint import FloatArray, Head, Pooling, Task
 
@@ -34,7 +35,7 @@ def add_classifier(
     texts starts at zeros. Prototypes as in Snell et al. 2017 (arXiv:1703.05175).
     """
     length = float(np.linalg.norm(vectors, axis=1).mean())
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    unit = normalize_rows(vectors)
     centred = unit - unit.mean(axis=0)
     means = np.zeros((len(labels), vectors.shape[1]), np.float32)
     for index in range(len(labels)):

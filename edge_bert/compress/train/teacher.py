@@ -35,12 +35,17 @@ class TeacherOutputs:
 
     def places(self, student_layers: int) -> TeacherPlaces:
         """Which rows a student with so many layers is held to, of those that were kept."""
-        pairs = tuple(
-            (layer, round((layer + 1) * self.layers / student_layers) - 1)
-            for layer in range(student_layers)
-        )
+        pairs = pair_layers(student_layers, self.layers)
         stored = tuple(pair for pair in pairs if f"hidden.{pair[1]}" in self.arrays)
         return TeacherPlaces(hidden=stored, heads=self.heads)
+
+
+def pair_layers(student: int, teacher: int) -> tuple[tuple[int, int], ...]:
+    """For each layer of a student the teacher's whose rows it should have: evenly spread.
+
+    The last layer is held to the last, as in TinyBERT (arXiv:1909.10351).
+    """
+    return tuple((layer, round((layer + 1) * teacher / student) - 1) for layer in range(student))
 
 
 def run_teachers(

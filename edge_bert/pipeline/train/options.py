@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.records.base import Record
-from edge_bert.records.training import LossWeights, TrainingSettings
+from edge_bert.records.training import TrainingSettings
 
 DEFAULT_OUT = "build/checkpoints"
 
@@ -40,19 +40,6 @@ class FineTuneOptions(LoopOptions, frozen=True, kw_only=True):
     """What `invoke train` takes: labelled data."""
 
     data: str
-
-
-class DistillOptions(LoopOptions, frozen=True):
-    """What `invoke distill` takes.
-
-    `model` is the teacher, or several, by commas. The student has `layers` of its layers, chosen
-    and refitted on the texts. `text` are files of texts without labels.
-    """
-
-    layers: int | None = None
-    data: str = ""
-    text: tuple[str, ...] = ()
-    losses: LossWeights | None = None
 
 
 def check_settings(options: LoopOptions) -> TrainingSettings:

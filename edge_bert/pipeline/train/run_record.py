@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 
+from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.training import Ancestor, Machine, TrainingRun
 from edge_bert.store.content_store import encode_json
@@ -75,11 +76,10 @@ def _format_score(score: float | None) -> str:
 
 def _processor_name() -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8", errors="replace").splitlines()
+        fields = parse_cpuinfo_fields(CPUINFO.read_text("utf-8", errors="replace"))
     except OSError:
-        lines = []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        fields = {}
+    return fields.get("model name") or platform.machine()
 
 
 def _versions() -> Sequence[tuple[str, str]]:
