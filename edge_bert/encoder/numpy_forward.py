@@ -16,9 +16,10 @@ import numpy.typing as npt
 
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.numpy_head import apply_head
+from edge_bert.encoder.numpy_norm import NormValues, apply_layer_norm
 from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, softmax
 from edge_bert.encoder.relative_bias import relative_bias
-from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWeights, Sublayer
+from edge_bert.encoder.weights import EncoderWeights, LayerWeights, Sublayer
 from edge_bert.records.checkpoint import FloatArray
 
 Sentence = Mapping[str, npt.NDArray[Any]]
@@ -43,21 +44,6 @@ class Batch:
     def length(self) -> int:
         """Tokens per sentence."""
         return int(self.ids.shape[1])
-
-
-@dataclass(frozen=True)
-class NormValues:
-    """A LayerNorm of rows [n, channels], value by value; `variance` is [n, 1].
-
-    `unit` has mean 0 and variance 1; `scaled` is that times gamma, `output` that plus beta.
-    """
-
-    input: FloatArray
-    centred: FloatArray
-    variance: FloatArray
-    unit: FloatArray
-    scaled: FloatArray
-    output: FloatArray
 
 
 @dataclass(frozen=True)
@@ -232,12 +218,3 @@ def finish_sublayer(
     """The output matrix of a sublayer, the residual `rows` and the LayerNorm of their sum."""
     total = rows + apply_dense(layer.output(sublayer), hidden)
     return apply_layer_norm(layer.norm(sublayer), total, config.epsilon)
-
-
-def apply_layer_norm(norm: LayerNormWeights, rows: FloatArray, epsilon: float) -> NormValues:
-    """LayerNorm over the last axis."""
-    centred = rows - rows.mean(axis=-1, keepdims=True)
-    variance = np.square(centred).mean(axis=-1, keepdims=True)
-    unit = centred / np.sqrt(variance + epsilon)
-    scaled = unit * norm.gamma
-    return NormValues(rows, centred, variance, unit, scaled, scaled + norm.beta)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_bert.encoder.numpy_norm import apply_layer_norm
 from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, normalize_rows
 from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer, HeadNorm
 from edge_bert.records.checkpoint import FloatArray, Pooling
@@ -52,7 +53,5 @@ def apply_head_layer(layer: HeadLayer, rows: FloatArray) -> FloatArray:
     if isinstance(layer, HeadDense):
         return apply_activation(apply_dense(layer, rows), layer.activation)
     if isinstance(layer, HeadNorm):
-        centred = rows - rows.mean(axis=-1, keepdims=True)
-        variance = np.square(centred).mean(axis=-1, keepdims=True)
-        return np.asarray(centred / np.sqrt(variance + layer.epsilon) * layer.gamma + layer.beta)
+        return apply_layer_norm(layer, rows, layer.epsilon).output
     return normalize_rows(rows)

@@ -13,13 +13,13 @@ import numpy.typing as npt
 
 from edge_bert.encoder.numpy_forward import (
     AttentionValues,
-    NormValues,
     Sentence,
     SublayerValues,
     embed_tokens,
     join_sentences,
     run_layers,
 )
+from edge_bert.encoder.numpy_norm import NormValues
 from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights, LayerWeights
 from edge_bert.quantize.integer.statistics.split_layout import (
     OutlierSplit,
