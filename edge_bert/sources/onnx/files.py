@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.read import list_files
 from edge_bert.sources.folder import FolderText, check_tokenizer, digest_of, read_text
 
@@ -15,6 +16,17 @@ OPTIONAL = (
     "config_sentence_transformers.json",
 )
 PLAIN_NAMES = ("model", "model_optimized", "model_fp16")
+
+
+def open_folder(path: Path, tokenizer: Path | None) -> tuple[Path, dict[str, Any]]:
+    """The folder with an ONNX file's tokenizer, and its config.json, empty where there is none.
+
+    Raises ModelError where there is no tokenizer, or config.json is damaged.
+    """
+    folder = tokenizer or folder_of(path)
+    require_tokenizer(folder)
+    config = folder / "config.json"
+    return folder, read_json(config) if config.is_file() else {}
 
 
 def folder_of(path: Path) -> Path:

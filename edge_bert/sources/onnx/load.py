@@ -9,16 +9,14 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
 from edge_bert.installation import task_command
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, OnnxFile
 from edge_bert.sources.onnx.files import (
-    folder_of,
     name_of,
+    open_folder,
     read_onnx_text,
-    require_tokenizer,
     sha256_of,
 )
 from edge_bert.sources.onnx.head_task import read_task
@@ -45,9 +43,7 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     the hub keeps such files; config.json and sentence-transformers' files are read from it too.
     Raises ModelError for a file that is no usable ONNX, or that holds no encoder we recognize.
     """
-    folder = tokenizer or folder_of(path)
-    require_tokenizer(folder)
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    folder, config = open_folder(path, tokenizer)
     file = read_onnx(path)
     try:
         encoder = recognize_encoder(file, config)

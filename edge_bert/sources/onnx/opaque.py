@@ -13,7 +13,6 @@ from typing import Any
 import msgspec
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
 from edge_bert.formats.onnx.read import computes_in_float16, place_of, read_onnx, read_opset
@@ -21,10 +20,9 @@ from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Ta
 from edge_bert.sources.head import read_embedding_head
 from edge_bert.sources.onnx import inputs
 from edge_bert.sources.onnx.files import (
-    folder_of,
     name_of,
+    open_folder,
     read_onnx_text,
-    require_tokenizer,
     sha256_of,
 )
 from edge_bert.sources.onnx.head import LOGITS, POOLER, SPAN, TELLING, TOKENS, describe_two_kinds
@@ -43,9 +41,7 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
     Raises ModelError for a file that is no usable ONNX, or whose inputs or outputs have no meaning
     that we know.
     """
-    folder = tokenizer or folder_of(path)
-    require_tokenizer(folder)
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    folder, config = open_folder(path, tokenizer)
     model = read_onnx(path)
     edges = read_edges(path, model, config, folder)
     text = read_onnx_text(folder, config, config)
