@@ -128,9 +128,16 @@ class Encoder(keras.Model):
         self.blocks = [untied[index] for index in tied]
         self.head_layers = build_head_layers(head_layers)
 
-    def call(self, **inputs: Any) -> Any:
+    # Keras finds a model's inputs by the names of its parameters.
+    def call(
+        self,
+        input_ids: Any,
+        attention_mask: Any,
+        token_type_ids: Any | None = None,
+        pooling_mask: Any | None = None,
+    ) -> Any:
         """The inputs of `run` to [batch, width], or [batch, length, width] for tokens."""
-        return self.run(**inputs).output
+        return self.run(input_ids, attention_mask, token_type_ids, pooling_mask).output
 
     def run(
         self,
