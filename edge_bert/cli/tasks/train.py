@@ -11,7 +11,7 @@ from edge_bert.cli.options import JSON_HELP, MODEL_HELP, parse_options
 from edge_bert.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
-    from edge_bert.pipeline.train.train_classifier import TrainedModel
+    from edge_bert.pipeline.train.trained_model import TrainedModel
 
 
 @command(

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.bundle.atomic_folder import FolderKind, replace_folder
 from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
 from edge_bert.compress.train.examples import LabelledTexts, digest_texts, split_rows
 from edge_bert.compress.train.fine_tune import ON_LABELS, fine_tune
@@ -19,32 +18,20 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import DataError, InputError, ModelError
-from edge_bert.pipeline.train import run_record
+from edge_bert.errors import DataError, ModelError
 from edge_bert.pipeline.train.labels import label_texts, list_classes, number_classes
-from edge_bert.pipeline.train.model_folder import write_model_folder
 from edge_bert.pipeline.train.options import FineTuneOptions
-from edge_bert.pipeline.train.run_record import (
-    describe_ancestor,
-    describe_machine,
-    write_record,
+from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
+from edge_bert.pipeline.train.trained_model import (
+    TrainedModel,
+    check_name,
+    choose_work_folder,
+    write_trained_model,
 )
 from edge_bert.records.checkpoint import Checkpoint, Task
 from edge_bert.records.training import FORMAT_VERSION, DataUsed, TrainingCurve, TrainingRun
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.cache import cache_folder
-from edge_bert.store.cached import cache_key
-
-TRAINED_MODEL = FolderKind("trained model", run_record.FILE)
-VERSION = 1  # of the method: a run that was cut short goes on under the same version only
-
-
-@dataclass(frozen=True)
-class TrainedModel:
-    """A trained model's folder, and the record that lies in it."""
-
-    folder: Path
-    run: TrainingRun
 
 
 @dataclass(frozen=True)
@@ -77,10 +64,7 @@ def train_classifier(options: FineTuneOptions, report: Report = no_report) -> Tr
     )
     seconds = time.monotonic() - started
     run = _describe_run(job, curve, backend, seconds)
-    with replace_folder(options.folder, TRAINED_MODEL) as scratch:
-        write_model_folder(weights, job.checkpoint, scratch)
-        write_record(run, scratch)
-    return TrainedModel(options.folder, run)
+    return write_trained_model(options.folder, weights, job.checkpoint, run)
 
 
 def _open_job(options: FineTuneOptions) -> _Job:
@@ -132,16 +116,16 @@ def _with_classifier(
 
 
 def _work_folder(job: _Job, backend: str) -> Path:
-    """Where the run's snapshots are: a place of its own for all that decides the weights."""
-    inputs = [
-        job.checkpoint.sha256,
-        job.options.settings,
-        digest_texts(job.trained.texts, job.trained.labels),
-        digest_texts(job.held_out.texts, job.held_out.labels),
-        job.weights.head,
-        backend,
-    ]
-    return cache_folder("training") / cache_key("training", inputs, version=VERSION)
+    return choose_work_folder(
+        [
+            job.checkpoint.sha256,
+            job.options.settings,
+            digest_texts(job.trained.texts, job.trained.labels),
+            digest_texts(job.held_out.texts, job.held_out.labels),
+            job.weights.head,
+            backend,
+        ]
+    )
 
 
 def _describe_run(job: _Job, curve: TrainingCurve, backend: str, seconds: float) -> TrainingRun:
@@ -159,10 +143,3 @@ def _describe_run(job: _Job, curve: TrainingCurve, backend: str, seconds: float)
         machine=describe_machine(backend),
         seconds=seconds,
     )
-
-
-def check_name(name: str) -> str:
-    """A name that a folder can have; InputError for one that leads elsewhere."""
-    if not name or Path(name).name != name or name.startswith("."):
-        raise InputError(f"--name {name[:80]!r}: give the name of a folder.")
-    return name

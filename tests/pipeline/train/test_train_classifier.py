@@ -16,7 +16,8 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
 from edge_bert.errors import DataError, InputError
 from edge_bert.pipeline.train.options import FineTuneOptions
-from edge_bert.pipeline.train.train_classifier import TrainedModel, train_classifier
+from edge_bert.pipeline.train.train_classifier import train_classifier
+from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources.load import load_checkpoint

@@ -1,0 +1,55 @@
+"""What every training job shares: where it works, and the folder that it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert.bundle.atomic_folder import FolderKind, replace_folder
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import InputError
+from edge_bert.pipeline.train import run_record
+from edge_bert.pipeline.train.model_folder import write_model_folder
+from edge_bert.pipeline.train.run_record import write_record
+from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.training import TrainingRun
+from edge_bert.store.cache import cache_folder
+from edge_bert.store.cached import cache_key
+
+TRAINED_MODEL = FolderKind("trained model", run_record.FILE)
+VERSION = 1  # of the method: a run that was cut short goes on under the same version only
+
+
+@dataclass(frozen=True)
+class TrainedModel:
+    """A trained model's folder, and the record that lies in it."""
+
+    folder: Path
+    run: TrainingRun
+
+
+def check_name(name: str) -> str:
+    """A name that a folder can have; InputError for one that leads elsewhere."""
+    if not name or Path(name).name != name or name.startswith("."):
+        raise InputError(f"--name {name[:80]!r}: give the name of a folder.")
+    return name
+
+
+def choose_work_folder(inputs: Sequence[object]) -> Path:
+    """Where a run's snapshots are: one place for `inputs`, which are all that decides weights."""
+    return cache_folder("training") / cache_key("training", inputs, version=VERSION)
+
+
+def write_trained_model(
+    folder: Path, weights: EncoderWeights, checkpoint: Checkpoint, run: TrainingRun
+) -> TrainedModel:
+    """The model's folder with its record, in place of the one that was there.
+
+    `checkpoint` is the one that the weights come from. Raises what `replace_folder` raises, for a
+    folder that is no trained model or cannot be written.
+    """
+    with replace_folder(folder, TRAINED_MODEL) as scratch:
+        write_model_folder(weights, checkpoint, scratch)
+        write_record(run, scratch)
+    return TrainedModel(folder, run)
