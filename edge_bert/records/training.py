@@ -11,6 +11,7 @@ from edge_bert.records.base import Record
 FORMAT_VERSION = 1
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class TrainingSettings(Record, frozen=True):
@@ -20,7 +21,8 @@ class TrainingSettings(Record, frozen=True):
     It rises over the first `warmup` share of the steps and falls as a cosine to 0. `freeze` names
     what is not trained. A share `held_out` of the texts is never trained on: it is scored after
     every epoch, and training stops when it has not been better for `patience` epochs. `threads` 0
-    takes all processors; 1 makes two runs bit-equal.
+    takes all processors; 1 makes two runs bit-equal. `split_seed` chooses which texts are held out,
+    `seed` the order of the others, so that runs of several seeds are scored on the same texts.
     """
 
     epochs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 6
@@ -33,7 +35,8 @@ class TrainingSettings(Record, frozen=True):
     freeze: Literal["embeddings", "encoder", "nothing"] = "embeddings"
     held_out: Share = 0.1
     patience: Annotated[int, msgspec.Meta(ge=1)] = 3
-    seed: Annotated[int, msgspec.Meta(ge=0, lt=2**31)] = 0
+    seed: Seed = 0
+    split_seed: Seed = 0
     save_every: Annotated[int, msgspec.Meta(ge=1)] = 100
     threads: Annotated[int, msgspec.Meta(ge=0)] = 0
 
@@ -115,3 +118,28 @@ class TrainingRun(Record, frozen=True):
     curve: TrainingCurve
     machine: Machine
     seconds: float
+
+
+class SeedScore(Record, frozen=True):
+    """The run of one seed: its folder's name, and its best held-out score."""
+
+    seed: int
+    name: str
+    score: float
+    step: int
+    seconds: float
+
+
+class SeedsRun(Record, frozen=True):
+    """`NAME-seeds.json`: one run for each seed, all scored on the same held-out texts.
+
+    `deviation` is the standard deviation of a sample, None for a single seed.
+    """
+
+    format_version: int
+    name: str
+    kind: str
+    metric: str
+    mean: float
+    deviation: float | None
+    scores: tuple[SeedScore, ...]

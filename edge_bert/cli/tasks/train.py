@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, parse_options
-from edge_bert.cli.training_progress import training_progress
-
-if TYPE_CHECKING:
-    from edge_bert.pipeline.train.trained_model import TrainedModel
+from edge_bert.cli.run_training import FINE_POINTS, run_training
 
 
 @command(
@@ -25,14 +20,16 @@ if TYPE_CHECKING:
         "Training": {
             "epochs": "at most so many passes over the data (default: 6)",
             "batch-size": "texts of a step (default: 32)",
-            "learning-rate": "of the encoder's layers; the head has ten times that (default: 2e-4)",
-            "freeze": "embeddings (default: twice as fast, and every model shares its table), "
-            "encoder, or nothing",
+            "learning-rate": "of the encoder's layers (default: 2e-4)",
+            "freeze": "what stays as it is: embeddings (default: a step takes half the time, and "
+            "models of a bundle can share the table), encoder, or nothing",
             "held-out": "share of the texts that is scored and never trained on (default: 0.1)",
             "patience": "epochs without a better score before it stops (default: 3)",
-            "seed": "which texts are held out, and the order of the others (default: 0)",
+            "seed": "the order of the texts (default: 0)",
+            "seeds": "train a model for each, as in 0,1,2, and give the mean and the spread",
             "threads": "1 makes two runs equal bit by bit (default: all processors)",
         },
+        "Fine points": FINE_POINTS,
         "Output": {"json": JSON_HELP},
     }
 )
@@ -49,7 +46,13 @@ def train(
     held_out: str | None = None,
     patience: str | None = None,
     seed: str | None = None,
+    seeds: str | None = None,
     threads: str | None = None,
+    head_rate: str | None = None,
+    warmup: str | None = None,
+    weight_decay: str | None = None,
+    smoothing: str | None = None,
+    split_seed: str | None = None,
     json: bool = False,
 ) -> None:
     """Fine-tune a classifier on labelled texts; its folder then serves as --model everywhere.
@@ -63,25 +66,4 @@ def train(
     from edge_bert.pipeline.train.options import FineTuneOptions
     from edge_bert.pipeline.train.train_classifier import train_classifier
 
-    options = parse_options(FineTuneOptions, locals())
-    with training_progress() as report:
-        trained = train_classifier(options, report)
-    _print_model(trained, json=json)
-
-
-def _print_model(trained: TrainedModel, *, json: bool) -> None:
-    from rich.console import Console
-
-    from edge_bert.cli.console import print_json
-
-    if json:
-        print_json(trained.run)
-        return
-    curve, console = trained.run.curve, Console()
-    early = ", stopped early" if curve.stopped_early else ""
-    console.print(
-        f"held-out {curve.metric}: {curve.best_score:.4f} after step {curve.best_step}{early}, "
-        f"in {trained.run.seconds / 60:.1f} minutes",
-        highlight=False,
-    )
-    console.print(f"model: {trained.folder}", highlight=False, soft_wrap=True)
+    run_training(parse_options(FineTuneOptions, locals()), train_classifier, json=json)

@@ -8,10 +8,14 @@ from edge_bert.records.base import Record
 from edge_bert.records.training import TrainingSettings
 
 DEFAULT_OUT = "build/checkpoints"
+ADVICE = {"freeze": "give embeddings, encoder or nothing"}
 
 
 class LoopOptions(Record, frozen=True):
-    """What every training command takes; see TrainingSettings."""
+    """What every training command takes; see TrainingSettings.
+
+    With `seeds`, each of them trains a model of its own.
+    """
 
     name: str
     model: str | None = None
@@ -23,7 +27,13 @@ class LoopOptions(Record, frozen=True):
     held_out: float = 0.1
     patience: int = 3
     seed: int = 0
+    split_seed: int = 0
     threads: int = 0
+    head_rate: float = 10.0
+    warmup: float = 0.1
+    weight_decay: float = 0.01
+    smoothing: float = 0.05
+    seeds: tuple[int, ...] = ()
 
     @property
     def folder(self) -> Path:
@@ -56,4 +66,8 @@ def check_settings(options: LoopOptions) -> TrainingSettings:
     try:
         return msgspec.convert(fields, TrainingSettings)
     except msgspec.ValidationError as error:
-        raise InputError(f"{error}; see `invoke train --help`.") from error
+        reason, _, path = str(error).partition(" - at `$.")
+        option = path.rstrip("`").replace("_", "-")
+        advice = ADVICE.get(option, f"{reason}; see `invoke train --help`")
+        value = fields[path.rstrip("`")]
+        raise InputError(f"--{option} {value!s:.40}: {advice}.") from error

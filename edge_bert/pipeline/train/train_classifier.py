@@ -81,7 +81,7 @@ def _open_job(options: FineTuneOptions) -> _Job:
     weights = encoder_weights(checkpoint)
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length)
     examples = label_texts(data, tokenizer, number_classes(data, classes))
-    rows = split_rows(data.sentences, options.held_out, options.seed)
+    rows = split_rows(data.sentences, options.held_out, options.split_seed)
     trained, held_out = (examples.select(side) for side in rows)
     _check_classes(data, classes, trained)
     return _Job(
@@ -95,7 +95,7 @@ def _check_classes(data: EvaluationSet, classes: tuple[str, ...], trained: Label
     if untaught:
         raise DataError(
             f"{data.name}: all texts of the label {classes[min(untaught)]!r} are held out; give "
-            "more of it, or another --seed."
+            "more of it, or another --split-seed."
         )
 
 

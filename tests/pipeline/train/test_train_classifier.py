@@ -130,9 +130,10 @@ def test_data_that_trains_nothing_is_refused(
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"epochs": 0}, "epochs"),
-        ({"held_out": 2.0}, "held_out"),
-        ({"freeze": "heads"}, "freeze"),
+        ({"epochs": 0}, "--epochs 0: "),
+        ({"held_out": 2.0}, "--held-out 2.0: "),
+        ({"freeze": "heads"}, "--freeze heads: give embeddings, encoder or nothing"),
+        ({"learning_rate": -1.0}, "--learning-rate -1.0: "),
         ({"name": "../elsewhere"}, "name of a folder"),
         ({"name": ""}, "name of a folder"),
     ],

@@ -1,0 +1,68 @@
+"""What the training tasks share: a job with its progress, and what came of it for people."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edge_bert.cli.training_progress import training_progress
+
+if TYPE_CHECKING:
+    from edge_bert.pipeline.train.options import LoopOptions
+    from edge_bert.pipeline.train.trained_model import TrainedModel
+    from edge_bert.records.training import SeedsRun
+
+FINE_POINTS = {
+    "head-rate": "how many times the rate of the layers the head's is (default: 10)",
+    "warmup": "share of the steps in which the rate rises; then it falls (default: 0.1)",
+    "weight-decay": "of matrices; biases and LayerNorms have none (default: 0.01)",
+    "smoothing": "of the labels of classes, against too much certainty (default: 0.05)",
+    "split-seed": "which texts are held out, the same for all seeds (default: 0)",
+}
+
+
+def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json: bool) -> None:
+    """Run a job, or one for each seed that is asked for, and print what came of it."""
+    from edge_bert.cli.console import print_json
+    from edge_bert.pipeline.train.seeds import train_seeds
+
+    with training_progress() as report:
+        if options.seeds:
+            summary = train_seeds(options, job, report)
+        else:
+            trained = job(options, report)
+    if options.seeds:
+        print_json(summary) if json else _print_seeds(summary, Path(options.out))
+    else:
+        print_json(trained.run) if json else _print_model(trained)
+
+
+def _print_model(trained: TrainedModel) -> None:
+    curve = trained.run.curve
+    early = ", stopped early" if curve.stopped_early else ""
+    _print_lines(
+        f"held-out {curve.metric}: {curve.best_score:.4f} after step {curve.best_step}{early}, "
+        f"in {trained.run.seconds / 60:.1f} minutes",
+        f"model: {trained.folder}",
+    )
+
+
+def _print_seeds(summary: SeedsRun, out: Path) -> None:
+    spread = "" if summary.deviation is None else f" ± {summary.deviation:.4f}"
+    _print_lines(
+        *(
+            f"seed {run.seed}: {run.score:.4f} after step {run.step}, {out / run.name}"
+            for run in summary.scores
+        ),
+        f"held-out {summary.metric}: {summary.mean:.4f}{spread}, mean and standard deviation",
+        f"summary: {out / summary.name}-seeds.json",
+    )
+
+
+def _print_lines(*lines: Any) -> None:
+    from rich.console import Console
+
+    console = Console()
+    for line in lines:
+        console.print(line, highlight=False, soft_wrap=True, markup=False)

@@ -1,0 +1,100 @@
+"""Several seeds of one job: which models there are, what the summary says, and what is refused."""
+
+from __future__ import annotations
+
+import statistics
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_bert.compress.train.loop import Report, TrainingStatus
+from edge_bert.errors import InputError
+from edge_bert.pipeline.train.options import FineTuneOptions
+from edge_bert.pipeline.train.seeds import train_seeds
+from edge_bert.pipeline.train.train_classifier import train_classifier
+from edge_bert.pipeline.train.trained_model import TrainedModel
+from edge_bert.records.training import SeedsRun, TrainingRun
+from tests.one_line import refused
+from tests.pipeline.train.test_train_classifier import example_rows, write_data
+from tests.tiny import models
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FineTuneOptions:
+    """Two seeds of a short run, with a cache of its own."""
+    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
+    return FineTuneOptions(
+        name="weather",
+        model=str(models.write(tmp_path / "m", "bert", "mean-normalize")),
+        data=write_data(tmp_path / "weather.csv", example_rows(100)),
+        out=str(tmp_path / "checkpoints"),
+        epochs=1,
+        batch_size=16,
+        seeds=(0, 3),
+    )
+
+
+def test_each_seed_has_its_model_and_the_summary_their_scores(options: FineTuneOptions) -> None:
+    """The held-out texts are the same, the weights are not; run again, nothing is trained."""
+    summary = train_seeds(options, train_classifier)
+    out = Path(options.out)
+    runs = [
+        msgspec.json.decode((out / name / "training.json").read_bytes(), type=TrainingRun)
+        for name in ("weather-seed0", "weather-seed3")
+    ]
+    assert [run.settings.seed for run in runs] == [0, 3]
+    assert runs[0].data == runs[1].data
+    weights = [(out / run.name / "model.safetensors").read_bytes() for run in runs]
+    assert weights[0] != weights[1]
+    values = [run.curve.best_score for run in runs]
+    assert [score.score for score in summary.scores] == values
+    assert summary.mean == pytest.approx(statistics.fmean(values))
+    assert summary.deviation == pytest.approx(statistics.stdev(values))
+    written = (out / "weather-seeds.json").read_bytes()
+    assert msgspec.json.decode(written, type=SeedsRun) == summary
+    steps: list[TrainingStatus] = []
+    again = train_seeds(options, train_classifier, steps.append)
+    assert not steps
+    assert [score.score for score in again.scores] == values
+
+
+def test_a_killed_job_goes_on_with_the_seed_that_it_was_in(options: FineTuneOptions) -> None:
+    """The first seed's run is not trained again."""
+    trained: list[int] = []
+
+    def job(one: FineTuneOptions, report: Report) -> TrainedModel:
+        def note(_: TrainingStatus) -> None:
+            trained.append(one.seed)
+            if one.seed == 3 and trained.count(3) == 1:
+                raise KeyboardInterrupt
+
+        del report
+        return train_classifier(one, note)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_seeds(options, job)
+    first = trained.count(0)
+    assert first > 0
+    train_seeds(options, job)
+    assert trained.count(0) == first
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"seeds": (1, 2, 1)}, "--seeds has 1 twice"),
+        ({"seeds": (0, -4)}, "--seed -4: "),
+        ({"name": "a/b"}, "name of a folder"),
+    ],
+)
+def test_seeds_that_cannot_be_are_refused_before_any_is_trained(
+    change: dict[str, object], match: str, options: FineTuneOptions
+) -> None:
+    """With the seed, or the name."""
+
+    def job(*_: object) -> TrainedModel:
+        raise AssertionError("nothing may be trained")
+
+    with refused(InputError, match):
+        train_seeds(msgspec.structs.replace(options, **change), job)
