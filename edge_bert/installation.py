@@ -11,7 +11,7 @@ COMMAND = "edge-bert"
 
 
 def shipped_folder(name: str) -> Path:
-    """The folder `device_profiles` or `android_harness`: a wheel's is in the package."""
+    """`device_profiles`, `plans` or `android_harness`: a wheel's is in the package."""
     packaged = PACKAGE / name
     return packaged if packaged.is_dir() else PACKAGE.parent / name
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 pytest.importorskip("hatchling", reason="pip install hatchling")
 
 ROOT = Path(__file__).resolve().parents[1]
-SHIPPED = ("device_profiles", "android_harness")
+SHIPPED = ("device_profiles", "plans", "android_harness")
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ FORMAT_VERSION = 1
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 Seed = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class TrainingSettings(Record, frozen=True):
@@ -87,12 +88,34 @@ class DataUsed(Record, frozen=True):
 
 
 class Ancestor(Record, frozen=True):
-    """A model that this one comes from, and as what."""
+    """A model that this one comes from, and as what; one that we trained has its own ancestors."""
 
     name: str
     role: Literal["start", "teacher"]
     sha256: str
     origin: str
+    ancestors: tuple[Ancestor, ...] = ()
+
+
+class ClassScore(Record, frozen=True):
+    """The held-out texts of a class, how many of them a model gets right, and its teacher or start.
+
+    `reference` is absent where that one has other classes.
+    """
+
+    name: str
+    count: Count
+    right: Count
+    reference: Count | None = None
+
+
+class PlanPlace(Record, frozen=True):
+    """The step of a plan that a model comes from; `digest` is over all that led to it."""
+
+    plan: str
+    step: int
+    steps: int
+    digest: str
 
 
 class Machine(Record, frozen=True):
@@ -118,6 +141,8 @@ class TrainingRun(Record, frozen=True):
     curve: TrainingCurve
     machine: Machine
     seconds: float
+    classes: tuple[ClassScore, ...] = ()
+    plan: PlanPlace | None = None
 
 
 class SeedScore(Record, frozen=True):

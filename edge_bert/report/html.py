@@ -38,6 +38,7 @@ FILTERS = {
     "metric_title": scores.metric_title,
     "score": scores.format_score,
     "score_change": scores.format_change,
+    "signed_points": text.signed_points,
     "significant": text.format_significant,
 }
 

@@ -1,0 +1,109 @@
+"""The order of a plan's steps: what each needs of the weights that it gets, and what it leaves.
+
+A step that is added needs one line in `PASSES`.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from edge_bert.errors import InputError
+
+
+class Trait(enum.Enum):
+    """What a pass leaves in the weights, which a later one may need or must not meet."""
+
+    ANSWERS = "a head that answers the data's question"
+    FEWER_LAYERS = "fewer layers"
+    FEWER_PARTS = "fewer heads and neurons"
+    EXITS = "exits between its layers"
+    ON_GRID = "weights on a grid of integers"
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A kind of step.
+
+    `refuses` are the traits that must not be there yet, each with what it would spoil. `ensures`
+    are those that it leaves. `adds` is what it adds to the loss and `frees` what it trains.
+    """
+
+    refuses: Mapping[Trait, str]
+    ensures: frozenset[Trait]
+    adds: str
+    frees: str
+    requires: frozenset[Trait] = frozenset()
+
+
+_TAUGHT = "distill and prune keep the head that train gives, and learn from it"
+PASSES: dict[str, Pass] = {
+    "train": Pass(
+        refuses={
+            Trait.FEWER_LAYERS: _TAUGHT,
+            Trait.FEWER_PARTS: _TAUGHT,
+            Trait.EXITS: "every exit learns from the last layer's head",
+            Trait.ON_GRID: "its steps leave the grid",
+        },
+        ensures=frozenset({Trait.ANSWERS}),
+        adds="the error on the labels",
+        frees="the layers and the head",
+    ),
+    "distill": Pass(
+        refuses={
+            Trait.FEWER_PARTS: "the student learns most from a whole teacher",
+            Trait.EXITS: "the exits' layers would go",
+            Trait.ON_GRID: "its steps leave the grid",
+        },
+        ensures=frozenset({Trait.FEWER_LAYERS}),
+        adds="the distance to the teacher's outputs",
+        frees="the student's layers",
+    ),
+    "prune": Pass(
+        refuses={
+            Trait.EXITS: "the exits were trained on the rows of what goes",
+            Trait.ON_GRID: "recovery leaves the grid",
+        },
+        ensures=frozenset({Trait.FEWER_PARTS}),
+        adds="the distance to the unpruned model's outputs",
+        frees="what is left of the layers",
+    ),
+}
+
+
+def check_order(kinds: Sequence[str], passes: Mapping[str, Pass] = PASSES) -> None:
+    """Whether steps of these kinds can follow each other.
+
+    Raises InputError with the number of the step that is unknown or out of place.
+    """
+    origin: dict[Trait, int] = {}
+    for number, kind in enumerate(kinds, start=1):
+        step = _find_pass(kind, number, passes)
+        _check_refused(kind, number, step, kinds, origin)
+        missing = [trait for trait in Trait if trait in step.requires - set(origin)]
+        if missing:
+            raise InputError(
+                f"step {number} ({kind}) needs {missing[0].value}, which no step before it gives."
+            )
+        origin |= dict.fromkeys(step.ensures, number)
+
+
+def _find_pass(kind: str, number: int, passes: Mapping[str, Pass]) -> Pass:
+    if kind not in passes:
+        raise InputError(
+            f"step {number}: no step is called {kind[:80]!r}; there are {', '.join(passes)}."
+        )
+    return passes[kind]
+
+
+def _check_refused(
+    kind: str, number: int, step: Pass, kinds: Sequence[str], origin: Mapping[Trait, int]
+) -> None:
+    for trait, reason in step.refuses.items():
+        if trait in origin:
+            earlier = origin[trait]
+            raise InputError(
+                f"step {number} ({kind}) comes too late: step {earlier} ({kinds[earlier - 1]}) "
+                f"leaves {trait.value}, and {reason}; put {kind} before it."
+            )

@@ -1,0 +1,62 @@
+"""The report of a trained model as one self-contained HTML page: no network, no script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from edge_bert.records.plan import Compression
+from edge_bert.records.training import TrainingRun
+from edge_bert.report import plan_words, training_words
+from edge_bert.report.html import template_environment
+from edge_bert.report.plots.class_scores import draw_class_scores
+from edge_bert.report.plots.drawing import Plot
+from edge_bert.report.plots.training_curve import draw_losses, draw_scores
+from edge_bert.report.plots.waterfall import draw_waterfall
+
+MOST_CLASSES = 15
+
+
+def render_training_page(run: TrainingRun, compression: Compression | None = None) -> str:
+    """The page of a run as HTML text, with the steps of the plan where it ends one.
+
+    Equal records give equal text. Names in them are foreign: they are escaped.
+    """
+    template = template_environment().get_template("training.html.j2")
+    return template.render(
+        run=run,
+        words=training_words,
+        settings=msgspec.structs.asdict(run.settings),
+        score_plot=draw_scores(run.curve),
+        loss_plot=draw_losses(run.curve) if run.curve.points else None,
+        **_rank_classes(run),
+        **_describe_steps(compression),
+    )
+
+
+def _rank_classes(run: TrainingRun) -> dict[str, Any]:
+    ranked = training_words.rank_classes(run.classes)
+    shown = ranked[:MOST_CLASSES]
+    return {
+        "class_rows": shown,
+        "classes_left": len(ranked) - len(shown),
+        "class_plot": draw_class_scores(shown) if shown else None,
+    }
+
+
+def _describe_steps(compression: Compression | None) -> dict[str, Any]:
+    if compression is None:
+        return {"compression": None}
+    figures = plan_words.list_figures(compression.effects)
+    plots: list[tuple[str, Plot]] = [
+        (figure.name, draw_waterfall(compression.effects, figure)) for figure in figures
+    ]
+    return {
+        "compression": compression,
+        "figures": figures,
+        "step_plots": plots,
+        "step_rows": list(zip((None, *compression.effects), compression.effects, strict=False)),
+        "summary": plan_words.summarize_compression(compression),
+        "basis": plan_words.describe_basis(compression),
+    }

@@ -1,0 +1,57 @@
+"""The order of a plan's steps: what spoils an earlier step is refused before anything trains."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_bert.compress.plan import PASSES, Pass, Trait, check_order
+from edge_bert.errors import InputError
+from tests.one_line import refused
+
+# Steps as later ones may be added, one line each.
+QUANTIZE = Pass({}, frozenset({Trait.ON_GRID}), "rounding", "layers and scales")
+CLUSTER = Pass({}, frozenset(), "", "codebooks", requires=frozenset({Trait.ON_GRID}))
+EXITS = Pass(
+    {Trait.ON_GRID: "its heads are float"}, frozenset({Trait.EXITS}), "exits' errors", "exits"
+)
+LATER = PASSES | {"quantize": QUANTIZE, "cluster": CLUSTER, "exits": EXITS}
+
+
+@pytest.mark.parametrize(
+    "kinds",
+    [
+        ("train",),
+        ("train", "distill", "prune"),
+        ("train", "train", "distill", "distill", "prune", "prune"),
+        ("distill", "prune", "exits"),
+        ("prune", "quantize", "cluster"),
+    ],
+)
+def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -> None:
+    """Whichever steps are left out, and however often one is repeated."""
+    check_order(kinds, LATER)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "match"),
+    [
+        (("quantize", "prune"), r"step 2 \(prune\) comes too late: step 1 \(quantize\) leaves"),
+        (("exits", "distill"), r"step 2 \(distill\) .* exits between its layers"),
+        (("distill", "train"), r"step 2 \(train\) .* put train before it"),
+        (("train", "prune", "distill"), r"step 3 \(distill\) comes too late: step 2 \(prune\)"),
+        (("train", "cluster"), r"step 2 \(cluster\) needs weights on a grid"),
+    ],
+)
+def test_a_step_out_of_place_is_named_with_what_spoils_it(
+    kinds: tuple[str, ...], match: str
+) -> None:
+    """Its number, the earlier step's, and where it belongs."""
+    with refused(InputError, match):
+        check_order(kinds, LATER)
+
+
+@pytest.mark.parametrize("kind", ["quantize", "cluster", "supernet", "", "Train"])
+def test_an_unknown_step_is_refused_with_those_that_are_known(kind: str) -> None:
+    """Also one that the field knows and we do not have yet."""
+    with refused(InputError, "step 2: no step is called .* train, distill, prune"):
+        check_order(("train", kind))
