@@ -31,26 +31,29 @@ def training_progress() -> Iterator[ReportStatus]:
 
         def report(status: Any) -> None:
             progress.update(
-                bar, total=status.steps, completed=status.step, description=describe_status(status)
+                bar,
+                total=status.steps or None,
+                completed=status.step,
+                description=describe_status(status),
             )
 
         yield report
 
 
 def _log_lines(console: Console) -> ReportStatus:
-    """A line every quarter of a minute, at a new score, and at the end."""
+    """A line every quarter of a minute, at a new score or stage, and at the end."""
     started = time.monotonic()
-    last: dict[str, Any] = {"time": started, "score": None}
+    last: dict[str, Any] = {"time": started, "news": None}
 
     def report(status: Any) -> None:
         now = time.monotonic()
-        news = status.score != last["score"] or status.step == status.steps
-        if now - last["time"] < SECONDS_BETWEEN_LINES and not news:
+        news = _news_of(status)
+        is_last = 0 < status.step == status.steps
+        if now - last["time"] < SECONDS_BETWEEN_LINES and news == last["news"] and not is_last:
             return
-        last.update(time=now, score=status.score)
+        last.update(time=now, news=news)
         console.print(
-            f"[{now - started:7.1f} s] step {status.step} of {status.steps}: "
-            f"{describe_status(status)}",
+            f"[{now - started:7.1f} s] {_format_step(status)}{describe_status(status)}",
             highlight=False,
             markup=False,
             soft_wrap=True,
@@ -59,8 +62,20 @@ def _log_lines(console: Console) -> ReportStatus:
     return report
 
 
+def _news_of(status: Any) -> str | float | None:
+    """What a line is printed for when it changes."""
+    news: str | float | None = getattr(status, "stage", None) or getattr(status, "score", None)
+    return news
+
+
+def _format_step(status: Any) -> str:
+    return f"step {status.step} of {status.steps}: " if status.steps else ""
+
+
 def describe_status(status: Any) -> str:
-    """Loss, held-out score, speed and time left."""
+    """Loss, held-out score, speed and time left; the name of a stage before training."""
+    if hasattr(status, "stage"):
+        return str(status.stage)
     score = "" if status.score is None else f", held-out {status.score:.4f}"
     return (
         f"loss {status.loss:.4f}{score}, {status.texts_per_second:.0f} texts/s, "

@@ -69,13 +69,17 @@ class CurvePoint(Record, frozen=True):
 
 
 class TrainingCurve(Record, frozen=True):
-    """The curve of a run; `best_step` is that of the weights that were kept."""
+    """The curve of a run; `best_step` is that of the weights that were kept.
+
+    `start_score` is the held-out score before the first step.
+    """
 
     points: tuple[CurvePoint, ...]
     metric: str
     best_step: int
     best_score: float
     stopped_early: bool
+    start_score: float | None = None
 
 
 class DataUsed(Record, frozen=True):

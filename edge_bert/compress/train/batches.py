@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ Array = npt.NDArray[Any]
 class TokenizedTexts:
     """Token ids and token types of many texts, [tokens] each, and where each text starts, [n + 1].
 
-    `pad_id` is what fills a batch up.
+    `pad_id` is what fills a batch up. The first `unpooled` tokens of each text are a prompt that
+    pooling leaves out.
     """
 
     ids: npt.NDArray[np.int32]
     types: npt.NDArray[np.int32]
     starts: npt.NDArray[np.int64]
     pad_id: int
+    unpooled: int = 0
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -35,7 +37,11 @@ class TokenizedTexts:
 
     @classmethod
     def of(
-        cls, ids: Sequence[Sequence[int]], types: Sequence[Sequence[int]], pad_id: int
+        cls,
+        ids: Sequence[Sequence[int]],
+        types: Sequence[Sequence[int]],
+        pad_id: int,
+        unpooled: int = 0,
     ) -> TokenizedTexts:
         """Texts by the ids and types of their tokens."""
         lengths = [len(text) for text in ids]
@@ -44,6 +50,7 @@ class TokenizedTexts:
             types=np.array([token for text in types for token in text], np.int32),
             starts=np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)]),
             pad_id=pad_id,
+            unpooled=unpooled,
         )
 
     def select(self, rows: npt.NDArray[np.int64]) -> TokenizedTexts:
@@ -51,7 +58,18 @@ class TokenizedTexts:
         spans = [np.arange(self.starts[row], self.starts[row + 1]) for row in rows]
         tokens = np.concatenate(spans) if spans else np.zeros(0, np.int64)
         starts = np.concatenate([[0], np.cumsum(self.lengths[rows], dtype=np.int64)])
-        return TokenizedTexts(self.ids[tokens], self.types[tokens], starts, self.pad_id)
+        return TokenizedTexts(
+            self.ids[tokens], self.types[tokens], starts, self.pad_id, self.unpooled
+        )
+
+
+@dataclass(frozen=True)
+class Targets:
+    """What texts should give, by name: arrays [n, ...] with a row for each text, and arrays
+    [tokens, ...] with one for each of their tokens."""
+
+    by_text: Mapping[str, Array] = field(default_factory=dict)
+    by_token: Mapping[str, Array] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -104,13 +122,16 @@ def stack_inputs(
         "input_ids": np.full(shape, texts.pad_id, np.int32),
         "attention_mask": np.zeros(shape, np.int32),
         "token_type_ids": np.zeros(shape, np.int32),
+        "pooling_mask": np.zeros(shape, np.int32),
     }
-    arrays["attention_mask"][:, 0] = 1
+    for mask in ("attention_mask", "pooling_mask"):
+        arrays[mask][len(plan.rows) :, 0] = 1
     for index, row in enumerate(plan.rows):
         first, end = texts.starts[row], texts.starts[row + 1]
         arrays["input_ids"][index, : end - first] = texts.ids[first:end]
         arrays["token_type_ids"][index, : end - first] = texts.types[first:end]
         arrays["attention_mask"][index, : end - first] = 1
+        arrays["pooling_mask"][index, texts.unpooled : end - first] = 1
     return {name: arrays[name] for name in names}
 
 
@@ -133,25 +154,19 @@ def stack_tokens(values: Array, texts: TokenizedTexts, plan: BatchPlan, batch_si
 
 def stack_batch(
     texts: TokenizedTexts,
-    targets: Mapping[str, Array],
+    targets: Targets,
     plan: BatchPlan,
     batch_size: int,
     names: Sequence[str],
 ) -> dict[str, Array]:
-    """Inputs, targets and `present` [batch_size], which is 1 where a text is.
-
-    A target whose rows are as many as the texts' tokens is one for each token.
-    """
+    """Inputs, targets and `present` [batch_size], which is 1 where a text is."""
     batch = stack_inputs(texts, plan, batch_size, names)
     present = np.zeros(batch_size, np.float32)
     present[: len(plan.rows)] = 1
-    for name, values in targets.items():
-        by_token = len(values) == len(texts.ids) != len(texts)
-        batch[name] = (
-            stack_tokens(values, texts, plan, batch_size)
-            if by_token
-            else stack_rows(values, plan, batch_size)
-        )
+    for name, values in targets.by_text.items():
+        batch[name] = stack_rows(values, plan, batch_size)
+    for name, values in targets.by_token.items():
+        batch[name] = stack_tokens(values, texts, plan, batch_size)
     return batch | {"present": present}
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from edge_bert.compress.train.batches import Array, TokenizedTexts
+from edge_bert.compress.train.batches import Array, Targets, TokenizedTexts
 from edge_bert.compress.train.loop import Report, TrainingTask, no_report, train_model
 from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.encoder.weights import EncoderWeights
@@ -23,6 +23,9 @@ from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSetti
 
 if TYPE_CHECKING:
     from edge_bert.compress.train.teacher import TeacherOutputs
+
+
+OUTPUT = "teacher.output"
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,13 @@ def distill_student(
     return read_weights(model, weights), curve
 
 
-def list_targets(lessons: Lessons) -> dict[str, Array]:
+def list_targets(lessons: Lessons) -> Targets:
     """The teacher's outputs and the labels under the names that the objective reads."""
-    targets = {f"teacher.{name}": array for name, array in lessons.outputs.arrays.items()}
-    return targets if lessons.labels is None else targets | {"labels": lessons.labels}
+    outputs = {f"teacher.{name}": array for name, array in lessons.outputs.arrays.items()}
+    by_text = {OUTPUT: outputs.pop(OUTPUT)}
+    if lessons.labels is not None:
+        by_text["labels"] = lessons.labels
+    return Targets(by_text, outputs)
 
 
 def score_student(outputs: FloatArray, lessons: Lessons, task: Task) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from edge_bert.compress.train.batches import Targets
 from edge_bert.compress.train.examples import LabelledTexts
 from edge_bert.compress.train.loop import Report, TrainingTask, no_report, train_model
 from edge_bert.encoder.weights import EncoderWeights
@@ -44,7 +45,7 @@ def fine_tune(
         model=model,
         input_names=names,
         texts=trained.texts,
-        targets={"labels": trained.labels},
+        targets=Targets(by_text={"labels": trained.labels}),
         objective=make_objective(model, names, ON_LABELS, loss),
         score=lambda: score_outputs(forward.run(held_out.texts)["output"], held_out),
         metric="accuracy" if held_out.labels.ndim == 1 else "negative error",

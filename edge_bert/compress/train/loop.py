@@ -19,6 +19,7 @@ from edge_bert.compress.train.backends.choose_backend import CompiledStep, Objec
 from edge_bert.compress.train.batches import (
     Array,
     BatchPlan,
+    Targets,
     TokenizedTexts,
     plan_epoch,
     stack_batch,
@@ -41,10 +42,18 @@ class TrainingStatus(Record, frozen=True):
     seconds_left: float
 
 
-Report = Callable[[TrainingStatus], None]
+class StageStatus(Record, frozen=True):
+    """What a run does beside its steps: `step` of `steps` are done; 0 of 0 counts nothing."""
+
+    stage: str
+    step: int = 0
+    steps: int = 0
 
 
-def no_report(status: TrainingStatus) -> None:
+Report = Callable[[TrainingStatus | StageStatus], None]
+
+
+def no_report(status: TrainingStatus | StageStatus) -> None:
     """Report nothing."""
     del status
 
@@ -53,14 +62,14 @@ def no_report(status: TrainingStatus) -> None:
 class TrainingTask:
     """What a loop trains: a Keras encoder on texts and targets, and how it is judged.
 
-    `targets` are arrays [n, ...] per text or [tokens, ...] per token. `score` gives the held-out
-    score of the weights that the model has; higher is better; `metric` names it.
+    `score` gives the held-out score of the weights that the model has; higher is better; `metric`
+    names it.
     """
 
     model: Any
     input_names: Sequence[str]
     texts: TokenizedTexts
-    targets: Mapping[str, Array]
+    targets: Targets
     objective: Objective
     score: Callable[[], float]
     metric: str
@@ -111,6 +120,7 @@ def train_model(
     snapshot where a signal asks to stop.
     """
     run = _open_run(task, settings, folder, report)
+    _score_start(run)
     with _signals_noted(run.stop):
         while run.state.step < run.steps and not _is_exhausted(run):
             _run_epoch(run)
@@ -122,6 +132,7 @@ def train_model(
         best_step=run.state.best_step,
         best_score=run.state.best_score or 0.0,
         stopped_early=run.state.step < run.steps,
+        start_score=run.state.start_score,
     )
 
 
@@ -136,6 +147,13 @@ def _open_run(
     state = snapshots.read_snapshot(folder, task.model, optimizer)
     step = make_step(task.model, optimizer, task.objective)
     return _LoopRun(task, settings, folder, report, optimizer, step, state)
+
+
+def _score_start(run: _LoopRun) -> None:
+    """Score the weights before the first step."""
+    if run.state.step or run.state.start_score is not None:
+        return
+    run.state = msgspec.structs.replace(run.state, start_score=run.task.score())
 
 
 def _run_epoch(run: _LoopRun) -> None:

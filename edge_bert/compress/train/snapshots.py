@@ -37,6 +37,7 @@ class TrainingState(Record, frozen=True):
     best_score: float | None = None
     losses: float = 0.0
     losses_of: int = 0
+    start_score: float | None = None
 
 
 def write_snapshot(folder: Path, state: TrainingState, model: Any, optimizer: Any) -> None:

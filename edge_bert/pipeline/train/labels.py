@@ -21,7 +21,7 @@ def tokenize_texts(
     encodings = tokenizer.encode_batch(texts, pairs or None)
     ids = [encoding.ids for encoding in encodings]
     types = [encoding.type_ids for encoding in encodings]
-    return TokenizedTexts.of(ids, types, tokenizer.pad_id)
+    return TokenizedTexts.of(ids, types, tokenizer.pad_id, tokenizer.unpooled)
 
 
 def label_texts(data: EvaluationSet, tokenizer: Tokenizer, labels: Array) -> LabelledTexts:

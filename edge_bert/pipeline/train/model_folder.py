@@ -98,13 +98,13 @@ def _write_tokenizer(checkpoint: Checkpoint, folder: Path) -> None:
 def _write_modules(weights: EncoderWeights, folder: Path) -> None:
     """modules.json and a folder for each module after the encoder."""
     modules = [("Transformer", ""), ("Pooling", "1_Pooling")]
-    _write_json(
-        folder / "1_Pooling" / "config.json",
-        {
-            "word_embedding_dimension": weights.config.hidden,
-            "pooling_mode": [POOLINGS[pooling] for pooling in weights.head.poolings],
-        },
-    )
+    pooling: dict[str, Any] = {
+        "word_embedding_dimension": weights.config.hidden,
+        "pooling_mode": [POOLINGS[pooling] for pooling in weights.head.poolings],
+    }
+    if not weights.head.pools_prompt:
+        pooling["include_prompt"] = False
+    _write_json(folder / "1_Pooling" / "config.json", pooling)
     for layer in weights.head_layers:
         modules.append(_write_layer(layer, len(modules), folder))
     if weights.head.normalize:

@@ -10,9 +10,11 @@ from hypothesis import strategies as st
 from edge_bert.compress.train.batches import (
     BUCKET,
     BatchPlan,
+    Targets,
     TokenizedTexts,
     plan_epoch,
     stack_batch,
+    stack_inputs,
     steps_per_epoch,
 )
 
@@ -64,7 +66,7 @@ def test_a_batch_is_padded_and_says_what_is_there(texts: TokenizedTexts) -> None
     labels, rows = np.array([4, 5], np.int32), np.arange(10, dtype=np.float16).reshape(5, 2)
     names = ("input_ids", "attention_mask", "token_type_ids")
     plan = BatchPlan(np.array([1]), 4)
-    batch = stack_batch(texts, {"labels": labels, "hidden": rows}, plan, 2, names)
+    batch = stack_batch(texts, Targets({"labels": labels}, {"hidden": rows}), plan, 2, names)
     assert batch["input_ids"].tolist() == [[2, 9, 7, 7], [7, 7, 7, 7]]
     assert batch["attention_mask"].tolist() == [[1, 1, 0, 0], [1, 0, 0, 0]]
     assert batch["token_type_ids"].tolist() == [[0, 1, 0, 0], [0, 0, 0, 0]]
@@ -72,6 +74,24 @@ def test_a_batch_is_padded_and_says_what_is_there(texts: TokenizedTexts) -> None
     assert batch["present"].tolist() == [1, 0]
     assert batch["hidden"].dtype == np.float32
     assert batch["hidden"][0].tolist() == [[6, 7], [8, 9], [0, 0], [0, 0]]
+
+
+def test_a_target_is_by_text_or_by_token_whatever_its_length() -> None:
+    """Also where there are as many texts as tokens."""
+    texts = TokenizedTexts.of([[2], [3]], [[0], [0]], pad_id=0)
+    values, plan = np.array([[4.0], [5.0]], np.float32), BatchPlan(np.array([1, 0]), 1)
+    batch = stack_batch(texts, Targets({"text": values}, {"token": values}), plan, 2, ())
+    assert batch["text"].shape == (2, 1)
+    assert batch["token"].tolist() == [[[5.0]], [[4.0]]]
+
+
+def test_a_prompt_is_left_out_of_pooling() -> None:
+    """Its tokens are seen, and not pooled; a place without a text pools its padding."""
+    texts = TokenizedTexts.of([[2, 8, 9, 3]], [[0] * 4], pad_id=0, unpooled=2)
+    names = ("attention_mask", "pooling_mask")
+    batch = stack_inputs(texts.select(np.array([0])), BatchPlan(np.array([0]), 5), 2, names)
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1, 0], [1, 0, 0, 0, 0]]
+    assert batch["pooling_mask"].tolist() == [[0, 0, 1, 1, 0], [1, 0, 0, 0, 0]]
 
 
 def test_selected_texts_are_those_texts(texts: TokenizedTexts) -> None:

@@ -247,3 +247,17 @@ _, curve = fine_tune(weights, *sides, SETTINGS, folder / "run")
 for point in curve.points:
     print(point.loss)
 """
+
+
+def test_the_curve_has_the_score_before_the_first_step(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of a run that was cut short and goes on."""
+    from edge_bert.compress.train import fine_tune as module
+
+    scores = iter([0.1, 0.5, 0.7, 0.6])
+    monkeypatch.setattr(module, "score_outputs", lambda *_: next(scores))
+    with pytest.raises(KilledError):
+        train(report=stop_at(12, KilledError))
+    _, curve = train()
+    assert (curve.start_score, curve.best_score) == (0.1, 0.7)
