@@ -24,6 +24,8 @@ class TrainingSettings(Record, frozen=True):
     every epoch, and training stops when it has not been better for `patience` epochs. `threads` 0
     takes all processors; 1 makes two runs bit-equal. `split_seed` chooses which texts are held out,
     `seed` the order of the others, so that runs of several seeds are scored on the same texts.
+    Of `average` above 0 it is the weights' moving average that is scored and kept, to which each
+    step's weights add 1 - `average`, and no less than ten times that of an even mean of all steps.
     """
 
     epochs: Annotated[int, msgspec.Meta(ge=1, le=1000)] = 6
@@ -33,6 +35,7 @@ class TrainingSettings(Record, frozen=True):
     warmup: Share = 0.1
     weight_decay: Annotated[float, msgspec.Meta(ge=0)] = 0.01
     smoothing: Share = 0.05
+    average: Annotated[float, msgspec.Meta(ge=0, lt=1)] = 0.0
     freeze: Literal["embeddings", "encoder", "nothing"] = "embeddings"
     held_out: Share = 0.1
     patience: Annotated[int, msgspec.Meta(ge=1)] = 3

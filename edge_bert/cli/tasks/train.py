@@ -23,6 +23,8 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
             "learning-rate": "of the encoder's layers (default: 2e-4)",
             "freeze": "what stays as it is: embeddings (default: a step takes half the time, and "
             "models of a bundle can share the table), encoder, or nothing",
+            "average": "the weights' moving average is scored and kept, to which a step's weights "
+            "add 1 less this; 0 keeps the last weights (default: 0.99)",
             "held-out": "share of the texts that is scored and never trained on (default: 0.1)",
             "patience": "epochs without a better score before it stops (default: 3)",
             "seed": "the order of the texts (default: 0)",
@@ -42,6 +44,7 @@ def train(
     epochs: str | None = None,
     batch_size: str | None = None,
     learning_rate: str | None = None,
+    average: str | None = None,
     freeze: str | None = None,
     held_out: str | None = None,
     patience: str | None = None,

@@ -101,6 +101,11 @@ class _LoopRun:
     def steps(self) -> int:
         return self.epoch_steps * self.settings.epochs
 
+    def averaged(self) -> contextlib.AbstractContextManager[None]:
+        from edge_bert.compress.train.optimizer import average_weights  # it needs Keras
+
+        return average_weights(self.task.model, self.optimizer)
+
     def save(self) -> None:
         self.step.write_back()
         seconds = self.state.seconds + time.monotonic() - self.started
@@ -182,7 +187,12 @@ def _run_epoch(run: _LoopRun) -> None:
 def _score_epoch(run: _LoopRun) -> None:
     """Score the weights, and keep them where they are the best so far."""
     run.step.write_back()
-    score, state = run.task.score(), run.state
+    state = run.state
+    with run.averaged():
+        score = run.task.score()
+        is_best = state.best_score is None or score > state.best_score
+        if is_best:
+            snapshots.write_best(run.folder, run.task.model)
     point = CurvePoint(
         step=state.step,
         loss=state.losses / max(state.losses_of, 1),
@@ -192,8 +202,7 @@ def _score_epoch(run: _LoopRun) -> None:
     run.state = msgspec.structs.replace(
         state, points=(*state.points, point), losses=0.0, losses_of=0
     )
-    if state.best_score is None or score > state.best_score:
-        snapshots.write_best(run.folder, run.task.model)
+    if is_best:
         run.state = msgspec.structs.replace(run.state, best_step=state.step, best_score=score)
     run.report(_describe(run))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import keras
+import numpy as np
 
 from edge_bert.records.training import TrainingSettings
 
 CLIP_NORM = 1.0
 BETA_2 = 0.98
+LEAST_SHARE = 10.0  # of an even mean: a short run's average must not hold to the start
 
 
 class PartwiseAdamW(keras.optimizers.AdamW):
@@ -49,9 +52,30 @@ def build_optimizer(model: Any, settings: TrainingSettings, steps: int) -> Partw
         weight_decay=settings.weight_decay,
         beta_2=BETA_2,
         global_clipnorm=CLIP_NORM,
+        use_ema=settings.average > 0,
+        ema_momentum=min(settings.average, 1.0 - LEAST_SHARE / max(steps, LEAST_SHARE)),
     )
     optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
     return optimizer
+
+
+@contextlib.contextmanager
+def average_weights(model: Any, optimizer: PartwiseAdamW) -> Iterator[None]:
+    """The model with its weights' moving average, where the optimizer keeps one.
+
+    Polyak & Juditsky 1992; the last steps' weights come back at the end.
+    """
+    if not optimizer.use_ema:
+        yield
+        return
+    variables = model.trainable_variables
+    last = [np.array(keras.ops.convert_to_numpy(variable.value)) for variable in variables]
+    optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, values in zip(variables, last, strict=True):
+            variable.assign(values)
 
 
 def head_variables(model: Any) -> list[Any]:

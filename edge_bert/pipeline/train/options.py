@@ -23,6 +23,7 @@ class LoopOptions(Record, frozen=True):
     epochs: int = 6
     batch_size: int = 32
     learning_rate: float = 2e-4
+    average: float = 0.99
     freeze: str = "embeddings"
     held_out: float = 0.1
     patience: int = 3

@@ -261,3 +261,23 @@ def test_the_curve_has_the_score_before_the_first_step(
         train(report=stop_at(12, KilledError))
     _, curve = train()
     assert (curve.start_score, curve.best_score) == (0.1, 0.7)
+
+
+def test_the_average_of_the_weights_is_scored_and_kept(train: Train) -> None:
+    """A slow average is another model than the last weights, and the run goes on from the last."""
+    settings = msgspec.structs.replace(SETTINGS, average=0.9)
+    averaged, curve = train(settings, name="averaged")
+    last, plain_curve = train(name="plain")
+    assert arrays_of(averaged) != arrays_of(last)
+    losses = [[point.loss for point in run.points] for run in (curve, plain_curve)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+def test_an_averaged_run_that_was_killed_ends_with_the_same_weights(train: Train) -> None:
+    """The average is part of the snapshot."""
+    settings = msgspec.structs.replace(SETTINGS, average=0.9)
+    whole, _ = train(settings, name="whole")
+    with pytest.raises(KilledError):
+        train(settings, report=stop_at(9, KilledError))
+    resumed, _ = train(settings)
+    assert arrays_of(resumed) == arrays_of(whole)
