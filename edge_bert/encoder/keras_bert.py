@@ -70,6 +70,16 @@ class EncoderValues(NamedTuple):
     output: Any
 
 
+class BlockGates(NamedTuple):
+    """Factors on a layer's attention context and on its neurons, rows [batch * length, channels].
+
+    Importance is the gradient of a loss with respect to them; no exported graph has them.
+    """
+
+    context: Any
+    neurons: Any
+
+
 class EncoderBlock(keras.layers.Layer):
     """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), with post-normalization."""
 
@@ -91,13 +101,16 @@ class EncoderBlock(keras.layers.Layer):
             shape = (config.relative_buckets, self.heads)
             self.relative_bias = self.add_weight(shape=shape, name="relative_bias")
 
-    def call(self, rows: Any, bias: Any) -> BlockValues:
+    def call(self, rows: Any, bias: Any, gates: BlockGates | None = None) -> BlockValues:
         """Rows [batch * length, hidden] and a mask bias [batch, 1, 1, length] to new rows."""
         query = self.query(rows) * self.head_size**-0.5
         key, value = self.key(rows), self.value(rows)
         context = attend_heads(query, key, value, bias, self.heads)
+        context = context if gates is None else context * gates.context
         rows = self.attention_norm(rows + self.attention_output(context))
-        return BlockValues(query, key, value, self.ffn_norm(rows + self.ffn_out(self.ffn_in(rows))))
+        neurons = self.ffn_in(rows)
+        neurons = neurons if gates is None else neurons * gates.neurons
+        return BlockValues(query, key, value, self.ffn_norm(rows + self.ffn_out(neurons)))
 
 
 class Encoder(keras.Model):
@@ -145,16 +158,18 @@ class Encoder(keras.Model):
         attention_mask: Any,
         token_type_ids: Any | None = None,
         pooling_mask: Any | None = None,
+        gates: Sequence[BlockGates | None] = (),
     ) -> EncoderValues:
         """A pass over ids and masks [batch, length], with the values on the way.
 
-        `pooling_mask` says which tokens are pooled, where these are not all.
+        `pooling_mask` says which tokens are pooled, where these are not all. `gates` are those of
+        each layer, where they are given.
         """
         bias = _mask_bias(attention_mask)
         embedded = self.embeddings(input_ids, token_type_ids)
         rows, blocks, score_bias = embedded, [], _ScoreBias(bias)
-        for block in self.blocks:
-            blocks.append(block(rows, score_bias.of(block)))
+        for block, factors in zip(self.blocks, gates or [None] * len(self.blocks), strict=True):
+            blocks.append(block(rows, score_bias.of(block), factors))
             rows = blocks[-1].output
         pooled = bias if pooling_mask is None else _mask_bias(pooling_mask)
         output = apply_head(rows, pooled, self.head, self.head_layers)

@@ -85,6 +85,41 @@ class TrainingCurve(Record, frozen=True):
     start_score: float | None = None
 
 
+class PruningStep(Record, frozen=True):
+    """A cut and the recovery after it: what was left, and the held-out score before and after.
+
+    `layers` are places in the unpruned encoder; `heads` and `ffn` are the heads and neurons of
+    each.
+    """
+
+    layers: tuple[int, ...]
+    heads: tuple[int, ...]
+    ffn: tuple[int, ...]
+    score_before: float
+    score_after: float
+    seconds: float
+
+
+class ShippedSize(Record, frozen=True):
+    """Bytes of a built file as it is, and packed by zip (deflate), as an app's package has it."""
+
+    recipe: str
+    file_bytes: int
+    zip_bytes: int
+
+
+class BlockSparsity(Record, frozen=True):
+    """The share of blocks of zeros in the layers' matrices, each [outputs, inputs], and what it
+    gives: the sizes of the dense and of the sparse model. Empty where TensorFlow, which builds
+    files, does not compute.
+    """
+
+    share: float
+    block: tuple[int, int]
+    dense: tuple[ShippedSize, ...]
+    sparse: tuple[ShippedSize, ...]
+
+
 class DataUsed(Record, frozen=True):
     """Texts that were trained on: what they were called, how many, and their digest."""
 
@@ -136,7 +171,11 @@ class Machine(Record, frozen=True):
 
 
 class TrainingRun(Record, frozen=True):
-    """`training.json` beside a trained model: everything that it comes from."""
+    """`training.json` beside a trained model: everything that it comes from.
+
+    Of several steps of pruning, `curve` is the last one's. `latency_ms` is the modelled one, where
+    a limit was given.
+    """
 
     format_version: int
     name: str
@@ -150,6 +189,9 @@ class TrainingRun(Record, frozen=True):
     seconds: float
     classes: tuple[ClassScore, ...] = ()
     plan: PlanPlace | None = None
+    pruning: tuple[PruningStep, ...] = ()
+    sparsity: BlockSparsity | None = None
+    latency_ms: float | None = None
 
 
 class SeedScore(Record, frozen=True):

@@ -45,7 +45,7 @@ class ForwardPass:
         Where the encoder's head gives tokens, `output` is [tokens, width].
         """
         values: dict[str, Array] = {}
-        for plan in _plan_by_length(texts):
+        for plan in plan_by_length(texts):
             batch = stack_inputs(texts, plan, BATCH_SIZE, self._input_names)
             for name, array in self._forward(batch).items():
                 _keep_batch(values, name, array, texts, plan)
@@ -67,7 +67,7 @@ def _computation(model: Any, input_names: Sequence[str], rows: Rows) -> Any:
     return compute
 
 
-def _plan_by_length(texts: TokenizedTexts) -> Iterator[BatchPlan]:
+def plan_by_length(texts: TokenizedTexts) -> Iterator[BatchPlan]:
     """All texts from the shortest to the longest."""
     order = np.argsort(texts.lengths, kind="stable")
     for first in range(0, len(order), BATCH_SIZE):

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from edge_bert.compress.prune.block_sparsity import SparsitySchedule
 from edge_bert.compress.train import snapshots
 from edge_bert.compress.train.backends.choose_backend import CompiledStep, Objective, make_step
 from edge_bert.compress.train.batches import (
@@ -63,7 +64,7 @@ class TrainingTask:
     """What a loop trains: a Keras encoder on texts and targets, and how it is judged.
 
     `score` gives the held-out score of the weights that the model has; higher is better; `metric`
-    names it.
+    names it. Weights before the end of `sparsity`'s schedule are never the best.
     """
 
     model: Any
@@ -73,6 +74,7 @@ class TrainingTask:
     objective: Objective
     score: Callable[[], float]
     metric: str
+    sparsity: SparsitySchedule | None = None
 
     def stack(self, plan: BatchPlan, batch_size: int) -> dict[str, Array]:
         """The arrays of a batch."""
@@ -147,7 +149,7 @@ def _open_run(
     from edge_bert.compress.train.optimizer import build_optimizer  # it needs Keras
 
     steps = steps_per_epoch(len(task.texts), settings.batch_size) * settings.epochs
-    optimizer = build_optimizer(task.model, settings, steps)
+    optimizer = build_optimizer(task.model, settings, steps, task.sparsity)
     optimizer.build(task.model.trainable_variables)
     state = snapshots.read_snapshot(folder, task.model, optimizer)
     step = make_step(task.model, optimizer, task.objective)
@@ -191,6 +193,7 @@ def _score_epoch(run: _LoopRun) -> None:
     with run.averaged():
         score = run.task.score()
         is_best = state.best_score is None or score > state.best_score
+        is_best &= run.task.sparsity is None or state.step >= run.task.sparsity.end
         if is_best:
             snapshots.write_best(run.folder, run.task.model)
     point = CurvePoint(

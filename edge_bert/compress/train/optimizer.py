@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 
+from edge_bert.compress.prune.block_sparsity import SparsitySchedule, sparse_kernels
+from edge_bert.compress.train.block_masks import apply_mask, read_mask
+from edge_bert.encoder.keras_bert import find_variable
 from edge_bert.records.training import TrainingSettings
 
 CLIP_NORM = 1.0
@@ -33,8 +37,34 @@ class PartwiseAdamW(keras.optimizers.AdamW):
         super().update_step(gradient, variable, rate)
 
 
-def build_optimizer(model: Any, settings: TrainingSettings, steps: int) -> PartwiseAdamW:
-    """The optimizer of a run of `steps`; biases and LayerNorms are not decayed."""
+class SparseAdamW(PartwiseAdamW):
+    """PartwiseAdamW that keeps blocks of zeros in some variables, `pruned` by their places."""
+
+    def __init__(self, schedule: SparsitySchedule, pruned: Collection[int], **options: Any) -> None:
+        super().__init__(**options)
+        self._schedule, self._pruned = schedule, frozenset(pruned)
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """The change of one variable, whose blocks of zeros stay and grow more."""
+        if self._get_variable_index(variable) not in self._pruned:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        mask = read_mask(variable, self._schedule.block)
+        super().update_step(gradient, variable, learning_rate)
+        step = self.iterations + 1
+        self.assign(variable, apply_mask(variable, mask, self._schedule, step))
+
+
+def build_optimizer(
+    model: Any,
+    settings: TrainingSettings,
+    steps: int,
+    sparsity: SparsitySchedule | None = None,
+) -> PartwiseAdamW:
+    """The optimizer of a run of `steps`; biases and LayerNorms are not decayed.
+
+    With `sparsity` the matrices of the layers get blocks of zeros.
+    """
     warmup = min(int(settings.warmup * steps), steps - 1)
     schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=0.0 if warmup else settings.learning_rate,
@@ -43,8 +73,11 @@ def build_optimizer(model: Any, settings: TrainingSettings, steps: int) -> Partw
         warmup_steps=warmup,
     )
     head = {id(variable) for variable in head_variables(model)}
-    optimizer = PartwiseAdamW(
-        [
+    kind = functools.partial(PartwiseAdamW)
+    if sparsity is not None:
+        kind = functools.partial(SparseAdamW, sparsity, _find_kernels(model))
+    optimizer: PartwiseAdamW = kind(
+        multipliers=[
             settings.head_rate if id(variable) in head else 1.0
             for variable in model.trainable_variables
         ],
@@ -76,6 +109,13 @@ def average_weights(model: Any, optimizer: PartwiseAdamW) -> Iterator[None]:
     finally:
         for variable, values in zip(variables, last, strict=True):
             variable.assign(values)
+
+
+def _find_kernels(model: Any) -> list[int]:
+    """The places of the layers' matrices among what is trained."""
+    kernels = {id(find_variable(model, name)) for name in sparse_kernels(model.config)}
+    variables = enumerate(model.trainable_variables)
+    return [index for index, variable in variables if id(variable) in kernels]
 
 
 def head_variables(model: Any) -> list[Any]:

@@ -47,7 +47,7 @@ def write_snapshot(folder: Path, state: TrainingState, model: Any, optimizer: An
     """
     arrays = read_variables(model.trainable_variables, "weight")
     arrays |= read_variables(optimizer.variables, "moment")
-    _write(folder / STATE, arrays, {STATE_KEY: msgspec.json.encode(state).decode()})
+    write_arrays(folder / STATE, arrays, {STATE_KEY: msgspec.json.encode(state).decode()})
 
 
 def read_snapshot(folder: Path, model: Any, optimizer: Any) -> TrainingState:
@@ -58,7 +58,7 @@ def read_snapshot(folder: Path, model: Any, optimizer: Any) -> TrainingState:
     path = folder / STATE
     if not path.is_file():
         return TrainingState()
-    arrays, metadata = _read(path)
+    arrays, metadata = read_arrays(path)
     try:
         state = msgspec.json.decode(metadata[STATE_KEY], type=TrainingState)
         assign_variables(model.trainable_variables, arrays, "weight")
@@ -72,12 +72,12 @@ def read_snapshot(folder: Path, model: Any, optimizer: Any) -> TrainingState:
 
 def write_best(folder: Path, model: Any) -> None:
     """Keep the weights that scored best so far."""
-    _write(folder / BEST, read_variables(model.trainable_variables, "weight"), {})
+    write_arrays(folder / BEST, read_variables(model.trainable_variables, "weight"), {})
 
 
 def read_best(folder: Path, model: Any) -> None:
     """Put the weights that scored best into the model."""
-    assign_variables(model.trainable_variables, _read(folder / BEST)[0], "weight")
+    assign_variables(model.trainable_variables, read_arrays(folder / BEST)[0], "weight")
 
 
 def read_variables(variables: Iterable[Any], prefix: str) -> Arrays:
@@ -98,7 +98,8 @@ def assign_variables(
         variable.assign(arrays[f"{prefix}.{index}"])
 
 
-def _write(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
+def write_arrays(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
+    """A file of arrays and texts, replaced as a whole; InputError where it cannot be written."""
     from safetensors.numpy import save
 
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -111,7 +112,8 @@ def _write(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
         ) from error
 
 
-def _read(path: Path) -> tuple[Arrays, dict[str, str]]:
+def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
+    """What `write_arrays` wrote; InputError for a file that is damaged."""
     from safetensors import SafetensorError, safe_open
 
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from edge_bert.encoder.tensorflow import import_tensorflow
@@ -56,6 +56,19 @@ def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch
     """`compute`, compiled where the backend compiles, without gradients; gives numpy arrays."""
     forward: Callable[[Batch], Any] = _backend_module().make_forward(model, compute)
     return forward
+
+
+def make_gradient(
+    model: Any, objective: Callable[[Batch], Any], names: Sequence[str]
+) -> Callable[[Batch], dict[str, Any]]:
+    """The gradient of a number with respect to the arrays of a batch that `names` name.
+
+    Compiled where the backend compiles; gives numpy arrays.
+    """
+    gradient: Callable[[Batch], dict[str, Any]] = _backend_module().make_gradient(
+        model, objective, names
+    )
+    return gradient
 
 
 def limit_threads(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -65,6 +65,21 @@ def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch
         return keras.tree.map_structure(jax.device_get, compiled(weights, dict(batch)))
 
     return forward
+
+
+def make_gradient(
+    model: Any, objective: Callable[[Batch], Any], names: Sequence[str]
+) -> Callable[[Batch], dict[str, Any]]:
+    """With respect to arrays of the batch."""
+
+    def compute(batch: Batch) -> dict[str, Any]:
+        def value_of(watched: Batch) -> Any:
+            return objective({**batch, **watched})
+
+        gradients: dict[str, Any] = jax.grad(value_of)({name: batch[name] for name in names})
+        return gradients
+
+    return make_forward(model, compute)
 
 
 def limit_threads(threads: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -50,6 +50,23 @@ def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch
         return tf.nest.map_structure(lambda tensor: tensor.numpy(), compiled(tensors))
 
     return forward
+
+
+def make_gradient(
+    model: Any, objective: Callable[[Batch], Any], names: Sequence[str]
+) -> Callable[[Batch], dict[str, Any]]:
+    """With respect to arrays of the batch, as a graph for each shape."""
+    del model
+
+    def compute(batch: Batch) -> dict[str, Any]:
+        watched = {name: batch[name] for name in names}
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(watched)
+            value = objective(batch)
+        gradients: dict[str, Any] = tape.gradient(value, watched)
+        return gradients
+
+    return make_forward(None, compute)
 
 
 def limit_threads(threads: int) -> None:

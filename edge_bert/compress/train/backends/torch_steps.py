@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -50,6 +50,23 @@ def make_forward(model: Any, compute: Callable[[Batch], Any]) -> Callable[[Batch
         return keras.tree.map_structure(lambda tensor: tensor.detach().cpu().numpy(), values)
 
     return forward
+
+
+def make_gradient(
+    model: Any, objective: Callable[[Batch], Any], names: Sequence[str]
+) -> Callable[[Batch], dict[str, Any]]:
+    """With respect to arrays of the batch."""
+    del model
+
+    def gradient(batch: Batch) -> dict[str, Any]:
+        tensors = _tensors(batch)
+        watched = [tensors[name].requires_grad_() for name in names]
+        gradients = torch.autograd.grad(objective(tensors), watched)
+        return {
+            name: value.detach().cpu().numpy() for name, value in zip(names, gradients, strict=True)
+        }
+
+    return gradient
 
 
 def limit_threads(threads: int) -> None:

@@ -1,0 +1,194 @@
+"""Pruning in steps: each cuts to the next structure and recovers by distillation.
+
+Requires: a path of structures from the unpruned encoder down, and that encoder's outputs on texts.
+Ensures: the last structure, with the weights that were nearest to the unpruned encoder. Adds to the
+loss: what distillation does. Frees: what `settings.freeze` does not name. Moments and importance
+are taken anew in each step, as in ZipLM (Kurtic et al. 2023, arXiv:2302.04089), and the matrices
+that read what is left are refitted in closed form before any training.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge_bert.compress.prune.structure import prune_to_structure
+from edge_bert.compress.prune.structure_path import relative_structure
+from edge_bert.compress.train.distill import Lessons, distill_student, score_student
+from edge_bert.compress.train.loop import Report, no_report
+from edge_bert.compress.train.rank_units import (
+    SENTENCES,
+    ImportanceKind,
+    list_sentences,
+    rank_units,
+)
+from edge_bert.compress.train.stored_weights import read_stored, write_stored
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.progress import Progress, no_progress
+from edge_bert.records.base import Record
+from edge_bert.records.candidate import Structure
+from edge_bert.records.training import LossWeights, PruningStep, TrainingCurve, TrainingSettings
+
+CUT, RECOVERED = "cut.safetensors", "recovered.safetensors"
+
+
+@dataclass(frozen=True)
+class PruningPlan:
+    """What is pruned along which `path`, by which importance.
+
+    Each recovery has the epochs of `settings`, the last one `final_epochs`.
+    """
+
+    unpruned: EncoderWeights
+    path: tuple[Structure, ...]
+    importance: ImportanceKind
+    settings: TrainingSettings
+    final_epochs: int
+    losses: LossWeights
+
+    def template(self, step: int) -> EncoderWeights:
+        """The unpruned encoder with the layers of a step, as they were."""
+        unpruned = self.unpruned
+        return unpruned.with_layers([unpruned.layers[layer] for layer in self.path[step].layers])
+
+    def settings_of(self, step: int) -> TrainingSettings:
+        """The settings of a step's recovery."""
+        is_last = step == len(self.path) - 1
+        epochs = self.final_epochs if is_last else self.settings.epochs
+        return msgspec.structs.replace(self.settings, epochs=epochs)
+
+    def relative(self, step: int) -> Structure:
+        """A step's structure, its layers as places among those that the step before left."""
+        whole = range(self.unpruned.config.layers)
+        return relative_structure(
+            self.path[step], self.path[step - 1].layers if step else tuple(whole)
+        )
+
+
+class CutScore(Record, frozen=True):
+    """What is known of a step after its cut."""
+
+    score: float
+    seconds: float
+
+
+class RecoveredStep(Record, frozen=True):
+    """What is known of a step at its end."""
+
+    step: PruningStep
+    curve: TrainingCurve
+
+
+@dataclass(frozen=True)
+class PrunedEncoder:
+    """The pruned weights, each step of the way, and the curve of the last one."""
+
+    weights: EncoderWeights
+    steps: tuple[PruningStep, ...]
+    curve: TrainingCurve
+
+
+def prune_in_steps(
+    plan: PruningPlan,
+    trained: Lessons,
+    held_out: Lessons,
+    folder: Path,
+    report: Report = no_report,
+    progress: Progress = no_progress,
+) -> PrunedEncoder:
+    """Prune along the plan's path; `folder` is the run's own.
+
+    A step that has ended there is not repeated, and one that was cut short goes on. Raises what
+    `train_model` raises.
+    """
+    weights, outcomes = plan.unpruned, list[RecoveredStep]()
+    for step in range(len(plan.path)):
+        place = folder / f"step-{step + 1}"
+        progress(f"step {step + 1} of {len(plan.path)}: {describe_structure(plan.path[step])}")
+        recovered = read_stored(place / RECOVERED, plan.template(step), RecoveredStep)
+        if recovered is None:
+            cut = _cut_weights(plan, step, weights, (trained, held_out), place, progress)
+            recovered = _recover_weights(plan, step, cut, (trained, held_out), place, report)
+        weights, outcome = recovered
+        outcomes.append(outcome)
+    steps = tuple(outcome.step for outcome in outcomes)
+    return PrunedEncoder(weights, steps, outcomes[-1].curve)
+
+
+def describe_structure(structure: Structure) -> str:
+    """The counts of a structure in a few words."""
+    return (
+        f"{len(structure.layers)} layers, {sum(structure.heads)} heads, "
+        f"{sum(structure.ffn)} neurons"
+    )
+
+
+def _cut_weights(
+    plan: PruningPlan,
+    step: int,
+    weights: EncoderWeights,
+    lessons: tuple[Lessons, Lessons],
+    place: Path,
+    progress: Progress,
+) -> tuple[EncoderWeights, CutScore]:
+    """The weights after a step's cut; from the disk where it was made before."""
+    stored = read_stored(place / CUT, plan.template(step), CutScore)
+    if stored is not None:
+        return stored
+    started = time.monotonic()
+    (trained, held_out), seed = lessons, plan.settings.seed
+    ranked = rank_units(
+        plan.importance, weights, trained.texts, trained.labels, seed + step, progress
+    )
+    first = trained.texts.select(np.arange(min(SENTENCES, len(trained.texts))))
+    sentences = list_sentences(first, weights.input_names)
+    pruned = prune_to_structure(
+        weights, ranked.importance, plan.relative(step), sentences, progress
+    )
+    score = score_weights(pruned, held_out)
+    cut = CutScore(score, time.monotonic() - started)
+    write_stored(place / CUT, pruned, plan.template(step), cut)
+    return pruned, cut
+
+
+def _recover_weights(
+    plan: PruningPlan,
+    step: int,
+    cut: tuple[EncoderWeights, CutScore],
+    lessons: Sequence[Lessons],
+    place: Path,
+    report: Report,
+) -> tuple[EncoderWeights, RecoveredStep]:
+    """Distillation from the unpruned encoder."""
+    (weights, before), structure = cut, plan.path[step]
+    trained, held_out = lessons
+    weights, curve = distill_student(
+        weights, trained, held_out, plan.settings_of(step), plan.losses, place, report
+    )
+    outcome = RecoveredStep(
+        step=PruningStep(
+            layers=structure.layers,
+            heads=structure.heads,
+            ffn=structure.ffn,
+            score_before=before.score,
+            score_after=curve.best_score,
+            seconds=before.seconds + curve.points[-1].seconds,
+        ),
+        curve=curve,
+    )
+    write_stored(place / RECOVERED, weights, plan.template(step), outcome)
+    return weights, outcome
+
+
+def score_weights(weights: EncoderWeights, held_out: Lessons) -> float:
+    """The held-out score of weights, as a run's curve has it."""
+    from edge_bert.compress.train.forward import ForwardPass
+    from edge_bert.compress.train.keras_student import build_student
+
+    forward = ForwardPass(build_student(weights), weights.input_names)
+    return score_student(forward.run(held_out.texts)["output"], held_out, weights.head.task)
