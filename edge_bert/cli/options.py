@@ -41,6 +41,9 @@ AMOUNTS = {
     "max_latency": units.parse_latency,
     "max_energy": units.parse_energy,
     "min_score": units.parse_score,
+    "neurons": units.parse_share,
+    "heads": units.parse_share,
+    "sparsity": units.parse_share,
 }
 
 

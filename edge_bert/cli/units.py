@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 NUMBER = r"(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)"
-AMOUNT = re.compile(rf"(?P<number>{NUMBER}) ?(?P<unit>[A-Za-zµμ]+)", re.ASCII)
+AMOUNT = re.compile(rf"(?P<number>{NUMBER}) ?(?P<unit>[A-Za-zµμ]+|%)", re.ASCII)
 SCORE = re.compile(rf"-?{NUMBER}", re.ASCII)
 BYTES = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30}
 MILLISECONDS = {"us": 1e-3, "µs": 1e-3, "μs": 1e-3, "ms": 1.0, "s": 1e3}
 MILLIJOULES = {"uJ": 1e-3, "µJ": 1e-3, "μJ": 1e-3, "mJ": 1.0, "J": 1e3}
+PERCENT = {"%": 0.01}
 LARGEST = 1e9  # of milliseconds and millijoules, as in a profile's budget
 LARGEST_BYTES = 10**12
 LONGEST_TEXT = 40  # characters of a user's text in a message
@@ -30,6 +31,11 @@ def parse_latency(option: str, text: str) -> float:
 def parse_energy(option: str, text: str) -> float:
     """Millijoules. Raises InputError for anything that is no energy."""
     return float(_parse_amount(option, text, MILLIJOULES, (1e-9, LARGEST), "5mJ or 0.1J"))
+
+
+def parse_share(option: str, text: str) -> float:
+    """A share, written as a percentage. Raises InputError for one of 0 or above 100 %."""
+    return float(_parse_amount(option, text, PERCENT, (1e-4, 1), "50%"))
 
 
 def parse_score(option: str, text: str) -> float:

@@ -50,8 +50,23 @@ def distill_student(
 
     Raises what `train_model` raises.
     """
+    from edge_bert.compress.train.keras_student import read_weights
+
+    task = make_distillation(weights, trained, held_out, settings, losses)
+    curve = train_model(task, settings, folder, report)
+    return read_weights(task.model, weights), curve
+
+
+def make_distillation(
+    weights: EncoderWeights,
+    trained: Lessons,
+    held_out: Lessons,
+    settings: TrainingSettings,
+    losses: LossWeights,
+) -> TrainingTask:
+    """What the loop trains: a student on the lessons, judged by those that are held out."""
     from edge_bert.compress.train.forward import ForwardPass
-    from edge_bert.compress.train.keras_student import build_student, read_weights
+    from edge_bert.compress.train.keras_student import build_student
     from edge_bert.compress.train.objective import label_loss_of, make_objective
 
     model = build_student(weights, settings.freeze)
@@ -61,7 +76,7 @@ def distill_student(
     if trained.labels is not None:
         label_loss = label_loss_of(head, settings.smoothing)
     places = trained.outputs.places(weights.config.layers)
-    task = TrainingTask(
+    return TrainingTask(
         model=model,
         input_names=names,
         texts=trained.texts,
@@ -70,8 +85,6 @@ def distill_student(
         score=lambda: score_student(forward.run(held_out.texts)["output"], held_out, head.task),
         metric="accuracy" if held_out.labels is not None else "agreement with the teacher",
     )
-    curve = train_model(task, settings, folder, report)
-    return read_weights(model, weights), curve
 
 
 def list_targets(lessons: Lessons) -> Targets:

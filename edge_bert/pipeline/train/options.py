@@ -8,6 +8,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.training import TrainingSettings
 
 DEFAULT_OUT = "build/checkpoints"
+DEFAULT_BLOCK = "1x16"
 ADVICE = {"freeze": "give embeddings, encoder or nothing"}
 
 
@@ -51,6 +52,30 @@ class FineTuneOptions(LoopOptions, frozen=True, kw_only=True):
     """What `invoke train` takes: labelled data."""
 
     data: str
+
+
+class PruneOptions(LoopOptions, frozen=True, kw_only=True):
+    """What `invoke prune` takes: what is kept, and the texts to recover on.
+
+    `neurons` and `heads` are the shares that are kept of those of all `layers`. `epochs` come after
+    each of the `steps`, and `final_epochs` after the last. `sparsity` is the share of blocks that
+    become zeros, [outputs]x[inputs] each.
+    """
+
+    data: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    neurons: float | None = None
+    heads: float | None = None
+    layers: int | None = None
+    max_latency: float | None = None
+    profile: str | None = None
+    sparsity: float | None = None
+    block: str = DEFAULT_BLOCK
+    importance: str = "obs"
+    steps: int = 4
+    epochs: int = 1
+    final_epochs: int = 2
+    head_rate: float = 1.0
 
 
 def check_settings(options: LoopOptions) -> TrainingSettings:

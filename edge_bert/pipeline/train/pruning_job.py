@@ -1,0 +1,151 @@
+"""What a pruning job needs, opened and checked before anything is computed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
+from edge_bert.compress.train.batches import Array
+from edge_bert.compress.train.distill import Lessons
+from edge_bert.compress.train.examples import digest_texts
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import InputError, ModelError
+from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
+from edge_bert.pipeline.train.options import PruneOptions
+from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
+from edge_bert.pipeline.train.trained_model import check_name, choose_work_folder
+from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.records.training import (
+    FORMAT_VERSION,
+    DataUsed,
+    LossWeights,
+    TrainingCurve,
+    TrainingRun,
+)
+from edge_bert.sources.load import load_checkpoint
+from edge_bert.store.cache import cache_folder
+
+# What a pruned model is held to: the unpruned one's answers, and for a classifier the labels too.
+RECOVERY = {
+    Task.EMBEDDING: LossWeights(cosine=1.0, similarity=20.0),
+    Task.CLASSIFICATION: LossWeights(labels=0.1, soft_targets=0.9, hidden=1.0),
+}
+
+
+@dataclass(frozen=True)
+class PruningJob:
+    """The model, and the texts that it is pruned and recovered on."""
+
+    options: PruneOptions
+    checkpoint: Checkpoint
+    weights: EncoderWeights
+    corpus: tuple[Corpus, Corpus]
+    trained: Lessons
+    held_out: Lessons
+    backend: str
+
+    @property
+    def losses(self) -> LossWeights:
+        """What the recovery adds up."""
+        return RECOVERY[self.weights.head.task]
+
+    @property
+    def data(self) -> tuple[DataUsed, ...]:
+        """The texts, for the record."""
+        return describe_corpus(*self.corpus)
+
+    def work_folder(self, inputs: Sequence[object]) -> Path:
+        """Where the run's snapshots are, by all that decides its weights and by `inputs`."""
+        lessons = (self.trained, self.held_out)
+        digests = [digest_texts(side.texts, *_labels_of(side)) for side in lessons]
+        settings = (self.options.settings, self.losses)
+        return choose_work_folder(
+            ["prune", self.checkpoint.sha256, *settings, *digests, self.backend, *inputs]
+        )
+
+    def describe_run(self, kind: str, curve: TrainingCurve, seconds: float) -> TrainingRun:
+        """The run's record, without what is of one kind of pruning alone."""
+        return TrainingRun(
+            format_version=FORMAT_VERSION,
+            name=self.options.name,
+            kind=kind,
+            settings=self.options.settings,
+            losses=self.losses,
+            data=self.data,
+            ancestors=(
+                describe_ancestor(self.checkpoint, "start"),
+                describe_ancestor(self.checkpoint, "teacher"),
+            ),
+            curve=curve,
+            machine=describe_machine(self.backend),
+            seconds=seconds,
+        )
+
+
+def open_pruning(options: PruneOptions) -> PruningJob:
+    """The job of the options. Raises InputError, DataError and ModelError for what is not usable.
+
+    The unpruned model is its own teacher; its outputs come from the cache after the first time.
+    """
+    check_name(options.name)
+    settings = options.settings
+    backend = select_backend()
+    limit_threads(settings.threads)
+    checkpoint, weights = _open_model(options)
+    corpus = read_corpus(options.data, options.text, weights.head)
+    if options.importance == "taylor" and not corpus.has_labels:
+        raise InputError(
+            "--importance taylor is the gradient of the error on labels, and the texts have none "
+            "of this model's; give --data with labels, or another importance."
+        )
+    sides = split_corpus(corpus, options.held_out, options.split_seed)
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length)
+    trained, held_out = (
+        _teach(weights, checkpoint, side, tokenizer, has_labels=corpus.has_labels) for side in sides
+    )
+    return PruningJob(options, checkpoint, weights, sides, trained, held_out, backend)
+
+
+def _open_model(options: PruneOptions) -> tuple[Checkpoint, EncoderWeights]:
+    checkpoint = load_checkpoint(options.model, cache_folder("models"))
+    if checkpoint.onnx is not None:
+        raise ModelError(f"{checkpoint.onnx.path} is ONNX; `prune` takes the model's own folder.")
+    weights = encoder_weights(checkpoint)
+    if weights.head.task not in RECOVERY:
+        raise ModelError(
+            f"The model is one for {weights.head.task.value}; `prune` takes embeddings and "
+            "classifiers."
+        )
+    if weights.shares_layers:
+        raise ModelError(
+            f"{checkpoint.architecture}: its layers share their weights, so that none of them can "
+            "be pruned by itself; take a model whose layers are its own."
+        )
+    return checkpoint, weights
+
+
+def _teach(
+    weights: EncoderWeights,
+    checkpoint: Checkpoint,
+    corpus: Corpus,
+    tokenizer: Tokenizer,
+    *,
+    has_labels: bool,
+) -> Lessons:
+    """Texts with the unpruned model's outputs; a classifier's with rows of its last layer."""
+    from edge_bert.compress.train.forward import Rows
+    from edge_bert.compress.train.teacher import run_teachers
+
+    texts = corpus.tokenize(tokenizer)
+    last = (weights.config.layers - 1,)
+    rows = Rows(hidden=last if RECOVERY[weights.head.task].hidden else ())
+    outputs = run_teachers([weights], [checkpoint.sha256], texts, rows)
+    return Lessons(texts, outputs, corpus.labels if has_labels else None)
+
+
+def _labels_of(lessons: Lessons) -> tuple[Array, ...]:
+    return () if lessons.labels is None else (lessons.labels,)
