@@ -25,12 +25,13 @@ from edge_bert.cli.tasks.export import export
 from edge_bert.cli.tasks.inspect import inspect
 from edge_bert.cli.tasks.matrix import matrix
 from edge_bert.cli.tasks.profiles import profile, profiles
+from edge_bert.cli.tasks.prune import prune
 from edge_bert.cli.tasks.train import train
 from edge_bert.cli.tasks.verify import verify
 from edge_bert.installation import COMMAND, task_command
 
 TASKS = (
-    *(build, matrix, export, train, verify, explain, inspect, bench, compare, validate),
+    *(build, matrix, export, train, prune, verify, explain, inspect, bench, compare, validate),
     *(profiles, profile, devices, push, emulator, doctor, clean),
 )
 WRONG_INPUT = 2

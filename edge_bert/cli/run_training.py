@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_bert.cli.pruning_lines import describe_pruning
 from edge_bert.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def _print_model(trained: TrainedModel) -> None:
     curve = trained.run.curve
     early = ", stopped early" if curve.stopped_early else ""
     _print_lines(
+        *describe_pruning(trained.run),
         f"held-out {curve.metric}: {curve.best_score:.4f} after step {curve.best_step}{early}, "
         f"in {trained.run.seconds / 60:.1f} minutes",
         f"model: {trained.folder}",

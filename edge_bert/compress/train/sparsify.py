@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 from pathlib import Path
 
-from edge_bert.compress.prune.block_sparsity import SparsitySchedule, check_blocks, cut_blocks
+from edge_bert.compress.prune.block_sparsity import SparsitySchedule, check_blocks
 from edge_bert.compress.train.batches import steps_per_epoch
 from edge_bert.compress.train.distill import Lessons, make_distillation
 from edge_bert.compress.train.loop import Report, no_report, train_model
@@ -41,5 +41,4 @@ def sparsify_encoder(
     schedule = SparsitySchedule.of(share, block, steps)
     task = make_distillation(weights, trained, held_out, settings, losses)
     curve = train_model(dataclasses.replace(task, sparsity=schedule), settings, folder, report)
-    # A moving average of weights still has a little of the blocks that went last.
-    return cut_blocks(read_weights(task.model, weights), share, block), curve
+    return read_weights(task.model, weights), curve

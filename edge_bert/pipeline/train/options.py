@@ -75,6 +75,7 @@ class PruneOptions(LoopOptions, frozen=True, kw_only=True):
     steps: int = 4
     epochs: int = 1
     final_epochs: int = 2
+    average: float = 0.0  # recoveries are short, and end at a rate of 0
     head_rate: float = 1.0
 
 

@@ -10,7 +10,7 @@ import msgspec
 from edge_bert.compress.prune.allocate_sparsity import ErrorCurves, plan_structure
 from edge_bert.compress.prune.layers import rank_layers
 from edge_bert.compress.prune.structure_path import plan_path, whole_structure
-from edge_bert.compress.train.loop import Report, no_report
+from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.compress.train.prune_steps import PrunedEncoder, PruningPlan, prune_in_steps
 from edge_bert.compress.train.rank_units import (
     list_sentences,
@@ -28,7 +28,7 @@ from edge_bert.pipeline.train.pruning_goal import (
 )
 from edge_bert.pipeline.train.pruning_job import PruningJob, open_pruning
 from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
-from edge_bert.progress import Progress, no_progress
+from edge_bert.progress import Progress
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Structure
 from edge_bert.store.content_store import encode_json, write_atomic
@@ -58,7 +58,7 @@ def prune_model(options: PruneOptions, report: Report = no_report) -> TrainedMod
 
         return sparsify_model(job, report)
     check_layers_share(options, job.weights)
-    return _prune_structure(job, goal, report, no_progress)
+    return _prune_structure(job, goal, report, lambda message: report(StageStatus(message)))
 
 
 def _prune_structure(

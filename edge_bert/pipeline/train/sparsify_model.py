@@ -43,6 +43,9 @@ def sparsify_model(job: PruningJob, report: Report = no_report) -> TrainedModel:
 
 
 def _whole_settings(options: PruneOptions) -> TrainingSettings:
-    """One run with as many epochs as the steps of structured pruning have together."""
+    """One run with as many epochs as the steps of structured pruning have together.
+
+    Without a moving average, which still has a little of the blocks that went last.
+    """
     epochs = (options.steps - 1) * options.epochs + options.final_epochs
-    return msgspec.structs.replace(options.settings, epochs=epochs)
+    return msgspec.structs.replace(options.settings, epochs=epochs, average=0.0)
