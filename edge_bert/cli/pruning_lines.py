@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from edge_bert.records.training import BlockSparsity, TrainingRun
+    from edge_bert.records.training import BlockSparsity, PruningStep, TrainingRun
 
 NO_SPARSE_KERNEL = (
     "no runtime here has a kernel that skips zeros: the download is smaller, the model not faster"
@@ -15,17 +15,20 @@ NO_SPARSE_KERNEL = (
 
 def describe_pruning(run: TrainingRun) -> list[str]:
     """The lines of a run that pruned; none of another."""
-    lines = [
-        f"step {number}: {len(step.layers)} layers, {sum(step.heads)} heads, {sum(step.ffn)} "
-        f"neurons; held-out {step.score_before:.4f} when cut, {step.score_after:.4f} recovered, "
-        f"{step.seconds / 60:.1f} minutes"
-        for number, step in enumerate(run.pruning, start=1)
-    ]
+    lines = [_describe_step(number, step) for number, step in enumerate(run.pruning, start=1)]
     if run.latency_ms is not None:
         lines.append(f"modelled latency: {run.latency_ms:.2f} ms")
     if run.sparsity is not None:
         lines += _describe_sparsity(run.sparsity)
     return lines
+
+
+def _describe_step(number: int, step: PruningStep) -> str:
+    cut = "" if step.score_before is None else f"{step.score_before:.4f} when cut, "
+    return (
+        f"step {number}: {len(step.layers)} layers, {sum(step.heads)} heads, {sum(step.ffn)} "
+        f"neurons; held-out {cut}{step.score_after:.4f} recovered, {step.seconds / 60:.1f} minutes"
+    )
 
 
 def _describe_sparsity(sparsity: BlockSparsity) -> Iterator[str]:

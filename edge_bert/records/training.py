@@ -95,7 +95,7 @@ class PruningStep(Record, frozen=True):
     layers: tuple[int, ...]
     heads: tuple[int, ...]
     ffn: tuple[int, ...]
-    score_before: float
+    score_before: float | None
     score_after: float
     seconds: float
 

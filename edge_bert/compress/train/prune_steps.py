@@ -10,7 +10,6 @@ that read what is left are refitted in closed form before any training.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ import numpy as np
 
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.prune.structure_path import relative_structure
-from edge_bert.compress.train.distill import Lessons, distill_student, score_student
+from edge_bert.compress.train.distill import Lessons, distill_student
 from edge_bert.compress.train.loop import Report, no_report
 from edge_bert.compress.train.rank_units import (
     SENTENCES,
@@ -70,10 +69,9 @@ class PruningPlan:
         )
 
 
-class CutScore(Record, frozen=True):
+class Cut(Record, frozen=True):
     """What is known of a step after its cut."""
 
-    score: float
     seconds: float
 
 
@@ -112,7 +110,7 @@ def prune_in_steps(
         progress(f"step {step + 1} of {len(plan.path)}: {describe_structure(plan.path[step])}")
         recovered = read_stored(place / RECOVERED, plan.template(step), RecoveredStep)
         if recovered is None:
-            cut = _cut_weights(plan, step, weights, (trained, held_out), place, progress)
+            cut = _cut_weights(plan, step, weights, trained, place, progress)
             recovered = _recover_weights(plan, step, cut, (trained, held_out), place, report)
         weights, outcome = recovered
         outcomes.append(outcome)
@@ -132,16 +130,16 @@ def _cut_weights(
     plan: PruningPlan,
     step: int,
     weights: EncoderWeights,
-    lessons: tuple[Lessons, Lessons],
+    trained: Lessons,
     place: Path,
     progress: Progress,
-) -> tuple[EncoderWeights, CutScore]:
+) -> tuple[EncoderWeights, Cut]:
     """The weights after a step's cut; from the disk where it was made before."""
-    stored = read_stored(place / CUT, plan.template(step), CutScore)
+    stored = read_stored(place / CUT, plan.template(step), Cut)
     if stored is not None:
         return stored
     started = time.monotonic()
-    (trained, held_out), seed = lessons, plan.settings.seed
+    seed = plan.settings.seed
     ranked = rank_units(
         plan.importance, weights, trained.texts, trained.labels, seed + step, progress
     )
@@ -150,8 +148,7 @@ def _cut_weights(
     pruned = prune_to_structure(
         weights, ranked.importance, plan.relative(step), sentences, progress
     )
-    score = score_weights(pruned, held_out)
-    cut = CutScore(score, time.monotonic() - started)
+    cut = Cut(time.monotonic() - started)
     write_stored(place / CUT, pruned, plan.template(step), cut)
     return pruned, cut
 
@@ -159,36 +156,30 @@ def _cut_weights(
 def _recover_weights(
     plan: PruningPlan,
     step: int,
-    cut: tuple[EncoderWeights, CutScore],
-    lessons: Sequence[Lessons],
+    cut: tuple[EncoderWeights, Cut],
+    lessons: tuple[Lessons, Lessons],
     place: Path,
     report: Report,
 ) -> tuple[EncoderWeights, RecoveredStep]:
-    """Distillation from the unpruned encoder."""
+    """Distillation from the unpruned encoder; the cut's weights where it makes them no better."""
     (weights, before), structure = cut, plan.path[step]
-    trained, held_out = lessons
-    weights, curve = distill_student(
-        weights, trained, held_out, plan.settings_of(step), plan.losses, place, report
+    recovered, curve = distill_student(
+        weights, *lessons, plan.settings_of(step), plan.losses, place, report
     )
+    start = curve.start_score
+    if start is not None and start > curve.best_score:  # too few texts, or too high a rate
+        recovered = weights
+        curve = msgspec.structs.replace(curve, best_step=0, best_score=start)
     outcome = RecoveredStep(
         step=PruningStep(
             layers=structure.layers,
             heads=structure.heads,
             ffn=structure.ffn,
-            score_before=before.score,
+            score_before=start,
             score_after=curve.best_score,
             seconds=before.seconds + curve.points[-1].seconds,
         ),
         curve=curve,
     )
-    write_stored(place / RECOVERED, weights, plan.template(step), outcome)
-    return weights, outcome
-
-
-def score_weights(weights: EncoderWeights, held_out: Lessons) -> float:
-    """The held-out score of weights, as a run's curve has it."""
-    from edge_bert.compress.train.forward import ForwardPass
-    from edge_bert.compress.train.keras_student import build_student
-
-    forward = ForwardPass(build_student(weights), weights.input_names)
-    return score_student(forward.run(held_out.texts)["output"], held_out, weights.head.task)
+    write_stored(place / RECOVERED, recovered, plan.template(step), outcome)
+    return recovered, outcome
