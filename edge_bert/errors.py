@@ -79,6 +79,14 @@ class BudgetError(EdgeBertError):
     exit_code: ClassVar[int] = 7
 
 
+class StopRequest(KeyboardInterrupt):
+    """A signal asked to stop, and the message says what is kept; `number` is the signal's."""
+
+    def __init__(self, message: str, number: int) -> None:
+        super().__init__(message)
+        self.number = number
+
+
 class BusyError(EdgeBertError):
     """Another process of ours holds what this one needs."""
 

@@ -21,10 +21,11 @@ from edge_bert.errors import BusyError, InputError
 
 @dataclass(frozen=True)
 class FolderKind:
-    """What a folder of ours is called, and the file that one of them always has."""
+    """What a folder of ours is called, the file that one of them always has, and what makes it."""
 
     noun: str
     marker: str
+    work: str = "build"
 
 
 BUNDLE = FolderKind("bundle", MANIFEST)
@@ -53,9 +54,9 @@ def replace_folder(
     InputError when it cannot be written to or holds something that is not of this `kind`.
     """
     folder = folder.resolve()
-    with _told_plainly(folder):
+    with _told_plainly(folder, kind):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, wait_s):
+        with _locked(folder, kind, wait_s):
             _sweep(folder)
             _check_replaceable(folder, kind)
             scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-"))
@@ -69,14 +70,26 @@ def replace_folder(
                 shutil.rmtree(scratch, ignore_errors=True)
 
 
+def check_folder(folder: Path, kind: FolderKind) -> None:
+    """Raise before the work what `replace_folder` would raise after it."""
+    folder = folder.resolve()
+    with _told_plainly(folder, kind):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with _locked(folder, kind, 0.0):
+            _sweep(folder)
+            _check_replaceable(folder, kind)
+            Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-")).rmdir()
+
+
 @contextlib.contextmanager
-def _told_plainly(folder: Path) -> Iterator[None]:
+def _told_plainly(folder: Path, kind: FolderKind) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         if error.errno in FULL:
             raise InputError(
-                f"The disk of {folder} is full; the bundle there is as it was. Free some space."
+                f"The disk of {folder} is full; the {kind.noun} there is as it was. Free some "
+                "space."
             ) from error
         if error.errno in UNWRITABLE and _is_beside(error.filename, folder):
             raise InputError(
@@ -94,12 +107,14 @@ def _is_beside(name: str | None, folder: Path) -> bool:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path, wait_s: float) -> Iterator[None]:
+def _locked(folder: Path, kind: FolderKind, wait_s: float) -> Iterator[None]:
     lock = FileLock(folder.parent / f".{folder.name}.lock")
     try:
         lock.acquire(timeout=wait_s)
     except Timeout as error:
-        raise BusyError(f"Another build is writing {folder}; wait for it or stop it.") from error
+        raise BusyError(
+            f"Another {kind.work} is writing {folder}; wait for it or stop it."
+        ) from error
     try:
         yield
     finally:

@@ -12,9 +12,10 @@ from types import FrameType
 
 import msgspec
 
-from edge_bert.errors import EdgeBertError
+from edge_bert.errors import EdgeBertError, StopRequest
 
-INTERRUPTED = 130
+SIGNALLED = 128  # what a shell adds to the number of the signal that ended a program
+INTERRUPTED = SIGNALLED + int(signal.SIGINT)
 STOPPED = "stopped; what was there before is as it was"
 
 
@@ -23,48 +24,54 @@ def error_boundary(*, json: bool = False) -> Iterator[None]:
     """Turn foreseen errors into one line on standard error and the error's exit code.
 
     With `json`, standard output gets `{"error": …, "exit_code": …}` as well, with its details.
+    SIGINT and SIGTERM end it in one line too, with exit code 130 and 143.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault(
         "TF_ENABLE_ONEDNN_OPTS", "0"
     )  # or TensorFlow greets every user with a warning
-    with _recorded_interrupts() as interrupts:
+    with _recorded_signals() as signals:
         try:
             yield
         except EdgeBertError as error:
             _fail(str(error), error.exit_code, json=json, details=error.details)
+        except StopRequest as stop:
+            _fail(str(stop), SIGNALLED + stop.number, json=json)
         except KeyboardInterrupt:
             _fail(STOPPED, INTERRUPTED, json=json)
         except BrokenPipeError:
             sys.stderr.close()  # or Python complains about it once more on its way out
             raise SystemExit(0) from None
         except Exception:
-            if not interrupts:
+            if not signals:
                 raise
-            _fail(STOPPED, INTERRUPTED, json=json)
+            _fail(STOPPED, SIGNALLED + signals[-1], json=json)
 
 
 @contextlib.contextmanager
-def _recorded_interrupts() -> Iterator[list[int]]:
-    """The number of each interrupting signal, as it comes.
+def _recorded_signals() -> Iterator[list[int]]:
+    """The number of each signal to stop, as it comes; each raises StopRequest.
 
     TensorFlow swallows a KeyboardInterrupt that falls into some of its callbacks, and then fails
     with an error of its own.
     """
-    interrupts: list[int] = []
+    signals: list[int] = []
     if threading.current_thread() is not threading.main_thread():
-        yield interrupts
+        yield signals
         return
 
     def record(number: int, frame: FrameType | None) -> None:
-        interrupts.append(number)
-        signal.default_int_handler(number, frame)
+        del frame
+        signals.append(number)
+        raise StopRequest(STOPPED, number)
 
-    previous_handler = signal.signal(signal.SIGINT, record)
+    stops = (signal.SIGINT, signal.SIGTERM)
+    previous_handlers = {number: signal.signal(number, record) for number in stops}
     try:
-        yield interrupts
+        yield signals
     finally:
-        signal.signal(signal.SIGINT, previous_handler)
+        for number, handler in previous_handlers.items():
+            signal.signal(number, handler)
 
 
 def _fail(

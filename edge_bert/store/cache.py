@@ -7,10 +7,21 @@ from pathlib import Path
 
 import platformdirs
 
+from edge_bert.errors import InputError
+
 
 def cache_folder(*parts: str) -> Path:
-    """A folder under the cache, made if need be; `EDGE_BERT_CACHE` moves the cache."""
+    """A folder under the cache, made if need be; `EDGE_BERT_CACHE` moves the cache.
+
+    Raises InputError where it cannot be made.
+    """
     root = os.environ.get("EDGE_BERT_CACHE") or platformdirs.user_cache_dir("edge-bert")
     path = Path(root).joinpath(*parts)
-    path.mkdir(parents=True, exist_ok=True)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"The cache {root} cannot be written ({error.strerror}); point EDGE_BERT_CACHE to a "
+            "folder that can."
+        ) from error
     return path

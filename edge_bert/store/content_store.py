@@ -94,12 +94,18 @@ def encode_json(record: object) -> bytes:
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
 
 
-def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` so that a reader sees all of it or the old file, never a part."""
+def write_atomic(path: Path, data: bytes, *, flush: bool = False) -> None:
+    """Write `data` so that a reader sees all of it or the old file, never a part.
+
+    With `flush` that holds after a power cut too.
+    """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            if flush:
+                file.flush()
+                os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

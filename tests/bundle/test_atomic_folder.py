@@ -19,6 +19,7 @@ import pytest
 from edge_bert.bundle import atomic_folder as folders
 from edge_bert.bundle.atomic_folder import replace_folder
 from edge_bert.errors import BusyError, EdgeBertError, InputError
+from tests.full_disk import mounted_disk
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -280,20 +281,10 @@ def test_faults_of_other_files_keep_their_name(bundle: Path, tmp_path: Path) -> 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system of one megabyte."""
-    mount = shutil.which("mount")
-    if mount is None or os.geteuid() != 0:
-        pytest.skip("a real full disk needs root and mount(8); run the tests as root")
     mount_point = tmp_path / "disk"
     mount_point.mkdir()
-    completed = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(mount_point)],
-        capture_output=True,
-        check=False,
-    )
-    if completed.returncode:
-        pytest.skip("this machine does not let root mount a tmpfs; give it CAP_SYS_ADMIN")
-    yield mount_point
-    subprocess.run([str(shutil.which("umount")), str(mount_point)], check=True)
+    with mounted_disk(mount_point, "1m") as disk:
+        yield disk
 
 
 def test_a_full_disk(small_disk: Path) -> None:

@@ -79,6 +79,25 @@ def test_an_interruption_that_a_library_swallows(capsys: Captured) -> None:
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_a_request_to_end(capsys: Captured) -> None:
+    """SIGTERM is 143, as shells have it, with a line of its own kind; the handler goes again."""
+    before = signal.getsignal(signal.SIGTERM)
+    for sentence, raised in (
+        ("error: stopped; what was there", lambda: signal.raise_signal(signal.SIGTERM)),
+        ("error: stopped after step 3", lambda: stop("stopped after step 3", signal.SIGTERM)),
+    ):
+        with pytest.raises(SystemExit) as stopped, error_boundary():
+            raised()
+        assert stopped.value.code == 143
+        assert capsys.readouterr().err.startswith(sentence)
+        assert signal.getsignal(signal.SIGTERM) is before
+
+
+def stop(message: str, number: int) -> None:
+    """Raise as training does after its snapshot."""
+    raise errors.StopRequest(message, number)
+
+
 def test_other_threads_have_no_signals() -> None:
     """`plainly` works there too."""
     codes: list[object] = []

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import os
-import shutil
-import subprocess
 from collections.abc import Iterator
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -16,6 +13,7 @@ from hypothesis import strategies as st
 
 from edge_bert.errors import InputError
 from edge_bert.store import content_store
+from tests.full_disk import mounted_disk
 from tests.waiting import wait_until
 
 DATA = bytes(range(256)) * 40
@@ -180,13 +178,8 @@ def test_an_entry_that_is_a_folder(tmp_path: Path) -> None:
 @pytest.fixture
 def full_disk(tmp_path: Path) -> Iterator[Path]:
     """A real file system with no room for an entry."""
-    if os.geteuid() != 0 or shutil.which("mount") is None:
-        pytest.skip("a real full disk needs root and mount(8); run the tests as root")
-    command = ["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", str(tmp_path)]
-    if subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("this machine does not let root mount a tmpfs; give it CAP_SYS_ADMIN")
-    yield tmp_path
-    subprocess.run(["umount", str(tmp_path)], check=True)
+    with mounted_disk(tmp_path, "8k") as disk:
+        yield disk
 
 
 def test_a_full_disk(full_disk: Path) -> None:

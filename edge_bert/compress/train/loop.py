@@ -27,9 +27,10 @@ from edge_bert.compress.train.batches import (
     steps_per_epoch,
 )
 from edge_bert.compress.train.snapshots import TrainingState
-from edge_bert.errors import TrainingError
+from edge_bert.errors import StopRequest, TrainingError
 from edge_bert.records.base import Record
 from edge_bert.records.training import CurvePoint, TrainingCurve, TrainingSettings
+from edge_bert.store.held_folder import hold_folder
 
 
 class TrainingStatus(Record, frozen=True):
@@ -122,16 +123,19 @@ def train_model(
     """Train the task's model, and leave the weights in it that scored best on held-out texts.
 
     `folder` is the run's own: a run that was cut short there goes on from its last snapshot, and
-    ends with the weights that it would have had. Raises TrainingError where the loss is no number,
-    InputError for a snapshot that is damaged or cannot be written, and KeyboardInterrupt after a
+    ends with the weights that it would have had; one that has ended leaves its best weights there.
+    Raises TrainingError where the loss is no number, InputError for a snapshot that is damaged or
+    cannot be written, BusyError where another process trains there, and StopRequest after a
     snapshot where a signal asks to stop.
     """
-    run = _open_run(task, settings, folder, report)
-    _score_start(run)
-    with _signals_noted(run.stop):
-        while run.state.step < run.steps and not _is_exhausted(run):
-            _run_epoch(run)
-    snapshots.read_best(folder, task.model)
+    with hold_folder(folder, "training"):
+        run = _open_run(task, settings, folder, report)
+        with _signals_noted(run.stop):
+            _score_start(run)
+            while not _is_over(run):
+                _run_epoch(run)
+        snapshots.read_best(folder, run.state.best_step, task.model)
+        run.state = snapshots.end_run(folder, run.state)
     points = run.state.points
     return TrainingCurve(
         points=points,
@@ -160,14 +164,19 @@ def _score_start(run: _LoopRun) -> None:
     """Score the weights before the first step."""
     if run.state.step or run.state.start_score is not None:
         return
-    run.state = msgspec.structs.replace(run.state, start_score=run.task.score())
+    score = _check_score(run, run.task.score())
+    run.state = msgspec.structs.replace(run.state, start_score=score)
 
 
 def _run_epoch(run: _LoopRun) -> None:
-    """The rest of the epoch that the state stands in, and the score after it."""
-    settings, epoch = run.settings, run.state.step // run.epoch_steps
+    """The rest of the epoch that the state stands in, and the score after it.
+
+    An epoch whose steps are all done and that has no score yet stands at its own end, and not at
+    the start of the next one.
+    """
+    settings, epoch = run.settings, len(run.state.points)
     plans = plan_epoch(run.task.texts.lengths, settings.batch_size, settings.seed, epoch)
-    for plan in plans[run.state.step % run.epoch_steps :]:
+    for plan in plans[run.state.step - epoch * run.epoch_steps :]:
         parts = run.step.run(run.task.stack(plan, settings.batch_size))
         _check_loss(run, parts)
         run.state = msgspec.structs.replace(
@@ -176,14 +185,24 @@ def _run_epoch(run: _LoopRun) -> None:
             losses=run.state.losses + parts["loss"],
             losses_of=run.state.losses_of + 1,
         )
-        if run.stop:
-            run.save()
-            raise KeyboardInterrupt
         if run.state.step % settings.save_every == 0:
             run.save()
         run.report(_describe(run))
+        _heed_stop(run)
     _score_epoch(run)
     run.save()
+    _heed_stop(run)
+
+
+def _heed_stop(run: _LoopRun) -> None:
+    """End the run with a snapshot where a signal asked for it."""
+    if run.stop:
+        run.save()
+        raise StopRequest(
+            f"stopped after step {run.state.step} of {run.steps}; the same command again goes on "
+            "from there",
+            run.stop[0],
+        )
 
 
 def _score_epoch(run: _LoopRun) -> None:
@@ -191,11 +210,11 @@ def _score_epoch(run: _LoopRun) -> None:
     run.step.write_back()
     state = run.state
     with run.averaged():
-        score = run.task.score()
+        score = _check_score(run, run.task.score())
         is_best = state.best_score is None or score > state.best_score
         is_best &= run.task.sparsity is None or state.step >= run.task.sparsity.end
         if is_best:
-            snapshots.write_best(run.folder, run.task.model)
+            snapshots.write_best(run.folder, state.step, run.task.model)
     point = CurvePoint(
         step=state.step,
         loss=state.losses / max(state.losses_of, 1),
@@ -210,10 +229,13 @@ def _score_epoch(run: _LoopRun) -> None:
     run.report(_describe(run))
 
 
-def _is_exhausted(run: _LoopRun) -> bool:
-    """Whether no epoch of the last `patience` was the best."""
-    since_best = (run.state.step - run.state.best_step) // run.epoch_steps
-    return run.state.best_step > 0 and since_best >= run.settings.patience
+def _is_over(run: _LoopRun) -> bool:
+    """Whether all epochs are scored, or none of the last `patience` was the best."""
+    state = run.state
+    if state.ended or len(state.points) >= run.settings.epochs:
+        return True
+    since_best = len(state.points) - state.best_step // run.epoch_steps
+    return state.best_step > 0 and since_best >= run.settings.patience
 
 
 def _check_loss(run: _LoopRun, parts: Mapping[str, float]) -> None:
@@ -223,6 +245,15 @@ def _check_loss(run: _LoopRun, parts: Mapping[str, float]) -> None:
     raise TrainingError(
         f"The loss is no number at step {run.state.step + 1} ({wrong}); the last good snapshot is "
         "kept. Give a lower --learning-rate."
+    )
+
+
+def _check_score(run: _LoopRun, score: float) -> float:
+    if math.isfinite(score):
+        return score
+    raise TrainingError(
+        f"The held-out {run.task.metric} is no number after step {run.state.step}; the last good "
+        "snapshot is kept. Give a lower --learning-rate."
     )
 
 
@@ -243,10 +274,17 @@ def _describe(run: _LoopRun) -> TrainingStatus:
 
 @contextlib.contextmanager
 def _signals_noted(stop: list[int]) -> Iterator[None]:
-    """Notes a signal to end in `stop`; the step in progress is finished first."""
+    """Notes a signal to end in `stop`; the step in progress is finished first.
+
+    A second one stops at once: the snapshot before is what is left.
+    """
 
     def note(number: int, frame: FrameType | None) -> None:
         del frame
+        if stop:
+            raise StopRequest(
+                "stopped at once; the same command again goes on from the last snapshot", number
+            )
         stop.append(number)
 
     try:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 
 from edge_bert.encoder.architectures.name_arrays import (
     name_dense,
@@ -43,7 +43,7 @@ def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: 
         raise InputError(f"A model for {weights.head.task.value} cannot be saved.")
     architecture = ARCHITECTURES[checkpoint.architecture]
     arrays = name_encoder_arrays(weights, architecture, checkpoint.config)
-    save_file(arrays, folder / "model.safetensors", {"format": "pt"})
+    _save_arrays(arrays, folder)
     alike = _layers_are_alike(weights)
     _write_json(folder / "config.json", _config_of(weights, checkpoint, alike=alike))
     _write_tokenizer(checkpoint, folder)
@@ -144,7 +144,9 @@ def _write_layer(layer: HeadLayer, index: int, folder: Path) -> tuple[str, str]:
 
 
 def _save_arrays(arrays: Mapping[str, FloatArray], folder: Path) -> None:
-    save_file(dict(arrays), folder / "model.safetensors", {"format": "pt"})
+    # Not `save_file`, whose error where the disk is full is none of Python's.
+    data = save(dict(arrays), {"format": "pt"})
+    (folder / "model.safetensors").write_bytes(data)
 
 
 def _name_activation(activation: str) -> str:

@@ -25,6 +25,7 @@ from edge_bert.pipeline.train.run_record import describe_ancestor, describe_mach
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
     check_name,
+    check_target,
     choose_work_folder,
     write_trained_model,
 )
@@ -55,6 +56,7 @@ def train_classifier(options: FineTuneOptions, report: Report = no_report) -> Tr
     """
     settings = options.settings
     check_name(options.name)
+    check_target(options.folder)
     backend = select_backend()
     limit_threads(settings.threads)
     job = _open_job(options)

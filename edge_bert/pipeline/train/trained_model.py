@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.bundle.atomic_folder import FolderKind, replace_folder
+from edge_bert.bundle.atomic_folder import FolderKind, check_folder, replace_folder
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train import run_record
@@ -16,8 +16,11 @@ from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.training import TrainingRun
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
+from edge_bert.store.held_folder import trim_folders
 
-TRAINED_MODEL = FolderKind("trained model", run_record.FILE)
+TRAINED_MODEL = FolderKind("trained model", run_record.FILE, "training run")
+WORK = "training"  # the cache's room for the snapshots of runs
+MOST_BYTES = 8 * 10**9  # that they take; a run of MiniLM-L6 that has ended takes 43 MB
 VERSION = 1  # of the method: a run that was cut short goes on under the same version only
 
 
@@ -36,9 +39,14 @@ def check_name(name: str) -> str:
     return name
 
 
+def check_target(folder: Path) -> None:
+    """Raise before a run what `write_trained_model` would raise after it."""
+    check_folder(folder, TRAINED_MODEL)
+
+
 def choose_work_folder(inputs: Sequence[object]) -> Path:
     """Where a run's snapshots are: one place for `inputs`, which are all that decides weights."""
-    return cache_folder("training") / cache_key("training", inputs, version=VERSION)
+    return cache_folder(WORK) / cache_key("training", inputs, version=VERSION)
 
 
 def write_trained_model(
@@ -46,10 +54,12 @@ def write_trained_model(
 ) -> TrainedModel:
     """The model's folder with its record, in place of the one that was there.
 
+    Runs that were longest unused leave the cache, where there are too many.
     `checkpoint` is the one that the weights come from. Raises what `replace_folder` raises, for a
     folder that is no trained model or cannot be written.
     """
     with replace_folder(folder, TRAINED_MODEL) as scratch:
         write_model_folder(weights, checkpoint, scratch)
         write_record(run, scratch)
+    trim_folders(cache_folder(WORK), MOST_BYTES)
     return TrainedModel(folder, run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,8 +21,9 @@ from edge_bert.compress.train.fine_tune import fine_tune
 from edge_bert.compress.train.loop import Report, TrainingStatus, no_report
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import InputError, TrainingError
+from edge_bert.errors import StopRequest, TrainingError
 from edge_bert.records.training import TrainingCurve, TrainingSettings
+from edge_bert.store.held_folder import LOCK
 from tests.tiny import models
 
 SETTINGS = TrainingSettings(
@@ -35,6 +37,7 @@ SETTINGS = TrainingSettings(
     patience=10,
 )
 CLASSES, TEXTS, HELD_OUT = 3, 160, 48
+STEPS = 7  # of an epoch
 
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -127,33 +130,64 @@ def test_the_best_weights_are_kept(train: Train, examples: LabelledTexts) -> Non
 
 
 def test_a_run_that_was_killed_ends_with_the_same_weights(train: Train) -> None:
-    """Bit for bit, and with the same curve: killed before its first snapshot, between two, and at
-    an epoch's end."""
+    """Bit for bit, and with the same curve: killed before its first snapshot, between two, and
+    after a snapshot of an epoch that has no score yet."""
     whole, curve = train(name="whole")
-    for step in (3, 9, 14):
+    often = msgspec.structs.replace(SETTINGS, save_every=STEPS)
+    for step in (3, STEPS + 2, 2 * STEPS):
         with pytest.raises(KilledError):
-            train(report=stop_at(step, KilledError))
-    resumed, curve_again = train()
+            train(often, report=stop_at(step, KilledError))
+    resumed, curve_again = train(often)
     assert arrays_of(resumed) == arrays_of(whole)
     assert [(point.step, point.loss, point.score) for point in curve_again.points] == [
         (point.step, point.loss, point.score) for point in curve.points
     ]
 
 
-def test_a_signal_saves_before_it_stops(train: Train, tmp_path: Path) -> None:
-    """Ctrl-C loses no step."""
-    import signal
+@pytest.mark.parametrize("last", [STEPS - 1, STEPS])
+def test_a_signal_saves_before_it_stops(train: Train, last: int) -> None:
+    """Ctrl-C loses no step, also at an epoch's end, whose score then comes first."""
 
     def report(status: TrainingStatus) -> None:
-        if status.step == 7:
+        assert status.step <= last
+        if status.step == last:
             signal.raise_signal(signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(StopRequest, match=rf"stopped after step {last} of {3 * STEPS};.* goes on"):
         train(report=report)
     steps: list[int] = []
-    train(report=lambda status: steps.append(status.step))
-    assert steps[0] == 9  # the step in progress, the eighth, was finished and saved
+
+    def note(status: TrainingStatus) -> None:
+        steps.append(status.step)
+        stop_at(STEPS, KilledError)(status)
+
+    with pytest.raises(KilledError):
+        train(report=note)
+    assert steps[0] == STEPS
+
+
+def test_a_second_signal_stops_at_once(train: Train, tmp_path: Path) -> None:
+    """It does not wait for what is computed; the snapshot before stays."""
+
+    def report(status: TrainingStatus) -> None:
+        if status.step == 6:
+            signal.raise_signal(signal.SIGTERM)
+            signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(StopRequest, match="at once") as stopped:
+        train(report=report)
+    assert stopped.value.number == signal.SIGTERM
     assert (tmp_path / "run" / snapshots.STATE).is_file()
+
+
+def test_a_run_that_has_ended_keeps_its_best_weights_alone(train: Train, tmp_path: Path) -> None:
+    """The same again trains nothing, and gives the same weights and curve."""
+    whole, curve = train()
+    best = f"best-{curve.best_step}.safetensors"
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {LOCK, snapshots.STATE, best}
+    assert (tmp_path / "run" / snapshots.STATE).stat().st_size < 4000
+    again, curve_again = train(report=stop_at(-1, KilledError))
+    assert (arrays_of(again), curve_again) == (arrays_of(whole), curve)
 
 
 def test_training_stops_early(train: Train) -> None:
@@ -171,16 +205,6 @@ def test_a_loss_that_is_no_number_stops_the_run(train: Train, tmp_path: Path) ->
     with pytest.raises(TrainingError, match=r"no number at step \d+ .*--learning-rate"):
         train(wild)
     assert (tmp_path / "run" / snapshots.STATE).is_file()
-
-
-@pytest.mark.parametrize("damage", [b"", b"{}", b"\0" * 200])
-def test_a_damaged_snapshot_is_named(train: Train, tmp_path: Path, damage: bytes) -> None:
-    """One line that says which file, and what to do."""
-    with pytest.raises(KilledError):
-        train(report=stop_at(6, KilledError))
-    (tmp_path / "run" / snapshots.STATE).write_bytes(damage)
-    with pytest.raises(InputError, match=r"snapshot\.safetensors is damaged .* delete it"):
-        train()
 
 
 def test_frozen_tables_stay(train: Train, weights: EncoderWeights) -> None:

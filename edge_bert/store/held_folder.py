@@ -1,0 +1,83 @@
+"""Folders of the cache that one process at a time works in, and that go when they are too many."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from edge_bert.errors import BusyError, InputError
+
+LOCK = ".lock"
+SCRATCH = ".writing-*"  # what `write_atomic` was at when its process was killed
+
+
+@contextlib.contextmanager
+def hold_folder(folder: Path, work: str, *, wait_s: float = 0.0) -> Iterator[None]:
+    """`folder`, made if need be, for this process alone; `work` says what is done in it.
+
+    What a process that was killed left half written there is removed, and the folder counts as
+    used now. Raises BusyError where another process holds it for longer than `wait_s`, InputError
+    where it cannot be written.
+    """
+    lock = FileLock(folder / LOCK)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=wait_s)
+        for left in folder.glob(SCRATCH):
+            left.unlink(missing_ok=True)
+        os.utime(folder)
+    except Timeout as error:
+        raise BusyError(
+            f"Another process is {work} in {folder}; wait until it ends, or stop it."
+        ) from error
+    except OSError as error:
+        lock.release()
+        raise InputError(
+            f"{folder} cannot be written ({error.strerror}); make room, or point EDGE_BERT_CACHE "
+            "to another folder."
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def trim_folders(root: Path, most_bytes: int) -> None:
+    """Remove the folders in `root` that were longest unused, down to `most_bytes` in all.
+
+    Only folders that `hold_folder` made go, and neither the last used one nor one that is held.
+    """
+    folders = sorted(
+        (path.parent for path in root.glob(f"*/{LOCK}")),
+        key=lambda folder: folder.stat().st_mtime,
+        reverse=True,
+    )
+    total = 0
+    for folder in folders:
+        total += measure_folder(folder)
+        if total > most_bytes and folder != folders[0]:
+            _remove_unheld(folder)
+
+
+def measure_folder(folder: Path) -> int:
+    """The bytes of the files in a folder."""
+    total = 0
+    for path in folder.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            total += path.lstat().st_size
+    return total
+
+
+def _remove_unheld(folder: Path) -> None:
+    lock = FileLock(folder / LOCK)
+    with contextlib.suppress(Timeout, OSError):
+        lock.acquire(timeout=0)
+        try:
+            shutil.rmtree(folder, ignore_errors=True)
+        finally:
+            lock.release()
