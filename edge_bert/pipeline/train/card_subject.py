@@ -1,0 +1,55 @@
+"""What a model card is about: the task, who opens the folder, what the source's card says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.records.checkpoint import Task
+
+CARD_FILE = "README.md"
+INHERITED = ("license", "license_name", "license_link", "language", "base_model")
+MAX_CARD_BYTES = 2**20
+MAX_CHARACTERS, MAX_VALUES = 200, 50
+CardField = str | list[str]
+
+
+@dataclass(frozen=True)
+class CardSubject:
+    """What a card is about.
+
+    `alike` says that all layers have one shape, so that other libraries open the folder.
+    `inherited` are the fields of the card of the model it comes from that hold for this one too.
+    """
+
+    task: Task
+    labels: tuple[str, ...]
+    alike: bool
+    inherited: Mapping[str, CardField]
+
+
+def describe_subject(weights: EncoderWeights, *, alike: bool, source: Path) -> CardSubject:
+    """The subject of the card of `weights`, which come from the model in the folder `source`."""
+    inherited = read_inherited_fields(source / CARD_FILE)
+    return CardSubject(weights.head.task, weights.head.labels, alike, inherited)
+
+
+def read_inherited_fields(card: Path) -> dict[str, CardField]:
+    """Licence, language and base model of a card; nothing where there is none to be read."""
+    from huggingface_hub import metadata_load
+
+    try:
+        readable = card.is_file() and card.stat().st_size <= MAX_CARD_BYTES
+        fields = (metadata_load(card) if readable else None) or {}
+    except Exception:  # noqa: BLE001 (a foreign file; whatever is wrong with it, we go without)
+        return {}
+    return {name: fields[name] for name in INHERITED if _is_plain(fields.get(name))}
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a field is a short text or a short list of them, as the hub's are."""
+    texts = value if isinstance(value, list) else [value]
+    short = all(isinstance(text, str) and len(text) <= MAX_CHARACTERS for text in texts)
+    return short and 0 < len(texts) <= MAX_VALUES

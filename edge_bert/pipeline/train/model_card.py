@@ -1,0 +1,189 @@
+"""The model card of a trained model: README.md as the Hugging Face hub reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from edge_bert.pipeline.train.card_subject import CardSubject
+from edge_bert.records.checkpoint import Task
+from edge_bert.records.training import Ancestor, TrainingRun
+from edge_bert.report.training_words import list_losses, tell_ancestry
+from edge_bert.text import list_some, make_printable
+
+PIPELINE_TAGS = {
+    Task.EMBEDDING: "sentence-similarity",
+    Task.CLASSIFICATION: "text-classification",
+    Task.TOKEN_CLASSIFICATION: "token-classification",
+    Task.QUESTION_ANSWERING: "question-answering",
+}
+NOUNS = {
+    Task.EMBEDDING: "A model that gives an embedding for a text",
+    Task.CLASSIFICATION: "A classifier of texts",
+    Task.TOKEN_CLASSIFICATION: "A model that gives a class for each token of a text",
+    Task.QUESTION_ANSWERING: "A model that finds the answer to a question in a text",
+}
+METRICS = ("accuracy",)  # those that the hub has a name for
+HUB = "hub: "
+
+
+def write_card(run: TrainingRun, subject: CardSubject) -> str:
+    """The card of a run, in Markdown below its fields in YAML. It holds no path of a machine."""
+    parts = [
+        f"---\n{_write_fields(run, subject)}\n---",
+        f"# {_escape(run.name)}",
+        _introduce(run, subject),
+        f"## Use\n\n{_describe_use(run, subject)}",
+        f"## Data and score\n\n{_describe_data(run)}",
+        f"## Training\n\n{_describe_training(run)}",
+        f"## Licence\n\n{_describe_licence(run, subject)}",
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _write_fields(run: TrainingRun, subject: CardSubject) -> str:
+    from huggingface_hub import ModelCardData
+
+    opens = subject.alike and subject.task in (Task.EMBEDDING, Task.CLASSIFICATION)
+    inherited = dict(subject.inherited)
+    base_models = [name for ancestor in run.ancestors for name in _list_hub_models(ancestor)]
+    if base_models:
+        inherited["base_model"] = list(dict.fromkeys(base_models))
+    library = "sentence-transformers" if opens else "edge-bert"
+    data = ModelCardData(
+        library_name=library,
+        pipeline_tag=PIPELINE_TAGS.get(subject.task),
+        tags=list(dict.fromkeys(["edge-bert", library, make_printable(run.kind)])),
+        datasets=[make_printable(used.source) for used in run.data],
+        metrics=[run.curve.metric] if run.curve.metric in METRICS else None,
+        **inherited,
+    )
+    return str(data.to_yaml()).strip()
+
+
+def _list_hub_models(ancestor: Ancestor) -> Iterator[str]:
+    """The models on the hub at the roots of an ancestry."""
+    if ancestor.origin.startswith(HUB):
+        yield ancestor.origin.removeprefix(HUB)
+    for earlier in ancestor.ancestors:
+        yield from _list_hub_models(earlier)
+
+
+def _introduce(run: TrainingRun, subject: CardSubject) -> str:
+    noun = NOUNS.get(subject.task, "An encoder")
+    labels = f" Its classes are {_escape(list_some(subject.labels, 20))}." if subject.labels else ""
+    ancestry = " ".join(map(_escape, tell_ancestry(run)))
+    return f"{noun}, made by edge-bert ({_escape(run.kind)}).{labels} {ancestry}".strip()
+
+
+def _describe_use(run: TrainingRun, subject: CardSubject) -> str:
+    folder = _quote(run.name)
+    parts = [
+        "A folder for phones, with TFLite files, tokenizer and report:",
+        _fence("bash", f"edge-bert build --profile pixel --model {folder} --out build"),
+        _fence(
+            "python",
+            "from edge_bert import Bundle\n\n"
+            'bundle = Bundle.open("build/pixel")\n'
+            f'outputs = bundle.encode(["a text"])  # {_name_output(subject)}',
+        ),
+    ]
+    return "\n\n".join([*parts, *_describe_libraries(subject, folder)])
+
+
+def _name_output(subject: CardSubject) -> str:
+    if subject.task is Task.CLASSIFICATION:
+        return "a score for each class, in the order of config.json"
+    return (
+        "an embedding for each text" if subject.task is Task.EMBEDDING else "see edge-bert's docs"
+    )
+
+
+def _describe_libraries(subject: CardSubject, folder: str) -> list[str]:
+    if not subject.alike:
+        return [
+            "Its layers differ in their heads or neurons, which `edge_bert.json` lists; transformers "
+            "and sentence-transformers have no class for that and refuse the folder."
+        ]
+    if subject.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
+        return []
+    gives = "logits" if subject.task is Task.CLASSIFICATION else "embeddings"
+    return [
+        "With sentence-transformers:",
+        _fence(
+            "python",
+            "from sentence_transformers import SentenceTransformer\n\n"
+            f'{gives} = SentenceTransformer({folder}).encode(["a text"])',
+        ),
+        "transformers' `AutoModel` opens the encoder alone, without pooling and head.",
+    ]
+
+
+def _describe_data(run: TrainingRun) -> str:
+    data = "\n".join(
+        f"- {_escape(used.source)}: {used.count} texts, {used.held_out} of them held out"
+        for used in run.data
+    )
+    curve, settings = run.curve, run.settings
+    return (
+        f"{data}\n\n"
+        f"The held-out {_escape(curve.metric)} of these weights is **{curve.best_score:.4f}** "
+        f"(step {curve.best_step}). The held-out texts are never trained on: a share of "
+        f"{settings.held_out:g}, drawn by a hash of each text with seed {settings.split_seed}. "
+        "The best step is chosen on them, so the score on texts that nobody has seen may be lower."
+    )
+
+
+def _describe_training(run: TrainingRun) -> str:
+    metric = _escape(run.curve.metric)
+    rows = "\n".join(
+        f"| {point.step} | {point.loss:.4f} | {_format_score(point.score)} | {point.seconds:.0f} |"
+        for point in run.curve.points
+    )
+    losses = ", ".join(f"{weight:g} × {words}" for _, weight, words in list_losses(run.losses))
+    machine = run.machine
+    return (
+        f"| step | loss | held-out {metric} | seconds |\n|---|---|---|---|\n{rows}\n\n"
+        f"Loss: {losses or 'none'}.\n\n"
+        f"{_escape(machine.processor)}, {machine.cores} cores, Keras on {machine.backend}, "
+        f"{run.seconds / 60:.1f} minutes. Seed {run.settings.seed}. `training.json` has everything, "
+        "`report.html` shows it."
+    )
+
+
+def _describe_licence(run: TrainingRun, subject: CardSubject) -> str:
+    licence = subject.inherited.get("license")
+    sources: Sequence[str] = [_escape(ancestor.name) for ancestor in run.ancestors]
+    source = " and ".join(sources) or "its source"
+    if not licence:
+        return (
+            f"The weights come from {source}, whose files name no licence: look there before you "
+            "pass them on. The data may have terms of their own."
+        )
+    named = licence if isinstance(licence, str) else ", ".join(licence)
+    return (
+        f"The weights come from {source}; the card there says {_escape(named)}, which holds for "
+        "what is made of them. The data may have terms of their own."
+    )
+
+
+def _format_score(score: float | None) -> str:
+    return "–" if score is None else f"{score:.4f}"
+
+
+def _escape(text: str) -> str:
+    """Foreign words as Markdown that shows them and does nothing."""
+    return "".join(
+        f"\\{char}" if char in "\\`*_[]<>|#!$&~" else char for char in make_printable(text)
+    )
+
+
+def _quote(name: str) -> str:
+    """A folder's name in quotes that shells and Python read alike."""
+    plain = (
+        make_printable(name).replace("\\", "").replace('"', "").replace("`", "").replace("$", "")
+    )
+    return f'"{plain}"'
+
+
+def _fence(language: str, code: str) -> str:
+    return f"```{language}\n{code}\n```"
