@@ -149,6 +149,7 @@ class Checkpoint:
     them; else the architecture knows those of the head's task. `warnings` name what was found in
     the files and not used, a line each. `head_is_certain` where sentence-transformers' modules say
     what is computed, whatever else the weights hold. `structure` is that of a pruned encoder.
+    `folder` is where the model was read, where it is one.
     """
 
     name: str
@@ -167,3 +168,4 @@ class Checkpoint:
     warnings: tuple[str, ...] = ()
     head_is_certain: bool = False
     structure: EncoderStructure | None = None
+    folder: Path | None = None

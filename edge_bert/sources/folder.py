@@ -84,6 +84,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         warnings=(*unknown, *text.warnings),
         head_is_certain=(folder / MODULES).is_file(),
         structure=None if saved is None else read_structure(saved),
+        folder=folder,
     )
 
 

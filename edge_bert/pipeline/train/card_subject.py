@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.records.checkpoint import Task
+from edge_bert.pipeline.train.model_folder import layers_are_alike
+from edge_bert.records.checkpoint import Checkpoint, Task
 
 CARD_FILE = "README.md"
 INHERITED = ("license", "license_name", "license_link", "language", "base_model")
@@ -30,10 +31,12 @@ class CardSubject:
     inherited: Mapping[str, CardField]
 
 
-def describe_subject(weights: EncoderWeights, *, alike: bool, source: Path) -> CardSubject:
-    """The subject of the card of `weights`, which come from the model in the folder `source`."""
-    inherited = read_inherited_fields(source / CARD_FILE)
-    return CardSubject(weights.head.task, weights.head.labels, alike, inherited)
+def describe_subject(weights: EncoderWeights, checkpoint: Checkpoint) -> CardSubject:
+    """The subject of the card of `weights`, which come from `checkpoint`."""
+    folder = checkpoint.folder
+    inherited = read_inherited_fields(folder / CARD_FILE) if folder else {}
+    head = weights.head
+    return CardSubject(head.task, head.labels, layers_are_alike(weights), inherited)
 
 
 def read_inherited_fields(card: Path) -> dict[str, CardField]:
@@ -43,7 +46,7 @@ def read_inherited_fields(card: Path) -> dict[str, CardField]:
     try:
         readable = card.is_file() and card.stat().st_size <= MAX_CARD_BYTES
         fields = (metadata_load(card) if readable else None) or {}
-    except Exception:  # noqa: BLE001 (a foreign file; whatever is wrong with it, we go without)
+    except Exception:  # a foreign file: whatever is wrong with it, we go without
         return {}
     return {name: fields[name] for name in INHERITED if _is_plain(fields.get(name))}
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
+from typing import Any
 
-from edge_bert.pipeline.train.card_subject import CardSubject
+from edge_bert.pipeline.train.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import Ancestor, TrainingRun
 from edge_bert.report.training_words import list_losses, tell_ancestry
@@ -44,10 +46,12 @@ def _write_fields(run: TrainingRun, subject: CardSubject) -> str:
     from huggingface_hub import ModelCardData
 
     opens = subject.alike and subject.task in (Task.EMBEDDING, Task.CLASSIFICATION)
-    inherited = dict(subject.inherited)
+    inherited: dict[str, Any] = {
+        name: _make_plain(value) for name, value in subject.inherited.items()
+    }
     base_models = [name for ancestor in run.ancestors for name in _list_hub_models(ancestor)]
     if base_models:
-        inherited["base_model"] = list(dict.fromkeys(base_models))
+        inherited["base_model"] = _make_plain(list(dict.fromkeys(base_models)))
     library = "sentence-transformers" if opens else "edge-bert"
     data = ModelCardData(
         library_name=library,
@@ -58,6 +62,10 @@ def _write_fields(run: TrainingRun, subject: CardSubject) -> str:
         **inherited,
     )
     return str(data.to_yaml()).strip()
+
+
+def _make_plain(value: CardField) -> CardField:
+    return make_printable(value) if isinstance(value, str) else [*map(make_printable, value)]
 
 
 def _list_hub_models(ancestor: Ancestor) -> Iterator[str]:
@@ -101,8 +109,8 @@ def _name_output(subject: CardSubject) -> str:
 def _describe_libraries(subject: CardSubject, folder: str) -> list[str]:
     if not subject.alike:
         return [
-            "Its layers differ in their heads or neurons, which `edge_bert.json` lists; transformers "
-            "and sentence-transformers have no class for that and refuse the folder."
+            "Its layers differ in their heads or neurons, which `edge_bert.json` lists; "
+            "transformers and sentence-transformers have no class for that and refuse the folder."
         ]
     if subject.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
         return []
@@ -145,8 +153,8 @@ def _describe_training(run: TrainingRun) -> str:
         f"| step | loss | held-out {metric} | seconds |\n|---|---|---|---|\n{rows}\n\n"
         f"Loss: {losses or 'none'}.\n\n"
         f"{_escape(machine.processor)}, {machine.cores} cores, Keras on {machine.backend}, "
-        f"{run.seconds / 60:.1f} minutes. Seed {run.settings.seed}. `training.json` has everything, "
-        "`report.html` shows it."
+        f"{run.seconds / 60:.1f} minutes. Seed {run.settings.seed}. "
+        "`training.json` has everything, `report.html` shows it."
     )
 
 
@@ -178,11 +186,8 @@ def _escape(text: str) -> str:
 
 
 def _quote(name: str) -> str:
-    """A folder's name in quotes that shells and Python read alike."""
-    plain = (
-        make_printable(name).replace("\\", "").replace('"', "").replace("`", "").replace("$", "")
-    )
-    return f'"{plain}"'
+    """A folder's name in quotes that shells and Python read alike; a word for it if it has none."""
+    return f'"{name}"' if re.fullmatch(r"[\w][\w. -]*", name) else '"THIS-FOLDER"'
 
 
 def _fence(language: str, code: str) -> str:

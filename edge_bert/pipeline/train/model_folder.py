@@ -44,7 +44,7 @@ def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: 
     architecture = ARCHITECTURES[checkpoint.architecture]
     arrays = name_encoder_arrays(weights, architecture, checkpoint.config)
     _save_arrays(arrays, folder)
-    alike = _layers_are_alike(weights)
+    alike = layers_are_alike(weights)
     _write_json(folder / "config.json", _config_of(weights, checkpoint, alike=alike))
     _write_tokenizer(checkpoint, folder)
     _write_modules(weights, folder)
@@ -54,7 +54,7 @@ def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: 
         (folder / FILE).write_bytes(encode_json(saved))
 
 
-def _layers_are_alike(weights: EncoderWeights) -> bool:
+def layers_are_alike(weights: EncoderWeights) -> bool:
     """Whether config.json has words for the structure: layers alike, heads as wide as the rows."""
     config = weights.config
     alike = len(set(config.heads)) == 1 and len(set(config.ffn)) == 1

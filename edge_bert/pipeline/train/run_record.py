@@ -1,4 +1,4 @@
-"""`training.json` and the model's README.md: what a trained model comes from."""
+"""`training.json`, report and model card: what a trained model comes from."""
 
 from __future__ import annotations
 
@@ -8,13 +8,22 @@ import resource
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import Literal
+
+import msgspec
 
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
+from edge_bert.pipeline.train.card_subject import CARD_FILE, CardSubject
+from edge_bert.pipeline.train.model_card import write_card
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.plan import Compression
 from edge_bert.records.training import Ancestor, Machine, TrainingRun
+from edge_bert.report.training_html import render_training_page
 from edge_bert.store.content_store import encode_json
 
 FILE = "training.json"
+COMPRESSION_FILE = "compress.json"
+REPORT_FILE = "report.html"
 PACKAGES = ("edge-bert", "keras", "numpy", "tensorflow", "jax", "torch")
 
 
@@ -30,48 +39,38 @@ def describe_machine(backend: str) -> Machine:
     )
 
 
-def describe_ancestor(checkpoint: Checkpoint, role: str) -> Ancestor:
-    """The model that a run starts from, or is taught by."""
-    return Ancestor(checkpoint.name, role, checkpoint.sha256, checkpoint.origin)  # type: ignore[arg-type]
+def describe_ancestor(checkpoint: Checkpoint, role: Literal["start", "teacher"]) -> Ancestor:
+    """The model that a run starts from or is taught by, with its ancestors where we trained it."""
+    earlier = read_record(checkpoint.folder) if checkpoint.folder else None
+    return Ancestor(
+        name=checkpoint.name,
+        role=role,
+        sha256=checkpoint.sha256,
+        origin=checkpoint.origin,
+        ancestors=earlier.ancestors if earlier else (),
+    )
 
 
-def write_record(run: TrainingRun, folder: Path) -> None:
-    """The run's record and its model card, in the model's folder."""
+def read_record(folder: Path) -> TrainingRun | None:
+    """The record of the trained model in `folder`; None where there is none that can be read."""
+    try:
+        return msgspec.json.decode((folder / FILE).read_bytes(), type=TrainingRun)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def write_record(
+    run: TrainingRun, subject: CardSubject, folder: Path, compression: Compression | None = None
+) -> None:
+    """The run's record, its report and its model card, in the model's folder.
+
+    `compression` is the plan whose last step the run is.
+    """
     (folder / FILE).write_bytes(encode_json(run))
-    (folder / "README.md").write_text(describe_run(run), "utf-8")
-
-
-def describe_run(run: TrainingRun) -> str:
-    """The model card, in Markdown."""
-    start = ", ".join(f"{ancestor.name} ({ancestor.role})" for ancestor in run.ancestors)
-    data = "\n".join(
-        f"- {used.source}: {used.count} texts, {used.held_out} of them held out"
-        for used in run.data
-    )
-    curve = run.curve
-    rows = "\n".join(
-        f"| {point.step} | {point.loss:.4f} | {_format_score(point.score)} | {point.seconds:.0f} |"
-        for point in curve.points
-    )
-    return f"""# {run.name}
-
-Made by edge-bert ({run.kind}) from {start}.
-
-{data}
-
-The held-out {curve.metric} of these weights is {curve.best_score:.4f} (step {curve.best_step}).
-
-| step | loss | held-out {curve.metric} | seconds |
-|---|---|---|---|
-{rows}
-
-{run.machine.processor}, {run.machine.cores} cores, Keras on {run.machine.backend}.
-Seed {run.settings.seed}. `training.json` has everything.
-"""
-
-
-def _format_score(score: float | None) -> str:
-    return "–" if score is None else f"{score:.4f}"
+    if compression is not None:
+        (folder / COMPRESSION_FILE).write_bytes(encode_json(compression))
+    (folder / REPORT_FILE).write_text(render_training_page(run, compression), "utf-8")
+    (folder / CARD_FILE).write_text(write_card(run, subject), "utf-8")
 
 
 def _processor_name() -> str:

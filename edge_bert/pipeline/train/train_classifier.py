@@ -19,6 +19,7 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError, ModelError
+from edge_bert.pipeline.train.class_scores import run_outputs, score_classes
 from edge_bert.pipeline.train.labels import label_texts, list_classes, number_classes
 from edge_bert.pipeline.train.options import FineTuneOptions
 from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
@@ -30,7 +31,13 @@ from edge_bert.pipeline.train.trained_model import (
     write_trained_model,
 )
 from edge_bert.records.checkpoint import Checkpoint, Task
-from edge_bert.records.training import FORMAT_VERSION, DataUsed, TrainingCurve, TrainingRun
+from edge_bert.records.training import (
+    FORMAT_VERSION,
+    ClassScore,
+    DataUsed,
+    TrainingCurve,
+    TrainingRun,
+)
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.cache import cache_folder
 
@@ -65,7 +72,8 @@ def train_classifier(options: FineTuneOptions, report: Report = no_report) -> Tr
         job.weights, job.trained, job.held_out, settings, _work_folder(job, backend), report
     )
     seconds = time.monotonic() - started
-    run = _describe_run(job, curve, backend, seconds)
+    classes = _score_classes(job, weights)
+    run = _describe_run(job, curve, classes, backend, seconds)
     return write_trained_model(options.folder, weights, job.checkpoint, run)
 
 
@@ -130,7 +138,16 @@ def _work_folder(job: _Job, backend: str) -> Path:
     )
 
 
-def _describe_run(job: _Job, curve: TrainingCurve, backend: str, seconds: float) -> TrainingRun:
+def _score_classes(job: _Job, weights: EncoderWeights) -> tuple[ClassScore, ...]:
+    """The held-out texts of each class, beside what the start, its head included, gets right."""
+    texts, labels = job.held_out.texts, job.held_out.labels
+    outputs, earlier = run_outputs(weights, texts), run_outputs(job.weights, texts)
+    return score_classes(outputs, labels, weights.head.labels, earlier)
+
+
+def _describe_run(
+    job: _Job, curve: TrainingCurve, classes: tuple[ClassScore, ...], backend: str, seconds: float
+) -> TrainingRun:
     texts = len(job.trained) + len(job.held_out)
     digest = digest_texts(job.trained.texts, job.trained.labels)
     return TrainingRun(
@@ -144,4 +161,5 @@ def _describe_run(job: _Job, curve: TrainingCurve, backend: str, seconds: float)
         curve=curve,
         machine=describe_machine(backend),
         seconds=seconds,
+        classes=classes,
     )

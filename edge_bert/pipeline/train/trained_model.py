@@ -10,9 +10,11 @@ from edge_bert.bundle.atomic_folder import FolderKind, check_folder, replace_fol
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train import run_record
+from edge_bert.pipeline.train.card_subject import describe_subject
 from edge_bert.pipeline.train.model_folder import write_model_folder
 from edge_bert.pipeline.train.run_record import write_record
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.plan import Compression
 from edge_bert.records.training import TrainingRun
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
@@ -50,16 +52,20 @@ def choose_work_folder(inputs: Sequence[object]) -> Path:
 
 
 def write_trained_model(
-    folder: Path, weights: EncoderWeights, checkpoint: Checkpoint, run: TrainingRun
+    folder: Path,
+    weights: EncoderWeights,
+    checkpoint: Checkpoint,
+    run: TrainingRun,
+    compression: Compression | None = None,
 ) -> TrainedModel:
     """The model's folder with its record, in place of the one that was there.
 
     Runs that were longest unused leave the cache, where there are too many.
-    `checkpoint` is the one that the weights come from. Raises what `replace_folder` raises, for a
-    folder that is no trained model or cannot be written.
+    `checkpoint` is the one that the weights come from, `compression` the plan that the run ends.
+    Raises what `replace_folder` raises, for a folder that is no trained model or cannot be written.
     """
     with replace_folder(folder, TRAINED_MODEL) as scratch:
         write_model_folder(weights, checkpoint, scratch)
-        write_record(run, scratch)
+        write_record(run, describe_subject(weights, checkpoint), scratch, compression)
     trim_folders(cache_folder(WORK), MOST_BYTES)
     return TrainedModel(folder, run)
