@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from edge_bert.records.base import Record
+from edge_bert.records.candidate import Structure
 
 FORMAT_VERSION = 1
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -49,7 +50,8 @@ class LossWeights(Record, frozen=True):
     """What the loss adds up, each times its weight; 0 leaves it out.
 
     `labels`, `soft_targets` (at `temperature`), `hidden`, `attention` and `relations` are those of
-    a classifier's student, `cosine` and `similarity` those of an embedding's.
+    a classifier's student, `cosine` and `similarity` those of an embedding's. `dimensions` are the
+    numbers of first channels that give the teacher's similarities by themselves too.
     """
 
     labels: float = 0.0
@@ -60,6 +62,7 @@ class LossWeights(Record, frozen=True):
     relations: float = 0.0
     cosine: float = 0.0
     similarity: float = 0.0
+    dimensions: tuple[int, ...] = ()
 
 
 class CurvePoint(Record, frozen=True):
@@ -192,6 +195,7 @@ class TrainingRun(Record, frozen=True):
     pruning: tuple[PruningStep, ...] = ()
     sparsity: BlockSparsity | None = None
     latency_ms: float | None = None
+    structure: Structure | None = None
 
 
 class SeedScore(Record, frozen=True):

@@ -31,6 +31,11 @@ def check_layers(layers: Sequence[int], present: int) -> tuple[int, ...]:
     return tuple(layers)
 
 
+def spread_layers(count: int, present: int) -> tuple[int, ...]:
+    """So many of the `present` layers, evenly spread, the last one among them."""
+    return tuple(round((index + 1) * present / count) - 1 for index in range(count))
+
+
 def rank_layers(
     weights: EncoderWeights, sentences: Sequence[Sentence], progress: Progress = no_progress
 ) -> tuple[tuple[int, ...], ...]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
 import numpy as np
 
 from edge_bert.compress.train.batches import Array, Targets, TokenizedTexts
@@ -30,11 +31,16 @@ OUTPUT = "teacher.output"
 
 @dataclass(frozen=True)
 class Lessons:
-    """Texts with the teacher's outputs for them; `labels` [n] below 0 where a text has none."""
+    """Texts with the teacher's outputs for them; `labels` [n] below 0 where a text has none.
+
+    `pairs` are layers of the student and those of the teacher whose rows they should have; without,
+    the student's are spread over the teacher's.
+    """
 
     texts: TokenizedTexts
     outputs: TeacherOutputs
     labels: Array | None = None
+    pairs: tuple[tuple[int, int], ...] = ()
 
 
 def distill_student(
@@ -48,12 +54,16 @@ def distill_student(
 ) -> tuple[EncoderWeights, TrainingCurve]:
     """The student's weights after training, and the curve of the run, which lives in `folder`.
 
+    Where training only made it worse on the held-out texts, they are those that it started with.
     Raises what `train_model` raises.
     """
     from edge_bert.compress.train.keras_student import read_weights
 
     task = make_distillation(weights, trained, held_out, settings, losses)
     curve = train_model(task, settings, folder, report)
+    start = curve.start_score
+    if start is not None and start > curve.best_score:  # too few texts, or too high a rate
+        return weights, msgspec.structs.replace(curve, best_step=0, best_score=start)
     return read_weights(task.model, weights), curve
 
 
@@ -67,15 +77,19 @@ def make_distillation(
     """What the loop trains: a student on the lessons, judged by those that are held out."""
     from edge_bert.compress.train.forward import ForwardPass
     from edge_bert.compress.train.keras_student import build_student
-    from edge_bert.compress.train.objective import label_loss_of, make_objective
+    from edge_bert.compress.train.objective import (
+        label_loss_of,
+        leave_out_unlabelled,
+        make_objective,
+    )
 
     model = build_student(weights, settings.freeze)
     names, head = weights.input_names, weights.head
     forward = ForwardPass(model, names)
     label_loss = None
     if trained.labels is not None:
-        label_loss = label_loss_of(head, settings.smoothing)
-    places = trained.outputs.places(weights.config.layers)
+        label_loss = leave_out_unlabelled(label_loss_of(head, settings.smoothing))
+    places = trained.outputs.find_places(weights, trained.pairs)
     return TrainingTask(
         model=model,
         input_names=names,
@@ -83,7 +97,7 @@ def make_distillation(
         targets=list_targets(trained),
         objective=make_objective(model, names, losses, label_loss, places),
         score=lambda: score_student(forward.run(held_out.texts)["output"], held_out, head.task),
-        metric="accuracy" if held_out.labels is not None else "agreement with the teacher",
+        metric=name_metric(held_out, head.task),
     )
 
 
@@ -94,6 +108,13 @@ def list_targets(lessons: Lessons) -> Targets:
     if lessons.labels is not None:
         by_text["labels"] = lessons.labels
     return Targets(by_text, outputs)
+
+
+def name_metric(held_out: Lessons, task: Task) -> str:
+    """What `score_student` gives."""
+    if held_out.labels is not None:
+        return "accuracy"
+    return "cosine to the teacher" if task is Task.EMBEDDING else "agreement with the teacher"
 
 
 def score_student(outputs: FloatArray, lessons: Lessons, task: Task) -> float:

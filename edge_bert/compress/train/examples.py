@@ -6,10 +6,12 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from edge_bert.compress.train.batches import Array, TokenizedTexts
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError
 
 LEAST_HELD_OUT = 8
@@ -58,6 +60,16 @@ def digest_texts(texts: TokenizedTexts, *targets: Array) -> str:
     for array in arrays:
         digest.update(f"{array.dtype} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()
+
+
+def digest_weights(weights: EncoderWeights) -> str:
+    """SHA-256 over all that decides what an encoder gives: its arrays, configuration and head."""
+    digest = hashlib.sha256(f"{weights.config} {weights.input_names}\n".encode())
+    digest.update(msgspec.json.encode(weights.head))
+    for name, array in weights.arrays.items():
+        digest.update(f"{name} {array.shape}\n".encode())
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from edge_bert.compress.train.backends.choose_backend import Batch, make_forward
@@ -19,6 +20,14 @@ from edge_bert.compress.train.batches import (
 )
 
 BATCH_SIZE = 32
+Allocate = Callable[[str, tuple[int, ...], npt.DTypeLike], Array]
+"""Gives an array of zeros for the values of a name, of a shape and a type."""
+
+
+def allocate_zeros(name: str, shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
+    """An array in memory."""
+    del name
+    return np.zeros(shape, kind)
 
 
 @dataclass(frozen=True)
@@ -39,16 +48,27 @@ class ForwardPass:
         self._input_names = tuple(input_names)
         self._forward = make_forward(model, _computation(model, self._input_names, rows))
 
-    def run(self, texts: TokenizedTexts) -> dict[str, Array]:
+    def run(
+        self,
+        texts: TokenizedTexts,
+        allocate: Allocate = allocate_zeros,
+        report: Callable[[int], None] = lambda _: None,
+    ) -> dict[str, Array]:
         """`output` [n, width] in float32, and the kept rows [tokens, channels] in float16.
 
-        Where the encoder's head gives tokens, `output` is [tokens, width].
+        Where the encoder's head gives tokens, `output` is [tokens, width]. `allocate` makes the
+        arrays, `report` is called with the number of texts that are done.
         """
         values: dict[str, Array] = {}
+        done = 0
         for plan in plan_by_length(texts):
             batch = stack_inputs(texts, plan, BATCH_SIZE, self._input_names)
             for name, array in self._forward(batch).items():
-                _keep_batch(values, name, array, texts, plan)
+                if name not in values:
+                    values[name] = _make_array(name, array, texts, allocate)
+                _keep_batch(values[name], array, texts, plan)
+            done += len(plan.rows)
+            report(done)
         return values
 
 
@@ -76,17 +96,17 @@ def plan_by_length(texts: TokenizedTexts) -> Iterator[BatchPlan]:
         yield BatchPlan(rows, -(-longest // BUCKET) * BUCKET)
 
 
-def _keep_batch(
-    values: dict[str, Array], name: str, array: Array, texts: TokenizedTexts, plan: BatchPlan
-) -> None:
+def _make_array(name: str, batch: Array, texts: TokenizedTexts, allocate: Allocate) -> Array:
+    """Room for all texts, or tokens, of what a batch has for some."""
+    shape = (len(texts.ids) if batch.ndim == 3 else len(texts), batch.shape[-1])
+    return allocate(name, shape, np.float32 if name == "output" else np.float16)
+
+
+def _keep_batch(values: Array, array: Array, texts: TokenizedTexts, plan: BatchPlan) -> None:
     """Put a batch's values where they belong: a row per text [batch, n], or one per token."""
-    by_token = array.ndim == 3
-    if name not in values:
-        shape = (len(texts.ids) if by_token else len(texts), array.shape[-1])
-        values[name] = np.zeros(shape, np.float32 if name == "output" else np.float16)
-    if not by_token:
-        values[name][plan.rows] = array[: len(plan.rows)]
+    if array.ndim == 2:
+        values[plan.rows] = array[: len(plan.rows)]
         return
     for index, row in enumerate(plan.rows):
         first, end = texts.starts[row], texts.starts[row + 1]
-        values[name][first:end] = array[index, : end - first]
+        values[first:end] = array[index, : end - first]

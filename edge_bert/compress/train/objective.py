@@ -22,12 +22,13 @@ Weighted = tuple[str, float, Callable[[], Any]]
 class TeacherPlaces:
     """Which rows of the teacher a student is held to.
 
-    `hidden` pairs a student's layer with the teacher's whose rows it should have; `heads` is in how
-    many parts the vectors of the last layers are related.
+    `hidden` pairs a student's layer with the teacher's whose rows it should have; `heads` are those
+    of the last layers, and `relation_heads` in how many parts their vectors are related.
     """
 
     hidden: tuple[tuple[int, int], ...] = ()
     heads: int = 12
+    relation_heads: int = 12
 
 
 def make_objective(
@@ -80,9 +81,20 @@ def _terms(
         yield (
             "similarity",
             weights.similarity,
-            lambda: losses.similarity_error(output, batch["teacher.output"], present),
+            lambda: _similarity(output, batch["teacher.output"], present, weights.dimensions),
         )
     yield from _row_terms(values, batch, weights, places)
+
+
+def _similarity(output: Any, teacher: Any, present: Any, dimensions: Sequence[int]) -> Any:
+    """Of all channels, and of the first ones (Matryoshka, arXiv:2205.13147); the mean of these.
+
+    The first channels too have to give the similarities of the teacher's whole vectors: its own
+    first channels may mean nothing.
+    """
+    channels = [*dimensions, output.shape[-1]]
+    errors = [losses.similarity_error(output[:, :count], teacher, present) for count in channels]
+    return sum(errors) / len(errors)
 
 
 def _row_terms(
@@ -123,10 +135,23 @@ def _hidden(
 
 def _relations(last: Any, batch: Batch, places: TeacherPlaces, mask: Any, by_text: Any) -> Any:
     divergences = [
-        losses.relation_divergence(by_text(rows), batch[f"teacher.{kind}"], mask, places.heads)
+        losses.relation_divergence(
+            by_text(rows), batch[f"teacher.{kind}"], mask, places.relation_heads
+        )
         for kind, rows in (("query", last.query), ("key", last.key), ("value", last.value))
     ]
     return sum(divergences) / len(divergences)
+
+
+def leave_out_unlabelled(label_loss: LabelLoss) -> LabelLoss:
+    """The loss over those texts of a batch that have a label: `labels` [batch] not below 0."""
+
+    def compute(output: Any, batch: Batch) -> Any:
+        labels = batch["labels"]
+        present = batch["present"] * ops.cast(labels >= 0, "float32")
+        return label_loss(output, {**batch, "labels": ops.maximum(labels, 0), "present": present})
+
+    return compute
 
 
 def label_loss_of(head: Head, smoothing: float) -> LabelLoss:

@@ -79,6 +79,33 @@ class PruneOptions(LoopOptions, frozen=True, kw_only=True):
     head_rate: float = 1.0
 
 
+class DistillOptions(LoopOptions, frozen=True, kw_only=True):
+    """What `invoke distill` takes: teachers (all-MiniLM-L6-v2), the student's structure, and texts.
+
+    `layers` is how many layers the student has, or which of the teacher's. `dimensions` are of the
+    first channels that serve by themselves. The weights of losses are those of LossWeights; without
+    one, `choose_losses` has the default.
+    """
+
+    teacher: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    structure: str | None = None
+    data: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    dimensions: tuple[int, ...] = ()
+    cosine: float | None = None
+    similarity: float | None = None
+    soft_targets: float | None = None
+    label_weight: float | None = None
+    hidden: float | None = None
+    attention: float | None = None
+    relations: float | None = None
+    temperature: float | None = None
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+    head_rate: float = 1.0  # the student's head is its teacher's, and no beginner
+
+
 def check_settings(options: LoopOptions) -> TrainingSettings:
     """The loop's settings. Raises InputError with the option that is out of its range."""
     import msgspec

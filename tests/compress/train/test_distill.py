@@ -26,7 +26,9 @@ SETTINGS = TrainingSettings(
     epochs=3, batch_size=16, learning_rate=2e-3, head_rate=1.0, save_every=50, patience=5
 )
 LOSSES = {
-    "embedding": LossWeights(cosine=1.0, similarity=5.0, hidden=0.1, relations=0.1),
+    "embedding": LossWeights(
+        cosine=1.0, similarity=5.0, hidden=0.1, relations=0.1, dimensions=(8,)
+    ),
     "classes": LossWeights(soft_targets=1.0, attention=0.1),
 }
 

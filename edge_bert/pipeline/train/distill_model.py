@@ -1,0 +1,217 @@
+"""Distillation as a job: teachers and texts in, the folder of a smaller model out."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import shutil
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
+from edge_bert.compress.train.batches import TokenizedTexts
+from edge_bert.compress.train.distill import Lessons, distill_student
+from edge_bert.compress.train.examples import digest_texts, digest_weights
+from edge_bert.compress.train.loop import Report, StageStatus, no_report
+from edge_bert.data.buckets import encode_unpadded
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import InputError
+from edge_bert.pipeline.train import student_start
+from edge_bert.pipeline.train.choose_losses import choose_losses
+from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
+from edge_bert.pipeline.train.model_folder import write_model_folder
+from edge_bert.pipeline.train.options import DistillOptions
+from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
+from edge_bert.pipeline.train.student_start import StudentStart, start_student
+from edge_bert.pipeline.train.teachers import Teachers, open_teachers
+from edge_bert.pipeline.train.trained_model import (
+    TrainedModel,
+    check_name,
+    choose_work_folder,
+    write_trained_model,
+)
+from edge_bert.records.candidate import Structure
+from edge_bert.records.training import FORMAT_VERSION, LossWeights, TrainingCurve, TrainingRun
+from edge_bert.sources.load import load_checkpoint
+
+STRUCTURE = "structure.json"
+MODEL = "model"
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a run needs, once it is known to be usable."""
+
+    options: DistillOptions
+    teachers: Teachers
+    structure: Structure | None
+    losses: LossWeights
+    trained: Corpus
+    held_out: Corpus
+    texts: tuple[TokenizedTexts, TokenizedTexts]
+    digests: tuple[str, ...]
+
+    @property
+    def teacher(self) -> EncoderWeights:
+        """The one that the student starts from."""
+        return self.teachers.weights[0]
+
+
+def distill_model(options: DistillOptions, report: Report = no_report) -> TrainedModel:
+    """Teach a smaller model what its teachers give, and write its folder.
+
+    The same command again goes on where it was cut short, and changes nothing where it had ended.
+    Raises InputError, ModelError and DataError for options, teachers and texts that are not usable,
+    and what training raises.
+    """
+    settings = options.settings
+    check_name(options.name)
+    backend = select_backend()
+    limit_threads(settings.threads)
+    job = _open_job(options)
+    started = time.monotonic()
+    work = _work_folder(job, backend)
+    start = _open_start(job, work, report)
+    _check_attention(job, start.structure)
+    lessons = _prepare_lessons(job, start, report)
+    weights, curve = distill_student(start.weights, *lessons, settings, job.losses, work, report)
+    seconds = time.monotonic() - started
+    run = _describe_run(job, start.structure, curve, backend, seconds)
+    return write_trained_model(options.folder, weights, job.teachers.checkpoints[0], run)
+
+
+def _open_job(options: DistillOptions) -> _Job:
+    if bool(options.layers) == (options.structure is not None):
+        raise InputError("Give either --layers or --structure: what the student keeps.")
+    teachers = open_teachers(options.teacher)
+    teacher = teachers.weights[0]
+    structure = None
+    if options.structure is not None:
+        structure = student_start.read_structure(options.structure, teacher.config.vocabulary)
+    else:
+        student_start.check_layers_option(options.layers, teacher.config.layers)
+    corpus = read_corpus(options.data, options.text, teacher.head)
+    losses = choose_losses(options, teacher, labels=corpus.has_labels)
+    trained, held_out = split_corpus(corpus, options.held_out, options.split_seed)
+    texts = trained.tokenize(teachers.tokenizer), held_out.tokenize(teachers.tokenizer)
+    digests = tuple(map(digest_weights, teachers.weights))
+    return _Job(options, teachers, structure, losses, trained, held_out, texts, digests)
+
+
+def _work_folder(job: _Job, backend: str) -> Path:
+    inputs = [
+        *job.digests,
+        job.options.settings,
+        job.losses,
+        job.structure or list(job.options.layers),
+        digest_texts(job.texts[0], job.trained.labels),
+        digest_texts(job.texts[1], job.held_out.labels),
+        backend,
+    ]
+    return choose_work_folder(["distillation", *inputs])
+
+
+def _open_start(job: _Job, work: Path, report: Report) -> StudentStart:
+    """The student before training: from the run's folder, where it was once put."""
+    folder = work / "start"
+    if not folder.is_dir():
+        start = start_student(
+            job.teacher,
+            job.options.layers,
+            job.structure,
+            _draw_sentences(job),
+            lambda message: report(StageStatus(message)),
+        )
+        _write_start(start, job, folder)
+    read = load_checkpoint(str(folder / MODEL), folder)
+    structure = msgspec.json.decode((folder / STRUCTURE).read_bytes(), type=Structure)
+    return StudentStart(encoder_weights(read), structure)
+
+
+def _draw_sentences(job: _Job) -> list[Sentence]:
+    """The texts of the closed form, none of them held out."""
+    count = min(len(job.trained), student_start.RANKING + student_start.CALIBRATION)
+    rows = random.Random(job.options.seed).sample(range(len(job.trained)), count)  # noqa: S311
+    corpus = job.trained.select(np.array(rows, np.int64))
+    names, tokenizer = job.teacher.input_names, job.teachers.tokenizer
+    return list(encode_unpadded(tokenizer, names, corpus.sentences, corpus.second or None))
+
+
+def _write_start(start: StudentStart, job: _Job, folder: Path) -> None:
+    """As a model's folder, which appears when it is whole."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    writing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".start-"))
+    try:
+        (writing / MODEL).mkdir()
+        write_model_folder(start.weights, job.teachers.checkpoints[0], writing / MODEL)
+        (writing / STRUCTURE).write_bytes(msgspec.json.encode(start.structure))
+        writing.rename(folder)
+    except OSError as error:
+        if not folder.is_dir():  # else another process made the same
+            raise InputError(
+                f"{folder} cannot be written ({error.strerror}); make room there."
+            ) from error
+    finally:
+        shutil.rmtree(writing, ignore_errors=True)
+
+
+def _check_attention(job: _Job, structure: Structure) -> None:
+    """Attention maps are compared head by head."""
+    heads = job.teacher.config.heads[-1]
+    if job.losses.attention and structure.heads[-1] != heads:
+        raise InputError(
+            f"--attention compares the heads of the last layers, and the student has "
+            f"{structure.heads[-1]} of {heads}; take --relations."
+        )
+
+
+def _prepare_lessons(job: _Job, start: StudentStart, report: Report) -> tuple[Lessons, Lessons]:
+    """The texts that are trained on and those held out, with the teachers' outputs."""
+    from edge_bert.compress.train.forward import Rows
+    from edge_bert.compress.train.teacher import pair_kept_layers, run_teachers
+
+    losses, teachers = job.losses, job.teachers.weights
+    pairs = pair_kept_layers(start.structure.layers, job.teacher.config.layers)
+    rows = Rows(
+        hidden=tuple(theirs for _, theirs in pairs) if losses.hidden else (),
+        attention=bool(losses.attention or losses.relations),
+    )
+    trained, held_out = (
+        Lessons(texts, run_teachers(teachers, job.digests, texts, wanted, report))
+        for texts, wanted in zip(job.texts, (rows, Rows()), strict=True)
+    )
+    labels = job.trained.labels if losses.labels else None
+    expected = job.held_out.labels if job.held_out.has_labels else None
+    return (
+        dataclasses.replace(trained, labels=labels, pairs=pairs),
+        dataclasses.replace(held_out, labels=expected),
+    )
+
+
+def _describe_run(
+    job: _Job, structure: Structure, curve: TrainingCurve, backend: str, seconds: float
+) -> TrainingRun:
+    checkpoints = job.teachers.checkpoints
+    return TrainingRun(
+        format_version=FORMAT_VERSION,
+        name=job.options.name,
+        kind="distillation",
+        settings=job.options.settings,
+        losses=job.losses,
+        data=describe_corpus(job.trained, job.held_out),
+        ancestors=(
+            describe_ancestor(checkpoints[0], "start"),
+            *(describe_ancestor(checkpoint, "teacher") for checkpoint in checkpoints),
+        ),
+        curve=curve,
+        machine=describe_machine(backend),
+        seconds=seconds,
+        structure=structure,
+    )

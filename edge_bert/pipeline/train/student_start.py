@@ -1,0 +1,158 @@
+"""What a student starts from: its teacher with less in it, brought back to it in closed form."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.compress.prune.importance import Importance, measure_importance
+from edge_bert.compress.prune.layers import rank_layers, spread_layers
+from edge_bert.compress.prune.output_error import output_error
+from edge_bert.compress.prune.structure import prune_to_structure
+from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.numpy_forward import Sentence
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import InputError
+from edge_bert.progress import Progress, no_progress
+from edge_bert.records.candidate import SearchResult, Structure
+from edge_bert.text import one_line
+
+CALIBRATION = 512  # texts that the closed form is fitted on
+RANKING = 64  # others that choose the layers
+MAX_BYTES = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class StudentStart:
+    """The student before training, and what it kept of its teacher."""
+
+    weights: EncoderWeights
+    structure: Structure
+
+
+def read_structure(path: str, vocabulary: int) -> Structure:
+    """The structure in a JSON file: a Structure, or a search's result, whose chosen one it is.
+
+    Without a vocabulary it has all tokens of the teacher, which has so many. Raises InputError for
+    a file that is none, and for another vocabulary.
+    """
+    file = Path(path).expanduser()
+    try:
+        if file.stat().st_size > MAX_BYTES:
+            raise ValueError("it is too large")
+        content = json.loads(file.read_bytes())
+        if isinstance(content, dict) and "chosen" in content:
+            structure = _find_chosen(msgspec.convert(content, SearchResult))
+        else:
+            fields = {"vocabulary": vocabulary} | dict(content)
+            structure = msgspec.convert(fields, Structure)
+    except (OSError, ValueError, TypeError, msgspec.ValidationError) as error:
+        reason = error.strerror if isinstance(error, OSError) else one_line(error, 200)
+        raise InputError(
+            f"--structure {path[-200:]}: no structure can be read ({reason}); give JSON with "
+            "layers, heads and ffn, or a bundle's search.json."
+        ) from error
+    if structure.vocabulary != vocabulary:
+        raise InputError(
+            f"--structure {path[-200:]} has {structure.vocabulary} tokens, and the teacher has "
+            f"{vocabulary}; a vocabulary is trimmed by `build`, after training."
+        )
+    return structure
+
+
+def _find_chosen(result: SearchResult) -> Structure:
+    if result.chosen is None:
+        raise ValueError("the search found nothing within its budget")
+    return result.chosen.candidate.structure
+
+
+def check_layers_option(layers: Sequence[int], present: int) -> None:
+    """Raise InputError where `--layers` names no layers that the teacher has."""
+    count = layers[0] if len(layers) == 1 else len(layers)
+    named = list(layers) if len(layers) > 1 else []
+    if not 1 <= count <= present or named != sorted(set(named) & set(range(present))):
+        text = ",".join(map(str, layers))
+        raise InputError(
+            f"--layers {text}: the teacher has {present} layers; give a number from 1 to "
+            f"{present}, or rising places from 0 to {present - 1}."
+        )
+
+
+def start_student(
+    teacher: EncoderWeights,
+    layers: Sequence[int],
+    structure: Structure | None,
+    sentences: Sequence[Sentence],
+    progress: Progress = no_progress,
+) -> StudentStart:
+    """The student with `structure`, or with `layers`: their number, or those of the teacher.
+
+    `sentences`, inputs [1, n] by name, are at most RANKING + CALIBRATION. A number of layers is
+    tried twice, as the greedy ranking has it and evenly spread; the one that comes nearer to the
+    teacher on the ranking sentences counts. Raises InputError for a structure that the teacher
+    cannot give.
+    """
+    split = min(RANKING, max(1, len(sentences) // 5))
+    ranking, calibration = sentences[:split], sentences[split:]
+    if structure is not None:
+        importance = _measure_importance(teacher, structure, calibration, progress)
+        pruned = prune_to_structure(teacher, importance, structure, calibration, progress)
+        return StudentStart(pruned, structure)
+    choices = [tuple(layers)]
+    if len(layers) == 1:
+        choices = _list_choices(teacher, layers[0], ranking, progress)
+    starts = [_keep_layers(teacher, choice, calibration, progress) for choice in choices]
+    if len(starts) == 1:
+        return starts[0]
+    expected = numpy_forward.run_encoder(teacher, ranking)
+    return min(
+        starts,
+        key=lambda start: output_error(numpy_forward.run_encoder(start.weights, ranking), expected),
+    )
+
+
+def _list_choices(
+    teacher: EncoderWeights, count: int, ranking: Sequence[Sentence], progress: Progress
+) -> list[tuple[int, ...]]:
+    present = teacher.config.layers
+    spread = spread_layers(count, present)
+    if count == present:
+        return [spread]
+    greedy = rank_layers(teacher, ranking, progress)[present - count]
+    return list(dict.fromkeys([greedy, spread]))
+
+
+def _keep_layers(
+    teacher: EncoderWeights,
+    layers: tuple[int, ...],
+    calibration: Sequence[Sentence],
+    progress: Progress,
+) -> StudentStart:
+    config = teacher.config
+    structure = Structure(
+        layers=layers,
+        ffn=tuple(config.ffn[layer] for layer in layers),
+        heads=tuple(config.heads[layer] for layer in layers),
+        vocabulary=config.vocabulary,
+    )
+    whole = Importance((), ())  # of heads and neurons, none of which go
+    weights = prune_to_structure(teacher, whole, structure, calibration, progress)
+    return StudentStart(weights, structure)
+
+
+def _measure_importance(
+    teacher: EncoderWeights,
+    structure: Structure,
+    calibration: Sequence[Sentence],
+    progress: Progress,
+) -> Importance:
+    """Nothing where all heads and neurons of the layers stay: it takes minutes."""
+    config = teacher.config
+    for layer, heads, ffn in zip(structure.layers, structure.heads, structure.ffn, strict=True):
+        if layer < config.layers and (heads < config.heads[layer] or ffn < config.ffn[layer]):
+            return measure_importance(teacher, calibration, progress)
+    return Importance((), ())
