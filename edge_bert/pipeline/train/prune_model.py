@@ -57,7 +57,8 @@ def prune_model(options: PruneOptions, report: Report = no_report) -> TrainedMod
         from edge_bert.pipeline.train.sparsify_model import sparsify_model
 
         return sparsify_model(job, report)
-    check_layers_share(options, job.weights)
+    if goal is PruningGoal.STRUCTURE:
+        check_layers_share(options, job.weights)
     return _prune_structure(job, goal, report, lambda message: report(StageStatus(message)))
 
 
