@@ -1,0 +1,55 @@
+"""What a run of the training benchmark leaves: one JSON file for each row and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.records.base import Record
+from edge_bert.store.content_store import encode_json
+
+FOLDER = Path(__file__).parent / "records"
+
+
+class TrainingRecord(Record, frozen=True):
+    """A trained model on the texts that it is reported on.
+
+    `score` and `reference` (that of the model it is held against) are in percent. `wall_s` and
+    `processor_s` are those of the command, `memory_bytes` the most that it had; `other_cores` is
+    how many cores other programs kept busy meanwhile. `start_score` and `held_out` are the job's
+    own, on texts that it held out.
+    """
+
+    row: str
+    seed: int
+    command: str
+    dataset: str
+    metric: str
+    score: float
+    reference: float | None
+    start_score: float | None
+    held_out: float
+    epochs: int
+    wall_s: float
+    processor_s: float
+    memory_bytes: int
+    other_cores: float | None
+    machine: str
+    date: str
+    version: str
+
+
+def write_training_record(record: TrainingRecord) -> Path:
+    """Keep a record; the same row and seed replace it."""
+    FOLDER.mkdir(exist_ok=True)
+    path = FOLDER / f"{record.row}-seed{record.seed}.json"
+    path.write_bytes(encode_json(record))
+    return path
+
+
+def read_training_records() -> Iterator[TrainingRecord]:
+    """All of them, by the names of their files."""
+    for path in sorted(FOLDER.glob("*.json")):
+        yield msgspec.json.decode(path.read_bytes(), type=TrainingRecord)

@@ -1,0 +1,68 @@
+"""The rows of the training benchmark: which command makes a model, and what it is held against.
+
+Words in braces are filled in: the splits' files, and the models of other rows with seed 0.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class TrainingRow:
+    """A model to train. `reference` is the row of the model it is compared with, of seed 0."""
+
+    title: str
+    dataset: str
+    command: str
+    reference: str | None = None
+
+
+SOURCE = "source"  # the model that edge-bert takes by default, as it is
+BANKING = "--data {banking77} --held-out 0.05"
+TEXTS = "--text {texts} --held-out 0.02"
+ALONE = "--soft-targets 0 --hidden 0 --relations 0 --label-weight 1"
+
+ROWS = {
+    "banking77": TrainingRow("banking77, fine-tuned", "banking77", f"train {BANKING}"),
+    "sst2": TrainingRow("sst2, fine-tuned", "sst2", "train --data {sst2} --held-out 0.05"),
+    "clinc150": TrainingRow(
+        "clinc150, fine-tuned", "clinc150", "train --data {clinc150} --held-out 0.05"
+    ),
+    "banking77-3": TrainingRow(
+        "banking77, 3 layers, distilled",
+        "banking77",
+        f"distill --teacher {{model:banking77}} --layers 3 {BANKING}",
+        "banking77",
+    ),
+    "banking77-3-alone": TrainingRow(
+        "banking77, 3 layers, the same start without a teacher",
+        "banking77",
+        f"distill --teacher {{model:banking77}} --layers 3 {BANKING} {ALONE}",
+        "banking77",
+    ),
+    "banking77-pruned": TrainingRow(
+        "banking77, half of the neurons, two thirds of the heads",
+        "banking77",
+        f"prune --model {{model:banking77}} --neurons 50% --heads 67% {BANKING}",
+        "banking77",
+    ),
+    "stsb-3": TrainingRow(
+        "embedding, 3 layers", "stsb", f"distill --layers 3 {TEXTS}", SOURCE
+    ),
+    "stsb-2": TrainingRow(
+        "embedding, 2 layers", "stsb", f"distill --layers 2 {TEXTS}", SOURCE
+    ),
+    "stsb-pruned": TrainingRow(
+        "embedding, half of the neurons, two thirds of the heads",
+        "stsb",
+        f"prune --neurons 50% --heads 67% {TEXTS}",
+        SOURCE,
+    ),
+    "stsb-half": TrainingRow(
+        "embedding, half of the neurons, half of the heads",
+        "stsb",
+        f"prune --neurons 50% --heads 50% {TEXTS}",
+        SOURCE,
+    ),
+}  # fmt: skip

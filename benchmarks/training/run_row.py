@@ -1,0 +1,107 @@
+"""One run of the training benchmark: the command in a process of its own, then the score."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import re
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.machine import MachineLoad, count_other_cores
+from benchmarks.training.records import TrainingRecord, read_training_records
+from benchmarks.training.rows import ROWS, SOURCE
+from benchmarks.training.score_model import score_float_model
+from benchmarks.training.splits import Splits
+from edge_bert.records.training import TrainingRun
+
+SHOWN = {"banking77": "banking77-train.csv:…", "clinc150": "clinc150-train.csv:…"}
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What a process took: time of the clock and of processors in seconds, most memory."""
+
+    wall_s: float
+    processor_s: float
+    memory_bytes: int
+    other_cores: float | None
+
+
+def run_row(name: str, seed: int, splits: Splits, models: Path) -> TrainingRecord:
+    """Train the row's model under `models`, and score it on what the row is reported on.
+
+    A run that was cut short goes on, as the command does; its times are then those of the rest.
+    """
+    row = ROWS[name]
+    command = [*fill_command(row.command, splits, models), "--seed", str(seed)]
+    command += ["--name", f"{name}-seed{seed}", "--out", str(models)]
+    spent = _run_invoke(command)
+    folder = models / f"{name}-seed{seed}"
+    run = msgspec.json.decode((folder / "training.json").read_bytes(), type=TrainingRun)
+    score = score_float_model(str(folder), splits.dev(row.dataset))
+    return TrainingRecord(
+        row=name,
+        seed=seed,
+        command=f"invoke {_hide_folders(row.command)} --seed {seed}",
+        dataset=row.dataset,
+        metric=score.metric,
+        score=100 * score.value,
+        reference=_find_reference(row.reference, splits, row.dataset),
+        start_score=run.curve.start_score,
+        held_out=run.curve.best_score,
+        epochs=run.settings.epochs,
+        machine=f"{run.machine.processor}, {run.machine.cores} cores",
+        date=datetime.datetime.now(datetime.UTC).date().isoformat(),
+        version=metadata.version("edge-bert"),
+        **{field: getattr(spent, field) for field in Spent.__dataclass_fields__},
+    )
+
+
+def fill_command(command: str, splits: Splits, models: Path) -> list[str]:
+    """The arguments of a row's command, its words in braces filled in."""
+
+    def fill(match: re.Match[str]) -> str:
+        word = match[1]
+        if word == "texts":
+            return str(splits.texts)
+        if word.startswith("model:"):
+            return str(models / f"{word.removeprefix('model:')}-seed0")
+        return splits.train(word)
+
+    return [re.sub(r"\{([^}]+)\}", fill, word) for word in command.split()]
+
+
+def _hide_folders(command: str) -> str:
+    return re.sub(r"\{(?:model:)?([^}]+)\}", r"\1", command)
+
+
+def _run_invoke(arguments: list[str]) -> Spent:
+    before, started = MachineLoad.now(), time.monotonic()
+    process = subprocess.Popen([sys.executable, "-m", "invoke", *arguments])
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"invoke {' '.join(arguments)} failed; see above.")
+    processor_s = usage.ru_utime + usage.ru_stime
+    return Spent(
+        wall_s=time.monotonic() - started,
+        processor_s=processor_s,
+        memory_bytes=usage.ru_maxrss * 1024,
+        other_cores=count_other_cores(before, MachineLoad.now(), processor_s),
+    )
+
+
+def _find_reference(reference: str | None, splits: Splits, dataset: str) -> float | None:
+    """The score of the model that a row is compared with."""
+    if reference is None:
+        return None
+    if reference == SOURCE:
+        return 100 * score_float_model(None, splits.dev(dataset)).value
+    records = {(record.row, record.seed): record for record in read_training_records()}
+    return records[reference, 0].score
