@@ -9,6 +9,7 @@ that read what is left are refitted in closed form before any training.
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -161,21 +162,22 @@ def _recover_weights(
     place: Path,
     report: Report,
 ) -> tuple[EncoderWeights, RecoveredStep]:
-    """Distillation from the unpruned encoder; the cut's weights where it makes them no better."""
+    """Distillation from the unpruned encoder; gives the cut's weights where it makes them worse."""
+    from edge_bert.compress.train.teacher import pair_kept_layers  # it needs Keras
+
     (weights, before), structure = cut, plan.path[step]
+    trained, held_out = lessons
+    pairs = pair_kept_layers(structure.layers, plan.unpruned.config.layers)
+    taught = dataclasses.replace(trained, pairs=pairs)
     recovered, curve = distill_student(
-        weights, *lessons, plan.settings_of(step), plan.losses, place, report
+        weights, taught, held_out, plan.settings_of(step), plan.losses, place, report
     )
-    start = curve.start_score
-    if start is not None and start > curve.best_score:  # too few texts, or too high a rate
-        recovered = weights
-        curve = msgspec.structs.replace(curve, best_step=0, best_score=start)
     outcome = RecoveredStep(
         step=PruningStep(
             layers=structure.layers,
             heads=structure.heads,
             ffn=structure.ffn,
-            score_before=start,
+            score_before=curve.start_score,
             score_after=curve.best_score,
             seconds=before.seconds + curve.points[-1].seconds,
         ),

@@ -52,7 +52,7 @@ def prune_model(options: PruneOptions, report: Report = no_report) -> TrainedMod
     BudgetError for a latency that is out of reach, and what training raises.
     """
     goal = choose_goal(options)
-    job = open_pruning(options)
+    job = open_pruning(options, report)
     if goal is PruningGoal.SPARSITY:
         from edge_bert.pipeline.train.sparsify_model import sparsify_model
 

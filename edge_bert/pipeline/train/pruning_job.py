@@ -6,14 +6,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
 from edge_bert.compress.train.batches import Array
 from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.examples import digest_texts
+from edge_bert.compress.train.loop import Report, no_report
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
+from edge_bert.pipeline.train.choose_losses import DEFAULTS
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
@@ -28,12 +32,6 @@ from edge_bert.records.training import (
 )
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.cache import cache_folder
-
-# What a pruned model is held to: the unpruned one's answers, and for a classifier the labels too.
-RECOVERY = {
-    Task.EMBEDDING: LossWeights(cosine=1.0, similarity=20.0),
-    Task.CLASSIFICATION: LossWeights(labels=0.1, soft_targets=0.9, hidden=1.0),
-}
 
 
 @dataclass(frozen=True)
@@ -50,8 +48,8 @@ class PruningJob:
 
     @property
     def losses(self) -> LossWeights:
-        """What the recovery adds up."""
-        return RECOVERY[self.weights.head.task]
+        """What the recovery adds up: what `invoke distill` does."""
+        return recovery_losses(self.weights, self.corpus[0])
 
     @property
     def data(self) -> tuple[DataUsed, ...]:
@@ -86,7 +84,7 @@ class PruningJob:
         )
 
 
-def open_pruning(options: PruneOptions) -> PruningJob:
+def open_pruning(options: PruneOptions, report: Report = no_report) -> PruningJob:
     """The job of the options. Raises InputError, DataError and ModelError for what is not usable.
 
     The unpruned model is its own teacher; its outputs come from the cache after the first time.
@@ -103,10 +101,7 @@ def open_pruning(options: PruneOptions) -> PruningJob:
             "of this model's; give --data with labels, or another importance."
         )
     sides = split_corpus(corpus, options.held_out, options.split_seed)
-    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length)
-    trained, held_out = (
-        _teach(weights, checkpoint, side, tokenizer, has_labels=corpus.has_labels) for side in sides
-    )
+    trained, held_out = (_teach(weights, checkpoint, side, report) for side in sides)
     return PruningJob(options, checkpoint, weights, sides, trained, held_out, backend)
 
 
@@ -115,10 +110,15 @@ def _open_model(options: PruneOptions) -> tuple[Checkpoint, EncoderWeights]:
     if checkpoint.onnx is not None:
         raise ModelError(f"{checkpoint.onnx.path} is ONNX; `prune` takes the model's own folder.")
     weights = encoder_weights(checkpoint)
-    if weights.head.task not in RECOVERY:
+    if weights.head.task not in DEFAULTS:
         raise ModelError(
             f"The model is one for {weights.head.task.value}; `prune` takes embeddings and "
             "classifiers."
+        )
+    if weights.head.task is Task.CLASSIFICATION and weights.head.activation != "softmax":
+        raise ModelError(
+            "The model gives numbers or several labels at once; `prune` recovers classifiers of "
+            "one class a text, and embeddings."
         )
     if weights.shares_layers:
         raise ModelError(
@@ -129,22 +129,24 @@ def _open_model(options: PruneOptions) -> tuple[Checkpoint, EncoderWeights]:
 
 
 def _teach(
-    weights: EncoderWeights,
-    checkpoint: Checkpoint,
-    corpus: Corpus,
-    tokenizer: Tokenizer,
-    *,
-    has_labels: bool,
+    weights: EncoderWeights, checkpoint: Checkpoint, corpus: Corpus, report: Report
 ) -> Lessons:
-    """Texts with the unpruned model's outputs; a classifier's with rows of its last layer."""
+    """Texts with the unpruned model's outputs, and the rows of its layers that the losses read."""
     from edge_bert.compress.train.forward import Rows
     from edge_bert.compress.train.teacher import run_teachers
 
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
     texts = corpus.tokenize(tokenizer)
-    last = (weights.config.layers - 1,)
-    rows = Rows(hidden=last if RECOVERY[weights.head.task].hidden else ())
-    outputs = run_teachers([weights], [checkpoint.sha256], texts, rows)
-    return Lessons(texts, outputs, corpus.labels if has_labels else None)
+    losses, layers = DEFAULTS[weights.head.task], tuple(range(weights.config.layers))
+    rows = Rows(hidden=layers if losses.hidden else (), attention=bool(losses.relations))
+    outputs = run_teachers([weights], [checkpoint.sha256], texts, rows, report)
+    return Lessons(texts, outputs, corpus.labels if corpus.has_labels else None)
+
+
+def recovery_losses(weights: EncoderWeights, trained: Corpus) -> LossWeights:
+    """The losses of a head, those of labels where texts have some."""
+    losses = DEFAULTS[weights.head.task]
+    return losses if trained.has_labels else msgspec.structs.replace(losses, labels=0.0)
 
 
 def _labels_of(lessons: Lessons) -> tuple[Array, ...]:
