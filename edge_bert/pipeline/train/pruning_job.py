@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -32,6 +33,9 @@ from edge_bert.records.training import (
 )
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.cache import cache_folder
+
+if TYPE_CHECKING:
+    from edge_bert.compress.train.forward import Rows
 
 
 @dataclass(frozen=True)
@@ -95,13 +99,13 @@ def open_pruning(options: PruneOptions, report: Report = no_report) -> PruningJo
     limit_threads(settings.threads)
     checkpoint, weights = _open_model(options)
     corpus = read_corpus(options.data, options.text, weights.head)
-    if options.importance == "taylor" and not corpus.has_labels:
+    sides = split_corpus(corpus, options.held_out, options.split_seed)
+    if options.importance == "taylor" and not sides[0].has_labels:
         raise InputError(
             "--importance taylor is the gradient of the error on labels, and the texts have none "
             "of this model's; give --data with labels, or another importance."
         )
-    sides = split_corpus(corpus, options.held_out, options.split_seed)
-    trained, held_out = (_teach(weights, checkpoint, side, report) for side in sides)
+    trained, held_out = _teach_sides(weights, checkpoint, sides, report)
     return PruningJob(options, checkpoint, weights, sides, trained, held_out, backend)
 
 
@@ -128,17 +132,29 @@ def _open_model(options: PruneOptions) -> tuple[Checkpoint, EncoderWeights]:
     return checkpoint, weights
 
 
-def _teach(
-    weights: EncoderWeights, checkpoint: Checkpoint, corpus: Corpus, report: Report
-) -> Lessons:
-    """Texts with the unpruned model's outputs, and the rows of its layers that the losses read."""
+def _teach_sides(
+    weights: EncoderWeights, checkpoint: Checkpoint, sides: tuple[Corpus, Corpus], report: Report
+) -> tuple[Lessons, Lessons]:
+    """Texts with the unpruned model's outputs, and, where they train, the rows of its layers."""
     from edge_bert.compress.train.forward import Rows
+
+    losses, layers = DEFAULTS[weights.head.task], tuple(range(weights.config.layers))
+    rows = Rows(hidden=layers if losses.hidden else (), attention=bool(losses.relations))
+    trained, held_out = sides
+    return (
+        _teach(weights, checkpoint, trained, rows, report),
+        _teach(weights, checkpoint, held_out, Rows(), report),
+    )
+
+
+def _teach(
+    weights: EncoderWeights, checkpoint: Checkpoint, corpus: Corpus, rows: Rows, report: Report
+) -> Lessons:
+    """Texts with the unpruned model's outputs, and `rows` of its layers."""
     from edge_bert.compress.train.teacher import run_teachers
 
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
     texts = corpus.tokenize(tokenizer)
-    losses, layers = DEFAULTS[weights.head.task], tuple(range(weights.config.layers))
-    rows = Rows(hidden=layers if losses.hidden else (), attention=bool(losses.relations))
     outputs = run_teachers([weights], [checkpoint.sha256], texts, rows, report)
     return Lessons(texts, outputs, corpus.labels if corpus.has_labels else None)
 
