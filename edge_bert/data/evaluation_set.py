@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from edge_bert.data.columns import ColumnRoles
 from edge_bert.data.label_lists import parse_label_list
@@ -17,6 +18,8 @@ from edge_bert.text import parse_whole_number
 Kind = Literal["pairs", "scored", "labelled", "label sets", "ranking", "entities", "answers"]
 Labels = tuple[float, ...] | tuple[int, ...] | tuple[str, ...]
 
+NOT_GIVEN = -1
+BY_ROW = ("sentences", "second", "labels", "label_sets", "entities", "answers", "answer_starts")
 _TRUTH = {"true": 1, "false": 0}
 
 
@@ -34,7 +37,9 @@ class EvaluationSet:
     | entities | one | the entities in it, in `entities` |
     | answers | a question and its context | all right answers, none where there is no answer |
 
-    `label_names` are the names that the data's own numbers of classes have, where it says so.
+    `answer_starts` has for each answer its first character in the context, NOT_GIVEN where the data
+    do not say. `label_names` are the names that the data's own numbers of classes have, where it
+    says so.
     """
 
     name: str
@@ -46,9 +51,20 @@ class EvaluationSet:
     entities: tuple[tuple[EntitySpan, ...], ...] = ()
     answers: tuple[tuple[str, ...], ...] = ()
     label_names: tuple[str, ...] = ()
+    answer_starts: tuple[tuple[int, ...], ...] = ()
 
     def __len__(self) -> int:
         return len(self.sentences)
+
+    def select(self, rows: Iterable[int]) -> EvaluationSet:
+        """Some of the rows, in the order of `rows`."""
+        places = list(rows)
+        chosen: dict[str, Any] = {
+            name: tuple(values[row] for row in places)
+            for name in BY_ROW
+            if (values := getattr(self, name))
+        }
+        return dataclasses.replace(self, **chosen)
 
 
 def from_table(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.data.entity_tags import OUTSIDE, is_tag, join_tokens
-from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.data.evaluation_set import NOT_GIVEN, EvaluationSet
 from edge_bert.data.files import printable_name, read_lines
 from edge_bert.data.tables import Row, Table
 from edge_bert.errors import DataError
@@ -80,6 +80,7 @@ def from_question_rows(name: str, table: Table) -> EvaluationSet:
         sentences=tuple(table.cell(row, "question") for row in rows),
         second=tuple(_raw_text(table, row, "context") for row in rows),
         answers=tuple(_answers(table, row) for row in rows),
+        answer_starts=tuple(_answer_starts(table, row) for row in rows),
     )
 
 
@@ -157,21 +158,39 @@ def _tagged_tokens(table: Table, row: Row, column: str) -> tuple[str, tuple[Enti
 
 def _answers(table: Table, row: Row) -> tuple[str, ...]:
     """The texts of SQuAD's list of answers, of the hub's object of lists, or of a list of texts."""
-    if row.values.get("is_impossible", "").lower() in ("true", "1"):
-        return ()
-    value: Any = row.lists.get("answers", row.values.get("answers") or None)
-    if isinstance(value, dict):
-        value = value.get("text")
-    if isinstance(value, str):
-        value = [value]
-    texts = [
-        item.get("text") if isinstance(item, dict) else item
-        for item in (value if isinstance(value, list) else [None])
-    ]
-    answers = tuple(text for text in texts if isinstance(text, str))
-    if len(answers) < len(texts):
+    items = _answer_items(row)
+    answers = tuple(text for text, _ in items if isinstance(text, str))
+    if len(answers) < len(items):
         raise DataError(
             f"{table.place(row)} has no list of answers with a text; give [] where the context "
             "holds no answer"
         )
     return answers
+
+
+def _answer_starts(table: Table, row: Row) -> tuple[int, ...]:
+    """The first character of each answer, NOT_GIVEN where the row does not say it."""
+    starts = [NOT_GIVEN if start is None else start for _, start in _answer_items(row)]
+    if not all(type(start) is int and start >= NOT_GIVEN for start in starts):
+        raise DataError(f"{table.place(row)} has an answer_start that is no place in the context")
+    return tuple(starts)
+
+
+def _answer_items(row: Row) -> list[tuple[Any, Any]]:
+    """What stands for the text and for the start of each answer of a row."""
+    if row.values.get("is_impossible", "").lower() in ("true", "1"):
+        return []
+    value: Any = row.lists.get("answers", row.values.get("answers") or None)
+    starts: Any = None
+    if isinstance(value, dict):
+        value, starts = value.get("text"), value.get("answer_start")
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, list):
+        return [(None, None)]
+    if not isinstance(starts, list) or len(starts) != len(value):
+        starts = [None] * len(value)
+    return [
+        (item.get("text"), item.get("answer_start")) if isinstance(item, dict) else (item, start)
+        for item, start in zip(value, starts, strict=True)
+    ]

@@ -10,6 +10,7 @@ from edge_bert.records.base import Record
 
 FORMAT_VERSION = 1
 Size = Annotated[int, msgspec.Meta(ge=1, lt=2**24)]
+SavedTask = Literal["embedding", "classification", "token_classification", "question_answering"]
 
 
 class SavedModel(Record, frozen=True):
@@ -17,7 +18,8 @@ class SavedModel(Record, frozen=True):
 
     `architecture` is the model type whose names the weights have. `heads` and `ffn` hold, for every
     layer, its attention heads of `head_size` channels and its feed-forward neurons. `task` and
-    `activation` are the head's, whose layers modules.json lists.
+    `activation` are the head's, whose layers modules.json lists; a head on tokens has one, which
+    has transformers' name.
     """
 
     format_version: int
@@ -25,6 +27,6 @@ class SavedModel(Record, frozen=True):
     head_size: Size
     heads: tuple[Size, ...]
     ffn: tuple[Size, ...]
-    task: Literal["embedding", "classification"]
+    task: SavedTask
     labels: tuple[str, ...] = ()
     activation: str = "identity"

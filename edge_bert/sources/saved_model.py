@@ -10,7 +10,7 @@ import msgspec
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json_as
-from edge_bert.records.checkpoint import EncoderStructure, Head, Task
+from edge_bert.records.checkpoint import TOKEN_TASKS, EncoderStructure, Head, Task
 from edge_bert.records.saved_model import FORMAT_VERSION, SavedModel
 
 FILE = "edge_bert.json"
@@ -46,13 +46,15 @@ def read_structure(saved: SavedModel) -> EncoderStructure:
 
 
 def apply_saved_head(head: Head, saved: SavedModel) -> Head:
-    """The head that modules.json lists the layers of, with the task that they serve."""
-    if saved.task == "embedding":
+    """The head that modules.json lists the layers of, with the task that they serve.
+
+    A head on tokens has no modules and pools nothing.
+    """
+    task = Task(saved.task)
+    if task is Task.EMBEDDING:
         return head
+    if task in TOKEN_TASKS:
+        return Head(task, (), labels=saved.labels, activation=saved.activation)
     return msgspec.structs.replace(
-        head,
-        task=Task.CLASSIFICATION,
-        labels=saved.labels,
-        activation=saved.activation,
-        normalize=False,
+        head, task=task, labels=saved.labels, activation=saved.activation, normalize=False
     )

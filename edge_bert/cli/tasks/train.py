@@ -13,7 +13,10 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
     options={
         "Model and data": {
             "model": MODEL_HELP,
-            "data": "labelled texts: FILE.csv:text=A,label=B, FILE.jsonl, sst2:FILE (docs/data.md)",
+            "data": "labelled texts: FILE.csv:text=A,label=B, FILE.jsonl, conll:FILE, squad:FILE, "
+            "stsb:FILE (docs/data.md)",
+            "head": "classes, labels, number, tags, span or embedding, where the labels fit "
+            "several (default: the model's own, else what docs/training.md says)",
             "name": "what the trained model is called, and its folder",
             "out": "folder that trained models are written to (default: build/checkpoints)",
         },
@@ -38,6 +41,7 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
 def train(
     _: Context,
     data: str | None = None,
+    head: str | None = None,
     name: str | None = None,
     model: str | None = None,
     out: str | None = None,
@@ -58,7 +62,7 @@ def train(
     split_seed: str | None = None,
     json: bool = False,
 ) -> None:
-    """Fine-tune a classifier on labelled texts; its folder then serves as --model everywhere.
+    """Fine-tune a model with the head that the labels need; its folder serves as --model then.
 
     The same command again goes on where it was stopped. KERAS_BACKEND=jax or torch computes with
     these, where they are installed.
@@ -67,6 +71,6 @@ def train(
     Example: invoke build --profile pixel --model build/checkpoints/banking
     """
     from edge_bert.pipeline.train.options import FineTuneOptions
-    from edge_bert.pipeline.train.train_classifier import train_classifier
+    from edge_bert.pipeline.train.train_head import train_head
 
-    run_training(parse_options(FineTuneOptions, locals()), train_classifier, json=json)
+    run_training(parse_options(FineTuneOptions, locals()), train_head, json=json)

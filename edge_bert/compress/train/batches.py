@@ -53,10 +53,14 @@ class TokenizedTexts:
             unpooled=unpooled,
         )
 
+    def places(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Where the tokens of some texts are, one text after another."""
+        spans = [np.arange(self.starts[row], self.starts[row + 1]) for row in rows]
+        return np.concatenate(spans) if spans else np.zeros(0, np.int64)
+
     def select(self, rows: npt.NDArray[np.int64]) -> TokenizedTexts:
         """Some of the texts, in the order of `rows`."""
-        spans = [np.arange(self.starts[row], self.starts[row + 1]) for row in rows]
-        tokens = np.concatenate(spans) if spans else np.zeros(0, np.int64)
+        tokens = self.places(rows)
         starts = np.concatenate([[0], np.cumsum(self.lengths[rows], dtype=np.int64)])
         return TokenizedTexts(
             self.ids[tokens], self.types[tokens], starts, self.pad_id, self.unpooled

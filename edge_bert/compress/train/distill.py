@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 
 from edge_bert.compress.train.batches import Array, Targets, TokenizedTexts
-from edge_bert.compress.train.loop import Report, TrainingTask, no_report, train_model
+from edge_bert.compress.train.loop import Report, no_report, train_model
+from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.checkpoint import FloatArray, Task

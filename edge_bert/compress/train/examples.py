@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.compress.train.batches import Array, TokenizedTexts
+from edge_bert.compress.train.batches import Array, Targets, TokenizedTexts
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError
 
@@ -19,17 +19,39 @@ LEAST_HELD_OUT = 8
 
 @dataclass(frozen=True)
 class LabelledTexts:
-    """Texts with a label each: classes [n] int32, or numbers [n, labels] float32."""
+    """Texts with what they should give, as `objective.label_loss_of` lists it.
+
+    Labels are [n, ...], or `by_token` [tokens]. Of pairs of which each side is an
+    input of its own, `second` has the second texts.
+    """
 
     texts: TokenizedTexts
     labels: Array
+    second: TokenizedTexts | None = None
+    by_token: bool = False
 
     def __len__(self) -> int:
         return len(self.texts)
 
     def select(self, rows: npt.NDArray[np.int64]) -> LabelledTexts:
         """Some of the examples."""
-        return LabelledTexts(self.texts.select(rows), self.labels[rows])
+        second = None if self.second is None else self.second.select(rows)
+        labels = self.labels[self.texts.places(rows) if self.by_token else rows]
+        return LabelledTexts(self.texts.select(rows), labels, second, self.by_token)
+
+    @property
+    def targets(self) -> Targets:
+        """The labels, as batches take them."""
+        labels = {"labels": self.labels}
+        return Targets(by_token=labels) if self.by_token else Targets(by_text=labels)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 over tokens and labels."""
+        if self.second is None:
+            return digest_texts(self.texts, self.labels)
+        second = self.second
+        return digest_texts(self.texts, self.labels, second.ids, second.types, second.starts)
 
 
 def split_rows(

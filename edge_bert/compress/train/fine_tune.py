@@ -1,30 +1,43 @@
-"""Fine-tuning: an encoder and its classifier, on labelled texts.
+"""Fine-tuning: an encoder and its head, on labelled texts.
 
-Requires: weights with a classification head. Ensures: the same structure, with the weights that
-scored best on the held-out examples. Adds to the loss: what fits the labels. Frees: what
-`settings.freeze` does not name.
+Requires: weights with a head that learns from such labels. Ensures: the same structure, with the
+weights that scored best on the held-out examples. Adds to the loss: what fits the labels. Frees:
+what `settings.freeze` does not name.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from edge_bert.compress.train.batches import Targets
+from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.examples import LabelledTexts
-from edge_bert.compress.train.loop import Report, TrainingTask, no_report, train_model
+from edge_bert.compress.train.loop import Report, no_report, train_model
+from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
 
 ON_LABELS = LossWeights(labels=1.0)
+RunTexts = Callable[[TokenizedTexts], FloatArray]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is never trained on: its score, higher is better, by the encoder's raw outputs.
+
+    The outputs are [n, width], or [tokens, width] where the head gives tokens.
+    """
+
+    metric: str
+    score: Callable[[RunTexts], float]
 
 
 def fine_tune(
     weights: EncoderWeights,
     trained: LabelledTexts,
-    held_out: LabelledTexts,
+    held_out: HeldOut,
     settings: TrainingSettings,
     folder: Path,
     report: Report = no_report,
@@ -45,17 +58,11 @@ def fine_tune(
         model=model,
         input_names=names,
         texts=trained.texts,
-        targets=Targets(by_text={"labels": trained.labels}),
+        targets=trained.targets,
         objective=make_objective(model, names, ON_LABELS, loss),
-        score=lambda: score_outputs(forward.run(held_out.texts)["output"], held_out),
-        metric="accuracy" if held_out.labels.ndim == 1 else "negative error",
+        score=lambda: held_out.score(lambda texts: forward.run(texts)["output"]),
+        metric=held_out.metric,
+        second=trained.second,
     )
     curve = train_model(task, settings, folder, report)
     return read_weights(model, weights), curve
-
-
-def score_outputs(outputs: FloatArray, examples: LabelledTexts) -> float:
-    """The share of right classes, or the negative mean absolute error of numbers."""
-    if examples.labels.ndim == 1:
-        return float(np.mean(outputs.argmax(axis=-1) == examples.labels))
-    return -float(np.abs(outputs - examples.labels).mean())

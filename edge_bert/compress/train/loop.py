@@ -6,7 +6,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -14,19 +14,14 @@ from typing import Any
 
 import msgspec
 
-from edge_bert.compress.prune.block_sparsity import SparsitySchedule
 from edge_bert.compress.train import snapshots
-from edge_bert.compress.train.backends.choose_backend import CompiledStep, Objective, make_step
+from edge_bert.compress.train.backends.choose_backend import CompiledStep, make_step
 from edge_bert.compress.train.batches import (
-    Array,
-    BatchPlan,
-    Targets,
-    TokenizedTexts,
     plan_epoch,
-    stack_batch,
     steps_per_epoch,
 )
 from edge_bert.compress.train.snapshots import TrainingState
+from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.errors import StopRequest, TrainingError
 from edge_bert.records.base import Record
 from edge_bert.records.training import CurvePoint, TrainingCurve, TrainingSettings
@@ -58,28 +53,6 @@ Report = Callable[[TrainingStatus | StageStatus], None]
 def no_report(status: TrainingStatus | StageStatus) -> None:
     """Report nothing."""
     del status
-
-
-@dataclass(frozen=True)
-class TrainingTask:
-    """What a loop trains: a Keras encoder on texts and targets, and how it is judged.
-
-    `score` gives the held-out score of the weights that the model has; higher is better; `metric`
-    names it. Weights before the end of `sparsity`'s schedule are never the best.
-    """
-
-    model: Any
-    input_names: Sequence[str]
-    texts: TokenizedTexts
-    targets: Targets
-    objective: Objective
-    score: Callable[[], float]
-    metric: str
-    sparsity: SparsitySchedule | None = None
-
-    def stack(self, plan: BatchPlan, batch_size: int) -> dict[str, Array]:
-        """The arrays of a batch."""
-        return stack_batch(self.texts, self.targets, plan, batch_size, self.input_names)
 
 
 @dataclass
@@ -175,7 +148,7 @@ def _run_epoch(run: _LoopRun) -> None:
     the start of the next one.
     """
     settings, epoch = run.settings, len(run.state.points)
-    plans = plan_epoch(run.task.texts.lengths, settings.batch_size, settings.seed, epoch)
+    plans = plan_epoch(run.task.lengths, settings.batch_size, settings.seed, epoch)
     for plan in plans[run.state.step - epoch * run.epoch_steps :]:
         parts = run.step.run(run.task.stack(plan, settings.batch_size))
         _check_loss(run, parts)

@@ -11,6 +11,7 @@ from typing import Any
 from keras import ops
 
 LEAST = 1e-9
+COSENT_SCALE = 20.0
 FAR_BELOW = -1e9  # added to a score, exp() of the sum is 0
 
 
@@ -21,10 +22,10 @@ def cross_entropy(logits: Any, labels: Any, present: Any, smoothing: float = 0.0
     return _mean(-ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1), present)
 
 
-def token_cross_entropy(logits: Any, labels: Any, mask: Any) -> Any:
+def token_cross_entropy(logits: Any, labels: Any, mask: Any, smoothing: float = 0.0) -> Any:
     """Of classes [batch, length] (below 0: not counted) and logits [batch, length, classes]."""
-    counted = mask * ops.cast(labels >= 0, "float32")
-    target = ops.one_hot(ops.maximum(labels, 0), logits.shape[-1])
+    counted, classes = mask * ops.cast(labels >= 0, "float32"), logits.shape[-1]
+    target = ops.one_hot(ops.maximum(labels, 0), classes) * (1.0 - smoothing) + smoothing / classes
     return _mean(-ops.sum(target * ops.log_softmax(logits, axis=-1), axis=-1), counted)
 
 
@@ -45,6 +46,21 @@ def binary_cross_entropy(logits: Any, labels: Any, present: Any) -> Any:
 def squared_error(values: Any, target: Any, present: Any) -> Any:
     """Of vectors [batch, channels]."""
     return _mean(ops.mean(ops.square(values - target), axis=-1), present)
+
+
+def ranked_cosines(first: Any, second: Any, scores: Any, present: Any) -> Any:
+    """How far the cosines of pairs [batch, channels] are from the order of their scores [batch].
+
+    The logarithm of 1 + the sum of exp(20 (cosine of the lower - cosine of the higher)) over all
+    two pairs of different scores: CoSENT (Su 2022, kexue.fm/archives/8847), as in CoSENTLoss of
+    sentence-transformers, whose scale is 20. Only the order of the scores counts, not their range.
+    """
+    cosines = ops.sum(_unit(first) * _unit(second), axis=-1) * COSENT_SCALE
+    lower = ops.expand_dims(scores, 1) < ops.expand_dims(scores, 0)
+    there = ops.expand_dims(present, 1) * ops.expand_dims(present, 0)
+    rises = ops.expand_dims(cosines, 1) - ops.expand_dims(cosines, 0)
+    counted = rises + (1.0 - ops.cast(lower, "float32") * there) * FAR_BELOW
+    return ops.logsumexp(ops.concatenate([ops.zeros(1), ops.reshape(counted, (-1,))]))
 
 
 def soft_targets(logits: Any, teacher: Any, present: Any, temperature: float) -> Any:

@@ -101,8 +101,10 @@ def _row_terms(
     values: EncoderValues, batch: Batch, weights: LossWeights, places: TeacherPlaces
 ) -> Iterator[Weighted]:
     """Losses on rows of tokens."""
-    mask = ops.cast(batch["attention_mask"], "float32") * ops.expand_dims(batch["present"], -1)
-    length, last = batch["attention_mask"].shape[1], values.blocks[-1]
+    if not (weights.hidden or weights.attention or weights.relations):
+        return
+    mask, length = _token_mask(batch), batch["attention_mask"].shape[1]
+    last = values.blocks[-1]
 
     def by_text(rows: Any) -> Any:
         return ops.reshape(rows, (-1, length, rows.shape[-1]))
@@ -155,22 +157,53 @@ def leave_out_unlabelled(label_loss: LabelLoss) -> LabelLoss:
 
 
 def label_loss_of(head: Head, smoothing: float) -> LabelLoss:
-    """The loss that fits a head's labels, which batches hold as `labels`."""
-    match head.task, head.activation:
-        case Task.CLASSIFICATION, "softmax":
-            return lambda output, batch: losses.cross_entropy(
-                output, batch["labels"], batch["present"], smoothing
-            )
-        case Task.CLASSIFICATION, "sigmoid":
-            return lambda output, batch: losses.binary_cross_entropy(
-                output, batch["labels"], batch["present"]
-            )
-        case Task.CLASSIFICATION, _:
-            return lambda output, batch: losses.squared_error(
-                output, batch["labels"], batch["present"]
-            )
-        case Task.TOKEN_CLASSIFICATION, _:
+    """The loss that fits a head's labels, which batches hold as `labels`.
+
+    | head | labels | loss |
+    |---|---|---|
+    | classes | a number each [batch] | cross-entropy |
+    | several labels at once, or one from 0 to 1 | [batch, labels] | binary cross-entropy |
+    | one output | [batch, 1] | squared error |
+    | classes of tokens | [batch, length], below 0 not counted | cross-entropy |
+    | spans | first and last token [batch, 2] | cross-entropy |
+    | embeddings | a score for each pair [batch] | CoSENT |
+
+    Outputs of pairs are [2 batch, channels], the first texts before the second ones. Raises
+    ValueError for a head that learns from no labels.
+    """
+    match head.task:
+        case Task.CLASSIFICATION:
+            return _text_loss(head, smoothing)
+        case Task.TOKEN_CLASSIFICATION:
             return lambda output, batch: losses.token_cross_entropy(
-                output, batch["labels"], ops.cast(batch["attention_mask"], "float32")
+                output, batch["labels"], _token_mask(batch), smoothing
             )
+        case Task.QUESTION_ANSWERING:
+            return lambda output, batch: losses.span_cross_entropy(
+                output, batch["labels"], _token_mask(batch), batch["present"]
+            )
+        case Task.EMBEDDING:
+            return _pair_loss
     raise ValueError(f"{head.task} has no labels of its own")
+
+
+def _text_loss(head: Head, smoothing: float) -> LabelLoss:
+    if head.activation == "sigmoid":
+        return lambda output, batch: losses.binary_cross_entropy(
+            output, batch["labels"], batch["present"]
+        )
+    if len(head.labels) == 1:
+        return lambda output, batch: losses.squared_error(output, batch["labels"], batch["present"])
+    return lambda output, batch: losses.cross_entropy(
+        output, batch["labels"], batch["present"], smoothing
+    )
+
+
+def _pair_loss(output: Any, batch: Batch) -> Any:
+    count = batch["present"].shape[0]
+    return losses.ranked_cosines(output[:count], output[count:], batch["labels"], batch["present"])
+
+
+def _token_mask(batch: Batch) -> Any:
+    """1 on the tokens [batch, length] of texts that are there."""
+    return ops.cast(batch["attention_mask"], "float32") * ops.expand_dims(batch["present"], -1)

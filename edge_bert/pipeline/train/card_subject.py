@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.pipeline.train.model_folder import layers_are_alike
+from edge_bert.pipeline.train.transformers_head import find_class
 from edge_bert.records.checkpoint import Checkpoint, Task
 
 CARD_FILE = "README.md"
@@ -21,7 +23,8 @@ CardField = str | list[str]
 class CardSubject:
     """What a card is about.
 
-    `alike` says that all layers have one shape, so that other libraries open the folder.
+    `alike` says that all layers have one shape, so that other libraries open the folder;
+    `opened_by` names the class of transformers that does so with the head.
     `inherited` are the fields of the card of the model it comes from that hold for this one too.
     """
 
@@ -29,6 +32,7 @@ class CardSubject:
     labels: tuple[str, ...]
     alike: bool
     inherited: Mapping[str, CardField]
+    opened_by: str | None = None
 
 
 def describe_subject(weights: EncoderWeights, checkpoint: Checkpoint) -> CardSubject:
@@ -36,7 +40,9 @@ def describe_subject(weights: EncoderWeights, checkpoint: Checkpoint) -> CardSub
     folder = checkpoint.folder
     inherited = read_inherited_fields(folder / CARD_FILE) if folder else {}
     head = weights.head
-    return CardSubject(head.task, head.labels, layers_are_alike(weights), inherited)
+    alike = layers_are_alike(weights)
+    opened_by = find_class(weights, ARCHITECTURES[checkpoint.architecture]) if alike else None
+    return CardSubject(head.task, head.labels, alike, inherited, opened_by)
 
 
 def read_inherited_fields(card: Path) -> dict[str, CardField]:

@@ -53,6 +53,8 @@ def _write_fields(run: TrainingRun, subject: CardSubject) -> str:
     if base_models:
         inherited["base_model"] = _make_plain(list(dict.fromkeys(base_models)))
     library = "sentence-transformers" if opens else "edge-bert"
+    if subject.opened_by is not None:
+        library = "transformers"
     data = ModelCardData(
         library_name=library,
         pipeline_tag=PIPELINE_TAGS.get(subject.task),
@@ -111,6 +113,15 @@ def _describe_libraries(subject: CardSubject, folder: str) -> list[str]:
         return [
             "Its layers differ in their heads or neurons, which `edge_bert.json` lists; "
             "transformers and sentence-transformers have no class for that and refuse the folder."
+        ]
+    if subject.opened_by is not None:
+        return [
+            "With transformers:",
+            _fence(
+                "python",
+                f"from transformers import {subject.opened_by}\n\n"
+                f"model = {subject.opened_by}.from_pretrained({folder})",
+            ),
         ]
     if subject.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
         return []

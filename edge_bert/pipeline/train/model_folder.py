@@ -18,9 +18,15 @@ from edge_bert.encoder.architectures.name_arrays import (
 from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer, HeadNorm
 from edge_bert.errors import InputError
+from edge_bert.pipeline.train.transformers_head import (
+    find_class,
+    find_problem,
+    name_head_arrays,
+)
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, Task
-from edge_bert.records.saved_model import FORMAT_VERSION, SavedModel
+from edge_bert.records.saved_model import FORMAT_VERSION, SavedModel, SavedTask
 from edge_bert.sources.module_kinds import ACTIVATIONS, POOLING_NAMES
+from edge_bert.sources.output_activation import OLD_KEY
 from edge_bert.sources.saved_model import FILE
 from edge_bert.store.content_store import encode_json
 
@@ -29,27 +35,47 @@ POOLINGS = {pooling: name for name, pooling in POOLING_NAMES.items()}
 CLASSES = {activation: name for name, activation in ACTIVATIONS.items()}
 # Model types whose configuration has num_hidden_layers under a name of its own.
 LAYER_KEYS = {"distilbert": "n_layers"}
+# What config.json says of a head: that of the model that the weights come from may be another.
+OF_HEADS = (
+    *("architectures", "id2label", "label2id", "num_labels", "problem_type"),
+    *("sentence_transformers", OLD_KEY),
+)
+TASKS: dict[Task, SavedTask] = {
+    Task.EMBEDDING: "embedding",
+    Task.CLASSIFICATION: "classification",
+    Task.TOKEN_CLASSIFICATION: "token_classification",
+    Task.QUESTION_ANSWERING: "question_answering",
+}
 
 
 def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: Path) -> None:
     """Write the encoder and its head into the empty `folder`.
 
     `checkpoint` is the one that the weights come from: its tokenizer, configuration and prompts go
-    with them. Where all layers are alike, transformers and sentence-transformers open the folder;
+    with them. Where all layers are alike, transformers and sentence-transformers open the folder:
+    a head as transformers lays it out by its class, any other by sentence-transformers' modules;
     else edge_bert.json says the structure, and config.json names no type that they know. Raises
     InputError for a task that such a folder does not hold.
     """
-    if weights.head.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
-        raise InputError(f"A model for {weights.head.task.value} cannot be saved.")
+    task = weights.head.task
+    if task is Task.TOKEN_EMBEDDING:
+        raise InputError(f"A model for {task.value} cannot be saved.")
     architecture = ARCHITECTURES[checkpoint.architecture]
-    arrays = name_encoder_arrays(weights, architecture, checkpoint.config)
-    _save_arrays(arrays, folder)
     alike = layers_are_alike(weights)
-    _write_json(folder / "config.json", _config_of(weights, checkpoint, alike=alike))
+    opened_by = find_class(weights, architecture) if alike else None
+    arrays = name_encoder_arrays(weights, architecture, checkpoint.config)
+    if opened_by is not None:
+        arrays = {f"{architecture.prefix}{name}": array for name, array in arrays.items()}
+    if opened_by is not None or weights.head.gives_tokens:
+        arrays |= name_head_arrays(weights, architecture)
+    else:
+        _write_modules(weights, folder)
+    _save_arrays(arrays, folder)
+    config = _config_of(weights, checkpoint, opened_by, alike=alike)
+    _write_json(folder / "config.json", config)
     _write_tokenizer(checkpoint, folder)
-    _write_modules(weights, folder)
     _write_text_options(checkpoint, folder)
-    if not alike or weights.head.task is Task.CLASSIFICATION:
+    if not alike or (opened_by is None and task is not Task.EMBEDDING):
         saved = _describe_model(weights, checkpoint)
         (folder / FILE).write_bytes(encode_json(saved))
 
@@ -61,10 +87,16 @@ def layers_are_alike(weights: EncoderWeights) -> bool:
     return alike and config.heads[0] * config.head_size == config.hidden
 
 
-def _config_of(weights: EncoderWeights, checkpoint: Checkpoint, *, alike: bool) -> dict[str, Any]:
-    config = {key: value for key, value in checkpoint.config.items() if value is not None}
+def _config_of(
+    weights: EncoderWeights, checkpoint: Checkpoint, opened_by: str | None, *, alike: bool
+) -> dict[str, Any]:
+    """config.json, which names the class `opened_by` that has the head, where there is one."""
+    config = {
+        key: value
+        for key, value in checkpoint.config.items()
+        if value is not None and key not in OF_HEADS
+    }
     config[LAYER_KEYS.get(checkpoint.architecture, "num_hidden_layers")] = weights.config.layers
-    config.pop("architectures", None)
     if not alike:
         return config | {"model_type": "edge-bert", "architectures": ["EdgeBertEncoder"]}
     labels = weights.head.labels
@@ -73,6 +105,10 @@ def _config_of(weights: EncoderWeights, checkpoint: Checkpoint, *, alike: bool) 
             "id2label": {str(index): label for index, label in enumerate(labels)},
             "label2id": {label: index for index, label in enumerate(labels)},
         }
+    if opened_by is not None:
+        config["architectures"] = [opened_by]
+        problem = find_problem(weights)
+        config |= {} if problem is None else {"problem_type": problem}
     return config | {"model_type": checkpoint.architecture}
 
 
@@ -177,7 +213,7 @@ def _describe_model(weights: EncoderWeights, checkpoint: Checkpoint) -> SavedMod
         head_size=config.head_size,
         heads=config.heads,
         ffn=config.ffn,
-        task="classification" if head.task is Task.CLASSIFICATION else "embedding",
+        task=TASKS[head.task],
         labels=head.labels,
         activation=head.activation,
     )

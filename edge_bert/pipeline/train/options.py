@@ -49,9 +49,10 @@ class LoopOptions(Record, frozen=True):
 
 
 class FineTuneOptions(LoopOptions, frozen=True, kw_only=True):
-    """What `invoke train` takes: labelled data."""
+    """What `invoke train` takes: labelled data, and the kind of head where they fit several."""
 
     data: str
+    head: str | None = None
 
 
 class PruneOptions(LoopOptions, frozen=True, kw_only=True):

@@ -17,7 +17,7 @@ import pytest
 from edge_bert.compress.train import snapshots
 from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.examples import LabelledTexts
-from edge_bert.compress.train.fine_tune import fine_tune
+from edge_bert.compress.train.fine_tune import HeldOut, RunTexts, fine_tune
 from edge_bert.compress.train.loop import Report, TrainingStatus, no_report
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
@@ -73,6 +73,15 @@ def make_examples() -> LabelledTexts:
     return LabelledTexts(TokenizedTexts.of(ids, types, pad_id=0), classes)
 
 
+def hold_out(examples: LabelledTexts) -> HeldOut:
+    """The share of right classes."""
+
+    def score(run: RunTexts) -> float:
+        return float(np.mean(run(examples.texts).argmax(axis=-1) == examples.labels))
+
+    return HeldOut("accuracy", score)
+
+
 Train = Callable[..., tuple[EncoderWeights, TrainingCurve]]
 
 
@@ -84,7 +93,7 @@ def train(weights: EncoderWeights, examples: LabelledTexts, tmp_path: Path) -> T
     def run(
         settings: TrainingSettings = SETTINGS, report: Report = no_report, name: str = "run"
     ) -> tuple[EncoderWeights, TrainingCurve]:
-        chosen = examples.select(trained), examples.select(held_out)
+        chosen = examples.select(trained), hold_out(examples.select(held_out))
         return fine_tune(weights, *chosen, settings, tmp_path / name, report)
 
     return run
@@ -116,7 +125,6 @@ def test_training_learns(train: Train) -> None:
 
 def test_the_best_weights_are_kept(train: Train, examples: LabelledTexts) -> None:
     """What comes back scores what the curve calls the best."""
-    from edge_bert.compress.train.fine_tune import score_outputs
     from edge_bert.encoder.numpy_forward import run_encoder
 
     best, curve = train()
@@ -125,7 +133,7 @@ def test_the_best_weights_are_kept(train: Train, examples: LabelledTexts) -> Non
         {"input_ids": held_out.texts.ids[first:end][None]}
         for first, end in zip(held_out.texts.starts, held_out.texts.starts[1:], strict=False)
     ]
-    score = score_outputs(run_encoder(best, sentences), held_out)
+    score = hold_out(held_out).score(lambda _: run_encoder(best, sentences))
     assert score == pytest.approx(curve.best_score, abs=1.5 / HELD_OUT)
 
 
@@ -259,14 +267,14 @@ import numpy as np
 
 from edge_bert.compress.train.fine_tune import fine_tune
 from edge_bert.encoder.checkpoint import encoder_weights
-from tests.compress.train.test_loop import HELD_OUT, SETTINGS, TEXTS, make_examples
+from tests.compress.train.test_loop import HELD_OUT, SETTINGS, TEXTS, hold_out, make_examples
 from tests.tiny import models
 
 folder = Path(sys.argv[1])
 weights = encoder_weights(models.checkpoint(folder / "m", "bert", "classification"))
 held_out, trained = np.split(np.arange(TEXTS), [HELD_OUT])
 examples = make_examples()
-sides = examples.select(trained), examples.select(held_out)
+sides = examples.select(trained), hold_out(examples.select(held_out))
 _, curve = fine_tune(weights, *sides, SETTINGS, folder / "run")
 for point in curve.points:
     print(point.loss)

@@ -55,10 +55,25 @@ def test_token_cross_entropy_counts_labelled_tokens() -> None:
     """Tokens of padding, and those labelled -100, count for nothing."""
     labels = np.array([[1, -100, 2, 3], [0, 4, 5, 5]], np.int32)
     counted = MASK.astype(bool) & (labels >= 0)
-    expected = functional.cross_entropy(tensor(ROWS[counted]), tensor(labels[counted]).long())
-    assert float(losses.token_cross_entropy(ROWS, labels, MASK)) == pytest.approx(
-        float(expected), abs=1e-5
-    )
+    for smoothing in (0.0, 0.1):
+        expected = functional.cross_entropy(
+            tensor(ROWS[counted]), tensor(labels[counted]).long(), label_smoothing=smoothing
+        )
+        actual = losses.token_cross_entropy(ROWS, labels, MASK, smoothing)
+        assert float(actual) == pytest.approx(float(expected), abs=1e-5)
+
+
+@pytest.mark.parametrize("scores", [[0.1, 3.0, 5.0, 3.0, 4.2, 0.0], [1.0] * 6])
+def test_ranked_cosines_are_those_of_sentence_transformers(scores: list[float]) -> None:
+    """CoSENTLoss on the pairs that are there; pairs of equal scores say nothing."""
+    from sentence_transformers.sentence_transformer.losses import CoSENTLoss
+
+    labels = np.array(scores, np.float32)
+    first, second = tensor(LOGITS[KEPT]), tensor(OTHER[KEPT])
+    reference = CoSENTLoss(None)
+    expected = reference.compute_loss_from_embeddings([first, second], tensor(labels[KEPT]))
+    actual = losses.ranked_cosines(LOGITS, OTHER, labels, SOME)
+    assert float(actual) == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_span_cross_entropy_is_the_mean_of_start_and_end() -> None:

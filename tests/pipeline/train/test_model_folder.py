@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,13 @@ import pytest
 from edge_bert.compress.train.new_head import add_classifier, strip_head
 from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.weights import EncoderWeights, HeadDense
 from edge_bert.errors import ModelError
 from edge_bert.pipeline.train.model_folder import write_model_folder
-from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.tiny import models
@@ -156,3 +158,101 @@ def test_a_damaged_structure_is_refused(
     models.change_json(tmp_path / "written" / "edge_bert.json", **change)
     with refused(ModelError, match):
         encoder_weights(load_checkpoint(str(tmp_path / "written"), tmp_path))
+
+
+FAMILIES = ("bert", "distilbert", "roberta", "xlm-roberta", "albert", "electra", "mpnet")
+HEADS = {
+    "tags": (Head(Task.TOKEN_CLASSIFICATION, (), labels=LABELS, activation="softmax"), None),
+    "span": (Head(Task.QUESTION_ANSWERING, ()), None),
+    "one of many": (
+        Head(Task.CLASSIFICATION, (Pooling.CLS,), labels=LABELS, activation="softmax"),
+        "single_label_classification",
+    ),
+    "many at once": (
+        Head(Task.CLASSIFICATION, (Pooling.CLS,), labels=LABELS, activation="sigmoid"),
+        "multi_label_classification",
+    ),
+    "number": (Head(Task.CLASSIFICATION, (Pooling.CLS,), labels=("score",)), "regression"),
+}
+
+
+def with_head(checkpoint: Checkpoint, head: Head) -> EncoderWeights:
+    """The encoder with a random head, laid out as the architecture's own."""
+    weights, random = encoder_weights(checkpoint), np.random.default_rng(0)
+    hidden, outputs = weights.config.hidden, len(head.labels) or 2
+    names = ARCHITECTURES[checkpoint.architecture].head
+    widths = [outputs] if head.gives_tokens else [hidden] * (len(names) - 1) + [outputs]
+    layers = tuple(
+        HeadDense(
+            random.standard_normal((hidden, width)).astype(np.float32) / 4,
+            random.standard_normal(width).astype(np.float32),
+            "linear" if head.gives_tokens else dense.activation,
+        )
+        for dense, width in zip(names[-len(widths) :], widths, strict=True)
+    )
+    return dataclasses.replace(weights, head=head, head_layers=layers, output_name="logits")
+
+
+@pytest.mark.parametrize(
+    ("architecture", "kind"),
+    [("bert", kind) for kind in HEADS]
+    + [(family, kind) for family in FAMILIES[1:] for kind in ("tags", "span", "number")],
+)
+def test_transformers_opens_a_head_and_computes_the_same(
+    architecture: str, kind: str, tmp_path: Path
+) -> None:
+    """By the class that config.json names, no weight missing or left over; so does edge-bert."""
+    import torch
+    import transformers
+
+    checkpoint = models.checkpoint(tmp_path / "m", architecture, "mean")
+    (head, problem) = HEADS[kind]
+    weights = with_head(checkpoint, head)
+    read = write(weights, checkpoint, tmp_path / "written")
+    assert read.head == head
+    again = encoder_weights(read)
+    for name, array in weights.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
+    config = transformers.AutoConfig.from_pretrained(tmp_path / "written")
+    assert config.problem_type == problem
+    opener = getattr(transformers, config.architectures[0])
+    model, report = opener.from_pretrained(tmp_path / "written", output_loading_info=True)
+    assert not report["missing_keys"]
+    assert not report["unexpected_keys"]
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length)
+    (sentence,) = encode_unpadded(tokenizer, weights.input_names, TEXTS[:1])
+    with torch.no_grad():
+        inputs = {name: torch.tensor(np.atleast_2d(ids)) for name, ids in sentence.items()}
+        outputs = model.eval()(**inputs)
+    if kind == "span":
+        expected = torch.stack([outputs.start_logits, outputs.end_logits], -1)[0]
+    else:
+        expected = outputs.logits[0]
+    actual = run_encoder(weights, [sentence])
+    np.testing.assert_allclose(actual.reshape(expected.shape), expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("kind", HEADS)
+def test_a_pruned_encoder_keeps_its_head(kind: str, tmp_path: Path) -> None:
+    """edge_bert.json says the task, the labels and what their logits become."""
+    checkpoint = models.checkpoint(tmp_path / "m", "bert", "mean")
+    weights = pruned(with_head(checkpoint, HEADS[kind][0]))
+    read = write(weights, checkpoint, tmp_path / "written")
+    assert read.head == weights.head
+    np.testing.assert_allclose(
+        encode(read, encoder_weights(read)), encode(checkpoint, weights), atol=1e-5
+    )
+
+
+def test_what_config_json_said_of_another_head_is_gone(tmp_path: Path) -> None:
+    """A regression's problem_type must not stay beside a classifier."""
+    checkpoint = models.checkpoint(
+        tmp_path / "m", "bert", "classification", problem_type="multi_label_classification"
+    )
+    write(with_head(checkpoint, HEADS["one of many"][0]), checkpoint, tmp_path / "new")
+    config = json.loads((tmp_path / "new" / "config.json").read_text("utf-8"))
+    assert config["problem_type"] == "single_label_classification"
+    assert list(config["label2id"]) == list(LABELS)
+    write(strip_head(encoder_weights(checkpoint)), checkpoint, tmp_path / "bare")
+    config = json.loads((tmp_path / "bare" / "config.json").read_text("utf-8"))
+    assert not {"problem_type", "id2label", "architectures"} & set(config)

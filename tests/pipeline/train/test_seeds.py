@@ -12,11 +12,11 @@ from edge_bert.compress.train.loop import Report, TrainingStatus
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.options import FineTuneOptions
 from edge_bert.pipeline.train.seeds import train_seeds
-from edge_bert.pipeline.train.train_classifier import train_classifier
+from edge_bert.pipeline.train.train_head import train_head
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.training import SeedsRun, TrainingRun
 from tests.one_line import refused
-from tests.pipeline.train.test_train_classifier import example_rows, write_data
+from tests.pipeline.train.test_train_head import example_rows, write_data
 from tests.tiny import models
 
 
@@ -37,7 +37,7 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FineTuneOptions:
 
 def test_each_seed_has_its_model_and_the_summary_their_scores(options: FineTuneOptions) -> None:
     """The held-out texts are the same, the weights are not; run again, nothing is trained."""
-    summary = train_seeds(options, train_classifier)
+    summary = train_seeds(options, train_head)
     out = Path(options.out)
     runs = [
         msgspec.json.decode((out / name / "training.json").read_bytes(), type=TrainingRun)
@@ -54,7 +54,7 @@ def test_each_seed_has_its_model_and_the_summary_their_scores(options: FineTuneO
     written = (out / "weather-seeds.json").read_bytes()
     assert msgspec.json.decode(written, type=SeedsRun) == summary
     steps: list[TrainingStatus] = []
-    again = train_seeds(options, train_classifier, steps.append)
+    again = train_seeds(options, train_head, steps.append)
     assert not steps
     assert [score.score for score in again.scores] == values
 
@@ -70,7 +70,7 @@ def test_a_killed_job_goes_on_with_the_seed_that_it_was_in(options: FineTuneOpti
                 raise KeyboardInterrupt
 
         del report
-        return train_classifier(one, note)
+        return train_head(one, note)
 
     with pytest.raises(KeyboardInterrupt):
         train_seeds(options, job)

@@ -16,7 +16,7 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
 from edge_bert.errors import DataError, InputError
 from edge_bert.pipeline.train.options import FineTuneOptions
-from edge_bert.pipeline.train.train_classifier import train_classifier
+from edge_bert.pipeline.train.train_head import train_head
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import TrainingRun
@@ -76,7 +76,7 @@ def read_scores(trained: TrainedModel, texts: list[str]) -> np.ndarray:
 
 def test_a_trained_folder_is_a_classifier(options: FineTuneOptions) -> None:
     """It knows its labels, gives the right ones, and says what it comes from."""
-    trained = train_classifier(options)
+    trained = train_head(options)
     checkpoint = load_checkpoint(str(trained.folder), trained.folder)
     assert (checkpoint.head.task, checkpoint.head.labels) == (Task.CLASSIFICATION, CLASSES)
     texts = [text for text, _ in example_rows(40)]
@@ -91,21 +91,21 @@ def test_a_trained_folder_is_a_classifier(options: FineTuneOptions) -> None:
 
 def test_the_same_command_again_trains_nothing(options: FineTuneOptions) -> None:
     """The run has ended; its folder is written again with the same weights."""
-    first = train_classifier(options)
+    first = train_head(options)
     weights = (first.folder / "model.safetensors").read_bytes()
     steps: list[TrainingStatus] = []
-    second = train_classifier(options, steps.append)
+    second = train_head(options, steps.append)
     assert not steps
     assert (second.folder / "model.safetensors").read_bytes() == weights
 
 
 def test_a_classifier_goes_on_with_the_head_that_it_has(options: FineTuneOptions) -> None:
     """Trained further on the same classes, it starts where it was."""
-    first = train_classifier(options)
+    first = train_head(options)
     again = msgspec.structs.replace(
         options, model=str(first.folder), name="further", epochs=1, learning_rate=1e-7
     )
-    second = train_classifier(again)
+    second = train_head(again)
     assert second.run.curve.best_score >= first.run.curve.best_score - 0.07
 
 
@@ -123,7 +123,7 @@ def test_data_that_trains_nothing_is_refused(
     """One line, before anything is computed."""
     data = write_data(tmp_path / "bad.csv", rows)
     with refused(DataError, match):
-        train_classifier(msgspec.structs.replace(options, data=data))
+        train_head(msgspec.structs.replace(options, data=data))
     assert not (tmp_path / "checkpoints").exists()
 
 
@@ -143,7 +143,7 @@ def test_options_that_cannot_be_are_refused(
 ) -> None:
     """With the option's name."""
     with refused(InputError, match):
-        train_classifier(msgspec.structs.replace(options, **change))
+        train_head(msgspec.structs.replace(options, **change))
 
 
 def test_a_folder_of_the_users_own_stays(options: FineTuneOptions) -> None:
@@ -151,5 +151,5 @@ def test_a_folder_of_the_users_own_stays(options: FineTuneOptions) -> None:
     options.folder.mkdir(parents=True)
     (options.folder / "thesis.txt").write_text("mine", "utf-8")
     with refused(InputError, "holds no trained model"):
-        train_classifier(options)
+        train_head(options)
     assert (options.folder / "thesis.txt").read_text("utf-8") == "mine"

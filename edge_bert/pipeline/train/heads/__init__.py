@@ -1,0 +1,1 @@
+"""The heads that training knows: how each reads its labels, starts, and is scored."""

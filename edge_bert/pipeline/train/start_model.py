@@ -1,0 +1,41 @@
+"""The model that a training job starts from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.sources.load import load_checkpoint
+from edge_bert.store.cache import cache_folder
+
+
+@dataclass(frozen=True)
+class StartModel:
+    """A model that can be trained, with the tokenizer that puts its default prompt first."""
+
+    checkpoint: Checkpoint
+    weights: EncoderWeights
+    tokenizer: Tokenizer
+
+
+def open_model(reference: str | None) -> StartModel:
+    """The model that `reference` names, checked for what training can do with it.
+
+    Raises ModelError for one from an ONNX file or of an architecture with layers of its own, and
+    what loading raises.
+    """
+    checkpoint = load_checkpoint(reference, cache_folder("models"))
+    if checkpoint.onnx is not None:
+        raise ModelError(f"{checkpoint.onnx.path} is ONNX; training takes the model's own folder.")
+    if checkpoint.architecture in CUSTOM:
+        raise ModelError(
+            f"{checkpoint.name} is of type {checkpoint.architecture}, whose layers training does "
+            f"not have; it has {', '.join(ARCHITECTURES)}."
+        )
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
+    return StartModel(checkpoint, encoder_weights(checkpoint), tokenizer)
