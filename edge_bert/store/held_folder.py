@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -50,34 +50,36 @@ def hold_folder(folder: Path, work: str, *, wait_s: float = 0.0) -> Iterator[Non
 def trim_folders(root: Path, most_bytes: int) -> None:
     """Remove the folders in `root` that were longest unused, down to `most_bytes` in all.
 
-    Only folders that `hold_folder` made go, and neither the last used one nor one that is held.
+    Only folders that `hold_folder` made go, or folders of such; and neither the last used one nor
+    one that is held.
     """
-    folders = sorted(
-        (path.parent for path in root.glob(f"*/{LOCK}")),
-        key=lambda folder: folder.stat().st_mtime,
-        reverse=True,
-    )
+    if not root.is_dir():
+        return
+    held = {folder: list(folder.rglob(LOCK)) for folder in root.iterdir()}
+    folders = sorted((folder for folder in held if held[folder]), key=_used_at, reverse=True)
     total = 0
     for folder in folders:
-        total += measure_folder(folder)
+        total += _measure_folder(folder)
         if total > most_bytes and folder != folders[0]:
-            _remove_unheld(folder)
+            _remove_unheld(folder, held[folder])
 
 
-def measure_folder(folder: Path) -> int:
-    """The bytes of the files in a folder."""
+def _used_at(folder: Path) -> float:
+    """When it or a folder in it was held last."""
+    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*/")) if path.is_dir())
+
+
+def _measure_folder(folder: Path) -> int:
+    """The bytes of the files in it; another process may remove some meanwhile."""
     total = 0
-    for path in folder.iterdir():
+    for path in folder.rglob("*"):
         with contextlib.suppress(FileNotFoundError):
             total += path.lstat().st_size
     return total
 
 
-def _remove_unheld(folder: Path) -> None:
-    lock = FileLock(folder / LOCK)
-    with contextlib.suppress(Timeout, OSError):
-        lock.acquire(timeout=0)
-        try:
-            shutil.rmtree(folder, ignore_errors=True)
-        finally:
-            lock.release()
+def _remove_unheld(folder: Path, locks: Iterable[Path]) -> None:
+    with contextlib.suppress(Timeout, OSError), contextlib.ExitStack() as stack:
+        for path in locks:
+            stack.enter_context(FileLock(path, timeout=0))
+        shutil.rmtree(folder, ignore_errors=True)

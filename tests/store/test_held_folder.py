@@ -78,6 +78,24 @@ def test_the_longest_unused_go_first(tmp_path: Path) -> None:
     assert sorted(tmp_path.iterdir()) == [new, mine]
 
 
+def test_a_folder_of_several_is_one(tmp_path: Path) -> None:
+    """As large as all in it, as old as the youngest, and held where one of them is."""
+    new = fill(tmp_path, "new", 1)
+    steps = [fill(tmp_path / "pruning", f"step-{number}", 100 - number) for number in (1, 2)]
+    os.utime(tmp_path / "pruning", (1, 1))
+    with hold_folder(steps[0], "training"):
+        trim_folders(tmp_path, 2500)  # it is the last used one now
+        assert (steps[1].is_dir(), new.is_dir()) == (True, False)
+    fill(tmp_path, "new", -(10**9))
+    with hold_folder(steps[0], "training"):
+        os.utime(steps[0], (1, 1))
+        trim_folders(tmp_path, 0)
+        assert steps[1].is_dir()
+    os.utime(steps[0], (1, 1))
+    trim_folders(tmp_path, 0)
+    assert [path.name for path in tmp_path.iterdir()] == ["new"]
+
+
 @pytest.mark.parametrize("name", ["absent", "file"])
 def test_no_folder_has_nothing_to_remove(tmp_path: Path, name: str) -> None:
     """It is no error."""
