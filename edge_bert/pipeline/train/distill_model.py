@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
+from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.distill import Lessons, distill_student
 from edge_bert.compress.train.examples import digest_texts, digest_weights
@@ -34,6 +34,7 @@ from edge_bert.pipeline.train.teachers import Teachers, open_teachers
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
     check_name,
+    check_target,
     choose_work_folder,
     write_trained_model,
 )
@@ -73,8 +74,8 @@ def distill_model(options: DistillOptions, report: Report = no_report) -> Traine
     """
     settings = options.settings
     check_name(options.name)
-    backend = select_backend()
-    limit_threads(settings.threads)
+    check_target(options.folder)
+    backend = start_backend(settings.threads)
     job = _open_job(options)
     started = time.monotonic()
     work = _work_folder(job, backend)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
+from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.batches import Array
 from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.examples import digest_texts
@@ -22,7 +22,7 @@ from edge_bert.pipeline.train.choose_losses import DEFAULTS
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
-from edge_bert.pipeline.train.trained_model import check_name, choose_work_folder
+from edge_bert.pipeline.train.trained_model import check_name, check_target, choose_work_folder
 from edge_bert.records.checkpoint import Checkpoint, Task
 from edge_bert.records.training import (
     FORMAT_VERSION,
@@ -94,9 +94,9 @@ def open_pruning(options: PruneOptions, report: Report = no_report) -> PruningJo
     The unpruned model is its own teacher; its outputs come from the cache after the first time.
     """
     check_name(options.name)
+    check_target(options.folder)
     settings = options.settings
-    backend = select_backend()
-    limit_threads(settings.threads)
+    backend = start_backend(settings.threads)
     checkpoint, weights = _open_model(options)
     corpus = read_corpus(options.data, options.text, weights.head)
     sides = split_corpus(corpus, options.held_out, options.split_seed)

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.compress.train.backends.choose_backend import limit_threads, select_backend
+from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.examples import LabelledTexts, split_rows
 from edge_bert.compress.train.fine_tune import ON_LABELS, HeldOut, fine_tune
 from edge_bert.compress.train.loop import Report, no_report
@@ -71,8 +71,7 @@ def train_head(options: FineTuneOptions, report: Report = no_report) -> TrainedM
     settings = options.settings
     check_name(options.name)
     check_target(options.folder)
-    backend = select_backend()
-    limit_threads(settings.threads)
+    backend = start_backend(settings.threads)
     job = _open_job(options)
     started = time.monotonic()
     scale = Scale.of(job.weights.head, job.trained.labels)

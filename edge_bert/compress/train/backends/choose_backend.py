@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.errors import InputError, MissingToolError
+from edge_bert.text import one_line
 
 BACKENDS = ("tensorflow", "jax", "torch")
 DEFAULT = "tensorflow"
@@ -46,6 +47,28 @@ def select_backend() -> str:
     return name
 
 
+def start_backend(threads: int) -> str:
+    """The backend of `select_backend`, once it has computed something with this many threads.
+
+    With one thread it computes in the same order each time; 0 takes all. Raises MissingToolError
+    where it does not compute, such as for a device that is not there.
+    """
+    name = select_backend()
+    try:
+        import keras
+
+        if threads:
+            _backend_module().limit_threads(threads)
+        keras.ops.convert_to_numpy(keras.ops.zeros(1))
+    except (ImportError, RuntimeError, AssertionError, OSError) as error:
+        raise MissingToolError(
+            f"KERAS_BACKEND is {name}, which does not compute here ({one_line(error)[:200]}); ask "
+            "for a device that is there (JAX_PLATFORMS, KERAS_TORCH_DEVICE, CUDA_VISIBLE_DEVICES), "
+            "or unset KERAS_BACKEND."
+        ) from error
+    return name
+
+
 def make_step(model: Any, optimizer: Any, objective: Objective) -> CompiledStep:
     """The training step of the backend in use."""
     step: CompiledStep = _backend_module().make_step(model, optimizer, objective)
@@ -69,12 +92,6 @@ def make_gradient(
         model, objective, names
     )
     return gradient
-
-
-def limit_threads(threads: int) -> None:
-    """Compute with this many threads, and with one in the same order each time; 0 takes all."""
-    if threads:
-        _backend_module().limit_threads(threads)
 
 
 def _backend_module() -> Any:

@@ -27,7 +27,7 @@ class TorchStep:
         with torch.no_grad():
             gradients = [variable.value.grad for variable in self._variables]
             self._optimizer.apply(gradients, self._variables)
-        return {name: float(value) for name, value in parts.items()}
+        return {name: float(value.detach()) for name, value in parts.items()}
 
     def write_back(self) -> None:
         """The variables are the model's own."""
