@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from edge_bert.compress.prune.allocate_sparsity import ErrorCurves, plan_structure
+from edge_bert.compress.prune.allocate_sparsity import NEURONS_AT_ONCE, ErrorCurves, plan_structure
+from edge_bert.compress.train.backends.choose_backend import DEFAULT, select_backend
 from edge_bert.errors import BudgetError, InputError, MissingToolError
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
@@ -22,6 +23,33 @@ FINEST = 50  # shares of heads and neurons that are told apart: 2 % and its mult
 LatencyOf = Callable[[float], float]
 
 
+def check_reach(options: PruneOptions) -> None:
+    """Raise where `options.max_latency` cannot be met or modelled, before anything is computed.
+
+    BudgetError where the least structure's multiply-adds alone take longer, MissingToolError
+    without an emulator, and what opening a build raises, such as ProfileError.
+    """
+    if select_backend() != DEFAULT:
+        raise InputError(
+            "--max-latency builds files, which only TensorFlow can; unset KERAS_BACKEND."
+        )
+    session, limit = _open_session(options), options.max_latency or 0.0
+    whole = unpruned_candidate(session)
+    structure = whole.structure
+    count = len(structure.layers)
+    smallest = msgspec.structs.replace(
+        structure,
+        heads=(1,) * count,
+        ffn=tuple(min(NEURONS_AT_ONCE, present) for present in structure.ffn),
+    )
+    least = bound_cost(session, msgspec.structs.replace(whole, structure=smallest)).latency_ms
+    if least is not None and least > limit:
+        raise _out_of_reach(limit, least, "the multiply-adds of its smallest structure")
+    reason = why_not_emulated(session.profile)
+    if reason:
+        raise MissingToolError(f"--max-latency needs the emulated phone: {reason}.")
+
+
 def fit_latency(
     options: PruneOptions, curves: ErrorCurves, progress: Progress = no_progress
 ) -> tuple[Structure, float]:
@@ -29,14 +57,10 @@ def fit_latency(
 
     Heads and neurons have one share. A file of each structure that is tried is built in the
     profile's first recipe, and its instructions are counted on the emulated phone. Raises
-    BudgetError for a latency that is out of reach, MissingToolError without an emulator, and
-    InputError where the whole model meets it.
+    BudgetError for a latency that is out of reach, and InputError where the whole model meets it.
     """
-    limit = options.max_latency or 0.0
-    session = BuildSession.open(
-        BuildOptions(profile=options.profile or "", model=options.model, max_latency=limit)
-    )
-    whole = unpruned_candidate(session)
+    session = _open_session(options)
+    sizing, whole = SizingSession(session), unpruned_candidate(session)
 
     def resize(share: float) -> Candidate:
         structure = plan_structure(
@@ -44,21 +68,21 @@ def fit_latency(
         )
         return msgspec.structs.replace(whole, structure=structure)
 
-    least = bound_cost(session, resize(1 / FINEST)).latency_ms
-    if least is not None and least > limit:
-        raise _out_of_reach(limit, least, "its multiply-adds alone")
-    reason = why_not_emulated(session.profile)
-    if reason:
-        raise MissingToolError(f"--max-latency needs the emulated phone: {reason}.")
-    sizing = SizingSession(session)
-
     def latency_of(share: float) -> float:
         latency = measure_cost(sizing, resize(share)).latency_ms or 0.0
         progress(f"latency: {share:.0%} of heads and neurons take {latency:.2f} ms")
         return latency
 
-    share, latency = largest_share(latency_of, limit)
+    share, latency = largest_share(latency_of, options.max_latency or 0.0)
     return resize(share).structure, latency
+
+
+def _open_session(options: PruneOptions) -> BuildSession:
+    return BuildSession.open(
+        BuildOptions(
+            profile=options.profile or "", model=options.model, max_latency=options.max_latency
+        )
+    )
 
 
 def largest_share(latency_of: LatencyOf, limit: float) -> tuple[float, float]:

@@ -22,7 +22,6 @@ from edge_bert.errors import InputError
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.pruning_goal import (
     PruningGoal,
-    check_layers_share,
     choose_goal,
     importance_kind,
 )
@@ -52,13 +51,11 @@ def prune_model(options: PruneOptions, report: Report = no_report) -> TrainedMod
     BudgetError for a latency that is out of reach, and what training raises.
     """
     goal = choose_goal(options)
-    job = open_pruning(options, report)
+    job = open_pruning(options, goal, report)
     if goal is PruningGoal.SPARSITY:
         from edge_bert.pipeline.train.sparsify_model import sparsify_model
 
         return sparsify_model(job, report)
-    if goal is PruningGoal.STRUCTURE:
-        check_layers_share(options, job.weights)
     return _prune_structure(job, goal, report, lambda message: report(StageStatus(message)))
 
 
@@ -86,8 +83,13 @@ def _write_model(
     job: PruningJob, pruned: PrunedEncoder, planned: PlannedPath, planning: float
 ) -> TrainedModel:
     seconds = planning + sum(step.seconds for step in pruned.steps)
-    run = job.describe_run("pruning", pruned.curve, seconds)
-    run = msgspec.structs.replace(run, pruning=pruned.steps, latency_ms=planned.latency_ms)
+    run = job.describe_run("pruning", pruned.weights, pruned.curve, seconds)
+    run = msgspec.structs.replace(
+        run,
+        structure=planned.structures[-1],
+        pruning=pruned.steps,
+        latency_ms=planned.latency_ms,
+    )
     return write_trained_model(job.options.folder, pruned.weights, job.checkpoint, run)
 
 

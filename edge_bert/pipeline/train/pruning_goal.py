@@ -6,6 +6,7 @@ import enum
 import re
 from typing import get_args
 
+from edge_bert.compress.prune.block_sparsity import check_blocks
 from edge_bert.compress.train.rank_units import ImportanceKind
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
@@ -70,9 +71,24 @@ def importance_kind(text: str) -> ImportanceKind:
     )
 
 
-def check_layers_share(options: PruneOptions, weights: EncoderWeights) -> None:
-    """Raise InputError where the model does not have the layers, or all of it would be kept."""
-    present = weights.config.layers
+def check_goal(goal: PruningGoal, options: PruneOptions, weights: EncoderWeights) -> None:
+    """Raise where this model cannot have the goal, before anything is computed.
+
+    InputError for shares that keep all, layers that are not there and blocks that do not fit; for a
+    latency what `check_reach` raises.
+    """
+    if goal is PruningGoal.SPARSITY:
+        check_blocks(weights, parse_block(options.block))
+    elif goal is PruningGoal.LATENCY:
+        from edge_bert.pipeline.train.fit_latency import check_reach  # it needs what a build needs
+
+        check_reach(options)
+    else:
+        _check_shares(options, weights.config.layers)
+
+
+def _check_shares(options: PruneOptions, present: int) -> None:
+    """Shares of a model with so many layers."""
     if options.layers is not None and options.layers > present:
         raise InputError(f"--layers {options.layers}: the model has {present}.")
     shares = (options.neurons or 1.0, options.heads or 1.0, (options.layers or present) / present)

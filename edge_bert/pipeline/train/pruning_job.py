@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.batches import Array
@@ -19,13 +20,16 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.choose_losses import DEFAULTS
+from edge_bert.pipeline.train.class_scores import run_outputs, score_classes
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.options import PruneOptions
+from edge_bert.pipeline.train.pruning_goal import PruningGoal, check_goal
 from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.trained_model import check_name, check_target, choose_work_folder
 from edge_bert.records.checkpoint import Checkpoint, Task
 from edge_bert.records.training import (
     FORMAT_VERSION,
+    ClassScore,
     DataUsed,
     LossWeights,
     TrainingCurve,
@@ -69,8 +73,10 @@ class PruningJob:
             ["prune", self.checkpoint.sha256, *settings, *digests, self.backend, *inputs]
         )
 
-    def describe_run(self, kind: str, curve: TrainingCurve, seconds: float) -> TrainingRun:
-        """The run's record, without what is of one kind of pruning alone."""
+    def describe_run(
+        self, kind: str, weights: EncoderWeights, curve: TrainingCurve, seconds: float
+    ) -> TrainingRun:
+        """The record of a run that gave `weights`, without what is of one kind of pruning alone."""
         return TrainingRun(
             format_version=FORMAT_VERSION,
             name=self.options.name,
@@ -85,11 +91,24 @@ class PruningJob:
             curve=curve,
             machine=describe_machine(self.backend),
             seconds=seconds,
+            classes=self._score_classes(weights),
         )
 
+    def _score_classes(self, weights: EncoderWeights) -> tuple[ClassScore, ...]:
+        """Where held-out texts have labels, each class beside the unpruned model's."""
+        labels = self.held_out.labels
+        if labels is None:
+            return ()
+        outputs = run_outputs(weights, self.held_out.texts)
+        before = np.asarray(self.held_out.outputs.arrays["output"])
+        return score_classes(outputs, labels, weights.head.labels, before)
 
-def open_pruning(options: PruneOptions, report: Report = no_report) -> PruningJob:
-    """The job of the options. Raises InputError, DataError and ModelError for what is not usable.
+
+def open_pruning(
+    options: PruneOptions, goal: PruningGoal, report: Report = no_report
+) -> PruningJob:
+    """The job of the options. Raises InputError, DataError and ModelError for what is not usable,
+    and what `check_goal` raises.
 
     The unpruned model is its own teacher; its outputs come from the cache after the first time.
     """
@@ -98,6 +117,7 @@ def open_pruning(options: PruneOptions, report: Report = no_report) -> PruningJo
     settings = options.settings
     backend = start_backend(settings.threads)
     checkpoint, weights = _open_model(options)
+    check_goal(goal, options, weights)
     corpus = read_corpus(options.data, options.text, weights.head)
     sides = split_corpus(corpus, options.held_out, options.split_seed)
     if options.importance == "taylor" and not sides[0].has_labels:

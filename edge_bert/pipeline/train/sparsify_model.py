@@ -6,7 +6,7 @@ import time
 
 import msgspec
 
-from edge_bert.compress.prune.block_sparsity import check_blocks, zero_share
+from edge_bert.compress.prune.block_sparsity import zero_share
 from edge_bert.compress.train.loop import Report, no_report
 from edge_bert.compress.train.sparsify import sparsify_encoder
 from edge_bert.pipeline.train.options import PruneOptions
@@ -24,14 +24,13 @@ def sparsify_model(job: PruningJob, report: Report = no_report) -> TrainedModel:
     """
     options = job.options
     share, block = options.sparsity or 0.0, parse_block(options.block)
-    check_blocks(job.weights, block)
     settings = _whole_settings(options)
     folder = job.work_folder([f"{share}", block, settings])
     started = time.monotonic()
     weights, curve = sparsify_encoder(
         job.weights, share, block, job.trained, job.held_out, settings, job.losses, folder, report
     )
-    run = job.describe_run("block-sparse pruning", curve, time.monotonic() - started)
+    run = job.describe_run("block-sparse pruning", weights, curve, time.monotonic() - started)
     sparsity = BlockSparsity(
         share=zero_share(weights, block),
         block=block,

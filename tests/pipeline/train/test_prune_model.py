@@ -162,7 +162,7 @@ def test_what_cannot_be_is_refused_in_one_line(
 def test_an_impossible_latency_is_refused_before_anything_is_built(folder: Path) -> None:
     """By the multiply-adds alone, with the nearest."""
     wish = {"name": "refused", "max_latency": 1e-8, "profile": "pixel-9"}
-    with refused(BudgetError, "out of reach: its multiply-adds alone take"):
+    with refused(BudgetError, "out of reach: the multiply-adds of its smallest structure take"):
         prune_model(options_of(folder, **wish))
 
 
