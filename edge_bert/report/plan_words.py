@@ -111,7 +111,7 @@ def describe_basis(compression: Compression) -> str:
     )
     return (
         f"Every model is built as {basis.recipe} for {basis.profile}, and that file is scored: "
-        f"{basis.metric} on {basis.scored_on}, which no step trains on. {counted}"
+        f"{basis.metric} on {basis.scored_on}. {counted}"
     )
 
 

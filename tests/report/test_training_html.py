@@ -134,7 +134,7 @@ def test_each_step_says_what_it_gave_and_cost(page: Page) -> None:
     assert rows[0] == "source – 23.40 1420 14.1 –"
     assert rows[2].startswith("2 distill 92.31 −0.54 17.90 −5.60 712 −708 7.20 −6.90")
     words = words_of(page.all("main")[0])
-    assert "accuracy on 71 texts of banking77.csv, which no step trains on" in words
+    assert "accuracy on 71 held-out texts of banking77.csv, which no step trains on" in words
     assert "EMULATED" in words
     assert "MODELLED" in words
 

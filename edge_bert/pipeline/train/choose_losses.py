@@ -34,7 +34,7 @@ def choose_losses(options: DistillOptions, teacher: EncoderWeights, *, labels: b
     """
     task = teacher.head.task
     _check_kind(options, task)
-    given = _read_weights(options, (*EVERYWHERE, *OWN[task]))
+    given = read_loss_weights(options, (*EVERYWHERE, *OWN[task]))
     if given.get("labels") and not labels:
         raise InputError("--label-weight: no text has a label; give labelled --data.")
     fields = {name: getattr(DEFAULTS[task], name) for name in LossWeights.__struct_fields__} | given
@@ -57,8 +57,8 @@ def _check_kind(options: DistillOptions, task: Task) -> None:
             )
 
 
-def _read_weights(options: DistillOptions, names: tuple[str, ...]) -> dict[str, float]:
-    """The weights that the user gave, by the names of LossWeights."""
+def read_loss_weights(options: DistillOptions, names: tuple[str, ...]) -> dict[str, float]:
+    """The weights that the user gave, by the names of LossWeights; InputError for a wrong one."""
     given = {}
     for name in names:
         value = getattr(options, name)

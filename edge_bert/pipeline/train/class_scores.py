@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.compress.train.batches import Array, TokenizedTexts
+from edge_bert.compress.train.distill import Lessons
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.checkpoint import FloatArray, Task
 from edge_bert.records.training import ClassScore
 
 
@@ -32,6 +33,15 @@ def score_classes(
         )
         for place, name in enumerate(names)
     )
+
+
+def score_lessons(weights: EncoderWeights, held_out: Lessons) -> tuple[ClassScore, ...]:
+    """The classes of a student beside its teacher's; none where texts or model have no classes."""
+    labels, head = held_out.labels, weights.head
+    if labels is None or head.task is not Task.CLASSIFICATION or len(head.labels) < 2:
+        return ()
+    teacher = np.asarray(held_out.outputs.arrays["output"])
+    return score_classes(run_outputs(weights, held_out.texts), labels, head.labels, teacher)
 
 
 def run_outputs(weights: EncoderWeights, texts: TokenizedTexts) -> FloatArray:

@@ -25,6 +25,7 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train import student_start
 from edge_bert.pipeline.train.choose_losses import choose_losses
+from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.model_folder import write_model_folder
 from edge_bert.pipeline.train.options import DistillOptions
@@ -85,12 +86,12 @@ def distill_model(options: DistillOptions, report: Report = no_report) -> Traine
     weights, curve = distill_student(start.weights, *lessons, settings, job.losses, work, report)
     seconds = time.monotonic() - started
     run = _describe_run(job, start.structure, curve, backend, seconds)
+    run = msgspec.structs.replace(run, classes=score_lessons(weights, lessons[1]))
     return write_trained_model(options.folder, weights, job.teachers.checkpoints[0], run)
 
 
 def _open_job(options: DistillOptions) -> _Job:
-    if bool(options.layers) == (options.structure is not None):
-        raise InputError("Give either --layers or --structure: what the student keeps.")
+    student_start.check_structure_option(options)
     teachers = open_teachers(options.teacher)
     teacher = teachers.weights[0]
     structure = None

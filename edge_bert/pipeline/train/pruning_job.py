@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.batches import Array
@@ -20,7 +19,7 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.choose_losses import DEFAULTS
-from edge_bert.pipeline.train.class_scores import run_outputs, score_classes
+from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.pruning_goal import PruningGoal, check_goal
@@ -29,7 +28,6 @@ from edge_bert.pipeline.train.trained_model import check_name, check_target, cho
 from edge_bert.records.checkpoint import Checkpoint, Task
 from edge_bert.records.training import (
     FORMAT_VERSION,
-    ClassScore,
     DataUsed,
     LossWeights,
     TrainingCurve,
@@ -91,17 +89,8 @@ class PruningJob:
             curve=curve,
             machine=describe_machine(self.backend),
             seconds=seconds,
-            classes=self._score_classes(weights),
+            classes=score_lessons(weights, self.held_out),
         )
-
-    def _score_classes(self, weights: EncoderWeights) -> tuple[ClassScore, ...]:
-        """Where held-out texts have labels, each class beside the unpruned model's."""
-        labels = self.held_out.labels
-        if labels is None:
-            return ()
-        outputs = run_outputs(weights, self.held_out.texts)
-        before = np.asarray(self.held_out.outputs.arrays["output"])
-        return score_classes(outputs, labels, weights.head.labels, before)
 
 
 def open_pruning(

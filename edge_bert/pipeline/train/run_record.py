@@ -17,9 +17,9 @@ from edge_bert.pipeline.train.card_subject import CARD_FILE, CardSubject
 from edge_bert.pipeline.train.model_card import write_card
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
-from edge_bert.records.training import Ancestor, Machine, TrainingRun
+from edge_bert.records.training import Ancestor, Machine, PlanPlace, TrainingRun
 from edge_bert.report.training_html import render_training_page
-from edge_bert.store.content_store import encode_json
+from edge_bert.store.content_store import encode_json, write_atomic
 
 FILE = "training.json"
 COMPRESSION_FILE = "compress.json"
@@ -71,6 +71,14 @@ def write_record(
         (folder / COMPRESSION_FILE).write_bytes(encode_json(compression))
     (folder / REPORT_FILE).write_text(render_training_page(run, compression), "utf-8")
     (folder / CARD_FILE).write_text(write_card(run, subject), "utf-8")
+
+
+def write_plan_place(run: TrainingRun, place: PlanPlace, folder: Path) -> TrainingRun:
+    """The run's record with its place in a plan, written to its folder; gives the new record."""
+    placed = msgspec.structs.replace(run, plan=place)
+    write_atomic(folder / REPORT_FILE, render_training_page(placed).encode())
+    write_atomic(folder / FILE, encode_json(placed))
+    return placed
 
 
 def _processor_name() -> str:

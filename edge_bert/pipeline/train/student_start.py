@@ -17,6 +17,7 @@ from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
+from edge_bert.pipeline.train.options import DistillOptions
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import SearchResult, Structure
 from edge_bert.text import one_line
@@ -68,6 +69,12 @@ def _find_chosen(result: SearchResult) -> Structure:
     if result.chosen is None:
         raise ValueError("the search found nothing within its budget")
     return result.chosen.candidate.structure
+
+
+def check_structure_option(options: DistillOptions) -> None:
+    """Raise InputError where not exactly one option says what the student keeps."""
+    if bool(options.layers) == (options.structure is not None):
+        raise InputError("Give either --layers or --structure: what the student keeps.")
 
 
 def check_layers_option(layers: Sequence[int], present: int) -> None:

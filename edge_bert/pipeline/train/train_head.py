@@ -40,7 +40,7 @@ from edge_bert.records.training import (
 
 
 @dataclass(frozen=True)
-class _Sides:
+class Sides:
     """Labelled data: all, those that are trained on, and those that are held out."""
 
     whole: EvaluationSet
@@ -54,7 +54,7 @@ class _Job:
 
     options: FineTuneOptions
     start: StartModel
-    data: _Sides
+    data: Sides
     weights: EncoderWeights
     trained: LabelledTexts
     held_out: LabelledTexts
@@ -92,7 +92,7 @@ def _open_job(options: FineTuneOptions) -> _Job:
     name = choose_kind(data, own, options.head)
     kind, fitting = KINDS[name], own if name_kind(own) == name else None
     head = kind.choose_head(data, fitting, options.head is not None)
-    sides = _split_data(data, options)
+    sides = split_data(data, options.held_out, options.split_seed)
     _check_labels(sides, kind, is_new=head is not own)
     judge = hold_out(sides.held_out, start.tokenizer, head, name)
     trained, held_out = (
@@ -104,15 +104,15 @@ def _open_job(options: FineTuneOptions) -> _Job:
     return _Job(options, start, sides, weights, trained, held_out, judge)
 
 
-def _split_data(data: EvaluationSet, options: FineTuneOptions) -> _Sides:
+def split_data(data: EvaluationSet, held_out_share: float, split_seed: int) -> Sides:
     """Rows are split by their text; questions by their context, which many of them share."""
     texts = data.second if data.kind == "answers" else data.sentences
-    trained, held_out = split_rows(texts, options.held_out, options.split_seed)
+    trained, held_out = split_rows(texts, held_out_share, split_seed)
     held = dataclasses.replace(data.select(held_out), name=f"the held-out part of {data.name}")
-    return _Sides(data, data.select(trained), held)
+    return Sides(data, data.select(trained), held)
 
 
-def _check_labels(sides: _Sides, kind: HeadKind, *, is_new: bool) -> None:
+def _check_labels(sides: Sides, kind: HeadKind, *, is_new: bool) -> None:
     """A new head has a text to learn each label from, and on the mean one to be scored on."""
     labels, name = kind.list_labels(sides.whole), sides.whole.name
     untaught = labels - kind.list_labels(sides.trained)

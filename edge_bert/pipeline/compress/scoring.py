@@ -1,0 +1,143 @@
+"""The score that all models of a plan have: on the same texts, which no step trains on."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.data.sentence_files import read_sentences
+from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.errors import DataError
+from edge_bert.evaluate.drift import measure_drift
+from edge_bert.pipeline.build.artifacts import build_float_model, host_runtime
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
+from edge_bert.pipeline.build.score_labels import check_data
+from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.build.verify_artifact import score_labels
+from edge_bert.pipeline.compress.options import CompressOptions
+from edge_bert.pipeline.train.corpus import read_corpus, split_corpus
+from edge_bert.pipeline.train.train_head import split_data
+from edge_bert.progress import Progress
+from edge_bert.records.checkpoint import FloatArray, Task
+from edge_bert.records.plan import Plan
+from edge_bert.report.scores import METRIC_WORDS
+
+UNTRAINED = "which no step trains on"
+UNLABELLED = "whose labels no step learns from"  # a text may be in another pair too
+MOST_TEXTS = 1000  # that answers are compared on; each runs in every model
+# The score of a model's file, None where the model does not have the data's classes.
+Score = Callable[[ModelUnderTest, Tokenizer], float | None]
+
+
+@dataclass(frozen=True)
+class Scoring:
+    """How every model of a plan is scored: the metric in words, on which texts, and the score."""
+
+    metric: str
+    scored_on: str
+    score: Score
+
+
+def open_scoring(
+    options: CompressOptions, plan: Plan, source: BuildSession, progress: Progress
+) -> Scoring:
+    """By --score; else by the held-out rows of --data where their labels are learned; else by how
+    near the answers to held-out texts are to the source's.
+
+    Raises DataError for data that cannot be read or have too few texts.
+    """
+    if options.score is not None:
+        data = parse_reference(options.score)
+        return _score_by_labels(
+            data, f"{len(data)} rows of {data.name}{_tell_overlap(data, options)}"
+        )
+    if options.data:
+        data = parse_reference(options.data[0])
+        if any(step.kind == "train" for step in plan.steps) or _answers(source, data):
+            held_out = split_data(data, plan.held_out, plan.split_seed).held_out
+            untrained = UNLABELLED if data.second else UNTRAINED
+            part = f"{len(held_out)} held-out rows of {data.name}, {untrained}"
+            return _score_by_labels(held_out, part)
+    return _score_by_agreement(options, plan, source, progress)
+
+
+def _answers(source: BuildSession, data: EvaluationSet) -> bool:
+    """Whether the labels are those that the source gives; what an embedding is scored on may be
+    trained on as text, so that does not count."""
+    if source.checkpoint.head.task is Task.EMBEDDING:
+        return False
+    try:
+        check_data(data, source.checkpoint.head)
+    except DataError:
+        return False
+    return True
+
+
+def _tell_overlap(data: EvaluationSet, options: CompressOptions) -> str:
+    """How many texts that models are scored on may also be trained on."""
+    learned = {
+        text for reference in (*options.data, *options.text) for text in read_sentences(reference)
+    }
+    texts = set(data.sentences) | set(data.second)
+    shared = len(texts & learned)
+    return f", {shared} of whose {len(texts)} texts are among those to learn from" if shared else ""
+
+
+def _score_by_labels(data: EvaluationSet, part: str) -> Scoring:
+    def score(subject: ModelUnderTest, tokenizer: Tokenizer) -> float | None:
+        try:
+            check_data(data, subject.head)
+        except DataError:
+            return None
+        return score_labels(subject, data, tokenizer, host_runtime())[0].value
+
+    return Scoring(_name_metric(data), part, score)
+
+
+def _name_metric(data: EvaluationSet) -> str:
+    names = {
+        "labelled": METRIC_WORDS["accuracy"],
+        "label sets": METRIC_WORDS["mean_average_precision"],
+        "ranking": METRIC_WORDS["ndcg_at_10"],
+        "entities": METRIC_WORDS["entity_f1"],
+        "answers": METRIC_WORDS["exact_match"],
+    }
+    return names.get(data.kind, METRIC_WORDS["spearman"])
+
+
+def _score_by_agreement(
+    options: CompressOptions, plan: Plan, source: BuildSession, progress: Progress
+) -> Scoring:
+    """Mean cosine to the source's float embeddings, or the share of texts with its class."""
+    corpus = read_corpus(options.data, options.text, source.checkpoint.head)
+    _, held_out = split_corpus(corpus, plan.held_out, plan.split_seed)
+    texts = held_out.sentences[:MOST_TEXTS]
+    pairs = held_out.second[:MOST_TEXTS] or None
+    expected = _run_source(source, texts, pairs, progress)
+    classifies = source.checkpoint.head.task is Task.CLASSIFICATION
+
+    def score(subject: ModelUnderTest, tokenizer: Tokenizer) -> float | None:
+        outputs = run_texts(subject, tokenizer, texts, host_runtime(), pairs)
+        if classifies:
+            return float(np.mean(outputs.argmax(axis=-1) == expected.argmax(axis=-1)))
+        return measure_drift(outputs, expected).cosine_mean
+
+    metric = "agreement with the source" if classifies else "cosine to the source"
+    return Scoring(metric, f"{len(texts)} held-out texts, {UNTRAINED}", score)
+
+
+def _run_source(
+    source: BuildSession, texts: tuple[str, ...], pairs: tuple[str, ...] | None, progress: Progress
+) -> FloatArray:
+    """The finished outputs of the source's float32 file."""
+    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+        path = Path(folder) / "float32.tflite"
+        path.write_bytes(build_float_model(source, progress))
+        subject = ModelUnderTest.of(path, source.checkpoint.head)
+        return run_texts(subject, source.tokenizer, texts, host_runtime(), pairs)

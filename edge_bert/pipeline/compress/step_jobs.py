@@ -1,0 +1,156 @@
+"""The steps of a plan as the training jobs that take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from edge_bert.compress.train.loop import Report
+from edge_bert.data.evaluation import parse_reference
+from edge_bert.errors import DataError, InputError
+from edge_bert.pipeline.compress.options import CompressOptions
+from edge_bert.pipeline.train.options import (
+    DistillOptions,
+    FineTuneOptions,
+    LoopOptions,
+    PruneOptions,
+)
+from edge_bert.pipeline.train.trained_model import TrainedModel
+from edge_bert.records.checkpoint import Head
+from edge_bert.records.plan import Plan
+
+
+@dataclass(frozen=True)
+class StepJob:
+    """How a step is run: its options, those that say what a model is, and the job.
+
+    `name_model` puts the model before the step into its options. `check` raises InputError for
+    options that cannot be, before anything trains.
+    """
+
+    options: type[LoopOptions]
+    name_model: Callable[[Any, str | None], LoopOptions]
+    check: Callable[[Any], object]
+    run: Callable[[Any, Report], TrainedModel]
+
+
+@dataclass(frozen=True)
+class PlannedStep:
+    """A step of a plan with all options but the model that it starts from."""
+
+    kind: str
+    options: LoopOptions
+
+
+def _start_from(options: LoopOptions, model: str | None) -> LoopOptions:
+    return msgspec.structs.replace(options, model=model)
+
+
+def _train(options: FineTuneOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.train_head import train_head
+
+    return train_head(options, report)
+
+
+def _teach_by(options: DistillOptions, model: str | None) -> LoopOptions:
+    return msgspec.structs.replace(options, teacher=(model,) if model else ())
+
+
+def _check_distillation(options: DistillOptions) -> object:
+    from edge_bert.pipeline.train import choose_losses, student_start
+
+    student_start.check_structure_option(options)
+    names = {
+        *choose_losses.EVERYWHERE,
+        *(name for own in choose_losses.OWN.values() for name in own),
+    }
+    return options.settings, choose_losses.read_loss_weights(options, tuple(sorted(names)))
+
+
+def _distill(options: DistillOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.distill_model import distill_model
+
+    return distill_model(options, report)
+
+
+def _check_pruning(options: PruneOptions) -> object:
+    from edge_bert.pipeline.train.pruning_goal import choose_goal
+
+    return options.settings, choose_goal(options)
+
+
+def _prune(options: PruneOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.prune_model import prune_model
+
+    return prune_model(options, report)
+
+
+JOBS: dict[str, StepJob] = {
+    "train": StepJob(FineTuneOptions, _start_from, lambda options: options.settings, _train),
+    "distill": StepJob(DistillOptions, _teach_by, _check_distillation, _distill),
+    "prune": StepJob(PruneOptions, _start_from, _check_pruning, _prune),
+}
+
+TEACHERS = ("classes", "embedding")  # kinds of heads that distillation and pruning take
+
+
+def check_head(steps: Sequence[PlannedStep], own: Head) -> None:
+    """Raise DataError where a first step gives a head that a later one cannot take.
+
+    `own` is the source's head.
+    """
+    from edge_bert.pipeline.train.heads.choose_kind import choose_kind
+
+    first, *later = steps
+    others = [step.kind for step in later if step.kind != first.kind]
+    if not isinstance(first.options, FineTuneOptions) or not others:
+        return
+    data = parse_reference(first.options.data)
+    kind = choose_kind(data, own, first.options.head)
+    if kind not in TEACHERS:
+        raise DataError(
+            f"{data.name} trains a head of the kind {kind}, and {others[0]} takes "
+            f"{' and '.join(TEACHERS)} alone; leave out what follows train, or give other data."
+        )
+
+
+_OPTION = "is an option of compress itself, the same for all steps"
+_ABOVE = "stands above the steps, the same for all of them"
+# Options of the steps' commands that the plan or its command gives, and how.
+GIVEN = {
+    **dict.fromkeys(("name", "out", "model", "data", "text", "profile", "threads"), _OPTION),
+    **dict.fromkeys(("held_out", "split_seed"), _ABOVE),
+    "teacher": "is the model that the step before left",
+    "seeds": "trains several models, and a plan goes on with one; give seed",
+}
+
+
+def give_options(
+    options: CompressOptions, plan: Plan, number: int, step_options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The options that a plan gives to its step of this number, by name.
+
+    Raises InputError for a step on labels where there is no data.
+    """
+    kind = plan.steps[number - 1].kind
+    given: dict[str, Any] = {
+        "name": options.step_folder(number, kind).name,
+        "out": options.out,
+        "held_out": plan.held_out,
+        "split_seed": plan.split_seed,
+        "threads": options.threads,
+        "data": options.data,
+        "text": options.text,
+    }
+    if kind == "train":
+        if not options.data:
+            raise InputError(f"step {number} (train) learns from labels; give --data.")
+        given["data"] = options.data[0]
+    elif not options.data and not options.text:
+        raise InputError(f"step {number} ({kind}) learns from texts; give --text, or --data.")
+    if "max_latency" in step_options:
+        given["profile"] = options.profile
+    return given

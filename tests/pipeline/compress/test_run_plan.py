@@ -1,0 +1,164 @@
+"""`invoke compress` as a job: steps in turn, each measured, and none taken twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from edge_bert.cli.plan_steps import parse_steps
+from edge_bert.compress.plan_file import parse_plan
+from edge_bert.compress.train.loop import StageStatus, TrainingStatus
+from edge_bert.devices.emulator import host_tools
+from edge_bert.errors import DataError, InputError, ModelError
+from edge_bert.pipeline.compress.options import CompressOptions
+from edge_bert.pipeline.compress.run_plan import PlanRun, read_compression, run_plan
+from edge_bert.pipeline.train.run_record import read_record
+from edge_bert.records.checkpoint import Task
+from edge_bert.records.plan import Compression
+from edge_bert.sources.load import load_checkpoint
+from tests.one_line import refused
+from tests.pipeline import tiny_bundle as tiny
+from tests.pipeline.train.test_train_head import example_rows, write_data
+
+TRAIN = "[[steps]]\nkind = 'train'\nepochs = 1\nbatch_size = 64\nlearning_rate = 1e-3\n"
+AGAIN = "[[steps]]\nkind = 'train'\nepochs = 1\nbatch_size = 64\nlearning_rate = {rate}\n"
+Told = list[StageStatus | TrainingStatus]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_emulator() -> Iterator[None]:
+    """A machine that lacks the emulator, and a cache of this module's own."""
+    with pytest.MonkeyPatch.context() as patch, tiny.own_cache():
+        patch.setattr(host_tools, "find_missing_tools", lambda: [object()])
+        yield
+
+
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> CompressOptions:
+    """Options of a plan on a tiny model and labelled texts."""
+    folder = tmp_path_factory.mktemp("plan")
+    return CompressOptions(
+        plan="two",
+        profile="pixel-9",
+        name="weather",
+        model=str(tiny.model()),
+        data=(write_data(folder / "weather.csv", example_rows(200)),),
+        out=str(folder / "checkpoints"),
+    )
+
+
+def compress(options: CompressOptions, text: str, told: Told | None = None) -> Compression:
+    """Run the plan of this text."""
+    plan = parse_plan("two.toml", text.encode())
+    run = PlanRun(options, plan, "two", parse_steps(options, plan, "two"))
+    return run_plan(run, (told if told is not None else []).append)
+
+
+@pytest.fixture(scope="module")
+def compression(options: CompressOptions) -> Compression:
+    """What two steps gave."""
+    return compress(options, TRAIN + AGAIN.format(rate=1e-4))
+
+
+def test_each_step_is_measured(compression: Compression) -> None:
+    """Score and size of every file; the source does not have the classes yet."""
+    assert [effect.name for effect in compression.effects] == ["source", "1 train", "2 train"]
+    source, first, last = compression.effects
+    assert source.score is None
+    assert first.score is not None
+    assert last.score is not None
+    assert 0.3 <= first.score <= 1
+    assert source.size_bytes < first.size_bytes == last.size_bytes
+    assert first.model_sha256 != last.model_sha256
+    assert compression.basis.metric == "accuracy"
+    assert "held-out rows of weather.csv" in compression.basis.scored_on
+    assert "emulator setup" in (compression.basis.not_counted or "")
+    assert {effect.instructions for effect in compression.effects} == {None}
+
+
+def test_the_last_model_stands_under_the_plans_name(
+    compression: Compression, options: CompressOptions
+) -> None:
+    """A classifier with the record of all steps, and its ancestry back to the source."""
+    checkpoint = load_checkpoint(str(options.folder), options.folder)
+    assert checkpoint.head.task is Task.CLASSIFICATION
+    assert checkpoint.sha256 == compression.steps[-1].model_sha256
+    assert read_compression(options.folder) == compression
+    run = read_record(options.folder)
+    assert run is not None
+    assert run.name == "weather"
+    assert run.plan is not None
+    assert (run.plan.step, run.plan.digest) == (2, compression.digest)
+    first = run.ancestors[0]
+    assert first.name == "weather-1-train"
+    assert first.ancestors[0].name == Path(options.model or "").name
+    page = (options.folder / "report.html").read_text("utf-8")
+    assert "What each step gave and cost" in page
+    assert "It is step 2 of 2 of the plan two." in page
+
+
+def test_no_path_of_the_machine_is_told(options: CompressOptions, compression: Compression) -> None:
+    """In none of the files for people and programs."""
+    del compression
+    folder = str(options.folder.parent.parent)
+    for name in ("README.md", "training.json", "compress.json", "report.html", "config.json"):
+        assert folder not in (options.folder / name).read_text("utf-8"), name
+
+
+def test_the_same_command_again_does_nothing(
+    compression: Compression, options: CompressOptions
+) -> None:
+    """No step is taken, and the record is the same."""
+    told: Told = []
+    assert compress(options, TRAIN + AGAIN.format(rate=1e-4), told) == compression
+    assert not any(isinstance(status, TrainingStatus) for status in told)
+
+
+def test_a_changed_step_leaves_those_before_it(
+    compression: Compression, options: CompressOptions
+) -> None:
+    """Another rate in the second step trains that step alone, and is another result."""
+    told: Told = []
+    changed = compress(msgspec.structs.replace(options), TRAIN + AGAIN.format(rate=2e-4), told)
+    stages = [status.stage for status in told if isinstance(status, StageStatus)]
+    assert any(stage.startswith("step 1, train: stands in") for stage in stages)
+    assert "step 2 of 2: train" in stages
+    assert changed.steps[0] == compression.steps[0]
+    assert changed.digest != compression.digest
+    assert changed.steps[1].model_sha256 != compression.steps[1].model_sha256
+
+
+def test_a_damaged_record_is_told(compression: Compression, options: CompressOptions) -> None:
+    """One line, and the file stays."""
+    del compression
+    path = options.folder / "compress.json"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100])
+    try:
+        with refused(InputError, "compress.json is damaged"):
+            compress(options, TRAIN + AGAIN.format(rate=1e-4))
+    finally:
+        path.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "match"),
+    [
+        ({"name": "../w"}, InputError, "name of a folder"),
+        ({"data": ("none.csv",)}, DataError, "none.csv"),
+        ({"profile": "pixel-99"}, InputError, "pixel-99"),
+        ({"recipe": "wi3"}, InputError, "No recipe is called"),
+        ({"model": "/nowhere"}, ModelError, "no such folder"),
+    ],
+)
+def test_what_a_plan_cannot_use_is_refused(
+    change: dict[str, object], kind: type[InputError], match: str, options: CompressOptions
+) -> None:
+    """Before anything trains."""
+    told: Told = []
+    with pytest.raises(kind, match=match):
+        compress(msgspec.structs.replace(options, **change), TRAIN, told)
+    assert not any(isinstance(status, TrainingStatus) for status in told)

@@ -1,0 +1,46 @@
+"""What a step leaves must be what the next one takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_bert.cli.plan_steps import parse_steps
+from edge_bert.compress.plan_file import parse_plan
+from edge_bert.errors import DataError
+from edge_bert.pipeline.compress.options import CompressOptions
+from edge_bert.pipeline.compress.step_jobs import PlannedStep, check_head
+from edge_bert.records.checkpoint import Head, Task
+from tests.one_line import refused
+
+SOURCE = Head(Task.EMBEDDING)
+TRAIN = "[[steps]]\nkind = 'train'\n"
+DISTILL = "[[steps]]\nkind = 'distill'\nlayers = 1\n"
+
+
+def steps_of(text: str, rows: str, folder: Path) -> tuple[PlannedStep, ...]:
+    """The steps of a plan on a table with these rows."""
+    (folder / "data.csv").write_text(rows, "utf-8")
+    data = (str(folder / "data.csv"),)
+    options = CompressOptions(plan="p", profile="pixel-9", name="n", data=data)
+    return parse_steps(options, parse_plan("p.toml", text.encode()), "p")
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind"),
+    [("text,score\na b,0.5\nc d,1.5\n", "number"), ("text,label\na b,x|y\nc d,x\n", "labels")],
+)
+def test_a_head_that_no_later_step_takes_is_refused(rows: str, kind: str, tmp_path: Path) -> None:
+    """Before the first step trains it."""
+    options = f"head = '{kind}'\n"
+    steps = steps_of(TRAIN + options + DISTILL, rows, tmp_path)
+    with refused(DataError, f"a head of the kind {kind}, and distill takes"):
+        check_head(steps, SOURCE)
+    check_head(steps_of(TRAIN + options, rows, tmp_path), SOURCE)
+
+
+def test_classes_go_on_to_a_student(tmp_path: Path) -> None:
+    """As do embeddings that no step trains on labels."""
+    check_head(steps_of(TRAIN + DISTILL, "text,label\na b,x\nc d,y\n", tmp_path), SOURCE)
+    check_head(steps_of(DISTILL, "text,score\na b,0.5\nc d,1.5\n", tmp_path), SOURCE)
