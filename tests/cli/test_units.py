@@ -45,6 +45,9 @@ UNITS: dict[Reader, dict[str, float]] = {
         (units.parse_energy, ".5J", 500.0),
         (units.parse_score, "0.80", 0.8),
         (units.parse_score, "-1", -1.0),
+        (units.parse_share, "50%", 0.5),
+        (units.parse_share, "100 %", 1.0),
+        (units.parse_share, "12.5%", 0.125),
     ],
 )
 def test_what_people_write(read: Reader, text: str, value: float) -> None:
@@ -74,6 +77,9 @@ def test_what_is_refused(read: Reader, text: str) -> None:
         (units.parse_energy, "0mJ", "too small"),
         (units.parse_size, "9000GB", "too large"),
         (units.parse_score, "80", "from -1 to 1"),
+        (units.parse_share, "0.5", "a number and its unit, such as 50%"),
+        (units.parse_share, "0%", "too small"),
+        (units.parse_share, "120%", "too large"),
     ],
 )
 def test_what_to_do_instead(read: Reader, text: str, advice: str) -> None:
