@@ -70,7 +70,6 @@ def train_head(options: FineTuneOptions, report: Report = no_report) -> TrainedM
     """
     settings = options.settings
     check_name(options.name)
-    check_target(options.folder)
     backend = start_backend(settings.threads)
     job = _open_job(options)
     started = time.monotonic()
@@ -98,6 +97,7 @@ def _open_job(options: FineTuneOptions) -> _Job:
     trained, held_out = (
         kind.make_examples(side, start.tokenizer, head) for side in (sides.trained, sides.held_out)
     )
+    check_target(options.folder)  # it may make the folder that this one lies in
     weights = start.weights
     if head is not own:
         weights = kind.add_head(weights, head, trained)
