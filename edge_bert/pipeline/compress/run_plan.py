@@ -20,7 +20,7 @@ from edge_bert.pipeline.compress.step_effect import (
     measure_effect,
     open_model,
 )
-from edge_bert.pipeline.compress.step_jobs import JOBS, PlannedStep, check_head
+from edge_bert.pipeline.compress.step_jobs import JOBS, PlannedStep, check_head, check_layers
 from edge_bert.pipeline.train.run_record import COMPRESSION_FILE, read_record, write_plan_place
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
@@ -101,7 +101,8 @@ def _open_job(run: PlanRun, progress: Progress) -> _Job:
     checkpoint = source.checkpoint
     if checkpoint.onnx is not None:
         raise ModelError(f"{checkpoint.onnx.path} is ONNX; a plan takes the model's own folder.")
-    check_head(run.steps, source.checkpoint.head)
+    check_head(run.steps, checkpoint.head)
+    check_layers(run.steps, source.weights.config.layers)
     scoring = open_scoring(run.options, run.plan, source, progress)
     keys = digest_steps(run.options, run.plan, checkpoint.sha256)
     return _Job(run, source, scoring, describe_basis(source, scoring), keys, progress)

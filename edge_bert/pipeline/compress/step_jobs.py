@@ -117,6 +117,27 @@ def check_head(steps: Sequence[PlannedStep], own: Head) -> None:
         )
 
 
+def check_layers(steps: Sequence[PlannedStep], present: int) -> None:
+    """Raise InputError for a step that keeps layers which the source, with so many, or the student
+    of a step before does not have."""
+    from edge_bert.pipeline.train.student_start import check_layers_option
+
+    for number, step in enumerate(steps, start=1):
+        options = step.options
+        if isinstance(options, DistillOptions) and options.layers:
+            try:
+                check_layers_option(options.layers, present)
+            except InputError as error:
+                raise InputError(f"step {number} (distill): {error}") from error
+            present = options.layers[0] if len(options.layers) == 1 else len(options.layers)
+        elif isinstance(options, PruneOptions) and options.layers:
+            if options.layers > present:
+                raise InputError(
+                    f"step {number} (prune): --layers {options.layers}: the model has {present}."
+                )
+            present = options.layers
+
+
 _OPTION = "is an option of compress itself, the same for all steps"
 _ABOVE = "stands above the steps, the same for all of them"
 # Options of the steps' commands that the plan or its command gives, and how.

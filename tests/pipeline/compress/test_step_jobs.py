@@ -8,14 +8,15 @@ import pytest
 
 from edge_bert.cli.plan_steps import parse_steps
 from edge_bert.compress.plan_file import parse_plan
-from edge_bert.errors import DataError
+from edge_bert.errors import DataError, InputError
 from edge_bert.pipeline.compress.options import CompressOptions
-from edge_bert.pipeline.compress.step_jobs import PlannedStep, check_head
+from edge_bert.pipeline.compress.step_jobs import PlannedStep, check_head, check_layers
 from edge_bert.records.checkpoint import Head, Task
 from tests.one_line import refused
 
 SOURCE = Head(Task.EMBEDDING)
 TRAIN = "[[steps]]\nkind = 'train'\n"
+PRUNE = "[[steps]]\nkind = 'prune'\nlayers = 3\n"
 DISTILL = "[[steps]]\nkind = 'distill'\nlayers = 1\n"
 
 
@@ -38,6 +39,30 @@ def test_a_head_that_no_later_step_takes_is_refused(rows: str, kind: str, tmp_pa
     with refused(DataError, f"a head of the kind {kind}, and distill takes"):
         check_head(steps, SOURCE)
     check_head(steps_of(TRAIN + options, rows, tmp_path), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (DISTILL.replace("1", "7"), r"step 1 \(distill\): --layers 7: the teacher has 6 layers"),
+        (DISTILL.replace("1", "3") + DISTILL.replace("1", "4"), r"step 2 .* has 3 layers"),
+        (DISTILL.replace("1", "[0, 5]") + PRUNE, r"step 2 \(prune\): --layers 3: .* has 2"),
+        (PRUNE + PRUNE.replace("3", "4"), r"step 2 \(prune\): --layers 4: the model has 3"),
+    ],
+)
+def test_layers_that_an_earlier_step_has_taken_are_refused(
+    text: str, match: str, tmp_path: Path
+) -> None:
+    """Before the first step trains."""
+    steps = steps_of(text, "text,label\na b,x\nc d,y\n", tmp_path)
+    with refused(InputError, match):
+        check_layers(steps, 6)
+
+
+def test_fewer_layers_step_by_step_are_taken(tmp_path: Path) -> None:
+    """Each step may keep what the one before it left."""
+    text = DISTILL.replace("1", "4") + DISTILL.replace("1", "[0, 1, 3]") + PRUNE
+    check_layers(steps_of(text, "text,label\na b,x\nc d,y\n", tmp_path), 6)
 
 
 def test_classes_go_on_to_a_student(tmp_path: Path) -> None:
