@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from edge_bert.store.content_store import write_atomic
 
 DEV_ROWS = 2000
 Row = Sequence[str]
@@ -65,7 +68,7 @@ def write_splits(source: Path, folder: Path) -> Splits:
     reported = {_squeeze(text) for text in _list_reported(source, tables)}
     distinct = dict.fromkeys(_squeeze(text) for text in texts)
     lines = [f"{text}\n" for text in distinct if text and text not in reported]
-    splits.texts.write_text("".join(lines), "utf-8")
+    write_atomic(splits.texts, "".join(lines).encode())
     return splits
 
 
@@ -89,8 +92,9 @@ def _read_table(path: Path) -> list[tuple[str, str]]:
 
 
 def _write_table(path: Path, rows: Iterable[Row]) -> None:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows([("text", "label"), *rows])
+    table = io.StringIO(newline="")
+    csv.writer(table).writerows([("text", "label"), *rows])
+    write_atomic(path, table.getvalue().encode())
 
 
 def _read_stsb(source: Path, part: str) -> list[str]:

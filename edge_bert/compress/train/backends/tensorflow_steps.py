@@ -9,6 +9,9 @@ import tensorflow as tf
 
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 
+# It warns of graphs that are made again; each length of a batch has one of its own, as is meant.
+tf.get_logger().setLevel("ERROR")
+
 
 class TensorFlowStep:
     """Gradients by a tape."""
