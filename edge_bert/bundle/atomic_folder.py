@@ -71,14 +71,15 @@ def replace_folder(
 
 
 def check_folder(folder: Path, kind: FolderKind) -> None:
-    """Raise before the work what `replace_folder` would raise after it."""
+    """Raise before the work what `replace_folder` would raise after it; nothing is left."""
     folder = folder.resolve()
+    there = next(path for path in folder.parents if path.exists())
     with _told_plainly(folder, kind):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, kind, 0.0):
-            _sweep(folder)
-            _check_replaceable(folder, kind)
-            Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-")).rmdir()
+        _check_replaceable(folder, kind)
+        try:
+            Path(tempfile.mkdtemp(dir=there, prefix=f".{folder.name}.new-")).rmdir()
+        except OSError as error:
+            raise OSError(error.errno, error.strerror, str(there)) from error
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.bundle import atomic_folder as folders
-from edge_bert.bundle.atomic_folder import replace_folder
+from edge_bert.bundle.atomic_folder import BUNDLE, check_folder, replace_folder
 from edge_bert.errors import BusyError, EdgeBertError, InputError
 from tests.full_disk import mounted_disk
 
@@ -300,6 +300,22 @@ def test_a_full_disk(small_disk: Path) -> None:
     assert beside(bundle) == []
     write_bundle(bundle, "new")
     assert content(bundle) == "new"
+
+
+def test_a_folder_is_tried_before_the_work(small_disk: Path, tmp_path: Path) -> None:
+    """What could not be written in the end is told at once, and what could is as it was."""
+    check_folder(tmp_path / "deep" / "er" / "pixel", BUNDLE)
+    write_bundle(small_disk / "pixel", "old")
+    check_folder(small_disk / "pixel", BUNDLE)
+    assert [path.name for path in small_disk.iterdir() if path.suffix != ".lock"] == ["pixel"]
+    (tmp_path / "thesis").write_text("mine")
+    for folder in (tmp_path / "thesis", tmp_path / "thesis" / "deep" / "pixel"):
+        with pytest.raises(InputError, match=r"holds no bundle|cannot be written"):
+            check_folder(folder, BUNDLE)
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    with pytest.raises(InputError, match=r"cannot be written .Read-only file system"):
+        check_folder(small_disk / "new" / "pixel", BUNDLE)
+    assert {path.name for path in tmp_path.iterdir()} == {"disk", "thesis"}
 
 
 def test_an_unwritable_folder(tmp_path: Path) -> None:
