@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,12 +19,13 @@ from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.compress.train.objective import TeacherPlaces
 from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import InputError
 from edge_bert.records.checkpoint import Task
+from edge_bert.store.array_folder import fetch_arrays
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
 
 VERSION = 2  # of how outputs are computed and kept; they survive changes of other code
+MOST_BYTES = 8 * 10**9  # of all teachers; a layer's rows of 10,000 texts take 150 MB
 
 
 @dataclass(frozen=True)
@@ -123,18 +120,16 @@ def _run_teacher(
 
     inputs = [digest, digest_texts(texts), texts.unpooled, rows, keras.backend.backend()]
     folder = cache_folder("teachers") / cache_key("teachers", inputs, version=VERSION)
-    if not folder.is_dir():
+
+    def fill(writing: Path) -> None:
         forward = ForwardPass(build_student(teacher), teacher.input_names, rows)
-        with _filled_folder(folder) as writing:
-            forward.run(
-                texts,
-                lambda name, shape, kind: _allocate(writing / f"{name}.npy", shape, kind),
-                lambda done: report(StageStatus(stage, done, len(texts))),
-            )
-    return {
-        path.stem: np.load(path, mmap_mode="r", allow_pickle=False)
-        for path in sorted(folder.glob("*.npy"))
-    }
+        forward.run(
+            texts,
+            lambda name, shape, kind: _allocate(writing / f"{name}.npy", shape, kind),
+            lambda done: report(StageStatus(stage, done, len(texts))),
+        )
+
+    return fetch_arrays(folder, fill, "asking a teacher", MOST_BYTES)
 
 
 def _allocate(path: Path, shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
@@ -144,23 +139,3 @@ def _allocate(path: Path, shape: tuple[int, ...], kind: npt.DTypeLike) -> Array:
         with path.open("r+b") as file:  # a write into a full disk's page would end the process
             os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     return array
-
-
-@contextlib.contextmanager
-def _filled_folder(folder: Path) -> Iterator[Path]:
-    """A folder to write to, which appears as `folder` when the block ends well."""
-    writing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".writing-"))
-    try:
-        yield writing
-        writing.rename(folder)
-    except FileExistsError:
-        pass  # another process made the same
-    except OSError as error:
-        if error.errno == errno.ENOTEMPTY:
-            return  # as above, on other file systems
-        raise InputError(
-            f"{folder.parent} cannot be written ({error.strerror}); make room for the teacher's "
-            "outputs there, or move the cache with EDGE_BERT_CACHE."
-        ) from error
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)
