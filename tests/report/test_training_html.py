@@ -176,6 +176,15 @@ def test_a_bare_run_has_a_page() -> None:
     assert tell_ancestry(bare) == []
 
 
+def test_a_curve_of_one_point_has_a_scale_around_it() -> None:
+    """A run of one epoch; an axis of 0 alone would tell another figure."""
+    run = training_run()
+    curve = replace(run.curve, points=run.curve.points[:1])
+    page = Page(render_training_page(replace(run, curve=curve, classes=())))
+    drawn = [one.text for one in page.all("svg")]
+    assert any("0.70" in text and "0.80" in text for text in drawn)
+
+
 def test_page_needs_nothing_else(text: str, page: Page) -> None:
     """No script, no address, no other file; the policy forbids them too."""
     assert not page.all("script", "iframe", "object", "embed", "img", "form", "base")

@@ -7,7 +7,7 @@ Colours are CSS variables, so that one drawing serves light, dark and print.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any
 
@@ -99,6 +99,13 @@ def name_axis(names: list[str], narrow: bool) -> Spec:
     limit = 130 if narrow else 220
     room = min(limit, 10 + 8 * max((len(name) for name in names), default=0))
     return {"labelLimit": limit, "minExtent": room, "ticks": False, "domain": False}
+
+
+def padded_range(values: Sequence[float]) -> list[float]:
+    """The least and the largest of some values, a little further apart; never empty."""
+    low, high = min(values), max(values)
+    margin = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
+    return [low - margin, high + margin]
 
 
 def emulated_title(evidence: Evidence) -> Spec:

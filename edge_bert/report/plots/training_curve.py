@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from edge_bert.records.training import CurvePoint, TrainingCurve
-from edge_bert.report.plots.drawing import Plot, Spec, both_widths
+from edge_bert.report.plots.drawing import Plot, Spec, both_widths, padded_range
 from edge_bert.text import make_printable
 
 LOSS_COLOUR, SCORE_COLOUR = "var(--c2)", "var(--c1)"
@@ -34,12 +34,13 @@ def _row(point: CurvePoint, value: float | None) -> Spec:
 
 def _draw_line(rows: Sequence[Spec], title: str, colour: str, best_step: int) -> Plot:
     """A line through the points; a dashed rule at the step whose weights were kept."""
+    finite = [row["value"] for row in rows if row["value"] is not None] or [0.0]
     step = {"field": "step", "type": "quantitative", "title": "step", "axis": {"tickCount": 5}}
     value = {
         "field": "value",
         "type": "quantitative",
         "title": make_printable(title),
-        "scale": {"zero": False},
+        "scale": {"domain": padded_range(finite), "nice": False, "zero": False},
         "axis": {"tickCount": 5},
     }
     kept = {"datum": best_step, "type": "quantitative"}

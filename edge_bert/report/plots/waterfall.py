@@ -7,7 +7,7 @@ from itertools import pairwise
 
 from edge_bert.records.plan import StepEffect
 from edge_bert.report.plan_words import EffectFigure
-from edge_bert.report.plots.drawing import Plot, Spec, both_widths, name_axis
+from edge_bert.report.plots.drawing import Plot, Spec, both_widths, name_axis, padded_range
 from edge_bert.text import make_printable
 
 GAIN, LOSS, SAME = "var(--good)", "var(--bad)", "var(--c0)"
@@ -19,7 +19,7 @@ def draw_waterfall(effects: Sequence[StepEffect], figure: EffectFigure) -> Plot:
     `effects` are the source and what each step left. The scale need not begin at 0.
     """
     rows = _list_rows(effects, figure)
-    low, high = _domain(rows)
+    low, high = padded_range([row[end] for row in rows for end in ("before", "after")])
 
     def specify(narrow: bool) -> Spec:
         axis = name_axis([row["name"] for row in rows], narrow)
@@ -88,11 +88,3 @@ def _colour(change: float, figure: EffectFigure) -> str:
     if change == 0:
         return SAME
     return GAIN if (change > 0) == figure.more_is_better else LOSS
-
-
-def _domain(rows: Sequence[Spec]) -> tuple[float, float]:
-    """The figures' range, a little wider; never empty."""
-    values = [row[end] for row in rows for end in ("before", "after")]
-    low, high = min(values), max(values)
-    margin = (high - low) * 0.06 or abs(high) * 0.1 or 1.0
-    return low - margin, high + margin
