@@ -36,7 +36,8 @@ def _describe_sparsity(sparsity: BlockSparsity) -> Iterator[str]:
     yield f"{sparsity.share:.1%} of the layers' {outputs}x{inputs} blocks are zeros"
     for dense, sparse in zip(sparsity.dense, sparsity.sparse, strict=True):
         yield (
-            f"{sparse.recipe}: {sparse.file_bytes / 1e6:.2f} MB, {sparse.zip_bytes / 1e6:.2f} MB "
-            f"in a zip archive; dense {dense.zip_bytes / 1e6:.2f} MB"
+            f"{sparse.recipe}: {sparse.file_bytes / 1e6:.2f} MB; in a zip archive "
+            f"{sparse.zip_bytes / 1e6:.2f} MB, dense {dense.zip_bytes / 1e6:.2f}; by zstd "
+            f"{sparse.zstd_bytes / 1e6:.2f} MB, dense {dense.zstd_bytes / 1e6:.2f}"
         )
     yield NO_SPARSE_KERNEL

@@ -104,11 +104,14 @@ class PruningStep(Record, frozen=True):
 
 
 class ShippedSize(Record, frozen=True):
-    """Bytes of a built file as it is, and packed by zip (deflate), as an app's package has it."""
+    """Bytes of a built file as it is, packed by zip (deflate), as an app's package has it, and by
+    Zstandard, as a download from a server of one's own can be.
+    """
 
     recipe: str
     file_bytes: int
     zip_bytes: int
+    zstd_bytes: int
 
 
 class BlockSparsity(Record, frozen=True):

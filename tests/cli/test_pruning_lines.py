@@ -47,12 +47,14 @@ def test_zeros_are_said_to_make_a_smaller_download_only() -> None:
     sparsity = BlockSparsity(
         share=0.8,
         block=(1, 16),
-        dense=(ShippedSize("wi8_afp32", 23_000_000, 18_000_000),),
-        sparse=(ShippedSize("wi8_afp32", 23_000_000, 12_340_000),),
+        dense=(ShippedSize("wi8_afp32", 23_000_000, 18_000_000, 17_000_000),),
+        sparse=(ShippedSize("wi8_afp32", 23_000_000, 12_340_000, 11_000_000),),
     )
     lines = describe_pruning(msgspec.structs.replace(RUN, sparsity=sparsity))
     assert lines[0] == "80.0% of the layers' 1x16 blocks are zeros"
-    assert "23.00 MB, 12.34 MB in a zip archive; dense 18.00 MB" in lines[1]
+    assert lines[1] == (
+        "wi8_afp32: 23.00 MB; in a zip archive 12.34 MB, dense 18.00; by zstd 11.00 MB, dense 17.00"
+    )
     assert lines[-1] == NO_SPARSE_KERNEL
 
 

@@ -113,6 +113,7 @@ def test_blocks_of_zeros_make_a_smaller_download(folder: Path) -> None:
     (after,), (before,) = sparsity.sparse, sparsity.dense
     assert after.file_bytes == pytest.approx(before.file_bytes, rel=0.01)
     assert after.zip_bytes < 0.95 * before.zip_bytes
+    assert after.zstd_bytes < 0.95 * before.zstd_bytes
 
 
 @pytest.mark.parametrize(
