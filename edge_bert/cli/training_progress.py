@@ -69,13 +69,16 @@ def _news_of(status: Any) -> str | float | None:
 
 
 def _format_step(status: Any) -> str:
-    return f"step {status.step} of {status.steps}: " if status.steps else ""
+    if not status.steps or hasattr(status, "stage"):
+        return ""
+    return f"step {status.step} of {status.steps}: "
 
 
 def describe_status(status: Any) -> str:
     """Loss, held-out score, speed and time left; the name of a stage before training."""
     if hasattr(status, "stage"):
-        return str(status.stage)
+        texts = f": {status.step} of {status.steps} texts" if status.steps else ""
+        return f"{status.stage}{texts}"
     score = "" if status.score is None else f", held-out {status.score:.4f}"
     return (
         f"loss {status.loss:.4f}{score}, {status.texts_per_second:.0f} texts/s, "

@@ -37,9 +37,12 @@ def spread_layers(count: int, present: int) -> tuple[int, ...]:
 
 
 def rank_layers(
-    weights: EncoderWeights, sentences: Sequence[Sentence], progress: Progress = no_progress
+    weights: EncoderWeights,
+    sentences: Sequence[Sentence],
+    progress: Progress = no_progress,
+    fewest: int = 1,
 ) -> tuple[tuple[int, ...], ...]:
-    """The best layers to keep for every number of them, from all down to one.
+    """The best layers to keep for every number of them, from all down to the `fewest`.
 
     Greedy: each round drops the layer without which the outputs for `sentences` change least. It
     costs layers * layers / 2 runs of the sentences.
@@ -47,7 +50,7 @@ def rank_layers(
     expected = numpy_forward.run_encoder(weights, sentences)
     kept_layers = tuple(range(weights.config.layers))
     ranking = [kept_layers]
-    while len(kept_layers) > 1:
+    while len(kept_layers) > fewest:
         progress(f"layers: which of {len(kept_layers)} matters least")
         choices = [tuple(x for x in kept_layers if x != dropped) for dropped in kept_layers]
         errors = [

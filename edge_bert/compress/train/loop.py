@@ -40,7 +40,7 @@ class TrainingStatus(Record, frozen=True):
 
 
 class StageStatus(Record, frozen=True):
-    """What a run does beside its steps: `step` of `steps` are done; 0 of 0 counts nothing."""
+    """What a run does beside its steps: `step` of `steps` texts are done; 0 of 0 counts none."""
 
     stage: str
     step: int = 0

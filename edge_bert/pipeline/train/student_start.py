@@ -129,7 +129,7 @@ def _list_choices(
     spread = spread_layers(count, present)
     if count == present:
         return [spread]
-    greedy = rank_layers(teacher, ranking, progress)[present - count]
+    greedy = rank_layers(teacher, ranking, progress, fewest=count)[-1]
     return list(dict.fromkeys([greedy, spread]))
 
 
