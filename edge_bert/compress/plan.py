@@ -37,12 +37,9 @@ class Pass:
     requires: frozenset[Trait] = frozenset()
 
 
-_TAUGHT = "distill and prune keep the head that train gives, and learn from it"
 PASSES: dict[str, Pass] = {
     "train": Pass(
         refuses={
-            Trait.FEWER_LAYERS: _TAUGHT,
-            Trait.FEWER_PARTS: _TAUGHT,
             Trait.EXITS: "every exit learns from the last layer's head",
             Trait.ON_GRID: "its steps leave the grid",
         },

@@ -54,8 +54,8 @@ def test_some_plans_are_shipped() -> None:
         ("[[steps]]\nkind = 3", "step 1 has no kind"),
         ("[[steps]]\nkind = 'qat'", "step 1: no step is called 'qat'"),
         (
-            "[[steps]]\nkind = 'prune'\n[[steps]]\nkind = 'train'",
-            r"step 2 \(train\) comes too late",
+            "[[steps]]\nkind = 'prune'\n[[steps]]\nkind = 'distill'",
+            r"step 2 \(distill\) comes too late",
         ),
         ("held-out = 1\n[[steps]]\nkind = 'train'", "unknown field `held-out`"),
         ("held_out = 2\n[[steps]]\nkind = 'train'", r"<= 1(.0)? - at `\$.held_out`"),
