@@ -98,7 +98,7 @@ def distill(
     Example: invoke distill --teacher build/checkpoints/banking --layers 3 \
 --data banking77.csv:text=text,label=category --text corpus.txt --name small-banking
     """
-    from edge_bert.pipeline.train.distill_model import distill_model
+    from edge_bert.pipeline.train.distill.distill_model import distill_model
     from edge_bert.pipeline.train.options import DistillOptions
 
     run_training(parse_options(DistillOptions, locals()), distill_model, json=json)

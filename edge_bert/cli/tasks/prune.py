@@ -94,6 +94,6 @@ def prune(
     Example: invoke prune --sparsity 80% --model build/checkpoints/banking --data FILE.csv --name s
     """
     from edge_bert.pipeline.train.options import PruneOptions
-    from edge_bert.pipeline.train.prune_model import prune_model
+    from edge_bert.pipeline.train.prune.prune_model import prune_model
 
     run_training(parse_options(PruneOptions, locals()), prune_model, json=json)

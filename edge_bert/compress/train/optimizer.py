@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from edge_bert.compress.prune.block_sparsity import SparsitySchedule, sparse_kernels
-from edge_bert.compress.train.block_masks import apply_mask, read_mask
+from edge_bert.compress.train.prune.block_masks import apply_mask, read_mask
 from edge_bert.encoder.keras_bert import find_variable
 from edge_bert.records.training import TrainingSettings
 

@@ -21,7 +21,11 @@ from edge_bert.pipeline.compress.step_effect import (
     open_model,
 )
 from edge_bert.pipeline.compress.step_jobs import JOBS, PlannedStep, check_head, check_layers
-from edge_bert.pipeline.train.run_record import COMPRESSION_FILE, read_record, write_plan_place
+from edge_bert.pipeline.train.folder.run_record import (
+    COMPRESSION_FILE,
+    read_record,
+    write_plan_place,
+)
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
     check_name,

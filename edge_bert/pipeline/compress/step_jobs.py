@@ -60,7 +60,7 @@ def _teach_by(options: DistillOptions, model: str | None) -> LoopOptions:
 
 
 def _check_distillation(options: DistillOptions) -> object:
-    from edge_bert.pipeline.train import choose_losses, student_start
+    from edge_bert.pipeline.train.distill import choose_losses, student_start
 
     student_start.check_structure_option(options)
     names = {
@@ -71,19 +71,19 @@ def _check_distillation(options: DistillOptions) -> object:
 
 
 def _distill(options: DistillOptions, report: Report) -> TrainedModel:
-    from edge_bert.pipeline.train.distill_model import distill_model
+    from edge_bert.pipeline.train.distill.distill_model import distill_model
 
     return distill_model(options, report)
 
 
 def _check_pruning(options: PruneOptions) -> object:
-    from edge_bert.pipeline.train.pruning_goal import choose_goal
+    from edge_bert.pipeline.train.prune.pruning_goal import choose_goal
 
     return options.settings, choose_goal(options)
 
 
 def _prune(options: PruneOptions, report: Report) -> TrainedModel:
-    from edge_bert.pipeline.train.prune_model import prune_model
+    from edge_bert.pipeline.train.prune.prune_model import prune_model
 
     return prune_model(options, report)
 
@@ -120,7 +120,7 @@ def check_head(steps: Sequence[PlannedStep], own: Head) -> None:
 def check_layers(steps: Sequence[PlannedStep], present: int) -> None:
     """Raise InputError for a step that keeps layers which the source, with so many, or the student
     of a step before does not have."""
-    from edge_bert.pipeline.train.student_start import check_layers_option
+    from edge_bert.pipeline.train.distill.student_start import check_layers_option
 
     for number, step in enumerate(steps, start=1):
         options = step.options

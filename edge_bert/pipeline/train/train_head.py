@@ -16,12 +16,12 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError
 from edge_bert.pipeline.train.class_scores import run_outputs, score_classes
+from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.heads.choose_kind import KINDS, choose_kind, name_kind
 from edge_bert.pipeline.train.heads.head_kind import HeadKind
 from edge_bert.pipeline.train.heads.held_out import hold_out
 from edge_bert.pipeline.train.heads.numbers import Scale
 from edge_bert.pipeline.train.options import FineTuneOptions
-from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.start_model import StartModel, open_model
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,

@@ -9,10 +9,10 @@ from pathlib import Path
 from edge_bert.bundle.atomic_folder import FolderKind, check_folder, replace_folder
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.pipeline.train import run_record
-from edge_bert.pipeline.train.card_subject import describe_subject
-from edge_bert.pipeline.train.model_folder import write_model_folder
-from edge_bert.pipeline.train.run_record import write_record
+from edge_bert.pipeline.train.folder import run_record
+from edge_bert.pipeline.train.folder.card_subject import describe_subject
+from edge_bert.pipeline.train.folder.model_folder import write_model_folder
+from edge_bert.pipeline.train.folder.run_record import write_record
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import TrainingRun

@@ -15,7 +15,7 @@ from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import DataError, InputError, ModelError
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.run_plan import PlanRun, read_compression, run_plan
-from edge_bert.pipeline.train.run_record import read_record
+from edge_bert.pipeline.train.folder.run_record import read_record
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.plan import Compression
 from edge_bert.sources.load import load_checkpoint

@@ -14,11 +14,11 @@ SCRIPT = """
 import sys
 from pathlib import Path
 
-from edge_bert.compress.train.gates import score_gates
+from edge_bert.compress.train.prune.gates import score_gates
 from edge_bert.compress.train.keras_student import build_student
 from edge_bert.encoder.checkpoint import encoder_weights
-from tests.compress.train.test_block_masks import assert_training_makes_zeros
-from tests.compress.train.test_gates import assert_scores_are_differences, make_texts
+from tests.compress.train.prune.test_block_masks import assert_training_makes_zeros
+from tests.compress.train.prune.test_gates import assert_scores_are_differences, make_texts
 from tests.tiny import models
 
 folder = Path(sys.argv[1])

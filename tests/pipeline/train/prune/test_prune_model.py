@@ -13,9 +13,9 @@ from edge_bert.compress.prune.block_sparsity import zero_share
 from edge_bert.compress.train.loop import StageStatus, TrainingStatus
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import BudgetError, DataError, InputError, ModelError
-from edge_bert.pipeline.train.fit_latency import FINEST, largest_share
 from edge_bert.pipeline.train.options import PruneOptions
-from edge_bert.pipeline.train.prune_model import prune_model
+from edge_bert.pipeline.train.prune.fit_latency import FINEST, largest_share
+from edge_bert.pipeline.train.prune.prune_model import prune_model
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources.load import load_checkpoint

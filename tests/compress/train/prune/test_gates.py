@@ -19,12 +19,12 @@ from tests.tiny import models
 
 import_tensorflow()
 
-from edge_bert.compress.train.gate_directions import (  # noqa: E402 (after TensorFlow's import)
+from edge_bert.compress.train.keras_student import build_student  # noqa: E402
+from edge_bert.compress.train.prune.gate_directions import (  # noqa: E402 (after TensorFlow's import)
     fisher_directions,
     label_directions,
 )
-from edge_bert.compress.train.gates import score_gates  # noqa: E402
-from edge_bert.compress.train.keras_student import build_student  # noqa: E402
+from edge_bert.compress.train.prune.gates import score_gates  # noqa: E402
 
 TEXTS = 3
 NUDGE = 1e-2

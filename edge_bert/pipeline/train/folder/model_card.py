@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from edge_bert.pipeline.train.card_subject import CardField, CardSubject
+from edge_bert.pipeline.train.folder.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import Ancestor, TrainingRun
 from edge_bert.report.training_words import list_losses, tell_ancestry

@@ -18,7 +18,7 @@ from edge_bert.encoder.architectures.name_arrays import (
 from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer, HeadNorm
 from edge_bert.errors import InputError
-from edge_bert.pipeline.train.transformers_head import (
+from edge_bert.pipeline.train.folder.transformers_head import (
     find_class,
     find_problem,
     name_head_arrays,

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.pipeline.train.model_folder import layers_are_alike
-from edge_bert.pipeline.train.transformers_head import find_class
+from edge_bert.pipeline.train.folder.model_folder import layers_are_alike
+from edge_bert.pipeline.train.folder.transformers_head import find_class
 from edge_bert.records.checkpoint import Checkpoint, Task
 
 CARD_FILE = "README.md"

@@ -87,9 +87,9 @@ def _score_gates(
     seed: int,
 ) -> GateScores:
     from edge_bert.compress.train.forward import ForwardPass
-    from edge_bert.compress.train.gate_directions import fisher_directions, label_directions
-    from edge_bert.compress.train.gates import score_gates
     from edge_bert.compress.train.keras_student import build_student
+    from edge_bert.compress.train.prune.gate_directions import fisher_directions, label_directions
+    from edge_bert.compress.train.prune.gates import score_gates
 
     model, names = build_student(weights), weights.input_names
     outputs = ForwardPass(model, names).run(texts)["output"]

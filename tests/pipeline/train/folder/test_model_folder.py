@@ -17,7 +17,7 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
 from edge_bert.encoder.weights import EncoderWeights, HeadDense
 from edge_bert.errors import ModelError
-from edge_bert.pipeline.train.model_folder import write_model_folder
+from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused

@@ -7,7 +7,7 @@ import re
 from typing import get_args
 
 from edge_bert.compress.prune.block_sparsity import check_blocks
-from edge_bert.compress.train.rank_units import ImportanceKind
+from edge_bert.compress.train.prune.rank_units import ImportanceKind
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.options import DEFAULT_BLOCK, PruneOptions
@@ -80,7 +80,9 @@ def check_goal(goal: PruningGoal, options: PruneOptions, weights: EncoderWeights
     if goal is PruningGoal.SPARSITY:
         check_blocks(weights, parse_block(options.block))
     elif goal is PruningGoal.LATENCY:
-        from edge_bert.pipeline.train.fit_latency import check_reach  # it needs what a build needs
+        from edge_bert.pipeline.train.prune.fit_latency import (
+            check_reach,  # it needs what a build needs
+        )
 
         check_reach(options)
     else:

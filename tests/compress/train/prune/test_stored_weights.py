@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.compress.train.stored_weights import read_stored, write_stored
+from edge_bert.compress.train.prune.stored_weights import read_stored, write_stored
 from edge_bert.encoder.weights import DenseWeights
 from edge_bert.records.base import Record
 from tests.quantize.integer import encoders as tiny

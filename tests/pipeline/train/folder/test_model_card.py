@@ -8,8 +8,8 @@ import msgspec
 import pytest
 from huggingface_hub import ModelCard
 
-from edge_bert.pipeline.train.card_subject import CardSubject, read_inherited_fields
-from edge_bert.pipeline.train.model_card import write_card
+from edge_bert.pipeline.train.folder.card_subject import CardSubject, read_inherited_fields
+from edge_bert.pipeline.train.folder.model_card import write_card
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import TrainingRun
 from tests.report.hostile import ATTACK

@@ -21,13 +21,13 @@ from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.prune.structure_path import relative_structure
 from edge_bert.compress.train.distill import Lessons, distill_student
 from edge_bert.compress.train.loop import Report, no_report
-from edge_bert.compress.train.rank_units import (
+from edge_bert.compress.train.prune.rank_units import (
     SENTENCES,
     ImportanceKind,
     list_sentences,
     rank_units,
 )
-from edge_bert.compress.train.stored_weights import read_stored, write_stored
+from edge_bert.compress.train.prune.stored_weights import read_stored, write_stored
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record

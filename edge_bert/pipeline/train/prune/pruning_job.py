@@ -18,12 +18,12 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
-from edge_bert.pipeline.train.choose_losses import DEFAULTS
 from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
+from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS
+from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import PruneOptions
-from edge_bert.pipeline.train.pruning_goal import PruningGoal, check_goal
-from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
+from edge_bert.pipeline.train.prune.pruning_goal import PruningGoal, check_goal
 from edge_bert.pipeline.train.trained_model import check_name, check_target, choose_work_folder
 from edge_bert.records.checkpoint import Checkpoint, Task
 from edge_bert.records.training import (

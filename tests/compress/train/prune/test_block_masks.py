@@ -23,9 +23,9 @@ from tests.tiny import models
 
 import_tensorflow()
 
-from edge_bert.compress.train.block_masks import apply_mask, read_mask  # noqa: E402 (see above)
 from edge_bert.compress.train.forward import Rows  # noqa: E402
-from edge_bert.compress.train.sparsify import sparsify_encoder  # noqa: E402
+from edge_bert.compress.train.prune.block_masks import apply_mask, read_mask  # noqa: E402 (see above)
+from edge_bert.compress.train.prune.sparsify import sparsify_encoder  # noqa: E402
 from edge_bert.compress.train.teacher import run_teachers  # noqa: E402
 
 BLOCK, SHARE = (1, 16), 0.75

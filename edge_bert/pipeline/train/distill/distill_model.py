@@ -23,15 +23,15 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.pipeline.train import student_start
-from edge_bert.pipeline.train.choose_losses import choose_losses
 from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
-from edge_bert.pipeline.train.model_folder import write_model_folder
+from edge_bert.pipeline.train.distill import student_start
+from edge_bert.pipeline.train.distill.choose_losses import choose_losses
+from edge_bert.pipeline.train.distill.student_start import StudentStart, start_student
+from edge_bert.pipeline.train.distill.teachers import Teachers, open_teachers
+from edge_bert.pipeline.train.folder.model_folder import write_model_folder
+from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import DistillOptions
-from edge_bert.pipeline.train.run_record import describe_ancestor, describe_machine
-from edge_bert.pipeline.train.student_start import StudentStart, start_student
-from edge_bert.pipeline.train.teachers import Teachers, open_teachers
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
     check_name,

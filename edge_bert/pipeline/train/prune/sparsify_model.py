@@ -8,11 +8,11 @@ import msgspec
 
 from edge_bert.compress.prune.block_sparsity import zero_share
 from edge_bert.compress.train.loop import Report, no_report
-from edge_bert.compress.train.sparsify import sparsify_encoder
+from edge_bert.compress.train.prune.sparsify import sparsify_encoder
 from edge_bert.pipeline.train.options import PruneOptions
-from edge_bert.pipeline.train.pruning_goal import parse_block
-from edge_bert.pipeline.train.pruning_job import PruningJob
-from edge_bert.pipeline.train.shipped_size import measure_shipped
+from edge_bert.pipeline.train.prune.pruning_goal import parse_block
+from edge_bert.pipeline.train.prune.pruning_job import PruningJob
+from edge_bert.pipeline.train.prune.shipped_size import measure_shipped
 from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
 from edge_bert.records.training import BlockSparsity, TrainingSettings
 

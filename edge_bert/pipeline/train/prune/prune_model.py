@@ -11,8 +11,8 @@ from edge_bert.compress.prune.allocate_sparsity import ErrorCurves, plan_structu
 from edge_bert.compress.prune.layers import rank_layers
 from edge_bert.compress.prune.structure_path import plan_path, whole_structure
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
-from edge_bert.compress.train.prune_steps import PrunedEncoder, PruningPlan, prune_in_steps
-from edge_bert.compress.train.rank_units import (
+from edge_bert.compress.train.prune.prune_steps import PrunedEncoder, PruningPlan, prune_in_steps
+from edge_bert.compress.train.prune.rank_units import (
     list_sentences,
     measure_error_curves,
     rank_units,
@@ -20,12 +20,12 @@ from edge_bert.compress.train.rank_units import (
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.options import PruneOptions
-from edge_bert.pipeline.train.pruning_goal import (
+from edge_bert.pipeline.train.prune.pruning_goal import (
     PruningGoal,
     choose_goal,
     importance_kind,
 )
-from edge_bert.pipeline.train.pruning_job import PruningJob, open_pruning
+from edge_bert.pipeline.train.prune.pruning_job import PruningJob, open_pruning
 from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
 from edge_bert.progress import Progress
 from edge_bert.records.base import Record
@@ -53,7 +53,7 @@ def prune_model(options: PruneOptions, report: Report = no_report) -> TrainedMod
     goal = choose_goal(options)
     job = open_pruning(options, goal, report)
     if goal is PruningGoal.SPARSITY:
-        from edge_bert.pipeline.train.sparsify_model import sparsify_model
+        from edge_bert.pipeline.train.prune.sparsify_model import sparsify_model
 
         return sparsify_model(job, report)
     return _prune_structure(job, goal, report, lambda message: report(StageStatus(message)))
@@ -125,7 +125,7 @@ def _plan_structures(job: PruningJob, goal: PruningGoal, progress: Progress) -> 
     curves = measure_error_curves(ranked, weights, sentences, progress)
     latency, ranking = None, _rank_layers(job, sentences, progress)
     if goal is PruningGoal.LATENCY:
-        from edge_bert.pipeline.train.fit_latency import fit_latency
+        from edge_bert.pipeline.train.prune.fit_latency import fit_latency
 
         final, latency = fit_latency(options, curves, progress)
     else:

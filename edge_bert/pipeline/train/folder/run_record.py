@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
-from edge_bert.pipeline.train.card_subject import CARD_FILE, CardSubject
-from edge_bert.pipeline.train.model_card import write_card
+from edge_bert.pipeline.train.folder.card_subject import CARD_FILE, CardSubject
+from edge_bert.pipeline.train.folder.model_card import write_card
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import Ancestor, Machine, PlanPlace, TrainingRun

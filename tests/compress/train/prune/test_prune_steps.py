@@ -25,12 +25,12 @@ from tests.tiny import models
 import_tensorflow()
 
 from edge_bert.compress.train.forward import Rows  # noqa: E402 (after TensorFlow's quiet import)
-from edge_bert.compress.train.prune_steps import (  # noqa: E402
+from edge_bert.compress.train.prune.prune_steps import (  # noqa: E402
     PrunedEncoder,
     PruningPlan,
     prune_in_steps,
 )
-from edge_bert.compress.train.rank_units import ImportanceKind, rank_units  # noqa: E402
+from edge_bert.compress.train.prune.rank_units import ImportanceKind, rank_units  # noqa: E402
 from edge_bert.compress.train.teacher import run_teachers  # noqa: E402
 
 FINAL = Structure(layers=(0, 1), heads=(2, 3), ffn=(32, 32), vocabulary=672)

@@ -1,0 +1,1 @@
+"""Pruning with recovery: importance by gradients, steps, and zeros that stay zeros."""

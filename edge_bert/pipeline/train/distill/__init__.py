@@ -1,0 +1,1 @@
+"""Distillation as a job: teachers opened, the student's start, the losses, the run."""

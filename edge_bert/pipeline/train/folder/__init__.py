@@ -1,0 +1,1 @@
+"""The folder of a trained model: weights and configuration, record, model card."""
