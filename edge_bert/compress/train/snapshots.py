@@ -147,8 +147,9 @@ def write_arrays(path: Path, arrays: Arrays, said: Mapping[str, str]) -> None:
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # Of an array in another order of memory, safetensors 0.8 writes other values.
-        ordered = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        # Of an array in another order of memory, safetensors 0.8 writes other values; NumPy's
+        # ascontiguousarray would make scalars vectors.
+        ordered = {name: np.asarray(array, order="C") for name, array in arrays.items()}
         data = save(ordered, {**said, DIGEST_KEY: _digest(ordered, said)})
         write_atomic(path, data, flush=True)
     except OSError as error:
