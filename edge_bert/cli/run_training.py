@@ -42,10 +42,11 @@ def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json
 def _print_model(trained: TrainedModel) -> None:
     curve = trained.run.curve
     early = ", stopped early" if curve.stopped_early else ""
+    start = "" if curve.start_score is None else f" ({curve.start_score:.4f} before training)"
     _print_lines(
         *describe_pruning(trained.run),
-        f"held-out {curve.metric}: {curve.best_score:.4f} after step {curve.best_step}{early}, "
-        f"in {trained.run.seconds / 60:.1f} minutes",
+        f"held-out {curve.metric}: {curve.best_score:.4f}{start} after step "
+        f"{curve.best_step}{early}, in {trained.run.seconds / 60:.1f} minutes",
         f"model: {trained.folder}",
     )
 

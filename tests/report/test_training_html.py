@@ -14,6 +14,7 @@ from rich.console import Console
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import ClassScore, TrainingRun
 from edge_bert.report.plan_words import FIGURES, list_figures
+from edge_bert.report.plots.training_curve import draw_scores
 from edge_bert.report.terminal.compression import print_compression
 from edge_bert.report.training_html import MOST_CLASSES, render_training_page
 from edge_bert.report.training_words import rank_classes, tell_ancestry
@@ -101,6 +102,17 @@ def test_every_point_of_the_curve_has_a_row(page: Page) -> None:
     rows = rows_of(page, "curves")
     assert len(rows) == 5
     assert rows[0] == "250 3.1000 0.7400 60"
+
+
+def test_the_score_before_training_is_told_and_drawn() -> None:
+    """So that a reader sees what training gave."""
+    run = training_run()
+    started = replace(run, curve=replace(run.curve, start_score=0.1234))
+    words = words_of(Page(render_training_page(started)).all("main")[0])
+    assert "before training the score was 0.1234" in words
+    plots = draw_scores(started.curve), draw_scores(run.curve)
+    assert None not in plots
+    assert plots[0] != plots[1]
 
 
 def test_the_classes_that_suffered_most_come_first(page: Page) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from edge_bert.records.training import CurvePoint, TrainingCurve
+from edge_bert.records.training import TrainingCurve
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, padded_range
 from edge_bert.text import make_printable
 
@@ -15,21 +15,23 @@ HEIGHT = 200
 
 def draw_losses(curve: TrainingCurve) -> Plot:
     """The mean loss since the point before, at each point of the curve."""
-    rows = [_row(point, point.loss) for point in curve.points]
+    rows = [_row(point.step, point.loss) for point in curve.points]
     return _draw_line(rows, "mean loss", LOSS_COLOUR, curve.best_step)
 
 
 def draw_scores(curve: TrainingCurve) -> Plot | None:
-    """The held-out score wherever it was taken; None where it never was."""
-    rows = [_row(point, point.score) for point in curve.points if point.score is not None]
+    """The held-out score wherever it was taken, also before training; None where it never was."""
+    rows = [_row(point.step, point.score) for point in curve.points if point.score is not None]
+    if curve.start_score is not None:
+        rows.insert(0, _row(0, curve.start_score))
     if not rows:
         return None
     return _draw_line(rows, f"held-out {curve.metric}", SCORE_COLOUR, curve.best_step)
 
 
-def _row(point: CurvePoint, value: float | None) -> Spec:
+def _row(step: int, value: float | None) -> Spec:
     finite = value is not None and math.isfinite(value)
-    return {"step": point.step, "value": value if finite else None}
+    return {"step": step, "value": value if finite else None}
 
 
 def _draw_line(rows: Sequence[Spec], title: str, colour: str, best_step: int) -> Plot:
