@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -111,6 +112,12 @@ class Tokenizer:
         # Not when the file is opened: a large vocabulary takes as long as all else together.
         ids = self._backend.get_vocab(with_added_tokens=True).values()
         return _check_id(max([self._largest_seen, *ids]), self._source)
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that decides the tokens of a text."""
+        parts = [self._backend.to_str(), str(self.pad_id), self.prompt, str(self.unpooled)]
+        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
 
     def with_prompt(self, prompts: Prompts, name: str | None = None) -> Tokenizer:
         """The same tokenizer with the prompt called `name`; None is the default, "" is none.
