@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import tokenizers
 
 from edge_bert.data.tokenizing import Tokenizer
+from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import ModelError
@@ -57,6 +58,11 @@ def _check_teaches(checkpoint: Checkpoint) -> None:
     if checkpoint.onnx is not None:
         raise ModelError(
             f"{checkpoint.name} is ONNX; `distill` takes the folder that it was exported from."
+        )
+    if checkpoint.architecture not in ARCHITECTURES:
+        raise ModelError(
+            f"{checkpoint.name} is a {checkpoint.architecture}, whose layers are not BERT's; "
+            f"`distill` takes {', '.join(ARCHITECTURES)}."
         )
     if head.task not in TEACHING:
         raise ModelError(
