@@ -21,7 +21,6 @@ class TrainingRow:
 SOURCE = "source"  # the model that edge-bert takes by default, as it is
 BANKING = "--data {banking77} --held-out 0.05"
 TEXTS = "--text {texts} --held-out 0.02"
-EMBEDDING = f"{TEXTS} --batch-size 64 --learning-rate 3e-4"
 STUDENT = f"{TEXTS} --learning-rate 5e-4 --epochs 5"
 ALONE = "--soft-targets 0 --hidden 0 --relations 0 --label-weight 1"
 
@@ -58,13 +57,13 @@ ROWS = {
     "stsb-pruned": TrainingRow(
         "embedding, half of the neurons, two thirds of the heads",
         "stsb",
-        f"prune --neurons 50% --heads 67% {EMBEDDING}",
+        f"prune --neurons 50% --heads 67% {TEXTS}",
         SOURCE,
     ),
     "stsb-half": TrainingRow(
         "embedding, half of the neurons, half of the heads",
         "stsb",
-        f"prune --neurons 50% --heads 50% {EMBEDDING}",
+        f"prune --neurons 50% --heads 50% {TEXTS}",
         SOURCE,
     ),
 }  # fmt: skip

@@ -76,6 +76,8 @@ class PruneOptions(LoopOptions, frozen=True, kw_only=True):
     steps: int = 4
     epochs: int = 1
     final_epochs: int = 2
+    batch_size: int = 64
+    learning_rate: float = 3e-4
     average: float = 0.0  # recoveries are short, and end at a rate of 0
     head_rate: float = 1.0
 
