@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.build.session import BuildSession
@@ -107,6 +108,8 @@ def _open_job(run: PlanRun, progress: Progress) -> _Job:
         raise ModelError(f"{checkpoint.onnx.path} is ONNX; a plan takes the model's own folder.")
     check_head(run.steps, checkpoint.head)
     check_layers(run.steps, source.weights.config.layers)
+    if run.options.threads:  # no longer possible once the source was built
+        start_backend(run.options.threads)
     scoring = open_scoring(run.options, run.plan, source, progress)
     keys = digest_steps(run.options, run.plan, checkpoint.sha256)
     return _Job(run, source, scoring, describe_basis(source, scoring), keys, progress)

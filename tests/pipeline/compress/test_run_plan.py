@@ -13,6 +13,7 @@ from edge_bert.compress.plan_file import parse_plan
 from edge_bert.compress.train.loop import StageStatus, TrainingStatus
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import DataError, InputError, ModelError
+from edge_bert.pipeline.compress import run_plan as module
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.run_plan import PlanRun, read_compression, run_plan
 from edge_bert.pipeline.train.folder.run_record import read_record
@@ -142,6 +143,26 @@ def test_a_damaged_record_is_told(compression: Compression, options: CompressOpt
             compress(options, TRAIN + AGAIN.format(rate=1e-4))
     finally:
         path.write_bytes(whole)
+
+
+class ScoringError(Exception):
+    """What computes first was reached."""
+
+
+def test_threads_are_limited_before_anything_is_computed(
+    options: CompressOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """TensorFlow takes no other number once it has built the source."""
+
+    def open_scoring(*_: object) -> None:
+        raise ScoringError
+
+    limits: list[int] = []
+    monkeypatch.setattr(module, "start_backend", limits.append)
+    monkeypatch.setattr(module, "open_scoring", open_scoring)
+    with pytest.raises(ScoringError):
+        compress(msgspec.structs.replace(options, threads=1, name="limited"), TRAIN)
+    assert limits == [1]
 
 
 @pytest.mark.parametrize(
