@@ -286,14 +286,17 @@ def test_verify_without_a_bundle(tmp_path: Path) -> None:
     wrong(invoke("verify", "--profile", "pixel", "--out", tmp_path), 2, "invoke build")
 
 
-def started(out: Path, cache: Path, until: str) -> subprocess.Popen[str]:
-    """A build in a cache of its own, once it has said `until`."""
+def started(
+    out: Path, until: str, *, recipes: str = "", cache: Path | None = None
+) -> subprocess.Popen[str]:
+    """A build, once it has said `until`; of all recipes and in the tests' cache unless told."""
     command = [*INVOKE, "build", "--profile", "pixel", "--out", str(out)]
     command += ["--model", str(tiny.model()), "--lengths", "16,32"]
+    command += ["--recipes", recipes] if recipes else []
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env=environment() | {"EDGE_BERT_CACHE": str(cache)},
+        env=environment() | ({"EDGE_BERT_CACHE": str(cache)} if cache else {}),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -305,12 +308,16 @@ def started(out: Path, cache: Path, until: str) -> subprocess.Popen[str]:
     raise AssertionError(f"the build ended before {until!r}: {process.wait()}")
 
 
-@pytest.mark.parametrize("until", ["building the graph", "wi8_afp32: running"])
-def test_an_interrupted_build(until: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("until", "cold"), [("building the graph", True), ("wi8_afp32: running", False)]
+)
+def test_an_interrupted_build(until: str, cold: bool, tmp_path: Path) -> None:
     """Ctrl-C: exit code 130, one line, the old bundle whole and nothing beside it."""
     assert build(tmp_path, "--recipes", "float32").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()}
-    process = started(tmp_path, tmp_path.parent / f"{tmp_path.name}-cache", until)
+    # No graph is built where the cache has the file.
+    cache = tmp_path.parent / f"{tmp_path.name}-cache" if cold else None
+    process = started(tmp_path, until, cache=cache)
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=60)
     # Python ends by the signal itself where one fell into code that C called; shells say 130 too.
@@ -325,11 +332,11 @@ def test_a_killed_build(tmp_path: Path) -> None:
     """No chance to tidy up: the old bundle is whole, and the next build removes what was left."""
     assert build(tmp_path, "--recipes", "float32").returncode == 0
     before = {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()}
-    cache = tmp_path.parent / f"{tmp_path.name}-cache"
-    process = started(tmp_path, cache, "float16: ")
+    process = started(tmp_path, "float16: running")
     process.kill()
     process.communicate(timeout=60)
     assert {path: path.read_bytes() for path in (tmp_path / "pixel").iterdir()} == before
+    assert leftovers(tmp_path) != ["pixel"]
     assert build(tmp_path, "--recipes", "float32").returncode == 0
     assert leftovers(tmp_path) == ["pixel"]
 
@@ -337,10 +344,14 @@ def test_a_killed_build(tmp_path: Path) -> None:
 def test_two_builds_at_once(tmp_path: Path) -> None:
     """The second is refused at once with exit code 6; the first ends well."""
     # Before that the model is only held against the budget, and no folder is taken.
-    process = started(tmp_path, tmp_path.parent / f"{tmp_path.name}-cache", "float32: running")
-    begun = time.monotonic()
-    wrong(build(tmp_path, "--recipes", "float32"), 6, "Another build")
-    assert time.monotonic() - begun < 60
+    process = started(tmp_path, "float32: running", recipes="float32,wi8_ai8")
+    process.send_signal(signal.SIGSTOP)  # it must not end before the second has begun
+    try:
+        begun = time.monotonic()
+        wrong(build(tmp_path, "--recipes", "float32"), 6, "Another build")
+        assert time.monotonic() - begun < 60
+    finally:
+        process.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=120)
     assert process.returncode == 0, stderr
     assert leftovers(tmp_path) == ["pixel"]
