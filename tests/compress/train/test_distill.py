@@ -12,6 +12,7 @@ from edge_bert.compress.train import distill
 from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.distill import Lessons, distill_student
 from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.numpy_ops import normalize_rows
 from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.checkpoint import Head, Task
@@ -83,7 +84,7 @@ def test_a_student_comes_nearer_to_its_teacher(
 def test_outputs_of_teachers_are_kept_and_averaged(
     texts: TokenizedTexts, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Computed once, read from the disk again; of two teachers the mean counts."""
+    """Computed once, read from the disk again; of two teachers the mean of unit vectors counts."""
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
     teachers = [
         encoder_weights(models.checkpoint(tmp_path / str(seed), "bert", "mean", seed=seed))
@@ -97,7 +98,8 @@ def test_outputs_of_teachers_are_kept_and_averaged(
     ]
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npy")}
     assert len(files) == 2
-    np.testing.assert_allclose(both, (single[0] + single[1]) / 2, atol=1e-6)
+    expected = np.mean([normalize_rows(output) for output in single], axis=0)
+    np.testing.assert_allclose(both, expected, atol=1e-6)
 
 
 def test_training_that_only_harms_leaves_what_it_started_with(

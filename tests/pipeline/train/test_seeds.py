@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -20,25 +22,58 @@ from tests.pipeline.train.test_train_head import example_rows, write_data
 from tests.tiny import models
 
 
-@pytest.fixture
-def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FineTuneOptions:
+@pytest.fixture(scope="module")
+def options(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FineTuneOptions]:
     """Two seeds of a short run, with a cache of its own."""
-    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
-    return FineTuneOptions(
-        name="weather",
-        model=str(models.write(tmp_path / "m", "bert", "mean-normalize")),
-        data=write_data(tmp_path / "weather.csv", example_rows(100)),
-        out=str(tmp_path / "checkpoints"),
-        epochs=1,
-        batch_size=16,
-        seeds=(0, 3),
-    )
+    folder = tmp_path_factory.mktemp("seeds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_BERT_CACHE", str(folder / "cache"))
+        yield FineTuneOptions(
+            name="weather",
+            model=str(models.write(folder / "m", "bert", "mean-normalize", num_hidden_layers=1)),
+            data=write_data(folder / "weather.csv", example_rows(100)),
+            out=str(folder / "checkpoints"),
+            epochs=1,
+            batch_size=16,
+            seeds=(0, 3),
+        )
 
 
-def test_each_seed_has_its_model_and_the_summary_their_scores(options: FineTuneOptions) -> None:
+@dataclass
+class Resumed:
+    """What a job that was killed in its second seed gave, and the seeds of its steps."""
+
+    summary: SeedsRun
+    before: list[int]
+    after: list[int]
+
+
+@pytest.fixture(scope="module")
+def resumed(options: FineTuneOptions) -> Resumed:
+    """Killed at the first step of seed 3, then run again."""
+    trained: list[int] = []
+
+    def job(one: FineTuneOptions, report: Report) -> TrainedModel:
+        def note(_: TrainingStatus) -> None:
+            trained.append(one.seed)
+            if one.seed == 3 and trained.count(3) == 1:
+                raise KeyboardInterrupt
+
+        del report
+        return train_head(one, note)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_seeds(options, job)
+    before = list(trained)
+    summary = train_seeds(options, job)
+    return Resumed(summary, before, trained[len(before) :])
+
+
+def test_each_seed_has_its_model_and_the_summary_their_scores(
+    options: FineTuneOptions, resumed: Resumed
+) -> None:
     """The held-out texts are the same, the weights are not; run again, nothing is trained."""
-    summary = train_seeds(options, train_head)
-    out = Path(options.out)
+    summary, out = resumed.summary, Path(options.out)
     runs = [
         msgspec.json.decode((out / name / "training.json").read_bytes(), type=TrainingRun)
         for name in ("weather-seed0", "weather-seed3")
@@ -59,25 +94,11 @@ def test_each_seed_has_its_model_and_the_summary_their_scores(options: FineTuneO
     assert [score.score for score in again.scores] == values
 
 
-def test_a_killed_job_goes_on_with_the_seed_that_it_was_in(options: FineTuneOptions) -> None:
+def test_a_killed_job_goes_on_with_the_seed_that_it_was_in(resumed: Resumed) -> None:
     """The first seed's run is not trained again."""
-    trained: list[int] = []
-
-    def job(one: FineTuneOptions, report: Report) -> TrainedModel:
-        def note(_: TrainingStatus) -> None:
-            trained.append(one.seed)
-            if one.seed == 3 and trained.count(3) == 1:
-                raise KeyboardInterrupt
-
-        del report
-        return train_head(one, note)
-
-    with pytest.raises(KeyboardInterrupt):
-        train_seeds(options, job)
-    first = trained.count(0)
-    assert first > 0
-    train_seeds(options, job)
-    assert trained.count(0) == first
+    assert set(resumed.before) == {0, 3}
+    assert resumed.before[-1] == 3
+    assert set(resumed.after) == {3}
 
 
 @pytest.mark.parametrize(

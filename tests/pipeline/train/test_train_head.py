@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -51,19 +52,41 @@ def example_rows(count: int = 160) -> list[tuple[str, str]]:
     return rows
 
 
-@pytest.fixture
-def options(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FineTuneOptions:
-    """Options of a short run, with a cache of its own."""
-    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
+def options_in(folder: Path, model: Path) -> FineTuneOptions:
+    """Options of a short run that writes into this folder."""
     return FineTuneOptions(
         name="weather",
         model=str(model),
-        data=write_data(tmp_path / "weather.csv", example_rows()),
-        out=str(tmp_path / "checkpoints"),
+        data=write_data(folder / "weather.csv", example_rows()),
+        out=str(folder / "checkpoints"),
         epochs=3,
         batch_size=16,
         learning_rate=1e-3,
     )
+
+
+@pytest.fixture
+def options(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FineTuneOptions:
+    """Options of a short run, with a cache of its own."""
+    monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
+    return options_in(tmp_path, model)
+
+
+@pytest.fixture(scope="module")
+def trained_options(
+    model: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FineTuneOptions]:
+    """The options of `trained`, with the cache that its run is in."""
+    folder = tmp_path_factory.mktemp("trained")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_BERT_CACHE", str(folder / "cache"))
+        yield options_in(folder, model)
+
+
+@pytest.fixture(scope="module")
+def trained(trained_options: FineTuneOptions) -> TrainedModel:
+    """A model that no test changes."""
+    return train_head(trained_options)
 
 
 def read_scores(trained: TrainedModel, texts: list[str]) -> np.ndarray:
@@ -74,9 +97,8 @@ def read_scores(trained: TrainedModel, texts: list[str]) -> np.ndarray:
     return run_encoder(weights, encode_unpadded(tokenizer, weights.input_names, texts))
 
 
-def test_a_trained_folder_is_a_classifier(options: FineTuneOptions) -> None:
+def test_a_trained_folder_is_a_classifier(trained: TrainedModel) -> None:
     """It knows its labels, gives the right ones, and says what it comes from."""
-    trained = train_head(options)
     checkpoint = load_checkpoint(str(trained.folder), trained.folder)
     assert (checkpoint.head.task, checkpoint.head.labels) == (Task.CLASSIFICATION, CLASSES)
     texts = [text for text, _ in example_rows(40)]
@@ -89,24 +111,26 @@ def test_a_trained_folder_is_a_classifier(options: FineTuneOptions) -> None:
     assert "held-out accuracy" in (trained.folder / "README.md").read_text("utf-8")
 
 
-def test_the_same_command_again_trains_nothing(options: FineTuneOptions) -> None:
+def test_the_same_command_again_trains_nothing(
+    trained: TrainedModel, trained_options: FineTuneOptions
+) -> None:
     """The run has ended; its folder is written again with the same weights."""
-    first = train_head(options)
-    weights = (first.folder / "model.safetensors").read_bytes()
+    weights = (trained.folder / "model.safetensors").read_bytes()
     steps: list[TrainingStatus] = []
-    second = train_head(options, steps.append)
+    second = train_head(trained_options, steps.append)
     assert not steps
     assert (second.folder / "model.safetensors").read_bytes() == weights
 
 
-def test_a_classifier_goes_on_with_the_head_that_it_has(options: FineTuneOptions) -> None:
+def test_a_classifier_goes_on_with_the_head_that_it_has(
+    trained: TrainedModel, options: FineTuneOptions
+) -> None:
     """Trained further on the same classes, it starts where it was."""
-    first = train_head(options)
     again = msgspec.structs.replace(
-        options, model=str(first.folder), name="further", epochs=1, learning_rate=1e-7
+        options, model=str(trained.folder), name="further", epochs=1, learning_rate=1e-7
     )
     second = train_head(again)
-    assert second.run.curve.best_score >= first.run.curve.best_score - 0.07
+    assert second.run.curve.best_score >= trained.run.curve.best_score - 0.07
 
 
 @pytest.mark.parametrize(
