@@ -9,7 +9,7 @@ from itertools import groupby
 from benchmarks.training.records import TrainingRecord
 from benchmarks.training.rows import ROWS
 
-HEAD = """| model | seeds | score | to its reference | closed form or start | minutes | memory |
+HEAD = """| model | seeds | score | to its reference | held-out before training | minutes | memory |
 |---|---|---|---|---|---|---|"""
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.training.records import TrainingRecord
+from benchmarks.training.records import TrainingRecord, read_training_records
 from benchmarks.training.render_table import render_table
 from benchmarks.training.rows import ROWS, SOURCE
 from benchmarks.training.run_row import fill_command
@@ -73,3 +73,9 @@ def test_the_table_has_means_and_deviations() -> None:
         "| embedding, 3 layers | 2 | 86.20 ± 0.28 spearman | -0.30 ± 0.28 | 0.800 | 10 | 2.5 GB |"
     )
     assert "| 86.00 spearman | -0.50 |" in render_table([record])
+
+
+def test_the_table_of_the_docs_is_that_of_the_records() -> None:
+    """Figures in the docs come from runs."""
+    docs = Path(__file__).resolve().parents[2] / "docs" / "training.md"
+    assert render_table(read_training_records()) in docs.read_text("utf-8")
