@@ -59,8 +59,7 @@ class Window(Encoding):
 class Tokenizer:
     """A tokenizer that never gives more than `max_length` tokens and never pads.
 
-    `prompt` stands before every text, of a pair before the first; the first `unpooled` tokens are
-    then the prompt's.
+    `prompt` stands before every text, of a pair before the first, as the first `unpooled` tokens.
     """
 
     max_length: int
@@ -116,8 +115,8 @@ class Tokenizer:
     @property
     def digest(self) -> str:
         """SHA-256 over all that decides the tokens of a text."""
-        parts = [self._backend.to_str(), str(self.pad_id), self.prompt, str(self.unpooled)]
-        return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        parts = f"{self.pad_id} {self.unpooled}\n{self.prompt}\n{self._backend.to_str()}"
+        return hashlib.sha256(parts.encode("utf-8", "surrogatepass")).hexdigest()
 
     def with_prompt(self, prompts: Prompts, name: str | None = None) -> Tokenizer:
         """The same tokenizer with the prompt called `name`; None is the default, "" is none.
