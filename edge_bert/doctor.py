@@ -14,7 +14,7 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from edge_bert.errors import EdgeBertError
+from edge_bert.errors import EdgeBertError, InputError
 from edge_bert.installation import COMMAND, PACKAGE, in_clone, task_command
 from edge_bert.records.doctor import MachineFinding
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14
@@ -162,11 +162,11 @@ def _check_disks() -> Iterator[MachineFinding]:
     ):
         try:
             yield _check_disk(name, folder_of())
-        except OSError as error:
+        except (OSError, InputError) as error:
             yield MachineFinding(
                 name=name,
                 status="broken",
-                detail=f"cannot be used: {error.strerror} ({error.filename})",
+                detail=f"cannot be used: {error}",
                 remedy="Use another folder; EDGE_BERT_CACHE moves the cache.",
                 required=True,
             )
@@ -210,7 +210,7 @@ def _hub_cache() -> Path:
 def _our_models() -> Path:
     try:
         return cache.cache_folder("models")
-    except OSError:
+    except InputError:
         return Path(os.devnull)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import filelock
 
 from edge_bert import processes
-from edge_bert.errors import BusyError, MissingToolError
+from edge_bert.errors import BusyError, InputError, MissingToolError
 from edge_bert.installation import task_command
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.profile import Runtime
@@ -71,8 +71,8 @@ def environment_folder(runtime: Runtime) -> Path:
     digest = hashlib.sha256(pins.encode()).hexdigest()[:8]
     try:
         parent = cache.cache_folder("environments").resolve()
-    except OSError as error:
-        raise MissingToolError(_describe_cache_error(runtime, error)) from error
+    except InputError as error:
+        raise MissingToolError(f"Cannot make the environment for {runtime}: {error}") from error
     return parent / f"{runtime.name}-{runtime.version}-{digest}"
 
 
