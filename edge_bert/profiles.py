@@ -23,17 +23,14 @@ from edge_bert.records.profile import (
 )
 from edge_bert.records.recipe import RECIPES
 from edge_bert.text import one_line
+from edge_bert.toml_text import MAX_BYTES, decode_toml, is_toml_path
 
 PROFILE_FOLDER = shipped_folder("device_profiles")
 # A folder with profiles of the user's own.
 OWN_FOLDER = "EDGE_BERT_PROFILES"
 SCHEMA_FILE = PROFILE_FOLDER / "profile.schema.json"
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-# Ten times our largest file. Python's TOML reader takes time that grows with the square of a dotted
-# key's length: minutes for one of 256 KB, a tenth of a second for one of this line's.
-MAX_PROFILE_BYTES = 32 * 1024
-MAX_LINE_BYTES = 2500
-MAX_JSON_BYTES = 4 * MAX_PROFILE_BYTES  # the same with every default and indented
+MAX_JSON_BYTES = 4 * MAX_BYTES  # the same with every default and indented
 RUNTIME_FORM = r"(ai-edge-litert|tflite-runtime) [0-9]+\.[0-9]+\.[0-9]+"
 
 
@@ -61,7 +58,7 @@ def load_profile(name: str, folder: Path | None = None) -> DeviceProfile:
 
 def is_profile_path(name: str) -> bool:
     """Whether `name` is the path of a file instead of a profile's name."""
-    return name.endswith(".toml") or os.sep in name
+    return is_toml_path(name)
 
 
 def bundle_name(name: str) -> str:
@@ -174,7 +171,7 @@ def _read(path: Path, label: str) -> dict[str, object]:
                 f"{label} is no file; see `{task_command('profiles')}` for the names we know."
             )
         with path.open("rb") as stream:
-            data = stream.read(MAX_PROFILE_BYTES + 1)
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise ProfileError(f"{label} cannot be read: {error.strerror}.") from error
     return _decode_toml(label, data)
@@ -186,14 +183,7 @@ def _suggest_names(name: str, folder: Path | None) -> str:
 
 
 def _decode_toml(file: str, data: bytes) -> dict[str, object]:
-    if len(data) > MAX_PROFILE_BYTES:
-        raise ProfileError(f"{file} is larger than {MAX_PROFILE_BYTES} bytes; not a profile.")
-    if max(map(len, data.split(b"\n"))) > MAX_LINE_BYTES:
-        raise ProfileError(f"{file} has a line of more than {MAX_LINE_BYTES} bytes; break it.")
-    try:
-        return msgspec.toml.decode(data, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise ProfileError(f"{file} is not valid TOML: {one_line(error, 300)}") from error
+    return decode_toml(file, data, "profile", ProfileError)
 
 
 def _check_name(name: str, document: dict[str, object]) -> DeviceProfile:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from edge_bert import profiles
+from edge_bert import profiles, toml_text
 from edge_bert.errors import ProfileError
 from edge_bert.records.profile import DeviceProfile
 from tests import one_line
@@ -240,8 +240,8 @@ HOSTILE = {
     "a date": b"name = 1979-05-27",
     "a huge number": b"name = " + b"9" * 10_000,
     "cut": PHONE.encode()[:150],
-    "too large": b"#\n" * profiles.MAX_PROFILE_BYTES,
-    "a long line": b"#" * (profiles.MAX_LINE_BYTES + 1),
+    "too large": b"#\n" * toml_text.MAX_BYTES,
+    "a long line": b"#" * (toml_text.MAX_LINE_BYTES + 1),
     "a dotted key that would take minutes": b"a." * 15_000 + b"a = 1",
     "dotted keys of allowed lines": b"\n".join(b"a." * 1200 + b"b%d = 1" % n for n in range(13)),
     "brackets on lines": b"a = " + b"[\n" * 15_000,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from pathlib import Path
 
 import msgspec
@@ -13,9 +12,9 @@ from edge_bert.errors import InputError
 from edge_bert.installation import shipped_folder, task_command
 from edge_bert.records.plan import Plan, PlanStep
 from edge_bert.text import one_line
+from edge_bert.toml_text import MAX_BYTES, decode_toml, is_toml_path
 
 PLAN_FOLDER = shipped_folder("plans")
-MAX_PLAN_BYTES = 32 * 1024
 
 
 def plan_names() -> list[str]:
@@ -31,7 +30,7 @@ def load_plan(name: str) -> Plan:
     path = _find_file(name)
     try:
         with path.open("rb") as file:
-            data = file.read(MAX_PLAN_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except OSError as error:
         raise InputError(f"{name[-200:]!r} cannot be read: {error.strerror}.") from error
     return parse_plan(path.name, data)
@@ -39,12 +38,12 @@ def load_plan(name: str) -> Plan:
 
 def name_plan(name: str) -> str:
     """What a plan is called: its name, or that of its file without folders and ending."""
-    return Path(name).stem if _is_path(name) else name
+    return Path(name).stem if is_toml_path(name) else name
 
 
 def parse_plan(file: str, data: bytes) -> Plan:
     """The plan that the bytes of `file` hold; InputError with the step that is at fault."""
-    document = _decode_toml(file, data)
+    document = decode_toml(file, data, "plan")
     steps = document.pop("steps", None)
     if not isinstance(steps, list) or not steps:
         raise InputError(f"{file} has no steps; begin each with [[steps]] and its kind.")
@@ -57,12 +56,8 @@ def parse_plan(file: str, data: bytes) -> Plan:
     return plan
 
 
-def _is_path(name: str) -> bool:
-    return name.endswith(".toml") or os.sep in name
-
-
 def _find_file(name: str) -> Path:
-    if not _is_path(name):
+    if not is_toml_path(name):
         names = plan_names()
         if name in names:
             return PLAN_FOLDER / f"{name}.toml"
@@ -75,15 +70,6 @@ def _find_file(name: str) -> Path:
     if not path.is_file():  # a pipe would wait for a writer for ever
         raise InputError(f"{name[-200:]!r} is no file; give a plan's file, or a name of ours.")
     return path
-
-
-def _decode_toml(file: str, data: bytes) -> dict[str, object]:
-    if len(data) > MAX_PLAN_BYTES:
-        raise InputError(f"{file} is larger than {MAX_PLAN_BYTES} bytes; not a plan.")
-    try:
-        return msgspec.toml.decode(data, type=dict[str, object])
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise InputError(f"{file} is not valid TOML: {one_line(error, 300)}") from error
 
 
 def _split_step(step: object, number: int) -> PlanStep:

@@ -63,6 +63,7 @@ def test_some_plans_are_shipped() -> None:
         ("[[steps]", "not valid TOML"),
         ("\0", "not valid TOML"),
         ("a = 1\n" * 8000, "larger than"),
+        ("a." * 2000 + "a = 1", "has a line of more than"),
         ("[[steps]]\nkind = 'train'\n" * 33, "length <= 32"),
     ],
 )
