@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 import keras
@@ -73,10 +73,10 @@ def build_optimizer(
         warmup_steps=warmup,
     )
     head = {id(variable) for variable in head_variables(model)}
-    kind = functools.partial(PartwiseAdamW)
+    kind: Callable[..., PartwiseAdamW] = PartwiseAdamW
     if sparsity is not None:
         kind = functools.partial(SparseAdamW, sparsity, _find_kernels(model))
-    optimizer: PartwiseAdamW = kind(
+    optimizer = kind(
         multipliers=[
             settings.head_rate if id(variable) in head else 1.0
             for variable in model.trainable_variables
