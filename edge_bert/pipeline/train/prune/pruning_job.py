@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -35,9 +34,6 @@ from edge_bert.records.training import (
 )
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.cache import cache_folder
-
-if TYPE_CHECKING:
-    from edge_bert.compress.train.forward import Rows
 
 
 @dataclass(frozen=True)
@@ -146,26 +142,19 @@ def _teach_sides(
 ) -> tuple[Lessons, Lessons]:
     """Texts with the unpruned model's outputs, and, where they train, the rows of its layers."""
     from edge_bert.compress.train.forward import Rows
+    from edge_bert.compress.train.teacher import run_teachers
 
     losses, layers = DEFAULTS[weights.head.task], tuple(range(weights.config.layers))
     rows = Rows(hidden=layers if losses.hidden else (), attention=bool(losses.relations))
-    trained, held_out = sides
-    return (
-        _teach(weights, checkpoint, trained, rows, report),
-        _teach(weights, checkpoint, held_out, Rows(), report),
-    )
-
-
-def _teach(
-    weights: EncoderWeights, checkpoint: Checkpoint, corpus: Corpus, rows: Rows, report: Report
-) -> Lessons:
-    """Texts with the unpruned model's outputs, and `rows` of its layers."""
-    from edge_bert.compress.train.teacher import run_teachers
-
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
-    texts = corpus.tokenize(tokenizer)
-    outputs = run_teachers([weights], [checkpoint.sha256], texts, rows, report)
-    return Lessons(texts, outputs, corpus.labels if corpus.has_labels else None)
+
+    def teach(corpus: Corpus, wanted: Rows) -> Lessons:
+        texts = corpus.tokenize(tokenizer)
+        outputs = run_teachers([weights], [checkpoint.sha256], texts, wanted, report)
+        return Lessons(texts, outputs, corpus.labels if corpus.has_labels else None)
+
+    trained, held_out = sides
+    return teach(trained, rows), teach(held_out, Rows())
 
 
 def recovery_losses(weights: EncoderWeights, trained: Corpus) -> LossWeights:
