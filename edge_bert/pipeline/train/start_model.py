@@ -9,7 +9,7 @@ from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.checkpoint import Checkpoint, Head, Task
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.cache import cache_folder
 
@@ -31,7 +31,10 @@ def open_model(reference: str | None) -> StartModel:
     """
     checkpoint = load_checkpoint(reference, cache_folder("models"))
     if checkpoint.onnx is not None:
-        raise ModelError(f"{checkpoint.onnx.path} is ONNX; training takes the model's own folder.")
+        raise ModelError(
+            f"{checkpoint.onnx.path} is ONNX; training takes the model's own folder, which it was "
+            "exported from."
+        )
     if checkpoint.architecture in CUSTOM:
         raise ModelError(
             f"{checkpoint.name} is of type {checkpoint.architecture}, whose layers training does "
@@ -39,3 +42,27 @@ def open_model(reference: str | None) -> StartModel:
         )
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
     return StartModel(checkpoint, encoder_weights(checkpoint), tokenizer)
+
+
+def open_teacher(reference: str | None) -> StartModel:
+    """As `open_model`, for a model whose outputs another one learns.
+
+    Raises ModelError for a head that distillation has no losses for, too.
+    """
+    model = open_model(reference)
+    _check_teaches(model.checkpoint.name, model.checkpoint.head)
+    return model
+
+
+def _check_teaches(name: str, head: Head) -> None:
+    if head.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
+        raise ModelError(
+            f"{name} is a model for {head.task.value.replace('_', ' ')}; distillation, also after "
+            "pruning, takes embeddings and classifiers of texts."
+        )
+    if head.task is Task.CLASSIFICATION and (head.activation != "softmax" or len(head.labels) < 2):
+        kind = "one number" if len(head.labels) < 2 else "several labels at once"
+        raise ModelError(
+            f"{name} gives {kind}; distillation, also after pruning, takes classifiers that give "
+            "one of several classes."
+        )

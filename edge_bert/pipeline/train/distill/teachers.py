@@ -8,16 +8,11 @@ from dataclasses import dataclass
 import tokenizers
 
 from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.encoder.architectures.registry import ARCHITECTURES
-from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.backend import same_tokens
-from edge_bert.records.checkpoint import Checkpoint, Task
-from edge_bert.sources.load import load_checkpoint
-from edge_bert.store.cache import cache_folder
-
-TEACHING = (Task.EMBEDDING, Task.CLASSIFICATION)
+from edge_bert.pipeline.train.start_model import StartModel, open_teacher
+from edge_bert.records.checkpoint import Checkpoint
 
 
 @dataclass(frozen=True)
@@ -38,58 +33,31 @@ def open_teachers(references: Sequence[str]) -> Teachers:
     Raises ModelError for one that cannot teach or has another head, width, tokenizer or prompt than
     the first; and what `load_checkpoint` and `encoder_weights` raise.
     """
-    names: Sequence[str | None] = references or (None,)
-    checkpoints = [load_checkpoint(name, cache_folder("models")) for name in names]
-    for checkpoint in checkpoints:
-        _check_teaches(checkpoint)
-    weights = [encoder_weights(checkpoint) for checkpoint in checkpoints]
-    for checkpoint, encoder in zip(checkpoints[1:], weights[1:], strict=True):
-        _check_head(checkpoint, encoder, checkpoints[0], weights[0])
-        _check_texts(checkpoint, checkpoints[0])
-    longest = min(checkpoint.max_length for checkpoint in checkpoints)
-    first = checkpoints[0]
-    tokenizer = Tokenizer.open_file(first.tokenizer, longest, first.prompts)
-    return Teachers(tuple(checkpoints), tuple(weights), tokenizer)
+    models = [open_teacher(name) for name in references or (None,)]
+    for model in models[1:]:
+        _check_head(model, models[0])
+        _check_texts(model.checkpoint, models[0].checkpoint)
+    return Teachers(
+        checkpoints=tuple(model.checkpoint for model in models),
+        weights=tuple(model.weights for model in models),
+        tokenizer=min(
+            (model.tokenizer for model in models), key=lambda tokenizer: tokenizer.max_length
+        ),
+    )
 
 
-def _check_teaches(checkpoint: Checkpoint) -> None:
-    """A model whose layers are known, with a head that `distill` has losses for."""
-    head = checkpoint.head
-    if checkpoint.onnx is not None:
-        raise ModelError(
-            f"{checkpoint.name} is ONNX; `distill` takes the folder that it was exported from."
-        )
-    if checkpoint.architecture not in ARCHITECTURES:
-        raise ModelError(
-            f"{checkpoint.name} is a {checkpoint.architecture}, whose layers are not BERT's; "
-            f"`distill` takes {', '.join(ARCHITECTURES)}."
-        )
-    if head.task not in TEACHING:
-        raise ModelError(
-            f"{checkpoint.name} is a model for {head.task.value.replace('_', ' ')}; `distill` "
-            "takes embeddings and classifiers of texts."
-        )
-    if head.task is Task.CLASSIFICATION and (head.activation != "softmax" or len(head.labels) < 2):
-        kind = "one number" if len(head.labels) < 2 else "several labels at once"
-        raise ModelError(
-            f"{checkpoint.name} gives {kind}; `distill` takes classifiers that give one of "
-            "several classes."
-        )
-
-
-def _check_head(
-    checkpoint: Checkpoint, encoder: EncoderWeights, first: Checkpoint, other: EncoderWeights
-) -> None:
+def _check_head(teacher: StartModel, first: StartModel) -> None:
     """Outputs that can be averaged."""
+    mine, other = teacher.checkpoint, first.checkpoint
     pairs = [
-        ("task", checkpoint.head.task.value, first.head.task.value),
-        ("labels", checkpoint.head.labels, first.head.labels),
-        ("width", encoder.output_width, other.output_width),
+        ("task", mine.head.task.value, other.head.task.value),
+        ("labels", mine.head.labels, other.head.labels),
+        ("width", teacher.weights.output_width, first.weights.output_width),
     ]
     for noun, ours, theirs in pairs:
         if ours != theirs:
             raise ModelError(
-                f"The teachers {first.name} and {checkpoint.name} have another {noun}: "
+                f"The teachers {other.name} and {mine.name} have another {noun}: "
                 f"{theirs!s:.80} and {ours!s:.80}; give teachers that agree."
             )
 

@@ -13,8 +13,6 @@ from edge_bert.compress.train.batches import Array
 from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report, no_report
-from edge_bert.data.tokenizing import Tokenizer
-from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.class_scores import score_lessons
@@ -23,8 +21,9 @@ from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.prune.pruning_goal import PruningGoal, check_goal
+from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import check_name, check_target, choose_work_folder
-from edge_bert.records.checkpoint import Checkpoint, Task
+from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.training import (
     FORMAT_VERSION,
     DataUsed,
@@ -32,8 +31,6 @@ from edge_bert.records.training import (
     TrainingCurve,
     TrainingRun,
 )
-from edge_bert.sources.load import load_checkpoint
-from edge_bert.store.cache import cache_folder
 
 
 @dataclass(frozen=True)
@@ -101,56 +98,43 @@ def open_pruning(
     check_target(options.folder)
     settings = options.settings
     backend = start_backend(settings.threads)
-    checkpoint, weights = _open_model(options)
-    check_goal(goal, options, weights)
-    corpus = read_corpus(options.data, options.text, weights.head)
+    model = _open_unshared(options.model)
+    check_goal(goal, options, model.weights)
+    corpus = read_corpus(options.data, options.text, model.weights.head)
     sides = split_corpus(corpus, options.held_out, options.split_seed)
     if options.importance == "taylor" and not sides[0].has_labels:
         raise InputError(
             "--importance taylor is the gradient of the error on labels, and the texts have none "
             "of this model's; give --data with labels, or another importance."
         )
-    trained, held_out = _teach_sides(weights, checkpoint, sides, report)
-    return PruningJob(options, checkpoint, weights, sides, trained, held_out, backend)
+    trained, held_out = _teach_sides(model, sides, report)
+    return PruningJob(options, model.checkpoint, model.weights, sides, trained, held_out, backend)
 
 
-def _open_model(options: PruneOptions) -> tuple[Checkpoint, EncoderWeights]:
-    checkpoint = load_checkpoint(options.model, cache_folder("models"))
-    if checkpoint.onnx is not None:
-        raise ModelError(f"{checkpoint.onnx.path} is ONNX; `prune` takes the model's own folder.")
-    weights = encoder_weights(checkpoint)
-    if weights.head.task not in DEFAULTS:
+def _open_unshared(reference: str | None) -> StartModel:
+    model = open_teacher(reference)
+    if model.weights.shares_layers:
         raise ModelError(
-            f"The model is one for {weights.head.task.value}; `prune` takes embeddings and "
-            "classifiers."
+            f"{model.checkpoint.architecture}: its layers share their weights, so that none of "
+            "them can be pruned by itself; take a model whose layers are its own."
         )
-    if weights.head.task is Task.CLASSIFICATION and weights.head.activation != "softmax":
-        raise ModelError(
-            "The model gives numbers or several labels at once; `prune` recovers classifiers of "
-            "one class a text, and embeddings."
-        )
-    if weights.shares_layers:
-        raise ModelError(
-            f"{checkpoint.architecture}: its layers share their weights, so that none of them can "
-            "be pruned by itself; take a model whose layers are its own."
-        )
-    return checkpoint, weights
+    return model
 
 
 def _teach_sides(
-    weights: EncoderWeights, checkpoint: Checkpoint, sides: tuple[Corpus, Corpus], report: Report
+    model: StartModel, sides: tuple[Corpus, Corpus], report: Report
 ) -> tuple[Lessons, Lessons]:
     """Texts with the unpruned model's outputs, and, where they train, the rows of its layers."""
     from edge_bert.compress.train.forward import Rows
     from edge_bert.compress.train.teacher import run_teachers
 
+    weights = model.weights
     losses, layers = DEFAULTS[weights.head.task], tuple(range(weights.config.layers))
     rows = Rows(hidden=layers if losses.hidden else (), attention=bool(losses.relations))
-    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
 
     def teach(corpus: Corpus, wanted: Rows) -> Lessons:
-        texts = corpus.tokenize(tokenizer)
-        outputs = run_teachers([weights], [checkpoint.sha256], texts, wanted, report)
+        texts = corpus.tokenize(model.tokenizer)
+        outputs = run_teachers([weights], [model.checkpoint.sha256], texts, wanted, report)
         return Lessons(texts, outputs, corpus.labels if corpus.has_labels else None)
 
     trained, held_out = sides
