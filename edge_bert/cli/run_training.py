@@ -14,14 +14,6 @@ if TYPE_CHECKING:
     from edge_bert.pipeline.train.trained_model import TrainedModel
     from edge_bert.records.training import SeedsRun
 
-FINE_POINTS = {
-    "head-rate": "how many times the rate of the layers the head's is (default: 10)",
-    "warmup": "share of the steps in which the rate rises; then it falls (default: 0.1)",
-    "weight-decay": "of matrices; biases and LayerNorms have none (default: 0.01)",
-    "smoothing": "of the labels of classes, against too much certainty (default: 0.05)",
-    "split-seed": "which texts are held out, the same for all seeds (default: 0)",
-}
-
 
 def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json: bool) -> None:
     """Run a job, or one for each seed that is asked for, and print what came of it."""

@@ -8,6 +8,7 @@ from invoke.context import Context
 
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, PROFILE_HELP, parse_options
+from edge_bert.cli.training_help import TEXT_HELP, THREADS_HELP, TRAINED_OUT_HELP
 from edge_bert.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
@@ -23,18 +24,18 @@ if TYPE_CHECKING:
             "profile": f"{PROFILE_HELP}; each step is counted for it",
             "model": MODEL_HELP,
             "name": "what the model is called, and its folder; its steps' are NAME-1-train, ...",
-            "out": "folder that trained models are written to (default: build/checkpoints)",
+            "out": TRAINED_OUT_HELP,
         },
         "Data": {
             "data": "labelled data, the first of which `train` steps learn from; its texts serve "
             "the other steps; repeatable (docs/data.md)",
-            "text": "texts without labels: .txt, FILE.csv:text=COLUMN; repeatable",
+            "text": TEXT_HELP,
             "score": "labelled data that every model is scored on and no step should have seen "
             "(default: the part of --data or --text that is held out)",
         },
         "How": {
             "recipe": "the file that is compared after each step (default: wi8_afp32)",
-            "threads": "1 makes two runs equal bit by bit (default: all processors)",
+            "threads": THREADS_HELP,
             "build": "make a bundle of the last model, as `invoke build` does (default)",
             "bundles": "folder that the bundle is written to (default: build)",
         },

@@ -6,7 +6,8 @@ from invoke.context import Context
 
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, parse_options
-from edge_bert.cli.run_training import FINE_POINTS, run_training
+from edge_bert.cli.run_training import run_training
+from edge_bert.cli.training_help import LOOP_HELP, STUDENT_FINE_POINTS, TRAINED_OUT_HELP
 
 
 @command(
@@ -21,7 +22,7 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
             "data": "labelled data, whose texts serve every teacher and whose classes a "
             "classifier; repeatable (docs/data.md)",
             "name": "what the student is called, and its folder",
-            "out": "folder that trained models are written to (default: build/checkpoints)",
+            "out": TRAINED_OUT_HELP,
         },
         "Losses, by their weight (0 switches one off)": {
             "cosine": "embeddings: distance to the teacher's vector (default: 1)",
@@ -34,22 +35,12 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
             "relations": "divergence of how tokens relate in the last layer (classifiers: 1)",
             "attention": "divergence of the last layer's attention (default: 0)",
         },
-        "Training": {
-            "epochs": "at most so many passes over the texts (default: 6)",
+        "Training": LOOP_HELP
+        | {
             "batch-size": "texts of a step (default: 64)",
             "learning-rate": "of the encoder's layers (default: 3e-4)",
-            "freeze": "what stays as it is: embeddings (default: a step takes half the time, and "
-            "models of a bundle can share the table), encoder, or nothing",
-            "average": "the weights' moving average is scored and kept, to which a step's weights "
-            "add 1 less this; 0 keeps the last weights (default: 0.99)",
-            "held-out": "share of the texts that is scored and never trained on (default: 0.1)",
-            "patience": "epochs without a better score before it stops (default: 3)",
-            "seed": "the order of the texts, and those of the closed form (default: 0)",
-            "seeds": "train a student for each, as in 0,1,2, and give the mean and the spread",
-            "threads": "1 makes two runs equal bit by bit (default: all processors)",
         },
-        "Fine points": FINE_POINTS
-        | {"head-rate": "how many times the rate of the layers the head's is (default: 1)"},
+        "Fine points": STUDENT_FINE_POINTS,
         "Output": {"json": JSON_HELP},
     },
     iterable=["text", "data"],

@@ -6,7 +6,13 @@ from invoke.context import Context
 
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, PROFILE_HELP, parse_options
-from edge_bert.cli.run_training import FINE_POINTS, run_training
+from edge_bert.cli.run_training import run_training
+from edge_bert.cli.training_help import (
+    STUDENT_FINE_POINTS,
+    TEXT_HELP,
+    TRAINED_OUT_HELP,
+    add_loop_help,
+)
 
 
 @command(
@@ -14,9 +20,9 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
         "Model and texts": {
             "model": MODEL_HELP,
             "data": "labelled data, whose labels a classifier also learns from; repeatable",
-            "text": "texts without labels: .txt, FILE.csv:text=COLUMN; repeatable",
+            "text": TEXT_HELP,
             "name": "what the pruned model is called, and its folder",
-            "out": "folder that trained models are written to (default: build/checkpoints)",
+            "out": TRAINED_OUT_HELP,
         },
         "What is kept (one of the three groups)": {
             "neurons": "share of the feed-forward neurons that is KEPT, over all layers: 50%",
@@ -28,24 +34,19 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
             "smaller download, not a faster model, as no runtime here skips zeros",
             "block": "outputs x inputs of a block (default: 1x16)",
         },
-        "How": {
-            "importance": "obs: error after the refit (default); fisher: curvature on texts; "
-            "taylor: gradient on labels",
-            "steps": "cuts, each followed by recovery (default: 4)",
-            "epochs": "of recovery after each cut (default: 1)",
-            "final-epochs": "of recovery after the last cut (default: 2)",
-            "batch-size": "texts of a step of training (default: 64)",
-            "learning-rate": "of the encoder's layers (default: 3e-4)",
-            "average": "of the weights, as in `invoke train` (default: 0, the last weights)",
-            "freeze": "embeddings (default), encoder, or nothing",
-            "held-out": "share of the texts that is scored and never trained on (default: 0.1)",
-            "patience": "epochs without a better score before a recovery stops (default: 3)",
-            "seed": "the order of the texts (default: 0)",
-            "seeds": "prune once for each, as in 0,1,2, and give the mean and the spread",
-            "threads": "1 makes two runs equal bit by bit (default: all processors)",
-        },
-        "Fine points": FINE_POINTS
-        | {"head-rate": "how many times the rate of the layers the head's is (default: 1)"},
+        "How": add_loop_help(
+            {
+                "importance": "obs: error after the refit (default); fisher: curvature on texts; "
+                "taylor: gradient on labels",
+                "steps": "cuts, each followed by recovery (default: 4)",
+                "epochs": "of recovery after each cut (default: 1)",
+                "final-epochs": "of recovery after the last cut (default: 2)",
+                "batch-size": "texts of a step of training (default: 64)",
+                "learning-rate": "of the encoder's layers (default: 3e-4)",
+                "average": "of the weights, as in `invoke train` (default: 0, the last weights)",
+            }
+        ),
+        "Fine points": STUDENT_FINE_POINTS,
         "Output": {"json": JSON_HELP},
     },
     iterable=["data", "text"],

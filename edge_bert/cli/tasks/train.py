@@ -6,7 +6,8 @@ from invoke.context import Context
 
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, parse_options
-from edge_bert.cli.run_training import FINE_POINTS, run_training
+from edge_bert.cli.run_training import run_training
+from edge_bert.cli.training_help import FINE_POINTS, LOOP_HELP, TRAINED_OUT_HELP
 
 
 @command(
@@ -18,22 +19,9 @@ from edge_bert.cli.run_training import FINE_POINTS, run_training
             "head": "classes, labels, number, tags, span or embedding, where the labels fit "
             "several (default: the model's own, else what docs/training.md says)",
             "name": "what the trained model is called, and its folder",
-            "out": "folder that trained models are written to (default: build/checkpoints)",
+            "out": TRAINED_OUT_HELP,
         },
-        "Training": {
-            "epochs": "at most so many passes over the data (default: 6)",
-            "batch-size": "texts of a step (default: 32)",
-            "learning-rate": "of the encoder's layers (default: 2e-4)",
-            "freeze": "what stays as it is: embeddings (default: a step takes half the time, and "
-            "models of a bundle can share the table), encoder, or nothing",
-            "average": "the weights' moving average is scored and kept, to which a step's weights "
-            "add 1 less this; 0 keeps the last weights (default: 0.99)",
-            "held-out": "share of the texts that is scored and never trained on (default: 0.1)",
-            "patience": "epochs without a better score before it stops (default: 3)",
-            "seed": "the order of the texts (default: 0)",
-            "seeds": "train a model for each, as in 0,1,2, and give the mean and the spread",
-            "threads": "1 makes two runs equal bit by bit (default: all processors)",
-        },
+        "Training": LOOP_HELP,
         "Fine points": FINE_POINTS,
         "Output": {"json": JSON_HELP},
     }
