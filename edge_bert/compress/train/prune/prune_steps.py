@@ -27,7 +27,7 @@ from edge_bert.compress.train.prune.rank_units import (
     list_sentences,
     rank_units,
 )
-from edge_bert.compress.train.prune.stored_weights import read_stored, write_stored
+from edge_bert.compress.train.stored_weights import Facts, read_stored, write_stored
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
@@ -55,6 +55,12 @@ class PruningPlan:
         """The unpruned encoder with the layers of a step, as they were."""
         unpruned = self.unpruned
         return unpruned.with_layers([unpruned.layers[layer] for layer in self.path[step].layers])
+
+    def read_step(
+        self, step: int, path: Path, kind: type[Facts]
+    ) -> tuple[EncoderWeights, Facts] | None:
+        """What a step kept there with `write_stored`; see `read_stored`."""
+        return read_stored(path, lambda _: self.template(step), kind)
 
     def settings_of(self, step: int) -> TrainingSettings:
         """The settings of a step's recovery."""
@@ -109,7 +115,7 @@ def prune_in_steps(
     for step in range(len(plan.path)):
         place = folder / f"step-{step + 1}"
         progress(f"step {step + 1} of {len(plan.path)}: {describe_structure(plan.path[step])}")
-        recovered = read_stored(place / RECOVERED, plan.template(step), RecoveredStep)
+        recovered = plan.read_step(step, place / RECOVERED, RecoveredStep)
         if recovered is None:
             cut = _cut_weights(plan, step, weights, trained, place, progress)
             recovered = _recover_weights(plan, step, cut, (trained, held_out), place, report)
@@ -136,7 +142,7 @@ def _cut_weights(
     progress: Progress,
 ) -> tuple[EncoderWeights, Cut]:
     """The weights after a step's cut; from the disk where it was made before."""
-    stored = read_stored(place / CUT, plan.template(step), Cut)
+    stored = plan.read_step(step, place / CUT, Cut)
     if stored is not None:
         return stored
     started = time.monotonic()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import shutil
-import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +16,8 @@ from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.distill import Lessons, distill_student
 from edge_bert.compress.train.examples import digest_texts, digest_weights
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
+from edge_bert.compress.train.stored_weights import read_stored, write_stored
 from edge_bert.data.buckets import encode_unpadded
-from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
@@ -29,7 +27,6 @@ from edge_bert.pipeline.train.distill import student_start
 from edge_bert.pipeline.train.distill.choose_losses import choose_losses
 from edge_bert.pipeline.train.distill.student_start import StudentStart, start_student
 from edge_bert.pipeline.train.distill.teachers import Teachers, open_teachers
-from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import DistillOptions
 from edge_bert.pipeline.train.trained_model import (
@@ -41,10 +38,8 @@ from edge_bert.pipeline.train.trained_model import (
 )
 from edge_bert.records.candidate import Structure
 from edge_bert.records.training import FORMAT_VERSION, LossWeights, TrainingCurve, TrainingRun
-from edge_bert.sources.load import load_checkpoint
 
-STRUCTURE = "structure.json"
-MODEL = "model"
+START = "start.safetensors"
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,10 @@ class _Job:
     def teacher(self) -> EncoderWeights:
         """The one that the student starts from."""
         return self.teachers.weights[0]
+
+    def choose_template(self, structure: Structure) -> EncoderWeights:
+        """The teacher with the layers alone that a student of this structure has."""
+        return self.teacher.with_layers([self.teacher.layers[place] for place in structure.layers])
 
 
 def distill_model(options: DistillOptions, report: Report = no_report) -> TrainedModel:
@@ -122,19 +121,19 @@ def _work_folder(job: _Job, backend: str) -> Path:
 
 def _open_start(job: _Job, work: Path, report: Report) -> StudentStart:
     """The student before training: from the run's folder, where it was once put."""
-    folder = work / "start"
-    if not folder.is_dir():
-        start = start_student(
-            job.teacher,
-            job.options.layers,
-            job.structure,
-            _draw_sentences(job),
-            lambda message: report(StageStatus(message)),
-        )
-        _write_start(start, job, folder)
-    read = load_checkpoint(str(folder / MODEL), folder)
-    structure = msgspec.json.decode((folder / STRUCTURE).read_bytes(), type=Structure)
-    return StudentStart(encoder_weights(read), structure)
+    stored = read_stored(work / START, job.choose_template, Structure)
+    if stored is not None:
+        return StudentStart(*stored)
+    start = start_student(
+        job.teacher,
+        job.options.layers,
+        job.structure,
+        _draw_sentences(job),
+        lambda message: report(StageStatus(message)),
+    )
+    template = job.choose_template(start.structure)
+    write_stored(work / START, start.weights, template, start.structure)
+    return start
 
 
 def _draw_sentences(job: _Job) -> list[Sentence]:
@@ -144,24 +143,6 @@ def _draw_sentences(job: _Job) -> list[Sentence]:
     corpus = job.trained.select(np.array(rows, np.int64))
     names, tokenizer = job.teacher.input_names, job.teachers.tokenizer
     return list(encode_unpadded(tokenizer, names, corpus.sentences, corpus.second or None))
-
-
-def _write_start(start: StudentStart, job: _Job, folder: Path) -> None:
-    """As a model's folder, which appears when it is whole."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    writing = Path(tempfile.mkdtemp(dir=folder.parent, prefix=".start-"))
-    try:
-        (writing / MODEL).mkdir()
-        write_model_folder(start.weights, job.teachers.checkpoints[0], writing / MODEL)
-        (writing / STRUCTURE).write_bytes(msgspec.json.encode(start.structure))
-        writing.rename(folder)
-    except OSError as error:
-        if not folder.is_dir():  # else another process made the same
-            raise InputError(
-                f"{folder} cannot be written ({error.strerror}); make room there."
-            ) from error
-    finally:
-        shutil.rmtree(writing, ignore_errors=True)
 
 
 def _check_attention(job: _Job, structure: Structure) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.compress.train.prune.stored_weights import read_stored, write_stored
+from edge_bert.compress.train.stored_weights import read_stored, write_stored
 from edge_bert.encoder.weights import DenseWeights
 from edge_bert.records.base import Record
 from tests.quantize.integer import encoders as tiny
@@ -34,7 +34,7 @@ def test_cut_weights_come_back(tmp_path: Path) -> None:
     )
     path = tmp_path / "cut.safetensors"
     write_stored(path, cut, weights, Facts(0.5))
-    stored = read_stored(path, weights, Facts)
+    stored = read_stored(path, lambda _: weights, Facts)
     assert stored is not None
     read, facts = stored
     assert facts == Facts(0.5)
@@ -46,4 +46,5 @@ def test_cut_weights_come_back(tmp_path: Path) -> None:
 
 def test_nothing_is_read_where_nothing_was_written(tmp_path: Path) -> None:
     """The step is still to be made."""
-    assert read_stored(tmp_path / "cut.safetensors", tiny.weights_of("bert"), Facts) is None
+    path = tmp_path / "cut.safetensors"
+    assert read_stored(path, lambda _: tiny.weights_of("bert"), Facts) is None

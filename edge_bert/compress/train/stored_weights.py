@@ -1,7 +1,8 @@
-"""Weights between the steps of a run, in a file with what is known of them."""
+"""Weights on the way of a run, in a file with what is known of them and the SHA-256 of both."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,9 +36,11 @@ def write_stored(
 
 
 def read_stored(
-    path: Path, template: EncoderWeights, kind: type[Facts]
+    path: Path, choose_template: Callable[[Facts], EncoderWeights], kind: type[Facts]
 ) -> tuple[EncoderWeights, Facts] | None:
     """What `write_stored` kept; None where there is no file.
+
+    `choose_template` gives the encoder that the weights were written beside, by their facts.
 
     Raises InputError for a file that is damaged.
     """
@@ -50,5 +53,5 @@ def read_stored(
         raise InputError(
             f"{path} is damaged ({one_line(error)}); delete it to make it again."
         ) from error
-    replaced = replace_arrays(template, arrays)
+    replaced = replace_arrays(choose_template(facts), arrays)
     return replaced.with_layers(replaced.layers), facts
