@@ -24,6 +24,7 @@ from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
 from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_warnings
 from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
+from edge_bert.quantize.integer.calibrate.learned_file import read_learned
 from edge_bert.quantize.integer.head_support import require_integer_head
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
@@ -112,9 +113,13 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
 
     inputs = [*_float_inputs(session), recipe, runtime, session.bits]
     code: Functions = (quantize.apply_weight_recipe, *_float_code(session))
-    if recipe.needs_calibration:
+    learned = session.learned_for(recipe)
+    if learned is not None:
+        code = (quantize.apply_integer_recipe, read_learned, *_float_code(session))
+        inputs += [learned.digest, session.options.float_output]
+    elif recipe.needs_calibration:
         code = (quantize.apply_integer_recipe, select_int16_groups, *_float_code(session))
-    if recipe.needs_calibration or _rounds_by_calibration(session, recipe):
+    if learned is None and (recipe.needs_calibration or _rounds_by_calibration(session, recipe)):
         code += CALIBRATION_CODE
         inputs += [session.calibration.info, session.options.float_output]
     return cached("artifacts", inputs, make, code=code)
@@ -139,12 +144,15 @@ def reference_outputs(session: BuildSession, progress: Progress) -> FloatArray:
 
 def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) -> bytes:
     float_output = session.options.float_output or recipe.scheme is Scheme.MIXED
-    groups = None
-    if recipe.activation_bits == 16:
+    groups, learned = None, session.learned_for(recipe)
+    if learned is not None:
+        progress(f"{recipe.name}: with the integers and ranges that training found")
+    elif recipe.activation_bits == 16:
         require_integer_head(session.weights)  # before the search for groups
         groups = int16_groups.select_groups(session.calibrated, progress).chosen.groups
+    calibrated = session.calibrated if learned is None else learned.complete(session.weights)
     return quantize.apply_integer_recipe(
-        session.calibrated, session.lengths, recipe, int16_groups=groups, float_output=float_output
+        calibrated, session.lengths, recipe, int16_groups=groups, float_output=float_output
     )
 
 

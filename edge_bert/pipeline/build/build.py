@@ -121,7 +121,10 @@ def _describe_calibration(
     session: BuildSession, built: BuiltArtifacts, progress: Progress
 ) -> CalibrationInfo:
     """The sentences, with warnings about the ranges of calibrated integers."""
-    if not any(RECIPES[artifact.name].needs_calibration for artifact, _ in built):
+    recipes = [RECIPES[artifact.name] for artifact, _ in built]
+    if not any(
+        recipe.needs_calibration and session.learned_for(recipe) is None for recipe in recipes
+    ):
         return session.calibration.info
     warnings = artifacts.session_warnings(session, progress)
     return msgspec.structs.replace(session.calibration.info, warnings=warnings)

@@ -31,6 +31,8 @@ from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
 from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
+from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
+from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
@@ -127,6 +129,16 @@ class BuildSession:
     def calibrated(self) -> CalibratedEncoder:
         """The calibration pass that the recipes with calibrated integers share."""
         return calibrate_encoder(self.weights, self.calibration_inputs)
+
+    @functools.cached_property
+    def _learned(self) -> LearnedEncoder | None:
+        """What training found for one recipe of integers, where the model's folder has it."""
+        return None if self.pruned is not None else find_learned(self.checkpoint)
+
+    def learned_for(self, recipe: Recipe) -> LearnedEncoder | None:
+        """The integers and ranges that training found for `recipe`, if it was trained for it."""
+        learned = self._learned if recipe.needs_calibration else None
+        return learned if learned is not None and learned.recipe == recipe.name else None
 
     @functools.cached_property
     def hessians(self) -> list[LayerHessians]:

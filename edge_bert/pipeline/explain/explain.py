@@ -26,6 +26,8 @@ from edge_bert.quantize.integer.analyze.explain import find_outliers
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs, build_recipe_graphs
 from edge_bert.quantize.integer.analyze.sensitivity import measure_sensitivity
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
+from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
+from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.quantize.integer.lower.tensor_groups import (
@@ -65,6 +67,7 @@ class ExplainedArtifact:
     weights: EncoderWeights
     tokenizer: Tokenizer
     calibration: CalibrationSet
+    learned: LearnedEncoder | None = None
 
     @property
     def file(self) -> IntegerFile:
@@ -101,7 +104,7 @@ def explain_artifact(
     )
     held_out = explained.encode(explained.calibration.held_out[:sentences])
     progress(f"{artifact}: running {len(held_out)} sentences, tensor by tensor")
-    graphs, selection = _recipe_graphs(calibrated, artifact, progress)
+    graphs, selection = _recipe_graphs(explained, calibrated, progress)
     run = tensor_errors(explained.file, graphs, held_out)
     drift = measure_drift(run.outputs, run.expected)
     return Explanation(
@@ -122,15 +125,16 @@ def explain_artifact(
 
 
 def _recipe_graphs(
-    calibrated: CalibratedEncoder, artifact: str, progress: Progress
+    explained: ExplainedArtifact, calibrated: CalibratedEncoder, progress: Progress
 ) -> tuple[RecipeGraphs, Int16Selection | None]:
     """The graphs of the artifact's recipe, and what a full-integer recipe has in 16 bits."""
-    recipe = RECIPES[artifact]
+    recipe, learned = RECIPES[explained.artifact.name], explained.learned
+    subject = calibrated if learned is None else learned.complete(explained.weights)
     if recipe.scheme is not Scheme.INTEGER:
-        return build_recipe_graphs(calibrated, recipe.activation_bits), None
+        return build_recipe_graphs(subject, recipe.activation_bits), None
     selection = int16_groups.select_groups(calibrated, progress)
     tensors = int16_outputs(calibrated.graph(1), selection.chosen.groups)
-    return build_recipe_graphs(calibrated, recipe.activation_bits, tensors), selection
+    return build_recipe_graphs(subject, recipe.activation_bits, tensors), selection
 
 
 def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArtifact:
@@ -145,8 +149,10 @@ def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArt
     longest = max(signature.length for signature in artifact.signatures.values())
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, longest, checkpoint.prompts)
     check_reading(checkpoint, tokenizer, sentences.held_out)
-    weights = encoder_weights(checkpoint)
-    return ExplainedArtifact(manifest, artifact, path, weights, tokenizer, sentences)
+    weights, learned = encoder_weights(checkpoint), find_learned(checkpoint)
+    if learned is not None and learned.recipe != name:
+        learned = None
+    return ExplainedArtifact(manifest, artifact, path, weights, tokenizer, sentences, learned)
 
 
 def _find_artifact(folder: Path, manifest: Manifest, name: str) -> Artifact:

@@ -71,6 +71,7 @@ class FakeQuant:
 
     def __init__(self, recipe_graphs: RecipeGraphs, constants: Constants | None = None) -> None:
         self._recipe_graphs, self._constants = recipe_graphs, constants or Constants()
+        self._constants.quantized |= recipe_graphs.calibrated.constants
         self._graphs: dict[int, OperatorGraph] = {}
         self._params: dict[int, dict[str, QuantParams]] = {}
 

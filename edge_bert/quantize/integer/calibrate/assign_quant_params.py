@@ -96,10 +96,10 @@ def _activation_params(
     if tensor.bits == FLOAT:
         return float32_params()
     if tensor.bits == 16:
-        return _int16_params(*_activation_range(tensor, ranges, RangeEstimator.MINMAX))
+        return _int16_params(*choose_range(tensor, ranges, RangeEstimator.MINMAX))
     if node.operator in FIXED:
         return _int8_params(*FIXED[node.operator])
-    low, high = _activation_range(tensor, ranges, estimator)
+    low, high = choose_range(tensor, ranges, estimator)
     if node.operator == "FULLY_CONNECTED":
         low, high = _widen_for_kernel(low, high, *(params[name] for name in node.inputs[:2]))
     if tensor.symmetric:
@@ -130,11 +130,12 @@ def _int16_params(low: float, high: float, value: Array | None = None) -> QuantP
     return QuantParams(np.array([scale], np.float32), 0, "int16", steps)
 
 
-def _activation_range(
-    tensor: GraphTensor, ranges: ActivationRanges, estimator: RangeEstimator
-) -> Range:
+def choose_range(tensor: GraphTensor, ranges: ActivationRanges, estimator: RangeEstimator) -> Range:
+    """The range of an activation: a known one, a learned one, or what the sentences say."""
     if tensor.limits is not None:
         return tensor.limits
+    if tensor.range_name in ranges.learned:
+        return ranges.learned[tensor.range_name]
     if tensor.role in SCORE_ROLES:
         return ranges.score_range(tensor.layer)
     histogram = ranges.histograms[tensor.range_name]

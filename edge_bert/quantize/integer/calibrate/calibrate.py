@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy.typing as npt
@@ -38,7 +38,9 @@ Sentence = dict[str, npt.NDArray[Any]]
 class CalibratedEncoder:
     """An encoder after its rewrites, with the ranges of its activations over `sentences`.
 
-    `peaks` are those of the encoder before the rewrites.
+    `peaks` are those of the encoder before the rewrites. `constants` are those whose integers are
+    given, by name in the graph; a trained encoder (learned_encoder.py) has them in place of
+    sentences and peaks.
     """
 
     weights: EncoderWeights
@@ -46,13 +48,16 @@ class CalibratedEncoder:
     ranges: ActivationRanges
     sentences: Sequence[Sentence]
     peaks: ChannelPeaks
+    constants: Mapping[str, QuantParams] = field(default_factory=dict)
 
     @functools.cached_property
     def unsplit(self) -> CalibratedEncoder:
         """The same without split channels: for a residual stream that stays float.
 
-        Costs a pass over the sentences, once.
+        Costs a pass over the sentences, once, where any channel is split.
         """
+        if not self.equalized.layers[-1].ffn_norm.layout.outliers:
+            return self
         return _calibrate(self.weights, self.sentences, self.peaks, self.peaks)
 
     @property
@@ -142,7 +147,7 @@ def convert_integer(
     signatures = []
     for length in lengths:
         graph = calibrated.recipe_graph(length, activation_bits, int16_tensors)
-        params = assign_quant_params(graph, calibrated.ranges, estimator)
+        params = assign_quant_params(graph, calibrated.ranges, estimator, calibrated.constants)
         if float_output:
             _dequantize_output(graph, params)
         signatures.append((f"length_{length}", graph, params))

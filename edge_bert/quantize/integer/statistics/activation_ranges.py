@@ -28,7 +28,8 @@ class ActivationRanges:
     """A histogram of each activation, by name.
 
     `score_peaks` holds, per layer, the lowest and the highest of all rows' highest scores;
-    `subsets`, for each of SUBSETS shares of the sentences, the extremes of each activation.
+    `subsets`, for each of SUBSETS shares of the sentences, the extremes of each activation;
+    `learned` the ranges that training found, which hold as they are.
     """
 
     histograms: dict[str, Histogram] = field(default_factory=dict)
@@ -36,6 +37,7 @@ class ActivationRanges:
     subsets: tuple[dict[str, Range], ...] = field(
         default_factory=lambda: tuple({} for _ in range(SUBSETS))
     )
+    learned: Mapping[str, Range] = field(default_factory=dict)
 
     def update(self, tensor: GraphTensor, value: Array, subset: int = 0) -> None:
         """Take one activation of one sentence into account."""
