@@ -11,7 +11,11 @@ ACTIONS = ("setup", "start", "stop", "status")
 
 
 def run_emulator_action(
-    action: str, profile: str | None, port: int, progress: Progress
+    action: str,
+    profile: str | None,
+    port: int,
+    progress: Progress,
+    personality: str | None = None,
 ) -> tuple[object, list[str]]:
     """Run `action`; return its result for programs, and lines for people."""
     if action == "setup":
@@ -21,7 +25,7 @@ def run_emulator_action(
     if action == "start":
         if profile is None:
             raise InputError(f"--profile is missing: see `{task_command('profiles')}`.")
-        phone = emulator.start_emulator(profile, port, progress)
+        phone = emulator.start_emulator(profile, port, progress, personality)
         return phone, [
             f"An emulated {phone.profile} answers adb as {phone.serial}.",
             f"Stop it with: {task_command(f'emulator stop --profile {phone.profile}')}",

@@ -20,12 +20,15 @@ from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
+from edge_bert.devices.emulator.personality import Manners
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import cache
 from tests.devices.emulator_programs import need_emulator
 
 DATA_BYTES = 400 * 1024**2
 PROFILE = "pixel-9"
+# A phone that shows all that it has, at once.
+PLAIN = Manners(rails=True)
 
 
 def free_port() -> int:
@@ -100,11 +103,15 @@ def need_phone() -> None:
 
 
 @contextmanager
-def running_phone(name: str, battery: BatteryModel | None = None) -> Iterator[EmulatedPhone]:
+def running_phone(
+    name: str, battery: BatteryModel | None = None, manners: Manners = PLAIN
+) -> Iterator[EmulatedPhone]:
     """A phone that adb is connected to; ended and removed afterwards."""
     need_phone()
     with private_adb_server():
-        phone = emulated_phone.start_phone(phone_profile(name), free_port(), battery, DATA_BYTES)
+        phone = emulated_phone.start_phone(
+            phone_profile(name), free_port(), battery, DATA_BYTES, manners
+        )
         try:
             list_devices.connect_device(phone.serial)
             yield phone

@@ -18,15 +18,28 @@
 
 #define BATTERY "/sys/class/power_supply/battery/"
 #define CHARGER "/sys/class/power_supply/usb/"
+/* What the health service has, live and as the copy that `dumpsys battery` answers from. */
+#define LIVE "/world/live/"
+#define COPY "/world/copy/"
 #define RAILS "/world/rails_mj"
+#define MOST_SAMPLES 4096
 
 struct settings {
-    double capacity_uah, level, idle_mw, core_mw, charge_ma, step_uah, interval_ms;
+    double capacity_uah, level, idle_mw, core_mw, charge_ma, interval_ms;
+    double step_uah, uah_per_raw, raw_per_ua, average_ms, copy_ms, sysfs;
+};
+
+/* A moment, and all charge that has flowed into the battery until then. */
+struct sample {
+    double seconds, uas;
 };
 
 struct state {
-    double charge_uah, cpu_mj, idle_mj, power_mw;
-    int charging;
+    double charge_uah, cpu_mj, idle_mj;
+    double seconds, uas, copied_at;
+    struct sample samples[MOST_SAMPLES];
+    size_t count;
+    int charging, copied_charging;
 };
 
 static double read_number(const char *path, double otherwise) {
@@ -55,20 +68,22 @@ static void write_number(const char *path, double value) {
 }
 
 static struct settings read_settings(void) {
-    struct settings settings = {4000000, 80, 600, 1000, 1500, 1, 200};
+    struct settings settings = {4000000, 80, 600, 1000, 1500, 200, 1, 1, -1, 0, 0, 1};
     struct {
         const char *name;
         double *value;
     } known[] = {{"capacity_uah", &settings.capacity_uah}, {"level_percent", &settings.level},
                  {"idle_mw", &settings.idle_mw},           {"core_mw", &settings.core_mw},
-                 {"charge_ma", &settings.charge_ma},       {"step_uah", &settings.step_uah},
-                 {"interval_ms", &settings.interval_ms}};
+                 {"charge_ma", &settings.charge_ma},       {"interval_ms", &settings.interval_ms},
+                 {"step_uah", &settings.step_uah},         {"uah_per_raw", &settings.uah_per_raw},
+                 {"raw_per_ua", &settings.raw_per_ua},     {"average_ms", &settings.average_ms},
+                 {"copy_ms", &settings.copy_ms},           {"sysfs", &settings.sysfs}};
     char name[64];
     double value;
     FILE *file = fopen("/world/battery", "re");
     while (file != NULL && fscanf(file, "%63s %lf", name, &value) == 2) {
         for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-            if (strcmp(name, known[i].name) == 0 && value > 0) *known[i].value = value;
+            if (strcmp(name, known[i].name) == 0 && isfinite(value)) *known[i].value = value;
         }
     }
     if (file != NULL) fclose(file);
@@ -115,26 +130,64 @@ static void drain(const struct settings *settings, struct state *state, double s
     double volts = voltage_mv(settings, state) / 1000;
     state->cpu_mj += cpu_mj;
     state->idle_mj += idle_mj;
-    state->power_mw = (cpu_mj + idle_mj) / seconds;
     state->charging = read_number("/world/charger", 0) != 0;
     double drained_uah = (cpu_mj + idle_mj) / volts / 3.6;
     double charged_uah = state->charging ? settings->charge_ma * seconds / 3.6 : 0;
+    state->seconds += seconds;
+    state->uas += (charged_uah - drained_uah) * 3600;
+    state->samples[state->count++ % MOST_SAMPLES] = (struct sample){state->seconds, state->uas};
     state->charge_uah += charged_uah - drained_uah;
     if (state->charge_uah < 0) state->charge_uah = 0;
     if (state->charge_uah > settings->capacity_uah) state->charge_uah = settings->capacity_uah;
 }
 
-static void publish(const struct settings *settings, const struct state *state) {
+/* The mean current over the gauge's time, or over the last interval, in microampere. */
+static double current_ua(const struct settings *settings, const struct state *state) {
+    size_t kept = state->count < MOST_SAMPLES ? state->count : MOST_SAMPLES;
+    struct sample before = {0, 0};
+    for (size_t back = 2; back <= kept; back++) {
+        before = state->samples[(state->count - back) % MOST_SAMPLES];
+        if (1000 * (state->seconds - before.seconds) >= settings->average_ms) break;
+    }
+    double seconds = state->seconds - before.seconds;
+    return seconds > 0 ? (state->uas - before.uas) / seconds : 0;
+}
+
+/* Into one folder: what the shell may read under /sys, or what only services read. */
+static void publish_gauges(const char *folder, const struct settings *settings,
+                           const struct state *state) {
     double volts = voltage_mv(settings, state) / 1000;
-    double steps = floor(state->charge_uah / settings->step_uah);
-    double current_ua = -1000 * state->power_mw / volts;
-    if (state->charging) current_ua += 1000 * settings->charge_ma;
-    write_number(BATTERY "charge_counter", steps * settings->step_uah);
-    write_number(BATTERY "current_now", current_ua);
-    write_number(BATTERY "voltage_now", 1e6 * volts);
-    write_number(BATTERY "capacity", 100 * state->charge_uah / settings->capacity_uah);
+    double charge = floor(state->charge_uah / settings->step_uah) * settings->step_uah;
+    struct {
+        const char *name;
+        double value;
+    } gauges[] = {{"charge_counter", charge / settings->uah_per_raw},
+                  {"current_now", -current_ua(settings, state) * settings->raw_per_ua},
+                  {"voltage_now", 1e6 * volts},
+                  {"capacity", 100 * state->charge_uah / settings->capacity_uah}};
+    char path[128];
+    for (size_t i = 0; i < sizeof gauges / sizeof *gauges; i++) {
+        snprintf(path, sizeof path, "%s%s", folder, gauges[i].name);
+        write_number(path, gauges[i].value);
+    }
+    snprintf(path, sizeof path, "%sstatus", folder);
+    write_text(path, state->charging ? "Charging" : "Discharging");
+    snprintf(path, sizeof path, "%sonline", folder);
+    write_number(path, state->charging);
+}
+
+static void publish(const struct settings *settings, struct state *state) {
+    publish_gauges(LIVE, settings, state);
+    if (settings->sysfs != 0) publish_gauges(BATTERY, settings, state);
     write_text(BATTERY "status", state->charging ? "Charging" : "Discharging");
     write_number(CHARGER "online", state->charging);
+    /* A plug is an event that the service hears of at once. */
+    if (1000 * (state->seconds - state->copied_at) >= settings->copy_ms ||
+        state->charging != state->copied_charging) {
+        publish_gauges(COPY, settings, state);
+        state->copied_at = state->seconds;
+        state->copied_charging = state->charging;
+    }
     char rails[128];
     snprintf(rails, sizeof rails, "%.3f %.3f", state->cpu_mj, state->idle_mj);
     write_text(RAILS, rails);
@@ -159,9 +212,13 @@ static double now_seconds(void) {
 
 int main(void) {
     struct settings settings = read_settings();
-    struct state state = {settings.capacity_uah * settings.level / 100, 0, 0, settings.idle_mw, 0};
+    static struct state state;
+    state.charge_uah = settings.capacity_uah * settings.level / 100;
     double then = now_seconds(), busy_then = processor_seconds();
+    mkdir("/world/live", 0755);
+    mkdir("/world/copy", 0755);
     write_constants(&settings);
+    state.copied_at = -settings.copy_ms;
     publish(&settings, &state);
     for (;;) {
         usleep((useconds_t)(1000 * settings.interval_ms));

@@ -102,6 +102,8 @@ def devices(_: Context, json: bool = False) -> None:
         "Emulated phone": {
             "profile": f"{PROFILE_HELP}; needed for start",
             "port": "TCP port on 127.0.0.1 for adb (default: 5555)",
+            "personality": "whose manners it has: ideal, pixel, samsung, xiaomi-mediatek or "
+            "low-end (default: its maker's)",
         },
         "Output": {"json": JSON_HELP},
     },
@@ -111,6 +113,7 @@ def emulator(
     action: str,
     profile: str | None = None,
     port: int = 5555,
+    personality: str | None = None,
     json: bool = False,
 ) -> None:
     """Set up, start, stop or show emulated phones.
@@ -125,7 +128,7 @@ def emulator(
     from edge_bert.cli.emulator_actions import run_emulator_action
 
     with console_progress() as progress:
-        result, lines = run_emulator_action(action, profile, port, progress)
+        result, lines = run_emulator_action(action, profile, port, progress, personality)
     if json:
         print_json(result)
     else:

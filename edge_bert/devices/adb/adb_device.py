@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb, run_adb
+from edge_bert.devices.adb.device_facts import parse_properties
 from edge_bert.devices.adb.list_devices import choose_device, reconnect_device
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError
@@ -129,8 +130,8 @@ class AdbDevice:
     def describe(self) -> DeviceDescription:
         """The device by its own properties; an emulator is labelled as emulated."""
         names = PROPERTIES + EMULATOR_MARKS
-        values = self._require("; ".join(f"getprop {name}" for name in names)).splitlines()
-        properties = dict(zip(names, (value.strip() for value in values), strict=False))
+        reported = parse_properties(self._require("getprop"))
+        properties = {name: reported.get(name, "") for name in names}
         emulated = any(properties.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
         cpu = self._require("cat /proc/cpuinfo")
         features = re.search(r"^Features\s*:(.*)$", cpu, re.MULTILINE)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_bert.devices.emulator import arm64_root
 from edge_bert.devices.emulator.host_tools import QEMU, require_program
+from edge_bert.devices.emulator.personality import Manners
 from edge_bert.devices.runner.build import find_compiler
 from edge_bert.errors import DeviceError
 from edge_bert.installation import shipped_folder
@@ -29,15 +30,21 @@ FOLDERS = (
     "tmp",
     "world",
 )
-# Phones whose rails Android reports: those with Google's own chips.
-RAILS_SOC = "Google Tensor"
+SLOWEST_POLICY = "sys/devices/system/cpu/cpufreq/policy0/scaling_max_freq"
+
+
+REFUSED_BINDING = """\
+#!/system/bin/sh
+echo "taskset: failed to set pid $$'s affinity: Invalid argument" >&2
+exit 1
+"""
 
 
 @dataclass(frozen=True)
 class BatteryModel:
     """The model battery of an emulated phone. The defaults are invented: they are no device's.
 
-    `idle_mw` is drawn always, `core_mw` per busy core; the charge counter moves in `step_uah`.
+    `idle_mw` is drawn always, `core_mw` per busy core. How it is shown is a matter of `Manners`.
     """
 
     capacity_uah: int = 4_000_000
@@ -45,14 +52,13 @@ class BatteryModel:
     idle_mw: int = 600
     core_mw: int = 1000
     charge_ma: int = 1500
-    step_uah: int = 1
     interval_ms: int = 200
 
 
 def make_android_root(
-    root: Path, profile: DeviceProfile, serial: str, battery: BatteryModel
+    root: Path, profile: DeviceProfile, serial: str, battery: BatteryModel, manners: Manners
 ) -> None:
-    """Fill `root`, which must not exist, with a phone of `profile`."""
+    """Fill `root`, which must not exist, with a phone of `profile` that has these manners."""
     base = arm64_root.prepare_base(PACKAGES)
     partial = root.with_name(f"{root.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
@@ -60,7 +66,9 @@ def make_android_root(
         shutil.copytree(base, partial, symlinks=True)
         for folder in FOLDERS:
             (partial / folder).mkdir(parents=True, exist_ok=True)
-        arm64_root.write_files(partial, _file_contents(profile, serial, battery))
+        arm64_root.write_files(partial, _file_contents(profile, serial, battery, manners))
+        if not manners.binds:
+            _refuse_binding(partial)
         _add_programs(partial)
         partial.replace(root)
     except OSError as error:
@@ -69,13 +77,11 @@ def make_android_root(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def android_properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
+def android_properties(profile: DeviceProfile, serial: str, manners: Manners) -> dict[str, str]:
     """What `getprop` answers. `ro.kernel.qemu` is Android's own mark of an emulator."""
-    rails = profile.soc.startswith(RAILS_SOC)
     return {
         "ro.build.version.release": "15",
         "ro.build.version.sdk": "35",
-        "ro.edge_bert.power_rails": "1" if rails else "0",
         "ro.edge_bert.profile": profile.name,
         "ro.hardware": "edge-bert-emulated",
         "ro.kernel.qemu": "1",
@@ -86,16 +92,21 @@ def android_properties(profile: DeviceProfile, serial: str) -> dict[str, str]:
         "ro.serialno": serial,
         "ro.soc.model": profile.soc,
         "sys.boot_completed": "1",
-    }
+    } | manners.properties
 
 
-def _file_contents(profile: DeviceProfile, serial: str, battery: BatteryModel) -> dict[str, str]:
+def _file_contents(
+    profile: DeviceProfile, serial: str, battery: BatteryModel, manners: Manners
+) -> dict[str, str]:
     files = arm64_root.kernel_files(profile, None)
-    properties = android_properties(profile, serial)
+    properties = android_properties(profile, serial, manners)
+    if manners.capped_percent < 100:
+        files[SLOWEST_POLICY] = f"{int(files[SLOWEST_POLICY]) * manners.capped_percent // 100}\n"
     return {
         **files,
         "world/cpuinfo": files["proc/cpuinfo"],
-        "world/battery": "".join(f"{key} {value}\n" for key, value in vars(battery).items()),
+        "world/battery": _battery_settings(battery, manners),
+        "world/manners": _shell_settings(manners),
         "world/charger": "0\n",
         "world/thermal_status": "0\n",
         "etc/group": "root:x:0:\nshell:x:2000:\n",
@@ -104,10 +115,39 @@ def _file_contents(profile: DeviceProfile, serial: str, battery: BatteryModel) -
     }
 
 
+def _battery_settings(battery: BatteryModel, manners: Manners) -> str:
+    """What battery.c reads, one `name value` a line."""
+    settings = vars(battery) | {
+        "step_uah": manners.counter_step_uah,
+        "uah_per_raw": manners.uah_per_raw,
+        "raw_per_ua": manners.raw_per_ua,
+        "average_ms": round(manners.average_s * 1000),
+        "copy_ms": round(manners.copy_s * 1000),
+        "sysfs": int(manners.sysfs),
+    }
+    return "".join(f"{key} {value}\n" for key, value in settings.items())
+
+
+def _shell_settings(manners: Manners) -> str:
+    """What the phone's commands read: assignments of a shell."""
+    return "".join(
+        f"{name}={int(getattr(manners, name))}\n"
+        for name in ("current_line", "forced_get", "rails", "hal_ready")
+    )
+
+
+def _refuse_binding(root: Path) -> None:
+    """A `taskset` that the kernel refuses, before the usual one of that name is put there."""
+    path = root / "system" / "bin" / "taskset"
+    path.write_text(REFUSED_BINDING)
+    path.chmod(0o755)
+
+
 def _add_programs(root: Path) -> None:
     binaries = root / "system" / "bin"
     for name in _toybox_commands(root):
-        (binaries / name).symlink_to("/usr/bin/toybox")
+        if not (binaries / name).exists():
+            (binaries / name).symlink_to("/usr/bin/toybox")
     for link in (binaries / "sh", root / "usr" / "bin" / "sh"):
         link.symlink_to("/usr/bin/mksh")
     for script in sorted((SOURCES / "bin").iterdir()):

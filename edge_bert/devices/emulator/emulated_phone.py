@@ -20,6 +20,7 @@ import msgspec
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_files
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.host_tools import require_program
+from edge_bert.devices.emulator.personality import Manners, choose_personality, find_manners
 from edge_bert.errors import BusyError, DeviceError, MissingToolError
 from edge_bert.installation import task_command
 from edge_bert.records.base import Record
@@ -57,10 +58,12 @@ def start_phone(
     port: int = DEFAULT_PORT,
     battery: BatteryModel | None = None,
     data_bytes: int = DATA_BYTES,
+    manners: Manners | None = None,
 ) -> EmulatedPhone:
     """Start a phone of `profile` whose adbd listens on 127.0.0.1:`port`.
 
-    `data_bytes` is the size of its /data. Raises MissingToolError without root or a needed tool,
+    It has `manners`, by default those of the profile's maker. `data_bytes` is the size of its
+    /data. Raises MissingToolError without root or a needed tool,
     BusyError when it runs already or the port is taken, DeviceError when it does not come up.
     """
     if os.geteuid() != 0:
@@ -75,7 +78,11 @@ def start_phone(
         binfmt.register_binfmt(arm64_root.prepare_static_qemu())
         try:
             android_root.make_android_root(
-                folder / "root", profile, f"127.0.0.1:{port}", battery or BatteryModel()
+                folder / "root",
+                profile,
+                f"127.0.0.1:{port}",
+                battery or BatteryModel(),
+                manners or find_manners(choose_personality(profile)),
             )
             return _launch(profile, port, data_bytes)
         except BaseException:

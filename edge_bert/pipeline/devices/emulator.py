@@ -7,6 +7,7 @@ from edge_bert.devices.adb import list_devices
 from edge_bert.devices.emulator import emulated_phone, host_tools
 from edge_bert.devices.emulator import setup as emulator_setup
 from edge_bert.devices.emulator.emulated_phone import DEFAULT_PORT, EmulatedPhone
+from edge_bert.devices.emulator.personality import choose_personality, find_manners
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 
@@ -24,12 +25,20 @@ def set_up_emulator(progress: Progress = no_progress) -> None:
 
 
 def start_emulator(
-    profile: str, port: int = DEFAULT_PORT, progress: Progress = no_progress
+    profile: str,
+    port: int = DEFAULT_PORT,
+    progress: Progress = no_progress,
+    personality: str | None = None,
 ) -> EmulatedPhone:
-    """Start a phone of the profile and connect adb to it."""
+    """Start a phone of the profile and connect adb to it.
+
+    `personality` names its manners, by default those of its maker.
+    """
     device = profiles.load_profile(profile)
-    progress(f"starting an emulated {device.title} on 127.0.0.1:{port}")
-    phone = emulated_phone.start_phone(device, port)
+    name = personality or choose_personality(device)
+    manners = find_manners(name)
+    progress(f"starting an emulated {device.title} ({name}) on 127.0.0.1:{port}")
+    phone = emulated_phone.start_phone(device, port, manners=manners)
     try:
         list_devices.connect_device(phone.serial)
     except BaseException:

@@ -12,16 +12,17 @@ from pathlib import Path
 
 import pytest
 
+from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
-from edge_bert.devices.emulator import android_root, arm64_root, binfmt, emulated_phone
+from edge_bert.devices.emulator import arm64_root, binfmt, emulated_phone
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
+from edge_bert.devices.emulator.personality import choose_personality, find_manners
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import BusyError, DeviceError, InputError, MissingToolError
 from edge_bert.records.measurement import Evidence
 from tests.devices import emulator_world
 from tests.devices.running_phone import (
-    PROFILE,
     command_lines,
     free_port,
     need_phone,
@@ -363,7 +364,19 @@ def test_binfmt_rule_is_one_line_of_the_kernels_form() -> None:
         binfmt.binfmt_rule(Path("/a:b"))
 
 
-def test_only_googles_chips_have_rails() -> None:
-    """The rails are announced where phones have them."""
-    profile = phone_profile(PROFILE)
-    assert android_root.android_properties(profile, "s")["ro.edge_bert.power_rails"] == "1"
+@pytest.mark.parametrize(
+    ("profile", "personality"),
+    [
+        ("pixel-9", "pixel"),
+        ("galaxy-s24-exynos", "samsung"),
+        ("redmi-note-11", "xiaomi-mediatek"),
+        ("android-low-end", "low-end"),
+        ("oneplus-12", "ideal"),
+    ],
+)
+def test_a_profile_has_its_makers_manners(profile: str, personality: str) -> None:
+    """Maker and class decide; only Google's chips have rails."""
+    assert choose_personality(profiles.load_profile(profile)) == personality
+    assert find_manners(personality).rails is (personality == "pixel")
+    with pytest.raises(InputError, match="pixel, samsung"):
+        find_manners("nokia")

@@ -1,0 +1,111 @@
+"""Makers' manners on the emulated phone, asked over real adb."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from edge_bert.devices.adb.adb_device import AdbDevice
+from edge_bert.devices.emulator.android_root import BatteryModel
+from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
+from edge_bert.devices.emulator.personality import Manners, find_manners
+from tests.devices.running_phone import own_name, running_phone
+from tests.waiting import wait_until
+
+TIMEOUT_S = 60
+COPY_S = 3.0
+# All that the four personalities have between them, with times that a test can wait for.
+MANNERS = Manners(
+    counter_step_uah=5000,
+    raw_per_ua=1e-3,
+    average_s=2,
+    copy_s=COPY_S,
+    sysfs=False,
+    current_line=True,
+    forced_get=True,
+    hal_ready=False,
+    capped_percent=60,
+    binds=False,
+    properties=find_manners("xiaomi-mediatek").properties,
+)
+
+
+@pytest.fixture(scope="module")
+def phone() -> Iterator[EmulatedPhone]:
+    # 5 A: a step of the counter every 3.6 s.
+    battery = BatteryModel(idle_mw=20_000, core_mw=1, interval_ms=100)
+    with running_phone(own_name("test-manners"), battery, MANNERS) as phone:
+        yield phone
+
+
+@pytest.fixture(scope="module")
+def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
+    device = AdbDevice(phone.serial)
+    yield device
+    device.close()
+
+
+def ask(device: AdbDevice, *arguments: str) -> str:
+    return device.run(arguments, TIMEOUT_S).stdout
+
+
+def test_the_kernels_gauges_are_hidden(device: AdbDevice) -> None:
+    """The shell user reads no charge, current or voltage, but the state of the battery."""
+    folder = "/sys/class/power_supply/battery"
+    for name in ("charge_counter", "current_now", "voltage_now"):
+        assert device.run(["cat", f"{folder}/{name}"], TIMEOUT_S).exit_code != 0
+    assert ask(device, "cat", f"{folder}/status") == "Discharging\n"
+
+
+def test_the_service_answers_from_a_copy(device: AdbDevice) -> None:
+    """Voltages change ten times a second, the answer every three; a forced get is live."""
+    answers, until = [], time.monotonic() + 2.2 * COPY_S
+    while time.monotonic() < until:
+        answers += re.findall(r"voltage: (\d+)", ask(device, "dumpsys", "battery"))
+    assert 2 <= len(set(answers)) <= 4 < len(answers)
+    shown = ask(device, "dumpsys", "battery")
+    wait_until(lambda: ask(device, "cmd", "battery", "get", "-f", "counter") not in shown)
+
+
+def test_the_current_is_the_makers(device: AdbDevice) -> None:
+    """Milliampere, positive when discharging, in a line of its own; the counter steps by 5 mAh."""
+    answer = ask(device, "dumpsys", "battery")
+    current = re.search(r"^  current now: (\d+)$", answer, re.MULTILINE)
+    assert current
+    assert 4000 < int(current[1]) < 6000
+    assert 4000 < int(ask(device, "cmd", "battery", "get", "-f", "current_now")) < 6000
+    charge = re.search(r"Charge counter: (\d+)", answer)
+    assert charge
+    assert int(charge[1]) % 5000 == 0
+
+
+def test_heat_clocks_and_cores_are_the_makers(device: AdbDevice) -> None:
+    """No thermal HAL, the little cores capped, and no program may be bound to a core."""
+    assert "HAL Ready: false" in ask(device, "dumpsys", "thermalservice")
+    folder = "/sys/devices/system/cpu/cpufreq"
+    assert ask(device, "cat", f"{folder}/policy0/scaling_max_freq") == "1170000\n"
+    assert ask(device, "cat", f"{folder}/policy7/scaling_max_freq") == "3105000\n"
+    refused = device.run(["taskset", "80", "echo"], TIMEOUT_S)
+    assert refused.exit_code != 0
+    assert "Invalid argument" in refused.stderr
+
+
+def test_properties_of_several_lines_do_not_shift_others(device: AdbDevice) -> None:
+    """The maker's name has a line end in it; it is left out, and all others are what they are."""
+    assert "[Xiaomi\nCommunications]\n" in ask(device, "getprop")
+    described = device.describe()
+    assert described.abi == "arm64-v8a"
+    assert "ro.product.manufacturer" not in described.properties
+    assert described.properties["ro.product.model"].endswith("(emulated)")
+
+
+def test_the_four_personalities_differ_where_phones_do() -> None:
+    """Each has a gauge that hides something, and no two hide the same."""
+    four = [find_manners(name) for name in ("pixel", "samsung", "xiaomi-mediatek", "low-end")]
+    assert all(manners.counter_step_uah >= 1000 and manners.copy_s >= 10 for manners in four)
+    gauges = {dataclasses.astuple(manners)[:9] for manners in four}
+    assert len(gauges) == 4
