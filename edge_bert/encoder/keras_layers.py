@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -34,7 +35,11 @@ class LayerNorm(keras.layers.Layer):
 
 
 class Dense(keras.layers.Layer):
-    """A matrix [inputs, outputs] and, where it `has_bias`, a bias, applied to rows."""
+    """A matrix [inputs, outputs] and, where it `has_bias`, a bias, applied to rows.
+
+    `fake_quant` gives the rows and the kernel that are multiplied in place of its own: while a
+    model learns the numbers of its file (compress/train/qat). No exported graph has it.
+    """
 
     def __init__(
         self,
@@ -51,10 +56,14 @@ class Dense(keras.layers.Layer):
         if has_bias:
             self.bias = self.add_weight(shape=(outputs,), initializer="zeros", name="bias")
         self.activation = activation
+        self.fake_quant: Callable[[Dense, Any], tuple[Any, Any]] | None = None
 
     def call(self, rows: Any) -> Any:
         """Rows [n, inputs] to rows [n, outputs]."""
-        products = ops.matmul(rows, self.kernel)
+        kernel = self.kernel
+        if self.fake_quant is not None:
+            rows, kernel = self.fake_quant(self, rows)
+        products = ops.matmul(rows, kernel)
         products = products if self.bias is None else products + self.bias
         return apply_activation(products, self.activation)
 

@@ -10,6 +10,7 @@ from edge_bert.compress.train.backends.choose_backend import select_backend
 from edge_bert.encoder.keras_model import build_keras_model
 from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.records.checkpoint import FloatArray
 
 
 def build_student(weights: EncoderWeights, freeze: str = "nothing") -> Any:
@@ -30,13 +31,14 @@ def read_weights(model: Any, weights: EncoderWeights) -> EncoderWeights:
     from edge_bert.encoder.keras_bert import find_variable
 
     arrays = {
-        name: np.asarray(_to_numpy(find_variable(model, name)), np.float32)
+        name: read_variable(find_variable(model, name))
         for name in weights.arrays
     }
     return replace_arrays(weights, arrays)
 
 
-def _to_numpy(variable: Any) -> Any:
+def read_variable(variable: Any) -> FloatArray:
+    """The value that a Keras variable has now."""
     import keras
 
-    return keras.ops.convert_to_numpy(variable.value)
+    return np.asarray(keras.ops.convert_to_numpy(variable.value), np.float32)

@@ -21,6 +21,7 @@ from edge_bert.compress.train.prune.gates import score_gates
 from edge_bert.encoder.checkpoint import encoder_weights
 from tests.compress.train.prune.test_block_masks import assert_training_makes_zeros
 from tests.compress.train.prune.test_gates import assert_scores_are_differences, make_texts
+from tests.compress.train.qat.test_quantized_student import assert_training_stays_on_grid
 from tests.compress.train.test_other_backends import train_losses
 from tests.tiny import models
 
@@ -30,6 +31,7 @@ weights = encoder_weights(models.checkpoint(folder / "classifier", "bert", "clas
 scores = score_gates(build_student(weights), weights.input_names, *make_texts(), power=2)
 assert_scores_are_differences(scores, weights)
 assert_training_makes_zeros(folder / "zeros")
+assert_training_stays_on_grid(weights)
 print(*losses)
 """
 
