@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 
-from edge_bert.records.base import Record
-from edge_bert.records.weight_bits import WeightBits
+import msgspec
 
-INT4_BLOCK_LOW = -8  # blocks use all sixteen codes; every other grid is symmetric
+from edge_bert.records.base import Record
+from edge_bert.records.weight_bits import STEPS, WeightBits
 
 
 class Granularity(enum.Enum):
@@ -19,11 +19,32 @@ class Granularity(enum.Enum):
     COLUMN = "column"  # those of a column of a table
 
 
+class Width(enum.Enum):
+    """How many integers there are: those of a file's form, or fewer of them that training takes."""
+
+    INT8 = "8"
+    INT4 = "4"
+    INT3 = "3"
+    INT2 = "2"
+    TERNARY = "ternary"
+    BINARY = "binary"
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The least and the largest integer."""
+        match self:
+            case Width.TERNARY | Width.BINARY:
+                return -1, 1
+            case Width.INT3:
+                return -4, 3
+        return STEPS[int(self.value)]
+
+
 class WeightGrid(Record, frozen=True):
     """The integers from `low` to `high` that stored weights are, each times a scale above 0.
 
     `block` is the number of values with one scale where these are blocks. Without `has_zero` the
-    integers are the two ends alone: one bit. `half_scales` says that the file has float16 scales.
+    integers are the two ends alone. `half_scales` says that the file has float16 scales.
     """
 
     low: int
@@ -33,40 +54,46 @@ class WeightGrid(Record, frozen=True):
     has_zero: bool = True
     half_scales: bool = False
 
-
-def symmetric_grid(bits: int, granularity: Granularity) -> WeightGrid:
-    """As many integers below 0 as above it: -127 to 127, -7 to 7, -3 to 3, -1 to 1, or -1 and 1.
-
-    Raises ValueError for no bits, or more than 8.
-    """
-    if not 1 <= bits <= 8:
-        raise ValueError(f"weights of {bits} bits")
-    high = max(2 ** (bits - 1) - 1, 1)
-    return WeightGrid(-high, high, granularity, has_zero=bits > 1)
+    def narrow(self, width: Width) -> WeightGrid:
+        """The grid with the integers of `width`; ValueError where it does not have them all."""
+        low, high = width.ends
+        if low < self.low or high > self.high:
+            raise ValueError(f"{width.value} of a grid from {self.low} to {self.high}")
+        has_zero = width is not Width.BINARY
+        return msgspec.structs.replace(self, low=low, high=high, has_zero=has_zero)
 
 
-def block_grid(bits: int, block: int) -> WeightGrid:
-    """Blocks of `block` values with float16 scales; four bits go from -8 to 7."""
-    low, high = (INT4_BLOCK_LOW, 7) if bits == 4 else (-(2 ** (bits - 1) - 1), 2 ** (bits - 1) - 1)
+def make_grid(bits: int, granularity: Granularity) -> WeightGrid:
+    """The grid of a file's form with float32 scales."""
+    low, high = STEPS[bits]
+    return WeightGrid(low, high, granularity)
+
+
+def make_block_grid(bits: int, block: int) -> WeightGrid:
+    """Blocks of `block` values with float16 scales."""
+    low, high = STEPS[bits]
     return WeightGrid(low, high, Granularity.BLOCK, block, half_scales=True)
 
 
-def choose_matrix_grid(bits: WeightBits, layer: int | None, inputs: int) -> WeightGrid:
-    """The grid of a hybrid file's matrix with so many inputs; a matrix of no layer has 8 bits."""
-    width = 8 if layer is None else bits.matrix_bits[layer]
-    if width == 8:
-        return symmetric_grid(8, Granularity.CHANNEL)
-    if not bits.matrix_block:
-        return symmetric_grid(width, Granularity.CHANNEL)
+def choose_matrix_grid(
+    bits: WeightBits, layer: int | None, role: str | None, inputs: int
+) -> WeightGrid:
+    """The grid of a hybrid file's matrix with so many inputs; a matrix of no layer has 8 bits.
+
+    `role` is a value of MatrixRole, None for a matrix that has none.
+    """
+    width = 8 if layer is None else bits.width_of(layer, role, inputs)
     block = bits.block_for(inputs)
-    return symmetric_grid(8, Granularity.CHANNEL) if block is None else block_grid(width, block)
+    if width == 4 and bits.matrix_block and block is not None:
+        return make_block_grid(4, block)
+    return make_grid(width, Granularity.CHANNEL)
 
 
 def choose_word_grid(bits: WeightBits, width: int) -> WeightGrid | None:
     """The grid of a hybrid file's word table; None where two bits make codebooks of it."""
     if bits.embedding_bits == 8:
-        return symmetric_grid(8, Granularity.COLUMN)
+        return make_grid(8, Granularity.COLUMN)
     if bits.embedding_bits == 2:
         return None
     divides = bits.embedding_block and width % bits.embedding_block == 0
-    return block_grid(4, bits.embedding_block if divides else width)
+    return make_block_grid(4, bits.embedding_block if divides else width)

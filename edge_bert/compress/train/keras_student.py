@@ -30,10 +30,7 @@ def read_weights(model: Any, weights: EncoderWeights) -> EncoderWeights:
     """`weights` with the values that the Keras encoder has now."""
     from edge_bert.encoder.keras_bert import find_variable
 
-    arrays = {
-        name: read_variable(find_variable(model, name))
-        for name in weights.arrays
-    }
+    arrays = {name: read_variable(find_variable(model, name)) for name in weights.arrays}
     return replace_arrays(weights, arrays)
 
 

@@ -6,11 +6,10 @@ torchao's QAT infers its configuration from that of the conversion).
 
 from __future__ import annotations
 
+import dataclasses
 import enum
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-
-import msgspec
 
 from edge_bert.encoder.config import MatrixRole
 from edge_bert.encoder.weights import EncoderWeights, HeadDense
@@ -20,9 +19,10 @@ from edge_bert.records.weight_bits import WeightBits
 from edge_bert.records.weight_grid import (
     Granularity,
     WeightGrid,
+    Width,
     choose_matrix_grid,
     choose_word_grid,
-    symmetric_grid,
+    make_grid,
 )
 
 WORD, POSITION, TOKEN_TYPE = "embeddings.word", "embeddings.position", "embeddings.token_type"
@@ -59,56 +59,54 @@ def infer_config(recipe: Recipe, bits: WeightBits, weights: EncoderWeights) -> F
             "recipe such as wi8_afp32 or wi4_afp32."
         )
     grids = {
-        name: choose_matrix_grid(bits, layer, inputs)
-        for name, layer, inputs in list_matrices(weights)
+        name: choose_matrix_grid(bits, layer, role, inputs)
+        for name, layer, role, inputs in list_matrices(weights)
     }
     return FakeQuantConfig(
         recipe.name, Activations.DYNAMIC_INT8, grids, _list_tables(bits, weights)
     )
 
 
-def narrow_matrices(config: FakeQuantConfig, widths: Sequence[int]) -> FakeQuantConfig:
-    """The configuration with `widths` [layers] bits in the matrices of each layer.
+def narrow_matrices(config: FakeQuantConfig, widths: Sequence[Width]) -> FakeQuantConfig:
+    """The configuration with `widths` [layers] in the matrices of each layer.
 
-    They are stored in the form of the recipe, which has at least as many: a chain's earlier steps
-    have more bits, ternary and binary weights fewer.
+    They are stored in the form of the recipe: ternary and binary weights are fewer of its integers.
+    A matrix that the recipe gives fewer keeps those.
     """
     matrices = {
         name: _narrow(grid, widths[int(name.split(".")[1])]) if name.startswith("layer.") else grid
         for name, grid in config.matrices.items()
     }
-    return FakeQuantConfig(config.recipe, config.activations, matrices, config.tables)
+    return dataclasses.replace(config, matrices=matrices)
 
 
-def _narrow(grid: WeightGrid, bits: int) -> WeightGrid:
-    symmetric = symmetric_grid(bits, grid.granularity)
-    if (symmetric.high, symmetric.has_zero) == (grid.high, grid.has_zero):
-        return grid  # a block of four bits has one more code
-    return msgspec.structs.replace(
-        grid, low=symmetric.low, high=symmetric.high, has_zero=symmetric.has_zero
-    )
+def _narrow(grid: WeightGrid, width: Width) -> WeightGrid:
+    low, high = width.ends
+    return grid if low < grid.low or high > grid.high else grid.narrow(width)
 
 
-def list_matrices(weights: EncoderWeights) -> Iterator[tuple[str, int | None, int]]:
-    """The kernel of every matrix: its name, its layer (None for one of no layer), its inputs.
+def list_matrices(
+    weights: EncoderWeights,
+) -> Iterator[tuple[str, int | None, str | None, int]]:
+    """The kernel of every matrix: its name, layer, role (None for one of no layer) and inputs.
 
     Of layers that share their weights, the first is named.
     """
     for layer in dict.fromkeys(weights.tied_layers):
         for role in MatrixRole:
             inputs = weights.config.matrix_shape(role, layer)[0]
-            yield f"layer.{layer}.{role.value}.kernel", layer, inputs
+            yield f"layer.{layer}.{role.value}.kernel", layer, role.value, inputs
     if weights.embeddings.projection is not None:
-        yield "embeddings.projection.kernel", None, len(weights.embeddings.projection.kernel)
+        yield "embeddings.projection.kernel", None, None, len(weights.embeddings.projection.kernel)
     for index, part in enumerate(weights.head_layers):
         if isinstance(part, HeadDense):
-            yield f"head.{index}.kernel", None, len(part.kernel)
+            yield f"head.{index}.kernel", None, None, len(part.kernel)
 
 
 def _list_tables(bits: WeightBits, weights: EncoderWeights) -> dict[str, WeightGrid]:
     tables = {WORD: choose_word_grid(bits, weights.config.table_width)}
     if bits.embedding_bits < 8:
-        tables[POSITION] = symmetric_grid(8, Granularity.ROW)
+        tables[POSITION] = make_grid(8, Granularity.ROW)
     if weights.embeddings.token_type is not None and "token_type_ids" in weights.input_names:
-        tables[TOKEN_TYPE] = symmetric_grid(8, Granularity.COLUMN)
+        tables[TOKEN_TYPE] = make_grid(8, Granularity.COLUMN)
     return {name: grid for name, grid in tables.items() if grid is not None}

@@ -16,7 +16,7 @@ from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.quantize import blockwise
 from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.uniform import INT8_MAX, quantize_int8
-from edge_bert.records.weight_grid import Granularity, WeightGrid, block_grid, symmetric_grid
+from edge_bert.records.weight_grid import Granularity, WeightGrid, Width, make_block_grid, make_grid
 from tests.runtimes.op_models import Step, Tensor, graph, options_of
 
 import_tensorflow()
@@ -26,12 +26,8 @@ from edge_bert.compress.train.qat.lsq import fake_quantize, round_rows  # noqa: 
 RANDOM = np.random.default_rng(5)
 KERNEL = (RANDOM.normal(size=(64, 6)) * np.geomspace(0.02, 3, 6)).astype(np.float32)
 GRIDS = [
-    symmetric_grid(8, Granularity.CHANNEL),
-    symmetric_grid(4, Granularity.CHANNEL),
-    symmetric_grid(3, Granularity.CHANNEL),
-    symmetric_grid(2, Granularity.CHANNEL),
-    symmetric_grid(1, Granularity.CHANNEL),
-    block_grid(4, 32),
+    *(make_grid(8, Granularity.CHANNEL).narrow(width) for width in Width if width.value != "4"),
+    make_block_grid(4, 32),
 ]
 
 
@@ -114,27 +110,30 @@ def restore(kernel: np.ndarray, scales: np.ndarray, grid: WeightGrid) -> np.ndar
     return restore_values(round_to_integers(kernel, scales, grid), scales, grid)
 
 
-@pytest.mark.parametrize(("bits", "codes"), [(8, 255), (4, 15), (3, 7), (2, 3), (1, 2)])
-def test_narrower_widths_have_fewer_integers(bits: int, codes: int) -> None:
-    """Symmetric ones; one bit has none at 0."""
-    grid = symmetric_grid(bits, Granularity.CHANNEL)
+@pytest.mark.parametrize(("width", "codes"), zip(Width, (255, 16, 8, 4, 3, 2), strict=True))
+def test_narrower_widths_have_fewer_integers(width: Width, codes: int) -> None:
+    """Down to two, without one at 0."""
+    grid = make_grid(8, Granularity.CHANNEL).narrow(width)
     kernel = np.linspace(-1, 1, 2000, dtype=np.float32)[:, None]
-    integers = round_to_integers(kernel, np.full((1, 1), 1 / grid.high, np.float32), grid)
+    integers = round_to_integers(kernel, np.full((1, 1), 1 / 300, np.float32), grid)
     assert len(set(integers.flat)) == codes
-    assert integers.max() == -integers.min() == grid.high
+    assert (integers.min(), integers.max()) == width.ends
 
 
 def test_grids_are_those_of_the_build() -> None:
     """The ends that rounding without training has too."""
-    assert (block_grid(4, 64).low, block_grid(4, 64).high) == (blockwise.LOW, blockwise.HIGH)
-    assert symmetric_grid(8, Granularity.CHANNEL).high == INT8_MAX
+    assert (make_block_grid(4, 64).low, make_block_grid(4, 64).high) == (
+        blockwise.LOW,
+        blockwise.HIGH,
+    )
+    assert make_grid(8, Granularity.CHANNEL).high == INT8_MAX
 
 
 def test_tables_lie_on_the_grid_of_their_rows_or_columns() -> None:
     """A row of four bits has at most sixteen values, a column of eight at most 255."""
     table = RANDOM.normal(size=(1200, 32)).astype(np.float32)
-    rows = round_table(table, block_grid(4, 32))
-    columns = round_table(table, symmetric_grid(8, Granularity.COLUMN))
+    rows = round_table(table, make_block_grid(4, 32))
+    columns = round_table(table, make_grid(8, Granularity.COLUMN))
     assert max(len(set(row)) for row in rows) <= 16
     assert max(len(set(column)) for column in columns.T) <= 255
     assert np.square(rows - table).mean() < 0.02
