@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize.recover_grid import keep_codes
 from edge_bert.quantize.uniform import round_to_step
 
 LOW, HIGH = -8, 7
@@ -23,8 +24,12 @@ Blocks = tuple[npt.NDArray[np.int8], npt.NDArray[np.float16]]
 def quantize_blockwise(matrix: FloatArray, block: int) -> Blocks:
     """`matrix` [rows, columns] in blocks: int8 values from -8 to 7, scales [rows, blocks].
 
-    `block` divides the columns. Each value goes to the nearest step.
+    `block` divides the columns. Each value goes to the nearest step; a matrix that lies on such a
+    grid keeps its integers.
     """
+    trained = keep_blocks(matrix, block)
+    if trained is not None:
+        return trained
     rows, columns = matrix.shape
     values = np.empty(matrix.shape, np.int8)
     scales = np.empty((rows, columns // block), np.float16)
@@ -35,6 +40,20 @@ def quantize_blockwise(matrix: FloatArray, block: int) -> Blocks:
         steps = round_int4(blocks, scales[batch, :, None].astype(np.float32))
         values[batch] = steps.reshape(-1, columns)
     return values, scales
+
+
+def keep_blocks(matrix: FloatArray, block: int) -> Blocks | None:
+    """The integers of a matrix on a grid of four bits, its scales to the nearest float16.
+
+    None for a matrix on no such grid, or with a scale that the runtime refuses.
+    """
+    kept = keep_codes(matrix, block, LOW, HIGH)
+    if kept is None:
+        return None
+    codes, scales = kept
+    if ((scales > 0) & (scales < MIN_SCALE)).any() or scales.max() > np.finfo(np.float16).max:
+        return None
+    return codes, np.maximum(scales.astype(np.float16), MIN_SCALE)
 
 
 def least_error_scales(blocks: FloatArray) -> npt.NDArray[np.float16]:

@@ -11,7 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.blockwise import Blocks, FloatArray, least_error_scales, round_int4
+from edge_bert.quantize.blockwise import (
+    Blocks,
+    FloatArray,
+    keep_blocks,
+    least_error_scales,
+    round_int4,
+)
 
 DAMPING = 0.01  # share of the Hessian's mean diagonal that is added to it: the paper's value
 Hessian = npt.NDArray[np.float64]
@@ -21,11 +27,15 @@ def quantize_gptq(matrix: FloatArray, hessian: Hessian, block: int) -> Blocks:
     """`matrix` [outputs, inputs] in int4 blocks, as `quantize_blockwise` gives them.
 
     `hessian` [inputs, inputs] is the sum of x xT over the rows x that the matrix is multiplied by.
-    Raises ValueError where it has another size.
+    A matrix that lies on such a grid keeps its integers. Raises ValueError where `hessian` has
+    another size.
     """
     outputs, inputs = matrix.shape
     if hessian.shape != (inputs, inputs):
         raise ValueError(f"Hessian {hessian.shape} of a matrix with {inputs} inputs")
+    trained = keep_blocks(matrix, block)
+    if trained is not None:
+        return trained
     upper = _inverse_root(hessian)
     weights = matrix.astype(np.float32).copy()
     values = np.empty(matrix.shape, np.int8)

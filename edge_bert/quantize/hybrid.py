@@ -13,6 +13,7 @@ from edge_bert.quantize.tflite_passes.quantize_word_table import (
     codebook_word_table,
     int4_word_table,
 )
+from edge_bert.quantize.tflite_passes.restore_grids import restore_grids
 from edge_bert.quantize.tflite_passes.share_position_table import share_position_table
 from edge_bert.records.weight_bits import WeightBits
 
@@ -33,6 +34,7 @@ def convert_hybrid(
         bits = WeightBits(matrix_bits=(bits,) * layers, embedding_bits=bits)
     if len(bits.matrix_bits) != layers:
         raise ValueError(f"bits of {len(bits.matrix_bits)} layers for a model with {layers}")
+    restore_grids(model)
     quantize_fully_connected(model, bits, hessians)
     if bits.embedding_bits == 4:
         int4_word_table(model, bits.embedding_block)

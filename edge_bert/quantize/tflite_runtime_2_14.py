@@ -21,6 +21,7 @@ from edge_bert.quantize.tflite_passes.pack_constants import (
     pack_constants,
 )
 from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
+from edge_bert.quantize.tflite_passes.restore_grids import restore_grids
 from edge_bert.quantize.uniform import quantize_int8
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from edge_bert.records.recipe import Recipe, Scheme
@@ -41,6 +42,7 @@ def convert_for_2_14(float_model: bytes, recipe: Recipe) -> bytes:
             "times slower than float32, and inaccurate. Take wi8_afp32."
         )
     model = flatbuffer.read_model(float_model)
+    restore_grids(model)
     quantize_embedding_tables(model)
     int8 = flatbuffer.load_schema().TensorType.INT8
     form = PackedForm(dtype=int8, pack=_quantize_rows, dequantize_version=5)

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.quantize.recover_grid import keep_codes
+
 INT8_MAX, INT16_MAX, INT32_MAX = 2**7 - 1, 2**15 - 1, 2**31 - 1
 MIN_RANGE = 1e-8  # of a tensor that is 0 throughout, so that its scale is not 0
 
@@ -21,8 +23,16 @@ def quantize_int8(
 ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]:
     """`matrix` [rows, columns] in int8 and its scales along `axis` (0: per row, 1: per column).
 
-    A row or column of zeros gets the scale 1.
+    A matrix that lies on such a grid keeps its integers (recover_grid.py). A row or column of zeros
+    gets the scale 1.
     """
+    rows = matrix if axis == 0 else np.ascontiguousarray(matrix.T)
+    kept = keep_codes(rows, rows.shape[1], -INT8_MAX, INT8_MAX)
+    if kept is not None:
+        codes, scales = kept[0], kept[1][:, 0]
+        return codes if axis == 0 else np.ascontiguousarray(codes.T), np.where(
+            scales > 0, scales, 1
+        )
     peaks = np.abs(matrix).max(axis=1 - axis)
     scales = np.where(peaks > 0, peaks / INT8_MAX, 1.0).astype(np.float32)
     steps = round_to_step(matrix, np.expand_dims(scales, 1 - axis), -INT8_MAX, INT8_MAX)
