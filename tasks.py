@@ -23,8 +23,9 @@ def check(context: Context, slow: bool = True, processes: int = 2) -> None:
     """Run the linters, the type checker, the layer contracts and the tests."""
     python = f'"{sys.executable}"'
     linter = f'"{Path(sys.executable).with_name("lint-imports")}"'
-    # A file's tests share models and environments, so they stay in one process.
-    tests = f"pytest -n {processes} --dist loadfile"
+    # A file's tests share models and environments, so they stay in one process. Files come in the
+    # order of tests/conftest.py: by their number of tests, the longest tests would come last.
+    tests = f"pytest -n {processes} --dist loadfile --no-loadscope-reorder"
     tests = tests if slow else f"{tests} -m 'not slow'"
     for command in (
         f"{python} -m ruff check .",

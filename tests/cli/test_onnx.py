@@ -148,7 +148,7 @@ def test_an_unknown_encoder_is_built_without_another_word(tmp_path: Path) -> Non
     if importlib.util.find_spec("onnx2tf") is None:
         pytest.skip(NEEDED.format("onnx2tf"))
     path = placed(tmp_path / "model", OTHERS[2])
-    arguments = ("--via", "onnx2tf", "--lengths", "8,16", "--json")
+    arguments = ("--via", "onnx2tf", "--lengths", "16", "--json")
     completed = _build(path, tmp_path / "out", *arguments)
     assert completed.returncode == 0, completed.stderr
     manifest = json.loads(completed.stdout)

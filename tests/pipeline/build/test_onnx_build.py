@@ -150,19 +150,12 @@ def test_an_unknown_encoder_becomes_a_bundle_by_onnx2tf(tmp_path: Path) -> None:
         pytest.skip(NEEDED.format("onnx2tf"))
     path = placed(tmp_path / "model", OTHERS[2])
     write_json(tmp_path / "model" / "config.json", {"max_position_embeddings": 64})
-    session = tiny.open_session(
-        model=str(path), via="onnx2tf", lengths=[8, LENGTH], out=tmp_path / "out"
-    )
+    given = {"via": "onnx2tf", "lengths": [LENGTH], "out": tmp_path / "out"}
+    session = tiny.open_session(model=str(path), **given)
     found = manifests.read_manifest(build_bundle(session).folder)
     assert {"float32", "float16", "wi8_afp32"} <= {each.name for each in found.artifacts}
     assert {"wi8_ai8"} <= {each.name for each in found.skipped}
     assert all(each.runtime_check.status == "passed" for each in found.artifacts)
-    asked = tiny.open_session(
-        model=str(path),
-        via="onnx2tf",
-        recipes=["wi8_ai8"],
-        lengths=[8, LENGTH],
-        out=tmp_path / "out",
-    )
+    asked = tiny.open_session(model=str(path), recipes=["wi8_ai8"], **given)
     with refused(RefusedError, "wi8_ai8 is built from an encoder that edge-bert recognises"):
         build_bundle(asked)
