@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 
 from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize.recover_grid import Kept, recover_grid
 from edge_bert.quantize.tflite_passes.pack_constants import Values
-from edge_bert.quantize.uniform import quantize_int8
+from edge_bert.quantize.uniform import INT8_MAX, quantize_int8
 
 Buffers = tuple[int, ...]  # what is stored of a table
 Store = Callable[[Any, Values], Buffers | None]  # of a model and a table
@@ -30,8 +31,12 @@ def quantize_embedding_tables(model: Any) -> None:
     Columns differ more than rows: with only the tables of all-MiniLM-L6-v2 in int8, the cosine to
     float32 is 0.99998 per column, 0.99983 per row and 0.99955 with one scale. DEQUANTIZE could
     carry the scales itself, but its kernel with several takes 143 us for 128 rows, MUL 8 in all.
+
+    A table that training left on a grid with a scale per row keeps its integers: the scales are
+    looked up too, 4 bytes a row.
     """
     _replace_gathers(model, _store_int8, _look_up_int8)
+    _replace_gathers(model, _store_row_grid, _look_up_row_grid)
 
 
 def store_tables_float16(model: Any, *, gathers_float16: bool) -> None:
@@ -68,9 +73,25 @@ def _store_table(model: Any, table: Any, store: Store) -> Buffers | None:
     return None if value is None or value.ndim != 2 else store(model, value)
 
 
-def _store_int8(model: Any, table: Values) -> Buffers:
+def _store_int8(model: Any, table: Values) -> Buffers | None:
+    if _keep_row_grid(table) is not None:
+        return None
     values, scales = quantize_int8(table, axis=1)
     return flatbuffer.add_constant(model, values), flatbuffer.add_constant(model, scales)
+
+
+def _store_row_grid(model: Any, table: Values) -> Buffers | None:
+    kept = _keep_row_grid(table)
+    return kept and tuple(flatbuffer.add_constant(model, part) for part in kept)
+
+
+def _keep_row_grid(table: Values) -> Kept | None:
+    """Codes and scales [rows, 1] of a table on a grid per row; None for others, and for a table
+    with a single scale, which columns have too."""
+    grid = recover_grid(table)
+    if grid is None or grid.is_uniform:
+        return None
+    return grid.regroup(table.shape[1], -INT8_MAX, INT8_MAX)
 
 
 def fits_float16(value: Values) -> bool:
@@ -97,6 +118,28 @@ def _look_up_int8(model: Any, graph: Any, gather: Any, buffers: Buffers) -> list
     return [
         lookup,
         flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [steps], version=2),
+        flatbuffer.add_operator(model, "MUL", [steps, scales], [result]),
+    ]
+
+
+def _look_up_row_grid(model: Any, graph: Any, gather: Any, buffers: Buffers) -> list[Any]:
+    types = flatbuffer.load_schema().TensorType
+    result, ids = int(gather.outputs[0]), int(gather.inputs[1])
+    count = flatbuffer.shape_of(graph.tensors[gather.inputs[0]])[0]
+    lookup, rows = _retype_gather(model, graph, gather, types.INT8, buffers[0], version=2)
+    for index in (lookup.inputs[0], rows):
+        flatbuffer.set_scales(graph.tensors[index], 1.0)
+    steps = _add_like(graph, result, types.FLOAT32, "steps")
+    name = f"{flatbuffer.name_of(graph, result)}/scales"
+    shape = (*flatbuffer.shape_of(graph.tensors[result])[:-1], 1)
+    table = flatbuffer.add_tensor(graph, name, (count, 1), types.FLOAT32, buffer=buffers[1])
+    scales = flatbuffer.add_tensor(graph, f"{name}/rows", shape, types.FLOAT32)
+    scale_lookup = flatbuffer.add_operator(model, "GATHER", [table, ids], [scales])
+    scale_lookup.builtinOptions = gather.builtinOptions or scale_lookup.builtinOptions
+    return [
+        lookup,
+        flatbuffer.add_operator(model, "DEQUANTIZE", [rows], [steps], version=2),
+        scale_lookup,
         flatbuffer.add_operator(model, "MUL", [steps, scales], [result]),
     ]
 

@@ -13,6 +13,7 @@ from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.tflite_passes import quantize_embedding_tables
 from edge_bert.quantize.uniform import quantize_int8
 from tests.quantize import small_models as small
+from tests.quantize.grids import random_codes, random_scales
 
 FORMS = [
     quantize_embedding_tables.quantize_embedding_tables,
@@ -75,3 +76,28 @@ def test_float16_leaves_what_it_cannot_hold() -> None:
     buffer.data = np.frombuffer(large.tobytes(), np.uint8)
     quantize_embedding_tables.store_tables_float16(model, gathers_float16=True)
     assert small.operators(model) == ["GATHER", "ADD", "FULLY_CONNECTED"]
+
+
+def with_table(table: Any) -> Any:
+    """The small model with another table."""
+    model = flatbuffer.read_model(small.float_model())
+    buffer = model.buffers[model.subgraphs[0].tensors[1].buffer]
+    buffer.data = np.frombuffer(table.tobytes(), np.uint8)
+    return model
+
+
+@pytest.mark.parametrize("axis", [0, 1], ids=["row", "column"])
+def test_a_table_on_a_grid_keeps_its_integers_and_its_rows(axis: int, tmp_path: Path) -> None:
+    """With a scale per row, which is looked up too, and with one per column, as ours have."""
+    codes = random_codes((small.ROWS, small.WIDTH), -100, 100)
+    scales = np.expand_dims(random_scales(codes.shape[axis]), 1 - axis)
+    table = (codes * scales).astype(np.float32)
+    model = with_table(table)
+    quantize_embedding_tables.quantize_embedding_tables(model)
+    data = flatbuffer.write_model(model)
+    read = flatbuffer.read_model(data)
+    stored = [bytes(x.data) for x in read.buffers if x.data is not None]
+    assert stored.count(codes.tobytes()) == 1
+    wanted = (table[small.IDS] + small.POSITIONS) @ small.MATRIX.T + small.BIAS
+    for got in small.run(data, tmp_path).values():
+        np.testing.assert_allclose(got, wanted, atol=1e-5 * np.abs(wanted).max())

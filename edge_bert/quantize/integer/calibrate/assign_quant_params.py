@@ -19,6 +19,7 @@ from edge_bert.quantize.integer.lower.insert_casts import FLOAT, MOVES
 from edge_bert.quantize.integer.statistics.activation_ranges import ActivationRanges
 from edge_bert.quantize.integer.statistics.histogram import Histogram
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
+from edge_bert.quantize.recover_grid import recover_grid
 from edge_bert.quantize.uniform import (
     INT8_MAX,
     INT16_MAX,
@@ -168,11 +169,7 @@ def _quantize_constant(tensor: GraphTensor) -> QuantParams:
     if tensor.bits == FLOAT:
         return float32_params(value)
     if tensor.kind is TensorKind.MATRIX:
-        peaks = np.abs(value).max(axis=1)
-        # A row of zeros gets a scale that XNNPACK takes: the largest of all rows.
-        scales = np.maximum(np.where(peaks > 0, peaks, peaks.max()), MIN_RANGE) / INT8_MAX
-        steps = _int8_steps(value, scales[:, None])
-        return QuantParams(scales.astype(np.float32), 0, "int8", steps)
+        return _quantize_matrix(value)
     if tensor.limits is not None and tensor.limits[0] != -tensor.limits[1]:
         # A mask: both ends of its range must be exact.
         scale, zero_point = asymmetric_params(*tensor.limits)
@@ -184,6 +181,24 @@ def _quantize_constant(tensor: GraphTensor) -> QuantParams:
     peak = float(np.abs(value).max()) if tensor.limits is None else tensor.limits[1]
     scale = symmetric_scale(-peak, peak)
     return QuantParams(np.array([scale], np.float32), 0, "int8", _int8_steps(value, scale))
+
+
+def _quantize_matrix(value: Array) -> QuantParams:
+    """A scale per output channel; a matrix [outputs, inputs] on such a grid keeps its integers.
+
+    A row of zeros gets a scale that XNNPACK takes: the largest of all rows. Two bits, such as the
+    equal weights of a mean, are exact at 127 steps too, which rounds the bias more finely.
+    """
+    grid = recover_grid(value)
+    kept = None if grid is None else grid.regroup(value.shape[1], -INT8_MAX, INT8_MAX)
+    if grid is not None and kept is not None and grid.bits > 2:
+        scales = kept[1][:, 0]
+        scales = np.maximum(np.where(scales > 0, scales, scales.max()), MIN_RANGE / INT8_MAX)
+        return QuantParams(scales.astype(np.float32), 0, "int8", kept[0])
+    peaks = np.abs(value).max(axis=1)
+    scales = np.maximum(np.where(peaks > 0, peaks, peaks.max()), MIN_RANGE) / INT8_MAX
+    steps = _int8_steps(value, scales[:, None])
+    return QuantParams(scales.astype(np.float32), 0, "int8", steps)
 
 
 def _constant_value(tensor: GraphTensor) -> Array:

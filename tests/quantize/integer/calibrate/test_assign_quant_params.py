@@ -15,6 +15,7 @@ from edge_bert.quantize.integer.ir.graph import OperatorGraph, TensorKind
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.statistics.activation_ranges import ActivationRanges, collect_ranges
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator
+from tests.quantize.grids import random_codes, random_scales
 from tests.quantize.integer import encoders as tiny
 
 MASKS = (30.0, 30.0)
@@ -143,3 +144,14 @@ def test_all_padding_together_is_below_half_a_step() -> None:
         floor = (-128 - masked.zero_point) * float(masked.scale[0])
         lowest_peak, _ = start.ranges.score_peaks[layer]
         assert 512 * np.exp(floor - lowest_peak) < 1 / 512
+
+
+def test_a_matrix_on_a_grid_keeps_its_integers() -> None:
+    """Also where no row reaches the last of them; a row of zeros has a scale that is none."""
+    codes, scales = random_codes((24, 64), -90, 90), random_scales(24)
+    codes[5] = 0
+    stored = matrix((codes * scales[:, None]).astype(np.float32))
+    assert stored.value is not None
+    assert (stored.value == codes).all()
+    np.testing.assert_allclose(np.delete(stored.scale, 5), np.delete(scales, 5), rtol=1.2e-7)
+    assert stored.scale[5] == stored.scale.max()
