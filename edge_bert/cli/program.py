@@ -17,6 +17,7 @@ from edge_bert.cli.command import CommandTask
 from edge_bert.cli.tasks.bench import bench, validate
 from edge_bert.cli.tasks.build import build
 from edge_bert.cli.tasks.clean import clean
+from edge_bert.cli.tasks.cluster import cluster
 from edge_bert.cli.tasks.compare import compare
 from edge_bert.cli.tasks.compress import compress
 from edge_bert.cli.tasks.devices import devices, emulator, push
@@ -33,8 +34,22 @@ from edge_bert.cli.tasks.verify import verify
 from edge_bert.installation import COMMAND, task_command
 
 TASKS = (
-    *(build, matrix, export, train, distill, prune, compress, verify, explain, inspect, bench),
-    *(compare, validate, profiles, profile, devices, push, emulator, doctor, clean),
+    *(build, matrix, export, train, distill, prune, cluster, compress),
+    *(
+        verify,
+        explain,
+        inspect,
+        bench,
+        compare,
+        validate,
+        profiles,
+        profile,
+        devices,
+        push,
+        emulator,
+        doctor,
+        clean,
+    ),
 )
 WRONG_INPUT = 2
 CORE_OPTIONS = """\

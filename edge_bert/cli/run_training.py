@@ -6,13 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from edge_bert.cli.clustering_lines import describe_clustering
 from edge_bert.cli.pruning_lines import describe_pruning
 from edge_bert.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.train.options import LoopOptions
     from edge_bert.pipeline.train.trained_model import TrainedModel
-    from edge_bert.records.training import SeedsRun
+    from edge_bert.records.training import SeedsRun, TrainingCurve
 
 
 def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json: bool) -> None:
@@ -33,13 +34,18 @@ def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json
 
 def _print_model(trained: TrainedModel) -> None:
     curve = trained.run.curve
+    _print_lines(*describe_pruning(trained.run), *describe_clustering(trained.run))
+    if curve is not None:
+        _print_lines(_describe_curve(curve, trained.run.seconds))
+    _print_lines(f"model: {trained.folder}")
+
+
+def _describe_curve(curve: TrainingCurve, seconds: float) -> str:
     early = ", stopped early" if curve.stopped_early else ""
     start = "" if curve.start_score is None else f" ({curve.start_score:.4f} before training)"
-    _print_lines(
-        *describe_pruning(trained.run),
+    return (
         f"held-out {curve.metric}: {curve.best_score:.4f}{start} after step "
-        f"{curve.best_step}{early}, in {trained.run.seconds / 60:.1f} minutes",
-        f"model: {trained.folder}",
+        f"{curve.best_step}{early}, in {seconds / 60:.1f} minutes"
     )
 
 

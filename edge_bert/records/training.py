@@ -106,12 +106,16 @@ class PruningStep(Record, frozen=True):
 class ShippedSize(Record, frozen=True):
     """Bytes of a built file as it is, packed by zip (deflate), as an app's package has it, and by
     Zstandard, as a download from a server of one's own can be.
+
+    `patch_bytes` are those of a bsdiff patch from the file of the model that it comes from, as an
+    app's update has it; absent where nothing was compared.
     """
 
     recipe: str
     file_bytes: int
     zip_bytes: int
     zstd_bytes: int
+    patch_bytes: int | None = None
 
 
 class BlockSparsity(Record, frozen=True):
@@ -124,6 +128,25 @@ class BlockSparsity(Record, frozen=True):
     block: tuple[int, int]
     dense: tuple[ShippedSize, ...]
     sparse: tuple[ShippedSize, ...]
+
+
+class Clustering(Record, frozen=True):
+    """Few distinct integers in a model's matrices and word table, and what that gives.
+
+    There are at most `centroids` in each; `entropy` is what a bit was worth (cluster_matrix.py).
+    `error` is the squared error of the clustered weights as a share of their squares, before any
+    fine-tuning, and `bits` the mean entropy of their integers, `bits_before` unclustered. The sizes
+    are those of the unclustered and of the clustered model's file, empty where TensorFlow, which
+    builds files, does not compute.
+    """
+
+    centroids: int
+    entropy: float
+    error: float
+    bits: float
+    bits_before: float
+    unclustered: tuple[ShippedSize, ...]
+    clustered: tuple[ShippedSize, ...]
 
 
 class DataUsed(Record, frozen=True):
@@ -179,8 +202,8 @@ class Machine(Record, frozen=True):
 class TrainingRun(Record, frozen=True):
     """`training.json` beside a trained model: everything that it comes from.
 
-    Of several steps of pruning, `curve` is the last one's. `latency_ms` is the modelled one, where
-    a limit was given.
+    Of several steps of pruning, `curve` is the last one's; it is absent where nothing was trained.
+    `latency_ms` is the modelled one, where a limit was given.
     """
 
     format_version: int
@@ -190,7 +213,7 @@ class TrainingRun(Record, frozen=True):
     losses: LossWeights
     data: tuple[DataUsed, ...]
     ancestors: tuple[Ancestor, ...]
-    curve: TrainingCurve
+    curve: TrainingCurve | None
     machine: Machine
     seconds: float
     classes: tuple[ClassScore, ...] = ()
@@ -199,6 +222,14 @@ class TrainingRun(Record, frozen=True):
     sparsity: BlockSparsity | None = None
     latency_ms: float | None = None
     structure: Structure | None = None
+    clustering: Clustering | None = None
+
+    @property
+    def trained_curve(self) -> TrainingCurve:
+        """The curve of a run that trained. Raises ValueError for another."""
+        if self.curve is None:
+            raise ValueError(f"{self.name} was not trained")
+        return self.curve
 
 
 class SeedScore(Record, frozen=True):

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from edge_bert.records.plan import Compression
-from edge_bert.records.training import TrainingRun
-from edge_bert.report import plan_words, training_words
+from edge_bert.records.training import Clustering, TrainingCurve, TrainingRun
+from edge_bert.report import clustering_words, plan_words, training_words
 from edge_bert.report.html import template_environment
 from edge_bert.report.plots.class_scores import draw_class_scores
 from edge_bert.report.plots.drawing import Plot
@@ -28,11 +28,28 @@ def render_training_page(run: TrainingRun, compression: Compression | None = Non
         run=run,
         words=training_words,
         settings=msgspec.structs.asdict(run.settings),
-        score_plot=draw_scores(run.curve),
-        loss_plot=draw_losses(run.curve) if run.curve.points else None,
+        **_draw_curve(run.curve),
         **_rank_classes(run),
+        **_describe_clustering(run.clustering),
         **_describe_steps(compression),
     )
+
+
+def _draw_curve(curve: TrainingCurve | None) -> dict[str, Any]:
+    return {
+        "score_plot": draw_scores(curve) if curve else None,
+        "loss_plot": draw_losses(curve) if curve and curve.points else None,
+    }
+
+
+def _describe_clustering(clustering: Clustering | None) -> dict[str, Any]:
+    if clustering is None:
+        return {"clustering_sentence": None}
+    return {
+        "clustering_sentence": clustering_words.tell_clustering(clustering),
+        "size_rows": clustering_words.list_sizes(clustering),
+        "sized_file": clustering_words.name_file(clustering),
+    }
 
 
 def _rank_classes(run: TrainingRun) -> dict[str, Any]:

@@ -82,6 +82,16 @@ class PruneOptions(LoopOptions, frozen=True, kw_only=True):
     head_rate: float = 1.0
 
 
+class ClusterOptions(LoopOptions, frozen=True, kw_only=True):
+    """What `invoke cluster` takes: how many integers a matrix may have, and what a bit is worth.
+
+    `entropy` is the share of the weights' mean square that a bit of a weight may cost.
+    """
+
+    centroids: int = 32
+    entropy: float = 0.0
+
+
 class DistillOptions(LoopOptions, frozen=True, kw_only=True):
     """What `invoke distill` takes: teachers (all-MiniLM-L6-v2), the student's structure, and texts.
 

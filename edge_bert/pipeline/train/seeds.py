@@ -49,7 +49,7 @@ def summarize_seeds(name: str, models: Sequence[TrainedModel]) -> SeedsRun:
         format_version=FORMAT_VERSION,
         name=name,
         kind=first.kind,
-        metric=first.curve.metric,
+        metric=first.trained_curve.metric,
         mean=statistics.fmean(values),
         deviation=statistics.stdev(values) if len(values) > 1 else None,
         scores=tuple(scores),
@@ -72,11 +72,11 @@ def _with_seed(options: Options, seed: int) -> Options:
 
 
 def _score_of(model: TrainedModel) -> SeedScore:
-    run = model.run
+    run, curve = model.run, model.run.trained_curve
     return SeedScore(
         seed=run.settings.seed,
         name=Path(model.folder).name,
-        score=run.curve.best_score,
-        step=run.curve.best_step,
+        score=curve.best_score,
+        step=curve.best_step,
         seconds=run.seconds,
     )

@@ -8,7 +8,8 @@ from typing import Any
 
 from edge_bert.pipeline.train.folder.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
-from edge_bert.records.training import Ancestor, TrainingRun
+from edge_bert.records.training import Ancestor, Clustering, TrainingCurve, TrainingRun
+from edge_bert.report.clustering_words import list_sizes, name_file, tell_clustering
 from edge_bert.report.training_words import list_losses, tell_ancestry
 from edge_bert.text import list_some, make_printable
 
@@ -35,8 +36,7 @@ def write_card(run: TrainingRun, subject: CardSubject) -> str:
         f"# {_escape(run.name)}",
         _introduce(run, subject),
         f"## Use\n\n{_describe_use(run, subject)}",
-        f"## Data and score\n\n{_describe_data(run)}",
-        f"## Training\n\n{_describe_training(run)}",
+        *_describe_run(run),
         f"## Licence\n\n{_describe_licence(run, subject)}",
     ]
     return "\n\n".join(parts) + "\n"
@@ -60,7 +60,7 @@ def _write_fields(run: TrainingRun, subject: CardSubject) -> str:
         pipeline_tag=PIPELINE_TAGS.get(subject.task),
         tags=list(dict.fromkeys(["edge-bert", library, make_printable(run.kind)])),
         datasets=[make_printable(used.source) for used in run.data],
-        metrics=[run.curve.metric] if run.curve.metric in METRICS else None,
+        metrics=[run.curve.metric] if run.curve and run.curve.metric in METRICS else None,
         **inherited,
     )
     return str(data.to_yaml()).strip()
@@ -137,12 +137,31 @@ def _describe_libraries(subject: CardSubject, folder: str) -> list[str]:
     ]
 
 
-def _describe_data(run: TrainingRun) -> str:
+def _describe_run(run: TrainingRun) -> Iterator[str]:
+    """The sections on what was done, each where it was."""
+    if run.curve is not None:
+        yield f"## Data and score\n\n{_describe_data(run, run.curve)}"
+        yield f"## Training\n\n{_describe_training(run, run.curve)}"
+    if run.clustering is not None:
+        yield f"## Clustering\n\n{_describe_clustering(run.clustering)}"
+
+
+def _describe_clustering(clustering: Clustering) -> str:
+    sentence = _escape(tell_clustering(clustering))
+    rows = list_sizes(clustering)
+    if not rows:
+        return sentence
+    table = "\n".join(f"| {' | '.join(row.cells)} |" for row in rows)
+    head = "| packed | unclustered | this model | change |\n|---|---|---|---|"
+    return f"{sentence}\n\nThe file {_escape(name_file(clustering))}.\n\n{head}\n{table}"
+
+
+def _describe_data(run: TrainingRun, curve: TrainingCurve) -> str:
     data = "\n".join(
         f"- {_escape(used.source)}: {used.count} texts, {used.held_out} of them held out"
         for used in run.data
     )
-    curve, settings = run.curve, run.settings
+    settings = run.settings
     return (
         f"{data}\n\n"
         f"The held-out {_escape(curve.metric)} of these weights is **{curve.best_score:.4f}** "
@@ -152,11 +171,11 @@ def _describe_data(run: TrainingRun) -> str:
     )
 
 
-def _describe_training(run: TrainingRun) -> str:
-    metric = _escape(run.curve.metric)
+def _describe_training(run: TrainingRun, curve: TrainingCurve) -> str:
+    metric = _escape(curve.metric)
     rows = "\n".join(
         f"| {point.step} | {point.loss:.4f} | {_format_score(point.score)} | {point.seconds:.0f} |"
-        for point in run.curve.points
+        for point in curve.points
     )
     losses = ", ".join(f"{weight:g} × {words}" for _, weight, words in list_losses(run.losses))
     machine = run.machine

@@ -12,7 +12,7 @@ from edge_bert.compress.train.prune.sparsify import sparsify_encoder
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.prune.pruning_goal import parse_block
 from edge_bert.pipeline.train.prune.pruning_job import PruningJob
-from edge_bert.pipeline.train.prune.shipped_size import measure_shipped
+from edge_bert.pipeline.train.shipped_size import measure_shipped
 from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
 from edge_bert.records.training import BlockSparsity, TrainingSettings
 

@@ -1,0 +1,1 @@
+"""Clustering: few distinct integers in the weights, which a compressor then packs tighter."""

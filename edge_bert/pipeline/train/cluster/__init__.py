@@ -1,0 +1,1 @@
+"""Clustering as a job."""
