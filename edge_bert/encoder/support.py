@@ -23,8 +23,7 @@ HEADS: dict[str, tuple[Scheme, ...]] = {
     ANSWERS: CALIBRATED,
     "token vectors": CALIBRATED,
 }
-# By the number of recipes.
-KINDS = {len(RECIPES): "all", 5: "not full integers", 4: "weights", 3: "weights, not 4 bits"}
+WEIGHTS_ONLY = (Scheme.FLOAT, Scheme.HYBRID)
 SHARED_LAYERS = frozenset({"albert"})  # whose integers would store a layer for each turn
 
 
@@ -40,7 +39,7 @@ class Support:
         """A cell of the table in docs/models.md."""
         if not self.recipes:
             return "no"
-        kind = KINDS[len(self.recipes)]
+        kind = _kinds()[frozenset(self.recipes)]
         return f"{kind}, ONNX" if self.onnx else kind
 
 
@@ -68,6 +67,20 @@ def _describe(architecture: str, head: str) -> Support:
 
 def _is_built(recipe: Recipe, schemes: Collection[Scheme], four_bits: bool) -> bool:
     return recipe.scheme in schemes and (four_bits or recipe.weight_bits > 4)
+
+
+def _kinds() -> dict[frozenset[str], str]:
+    """What the table calls the sets of recipes that occur in it."""
+    words: dict[str, tuple[Collection[Scheme], bool]] = {
+        "all": (tuple(Scheme), True),
+        "not full integers": ((*WEIGHTS_ONLY, Scheme.MIXED), True),
+        "weights": (WEIGHTS_ONLY, True),
+        "weights, not 4 bits": (WEIGHTS_ONLY, False),
+    }
+    return {
+        frozenset(recipe.name for recipe in RECIPES.values() if _is_built(recipe, *rule)): kind
+        for kind, rule in words.items()
+    }
 
 
 def format_support() -> str:

@@ -31,15 +31,15 @@ def apply_weight_recipe(
     """The TFLite file of a float16 or hybrid recipe, with operators that `runtime` supports.
 
     A hybrid recipe may have `bits` for each layer instead of its own for all. With `hessians`
-    (input_hessians.py) it rounds 4-bit matrices by GPTQ. Raises RefusedError where `runtime`
-    cannot run the recipe.
+    (input_hessians.py) it rounds matrices of 2 and 4 bits by GPTQ. Raises RefusedError where
+    `runtime` cannot run the recipe.
     """
     if runtime == TFLITE_RUNTIME_2_14:
         _refuse_four_bits(bits)
         return convert_for_2_14(float_model, recipe)
     if recipe.scheme is Scheme.FLOAT:
         return convert_float16(float_model, gathers_float16=True)
-    return convert_hybrid(float_model, bits or recipe.weight_bits, hessians)
+    return convert_hybrid(float_model, bits or recipe, hessians)
 
 
 def _refuse_four_bits(bits: WeightBits | None) -> None:

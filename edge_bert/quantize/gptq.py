@@ -11,15 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.quantize.blockwise import (
-    Blocks,
-    FloatArray,
-    keep_blocks,
-    least_error_scales,
-    round_int4,
-)
+from edge_bert.quantize import channelwise
+from edge_bert.quantize.blockwise import Blocks, FloatArray, keep_blocks, least_error_scales
+from edge_bert.quantize.channelwise import Channels, keep_channels, round_to_bits
 
 DAMPING = 0.01  # share of the Hessian's mean diagonal that is added to it: the paper's value
+CHUNK = 64  # columns that are rounded before those behind them are changed
+# Tried for each channel: shares of the scale with the least error before anything is compensated.
+SCALE_SHARES = (0.8, 0.85, 0.9, 0.95, 1.0, 1.05, 1.1)
 Hessian = npt.NDArray[np.float64]
 
 
@@ -30,9 +29,8 @@ def quantize_gptq(matrix: FloatArray, hessian: Hessian, block: int) -> Blocks:
     A matrix that lies on such a grid keeps its integers. Raises ValueError where `hessian` has
     another size.
     """
+    _check_size(matrix, hessian)
     outputs, inputs = matrix.shape
-    if hessian.shape != (inputs, inputs):
-        raise ValueError(f"Hessian {hessian.shape} of a matrix with {inputs} inputs")
     trained = keep_blocks(matrix, block)
     if trained is not None:
         return trained
@@ -43,22 +41,82 @@ def quantize_gptq(matrix: FloatArray, hessian: Hessian, block: int) -> Blocks:
     for number in range(inputs // block):
         columns = slice(number * block, (number + 1) * block)
         scales[:, number] = least_error_scales(weights[:, columns])
-        scale = scales[:, number, None].astype(np.float32)
+        scale = scales[:, number].astype(np.float32)
         pivots = upper[columns, columns]
-        values[:, columns], errors = _round_block(weights[:, columns], scale, pivots)
+        values[:, columns], errors = _round_columns(weights[:, columns], scale, pivots, 4)
         weights[:, columns.stop :] -= errors @ upper[columns, columns.stop :]
     return values, scales
 
 
-def _round_block(
-    weights: FloatArray, scale: FloatArray, upper: FloatArray
+def quantize_gptq_channels(matrix: FloatArray, hessian: Hessian, bits: int) -> Channels:
+    """`matrix` [outputs, inputs] in 2 or 4 bits, as `quantize_channelwise` gives them.
+
+    The columns with the largest moments come first. Each row takes the scale of `SCALE_SHARES`
+    that leaves its output the least squared error, fitted to its steps. A matrix that lies on such
+    a grid keeps its integers. Raises ValueError where `hessian` has another size.
+    """
+    _check_size(matrix, hessian)
+    trained = keep_channels(matrix, bits)
+    if trained is not None:
+        return trained
+    order = np.argsort(-np.diag(hessian), kind="stable")
+    weights, ordered = matrix[:, order], hessian[np.ix_(order, order)]
+    upper, moments = _inverse_root(ordered), _damp(ordered).astype(np.float32)
+    start = channelwise.least_error_scales(weights, bits, np.diag(moments))
+    least_error = np.full(len(matrix), np.inf, np.float32)
+    values, scales = np.zeros(matrix.shape, np.int8), start
+    for share in SCALE_SHARES:
+        tried = np.maximum(np.float32(share) * start, channelwise.MIN_SCALE)
+        steps = _round_rows(weights, tried, upper, bits)
+        scale, error = _fit_to_output(weights, steps, tried, moments)
+        better = error < least_error
+        values[np.ix_(better, order)] = steps[better]
+        scales = np.where(better, scale, scales)
+        least_error = np.where(better, error, least_error)
+    return values, scales
+
+
+def _check_size(matrix: FloatArray, hessian: Hessian) -> None:
+    inputs = matrix.shape[1]
+    if hessian.shape != (inputs, inputs):
+        raise ValueError(f"Hessian {hessian.shape} of a matrix with {inputs} inputs")
+
+
+def _fit_to_output(
+    weights: FloatArray, steps: FloatArray, scale: FloatArray, moments: FloatArray
+) -> tuple[FloatArray, FloatArray]:
+    """The scale of each row with which its output is nearest to that of `weights`, and the error.
+
+    `scale` stays where that would not be above 0.
+    """
+    seen = steps @ moments
+    product, square = (seen * weights).sum(axis=1), (seen * steps).sum(axis=1)
+    fitted = np.divide(product, square, out=scale.copy(), where=square > 0)
+    fitted = np.where(fitted > channelwise.MIN_SCALE, fitted, scale)
+    rest = weights - steps * fitted[:, None]
+    return fitted, ((rest @ moments) * rest).sum(axis=1)
+
+
+def _round_rows(weights: FloatArray, scale: FloatArray, upper: FloatArray, bits: int) -> FloatArray:
+    """The steps of all columns, rounded in chunks from the first to the last."""
+    weights, steps = weights.astype(np.float32).copy(), np.empty(weights.shape, np.float32)
+    for first in range(0, weights.shape[1], CHUNK):
+        columns = slice(first, min(first + CHUNK, weights.shape[1]))
+        pivots = upper[columns, columns]
+        steps[:, columns], errors = _round_columns(weights[:, columns], scale, pivots, bits)
+        weights[:, columns.stop :] -= errors @ upper[columns, columns.stop :]
+    return steps
+
+
+def _round_columns(
+    weights: FloatArray, scale: FloatArray, upper: FloatArray, bits: int
 ) -> tuple[Any, FloatArray]:
-    """The steps of a block's columns and their errors, each divided by its pivot."""
+    """The steps of some columns, each row with one scale, and their errors over the pivots."""
     weights = weights.copy()
     steps, errors = np.empty_like(weights), np.empty_like(weights)
     for column in range(weights.shape[1]):
-        steps[:, column] = round_int4(weights[:, column], scale[:, 0])
-        error = (weights[:, column] - steps[:, column] * scale[:, 0]) / upper[column, column]
+        steps[:, column] = round_to_bits(weights[:, column, None], scale, bits)[:, 0]
+        error = (weights[:, column] - steps[:, column] * scale) / upper[column, column]
         weights[:, column + 1 :] -= np.outer(error, upper[column, column + 1 :])
         errors[:, column] = error
     return steps, errors
@@ -66,8 +124,12 @@ def _round_block(
 
 def _inverse_root(hessian: Hessian) -> FloatArray:
     """The upper triangular U with UT U = the inverse of the damped Hessian."""
+    return np.linalg.cholesky(np.linalg.inv(_damp(hessian))).T.astype(np.float32)
+
+
+def _damp(hessian: Hessian) -> Hessian:
     damped = hessian.astype(np.float64).copy()
     diagonal = np.einsum("ii->i", damped)
     mean = diagonal.mean()
     diagonal += DAMPING * mean if mean > 0 else 1.0
-    return np.linalg.cholesky(np.linalg.inv(damped)).T.astype(np.float32)
+    return damped

@@ -15,23 +15,24 @@ from edge_bert.quantize.tflite_passes.quantize_word_table import (
 )
 from edge_bert.quantize.tflite_passes.restore_grids import restore_grids
 from edge_bert.quantize.tflite_passes.share_position_table import share_position_table
+from edge_bert.records.recipe import Recipe
 from edge_bert.records.weight_bits import WeightBits
 
 
 def convert_hybrid(
     float_model: bytes,
-    bits: int | WeightBits,
+    bits: Recipe | WeightBits,
     hessians: Sequence[LayerHessians] | None = None,
 ) -> bytes:
     """`float_model` (float32 TFLite) with the weights of `bits`; activations stay float32.
 
-    One number of bits is for all matrices and tables. With `hessians` of every layer, 4-bit
-    matrices are rounded by GPTQ. Raises ValueError for bits of another number of layers.
+    A recipe has its own for all layers. With `hessians` of every layer, matrices of 2 and 4 bits
+    are rounded by GPTQ. Raises ValueError for bits of another number of layers.
     """
     model = flatbuffer.read_model(float_model)
     layers = count_layers(model)
-    if isinstance(bits, int):
-        bits = WeightBits(matrix_bits=(bits,) * layers, embedding_bits=bits)
+    if isinstance(bits, Recipe):
+        bits = WeightBits.of_recipe(bits, layers)
     if len(bits.matrix_bits) != layers:
         raise ValueError(f"bits of {len(bits.matrix_bits)} layers for a model with {layers}")
     restore_grids(model)

@@ -119,7 +119,18 @@ WI2C_AFP32 = Recipe(
 )
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI8_AI16, WI8_AI8_AFP32, WI4_AFP32)
+    for recipe in (
+        FLOAT32,
+        FLOAT16,
+        WI8_AFP32,
+        WI8_AI8,
+        WI8_AI16,
+        WI8_AI8_AFP32,
+        WI4_AFP32,
+        WI4C_AFP32,
+        WI2C_AFP32,
+    )
 }
-# CPUs have slow kernels for 16-bit activations, so that recipe is built on request only.
+# The others are built on request: CPUs have slow kernels for 16-bit activations, and weights with
+# fewer bits per channel are for models that were trained for them.
 DEFAULT_RECIPES = (FLOAT32, FLOAT16, WI8_AFP32, WI8_AI8, WI8_AI8_AFP32, WI4_AFP32)

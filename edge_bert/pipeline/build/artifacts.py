@@ -169,7 +169,7 @@ def session_warnings(session: BuildSession, progress: Progress) -> tuple[str, ..
 
 
 def _rounds_by_calibration(session: BuildSession, recipe: Recipe) -> bool:
-    """Whether 4-bit matrices are rounded by GPTQ, whose Hessians need layers that we know."""
+    """Whether matrices of 2 and 4 bits are rounded by GPTQ; its Hessians need layers we know."""
     custom = CUSTOM.get(session.checkpoint.architecture)
     rounds_to_nearest = session.is_opaque or (custom is not None and custom.rounds_to_nearest)
-    return recipe.weight_bits == 4 and not rounds_to_nearest
+    return recipe.weight_bits <= 4 and not rounds_to_nearest

@@ -319,5 +319,6 @@ def test_every_recipe_has_a_title_and_a_name_by_its_bits() -> None:
     for name, recipe in RECIPES.items():
         assert recipe.name == name
         if name.startswith("wi"):
-            assert name.startswith(f"wi{recipe.weight_bits}_a")
+            per_channel = "c" if recipe.weight_bits < 8 and not recipe.matrix_block else ""
+            assert name.startswith(f"wi{recipe.weight_bits}{per_channel}_a")
             assert name.endswith(str(recipe.activation_bits))
