@@ -9,7 +9,9 @@ from edge_bert.records.base import Record
 from edge_bert.records.recipe import (
     FLOAT16,
     FLOAT32,
+    WI2C_AFP32,
     WI4_AFP32,
+    WI4C_AFP32,
     WI8_AFP32,
     WI8_AI8,
     WI8_AI8_AFP32,
@@ -21,7 +23,8 @@ from edge_bert.records.weight_bits import ENTRIES, PIECE, WeightBits
 
 FLOAT = 4
 HALF = 2
-SCALE = 12  # bytes of the scale of one channel: a float32 and an int64 zero point
+ZERO_POINT = 8
+SCALE = FLOAT + ZERO_POINT  # bytes of one channel; files with narrow channels share zero points
 CODE_GRAPH = 600  # bytes of the operators that read codebooks, per length
 Matrix = tuple[int, int]  # outputs, inputs
 
@@ -41,6 +44,8 @@ OVERHEAD = {
     FLOAT16: Overhead(once=1010, length=5460, layer=250, layer_and_length=9290),
     WI8_AFP32: Overhead(once=1100, length=6010, layer=400, layer_and_length=8180),
     WI4_AFP32: Overhead(once=1080, length=6650, layer=380, layer_and_length=9180),
+    WI4C_AFP32: Overhead(once=2700, length=4790, layer=3880, layer_and_length=4040),
+    WI2C_AFP32: Overhead(once=2700, length=4790, layer=3880, layer_and_length=4040),
     WI8_AI8: Overhead(once=20, length=6030, layer=0, layer_and_length=8580),
     WI8_AI16: Overhead(once=0, length=8400, layer=0, layer_and_length=10200),
     WI8_AI8_AFP32: Overhead(once=480, length=5230, layer=0, layer_and_length=7400),
@@ -59,19 +64,20 @@ def predict_size(
     `bits` are those of a hybrid recipe, by default the recipe's own for all; `head` are the
     matrices [outputs, inputs] of a classifier. Right to about 1 % (docs/quantization.md).
     """
-    bits = bits or WeightBits(
-        matrix_bits=(min(recipe.weight_bits, 8),) * config.layers,
-        embedding_bits=min(recipe.weight_bits, 8),
-    )
+    bits = bits or WeightBits.of_recipe(recipe, config.layers)
     overhead = OVERHEAD[recipe]
     graph_bytes = overhead.length + overhead.layer_and_length * config.layers
     total = overhead.once + overhead.layer * config.layers + graph_bytes * len(lengths)
-    for width, matrices in zip(bits.matrix_bits, layer_matrices(config), strict=True):
-        total += sum(_matrix_bytes(matrix, recipe, width, bits) for matrix in matrices)
+    for layer, matrices in enumerate(layer_matrices(config)):
+        for role, matrix in zip(MatrixRole, matrices, strict=True):
+            width = bits.width_of(layer, role.value, matrix[1])
+            total += _matrix_bytes(matrix, recipe, width, bits)
         total += _vector_bytes(config, recipe, matrices)
     projection = [(config.hidden, config.embedding)] if config.embedding else []
     for matrix in (*projection, *head):
         total += _matrix_bytes(matrix, recipe, 8, bits) + FLOAT * matrix[0]
+    if _has_narrow_channels(recipe, bits):
+        total += ZERO_POINT * sum({outputs for x in layer_matrices(config) for outputs, _ in x})
     return (
         total + _table_bytes(config, recipe, lengths, bits) + _bias_bytes(config, recipe, lengths)
     )
@@ -100,10 +106,17 @@ def _matrix_bytes(matrix: Matrix, recipe: Recipe, width: int, bits: WeightBits) 
     outputs, inputs = matrix
     if recipe.scheme is Scheme.FLOAT:
         return outputs * inputs * recipe.weight_bits // 8
-    block = bits.block_for(inputs) if width == 4 and recipe.scheme is Scheme.HYBRID else None
-    if block is None:
+    if recipe.scheme is not Scheme.HYBRID:
         return outputs * inputs + SCALE * outputs
-    return outputs * inputs // 2 + HALF * outputs * (inputs // block)
+    if width == 4 and bits.matrix_block:
+        return outputs * inputs // 2 + HALF * outputs * (inputs // (bits.block_for(inputs) or 1))
+    scale = FLOAT if _has_narrow_channels(recipe, bits) else SCALE
+    return outputs * inputs * width // 8 + scale * outputs
+
+
+def _has_narrow_channels(recipe: Recipe, bits: WeightBits) -> bool:
+    """Whether zero points are stored once, as in files with less than 8 bits per channel."""
+    return recipe.scheme is Scheme.HYBRID and not bits.matrix_block and min(bits.matrix_bits) < 8
 
 
 def _vector_bytes(config: EncoderConfig, recipe: Recipe, matrices: Sequence[Matrix]) -> int:

@@ -14,6 +14,7 @@ from edge_bert.quantize.tflite_passes.quantize_word_table import (
     int4_word_table,
 )
 from edge_bert.quantize.tflite_passes.restore_grids import restore_grids
+from edge_bert.quantize.tflite_passes.share_names import share_names
 from edge_bert.quantize.tflite_passes.share_position_table import share_position_table
 from edge_bert.records.recipe import Recipe
 from edge_bert.records.weight_bits import WeightBits
@@ -44,4 +45,7 @@ def convert_hybrid(
     if bits.embedding_bits < 8:
         share_position_table(model)
     quantize_embedding_tables(model)
-    return flatbuffer.write_model(model)
+    narrow_channels = not bits.matrix_block and min(bits.matrix_bits) < 8
+    if narrow_channels:  # files in blocks keep the bytes that they had
+        share_names(model)
+    return flatbuffer.write_model(model, writes_once=narrow_channels)

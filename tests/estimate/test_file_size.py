@@ -17,7 +17,9 @@ from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
 from edge_bert.records.recipe import (
     FLOAT16,
     FLOAT32,
+    WI2C_AFP32,
     WI4_AFP32,
+    WI4C_AFP32,
     WI8_AFP32,
     WI8_AI8,
     WI8_AI8_AFP32,
@@ -47,7 +49,11 @@ def away(size: int, data: bytes) -> float:
     return abs(size / len(data) - 1)
 
 
-@pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32, WI4_AFP32], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "recipe",
+    [FLOAT16, WI8_AFP32, WI4_AFP32, WI4C_AFP32, WI2C_AFP32],
+    ids=lambda each: each.name,
+)
 def test_recipes_that_change_weights(recipe: Recipe) -> None:
     """Within one percent, and float32 too."""
     weights, reference = made()
@@ -64,6 +70,16 @@ def test_bits_of_each_layer(block: int, embedding: int) -> None:
     bits = WeightBits(matrix_bits=(8, 4), embedding_bits=embedding, matrix_block=block)
     data = apply_recipe.apply_weight_recipe(reference, WI4_AFP32, small.HOST, bits)
     assert away(predict_size(weights.config, WI4_AFP32, LENGTHS, bits), data) < 0.01
+
+
+def test_narrow_channels_with_wider_roles_and_a_codebook() -> None:
+    """Two bits, four in some roles and layers, and the table as codebooks."""
+    weights, reference = made()
+    bits = WeightBits(
+        matrix_bits=(2, 8), embedding_bits=2, matrix_block=0, wide_roles=("value", "ffn_out")
+    )
+    data = apply_recipe.apply_weight_recipe(reference, WI2C_AFP32, small.HOST, bits)
+    assert away(predict_size(weights.config, WI2C_AFP32, LENGTHS, bits), data) < 0.01
 
 
 @pytest.mark.parametrize("recipe", [WI8_AI8, WI8_AI16, WI8_AI8_AFP32], ids=lambda each: each.name)

@@ -19,7 +19,14 @@ from edge_bert.errors import RefusedError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize import apply_recipe, input_hessians
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14
-from edge_bert.records.recipe import FLOAT16, WI4_AFP32, WI8_AFP32, Recipe
+from edge_bert.records.recipe import (
+    FLOAT16,
+    WI2C_AFP32,
+    WI4_AFP32,
+    WI4C_AFP32,
+    WI8_AFP32,
+    Recipe,
+)
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.runtimes import environments, tflite
 from tests.quantize import small_models as small
@@ -31,10 +38,17 @@ needs_oldest = pytest.mark.skipif(
     reason=f"{TFLITE_RUNTIME_2_14} needs Python 3.11. {environments.GET_PYTHON_311}",
 )
 # The worst output channel's error. Hybrids quantize activations too: 8 bits of a whole row.
-LIMITS = {FLOAT16.name: 0.005, WI8_AFP32.name: 0.05, WI4_AFP32.name: 0.5}
+LIMITS = {
+    FLOAT16.name: 0.005,
+    WI8_AFP32.name: 0.05,
+    WI4_AFP32.name: 0.5,
+    WI4C_AFP32.name: 0.5,
+    WI2C_AFP32.name: 1.5,
+}
+WEIGHT_RECIPES = (FLOAT16, WI8_AFP32, WI4_AFP32, WI4C_AFP32, WI2C_AFP32)
 
 
-@pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32, WI4_AFP32], ids=lambda each: each.name)
+@pytest.mark.parametrize("recipe", WEIGHT_RECIPES, ids=lambda each: each.name)
 def test_runs_on_the_newest_runtime(recipe: Recipe, tmp_path: Path) -> None:
     """Both signatures give the float result to within the recipe's precision."""
     data = apply_recipe.apply_weight_recipe(small.float_model(), recipe, small.HOST)
@@ -59,13 +73,14 @@ def test_the_newest_form_would_not_do_there(tmp_path: Path) -> None:
     assert small.worst_channel(got) > 0.2
 
 
-def test_four_bits_are_refused_for_the_oldest_runtime() -> None:
+@pytest.mark.parametrize("recipe", [WI4_AFP32, WI4C_AFP32, WI2C_AFP32], ids=lambda each: each.name)
+def test_narrow_weights_are_refused_for_the_oldest_runtime(recipe: Recipe) -> None:
     """The error names the recipe, the runtime and what to take."""
-    with pytest.raises(RefusedError, match=r"wi4_afp32 is not made for .* Take wi8_afp32"):
-        apply_recipe.apply_weight_recipe(small.float_model(), WI4_AFP32, TFLITE_RUNTIME_2_14)
+    with pytest.raises(RefusedError, match=f"{recipe.name} is not made for .* Take wi8_afp32"):
+        apply_recipe.apply_weight_recipe(small.float_model(), recipe, TFLITE_RUNTIME_2_14)
 
 
-@pytest.mark.parametrize("recipe", [FLOAT16, WI8_AFP32, WI4_AFP32], ids=lambda each: each.name)
+@pytest.mark.parametrize("recipe", WEIGHT_RECIPES, ids=lambda each: each.name)
 def test_equal_input_gives_equal_bytes(recipe: Recipe) -> None:
     """Two conversions of one model are the same file."""
     first, second = (
@@ -129,6 +144,17 @@ def test_every_layer_has_its_own_bits() -> None:
     types = flatbuffer.load_schema().TensorType
     data = apply_recipe.apply_weight_recipe(encoder()[1], WI8_AFP32, small.HOST, bits)
     assert matrices_of(data) == [types.INT8] * 6 + [types.INT4] * 6
+
+
+def test_wide_roles_and_layers_keep_four_bits() -> None:
+    """Of two bits; and tensors have the same names in all lengths, so that the file is smaller."""
+    bits = WeightBits(
+        matrix_bits=(2, 4), embedding_bits=4, matrix_block=0, wide_roles=("value", "ffn_out")
+    )
+    types = flatbuffer.load_schema().TensorType
+    data = apply_recipe.apply_weight_recipe(encoder()[1], WI2C_AFP32, small.HOST, bits)
+    counted = matrices_of(data)
+    assert (counted.count(types.INT2), counted.count(types.INT4)) == (4, 8)
 
 
 def test_bits_of_another_number_of_layers_are_refused() -> None:

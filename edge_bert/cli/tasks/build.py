@@ -37,8 +37,9 @@ if TYPE_CHECKING:
             "via": "onnx2tf, for an ONNX file whose encoder edge-bert does not recognize",
         },
         "Files": {
-            "recipes": "comma separated (default: all but wi8_ai16): float32, float16, wi8_afp32, "
-            "wi8_ai8, wi8_ai16, wi8_ai8_afp32, wi4_afp32; then nothing is made smaller",
+            "recipes": "comma separated (default: the first six): float32, float16, wi8_afp32, "
+            "wi8_ai8, wi8_ai8_afp32, wi4_afp32, wi8_ai16, wi4c_afp32, wi2c_afp32; then nothing "
+            "is made smaller",
             "lengths": LENGTHS_HELP,
             "dimensions": DIMENSIONS_HELP,
             "token-vectors": "give the vector of each token, in place of the model's own output",

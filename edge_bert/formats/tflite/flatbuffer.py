@@ -59,22 +59,26 @@ def read_model(data: bytes, name: str = "The model") -> Any:
     return model
 
 
-def write_model(model: Any) -> bytes:
-    """The bytes of `model`; what nothing uses is left out, equal quantization written once."""
+def write_model(model: Any, *, writes_once: bool = False) -> bytes:
+    """The bytes of `model`; what nothing uses is left out, equal quantization written once.
+
+    With `writes_once`, so are equal names, shapes and zero points: of the latter every channel has
+    eight bytes, which counts beside weights of few bits.
+    """
     remove_unused(model)
     _share_quantization(model)
-    return pack_model(model)
+    return pack_model(model, writes_once=writes_once)
 
 
-def pack_model(model: Any) -> bytes:
+def pack_model(model: Any, *, writes_once: bool = False) -> bytes:
     """The bytes of `model` as it is."""
     constants = sum(len(buffer.data) for buffer in model.buffers if buffer.data is not None)
-    builder = _aligned_builder(constants + GRAPH_BYTES)
+    builder = _aligned_builder(constants + GRAPH_BYTES, writes_once)
     builder.Finish(model.Pack(builder), IDENTIFIER)
     return bytes(memoryview(builder.Bytes)[builder.Head() :])
 
 
-def _aligned_builder(size: int) -> Any:
+def _aligned_builder(size: int, writes_once: bool) -> Any:
     """A builder with room for `size` bytes that starts every constant at a multiple of 16 bytes.
 
     The schema asks for that alignment (`force_align: 16` of Buffer.data) and its generated Python
@@ -82,10 +86,21 @@ def _aligned_builder(size: int) -> Any:
     """
     import flatbuffers
 
+    vectors: dict[tuple[str, bytes], Any] = {}
+
     class AlignedBuilder(flatbuffers.Builder):  # type: ignore[misc]
+        def CreateString(self, s: Any, *args: Any) -> Any:  # noqa: N802 (the library's name)
+            key = ("string", s if isinstance(s, bytes) else s.encode())
+            if not writes_once or key not in vectors:
+                vectors[key] = super().CreateString(s, *args)
+            return vectors[key]
+
         def CreateNumpyVector(self, x: Any) -> Any:  # noqa: N802 (the library's name)
             if x.dtype.itemsize != 1:
-                return super().CreateNumpyVector(x)
+                key = (x.dtype.str, x.tobytes())
+                if not writes_once or key not in vectors:
+                    vectors[key] = super().CreateNumpyVector(x)
+                return vectors[key]
             self.StartVector(1, x.size, ALIGNMENT)
             self.head -= x.size
             self.Bytes[self.head : self.head + x.size] = np.ascontiguousarray(x).data
