@@ -29,12 +29,13 @@ from edge_bert.cli.tasks.inspect import inspect
 from edge_bert.cli.tasks.matrix import matrix
 from edge_bert.cli.tasks.profiles import profile, profiles
 from edge_bert.cli.tasks.prune import prune
+from edge_bert.cli.tasks.qat import qat
 from edge_bert.cli.tasks.train import train
 from edge_bert.cli.tasks.verify import verify
 from edge_bert.installation import COMMAND, task_command
 
 TASKS = (
-    *(build, matrix, export, train, distill, prune, cluster, compress),
+    *(build, matrix, export, train, distill, prune, qat, cluster, compress),
     *(
         verify,
         explain,

@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Structure
+from edge_bert.records.weight_bits import WeightBits
 
 FORMAT_VERSION = 1
 Positive = Annotated[float, msgspec.Meta(gt=0)]
@@ -149,6 +150,28 @@ class Clustering(Record, frozen=True):
     clustered: tuple[ShippedSize, ...]
 
 
+class QatStage(Record, frozen=True):
+    """One stage of quantization-aware training: the width of the layers' narrowest matrices, the
+    held-out score when they were rounded to it and when they had been trained."""
+
+    width: str
+    score_before: float | None
+    score_after: float
+    seconds: float
+
+
+class QuantizedTraining(Record, frozen=True):
+    """What weights were trained for: a recipe's file with `bits`, whose integers they are.
+
+    `width` is that of the narrowest matrices, less than the file's where it has no form of its own.
+    """
+
+    recipe: str
+    bits: WeightBits
+    width: str
+    stages: tuple[QatStage, ...]
+
+
 class DataUsed(Record, frozen=True):
     """Texts that were trained on: what they were called, how many, and their digest."""
 
@@ -220,6 +243,7 @@ class TrainingRun(Record, frozen=True):
     plan: PlanPlace | None = None
     pruning: tuple[PruningStep, ...] = ()
     sparsity: BlockSparsity | None = None
+    quantization: QuantizedTraining | None = None
     latency_ms: float | None = None
     structure: Structure | None = None
     clustering: Clustering | None = None

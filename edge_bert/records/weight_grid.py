@@ -39,6 +39,12 @@ class Width(enum.Enum):
                 return -4, 3
         return STEPS[int(self.value)]
 
+    @property
+    def count(self) -> int:
+        """The number of integers."""
+        low, high = self.ends
+        return high - low + (self is not Width.BINARY)
+
 
 class WeightGrid(Record, frozen=True):
     """The integers from `low` to `high` that stored weights are, each times a scale above 0.
@@ -54,11 +60,9 @@ class WeightGrid(Record, frozen=True):
     has_zero: bool = True
     half_scales: bool = False
 
-    def narrow(self, width: Width) -> WeightGrid:
-        """The grid with the integers of `width`; ValueError where it does not have them all."""
+    def resize(self, width: Width) -> WeightGrid:
+        """The grid with the integers of `width`."""
         low, high = width.ends
-        if low < self.low or high > self.high:
-            raise ValueError(f"{width.value} of a grid from {self.low} to {self.high}")
         has_zero = width is not Width.BINARY
         return msgspec.structs.replace(self, low=low, high=high, has_zero=has_zero)
 

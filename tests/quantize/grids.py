@@ -10,7 +10,7 @@ import numpy.typing as npt
 from safetensors.numpy import load_file, save_file
 
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.quantize.blockwise import LOW
+from edge_bert.quantize.channelwise import unpack_steps
 from edge_bert.quantize.tflite_passes.matrix_roles import TRACE
 
 Array = npt.NDArray[Any]
@@ -79,13 +79,10 @@ def stored_codes(data: bytes) -> dict[tuple[int, str], Array]:
             continue
         tensor = graph.tensors[operator.inputs[1]]
         stored = np.asarray(model.buffers[tensor.buffer].data, np.uint8)
-        values = unpack_nibbles(stored) if tensor.type == types.INT4 else stored.view(np.int8)
+        widths = {types.INT4: 4, types.INT2: 2}
+        values = stored.view(np.int8)
+        if tensor.type in widths:
+            values = unpack_steps(stored, widths[tensor.type])
         layer = int(match[1].split("_")[1])
         codes[layer, match[2]] = values.reshape(flatbuffer.shape_of(tensor))
     return codes
-
-
-def unpack_nibbles(stored: Array) -> Array:
-    """The values from -8 to 7 of packed bytes, the low half first."""
-    pairs = np.stack([stored & 0xF, stored >> 4], axis=-1).astype(np.int8).reshape(-1)
-    return np.where(pairs > -LOW - 1, pairs - 16, pairs).astype(np.int8)

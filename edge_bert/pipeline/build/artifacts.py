@@ -101,6 +101,8 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
             "converts has the recipes of weights only."
         )
 
+    bits = session.bits_for(recipe)
+
     def make() -> bytes:
         if recipe.needs_calibration:
             progress(f"{recipe.name}: {recipe.title}")
@@ -109,9 +111,9 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
         progress(f"{recipe.name}: {recipe.title}")
         by_gptq = runtime != TFLITE_RUNTIME_2_14 and _rounds_by_calibration(session, recipe)
         hessians = session.hessians if by_gptq else None
-        return quantize.apply_weight_recipe(float_model, recipe, runtime, session.bits, hessians)
+        return quantize.apply_weight_recipe(float_model, recipe, runtime, bits, hessians)
 
-    inputs = [*_float_inputs(session), recipe, runtime, session.bits]
+    inputs = [*_float_inputs(session), recipe, runtime, bits]
     code: Functions = (quantize.apply_weight_recipe, *_float_code(session))
     learned = session.learned_for(recipe)
     if learned is not None:
@@ -172,4 +174,5 @@ def _rounds_by_calibration(session: BuildSession, recipe: Recipe) -> bool:
     """Whether matrices of 2 and 4 bits are rounded by GPTQ; its Hessians need layers we know."""
     custom = CUSTOM.get(session.checkpoint.architecture)
     rounds_to_nearest = session.is_opaque or (custom is not None and custom.rounds_to_nearest)
+    rounds_to_nearest |= session.is_trained_for(recipe)  # there is nothing left to round
     return recipe.weight_bits <= 4 and not rounds_to_nearest

@@ -23,7 +23,8 @@ from edge_bert.encoder.dimensions import cut_dimensions
 from edge_bert.encoder.token_vectors import give_token_vectors
 from edge_bert.encoder.unused_tensors import judge_unused
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import InputError, ModelError
+from edge_bert.errors import InputError, ModelError, RefusedError
+from edge_bert.installation import task_command
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.build.options import BuildOptions
@@ -35,9 +36,11 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
-from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
+from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe, Scheme
+from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.sources.load import load_checkpoint
+from edge_bert.sources.trained_bits import read_trained_bits
 from edge_bert.store import cache
 
 DEFAULT_LENGTHS = (16, 32, 64, 128)
@@ -139,6 +142,33 @@ class BuildSession:
         """The integers and ranges that training found for `recipe`, if it was trained for it."""
         learned = self._learned if recipe.needs_calibration else None
         return learned if learned is not None and learned.recipe == recipe.name else None
+
+    @functools.cached_property
+    def _trained(self) -> TrainedBits | None:
+        """The hybrid file that the weights were trained for; a pruned encoder is none of it."""
+        return None if self.pruned is not None else read_trained_bits(self.checkpoint.folder)
+
+    def is_trained_for(self, recipe: Recipe) -> bool:
+        """Whether the weights are the integers of the recipe's hybrid file already."""
+        return self._trained is not None and self._trained.recipe == recipe.name
+
+    def bits_for(self, recipe: Recipe) -> WeightBits | None:
+        """The bits of a candidate, or those that the weights were trained for; else None.
+
+        Raises RefusedError where the recipe would round trained integers to fewer.
+        """
+        if self.bits is not None or self._trained is None:
+            return self.bits
+        if self.is_trained_for(recipe):
+            return self._trained.bits
+        least = min(self._trained.bits.matrix_bits)
+        if recipe.scheme is Scheme.HYBRID and recipe.weight_bits < least:
+            raise RefusedError(
+                f"{recipe.name} has fewer integers than {self._trained.recipe}, which this model "
+                f"was trained for, and would round them again; train it with `"
+                f"{task_command('qat')} --recipe {recipe.name}`."
+            )
+        return None
 
     @functools.cached_property
     def hessians(self) -> list[LayerHessians]:

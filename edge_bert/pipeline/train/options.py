@@ -92,17 +92,13 @@ class ClusterOptions(LoopOptions, frozen=True, kw_only=True):
     entropy: float = 0.0
 
 
-class DistillOptions(LoopOptions, frozen=True, kw_only=True):
-    """What `invoke distill` takes: teachers (all-MiniLM-L6-v2), the student's structure, and texts.
+class StudentOptions(LoopOptions, frozen=True, kw_only=True):
+    """What every student takes: texts, and the weights of losses, which are those of LossWeights.
 
-    `layers` is how many layers the student has, or which of the teacher's. `dimensions` are of the
-    first channels that serve by themselves. The weights of losses are those of LossWeights; without
-    one, `choose_losses` has the default.
+    Without a weight, `choose_losses` has the default. `dimensions` are of the first channels that
+    serve by themselves.
     """
 
-    teacher: tuple[str, ...] = ()
-    layers: tuple[int, ...] = ()
-    structure: str | None = None
     data: tuple[str, ...] = ()
     text: tuple[str, ...] = ()
     dimensions: tuple[int, ...] = ()
@@ -117,6 +113,38 @@ class DistillOptions(LoopOptions, frozen=True, kw_only=True):
     batch_size: int = 64
     learning_rate: float = 3e-4
     head_rate: float = 1.0  # the student's head is its teacher's, and no beginner
+
+
+class DistillOptions(StudentOptions, frozen=True, kw_only=True):
+    """What `invoke distill` takes: teachers (all-MiniLM-L6-v2), and the student's structure.
+
+    `layers` is how many layers the student has, or which of the teacher's.
+    """
+
+    teacher: tuple[str, ...] = ()
+    layers: tuple[int, ...] = ()
+    structure: str | None = None
+
+
+class QatOptions(StudentOptions, frozen=True, kw_only=True):
+    """What `invoke qat` takes: the recipe whose integers are trained, and how to come there.
+
+    `width` is that of the layers' matrices where it is less than the recipe's, `chain` those on the
+    way to it, each trained for `chain_epochs`. So many `wide_layers`, those that lose most, have
+    four bits. `table` is the bits of the word table in place of the recipe's. `epochs` and
+    `learning_rate` 0 are those of the width (`choose_stages`).
+    """
+
+    recipe: str
+    width: str | None = None
+    chain: tuple[str, ...] | None = None
+    chain_epochs: int = 1
+    wide_layers: int = 0
+    table: int | None = None
+    epochs: int = 0
+    learning_rate: float = 0.0
+    average: float = 0.0  # weights that flip between two integers have no mean on the grid
+    warmup: float = 0.05
 
 
 def check_settings(options: LoopOptions) -> TrainingSettings:

@@ -15,9 +15,12 @@ from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.folder.run_record import write_record
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
+from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.training import TrainingRun
+from edge_bert.sources import trained_bits
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
+from edge_bert.store.content_store import encode_json
 from edge_bert.store.held_folder import trim_folders
 
 TRAINED_MODEL = FolderKind("trained model", run_record.FILE, "training run")
@@ -57,15 +60,19 @@ def write_trained_model(
     checkpoint: Checkpoint,
     run: TrainingRun,
     compression: Compression | None = None,
+    bits: TrainedBits | None = None,
 ) -> TrainedModel:
     """The model's folder with its record, in place of the one that was there.
 
     Runs that were longest unused leave the cache, where there are too many.
-    `checkpoint` is the one that the weights come from, `compression` the plan that the run ends.
+    `checkpoint` is the one that the weights come from, `compression` the plan that the run ends,
+    `bits` those of the file whose integers they are.
     Raises what `replace_folder` raises, for a folder that is no trained model or cannot be written.
     """
     with replace_folder(folder, TRAINED_MODEL) as scratch:
         write_model_folder(weights, checkpoint, scratch)
+        if bits is not None:
+            (scratch / trained_bits.FILE).write_bytes(encode_json(bits))
         write_record(run, describe_subject(weights, checkpoint), scratch, compression)
     trim_folders(cache_folder(WORK), MOST_BYTES)
     return TrainedModel(folder, run)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from edge_bert.encoder.config import MatrixRole
@@ -67,22 +67,16 @@ def infer_config(recipe: Recipe, bits: WeightBits, weights: EncoderWeights) -> F
     )
 
 
-def narrow_matrices(config: FakeQuantConfig, widths: Sequence[Width]) -> FakeQuantConfig:
-    """The configuration with `widths` [layers] in the matrices of each layer.
+def resize_matrices(config: FakeQuantConfig, width: Width) -> FakeQuantConfig:
+    """The configuration with `width` in those matrices of layers that have the fewest integers.
 
-    They are stored in the form of the recipe: ternary and binary weights are fewer of its integers.
-    A matrix that the recipe gives fewer keeps those.
+    The others keep what the file gives them. Earlier stages of a training have more integers than
+    the file, ternary and binary weights fewer.
     """
-    matrices = {
-        name: _narrow(grid, widths[int(name.split(".")[1])]) if name.startswith("layer.") else grid
-        for name, grid in config.matrices.items()
-    }
-    return dataclasses.replace(config, matrices=matrices)
-
-
-def _narrow(grid: WeightGrid, width: Width) -> WeightGrid:
-    low, high = width.ends
-    return grid if low < grid.low or high > grid.high else grid.narrow(width)
+    layers = {name: grid for name, grid in config.matrices.items() if name.startswith("layer.")}
+    fewest = min(grid.high for grid in layers.values())
+    resized = {name: grid.resize(width) for name, grid in layers.items() if grid.high == fewest}
+    return dataclasses.replace(config, matrices={**config.matrices, **resized})
 
 
 def list_matrices(

@@ -6,7 +6,7 @@ import math
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
-from edge_bert.pipeline.train.options import DistillOptions
+from edge_bert.pipeline.train.options import StudentOptions
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import LossWeights
 
@@ -26,7 +26,7 @@ OWN = {
 NOUNS = {Task.EMBEDDING: "an embedding model", Task.CLASSIFICATION: "a classifier"}
 
 
-def choose_losses(options: DistillOptions, teacher: EncoderWeights, *, labels: bool) -> LossWeights:
+def choose_losses(options: StudentOptions, teacher: EncoderWeights, *, labels: bool) -> LossWeights:
     """The weights of the losses; `labels` says whether any text has one.
 
     Raises InputError for an option of the other kind of teacher, a weight that is none, a label
@@ -47,7 +47,7 @@ def choose_losses(options: DistillOptions, teacher: EncoderWeights, *, labels: b
     return weights
 
 
-def _check_kind(options: DistillOptions, task: Task) -> None:
+def _check_kind(options: StudentOptions, task: Task) -> None:
     for other, names in OWN.items():
         wrong = [name for name in names if getattr(options, name) is not None]
         if other is not task and wrong:
@@ -57,7 +57,7 @@ def _check_kind(options: DistillOptions, task: Task) -> None:
             )
 
 
-def read_loss_weights(options: DistillOptions, names: tuple[str, ...]) -> dict[str, float]:
+def read_loss_weights(options: StudentOptions, names: tuple[str, ...]) -> dict[str, float]:
     """The weights that the user gave, by the names of LossWeights; InputError for a wrong one."""
     given = {}
     for name in names:
@@ -73,7 +73,7 @@ def read_loss_weights(options: DistillOptions, names: tuple[str, ...]) -> dict[s
     return given
 
 
-def _check_dimensions(options: DistillOptions, teacher: EncoderWeights) -> tuple[int, ...]:
+def _check_dimensions(options: StudentOptions, teacher: EncoderWeights) -> tuple[int, ...]:
     """The numbers of channels, most first."""
     dimensions, width = options.dimensions, teacher.output_width
     if dimensions and teacher.head.task is not Task.EMBEDDING:

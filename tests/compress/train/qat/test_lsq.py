@@ -26,7 +26,7 @@ from edge_bert.compress.train.qat.lsq import fake_quantize, round_rows  # noqa: 
 RANDOM = np.random.default_rng(5)
 KERNEL = (RANDOM.normal(size=(64, 6)) * np.geomspace(0.02, 3, 6)).astype(np.float32)
 GRIDS = [
-    *(make_grid(8, Granularity.CHANNEL).narrow(width) for width in Width if width.value != "4"),
+    *(make_grid(8, Granularity.CHANNEL).resize(width) for width in Width if width.value != "4"),
     make_block_grid(4, 32),
 ]
 
@@ -113,7 +113,7 @@ def restore(kernel: np.ndarray, scales: np.ndarray, grid: WeightGrid) -> np.ndar
 @pytest.mark.parametrize(("width", "codes"), zip(Width, (255, 16, 8, 4, 3, 2), strict=True))
 def test_narrower_widths_have_fewer_integers(width: Width, codes: int) -> None:
     """Down to two, without one at 0."""
-    grid = make_grid(8, Granularity.CHANNEL).narrow(width)
+    grid = make_grid(8, Granularity.CHANNEL).resize(width)
     kernel = np.linspace(-1, 1, 2000, dtype=np.float32)[:, None]
     integers = round_to_integers(kernel, np.full((1, 1), 1 / 300, np.float32), grid)
     assert len(set(integers.flat)) == codes

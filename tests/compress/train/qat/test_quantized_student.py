@@ -11,7 +11,7 @@ from edge_bert.compress.train.qat.fake_quant_config import (
     Activations,
     FakeQuantConfig,
     infer_config,
-    narrow_matrices,
+    resize_matrices,
 )
 from edge_bert.compress.train.qat.quantized_student import (
     read_grid_weights,
@@ -66,7 +66,7 @@ def run(model: Any, weights: EncoderWeights) -> np.ndarray:
 
 def assert_training_stays_on_grid(weights: EncoderWeights) -> None:
     """After some steps the weights have moved, lie on their grids, and give what training saw."""
-    config = narrow_matrices(infer_config(HYBRID, BITS, weights), (Width.INT3, Width.TERNARY))
+    config = resize_matrices(infer_config(HYBRID, BITS, weights), Width.INT3)
     start = round_tables(weights, config)
     model = build_student(start, "embeddings")
     wrap_student(model, config)
@@ -113,7 +113,7 @@ def test_the_start_computes_with_rounded_weights_and_rows(weights: EncoderWeight
     expected = run(build_student(weights), weights)
     errors = []
     for width in (Width.INT8, Width.INT4, Width.INT2, Width.BINARY):
-        config = narrow_matrices(infer_config(EIGHT, WeightBits((8, 8), 8), weights), [width] * 2)
+        config = resize_matrices(infer_config(EIGHT, WeightBits((8, 8), 8), weights), width)
         model = build_student(weights)
         wrap_student(model, config)
         errors.append(np.abs(run(model, weights) - expected).mean())

@@ -1,0 +1,1 @@
+"""Quantization-aware training as a job: the recipe's numbers, the stages, the run."""

@@ -1,0 +1,211 @@
+"""Quantization-aware training as a job: a model and texts in, its folder on its grids out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from edge_bert.compress.train.backends.choose_backend import start_backend
+from edge_bert.compress.train.batches import TokenizedTexts
+from edge_bert.compress.train.distill import Lessons
+from edge_bert.compress.train.examples import digest_texts
+from edge_bert.compress.train.loop import Report, StageStatus, no_report
+from edge_bert.compress.train.prune.rank_units import list_sentences
+from edge_bert.compress.train.qat.fake_quant_config import infer_config
+from edge_bert.compress.train.qat.layer_sensitivity import rank_sensitive_layers
+from edge_bert.compress.train.qat.quantized_student import round_tables
+from edge_bert.compress.train.qat.train_quantized import QuantizedEncoder
+from edge_bert.compress.train.qat.train_stages import Stage, train_stages
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import InputError
+from edge_bert.pipeline.train.class_scores import score_lessons
+from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
+from edge_bert.pipeline.train.distill.choose_losses import choose_losses
+from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
+from edge_bert.pipeline.train.options import QatOptions
+from edge_bert.pipeline.train.qat.choose_stages import (
+    choose_bits,
+    choose_stages,
+    find_recipe,
+    widen_layers,
+)
+from edge_bert.pipeline.train.start_model import StartModel, open_teacher
+from edge_bert.pipeline.train.trained_model import (
+    TrainedModel,
+    check_name,
+    check_target,
+    choose_work_folder,
+    write_trained_model,
+)
+from edge_bert.records import trained_bits
+from edge_bert.records.recipe import Recipe
+from edge_bert.records.trained_bits import TrainedBits
+from edge_bert.records.training import (
+    FORMAT_VERSION,
+    LossWeights,
+    QatStage,
+    QuantizedTraining,
+    TrainingRun,
+)
+from edge_bert.records.weight_bits import WeightBits
+
+SENSITIVITY_SENTENCES = 64  # of those that are learned
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What a run needs, once it is known to be usable."""
+
+    options: QatOptions
+    recipe: Recipe
+    model: StartModel
+    bits: WeightBits
+    stages: tuple[Stage, ...]
+    losses: LossWeights
+    corpus: tuple[Corpus, Corpus]
+    texts: tuple[TokenizedTexts, TokenizedTexts]
+    backend: str
+
+    @property
+    def weights(self) -> EncoderWeights:
+        """The float encoder, which teaches itself."""
+        return self.model.weights
+
+
+def quantize_model(options: QatOptions, report: Report = no_report) -> TrainedModel:
+    """Train a model on the integers of a recipe's file, and write its folder.
+
+    The same command again goes on where it was cut short, and changes nothing where it had ended.
+    Raises InputError, ModelError and DataError for options, models and texts that are not usable,
+    and what training raises.
+    """
+    job = _open_job(options, report)
+    started = time.monotonic()
+    lessons = _prepare_lessons(job, report)
+    config = infer_config(job.recipe, job.bits, job.weights)
+    trained, records = train_stages(
+        round_tables(job.weights, config),
+        config,
+        job.stages,
+        lessons,
+        job.losses,
+        _work_folder(job),
+        report,
+        lambda message: report(StageStatus(message)),
+    )
+    seconds = time.monotonic() - started
+    weights = trained.grid.weights
+    run = _describe_run(job, trained, records, seconds)
+    run = msgspec.structs.replace(run, classes=score_lessons(weights, lessons[1]))
+    bits = TrainedBits(trained_bits.FORMAT_VERSION, job.recipe.name, job.bits)
+    return write_trained_model(options.folder, weights, job.model.checkpoint, run, bits=bits)
+
+
+def _open_job(options: QatOptions, report: Report) -> _Job:
+    recipe = find_recipe(options.recipe)
+    check_name(options.name)
+    check_target(options.folder)
+    backend = start_backend(options.threads)
+    model = open_teacher(options.model)
+    weights = model.weights
+    bits = choose_bits(options, recipe, weights.config.layers)
+    stages = choose_stages(options, recipe)
+    corpus = read_corpus(options.data, options.text, weights.head)
+    losses = choose_losses(options, weights, labels=corpus.has_labels)
+    sides = split_corpus(corpus, options.held_out, options.split_seed)
+    texts = sides[0].tokenize(model.tokenizer), sides[1].tokenize(model.tokenizer)
+    bits = _widen(options, recipe, bits, weights, texts[0], report)
+    return _Job(options, recipe, model, bits, stages, losses, sides, texts, backend)
+
+
+def _widen(
+    options: QatOptions,
+    recipe: Recipe,
+    bits: WeightBits,
+    weights: EncoderWeights,
+    texts: TokenizedTexts,
+    report: Report,
+) -> WeightBits:
+    """The bits with four for the layers that lose most, as many as the options want."""
+    if not options.wide_layers:
+        return bits
+    if min(bits.matrix_bits) >= 4 or not 0 < options.wide_layers < len(bits.matrix_bits):
+        raise InputError(
+            f"--wide-layers {options.wide_layers}: of a recipe of two bits such as wi2c_afp32, "
+            f"give 1 to {len(bits.matrix_bits) - 1} layers that have four."
+        )
+    first = texts.select(np.arange(min(SENSITIVITY_SENTENCES, len(texts))))
+    ranked = rank_sensitive_layers(
+        weights,
+        infer_config(recipe, bits, weights),
+        list_sentences(first, weights.input_names),
+        lambda message: report(StageStatus(message)),
+    )
+    return widen_layers(bits, ranked, options.wide_layers)
+
+
+def _prepare_lessons(job: _Job, report: Report) -> tuple[Lessons, Lessons]:
+    """The texts that are learned and those held out, with the float model's outputs."""
+    from edge_bert.compress.train.forward import Rows
+    from edge_bert.compress.train.teacher import run_teachers
+
+    losses, layers = job.losses, range(job.weights.config.layers)
+    rows = Rows(
+        hidden=tuple(layers) if losses.hidden else (),
+        attention=bool(losses.attention or losses.relations),
+    )
+    digest = job.model.checkpoint.sha256
+
+    def teach(place: int, wanted: Rows, *, labelled: bool) -> Lessons:
+        texts, corpus = job.texts[place], job.corpus[place]
+        outputs = run_teachers([job.weights], [digest], texts, wanted, report)
+        labels = corpus.labels if labelled else None
+        return Lessons(texts, outputs, labels, tuple((layer, layer) for layer in layers))
+
+    held_out = job.corpus[1].has_labels
+    return teach(0, rows, labelled=bool(losses.labels)), teach(1, Rows(), labelled=held_out)
+
+
+def _work_folder(job: _Job) -> Path:
+    sides = zip(job.texts, job.corpus, strict=True)
+    stages = [(stage.width.value, stage.settings) for stage in job.stages]
+    inputs: Sequence[object] = [
+        "qat",
+        job.model.checkpoint.sha256,
+        job.recipe,
+        job.bits,
+        job.losses,
+        stages,
+        *(digest_texts(texts, corpus.labels) for texts, corpus in sides),
+        job.backend,
+    ]
+    return choose_work_folder(inputs)
+
+
+def _describe_run(
+    job: _Job, trained: QuantizedEncoder, stages: tuple[QatStage, ...], seconds: float
+) -> TrainingRun:
+    checkpoint = job.model.checkpoint
+    return TrainingRun(
+        format_version=FORMAT_VERSION,
+        name=job.options.name,
+        kind="quantization-aware training",
+        settings=job.stages[-1].settings,
+        losses=job.losses,
+        data=describe_corpus(*job.corpus),
+        ancestors=(
+            describe_ancestor(checkpoint, "start"),
+            describe_ancestor(checkpoint, "teacher"),
+        ),
+        curve=trained.curve,
+        machine=describe_machine(job.backend),
+        seconds=seconds,
+        quantization=QuantizedTraining(
+            recipe=job.recipe.name, bits=job.bits, width=stages[-1].width, stages=stages
+        ),
+    )
