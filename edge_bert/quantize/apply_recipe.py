@@ -13,6 +13,7 @@ from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.input_hessians import LayerHessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, convert_integer
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
+from edge_bert.quantize.norm_rows import LayerNormRows
 from edge_bert.quantize.tflite_runtime_2_14 import convert_for_2_14
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
@@ -27,19 +28,21 @@ def apply_weight_recipe(
     runtime: Runtime,
     bits: WeightBits | None = None,
     hessians: Sequence[LayerHessians] | None = None,
+    norm_rows: Sequence[LayerNormRows] | None = None,
 ) -> bytes:
     """The TFLite file of a float16 or hybrid recipe, with operators that `runtime` supports.
 
     A hybrid recipe may have `bits` for each layer instead of its own for all. With `hessians`
-    (input_hessians.py) it rounds matrices of 2 and 4 bits by GPTQ. Raises RefusedError where
-    `runtime` cannot run the recipe.
+    (input_hessians.py) it rounds matrices of 2 and 4 bits by GPTQ, with `norm_rows` (norm_rows.py)
+    it chooses how matrices read LayerNorms. Raises RefusedError where `runtime` cannot run the
+    recipe.
     """
     if runtime == TFLITE_RUNTIME_2_14:
         _refuse_four_bits(bits)
         return convert_for_2_14(float_model, recipe)
     if recipe.scheme is Scheme.FLOAT:
         return convert_float16(float_model, gathers_float16=True)
-    return convert_hybrid(float_model, bits or recipe, hessians)
+    return convert_hybrid(float_model, bits or recipe, hessians, norm_rows)
 
 
 def _refuse_four_bits(bits: WeightBits | None) -> None:

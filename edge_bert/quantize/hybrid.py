@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.input_hessians import LayerHessians
+from edge_bert.quantize.norm_rows import LayerNormRows
+from edge_bert.quantize.tflite_passes.choose_norm_reads import choose_norm_reads
 from edge_bert.quantize.tflite_passes.matrix_roles import count_layers
 from edge_bert.quantize.tflite_passes.quantize_embedding_tables import quantize_embedding_tables
 from edge_bert.quantize.tflite_passes.quantize_fully_connected import quantize_fully_connected
@@ -24,11 +26,13 @@ def convert_hybrid(
     float_model: bytes,
     bits: Recipe | WeightBits,
     hessians: Sequence[LayerHessians] | None = None,
+    norm_rows: Sequence[LayerNormRows] | None = None,
 ) -> bytes:
     """`float_model` (float32 TFLite) with the weights of `bits`; activations stay float32.
 
     A recipe has its own for all layers. With `hessians` of every layer, matrices of 2 and 4 bits
-    are rounded by GPTQ. Raises ValueError for bits of another number of layers.
+    are rounded by GPTQ; with `norm_rows` of every layer, matrices read LayerNorms in the form with
+    the smaller rounding error. Raises ValueError for bits of another number of layers.
     """
     model = flatbuffer.read_model(float_model)
     layers = count_layers(model)
@@ -37,6 +41,8 @@ def convert_hybrid(
     if len(bits.matrix_bits) != layers:
         raise ValueError(f"bits of {len(bits.matrix_bits)} layers for a model with {layers}")
     restore_grids(model)
+    if norm_rows is not None:
+        choose_norm_reads(model, bits, norm_rows)
     quantize_fully_connected(model, bits, hessians)
     if bits.embedding_bits == 4:
         int4_word_table(model, bits.embedding_block)

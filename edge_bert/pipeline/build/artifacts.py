@@ -111,7 +111,8 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
         progress(f"{recipe.name}: {recipe.title}")
         by_gptq = runtime != TFLITE_RUNTIME_2_14 and _rounds_by_calibration(session, recipe)
         hessians = session.hessians if by_gptq else None
-        return quantize.apply_weight_recipe(float_model, recipe, runtime, bits, hessians)
+        norm_rows = session.norm_rows if _chooses_norm_reads(session, recipe) else None
+        return quantize.apply_weight_recipe(float_model, recipe, runtime, bits, hessians, norm_rows)
 
     inputs = [*_float_inputs(session), recipe, runtime, bits]
     code: Functions = (quantize.apply_weight_recipe, *_float_code(session))
@@ -121,7 +122,7 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
         inputs += [learned.digest, session.options.float_output]
     elif recipe.needs_calibration:
         code = (quantize.apply_integer_recipe, select_int16_groups, *_float_code(session))
-    if learned is None and (recipe.needs_calibration or _rounds_by_calibration(session, recipe)):
+    if learned is None and (recipe.needs_calibration or _reads_calibration(session, recipe)):
         code += CALIBRATION_CODE
         inputs += [session.calibration.info, session.options.float_output]
     return cached("artifacts", inputs, make, code=code)
@@ -168,6 +169,20 @@ def session_warnings(session: BuildSession, progress: Progress) -> tuple[str, ..
     inputs = [*_float_inputs(session), session.calibration.info]
     code: Functions = (calibration_warnings, *CALIBRATION_CODE, *_float_code(session))
     return cached_record(tuple[str, ...], "calibration_warnings", inputs, make, code)
+
+
+def _reads_calibration(session: BuildSession, recipe: Recipe) -> bool:
+    """Whether a recipe of weights looks at the calibration set all the same."""
+    by_gptq = _rounds_by_calibration(session, recipe)
+    return by_gptq or _chooses_norm_reads(session, recipe)
+
+
+def _chooses_norm_reads(session: BuildSession, recipe: Recipe) -> bool:
+    """Whether matrices read LayerNorms as calibration tells, which needs layers that we know."""
+    hybrid = recipe.scheme is Scheme.HYBRID
+    oldest = session.profile.parsed_runtime() == TFLITE_RUNTIME_2_14  # it runs them in float
+    known = not session.is_opaque and session.checkpoint.architecture not in CUSTOM
+    return hybrid and known and not oldest
 
 
 def _rounds_by_calibration(session: BuildSession, recipe: Recipe) -> bool:

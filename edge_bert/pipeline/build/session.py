@@ -34,6 +34,7 @@ from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
+from edge_bert.quantize.norm_rows import LayerNormRows, collect_norm_rows
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe, Scheme
@@ -174,6 +175,11 @@ class BuildSession:
     def hessians(self) -> list[LayerHessians]:
         """Input Hessians for GPTQ (Frantar et al. 2022), over the calibration set."""
         return collect_hessians(self.weights, self.calibration_inputs)
+
+    @functools.cached_property
+    def norm_rows(self) -> list[LayerNormRows]:
+        """Rows of every LayerNorm, by which matrices read them before or after gamma and beta."""
+        return collect_norm_rows(self.weights, self.calibration_inputs)
 
     def encode_inputs(self, sentences: Sequence[str]) -> CalibrationInputs:
         """Sentences as inputs [1, n], each at its own length without padding."""
