@@ -12,6 +12,8 @@ from edge_bert.records.recipe import (
     WI2C_AFP32,
     WI4_AFP32,
     WI4C_AFP32,
+    WI4C_AI8,
+    WI4C_AI8_AFP32,
     WI8_AFP32,
     WI8_AI8,
     WI8_AI8_AFP32,
@@ -47,6 +49,8 @@ OVERHEAD = {
     WI4C_AFP32: Overhead(once=2700, length=4790, layer=3880, layer_and_length=4040),
     WI2C_AFP32: Overhead(once=2700, length=4790, layer=3880, layer_and_length=4040),
     WI8_AI8: Overhead(once=20, length=6030, layer=0, layer_and_length=8580),
+    WI4C_AI8: Overhead(once=20, length=6030, layer=0, layer_and_length=8580),
+    WI4C_AI8_AFP32: Overhead(once=480, length=5230, layer=0, layer_and_length=7400),
     WI8_AI16: Overhead(once=0, length=8400, layer=0, layer_and_length=10200),
     WI8_AI8_AFP32: Overhead(once=480, length=5230, layer=0, layer_and_length=7400),
 }
@@ -107,7 +111,7 @@ def _matrix_bytes(matrix: Matrix, recipe: Recipe, width: int, bits: WeightBits) 
     if recipe.scheme is Scheme.FLOAT:
         return outputs * inputs * recipe.weight_bits // 8
     if recipe.scheme is not Scheme.HYBRID:
-        return outputs * inputs + SCALE * outputs
+        return outputs * inputs * width // 8 + SCALE * outputs
     if width == 4 and bits.matrix_block:
         return outputs * inputs // 2 + HALF * outputs * (inputs // (bits.block_for(inputs) or 1))
     scale = FLOAT if _has_narrow_channels(recipe, bits) else SCALE

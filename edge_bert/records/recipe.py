@@ -117,6 +117,22 @@ WI2C_AFP32 = Recipe(
     title="hybrid: int2 weights per channel, the word table in 4 bits; for models trained for it",
     embedding_bits=4,
 )
+WI4C_AI8 = Recipe(
+    name="wi4c_ai8",
+    scheme=Scheme.INTEGER,
+    weight_bits=4,
+    activation_bits=8,
+    title="full integer with int4 matrices per channel, tables in 8 bits",
+    embedding_bits=8,
+)
+WI4C_AI8_AFP32 = Recipe(
+    name="wi4c_ai8_afp32",
+    scheme=Scheme.MIXED,
+    weight_bits=4,
+    activation_bits=32,
+    title="int8 by int4 matrix products with calibrated scales, float32 between them",
+    embedding_bits=8,
+)
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
@@ -129,6 +145,8 @@ RECIPES: dict[str, Recipe] = {
         WI4_AFP32,
         WI4C_AFP32,
         WI2C_AFP32,
+        WI4C_AI8,
+        WI4C_AI8_AFP32,
     )
 }
 # The others are built on request: CPUs have slow kernels for 16-bit activations, and weights with

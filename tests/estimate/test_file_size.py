@@ -20,6 +20,8 @@ from edge_bert.records.recipe import (
     WI2C_AFP32,
     WI4_AFP32,
     WI4C_AFP32,
+    WI4C_AI8,
+    WI4C_AI8_AFP32,
     WI8_AFP32,
     WI8_AI8,
     WI8_AI8_AFP32,
@@ -82,7 +84,11 @@ def test_narrow_channels_with_wider_roles_and_a_codebook() -> None:
     assert away(predict_size(weights.config, WI2C_AFP32, LENGTHS, bits), data) < 0.01
 
 
-@pytest.mark.parametrize("recipe", [WI8_AI8, WI8_AI16, WI8_AI8_AFP32], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "recipe",
+    [WI8_AI8, WI8_AI16, WI8_AI8_AFP32, WI4C_AI8, WI4C_AI8_AFP32],
+    ids=lambda each: each.name,
+)
 def test_recipes_with_calibrated_integers(recipe: Recipe) -> None:
     """Within 3 %: how many matrices their LayerNorms need depends on the calibration set."""
     weights, _ = made()

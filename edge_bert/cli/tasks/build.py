@@ -38,8 +38,8 @@ if TYPE_CHECKING:
         },
         "Files": {
             "recipes": "comma separated (default: the first six): float32, float16, wi8_afp32, "
-            "wi8_ai8, wi8_ai8_afp32, wi4_afp32, wi8_ai16, wi4c_afp32, wi2c_afp32; then nothing "
-            "is made smaller",
+            "wi8_ai8, wi8_ai8_afp32, wi4_afp32, wi8_ai16, wi4c_afp32, wi2c_afp32, "
+            "wi4c_ai8, wi4c_ai8_afp32; then nothing is made smaller",
             "lengths": LENGTHS_HELP,
             "dimensions": DIMENSIONS_HELP,
             "token-vectors": "give the vector of each token, in place of the model's own output",

@@ -20,7 +20,7 @@ from edge_bert.cli.progress import console_progress
     options={
         "Bundle": {
             "profile": BUNDLE_PROFILE_HELP,
-            "artifact": "one with calibrated integers: wi8_ai8 (default), wi8_ai16, wi8_ai8_afp32",
+            "artifact": "one with calibrated integers, such as wi8_ai8 (default) or wi8_ai8_afp32",
             "out": BUNDLE_OUT_HELP,
         },
         "Built from": {

@@ -26,6 +26,7 @@ from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_
 from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
 from edge_bert.quantize.integer.calibrate.learned_file import read_learned
 from edge_bert.quantize.integer.head_support import require_integer_head
+from edge_bert.quantize.tflite_runtime_2_14 import refuse_narrow_weights
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
@@ -89,7 +90,8 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
     """The bytes of one recipe, made from the checkpoint, or from the float32 file where the recipe
     changes weights only.
 
-    Raises RefusedError for calibrated integers where the encoder's layers are not known.
+    Raises RefusedError for calibrated integers where the encoder's layers are not known, and for
+    narrow weights on a runtime without kernels for them.
     """
     runtime = session.profile.parsed_runtime()
     if recipe.is_reference:
@@ -101,6 +103,8 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
             "converts has the recipes of weights only."
         )
 
+    if runtime == TFLITE_RUNTIME_2_14:
+        refuse_narrow_weights(recipe)
     bits = session.bits_for(recipe)
 
     def make() -> bytes:

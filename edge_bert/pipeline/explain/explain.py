@@ -28,6 +28,7 @@ from edge_bert.quantize.integer.analyze.sensitivity import measure_sensitivity
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
+from edge_bert.quantize.integer.calibrate.narrow_matrices import narrow_matrices
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.quantize.integer.lower.tensor_groups import (
@@ -130,6 +131,7 @@ def _recipe_graphs(
     """The graphs of the artifact's recipe, and what a full-integer recipe has in 16 bits."""
     recipe, learned = RECIPES[explained.artifact.name], explained.learned
     subject = calibrated if learned is None else learned.complete(explained.weights)
+    subject = narrow_matrices(subject, recipe)
     if recipe.scheme is not Scheme.INTEGER:
         return build_recipe_graphs(subject, recipe.activation_bits), None
     selection = int16_groups.select_groups(calibrated, progress)

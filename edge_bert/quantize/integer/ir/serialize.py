@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize.channelwise import pack_steps
 from edge_bert.quantize.integer.ir.graph import GraphTensor, OperatorGraph, OperatorNode
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 
@@ -38,6 +39,7 @@ VERSIONS = {
     "REDUCE_MAX": 3,  # 2 has no int16
     "PAD": 2,
 }
+NARROW = {"int4": 4, "int2": 2}
 Signature = tuple[str, OperatorGraph, Mapping[str, QuantParams]]
 
 
@@ -84,12 +86,19 @@ def _add_tensor(
     model: Any, subgraph: Any, tensor: GraphTensor, params: QuantParams, stored: dict[bytes, int]
 ) -> int:
     dtype = getattr(flatbuffer.load_schema().TensorType, params.dtype.upper())
-    buffer = 0 if params.value is None else _buffer(model, params.value, stored)
+    buffer = 0 if params.value is None else _buffer(model, _stored_value(params), stored)
     index = flatbuffer.add_tensor(subgraph, tensor.name, tensor.shape, dtype, buffer=buffer)
     if len(params.scale):
         quantized = subgraph.tensors[index]
         flatbuffer.set_scales(quantized, params.scale, zero_point=params.zero_point)
     return index
+
+
+def _stored_value(params: QuantParams) -> np.ndarray[Any, Any]:
+    """The constant as the file has it: several to a byte where they have less than 8 bits."""
+    value = np.asarray(params.value)
+    bits = NARROW.get(params.dtype)
+    return value if bits is None else pack_steps(np.ascontiguousarray(value, np.int8), bits)
 
 
 def _buffer(model: Any, value: np.ndarray[Any, Any], stored: dict[bytes, int]) -> int:
