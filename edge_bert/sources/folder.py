@@ -29,6 +29,7 @@ from edge_bert.sources.saved_model import (
     read_structure,
 )
 from edge_bert.sources.sentence_transformers import MODULES, TextOptions
+from edge_bert.sources.torch_quantized import read_quantized
 from edge_bert.sources.vocabulary import find_vocabulary
 from edge_bert.sources.weight_names import strip_wrapper
 from edge_bert.sources.weights import read_weights, refuse_onnx_alone, weights_files
@@ -59,7 +60,8 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     saved = read_saved_model(folder)
     raw = read_json(path) if saved is None else name_architecture(read_json(path), saved)
     files = weights_files(encoder)
-    weights = read_weights(*files)
+    quantized = read_quantized(read_weights(*files))
+    weights = quantized.weights
     architecture = find_model_type(path, raw, weights)
     unknown = keys.CONFIG.check(path, raw, _keys_of(architecture))
     weights = strip_wrapper(weights, architecture)
@@ -81,7 +83,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         origin=origin,
         sha256=digest_of(*files, path, text.tokenizer, *head.files, prompts=text.prompts),
         prompts=text.prompts,
-        warnings=(*unknown, *text.warnings),
+        warnings=(*unknown, *quantized.warnings, *text.warnings),
         head_is_certain=(folder / MODULES).is_file(),
         structure=None if saved is None else read_structure(saved),
         folder=folder,

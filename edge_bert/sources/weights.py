@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from edge_bert.errors import ModelError, WeightError
 from edge_bert.formats.huggingface.json_files import read_json
@@ -23,6 +24,7 @@ PICKLES = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 # Tables of position ids in old files, and GPT-2's causal masks: no weights.
 CONSTANTS = ("position_ids", ".attn.bias", ".attn.masked_bias")
 FLOATS = ("F16", "F32", "F64")
+INTEGERS = ("I8", "U8", "I32", "I64")  # those of quantized layers, which torch_quantized.py reads
 BFLOAT16 = "BF16"
 
 
@@ -31,11 +33,13 @@ class FolderWeights(Mapping[str, FloatArray]):
     """The float32 arrays of a file by their names in it.
 
     `faults` has a line for each tensor that is no array of finite floats. Asking for one raises
-    WeightError with it, so that tensors which no layer needs may be of any kind.
+    WeightError with it, so that tensors which no layer needs may be of any kind. `integers` has
+    what those of whole numbers hold.
     """
 
     arrays: Mapping[str, FloatArray]
     faults: Mapping[str, str] = field(default_factory=dict)
+    integers: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> FloatArray:
         """The array; WeightError where it is none of ours, KeyError where there is none."""
@@ -62,13 +66,25 @@ class FolderWeights(Mapping[str, FloatArray]):
 
     def joined(self, arrays: Mapping[str, FloatArray] | None) -> FolderWeights:
         """These tensors and `arrays` of other files."""
-        return FolderWeights({**self.arrays, **(arrays or {})}, self.faults)
+        return FolderWeights({**self.arrays, **(arrays or {})}, self.faults, self.integers)
+
+    def replace(
+        self, arrays: Mapping[str, FloatArray], without: Collection[str] = ()
+    ) -> FolderWeights:
+        """`arrays` in place of the tensors of their names, and nothing of the names `without`."""
+        gone = {*arrays, *without}
+        return FolderWeights(
+            {name: x for name, x in self.arrays.items() if name not in gone} | dict(arrays),
+            {name: x for name, x in self.faults.items() if name not in gone},
+            {name: x for name, x in self.integers.items() if name not in gone},
+        )
 
     def rename(self, names: Mapping[str, str]) -> FolderWeights:
         """The same tensors, those in `names` under their new names."""
         return FolderWeights(
             {names.get(name, name): array for name, array in self.arrays.items()},
             {names.get(name, name): fault for name, fault in self.faults.items()},
+            {names.get(name, name): values for name, values in self.integers.items()},
         )
 
 
@@ -134,18 +150,23 @@ def read_weights(*paths: Path) -> FolderWeights:
     """
     arrays: dict[str, FloatArray] = {}
     faults: dict[str, str] = {}
+    integers: dict[str, npt.NDArray[Any]] = {}
     for path in paths:
         for name, content in _read_file(path).items():
             if name in arrays or name in faults:
                 raise ModelError(f"{path}: {shorten(name)} is in another file of the model too.")
             if isinstance(content, str):
                 faults[name] = content
+            elif content.dtype.kind in "iu":
+                integers[name] = content
+                kind = f"{content.dtype.kind.upper()}{8 * content.dtype.itemsize}"
+                faults[name] = _describe_kind(path, name, kind)
             else:
                 arrays[name] = content
-    return FolderWeights(arrays, faults)
+    return FolderWeights(arrays, faults, integers)
 
 
-def _read_file(path: Path) -> dict[str, FloatArray | str]:
+def _read_file(path: Path) -> dict[str, npt.NDArray[Any] | str]:
     """The arrays of a file; in place of one that cannot be used, what is wrong with it."""
     from safetensors import SafetensorError, safe_open
 
@@ -162,18 +183,24 @@ def _read_file(path: Path) -> dict[str, FloatArray | str]:
         ) from error
 
 
-def _read_tensor(file: Any, path: Path, key: str) -> FloatArray | str:
+def _describe_kind(path: Path, key: str, kind: str) -> str:
+    return (
+        f"{path}: {shorten(key)} is {kind}, not one of {', '.join((*FLOATS, BFLOAT16))}; "
+        "save the model as float32, not quantized."
+    )
+
+
+def _read_tensor(file: Any, path: Path, key: str) -> npt.NDArray[Any] | str:
     kind = file.get_slice(key).get_dtype()
     if kind == BFLOAT16:
         values = _read_bfloat16(path, key)
     elif kind in FLOATS:
         with np.errstate(over="ignore"):  # a float64 too large for float32 is caught as infinite
             values = np.ascontiguousarray(file.get_tensor(key), dtype=np.float32)
+    elif kind in INTEGERS:
+        return np.asarray(file.get_tensor(key))
     else:
-        return (
-            f"{path}: {shorten(key)} is {kind}, not one of {', '.join((*FLOATS, BFLOAT16))}; "
-            "save the model as float32, not quantized."
-        )
+        return _describe_kind(path, key, kind)
     if not np.isfinite(values).all():
         return f"{path}: {shorten(key)} holds values that are not finite numbers."
     return values

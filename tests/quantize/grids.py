@@ -46,7 +46,7 @@ def place_on_grid(
     """
     path = folder / "model.safetensors"
     tensors, codes = load_file(path), {}
-    for seed, (layer, role, name) in enumerate(_matrices(tensors)):
+    for seed, (layer, role, name) in enumerate(list_matrices(tensors)):
         matrix = random_codes(tensors[name].shape, least, most, seed)
         size = min(block or matrix.shape[1], matrix.shape[1])
         scales = random_scales(matrix.size // size, seed).reshape(len(matrix), -1)
@@ -56,7 +56,8 @@ def place_on_grid(
     return codes
 
 
-def _matrices(tensors: dict[str, Array]) -> list[tuple[int, str, str]]:
+def list_matrices(tensors: dict[str, Array]) -> list[tuple[int, str, str]]:
+    """Layer, role and name of the matrices among the tensors of a BERT."""
     names = []
     for name in sorted(tensors):
         _, _, place = name.partition("encoder.layer.")
