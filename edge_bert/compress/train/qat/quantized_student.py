@@ -12,6 +12,7 @@ from edge_bert.compress.train.qat.fake_quant_config import Activations, FakeQuan
 from edge_bert.compress.train.qat.scales import (
     Integers,
     fit_scales,
+    reduce_integers,
     restore_values,
     round_table,
     round_to_integers,
@@ -96,7 +97,8 @@ def read_grid_weights(model: Any, weights: EncoderWeights, config: FakeQuantConf
         path = f"{name.removesuffix('.kernel')}.{LOG_SCALE}"
         learned = np.exp(read_variable(find_variable(model, path)))
         scales[name] = store_scales(check_scales(name, learned), grid)
-        integers[name] = round_to_integers(arrays[name], scales[name], grid)
+        rounded = round_to_integers(arrays[name], scales[name], grid)
+        integers[name], scales[name] = reduce_integers(rounded, scales[name], grid)
     values = {
         name: restore_values(integers[name], scales[name], grid)
         for name, grid in config.matrices.items()

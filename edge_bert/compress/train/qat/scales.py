@@ -60,6 +60,19 @@ def round_to_integers(kernel: FloatArray, scales: FloatArray, grid: WeightGrid) 
     return steps.astype(np.int8).reshape(kernel.shape)
 
 
+def reduce_integers(
+    integers: Integers, scales: FloatArray, grid: WeightGrid
+) -> tuple[Integers, FloatArray]:
+    """The same weights with integers that have no common divisor.
+
+    A build sees the weights alone, and could not tell 2, 4 and -6 from 1, 2 and -3.
+    """
+    blocks = integers.reshape(split_shape(integers.shape, grid))
+    divisors = np.maximum(np.gcd.reduce(blocks, axis=blocks.ndim - 2, keepdims=True), 1)
+    reduced = (blocks // divisors).astype(np.int8).reshape(integers.shape)
+    return reduced, np.asarray(scales * divisors, np.float32)
+
+
 def restore_values(integers: Integers, scales: FloatArray, grid: WeightGrid) -> FloatArray:
     """The weights that integers stand for: on the grid to the last bit."""
     blocks = integers.reshape(split_shape(integers.shape, grid)).astype(np.float32)

@@ -8,6 +8,7 @@ stay on the grid that they start on.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from edge_bert.compress.train.qat.quantized_student import (
     wrap_student,
 )
 from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
 
 
@@ -45,16 +47,18 @@ def train_quantized(
     losses: LossWeights,
     folder: Path,
     report: Report = no_report,
+    scales: Mapping[str, FloatArray] | None = None,
 ) -> QuantizedEncoder:
     """Train `weights`, whose tables lie on their grids, in the run's own `folder`.
 
+    `scales` are those to start from, by the names of kernels; others start at the least error.
     Where training only made it worse on the held-out texts, it is the start that is left. Raises
     what `train_model` raises, and TrainingError for a scale that is none.
     """
     from edge_bert.compress.train.keras_student import read_weights
 
     task = make_distillation(weights, trained, held_out, settings, losses)
-    wrap_student(task.model, config)
+    wrap_student(task.model, config, scales)
     start = read_grid_weights(task.model, weights, config)
     curve = train_model(task, settings, folder, report)
     if curve.start_score is not None and curve.start_score > curve.best_score:

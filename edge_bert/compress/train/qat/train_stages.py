@@ -7,7 +7,7 @@ arXiv:2012.15701, which splits ternary weights).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from edge_bert.compress.train.qat.fake_quant_config import FakeQuantConfig, resi
 from edge_bert.compress.train.qat.train_quantized import QuantizedEncoder, train_quantized
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.progress import Progress, no_progress
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.training import LossWeights, QatStage, TrainingSettings
 from edge_bert.records.weight_grid import Width
 
@@ -38,11 +39,13 @@ def train_stages(
     folder: Path,
     report: Report = no_report,
     progress: Progress = no_progress,
+    scales: Mapping[str, FloatArray] | None = None,
 ) -> tuple[QuantizedEncoder, tuple[QatStage, ...]]:
     """What the last stage leaves, and what came of each; `folder` is the run's own.
 
-    `lessons` are learned, and held out. A stage that has ended there is not repeated, and one that
-    was cut short goes on. Raises what `train_quantized` raises.
+    `lessons` are learned, and held out. The first stage starts from `scales`, where it has some. A
+    stage that has ended there is not repeated, and one that was cut short goes on. Raises what
+    `train_quantized` raises.
     """
     records = []
     for number, stage in enumerate(stages, start=1):
@@ -55,6 +58,7 @@ def train_stages(
             losses,
             folder / f"stage-{number}",
             report,
+            scales if number == 1 else None,
         )
         weights, curve = trained.latent, trained.curve
         seconds = curve.points[-1].seconds

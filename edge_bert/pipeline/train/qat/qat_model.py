@@ -16,11 +16,16 @@ from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.compress.train.prune.rank_units import list_sentences
-from edge_bert.compress.train.qat.fake_quant_config import infer_config
+from edge_bert.compress.train.qat.fake_quant_config import (
+    FakeQuantConfig,
+    infer_config,
+    resize_matrices,
+)
 from edge_bert.compress.train.qat.layer_sensitivity import rank_sensitive_layers
 from edge_bert.compress.train.qat.quantized_student import round_tables
 from edge_bert.compress.train.qat.train_quantized import QuantizedEncoder
 from edge_bert.compress.train.qat.train_stages import Stage, train_stages
+from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.class_scores import score_lessons
@@ -34,6 +39,7 @@ from edge_bert.pipeline.train.qat.choose_stages import (
     find_recipe,
     widen_layers,
 )
+from edge_bert.pipeline.train.qat.gptq_start import QatStart, start_by_gptq
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
@@ -54,7 +60,7 @@ from edge_bert.records.training import (
 )
 from edge_bert.records.weight_bits import WeightBits
 
-SENSITIVITY_SENTENCES = 64  # of those that are learned
+SENSITIVITY_SENTENCES, GPTQ_SENTENCES = 64, 256  # of those that are learned
 
 
 @dataclass(frozen=True)
@@ -88,15 +94,18 @@ def quantize_model(options: QatOptions, report: Report = no_report) -> TrainedMo
     started = time.monotonic()
     lessons = _prepare_lessons(job, report)
     config = infer_config(job.recipe, job.bits, job.weights)
+    folder = _work_folder(job)
+    start = _start_matrices(job, config, folder, report)
     trained, records = train_stages(
-        round_tables(job.weights, config),
+        round_tables(start.weights, config),
         config,
         job.stages,
         lessons,
         job.losses,
-        _work_folder(job),
+        folder,
         report,
         lambda message: report(StageStatus(message)),
+        start.scales,
     )
     seconds = time.monotonic() - started
     weights = trained.grid.weights
@@ -139,14 +148,30 @@ def _widen(
             f"--wide-layers {options.wide_layers}: of a recipe of two bits such as wi2c_afp32, "
             f"give 1 to {len(bits.matrix_bits) - 1} layers that have four."
         )
-    first = texts.select(np.arange(min(SENSITIVITY_SENTENCES, len(texts))))
     ranked = rank_sensitive_layers(
         weights,
         infer_config(recipe, bits, weights),
-        list_sentences(first, weights.input_names),
+        _list_sentences(weights, texts, SENSITIVITY_SENTENCES),
         lambda message: report(StageStatus(message)),
     )
     return widen_layers(bits, ranked, options.wide_layers)
+
+
+def _start_matrices(job: _Job, config: FakeQuantConfig, folder: Path, report: Report) -> QatStart:
+    """The matrices rounded by GPTQ to the width of the first stage."""
+    return start_by_gptq(
+        job.weights,
+        resize_matrices(config, job.stages[0].width),
+        _list_sentences(job.weights, job.texts[0], GPTQ_SENTENCES),
+        folder,
+        lambda message: report(StageStatus(message)),
+    )
+
+
+def _list_sentences(weights: EncoderWeights, texts: TokenizedTexts, count: int) -> list[Sentence]:
+    """The first of the texts, as the numpy pass takes them."""
+    first = texts.select(np.arange(min(count, len(texts))))
+    return list_sentences(first, weights.input_names)
 
 
 def _prepare_lessons(job: _Job, report: Report) -> tuple[Lessons, Lessons]:

@@ -7,6 +7,7 @@ import pytest
 
 from edge_bert.compress.train.qat.scales import (
     fit_scales,
+    reduce_integers,
     restore_values,
     round_table,
     round_to_integers,
@@ -14,8 +15,10 @@ from edge_bert.compress.train.qat.scales import (
 )
 from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.quantize import blockwise
+from edge_bert.quantize.channelwise import quantize_channelwise
 from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.uniform import INT8_MAX, quantize_int8
+from edge_bert.records.weight_bits import WeightBits
 from edge_bert.records.weight_grid import Granularity, WeightGrid, Width, make_block_grid, make_grid
 from tests.runtimes.op_models import Step, Tensor, graph, options_of
 
@@ -31,8 +34,8 @@ GRIDS = [
 ]
 
 
-def run_hybrid(rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """The rows times the kernel, whose int8 file the real runtime runs."""
+def run_hybrid(rows: np.ndarray, kernel: np.ndarray, bits: int) -> np.ndarray:
+    """The rows times the kernel in so many bits, whose file the real runtime runs."""
     from ai_edge_litert.interpreter import Interpreter
 
     tensors = [
@@ -43,21 +46,26 @@ def run_hybrid(rows: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     ]
     dense = options_of("FullyConnectedOptions", keepNumDims=True)
     model = graph(tensors, [Step("FULLY_CONNECTED", 1, (0, 1, 2), 3, dense)])
-    interpreter = Interpreter(model_content=convert_hybrid(model, 8))
+    interpreter = Interpreter(
+        model_content=convert_hybrid(model, WeightBits((bits,), 8, matrix_block=0))
+    )
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], rows)
     interpreter.invoke()
     return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
 
 
-def test_rows_are_rounded_as_the_runtime_rounds_them() -> None:
+@pytest.mark.parametrize("bits", [8, 4, 2])
+def test_rows_are_rounded_as_the_runtime_rounds_them(bits: int) -> None:
     """The file's product is that of the rounded rows; of rows that are not, it is far off."""
     rows = RANDOM.normal(size=(9, 64)).astype(np.float32)
     rows[1] = np.abs(rows[1]) + 2  # without a value below 0, which is a step all the same
     rows[2], rows[3] = 0, -3 * np.abs(rows[3])
-    values, scales = quantize_int8(np.ascontiguousarray(KERNEL.T), axis=0)
+    matrix = np.ascontiguousarray(KERNEL.T)
+    eight = bits == 8
+    values, scales = quantize_int8(matrix, 0) if eight else quantize_channelwise(matrix, bits)
     stored = (values * scales[:, None]).T.astype(np.float32)
-    products = run_hybrid(rows, KERNEL)
+    products = run_hybrid(rows, KERNEL, bits)
     size = np.abs(products).max()
     ours = np.asarray(round_rows(rows)) @ stored
     np.testing.assert_allclose(ours, products, atol=2e-6 * size)
@@ -127,6 +135,19 @@ def test_grids_are_those_of_the_build() -> None:
         blockwise.HIGH,
     )
     assert make_grid(8, Granularity.CHANNEL).high == INT8_MAX
+
+
+@pytest.mark.parametrize("grid", [make_grid(8, Granularity.CHANNEL), make_block_grid(4, 32)])
+def test_integers_have_no_common_divisor(grid: WeightGrid) -> None:
+    """So that the weights alone tell them; zeros stay."""
+    integers = np.array([[2, 3, 0], [-4, 6, 0], [6, 1, 0]] * 32, np.int8)[:64]
+    scales = np.full((64 // (grid.block or 64), *(1,) * bool(grid.block), 3), 0.25, np.float32)
+    reduced, larger = reduce_integers(integers, scales, grid)
+    np.testing.assert_array_equal(reduced[:, 0], integers[:, 0] // 2)
+    np.testing.assert_array_equal(reduced[:, 1:], integers[:, 1:])
+    np.testing.assert_array_equal(
+        restore_values(reduced, larger, grid), restore_values(integers, scales, grid)
+    )
 
 
 def test_tables_lie_on_the_grid_of_their_rows_or_columns() -> None:

@@ -1,0 +1,52 @@
+"""Where training starts: on the grid, nearer to the float encoder than by rounding each weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edge_bert.compress.prune.output_error import output_error
+from edge_bert.compress.train.qat.fake_quant_config import infer_config
+from edge_bert.compress.train.qat.scales import fit_scales, restore_values, round_to_integers
+from edge_bert.encoder import numpy_forward
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.replace_arrays import replace_arrays
+from edge_bert.pipeline.train.qat.gptq_start import FILE, start_by_gptq
+from edge_bert.records.recipe import RECIPES
+from edge_bert.records.weight_bits import WeightBits
+from tests.tiny import models
+
+
+@pytest.mark.parametrize("recipe", ["wi4_afp32", "wi4c_afp32", "wi2c_afp32"])
+def test_training_starts_on_the_grid_that_gptq_chose(recipe: str, tmp_path: Path) -> None:
+    """And what was once computed is read again."""
+    weights = encoder_weights(models.checkpoint(tmp_path / "m", "bert", "mean"))
+    bits = WeightBits.of_recipe(RECIPES[recipe], 2)
+    config = infer_config(RECIPES[recipe], bits, weights)
+    random = np.random.default_rng(0)
+    sentences = [{"input_ids": random.integers(5, 100, (1, 9)).astype(np.int32)} for _ in range(48)]
+    start = start_by_gptq(weights, config, sentences, tmp_path)
+    arrays = start.weights.arrays
+    assert len(start.scales) == 12
+    for name, scales in start.scales.items():
+        integers = round_to_integers(arrays[name], scales, config.matrices[name])
+        restored = restore_values(integers, scales, config.matrices[name])
+        np.testing.assert_array_equal(restored, arrays[name])
+    nearest = {}
+    for name in start.scales:
+        kernel, grid = weights.arrays[name], config.matrices[name]
+        scales = fit_scales(kernel, grid)
+        nearest[name] = restore_values(round_to_integers(kernel, scales, grid), scales, grid)
+    expected = numpy_forward.run_encoder(weights, sentences)
+    errors = [
+        output_error(numpy_forward.run_encoder(encoder, sentences), expected)
+        for encoder in (start.weights, replace_arrays(weights, nearest))
+    ]
+    assert errors[0] < 0.9 * errors[1]
+    assert (tmp_path / FILE).is_file()
+    again = start_by_gptq(weights, config, [], tmp_path)
+    np.testing.assert_array_equal(
+        again.weights.arrays["layer.1.key.kernel"], arrays["layer.1.key.kernel"]
+    )
