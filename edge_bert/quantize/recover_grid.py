@@ -26,6 +26,7 @@ CHANCE = 1e-12  # that random floats pass for a grid, at most
 FloatArray = npt.NDArray[np.floating[Any]]
 Codes = npt.NDArray[np.int16]
 NARROW, WIDE = 8, 128  # the most steps in a group's largest value: of four bits, and of eight
+ALL_STEPS = 255  # of eight bits, from the least to the largest
 Kept = tuple[npt.NDArray[np.int8], npt.NDArray[np.float32]]
 
 
@@ -128,7 +129,7 @@ def _search_grid(matrix: FloatArray, size: int, most: int) -> GridMatrix | None:
     for first in range(0, len(groups), at_once):
         batch = slice(first, first + at_once)
         steps = _search_steps(groups[batch], most)
-        if steps is None or not _are_near(groups[batch], *steps):
+        if steps is None or steps[0].max() > MOST or not _are_near(groups[batch], *steps):
             return None
         codes[batch], scales[batch] = steps
     return GridMatrix(codes.reshape(matrix.shape), scales.reshape(len(matrix), -1))
@@ -159,7 +160,7 @@ def _search_steps(groups: FloatArray, most: int) -> tuple[Codes, FloatArray] | N
         fails = steps[np.arange(len(steps)), worst] > 2 * TOLERANCE
         pending = np.arange(len(groups))[pending][fails]
         allowed[pending] &= _are_whole(shares[pending, worst[fails], None] * counts)
-    return None if codes.max(initial=0) > MOST else (codes, _fit_scales(groups, codes))
+    return codes, _fit_scales(groups, codes)
 
 
 def _are_whole(steps: FloatArray) -> npt.NDArray[np.bool_]:
@@ -203,3 +204,18 @@ def keep_codes(matrix: FloatArray, block: int, least: int, most: int) -> Kept | 
     """
     grid = recover_grid(matrix)
     return None if grid is None else grid.regroup(block, least, most)
+
+
+def lies_on_shifted_grid(matrix: FloatArray) -> bool:
+    """Whether a few rows of `matrix` lie on grids of 8 bits around zero points that are not 0.
+
+    So do weights of torchao's Int4WeightOnlyQATQuantizer, and of PyTorch's affine observers. The
+    differences of a row's neighbours are whole numbers of a step then.
+    """
+    if matrix.ndim != 2 or matrix.shape[1] < 2 * PROBES:
+        return False
+    block = min(BLOCKS[-1], matrix.shape[1])
+    rows = matrix[:: max(len(matrix) // SAMPLE, 1), :block]
+    if _search_steps(rows, WIDE) is not None:
+        return False
+    return _search_steps(rows - rows[:, :1], ALL_STEPS) is not None

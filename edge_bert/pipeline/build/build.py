@@ -17,6 +17,7 @@ from edge_bert.pipeline.build import (
     bundle_files,
     measurements,
     mediapipe_file,
+    name_grids,
     npu,
     onnx_parity,
     verify_artifact,
@@ -107,7 +108,7 @@ def _write_members(
     return Manifest(
         format_version=FORMAT_VERSION,
         profile=session.profile.name,
-        model=bundle_files.model_info(session),
+        model=bundle_files.model_info(session, name_grids.name_rounded_grids(session, scratch)),
         calibration=_describe_calibration(session, built, progress),
         artifacts=tuple(artifact for artifact, _ in built),
         default=_choose_default(session.profile, [artifact for artifact, _ in built]),

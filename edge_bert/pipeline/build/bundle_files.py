@@ -28,8 +28,8 @@ SEARCH_PURPOSE = (
 SEARCH = JsonMember(SearchResult, "build the bundle again", max_bytes=256 * 1024 * 1024)
 
 
-def model_info(session: BuildSession) -> ModelInfo:
-    """Which model the files are of."""
+def model_info(session: BuildSession, warnings: tuple[str, ...] = ()) -> ModelInfo:
+    """Which model the files are of; `warnings` of the files join those of the model."""
     checkpoint = session.checkpoint
     return ModelInfo(
         name=checkpoint.name,
@@ -39,7 +39,7 @@ def model_info(session: BuildSession) -> ModelInfo:
         head=checkpoint.head,
         max_length=max(session.lengths),
         prompts=checkpoint.prompts,
-        warnings=checkpoint.warnings,
+        warnings=(*checkpoint.warnings, *warnings),
     )
 
 
