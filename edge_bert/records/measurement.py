@@ -115,11 +115,12 @@ class OperatorTime(Record, frozen=True):
 
 
 class ClockLimit(Record, frozen=True):
-    """A frequency policy: its present limit and its maximum, in kHz."""
+    """A frequency policy: its present limit and its maximum, in kHz, and its cores."""
 
     policy: str
     cap_khz: Count
     max_khz: Count
+    cpus: tuple[int, ...] = ()
 
 
 class DeviceState(Record, frozen=True):

@@ -19,7 +19,8 @@ from edge_bert.measure.benchmark_model import parse_output
 from edge_bert.measure.measurement import RunConditions, build_benchmark_measurement
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
+from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP
+from edge_bert.pipeline.bench.shell import make_shell
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, MeasuredSubject, Measurement

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -11,9 +11,6 @@ import msgspec
 from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
-from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import compute_energy
-from edge_bert.measure.energy.record_windows import record_windows
 from edge_bert.measure.measurement import (
     ENERGY_NOT_READ,
     RunConditions,
@@ -21,8 +18,10 @@ from edge_bert.measure.measurement import (
     describe_subject,
 )
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
-from edge_bert.measure.sensors.device_state import read_gauges, read_state
+from edge_bert.measure.sensors.device_state import read_state
+from edge_bert.pipeline.bench.energy_session import measure_energy
 from edge_bert.pipeline.bench.options import BenchOptions
+from edge_bert.pipeline.bench.shell import make_shell
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.energy import Energy
@@ -32,8 +31,6 @@ from edge_bert.records.profile import Runtime
 WARMUP = 5
 DEFAULT_DURATION_S = 2.0
 SPARE_S = 300.0  # loading, warm-up and profiling on a slow device
-SHELL_TIMEOUT_S = 30.0
-Shell = Callable[[Sequence[str]], str]
 
 
 def make_timer(
@@ -61,7 +58,7 @@ def make_timer(
                 continue
             energy: Energy = ENERGY_NOT_READ
             if options.energy:
-                energy = _measure_energy(device, command, run, progress)
+                energy = measure_energy(device, command, run, progress)
             subject = describe_subject(output, artifact.name, runtime, options.cores)
             yield build_measurement(
                 _with_cold_run(output, _run(device, command, _plan_cold_run(run), None)),
@@ -104,36 +101,3 @@ def _run(
 ) -> RunnerOutput:
     completed = start_runner(device, command, run, SPARE_S + (duration_s or 0.0))
     return parse_runner(completed.stdout, completed.exit_code, completed.stderr)
-
-
-def make_shell(device: Device) -> Shell:
-    """A function that runs a command and gives its output; DeviceError where it fails."""
-
-    def run(argv: Sequence[str]) -> str:
-        completed = device.run(argv, SHELL_TIMEOUT_S)
-        if completed.exit_code != 0:
-            raise DeviceError(f"{argv[0]} failed: {completed.stderr.strip()[-200:]}")
-        return completed.stdout
-
-    return run
-
-
-def _measure_energy(
-    device: Device, command: list[str], run: RunnerRequest, progress: Progress
-) -> Energy:
-    """The energy of an inference from ten minutes of idle and load windows."""
-    progress("energy: idle and load windows of a minute each, about ten minutes")
-
-    def load(seconds: float) -> int:
-        window = RunnerRequest(
-            run.model,
-            run.signature,
-            run.threads,
-            WARMUP,
-            duration_ms=round(seconds * 1e3),
-            cores=run.cores,
-        )
-        latency = _run(device, command, window, seconds).latency
-        return len(latency.runs_us) + len(latency.warmup_us)
-
-    return compute_energy(record_windows(lambda: read_gauges(make_shell(device)), load))
