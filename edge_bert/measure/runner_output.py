@@ -9,7 +9,7 @@ import msgspec
 from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.latency import MeasuredLatency
-from edge_bert.records.measurement import MemoryUse, OperatorTime
+from edge_bert.records.measurement import MemoryUse, OperatorTime, Placement
 
 FORMAT_VERSION = 1
 MAX_OUTPUT = 256 * 1024 * 1024
@@ -69,32 +69,6 @@ class _Operator(Record, frozen=True):
 class _Profile(Record, frozen=True):
     runs: Annotated[int, msgspec.Meta(gt=0)]
     operators: tuple[_Operator, ...]
-
-
-class CoreUse(Record, frozen=True):
-    """What one core did of the measured inferences; its clocks in kHz, -1 where not to be read."""
-
-    cpu: Annotated[int, msgspec.Meta(ge=0)]
-    runs: Annotated[int, msgspec.Meta(gt=0)]
-    lowest_khz: int = -1
-    highest_khz: int = -1
-
-
-class Placement(Record, frozen=True):
-    """When and where the measured inferences ran.
-
-    `start_s` and `end_s` are of the clock that runs on while a phone sleeps, which it did for
-    `asleep_s`. `bound` and `background` say whether the cores and the background group were to be
-    had, None where they were not asked for. `settled` is whether the clock stood before.
-    """
-
-    start_s: float = 0.0
-    end_s: float = 0.0
-    asleep_s: float = 0.0
-    settled: bool = True
-    core_use: tuple[CoreUse, ...] = ()
-    bound: bool | None = None
-    background: bool | None = None
 
 
 class _Footer(Placement, frozen=True, tag_field="type", tag="footer", kw_only=True):

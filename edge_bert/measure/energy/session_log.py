@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_window import EnergyWindow
-from edge_bert.measure.runner_output import Placement, parse_placement
+from edge_bert.measure.runner_output import parse_placement
 from edge_bert.measure.sensors.device_state import build_reading, build_state
 from edge_bert.measure.sensors.thermal import find_thermal_faults
-from edge_bert.records.measurement import DeviceState
+from edge_bert.records.measurement import DeviceState, Placement
 
 MAX_LOG = 256 * 1024 * 1024
 _MARK = re.compile(r"^@(\w+)(?: (.*))?$")
