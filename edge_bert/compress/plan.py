@@ -20,6 +20,7 @@ class Trait(enum.Enum):
     FEWER_PARTS = "fewer heads and neurons"
     EXITS = "exits between its layers"
     ON_GRID = "weights on a grid of integers"
+    FEW_INTEGERS = "few integers in its weights"
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,15 @@ PASSES: dict[str, Pass] = {
         ensures=frozenset({Trait.FEWER_PARTS}),
         adds="the distance to the unpruned model's outputs",
         frees="what is left of the layers",
+    ),
+    "cluster": Pass(
+        refuses={
+            Trait.FEW_INTEGERS: "clusters of clusters lose more than those of the weights",
+            Trait.EXITS: "their heads would not learn the centroids",
+        },
+        ensures=frozenset({Trait.ON_GRID, Trait.FEW_INTEGERS}),
+        adds="the distance to the unclustered model's outputs",
+        frees="the centroids, scales, biases and LayerNorms",
     ),
 }
 

@@ -6,8 +6,6 @@ and whatever its kernels, comes on top of that in the cost model.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from edge_bert.estimate.energy_model import core_milliwatts
 from edge_bert.estimate.latency_model import CoreModel, core_model
 from edge_bert.records.multiply_adds import MultiplyAdds
@@ -25,10 +23,7 @@ def least_latency(work: MultiplyAdds, cluster: Cluster) -> float:
     for a core that the cost model does not know.
     """
     core = core_model(cluster.core)
-    features = frozenset(cluster.features)
-    cycles = work.float32 / (FMLA * core.fmla)
-    cycles += (work.integer - work.without_i8mm) / _integer_peak(core, features)
-    cycles += work.without_i8mm / _integer_peak(core, features - {"i8mm"})
+    cycles = work.integer / _integer_peak(core, cluster) + work.float32 / (FMLA * core.fmla)
     return cycles / (cluster.max_mhz * 1e3)
 
 
@@ -42,11 +37,11 @@ def least_energy(work: MultiplyAdds, cluster: Cluster) -> float | None:
     return min(powers) * least_latency(work, cluster) / 1e3 if powers else None
 
 
-def _integer_peak(core: CoreModel, features: Collection[str]) -> float:
-    """Multiply-adds of int8 in a cycle, with the best instruction among `features`."""
+def _integer_peak(core: CoreModel, cluster: Cluster) -> float:
+    """Multiply-adds of int8 in a cycle, with the best instruction that the cores have."""
     rates = [SMLAL * core.vector]
-    if "dotprod" in features:
+    if "dotprod" in cluster.features:
         rates.append(SDOT * core.sdot)
-    if "i8mm" in features:
+    if "i8mm" in cluster.features:
         rates.append(SMMLA * core.smmla)
     return max(rates)

@@ -10,11 +10,11 @@ from tests.one_line import refused
 
 # Steps as later ones may be added, one line each.
 QUANTIZE = Pass({}, frozenset({Trait.ON_GRID}), "rounding", "layers and scales")
-CLUSTER = Pass({}, frozenset(), "", "codebooks", requires=frozenset({Trait.ON_GRID}))
+PACK = Pass({}, frozenset(), "", "nothing", requires=frozenset({Trait.ON_GRID}))
 EXITS = Pass(
     {Trait.ON_GRID: "its heads are float"}, frozenset({Trait.EXITS}), "exits' errors", "exits"
 )
-LATER = PASSES | {"quantize": QUANTIZE, "cluster": CLUSTER, "exits": EXITS}
+LATER = PASSES | {"quantize": QUANTIZE, "pack": PACK, "exits": EXITS}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +25,8 @@ LATER = PASSES | {"quantize": QUANTIZE, "cluster": CLUSTER, "exits": EXITS}
         ("distill", "train"),
         ("train", "train", "distill", "distill", "prune", "prune"),
         ("distill", "prune", "exits"),
-        ("prune", "quantize", "cluster"),
+        ("prune", "quantize", "pack"),
+        ("train", "distill", "prune", "cluster"),
     ],
 )
 def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -> None:
@@ -40,7 +41,9 @@ def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -
         (("exits", "distill"), r"step 2 \(distill\) .* exits between its layers"),
         (("exits", "train"), r"step 2 \(train\) .* put train before it"),
         (("train", "prune", "distill"), r"step 3 \(distill\) comes too late: step 2 \(prune\)"),
-        (("train", "cluster"), r"step 2 \(cluster\) needs weights on a grid"),
+        (("train", "pack"), r"step 2 \(pack\) needs weights on a grid"),
+        (("cluster", "prune"), r"step 2 \(prune\) .* weights on a grid .* put prune before it"),
+        (("cluster", "cluster"), r"step 2 \(cluster\) .* few integers in its weights"),
     ],
 )
 def test_a_step_out_of_place_is_named_with_what_spoils_it(
@@ -51,7 +54,7 @@ def test_a_step_out_of_place_is_named_with_what_spoils_it(
         check_order(kinds, LATER)
 
 
-@pytest.mark.parametrize("kind", ["quantize", "cluster", "supernet", "", "Train"])
+@pytest.mark.parametrize("kind", ["quantize", "pack", "supernet", "", "Train"])
 def test_an_unknown_step_is_refused_with_those_that_are_known(kind: str) -> None:
     """Also one that the field knows and we do not have yet."""
     with refused(InputError, "step 2: no step is called .* train, distill, prune"):

@@ -61,7 +61,7 @@ def build_optimizer(
     steps: int,
     sparsity: SparsitySchedule | None = None,
 ) -> PartwiseAdamW:
-    """The optimizer of a run of `steps`; biases, LayerNorms and scales are not decayed.
+    """The optimizer of a run of `steps`; biases, LayerNorms, scales and centroids are not decayed.
 
     With `sparsity` the matrices of the layers get blocks of zeros.
     """
@@ -88,7 +88,9 @@ def build_optimizer(
         use_ema=settings.average > 0,
         ema_momentum=min(settings.average, 1.0 - LEAST_SHARE / max(steps, LEAST_SHARE)),
     )
-    optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta", "log_scale"])
+    optimizer.exclude_from_weight_decay(
+        var_names=["bias", "gamma", "beta", "log_scale", "centroids"]
+    )
     return optimizer
 
 

@@ -13,6 +13,7 @@ from edge_bert.data.evaluation import parse_reference
 from edge_bert.errors import DataError, InputError
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.train.options import (
+    ClusterOptions,
     DistillOptions,
     FineTuneOptions,
     LoopOptions,
@@ -88,10 +89,24 @@ def _prune(options: PruneOptions, report: Report) -> TrainedModel:
     return prune_model(options, report)
 
 
+def _check_clustering(options: ClusterOptions) -> object:
+    from edge_bert.pipeline.train.cluster.cluster_model import check_clustering
+
+    check_clustering(options)
+    return options.settings
+
+
+def _cluster(options: ClusterOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.cluster.cluster_model import cluster_model
+
+    return cluster_model(options, report)
+
+
 JOBS: dict[str, StepJob] = {
     "train": StepJob(FineTuneOptions, _start_from, lambda options: options.settings, _train),
     "distill": StepJob(DistillOptions, _teach_by, _check_distillation, _distill),
     "prune": StepJob(PruneOptions, _start_from, _check_pruning, _prune),
+    "cluster": StepJob(ClusterOptions, _start_from, _check_clustering, _cluster),
 }
 
 TEACHERS = ("classes", "embedding")  # kinds of heads that distillation and pruning take

@@ -85,11 +85,19 @@ class PruneOptions(LoopOptions, frozen=True, kw_only=True):
 class ClusterOptions(LoopOptions, frozen=True, kw_only=True):
     """What `invoke cluster` takes: how many integers a matrix may have, and what a bit is worth.
 
-    `entropy` is the share of the weights' mean square that a bit of a weight may cost.
+    `entropy` is the share of the weights' mean square that a bit of a weight may cost. With texts,
+    in `data` or `text`, the centroids are fine-tuned on them.
     """
 
+    data: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
     centroids: int = 32
     entropy: float = 0.0
+    epochs: int = 1
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+    average: float = 0.0  # an integer of the mean is not the mean of integers
+    head_rate: float = 1.0
 
 
 class StudentOptions(LoopOptions, frozen=True, kw_only=True):

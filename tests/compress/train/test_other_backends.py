@@ -19,6 +19,7 @@ from pathlib import Path
 from edge_bert.compress.train.keras_student import build_student
 from edge_bert.compress.train.prune.gates import score_gates
 from edge_bert.encoder.checkpoint import encoder_weights
+from tests.compress.train.cluster.test_tune_centroids import assert_centroids_learn
 from tests.compress.train.prune.test_block_masks import assert_training_makes_zeros
 from tests.compress.train.prune.test_gates import assert_scores_are_differences, make_texts
 from tests.compress.train.qat.test_quantized_student import assert_training_stays_on_grid
@@ -32,6 +33,7 @@ scores = score_gates(build_student(weights), weights.input_names, *make_texts(),
 assert_scores_are_differences(scores, weights)
 assert_training_makes_zeros(folder / "zeros")
 assert_training_stays_on_grid(weights)
+assert_centroids_learn(weights)
 print(*losses)
 """
 

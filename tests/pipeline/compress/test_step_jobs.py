@@ -11,6 +11,7 @@ from edge_bert.compress.plan_file import parse_plan
 from edge_bert.errors import DataError, InputError
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.step_jobs import PlannedStep, check_head, check_layers
+from edge_bert.pipeline.train.options import ClusterOptions
 from edge_bert.records.checkpoint import Head, Task
 from tests.one_line import refused
 
@@ -69,3 +70,25 @@ def test_classes_go_on_to_a_student(tmp_path: Path) -> None:
     """As do embeddings that no step trains on labels."""
     check_head(steps_of(TRAIN + DISTILL, "text,label\na b,x\nc d,y\n", tmp_path), SOURCE)
     check_head(steps_of(DISTILL, "text,score\na b,0.5\nc d,1.5\n", tmp_path), SOURCE)
+
+
+@pytest.mark.parametrize(
+    ("option", "match"),
+    [
+        ("centroids = 1", r"step 1 \(cluster\): --centroids 1"),
+        ("freeze = 'nothing'", r"step 1 \(cluster\): --freeze nothing"),
+    ],
+)
+def test_a_clustering_that_cannot_be_is_refused(option: str, match: str, tmp_path: Path) -> None:
+    """Before the first step trains."""
+    with refused(InputError, match):
+        steps_of(f"[[steps]]\nkind = 'cluster'\n{option}\n", "text,label\na b,x\n", tmp_path)
+
+
+def test_a_cluster_step_has_the_options_of_its_command(tmp_path: Path) -> None:
+    """And the texts of the plan, on which its centroids are fine-tuned."""
+    text = "[[steps]]\nkind = 'cluster'\ncentroids = 16\nentropy = 0.003\n"
+    (step,) = steps_of(text, "text,label\na b,x\nc d,y\n", tmp_path)
+    assert isinstance(step.options, ClusterOptions)
+    assert (step.options.centroids, step.options.entropy) == (16, 0.003)
+    assert step.options.data == (str(tmp_path / "data.csv"),)

@@ -26,8 +26,7 @@ from tests.one_line import refused
 from tests.tiny import models
 
 CLASSES = ("cold", "warm")
-# A token each: a graph is traced for every eight tokens of length, which takes longer than steps.
-WORDS = ("no", "table", "cat", "mat", "report", "train", "city", "lamp", "weather", "book")
+WORDS = ("yes", "no", "cat", "mat", "keys", "report", "friday", "train", "city", "word")
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ from typing import Any
 from keras import ops
 
 from edge_bert.compress.train.qat.scales import LEAST_SCALE, split_shape
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.weight_grid import WeightGrid
 
 INT8_LOW, INT8_HIGH = -128, 127
@@ -59,7 +60,7 @@ def pass_through(values: Any, rounded: Any) -> Any:
     return values + ops.stop_gradient(rounded - values)
 
 
-def damp_gradient(values: Any, factor: float) -> Any:
+def damp_gradient(values: Any, factor: float | FloatArray) -> Any:
     """`values`, with their gradient times `factor`."""
     return values * factor + ops.stop_gradient(values * (1.0 - factor))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+import msgspec
+
 from edge_bert.compress.cluster.cluster_encoder import (
     ClusteredEncoder,
     cluster_encoder,
@@ -12,7 +14,9 @@ from edge_bert.compress.cluster.cluster_encoder import (
 from edge_bert.compress.cluster.cluster_matrix import LEAST, MOST
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
+from edge_bert.pipeline.train.cluster.tune_model import tune_model
 from edge_bert.pipeline.train.folder.run_record import (
     describe_ancestor,
     describe_machine,
@@ -20,7 +24,7 @@ from edge_bert.pipeline.train.folder.run_record import (
 )
 from edge_bert.pipeline.train.options import ClusterOptions
 from edge_bert.pipeline.train.shipped_size import measure_update
-from edge_bert.pipeline.train.start_model import StartModel, open_model
+from edge_bert.pipeline.train.start_model import StartModel, open_model, open_teacher
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
     check_name,
@@ -33,37 +37,48 @@ from edge_bert.records.training import FORMAT_VERSION, Clustering, LossWeights, 
 def cluster_model(options: ClusterOptions, report: Report = no_report) -> TrainedModel:
     """Cluster a model's weights on the int8 grid, and write its folder.
 
-    The files of both are built and packed for the record. Raises InputError, ModelError for
-    options and models that are not usable, and what building raises.
+    With texts the centroids are fine-tuned; the same command again goes on where that was cut
+    short. The files of both models are built and packed for the record. Raises InputError,
+    ModelError and DataError for options, models and texts that are not usable, and what building
+    and training raise.
     """
     check_clustering(options)
     check_name(options.name)
     check_target(options.folder)
-    backend = start_backend(options.settings.threads)
+    settings = options.settings
+    backend = start_backend(settings.threads)
     started = time.monotonic()
-    model = open_model(options.model)
+    has_texts = bool(options.data or options.text)
+    model = open_teacher(options.model) if has_texts else open_model(options.model)
     _check_model(model, options.centroids)
 
     def progress(message: str) -> None:
         report(StageStatus(message))
 
     clustered = cluster_encoder(model.weights, options.centroids, options.entropy, progress)
-    progress("building and packing both files")
-    clustering = _describe_clustering(options, model, clustered)
     run = TrainingRun(
         format_version=FORMAT_VERSION,
         name=options.name,
         kind="clustering",
-        settings=options.settings,
+        settings=settings,
         losses=LossWeights(),
         data=(),
         ancestors=(describe_ancestor(model.checkpoint, "start"),),
         curve=None,
         machine=describe_machine(backend),
-        seconds=time.monotonic() - started,
-        clustering=clustering,
+        seconds=0.0,
     )
-    return write_trained_model(options.folder, clustered.weights, model.checkpoint, run)
+    weights = clustered.weights
+    if has_texts:
+        weights, run = tune_model(options, model, clustered, run, report)
+    progress("building and packing both files")
+    run = msgspec.structs.replace(
+        run,
+        machine=describe_machine(backend),
+        seconds=time.monotonic() - started,
+        clustering=_describe_clustering(options, model, clustered, weights),
+    )
+    return write_trained_model(options.folder, weights, model.checkpoint, run)
 
 
 def check_clustering(options: ClusterOptions) -> None:
@@ -77,6 +92,8 @@ def check_clustering(options: ClusterOptions) -> None:
             f"--entropy {options.entropy:g}: give a share of the weights' mean square from 0 to "
             "less than 1, such as 0.003."
         )
+    if options.freeze != "embeddings":
+        raise InputError(f"--freeze {options.freeze}: the tables stay on their grid; leave it out.")
 
 
 def _check_model(model: StartModel, centroids: int) -> None:
@@ -97,9 +114,9 @@ def _check_model(model: StartModel, centroids: int) -> None:
 
 
 def _describe_clustering(
-    options: ClusterOptions, model: StartModel, clustered: ClusteredEncoder
+    options: ClusterOptions, model: StartModel, clustered: ClusteredEncoder, weights: EncoderWeights
 ) -> Clustering:
-    unclustered, shipped = measure_update(model.weights, clustered.weights)
+    unclustered, shipped = measure_update(model.weights, weights)
     return Clustering(
         centroids=options.centroids,
         entropy=options.entropy,

@@ -6,21 +6,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edge_bert.compress.train.backends.choose_backend import start_backend
-from edge_bert.compress.train.batches import Array
 from edge_bert.compress.train.distill import Lessons
-from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report, no_report
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
-from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.prune.pruning_goal import PruningGoal, check_goal
+from edge_bert.pipeline.train.self_teaching import digest_lessons, recovery_losses, teach_itself
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import check_name, check_target, choose_work_folder
 from edge_bert.records.checkpoint import Checkpoint
@@ -57,8 +53,7 @@ class PruningJob:
 
     def work_folder(self, inputs: Sequence[object]) -> Path:
         """Where the run's snapshots are, by all that decides its weights and by `inputs`."""
-        lessons = (self.trained, self.held_out)
-        digests = [digest_texts(side.texts, *_labels_of(side)) for side in lessons]
+        digests = [digest_lessons(side) for side in (self.trained, self.held_out)]
         settings = (self.options.settings, self.losses)
         return choose_work_folder(
             ["prune", self.checkpoint.sha256, *settings, *digests, self.backend, *inputs]
@@ -107,7 +102,7 @@ def open_pruning(
             "--importance taylor is the gradient of the error on labels, and the texts have none "
             "of this model's; give --data with labels, or another importance."
         )
-    trained, held_out = _teach_sides(model, sides, report)
+    trained, held_out = teach_itself(model, sides, report)
     return PruningJob(options, model.checkpoint, model.weights, sides, trained, held_out, backend)
 
 
@@ -119,33 +114,3 @@ def _open_unshared(reference: str | None) -> StartModel:
             "them can be pruned by itself; take a model whose layers are its own."
         )
     return model
-
-
-def _teach_sides(
-    model: StartModel, sides: tuple[Corpus, Corpus], report: Report
-) -> tuple[Lessons, Lessons]:
-    """Texts with the unpruned model's outputs, and, where they train, the rows of its layers."""
-    from edge_bert.compress.train.forward import Rows
-    from edge_bert.compress.train.teacher import run_teachers
-
-    weights = model.weights
-    losses, layers = DEFAULTS[weights.head.task], tuple(range(weights.config.layers))
-    rows = Rows(hidden=layers if losses.hidden else (), attention=bool(losses.relations))
-
-    def teach(corpus: Corpus, wanted: Rows) -> Lessons:
-        texts = corpus.tokenize(model.tokenizer)
-        outputs = run_teachers([weights], [model.checkpoint.sha256], texts, wanted, report)
-        return Lessons(texts, outputs, corpus.labels if corpus.has_labels else None)
-
-    trained, held_out = sides
-    return teach(trained, rows), teach(held_out, Rows())
-
-
-def recovery_losses(weights: EncoderWeights, trained: Corpus) -> LossWeights:
-    """The losses of a head, those of labels where texts have some."""
-    losses = DEFAULTS[weights.head.task]
-    return losses if trained.has_labels else msgspec.structs.replace(losses, labels=0.0)
-
-
-def _labels_of(lessons: Lessons) -> tuple[Array, ...]:
-    return () if lessons.labels is None else (lessons.labels,)

@@ -11,9 +11,11 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from edge_bert.cli.clustering_lines import describe_clustering
+from edge_bert.compress.cluster.cluster_encoder import count_integers
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import InputError, ModelError, WeightError
 from edge_bert.formats.tflite import flatbuffer
+from edge_bert.pipeline.train import shipped_size
 from edge_bert.pipeline.train.cluster.cluster_model import cluster_model
 from edge_bert.pipeline.train.options import ClusterOptions
 from edge_bert.pipeline.train.shipped_size import build_file, diff_bytes
@@ -25,6 +27,7 @@ from tests.one_line import refused
 from tests.tiny import models
 
 CENTROIDS = 12
+WORDS = ("yes", "no", "cat", "mat", "keys", "report", "friday", "train", "city", "word")
 TOKEN_TYPES = 2
 
 
@@ -32,7 +35,7 @@ TOKEN_TYPES = 2
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Tiny models."""
     folder = tmp_path_factory.mktemp("cluster")
-    models.write(folder / "plain", "bert", "mean-normalize", hidden_size=64)
+    models.write(folder / "plain", "bert", "mean-normalize", hidden_size=64, num_hidden_layers=1)
     return folder
 
 
@@ -137,6 +140,34 @@ def test_a_clustered_folder_gives_nearly_the_answers_of_its_source(
     )
 
 
+def test_texts_fine_tune_the_centroids(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From the clustered start, towards the source; a weight leaves no cluster."""
+    monkeypatch.setattr(shipped_size, "can_build", lambda: False)
+    random = np.random.default_rng(0)
+    texts = dict.fromkeys(" ".join(random.choice(WORDS, 4)) for _ in range(96))
+    (folder / "texts.txt").write_text("\n".join(texts), "utf-8")
+    tuned = cluster_model(
+        options_of(
+            folder,
+            name="tuned",
+            text=(str(folder / "texts.txt"),),
+            batch_size=16,
+            learning_rate=3e-3,
+            held_out=0.3,
+        )
+    )
+    curve = tuned.run.curve
+    assert curve is not None
+    assert curve.start_score is not None
+    assert curve.best_score >= curve.start_score
+    assert curve.metric == "cosine to the teacher"
+    assert tuned.run.losses.cosine == 1.0
+    assert [ancestor.role for ancestor in tuned.run.ancestors] == ["start", "teacher"]
+    weights = encoder_weights(load_checkpoint(str(tuned.folder), tuned.folder))
+    assert count_integers(weights) <= CENTROIDS
+    assert "At most 12 integers" in (tuned.folder / "README.md").read_text("utf-8")
+
+
 @pytest.mark.parametrize(
     ("values", "match"),
     [
@@ -144,6 +175,7 @@ def test_a_clustered_folder_gives_nearly_the_answers_of_its_source(
         ({"centroids": 256}, "--centroids 256: give 2 to 255"),
         ({"entropy": -0.1}, "--entropy -0.1"),
         ({"entropy": float("nan")}, "--entropy nan"),
+        ({"freeze": "nothing"}, "--freeze nothing"),
         ({"name": "../x"}, "--name"),
     ],
 )
@@ -170,7 +202,7 @@ def test_weights_with_fewer_integers_than_centroids_are_refused(
 ) -> None:
     """Where no record says that they are clustered."""
     copy = tmp_path / "copy"
-    models.write(copy, "bert", "mean-normalize", hidden_size=64)
+    models.write(copy, "bert", "mean-normalize", hidden_size=64, num_hidden_layers=1)
     save_file(load_file(clustered.folder / "model.safetensors"), copy / "model.safetensors")
     with refused(ModelError, "at most 12 different integers.*--centroids 32 changes nothing"):
         cluster_model(options_of(folder, name="again", model=str(copy), centroids=32))

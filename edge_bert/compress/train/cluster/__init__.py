@@ -1,0 +1,1 @@
+"""Training of what clustering leaves free: the integers that the codebooks have."""
