@@ -37,6 +37,7 @@ class GridMatrix:
     The columns of a row are dealt out to its groups in order; one group is one scale for the row.
     A group of zeros has the scale 0. The codes of a group have no common divisor, unless all groups
     share one scale: a training that only ever used even integers has left no trace of the others.
+    The one weight of a group that is not 0 is the last integer that other groups use.
     """
 
     codes: Codes
@@ -98,7 +99,8 @@ def recover_grid(matrix: FloatArray) -> GridMatrix | None:
     grid = next((grid for grid in searches if grid is not None), None)
     if grid is None or not _is_evident(grid):
         return None
-    return _share_scale(grid) if grid.block == columns else grid
+    grid = _share_scale(grid) if grid.block == columns else grid
+    return grid if grid.is_uniform else _stretch_lone_weights(grid)
 
 
 def _sample_lies_on_grid(groups: FloatArray, most: int) -> bool:
@@ -195,6 +197,24 @@ def _share_scale(grid: GridMatrix) -> GridMatrix:
         return grid
     uniform = GridMatrix(codes, np.where(live, scale, 0).astype(np.float32))
     return uniform if uniform.bits == grid.bits else grid
+
+
+def _stretch_lone_weights(grid: GridMatrix) -> GridMatrix:
+    """The grid with the last integer of its width in groups of a single weight and zeros.
+
+    Its values do not tell, but quantizers put the largest weight of a group there.
+    """
+    groups = grid.codes.reshape(grid.scales.size, grid.block)
+    lone = np.count_nonzero(groups, axis=1) == 1
+    if grid.bits == 2 or not lone.any():
+        return grid
+    most = 2 ** (grid.bits - 1) - 1
+    least = max(-most - 1 if grid.codes.min() < -most else -most, -MOST)
+    ends = np.where(groups[lone].sum(axis=1) > 0, most, -least)
+    groups, scales = groups.copy(), grid.scales.reshape(-1).copy()
+    groups[lone] *= ends[:, None].astype(np.int16)
+    scales[lone] /= ends
+    return GridMatrix(groups.reshape(grid.codes.shape), scales.reshape(grid.scales.shape))
 
 
 def keep_codes(matrix: FloatArray, block: int, least: int, most: int) -> Kept | None:

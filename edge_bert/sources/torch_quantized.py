@@ -227,11 +227,12 @@ def _is_near(steps: Array, wanted: float) -> bool:
 
 def _describe(parts: set[str], shifted: list[str]) -> tuple[str, ...]:
     lines = []
-    activations = {name for name in parts if ACTIVATION.search(name) and FAKE_QUANT not in name}
+    matches = [ACTIVATION.search(name) for name in parts if FAKE_QUANT not in name]
+    activations = {match.string[: match.end() - 1] for match in matches if match}
     if activations:
         lines.append(
             "PyTorch's ranges of activations are not taken over, edge-bert calibrates its own: "
-            f"{list_some([*map(shorten, sorted(activations))])}"
+            f"{list_some([*map(shorten, sorted(activations))], 2)}"
         )
     if shifted:
         lines.append(

@@ -22,6 +22,7 @@ COMMANDS = (
     "shrink",
     "table_bits",
     "table_forms",
+    "trained_grids",
 )
 
 

@@ -56,7 +56,7 @@ def test_rows_of_zeros_and_common_divisors_keep_their_values() -> None:
     grid = recover_grid(matrix)
     assert grid is not None
     assert grid.scales[3] == 0
-    assert grid.codes[9, 4] == 1
+    assert grid.codes[9, 4] == 127
     np.testing.assert_allclose(grid.codes * grid.scales, matrix, rtol=3e-7)
     others = np.delete(np.arange(ROWS), [3, 5, 9])
     assert (grid.codes[others] == codes[others]).all()
@@ -110,6 +110,18 @@ def test_codes_are_handed_on_where_the_recipe_can_hold_them() -> None:
     assert blocks is not None
     assert blocks.regroup(64, -8, 7) is None
     assert blocks.regroup(COLUMNS, -MOST, MOST) is None
+
+
+def test_a_single_weight_among_zeros_is_the_last_integer() -> None:
+    """As quantizers leave a block around one outlier: which it is, others of the matrix show."""
+    codes = random_codes((ROWS, COLUMNS), -8, 7)
+    codes[4, 32:64] = codes[5, 64:96] = 0
+    codes[4, 40], codes[5, 70] = 7, -8
+    scales = random_scales(ROWS * COLUMNS // 32).reshape(ROWS, -1)
+    grid = recover_grid(on_grid(codes, scales))
+    assert grid is not None
+    assert (grid.codes == codes).all()
+    np.testing.assert_allclose(grid.scales, scales, rtol=2e-7)
 
 
 def test_scales_that_are_powers_of_two_apart_stay_four_bits() -> None:
