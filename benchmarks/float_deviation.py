@@ -26,11 +26,25 @@ class FloatDeviation:
     drop: float
 
 
-def measure_deviation(session: BuildSession, data: EvaluationSet, file: bytes) -> FloatDeviation:
-    """The deviation of `file` from the float32 file of `session` over the pairs of `data`."""
-    sentences = tuple(dict.fromkeys(data.sentences + data.second))
+def run_float_file(session: BuildSession, data: EvaluationSet) -> FloatArray:
+    """Embeddings [n, hidden] of the distinct sentences of `data` from the float32 file."""
     float_file = artifacts.build_float_model(session, no_progress)
-    expected = _file_outputs(session, float_file, sentences)
+    return _file_outputs(session, float_file, _list_sentences(data))
+
+
+def _list_sentences(data: EvaluationSet) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(data.sentences + data.second))
+
+
+def measure_deviation(
+    session: BuildSession, data: EvaluationSet, file: bytes, expected: FloatArray | None = None
+) -> FloatDeviation:
+    """The deviation of `file` from the float32 file of `session` over the pairs of `data`.
+
+    `expected` is what `run_float_file` gives, which is run anew where it is None.
+    """
+    sentences = _list_sentences(data)
+    expected = run_float_file(session, data) if expected is None else expected
     actual = _file_outputs(session, file, sentences)
     drift, score = measure_drift(actual, expected), make_pair_scorer(data, sentences)
     return FloatDeviation(drift.cosine_mean, drift.cosine_min, score(expected) - score(actual))

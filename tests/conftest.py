@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import hypothesis
 import pytest
 
@@ -10,6 +12,9 @@ from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
 from tests.skip_gate import SkipGate
+
+TESTS = Path(__file__).resolve().parent
+TAKE_LONG = ("bundle", "compress", "pipeline", "test_command_line.py")
 
 # A busy machine is slow without being wrong.
 hypothesis.settings.register_profile("patient", deadline=None)
@@ -23,9 +28,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with slow tests come first, so that all processes end at about the same time."""
+    """Files with slow tests come first, then the rooms that build and train, so that all processes
+    end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, not _takes_long(item.path)))
+
+
+def _takes_long(path: Path) -> bool:
+    """Whether a file of tests builds or trains models, one test with another for a minute."""
+    return path.relative_to(TESTS).parts[0] in TAKE_LONG
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,8 @@ static const struct option OPTIONS[] = {
     {"outputs", required_argument, NULL, 'o'},     {"cores", required_argument, NULL, 'c'},
     {"threads", required_argument, NULL, 't'},     {"warmup", required_argument, NULL, 'w'},
     {"repetitions", required_argument, NULL, 'r'}, {"duration-ms", required_argument, NULL, 'd'},
+    {"prefer-cores", required_argument, NULL, 'a'}, {"every-ms", required_argument, NULL, 'e'},
+    {"settle-ms", required_argument, NULL, 'u'},   {"background", no_argument, NULL, 'b'},
     {"profile", no_argument, NULL, 'p'},           {"cold", no_argument, NULL, 'f'},
     {NULL, 0, NULL, 0}};
 
@@ -41,6 +43,10 @@ static void take(struct arguments *arguments, int option) {
         case 'w': arguments->warmup = number("warmup", optarg, 0, MOST_RUNS); break;
         case 'r': arguments->repetitions = number("repetitions", optarg, 1, MOST_RUNS); break;
         case 'd': arguments->duration_ms = number("duration-ms", optarg, 1, LONGEST_MS); break;
+        case 'a': arguments->prefer = optarg; break;
+        case 'e': arguments->every_ms = number("every-ms", optarg, 1, LONGEST_MS); break;
+        case 'u': arguments->settle_ms = number("settle-ms", optarg, 1, LONGEST_MS); break;
+        case 'b': arguments->background = 1; break;
         case 'p': arguments->profile = 1; break;
         case 'f': arguments->cold = 1; break;
         default: fail("usage", "an option is unknown or lacks its value; see arguments.h");
@@ -56,6 +62,9 @@ struct arguments parse_arguments(int argc, char **argv) {
     if (!arguments.library || !arguments.model) fail("usage", "--library and --model are needed");
     if (arguments.repetitions && arguments.duration_ms) {
         fail("usage", "--repetitions and --duration-ms exclude each other");
+    }
+    if (arguments.cores && arguments.prefer) {
+        fail("usage", "--cores and --prefer-cores exclude each other");
     }
     if (!arguments.repetitions && !arguments.duration_ms) arguments.repetitions = 10;
     return arguments;

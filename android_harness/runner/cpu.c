@@ -5,8 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/auxv.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "report.h"
+
+/* Android's THREAD_PRIORITY_BACKGROUND. */
+#define BACKGROUND_NICE 10
 
 #if defined(__aarch64__)
 /* Bits of the kernel's ABI: Documentation/arch/arm64/elf_hwcaps. Only what kernels choose by. */
@@ -108,4 +113,23 @@ int bind_to_cores(const char *list) {
         if (*list++ != ',') return -1;
     }
     return sched_setaffinity(0, sizeof set, &set);
+}
+
+int run_in_background(void) {
+    FILE *group = fopen("/dev/cpuset/background/tasks", "we");
+    int joined = group != NULL && fprintf(group, "%d", getpid()) > 0;
+    if (group != NULL && fclose(group) != 0) joined = 0;
+    setpriority(PRIO_PROCESS, 0, BACKGROUND_NICE);
+    return joined;
+}
+
+long read_clock(int cpu) {
+    char path[96];
+    long khz = -1;
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/cpufreq/scaling_cur_freq", cpu);
+    FILE *file = fopen(path, "re");
+    if (file == NULL) return -1;
+    if (fscanf(file, "%ld", &khz) != 1 || khz <= 0) khz = -1;
+    fclose(file);
+    return khz;
 }

@@ -10,4 +10,11 @@ void print_cpu(void);
 /* Binds this process to cores, as in "0-3,6". Returns 0, or -1 for a bad list or a refusal. */
 int bind_to_cores(const char *list);
 
+/* Takes the priority that Android gives to the background, and joins its cores where the shell may.
+ * Returns whether it joined them. */
+int run_in_background(void);
+
+/* The core's present clock in kHz, -1 where the kernel does not say. */
+long read_clock(int cpu);
+
 #endif

@@ -10,6 +10,7 @@
 #include "arguments.h"
 #include "clock.h"
 #include "cpu.h"
+#include "loop.h"
 #include "memory.h"
 #include "profile.h"
 #include "report.h"
@@ -17,6 +18,25 @@
 #include "sha256.h"
 
 #define FORMAT_VERSION 1
+
+/* Whether the cores and the background group were to be had: 1, 0, or -1 where nobody asked. */
+static struct {
+    int bound, background;
+} placement = {-1, -1};
+
+static const char *words_of(int answer) {
+    return answer < 0 ? "null" : answer ? "true" : "false";
+}
+
+static void take_place(const struct arguments *arguments) {
+    if (arguments->background) placement.background = run_in_background();
+    const char *cores = arguments->cores ? arguments->cores : arguments->prefer;
+    if (!cores) return;
+    placement.bound = bind_to_cores(cores) == 0;
+    if (arguments->cores && !placement.bound) {
+        fail("bad_cores", "the cores '%s' are not to be had here", cores);
+    }
+}
 
 /* A pipe or a folder in the model's place would hang or confuse the runtime. */
 static void check_model(const char *path) {
@@ -50,40 +70,16 @@ static void print_header(const struct arguments *arguments, const struct session
     end_line();
 }
 
-static double run_set(const struct session *session, const struct input_sets *sets, long index) {
-    if (sets->count > 1 || index == 0) {
-        fill_inputs(&session->litert, &session->inputs, sets, (size_t)index % sets->count);
-    }
-    return run_once(session);
-}
-
-/* Returns the time of the very first inference, in microseconds. */
-static double run_all(const struct arguments *arguments, const struct session *session,
-                      const struct input_sets *sets) {
-    double first = 0;
-    for (long i = 0; i < arguments->warmup; i++) {
-        double us = run_set(session, sets, i);
-        if (i == 0) first = us;
-        printf("{\"type\":\"warmup\",\"us\":%.3f}", us);
-        end_line();
-    }
-    double end = now_us() + (double)arguments->duration_ms * 1e3;
-    for (long i = 0; arguments->repetitions ? i < arguments->repetitions : !i || now_us() < end; i++) {
-        double us = run_set(session, sets, i);
-        if (i == 0 && arguments->warmup == 0) first = us;
-        printf("{\"type\":\"run\",\"us\":%.3f}", us);
-        end_line();
-    }
-    return first;
-}
-
 static void print_footer(const struct arguments *arguments, const struct session *session,
-                         struct memory memory, double first_us) {
+                         const struct loop *loop, struct memory memory) {
     double init_us = session->library_us + session->load_us + session->compile_us;
     printf("{\"type\":\"footer\",\"init_us\":%.3f,\"library_us\":%.3f,\"load_us\":%.3f,", init_us,
            session->library_us, session->load_us);
-    printf("\"compile_us\":%.3f,\"first_us\":%.3f,\"cold\":%s,", session->compile_us, first_us,
+    printf("\"compile_us\":%.3f,\"first_us\":%.3f,\"cold\":%s,", session->compile_us, loop->first_us,
            arguments->cold ? "true" : "false");
+    print_loop(loop);
+    printf("\"bound\":%s,\"background\":%s,", words_of(placement.bound),
+           words_of(placement.background));
     printf("\"peak_rss_bytes\":%lld,\"rss_bytes\":%lld,\"anonymous_rss_bytes\":%lld,", memory.peak,
            memory.resident, memory.anonymous);
     printf("\"file_rss_bytes\":%lld,\"profile\":", memory.file);
@@ -100,9 +96,8 @@ int main(int argc, char **argv) {
     char library_hash[SHA256_HEX_SIZE], model_hash[SHA256_HEX_SIZE];
     struct arguments arguments = parse_arguments(argc, argv);
     report_crashes();
-    if (arguments.cores && bind_to_cores(arguments.cores) != 0) {
-        fail("bad_cores", "the cores '%s' are not to be had here", arguments.cores);
-    }
+    stop_on_request();
+    take_place(&arguments);
     check_model(arguments.model);
     if (sha256_file(arguments.library, library_hash) != 0) {
         fail("missing_library", "%s: %s", arguments.library, strerror(errno));
@@ -114,10 +109,11 @@ int main(int argc, char **argv) {
     struct session session = open_session(&arguments);
     struct input_sets sets = read_inputs(&session.inputs, arguments.inputs);
     print_header(&arguments, &session, library_hash, model_hash);
-    double first_us = run_all(&arguments, &session, &sets);
+    struct loop loop = run_loop(&arguments, &session, &sets);
     struct memory memory = read_memory(); /* before the profiler and the outputs take theirs */
     if (arguments.profile) collect_profile(&session);
     if (arguments.outputs) write_outputs(&session, &sets, arguments.outputs);
-    print_footer(&arguments, &session, memory, first_us);
+    print_times(&loop);
+    print_footer(&arguments, &session, &loop, memory);
     finish_report();
 }

@@ -20,8 +20,10 @@ def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json
     """Run a job, or one for each seed that is asked for, and print what came of it."""
     from edge_bert.cli.console import print_json
     from edge_bert.pipeline.train.seeds import train_seeds
+    from edge_bert.pipeline.train.trained_model import check_name, hold_name
 
-    with training_progress() as report:
+    check_name(options.name)
+    with hold_name(options.folder), training_progress() as report:
         if options.seeds:
             summary = train_seeds(options, job, report)
         else:

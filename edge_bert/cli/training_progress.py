@@ -75,13 +75,14 @@ def _format_step(status: Any) -> str:
 
 
 def describe_status(status: Any) -> str:
-    """Loss, held-out score, speed and time left; the name of a stage before training."""
+    """Loss, held-out score, speed, device and time left; the name of a stage before training."""
     if hasattr(status, "stage"):
         texts = f": {status.step} of {status.steps} texts" if status.steps else ""
         return f"{status.stage}{texts}"
     score = "" if status.score is None else f", held-out {status.score:.4f}"
     return (
-        f"loss {status.loss:.4f}{score}, {status.texts_per_second:.0f} texts/s, "
+        f"loss {status.loss:.4f}{score}, {status.texts_per_second:.0f} texts/s on "
+        f"{status.device}, "
         f"{_format_time(status.seconds_left)} left"
     )
 

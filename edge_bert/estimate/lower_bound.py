@@ -6,6 +6,8 @@ and whatever its kernels, comes on top of that in the cost model.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from edge_bert.estimate.energy_model import core_milliwatts
 from edge_bert.estimate.latency_model import CoreModel, core_model
 from edge_bert.records.multiply_adds import MultiplyAdds
@@ -23,7 +25,10 @@ def least_latency(work: MultiplyAdds, cluster: Cluster) -> float:
     for a core that the cost model does not know.
     """
     core = core_model(cluster.core)
-    cycles = work.integer / _integer_peak(core, cluster) + work.float32 / (FMLA * core.fmla)
+    features = frozenset(cluster.features)
+    cycles = work.float32 / (FMLA * core.fmla)
+    cycles += (work.integer - work.without_i8mm) / _integer_peak(core, features)
+    cycles += work.without_i8mm / _integer_peak(core, features - {"i8mm"})
     return cycles / (cluster.max_mhz * 1e3)
 
 
@@ -37,11 +42,11 @@ def least_energy(work: MultiplyAdds, cluster: Cluster) -> float | None:
     return min(powers) * least_latency(work, cluster) / 1e3 if powers else None
 
 
-def _integer_peak(core: CoreModel, cluster: Cluster) -> float:
-    """Multiply-adds of int8 in a cycle, with the best instruction that the cores have."""
+def _integer_peak(core: CoreModel, features: Collection[str]) -> float:
+    """Multiply-adds of int8 in a cycle, with the best instruction among `features`."""
     rates = [SMLAL * core.vector]
-    if "dotprod" in cluster.features:
+    if "dotprod" in features:
         rates.append(SDOT * core.sdot)
-    if "i8mm" in cluster.features:
+    if "i8mm" in features:
         rates.append(SMMLA * core.smmla)
     return max(rates)

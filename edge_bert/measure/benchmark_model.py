@@ -2,7 +2,7 @@
 
 Two tools have that name. `parse_classic` reads the interpreter's one, whose figures are
 microseconds on standard output; `parse_litert` reads LiteRT 2's, whose summary is milliseconds on
-standard error.
+standard error, and whose percentiles are in the statistics on standard output.
 
 The file that `--result_file_path` writes is not read: it has the same figures in single precision
 and no raw values either, and tools that do not know the flag only warn of it.
@@ -41,6 +41,14 @@ _LITERT_LINES = {
     "max": rf"Inference \(max\):\s+{NUMBER} ms",
     "std": rf"Inference \(std\):\s+{NUMBER}",
 }
+_LITERT_MEMORY = {
+    "init_growth_mb": rf"Init footprint:\s+{NUMBER} MB",
+    "overall_growth_mb": rf"Overall footprint:\s+{NUMBER} MB",
+    "peak_mb": rf"Peak memory usage:\s+{NUMBER} MB",
+}
+_NOT_ACCELERATED = re.compile(r"not (?:be )?fully (?:accelerated|delegated)", re.IGNORECASE)
+# How delegates call themselves, by the option that asks for them.
+ACCELERATOR_NAMES = {"gpu": ("GPU", "TfLiteGpuDelegateV2"), "npu": ("NPU", "DISPATCH")}
 # The summary prints averages with six digits.
 SUMMARY_TOLERANCE = 1e-4
 ABORTED = 134
@@ -63,9 +71,19 @@ class BenchmarkModelOutput(Record, frozen=True):
 
 def parse_output(stdout: str, stderr: str, exit_code: int) -> BenchmarkModelOutput:
     """Parse the output of either tool. Raises DeviceError as the two parsers do."""
-    if exit_code == 0 and re.search(_LITERT_LINES["mean"], stderr):
-        return parse_litert(stderr, exit_code)
+    if exit_code == 0 and re.search(_LITERT_LINES["mean"], f"{stdout}\n{stderr}"):
+        return parse_litert(stderr, exit_code, stdout)
     return parse_classic(f"{stdout}\n{stderr}", exit_code)
+
+
+def check_accelerator(output: BenchmarkModelOutput, accelerator: str) -> None:
+    """Raises DeviceError where `gpu` or `npu` was asked for and ran not the whole model."""
+    for name, state in output.delegates.items():
+        if name in ACCELERATOR_NAMES[accelerator] and state != "completely":
+            raise DeviceError(
+                f"the {accelerator.upper()} fell back: its delegate runs the model {state}; no "
+                "figure of it is kept."
+            )
 
 
 def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
@@ -91,14 +109,18 @@ def parse_classic(stdout: str, exit_code: int) -> BenchmarkModelOutput:
     )
 
 
-def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
-    """Parse LiteRT 2's tool from its standard error; milliseconds become microseconds.
+def parse_litert(stderr: str, exit_code: int, stdout: str = "") -> BenchmarkModelOutput:
+    """Parse LiteRT 2's tool; the milliseconds of its summary become microseconds.
 
-    Raises DeviceError when the tool failed or measured nothing.
+    Its INFO and WARN lines go to standard output, with the statistics of each phase. Raises
+    DeviceError when the tool failed, did not know a flag, fell back or measured nothing.
     """
-    _check_exit(stderr, exit_code)
-    _check_flags(stderr)
-    matches = {key: re.search(pattern, stderr) for key, pattern in _LITERT_LINES.items()}
+    output = f"{stdout}\n{stderr}"
+    _check_exit(output, exit_code)
+    _check_flags(output)
+    if _NOT_ACCELERATED.search(output):
+        raise DeviceError("the accelerator fell back: the model is not fully accelerated.")
+    matches = {key: re.search(pattern, output) for key, pattern in _LITERT_LINES.items()}
     mean = matches["mean"]
     if not mean or int(mean[2]) == 0 or not matches["min"] or not matches["max"]:
         raise DeviceError("benchmark_model (LiteRT) printed no measured inferences.")
@@ -107,8 +129,12 @@ def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
         match = matches[key]
         return _parse_finite(match[1]) * 1e3 if match else None
 
+    values = _match_phase(stdout, int(mean[2]))
     latency = AggregateLatency(
         count=int(mean[2]),
+        p5_us=values.get("p5"),
+        median_us=values.get("median"),
+        p95_us=values.get("p95"),
         mean_us=_parse_finite(mean[1]) * 1e3,
         min_us=microseconds("min") or 0.0,
         max_us=microseconds("max") or 0.0,
@@ -117,7 +143,20 @@ def parse_litert(stderr: str, exit_code: int) -> BenchmarkModelOutput:
         first_us=microseconds("first"),
         warmup_mean_us=microseconds("warmup"),
     )
-    return BenchmarkModelOutput(latency=latency, delegates=_parse_delegates(stderr))
+    memory = {name: re.search(pattern, output) for name, pattern in _LITERT_MEMORY.items()}
+    return BenchmarkModelOutput(
+        latency=latency,
+        delegates=_parse_delegates(output),
+        **{name: _parse_finite(match[1]) for name, match in memory.items() if match},
+    )
+
+
+def _match_phase(stdout: str, count: int) -> dict[str, float]:
+    """The statistics of the measured phase, known by its count; empty where none is printed."""
+    phases = [match for line in stdout.splitlines() if (match := _STATISTICS.search(line))]
+    if not phases or int(phases[-1][1]) != count:
+        return {}
+    return _parse_statistics(phases[-1])
 
 
 def _check_exit(output: str, exit_code: int) -> None:
@@ -125,8 +164,11 @@ def _check_exit(output: str, exit_code: int) -> None:
         raise DeviceError(f"benchmark_model printed more than {MAX_OUTPUT} characters.")
     if exit_code == 0:
         return
-    errors = [line for line in output.splitlines() if "ERROR" in line or "FATAL" in line]
-    reason = "".join(c if c.isprintable() else " " for c in errors[-1])[:300] if errors else ""
+    lines = [line for line in output.splitlines() if line.strip()]
+    errors = [line for line in lines if "ERROR" in line or "FATAL" in line]
+    # A tool that never started prints nothing of its own: the last word is the system's.
+    last = (errors or lines or [""])[-1]
+    reason = "".join(c if c.isprintable() else " " for c in last).strip()[-300:]
     ending = "aborted" if exit_code == ABORTED else f"ended with status {exit_code}"
     raise DeviceError(f"benchmark_model {ending}{': ' + reason if reason else '.'}")
 

@@ -18,6 +18,8 @@ def explain_incomparable(before: Measurement, after: Measurement) -> str:
         "signature": (before.subject.signature, after.subject.signature),
         "threads": (before.subject.threads, after.subject.threads),
         "cores": (before.subject.cores, after.subject.cores),
+        "pace": (before.subject.pace, after.subject.pace),
+        "inputs": (before.subject.inputs, after.subject.inputs),
         "tool": tuple(run.tool_versions.get(BENCHMARK_MODEL) for run in (before, after)),
     }
     different = [name for name, (a, b) in pairs.items() if a != b]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -10,7 +11,7 @@ from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.benchmark_model import BenchmarkModelOutput
 from edge_bert.measure.runner_output import RunnerOutput
-from edge_bert.measure.sensors.thermal import find_thermal_faults
+from edge_bert.measure.sensors.thermal import describe_caps, find_thermal_faults
 from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import (
     FORMAT_VERSION,
@@ -37,11 +38,17 @@ class RunConditions:
     after: DeviceState | None = None
     energy: Energy = ENERGY_NOT_READ
 
-    def find_faults(self) -> tuple[str, ...]:
-        """Heat and limited clocks; none where the device's state was not read."""
+    def find_faults(self, used_cpus: Sequence[int] = ()) -> tuple[str, ...]:
+        """Heat and clocks that were limited; none where the device's state was not read."""
         if self.before is None or self.after is None:
             return ()
-        return find_thermal_faults(self.before, self.after)
+        return find_thermal_faults(self.before, self.after, used_cpus)
+
+    def describe(self, used_cpus: Sequence[int] = ()) -> tuple[str, ...]:
+        """Clocks that stood capped, and heat that cannot be seen."""
+        if self.before is None or self.after is None:
+            return ()
+        return describe_caps(self.before, self.after, used_cpus)
 
 
 def describe_subject(
@@ -70,6 +77,7 @@ def build_measurement(
     Raises DeviceError for an emulated device, whose times mean nothing.
     """
     _refuse_emulated(device)
+    used = [core.cpu for core in output.placement.core_use]
     return Measurement(
         format_version=FORMAT_VERSION,
         evidence=device.evidence,
@@ -83,7 +91,9 @@ def build_measurement(
         cpu_features=output.header.cpu.hwcap or output.header.cpu.cpuinfo,
         before=conditions.before,
         after=conditions.after,
-        faults=conditions.find_faults(),
+        faults=conditions.find_faults(used),
+        notes=conditions.describe(used),
+        placement=output.placement,
     )
 
 
@@ -144,6 +154,7 @@ def build_benchmark_measurement(
         before=conditions.before,
         after=conditions.after,
         faults=(*conditions.find_faults(), *fallbacks),
+        notes=conditions.describe(),
     )
 
 

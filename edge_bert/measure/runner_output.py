@@ -9,7 +9,7 @@ import msgspec
 from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.latency import MeasuredLatency
-from edge_bert.records.measurement import MemoryUse, OperatorTime
+from edge_bert.records.measurement import MemoryUse, OperatorTime, Placement
 
 FORMAT_VERSION = 1
 MAX_OUTPUT = 256 * 1024 * 1024
@@ -71,7 +71,7 @@ class _Profile(Record, frozen=True):
     operators: tuple[_Operator, ...]
 
 
-class _Footer(Record, frozen=True, tag_field="type", tag="footer"):
+class _Footer(Placement, frozen=True, tag_field="type", tag="footer", kw_only=True):
     init_us: Moment
     library_us: Moment
     load_us: Moment
@@ -106,6 +106,7 @@ class RunnerOutput(Record, frozen=True):
     memory: MemoryUse | None
     operators: tuple[OperatorTime, ...]
     noise: int
+    placement: Placement = Placement()
 
 
 def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
@@ -125,7 +126,7 @@ def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
     header, footer = _find_header_and_footer(lines, stderr)
     warmup = tuple(line.us for line in lines if isinstance(line, _Warmup))
     runs = tuple(line.us for line in lines if isinstance(line, _Run))
-    if not runs or len(warmup) != header.warmup:
+    if not runs or len(warmup) < header.warmup:
         raise DeviceError("The runner's output lacks inferences; run it again.")
     return RunnerOutput(
         header=header,
@@ -141,7 +142,22 @@ def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
         memory=_build_memory(footer) if footer.profile is None else None,
         operators=_build_operators(footer.profile),
         noise=noise,
+        placement=_place(footer),
     )
+
+
+def parse_placement(stdout: str, exit_code: int, stderr: str = "") -> Placement:
+    """When and where a run's inferences ran, from an output that lacks the line of each.
+
+    Raises DeviceError as `parse_runner` does.
+    """
+    lines, _ = _decode_lines(stdout)
+    for line in lines:
+        if isinstance(line, _Error):
+            raise DeviceError(f"The runner failed ({line.code}): {_to_line(line.message)}")
+    if exit_code != 0:
+        raise DeviceError(f"The runner ended with status {exit_code}{_last_line(stderr)}")
+    return _place(_find_header_and_footer(lines, stderr)[1])
 
 
 def _decode_lines(stdout: str) -> tuple[list[_Line], int]:
@@ -175,6 +191,11 @@ def _find_header_and_footer(lines: list[_Line], stderr: str) -> tuple[Header, _F
             "push the runner again."
         )
     return headers[0], footers[0]
+
+
+def _place(footer: _Footer) -> Placement:
+    names = Placement.__struct_fields__
+    return Placement(**{name: getattr(footer, name) for name in names})
 
 
 def _build_memory(footer: _Footer) -> MemoryUse:

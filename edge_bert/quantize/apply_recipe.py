@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import RefusedError
+from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.input_hessians import LayerHessians
@@ -23,6 +24,7 @@ from edge_bert.records.weight_bits import WeightBits
 CalibrationInputs = Sequence[dict[str, npt.NDArray[np.int32]]]
 
 
+@sum_in_order
 def apply_weight_recipe(
     float_model: bytes,
     recipe: Recipe,

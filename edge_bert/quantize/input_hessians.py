@@ -16,6 +16,7 @@ from edge_bert.encoder.numpy_forward import (
     run_layers,
 )
 from edge_bert.encoder.weights import EncoderWeights, LayerNormWeights
+from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.gptq import Hessian
 from edge_bert.records.checkpoint import FloatArray
 
@@ -84,6 +85,7 @@ class LayerHessians:
             np.add(total, rows.T @ rows, out=total)
 
 
+@sum_in_order
 def collect_hessians(weights: EncoderWeights, sentences: Sequence[Sentence]) -> list[LayerHessians]:
     """The Hessians of every layer in float, from inputs [1, n] by name without padding."""
     hessians = [LayerHessians.zeros(weights.config, index) for index in range(len(weights.layers))]

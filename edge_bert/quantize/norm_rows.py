@@ -12,6 +12,7 @@ import numpy.typing as npt
 from edge_bert.encoder.numpy_forward import Sentence, batch_by_length, embed_tokens, run_layers
 from edge_bert.encoder.numpy_norm import NormValues
 from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.records.checkpoint import FloatArray
 
 ROW_STEPS = 255
@@ -66,6 +67,7 @@ class LayerNormRows:
     ffn: NormRows
 
 
+@sum_in_order
 def collect_norm_rows(
     weights: EncoderWeights, sentences: Sequence[Sentence]
 ) -> list[LayerNormRows]:

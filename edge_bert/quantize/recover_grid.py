@@ -93,7 +93,8 @@ def recover_grid(matrix: FloatArray) -> GridMatrix | None:
         return None
     columns = matrix.shape[1]
     sizes = [columns, *(block for block in BLOCKS if block < columns and columns % block == 0)]
-    if not _sample_lies_on_grid(matrix.reshape(-1, sizes[-1]), WIDE):
+    # Before anything of the size of the matrix, which may be a turned table of a gigabyte.
+    if not _sample_lies_on_grid(matrix[:, : sizes[-1]], WIDE):
         return None
     searches = (_search_grid(matrix, size, most) for size in sizes for most in (NARROW, WIDE))
     grid = next((grid for grid in searches if grid is not None), None)

@@ -26,7 +26,7 @@ def quantize_int8(
     A matrix that lies on such a grid keeps its integers (recover_grid.py). A row or column of zeros
     gets the scale 1.
     """
-    rows = matrix if axis == 0 else np.ascontiguousarray(matrix.T)
+    rows = matrix if axis == 0 else matrix.T
     kept = keep_codes(rows, rows.shape[1], -INT8_MAX, INT8_MAX)
     if kept is not None:
         codes, scales = kept[0], kept[1][:, 0]

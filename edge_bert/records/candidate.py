@@ -12,8 +12,8 @@ from edge_bert.records.base import Record
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import Budget
 from edge_bert.records.recipe import RECIPES
+from edge_bert.records.weight_bits import WIDTHS
 
-WEIGHT_BITS = (4, 8)
 Score = Annotated[float, msgspec.Meta(ge=-1, le=1)]
 PositiveInt = Annotated[int, msgspec.Meta(gt=0)]
 Index = Annotated[int, msgspec.Meta(ge=0)]
@@ -56,11 +56,11 @@ class Candidate(Record, frozen=True):
             raise ValueError(f"no recipe is called {self.recipe!r}; there are {', '.join(RECIPES)}")
         if len(self.matrix_bits) != len(self.structure.layers):
             raise ValueError("every layer needs the bits of its matrices")
-        if RECIPES[self.recipe].weight_bits in WEIGHT_BITS and not {
+        if RECIPES[self.recipe].weight_bits in WIDTHS and not {
             self.embedding_bits,
             *self.matrix_bits,
-        } <= set(WEIGHT_BITS):
-            raise ValueError("integer weights have 4 or 8 bits")
+        } <= set(WIDTHS):
+            raise ValueError("integer weights have 2, 4 or 8 bits")
         if list(self.lengths) != sorted(set(self.lengths)):
             raise ValueError("the lengths must rise, each named once")
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import enum
 import math
 
+import msgspec
+
 from edge_bert.records.base import Record
 
 
@@ -19,8 +21,9 @@ class EnergySource(enum.Enum):
 class MeasuredEnergy(Record, frozen=True, tag_field="energy", tag="measured"):
     """Millijoules for one inference, measured on a device.
 
-    `repeats_mj` has one raw value for each pair of load and idle windows; `low_mj` and `high_mj`
-    are the 95% bootstrap interval of their mean.
+    `repeats_mj` has one raw value for each load window; `low_mj` and `high_mj` are the 95% interval
+    of their mean. `rails_mj` splits the load's energy by the names of the rails, idle power
+    included. `conditions` say how the screen and the battery saver were.
     """
 
     source: EnergySource
@@ -29,6 +32,8 @@ class MeasuredEnergy(Record, frozen=True, tag_field="energy", tag="measured"):
     high_mj: float
     inferences: int
     idle_mw: float
+    rails_mj: dict[str, float] = msgspec.field(default_factory=dict)
+    conditions: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.repeats_mj or not all(math.isfinite(x) for x in self.repeats_mj):

@@ -115,11 +115,38 @@ class OperatorTime(Record, frozen=True):
 
 
 class ClockLimit(Record, frozen=True):
-    """A frequency policy: its present limit and its maximum, in kHz."""
+    """A frequency policy: its present limit and its maximum, in kHz, and its cores."""
 
     policy: str
     cap_khz: Count
     max_khz: Count
+    cpus: tuple[int, ...] = ()
+
+
+class CoreUse(Record, frozen=True):
+    """What one core did of the measured inferences; its clocks in kHz, -1 where not to be read."""
+
+    cpu: Count
+    runs: Annotated[int, msgspec.Meta(gt=0)]
+    lowest_khz: int = -1
+    highest_khz: int = -1
+
+
+class Placement(Record, frozen=True):
+    """When and where the measured inferences ran.
+
+    `start_s` and `end_s` are of the clock that runs on while a phone sleeps, which it did for
+    `asleep_s`. `bound` and `background` say whether the cores and the background group were to be
+    had, None where they were not asked for. `settled` is whether the clock stood before.
+    """
+
+    start_s: float = 0.0
+    end_s: float = 0.0
+    asleep_s: float = 0.0
+    settled: bool = True
+    core_use: tuple[CoreUse, ...] = ()
+    bound: bool | None = None
+    background: bool | None = None
 
 
 class DeviceState(Record, frozen=True):
@@ -132,7 +159,12 @@ class DeviceState(Record, frozen=True):
 
 
 class MeasuredSubject(Record, frozen=True):
-    """What ran: an artifact's signature on a runtime, with so many threads on these cores."""
+    """What ran: an artifact's signature on a runtime, with so many threads on these cores.
+
+    `pace` is empty for inferences back to back in the foreground, else how they were run.
+    `of_profile` is whether the device was found to be the profile's, `fastest` whether the cores
+    are its fastest; None where that was not looked at.
+    """
 
     artifact: str
     model_sha256: str
@@ -142,12 +174,16 @@ class MeasuredSubject(Record, frozen=True):
     library_sha256: str | None = None
     cores: str | None = None
     inputs: str = "made up"
+    pace: str = ""
+    of_profile: bool | None = None
+    fastest: bool | None = None
 
 
 class Measurement(Record, frozen=True):
     """One run of one signature on one device, with all that is needed to judge it.
 
-    `faults` say why the figures must not be used; without any, the measurement is valid.
+    `faults` say why the figures must not be used; without any, the measurement is valid. `notes`
+    tell what else to know, such as a clock that the maker caps.
     `started_at` is UTC in ISO 8601. Raises ValueError for figures that the evidence cannot give:
     emulation counts and models, it does not measure.
     """
@@ -166,6 +202,8 @@ class Measurement(Record, frozen=True):
     before: DeviceState | None = None
     after: DeviceState | None = None
     faults: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    placement: Placement | None = None
     tool_versions: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:

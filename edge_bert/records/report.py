@@ -68,7 +68,10 @@ class LatencyRow(Record, frozen=True):
     """Latency of one signature in milliseconds, over repeated runs with `threads` threads.
 
     `p5_ms` and `p95_ms` are percentiles, or the bounds of a model. `machine` describes what it
-    ran on. Raises ValueError for impossible figures.
+    ran on: `of_profile` says whether that is a phone of the report's profile, `fastest` whether it
+    ran on the fastest core, None where that is not known. `pace` is empty for inferences back to
+    back. `worst_ms` is the highest median of the latest `runs`. Raises ValueError for impossible
+    figures.
     """
 
     artifact: str
@@ -82,6 +85,11 @@ class LatencyRow(Record, frozen=True):
     run: MeasuredRun | None = None
     change: Change | None = None
     machine: str = ""
+    of_profile: bool | None = None
+    fastest: bool | None = None
+    pace: str = ""
+    worst_ms: float | None = None
+    runs: Positive = 1
 
     def __post_init__(self) -> None:
         if not 0 < self.p5_ms <= self.median_ms <= self.p95_ms < math.inf:

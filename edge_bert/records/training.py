@@ -213,13 +213,17 @@ class PlanPlace(Record, frozen=True):
 
 
 class Machine(Record, frozen=True):
-    """Where a run trained: processors, memory, Keras backend, versions of packages."""
+    """Where a run trained: processors, memory, Keras backend, versions of packages.
+
+    `device` is what the backend computed on: CPU, or the accelerator by its name.
+    """
 
     processor: str
     cores: int
     peak_memory_bytes: int
     backend: str
     versions: dict[str, str]
+    device: str | None = None
 
 
 class TrainingRun(Record, frozen=True):

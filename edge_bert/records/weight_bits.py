@@ -9,6 +9,8 @@ WIDTHS = (2, 4, 8)
 # The steps of each width, zero point 0; LiteRT wants int8 weights from -127.
 STEPS = {2: (-2, 1), 4: (-8, 7), 8: (-127, 127)}
 PER_BYTE = {2: 4, 4: 2, 8: 1}  # a row of a matrix ends with a byte
+# Smaller matrices of a calibrated encoder keep 8 bits: those of outlier neurons matter most.
+LEAST_SIDE = 32
 # Two bits in the table: a code of 8 bits names one of ENTRIES vectors of PIECE values.
 PIECE, ENTRIES = 4, 256
 BLOCKS = (32, 64, 128)  # those that the runtime's 4-bit matrix product takes and that are measured

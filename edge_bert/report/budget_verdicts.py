@@ -13,6 +13,7 @@ from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report.scores import metric_title
 from edge_bert.text import format_millijoules, format_milliseconds, format_significant
 
+STRONGEST_FIRST = (Evidence.DEVICE, Evidence.EMULATED, Evidence.HOST)
 State = Literal["met", "missed", "not measured"]
 Mark = Literal["", "emulated", "modelled"]
 
@@ -66,39 +67,43 @@ def _size(report: Report) -> Iterable[_Figure]:
 
 def _latency(report: Report) -> Iterable[_Figure]:
     item = f"Latency at {report.profile.budget.latency_length} tokens"
-    rows = _rows(report)
+    rows = choose_rows(report)
     if not rows:
-        yield _Figure(item)
-    elif rows[0].evidence is Evidence.HOST:
+        yield _Figure(item, note=_explain_absence(report))
+        return
+    row = max(rows, key=_worst)
+    if row.evidence is Evidence.HOST:
         # A build machine says nothing about a phone, so its figure never decides.
-        median = format_milliseconds(rows[0].median_ms)
+        median = format_milliseconds(row.median_ms)
         note = f"{median} on the build machine, which says nothing about {report.profile.title}"
         yield _Figure(item, note=note)
-    else:
-        row = rows[0]
-        low, high = format_significant(row.p5_ms), format_milliseconds(row.p95_ms)
-        yield _Figure(item, row.median_ms, _mark(row), f"{_threads(row)}, {low} to {high}")
+        return
+    low, high = format_significant(row.p5_ms), format_milliseconds(row.p95_ms)
+    runs = sum(other.runs for other in rows)
+    worst = f", the worst of {runs} runs" if runs > 1 else ""
+    yield _Figure(item, _worst(row), _mark(row), f"1 thread, {low} to {high}{worst}")
 
 
 def _energy(report: Report) -> Iterable[_Figure]:
     item = f"Energy at {report.profile.budget.latency_length} tokens"
-    rows = [(row, row.energy) for row in _device_rows(report) if row.energy]
+    every = (Evidence.DEVICE, Evidence.EMULATED)
+    rows = [(row, row.energy) for kind in every for row in choose_rows(report, kind) if row.energy]
     if not rows:
         yield _Figure(item)
         return
-    row, energy = min(rows, key=lambda pair: (pair[1].kind == "modelled", pair[1].mj))
+    _, energy = max(rows, key=lambda pair: (pair[1].kind == "measured", pair[1].mj))
     mark: Mark = "modelled" if energy.kind == "modelled" else ""
     low, high = format_significant(energy.low_mj), format_millijoules(energy.high_mj)
-    yield _Figure(item, energy.mj, mark, f"{_threads(row)}, {low} to {high}")
+    yield _Figure(item, energy.mj, mark, f"1 thread, {low} to {high}")
 
 
 def _peak_memory(report: Report) -> Iterable[_Figure]:
     peaks = [
-        (row.run.peak_bytes, _mark(row))
-        for row in _device_rows(report)
+        row.run.peak_bytes
+        for row in choose_rows(report, Evidence.DEVICE)
         if row.run and row.run.peak_bytes
     ]
-    yield _Figure("Peak memory", *peaks[0]) if peaks else _Figure("Peak memory")
+    yield _Figure("Peak memory", max(peaks)) if peaks else _Figure("Peak memory")
 
 
 def _scores(report: Report) -> Iterable[_Figure]:
@@ -120,25 +125,52 @@ _FIGURES: dict[LimitName, Callable[[Report], Iterable[_Figure]]] = {
 }
 
 
-def _rows(report: Report) -> list[LatencyRow]:
-    """Rows of the default artifact at the budget's length, strongest evidence first."""
-    order = [Evidence.DEVICE, Evidence.EMULATED, Evidence.HOST]
-    rows = [
-        row
-        for row in report.measurements
-        if row.artifact == report.manifest.default.artifact
-        and row.length == report.profile.budget.latency_length
-    ]
-    return sorted(rows, key=lambda row: (order.index(row.evidence), row.median_ms))
+def choose_rows(report: Report, evidence: Evidence | None = None) -> list[LatencyRow]:
+    """The rows that a budget speaks of, of one kind of evidence (default: the strongest there).
+
+    A budget is for the default artifact at the budget's length, one thread of the fastest core of
+    the profile's device, asked again and again.
+    """
+    rows = [row for row in _rows_of_length(report) if row.threads == 1 and not row.pace]
+    rows = [row for row in rows if row.fastest is not False and row.of_profile is not False]
+    for kind in (evidence,) if evidence else STRONGEST_FIRST:
+        chosen = [row for row in rows if row.evidence is kind]
+        if kind is Evidence.DEVICE:
+            chosen = _of_one_device(chosen, report.profile.title)
+        # Where a run was bound to the fastest core, one that was left to the system is no match.
+        bound = [row for row in chosen if row.fastest]
+        if chosen:
+            return bound or chosen
+    return []
 
 
-def _device_rows(report: Report) -> list[LatencyRow]:
-    return [row for row in _rows(report) if row.evidence is not Evidence.HOST]
+def _rows_of_length(report: Report) -> list[LatencyRow]:
+    name, length = report.manifest.default.artifact, report.profile.budget.latency_length
+    return [row for row in report.measurements if (row.artifact, row.length) == (name, length)]
+
+
+def _of_one_device(rows: list[LatencyRow], title: str) -> list[LatencyRow]:
+    """Rows of phones of the profile; of several that nobody checked, those that bear its name."""
+    checked = [row for row in rows if row.of_profile]
+    if checked or len({row.machine for row in rows}) < 2:
+        return checked or rows
+    word = title.casefold()
+    return [row for row in rows if word in row.machine.casefold()]
+
+
+def _explain_absence(report: Report) -> str:
+    """Why figures that there are do not count; empty where there are none."""
+    rows = [row for row in _rows_of_length(report) if row.evidence is Evidence.DEVICE]
+    if not rows:
+        return ""
+    if all(row.threads > 1 for row in rows):
+        return "measured with several threads only; the budget is for one"
+    return f"no figure is of the fastest core of one {report.profile.title}"
+
+
+def _worst(row: LatencyRow) -> float:
+    return row.worst_ms or row.median_ms
 
 
 def _mark(row: LatencyRow) -> Mark:
     return "emulated" if row.evidence is Evidence.EMULATED else ""
-
-
-def _threads(row: LatencyRow) -> str:
-    return f"{row.threads} thread{'s' if row.threads > 1 else ''}"

@@ -10,6 +10,7 @@ import msgspec
 from edge_bert.errors import InputError
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Candidate, Structure
+from edge_bert.records.recipe import RECIPES
 
 Point = tuple[int, ...]
 Choice = TypeVar("Choice")
@@ -27,8 +28,8 @@ class Space(Record, frozen=True):
 
     A choice of `ffn` or `heads` has a row for every choice of `layers`, with a number for each
     remaining layer. A choice of `matrix_bits` has a number for every original layer; a candidate
-    takes those of its own layers. Where `fewer_bits` names a recipe, candidates with 4-bit weights
-    have that one; the others have one of `recipes`.
+    takes those of its own layers. A candidate whose fewest bits are those of one of
+    `narrow_recipes` has that one; the others have one of `recipes`.
     """
 
     layers: Some[tuple[int, ...]]
@@ -39,7 +40,7 @@ class Space(Record, frozen=True):
     embedding_bits: Some[int]
     lengths: Some[tuple[int, ...]]
     recipes: Some[str]
-    fewer_bits: str | None = None
+    narrow_recipes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         deepest = max(max(layers) for layers in self.layers if layers)
@@ -58,8 +59,10 @@ class Space(Record, frozen=True):
     def candidate(self, point: Point) -> Candidate:
         """The candidate that takes choice `point[d]` of each dimension d."""
         choice = {n: getattr(self, n)[i] for n, i in zip(DIMENSIONS, point, strict=True)}
-        has_4_bits = 4 in (*choice["matrix_bits"], choice["embedding_bits"])
         layers = choice["layers"]
+        matrix_bits = tuple(choice["matrix_bits"][layer] for layer in layers)
+        fewest = min(*choice["matrix_bits"], choice["embedding_bits"])
+        narrow = [name for name in self.narrow_recipes if RECIPES[name].weight_bits == fewest]
         return Candidate(
             structure=Structure(
                 layers=layers,
@@ -67,8 +70,8 @@ class Space(Record, frozen=True):
                 heads=choice["heads"][point[0]],
                 vocabulary=choice["vocabulary"],
             ),
-            recipe=(self.fewer_bits if has_4_bits else None) or choice["recipes"],
-            matrix_bits=tuple(choice["matrix_bits"][layer] for layer in layers),
+            recipe=narrow[0] if narrow else choice["recipes"],
+            matrix_bits=matrix_bits,
             embedding_bits=choice["embedding_bits"],
             lengths=choice["lengths"],
         )

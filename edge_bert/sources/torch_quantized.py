@@ -35,7 +35,6 @@ OPEN = {
     "._packed_params": "PyTorch's converted integers, packed for one kind of processor",
     ".weight_fake_quantizer.": "torchao's learned scales without the range of their integers",
     ".weight_quant.": "brevitas's quantizers",
-    ".quant_weight.": "quantizers that edge-bert does not know",
 }
 REMEDY = "save the model with its fake-quantized weights as floats in their place"
 WIDTHS = range(2, 9)

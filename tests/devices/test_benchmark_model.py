@@ -74,3 +74,16 @@ def test_the_mask_goes_to_taskset() -> None:
     host.close()
     assert lone.stdout == "1\n"
     assert "--graph" in done.stderr
+
+
+def test_each_tool_has_its_own_flags(tmp_path: Path) -> None:
+    """LiteRT's tool is known by a flag in the program; it has no XNNPACK flag, and an NPU."""
+    for name, content, litert in (("a", b"use_gpu", False), ("b", b"use_gpu\0use_npu", True)):
+        (tmp_path / name).write_bytes(b"\x7fELF" + content)
+        assert read_benchmark_binary(tmp_path / name, "").litert is litert
+    classic = BenchmarkRequest("m", "s").arguments()
+    litert_flags = BenchmarkRequest("m", "s", litert=True).arguments()
+    assert set(classic) - set(litert_flags) == {"--use_xnnpack=true"}
+    gpu = BenchmarkRequest("m", "s", accelerator="gpu").arguments()
+    assert {"--use_gpu=true", "--require_full_delegation=true"} <= set(gpu)
+    assert "--use_xnnpack=true" not in gpu

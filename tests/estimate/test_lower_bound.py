@@ -85,5 +85,8 @@ def test_figures_by_hand() -> None:
     ]
     assert least_latency(MultiplyAdds(integer=128 * 3_105_000), big) == pytest.approx(1.0)
     assert least_latency(MultiplyAdds(float32=16 * 3_105_000), big) == pytest.approx(1.0)
+    # Two bits have no kernel with SMMLA there: SDOT of 16, 4 in a cycle.
+    slow = MultiplyAdds(integer=64 * 3_105_000, without_i8mm=64 * 3_105_000)
+    assert least_latency(slow, big) == pytest.approx(1.0)
     plain = Cluster(core="cortex-a53", cores=4, max_mhz=1000, source="test")
     assert least_latency(MultiplyAdds(integer=8 * 10**6), plain) == pytest.approx(1.0)

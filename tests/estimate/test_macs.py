@@ -16,13 +16,17 @@ from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.recipe import (
     FLOAT32,
+    WI2C_AFP32,
     WI4_AFP32,
+    WI4C_AFP32,
+    WI4C_AI8,
     WI8_AFP32,
     WI8_AI8,
     WI8_AI8_AFP32,
     WI8_AI16,
     Recipe,
 )
+from edge_bert.records.weight_bits import WeightBits
 from tests.estimate import test_file_size as sizes
 from tests.quantize import small_models as small
 from tests.quantize.integer import encoders as tiny
@@ -86,4 +90,18 @@ def test_minilm() -> None:
     assert count_macs(MINILM, WI8_AI8, 128) == MultiplyAdds(integer=matrices + attention)
     hybrid = MultiplyAdds(integer=matrices, float32=attention)
     assert count_macs(MINILM, WI4_AFP32, 128) == count_macs(MINILM, WI8_AFP32, 128) == hybrid
+    assert count_macs(MINILM, WI4C_AFP32, 128) == hybrid
     assert count_macs(MINILM, FLOAT32, 128) == MultiplyAdds(float32=matrices + attention)
+
+
+def test_kernels_without_i8mm_are_told_apart() -> None:
+    """Two bits everywhere, four bits under calibrated activations; wider roles are not counted."""
+    matrices = count_macs(MINILM, WI8_AFP32, 128).integer
+    assert count_macs(MINILM, WI2C_AFP32, 128).without_i8mm == matrices
+    wide = WeightBits(
+        matrix_bits=(2,) * 6, embedding_bits=4, matrix_block=0, wide_roles=("ffn_in", "ffn_out")
+    )
+    attention = matrices // 3
+    assert count_macs(MINILM, WI2C_AFP32, 128, wide).without_i8mm == attention
+    assert count_macs(MINILM, WI4C_AI8, 128).without_i8mm == attention
+    assert count_macs(MINILM, WI8_AI8, 128).without_i8mm == 0

@@ -7,7 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import DeviceError
-from edge_bert.measure.benchmark_model import parse_classic, parse_litert, parse_output
+from edge_bert.measure.benchmark_model import (
+    check_accelerator,
+    parse_classic,
+    parse_litert,
+    parse_output,
+)
 from tests.measure.recordings import recording
 
 
@@ -121,3 +126,57 @@ def test_damaged_recordings_never_raise_anything_else(data: st.DataObject) -> No
             assert read("".join(characters), 0).latency.count > 0
         except DeviceError:
             continue
+
+
+LITERT_STDOUT = """INFO: STARTING!
+INFO: Running benchmark for at least 5 iterations and at least 0 seconds.
+INFO: count=5 first=1201 curr=750 min=740 max=1201 avg=841.2 std=180 p5=740 median=752 p95=1201
+
+INFO: count=104 first=9751 curr=9648 min=9410 max=11300 avg=9620 p5=9438 median=9549 p95=9771
+"""
+
+
+def test_litert_prints_its_percentiles_elsewhere() -> None:
+    """The median is on standard output, in microseconds; memory is in the summary."""
+    summary = recording("benchmark_model/litert.txt")
+    output = parse_output(LITERT_STDOUT, summary, 0)
+    assert (output.latency.median_us, output.latency.p95_us) == (9549, 9771)
+    assert output.latency.mean_us == pytest.approx(9620)
+    assert (output.init_growth_mb, output.overall_growth_mb, output.peak_mb) == (61.2, 64.02, None)
+    # The statistics of another phase are not the measured one's.
+    other = LITERT_STDOUT.replace("count=104", "count=103")
+    assert parse_output(other, summary, 0).latency.median_us is None
+
+
+def test_a_flag_that_litert_ignores_is_seen_where_it_warns() -> None:
+    """INFO and WARN go to standard output there, the summary to standard error."""
+    warned = f"WARN: Unconsumed cmdline flags: --use_xnnpack=true\n{LITERT_STDOUT}"
+    with pytest.raises(DeviceError, match="use_xnnpack"):
+        parse_output(warned, recording("benchmark_model/litert.txt"), 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "status"),
+    [
+        ("/system/bin/sh: ./benchmark_model: can't execute: Permission denied", 126),
+        ('CANNOT LINK EXECUTABLE "./x": program alignment (4096) cannot be smaller', 1),
+        ("taskset: failed to set pid 1234's affinity: Invalid argument", 1),
+        ("Killed", 137),
+    ],
+)
+def test_a_tool_that_does_not_start_says_what_the_phone_said(said: str, status: int) -> None:
+    """The last word is the system's, from either stream."""
+    for streams in ((said, ""), ("", f"{said}\n\n")):
+        with pytest.raises(DeviceError) as caught:
+            parse_output(*streams, status)
+        assert said in str(caught.value)
+
+
+def test_an_accelerator_that_fell_back_is_an_error() -> None:
+    """Neither tool's figure of the CPU passes for one of the accelerator that was asked for."""
+    with pytest.raises(DeviceError, match="GPU fell back: its delegate runs the model not at all"):
+        check_accelerator(parse_classic(recording("benchmark_model/gpu_fell_back.txt"), 0), "gpu")
+    check_accelerator(parse_classic(recording("benchmark_model/all_same.txt"), 0), "gpu")
+    summary = recording("benchmark_model/litert.txt")
+    with pytest.raises(DeviceError, match="fell back"):
+        parse_output(LITERT_STDOUT, f"ERROR: Model is not fully accelerated.\n{summary}", 0)

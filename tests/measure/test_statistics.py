@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_bert.measure.statistics import bootstrap_interval, summarize_times
+from edge_bert.measure.statistics import student_interval, summarize_times
 
 TIMES = st.lists(st.floats(1, 1e7), min_size=1, max_size=60)
 
@@ -42,18 +42,19 @@ def test_values_that_are_none(values: list[float]) -> None:
         summarize_times(values)
 
 
-def test_bootstrap_covers_as_promised() -> None:
-    """The 95% interval holds the true mean in about 95% of experiments."""
+def test_students_interval_covers_as_promised() -> None:
+    """The 95% interval of six values holds the true mean in about 95% of experiments."""
     random = np.random.default_rng(5)
     held = 0
-    for _ in range(200):
-        low, high = bootstrap_interval(random.normal(7, 1, 30).tolist())
+    for _ in range(400):
+        low, high = student_interval(random.normal(7, 1, 6).tolist())
         held += low <= 7 <= high
-    assert 176 <= held <= 199
+    assert 366 <= held <= 393
 
 
-def test_bootstrap_is_repeatable_and_needs_two() -> None:
-    """The same values give the same interval; one value gives none."""
-    assert bootstrap_interval([1.0, 2.0, 4.0]) == bootstrap_interval([1.0, 2.0, 4.0])
+def test_students_interval_needs_two() -> None:
+    """Two of 0 and 1 give 12.7 standard errors to each side; one value gives none."""
+    low, high = student_interval([0.0, 1.0])
+    assert (low, high) == (pytest.approx(0.5 - 6.3531, rel=1e-4), pytest.approx(0.5 + 6.3531))
     with pytest.raises(ValueError, match="two"):
-        bootstrap_interval([1.0])
+        student_interval([1.0])

@@ -87,3 +87,17 @@ def stored_codes(data: bytes) -> dict[tuple[int, str], Array]:
         layer = int(match[1].split("_")[1])
         codes[layer, match[2]] = values.reshape(flatbuffer.shape_of(tensor))
     return codes
+
+
+def file_with(*constants: Any) -> bytes:
+    """A TFLite file that holds these constants."""
+    schema = flatbuffer.load_schema()
+    model = schema.ModelT()
+    model.version, model.buffers, model.operatorCodes = 3, [schema.BufferT()], []
+    graph = schema.SubGraphT()
+    graph.tensors, graph.operators, model.subgraphs = [], [], [graph]
+    for values in constants:
+        buffer = flatbuffer.add_constant(model, values)
+        flatbuffer.add_tensor(graph, "x", values.shape, schema.TensorType.INT8, buffer=buffer)
+    graph.inputs = graph.outputs = list(range(len(constants)))
+    return flatbuffer.pack_model(model)

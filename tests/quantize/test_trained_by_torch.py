@@ -100,6 +100,33 @@ def test_a_qat_state_dict_is_read_as_what_pytorch_trained(qconfig: str, tmp_path
         np.testing.assert_array_equal(weights[name], floats[name], err_msg=name)
 
 
+def test_a_state_dict_of_fx_qat_is_read_too(tmp_path: Path) -> None:
+    """Its observers of activations have other names; the weights' have the same."""
+    from torch.ao import quantization
+    from torch.ao.quantization.quantize_fx import prepare_qat_fx
+
+    torch.manual_seed(0)
+    rows, layers = torch.randn(32, 16), torch.nn.Sequential(torch.nn.Linear(16, 8))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch.ao.quantization moves
+        mapping = quantization.get_default_qat_qconfig_mapping("x86")
+        model = prepare_qat_fx(layers.train(), mapping, (rows,))
+    optimizer = torch.optim.AdamW(model.parameters(), 1e-2)
+    for _ in range(STEPS):
+        model(rows).square().mean().backward()
+        optimizer.step()
+    model(rows)
+    model.apply(quantization.disable_observer)
+    path = tmp_path / "model.safetensors"
+    save_file(state_dict(model), path)
+    quantized = read_quantized(read_weights(path))
+    layer = model.get_submodule("0")
+    wanted = layer.weight_fake_quant(layer.weight).detach().numpy()
+    np.testing.assert_array_equal(quantized.weights["0.weight"], wanted)
+    assert sorted(quantized.weights) == ["0.bias", "0.weight"]
+    assert "activation_post_process_0" in quantized.warnings[0]
+
+
 @pytest.mark.parametrize("form", [state_dict, written_back], ids=lambda form: form.__name__)
 def test_the_file_has_the_integers_that_pytorch_trained(form: Any, tmp_path: Path) -> None:
     """Of a QAT state dict and of its floats alone; -128, which int8 weights lack, is -127."""

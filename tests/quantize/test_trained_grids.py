@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edge_bert.formats.tflite import flatbuffer
 from edge_bert.quantize.channelwise import pack_steps
 from edge_bert.quantize.trained_grids import find_trained_grids, name_rounded, name_shifted_grids
 from edge_bert.records.recipe import WI4_AFP32, WI8_AFP32, WI8_AI8, Recipe
-from tests.quantize.grids import random_codes, random_scales
+from tests.quantize.grids import file_with, random_codes, random_scales
 
 CODES = {
     "layer.0.query.kernel": random_codes((64, 128), -128, 127, 1),
@@ -31,20 +30,6 @@ def arrays() -> dict[str, Any]:
         floats[name] = matrix if name == "embeddings.word" else matrix.T
     floats["layer.0.value.kernel"] = np.random.default_rng(0).normal(size=(128, 64))
     return floats
-
-
-def file_with(*constants: Any) -> bytes:
-    """A TFLite file that holds these constants."""
-    schema = flatbuffer.load_schema()
-    model = schema.ModelT()
-    model.version, model.buffers, model.operatorCodes = 3, [schema.BufferT()], []
-    graph = schema.SubGraphT()
-    graph.tensors, graph.operators, model.subgraphs = [], [], [graph]
-    for values in constants:
-        buffer = flatbuffer.add_constant(model, values)
-        flatbuffer.add_tensor(graph, "x", values.shape, schema.TensorType.INT8, buffer=buffer)
-    graph.inputs = graph.outputs = list(range(len(constants)))
-    return flatbuffer.pack_model(model)
 
 
 def test_grids_are_found_among_a_models_arrays() -> None:

@@ -26,15 +26,21 @@ from edge_bert.cli.progress import console_progress
             "target": "host (this machine), emulated (counts and models) or device (over adb)",
             "serial": SERIAL_HELP,
             "core": "kind of core to emulate, such as cortex-a720 (default: the fastest)",
-            "cores": "bind a measured run to these cores, such as 4-7",
+            "cores": "run on prime, big or little cores, on any, or on some such as 4-7 (default: "
+            "prime on a device)",
         },
         "What": {
             "lengths": "length buckets in tokens (default: 16,128)",
             "threads": "thread counts, such as 1,2,4 (default: 1)",
             "repetitions": "number of measured inferences; on host and device only",
+            "every_ms": "begin an inference each so many milliseconds, as an app does (default: "
+            "back to back)",
+            "as": "foreground or background, as Android schedules apps (default: foreground)",
             "duration": "seconds of measured inferences instead (default: 2)",
-            "energy": "also measure energy on the device: about ten minutes for each figure",
+            "energy": "also measure energy on the device: 20 minutes by power rails, else up to an "
+            "hour without a cable",
             "benchmark-model": "measure with this binary of TFLite's benchmark_model instead",
+            "accelerator": "with --benchmark-model: gpu or npu, which must run the whole model",
             "benchmark-origin": "where that binary is from; kept with the figures (default: its "
             "path)",
         },
@@ -54,9 +60,12 @@ def bench(
     serial: str | None = None,
     core: str | None = None,
     cores: str | None = None,
+    every_ms: str | None = None,
+    as_: str | None = None,
     energy: bool = False,
     benchmark_model: str | None = None,
     benchmark_origin: str | None = None,
+    accelerator: str | None = None,
     out: str | None = None,
     json: bool = False,
 ) -> None:

@@ -44,6 +44,10 @@ if TYPE_CHECKING:
             "dimensions": DIMENSIONS_HELP,
             "token-vectors": "give the vector of each token, in place of the model's own output",
             "float-output": "full-integer files end in a DEQUANTIZE, so that they give float32",
+            "table-bits": "of the word table in wi4_afp32, wi4c_afp32, wi2c_afp32: 8, 4 (default) "
+            "or 2, as codebooks",
+            "wide": "what has 4 bits where wi2c_afp32 has 2, such as 0,-1 (layers; -1 is the last) "
+            "or value,ffn_out",
             "out": OUT_HELP,
         },
         "Calibration and scores": {
@@ -86,6 +90,8 @@ def build(
     data: list[str] | None = None,
     token_vectors: bool = False,
     float_output: bool = False,
+    table_bits: str | None = None,
+    wide: str | None = None,
     max_size: str | None = None,
     max_latency: str | None = None,
     max_energy: str | None = None,
@@ -104,6 +110,7 @@ def build(
 
     Example: invoke build --profile pixel --recipes float32,wi8_afp32 --lengths 16,128
     Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
+    Example: invoke build --profile pixel --recipes wi2c_afp32 --wide value,attention_output
     Example: invoke build --profile pixel --max-size 12MB --data stsb:sts-dev.csv
     """
     from edge_bert.pipeline.build.options import BuildOptions

@@ -74,11 +74,13 @@ def compress(
     from edge_bert.compress.plan_file import load_plan, name_plan
     from edge_bert.pipeline.compress.options import CompressOptions
     from edge_bert.pipeline.compress.run_plan import PlanRun, run_plan
+    from edge_bert.pipeline.train.trained_model import check_name, hold_name
 
     options = parse_options(CompressOptions, locals())
     loaded, plan_name = load_plan(options.plan), name_plan(options.plan)
     steps = parse_steps(options, loaded, plan_name)
-    with training_progress() as report:
+    check_name(options.name)
+    with hold_name(options.folder), training_progress() as report:
         compression = run_plan(PlanRun(options, loaded, plan_name, steps), report)
     bundle = _build_bundle(options) if options.build else None
     _print_compression(options, compression, bundle, json=json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -87,7 +87,8 @@ def zero_share(weights: EncoderWeights, block: tuple[int, int]) -> float:
 
 def block_sizes(kernel: FloatArray, block: tuple[int, int]) -> FloatArray:
     """The sums of squares of the blocks of a kernel [inputs, outputs], an array of its blocks."""
-    return np.asarray(np.square(_split_blocks(kernel, block)).sum(axis=(1, 3)), np.float32)
+    split = kernel.reshape(split_shape(kernel.shape, block))
+    return np.asarray(np.square(split).sum(axis=(1, 3)), np.float32)
 
 
 def _cut_kernel(kernel: FloatArray, share: float, block: tuple[int, int]) -> FloatArray:
@@ -95,12 +96,13 @@ def _cut_kernel(kernel: FloatArray, share: float, block: tuple[int, int]) -> Flo
     count = int(share * sizes.size + 1e-3)  # 0.8 times 10 may be a little less than 8
     mask = np.ones(sizes.size, np.float32)
     mask[np.argsort(sizes, axis=None, kind="stable")[:count]] = 0.0
-    spread = _split_blocks(kernel, block) * mask.reshape(sizes.shape)[:, None, :, None]
+    split = kernel.reshape(split_shape(kernel.shape, block))
+    spread = split * mask.reshape(sizes.shape)[:, None, :, None]
     return np.asarray(spread.reshape(kernel.shape), np.float32)
 
 
-def _split_blocks(kernel: FloatArray, block: tuple[int, int]) -> FloatArray:
-    """A kernel [inputs, outputs] by the places of its blocks and the places in a block."""
+def split_shape(shape: Sequence[int], block: tuple[int, int]) -> tuple[int, int, int, int]:
+    """The shape of a kernel [inputs, outputs] by the places of its blocks and those in a block."""
     outputs, inputs = block
-    rows, columns = kernel.shape
-    return kernel.reshape(rows // inputs, inputs, columns // outputs, outputs)
+    rows, columns = shape
+    return rows // inputs, inputs, columns // outputs, outputs

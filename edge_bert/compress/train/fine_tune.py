@@ -21,6 +21,8 @@ from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSetti
 
 ON_LABELS = LossWeights(labels=1.0)
 RunTexts = Callable[[TokenizedTexts], FloatArray]
+Watch = Callable[[RunTexts], None]
+"""Gets the encoder's forward pass as it is before the first step, and as it is in the end."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,11 @@ class HeldOut:
     score: Callable[[RunTexts], float]
 
 
+def watch_nothing(run: RunTexts) -> None:
+    """Run no texts."""
+    del run
+
+
 def fine_tune(
     weights: EncoderWeights,
     trained: LabelledTexts,
@@ -41,6 +48,7 @@ def fine_tune(
     settings: TrainingSettings,
     folder: Path,
     report: Report = no_report,
+    watch: Watch = watch_nothing,
 ) -> tuple[EncoderWeights, TrainingCurve]:
     """The fine-tuned weights, and the curve of the run, which lives in `folder`.
 
@@ -53,6 +61,10 @@ def fine_tune(
     model = build_student(weights, settings.freeze)
     names = weights.input_names
     forward = ForwardPass(model, names)
+
+    def run(texts: TokenizedTexts) -> FloatArray:
+        return forward.run(texts)["output"]
+
     loss = label_loss_of(weights.head, settings.smoothing)
     task = TrainingTask(
         model=model,
@@ -60,9 +72,11 @@ def fine_tune(
         texts=trained.texts,
         targets=trained.targets,
         objective=make_objective(model, names, ON_LABELS, loss),
-        score=lambda: held_out.score(lambda texts: forward.run(texts)["output"]),
+        score=lambda: held_out.score(run),
         metric=held_out.metric,
         second=trained.second,
     )
+    watch(run)
     curve = train_model(task, settings, folder, report)
+    watch(run)
     return read_weights(model, weights), curve

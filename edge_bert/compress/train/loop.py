@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from edge_bert.compress.train import snapshots
-from edge_bert.compress.train.backends.choose_backend import CompiledStep, make_step
+from edge_bert.compress.train.backends.choose_backend import CompiledStep, make_step, name_device
 from edge_bert.compress.train.batches import (
     plan_epoch,
     steps_per_epoch,
@@ -29,7 +29,10 @@ from edge_bert.store.held_folder import hold_folder
 
 
 class TrainingStatus(Record, frozen=True):
-    """What a person wants to see of a run in progress; `loss` is the mean of the last steps."""
+    """What a person wants to see of a run in progress; `loss` is the mean of the last steps.
+
+    `device` is what it computes on.
+    """
 
     step: int
     steps: int
@@ -37,6 +40,7 @@ class TrainingStatus(Record, frozen=True):
     score: float | None
     texts_per_second: float
     seconds_left: float
+    device: str
 
 
 class StageStatus(Record, frozen=True):
@@ -65,6 +69,7 @@ class _LoopRun:
     report: Report
     optimizer: Any
     step: CompiledStep
+    device: str
     state: TrainingState
     stop: list[int] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
@@ -130,7 +135,7 @@ def _open_run(
     optimizer.build(task.model.trainable_variables)
     state = snapshots.read_snapshot(folder, task.model, optimizer)
     step = make_step(task.model, optimizer, task.objective)
-    return _LoopRun(task, settings, folder, report, optimizer, step, state)
+    return _LoopRun(task, settings, folder, report, optimizer, step, name_device(), state)
 
 
 def _score_start(run: _LoopRun) -> None:
@@ -242,6 +247,7 @@ def _describe(run: _LoopRun) -> TrainingStatus:
         score=scores[-1] if scores else None,
         texts_per_second=state.step * run.settings.batch_size / seconds,
         seconds_left=seconds / state.step * (run.steps - state.step),
+        device=run.device,
     )
 
 

@@ -38,7 +38,6 @@ PROPERTIES = (
     "ro.product.cpu.abi",
     "ro.product.manufacturer",
     "ro.product.model",
-    "ro.serialno",
     "ro.soc.model",
 )
 EMULATOR_MARKS = ("ro.kernel.qemu", "ro.boot.qemu")
@@ -132,12 +131,14 @@ class AdbDevice:
         names = PROPERTIES + EMULATOR_MARKS
         reported = parse_properties(self._require("getprop"))
         properties = {name: reported.get(name, "") for name in names}
+        number = reported.get("ro.serialno", "")
         emulated = any(properties.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
         cpu = self._require("cat /proc/cpuinfo")
         features = re.search(r"^Features\s*:(.*)$", cpu, re.MULTILINE)
         return DeviceDescription(
             evidence=Evidence.EMULATED if emulated else Evidence.DEVICE,
-            name=self.serial,
+            # The address of an emulated phone is of this machine and tells nobody's number.
+            name=self.serial if emulated else name_machine(number, self.serial),
             abi=properties.get("ro.product.cpu.abi", ""),
             system=f"Android {properties.get('ro.build.version.release', '')}".strip(),
             cores=len(re.findall(r"^processor\s*:", cpu, re.MULTILINE)),
@@ -230,6 +231,17 @@ class AdbDevice:
             raise describe_adb_error(reason, self.serial)
         stdout, stderr = trailer.sub("", completed.stdout), trailer.sub("", completed.stderr)
         return CompletedCommand(stdout, stderr, int(status[1]))
+
+
+def name_machine(number: str, serial: str) -> str:
+    """A name of a phone that tells it from others and its serial number to nobody.
+
+    `number` is the phone's own, the same over USB, Wi-Fi and mDNS; without one, `serial`, adb's
+    name for the connection, stands in.
+    """
+    announced = re.match(r"adb-(.+)-[^-]*\._adb", serial)
+    own = number or (announced[1] if announced else serial)
+    return f"phone-{hashlib.sha256(f'edge-bert {own}'.encode()).hexdigest()[:8]}"
 
 
 def _hash_file(local: Path) -> tuple[FileContent, int]:

@@ -61,7 +61,7 @@ class CoreGroup(Record, frozen=True):
 
 
 class DeviceFacts(Record, frozen=True):
-    """What a device reports of itself; groups come fastest first."""
+    """What a device reports of itself; groups come fastest first, and `cpus` are their CPUs."""
 
     title: str
     soc: str
@@ -71,6 +71,7 @@ class DeviceFacts(Record, frozen=True):
     groups: tuple[CoreGroup, ...]
     features: tuple[Feature, ...]
     memory_bytes: int | None
+    cpus: tuple[tuple[int, ...], ...] = ()
 
 
 class Cpuinfo(NamedTuple):
@@ -95,6 +96,7 @@ def read_facts(device: Device) -> DeviceFacts:
         groups=group_cores(cpuinfo.cores, files),
         features=cpuinfo.features,
         memory_bytes=parse_memory(_read(device, "cat", "/proc/meminfo")),
+        cpus=tuple(cpus for _, cpus in number_cores(cpuinfo.cores, files)),
     )
 
 
@@ -156,7 +158,17 @@ def parse_memory(text: str) -> int | None:
 
 
 def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[CoreGroup, ...]:
-    """Cores of one kind and clock together, fastest first.
+    """Cores of one kind and clock together, fastest first. Raises DeviceError as number_cores."""
+    return tuple(
+        CoreGroup(core=core, cores=len(cpus), max_mhz=mhz, **_cache_sizes(cpus[0], files))
+        for (mhz, core), cpus in number_cores(cores, files)
+    )
+
+
+def number_cores(
+    cores: Mapping[int, str], files: Mapping[str, str]
+) -> list[tuple[tuple[int, str], tuple[int, ...]]]:
+    """Clock and kind of each group of cores, fastest first, with the numbers of its CPUs.
 
     A CPU that sleeps has no block in cpuinfo; it counts as its neighbours with the same clock
     control do. Raises DeviceError where clocks are hidden.
@@ -173,13 +185,10 @@ def group_cores(cores: Mapping[int, str], files: Mapping[str, str]) -> tuple[Cor
             f"The device shows no top clock for CPU {hidden[0]} "
             f"({SYSFS}/cpu{hidden[0]}/cpufreq); without it no profile can be written."
         )
-    groups: dict[tuple[int, str], list[int]] = {}
+    groups: dict[tuple[int, str], tuple[int, ...]] = {}
     for cpu, core in sorted(all_cores.items()):
-        groups.setdefault((clocks[cpu], core), []).append(cpu)
-    return tuple(
-        CoreGroup(core=core, cores=len(cpus), max_mhz=mhz, **_cache_sizes(cpus[0], files))
-        for (mhz, core), cpus in sorted(groups.items(), reverse=True)
-    )
+        groups[clocks[cpu], core] = (*groups.get((clocks[cpu], core), ()), cpu)
+    return sorted(groups.items(), reverse=True)
 
 
 def format_title(properties: Mapping[str, str]) -> str:

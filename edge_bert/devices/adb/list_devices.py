@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb
@@ -15,7 +16,15 @@ RECONNECT_S = 20
 POLL_S = 0.5
 READY = "device"
 ADDRESS = re.compile(r"^[A-Za-z0-9.\-]{1,253}:[0-9]{1,5}$")
-SERIAL = re.compile(r"^[!-~]{1,255}$")
+# Names that phones announce over mDNS may have a space: a second one of a name gets ` (2)`.
+ANNOUNCED = r"adb-[ -~]{1,200}\._adb(?:-tls-connect)?\._tcp\.?"
+SERIAL = re.compile(rf"^(?:[!-~]{{1,255}}|{ANNOUNCED})$")
+# The states that adb has words for (its source: connection_state_name).
+_LINE = re.compile(
+    r"^(\S(?:.*?\S)?)\s+(no permissions|no device|device|offline|unauthorized|authorizing|"
+    r"connecting|bootloader|recovery|rescue|sideload|host|detached|unknown)(?=[\s;]|$)(.*)$"
+)
+ASK_TIMEOUT_S = 10
 
 
 @dataclass(frozen=True)
@@ -36,18 +45,32 @@ def parse_devices(text: str) -> tuple[ListedDevice, ...]:
     """The devices in the output of `adb devices -l`; lines of other forms are skipped."""
     devices = []
     for line in text.splitlines():
-        serial, _, rest = line.strip().partition(" ")
-        rest = rest.strip()
-        if not rest or line.startswith(("*", "List of devices", "adb ")):
+        if line.startswith(("*", "List of devices", "adb ")) and not _is_announced(line):
+            continue
+        match = _LINE.match(line.strip())
+        serial, state, rest = match.groups() if match else _split_line(line.strip())
+        if not state:
             continue
         model = re.search(r"\bmodel:(\S+)", rest)
-        state = re.split(r"\s+(?=\w+:)|;|\s+\(", rest, maxsplit=1)[0]
         devices.append(ListedDevice(serial, state, model[1].replace("_", " ") if model else ""))
     return tuple(devices)
 
 
+def _is_announced(line: str) -> bool:
+    return re.match(ANNOUNCED, line) is not None
+
+
+def _split_line(line: str) -> tuple[str, str, str]:
+    """Serial, state and the rest of a line whose state is a word that we do not know."""
+    serial, _, rest = line.partition(" ")
+    state = re.split(r"\s+(?=\w+:)|;|\s+\(", rest.strip(), maxsplit=1)[0]
+    return serial, state, rest
+
+
 def choose_device(serial: str | None) -> ListedDevice:
     """The device to use: `serial` where given, else the only one that there is.
+
+    One phone over USB and Wi-Fi is one device; its cable is taken then.
 
     Raises DeviceError, saying what to do, when there is none, when several are there and none was
     chosen, or when the chosen one is not ready.
@@ -61,6 +84,8 @@ def choose_device(serial: str | None) -> ListedDevice:
         raise describe_adb_error(
             f"device {serial} not found" if serial else "no devices/emulators found", serial
         )
+    if len(candidates) > 1 and _are_one_phone(candidates):
+        candidates = sorted(candidates, key=_is_wireless)[:1]
     if len(candidates) > 1:
         names = ", ".join(f"{device.serial} ({device.state})" for device in candidates)
         raise DeviceError(f"Several devices are connected: {names}. Choose one with --serial.")
@@ -68,6 +93,22 @@ def choose_device(serial: str | None) -> ListedDevice:
     if device.state != READY:
         raise describe_adb_error(device.state, device.serial)
     return device
+
+
+def _is_wireless(device: ListedDevice) -> bool:
+    return bool(ADDRESS.match(device.serial)) or _is_announced(device.serial)
+
+
+def _are_one_phone(devices: Sequence[ListedDevice]) -> bool:
+    """Whether all of them answer, with the same serial number of the phone itself."""
+    if any(device.state != READY for device in devices):
+        return False
+    command = ["shell", "getprop", "ro.serialno"]
+    try:
+        numbers = {require_adb(command, ASK_TIMEOUT_S, device.serial).strip() for device in devices}
+    except DeviceError:
+        return False
+    return len(numbers) == 1 and "" not in numbers
 
 
 def connect_device(address: str) -> str:

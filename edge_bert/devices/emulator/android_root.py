@@ -109,6 +109,8 @@ def _file_contents(
         "world/manners": _shell_settings(manners),
         "world/charger": "0\n",
         "world/thermal_status": "0\n",
+        "world/wakefulness": "Asleep\n",
+        "world/settings/system.screen_brightness": "120\n",
         "etc/group": "root:x:0:\nshell:x:2000:\n",
         "etc/passwd": "root:x:0:0::/:/system/bin/sh\nshell:x:2000:2000::/:/system/bin/sh\n",
         "system/build.prop": "".join(f"{key}={value}\n" for key, value in properties.items()),

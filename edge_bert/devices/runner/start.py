@@ -14,7 +14,9 @@ from edge_bert.devices.runner.static_bundle import START, build_runner_bundle
 class RunnerRequest:
     """One run of the runner; paths are the device's.
 
-    `repetitions` and `duration_ms` exclude each other. `cores` is a list like `4-7`.
+    `repetitions` and `duration_ms` exclude each other. `cores` is a list like `4-7`; with
+    `preferred_cores` instead the run goes on where they are refused. An inference begins each
+    `every_ms`, or at once; the warm-up lasts until the clock stands, `settle_ms` at most.
     """
 
     model: str
@@ -28,6 +30,10 @@ class RunnerRequest:
     cores: str | None = None
     profile: bool = False
     cold: bool = False
+    preferred_cores: str | None = None
+    every_ms: int | None = None
+    settle_ms: int | None = None
+    background: bool = False
 
     def arguments(self) -> list[str]:
         """The options of the command line."""
@@ -41,8 +47,12 @@ class RunnerRequest:
             "--inputs": self.inputs,
             "--outputs": self.outputs,
             "--cores": self.cores,
+            "--prefer-cores": self.preferred_cores,
+            "--every-ms": self.every_ms,
+            "--settle-ms": self.settle_ms,
         }
-        flags = ["--profile"] * self.profile + ["--cold"] * self.cold
+        switches = {"--profile": self.profile, "--cold": self.cold, "--background": self.background}
+        flags = [name for name, wanted in switches.items() if wanted]
         named = [[name, str(value)] for name, value in options.items() if value is not None]
         return [argument for pair in named for argument in pair] + flags
 

@@ -2,128 +2,142 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from statistics import fmean, stdev
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import msgspec
 
 from edge_bert.errors import DeviceError
-from edge_bert.measure.sensors.fuel_gauge import (
-    GaugeSample,
-    calibrate_current,
-    integrate_charge,
-    integrate_current,
+from edge_bert.measure.energy.energy_window import EnergyWindow
+from edge_bert.measure.energy.load_powers import (
+    LoadPowers,
+    read_charge_powers,
+    read_current_powers,
+    read_rail_powers,
 )
 from edge_bert.measure.sensors.power_rails import rail_energy
-from edge_bert.measure.statistics import bootstrap_interval
-from edge_bert.records.base import Record
+from edge_bert.measure.statistics import student_half_width, student_interval
 from edge_bert.records.energy import EnergySource, EnergyUnavailable, MeasuredEnergy
 
 MIN_LOADS = 5
 MIN_LOAD_S = 60.0
-# The load must stand out of the idle power by this many of its standard deviations.
-NOISE_FACTOR = 2.0
-
-
-class EnergyWindow(Record, frozen=True):
-    """A stretch of time in which the device only idled, or only ran inferences.
-
-    `rails_before` and `rails_after` are readings of the energy meter in mJ, empty where there is
-    none; `samples` are readings of the battery, empty where it cannot be read.
-    """
-
-    kind: Literal["idle", "load"]
-    seconds: float
-    inferences: int = 0
-    rails_before: Mapping[str, float] = msgspec.field(default_factory=dict)
-    rails_after: Mapping[str, float] = msgspec.field(default_factory=dict)
-    samples: tuple[GaugeSample, ...] = ()
+# A load window in which inferences were this much slower than in the middle one was throttled.
+SLOWED = 0.9
+# An interval wider than this share of its middle, to each side, is no figure.
+WIDEST = 0.5
+_SOURCES: dict[EnergySource, Callable[[Sequence[EnergyWindow]], LoadPowers]] = {
+    EnergySource.POWER_RAILS: read_rail_powers,
+    EnergySource.CHARGE_COUNTER: read_charge_powers,
+    EnergySource.CURRENT_VOLTAGE: read_current_powers,
+}
 
 
 def compute_energy(
     windows: Sequence[EnergyWindow],
 ) -> MeasuredEnergy | EnergyUnavailable:
-    """Millijoules for one inference, idle power subtracted, with a 95% bootstrap interval.
+    """Millijoules for one inference, idle power subtracted, with a 95% interval.
 
-    Each load window takes the idle power of the idle windows around it, so that a drift of the
-    idle power (interleaved idle, load, load, idle) cancels. Sources are tried best first; where
-    none can be trusted, the reasons come back.
+    Load windows with heat or a lower clock do not count. Sources are tried best first; where none
+    can be trusted, the reason of the best one that the device has comes back.
     """
-    reason = _find_defect(windows)
+    usable = _leave_out_slowed(windows)
+    reason = _find_defect(windows, usable)
     if reason:
         return EnergyUnavailable(reason)
-    reasons = []
-    for source, read_energies in _SOURCES.items():
+    reasons: dict[EnergySource, str] = {}
+    for source, read_powers in _SOURCES.items():
         try:
-            return _subtract_idle(windows, read_energies(windows), source)
+            return _build_energy(usable, read_powers(usable), source)
         except DeviceError as error:
-            reasons.append(f"{source.value}: {error}")
-    return EnergyUnavailable(" ".join(reasons))
+            reasons[source] = str(error)
+    return EnergyUnavailable(_choose_reason(windows, reasons))
 
 
-def _find_defect(windows: Sequence[EnergyWindow]) -> str:
+def _leave_out_slowed(windows: Sequence[EnergyWindow]) -> list[EnergyWindow]:
+    """The windows without loads that were hot, capped or slow."""
+    rates = sorted(w.inferences / w.seconds for w in windows if w.is_load and w.seconds > 0)
+    middle = rates[len(rates) // 2] if rates else 0.0
+
+    def counts(window: EnergyWindow) -> bool:
+        rate = window.inferences / window.seconds if window.seconds > 0 else 0.0
+        return not window.is_load or not (window.faults or rate < SLOWED * middle)
+
+    return [window for window in windows if counts(window)]
+
+
+def _find_defect(windows: Sequence[EnergyWindow], usable: Sequence[EnergyWindow]) -> str:
     """Why no energy follows from these windows; empty where it does."""
-    loads = [window for window in windows if window.kind == "load"]
+    loads = [window for window in usable if window.is_load]
     kinds = [window.kind for window in windows]
-    if len(loads) < MIN_LOADS:
+    if sum(window.is_load for window in windows) < MIN_LOADS:
         return f"{len(loads)} load windows; {MIN_LOADS} are needed."
     if "idle" not in kinds or kinds[0] != "idle" or kinds[-1] != "idle":
         return "the load windows need idle windows before and after them."
-    if any(window.seconds < MIN_LOAD_S for window in loads):
+    if any(window.is_load and window.seconds < MIN_LOAD_S for window in windows):
         return f"a load window is shorter than {MIN_LOAD_S:g} s."
-    if any(window.inferences <= 0 for window in loads):
+    if any(window.is_load and window.inferences <= 0 for window in windows):
         return "a load window has no inferences."
     if any(window.seconds <= 0 for window in windows):
         return "a window has no length."
+    if len(loads) < MIN_LOADS:
+        faults = [fault for window in windows if window.is_load for fault in window.faults]
+        what = faults[0] if faults else "inferences became slower"
+        return f"{what}; only {len(loads)} load windows count, {MIN_LOADS} are needed. Let it cool."
     return ""
 
 
-def _rail_energies(windows: Sequence[EnergyWindow]) -> list[float]:
-    return [sum(rail_energy(w.rails_before, w.rails_after).values()) for w in windows]
-
-
-def _charge_energies(windows: Sequence[EnergyWindow]) -> list[float]:
-    return [integrate_charge(window.samples) for window in windows]
-
-
-def _current_energies(windows: Sequence[EnergyWindow]) -> list[float]:
-    # One window moves the counter too little; all of them together settle unit and sign.
+def _choose_reason(windows: Sequence[EnergyWindow], reasons: dict[EnergySource, str]) -> str:
+    """The one reason: that of the best source that the device showed at all."""
     samples = [sample for window in windows for sample in window.samples]
-    scale = calibrate_current(samples)
-    return [integrate_current(window.samples, scale) for window in windows]
+    if windows[0].rails_before:
+        source = EnergySource.POWER_RAILS
+    elif any(sample.charge_uah is not None for sample in samples) or not samples:
+        source = EnergySource.CHARGE_COUNTER
+    elif any(sample.current_raw is not None for sample in samples):
+        source = EnergySource.CURRENT_VOLTAGE
+    else:
+        return "this device shows neither power rails, nor a charge counter, nor its current."
+    return f"{source.value}: {reasons[source]}"
 
 
-_SOURCES: dict[EnergySource, Callable[[Sequence[EnergyWindow]], list[float]]] = {
-    EnergySource.POWER_RAILS: _rail_energies,
-    EnergySource.CHARGE_COUNTER: _charge_energies,
-    EnergySource.CURRENT_VOLTAGE: _current_energies,
-}
-
-
-def _subtract_idle(
-    windows: Sequence[EnergyWindow], energies: Sequence[float], source: EnergySource
+def _build_energy(
+    windows: Sequence[EnergyWindow], powers: LoadPowers, source: EnergySource
 ) -> MeasuredEnergy:
-    powers = [energy / window.seconds for energy, window in zip(energies, windows, strict=True)]
-    idle = [index for index, window in enumerate(windows) if window.kind == "idle"]
-    repeats, extra_mw = [], []
-    for index, window in enumerate(windows):
-        if window.kind == "load":
-            before = max(at for at in idle if at < index)
-            after = min(at for at in idle if at > index)
-            extra_mw.append(powers[index] - (powers[before] + powers[after]) / 2)
-            repeats.append(extra_mw[-1] * window.seconds / window.inferences)
-    low, high = bootstrap_interval(repeats)
-    idle_powers = [powers[index] for index in idle]
-    if low <= 0 or fmean(extra_mw) < NOISE_FACTOR * stdev(idle_powers):
+    loads = [window for window in windows if window.is_load]
+    repeats = [
+        extra * window.seconds / window.inferences
+        for extra, window in zip(powers.extra_mw, loads, strict=True)
+    ]
+    low, high = student_interval(repeats)
+    if powers.error_mw:
+        # The loads' figures share the source's error, which their spread cannot show.
+        per_mw = sum(repeats) / sum(powers.extra_mw)
+        half = student_half_width(powers.error_mw, powers.freedom) * per_mw
+        middle = (low + high) / 2
+        low, high = min(low, middle - half), max(high, middle + half)
+    if low <= 0:
         raise DeviceError(
             "the power under load does not stand out of the idle power; measure longer."
         )
-    return MeasuredEnergy(
+    energy = MeasuredEnergy(
         source=source,
         repeats_mj=tuple(repeats),
         low_mj=low,
         high_mj=high,
-        inferences=sum(window.inferences for window in windows),
-        idle_mw=fmean(idle_powers),
+        inferences=sum(window.inferences for window in loads),
+        idle_mw=powers.idle_mw,
     )
+    if high - energy.mj > WIDEST * energy.mj:
+        raise DeviceError(f"{low:.3g} to {high:.3g} mJ is no figure; measure longer.")
+    if source is EnergySource.POWER_RAILS:
+        return msgspec.structs.replace(energy, rails_mj=_split_by_rail(loads))
+    return energy
+
+
+def _split_by_rail(loads: Sequence[EnergyWindow]) -> dict[str, float]:
+    """Millijoules for one inference under load by rail, idle power included."""
+    totals: dict[str, float] = {}
+    for window in loads:
+        share = window.seconds / (window.rails_s or window.seconds) / window.inferences
+        for name, mj in rail_energy(window.rails_before, window.rails_after).items():
+            totals[name] = totals.get(name, 0.0) + mj * share / len(loads)
+    return totals

@@ -20,7 +20,7 @@ class BatteryState(Record, frozen=True):
 
     `charge_uah` is the charge counter in µAh, `voltage_mv` in mV. `frozen` means that someone has
     stopped the service's updates (`cmd battery unplug` or `set`): the figures are not the
-    battery's.
+    battery's. `current_raw` is a maker's own line, in its own unit and sign.
     """
 
     status: int | None
@@ -30,6 +30,7 @@ class BatteryState(Record, frozen=True):
     voltage_mv: int | None = None
     celsius: float | None = None
     level: int | None = None
+    current_raw: int | None = None
 
     @property
     def discharging(self) -> bool:
@@ -60,6 +61,7 @@ def parse_battery(text: str) -> BatteryState:
         voltage_mv=voltage if voltage and 1000 <= voltage <= 20000 else None,
         celsius=None if tenths is None else tenths / 10,
         level=_parse_integer(fields, "level"),
+        current_raw=_parse_integer(fields, "current now"),
     )
 
 

@@ -22,10 +22,22 @@ UPTIME = ("cat", "/proc/uptime")
 CLOCKS = (
     "sh",
     "-c",
-    "for f in /sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq "
+    "for f in /sys/devices/system/cpu/cpufreq/policy*/related_cpus "
+    "/sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq "
     "/sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq; "
     'do echo "$f:$(cat "$f" 2>/dev/null)"; done',
 )
+
+
+# What tells of energy, by the names that session.sh has for them. `cmd battery get -f` makes
+# Android 15 ask the gauge anew; `dumpsys battery` answers from a copy.
+SOURCES = {
+    "rails": power_rails.COMMAND,
+    "battery": battery.COMMAND,
+    "forced:counter": ("cmd", "battery", "get", "-f", "counter"),
+    "forced:current_now": ("cmd", "battery", "get", "-f", "current_now"),
+    **{f"sysfs:{name}": ("cat", f"{battery.POWER_SUPPLY}/{name}") for name in battery.FILES},
+}
 
 
 class GaugeReading(Record, frozen=True):
@@ -37,9 +49,16 @@ class GaugeReading(Record, frozen=True):
 
 def read_state(run: Run) -> DeviceState:
     """Heat, clock limits and charging, as far as the device reports them."""
-    state = _attempt(lambda: battery.parse_battery(run(battery.COMMAND)))
-    status = _attempt(lambda: thermal.parse_thermal_status(run(thermal.COMMAND)))
-    clocks = _attempt(lambda: thermal.parse_clocks(_parse_listing(run(CLOCKS))))
+    commands = {"battery": battery.COMMAND, "heat": thermal.COMMAND, "clocks": CLOCKS}
+    texts = {source: _attempt(lambda: run(command)) for source, command in commands.items()}  # noqa: B023
+    return build_state({source: text for source, text in texts.items() if text is not None})
+
+
+def build_state(answers: Mapping[str, str]) -> DeviceState:
+    """The state from the answers of `battery`, `heat` and `clocks`, as far as they are there."""
+    state = _attempt(lambda: battery.parse_battery(answers.get("battery", "")))
+    status = _attempt(lambda: thermal.parse_thermal_status(answers.get("heat", "")))
+    clocks = thermal.parse_clocks(_parse_listing(answers.get("clocks", "")))
     return DeviceState(
         thermal_status=status,
         clocks=clocks or (),
@@ -50,33 +69,74 @@ def read_state(run: Run) -> DeviceState:
 
 def read_gauges(run: Run) -> GaugeReading:
     """A reading of each source of energy that answers."""
-    rails = _attempt(lambda: power_rails.parse_power_rails(run(power_rails.COMMAND)))
-    return GaugeReading(rails=rails or {}, sample=_attempt(lambda: _read_sample(run)))
+    answers = {source: run(command) for source, command in _answering(run).items()}
+    seconds = _attempt(lambda: _parse_uptime(run(UPTIME)))
+    if seconds is None:
+        return GaugeReading(rails=_attempt(lambda: _parse_rails(answers)) or {})
+    return build_reading(seconds, answers)
 
 
-def _read_sample(run: Run) -> GaugeSample:
+def find_sources(run: Run) -> tuple[str, ...]:
+    """The names of the sources of energy that answer, as session.sh has them."""
+    return tuple(_answering(run))
+
+
+def build_reading(seconds: float, answers: Mapping[str, str]) -> GaugeReading:
+    """The reading at one moment from what each source answered; None for a battery not to trust.
+
+    A source that is there decides: figures of two sources are never mixed from one reading to the
+    next, because one may be a copy that is older.
+    """
+    return GaugeReading(
+        rails=_attempt(lambda: _parse_rails(answers)) or {},
+        sample=_attempt(lambda: _build_sample(seconds, answers)),
+    )
+
+
+def _answering(run: Run) -> dict[str, tuple[str, ...]]:
+    """Sources whose answers can be read, with their commands."""
+    return {
+        source: command
+        for source, command in SOURCES.items()
+        if _attempt(lambda: _check_answer(source, run(command)))  # noqa: B023 -- called at once
+    }
+
+
+def _check_answer(source: str, answer: str) -> bool:
+    if source == "rails":
+        return bool(power_rails.parse_power_rails(answer))
+    if source == "battery":
+        return battery.parse_battery(answer) is not None
+    return battery.parse_power_supply(answer) != 0
+
+
+def _parse_rails(answers: Mapping[str, str]) -> dict[str, float]:
+    return power_rails.parse_power_rails(answers["rails"]) if "rails" in answers else {}
+
+
+def _build_sample(seconds: float, answers: Mapping[str, str]) -> GaugeSample:
     """The battery now. Raises DeviceError for a battery service that shows frozen figures."""
-    seconds = _parse_uptime(run(UPTIME))
-    state = battery.parse_battery(run(battery.COMMAND))
+    state = battery.parse_battery(answers.get("battery", ""))
     if state.frozen:
         raise DeviceError("the battery service is frozen; run `cmd battery reset`.")
-    numbers = {name: _read_number(run, name) for name in battery.FILES}
-    voltages = (numbers["voltage_now"] or 0, (state.voltage_mv or 0) * 1000)
-    voltage = next((uv for uv in voltages if 1_000_000 <= uv <= 20_000_000), None)
-    if voltage is None:
+
+    def choose(names: Sequence[str], otherwise: int | None) -> int | None:
+        name = next((name for name in names if name in answers), None)
+        return battery.parse_power_supply(answers[name]) if name else otherwise
+
+    voltage = choose(("sysfs:voltage_now",), (state.voltage_mv or 0) * 1000)
+    if voltage is None or not 1_000_000 <= voltage <= 20_000_000:
+        voltage = (state.voltage_mv or 0) * 1000
+    if not voltage:
         raise DeviceError("the battery shows no voltage.")
     return GaugeSample(
         seconds=seconds,
         voltage_uv=voltage,
         discharging=state.discharging,
-        charge_uah=numbers["charge_counter"] or state.charge_uah,
-        current_raw=numbers["current_now"],
+        charge_uah=choose(("sysfs:charge_counter", "forced:counter"), state.charge_uah),
+        current_raw=choose(("sysfs:current_now", "forced:current_now"), state.current_raw),
+        level=state.level,
     )
-
-
-def _read_number(run: Run, name: str) -> int | None:
-    command = ("cat", f"{battery.POWER_SUPPLY}/{name}")
-    return _attempt(lambda: battery.parse_power_supply(run(command)))
 
 
 def _parse_uptime(text: str) -> float:

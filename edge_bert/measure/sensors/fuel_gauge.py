@@ -1,13 +1,11 @@
-"""Energy from a battery's fuel gauge: charge counter, or current, times voltage.
-
-Units and signs of real gauges differ, so a figure counts only where a second one agrees with it.
-"""
+"""A battery's fuel gauge: readings, and the units and signs that makers give them in."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from collections.abc import Sequence
+from statistics import fmean, median
 from typing import Annotated
 
 import msgspec
@@ -16,16 +14,24 @@ from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 
 MJ_PER_UAH_VOLT = 3.6  # 1 µAh is 3.6 mC
-# One step of a counter is an error of one step at each end: 20 steps keep it within 10%.
-MIN_STEPS = 20
-# Units of current in the wild: µA by the kernel's ABI, mA on some Samsung devices.
-UNITS_UA = {"uA": 1.0, "mA": 1000.0}
+# Makers give µA and µAh by Android's rule, or mA and mAh.
+UNITS = (1.0, 1000.0)
+# What a full battery of a watch, phone or tablet holds, in µAh.
+CAPACITY_UAH = (100_000.0, 40_000_000.0)
+# No phone runs at less than this charge: a smaller counter is in mAh, or is none.
+LEAST_CHARGE_UAH = 50_000
+# What a phone that runs inferences draws, in µA: 20 mA to 15 A.
+LOAD_UA = (20_000.0, 15_000_000.0)
 # Charge counter and current may differ by this factor; units differ by 1000.
 AGREEMENT = 2.0
+STEPS_TO_JUDGE = 5
+# The counter and the battery's level may differ by so much of what the level says, and two steps.
+LEVEL_TOLERANCE = 0.5
+LEVEL_STEPS = 2.0
 
 
 class GaugeSample(Record, frozen=True):
-    """One reading: charge in µAh, current as the device gives it, voltage in µV.
+    """One reading: charge and current as the device gives them, voltage in µV, level in percent.
 
     `seconds` is one clock for all windows of a measurement, such as the device's uptime.
     """
@@ -35,13 +41,7 @@ class GaugeSample(Record, frozen=True):
     discharging: bool
     charge_uah: int | None = None
     current_raw: int | None = None
-
-
-class CurrentScale(Record, frozen=True):
-    """The factor from a device's raw current to µA drawn from the battery."""
-
-    unit: str
-    ua_per_raw: float  # negative where the device counts discharge as negative
+    level: int | None = None
 
 
 def check_discharging(samples: Sequence[GaugeSample]) -> None:
@@ -54,92 +54,81 @@ def check_discharging(samples: Sequence[GaugeSample]) -> None:
         raise DeviceError("the readings' times do not grow.")
 
 
-def integrate_charge(samples: Sequence[GaugeSample]) -> float:
-    """Millijoules drawn, from the charge counter times the voltage between readings.
+def find_charge_unit(samples: Sequence[GaugeSample]) -> float:
+    """µAh in one unit of a device's charge counter, by what its battery can hold at all.
 
-    Raises DeviceError when the counter is missing, rises, or moved fewer than 20 of its steps.
+    Raises DeviceError without a counter, or where it and the level cannot both be true.
     """
-    check_discharging(samples)
-    charges = _read_charges(samples)
-    drops = [a - b for a, b in itertools.pairwise(charges)]
-    if sum(drops) <= 0 or any(drop < 0 for drop in drops):
-        raise DeviceError("the charge counter rose while the device was discharging.")
-    resolution = _counter_resolution(drops)
-    if sum(drops) < MIN_STEPS * resolution:
+    charges = [require_charge(sample) for sample in samples]
+    levels = [sample.level for sample in samples if sample.level]
+    if not levels:
+        if charges[0] < LEAST_CHARGE_UAH:
+            raise DeviceError(
+                f"a charge counter of {charges[0]} is not in µAh, and no level tells its unit."
+            )
+        return 1.0
+    full = median(charges) / median(levels) * 100
+    units = [unit for unit in UNITS if CAPACITY_UAH[0] <= full * unit <= CAPACITY_UAH[1]]
+    if len(units) != 1:
         raise DeviceError(
-            f"the charge counter moved {sum(drops) // resolution} steps of {resolution} µAh; "
-            f"{MIN_STEPS} are needed, so measure longer."
+            f"a charge counter of {charges[0]} at {levels[0]}% is of no battery of a phone."
         )
-    return sum(
-        drop * MJ_PER_UAH_VOLT * _mean_volts(a, b)
-        for drop, a, b in zip(drops, samples, samples[1:], strict=False)
-    )
+    _check_level(levels, (charges[0] - charges[-1]) / full * 100)
+    return units[0]
 
 
-def calibrate_current(samples: Sequence[GaugeSample]) -> CurrentScale:
-    """Find the unit and the sign of a device's current, by its own charge counter.
+def _check_level(levels: Sequence[int], dropped: float) -> None:
+    """Raises DeviceError where the level fell by much more, or less, than the counter."""
+    fell = levels[0] - levels[-1]
+    if abs(fell - dropped) > LEVEL_STEPS + LEVEL_TOLERANCE * max(fell, dropped):
+        raise DeviceError(
+            f"the level fell by {fell}%, the charge counter by {dropped:.1f}%: they disagree."
+        )
 
-    Raises DeviceError when no unit, or more than one, agrees with the counter.
+
+def find_current_scale(samples: Sequence[GaugeSample], loaded: Sequence[GaugeSample]) -> float:
+    """µA drawn for one unit of a device's current; negative where discharging is negative.
+
+    `loaded` are fresh readings under load, of all `samples`. The charge counter settles the unit
+    where it moved enough; else only one unit can be what a phone draws under load. Raises
+    DeviceError where no unit, or more than one, fits.
     """
-    check_discharging(samples)
-    charges = _read_charges(samples)
-    drawn_uah = charges[0] - charges[-1]
-    hours = (samples[-1].seconds - samples[0].seconds) / 3600
-    raw = _mean_current(samples)
-    resolution = _counter_resolution([a - b for a, b in itertools.pairwise(charges)])
-    if drawn_uah < MIN_STEPS * resolution:
-        raise DeviceError("the charge counter moved too little to calibrate the current with.")
-    candidates = [
-        CurrentScale(unit=unit, ua_per_raw=math.copysign(scale, raw))
-        for unit, scale in UNITS_UA.items()
-        if raw and 1 / AGREEMENT <= abs(raw) * scale * hours / drawn_uah <= AGREEMENT
-    ]
-    if len(candidates) != 1:
-        raise DeviceError("the current agrees with the charge counter in no unit, or in several.")
-    return candidates[0]
+    if not loaded:
+        require_current(samples[0])
+        raise DeviceError("no fresh reading of the current under load; measure longer.")
+    raw = fmean(require_current(sample) for sample in loaded)
+    if not _moved_enough(samples):
+        units = [unit for unit in UNITS if LOAD_UA[0] <= abs(raw) * unit <= LOAD_UA[1]]
+        reason = f"a current of {raw:.0f} under load is of a phone in no unit, or in several."
+    else:
+        hours = (samples[-1].seconds - samples[0].seconds) / 3600
+        counter = find_charge_unit(samples)
+        drawn_uah = counter * (require_charge(samples[0]) - require_charge(samples[-1]))
+        mean = abs(fmean(require_current(sample) for sample in samples)) * hours
+        fits = AGREEMENT * drawn_uah, drawn_uah / AGREEMENT
+        units = [unit for unit in UNITS if fits[1] <= mean * unit <= fits[0] and drawn_uah > 0]
+        reason = "the current agrees with the charge counter in no unit, or in several."
+    if len(units) != 1:
+        raise DeviceError(reason)
+    return units[0] if raw > 0 else -units[0]
 
 
-def integrate_current(samples: Sequence[GaugeSample], scale: CurrentScale) -> float:
-    """Millijoules drawn, from the integral of current times voltage (trapezoids).
-
-    Raises DeviceError when a current is missing or does not flow out of the battery on the whole.
-    """
-    check_discharging(samples)
-    energy = 0.0
-    for a, b in itertools.pairwise(samples):
-        raw = (_read_current(a) + _read_current(b)) / 2
-        milliwatts = raw * scale.ua_per_raw * 1e-3 * _mean_volts(a, b)
-        energy += milliwatts * (b.seconds - a.seconds)
-    if energy <= 0:
-        raise DeviceError("the current does not flow out of the battery.")
-    return energy
+def _moved_enough(samples: Sequence[GaugeSample]) -> bool:
+    """Whether there is a counter that moved by enough of its steps to judge a current by."""
+    charges = [sample.charge_uah for sample in samples if sample.charge_uah is not None]
+    step = math.gcd(*(a - b for a, b in itertools.pairwise(charges)))
+    return len(charges) == len(samples) and charges[0] - charges[-1] >= STEPS_TO_JUDGE * step > 0
 
 
-def _read_charges(samples: Sequence[GaugeSample]) -> list[int]:
-    charges = [sample.charge_uah for sample in samples]
-    if any(charge is None for charge in charges):
+def require_charge(sample: GaugeSample) -> int:
+    """The charge counter of a reading; DeviceError where there is none."""
+    if sample.charge_uah is None:
         raise DeviceError("this device has no charge counter.")
-    return [charge for charge in charges if charge is not None]
+    return sample.charge_uah
 
 
-def _counter_resolution(drops: Sequence[int]) -> int:
-    """The counter's resolution: the largest step that all its changes are multiples of."""
-    return max(math.gcd(*[abs(drop) for drop in drops]), 1)
-
-
-def _mean_current(samples: Sequence[GaugeSample]) -> float:
-    area = sum(
-        (_read_current(a) + _read_current(b)) / 2 * (b.seconds - a.seconds)
-        for a, b in itertools.pairwise(samples)
-    )
-    return area / (samples[-1].seconds - samples[0].seconds)
-
-
-def _read_current(sample: GaugeSample) -> int:
+def require_current(sample: GaugeSample) -> int:
+    """The current of a reading; DeviceError where there is none."""
     if sample.current_raw is None:
         raise DeviceError("this device does not show its current.")
     return sample.current_raw
-
-
-def _mean_volts(a: GaugeSample, b: GaugeSample) -> float:
-    return (a.voltage_uv + b.voltage_uv) / 2e6

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_bert import profiles
 from edge_bert.devices.benchmark_model import (
     BenchmarkBinary,
     BenchmarkRequest,
@@ -15,11 +16,18 @@ from edge_bert.devices.benchmark_model import (
 )
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError
-from edge_bert.measure.benchmark_model import parse_output
+from edge_bert.measure.benchmark_model import check_accelerator, parse_output
 from edge_bert.measure.measurement import RunConditions, build_benchmark_measurement
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP, make_shell
+from edge_bert.pipeline.bench.placement import (
+    CoreChoice,
+    check_phone,
+    choose_cores,
+    read_phone,
+)
+from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP
+from edge_bert.pipeline.bench.shell import make_shell
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, MeasuredSubject, Measurement
@@ -32,10 +40,13 @@ def make_timer(
 ) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
-    As with our own runner, it yields nothing on an emulated phone.
+    As with our own runner, it yields nothing on an emulated phone. Raises DeviceError for a phone
+    that is not the profile's.
     """
     description = device.describe()
     on_host = description.evidence is Evidence.HOST
+    facts = None if on_host else read_phone(device)
+    of_profile = None if on_host else check_phone(facts, profiles.load_profile(options.profile))
     program = device.push(binary.path, "benchmark_model")
     if device.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
         raise DeviceError(f"{description.name} does not let benchmark_model be executable.")
@@ -45,10 +56,13 @@ def make_timer(
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")
             before = None if on_host else read_state(make_shell(device))
-            run = _plan_run(options, remote, signature, threads)
+            choice = choose_cores(options.core_words, facts.cpus if facts else (), threads)
+            run = _plan_run(options, remote, signature, threads, choice, binary)
             completed = run_benchmark(device, program, run, SPARE_S + run.min_s)
             after = None if on_host else read_state(make_shell(device))
             output = parse_output(completed.stdout, completed.stderr, completed.exit_code)
+            if options.accelerator:
+                check_accelerator(output, options.accelerator)
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
@@ -56,7 +70,13 @@ def make_timer(
             measurement = build_benchmark_measurement(
                 output,
                 description,
-                msgspec.structs.replace(subject, cores=options.cores),
+                msgspec.structs.replace(
+                    subject,
+                    cores=None if options.accelerator else choice.label,
+                    pace=options.pace,
+                    of_profile=of_profile,
+                    fastest=None if options.accelerator else choice.fastest,
+                ),
                 RunConditions(before, after),
             )
             tool = {BENCHMARK_MODEL: f"{binary.sha256} from {binary.origin}"}
@@ -65,7 +85,14 @@ def make_timer(
     return measure
 
 
-def _plan_run(options: BenchOptions, remote: str, signature: str, threads: int) -> BenchmarkRequest:
+def _plan_run(
+    options: BenchOptions,
+    remote: str,
+    signature: str,
+    threads: int,
+    choice: CoreChoice,
+    binary: BenchmarkBinary,
+) -> BenchmarkRequest:
     seconds = 0.0 if options.repetitions else options.duration or DEFAULT_DURATION_S
     return BenchmarkRequest(
         model=remote,
@@ -74,5 +101,7 @@ def _plan_run(options: BenchOptions, remote: str, signature: str, threads: int) 
         warmup=WARMUP,
         repetitions=options.repetitions or 1,
         min_s=seconds,
-        mask=parse_core_mask(options.cores) if options.cores else None,
+        mask=None if options.accelerator or not choice.text else parse_core_mask(choice.text),
+        accelerator=options.accelerator,
+        litert=binary.litert,
     )

@@ -8,7 +8,8 @@ from typing import Literal, get_args
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.devices.benchmark_model import BenchmarkBinary, read_benchmark_binary
+from edge_bert.devices.benchmark_model import ACCELERATORS, BenchmarkBinary, read_benchmark_binary
+from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import InputError
 from edge_bert.records.base import Record
@@ -18,11 +19,14 @@ TARGETS: tuple[TargetName, ...] = get_args(TargetName)
 MAX_THREADS = 64
 MAX_REPETITIONS = 1_000_000
 MAX_DURATION_S = 3600.0
+MAX_EVERY_MS = 600_000
+SCHEDULING = ("foreground", "background")
 # Options that only some targets have.
 TARGETS_OF = {
     "serial": ("device",),
     "energy": ("device",),
     "cores": ("device", "host"),
+    "every_ms": ("device", "host"),
     "core": ("emulated",),
     "benchmark_model": ("device", "host"),
 }
@@ -33,8 +37,11 @@ class BenchOptions(Record, frozen=True):
 
     `profile` is a name or a path. No `artifacts` means all of the bundle, no `lengths` the usual
     buckets. A run has so many `repetitions` or lasts `duration` seconds. `core` names the cluster
-    to emulate, `cores` binds a run to cores like `4-7`. `benchmark_model` is TFLite's own tool,
-    which takes the place of our runner, and `benchmark_origin` says where that binary is from.
+    to emulate; `cores` binds a run to `prime` (on a device the default), `big` or `little` cores,
+    to `any`, or to cores like `4-7`. An inference begins each `every_ms`, or at once; it runs `as_`
+    what Android has in the foreground or the background. `benchmark_model` is TFLite's own tool,
+    which takes the place of our runner, and `benchmark_origin` says where that binary is from;
+    it alone reaches an `accelerator`, `gpu` or `npu`.
     """
 
     profile: str
@@ -47,9 +54,12 @@ class BenchOptions(Record, frozen=True):
     serial: str | None = None
     core: str | None = None
     cores: str | None = None
+    every_ms: int | None = None
+    as_: str = "foreground"
     energy: bool = False
     benchmark_model: Path | None = None
     benchmark_origin: str = ""
+    accelerator: str | None = None
     out: Path = Path("build")
 
     def __post_init__(self) -> None:
@@ -60,6 +70,20 @@ class BenchOptions(Record, frozen=True):
     def folder(self) -> Path:
         """The folder of the bundle."""
         return self.out / profiles.bundle_name(self.profile)
+
+    @property
+    def core_words(self) -> str:
+        """Which cores a run wants: on a device the fastest, in the background the slowest."""
+        usual = "little" if self.as_ == "background" else "prime"
+        return self.cores or (usual if self.target == "device" else ANY_CORES)
+
+    @property
+    def pace(self) -> str:
+        """How inferences run, in words; empty for back to back on the CPU."""
+        seldom = f"one every {self.every_ms} ms" if self.every_ms else ""
+        background = "in the background" * (self.as_ == "background")
+        processor = f"on the {self.accelerator.upper()}" if self.accelerator else ""
+        return ", ".join(filter(None, (seldom, background, processor)))
 
     def open_binary(self) -> BenchmarkBinary | None:
         """The user's `benchmark_model`, if any. Raises InputError where it is not a program."""
@@ -76,6 +100,7 @@ def check_bench_options(options: BenchOptions) -> None:
         raise InputError(f"--threads: use whole numbers from 1 to {MAX_THREADS}.")
     _check_amount(options)
     _check_target(options)
+    _check_pace(options)
     if options.benchmark_model and options.energy:
         raise InputError("--energy is for our own runner; leave --benchmark-model out.")
     if options.target == "emulated":
@@ -85,7 +110,22 @@ def check_bench_options(options: BenchOptions) -> None:
                 f"{device.name} has {cluster.cores} {cluster.core}; {max(options.threads)} threads "
                 "do not fit. Choose other cores with --core."
             )
-    options.open_binary()
+    _check_accelerator(options)
+
+
+def _check_accelerator(options: BenchOptions) -> None:
+    binary, wanted = options.open_binary(), options.accelerator
+    if wanted is None:
+        return
+    if wanted not in ACCELERATORS:
+        raise InputError(f"--accelerator {wanted!r} is not one of {', '.join(ACCELERATORS)}.")
+    if binary is None:
+        raise InputError("--accelerator needs TFLite's own tool: name it with --benchmark-model.")
+    if wanted == "npu" and not binary.litert:
+        raise InputError(
+            "--accelerator npu needs LiteRT's benchmark_model; this is the interpreter's, which "
+            "has no NPU."
+        )
 
 
 def _check_amount(options: BenchOptions) -> None:
@@ -98,6 +138,21 @@ def _check_amount(options: BenchOptions) -> None:
         raise InputError(f"--repetitions: use a whole number from 1 to {MAX_REPETITIONS}.")
     if duration is not None and not 0.001 <= duration <= MAX_DURATION_S:
         raise InputError(f"--duration: use seconds from 0.001 to {MAX_DURATION_S:.0f}.")
+
+
+def _check_pace(options: BenchOptions) -> None:
+    if options.every_ms is not None and not 1 <= options.every_ms <= MAX_EVERY_MS:
+        raise InputError(f"--every-ms: use a whole number from 1 to {MAX_EVERY_MS}.")
+    if options.as_ not in SCHEDULING:
+        raise InputError(f"--as {options.as_!r} is not one of {', '.join(SCHEDULING)}.")
+    if options.as_ == "background" and options.target != "device":
+        raise InputError("--as background is for --target device only.")
+    if options.benchmark_model and (options.every_ms or options.as_ == "background"):
+        raise InputError("--every-ms and --as are for our own runner; leave --benchmark-model out.")
+    if options.cores in CORE_WORDS and options.target != "device":
+        raise InputError(f"--cores {options.cores} is for --target device; name cores such as 0-3.")
+    if options.cores not in (None, ANY_CORES, *CORE_WORDS):
+        parse_cores(options.cores)
 
 
 def _check_target(options: BenchOptions) -> None:

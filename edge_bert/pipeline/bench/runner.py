@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 
+from edge_bert import profiles
 from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
-from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import compute_energy
-from edge_bert.measure.energy.record_windows import record_windows
 from edge_bert.measure.measurement import (
     ENERGY_NOT_READ,
     RunConditions,
@@ -21,8 +20,19 @@ from edge_bert.measure.measurement import (
     describe_subject,
 )
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
-from edge_bert.measure.sensors.device_state import read_gauges, read_state
+from edge_bert.measure.sensors.device_state import read_state
+from edge_bert.pipeline.bench.energy_session import measure_energy
 from edge_bert.pipeline.bench.options import BenchOptions
+from edge_bert.pipeline.bench.placement import (
+    CoreChoice,
+    check_phone,
+    choose_cores,
+    describe_placement,
+    find_placement_faults,
+    read_phone,
+)
+from edge_bert.pipeline.bench.shell import make_shell
+from edge_bert.pipeline.bench.token_inputs import DESCRIPTION, write_token_inputs
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.energy import Energy
@@ -31,9 +41,9 @@ from edge_bert.records.profile import Runtime
 
 WARMUP = 5
 DEFAULT_DURATION_S = 2.0
+EVERY_COUNT = 20  # inferences, where they are seldom
+SETTLE_MS = 3000
 SPARE_S = 300.0  # loading, warm-up and profiling on a slow device
-SHELL_TIMEOUT_S = 30.0
-Shell = Callable[[Sequence[str]], str]
 
 
 def make_timer(
@@ -42,54 +52,107 @@ def make_timer(
     """A function that times one signature with each number of threads.
 
     On an emulated phone behind adb it runs all and yields nothing: times there mean nothing.
+    Raises DeviceError for a phone that is not the profile's.
     """
     description = device.describe()
     on_host = description.evidence is Evidence.HOST
+    facts = None if on_host else read_phone(device)
+    of_profile = None if on_host else check_phone(facts, profiles.load_profile(options.profile))
     command = install_runner(device, description.abi, own_c_library=not on_host)
     runtime = Runtime(name="ai-edge-litert", version=find_litert_library(description.abi)[1])
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = device.push(path, artifact.file)
+        inputs = _push_inputs(device, path.parent, artifact, signature)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
-            run = _plan_run(options, remote, signature, threads)
+            groups = facts.cpus if facts else ()
+            choice = choose_cores(options.core_words, groups, threads)
+            run = _plan_run(options, remote, signature, threads, choice)
+            run = dataclasses.replace(run, inputs=inputs)
             before = None if on_host else read_state(make_shell(device))
-            output = _run(device, command, run, options.duration)
+            output = _run(device, command, run)
             after = None if on_host else read_state(make_shell(device))
             if description.evidence is Evidence.EMULATED:
                 progress(f"it runs; {description.name} is emulated, so its times are not kept")
                 continue
             energy: Energy = ENERGY_NOT_READ
             if options.energy:
-                energy = _measure_energy(device, command, run, progress)
-            subject = describe_subject(output, artifact.name, runtime, options.cores)
-            yield build_measurement(
-                _with_cold_run(output, _run(device, command, _plan_cold_run(run), None)),
+                energy = measure_energy(device, command, run, progress)
+            subject = msgspec.structs.replace(
+                describe_subject(output, artifact.name, runtime, choice.label),
+                inputs=DESCRIPTION if inputs else "made up",
+                pace=options.pace,
+                of_profile=of_profile,
+                fastest=choice.fastest,
+            )
+            measurement = build_measurement(
+                _with_cold_run(output, _run(device, command, _plan_cold_run(run))),
                 description,
                 subject,
                 RunConditions(before, after, energy),
             )
+            yield _judge_placement(measurement, choice)
 
     return measure
 
 
-def _plan_run(options: BenchOptions, remote: str, signature: str, threads: int) -> RunnerRequest:
-    duration = None if options.repetitions else options.duration or DEFAULT_DURATION_S
+def _push_inputs(device: Device, bundle: Path, artifact: Artifact, signature: str) -> str | None:
+    """Sets of tokens for the signature, on the device; None where the bundle has no tokenizer."""
+    with tempfile.TemporaryDirectory(prefix="edge-bert-inputs-") as scratch:
+        file = Path(scratch) / f"{signature}.inputs"
+        if not write_token_inputs(bundle, artifact, signature, file):
+            return None
+        return device.push(file, f"{artifact.name}-{file.name}")
+
+
+def _judge_placement(measurement: Measurement, choice: CoreChoice) -> Measurement:
+    """The measurement with what its cores and clocks say of it."""
+    placement = measurement.placement
+    if placement is None:
+        return measurement
+    faults = find_placement_faults(choice, placement)
+    return msgspec.structs.replace(
+        measurement,
+        faults=(*measurement.faults, *faults),
+        notes=(*measurement.notes, *describe_placement(placement)),
+    )
+
+
+def _plan_run(
+    options: BenchOptions, remote: str, signature: str, threads: int, choice: CoreChoice
+) -> RunnerRequest:
+    seconds = options.duration or max(
+        DEFAULT_DURATION_S, EVERY_COUNT * (options.every_ms or 0) / 1e3
+    )
+    on_device = options.target == "device"
     return RunnerRequest(
         model=remote,
         signature=signature,
         threads=threads,
-        warmup=WARMUP,
+        # One sentence now and then meets a core that has slept, so nothing is warmed for it.
+        warmup=1 if options.every_ms else WARMUP,
         repetitions=options.repetitions,
-        duration_ms=None if duration is None else max(1, round(duration * 1e3)),
-        cores=options.cores,
+        duration_ms=None if options.repetitions else max(1, round(seconds * 1e3)),
+        cores=choice.text if choice.asked else None,
+        preferred_cores=None if choice.asked else choice.text,
+        every_ms=options.every_ms,
+        settle_ms=SETTLE_MS if on_device and not options.every_ms else None,
+        background=options.as_ == "background",
     )
 
 
 def _plan_cold_run(run: RunnerRequest) -> RunnerRequest:
     """One cold inference with the profiler, apart from the timed runs, which both would slow."""
     return dataclasses.replace(
-        run, warmup=1, repetitions=1, duration_ms=None, profile=True, cold=True
+        run,
+        warmup=1,
+        repetitions=1,
+        duration_ms=None,
+        every_ms=None,
+        settle_ms=None,
+        profile=True,
+        cold=True,
     )
 
 
@@ -99,41 +162,7 @@ def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
     return msgspec.structs.replace(output, latency=latency, operators=cold.operators)
 
 
-def _run(
-    device: Device, command: list[str], run: RunnerRequest, duration_s: float | None
-) -> RunnerOutput:
-    completed = start_runner(device, command, run, SPARE_S + (duration_s or 0.0))
+def _run(device: Device, command: list[str], run: RunnerRequest) -> RunnerOutput:
+    seconds = (run.duration_ms or (run.repetitions or 0) * (run.every_ms or 0)) / 1e3
+    completed = start_runner(device, command, run, SPARE_S + seconds)
     return parse_runner(completed.stdout, completed.exit_code, completed.stderr)
-
-
-def make_shell(device: Device) -> Shell:
-    """A function that runs a command and gives its output; DeviceError where it fails."""
-
-    def run(argv: Sequence[str]) -> str:
-        completed = device.run(argv, SHELL_TIMEOUT_S)
-        if completed.exit_code != 0:
-            raise DeviceError(f"{argv[0]} failed: {completed.stderr.strip()[-200:]}")
-        return completed.stdout
-
-    return run
-
-
-def _measure_energy(
-    device: Device, command: list[str], run: RunnerRequest, progress: Progress
-) -> Energy:
-    """The energy of an inference from ten minutes of idle and load windows."""
-    progress("energy: idle and load windows of a minute each, about ten minutes")
-
-    def load(seconds: float) -> int:
-        window = RunnerRequest(
-            run.model,
-            run.signature,
-            run.threads,
-            WARMUP,
-            duration_ms=round(seconds * 1e3),
-            cores=run.cores,
-        )
-        latency = _run(device, command, window, seconds).latency
-        return len(latency.runs_us) + len(latency.warmup_us)
-
-    return compute_energy(record_windows(lambda: read_gauges(make_shell(device)), load))

@@ -30,6 +30,7 @@ from edge_bert.quantize.tflite_runtime_2_14 import refuse_narrow_weights
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.records.recipe import Recipe, Scheme
+from edge_bert.report.weight_words import describe_bits
 from edge_bert.sources.onnx.load import load_onnx
 from edge_bert.sources.weights import read_weights
 from edge_bert.store.cached import Functions, cached, cached_record
@@ -113,6 +114,8 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
             return _build_integer(session, recipe, progress)
         float_model = build_float_model(session, progress)
         progress(f"{recipe.name}: {recipe.title}")
+        if bits is not None:
+            progress(f"{recipe.name}: {describe_bits(bits)}")
         by_gptq = runtime != TFLITE_RUNTIME_2_14 and _rounds_by_calibration(session, recipe)
         hessians = session.hessians if by_gptq else None
         norm_rows = session.norm_rows if _chooses_norm_reads(session, recipe) else None

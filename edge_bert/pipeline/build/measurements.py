@@ -34,6 +34,8 @@ from edge_bert.report.html import render_report_page
 from edge_bert.store import content_store
 
 FOLDER = "measurements"
+# A budget is held against the worst of so many latest runs.
+WORST_OF = 3
 
 
 def read_measurements(folder: Path, progress: Progress = no_progress) -> list[Measurement]:
@@ -112,9 +114,10 @@ def machine_of(measurement: Measurement) -> str:
         return f"{target.name}, {core}{clock}; low and high are the model's bounds"
     model = target.properties.get("ro.product.model") or target.properties.get("cpu") or ""
     device = f"{target.name} ({model})" if model else target.name
-    cores = measurement.subject.cores
+    subject = measurement.subject
+    cores = f"cores {subject.cores}" if subject.cores else ""
     tool = BENCHMARK_MODEL if BENCHMARK_MODEL in measurement.tool_versions else ""
-    return ", ".join(filter(None, (device, f"cores {cores}" if cores else "", tool)))
+    return ", ".join(filter(None, (device, cores, subject.pace, tool)))
 
 
 def add_measurements(
@@ -145,15 +148,20 @@ def with_measurements(
     threads and machine the latest counts; it is compared with the run before it, which may be of
     an earlier bundle.
     """
-    latest: dict[tuple[object, ...], int] = {}
+    latest: dict[tuple[object, ...], list[int]] = {}
     measurements = sorted([*read_measurements(folder, progress), *new], key=_start_time)
     for index, measurement in enumerate(measurements):
         if measurement.valid and _length(measurement, report.manifest) is not None:
             subject = measurement.subject
             key = (subject.artifact, subject.signature, subject.threads, machine_of(measurement))
-            latest[(*key, measurement.evidence)] = index
-    manifest, indices = report.manifest, latest.values()
-    rows = [_row(measurements[index], manifest, measurements[:index]) for index in indices]
+            latest.setdefault((*key, measurement.evidence), []).append(index)
+    manifest, indices = report.manifest, [runs[-1] for runs in latest.values()]
+    rows = [
+        _with_worst(
+            _row(measurements[runs[-1]], manifest, measurements[: runs[-1]]), measurements, runs
+        )
+        for runs in latest.values()
+    ]
     operators = [row for index in indices for row in _operators(measurements[index], manifest)]
     return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
 
@@ -198,6 +206,14 @@ def _length(measurement: Measurement, manifest: Manifest) -> int | None:
     return None
 
 
+def _with_worst(
+    row: LatencyRow, measurements: Sequence[Measurement], runs: Sequence[int]
+) -> LatencyRow:
+    """The row with the highest median of its latest runs."""
+    medians = [latency_bounds(measurements[index])[1] for index in runs[-WORST_OF:]]
+    return msgspec.structs.replace(row, worst_ms=max(medians), runs=len(medians))
+
+
 def _row(
     measurement: Measurement, manifest: Manifest, earlier: Sequence[Measurement]
 ) -> LatencyRow:
@@ -215,6 +231,9 @@ def _row(
         run=run_of(measurement),
         change=change_of(measurement, before) if before else None,
         machine=machine_of(measurement),
+        of_profile=measurement.subject.of_profile,
+        fastest=measurement.subject.fastest,
+        pace=measurement.subject.pace,
     )
 
 

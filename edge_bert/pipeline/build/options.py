@@ -29,6 +29,8 @@ class BuildOptions(Record, frozen=True):
     builds the whole model whatever the budget says, `corpus` holds the texts whose words
     a trimmed vocabulary keeps. `dimensions` is how many channels of an embedding are kept;
     `token_vectors` asks for the encoder's vector of each token, in place of the model's head.
+    `table_bits` and `wide` change files with narrow weights: bits of the word table, and the layers
+    and matrices that have 4 bits where the recipe has 2.
     Without `emulate`, latency and energy are not looked at.
     """
 
@@ -46,6 +48,8 @@ class BuildOptions(Record, frozen=True):
     dimensions: int | None = None
     token_vectors: bool = False
     float_output: bool = False
+    table_bits: int | None = None
+    wide: tuple[str, ...] = ()
     max_size: int | None = None
     max_latency: float | None = None
     max_energy: float | None = None

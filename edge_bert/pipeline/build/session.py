@@ -27,6 +27,7 @@ from edge_bert.errors import InputError, ModelError, RefusedError
 from edge_bert.installation import task_command
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
+from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
@@ -78,6 +79,7 @@ class BuildSession:
         """
         profile = profiles.load_profile(options.profile)
         recipes = find_recipes(options.recipes)
+        check_chosen_bits(options, recipes or DEFAULT_RECIPES)
         sentences = _read_calibration(options)
         evaluation_sets = tuple(map(parse_reference, options.data))
         tokenizer = Path(options.tokenizer) if options.tokenizer else None
@@ -154,12 +156,15 @@ class BuildSession:
         return self._trained is not None and self._trained.recipe == recipe.name
 
     def bits_for(self, recipe: Recipe) -> WeightBits | None:
-        """The bits of a candidate, or those that the weights were trained for; else None.
+        """The bits of a candidate, those that the weights were trained for, or the user's.
 
-        Raises RefusedError where the recipe would round trained integers to fewer.
+        None for the recipe's own. Raises RefusedError where the recipe would round trained integers
+        to fewer, and where the user chose bits of layers that are not known.
         """
-        if self.bits is not None or self._trained is None:
+        if self.bits is not None:
             return self.bits
+        if self._trained is None:
+            return self._chosen_bits(recipe)
         if self.is_trained_for(recipe):
             return self._trained.bits
         least = min(self._trained.bits.matrix_bits)
@@ -169,7 +174,16 @@ class BuildSession:
                 f"was trained for, and would round them again; train it with `"
                 f"{task_command('qat')} --recipe {recipe.name}`."
             )
-        return None
+        return self._chosen_bits(recipe)
+
+    def _chosen_bits(self, recipe: Recipe) -> WeightBits | None:
+        if self.options.table_bits is None and not self.options.wide:
+            return None
+        if self.is_opaque:
+            raise RefusedError(
+                "--table-bits and --wide need an encoder that edge-bert recognises; leave them out."
+            )
+        return choose_bits(self.options, recipe, read_encoder_config(self.checkpoint).layers)
 
     @functools.cached_property
     def hessians(self) -> list[LayerHessians]:

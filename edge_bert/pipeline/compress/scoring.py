@@ -11,7 +11,7 @@ import numpy as np
 
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
-from edge_bert.data.sentence_files import read_sentences
+from edge_bert.data.sentence_files import clean_sentences, read_sentences
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import DataError
 from edge_bert.evaluate.drift import measure_drift
@@ -47,16 +47,13 @@ class Scoring:
 def open_scoring(
     options: CompressOptions, plan: Plan, source: BuildSession, progress: Progress
 ) -> Scoring:
-    """By --score; else by the held-out rows of --data where their labels are learned; else by how
-    near the answers to held-out texts are to the source's.
+    """By --score, without rows that may be learned; else by the held-out rows of --data where their
+    labels are learned; else by how near the answers to held-out texts are to the source's.
 
     Raises DataError for data that cannot be read or have too few texts.
     """
     if options.score is not None:
-        data = parse_reference(options.score)
-        return _score_by_labels(
-            data, f"{len(data)} rows of {data.name}{_tell_overlap(data, options)}"
-        )
+        return _score_by_labels(*leave_out_learned(parse_reference(options.score), options))
     if options.data:
         data = parse_reference(options.data[0])
         if any(step.kind == "train" for step in plan.steps) or _answers(source, data):
@@ -79,14 +76,25 @@ def _answers(source: BuildSession, data: EvaluationSet) -> bool:
     return True
 
 
-def _tell_overlap(data: EvaluationSet, options: CompressOptions) -> str:
-    """How many texts that models are scored on may also be trained on."""
+def leave_out_learned(data: EvaluationSet, options: CompressOptions) -> tuple[EvaluationSet, str]:
+    """The rows with a text that no step may learn from, and which these are in words.
+
+    Raises DataError where no row is left.
+    """
     learned = {
         text for reference in (*options.data, *options.text) for text in read_sentences(reference)
     }
-    texts = set(data.sentences) | set(data.second)
-    shared = len(texts & learned)
-    return f", {shared} of whose {len(texts)} texts are among those to learn from" if shared else ""
+    second = data.second or ("",) * len(data)
+    texts = [set(clean_sentences(row)) for row in zip(data.sentences, second, strict=True)]
+    unseen = data.select(row for row, own in enumerate(texts) if not own <= learned)
+    left_out = len(data) - len(unseen)
+    if not len(unseen):
+        raise DataError(
+            f"--score {data.name}: all of its {len(data)} rows are among the texts to learn from; "
+            "give others."
+        )
+    more = f"; {left_out} more are among the texts to learn from" if left_out else ""
+    return unseen, f"{len(unseen)} rows of {data.name}{more}"
 
 
 def _score_by_labels(data: EvaluationSet, part: str) -> Scoring:

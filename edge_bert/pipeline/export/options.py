@@ -8,6 +8,7 @@ from edge_bert.data.calibration import DEFAULT_COUNT
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.records.base import Record
+from edge_bert.records.recipe import RECIPES
 
 ANY_PROFILE = "pixel"  # these files are for no device
 SYMMETRIC = "wi8_ai8_afp32_symmetric"  # only for TensorRT: elsewhere the other is more exact
@@ -71,6 +72,12 @@ def choose_recipes(options: ExportOptions) -> tuple[str, ...]:
         raise InputError(f"--to {options.to}: give one of {', '.join(DEFAULT_RECIPES)}.")
     recipes = options.recipes or DEFAULT_RECIPES[options.to]
     names = (*ONNX_RECIPES, SYMMETRIC)
+    for recipe in recipes:
+        if recipe in RECIPES and RECIPES[recipe].weight_bits < 8:
+            raise InputError(
+                f"{recipe} is not exported: its weights of {RECIPES[recipe].weight_bits} bits are "
+                f"made for LiteRT's kernels. Give one of {', '.join(names)}."
+            )
     unknown = [recipe for recipe in recipes if recipe not in names]
     if unknown:
         raise InputError(f"No ONNX recipe is called {unknown[0]!r}; there are {', '.join(names)}.")

@@ -30,7 +30,7 @@ def bound_cost(session: BuildSession, candidate: Candidate) -> CandidateCost:
     cluster = cpu_files.find_cluster(session.profile, None)
     if not session.options.emulate or not latency_model.knows_core(cluster.core):
         return CandidateCost(size_bytes=size)
-    macs = count_macs(config, recipe, budget_length(session.profile, candidate.lengths))
+    macs = count_macs(config, recipe, budget_length(session.profile, candidate.lengths), bits)
     return CandidateCost(
         size_bytes=size,
         latency_ms=least_latency(macs, cluster),
@@ -44,8 +44,12 @@ def budget_length(profile: DeviceProfile, lengths: Collection[int]) -> int:
 
 
 def candidate_bits(candidate: Candidate) -> WeightBits:
-    """The bits of the candidate's matrices and table."""
-    return WeightBits(matrix_bits=candidate.matrix_bits, embedding_bits=candidate.embedding_bits)
+    """The bits of the candidate's matrices and table; its recipe says what has a scale."""
+    return WeightBits(
+        matrix_bits=candidate.matrix_bits,
+        embedding_bits=candidate.embedding_bits,
+        matrix_block=RECIPES[candidate.recipe].matrix_block,
+    )
 
 
 def _candidate_config(unpruned: EncoderConfig, candidate: Candidate) -> EncoderConfig:

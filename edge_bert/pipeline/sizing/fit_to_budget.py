@@ -25,6 +25,7 @@ from edge_bert.records.candidate import Candidate, SearchResult, Structure
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import RECIPES
+from edge_bert.records.weight_bits import WeightBits
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.sizing.session import SizingSession
@@ -152,7 +153,7 @@ def unpruned_candidate(session: BuildSession) -> Candidate:
             "is not made smaller for a budget; take wi8_afp32 or wi4_afp32 with --recipes."
         )
     config, recipe = session.weights.config, RECIPES[session.profile.default_recipes[0]]
-    bits = min(recipe.weight_bits, 8)
+    bits = WeightBits.of_recipe(recipe, config.layers)
     return Candidate(
         structure=Structure(
             layers=tuple(range(config.layers)),
@@ -161,8 +162,8 @@ def unpruned_candidate(session: BuildSession) -> Candidate:
             vocabulary=config.vocabulary,
         ),
         recipe=recipe.name,
-        matrix_bits=(bits,) * config.layers,
-        embedding_bits=bits,
+        matrix_bits=bits.matrix_bits,
+        embedding_bits=bits.embedding_bits,
         lengths=session.lengths,
     )
 

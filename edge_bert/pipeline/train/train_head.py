@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.examples import LabelledTexts, split_rows
-from edge_bert.compress.train.fine_tune import ON_LABELS, HeldOut, fine_tune
+from edge_bert.compress.train.fine_tune import ON_LABELS, HeldOut, RunTexts, fine_tune
 from edge_bert.compress.train.loop import Report, no_report
 from edge_bert.data.evaluation import parse_reference
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError
-from edge_bert.pipeline.train.class_scores import run_outputs, score_classes
+from edge_bert.pipeline.train.class_scores import score_classes
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.heads.choose_kind import KINDS, choose_kind, name_kind
 from edge_bert.pipeline.train.heads.head_kind import HeadKind
@@ -30,6 +31,7 @@ from edge_bert.pipeline.train.trained_model import (
     choose_work_folder,
     write_trained_model,
 )
+from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.training import (
     FORMAT_VERSION,
     ClassScore,
@@ -75,12 +77,17 @@ def train_head(options: FineTuneOptions, report: Report = no_report) -> TrainedM
     started = time.monotonic()
     scale = Scale.of(job.weights.head, job.trained.labels)
     weights, trained = scale.standardize(job.weights, job.trained)
-    weights, curve = fine_tune(
-        weights, trained, job.judge, settings, _work_folder(job, backend), report
-    )
+    outputs: list[FloatArray] = []
+
+    def watch(run: RunTexts) -> None:
+        if name_kind(job.weights.head) == "classes":
+            outputs.append(run(job.held_out.texts))
+
+    folder = _work_folder(job, backend)
+    weights, curve = fine_tune(weights, trained, job.judge, settings, folder, report, watch)
     seconds = time.monotonic() - started
     weights = scale.restore(weights)
-    run = _describe_run(job, curve, _score_classes(job, weights), backend, seconds)
+    run = _describe_run(job, curve, _score_classes(job, outputs), backend, seconds)
     return write_trained_model(options.folder, weights, job.start.checkpoint, run)
 
 
@@ -141,13 +148,15 @@ def _work_folder(job: _Job, backend: str) -> Path:
     )
 
 
-def _score_classes(job: _Job, weights: EncoderWeights) -> tuple[ClassScore, ...]:
-    """The held-out texts of each class, beside what the start, its head included, gets right."""
-    if name_kind(weights.head) != "classes":
+def _score_classes(job: _Job, outputs: Sequence[FloatArray]) -> tuple[ClassScore, ...]:
+    """The held-out texts of each class, beside what the start, its head included, gets right.
+
+    `outputs` are theirs before and after training; none where the head has no classes.
+    """
+    if not outputs:
         return ()
-    texts, labels = job.held_out.texts, job.held_out.labels
-    outputs, earlier = run_outputs(weights, texts), run_outputs(job.weights, texts)
-    return score_classes(outputs, labels, weights.head.labels, earlier)
+    earlier, last = outputs
+    return score_classes(last, job.held_out.labels, job.weights.head.labels, earlier)
 
 
 def _describe_run(

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.bundle.atomic_folder import FolderKind, check_folder, replace_folder
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import InputError
+from edge_bert.errors import BusyError, InputError
 from edge_bert.pipeline.train.folder import run_record
 from edge_bert.pipeline.train.folder.card_subject import describe_subject
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
@@ -21,9 +22,10 @@ from edge_bert.sources import trained_bits
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
 from edge_bert.store.content_store import encode_json
-from edge_bert.store.held_folder import trim_folders
+from edge_bert.store.held_folder import hold_folder, trim_folders
 
 TRAINED_MODEL = FolderKind("trained model", run_record.FILE, "training run")
+NAMES = "training_names"  # the room for the locks of the folders that runs are to write
 WORK = "training"  # the cache's room for the snapshots of runs
 MOST_BYTES = 8 * 10**9  # that they take; a run of MiniLM-L6 that has ended takes 43 MB
 VERSION = 1  # of the method: a run that was cut short goes on under the same version only
@@ -42,6 +44,24 @@ def check_name(name: str) -> str:
     if not name or Path(name).name != name or name.startswith("."):
         raise InputError(f"--name {name[:80]!r}: give the name of a folder.")
     return name
+
+
+@contextlib.contextmanager
+def hold_name(folder: Path) -> Iterator[None]:
+    """The folder of a trained model, which need not be there yet, for this run alone.
+
+    Raises BusyError where another run makes a model there: the one that ends last would win.
+    """
+    place = cache_folder(NAMES) / cache_key("names", [str(folder.resolve())], version=VERSION)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(hold_folder(place, "training"))
+        except BusyError as error:
+            raise BusyError(
+                f"Another process is training in the name of {folder}; wait until it ends, stop "
+                "it, or give another --name."
+            ) from error
+        yield
 
 
 def check_target(folder: Path) -> None:

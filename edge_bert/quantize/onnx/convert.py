@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import MissingToolError
+from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
 from edge_bert.quantize.integer.head_support import require_calibrated_head
 from edge_bert.quantize.integer.statistics.range_estimators import RangeEstimator, estimate_range
@@ -17,6 +18,7 @@ def write_float_onnx(weights: EncoderWeights, float_type: str = "float32") -> by
     return _write_onnx(weights, parts.plain_parts(weights), float_type=float_type)
 
 
+@sum_in_order
 def write_int8_onnx(calibrated: CalibratedEncoder, *, signed: bool = False) -> bytes:
     """int8 products with matrices on calibrated ranges, after the rewrites; the rest is float32.
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.devices.adb import adb_command, list_devices
-from edge_bert.devices.adb.adb_device import AdbDevice
+from edge_bert.devices.adb.adb_device import AdbDevice, name_machine
 from edge_bert.devices.adb.list_devices import ListedDevice
 from edge_bert.errors import DeviceError, InputError, MissingToolError
 from tests.devices.fake_adb_server import _Server, fake_adb_server
@@ -138,6 +138,42 @@ def test_without_adb_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None
 
 def _nothing(name: str) -> None:
     raise ModuleNotFoundError(name)
+
+
+SPACED = "adb-13e75597-abcdef (2)._adb-tls-connect._tcp"
+
+
+def test_announced_names_may_have_a_space(server: _Server) -> None:
+    """The second of two phones of a name, over Wi-Fi, is listed, and can be chosen."""
+    server.devices = ONE + f"{SPACED} device product:device model:Some_Phone device:d\n"
+    assert list_devices.list_devices()[1] == ListedDevice(SPACED, "device", "Some Phone")
+    assert AdbDevice(SPACED).serial == SPACED
+
+
+def test_a_phone_over_two_ways_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """USB and Wi-Fi of one phone need no choice; two phones do."""
+    numbers = {"8B2Y0ZQ7L": "8B2Y0ZQ7L\n", "192.168.1.7:5555": "8B2Y0ZQ7L\n", SPACED: "13e75597\n"}
+
+    def answer(arguments: list[str], timeout_s: float, serial: str | None = None) -> str:
+        assert arguments[0] in ("devices", "shell")
+        assert timeout_s > 0
+        return numbers[serial] if serial else listed
+
+    monkeypatch.setattr(list_devices, "require_adb", answer)
+    listed = TWICE.replace(ONE, "") + ONE
+    assert list_devices.choose_device(None).serial == "8B2Y0ZQ7L"
+    listed = TWICE + f"{SPACED} device model:Some_Phone\n"
+    with pytest.raises(DeviceError, match="Several devices"):
+        list_devices.choose_device(None)
+
+
+def test_a_machines_name_does_not_tell_its_serial() -> None:
+    """One phone has one name over every connection, and no part of it is the serial number."""
+    over_usb = name_machine("8B2Y0ZQ7L", "8B2Y0ZQ7L")
+    assert over_usb == name_machine("8B2Y0ZQ7L", "192.168.1.7:5555")
+    assert over_usb == name_machine("", "adb-8B2Y0ZQ7L-vWgJpq._adb-tls-connect._tcp")
+    assert over_usb != name_machine("8B2Y0ZQ7M", "8B2Y0ZQ7M")
+    assert "8B2" not in over_usb
 
 
 def test_reads_the_list_of_devices() -> None:

@@ -11,14 +11,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import compute_energy
-from edge_bert.measure.energy.record_windows import record_windows
-from edge_bert.measure.sensors.device_state import CLOCKS, GaugeReading, read_gauges, read_state
+from edge_bert.measure.sensors.device_state import (
+    CLOCKS,
+    GaugeReading,
+    find_sources,
+    read_gauges,
+    read_state,
+)
 from edge_bert.measure.sensors.fuel_gauge import GaugeSample
-from edge_bert.records.energy import EnergyUnavailable
+from edge_bert.measure.sensors.thermal import describe_caps
 from edge_bert.records.measurement import ClockLimit
 from tests.measure.recordings import recording
-from tests.waiting import wait_until
 
 FOLDER = "/sys/devices/system/cpu/cpufreq"
 SUPPLY = "/sys/class/power_supply/battery"
@@ -59,13 +62,13 @@ def test_gauges_of_a_phone() -> None:
     """The kernel's files come before the battery service, which is coarser."""
     reading = read_gauges(phone(ANSWERS))
     assert len(reading.rails) == 6
-    assert reading.sample == GaugeSample(3600.25, 4101500, True, 3289000, -412000)
+    assert reading.sample == GaugeSample(3600.25, 4101500, True, 3289000, -412000, 79)
 
 
 def test_files_may_be_forbidden() -> None:
     """Without the kernel's files voltage and charge come from the service; current is absent."""
     few = {key: value for key, value in ANSWERS.items() if SUPPLY not in key}
-    assert read_gauges(phone(few)).sample == GaugeSample(3600.25, 4102000, True, 3289000, None)
+    assert read_gauges(phone(few)).sample == GaugeSample(3600.25, 4102000, True, 3289000, None, 79)
 
 
 def test_a_silent_phone_has_no_figures() -> None:
@@ -84,38 +87,35 @@ def test_the_clocks_command_is_a_shell_command() -> None:
     assert all(":" in line for line in done.stdout.splitlines())
 
 
-def test_a_session_has_the_windows_that_energy_needs() -> None:
-    """Idle first and last, loads in pairs, gauges read while the load runs."""
-    readings: list[GaugeReading] = []
-    loads: list[float] = []
-
-    def read() -> GaugeReading:
-        readings.append(read_gauges(phone(ANSWERS)))
-        return readings[-1]
-
-    def load(seconds: float) -> int:
-        loads.append(seconds)
-        before = len(readings)
-        wait_until(lambda: len(readings) > before)
-        return 7
-
-    windows = record_windows(read, load, seconds=0.05, read_every_s=0.01)
-    assert [w.kind for w in windows] == ["idle", *["load", "load", "idle"] * 3]
-    assert [w.inferences for w in windows if w.kind == "load"] == [7] * 6
-    assert all(len(w.samples) >= 3 for w in windows if w.kind == "load")
-    energy = compute_energy(windows)
-    assert isinstance(energy, EnergyUnavailable)
-    assert "shorter than 60 s" in energy.reason
+def test_sources_that_answer_are_named() -> None:
+    """What a session asks is what answered; a maker's error text is no number."""
+    assert find_sources(phone(ANSWERS)) == (
+        "rails",
+        "battery",
+        "sysfs:current_now",
+        "sysfs:voltage_now",
+        "sysfs:charge_counter",
+    )
+    forced = ANSWERS | {"cmd battery get -f counter": "Unknown get option: counter\n"}
+    assert "forced:counter" not in find_sources(phone(forced))
 
 
-def test_a_session_ends_with_the_phone() -> None:
-    """A load or a gauge that fails ends the session with its error, and no thread stays."""
+def test_a_makers_current_line_is_read() -> None:
+    """Samsung prints the current in the battery service's answer."""
+    answer = ANSWERS["dumpsys battery"] + "  current now: -412\n"
+    sample = read_gauges(phone({"dumpsys battery": answer, "cat /proc/uptime": "1.00 1.0"})).sample
+    assert sample is not None
+    assert (sample.current_raw, sample.level) == (-412, 79)
 
-    def lost(_: float) -> int:
-        raise DeviceError("device offline")
 
-    with pytest.raises(DeviceError, match="offline"):
-        record_windows(GaugeReading, lost, seconds=0.01)
+def test_heat_without_sensors_is_unknown() -> None:
+    """A status of 0 from no thermal HAL, or from an override, is not cool."""
+    for old, new in (("HAL Ready: true", "HAL Ready: false"), ("ride: false", "ride: true")):
+        answer = ANSWERS["dumpsys thermalservice"].replace(old, new)
+        assert answer != ANSWERS["dumpsys thermalservice"]
+        state = read_state(phone(ANSWERS | {"dumpsys thermalservice": answer}))
+        assert state.thermal_status is None
+        assert describe_caps(state, state) == ("heat unknown: the device tells no thermal status",)
 
 
 @given(st.text())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +13,7 @@ from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors.battery import parse_battery, parse_power_supply
 from edge_bert.measure.sensors.power_rails import parse_power_rails, rail_energy
 from edge_bert.measure.sensors.thermal import (
+    describe_caps,
     find_thermal_faults,
     parse_clocks,
     parse_thermal_status,
@@ -122,12 +124,27 @@ def test_a_throttled_run_has_faults() -> None:
         ClockLimit("policy0", 1785600, 1785600),
         ClockLimit("policy4", 1800000, 2419200),
     )
+    assert describe_caps(DeviceState(0, clocks), DeviceState(0, clocks)) == (
+        "policy4 capped at 1800 of 2419 MHz",
+    )
+    assert find_thermal_faults(DeviceState(0, clocks), DeviceState(0, clocks)) == ()
     cool, hot = DeviceState(thermal_status=0), DeviceState(thermal_status=3, clocks=clocks)
     assert find_thermal_faults(cool, cool) == ()
     assert find_thermal_faults(cool, hot) == (
         "thermal status 3 (severe) after the run",
         "policy4 limited to 1800 of 2419 MHz after the run",
     )
+
+
+def test_a_capped_policy_that_nobody_uses_does_not_matter() -> None:
+    """Heat is judged by the clock of the cores in use."""
+    little = ClockLimit("policy0", 1_170_000, 1_950_000, (0, 1, 2, 3))
+    prime = ClockLimit("policy7", 3_105_000, 3_105_000, (7,))
+    cool = DeviceState(0, (msgspec.structs.replace(little, cap_khz=1_950_000), prime))
+    capped = DeviceState(0, (little, prime))
+    assert find_thermal_faults(cool, capped, [7]) == ()
+    assert len(find_thermal_faults(cool, capped, [7, 3])) == 1
+    assert describe_caps(capped, capped, [7]) == ()
 
 
 PARSERS: list[Callable[[str], object]] = [

@@ -12,19 +12,18 @@ from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator import emulated_phone
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
-from edge_bert.devices.runner.start import RunnerRequest, start_runner
+from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
 from edge_bert.errors import DeviceError
-from edge_bert.measure.energy.energy_per_inference import (
-    MIN_LOAD_S,
-    compute_energy,
-)
-from edge_bert.measure.energy.record_windows import record_windows
-from edge_bert.measure.sensors.device_state import read_gauges, read_state
+from edge_bert.measure.energy.session_log import EnergySession
+from edge_bert.measure.sensors.device_state import find_sources, read_gauges, read_state
+from edge_bert.measure.sensors.fuel_gauge import check_discharging
 from edge_bert.measure.sensors.thermal import find_thermal_faults
-from edge_bert.pipeline.bench.runner import make_shell
-from edge_bert.records.energy import EnergyUnavailable
+from edge_bert.pipeline.bench.energy_session import SessionPlan, record_session
+from edge_bert.pipeline.bench.shell import make_shell
+from edge_bert.progress import no_progress
 from tests.devices import emulator_world
 from tests.devices.running_phone import own_name, running_phone
+from tests.devices.two_signatures import two_signatures
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.slow
@@ -45,22 +44,47 @@ def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
     device.close()
 
 
+PLAN = SessionPlan(("idle", "load", "idle"), seconds=4, most_s=4, moves=0, every_s=1)
+
+
+def record(device: AdbDevice, tmp_path: Path, sources: tuple[str, ...]) -> EnergySession:
+    """A short session of the runner on the phone, which runs by itself."""
+    command = install_runner(device, "arm64-v8a", own_c_library=True)
+    (tmp_path / "m").write_bytes(two_signatures())
+    run = RunnerRequest(device.push(tmp_path / "m", "m"), "encode_8")
+    return record_session(device, command, run, PLAN, sources, no_progress)
+
+
+def test_a_session_runs_on_the_phone_alone(
+    phone: EmulatedPhone, device: AdbDevice, tmp_path: Path
+) -> None:
+    """Windows, inferences and rails are the phone's; its screen is put back as it was."""
+    sources = find_sources(make_shell(device))
+    assert {"rails", "battery", "sysfs:charge_counter"} <= set(sources)
+    session = record(device, tmp_path, sources)
+    assert session.done
+    assert session.conditions["screen_brightness"] == "120"
+    idle, load, after = session.windows
+    assert (idle.kind, load.kind, after.kind) == ("idle", "load", "idle")
+    assert load.inferences > 0
+    assert 1 < load.seconds < 12
+    assert load.rails_after["[S2M_VDD_CPUCL2]:CPU(BIG)"] > 0
+    assert all(window.samples for window in session.windows)
+    brightness = phone.root / "world" / "settings" / "system.screen_brightness"
+    assert brightness.read_text() == "120\n"
+
+
 def test_a_charging_phones_battery_is_refused(phone: EmulatedPhone, device: AdbDevice) -> None:
     """With a charger the battery gives no energy, and the reason says so."""
     emulator_world.plug_in(phone, charger=True)
     try:
         wait_until(lambda: read_state(make_shell(device)).charging)
-        reader = make_shell(device)
-        windows = record_windows(lambda: read_gauges(reader), lambda _: 5, seconds=0.01)
+        sample = read_gauges(make_shell(device)).sample
     finally:
         emulator_world.plug_in(phone, charger=False)
-    long = [
-        msgspec.structs.replace(window, seconds=MIN_LOAD_S, rails_before={}, rails_after={})
-        for window in windows
-    ]
-    energy = compute_energy(long)
-    assert isinstance(energy, EnergyUnavailable)
-    assert "charg" in energy.reason
+    assert sample is not None
+    with pytest.raises(DeviceError, match="charging"):
+        check_discharging([sample, msgspec.structs.replace(sample, seconds=sample.seconds + 1)])
 
 
 def test_a_hot_phones_run_is_invalid(phone: EmulatedPhone, device: AdbDevice) -> None:

@@ -106,6 +106,7 @@ def test_its_failure_is_ours(tmp_path: Path) -> None:
         ("emulated", {}, "--benchmark-model is for --target device or host"),
         ("device", {"energy": True}, "--energy is for our own runner"),
         ("host", {}, "not a program"),
+        ("host", {"benchmark_model": None, "accelerator": "gpu"}, "name it with --benchmark"),
     ],
 )
 def test_what_it_cannot_do_is_refused(
@@ -116,5 +117,16 @@ def test_what_it_cannot_do_is_refused(
     page.write_text("<!doctype html>")
     with pytest.raises(InputError, match=words):
         check_bench_options(
-            BenchOptions(profile="pixel-9", target=target, benchmark_model=page, **options)
+            BenchOptions(profile="pixel-9", target=target, **({"benchmark_model": page} | options))
         )
+
+
+def test_accelerators_need_the_tool_that_has_them(tmp_path: Path) -> None:
+    """Words that are none, and an NPU of the interpreter's tool, are refused before a run."""
+    for accelerator, words in (("dsp", "gpu, npu"), ("npu", "LiteRT's benchmark_model")):
+        classic = tmp_path / "tool"
+        classic.write_bytes(b"\x7fELF use_gpu")
+        with pytest.raises(InputError, match=words):
+            check_bench_options(
+                BenchOptions("pixel-9", "host", benchmark_model=classic, accelerator=accelerator)
+            )

@@ -83,7 +83,7 @@ def counted_of(bundle: Path) -> Measurement:
     (artifact,) = manifests.read_manifest(bundle).artifacts
     found = modelled(3.0)
     subject = msgspec.structs.replace(
-        found.subject, model_sha256=artifact.sha256, signature="length_16"
+        found.subject, model_sha256=artifact.sha256, signature="length_16", threads=1
     )
     return msgspec.structs.replace(found, subject=subject)
 

@@ -73,7 +73,8 @@ def spaces(draw: st.DrawFn) -> PruningStats:
 def with_least_bits(found: Space, point: tuple[int, ...]) -> tuple[int, ...]:
     """The point, with 4 bits in all layers where it has them in some."""
     mixed = 4 in found.candidate(point).matrix_bits
-    return (*point[:4], 0 if mixed else point[4], *point[5:])
+    fours = found.matrix_bits.index((4,) * LAYERS)
+    return (*point[:4], fours if mixed else point[4], *point[5:])
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -156,7 +156,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
 @pytest.fixture(scope="module")
 def cut(place: Place) -> Said:
     """The plan, interrupted in its second step."""
-    return place.compress(InterruptedAt("step 2 of 2: distill", "of 27: loss"))
+    return place.compress(InterruptedAt("step 2 of 2: distill", "of 30: loss"))
 
 
 @pytest.fixture(scope="module")
@@ -179,7 +179,7 @@ def compression(place: Place, resumed: Said) -> Compression:
 def test_a_plan_goes_on_in_the_step_in_which_it_was_cut(cut: Said, resumed: Said) -> None:
     """The plan's step before it stands, and of its own no step is taken twice."""
     assert cut.code == 128 + signal.SIGINT, cut.lines
-    assert cut.lines[-1].endswith("of 27; the same command again goes on from there")
+    assert cut.lines[-1].endswith("of 30; the same command again goes on from there")
     assert any("step 1, train: stands in" in line for line in resumed.lines)
     assert min(resumed.steps) > cut.steps[-1]
 
@@ -214,6 +214,15 @@ def test_a_better_teacher_gives_a_better_student(place: Place, compression: Comp
     assert place.score("senseless") <= place.score("weather-1-train") - 0.2
     assert place.score("misled") <= place.score("weather") - 0.2
     assert place.score("weather") >= 0.85
+
+
+def test_a_loss_that_is_no_number_has_a_line_and_a_code(place: Place) -> None:
+    """Nothing is written under the name."""
+    words = place.command("train", "diverged", "weather", model=tiny.model())
+    said = run(*words, "--learning-rate", "1e30", "--epochs", 1, "--batch-size", 64)
+    assert said.code == 4, said.lines
+    assert said.lines[-1].startswith("error: The loss is no number at step ")
+    assert not place.folder("diverged").exists()
 
 
 def test_the_file_of_a_smaller_model_is_smaller(compression: Compression) -> None:

@@ -69,6 +69,15 @@ def start_backend(threads: int) -> str:
     return name
 
 
+def name_device() -> str:
+    """What the backend in use computes on: CPU, or the accelerator by its name.
+
+    TensorFlow and JAX take the CPU without a word where they find no other.
+    """
+    name: str = _backend_module().name_device()
+    return name
+
+
 def make_step(model: Any, optimizer: Any, objective: Objective) -> CompiledStep:
     """The training step of the backend in use."""
     step: CompiledStep = _backend_module().make_step(model, optimizer, objective)

@@ -89,3 +89,9 @@ def limit_threads(threads: int) -> None:
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))[:threads]
         os.sched_setaffinity(0, allowed)
+
+
+def name_device() -> str:
+    """The first device of JAX, on which it computes."""
+    device = jax.devices()[0]
+    return "CPU" if device.platform == "cpu" else str(device.device_kind)

@@ -77,3 +77,11 @@ def limit_threads(threads: int) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
+
+
+def name_device() -> str:
+    """The accelerator that TensorFlow sees, else the CPU."""
+    for device in tf.config.list_physical_devices("GPU"):
+        details = tf.config.experimental.get_device_details(device)
+        return str(details.get("device_name", "GPU"))
+    return "CPU"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import keras
 import torch
 
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
@@ -79,3 +80,9 @@ def _tensors(batch: Batch) -> dict[str, Any]:
     import keras
 
     return {name: keras.ops.convert_to_tensor(array) for name, array in batch.items()}
+
+
+def name_device() -> str:
+    """The device that Keras puts its tensors on."""
+    device = keras.ops.zeros(1).device
+    return str(torch.cuda.get_device_name(device) if device.type == "cuda" else device.type.upper())

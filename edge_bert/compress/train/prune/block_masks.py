@@ -10,7 +10,7 @@ from typing import Any
 
 from keras import ops
 
-from edge_bert.compress.prune.block_sparsity import SparsitySchedule
+from edge_bert.compress.prune.block_sparsity import SparsitySchedule, split_shape
 
 
 def read_mask(kernel: Any, block: tuple[int, int]) -> Any:
@@ -54,7 +54,4 @@ def _block_sizes(kernel: Any, block: tuple[int, int]) -> Any:
 
 
 def _split_blocks(kernel: Any, block: tuple[int, int]) -> Any:
-    """See `block_sparsity`."""
-    outputs, inputs = block
-    rows, columns = kernel.shape
-    return ops.reshape(kernel, (rows // inputs, inputs, columns // outputs, outputs))
+    return ops.reshape(kernel, split_shape(kernel.shape, block))

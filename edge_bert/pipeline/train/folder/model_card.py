@@ -182,7 +182,8 @@ def _describe_training(run: TrainingRun, curve: TrainingCurve) -> str:
     return (
         f"| step | loss | held-out {metric} | seconds |\n|---|---|---|---|\n{rows}\n\n"
         f"Loss: {losses or 'none'}.\n\n"
-        f"{_escape(machine.processor)}, {machine.cores} cores, Keras on {machine.backend}, "
+        f"{_escape(machine.processor)}, {machine.cores} cores, Keras on {machine.backend}"
+        f"{f', {_escape(machine.device)}' if machine.device else ''}, "
         f"{run.seconds / 60:.1f} minutes. Seed {run.settings.seed}. "
         "`training.json` has everything, `report.html` shows it."
     )

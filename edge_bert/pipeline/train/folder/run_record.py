@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from edge_bert.compress.train.backends.choose_backend import name_device
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
 from edge_bert.pipeline.train.folder.card_subject import CARD_FILE, CardSubject
 from edge_bert.pipeline.train.folder.model_card import write_card
@@ -36,6 +37,7 @@ def describe_machine(backend: str) -> Machine:
         peak_memory_bytes=peak * 1024,
         backend=backend,
         versions=dict(_versions()),
+        device=name_device(),
     )
 
 

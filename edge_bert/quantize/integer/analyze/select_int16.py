@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.integer.analyze.fake_quant import Constants, FakeQuant, output_cosines
 from edge_bert.quantize.integer.analyze.recipe_graphs import RecipeGraphs
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, default_estimator
@@ -101,6 +102,7 @@ class EvaluatedGroupings:
         return self._int8_graphs[length]
 
 
+@sum_in_order
 def select_int16_groups(
     calibrated: CalibratedEncoder, tell: Tell = lambda _: None
 ) -> Int16Selection:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
+from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
 from edge_bert.quantize.integer.equalize.equalize import equalize_encoder
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
@@ -87,6 +88,7 @@ class CalibratedEncoder:
         return insert_casts(graph, int16_tensors)
 
 
+@sum_in_order
 def calibrate_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> CalibratedEncoder:
     """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded.
 
@@ -98,6 +100,7 @@ def calibrate_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) ->
     return _calibrate(weights, sentences, peaks, collect_channel_peaks(weights, sentences, split))
 
 
+@sum_in_order
 def _calibrate(
     weights: EncoderWeights,
     sentences: Sequence[Sentence],
@@ -123,6 +126,7 @@ def _check_layers(weights: EncoderWeights) -> None:
         )
 
 
+@sum_in_order
 def convert_integer(
     calibrated: CalibratedEncoder,
     lengths: Sequence[int],

@@ -22,7 +22,7 @@ from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 from edge_bert.records.recipe import Recipe
-from edge_bert.records.weight_bits import STEPS, WeightBits
+from edge_bert.records.weight_bits import LEAST_SIDE, STEPS, WeightBits
 
 MATRIX_ROLES = (
     TensorRole.QUERY,
@@ -32,8 +32,6 @@ MATRIX_ROLES = (
     TensorRole.FFN_IN,
     TensorRole.FFN_OUT,
 )
-# Matrices of outlier neurons (equalize/outlier_neurons.py) are small, and matter more than others.
-LEAST_SIDE = 32
 Array = npt.NDArray[Any]
 
 

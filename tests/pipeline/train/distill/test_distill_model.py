@@ -20,9 +20,8 @@ from edge_bert.pipeline.train.options import DistillOptions
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
+from tests.pipeline.train.test_train_head import WORDS
 from tests.tiny import models
-
-WORDS = ("yes", "no", "cat", "mat", "keys", "report", "friday", "train", "city", "word")
 
 
 class KilledError(Exception):

@@ -26,7 +26,8 @@ from edge_bert.pipeline.train.train_head import train_head
 from edge_bert.records.checkpoint import FloatArray, Head, Task
 from tests.tiny import models
 
-ROWS, WORDS = 120, ("cat", "mat", "keys", "report", "friday", "train", "word", "no")
+# A token each, and so one length; tags have a word of several tokens, and more lengths.
+ROWS, WORDS = 120, ("cat", "mat", "report", "train", "table", "lamp", "no", "book")
 
 
 def write_rows(path: Path, kind: str) -> str:
@@ -34,7 +35,7 @@ def write_rows(path: Path, kind: str) -> str:
     random = np.random.default_rng(0)
     with path.open("w", encoding="utf-8") as file:
         for index in range(ROWS):
-            words = random.choice(WORDS, 5).tolist()
+            words = random.choice((*WORDS, "keys") if kind == "tags" else WORDS, 5).tolist()
             file.write(json.dumps(label_words(kind, words, index)) + "\n")
     return str(path)
 
@@ -81,7 +82,7 @@ def test_a_head_is_trained(
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
     options = FineTuneOptions(
         name="m",
-        model=str(models.write(tmp_path / "tiny", "bert", "mean-normalize")),
+        model=str(models.write(tmp_path / "tiny", "bert", "mean-normalize", num_hidden_layers=1)),
         data=write_rows(tmp_path / "rows.jsonl", kind),
         out=str(tmp_path),
         epochs=3,

@@ -20,14 +20,13 @@ from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
+from tests.pipeline.train.test_train_head import WORDS
 from tests.tiny import models
-
-WORDS = ("yes", "no", "cat", "mat", "keys", "report", "friday", "train", "city", "word")
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Tiny models and texts of six words, all of one bucket."""
+    """Tiny models and texts of four words, all of one bucket."""
     folder = tmp_path_factory.mktemp("prune")
     models.write(folder / "embedding", "bert", "mean-normalize")
     models.write(folder / "classifier", "bert", "classification")

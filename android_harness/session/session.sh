@@ -1,0 +1,147 @@
+# One energy session on the phone: windows of idle and load, with readings of its gauges.
+#
+#   sh session.sh FOLDER EVERY SECONDS MOST MOVES ORDER SOURCES RUNNER...
+#
+# It needs no connection while it runs, so a cable may be drawn. Everything is appended to FOLDER/log
+# as the phone says it, behind lines that begin with @; `@done` is the last. Each window of ORDER
+# (`idle load ...`) lasts SECONDS, a load until the charge counter has moved MOVES times too, but at
+# most MOST seconds. A reading asks each of SOURCES every EVERY seconds. Screen and battery saver are
+# set for the session and put back at its end.
+set -u
+folder=$1 every=$2 seconds=$3 most=$4 moves=$5 order=$6 sources=$7
+shift 7
+log=$folder/log
+supply=/sys/class/power_supply/battery
+cpus=/sys/devices/system/cpu/cpufreq
+settings="system:screen_brightness_mode:0 system:screen_brightness:1
+    system:screen_off_timeout:86400000 global:low_power:0"
+runner_pid='' uptime=0 now=0 charge=''
+
+say() { echo "@$*" >>"$log"; }
+
+look_at_clock() {
+    read -r uptime _ <"${UPTIME:-/proc/uptime}"
+    now=${uptime%.*}
+}
+
+ask() { # SOURCE
+    case $1 in
+    battery) dumpsys battery ;;
+    rails) dumpsys android.hardware.power.stats.IPowerStats/default ;;
+    heat) dumpsys thermalservice ;;
+    power) dumpsys power | grep -e mWakefulness= -e mSystemBattery ;;
+    clocks)
+        for file in $cpus/policy*/related_cpus $cpus/policy*/scaling_max_freq \
+            $cpus/policy*/cpuinfo_max_freq; do
+            echo "$file:$(cat "$file")"
+        done
+        ;;
+    forced:*) cmd battery get -f "${1#forced:}" ;;
+    sysfs:*) cat "$supply/${1#sysfs:}" ;;
+    esac 2>/dev/null
+}
+
+take_reading() {
+    look_at_clock
+    say "read $uptime"
+    for source in $sources; do
+        say "from $source"
+        answer=$(ask "$source")
+        echo "$answer" >>"$log"
+        case $source in
+        battery) seen=$(echo "$answer" | sed -n 's/^  Charge counter: //p') ;;
+        sysfs:charge_counter | forced:counter) seen=$answer ;;
+        esac
+    done
+}
+
+# Ends when the window has lasted long enough, or its runner is gone.
+watch_window() { # KIND
+    before='' moved=0
+    look_at_clock
+    start=$now
+    while :; do
+        seen=''
+        take_reading
+        [ -n "$before" ] && [ "$seen" != "$before" ] && moved=$((moved + 1))
+        before=$seen
+        lasted=$((now - start))
+        if [ "$1" = load ]; then
+            kill -0 "$runner_pid" 2>/dev/null || return
+            [ $lasted -ge "$seconds" ] && [ $moved -ge "$moves" ] && return
+            [ $lasted -ge "$most" ] && return
+        else
+            [ $lasted -ge "$seconds" ] && return
+        fi
+        sleep "$every"
+    done
+}
+
+run_window() { # KIND NUMBER RUNNER...
+    kind=$1 number=$2
+    shift 2
+    look_at_clock
+    say "window $kind $number $uptime"
+    if [ "$kind" = load ]; then
+        "$@" >"$folder/load-$number" 2>"$folder/errors-$number" </dev/null &
+        runner_pid=$!
+    fi
+    watch_window "$kind"
+    look_at_clock
+    say "end $kind $number $uptime"
+    if [ "$kind" = load ]; then
+        kill -TERM "$runner_pid" 2>/dev/null
+        wait "$runner_pid"
+        say "status $?"
+        grep -v '"type":"\(run\|warmup\)"' "$folder/load-$number" >>"$log"
+        say "count $(grep -c '"type":"run"' "$folder/load-$number")"
+        tail -n 1 "$folder/errors-$number" >>"$log"
+        runner_pid=''
+    fi
+}
+
+# The screen stays on, as dark as can be: with it off, phones fall asleep in the middle of a load.
+set_screen() {
+    for setting in $settings; do
+        space=${setting%%:*} rest=${setting#*:}
+        say "setting $space ${rest%%:*} $(settings get "$space" "${rest%%:*}")"
+        settings put "$space" "${rest%%:*}" "${rest#*:}"
+    done
+    input keyevent KEYCODE_WAKEUP
+    say 'from power'
+    ask power >>"$log"
+}
+
+put_back() {
+    trap - EXIT
+    [ -n "$runner_pid" ] && kill -TERM "$runner_pid" 2>/dev/null
+    sed -n 's/^@setting //p' "$log" | while read -r space name value; do
+        if [ "$value" = null ] || [ -z "$value" ]; then
+            settings delete "$space" "$name"
+        else
+            settings put "$space" "$name" "$value"
+        fi
+    done >/dev/null 2>&1
+    say done
+}
+
+wait_for_battery() {
+    tries=0
+    while [ $tries -lt 60 ] && ! ask battery | grep -q '^  status: 3'; do
+        tries=$((tries + 1))
+        sleep 5
+    done
+}
+
+: >"$log"
+echo $$ >"$folder/pid"
+say 'session 1'
+trap put_back EXIT
+trap 'exit 1' INT TERM HUP
+set_screen >/dev/null 2>&1
+case " $sources " in *' rails '*) ;; *) wait_for_battery ;; esac
+number=0
+for kind in $order; do
+    number=$((number + 1))
+    run_window "$kind" $number "$@"
+done

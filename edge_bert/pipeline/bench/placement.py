@@ -1,0 +1,128 @@
+"""On which cores of a device a run belongs, and whether it was there."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from edge_bert.devices.adb.device_facts import DeviceFacts, read_facts
+from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
+from edge_bert.devices.device import Device
+from edge_bert.errors import DeviceError
+from edge_bert.records.measurement import Placement
+from edge_bert.records.profile import DeviceProfile
+
+# Two readings of one clock differ by less; more is another chip, or another bin of it.
+CLOCK_TOLERANCE = 0.05
+ASLEEP_S = 0.5
+# A clock that fell by less is the governor's ordinary play.
+CLOCK_DROP = 0.95
+
+
+@dataclass(frozen=True)
+class CoreChoice:
+    """The cores of a run: `name` as it was asked for, and the CPUs, none for any.
+
+    `asked` ones are the user's own numbers, whose refusal is an error; others are words of ours.
+    `fastest` is whether they are the fastest cores, None where that is not known.
+    """
+
+    name: str | None = None
+    cpus: tuple[int, ...] = ()
+    asked: bool = False
+    fastest: bool | None = None
+
+    @property
+    def text(self) -> str | None:
+        """The CPUs as a list like `4,5,6,7`."""
+        return ",".join(map(str, self.cpus)) or None
+
+    @property
+    def label(self) -> str | None:
+        """The name with the CPUs, as figures bear it."""
+        return f"{self.name} ({self.text})" if self.name in CORE_WORDS else self.name
+
+
+def choose_cores(wanted: str, groups: Sequence[Sequence[int]], threads: int) -> CoreChoice:
+    """The CPUs for `prime`, `big`, `little`, `any` or a list, from groups that are fastest first.
+
+    More threads than the group has cores take the next faster or slower group too.
+    """
+    if wanted == ANY_CORES or (wanted in CORE_WORDS and not groups):
+        return CoreChoice(None if wanted == ANY_CORES else wanted)
+    if wanted not in CORE_WORDS:
+        asked = parse_cores(wanted)
+        fastest = set(asked) <= set(groups[0]) if groups else None
+        return CoreChoice(wanted, asked, asked=True, fastest=fastest)
+    order = list(groups)
+    if wanted == "little":
+        order.reverse()
+    elif wanted == "big" and len(order) > 1:
+        order = [*order[1:-1], order[0], order[-1]] if len(order) > 2 else order
+    cpus: tuple[int, ...] = ()
+    for group in order:
+        if len(cpus) < threads:
+            cpus = (*cpus, *group)
+    return CoreChoice(wanted, tuple(sorted(cpus)), fastest=order[0] == groups[0])
+
+
+def read_phone(device: Device) -> DeviceFacts | None:
+    """What a phone reports of its cores; None where it hides them."""
+    try:
+        return read_facts(device)
+    except DeviceError:
+        return None
+
+
+def check_phone(facts: DeviceFacts | None, profile: DeviceProfile) -> bool | None:
+    """Whether the phone has the profile's cores; None where it hides them.
+
+    Raises DeviceError for another phone: its figures would pass for the profile's.
+    """
+    if facts is None:
+        return None
+    has = Counter({group.core: 0 for group in facts.groups})
+    for group in facts.groups:
+        has[group.core] += group.cores
+    wants: Counter[str] = Counter()
+    for cluster in profile.clusters:
+        wants[cluster.core] += cluster.cores
+    top = max(cluster.max_mhz for cluster in profile.clusters)
+    found = facts.groups[0].max_mhz
+    if has != wants or abs(found / top - 1) > CLOCK_TOLERANCE:
+        raise DeviceError(
+            f"{facts.title} ({_describe(has)}, {found} MHz) is not a {profile.title} "
+            f"({_describe(wants)}, {top} MHz); `invoke profile new` writes a profile of it."
+        )
+    return True
+
+
+def find_placement_faults(choice: CoreChoice, placement: Placement) -> tuple[str, ...]:
+    """Why a run was not where it belongs, or not awake; empty where it was."""
+    faults = []
+    strangers = [core.cpu for core in placement.core_use if core.cpu not in choice.cpus]
+    if choice.cpus and (placement.bound is False or strangers):
+        used = ", ".join(str(core.cpu) for core in placement.core_use)
+        faults.append(f"the system refused to bind it to CPU {choice.text}; it ran on CPU {used}")
+    if placement.asleep_s > ASLEEP_S:
+        faults.append(f"the phone slept for {placement.asleep_s:.1f} s in the run")
+    return tuple(faults)
+
+
+def describe_placement(placement: Placement) -> tuple[str, ...]:
+    """What to know of a run's clocks, in words."""
+    notes = []
+    if not placement.settled:
+        notes.append("the clock did not stand after the warm-up")
+    for core in placement.core_use:
+        if core.lowest_khz > 0 and core.lowest_khz < CLOCK_DROP * core.highest_khz:
+            low, high = core.lowest_khz // 1000, core.highest_khz // 1000
+            notes.append(f"CPU {core.cpu} ran at {low} to {high} MHz")
+    if placement.background is False:
+        notes.append("the shell may not join the background cores; only the priority is theirs")
+    return tuple(notes)
+
+
+def _describe(cores: Counter[str]) -> str:
+    return ", ".join(f"{count} {core}" for core, count in sorted(cores.items()))
