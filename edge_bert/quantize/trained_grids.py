@@ -26,6 +26,7 @@ from edge_bert.records.weight_bits import PER_BYTE, STEPS
 from edge_bert.text import list_some
 
 KERNEL, WORD_TABLE = ".kernel", "embeddings.word"
+REWRITTEN = "the rewrites for calibrated integers change them"
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,22 @@ def name_rounded(grids: Sequence[TrainedGrid], recipe: Recipe, data: bytes) -> t
     lines = []
     if rounded:
         reasons = dict.fromkeys(_find_reason(grid, recipe) for grid in rounded)
-        lines.append(
-            f"{recipe.name} rounds {len(rounded)} of {len(grids)} trained matrices again, because "
-            f"{', and '.join(reasons)}: {list_some([grid.name for grid in rounded])}"
-        )
+        count = f"{len(rounded)} of {len(grids)}"
+        lines.append(_name_lost(recipe.name, count, ", and ".join(reasons), rounded))
     last = sum(grid.last for grid in grids if grid not in rounded)
     if last and recipe.weight_bits == 8:
         lines.append(f"{recipe.name} holds {last} weights at -128, which int8 files lack, as -127")
     return tuple(lines)
+
+
+def name_rewritten(grids: Sequence[TrainedGrid], name: str) -> tuple[str, ...]:
+    """A line that names the matrices which the rewrites for the file `name` change, if any."""
+    return (_name_lost(name, f"{len(grids)}", REWRITTEN, grids),) if grids else ()
+
+
+def _name_lost(name: str, count: str, reason: str, grids: Sequence[TrainedGrid]) -> str:
+    names = list_some([grid.name for grid in grids])
+    return f"{name} rounds {count} trained matrices again, because {reason}: {names}"
 
 
 def _list_matrices(arrays: Mapping[str, FloatArray]) -> Iterator[tuple[str, FloatArray]]:
@@ -124,7 +133,7 @@ def _digest(values: Any) -> bytes:
 
 def _find_reason(grid: TrainedGrid, recipe: Recipe) -> str:
     if recipe.needs_calibration:
-        return "the rewrites for calibrated integers change them"
+        return REWRITTEN
     is_table = grid.name == WORD_TABLE
     width = min(recipe.embedding_bits or recipe.weight_bits if is_table else recipe.weight_bits, 8)
     if grid.bits > width or (is_table and width == 2):

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert.encoder.keras_model import read_weights_of
 from edge_bert.pipeline.build.session import BuildSession
-from edge_bert.quantize.trained_grids import find_trained_grids, name_rounded, name_shifted_grids
+from edge_bert.quantize.trained_grids import (
+    find_trained_grids,
+    name_rewritten,
+    name_rounded,
+    name_shifted_grids,
+)
 from edge_bert.records.recipe import Scheme
 
 
@@ -24,4 +30,13 @@ def name_rounded_grids(session: BuildSession, folder: Path) -> tuple[str, ...]:
         is_known = recipe.scheme is Scheme.FLOAT or session.learned_for(recipe) is not None
         if path.is_file() and not is_known:
             lines += name_rounded(grids, recipe, path.read_bytes())
+    return tuple(lines)
+
+
+def name_rewritten_grids(session: BuildSession, names: Sequence[str]) -> tuple[str, ...]:
+    """Lines for those of the ONNX files called `names` that hold integers."""
+    arrays = read_weights_of(session.checkpoint).arrays
+    grids, lines = find_trained_grids(arrays), list(name_shifted_grids(arrays))
+    for name in names:
+        lines += () if name.startswith("float") else name_rewritten(grids, name)
     return tuple(lines)

@@ -13,6 +13,7 @@ from edge_bert.bundle.manifest import FILE
 from edge_bert.bundle.members import JsonMember
 from edge_bert.errors import MissingToolError
 from edge_bert.pipeline.build import bundle_files
+from edge_bert.pipeline.build.name_grids import name_rewritten_grids
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import (
     ExportFile,
@@ -64,7 +65,7 @@ def export_model(options: ExportOptions, progress: Progress = no_progress) -> On
             files, serving = ARRANGE[options.to](session, scratch, files)
         export = OnnxExport(
             format_version=FORMAT_VERSION,
-            model=bundle_files.model_info(session),
+            model=bundle_files.model_info(session, name_rewritten_grids(session, recipes)),
             calibration=session.calibration.info,
             runtime=Runtime(name="onnxruntime", version=metadata.version("onnxruntime")),
             artifacts=score_files(session, files, scratch, progress),

@@ -26,6 +26,8 @@ def print_export(export: OnnxExport, console: Console) -> None:
     head += [f"{METRIC_WORDS[label.metric]} on {label.dataset}" for label in first.scores.labels]
     head += [f"{timing.tokens} tokens, ms" for timing in first.timings]
     print_table(console, tuple(head), [_row(artifact) for artifact in export.artifacts])
+    for warning in export.model.warnings:
+        console.print(f"warning: model: {warning}", highlight=False, soft_wrap=True)
     for artifact in export.artifacts:
         for warning in artifact.warnings:
             console.print(f"warning: {artifact.name}: {warning}", highlight=False, soft_wrap=True)

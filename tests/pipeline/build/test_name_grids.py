@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.pipeline.build.name_grids import name_rounded_grids
+from edge_bert.pipeline.build.name_grids import name_rewritten_grids, name_rounded_grids
 from tests.pipeline import tiny_bundle as tiny
 from tests.quantize.grids import file_with, place_on_grid
 from tests.tiny import models
@@ -23,6 +23,7 @@ def test_lines_are_about_the_recipes_of_integers_that_were_built(tmp_path: Path)
     with tiny.own_cache():
         on_grid = tiny.open_session("pixel", model=str(folder), recipes=recipes)
         lines = name_rounded_grids(on_grid, tmp_path)
+        (line,) = name_rewritten_grids(on_grid, ["float32", "wi8_ai8_afp32"])
         on_none = tiny.open_session("pixel", model=str(plain), recipes=recipes)
         assert name_rounded_grids(on_none, tmp_path) == ()
     assert lines == (
@@ -30,3 +31,4 @@ def test_lines_are_about_the_recipes_of_integers_that_were_built(tmp_path: Path)
         "integers change them: layer.0.query.kernel, layer.0.key.kernel, layer.0.value.kernel, "
         "layer.0.attention_output.kernel, layer.0.ffn_in.kernel and 7 more",
     )
+    assert line.startswith("wi8_ai8_afp32 rounds 12 trained matrices again, because the rewrites")
