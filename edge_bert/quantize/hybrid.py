@@ -40,6 +40,9 @@ def convert_hybrid(
         bits = WeightBits.of_recipe(bits, layers)
     if len(bits.matrix_bits) != layers:
         raise ValueError(f"bits of {len(bits.matrix_bits)} layers for a model with {layers}")
+    narrow_channels = not bits.matrix_block and min(bits.matrix_bits) < 8
+    if narrow_channels:  # files in blocks keep the bytes that they had
+        share_names(model)
     restore_grids(model)
     if norm_rows is not None:
         choose_norm_reads(model, bits, norm_rows)
@@ -51,7 +54,4 @@ def convert_hybrid(
     if bits.embedding_bits < 8:
         share_position_table(model)
     quantize_embedding_tables(model)
-    narrow_channels = not bits.matrix_block and min(bits.matrix_bits) < 8
-    if narrow_channels:  # files in blocks keep the bytes that they had
-        share_names(model)
     return flatbuffer.write_model(model, writes_once=narrow_channels)

@@ -21,9 +21,11 @@ from edge_bert.quantize.integer.calibrate.calibrate import (
     calibrate_encoder,
     convert_integer,
 )
+from edge_bert.quantize.integer.calibrate.narrow_matrices import narrow_matrices
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.records.bundle import DefaultChoice
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.recipe import Recipe
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store.digest import sha256_hex
 from tests.report.sample_report import manifest
@@ -43,9 +45,16 @@ class IntegerBundle:
 
 
 def integer_bundle(
-    folder: Path, architecture: str = "bert", bits: int = 8, loud: tuple[str, int] | None = None
+    folder: Path,
+    architecture: str = "bert",
+    bits: int = 8,
+    loud: tuple[str, int] | None = None,
+    narrow: Recipe | None = None,
 ) -> IntegerBundle:
-    """Write model and bundle below `folder`; `loud` is a word and the channel it is loud in."""
+    """Write model and bundle below `folder`; `loud` is a word and the channel it is loud in.
+
+    `narrow` is a recipe with matrices of less than 8 bits.
+    """
     models.write(folder / "model", architecture, "mean-normalize")
     if loud:
         _make_loud(folder / "model", *loud)
@@ -55,6 +64,8 @@ def integer_bundle(
         encoder_weights(checkpoint), _inputs(checkpoint, chosen.sentences)
     )
     name = "wi8_ai8_afp32" if bits == 32 else f"wi8_ai{bits}"
+    if narrow is not None:
+        name, calibrated = narrow.name, narrow_matrices(calibrated, narrow)
     tensors = None
     if bits == 16:
         tensors = int16_outputs(calibrated.graph(1), select_int16_groups(calibrated).chosen.groups)

@@ -18,6 +18,7 @@ from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
 from edge_bert.quantize.integer.analyze import select_int16
 from edge_bert.records.explanation import Explanation, TensorError
 from edge_bert.records.profile import Runtime
+from edge_bert.records.recipe import WI4C_AI8_AFP32
 from edge_bert.report.terminal.explanation import print_explanation
 from edge_bert.runtimes import tflite
 from edge_bert.runtimes.tflite_tensors import read_tensors
@@ -215,6 +216,17 @@ def test_integers_between_floats_are_explained(tmp_path: Path) -> None:
     assert {"weights", "query", "ffn.intermediate"} <= {each.group for each in found.by_role}
     assert "norm.normalized" not in {each.group for each in found.by_role}
     assert "16 bits in wi8_ai16" not in _rendered(found)
+
+
+def test_int4_matrices_are_explained(tmp_path: Path) -> None:
+    """`wi4c_ai8_afp32`: calibrated again, the simulation has the file's own integers."""
+    bundle = integer_bundle(tmp_path, bits=32, narrow=WI4C_AI8_AFP32)
+    found = explain_artifact(
+        bundle.folder, WI4C_AI8_AFP32.name, BuildInputs(str(bundle.model)), sentences=4
+    )
+    errors = {each.group: each.output_error for each in found.by_role}
+    assert max(errors, key=lambda group: errors[group] * (group != "everything")) == "weights"
+    assert errors["everything"] == pytest.approx(1 - found.cosine_mean, rel=0.5, abs=1e-3)
 
 
 def test_a_wrong_scale_between_floats_shows(tmp_path: Path) -> None:
