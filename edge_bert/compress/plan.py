@@ -76,6 +76,15 @@ PASSES: dict[str, Pass] = {
         adds="the distance to the unclustered model's outputs",
         frees="the centroids, scales, biases and LayerNorms",
     ),
+    "qat": Pass(
+        refuses={
+            Trait.FEW_INTEGERS: "its steps leave the few integers",
+            Trait.EXITS: "their heads would not learn the integers",
+        },
+        ensures=frozenset({Trait.ON_GRID}),
+        adds="the distance to the float model's outputs",
+        frees="the layers and the scales of their integers",
+    ),
 }
 
 

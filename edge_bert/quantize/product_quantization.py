@@ -22,7 +22,8 @@ Codebooks = tuple[npt.NDArray[np.uint8], npt.NDArray[np.float16]]
 def quantize_table(table: FloatArray) -> Codebooks:
     """The codes [rows, subspaces] of `table` and the codebooks [subspaces, ENTRIES, PIECE].
 
-    PIECE divides the table's width. Equal tables give equal codebooks on one machine.
+    PIECE divides the table's width. Equal tables give equal codebooks on one machine, and a table
+    of `restore_table` the same once more.
     """
     rows, width = table.shape
     codes = np.empty((rows, width // PIECE), np.uint8)
@@ -30,8 +31,28 @@ def quantize_table(table: FloatArray) -> Codebooks:
     random = np.random.RandomState(0)
     for subspace in range(width // PIECE):
         vectors = np.ascontiguousarray(table[:, subspace * PIECE : (subspace + 1) * PIECE])
-        codebooks[subspace], codes[:, subspace] = _cluster(vectors, random)
+        known = _keep_vectors(vectors)
+        codebooks[subspace], codes[:, subspace] = known or _cluster(vectors, random)
     return codes, codebooks
+
+
+def restore_table(codes: npt.NDArray[np.uint8], codebooks: npt.NDArray[np.float16]) -> FloatArray:
+    """The table [rows, width] that codes and codebooks of `quantize_table` stand for."""
+    pieces = codebooks[np.arange(len(codebooks)), codes].astype(np.float32)
+    return pieces.reshape(len(codes), -1)
+
+
+def _keep_vectors(vectors: FloatArray) -> tuple[FloatArray, npt.NDArray[np.intp]] | None:
+    """Float16 vectors of which there are no more than centroids, as a training keeps a table."""
+    sample = np.unique(vectors[: 4 * ENTRIES], axis=0)
+    if len(sample) > ENTRIES or not np.array_equal(sample, sample.astype(np.float16)):
+        return None
+    distinct, nearest = np.unique(vectors, axis=0, return_inverse=True)
+    if len(distinct) > ENTRIES or not np.array_equal(distinct, distinct.astype(np.float16)):
+        return None
+    centroids = np.zeros((ENTRIES, PIECE), np.float32)
+    centroids[: len(distinct)] = distinct
+    return centroids, nearest.reshape(-1)
 
 
 def _cluster(vectors: FloatArray, random: Any) -> tuple[FloatArray, npt.NDArray[np.intp]]:

@@ -7,7 +7,7 @@ import enum
 import msgspec
 
 from edge_bert.records.base import Record
-from edge_bert.records.weight_bits import STEPS, WeightBits
+from edge_bert.records.weight_bits import PER_BYTE, PIECE, STEPS, WeightBits
 
 
 class Granularity(enum.Enum):
@@ -95,9 +95,9 @@ def choose_matrix_grid(
 
 def choose_word_grid(bits: WeightBits, width: int) -> WeightGrid | None:
     """The grid of a hybrid file's word table; None where two bits make codebooks of it."""
-    if bits.embedding_bits == 8:
-        return make_grid(8, Granularity.COLUMN)
-    if bits.embedding_bits == 2:
+    if bits.embedding_bits == 2 and width % PIECE == 0:
         return None
+    if bits.embedding_bits != 4 or width % PER_BYTE[4]:
+        return make_grid(8, Granularity.COLUMN)
     divides = bits.embedding_block and width % bits.embedding_block == 0
     return make_block_grid(4, bits.embedding_block if divides else width)

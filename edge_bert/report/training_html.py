@@ -14,6 +14,7 @@ from edge_bert.report.plots.class_scores import draw_class_scores
 from edge_bert.report.plots.drawing import Plot
 from edge_bert.report.plots.training_curve import draw_losses, draw_scores
 from edge_bert.report.plots.waterfall import draw_waterfall
+from edge_bert.report.qat_words import tell_quantization
 
 MOST_CLASSES = 15
 
@@ -27,6 +28,7 @@ def render_training_page(run: TrainingRun, compression: Compression | None = Non
     return template.render(
         run=run,
         words=training_words,
+        quantization=tell_quantization(run.quantization) if run.quantization else [],
         settings=msgspec.structs.asdict(run.settings),
         **_draw_curve(run.curve),
         **_rank_classes(run),

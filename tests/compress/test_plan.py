@@ -9,12 +9,11 @@ from edge_bert.errors import InputError
 from tests.one_line import refused
 
 # Steps as later ones may be added, one line each.
-QUANTIZE = Pass({}, frozenset({Trait.ON_GRID}), "rounding", "layers and scales")
 PACK = Pass({}, frozenset(), "", "nothing", requires=frozenset({Trait.ON_GRID}))
 EXITS = Pass(
     {Trait.ON_GRID: "its heads are float"}, frozenset({Trait.EXITS}), "exits' errors", "exits"
 )
-LATER = PASSES | {"quantize": QUANTIZE, "pack": PACK, "exits": EXITS}
+LATER = PASSES | {"pack": PACK, "exits": EXITS}
 
 
 @pytest.mark.parametrize(
@@ -25,7 +24,8 @@ LATER = PASSES | {"quantize": QUANTIZE, "pack": PACK, "exits": EXITS}
         ("distill", "train"),
         ("train", "train", "distill", "distill", "prune", "prune"),
         ("distill", "prune", "exits"),
-        ("prune", "quantize", "pack"),
+        ("prune", "qat", "qat", "pack"),
+        ("prune", "qat", "cluster"),
         ("train", "distill", "prune", "cluster"),
     ],
 )
@@ -37,7 +37,8 @@ def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -
 @pytest.mark.parametrize(
     ("kinds", "match"),
     [
-        (("quantize", "prune"), r"step 2 \(prune\) comes too late: step 1 \(quantize\) leaves"),
+        (("qat", "prune"), r"step 2 \(prune\) comes too late: step 1 \(qat\) leaves"),
+        (("exits", "qat"), r"step 2 \(qat\) comes too late: step 1 \(exits\)"),
         (("exits", "distill"), r"step 2 \(distill\) .* exits between its layers"),
         (("exits", "train"), r"step 2 \(train\) .* put train before it"),
         (("train", "prune", "distill"), r"step 3 \(distill\) comes too late: step 2 \(prune\)"),

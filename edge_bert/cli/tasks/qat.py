@@ -32,7 +32,9 @@ from edge_bert.cli.training_help import (
             "chain": "widths on the way, each from the one before: 4,3 (default for 2 bits), none",
             "chain-epochs": "passes over the texts for each of them (default: 1)",
             "wide-layers": "so many layers, those that lose most, have 4 bits in place of 2",
-            "table": "bits of the word table: 8, 4, or 2 for codebooks (default: the recipe's)",
+            "wide": "what has 4 bits where wi2c_afp32 has 2, as in `invoke build`: layers such as "
+            "0,-1, or matrices such as value,attention_output",
+            "table-bits": "of the word table: 8, 4, or 2 for codebooks (default: 4 below 8 bits)",
         },
         "Losses, by their weight (0 switches one off)": {
             "cosine": "embeddings: distance to the float model's vector (default: 1)",
@@ -73,7 +75,8 @@ def qat(
     chain: str | None = None,
     chain_epochs: str | None = None,
     wide_layers: str | None = None,
-    table: str | None = None,
+    wide: str | None = None,
+    table_bits: str | None = None,
     cosine: str | None = None,
     similarity: str | None = None,
     dimensions: str | None = None,

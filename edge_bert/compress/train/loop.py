@@ -6,7 +6,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from edge_bert.compress.train.batches import (
     plan_epoch,
     steps_per_epoch,
 )
+from edge_bert.compress.train.check_loss import check_loss
 from edge_bert.compress.train.snapshots import TrainingState
 from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.errors import StopRequest, TrainingError
@@ -156,7 +157,7 @@ def _run_epoch(run: _LoopRun) -> None:
     plans = plan_epoch(run.task.lengths, settings.batch_size, settings.seed, epoch)
     for plan in plans[run.state.step - epoch * run.epoch_steps :]:
         parts = run.step.run(run.task.stack(plan, settings.batch_size))
-        _check_loss(run, parts)
+        check_loss(run.state, parts)
         run.state = msgspec.structs.replace(
             run.state,
             step=run.state.step + 1,
@@ -214,16 +215,6 @@ def _is_over(run: _LoopRun) -> bool:
         return True
     since_best = len(state.points) - state.best_step // run.epoch_steps
     return state.best_step > 0 and since_best >= run.settings.patience
-
-
-def _check_loss(run: _LoopRun, parts: Mapping[str, float]) -> None:
-    if math.isfinite(parts["loss"]):
-        return
-    wrong = ", ".join(f"{name} {value:.3g}" for name, value in parts.items())
-    raise TrainingError(
-        f"The loss is no number at step {run.state.step + 1} ({wrong}); the last good snapshot is "
-        "kept. Give a lower --learning-rate."
-    )
 
 
 def _check_score(run: _LoopRun, score: float) -> float:

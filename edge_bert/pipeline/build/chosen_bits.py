@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import msgspec
 
@@ -11,6 +12,19 @@ from edge_bert.errors import InputError
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.records.recipe import RECIPES, Recipe, Scheme
 from edge_bert.records.weight_bits import WIDTHS, WeightBits
+
+
+class NarrowChoice(Protocol):
+    """Options with the bits of the word table, and what has four bits where the rest has two."""
+
+    @property
+    def table_bits(self) -> int | None:
+        """2 (codebooks), 4 or 8."""
+
+    @property
+    def wide(self) -> tuple[str, ...]:
+        """Layers, or values of MatrixRole."""
+
 
 ROLES = tuple(role.value for role in MatrixRole)
 WIDE = 4  # bits of what is not left at 2
@@ -30,7 +44,7 @@ def check_chosen_bits(options: BuildOptions, recipes: Sequence[Recipe]) -> None:
         raise InputError(f"--wide is for files with 2-bit weights: --recipes {', '.join(two)}.")
 
 
-def choose_bits(options: BuildOptions, recipe: Recipe, layers: int) -> WeightBits | None:
+def choose_bits(options: NarrowChoice, recipe: Recipe, layers: int) -> WeightBits | None:
     """The bits of `recipe` with what the user chose; None where nothing was chosen for it.
 
     Raises InputError for a layer or a role that the encoder does not have.

@@ -24,7 +24,6 @@ from edge_bert.encoder.token_vectors import give_token_vectors
 from edge_bert.encoder.unused_tensors import judge_unused
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError, RefusedError
-from edge_bert.installation import task_command
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
@@ -38,7 +37,7 @@ from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.quantize.norm_rows import LayerNormRows, collect_norm_rows
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
-from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe, Scheme
+from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.sources.load import load_checkpoint
@@ -96,7 +95,7 @@ class BuildSession:
             options=options,
             folder=options.folder,
             profile=msgspec.structs.replace(profile, budget=options.merge_budget(profile.budget)),
-            recipes=recipes or DEFAULT_RECIPES,
+            recipes=recipes or _default_recipes(checkpoint),
             explicit=bool(recipes),
             lengths=lengths,
             checkpoint=checkpoint,
@@ -158,23 +157,12 @@ class BuildSession:
     def bits_for(self, recipe: Recipe) -> WeightBits | None:
         """The bits of a candidate, those that the weights were trained for, or the user's.
 
-        None for the recipe's own. Raises RefusedError where the recipe would round trained integers
-        to fewer, and where the user chose bits of layers that are not known.
+        None for the recipe's own. Raises RefusedError where the user chose bits of layers that are
+        not known.
         """
-        if self.bits is not None:
-            return self.bits
-        if self._trained is None:
-            return self._chosen_bits(recipe)
-        if self.is_trained_for(recipe):
+        if self.bits is None and self._trained is not None and self.is_trained_for(recipe):
             return self._trained.bits
-        least = min(self._trained.bits.matrix_bits)
-        if recipe.scheme is Scheme.HYBRID and recipe.weight_bits < least:
-            raise RefusedError(
-                f"{recipe.name} has fewer integers than {self._trained.recipe}, which this model "
-                f"was trained for, and would round them again; train it with `"
-                f"{task_command('qat')} --recipe {recipe.name}`."
-            )
-        return self._chosen_bits(recipe)
+        return self.bits or self._chosen_bits(recipe)
 
     def _chosen_bits(self, recipe: Recipe) -> WeightBits | None:
         if self.options.table_bits is None and not self.options.wide:
@@ -206,6 +194,14 @@ def find_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
     if unknown:
         raise InputError(f"No recipe is called {unknown[0]!r}; there are {', '.join(RECIPES)}.")
     return tuple(RECIPES[name] for name in dict.fromkeys(names))
+
+
+def _default_recipes(checkpoint: Checkpoint) -> tuple[Recipe, ...]:
+    """Ours, and the one that the weights were trained for."""
+    trained = read_trained_bits(checkpoint.folder)
+    if trained is None or trained.recipe not in RECIPES:
+        return DEFAULT_RECIPES
+    return tuple(dict.fromkeys((*DEFAULT_RECIPES, RECIPES[trained.recipe])))
 
 
 def _read_calibration(options: BuildOptions) -> CalibrationSet:

@@ -35,6 +35,7 @@ from edge_bert.pipeline.train.trained_model import (
 from edge_bert.progress import Progress
 from edge_bert.records.plan import FORMAT_VERSION, Compression, EffectBasis, Plan, StepEffect
 from edge_bert.records.training import PlanPlace
+from edge_bert.sources.trained_bits import read_trained_bits
 from edge_bert.text import one_line
 
 
@@ -150,5 +151,10 @@ def _write_final(run: PlanRun, last: TrainedModel, compression: Compression) -> 
     session = open_model(run.options, str(last.folder))
     record = msgspec.structs.replace(last.run, name=run.options.name)
     write_trained_model(
-        run.options.folder, session.weights, session.checkpoint, record, compression
+        run.options.folder,
+        session.weights,
+        session.checkpoint,
+        record,
+        compression,
+        read_trained_bits(last.folder),
     )

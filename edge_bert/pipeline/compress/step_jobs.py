@@ -18,6 +18,8 @@ from edge_bert.pipeline.train.options import (
     FineTuneOptions,
     LoopOptions,
     PruneOptions,
+    QatOptions,
+    StudentOptions,
 )
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.checkpoint import Head
@@ -61,14 +63,20 @@ def _teach_by(options: DistillOptions, model: str | None) -> LoopOptions:
 
 
 def _check_distillation(options: DistillOptions) -> object:
-    from edge_bert.pipeline.train.distill import choose_losses, student_start
+    from edge_bert.pipeline.train.distill import student_start
 
     student_start.check_structure_option(options)
+    return options.settings, _check_losses(options)
+
+
+def _check_losses(options: StudentOptions) -> object:
+    from edge_bert.pipeline.train.distill import choose_losses
+
     names = {
         *choose_losses.EVERYWHERE,
         *(name for own in choose_losses.OWN.values() for name in own),
     }
-    return options.settings, choose_losses.read_loss_weights(options, tuple(sorted(names)))
+    return choose_losses.read_loss_weights(options, tuple(sorted(names)))
 
 
 def _distill(options: DistillOptions, report: Report) -> TrainedModel:
@@ -102,11 +110,25 @@ def _cluster(options: ClusterOptions, report: Report) -> TrainedModel:
     return cluster_model(options, report)
 
 
+def _check_qat(options: QatOptions) -> object:
+    from edge_bert.pipeline.train.qat import choose_stages
+
+    recipe = choose_stages.find_recipe(options.recipe)
+    return choose_stages.choose_stages(options, recipe), _check_losses(options)
+
+
+def _quantize(options: QatOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.qat.qat_model import quantize_model
+
+    return quantize_model(options, report)
+
+
 JOBS: dict[str, StepJob] = {
     "train": StepJob(FineTuneOptions, _start_from, lambda options: options.settings, _train),
     "distill": StepJob(DistillOptions, _teach_by, _check_distillation, _distill),
     "prune": StepJob(PruneOptions, _start_from, _check_pruning, _prune),
     "cluster": StepJob(ClusterOptions, _start_from, _check_clustering, _cluster),
+    "qat": StepJob(QatOptions, _start_from, _check_qat, _quantize),
 }
 
 TEACHERS = ("classes", "embedding")  # kinds of heads that distillation and pruning take

@@ -138,17 +138,18 @@ class QatOptions(StudentOptions, frozen=True, kw_only=True):
     """What `invoke qat` takes: the recipe whose integers are trained, and how to come there.
 
     `width` is that of the layers' matrices where it is less than the recipe's, `chain` those on the
-    way to it, each trained for `chain_epochs`. So many `wide_layers`, those that lose most, have
-    four bits. `table` is the bits of the word table in place of the recipe's. `epochs` and
-    `learning_rate` 0 are those of the width (`choose_stages`).
+    way to it, each trained for `chain_epochs`. `table_bits` and `wide` are those of `invoke build`;
+    so many `wide_layers`, those that lose most, have four bits too. `epochs` and `learning_rate` 0
+    are those of the width (`choose_stages`).
     """
 
     recipe: str
     width: str | None = None
     chain: tuple[str, ...] | None = None
     chain_epochs: int = 1
+    wide: tuple[str, ...] = ()
     wide_layers: int = 0
-    table: int | None = None
+    table_bits: int | None = None
     epochs: int = 0
     learning_rate: float = 0.0
     average: float = 0.0  # weights that flip between two integers have no mean on the grid

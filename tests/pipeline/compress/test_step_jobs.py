@@ -92,3 +92,19 @@ def test_a_cluster_step_has_the_options_of_its_command(tmp_path: Path) -> None:
     assert isinstance(step.options, ClusterOptions)
     assert (step.options.centroids, step.options.entropy) == (16, 0.003)
     assert step.options.data == (str(tmp_path / "data.csv"),)
+
+
+@pytest.mark.parametrize(
+    ("step", "match"),
+    [
+        ("recipe = 'float16'", r"step 1 \(qat\): --recipe 'float16'"),
+        ("recipe = 'wi4c_afp32'\nwidth = 8", r"step 1 \(qat\): --width 8"),
+        ("recipe = 'wi4c_afp32'\ncosine = -1", r"step 1 \(qat\): --cosine"),
+    ],
+)
+def test_a_step_of_integers_that_cannot_be_is_refused(
+    step: str, match: str, tmp_path: Path
+) -> None:
+    """Before the first step trains."""
+    with refused(InputError, match):
+        steps_of(f"[[steps]]\nkind = 'qat'\n{step}\n", "text,label\na b,x\nc d,y\n", tmp_path)

@@ -27,6 +27,15 @@ def test_the_runtime_reads_what_numpy_unpacks(block: int, tmp_path: Path) -> Non
         np.testing.assert_allclose(values, wanted, atol=1e-4 * np.abs(wanted).max())
 
 
+def test_codebooks_that_a_table_was_made_of_are_kept() -> None:
+    """Bit for bit, whatever k-means would find; a table of floats has others."""
+    codes, codebooks = product_quantization.quantize_table(small.TABLE)
+    table = product_quantization.restore_table(codes, codebooks)
+    again = product_quantization.restore_table(*product_quantization.quantize_table(table))
+    np.testing.assert_array_equal(again, table)
+    assert np.abs(table - small.TABLE).max() > 1e-4
+
+
 def test_the_table_has_half_a_byte_for_each_value() -> None:
     """One table of nibbles and one of scales, however many signatures there are."""
     model = flatbuffer.read_model(small.float_model())

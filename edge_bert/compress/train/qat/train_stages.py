@@ -49,7 +49,7 @@ def train_stages(
     """
     records = []
     for number, stage in enumerate(stages, start=1):
-        progress(f"stage {number} of {len(stages)}: {describe_width(stage.width.value)}")
+        progress(f"stage {number} of {len(stages)}: width {stage.width.value}")
         trained = train_quantized(
             weights,
             resize_matrices(config, stage.width),
@@ -64,8 +64,3 @@ def train_stages(
         seconds = curve.points[-1].seconds
         records.append(QatStage(stage.width.value, curve.start_score, curve.best_score, seconds))
     return trained, tuple(records)
-
-
-def describe_width(width: str) -> str:
-    """A width in words."""
-    return f"{width} bits" if width.isdigit() else f"{width} weights"

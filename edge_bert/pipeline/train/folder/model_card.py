@@ -10,6 +10,7 @@ from edge_bert.pipeline.train.folder.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.training import Ancestor, Clustering, TrainingCurve, TrainingRun
 from edge_bert.report.clustering_words import list_sizes, name_file, tell_clustering
+from edge_bert.report.qat_words import tell_quantization
 from edge_bert.report.training_words import list_losses, tell_ancestry
 from edge_bert.text import list_some, make_printable
 
@@ -142,6 +143,9 @@ def _describe_run(run: TrainingRun) -> Iterator[str]:
     if run.curve is not None:
         yield f"## Data and score\n\n{_describe_data(run, run.curve)}"
         yield f"## Training\n\n{_describe_training(run, run.curve)}"
+    if run.quantization is not None:
+        sentences = " ".join(map(_escape, tell_quantization(run.quantization)))
+        yield f"## Integers\n\n{sentences}"
     if run.clustering is not None:
         yield f"## Clustering\n\n{_describe_clustering(run.clustering)}"
 

@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.compress.train.qat.train_stages import Stage
 from edge_bert.errors import InputError
+from edge_bert.pipeline.build import chosen_bits
 from edge_bert.pipeline.train.options import QatOptions
 from edge_bert.records.base import Record
 from edge_bert.records.recipe import RECIPES, Recipe, Scheme
@@ -48,17 +49,17 @@ def find_recipe(name: str) -> Recipe:
 
 
 def choose_bits(options: QatOptions, recipe: Recipe, layers: int) -> WeightBits:
-    """The bits of the recipe's file, with the word table's as the options have them.
+    """The bits of the recipe's file, with what the options change in them.
 
-    Raises InputError for a table that there is not.
+    Raises InputError for bits, layers or roles that there are not.
     """
-    bits = WeightBits.of_recipe(recipe, layers)
-    if options.table is None:
-        return bits
-    if options.table not in WIDTHS:
+    if options.table_bits not in (None, *WIDTHS):
         widths = ", ".join(map(str, WIDTHS))
-        raise InputError(f"--table {options.table}: the word table has {widths} bits.")
-    return msgspec.structs.replace(bits, embedding_bits=options.table)
+        raise InputError(f"--table-bits {options.table_bits}: the word table has {widths}.")
+    chosen = chosen_bits.choose_bits(options, recipe, layers)
+    if chosen is None and options.table_bits is not None:
+        raise InputError(f"--table-bits: {recipe.name} has 8 bits throughout; leave it out.")
+    return chosen or WeightBits.of_recipe(recipe, layers)
 
 
 def widen_layers(bits: WeightBits, ranked: Sequence[int], count: int) -> WeightBits:

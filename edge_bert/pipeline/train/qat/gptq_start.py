@@ -1,4 +1,5 @@
-"""Where training starts: matrices rounded by GPTQ, as the build would round them untrained."""
+"""Where training starts: matrices rounded by GPTQ, and the word table in codebooks, as an
+untrained file would have them."""
 
 from __future__ import annotations
 
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.compress.train.qat.fake_quant_config import FakeQuantConfig
+from edge_bert.compress.train.qat.fake_quant_config import WORD, FakeQuantConfig
 from edge_bert.compress.train.snapshots import read_arrays, write_arrays
 from edge_bert.encoder.config import MatrixRole
 from edge_bert.encoder.numpy_forward import Sentence
@@ -17,6 +18,7 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.gptq import Hessian, quantize_gptq, quantize_gptq_channels
 from edge_bert.quantize.input_hessians import collect_hessians
+from edge_bert.quantize.product_quantization import quantize_table, restore_table
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.weight_bits import STEPS
 from edge_bert.records.weight_grid import Granularity, WeightGrid
@@ -44,11 +46,15 @@ def start_by_gptq(
 ) -> QatStart:
     """`weights` with their matrices of two and four bits rounded to the first stage's `config`.
 
-    `sentences` are inputs [1, n] by name. What was once computed is in `folder`. Raises InputError
-    for a file there that is damaged.
+    A word table for which that has no grid becomes one of codebooks, and stays so. `sentences` are
+    inputs [1, n] by name. What was once computed is in `folder`. Raises InputError for a file there
+    that is damaged.
     """
     if not (folder / FILE).is_file():
         kernels, scales = _round_matrices(weights, config, sentences, progress)
+        if WORD not in config.tables:
+            progress("start: codebooks of the word table")
+            kernels[WORD] = restore_table(*quantize_table(weights.embeddings.word))
         named = {f"{KERNEL}{name}": kernel for name, kernel in kernels.items()}
         write_arrays(folder / FILE, named | {f"{SCALE}{x}": y for x, y in scales.items()}, {})
     arrays, _ = read_arrays(folder / FILE)

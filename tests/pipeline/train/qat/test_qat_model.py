@@ -21,7 +21,7 @@ from edge_bert.compress.train.qat.quantized_student import (
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import InputError, RefusedError
+from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
@@ -104,9 +104,11 @@ def test_a_trained_model_is_built_with_its_very_integers(
         assert stage.score_after > (stage.score_before or 1)
     written = (quantized.folder / "training.json").read_bytes()
     assert msgspec.json.decode(written, type=TrainingRun).quantization == quantization
-    session = BuildSession.open(
-        BuildOptions("pixel", model=str(quantized.folder), recipes=(options.recipe,))
-    )
+    for name in ("README.md", "report.html"):
+        text = (quantized.folder / name).read_text("utf-8")
+        assert "Stage 2: 3 bits; held-out" in text
+        assert "A file holds 3 bits in the form of 4 bits" in text
+    session = BuildSession.open(BuildOptions("pixel", model=str(quantized.folder)))
     bits = session.bits_for(RECIPES[options.recipe])
     assert bits == quantization.bits == WeightBits((4,), 4)
     assert_same_integers(quantized.folder, trained[0][0].grid, bits)
@@ -153,7 +155,8 @@ def test_each_recipe_keeps_the_integers_of_its_grid(
         ({"width": "8"}, "--width 8"),
         ({"width": "5"}, "'5' is no width"),
         ({"chain": ("3",)}, "--chain"),
-        ({"table": 3}, "--table 3"),
+        ({"table_bits": 3}, "--table-bits 3"),
+        ({"recipe": "wi2c_afp32", "wide": ("9",), "width": None}, "--wide 9"),
         ({"freeze": "nothing"}, "--freeze nothing"),
         ({"wide_layers": 1}, "--wide-layers 1"),
         ({"epochs": -1}, "--epochs"),
@@ -168,14 +171,16 @@ def test_options_that_cannot_be_are_refused(
     assert not options.folder.exists()
 
 
-def test_a_build_does_not_round_trained_integers_to_fewer(model: Path, tmp_path: Path) -> None:
-    """A file with as many or more has them all."""
+def test_a_build_takes_the_bits_of_the_recipe_that_was_trained(model: Path, tmp_path: Path) -> None:
+    """By default it builds that recipe beside its own; others have their own bits."""
     copied = Path(shutil.copytree(model, tmp_path / "m"))
-    bits = WeightBits.of_recipe(RECIPES["wi8_afp32"], 1)
-    trained = {"format_version": 1, "recipe": "wi8_afp32", "bits": msgspec.to_builtins(bits)}
+    bits = WeightBits((4,), 8, matrix_block=0)
+    trained = {"format_version": 1, "recipe": "wi2c_afp32", "bits": msgspec.to_builtins(bits)}
     (copied / "quantization.json").write_text(json.dumps(trained), "utf-8")
     session = BuildSession.open(BuildOptions("pixel", model=str(copied)))
-    with refused(RefusedError, "wi4_afp32 has fewer integers than wi8_afp32"):
-        session.bits_for(RECIPES["wi4_afp32"])
-    assert session.bits_for(RECIPES["wi8_afp32"]) == bits
-    assert session.bits_for(RECIPES["float16"]) is None
+    assert session.bits_for(RECIPES["wi2c_afp32"]) == bits
+    assert session.bits_for(RECIPES["wi4_afp32"]) is None
+    assert session.recipes[-1].name == "wi2c_afp32"
+    (copied / "quantization.json").write_text(json.dumps(trained | {"format_version": 2}), "utf-8")
+    with refused(ModelError, "format version 2"):
+        BuildSession.open(BuildOptions("pixel", model=str(copied)))
