@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from tests.tiny import models
 
 PROFILE = "pixel"
 LENGTHS = (16, 32)
+SHARED = "cache"
 
 
 @functools.cache
@@ -31,6 +32,28 @@ def workplace() -> Path:
 
 
 @functools.cache
+def shared_workplace() -> Path:
+    """A folder that all processes of this run of the tests have; the last one removes it."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID")
+    if run is None:
+        return workplace()
+    folder = Path(tempfile.gettempdir()) / f"edge-bert-tests-{run}"
+    users = folder / "users"
+    users.mkdir(parents=True, exist_ok=True)
+    (users / str(os.getpid())).touch()
+    atexit.register(_leave, folder, os.getpid())
+    return folder
+
+
+def _leave(folder: Path, user: int) -> None:
+    if user != os.getpid():  # a fork, which ends before its parent
+        return
+    (folder / "users" / str(user)).unlink(missing_ok=True)
+    if not any((folder / "users").iterdir()):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@functools.cache
 def model(architecture: str = "bert", head: str = "mean-normalize", seed: int = 0) -> Path:
     """The folder of a tiny model."""
     folder = workplace() / "models" / f"{architecture}-{head}-{seed}"
@@ -38,11 +61,15 @@ def model(architecture: str = "bert", head: str = "mean-normalize", seed: int = 
 
 
 @contextmanager
-def own_cache(name: str = "cache") -> Iterator[Path]:
-    """EDGE_BERT_CACHE points to a folder of the tests; runtimes are shared with the usual cache."""
-    folder = workplace() / name
-    if not folder.exists():
-        folder.mkdir()
+def own_cache(name: str = SHARED) -> Iterator[Path]:
+    """EDGE_BERT_CACHE points to a folder of the tests; runtimes are shared with the usual cache.
+
+    All processes have the same `cache`, so that each tiny model is converted once; another name is
+    this process's alone.
+    """
+    folder = (shared_workplace() if name == SHARED else workplace()) / name
+    folder.mkdir(exist_ok=True)
+    with suppress(FileExistsError):
         (folder / "environments").symlink_to(cache.cache_folder("environments").resolve())
     before = os.environ.get("EDGE_BERT_CACHE")
     os.environ["EDGE_BERT_CACHE"] = str(folder)
@@ -88,7 +115,7 @@ def sizing_options(
 def build_in(
     out: Path,
     *,
-    cache_name: str = "cache",
+    cache_name: str = SHARED,
     profile: str = PROFILE,
     lengths: Sequence[int] = LENGTHS,
     source: Path | None = None,
