@@ -3,7 +3,8 @@
 #   sh session.sh FOLDER EVERY SECONDS MOST MOVES ORDER SOURCES RUNNER...
 #
 # It needs no connection while it runs, so a cable may be drawn. Everything is appended to FOLDER/log
-# as the phone says it, behind lines that begin with @; `@done` is the last. Each window of ORDER
+# as the phone says it, behind lines that begin with @; `@done` is the last. With `perfetto` among
+# SOURCES its trace of the battery is in FOLDER/trace besides. Each window of ORDER
 # (`idle load ...`) lasts SECONDS, a load until the charge counter has moved MOVES times too, but at
 # most MOST seconds. A reading asks each of SOURCES every EVERY seconds. Screen and battery saver are
 # set for the session and put back at its end.
@@ -45,6 +46,7 @@ take_reading() {
     look_at_clock
     say "read $uptime"
     for source in $sources; do
+        [ "$source" = perfetto ] && continue
         say "from $source"
         answer=$(ask "$source")
         echo "$answer" >>"$log"
@@ -112,8 +114,36 @@ set_screen() {
     ask power >>"$log"
 }
 
+# Only this folder is open to both Perfetto's service and the shell.
+trace=/data/misc/perfetto-traces/edge_bert-$$.pftrace
+trace_pid=''
+
+start_trace() {
+    perfetto --txt -c - -o "$trace" >"$folder/trace-log" 2>&1 <<CONFIG &
+write_into_file: true
+file_write_period_ms: 10000
+buffers { size_kb: 2048 }
+data_sources { config { name: "android.power" android_power_config {
+battery_poll_ms: ${every}000
+battery_counters: BATTERY_COUNTER_CHARGE
+battery_counters: BATTERY_COUNTER_CURRENT
+battery_counters: BATTERY_COUNTER_VOLTAGE
+} } }
+CONFIG
+    trace_pid=$!
+}
+
+end_trace() {
+    [ -n "$trace_pid" ] || return
+    kill -TERM "$trace_pid" 2>/dev/null
+    wait "$trace_pid"
+    cat "$trace" >"$folder/trace" 2>/dev/null
+    rm -f "$trace"
+}
+
 put_back() {
     trap - EXIT
+    end_trace
     [ -n "$runner_pid" ] && kill -TERM "$runner_pid" 2>/dev/null
     sed -n 's/^@setting //p' "$log" | while read -r space name value; do
         if [ "$value" = null ] || [ -z "$value" ]; then
@@ -140,6 +170,7 @@ trap put_back EXIT
 trap 'exit 1' INT TERM HUP
 set_screen >/dev/null 2>&1
 case " $sources " in *' rails '*) ;; *) wait_for_battery ;; esac
+case " $sources " in *' perfetto '*) start_trace ;; esac
 number=0
 for kind in $order; do
     number=$((number + 1))

@@ -81,12 +81,21 @@ class VirtualPhone:
         answers = {
             "cat /proc/uptime": lambda: f"{self.seconds:.2f} 1.00\n",
             "dumpsys battery": self._battery,
+            "sh -c command -v perfetto": lambda: "/system/bin/perfetto\n" * self.manners.perfetto,
             "dumpsys thermalservice": self._heat,
             "dumpsys android.hardware.power.stats.IPowerStats/default": self._rails,
         }
         if command not in answers:
             raise DeviceError(f"{argv[0]}: not found")
         return answers[command]()
+
+    def poll_trace(self) -> bytes:
+        """A packet of a Perfetto trace with the live gauges, as `android.power` writes it."""
+        gauges = self._gauges()
+        battery = _number(1, gauges["charge_counter"]) + _number(3, gauges["current_now"])
+        battery += _number(7, gauges["voltage_now"])
+        packet = _number(8, round(self.seconds * 1e9)) + _bytes(38, battery)
+        return _bytes(1, packet)
 
     def _tick(self, step: float, busy: float) -> None:
         if self._random.random() < self._bursts * step / 3600:
@@ -167,3 +176,19 @@ class VirtualPhone:
             f"  [VSYS_PWR_DISPLAY]:Display    {0.8 * self._other_mj:.3f} mWs\n"
             "========== End of PowerStats HAL 2.0 energy meter ==========\n"
         )
+
+
+def _varint(value: int) -> bytes:
+    parts = []
+    while value > 0x7F:
+        parts.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*parts, value])
+
+
+def _number(field: int, value: int) -> bytes:
+    return _varint(field << 3) + _varint(value % 2**64)
+
+
+def _bytes(field: int, content: bytes) -> bytes:
+    return _varint(field << 3 | 2) + _varint(len(content)) + content

@@ -25,8 +25,8 @@ mount -t devpts -o newinstance,ptmxmode=0666 devpts "$root/dev/pts"
 ln -s pts/ptmx "$root/dev/ptmx"
 # A limit of its own, so that a full phone is not a full computer.
 mount -t tmpfs -o "mode=771,size=$data_bytes" tmpfs "$root/data"
-mkdir -p "$root/data/local/tmp"
-chown -R "$shell:$shell" "$root/data/local" "$root/world" "$root/sys/class/power_supply"
+mkdir -p "$root/data/local/tmp" "$root/data/misc/perfetto-traces"
+chown -R "$shell:$shell" "$root/data/local" "$root/data/misc" "$root/world" "$root/sys/class/power_supply"
 
 # A phone has no environment of the computer it is emulated on, and no rights there: whoever can
 # open the port gets a shell. LD_PRELOAD is for ARM64 programs only, so `env` sets it inside.

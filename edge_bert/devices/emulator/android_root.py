@@ -69,7 +69,7 @@ def make_android_root(
         arm64_root.write_files(partial, _file_contents(profile, serial, battery, manners))
         if not manners.binds:
             _refuse_binding(partial)
-        _add_programs(partial)
+        _add_programs(partial, perfetto=manners.perfetto)
         partial.replace(root)
     except OSError as error:
         raise DeviceError(f"Cannot make the emulated phone in {root}: {error}.") from error
@@ -145,7 +145,7 @@ def _refuse_binding(root: Path) -> None:
     path.chmod(0o755)
 
 
-def _add_programs(root: Path) -> None:
+def _add_programs(root: Path, *, perfetto: bool) -> None:
     binaries = root / "system" / "bin"
     for name in _toybox_commands(root):
         if not (binaries / name).exists():
@@ -156,6 +156,8 @@ def _add_programs(root: Path) -> None:
         shutil.copy(script, binaries / script.name)
         (binaries / script.name).chmod(0o755)
     _compile(["battery.c"], ["-lm"], binaries / "edge_bert_battery")
+    if perfetto:
+        _compile(["perfetto.c"], [], binaries / "perfetto")
     library = root / "system" / "lib64" / "libloopback.so"
     _compile(["-shared", "-fPIC", "loopback.c"], ["-ldl"], library)
 

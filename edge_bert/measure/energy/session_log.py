@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_window import EnergyWindow
+from edge_bert.measure.energy.trace_samples import with_trace
 from edge_bert.measure.runner_output import parse_placement
 from edge_bert.measure.sensors.device_state import build_reading, build_state
 from edge_bert.measure.sensors.thermal import find_thermal_faults
@@ -49,8 +50,8 @@ class _Window:
     count: int = 0
 
 
-def parse_session(text: str) -> EnergySession:
-    """The session of a log, as far as it went.
+def parse_session(text: str, trace: bytes = b"") -> EnergySession:
+    """The session of a log, as far as it went, with Perfetto's `trace` of the battery if any.
 
     Raises DeviceError where it is no such log, or the runner failed in a load.
     """
@@ -59,7 +60,7 @@ def parse_session(text: str) -> EnergySession:
     conditions: dict[str, str] = {}
     raw = [window for window in _read_windows(text, conditions) if window.end is not None]
     first = next((_state(window.readings[0]) for window in raw if window.readings), DeviceState())
-    windows = tuple(_build_window(window, first) for window in raw)
+    windows = with_trace([_build_window(window, first) for window in raw], trace)
     return EnergySession(windows, conditions, done=text.rstrip().endswith("@done"))
 
 

@@ -30,12 +30,14 @@ CLOCKS = (
 
 
 # What tells of energy, by the names that session.sh has for them. `cmd battery get -f` makes
-# Android 15 ask the gauge anew; `dumpsys battery` answers from a copy.
+# Android 15 ask the gauge anew; `dumpsys battery` answers from a copy. Perfetto is not asked but
+# runs through a session.
 SOURCES = {
     "rails": power_rails.COMMAND,
     "battery": battery.COMMAND,
     "forced:counter": ("cmd", "battery", "get", "-f", "counter"),
     "forced:current_now": ("cmd", "battery", "get", "-f", "current_now"),
+    "perfetto": ("sh", "-c", "command -v perfetto"),
     **{f"sysfs:{name}": ("cat", f"{battery.POWER_SUPPLY}/{name}") for name in battery.FILES},
 }
 
@@ -107,6 +109,8 @@ def _check_answer(source: str, answer: str) -> bool:
         return bool(power_rails.parse_power_rails(answer))
     if source == "battery":
         return battery.parse_battery(answer) is not None
+    if source == "perfetto":
+        return answer.strip().endswith("perfetto")
     return battery.parse_power_supply(answer) != 0
 
 

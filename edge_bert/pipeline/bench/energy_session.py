@@ -5,6 +5,7 @@ The session needs no connection: the cable may be drawn, and is where only the b
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import shlex
 import tempfile
@@ -60,13 +61,25 @@ class SessionPlan:
 def plan_session(sources: Sequence[str], seed: int | None = None) -> SessionPlan:
     """Idle first and last; between them each load with an idle window, in a random order.
 
-    An energy meter counts finely and at once, so its windows are short.
+    An energy meter counts finely and at once, so its windows are short. What Perfetto polls is not
+    seen while it runs, so its windows are long at once.
     """
     order = ["idle"]
     for idle_first in np.random.default_rng(seed).random(LOADS) < 0.5:
         order += ["idle", "load"] if idle_first else ["load", "idle"]
     plan = SessionPlan((*order, "idle"))
-    return replace(plan, seconds=75, most_s=75, moves=0) if "rails" in sources else plan
+    if "rails" in sources:
+        return replace(plan, seconds=75, most_s=75, moves=0)
+    return replace(plan, seconds=180, most_s=180, moves=0) if "perfetto" in sources else plan
+
+
+def choose_sources(answering: Sequence[str]) -> tuple[str, ...]:
+    """Those of the sources that answer that a session needs.
+
+    Perfetto is for phones whose counter is otherwise seen as a copy alone.
+    """
+    live = {"rails", "sysfs:charge_counter", "forced:counter"} & set(answering)
+    return tuple(source for source in answering if source != "perfetto" or not live)
 
 
 def measure_energy(
@@ -77,7 +90,7 @@ def measure_energy(
     wait: Callable[[float], None] = time.sleep,
 ) -> Energy:
     """The energy of an inference of `run`, whose runner `command` starts."""
-    sources = find_sources(make_shell(device))
+    sources = choose_sources(find_sources(make_shell(device)))
     if not {"rails", "battery"} & set(sources):
         return NO_SOURCE
     plan = plan_session(sources)
@@ -111,12 +124,20 @@ def record_session(
     try:
         _wait_for_end(device, folder, plan, progress, wait)
     except BaseException:
-        device.run(["sh", "-c", f"kill -TERM $(cat {folder}/pid)"], START_TIMEOUT_S)
+        # The script puts the screen back as it was, where the phone can still be reached.
+        with contextlib.suppress(DeviceError):
+            device.run(["sh", "-c", f"kill -TERM $(cat {folder}/pid)"], START_TIMEOUT_S)
         raise
     with tempfile.TemporaryDirectory(prefix="edge-bert-session-") as scratch:
         log = Path(scratch) / "log"
         device.pull(f"{folder}/log", log)
-        return parse_session(log.read_text(encoding="utf-8", errors="replace"))
+        trace = Path(scratch) / "trace"
+        if "perfetto" in sources:
+            device.pull(f"{folder}/trace", trace)
+        return parse_session(
+            log.read_text(encoding="utf-8", errors="replace"),
+            trace.read_bytes() if trace.exists() else b"",
+        )
 
 
 def _start_session(

@@ -6,6 +6,7 @@ import dataclasses
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,13 @@ from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.devices.emulator.personality import Manners, find_manners
+from edge_bert.devices.runner.start import RunnerRequest, install_runner
+from edge_bert.measure.sensors.device_state import find_sources
+from edge_bert.pipeline.bench.energy_session import SessionPlan, choose_sources, record_session
+from edge_bert.pipeline.bench.shell import make_shell
+from edge_bert.progress import no_progress
 from tests.devices.running_phone import own_name, running_phone
+from tests.devices.two_signatures import two_signatures
 from tests.waiting import wait_until
 
 TIMEOUT_S = 60
@@ -30,6 +37,7 @@ MANNERS = Manners(
     hal_ready=False,
     capped_percent=60,
     binds=False,
+    perfetto=True,
     properties=find_manners("xiaomi-mediatek").properties,
 )
 
@@ -81,6 +89,24 @@ def test_the_current_is_the_makers(device: AdbDevice) -> None:
     charge = re.search(r"Charge counter: (\d+)", answer)
     assert charge
     assert int(charge[1]) % 5000 == 0
+
+
+def test_a_session_has_perfettos_live_counters(device: AdbDevice, tmp_path: Path) -> None:
+    """The trace of the real way over adb: samples each second where the service has old copies."""
+    sources = choose_sources(find_sources(make_shell(device)))
+    assert sources == ("battery", "forced:counter", "forced:current_now")
+    command = install_runner(device, "arm64-v8a", own_c_library=True)
+    (tmp_path / "m").write_bytes(two_signatures())
+    run = RunnerRequest(device.push(tmp_path / "m", "m"), "encode_8")
+    plan = SessionPlan(("idle", "load"), seconds=5, most_s=5, moves=0, every_s=1)
+    session = record_session(device, command, run, plan, ("battery", "perfetto"), no_progress)
+    assert session.done
+    idle, load = session.windows
+    assert len(idle.samples) >= 3
+    assert {sample.charge_uah for sample in (*idle.samples, *load.samples)}
+    currents = [sample.current_raw for sample in idle.samples if sample.current_raw is not None]
+    assert all(3000 < current < 9000 for current in currents)
+    assert len(set(currents)) > 1
 
 
 def test_heat_clocks_and_cores_are_the_makers(device: AdbDevice) -> None:

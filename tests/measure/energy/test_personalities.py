@@ -24,7 +24,8 @@ SOURCES = {
 
 def measure(manners: Manners, seed: int) -> tuple[float, MeasuredEnergy | EnergyUnavailable]:
     session = record_session(VirtualPhone(manners, seed), seed)
-    return session.true_mj, compute_energy(parse_session(session.log).windows)
+    windows = parse_session(session.log, session.trace).windows
+    return session.true_mj, compute_energy(windows)
 
 
 @pytest.mark.parametrize("personality", SOURCES)
@@ -46,10 +47,11 @@ def test_energy_is_what_the_phone_drew(personality: str) -> None:
         replace(IDEAL, counter_step_uah=1000, uah_per_raw=1000, raw_per_ua=-1e-3),
         replace(IDEAL, counter_step_uah=1000, raw_per_ua=1.0),
         replace(IDEAL, counter_step_uah=100, copy_s=10, sysfs=False, current_line=True),
+        replace(find_manners("samsung"), copy_s=600),
     ],
 )
 def test_units_signs_and_copies_do_not_matter(manners: Manners) -> None:
-    """mAh beside mA, a positive current, a copy that others refresh: the same energy."""
+    """mAh beside mA, a positive current, copies, one of ten minutes beside Perfetto: no matter."""
     for seed in range(5):
         true_mj, energy = measure(manners, seed)
         assert isinstance(energy, MeasuredEnergy), energy
@@ -62,6 +64,13 @@ def test_rails_are_told_apart() -> None:
     assert isinstance(energy, MeasuredEnergy)
     assert sorted(energy.rails_mj) == ["[S2M_VDD_CPUCL2]:CPU(BIG)", "[S4M_VDD_CPUCL0]:CPU(LITTLE)"]
     assert sum(energy.rails_mj.values()) > energy.mj
+
+
+def test_without_perfetto_an_old_copy_is_refused() -> None:
+    """A service that asks its gauge every ten minutes says too little in an hour."""
+    _, energy = measure(replace(find_manners("samsung"), copy_s=600, perfetto=False), 0)
+    assert isinstance(energy, EnergyUnavailable)
+    assert "measure longer" in energy.reason
 
 
 def test_a_charging_phone_has_no_energy() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 
 from edge_bert.measure.sensors import thermal
 from edge_bert.measure.sensors.device_state import SOURCES, find_sources
-from edge_bert.pipeline.bench.energy_session import SessionPlan, plan_session
+from edge_bert.pipeline.bench.energy_session import SessionPlan, choose_sources, plan_session
 from tests.devices.virtual_phone import VirtualPhone
 
 PER_SECOND = 40
@@ -33,17 +33,19 @@ HEADER = json.dumps(
 
 @dataclass(frozen=True)
 class VirtualSession:
-    """A log, and what an inference truly took beyond the idle phone, in mJ."""
+    """A log, Perfetto's trace, and what an inference truly took beyond the idle phone, in mJ."""
 
     log: str
     true_mj: float
+    trace: bytes = b""
 
 
 def record_session(
     phone: VirtualPhone, seed: int = 0, plan: SessionPlan | None = None, sources: Sequence[str] = ()
 ) -> VirtualSession:
     """A session as the harness plans it for this phone."""
-    sources = sources or find_sources(phone.run)
+    sources = sources or choose_sources(find_sources(phone.run))
+    trace: list[bytes] = []
     plan = plan or plan_session(sources, seed)
     lines, true_mj, inferences = ["@session 1", "@setting system screen_brightness 120"], 0.0, 0
     for number, kind in enumerate(plan.order, start=1):
@@ -51,7 +53,7 @@ def record_session(
         busy = float(kind == "load")
         phone.advance(LOADING_S * busy + 0.3, busy)
         start_s, core_mj, awake_s = phone.seconds, phone.core_mj, phone.awake_s
-        lines += _watch(phone, plan, busy, sources)
+        lines += _watch(phone, plan, busy, sources, trace)
         lines.append(f"@end {kind} {number} {phone.seconds:.2f}")
         if busy:
             count = round((phone.awake_s - awake_s) * PER_SECOND)
@@ -63,17 +65,26 @@ def record_session(
                 f"@count {count}",
             ]
             true_mj, inferences = true_mj + phone.core_mj - core_mj, inferences + count
-    return VirtualSession("\n".join([*lines, "@done"]) + "\n", true_mj / inferences)
+    log = "\n".join([*lines, "@done"]) + "\n"
+    return VirtualSession(log, true_mj / inferences, b"".join(trace))
 
 
 def _watch(
-    phone: VirtualPhone, plan: SessionPlan, busy: float, sources: Sequence[str]
+    phone: VirtualPhone,
+    plan: SessionPlan,
+    busy: float,
+    sources: Sequence[str],
+    trace: list[bytes],
 ) -> list[str]:
     jitter = np.random.default_rng(int(phone.seconds))
     lines, started, before, moved = [], phone.seconds, "", 0
     while True:
         lines.append(f"@read {phone.seconds:.2f}")
+        if "perfetto" in sources:
+            trace.append(phone.poll_trace())
         for source in sources:
+            if source == "perfetto":
+                continue
             lines += [f"@from {source}", phone.run(SOURCES[source]).rstrip("\n")]
         lines += ["@from heat", phone.run(thermal.COMMAND).rstrip("\n")]
         seen = _counter(phone, sources)
