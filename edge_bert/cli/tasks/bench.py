@@ -40,6 +40,8 @@ from edge_bert.cli.progress import console_progress
             "energy": "also measure energy on the device: 20 minutes by power rails, else up to an "
             "hour without a cable",
             "benchmark-model": "measure with this binary of TFLite's benchmark_model instead",
+            "benchmark_apk": "the same as an app: TFLite's published package, installed and run "
+            "on a device",
             "accelerator": "with --benchmark-model: gpu or npu, which must run the whole model",
             "benchmark-origin": "where that binary is from; kept with the figures (default: its "
             "path)",
@@ -64,6 +66,7 @@ def bench(
     as_: str | None = None,
     energy: bool = False,
     benchmark_model: str | None = None,
+    benchmark_apk: str | None = None,
     benchmark_origin: str | None = None,
     accelerator: str | None = None,
     out: str | None = None,

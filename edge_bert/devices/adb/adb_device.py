@@ -105,6 +105,11 @@ class AdbDevice:
             )
         return completed
 
+    def install_app(self, package: Path) -> None:
+        """Install an app from this machine, also over another version of it."""
+        arguments = ["install", "-r", "-d", "-g", str(package.absolute())]
+        require_adb(arguments, _transfer_timeout(package.stat().st_size), self.serial)
+
     def find_stored(self, link: str) -> str:
         """Where a pushed file stays, with `keep`, once this object's own folder is gone."""
         return self._require(f"readlink -f {shlex.quote(link)}").strip()

@@ -8,13 +8,15 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.devices.adb.adb_device import AdbDevice
+from edge_bert.devices.benchmark_apk import run_benchmark_app
 from edge_bert.devices.benchmark_model import (
     BenchmarkBinary,
     BenchmarkRequest,
     parse_core_mask,
     run_benchmark,
 )
-from edge_bert.devices.device import Device
+from edge_bert.devices.device import CompletedCommand, Device
 from edge_bert.errors import DeviceError
 from edge_bert.measure.benchmark_model import check_accelerator, parse_output
 from edge_bert.measure.measurement import RunConditions, build_benchmark_measurement
@@ -43,13 +45,11 @@ def make_timer(
     As with our own runner, it yields nothing on an emulated phone. Raises DeviceError for a phone
     that is not the profile's.
     """
+    run_tool = _install_tool(device, binary, options)
     description = device.describe()
     on_host = description.evidence is Evidence.HOST
     facts = None if on_host else read_phone(device)
     of_profile = None if on_host else check_phone(facts, profiles.load_profile(options.profile))
-    program = device.push(binary.path, "benchmark_model")
-    if device.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
-        raise DeviceError(f"{description.name} does not let benchmark_model be executable.")
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = device.push(path, artifact.file)
@@ -58,7 +58,7 @@ def make_timer(
             before = None if on_host else read_state(make_shell(device))
             choice = choose_cores(options.core_words, facts.cpus if facts else (), threads)
             run = _plan_run(options, remote, signature, threads, choice, binary)
-            completed = run_benchmark(device, program, run, SPARE_S + run.min_s)
+            completed = run_tool(run)
             after = None if on_host else read_state(make_shell(device))
             output = parse_output(completed.stdout, completed.stderr, completed.exit_code)
             if options.accelerator:
@@ -72,10 +72,10 @@ def make_timer(
                 description,
                 msgspec.structs.replace(
                     subject,
-                    cores=None if options.accelerator else choice.label,
+                    cores=choice.label if run.mask else None,
                     pace=options.pace,
                     of_profile=of_profile,
-                    fastest=None if options.accelerator else choice.fastest,
+                    fastest=choice.fastest if run.mask else None,
                 ),
                 RunConditions(before, after),
             )
@@ -83,6 +83,19 @@ def make_timer(
             yield msgspec.structs.replace(measurement, tool_versions=tool)
 
     return measure
+
+
+def _install_tool(
+    device: Device, binary: BenchmarkBinary, options: BenchOptions
+) -> Callable[[BenchmarkRequest], CompletedCommand]:
+    """Put the tool, or the app, on the device; a function that runs it there."""
+    if options.benchmark_apk and isinstance(device, AdbDevice):
+        device.install_app(binary.path)
+        return lambda run: run_benchmark_app(device, run, SPARE_S + run.min_s)
+    program = device.push(binary.path, "benchmark_model")
+    if device.run(["chmod", "755", program], CHMOD_TIMEOUT_S).exit_code != 0:
+        raise DeviceError("The device does not let benchmark_model be executable.")
+    return lambda run: run_benchmark(device, program, run, SPARE_S + run.min_s)
 
 
 def _plan_run(
@@ -94,6 +107,8 @@ def _plan_run(
     binary: BenchmarkBinary,
 ) -> BenchmarkRequest:
     seconds = 0.0 if options.repetitions else options.duration or DEFAULT_DURATION_S
+    # An accelerator has no cores of ours, and an app is put where Android puts apps.
+    free = bool(options.accelerator or options.benchmark_apk)
     return BenchmarkRequest(
         model=remote,
         signature=signature,
@@ -101,7 +116,7 @@ def _plan_run(
         warmup=WARMUP,
         repetitions=options.repetitions or 1,
         min_s=seconds,
-        mask=None if options.accelerator or not choice.text else parse_core_mask(choice.text),
+        mask=parse_core_mask(choice.text) if choice.text and not free else None,
         accelerator=options.accelerator,
         litert=binary.litert,
     )

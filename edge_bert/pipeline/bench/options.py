@@ -8,6 +8,7 @@ from typing import Literal, get_args
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.devices.benchmark_apk import read_benchmark_apk
 from edge_bert.devices.benchmark_model import ACCELERATORS, BenchmarkBinary, read_benchmark_binary
 from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.emulator import cpu_files
@@ -29,6 +30,7 @@ TARGETS_OF = {
     "every_ms": ("device", "host"),
     "core": ("emulated",),
     "benchmark_model": ("device", "host"),
+    "benchmark_apk": ("device",),
 }
 
 
@@ -40,8 +42,8 @@ class BenchOptions(Record, frozen=True):
     to emulate; `cores` binds a run to `prime` (on a device the default), `big` or `little` cores,
     to `any`, or to cores like `4-7`. An inference begins each `every_ms`, or at once; it runs `as_`
     what Android has in the foreground or the background. `benchmark_model` is TFLite's own tool,
-    which takes the place of our runner, and `benchmark_origin` says where that binary is from;
-    it alone reaches an `accelerator`, `gpu` or `npu`.
+    which takes the place of our runner, `benchmark_apk` is it as an app, and `benchmark_origin`
+    says where it is from; it alone reaches an `accelerator`, `gpu` or `npu`.
     """
 
     profile: str
@@ -58,6 +60,7 @@ class BenchOptions(Record, frozen=True):
     as_: str = "foreground"
     energy: bool = False
     benchmark_model: Path | None = None
+    benchmark_apk: Path | None = None
     benchmark_origin: str = ""
     accelerator: str | None = None
     out: Path = Path("build")
@@ -83,10 +86,14 @@ class BenchOptions(Record, frozen=True):
         seldom = f"one every {self.every_ms} ms" if self.every_ms else ""
         background = "in the background" * (self.as_ == "background")
         processor = f"on the {self.accelerator.upper()}" if self.accelerator else ""
-        return ", ".join(filter(None, (seldom, background, processor)))
+        app = "as an app" if self.benchmark_apk else ""
+        return ", ".join(filter(None, (seldom, background, processor, app)))
 
     def open_binary(self) -> BenchmarkBinary | None:
         """The user's `benchmark_model`, if any. Raises InputError where it is not a program."""
+        if self.benchmark_apk:
+            origin = self.benchmark_origin or str(self.benchmark_apk)
+            return read_benchmark_apk(self.benchmark_apk, origin)
         path = self.benchmark_model
         return read_benchmark_binary(path, self.benchmark_origin or str(path)) if path else None
 
@@ -101,7 +108,11 @@ def check_bench_options(options: BenchOptions) -> None:
     _check_amount(options)
     _check_target(options)
     _check_pace(options)
-    if options.benchmark_model and options.energy:
+    if options.benchmark_model and options.benchmark_apk:
+        raise InputError("--benchmark-model and --benchmark-apk exclude each other; give one.")
+    if options.benchmark_apk and options.cores not in (None, ANY_CORES):
+        raise InputError("--cores: Android chooses an app's cores; leave it with --benchmark-apk.")
+    if (options.benchmark_model or options.benchmark_apk) and options.energy:
         raise InputError("--energy is for our own runner; leave --benchmark-model out.")
     if options.target == "emulated":
         cluster = cpu_files.find_cluster(device, options.core)
@@ -147,7 +158,8 @@ def _check_pace(options: BenchOptions) -> None:
         raise InputError(f"--as {options.as_!r} is not one of {', '.join(SCHEDULING)}.")
     if options.as_ == "background" and options.target != "device":
         raise InputError("--as background is for --target device only.")
-    if options.benchmark_model and (options.every_ms or options.as_ == "background"):
+    tool = options.benchmark_model or options.benchmark_apk
+    if tool and (options.every_ms or options.as_ == "background"):
         raise InputError("--every-ms and --as are for our own runner; leave --benchmark-model out.")
     if options.cores in CORE_WORDS and options.target != "device":
         raise InputError(f"--cores {options.cores} is for --target device; name cores such as 0-3.")
