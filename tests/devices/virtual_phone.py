@@ -39,6 +39,7 @@ class VirtualPhone:
         self.manners = manners
         self.seconds, self.awake_s = 5000.0, 4000.0
         self.charger = False
+        self.screen_on = True
         self.thermal_status = 0
         self.clock_percent = 100
         self._idle_mw, self._core_mw = idle_mw, core_mw
@@ -59,7 +60,9 @@ class VirtualPhone:
         return self._core_mj
 
     def advance(self, seconds: float, busy: float = 0.0) -> None:
-        """Let time pass with so many busy cores."""
+        """Let time pass with so many busy cores; with its screen off a phone may fall asleep."""
+        if busy and self.manners.suspends and not self.screen_on and self.seconds % 300 < 6:
+            self.sleep(90)
         while seconds > 1e-9:
             step = min(TICK_S, seconds)
             self._tick(step, busy)

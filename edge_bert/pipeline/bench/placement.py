@@ -19,6 +19,8 @@ ASLEEP_S = 0.5
 # A clock that fell by less is the governor's ordinary play.
 CLOCK_DROP = 0.95
 
+HIDDEN_CORES = "the phone hides its cores: the run was where the system put it"
+
 
 @dataclass(frozen=True)
 class CoreChoice:
@@ -47,10 +49,11 @@ class CoreChoice:
 def choose_cores(wanted: str, groups: Sequence[Sequence[int]], threads: int) -> CoreChoice:
     """The CPUs for `prime`, `big`, `little`, `any` or a list, from groups that are fastest first.
 
-    More threads than the group has cores take the next faster or slower group too.
+    More threads than the group has cores take the next faster or slower group too. Without groups
+    (a phone that hides its cores) a word means any.
     """
     if wanted == ANY_CORES or (wanted in CORE_WORDS and not groups):
-        return CoreChoice(None if wanted == ANY_CORES else wanted)
+        return CoreChoice()
     if wanted not in CORE_WORDS:
         asked = parse_cores(wanted)
         fastest = set(asked) <= set(groups[0]) if groups else None

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.devices.cores import ANY_CORES
 from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
@@ -24,6 +25,7 @@ from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.energy_session import measure_energy
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.placement import (
+    HIDDEN_CORES,
     CoreChoice,
     check_phone,
     choose_cores,
@@ -92,7 +94,8 @@ def make_timer(
                 subject,
                 RunConditions(before, after, energy),
             )
-            yield _judge_placement(measurement, choice)
+            hidden = options.core_words != ANY_CORES and not (choice.cpus or on_host)
+            yield _judge_placement(measurement, choice, (HIDDEN_CORES,) if hidden else ())
 
     return measure
 
@@ -106,8 +109,10 @@ def _push_inputs(device: Device, bundle: Path, artifact: Artifact, signature: st
         return device.push(file, f"{artifact.name}-{file.name}")
 
 
-def _judge_placement(measurement: Measurement, choice: CoreChoice) -> Measurement:
-    """The measurement with what its cores and clocks say of it."""
+def _judge_placement(
+    measurement: Measurement, choice: CoreChoice, notes: tuple[str, ...]
+) -> Measurement:
+    """The measurement with what its cores and clocks say of it, after other `notes`."""
     placement = measurement.placement
     if placement is None:
         return measurement
@@ -115,7 +120,7 @@ def _judge_placement(measurement: Measurement, choice: CoreChoice) -> Measuremen
     return msgspec.structs.replace(
         measurement,
         faults=(*measurement.faults, *faults),
-        notes=(*measurement.notes, *describe_placement(placement)),
+        notes=(*measurement.notes, *notes, *describe_placement(placement)),
     )
 
 

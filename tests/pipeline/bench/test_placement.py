@@ -47,7 +47,7 @@ def test_words_become_the_phones_cores(
 def test_two_kinds_of_cores_have_big_ones() -> None:
     """On a phone of two clusters the fast ones are both; numbers of the user are binding."""
     assert choose_cores("big", GROUPS[1:], 1).text == "4,5,6,7"
-    assert choose_cores("prime", (), 1) == CoreChoice("prime")
+    assert choose_cores("prime", (), 1) == CoreChoice()
     assert choose_cores("8", GROUPS, 1).asked
     assert choose_cores("prime", GROUPS, 1).label == "prime (8)"
 
