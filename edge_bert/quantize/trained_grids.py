@@ -51,7 +51,7 @@ def find_trained_grids(arrays: Mapping[str, FloatArray]) -> tuple[TrainedGrid, .
     for name, matrix in _list_matrices(arrays):
         grid = recover_grid(matrix)
         if grid is None and name == WORD_TABLE:
-            grid = recover_grid(np.ascontiguousarray(matrix.T))
+            grid = recover_grid(matrix.T)
         if grid is not None:
             grids.append(_describe_grid(name, grid, matrix.shape))
     return tuple(grids)
@@ -98,7 +98,7 @@ def _list_matrices(arrays: Mapping[str, FloatArray]) -> Iterator[tuple[str, Floa
     """The matrices [outputs, inputs], and the word table [rows, width]."""
     for name, array in arrays.items():
         if array.ndim == 2 and (name.endswith(KERNEL) or name == WORD_TABLE):
-            yield name, array if name == WORD_TABLE else np.ascontiguousarray(array.T)
+            yield name, array if name == WORD_TABLE else array.T
 
 
 def _describe_grid(name: str, grid: GridMatrix, shape: tuple[int, ...]) -> TrainedGrid:
