@@ -44,7 +44,7 @@ class MeasuredRun(Record, frozen=True):
     `outliers` counts inferences far outside the middle half; they are part of the latency.
     `ready_ms` is all time before the first inference, `load_ms` that of reading the model, from
     memory or (`cold`) from storage. `file_bytes` of `peak_bytes` are file-backed: the system can
-    drop and read them again.
+    drop and read them again. `notes` tell where it ran and what else to know.
     """
 
     inferences: Positive
@@ -55,6 +55,7 @@ class MeasuredRun(Record, frozen=True):
     first_ms: float | None = None
     peak_bytes: Positive | None = None
     file_bytes: NotNegative | None = None
+    notes: tuple[str, ...] = ()
 
 
 class Change(Record, frozen=True):

@@ -80,6 +80,7 @@ def run_of(measurement: Measurement) -> MeasuredRun | None:
         first_ms=_ms(latency.first_us),
         peak_bytes=memory.peak_rss_bytes if memory else None,
         file_bytes=memory.file_rss_bytes if memory else None,
+        notes=(*_describe_cores(measurement), *measurement.notes),
     )
     if isinstance(latency, AggregateLatency):
         return run
@@ -89,6 +90,18 @@ def run_of(measurement: Measurement) -> MeasuredRun | None:
         load_ms=_ms(latency.load_us),
         cold_load_ms=_ms(latency.cold_load_us),
     )
+
+
+def _describe_cores(measurement: Measurement) -> list[str]:
+    """The cores of a device that the inferences had, with their clocks where the kernel tells."""
+    placement = measurement.placement
+    if placement is None or measurement.evidence is not Evidence.DEVICE:
+        return []
+    return [
+        f"{core.runs} inferences on CPU {core.cpu}"
+        + (f" at {core.highest_khz // 1000} MHz" if core.highest_khz > 0 else "")
+        for core in placement.core_use
+    ]
 
 
 def change_of(measurement: Measurement, before: Measurement) -> Change:

@@ -69,7 +69,7 @@ def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
         console.print("\nruns: time until ready, load time, memory", highlight=False)
         print_table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in runs])
     for row in rows:
-        for note in row.measurement.notes:
+        for note in row.run.notes if row.run else ():
             name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
             console.print(f"note: {name}: {note}", markup=False, highlight=False)
         for fault in row.measurement.faults:

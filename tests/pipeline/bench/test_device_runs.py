@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -67,6 +68,10 @@ def test_a_run_bears_its_cores_clock_and_caps(
     (row,) = measurements.with_measurements(measurements.report_of(bundle), bundle).measurements
     assert row.machine.startswith("phone-1234abcd")
     assert row.worst_ms == row.median_ms
+    assert row.run is not None
+    assert re.match(r"\d inferences on CPU \d+", row.run.notes[0])
+    page = (bundle / "report.html").read_text()
+    assert "policy0 capped at 1170 of 1950 MHz" in page
 
 
 def test_cores_that_are_not_there_end_the_run(
