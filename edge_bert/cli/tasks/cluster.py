@@ -30,8 +30,8 @@ LEARNS = ("held-out", "patience", "seed", "threads")
         "How": {
             "centroids": "at most so many integers in each matrix and in the word table, 2 to 255 "
             "(default: 32)",
-            "entropy": "what a bit of a weight is worth, as a share of the weights' mean square: "
-            "0.003 packs a little tighter, 0.01 costs accuracy (default: 0)",
+            "entropy": "what a bit of a weight is worth, as a share of the weights' mean square, "
+            "such as 0.003: the more, the fewer bits and the greater the error (default: 0)",
         },
         "Fine-tuning, with texts": {
             **{name: text for name, text in LOOP_HELP.items() if name in LEARNS},
