@@ -44,6 +44,7 @@ def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -
         (("train", "prune", "distill"), r"step 3 \(distill\) comes too late: step 2 \(prune\)"),
         (("train", "pack"), r"step 2 \(pack\) needs weights on a grid"),
         (("cluster", "prune"), r"step 2 \(prune\) .* weights on a grid .* put prune before it"),
+        (("cluster", "qat"), r"step 2 \(qat\) .* few integers .* put qat before it"),
         (("cluster", "cluster"), r"step 2 \(cluster\) .* few integers in its weights"),
     ],
 )
