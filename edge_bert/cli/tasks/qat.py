@@ -26,7 +26,8 @@ from edge_bert.cli.training_help import (
         },
         "Integers": {
             "recipe": "wi8_afp32, wi4_afp32 (blocks), wi4c_afp32 or wi2c_afp32 (a scale per output "
-            "channel): the file that `invoke build --recipes` makes of it",
+            "channel); wi8_ai8, wi4c_ai8 or their _afp32, whose ranges are trained too: the file "
+            "that `invoke build --recipes` makes of it",
             "width": "fewer integers than the recipe's file holds: 3, ternary or binary; the file "
             "stays as large",
             "chain": "widths on the way, each from the one before: 4,3 (default for 2 bits), none",

@@ -75,9 +75,9 @@ class ForwardPass:
 def _computation(model: Any, input_names: Sequence[str], rows: Rows) -> Any:
     def compute(batch: Batch) -> dict[str, Any]:
         passed = model.run(**{name: batch[name] for name in input_names})
-        last = passed.blocks[-1]
         rows_by_name = {f"hidden.{layer}": passed.blocks[layer].output for layer in rows.hidden}
         if rows.attention:
+            last = passed.blocks[-1]
             rows_by_name |= {"query": last.query, "key": last.key, "value": last.value}
         return {"output": passed.output} | {
             name: ops.reshape(value, (BATCH_SIZE, -1, value.shape[-1]))

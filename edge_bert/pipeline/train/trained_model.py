@@ -14,11 +14,15 @@ from edge_bert.pipeline.train.folder import run_record
 from edge_bert.pipeline.train.folder.card_subject import describe_subject
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.folder.run_record import write_record
+from edge_bert.quantize.integer.calibrate import learned_file
+from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
+from edge_bert.quantize.integer.calibrate.learned_file import encode_learned
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
 from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources import trained_bits
+from edge_bert.sources.folder import load_folder
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
 from edge_bert.store.content_store import encode_json
@@ -81,18 +85,23 @@ def write_trained_model(
     run: TrainingRun,
     compression: Compression | None = None,
     bits: TrainedBits | None = None,
+    learned: LearnedEncoder | None = None,
 ) -> TrainedModel:
     """The model's folder with its record, in place of the one that was there.
 
     Runs that were longest unused leave the cache, where there are too many.
     `checkpoint` is the one that the weights come from, `compression` the plan that the run ends,
-    `bits` those of the file whose integers they are.
+    `bits` those of the file whose integers they are, `learned` the integers of a file that has
+    integers alone.
     Raises what `replace_folder` raises, for a folder that is no trained model or cannot be written.
     """
     with replace_folder(folder, TRAINED_MODEL) as scratch:
         write_model_folder(weights, checkpoint, scratch)
         if bits is not None:
             (scratch / trained_bits.FILE).write_bytes(encode_json(bits))
+        if learned is not None:
+            digest = load_folder(scratch, name=folder.name, origin="folder").sha256
+            (scratch / learned_file.FILE).write_bytes(encode_learned(learned, digest))
         write_record(run, describe_subject(weights, checkpoint), scratch, compression)
     trim_folders(cache_folder(WORK), MOST_BYTES)
     return TrainedModel(folder, run)

@@ -16,7 +16,11 @@ from edge_bert.records.training import TrainingSettings
 from edge_bert.records.weight_bits import WIDTHS, WeightBits
 from edge_bert.records.weight_grid import Width
 
-TRAINED = {recipe.name: recipe for recipe in RECIPES.values() if recipe.scheme is Scheme.HYBRID}
+TRAINED = {
+    recipe.name: recipe
+    for recipe in RECIPES.values()
+    if recipe.scheme is Scheme.HYBRID or (recipe.needs_calibration and recipe.activation_bits != 16)
+}
 FILE_WIDTHS = {8: Width.INT8, 4: Width.INT4, 2: Width.INT2}
 
 

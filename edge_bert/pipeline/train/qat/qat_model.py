@@ -40,6 +40,7 @@ from edge_bert.pipeline.train.qat.choose_stages import (
     widen_layers,
 )
 from edge_bert.pipeline.train.qat.gptq_start import QatStart, start_by_gptq
+from edge_bert.pipeline.train.qat.train_integers import train_integers
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
@@ -90,6 +91,8 @@ def quantize_model(options: QatOptions, report: Report = no_report) -> TrainedMo
     Raises InputError, ModelError and DataError for options, models and texts that are not usable,
     and what training raises.
     """
+    if find_recipe(options.recipe).needs_calibration:
+        return train_integers(options, report)
     job = _open_job(options, report)
     started = time.monotonic()
     lessons = _prepare_lessons(job, report)

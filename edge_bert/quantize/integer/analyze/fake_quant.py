@@ -89,6 +89,30 @@ class FakeQuant:
                     constants.quantized.setdefault(tensor.name, params[tensor.name])
         return self._graphs[length]
 
+    def params(self, length: int) -> dict[str, QuantParams]:
+        """The quantization parameters of the tensors of `graph(length)`."""
+        self.graph(length)
+        return self._params[length]
+
+    def constants(self, length: int) -> dict[str, Array]:
+        """The constants of `graph(length)` by name, in real numbers as the file has them.
+
+        Whole numbers (ids, shapes, axes) are int32.
+        """
+        params, values = self.params(length), dict[str, Array]()
+        for name, tensor in self.graph(length).tensors.items():
+            if tensor.value is None:
+                continue
+            if tensor.kind in (TensorKind.INDEX, TensorKind.IDS):
+                values[name] = tensor.value.astype(np.int32)
+            elif tensor.kind is TensorKind.BIAS:
+                values[name] = dequantize_constant(params[name])
+            elif tensor.bits == FLOAT:
+                values[name] = tensor.value.astype(np.float32)
+            else:
+                values[name] = self._constants.dequantized(name)
+        return values
+
     def outputs(
         self, sentences: Sequence[Sentence], members: frozenset[str] | None = None
     ) -> Outputs:

@@ -1,0 +1,97 @@
+"""Activations rounded as the file stores them, with ranges that stand fast or that are learned.
+
+A value inside its range has the gradient of the value, one outside none. A learned range moves by
+LSQ+ (Bhalgat et al. 2020, arXiv:2004.09576), written for its two ends: an end has the gradient of
+the values that it cuts, and what rounding adds to each value inside, which follows the step.
+Values and gradients are put together here, because a graph of TensorFlow that derives them by
+itself takes twice as long to make.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from keras import ops
+
+from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.rounded_activation import RoundedActivation
+
+LEAST_SCALE = 1e-10
+
+
+class Steps(NamedTuple):
+    """The steps of an activation: their size, and how many there are below and above 0."""
+
+    scale: Any
+    low: Any
+    high: Any
+
+
+class LearnedSteps(NamedTuple):
+    """Steps without a gradient, and the two ends of the range, which have one."""
+
+    steps: Steps
+    low: Any
+    high: Any
+
+
+def fixed_steps(rounding: RoundedActivation) -> Steps:
+    """The steps that a file has."""
+    least, most = rounding.ends
+    zero_point = rounding.zero_point
+    return Steps(rounding.scale, float(least - zero_point), float(most - zero_point))
+
+
+def start_ends(learned: Sequence[RoundedActivation]) -> FloatArray:
+    """The ends [n, 2] from which ranges are learned: those of their integers today."""
+    return np.array([[min(one.low, 0.0), max(one.high, 0.0)] for one in learned], np.float32)
+
+
+def move_ends(start: Any, logarithms: Any) -> Any:
+    """The ends of all ranges [n, 2] where training has moved them by the exp of `logarithms`."""
+    return start * ops.exp(logarithms)
+
+
+def spread_steps(ends: Any, learned: Sequence[RoundedActivation]) -> list[LearnedSteps]:
+    """The steps of all learned activations from the ends of their ranges [n, 2]."""
+    least, most = (np.array([one.ends[side] for one in learned], np.float32) for side in (0, 1))
+    symmetric = np.array([one.symmetric for one in learned])
+    peaks = ops.maximum(-ends[:, 0], ends[:, 1])
+    low = ops.where(symmetric, peaks * (least / most), ends[:, 0])
+    high = ops.where(symmetric, peaks, ends[:, 1])
+    scales = ops.stop_gradient(ops.maximum((high - low) / (most - least), LEAST_SCALE))
+    real = least - ops.stop_gradient(low) / scales
+    zero_points = ops.where(symmetric, 0.0, ops.clip(ops.round(real), least, most))
+    parts = (scales, least - zero_points, most - zero_points, low, high)
+    rows = zip(*(ops.unstack(part) for part in parts), strict=True)
+    return [LearnedSteps(Steps(*row[:3]), *row[3:]) for row in rows]
+
+
+def round_fixed(value: Any, steps: Steps) -> Any:
+    """`value` at the nearest of its steps, in real numbers."""
+    inside, rounded, _ = _round(value, steps)
+    passed = value * inside
+    return passed + ops.stop_gradient(rounded - passed)
+
+
+def round_learned(value: Any, learned: LearnedSteps) -> Any:
+    """`value` at the nearest of its steps, in real numbers."""
+    inside, rounded, counts = _round(value, learned.steps)
+    added = inside * (ops.round(counts) - counts) / (learned.steps.high - learned.steps.low)
+    below = ops.cast(counts < learned.steps.low, "float32")
+    by_low, by_high = below - added, 1.0 - inside - below + added
+    passed = value * inside + learned.low * by_low + learned.high * by_high
+    return passed + ops.stop_gradient(rounded - passed)
+
+
+def _round(value: Any, steps: Steps) -> tuple[Any, Any, Any]:
+    """1 where a value is inside its range, the rounded value, and the value in steps.
+
+    None of them has a gradient.
+    """
+    counts = ops.stop_gradient(value) / steps.scale
+    cut = ops.minimum(ops.maximum(counts, steps.low), steps.high)
+    inside = ops.cast(ops.equal(cut, counts), "float32")
+    return inside, ops.round(cut) * steps.scale, counts

@@ -1,0 +1,54 @@
+"""Distillation of an encoder that computes in integers from the float one, by its outputs alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from edge_bert.compress.train.distill import Lessons, list_targets, name_metric, score_student
+from edge_bert.compress.train.loop import Report, no_report, train_model
+from edge_bert.compress.train.training_task import TrainingTask
+from edge_bert.records.checkpoint import Head
+from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
+
+if TYPE_CHECKING:
+    from edge_bert.compress.train.qat.integers.integer_student import IntegerStudent
+
+
+def teach_integers(
+    student: IntegerStudent,
+    input_names: Sequence[str],
+    head: Head,
+    lessons: tuple[Lessons, Lessons],
+    settings: TrainingSettings,
+    losses: LossWeights,
+    folder: Path,
+    report: Report = no_report,
+) -> TrainingCurve:
+    """Train the student on the first of `lessons`, judged by the second; gives the run's curve.
+
+    The student keeps what scored best on the held-out texts. Raises what `train_model` raises.
+    """
+    from edge_bert.compress.train.forward import ForwardPass
+    from edge_bert.compress.train.objective import (
+        label_loss_of,
+        leave_out_unlabelled,
+        make_objective,
+    )
+
+    trained, held_out = lessons
+    forward = ForwardPass(student, input_names)
+    label_loss = None
+    if trained.labels is not None:
+        label_loss = leave_out_unlabelled(label_loss_of(head, settings.smoothing))
+    task = TrainingTask(
+        model=student,
+        input_names=input_names,
+        texts=trained.texts,
+        targets=list_targets(trained),
+        objective=make_objective(student, input_names, losses, label_loss),
+        score=lambda: score_student(forward.run(held_out.texts)["output"], held_out, head.task),
+        metric=name_metric(held_out, head.task),
+    )
+    return train_model(task, settings, folder, report)
