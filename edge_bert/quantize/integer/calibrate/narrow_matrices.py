@@ -13,16 +13,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.encoder.weights import DenseWeights
 from edge_bert.quantize.channelwise import MIN_SCALE
 from edge_bert.quantize.gptq import Hessian, quantize_gptq_channels
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
+from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder, FfnGroup
 from edge_bert.quantize.integer.ir.graph import OperatorGraph, OperatorNode
 from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT
 from edge_bert.records.recipe import Recipe
-from edge_bert.records.weight_bits import LEAST_SIDE, STEPS, WeightBits
+from edge_bert.records.weight_bits import LEAST_SIDE, PER_BYTE, STEPS, WeightBits
 
 MATRIX_ROLES = (
     TensorRole.QUERY,
@@ -38,13 +40,17 @@ Array = npt.NDArray[Any]
 def narrow_matrices(calibrated: CalibratedEncoder, recipe: Recipe) -> CalibratedEncoder:
     """The encoder with the matrices of its layers in the bits of `recipe`, a scale per channel.
 
-    Matrices of outlier neurons, and those whose rows do not fill bytes, keep 8 bits; so do given
-    integers that need more. Costs a pass over the calibration sentences.
+    Matrices of outlier neurons keep 8 bits; so do those that read an odd number of channels of the
+    residual stream, some of which are split, and given integers that need more. Costs a pass over
+    the calibration sentences.
     """
     if recipe.weight_bits >= 8:
         return calibrated
     if recipe.activation_bits == FLOAT:
         calibrated = calibrated.unsplit
+    if not calibrated.constants:
+        equalized = _fill_bytes(calibrated.equalized, PER_BYTE[recipe.weight_bits])
+        calibrated = dataclasses.replace(calibrated, equalized=equalized)
     bits = WeightBits.of_recipe(recipe, calibrated.weights.config.layers)
     nodes = _find_nodes(calibrated.graph(1), bits)
     given = calibrated.constants
@@ -59,6 +65,27 @@ def narrow_matrices(calibrated: CalibratedEncoder, recipe: Recipe) -> Calibrated
             matrix = calibrated.graph(1).tensors[name].value
             constants[name] = _round_matrix(np.asarray(matrix), hessians[node.inputs[0]], width)
     return dataclasses.replace(calibrated, constants=constants)
+
+
+def _fill_bytes(equalized: EqualizedEncoder, multiple: int) -> EqualizedEncoder:
+    """The encoder with neurons of zeros, so that the rows of what reads neurons end with a byte.
+
+    Any number of outlier neurons may have left the feed-forward matrices.
+    """
+
+    def pad(group: FfnGroup) -> FfnGroup:
+        neurons = len(group.down.kernel)
+        missing = -neurons % multiple if neurons >= LEAST_SIDE else 0
+        up = DenseWeights(
+            np.pad(group.up.kernel, ((0, 0), (0, missing))), np.pad(group.up.bias, (0, missing))
+        )
+        down = DenseWeights(np.pad(group.down.kernel, ((0, missing), (0, 0))), group.down.bias)
+        return FfnGroup(up, down)
+
+    layers = tuple(
+        dataclasses.replace(layer, ffn=tuple(map(pad, layer.ffn))) for layer in equalized.layers
+    )
+    return dataclasses.replace(equalized, layers=layers)
 
 
 def _find_nodes(graph: OperatorGraph, bits: WeightBits) -> dict[str, OperatorNode]:

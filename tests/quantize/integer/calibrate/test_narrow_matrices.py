@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pytest
 
 from edge_bert.encoder.numpy_forward import run_encoder
+from edge_bert.encoder.weights import DenseWeights
 from edge_bert.quantize.apply_recipe import apply_integer_recipe
 from edge_bert.quantize.integer.calibrate.calibrate import (
     CalibratedEncoder,
@@ -19,6 +20,8 @@ from edge_bert.quantize.integer.calibrate.calibrate import (
     convert_integer,
 )
 from edge_bert.quantize.integer.calibrate.narrow_matrices import narrow_matrices
+from edge_bert.quantize.integer.equalize.equalized_encoder import FfnGroup
+from edge_bert.quantize.integer.ir.interpret import interpret_graph
 from edge_bert.quantize.integer.ir.quant_params import QuantParams
 from edge_bert.records.recipe import WI4C_AI8, WI4C_AI8_AFP32, WI8_AI8, WI8_AI8_AFP32, Recipe
 from edge_bert.runtimes import tflite
@@ -90,3 +93,25 @@ def test_given_integers_are_kept() -> None:
     found = [narrow.constants[name] for name in names]
     assert [x.dtype for x in found] == ["int4", "int8"]
     assert all(x.value is y for x, y in zip(found, steps, strict=True))
+
+
+def test_an_odd_number_of_neurons_is_filled_up() -> None:
+    """With a neuron of zeros, so that the matrix that reads them has four bits."""
+    start = calibrated()
+    first = start.equalized.layers[0]
+    group = first.ffn[0]
+    neurons = len(group.down.kernel) - 1 - len(group.down.kernel) % 2
+    up = DenseWeights(group.up.kernel[:, :neurons], group.up.bias[:neurons])
+    odd = FfnGroup(up, DenseWeights(group.down.kernel[:neurons], group.down.bias))
+    layers = (dataclasses.replace(first, ffn=(odd,)), *start.equalized.layers[1:])
+    short = dataclasses.replace(
+        start, equalized=dataclasses.replace(start.equalized, layers=layers)
+    )
+    found = narrow_matrices(short, WI4C_AI8)
+    assert len(found.equalized.layers[0].ffn[0].down.kernel) == neurons + 1
+    assert found.constants["layer.0.ffn.0.out.kernel"].dtype == "int4"
+    before, after = (x.graph(5) for x in (short, found))
+    sentence = next(x for x in start.sentences if x["input_ids"].shape[-1] == 5)
+    np.testing.assert_allclose(
+        interpret_graph(before, sentence), interpret_graph(after, sentence), atol=1e-5
+    )
