@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import types
 import typing
 from collections.abc import Mapping
@@ -78,7 +79,19 @@ def _parse_value(name: str, value: Any, kind: Any) -> Any:
         return AMOUNTS[name](spell_option(name), value)
     if kind in NUMBERS:
         return parse_number(name, value, kind)
+    if issubclass(kind, enum.Enum):
+        return parse_choice(name, value, kind)
     return kind(value)
+
+
+def parse_choice(name: str, text: str, kind: type[enum.Enum]) -> enum.Enum:
+    """An option's value as a member of `kind`; InputError, with their values, for none of them."""
+    from edge_bert.errors import InputError
+
+    choices = {str(member.value): member for member in kind}
+    if text not in choices:
+        raise InputError(f"--{spell_option(name)} {text}: give {' or '.join(choices)}.")
+    return choices[text]
 
 
 def parse_number(name: str, text: str, kind: type[int | float]) -> int | float:

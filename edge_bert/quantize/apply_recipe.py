@@ -14,6 +14,7 @@ from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.quantize.input_hessians import LayerHessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, convert_integer
 from edge_bert.quantize.integer.calibrate.narrow_matrices import narrow_matrices
+from edge_bert.quantize.integer.calibrate.round_matrices import round_matrices
 from edge_bert.quantize.integer.lower.int16_groups import int16_outputs
 from edge_bert.quantize.norm_rows import LayerNormRows
 from edge_bert.quantize.tflite_runtime_2_14 import convert_for_2_14
@@ -55,20 +56,25 @@ def _refuse_four_bits(bits: WeightBits | None) -> None:
         )
 
 
+@sum_in_order
 def apply_integer_recipe(
     calibrated: CalibratedEncoder,
     lengths: Sequence[int],
     recipe: Recipe,
     *,
     int16_groups: Collection[str] | None = None,
+    by_gptq: bool = False,
     float_output: bool,
 ) -> bytes:
     """The TFLite file of a recipe with calibrated integers, a signature for each of `lengths`.
 
     `int16_groups` are the groups that a mixed recipe gives 16 bits (lower/int16_groups.py).
-    Matrices of less than 8 bits are rounded by GPTQ over the calibration sentences.
+    Matrices of less than 8 bits are rounded by GPTQ over the calibration sentences, with `by_gptq`
+    those of 8 bits too.
     """
     calibrated = narrow_matrices(calibrated, recipe)
+    if by_gptq:
+        calibrated = round_matrices(calibrated, recipe.activation_bits)
     tensors = None
     if int16_groups is not None:
         tensors = int16_outputs(calibrated.graph(1), int16_groups)

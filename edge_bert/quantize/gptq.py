@@ -14,6 +14,7 @@ import numpy.typing as npt
 from edge_bert.quantize import channelwise
 from edge_bert.quantize.blockwise import Blocks, FloatArray, keep_blocks, least_error_scales
 from edge_bert.quantize.channelwise import Channels, keep_channels, round_to_bits
+from edge_bert.records.weight_bits import STEPS
 
 DAMPING = 0.01  # share of the Hessian's mean diagonal that is added to it: the paper's value
 CHUNK = 64  # columns that are rounded before those behind them are changed
@@ -73,6 +74,24 @@ def quantize_gptq_channels(matrix: FloatArray, hessian: Hessian, bits: int) -> C
         values[np.ix_(better, order)] = steps[better]
         scales = np.where(better, scale, scales)
         least_error = np.where(better, error, least_error)
+    return values, scales
+
+
+def quantize_gptq_int8(matrix: FloatArray, hessian: Hessian) -> Channels:
+    """`matrix` [outputs, inputs] in 8 bits, the longest step at the largest weight of its row.
+
+    As in `quantize_gptq_channels`, columns with the largest moments come first and `hessian` must
+    fit. A row of zeros gets the largest scale of all, which XNNPACK takes.
+    """
+    _check_size(matrix, hessian)
+    peaks = np.abs(matrix).max(axis=1)
+    longest = STEPS[8][1]
+    scales = np.maximum(np.where(peaks > 0, peaks, peaks.max()) / longest, channelwise.MIN_SCALE)
+    scales = scales.astype(np.float32)
+    order = np.argsort(-np.diag(hessian), kind="stable")
+    upper = _inverse_root(hessian[np.ix_(order, order)])
+    values = np.empty(matrix.shape, np.int8)
+    values[:, order] = _round_rows(matrix[:, order], scales, upper, 8)
     return values, scales
 
 

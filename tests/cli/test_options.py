@@ -90,6 +90,7 @@ def test_what_is_not_given_has_the_default_of_the_record() -> None:
         ({"profile": "pixel", "lengths": "16.5"}, "--lengths 16.5: give a whole number."),
         ({"profile": "pixel", "seed": "x"}, "--seed x: give a whole number."),
         ({"profile": "pixel", "calibration_count": "1e3"}, "--calibration-count 1e3: give a "),
+        ({"profile": "pixel", "rounding": "up"}, "--rounding up: give nearest or gptq."),
         ({"profile": "pixel", "max_size": "12"}, "--max-size '12': give a number and its unit"),
         ({"profile": "pixel", "max_latency": "3MB"}, "--max-latency '3MB': no unit 'MB' here"),
     ],

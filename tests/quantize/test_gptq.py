@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from edge_bert.quantize import blockwise, gptq
+from edge_bert.quantize.uniform import quantize_int8
 
 RANDOM = np.random.RandomState(11)
 INPUTS, OUTPUTS, ROWS = 64, 24, 400
@@ -50,3 +52,20 @@ def test_moments_of_another_matrix_are_refused() -> None:
     """The error has both sizes."""
     with pytest.raises(ValueError, match=r"Hessian \(3, 3\) of a matrix with 64 inputs"):
         gptq.quantize_gptq(WEIGHT, np.eye(3), 32)
+
+
+def test_int8_steps_undo_each_others_error() -> None:
+    """On correlated rows the output's error halves; scales are those of the largest weights."""
+    matrix = WEIGHT.copy()
+    matrix[5] = 0.0
+    values, scales = gptq.quantize_gptq_int8(matrix, (X.T @ X).astype(np.float64))
+    nearest, nearest_scales = quantize_int8(matrix, axis=0)
+    live = np.arange(OUTPUTS) != 5
+    np.testing.assert_allclose(scales[live], nearest_scales[live], rtol=1e-6)
+    assert scales[5] == scales[live].max()
+    assert not values[5].any()
+
+    def step_error(steps: npt.NDArray[np.int8]) -> float:
+        return float(np.square(X @ (matrix - steps * scales[:, None]).T).sum())
+
+    assert step_error(values) < 0.5 * step_error(nearest)

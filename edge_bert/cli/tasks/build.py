@@ -48,6 +48,8 @@ if TYPE_CHECKING:
             "or 2, as codebooks",
             "wide": "what has 4 bits where wi2c_afp32 has 2, such as 0,-1 (layers; -1 is the last) "
             "or value,ffn_out",
+            "rounding": "of int8 matrices with calibrated scales: nearest (default), or gptq, "
+            "which takes a minute more; fewer bits always take gptq",
             "out": OUT_HELP,
         },
         "Calibration and scores": {
@@ -92,6 +94,7 @@ def build(
     float_output: bool = False,
     table_bits: str | None = None,
     wide: str | None = None,
+    rounding: str | None = None,
     max_size: str | None = None,
     max_latency: str | None = None,
     max_energy: str | None = None,

@@ -18,6 +18,7 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
 from edge_bert.pipeline.build import int16_groups
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
+from edge_bert.pipeline.build.options import Rounding
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
@@ -129,6 +130,7 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
         inputs += [learned.digest, session.options.float_output]
     elif recipe.needs_calibration:
         code = (quantize.apply_integer_recipe, select_int16_groups, *_float_code(session))
+        inputs.append(session.options.rounding.value)
     if learned is None and (recipe.needs_calibration or _reads_calibration(session, recipe)):
         code += CALIBRATION_CODE
         inputs += [session.calibration.info, session.options.float_output]
@@ -162,7 +164,12 @@ def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) ->
         groups = int16_groups.select_groups(session.calibrated, progress).chosen.groups
     calibrated = session.calibrated if learned is None else learned.complete(session.weights)
     return quantize.apply_integer_recipe(
-        calibrated, session.lengths, recipe, int16_groups=groups, float_output=float_output
+        calibrated,
+        session.lengths,
+        recipe,
+        int16_groups=groups,
+        by_gptq=learned is None and session.options.rounding is Rounding.GPTQ,
+        float_output=float_output,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from pathlib import Path
 
 import msgspec
@@ -20,6 +21,13 @@ PATHS = ("tokenizer", "out")
 SENTENCES = ("calibration", "corpus")
 
 
+class Rounding(enum.Enum):
+    """How int8 matrices with calibrated scales are rounded; narrower ones always take GPTQ."""
+
+    NEAREST = "nearest"
+    GPTQ = "gptq"
+
+
 class BuildOptions(Record, frozen=True):
     """What `invoke build` takes, and nothing else decides what is built.
 
@@ -31,6 +39,7 @@ class BuildOptions(Record, frozen=True):
     `token_vectors` asks for the encoder's vector of each token, in place of the model's head.
     `table_bits` and `wide` change files with narrow weights: bits of the word table, and the layers
     and matrices that have 4 bits where the recipe has 2.
+    `rounding` is how int8 matrices with calibrated scales are rounded.
     Without `emulate`, latency and energy are not looked at.
     """
 
@@ -50,6 +59,7 @@ class BuildOptions(Record, frozen=True):
     float_output: bool = False
     table_bits: int | None = None
     wide: tuple[str, ...] = ()
+    rounding: Rounding = Rounding.NEAREST
     max_size: int | None = None
     max_latency: float | None = None
     max_energy: float | None = None

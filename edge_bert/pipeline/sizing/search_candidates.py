@@ -104,5 +104,6 @@ def _search_key(session: BuildSession) -> str:
         msgspec.json.encode(device),
         (profile.budget.latency_length, session.lengths, options.emulate, options.float_output),
         digest_sentences(corpus),
+        options.rounding.value,
     ]
     return cache_key("search", inputs, code=SEARCH_CODE)

@@ -6,10 +6,12 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build import session as session_module
+from edge_bert.pipeline.build.options import Rounding
 from edge_bert.progress import no_progress
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.records.recipe import WI4_AFP32, WI8_AI8_AFP32
@@ -35,6 +37,20 @@ def test_other_lengths_are_another_file() -> None:
         with tiny.own_cache("convert"):
             made.append(artifacts.build_artifact(session, WI8_AI8_AFP32, no_progress))
     assert len(made[0]) < len(made[1])
+
+
+def test_other_rounding_is_another_file() -> None:
+    """Of the same size, from the same calibration."""
+    nearest = tiny.open_session(lengths=[16], calibration_count=32)
+    options = msgspec.structs.replace(nearest.options, rounding=Rounding.GPTQ)
+    by_gptq = dataclasses.replace(nearest, options=options)
+    with tiny.own_cache("convert"):
+        files = [
+            artifacts.build_artifact(session, WI8_AI8_AFP32, no_progress)
+            for session in (nearest, by_gptq)
+        ]
+    assert len(files[0]) == len(files[1])
+    assert files[0] != files[1]
 
 
 def test_what_sentences_gave_follows_the_tokenizer() -> None:

@@ -55,7 +55,7 @@ def narrow_matrices(calibrated: CalibratedEncoder, recipe: Recipe) -> Calibrated
     nodes = _find_nodes(calibrated.graph(1), bits)
     given = calibrated.constants
     rounded = {name: node for name, node in nodes.items() if name not in given}
-    hessians = _collect_moments(calibrated, rounded)
+    hessians = collect_moments(calibrated, rounded)
     constants = dict(given)
     for name, node in nodes.items():
         width = _width_of(calibrated.graph(1), node, bits)
@@ -104,7 +104,7 @@ def _width_of(graph: OperatorGraph, node: OperatorNode, bits: WeightBits) -> int
     return bits.width_of(output.layer, role, inputs)
 
 
-def _collect_moments(
+def collect_moments(
     calibrated: CalibratedEncoder, nodes: Mapping[str, OperatorNode]
 ) -> dict[str, Hessian]:
     """Sums of x xT over the rows x of every input of `nodes`, by name, over the calibration set."""
