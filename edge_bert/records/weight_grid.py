@@ -50,7 +50,8 @@ class WeightGrid(Record, frozen=True):
     """The integers from `low` to `high` that stored weights are, each times a scale above 0.
 
     `block` is the number of values with one scale where these are blocks. Without `has_zero` the
-    integers are the two ends alone. `half_scales` says that the file has float16 scales.
+    integers are the two ends alone. `half_scales` says that the file has float16 scales,
+    of which the runtime takes bfloat16.
     """
 
     low: int

@@ -30,7 +30,7 @@ def fake_quantize(kernel: Any, log_scale: Any, grid: WeightGrid) -> Any:
     sharing = blocks.shape[-2]
     scale = ops.exp(damp_gradient(log_scale, 1.0 / math.sqrt(sharing * grid.high)))
     if grid.half_scales:
-        halves = ops.cast(ops.cast(ops.maximum(scale, LEAST_SCALE), "float16"), "float32")
+        halves = ops.cast(ops.cast(ops.maximum(scale, LEAST_SCALE), "bfloat16"), "float32")
         scale = pass_through(scale, halves)
     steps = ops.clip(blocks / scale, grid.low, grid.high)
     return ops.reshape(pass_through(steps, _round_steps(steps, grid)) * scale, shape)

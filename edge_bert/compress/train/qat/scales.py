@@ -48,10 +48,14 @@ def fit_scales(kernel: FloatArray, grid: WeightGrid) -> FloatArray:
 
 
 def store_scales(scales: FloatArray, grid: WeightGrid) -> FloatArray:
-    """The scales as a file holds them: float16 where it has these, and then none too small."""
+    """The scales as the runtime has them: those of blocks in float16, and none too small.
+
+    Of these it takes bfloat16 (XNNPACK's qb4w): eight bits, which float16 holds too.
+    """
     if not grid.half_scales:
         return np.asarray(scales, np.float32)
-    return np.maximum(scales, LEAST_SCALE).astype(np.float16).astype(np.float32)
+    share, exponent = np.frexp(np.maximum(scales, np.float32(LEAST_SCALE)))
+    return np.asarray(np.ldexp(np.rint(share * 256) / 256, exponent), np.float32)
 
 
 def round_to_integers(kernel: FloatArray, scales: FloatArray, grid: WeightGrid) -> Integers:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+
+import msgspec
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
@@ -26,7 +29,19 @@ OWN = {
 NOUNS = {Task.EMBEDDING: "an embedding model", Task.CLASSIFICATION: "a classifier"}
 
 
-def choose_losses(options: StudentOptions, teacher: EncoderWeights, *, labels: bool) -> LossWeights:
+# A student of the same layers can have the rows of each; narrow weights need to be told of them.
+SAME_LAYERS = DEFAULTS | {
+    Task.EMBEDDING: msgspec.structs.replace(DEFAULTS[Task.EMBEDDING], hidden=10.0)
+}
+
+
+def choose_losses(
+    options: StudentOptions,
+    teacher: EncoderWeights,
+    *,
+    labels: bool,
+    defaults: Mapping[Task, LossWeights] = DEFAULTS,
+) -> LossWeights:
     """The weights of the losses; `labels` says whether any text has one.
 
     Raises InputError for an option of the other kind of teacher, a weight that is none, a label
@@ -37,7 +52,7 @@ def choose_losses(options: StudentOptions, teacher: EncoderWeights, *, labels: b
     given = read_loss_weights(options, (*EVERYWHERE, *OWN[task]))
     if given.get("labels") and not labels:
         raise InputError("--label-weight: no text has a label; give labelled --data.")
-    fields = {name: getattr(DEFAULTS[task], name) for name in LossWeights.__struct_fields__} | given
+    fields = {name: getattr(defaults[task], name) for name in LossWeights.__struct_fields__} | given
     fields["labels"] = fields["labels"] if labels else 0.0
     fields["dimensions"] = _check_dimensions(options, teacher)
     weights = LossWeights(**fields)

@@ -19,12 +19,16 @@ from edge_bert.compress.train.qat.quantized_student import (
     wrap_student,
 )
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
+from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
+from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.options import BuildOptions
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
+from edge_bert.pipeline.train.labels import tokenize_texts
 from edge_bert.pipeline.train.options import QatOptions
 from edge_bert.pipeline.train.qat import qat_model
 from edge_bert.pipeline.train.qat.choose_stages import find_recipe
@@ -58,7 +62,7 @@ def options(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Qat
     return QatOptions(
         name="small",
         model=str(model),
-        recipe="wi4_afp32",
+        recipe="wi4c_afp32",
         width="3",
         text=(str(tmp_path / "texts.txt"),),
         out=str(tmp_path / "checkpoints"),
@@ -82,6 +86,31 @@ def assert_same_integers(folder: Path, grid: GridWeights, bits: WeightBits) -> N
     for (layer, role), stored in codes.items():
         trained = grid.integers[f"layer.{layer}.{role}.kernel"]
         np.testing.assert_array_equal(stored, trained.T, err_msg=f"{layer} {role}")
+
+
+def assert_same_answers(folder: Path, grid: GridWeights, bits: WeightBits, scratch: Path) -> None:
+    """The file gives on the real runtime what training computed with; in float it is far off."""
+    from edge_bert.compress.train.forward import ForwardPass
+    from edge_bert.compress.train.keras_student import build_student
+
+    checkpoint = load_checkpoint(str(folder), folder.parent)
+    weights = encoder_weights(checkpoint)
+    tokenizer = Tokenizer.open_file(checkpoint.tokenizer, 16)
+    texts = [" ".join(WORDS[first : first + 6]) for first in range(4)]
+    path = scratch / "built.tflite"
+    path.write_bytes(convert_hybrid(convert_to_tflite(weights, [16]), bits))
+    subject = ModelUnderTest.of(path, checkpoint.head)
+    built = run_texts(subject, tokenizer, texts, host_runtime())
+
+    def compute(*, rounds: bool) -> Any:
+        student = build_student(weights)
+        if rounds:
+            wrap_student(student, infer_config(RECIPES["wi4c_afp32"], bits, weights), grid.scales)
+        tokens = tokenize_texts(tokenizer, texts)
+        return ForwardPass(student, weights.input_names).run(tokens)["output"]
+
+    distance = np.abs(compute(rounds=True) - built).mean()
+    assert distance < 0.01 * np.abs(compute(rounds=False) - built).mean()
 
 
 def test_a_trained_model_is_built_with_its_very_integers(
@@ -110,8 +139,9 @@ def test_a_trained_model_is_built_with_its_very_integers(
         assert "A file holds 3 bits in the form of 4 bits" in text
     session = BuildSession.open(BuildOptions("pixel", model=str(quantized.folder)))
     bits = session.bits_for(RECIPES[options.recipe])
-    assert bits == quantization.bits == WeightBits((4,), 4)
+    assert bits == quantization.bits == WeightBits((4,), 4, matrix_block=0)
     assert_same_integers(quantized.folder, trained[0][0].grid, bits)
+    assert_same_answers(quantized.folder, trained[0][0].grid, bits, options.folder.parent)
     again = quantize_model(options)
     assert again.run.curve == quantized.run.curve
     np.testing.assert_array_equal(
