@@ -5,9 +5,9 @@
 # It needs no connection while it runs, so a cable may be drawn. Everything is appended to FOLDER/log
 # as the phone says it, behind lines that begin with @; `@done` is the last. With `perfetto` among
 # SOURCES its trace of the battery is in FOLDER/trace besides. Each window of ORDER
-# (`idle load ...`) lasts SECONDS, a load until the charge counter has moved MOVES times too, but at
-# most MOST seconds. A reading asks each of SOURCES every EVERY seconds. Screen and battery saver are
-# set for the session and put back at its end.
+# (`idle load ...`) lasts SECONDS, and until the charge counter has moved MOVES times in a load, a
+# third of that in an idle one, but at most MOST seconds. A reading asks each of SOURCES every EVERY
+# seconds. Screen and battery saver are set for the session and put back at its end.
 set -u
 folder=$1 every=$2 seconds=$3 most=$4 moves=$5 order=$6 sources=$7
 shift 7
@@ -71,10 +71,10 @@ watch_window() { # KIND
         if [ "$1" = load ]; then
             kill -0 "$runner_pid" 2>/dev/null || return
             [ $lasted -ge "$seconds" ] && [ $moved -ge "$moves" ] && return
-            [ $lasted -ge "$most" ] && return
         else
-            [ $lasted -ge "$seconds" ] && return
+            [ $lasted -ge "$seconds" ] && [ $((3 * moved)) -ge "$moves" ] && return
         fi
+        [ $lasted -ge "$most" ] && return
         sleep "$every"
     done
 }

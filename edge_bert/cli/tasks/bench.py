@@ -37,8 +37,8 @@ from edge_bert.cli.progress import console_progress
             "back to back)",
             "as": "foreground or background, as Android schedules apps (default: foreground)",
             "duration": "seconds of measured inferences instead (default: 2)",
-            "energy": "also measure energy on the device: 20 minutes by power rails, else up to an "
-            "hour without a cable",
+            "energy": "also measure energy on the device: 20 minutes by power rails, else up to 75 "
+            "without a cable, or more where the phone shows old copies alone",
             "benchmark-model": "measure with this binary of TFLite's benchmark_model instead",
             "benchmark_apk": "the same as an app: TFLite's published package, installed and run "
             "on a device",

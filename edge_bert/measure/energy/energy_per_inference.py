@@ -23,7 +23,7 @@ MIN_LOAD_S = 60.0
 # A load window in which inferences were this much slower than in the middle one was throttled.
 SLOWED = 0.9
 # An interval wider than this share of its middle, to each side, is no figure.
-WIDEST = 0.5
+WIDEST = 0.12
 _SOURCES: dict[EnergySource, Callable[[Sequence[EnergyWindow]], LoadPowers]] = {
     EnergySource.POWER_RAILS: read_rail_powers,
     EnergySource.CHARGE_COUNTER: read_charge_powers,
@@ -127,7 +127,7 @@ def _build_energy(
         idle_mw=powers.idle_mw,
     )
     if high - energy.mj > WIDEST * energy.mj:
-        raise DeviceError(f"{low:.3g} to {high:.3g} mJ is no figure; measure longer.")
+        raise DeviceError(f"{low:.3g} to {high:.3g} mJ is too wide for a figure; measure longer.")
     if source is EnergySource.POWER_RAILS:
         return msgspec.structs.replace(energy, rails_mj=_split_by_rail(loads))
     return energy

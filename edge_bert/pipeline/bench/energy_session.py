@@ -43,7 +43,7 @@ class SessionPlan:
     """How long windows last, in seconds, and how often gauges are read.
 
     A load lasts `seconds`, and longer, up to `most_s`, until the charge counter has moved `moves`
-    times.
+    times; an idle window a third of them.
     """
 
     order: tuple[str, ...]

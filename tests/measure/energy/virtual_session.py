@@ -90,7 +90,7 @@ def _watch(
         seen = _counter(phone, sources)
         moved += seen != before != ""
         before, lasted = seen, phone.seconds - started
-        enough = lasted >= plan.seconds and (not busy or moved >= plan.moves)
+        enough = lasted >= plan.seconds and (moved if busy else 3 * moved) >= plan.moves
         if enough or lasted >= plan.most_s:
             return lines
         phone.advance(plan.every_s * float(jitter.uniform(1.0, 1.2)), busy)
