@@ -44,7 +44,8 @@ from edge_bert.cli.training_help import (
             "soft-targets": "classifiers: divergence from the float model's classes (default: 0.9)",
             "temperature": "at which these are compared (default: 4)",
             "label-weight": "classifiers: error on the labels, where texts have one (default: 0.1)",
-            "hidden": "error of the token vectors after each layer (embeddings 10, classifiers 1)",
+            "hidden": "error of the token vectors after each layer (embeddings below 4 bits: "
+            "10, classifiers: 1)",
             "relations": "divergence of how tokens relate in the last layer (classifiers: 1)",
             "attention": "divergence of the last layer's attention (default: 0)",
         },

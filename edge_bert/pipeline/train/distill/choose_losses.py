@@ -29,7 +29,7 @@ OWN = {
 NOUNS = {Task.EMBEDDING: "an embedding model", Task.CLASSIFICATION: "a classifier"}
 
 
-# A student of the same layers can have the rows of each; narrow weights need to be told of them.
+# A student of the same layers can have the rows of each; weights of two bits learn by them faster.
 SAME_LAYERS = DEFAULTS | {
     Task.EMBEDDING: msgspec.structs.replace(DEFAULTS[Task.EMBEDDING], hidden=10.0)
 }

@@ -30,7 +30,7 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
-from edge_bert.pipeline.train.distill.choose_losses import SAME_LAYERS, choose_losses
+from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS, SAME_LAYERS, choose_losses
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import QatOptions
 from edge_bert.pipeline.train.qat.choose_stages import (
@@ -60,6 +60,7 @@ from edge_bert.records.training import (
     TrainingRun,
 )
 from edge_bert.records.weight_bits import WeightBits
+from edge_bert.records.weight_grid import Width
 
 SENSITIVITY_SENTENCES, GPTQ_SENTENCES = 64, 256  # of those that are learned
 
@@ -128,7 +129,8 @@ def _open_job(options: QatOptions, report: Report) -> _Job:
     bits = choose_bits(options, recipe, weights.config.layers)
     stages = choose_stages(options, recipe)
     corpus = read_corpus(options.data, options.text, weights.head)
-    losses = choose_losses(options, weights, labels=corpus.has_labels, defaults=SAME_LAYERS)
+    defaults = SAME_LAYERS if stages[-1].width.count < Width.INT4.count else DEFAULTS
+    losses = choose_losses(options, weights, labels=corpus.has_labels, defaults=defaults)
     sides = split_corpus(corpus, options.held_out, options.split_seed)
     texts = sides[0].tokenize(model.tokenizer), sides[1].tokenize(model.tokenizer)
     bits = _widen(options, recipe, bits, weights, texts[0], report)

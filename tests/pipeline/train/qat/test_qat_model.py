@@ -27,6 +27,7 @@ from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.train.distill.choose_losses import SAME_LAYERS
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.labels import tokenize_texts
 from edge_bert.pipeline.train.options import QatOptions
@@ -34,6 +35,7 @@ from edge_bert.pipeline.train.qat import qat_model
 from edge_bert.pipeline.train.qat.choose_stages import find_recipe
 from edge_bert.pipeline.train.qat.qat_model import quantize_model
 from edge_bert.quantize.hybrid import convert_hybrid
+from edge_bert.records.checkpoint import Task
 from edge_bert.records.recipe import RECIPES
 from edge_bert.records.training import TrainingRun
 from edge_bert.records.weight_bits import WeightBits
@@ -129,6 +131,7 @@ def test_a_trained_model_is_built_with_its_very_integers(
     quantization = quantized.run.quantization
     assert quantization is not None
     assert [stage.width for stage in quantization.stages] == ["4", "3"]
+    assert quantized.run.losses.hidden == SAME_LAYERS[Task.EMBEDDING].hidden
     for stage in quantization.stages:
         assert stage.score_after > (stage.score_before or 1)
     written = (quantized.folder / "training.json").read_bytes()
