@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
+import numpy as np
 
 from edge_bert.compress.train.batches import BUCKET
 from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.loop import Report, no_report
-from edge_bert.compress.train.qat.integers.teach_student import teach_integers
+from edge_bert.compress.train.qat.integers.teach_student import double_lengths, teach_integers
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.qat.integer_start import (
@@ -51,9 +52,11 @@ class IntegerPlan:
 
     @property
     def lengths(self) -> tuple[int, ...]:
-        """The tokens of every batch that the texts can make."""
-        longest = max(int(lesson.texts.lengths.max()) for lesson in self.lessons)
-        return tuple(range(BUCKET, -(-longest // BUCKET) * BUCKET + 1, BUCKET))
+        """The tokens of every batch that the texts can make, of those held out in finer steps."""
+        longest = [int(lesson.texts.lengths.max()) for lesson in self.lessons]
+        scored = range(BUCKET, -(-longest[1] // BUCKET) * BUCKET + 1, BUCKET)
+        doubled = double_lengths(np.arange(1, longest[0] + 1))
+        return tuple(sorted({*scored, *map(int, doubled)}))
 
 
 @dataclass(frozen=True)
@@ -71,9 +74,9 @@ class LearnedIntegers:
 def learn_integers(plan: IntegerPlan, folder: Path, report: Report = no_report) -> LearnedIntegers:
     """Train, and give the integers and the ranges; `folder` is the run's own.
 
-    Where training only made it worse on the held-out texts, they are those of calibration. A run
-    that was cut short goes on. Raises InputError for a number of epochs that cannot be halved,
-    RefusedError for a head that integers do not have, and what training raises.
+    Where training only made it worse on the held-out texts, they are those of calibration, or of
+    the first half. A run that was cut short goes on. Raises InputError for a number of epochs that
+    cannot be halved, RefusedError for a head that integers do not have, and what training raises.
     """
     check_halves(plan.settings)
     calibrated = start_encoder(plan.calibrated, plan.recipe)
@@ -84,15 +87,24 @@ def learn_integers(plan: IntegerPlan, folder: Path, report: Report = no_report) 
     half = take_training(calibrated, plan.recipe, student.matrices, student.ranges)
     curve, student = _train(plan, half, second, folder / "weights", report, learns=False)
     whole = _join_curves(first_curve, curve)
-    start = whole.start_score
-    if start is not None and start > whole.best_score:
-        student = start_student(calibrated, plan.recipe, plan.lengths[:1], learns_ranges=False)
-        half = take_training(calibrated, plan.recipe, student.matrices, {})
-        whole = msgspec.structs.replace(whole, best_step=0, best_score=start)
+    start, between = first_curve.start_score or 0.0, first_curve.best_score
+    if max(start, between) > curve.best_score:
+        learned = between >= start  # the first half was of use, and the second was not
+        half, student = _start_over(plan, half if learned else calibrated)
+        step, score = (first_curve.best_step, between) if learned else (0, start)
+        whole = msgspec.structs.replace(whole, best_step=step, best_score=score)
     trained = take_training(half, plan.recipe, student.matrices, {})
     encoder = _export(plan.recipe, trained, student)
     weights = undo_rewrites(calibrated.weights, calibrated.equalized, encoder.equalized)
     return LearnedIntegers(encoder, weights, whole)
+
+
+def _start_over(
+    plan: IntegerPlan, calibrated: CalibratedEncoder
+) -> tuple[CalibratedEncoder, IntegerStudent]:
+    """An encoder as it was before a half of the training, with its ranges fast."""
+    student = start_student(calibrated, plan.recipe, plan.lengths[:1], learns_ranges=False)
+    return take_training(calibrated, plan.recipe, student.matrices, {}), student
 
 
 def check_halves(settings: TrainingSettings) -> None:

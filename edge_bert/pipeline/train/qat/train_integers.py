@@ -53,7 +53,7 @@ from edge_bert.records.training import (
 )
 from edge_bert.records.weight_bits import WeightBits
 
-EPOCHS, LEARNING_RATE = 2, 2e-4  # where the user does not say
+EPOCHS, LEARNING_RATE = 2, 5e-5  # where the user does not say
 # Options of hybrid recipes; the matrices of an integer graph have the bits of its recipe alone.
 HYBRID_ONLY = ("width", "chain", "wide", "wide_layers", "table_bits")
 ON_ROWS = (

@@ -46,7 +46,10 @@ def fixed_steps(rounding: RoundedActivation) -> Steps:
 
 def start_ends(learned: Sequence[RoundedActivation]) -> FloatArray:
     """The ends [n, 2] from which ranges are learned: those of their integers today."""
-    return np.array([[min(one.low, 0.0), max(one.high, 0.0)] for one in learned], np.float32)
+    ends = [
+        (-one.high if one.symmetric else min(one.low, 0.0), max(one.high, 0.0)) for one in learned
+    ]
+    return np.array(ends, np.float32).reshape(-1, 2)
 
 
 def move_ends(start: Any, logarithms: Any) -> Any:

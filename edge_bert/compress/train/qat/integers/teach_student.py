@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
+from edge_bert.compress.train.batches import BUCKET
 from edge_bert.compress.train.distill import Lessons, list_targets, name_metric, score_student
 from edge_bert.compress.train.loop import Report, no_report, train_model
 from edge_bert.compress.train.training_task import TrainingTask
@@ -14,6 +19,26 @@ from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSetti
 
 if TYPE_CHECKING:
     from edge_bert.compress.train.qat.integers.integer_student import IntegerStudent
+
+
+@dataclass(frozen=True)
+class _DoublingTask(TrainingTask):
+    """A task whose batches are padded to few lengths: of each, a graph takes half a minute."""
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """The tokens that each text is padded to."""
+        return double_lengths(super().lengths)
+
+
+def double_lengths(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """The least of 8, 16, 32 and so on that holds each number of tokens, none beyond the longest.
+
+    A model may have no positions for twice its longest text.
+    """
+    doublings = np.ceil(np.log2(np.maximum(lengths / BUCKET, 1.0)))
+    longest = -(-lengths.max() // BUCKET) * BUCKET
+    return np.asarray(np.minimum(BUCKET * 2**doublings, longest), np.int64)
 
 
 def teach_integers(
@@ -42,7 +67,7 @@ def teach_integers(
     label_loss = None
     if trained.labels is not None:
         label_loss = leave_out_unlabelled(label_loss_of(head, settings.smoothing))
-    task = TrainingTask(
+    task = _DoublingTask(
         model=student,
         input_names=input_names,
         texts=trained.texts,
