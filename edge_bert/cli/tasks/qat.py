@@ -30,7 +30,7 @@ from edge_bert.cli.training_help import (
             "that `invoke build --recipes` makes of it",
             "width": "fewer integers than the recipe's file holds: 3, ternary or binary; the file "
             "stays as large",
-            "chain": "widths on the way, each from the one before: 4,3 (default for 2 bits), none",
+            "chain": "widths on the way, each from the one before, such as 4,3 (default: none)",
             "chain-epochs": "passes over the texts for each of them (default: 1)",
             "wide-layers": "so many layers, those that lose most, have 4 bits in place of 2",
             "wide": "what has 4 bits where wi2c_afp32 has 2, as in `invoke build`: layers such as "
@@ -51,8 +51,8 @@ from edge_bert.cli.training_help import (
         },
         "Training": LOOP_HELP
         | {
-            "epochs": "passes over the texts at the last width (default: 1 at 8 bits, 2 at 4, 5 "
-            "below)",
+            "epochs": "passes over the texts at the last width (default: 1 at 8 bits, 2 at 4, 3 "
+            "at 3, 7 below)",
             "batch-size": "texts of a step (default: 64)",
             "learning-rate": "of the layers and scales (default: 5e-5 at 8 bits, 2e-4 at 4, 3e-4 "
             "below)",

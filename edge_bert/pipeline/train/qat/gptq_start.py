@@ -25,7 +25,7 @@ from edge_bert.records.weight_grid import Granularity, WeightGrid
 
 FILE = "start.safetensors"
 KERNEL, SCALE = "kernel.", "scale."
-NARROW = (2, 4)  # bits that GPTQ rounds to; of eight, each weight goes to its nearest step
+NARROW = (4,)  # bits that start from GPTQ: of two, weights learn faster from where they were
 Arrays = Mapping[str, FloatArray]
 
 
@@ -44,7 +44,7 @@ def start_by_gptq(
     folder: Path,
     progress: Progress = no_progress,
 ) -> QatStart:
-    """`weights` with their matrices of two and four bits rounded to the first stage's `config`.
+    """`weights` with their matrices of four bits rounded to the first stage's `config`.
 
     A word table for which that has no grid becomes one of codebooks, and stays so. `sentences` are
     inputs [1, n] by name. What was once computed is in `folder`. Raises InputError for a file there

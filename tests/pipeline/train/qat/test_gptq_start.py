@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 
@@ -20,13 +19,11 @@ from edge_bert.records.weight_bits import WeightBits
 from tests.tiny import models
 
 
-@pytest.mark.parametrize("recipe", ["wi4_afp32", "wi4c_afp32", "wi2c_afp32"])
+@pytest.mark.parametrize("recipe", ["wi4_afp32", "wi4c_afp32"])
 def test_training_starts_on_the_grid_that_gptq_chose(recipe: str, tmp_path: Path) -> None:
     """And what was once computed is read again."""
     weights = encoder_weights(models.checkpoint(tmp_path / "m", "bert", "mean"))
     bits = WeightBits.of_recipe(RECIPES[recipe], 2)
-    if recipe == "wi2c_afp32":  # with a table of codebooks
-        bits = msgspec.structs.replace(bits, embedding_bits=2)
     config = infer_config(RECIPES[recipe], bits, weights)
     random = np.random.default_rng(0)
     sentences = [{"input_ids": random.integers(5, 100, (1, 9)).astype(np.int32)} for _ in range(48)]
@@ -48,10 +45,22 @@ def test_training_starts_on_the_grid_that_gptq_chose(recipe: str, tmp_path: Path
         for encoder in (start.weights, replace_arrays(weights, nearest))
     ]
     assert errors[0] < 0.9 * errors[1]
-    word = start.weights.embeddings.word
-    assert np.array_equal(word, weights.embeddings.word) == (recipe != "wi2c_afp32")
     assert (tmp_path / FILE).is_file()
     again = start_by_gptq(weights, config, [], tmp_path)
     np.testing.assert_array_equal(
         again.weights.arrays["layer.1.key.kernel"], arrays["layer.1.key.kernel"]
     )
+
+
+def test_two_bits_start_from_the_floats_and_a_table_of_two_from_codebooks(tmp_path: Path) -> None:
+    """The table's values are those of 256 vectors for four columns each."""
+    weights = encoder_weights(models.checkpoint(tmp_path / "m", "bert", "mean"))
+    config = infer_config(RECIPES["wi2c_afp32"], WeightBits((2, 2), 2, matrix_block=0), weights)
+    start = start_by_gptq(weights, config, [], tmp_path)
+    assert not start.scales
+    np.testing.assert_array_equal(
+        start.weights.arrays["layer.0.key.kernel"], weights.arrays["layer.0.key.kernel"]
+    )
+    word = start.weights.embeddings.word
+    assert np.array_equal(word, word.astype(np.float16))
+    assert not np.array_equal(word, weights.embeddings.word)

@@ -66,6 +66,7 @@ def options(model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Qat
         model=str(model),
         recipe="wi4c_afp32",
         width="3",
+        chain=("4",),
         text=(str(tmp_path / "texts.txt"),),
         out=str(tmp_path / "checkpoints"),
         epochs=3,
