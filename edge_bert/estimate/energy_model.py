@@ -40,9 +40,11 @@ KINDS = {
         "cortex-a710",
         "cortex-a715",
         "cortex-a720",
+        "cortex-a725",
         "kryo",
+        "oryon-m",
     ),
-    "big": ("cortex-x1", "cortex-x2", "cortex-x3", "cortex-x4"),
+    "big": ("cortex-x1", "cortex-x2", "cortex-x3", "cortex-x4", "cortex-x925", "oryon"),
 }
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 

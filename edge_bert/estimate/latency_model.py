@@ -18,7 +18,7 @@ from edge_bert.errors import InputError
 from edge_bert.records.base import Record
 from edge_bert.records.latency import ModelledLatency
 from edge_bert.records.measurement import InstructionCounts
-from edge_bert.records.profile import Cluster, Memory
+from edge_bert.records.profile import SME_CORES, Cluster, Memory
 
 CORES = Path(__file__).resolve().parent / "data" / "cores.toml"
 LINE_BYTES = 64
@@ -67,6 +67,11 @@ def knows_core(core: str) -> bool:
 def core_model(core: str) -> CoreModel:
     """The row of a core type. Raises InputError for one that the table lacks."""
     cores = _read_cores()
+    if core in SME_CORES:
+        raise InputError(
+            f"The cost model has no rates for {core!r}: phones with it take kernels with SME2, "
+            "which cannot be counted; measure on the phone."
+        )
     if core not in cores:
         raise InputError(f"The cost model does not know {core!r}; it knows {', '.join(cores)}.")
     return cores[core]

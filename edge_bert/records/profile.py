@@ -44,6 +44,9 @@ class Runtime(Record, frozen=True):
         return f"{self.name} {self.version}"
 
 
+# Cores of phones with SME2: kernels with its matrix instructions can be neither emulated (QEMU 7.2
+# has none of them) nor rated, so figures of such a phone are measured on it, never modelled.
+SME_CORES = frozenset({"c1-nano", "c1-pro", "c1-premium", "c1-ultra", "oryon-3"})
 # The oldest runtime that a profile may promise. It needs numpy 1, and lacks newer operators.
 TFLITE_RUNTIME_2_14 = Runtime(name="tflite-runtime", version="2.14.0")
 

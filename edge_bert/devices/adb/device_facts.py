@@ -10,7 +10,13 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from edge_bert.devices.device import Device
-from edge_bert.devices.emulator.cpu_files import ARM, PARTS, QUALCOMM, QUALCOMM_PARTS
+from edge_bert.devices.emulator.cpu_files import (
+    ARM,
+    PARTS,
+    QUALCOMM,
+    QUALCOMM_PARTS,
+    QUALCOMM_VARIANTS,
+)
 from edge_bert.errors import DeviceError
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Feature
@@ -47,6 +53,7 @@ CORES = (
     | {(QUALCOMM, part): core for core, part in QUALCOMM_PARTS.items()}
     | {(QUALCOMM, part): core for part, core in QUALCOMM_ARM_PARTS.items()}
 )
+VARIANTS = {(QUALCOMM, *key): core for core, key in QUALCOMM_VARIANTS.items()}
 
 
 class CoreGroup(Record, frozen=True):
@@ -114,7 +121,7 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     """
     cores: dict[int, str | None] = {}
     feature_sets: list[set[str]] = []
-    number, maker = -1, 0
+    number, maker, variant = -1, 0, 0
     for line in text.splitlines():
         key, _, value = (field.strip() for field in line.partition(":"))
         if key == "processor" and re.fullmatch("[0-9]{1,4}", value):
@@ -122,8 +129,10 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
             cores[number] = None
         elif key == "CPU implementer":
             maker = _hexadecimal(value)
+        elif key == "CPU variant":
+            variant = _hexadecimal(value)
         elif key == "CPU part":
-            cores[number] = find_core_name(maker, _hexadecimal(value))
+            cores[number] = find_core_name(maker, _hexadecimal(value), variant)
         elif key == "Features":
             feature_sets.append(set(value.split()))
     cores.pop(-1, None)
@@ -136,9 +145,10 @@ def parse_cpuinfo(text: str) -> Cpuinfo:
     return Cpuinfo({n: core or last for n, core in cores.items() if core or for_all}, features)
 
 
-def find_core_name(maker: int, part: int) -> str:
+def find_core_name(maker: int, part: int, variant: int = 0) -> str:
     """A profile's name for a core; its numbers where no table here has it."""
-    return CORES.get((maker, part), f"unknown-{maker:02x}-{part:03x}")
+    unknown = f"unknown-{maker:02x}-{part:03x}"
+    return VARIANTS.get((maker, part, variant)) or CORES.get((maker, part), unknown)
 
 
 def parse_listing(text: str) -> dict[str, str]:

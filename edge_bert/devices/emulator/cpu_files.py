@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edge_bert.errors import ProfileError
-from edge_bert.records.profile import Cluster, DeviceProfile
+from edge_bert.records.profile import SME_CORES, Cluster, DeviceProfile
 
-# Part numbers of implementer 0x41 (Arm), from the MIDR_EL1 descriptions in Arm's manuals.
+# Part numbers of implementer 0x41 (Arm), from the MIDR_EL1 descriptions in Arm's manuals; from the
+# Cortex-X925 on as Linux (arch/arm64/include/asm/cputype.h) and util-linux (lscpu-arm.c) have them.
 PARTS = {
     "cortex-a53": 0xD03,
     "cortex-a55": 0xD05,
@@ -31,10 +32,20 @@ PARTS = {
     "cortex-a520": 0xD80,
     "cortex-a720": 0xD81,
     "cortex-x4": 0xD82,
+    "cortex-x925": 0xD85,
+    "cortex-a725": 0xD87,
+    "c1-nano": 0xD8A,
+    "c1-pro": 0xD8B,
+    "c1-ultra": 0xD8C,
+    "c1-premium": 0xD90,
 }
 ARM, QUALCOMM = 0x41, 0x51
-# Part numbers of implementer 0x51, as pytorch/cpuinfo knows them (src/arm/midr.h, Kryo Gold).
-QUALCOMM_PARTS = {"kryo": 0x205}
+# Part numbers of implementer 0x51, as pytorch/cpuinfo knows them (src/arm/midr.h, Kryo Gold), and
+# those of Snapdragon 8 Elite and 8 Elite Gen 5 (hrw/arm-socs-table issues 115 and 149).
+QUALCOMM_PARTS = {"kryo": 0x205, "oryon": 0x001, "oryon-3": 0x002}
+# Cores that only the variant tells from others of their part: by part and variant. The slower ones
+# of a Snapdragon 8 Elite have half of the vector units (pytorch/cpuinfo pull request 357).
+QUALCOMM_VARIANTS = {"oryon": (0x001, 3), "oryon-m": (0x001, 4)}
 # The variant from which pytorch/cpuinfo takes dot products for granted, whatever the kernel says.
 # Qualcomm's cores of that family have none: they get variant 0.
 DOTPROD_SINCE = {"cortex-a55": 1, "cortex-a75": 2}
@@ -111,9 +122,18 @@ def sysfs_files(clusters: Sequence[Cluster]) -> dict[str, str]:
 
 
 def midr_value(core: str, variant: int = 1) -> int:
-    """The value of MIDR_EL1: architecture by feature register, patch 0."""
-    implementer = QUALCOMM if core in QUALCOMM_PARTS else ARM
-    part = (PARTS | QUALCOMM_PARTS).get(core)
+    """The value of MIDR_EL1: architecture by feature register, patch 0.
+
+    Raises ProfileError for a core that is not known here or that cannot be emulated.
+    """
+    if core in SME_CORES:
+        raise ProfileError(
+            f"Phones with {core} cores take kernels with SME2, which QEMU 7.2 cannot run, so they "
+            "are not emulated; measure on the phone."
+        )
+    qualcomm = QUALCOMM_PARTS | {name: part for name, (part, _) in QUALCOMM_VARIANTS.items()}
+    implementer = QUALCOMM if core in qualcomm else ARM
+    part = (PARTS | qualcomm).get(core)
     if part is None:
         raise ProfileError(f"No part number is known for the core {core!r}; cannot emulate it.")
     return implementer << 24 | variant << 20 | 0xF << 16 | part << 4
@@ -121,6 +141,8 @@ def midr_value(core: str, variant: int = 1) -> int:
 
 def cluster_midr(cluster: Cluster) -> int:
     """MIDR_EL1 of a cluster's cores, with a variant that has the cluster's dot products."""
+    if cluster.core in QUALCOMM_VARIANTS:
+        return midr_value(cluster.core, QUALCOMM_VARIANTS[cluster.core][1])
     since = DOTPROD_SINCE.get(cluster.core)
     if since is None:
         return midr_value(cluster.core)

@@ -88,13 +88,27 @@ def test_features_are_what_all_cores_have() -> None:
         (0x41, 0xD82, "cortex-x4"),
         (0x51, 0x804, "cortex-a76"),  # Snapdragon 855
         (0x51, 0x801, "cortex-a53"),  # Snapdragon 680
-        (0x51, 0x001, "unknown-51-001"),  # Oryon
-        (0x41, 0xD87, "unknown-41-d87"),
+        (0x41, 0xD85, "cortex-x925"),  # Dimensity 9400
+        (0x41, 0xD87, "cortex-a725"),
+        (0x41, 0xD8C, "c1-ultra"),  # Dimensity 9500
+        (0x51, 0x001, "oryon"),
+        (0x51, 0x002, "oryon-3"),  # Snapdragon 8 Elite Gen 5
+        (0x51, 0x003, "unknown-51-003"),
+        (0x41, 0xD8F, "unknown-41-d8f"),
     ],
 )
 def test_core_names(maker: int, part: int, core: str) -> None:
     """Arm's and Qualcomm's numbers; an unknown core gets a name that says which it is."""
     assert find_core_name(maker, part) == core
+
+
+def test_a_variant_tells_cores_of_one_part_apart() -> None:
+    """A Snapdragon 8 Elite numbers all its cores alike; the slower ones are another variant."""
+    slow, fast = (
+        block(cpu, "0x001", G3_FEATURES, "0x51").replace("variant\t: 0x1", f"variant\t: {variant}")
+        for cpu, variant in ((0, "0x4"), (6, "0x3"))
+    )
+    assert parse_cpuinfo(slow + fast).cores == {0: "oryon-m", 6: "oryon"}
 
 
 def test_caches_from_sysfs() -> None:

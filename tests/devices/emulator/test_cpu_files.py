@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from edge_bert import profiles
+from edge_bert.devices.adb.device_facts import parse_cpuinfo
 from edge_bert.devices.emulator import cpu_files
-from edge_bert.errors import ProfileError
-from edge_bert.records.profile import Cluster, DeviceProfile
+from edge_bert.errors import InputError, ProfileError
+from edge_bert.estimate.latency_model import core_model
+from edge_bert.records.profile import SME_CORES, Cluster, DeviceProfile
 
 NAMES = profiles.profile_names(profiles.PROFILE_FOLDER)
 
@@ -86,6 +88,25 @@ def test_an_unknown_core_is_an_error() -> None:
     """A core without a part number cannot be described."""
     with pytest.raises(ProfileError, match="cortex-a99"):
         cpu_files.midr_value("cortex-a99")
+
+
+@pytest.mark.parametrize("core", sorted(SME_CORES))
+def test_a_core_with_sme_is_refused_with_the_reason(core: str) -> None:
+    """It has a part number, so that a phone's facts name it; its kernels cannot be run here."""
+    assert core in cpu_files.PARTS | cpu_files.QUALCOMM_PARTS
+    with pytest.raises(ProfileError, match=f"{core} cores take kernels with SME2"):
+        cpu_files.format_cpuinfo(profiles.load_profile("pixel-9"), [cluster(core)])
+    with pytest.raises(InputError, match=f"no rates for '{core}'.*SME2"):
+        core_model(core)
+
+
+def test_what_an_emulated_phone_says_names_its_own_cores() -> None:
+    """Part and variant of each shipped core are read back as that core."""
+    for name in NAMES:
+        profile = profiles.load_profile(name)
+        clusters = cpu_files.order_clusters(profile)
+        cores = parse_cpuinfo(cpu_files.format_cpuinfo(profile, clusters)).cores
+        assert list(cores.values()) == [each.core for each in clusters for _ in range(each.cores)]
 
 
 def test_sysfs_tells_clusters_apart() -> None:
