@@ -37,6 +37,7 @@ def test_every_profile_can_be_emulated(name: str) -> None:
     ("name", "model"),
     [
         ("pixel-9", "max"),
+        ("galaxy-s25", "max"),
         ("pixel-8", "max"),  # i8mm, though its kernel shows no bf16
         ("pixel-6", "cortex-a76"),
         ("raspberry-pi-5", "cortex-a76"),
