@@ -39,7 +39,11 @@ UNIFORM = math.sqrt(12)
 
 @dataclass(frozen=True)
 class CounterFit:
-    """Milliwatts above idle of each load, the standard error of their mean, the mean idle power."""
+    """What a counter says of a session.
+
+    Milliwatts above idle of each load that counts, the standard error of their mean, its degrees of
+    freedom, and the mean idle power.
+    """
 
     extra_mw: tuple[float, ...]
     error_mw: float
@@ -80,10 +84,10 @@ def fit_counter(windows: Sequence[EnergyWindow], uah_per_raw: float) -> CounterF
     for _ in range(ROUNDS):
         solution, covariance = _solve(moves, changes, slopes)
         slopes = np.maximum(lately @ solution, 1.0)
-    loads = columns.shape[1] - 2
-    share = np.r_[0.0, 0.0, np.full(loads, 1 / loads)]
+    counted = np.array([False, False, *(window.counts for window in windows if window.is_load)])
+    share = counted / counted.sum()
     return CounterFit(
-        extra_mw=tuple(float(value) for value in solution[2:]),
+        extra_mw=tuple(float(value) for value in solution[counted]),
         error_mw=float(np.sqrt(share @ covariance @ share)),
         freedom=len(changes) - columns.shape[1],
         idle_mw=float(solution[0] + solution[1] / 2),

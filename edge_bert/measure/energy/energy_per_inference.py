@@ -39,21 +39,21 @@ def compute_energy(
     Load windows with heat or a lower clock do not count. Sources are tried best first; where none
     can be trusted, the reason of the best one that the device has comes back.
     """
-    usable = _leave_out_slowed(windows)
-    reason = _find_defect(windows, usable)
+    windows = _mark_slowed(windows)
+    reason = _find_defect(windows)
     if reason:
         return EnergyUnavailable(reason)
     reasons: dict[EnergySource, str] = {}
     for source, read_powers in _SOURCES.items():
         try:
-            return _build_energy(usable, read_powers(usable), source)
+            return _build_energy(windows, read_powers(windows), source)
         except DeviceError as error:
             reasons[source] = str(error)
     return EnergyUnavailable(_choose_reason(windows, reasons))
 
 
-def _leave_out_slowed(windows: Sequence[EnergyWindow]) -> list[EnergyWindow]:
-    """The windows without loads that were hot, capped or slow."""
+def _mark_slowed(windows: Sequence[EnergyWindow]) -> list[EnergyWindow]:
+    """The windows, of which loads that were hot, capped or slow do not count."""
     rates = sorted(w.inferences / w.seconds for w in windows if w.is_load and w.seconds > 0)
     middle = rates[len(rates) // 2] if rates else 0.0
 
@@ -61,12 +61,12 @@ def _leave_out_slowed(windows: Sequence[EnergyWindow]) -> list[EnergyWindow]:
         rate = window.inferences / window.seconds if window.seconds > 0 else 0.0
         return not window.is_load or not (window.faults or rate < SLOWED * middle)
 
-    return [window for window in windows if counts(window)]
+    return [msgspec.structs.replace(window, counts=counts(window)) for window in windows]
 
 
-def _find_defect(windows: Sequence[EnergyWindow], usable: Sequence[EnergyWindow]) -> str:
+def _find_defect(windows: Sequence[EnergyWindow]) -> str:
     """Why no energy follows from these windows; empty where it does."""
-    loads = [window for window in usable if window.is_load]
+    loads = [window for window in windows if window.is_load and window.counts]
     kinds = [window.kind for window in windows]
     if sum(window.is_load for window in windows) < MIN_LOADS:
         return f"{len(loads)} load windows; {MIN_LOADS} are needed."
@@ -102,7 +102,7 @@ def _choose_reason(windows: Sequence[EnergyWindow], reasons: dict[EnergySource, 
 def _build_energy(
     windows: Sequence[EnergyWindow], powers: LoadPowers, source: EnergySource
 ) -> MeasuredEnergy:
-    loads = [window for window in windows if window.is_load]
+    loads = [window for window in windows if window.is_load and window.counts]
     repeats = [
         extra * window.seconds / window.inferences
         for extra, window in zip(powers.extra_mw, loads, strict=True)

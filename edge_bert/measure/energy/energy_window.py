@@ -21,7 +21,7 @@ class EnergyWindow(Record, frozen=True):
     alike. `rails_before` and `rails_after` are readings of the energy meter in mJ, `rails_s`
     seconds apart (0: the window's length), empty where there is none. `samples` are readings of the
     battery, empty where it cannot be read. `faults` say why a load does not count: heat, a lower
-    clock, a sleep.
+    clock, a sleep. One that does not count draws its power all the same.
     """
 
     kind: WindowKind
@@ -33,6 +33,7 @@ class EnergyWindow(Record, frozen=True):
     started_s: float | None = None
     rails_s: float = 0.0
     faults: tuple[str, ...] = ()
+    counts: bool = True
 
     @property
     def is_load(self) -> bool:

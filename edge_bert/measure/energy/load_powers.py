@@ -39,7 +39,7 @@ GAP_FACTOR = 6.0
 
 @dataclass(frozen=True)
 class LoadPowers:
-    """Milliwatts above idle of each load window, in their order, and the mean idle power.
+    """Milliwatts above idle of each load that counts, in their order, and the mean idle power.
 
     `error_mw` is what the source itself knows of the standard error of the loads' mean, by
     `freedom` degrees of freedom.
@@ -53,6 +53,7 @@ class LoadPowers:
 
 def read_rail_powers(windows: Sequence[EnergyWindow]) -> LoadPowers:
     """From the rails of processor and memory. Raises DeviceError as `rail_energy` does."""
+    windows = [window for window in windows if window.counts]
     powers = [
         sum(rail_energy(w.rails_before, w.rails_after).values()) / (w.rails_s or w.seconds)
         for w in windows
@@ -65,6 +66,7 @@ def read_current_powers(windows: Sequence[EnergyWindow]) -> LoadPowers:
 
     Raises DeviceError when a current is missing, its unit is unknown, or it does not settle.
     """
+    windows = [window for window in windows if window.counts]
     samples = _all_samples(windows)
     loaded = [sample for window in windows if window.is_load for sample in _inner_samples(window)]
     scale = find_current_scale(samples, loaded)
@@ -77,6 +79,7 @@ def read_current_powers(windows: Sequence[EnergyWindow]) -> LoadPowers:
 def read_charge_powers(windows: Sequence[EnergyWindow]) -> LoadPowers:
     """From the charge counter's steps over the whole session, times the voltage.
 
+    What loads that do not count have drawn is in the counter, and so they are fitted too.
     Raises DeviceError where the counter is missing, rises, is not plausible, or steps too seldom.
     """
     fit = fit_counter(windows, find_charge_unit(_all_samples(windows)))
@@ -89,7 +92,7 @@ def _all_samples(windows: Sequence[EnergyWindow]) -> list[GaugeSample]:
         raise DeviceError("this device's battery does not answer, or is frozen.")
     samples = [sample for window in windows for sample in window.samples]
     check_discharging(samples)
-    for window in windows:
+    for window in (window for window in windows if window.counts):
         gaps = [b.seconds - a.seconds for a, b in itertools.pairwise(window.samples)]
         if len(gaps) > 2 and max(gaps) > GAP_FACTOR * float(np.median(gaps)) > 0:
             raise DeviceError(

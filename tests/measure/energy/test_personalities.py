@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from edge_bert.devices.emulator.personality import IDEAL, Manners, find_manners
@@ -98,6 +99,20 @@ def test_heat_in_a_load_is_seen() -> None:
     assert isinstance(energy, EnergyUnavailable)
     assert "thermal status 2 (moderate)" in energy.reason
     assert "Let it cool" in energy.reason
+
+
+@pytest.mark.parametrize("personality", ["ideal", "low-end"])
+def test_a_load_that_does_not_count_has_drawn_its_charge(personality: str) -> None:
+    """The others' figures stay right: what a hot load drew is not taken for idle power."""
+    for seed in range(6):
+        session = record_session(VirtualPhone(find_manners(personality), seed), seed)
+        windows = [*parse_session(session.log).windows]
+        hot = [index for index, window in enumerate(windows) if window.is_load][1]
+        windows[hot] = msgspec.structs.replace(windows[hot], faults=("hot",))
+        energy = compute_energy(windows)
+        assert isinstance(energy, MeasuredEnergy), energy
+        assert energy.source is EnergySource.CHARGE_COUNTER
+        assert energy.mj == pytest.approx(session.true_mj, rel=0.05)
 
 
 def test_a_sleep_is_seen() -> None:
