@@ -31,7 +31,7 @@ from edge_bert.records.weight_bits import STEPS
 
 ROWS = 128
 SHAPES = ((1536, 384), (384, 1536))  # outputs, inputs
-CORES = "pixel-5:cortex-a76,galaxy-s24:cortex-x4,android-low-end:cortex-a53"
+CORES = "pixel-5:cortex-a76,galaxy-s24:cortex-x4,redmi-4x:cortex-a53"
 Array = npt.NDArray[Any]
 
 

@@ -65,9 +65,7 @@ def test_a_table_that_there_is_not_is_refused() -> None:
 
 def test_a_watch_is_not_taken_for_a_phone() -> None:
     """The watch's tables serve the profile that names them, and no phone with the same core."""
-    watch, phone = (
-        profiles.load_profile(name).clusters[0] for name in ("wear-watch", "android-low-end")
-    )
+    watch, phone = (profiles.load_profile(name).clusters[0] for name in ("wear-watch", "redmi-4x"))
     assert watch.core == phone.core == "cortex-a53"
     assert {estimate.table for estimate in energy(watch).estimates} == set(watch.power_tables)
     assert not any("Snapdragon W5" in estimate.table for estimate in energy(phone).estimates)
@@ -75,7 +73,7 @@ def test_a_watch_is_not_taken_for_a_phone() -> None:
 
 def test_devices_are_in_the_order_that_one_expects() -> None:
     """The same work takes longer on an older and on a smaller device."""
-    names = ("pixel-9", "pixel-6", "pixel-3a", "redmi-note-11", "wear-watch", "android-low-end")
+    names = ("pixel-9", "pixel-6", "pixel-3a", "redmi-note-11", "wear-watch", "redmi-4x")
     times = [predict_latency(COUNTS, profiles.load_profile(name).clusters[0]).ms for name in names]
     assert times[0] < times[1] < min(times[2:4])
     assert max(times[2:4]) < times[4] < times[5]

@@ -24,6 +24,8 @@ ABI = "arm64-v8a"
 # A core from this clock on is one of the fast ones of an upper-class phone.
 UPPER_MHZ = 2500
 LITTLE = ("cortex-a53", "cortex-a55")
+# Phones whose fastest cores are of this kind, with dot products, are today's low end.
+LOW_END = "cortex-a75"
 
 
 class WrittenProfile(Record, frozen=True):
@@ -72,8 +74,10 @@ def choose_nearest_profile(facts: DeviceFacts) -> str:
     if "i8mm" in facts.features:
         return "pixel-9"
     if "dotprod" in facts.features:
-        return "pixel-6" if fast and fast[0].max_mhz >= UPPER_MHZ else "pixel-5"
-    return "redmi-note-11" if fast else "android-low-end"
+        if not fast or fast[0].core == LOW_END:
+            return "android-low-end"
+        return "pixel-6" if fast[0].max_mhz >= UPPER_MHZ else "pixel-5"
+    return "redmi-note-11" if fast else "redmi-4x"
 
 
 def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime.date) -> str:

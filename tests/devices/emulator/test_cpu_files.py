@@ -44,7 +44,8 @@ def test_every_profile_can_be_emulated(name: str) -> None:
         ("pixel-3a", "cortex-a72"),
         ("redmi-note-11", "cortex-a72"),
         ("wear-watch", "cortex-a53"),
-        ("android-low-end", "cortex-a53"),
+        ("redmi-4x", "cortex-a53"),
+        ("android-low-end", "cortex-a76"),  # dot products
     ],
 )
 def test_each_class_of_device_gets_its_own_processor(name: str, model: str) -> None:

@@ -371,6 +371,7 @@ def test_binfmt_rule_is_one_line_of_the_kernels_form() -> None:
         ("galaxy-s24-exynos", "samsung"),
         ("redmi-note-11", "xiaomi-mediatek"),
         ("android-low-end", "low-end"),
+        ("redmi-4x", "xiaomi-mediatek"),
         ("oneplus-12", "ideal"),
     ],
 )

@@ -81,7 +81,7 @@ def test_another_phone_is_refused() -> None:
         with pytest.raises(DeviceError, match=r"Google Pixel 8 Pro .* is not a .*profile new"):
             check_phone(pixel, profiles.load_profile(profile))
     redmi = read_phone(AnsweringTarget(REDMI_4X))
-    assert check_phone(redmi, profiles.load_profile("android-low-end")) is True
+    assert check_phone(redmi, profiles.load_profile("redmi-4x")) is True
     assert read_phone(AnsweringTarget({})) is None
 
 

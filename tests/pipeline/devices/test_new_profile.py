@@ -85,7 +85,7 @@ def test_a_new_profile_can_be_emulated(connected: Mapping[str, str]) -> None:
     ("answers", "nearest"),
     [
         (PIXEL_8, "pixel-9"),
-        (REDMI_4X, "android-low-end"),
+        (REDMI_4X, "redmi-4x"),
         (REDMI_4X | {"cpuinfo": block(0, "0xd09", "asimd"), "sysfs": policies(((0,), 2400000))},
          "redmi-note-11"),
         (PIXEL_8 | {"cpuinfo": block(0, "0xd44", "asimd asimddp"),
@@ -93,11 +93,13 @@ def test_a_new_profile_can_be_emulated(connected: Mapping[str, str]) -> None:
         (PIXEL_8 | {"cpuinfo": block(0, "0xd0b", "asimd asimddp"),
                     "sysfs": policies(((0,), 2208000))}, "pixel-5"),
         (PIXEL_8 | {"cpuinfo": block(0, "0xd05", "asimd asimddp"),
-                    "sysfs": policies(((0,), 2800000))}, "pixel-5"),
+                    "sysfs": policies(((0,), 2800000))}, "android-low-end"),
+        (PIXEL_8 | {"cpuinfo": block(0, "0xd0a", "asimd asimddp"),
+                    "sysfs": policies(((0,), 2000000))}, "android-low-end"),
         (REDMI_4X | {"getprop": properties(ro_build_characteristics="nosdcard,watch")},
          "wear-watch"),
     ],
-    ids=["i8mm", "A53 alone", "no dot products", "X1", "A76", "A55 alone", "watch"],
+    ids=["i8mm", "A53 alone", "no dot products", "X1", "A76", "A55 alone", "A75", "watch"],
 )  # fmt: skip
 def test_the_budget_is_that_of_the_class(answers: Mapping[str, str], nearest: str) -> None:
     """What the cores can do decides which profile of ours the suggestion comes from."""

@@ -32,7 +32,7 @@ from tests.report.page import Page
 from tests.search import jobs
 from tests.search.conftest import cluster  # noqa: F401  its two workers
 
-SIX = ("pixel-9", "pixel-3a", "galaxy-s21", "redmi-note-11", "android-low-end", "wear-watch")
+SIX = ("pixel-9", "pixel-3a", "galaxy-s21", "redmi-note-11", "redmi-4x", "wear-watch")
 KILLER = 6  # the number of the cell whose process ends half-way
 
 
