@@ -164,7 +164,7 @@ def _read_steps(weights: FolderWeights, quantizer: _Quantizer) -> FloatArray:
     weight = _read_values(weights, f"{quantizer.name}.weight")
     zero_point = quantizer.expand(quantizer.zero_point)
     if weight.dtype == np.int8:
-        return np.asarray(weight - zero_point, np.float32)
+        return weight.astype(np.float32) - zero_point.astype(np.float32)
     steps = weight * (np.float32(1) / quantizer.expand(quantizer.scale))
     if zero_point.dtype.kind == "f":  # an embedding's: added before rounding, as PyTorch does
         steps = np.rint(steps + zero_point)

@@ -93,6 +93,16 @@ def test_converted_integers_of_torchao_are_read(tmp_path: Path) -> None:
     assert quantized.warnings == ()
 
 
+def test_zero_points_of_eight_bits_do_not_wrap_around(tmp_path: Path) -> None:
+    """The farthest integers from a zero point at the other end of int8 are 255 steps away."""
+    codes = np.array([[-128, 127, 0, 5]] * 6, np.int8)
+    scales, zeros = np.full((6, 1), 0.5, np.float32), np.full((6, 1), 127, np.int8)
+    tensors = {"layer.weight": codes, "layer.scales": scales, "layer.zeros": zeros}
+    quantized = read(tmp_path, tensors)
+    wanted = [[-127.5, 0, -63.5, -61]] * 6
+    np.testing.assert_array_equal(quantized.weights["layer.weight"], wanted)
+
+
 BAD_SCALES = {
     "zero": (np.zeros(6, np.float32), r"holds a scale that is 0 or negative; save the model with"),
     "negative": (np.full(6, -0.1, np.float32), r"holds a scale that is 0 or negative"),
