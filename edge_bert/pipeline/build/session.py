@@ -41,7 +41,7 @@ from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.sources.load import load_checkpoint
-from edge_bert.sources.trained_bits import read_trained_bits
+from edge_bert.sources.trained_bits import FILE, read_trained_bits
 from edge_bert.store import cache
 
 DEFAULT_LENGTHS = (16, 32, 64, 128)
@@ -147,8 +147,20 @@ class BuildSession:
 
     @functools.cached_property
     def _trained(self) -> TrainedBits | None:
-        """The hybrid file that the weights were trained for; a pruned encoder is none of it."""
-        return None if self.pruned is not None else read_trained_bits(self.checkpoint.folder)
+        """The hybrid file that the weights were trained for; a pruned encoder is none of it.
+
+        Raises ModelError where that file is of another encoder.
+        """
+        trained = read_trained_bits(self.checkpoint.folder) if self.pruned is None else None
+        if trained is None:
+            return None
+        told, layers = len(trained.bits.matrix_bits), read_encoder_config(self.checkpoint).layers
+        if told != layers:
+            raise ModelError(
+                f"{self.checkpoint.name}: {FILE} is of {told} layers and the model has {layers}; "
+                "delete it to round the weights as any others."
+            )
+        return trained
 
     def is_trained_for(self, recipe: Recipe) -> bool:
         """Whether the weights are the integers of the recipe's hybrid file already."""
@@ -158,11 +170,19 @@ class BuildSession:
         """The bits of a candidate, those that the weights were trained for, or the user's.
 
         None for the recipe's own. Raises RefusedError where the user chose bits of layers that are
-        not known.
+        not known, or others than the weights were trained for.
         """
-        if self.bits is None and self._trained is not None and self.is_trained_for(recipe):
-            return self._trained.bits
-        return self.bits or self._chosen_bits(recipe)
+        if self.bits is not None:
+            return self.bits
+        chosen = self._chosen_bits(recipe)
+        if self._trained is None or not self.is_trained_for(recipe):
+            return chosen
+        if chosen not in (None, self._trained.bits):
+            raise RefusedError(
+                f"{self.checkpoint.name} was trained for {recipe.name} with bits of its own; leave "
+                "--table-bits and --wide out, or give them to `invoke qat`."
+            )
+        return self._trained.bits
 
     def _chosen_bits(self, recipe: Recipe) -> WeightBits | None:
         if self.options.table_bits is None and not self.options.wide:

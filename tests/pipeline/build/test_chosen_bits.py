@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from edge_bert.bundle.bundle import Bundle
-from edge_bert.errors import InputError
+from edge_bert.errors import InputError, ModelError, RefusedError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
 from edge_bert.pipeline.export.options import ExportOptions, choose_recipes
 from edge_bert.records.recipe import WI2C_AFP32, WI4C_AFP32, WI8_AFP32
+from edge_bert.records.trained_bits import FORMAT_VERSION, TrainedBits
+from edge_bert.records.weight_bits import WeightBits
 from edge_bert.report.weight_words import describe_bits
+from edge_bert.sources.trained_bits import FILE
 from tests.formats.mediapipe.mediapipe_models import mediapipe_text
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
@@ -47,6 +52,34 @@ def test_what_cannot_be_chosen_is_refused() -> None:
     for wrong in ("4", "-5", "values", "1.5"):
         with refused(InputError, f"--wide {wrong}: give layers from 0 to 3"):
             choose_bits(tiny.make_options(wide=(wrong,)), WI2C_AFP32, 4)
+
+
+def trained_model(folder: Path, layers: int) -> str:
+    """The tiny model, which says that it was trained for `wi4c_afp32` with so many layers."""
+    shutil.copytree(tiny.model(), folder)
+    bits = WeightBits.of_recipe(WI4C_AFP32, layers)
+    trained = TrainedBits(FORMAT_VERSION, WI4C_AFP32.name, bits)
+    (folder / FILE).write_bytes(msgspec.json.encode(trained))
+    return str(folder)
+
+
+def test_other_bits_than_the_trained_ones_are_refused(tmp_path: Path) -> None:
+    """The weights are the integers of one file; for another recipe the user may choose."""
+    session = tiny.open_session(
+        model=trained_model(tmp_path / "model", 2), recipes=("wi4c_afp32",), table_bits=8
+    )
+    with refused(RefusedError, "was trained for wi4c_afp32 with bits of its own; leave"):
+        session.bits_for(WI4C_AFP32)
+    other = session.bits_for(WI2C_AFP32)
+    assert other is not None
+    assert other.embedding_bits == 8
+
+
+def test_trained_bits_of_another_encoder_are_refused(tmp_path: Path) -> None:
+    """Beside weights that it was not written for."""
+    session = tiny.open_session(model=trained_model(tmp_path / "model", 3))
+    with refused(ModelError, "quantization.json is of 3 layers and the model has 2; delete it"):
+        session.bits_for(WI4C_AFP32)
 
 
 @pytest.mark.parametrize("recipe", ["wi4c_afp32", "wi2c_afp32", "wi4c_ai8_afp32"])
