@@ -114,6 +114,10 @@ def _check_qat(options: QatOptions) -> object:
     from edge_bert.pipeline.train.qat import choose_stages
 
     recipe = choose_stages.find_recipe(options.recipe)
+    if recipe.needs_calibration:
+        from edge_bert.pipeline.train.qat.train_integers import check_integer_options
+
+        return check_integer_options(options, recipe), _check_losses(options)
     return choose_stages.choose_stages(options, recipe), _check_losses(options)
 
 

@@ -100,6 +100,8 @@ def test_a_cluster_step_has_the_options_of_its_command(tmp_path: Path) -> None:
         ("recipe = 'float16'", r"step 1 \(qat\): --recipe 'float16'"),
         ("recipe = 'wi4c_afp32'\nwidth = 8", r"step 1 \(qat\): --width 8"),
         ("recipe = 'wi4c_afp32'\ncosine = -1", r"step 1 \(qat\): --cosine"),
+        ("recipe = 'wi8_ai8'\nepochs = 1", r"step 1 \(qat\): --epochs 1"),
+        ("recipe = 'wi8_ai8'\ntable_bits = 4", r"step 1 \(qat\): --table-bits is for"),
     ],
 )
 def test_a_step_of_integers_that_cannot_be_is_refused(

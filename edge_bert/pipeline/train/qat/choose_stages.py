@@ -29,7 +29,6 @@ class Course(Record, frozen=True):
 
     epochs: int
     learning_rate: float
-    chain: tuple[Width, ...] = ()
 
 
 COURSES = {
@@ -82,7 +81,7 @@ def choose_stages(options: QatOptions, recipe: Recipe) -> tuple[Stage, ...]:
     """
     last = choose_width(options, recipe)
     course = COURSES[last]
-    chain = course.chain if options.chain is None else _read_chain(options.chain)
+    chain = _read_chain(options.chain or ())
     if any(width.count <= last.count for width in chain):
         raise InputError(f"--chain leads to {last.value} from more bits; give such as 4,3.")
     on_the_way = _settings(options, course, options.chain_epochs)

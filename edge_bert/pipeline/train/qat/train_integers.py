@@ -100,10 +100,9 @@ def train_integers(options: QatOptions, report: Report = no_report) -> TrainedMo
 
 def _open_job(options: QatOptions) -> _Job:
     recipe = find_recipe(options.recipe)
-    _check_options(options, recipe)
+    settings = check_integer_options(options, recipe)
     check_name(options.name)
     check_target(options.folder)
-    settings = _choose_settings(options)
     backend = start_backend(options.threads)
     model = open_teacher(options.model)
     corpus = read_corpus(options.data, options.text, model.weights.head)
@@ -114,13 +113,15 @@ def _open_job(options: QatOptions) -> _Job:
     return _Job(options, recipe, model, settings, losses, sides, texts, backend)
 
 
-def _check_options(options: QatOptions, recipe: Recipe) -> None:
+def check_integer_options(options: QatOptions, recipe: Recipe) -> TrainingSettings:
+    """The settings of a run. Raises InputError for options that are not for integer activations."""
     for name in (*HYBRID_ONLY, *ON_ROWS):
         if getattr(options, name):
             raise InputError(
                 f"--{name.replace('_', '-')} is for recipes whose activations are float between "
                 f"matrices, and {recipe.name} has integers there; leave it out."
             )
+    return _choose_settings(options)
 
 
 def _choose_settings(options: QatOptions) -> TrainingSettings:
