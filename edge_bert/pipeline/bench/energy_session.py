@@ -97,7 +97,8 @@ def measure_energy(
     try:
         session = record_session(device, command, run, plan, sources, progress, wait)
     except DeviceError as error:
-        return EnergyUnavailable(f"the session on the phone failed: {error}")
+        reason = _hide_serial(device, str(error))
+        return EnergyUnavailable(f"the session on the phone failed: {reason}")
     if not session.done:
         return EnergyUnavailable("the session on the phone ended early; start it again.")
     energy = compute_energy(session.windows)
@@ -138,6 +139,12 @@ def record_session(
             log.read_text(encoding="utf-8", errors="replace"),
             trace.read_bytes() if trace.exists() else b"",
         )
+
+
+def _hide_serial(device: Device, text: str) -> str:
+    """The text, which goes into reports, without the phone's number."""
+    serial = getattr(device, "serial", "")
+    return text.replace(serial, "the phone") if serial else text
 
 
 def _start_session(

@@ -103,6 +103,23 @@ def test_a_phone_that_never_comes_back_has_no_energy() -> None:
     assert device.killed
 
 
+class LostPhone(PhoneBehindAdb):
+    """It is gone when its log is read, as adb says."""
+
+    serial = "R58N30ABCDE"
+
+    def pull(self, remote: str, local: Path) -> None:
+        raise DeviceError(f"{remote} cannot be read as {local.name} on {self.serial}.")
+
+
+def test_reasons_name_no_serial_number() -> None:
+    """They stand in files and reports, which others read."""
+    energy, _ = measure(LostPhone(VirtualPhone(find_manners("ideal"))))
+    assert energy == EnergyUnavailable(
+        "the session on the phone failed: /data/energy-1/log cannot be read as log on the phone."
+    )
+
+
 class MutePhone(VirtualPhone):
     """It answers nothing."""
 
