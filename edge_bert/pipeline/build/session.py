@@ -218,10 +218,10 @@ def find_recipes(names: Sequence[str]) -> tuple[Recipe, ...]:
 
 def _default_recipes(checkpoint: Checkpoint) -> tuple[Recipe, ...]:
     """Ours, and the one that the weights were trained for."""
-    trained = read_trained_bits(checkpoint.folder)
-    if trained is None or trained.recipe not in RECIPES:
-        return DEFAULT_RECIPES
-    return tuple(dict.fromkeys((*DEFAULT_RECIPES, RECIPES[trained.recipe])))
+    trained = read_trained_bits(checkpoint.folder), find_learned(checkpoint)
+    names = [one.recipe for one in trained if one is not None]
+    own = (RECIPES[name] for name in names if name in RECIPES)
+    return tuple(dict.fromkeys((*DEFAULT_RECIPES, *own)))
 
 
 def _read_calibration(options: BuildOptions) -> CalibrationSet:

@@ -33,6 +33,7 @@ from edge_bert.pipeline.train.trained_model import (
     write_trained_model,
 )
 from edge_bert.progress import Progress
+from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.plan import FORMAT_VERSION, Compression, EffectBasis, Plan, StepEffect
 from edge_bert.records.training import PlanPlace
 from edge_bert.sources.trained_bits import read_trained_bits
@@ -157,4 +158,5 @@ def _write_final(run: PlanRun, last: TrainedModel, compression: Compression) -> 
         record,
         compression,
         read_trained_bits(last.folder),
+        find_learned(session.checkpoint),
     )

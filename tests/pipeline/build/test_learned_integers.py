@@ -20,7 +20,7 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import (
     learn_encoder,
 )
 from edge_bert.quantize.integer.calibrate.learned_file import FILE, encode_learned
-from edge_bert.records.recipe import WI8_AI8, WI8_AI8_AFP32
+from edge_bert.records.recipe import WI4C_AI8, WI8_AI8, WI8_AI8_AFP32
 from tests.pipeline import tiny_bundle as tiny
 
 
@@ -56,6 +56,16 @@ def test_a_build_takes_them_for_their_recipe_alone(tmp_path: Path) -> None:
         built = artifacts.build_artifact(again, WI8_AI8, no_progress)
     assert built != plain[0]
     assert built == convert_integer(learned.complete(session.weights), [16])
+
+
+def test_their_recipe_is_built_without_being_named(tmp_path: Path) -> None:
+    """Beside those that are built of every model."""
+    folder = tmp_path / "model"
+    shutil.copytree(tiny.model(), folder)
+    session = opened(folder)
+    learned = dataclasses.replace(taught(session), recipe=WI4C_AI8.name)
+    (folder / FILE).write_bytes(encode_learned(learned, session.checkpoint.sha256))
+    assert opened(folder).recipes == (*session.recipes, WI4C_AI8)
 
 
 def test_those_of_another_model_are_refused(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,18 +11,22 @@ import pytest
 
 from edge_bert.cli.plan_steps import parse_steps
 from edge_bert.compress.plan_file import parse_plan
-from edge_bert.compress.train.loop import StageStatus, TrainingStatus
+from edge_bert.compress.train.loop import Report, StageStatus, TrainingStatus
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import DataError, InputError, ModelError
 from edge_bert.pipeline.compress import run_plan as module
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.run_plan import PlanRun, read_compression, run_plan
 from edge_bert.pipeline.train.folder.run_record import read_record
+from edge_bert.pipeline.train.options import LoopOptions
+from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
+from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.plan import Compression
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
+from tests.pipeline.build.test_learned_integers import opened, taught
 from tests.pipeline.train.test_train_head import example_rows, write_data
 
 TRAIN = "[[steps]]\nkind = 'train'\nepochs = 1\nbatch_size = 64\nlearning_rate = 1e-3\n"
@@ -99,6 +104,30 @@ def test_the_last_model_stands_under_the_plans_name(
     page = (options.folder / "report.html").read_text("utf-8")
     assert "What each step gave and cost" in page
     assert "It is step 2 of 2 of the plan two." in page
+
+
+def test_trained_integers_stand_under_the_plans_name(
+    options: CompressOptions, compression: Compression, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A build of the plan's model has those of its last step."""
+    del compression
+    session, run = opened(tiny.model()), read_record(options.folder)
+    assert run is not None
+    learned = taught(session)
+
+    def quantize(step: LoopOptions, report: Report) -> TrainedModel:
+        del report
+        record = msgspec.structs.replace(run, name=step.name, plan=None)
+        return write_trained_model(
+            step.folder, session.weights, session.checkpoint, record, learned=learned
+        )
+
+    monkeypatch.setitem(module.JOBS, "qat", dataclasses.replace(module.JOBS["qat"], run=quantize))
+    planned = msgspec.structs.replace(options, name="integers")
+    compress(planned, "[[steps]]\nkind = 'qat'\nrecipe = 'wi8_ai8'\n")
+    stands = find_learned(load_checkpoint(str(planned.folder), planned.folder))
+    assert stands is not None
+    assert stands.ranges == learned.ranges
 
 
 def test_no_path_of_the_machine_is_told(options: CompressOptions, compression: Compression) -> None:
