@@ -52,7 +52,7 @@ def test_some_plans_are_shipped() -> None:
         ("steps = ['train']", "step 1 has no kind"),
         ("[[steps]]\nlayers = 3", "step 1 has no kind"),
         ("[[steps]]\nkind = 3", "step 1 has no kind"),
-        ("[[steps]]\nkind = 'qat'", "step 1: no step is called 'qat'"),
+        ("[[steps]]\nkind = 'shrink'", "step 1: no step is called 'shrink'"),
         (
             "[[steps]]\nkind = 'prune'\n[[steps]]\nkind = 'distill'",
             r"step 2 \(distill\) comes too late",

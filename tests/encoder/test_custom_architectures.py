@@ -25,6 +25,7 @@ from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.quantize.float16 import convert_float16
 from edge_bert.quantize.hybrid import convert_hybrid
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.recipe import WI8_AFP32
 from tests.encoder.running import ModelOf
 from tests.one_line import refused
 from tests.tiny.models import checkpoint
@@ -256,7 +257,7 @@ def test_layers_that_share_weights_are_stored_once(tmp_path: Path) -> None:
     recipes = {
         "float32": lambda data: data,
         "float16": lambda data: convert_float16(data, gathers_float16=True),
-        "wi8_afp32": lambda data: convert_hybrid(data, 8),
+        "wi8_afp32": lambda data: convert_hybrid(data, WI8_AFP32),
     }
     for recipe in recipes.values():
         few, many = (inspect_bytes(recipe(data)).bytes_by_kind for data in (two, twelve))

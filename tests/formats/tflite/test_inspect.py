@@ -275,7 +275,7 @@ def many_inputs() -> bytes:
     written = flatbuffer.write_model(model)
     model = flatbuffer.read_model(written)
     model.subgraphs[0].operators[0].inputs = np.zeros(10_000_000, np.int32)
-    builder = flatbuffer._aligned_builder(1 << 26)
+    builder = flatbuffer._aligned_builder(1 << 26, writes_once=False)
     builder.Finish(model.Pack(builder), b"TFL3")
     return bytes(builder.Output())
 
@@ -335,7 +335,7 @@ def test_an_index_out_of_range(which: int) -> None:
         indices_of(model)[which](value)
         if which in (0, 3, 4, 5) and value < 0:
             continue  # those have no sign in the file
-        builder = flatbuffer._aligned_builder(1 << 20)
+        builder = flatbuffer._aligned_builder(1 << 20, writes_once=False)
         builder.Finish(model.Pack(builder), b"TFL3")
         with pytest.raises(ModelError, match="damaged"):
             inspect_bytes(bytes(builder.Output()))

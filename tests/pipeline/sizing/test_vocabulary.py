@@ -60,7 +60,7 @@ def test_a_bundle_with_a_trimmed_vocabulary(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where nothing else fits: its tokenizer and its table have the tokens that were kept."""
-    sizing = sizing_of(max_size=34_000, evaluations=1, out=tmp_path / "out")
+    sizing = sizing_of(max_size=32_000, evaluations=1, out=tmp_path / "out")
     least = sizing.trimmed_sizes[0]
     monkeypatch.setattr(search_space, "VOCABULARIES", (least,))
     with tiny.own_cache("vocabularies"):
