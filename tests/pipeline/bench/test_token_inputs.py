@@ -74,5 +74,6 @@ def test_a_run_says_what_it_was_fed_and_how_often(tmp_path: Path) -> None:
     assert subject.inputs == "20 sets of sentences"
     assert subject.pace == "one every 20 ms"
     assert placement is not None
-    assert placement.end_s - placement.start_s >= 0.06
+    # Both ends are told to the millisecond, so that a whole one may be lost.
+    assert round(1000 * (placement.end_s - placement.start_s)) >= 3 * 20 - 1
     assert sum(core.runs for core in placement.core_use) == 4
