@@ -13,7 +13,7 @@ from edge_bert.quantize.trained_grids import (
     name_rounded,
     name_shifted_grids,
 )
-from edge_bert.records.recipe import Scheme
+from edge_bert.records.recipe import RECIPES, Scheme
 
 
 def name_rounded_grids(session: BuildSession, folder: Path) -> tuple[str, ...]:
@@ -39,4 +39,10 @@ def name_rewritten_grids(session: BuildSession, names: Sequence[str]) -> tuple[s
     grids, lines = find_trained_grids(arrays), list(name_shifted_grids(arrays))
     for name in names:
         lines += () if name.startswith("float") else name_rewritten(grids, name)
+        recipe = RECIPES.get(name)
+        if recipe is not None and session.learned_for(recipe) is not None:
+            lines.append(
+                f"{name}: the integers and ranges that training found are for TFLite; the ONNX "
+                "file is calibrated anew from the float weights."
+            )
     return tuple(lines)

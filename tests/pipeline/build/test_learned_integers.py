@@ -10,6 +10,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.name_grids import name_rewritten_grids
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
@@ -56,6 +57,8 @@ def test_a_build_takes_them_for_their_recipe_alone(tmp_path: Path) -> None:
         built = artifacts.build_artifact(again, WI8_AI8, no_progress)
     assert built != plain[0]
     assert built == convert_integer(learned.complete(session.weights), [16])
+    (line,) = name_rewritten_grids(again, [WI8_AI8_AFP32.name, WI8_AI8.name])
+    assert line.startswith("wi8_ai8: the integers and ranges that training found are for TFLite")
 
 
 def test_their_recipe_is_built_without_being_named(tmp_path: Path) -> None:

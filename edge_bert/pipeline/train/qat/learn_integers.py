@@ -8,6 +8,7 @@ second, in which the weights settle on them.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,7 +88,8 @@ def learn_integers(plan: IntegerPlan, folder: Path, report: Report = no_report) 
     half = take_training(calibrated, plan.recipe, student.matrices, student.ranges)
     curve, student = _train(plan, half, second, folder / "weights", report, learns=False)
     whole = _join_curves(first_curve, curve)
-    start, between = first_curve.start_score or 0.0, first_curve.best_score
+    start = -math.inf if first_curve.start_score is None else first_curve.start_score
+    between = first_curve.best_score
     if max(start, between) > curve.best_score:
         learned = between >= start  # the first half was of use, and the second was not
         half, student = _start_over(plan, half if learned else calibrated)
