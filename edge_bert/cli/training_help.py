@@ -38,3 +38,18 @@ STUDENT_FINE_POINTS = FINE_POINTS | {
 def add_loop_help(own: Mapping[str, str]) -> dict[str, str]:
     """The help of a task's `own` options, then of those of the loop that `own` does not explain."""
     return {**own, **{name: text for name, text in LOOP_HELP.items() if name not in own}}
+
+
+def explain_losses(teacher: str) -> dict[str, str]:
+    """The help of the losses that a student learns by; `teacher` is who gives what it learns."""
+    return {
+        "cosine": f"embeddings: distance to the {teacher}'s vector (default: 1)",
+        "similarity": "embeddings: error of the similarities in a batch (default: 20)",
+        "dimensions": "embeddings: first channels that serve by themselves, as in 128,64",
+        "soft-targets": f"classifiers: divergence from the {teacher}'s classes (default: 0.9)",
+        "temperature": "at which these are compared (default: 4)",
+        "label-weight": "classifiers: error on the labels, where texts have one (default: 0.1)",
+        "hidden": "error of the token vectors after each layer (classifiers: 1)",
+        "relations": "divergence of how tokens relate in the last layer (classifiers: 1)",
+        "attention": "divergence of the last layer's attention (default: 0)",
+    }

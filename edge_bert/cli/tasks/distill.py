@@ -7,7 +7,12 @@ from invoke.context import Context
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, parse_options
 from edge_bert.cli.run_training import run_training
-from edge_bert.cli.training_help import LOOP_HELP, STUDENT_FINE_POINTS, TRAINED_OUT_HELP
+from edge_bert.cli.training_help import (
+    LOOP_HELP,
+    STUDENT_FINE_POINTS,
+    TRAINED_OUT_HELP,
+    explain_losses,
+)
 
 
 @command(
@@ -24,17 +29,7 @@ from edge_bert.cli.training_help import LOOP_HELP, STUDENT_FINE_POINTS, TRAINED_
             "name": "what the student is called, and its folder",
             "out": TRAINED_OUT_HELP,
         },
-        "Losses, by their weight (0 switches one off)": {
-            "cosine": "embeddings: distance to the teacher's vector (default: 1)",
-            "similarity": "embeddings: error of the similarities in a batch (default: 20)",
-            "dimensions": "embeddings: first channels that serve by themselves, as in 128,64",
-            "soft-targets": "classifiers: divergence from the teacher's classes (default: 0.9)",
-            "temperature": "at which these are compared (default: 4)",
-            "label-weight": "classifiers: error on the labels, where texts have one (default: 0.1)",
-            "hidden": "error of the token vectors after each layer (classifiers: 1)",
-            "relations": "divergence of how tokens relate in the last layer (classifiers: 1)",
-            "attention": "divergence of the last layer's attention (default: 0)",
-        },
+        "Losses, by their weight (0 switches one off)": explain_losses("teacher"),
         "Training": LOOP_HELP
         | {
             "batch-size": "texts of a step (default: 64)",

@@ -12,6 +12,7 @@ from edge_bert.cli.training_help import (
     STUDENT_FINE_POINTS,
     TEXT_HELP,
     TRAINED_OUT_HELP,
+    explain_losses,
 )
 
 
@@ -37,17 +38,10 @@ from edge_bert.cli.training_help import (
             "0,-1, or matrices such as value,attention_output",
             "table-bits": "of the word table: 8, 4, or 2 for codebooks (default: 4 below 8 bits)",
         },
-        "Losses, by their weight (0 switches one off)": {
-            "cosine": "embeddings: distance to the float model's vector (default: 1)",
-            "similarity": "embeddings: error of the similarities in a batch (default: 20)",
-            "dimensions": "embeddings: first channels that serve by themselves, as in 128,64",
-            "soft-targets": "classifiers: divergence from the float model's classes (default: 0.9)",
-            "temperature": "at which these are compared (default: 4)",
-            "label-weight": "classifiers: error on the labels, where texts have one (default: 0.1)",
+        "Losses, by their weight (0 switches one off)": explain_losses("float model")
+        | {
             "hidden": "error of the token vectors after each layer (embeddings below 4 bits: "
             "10, classifiers: 1)",
-            "relations": "divergence of how tokens relate in the last layer (classifiers: 1)",
-            "attention": "divergence of the last layer's attention (default: 0)",
         },
         "Training": LOOP_HELP
         | {
