@@ -88,6 +88,17 @@ class TrainingCurve(Record, frozen=True):
     stopped_early: bool
     start_score: float | None = None
 
+    @property
+    def only_lost(self) -> bool:
+        """Whether the best score is below that of the start: too few texts, or too high a rate."""
+        return self.start_score is not None and self.start_score > self.best_score
+
+    def return_to_start(self) -> TrainingCurve:
+        """The curve where the weights before the first step are kept; their score must be known."""
+        if self.start_score is None:
+            raise ValueError("the start of this run has no score")
+        return msgspec.structs.replace(self, best_step=0, best_score=self.start_score)
+
 
 class PruningStep(Record, frozen=True):
     """A cut and the recovery after it: what was left, and the held-out score before and after.

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from edge_bert.compress.train.batches import Array, Targets, TokenizedTexts
@@ -62,9 +61,8 @@ def distill_student(
 
     task = make_distillation(weights, trained, held_out, settings, losses)
     curve = train_model(task, settings, folder, report)
-    start = curve.start_score
-    if start is not None and start > curve.best_score:  # too few texts, or too high a rate
-        return weights, msgspec.structs.replace(curve, best_step=0, best_score=start)
+    if curve.only_lost:
+        return weights, curve.return_to_start()
     return read_weights(task.model, weights), curve
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
-
 from edge_bert.compress.cluster.cluster_matrix import ClusteredMatrix
 from edge_bert.compress.train.distill import Lessons, make_distillation
 from edge_bert.compress.train.loop import Report, no_report, train_model
@@ -47,7 +45,7 @@ def tune_centroids(
     curve = train_model(task, settings, folder, report)
     start = curve.start_score
     if start is not None and start >= curve.best_score:
-        return weights, msgspec.structs.replace(curve, best_step=0, best_score=start)
+        return weights, curve.return_to_start()
     learned = read_centroids(task.model, kernels)
     values = {name: matrix.values for name, matrix in learned.items()}
     return replace_arrays(read_weights(task.model, weights), values), curve

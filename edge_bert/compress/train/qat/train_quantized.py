@@ -12,8 +12,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from edge_bert.compress.train.distill import Lessons, make_distillation
 from edge_bert.compress.train.loop import Report, no_report, train_model
 from edge_bert.compress.train.qat.fake_quant_config import FakeQuantConfig
@@ -61,8 +59,7 @@ def train_quantized(
     wrap_student(task.model, config, scales)
     start = read_grid_weights(task.model, weights, config)
     curve = train_model(task, settings, folder, report)
-    if curve.start_score is not None and curve.start_score > curve.best_score:
-        curve = msgspec.structs.replace(curve, best_step=0, best_score=curve.start_score)
-        return QuantizedEncoder(start, weights, curve)
+    if curve.only_lost:
+        return QuantizedEncoder(start, weights, curve.return_to_start())
     grid = read_grid_weights(task.model, weights, config)
     return QuantizedEncoder(grid, read_weights(task.model, weights), curve)
