@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.formats.tflite import flatbuffer
+from edge_bert.quantize.channelwise import pack_steps
 from edge_bert.quantize.recover_grid import keep_codes
 from edge_bert.quantize.uniform import round_to_step
 
@@ -84,16 +85,10 @@ def dequantize_blockwise(
     return np.asarray(blocks, np.float32).reshape(values.shape)
 
 
-def pack_nibbles(values: npt.NDArray[np.int8]) -> npt.NDArray[np.uint8]:
-    """Two values in each byte, the first one in its low half."""
-    pairs = values.reshape(-1, 2).view(np.uint8) & 0xF
-    return np.asarray(pairs[:, 0] | (pairs[:, 1] << 4), np.uint8)
-
-
 def store_blocks(model: Any, blocks: Blocks) -> tuple[int, int]:
     """New buffers with the values and the scales of `blocks`."""
     values, scales = blocks
-    packed = flatbuffer.add_constant(model, pack_nibbles(values))
+    packed = flatbuffer.add_constant(model, pack_steps(values, 4))
     return packed, flatbuffer.add_constant(model, scales)
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from edge_bert.quantize import blockwise
+from edge_bert.quantize.channelwise import pack_steps
 
 RANDOM = np.random.RandomState(5)
 MATRIX = RANDOM.standard_normal((6, 128)).astype(np.float32)
@@ -47,5 +48,5 @@ def test_rows_of_nothing_have_a_scale_that_the_runtime_takes(tiny: float) -> Non
 
 def test_two_values_share_a_byte_low_half_first() -> None:
     """The order of TFLite's INT4."""
-    packed = blockwise.pack_nibbles(np.array([[1, -1, -8, 7]], np.int8))
+    packed = pack_steps(np.array([[1, -1, -8, 7]], np.int8), 4)
     assert packed.tolist() == [0xF1, 0x78]

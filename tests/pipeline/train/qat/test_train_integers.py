@@ -24,6 +24,7 @@ from edge_bert.pipeline.train.qat.integer_start import start_encoder
 from edge_bert.pipeline.train.qat.qat_model import quantize_model
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.progress import no_progress
+from edge_bert.quantize.channelwise import unpack_steps
 from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import FILE
 from edge_bert.quantize.integer.lower.dense_parts import list_dense, name_kernel
@@ -88,10 +89,7 @@ def learned_of(session: BuildSession, recipe: Recipe = RECIPE) -> LearnedEncoder
 
 def unpack(data: npt.NDArray[Any], count: int) -> npt.NDArray[np.int8]:
     """The integers of a constant: one of 8 bits to a byte, or two of 4, the lower half first."""
-    if data.size == count:
-        return data.view(np.int8)
-    halves = np.stack([data & 15, data >> 4], axis=-1).reshape(-1).astype(np.int8)
-    return np.where(halves > 7, halves - 16, halves)
+    return data.view(np.int8) if data.size == count else unpack_steps(data, 4)
 
 
 @pytest.fixture(scope="module")
