@@ -12,7 +12,12 @@ from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor
 from edge_bert.pipeline.train.options import ClusterOptions
-from edge_bert.pipeline.train.self_teaching import digest_lessons, recovery_losses, teach_itself
+from edge_bert.pipeline.train.self_teaching import (
+    digest_lessons,
+    recovery_losses,
+    teach_itself,
+    tokenize_sides,
+)
 from edge_bert.pipeline.train.start_model import StartModel
 from edge_bert.pipeline.train.trained_model import choose_work_folder
 from edge_bert.records.training import TrainingRun
@@ -33,8 +38,9 @@ def tune_model(
     settings = options.settings
     corpus = read_corpus(options.data, options.text, model.weights.head)
     sides = split_corpus(corpus, options.held_out, options.split_seed)
-    trained, held_out = teach_itself(model, sides, report)
     losses = recovery_losses(model.weights, sides[0])
+    texts = tokenize_sides(model, sides)
+    trained, held_out = teach_itself(model, sides, texts, losses, report)
     digests = [digest_lessons(side) for side in (trained, held_out)]
     clustering = f"{options.centroids} {options.entropy}"
     folder = choose_work_folder(

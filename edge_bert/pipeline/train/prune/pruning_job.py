@@ -16,7 +16,12 @@ from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import PruneOptions
 from edge_bert.pipeline.train.prune.pruning_goal import PruningGoal, check_goal
-from edge_bert.pipeline.train.self_teaching import digest_lessons, recovery_losses, teach_itself
+from edge_bert.pipeline.train.self_teaching import (
+    digest_lessons,
+    recovery_losses,
+    teach_itself,
+    tokenize_sides,
+)
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import check_name, check_target, choose_work_folder
 from edge_bert.records.checkpoint import Checkpoint
@@ -102,7 +107,9 @@ def open_pruning(
             "--importance taylor is the gradient of the error on labels, and the texts have none "
             "of this model's; give --data with labels, or another importance."
         )
-    trained, held_out = teach_itself(model, sides, report)
+    losses = recovery_losses(model.weights, sides[0])
+    texts = tokenize_sides(model, sides)
+    trained, held_out = teach_itself(model, sides, texts, losses, report)
     return PruningJob(options, model.checkpoint, model.weights, sides, trained, held_out, backend)
 
 

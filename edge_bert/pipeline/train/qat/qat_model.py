@@ -12,7 +12,6 @@ import numpy as np
 
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.batches import TokenizedTexts
-from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.compress.train.prune.rank_units import list_sentences
@@ -41,6 +40,7 @@ from edge_bert.pipeline.train.qat.choose_stages import (
 )
 from edge_bert.pipeline.train.qat.gptq_start import QatStart, start_by_gptq
 from edge_bert.pipeline.train.qat.train_integers import train_integers
+from edge_bert.pipeline.train.self_teaching import Texts, teach_itself, tokenize_sides
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
@@ -76,7 +76,7 @@ class _Job:
     stages: tuple[Stage, ...]
     losses: LossWeights
     corpus: tuple[Corpus, Corpus]
-    texts: tuple[TokenizedTexts, TokenizedTexts]
+    texts: Texts
     backend: str
 
     @property
@@ -96,7 +96,7 @@ def quantize_model(options: QatOptions, report: Report = no_report) -> TrainedMo
         return train_integers(options, report)
     job = _open_job(options, report)
     started = time.monotonic()
-    lessons = _prepare_lessons(job, report)
+    lessons = teach_itself(job.model, job.corpus, job.texts, job.losses, report)
     config = infer_config(job.recipe, job.bits, job.weights)
     folder = _work_folder(job)
     start = _start_matrices(job, config, folder, report)
@@ -132,7 +132,7 @@ def _open_job(options: QatOptions, report: Report) -> _Job:
     defaults = SAME_LAYERS if stages[-1].width.count < Width.INT4.count else DEFAULTS
     losses = choose_losses(options, weights, labels=corpus.has_labels, defaults=defaults)
     sides = split_corpus(corpus, options.held_out, options.split_seed)
-    texts = sides[0].tokenize(model.tokenizer), sides[1].tokenize(model.tokenizer)
+    texts = tokenize_sides(model, sides)
     bits = _widen(options, recipe, bits, weights, texts[0], report)
     return _Job(options, recipe, model, bits, stages, losses, sides, texts, backend)
 
@@ -177,28 +177,6 @@ def _list_sentences(weights: EncoderWeights, texts: TokenizedTexts, count: int) 
     """The first of the texts, as the numpy pass takes them."""
     first = texts.select(np.arange(min(count, len(texts))))
     return list_sentences(first, weights.input_names)
-
-
-def _prepare_lessons(job: _Job, report: Report) -> tuple[Lessons, Lessons]:
-    """The texts that are learned and those held out, with the float model's outputs."""
-    from edge_bert.compress.train.forward import Rows
-    from edge_bert.compress.train.teacher import run_teachers
-
-    losses, layers = job.losses, range(job.weights.config.layers)
-    rows = Rows(
-        hidden=tuple(layers) if losses.hidden else (),
-        attention=bool(losses.attention or losses.relations),
-    )
-    digest = job.model.checkpoint.sha256
-
-    def teach(place: int, wanted: Rows, *, labelled: bool) -> Lessons:
-        texts, corpus = job.texts[place], job.corpus[place]
-        outputs = run_teachers([job.weights], [digest], texts, wanted, report)
-        labels = corpus.labels if labelled else None
-        return Lessons(texts, outputs, labels, tuple((layer, layer) for layer in layers))
-
-    held_out = job.corpus[1].has_labels
-    return teach(0, rows, labelled=bool(losses.labels)), teach(1, Rows(), labelled=held_out)
 
 
 def _work_folder(job: _Job) -> Path:

@@ -14,8 +14,6 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.compress.train.backends.choose_backend import start_backend
-from edge_bert.compress.train.batches import TokenizedTexts
-from edge_bert.compress.train.distill import Lessons
 from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.data.calibration import DEFAULT_COUNT, default_sentences, select_sentences
@@ -33,6 +31,7 @@ from edge_bert.pipeline.train.qat.learn_integers import (
     check_halves,
     learn_integers,
 )
+from edge_bert.pipeline.train.self_teaching import Texts, teach_itself, tokenize_sides
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.trained_model import (
     TrainedModel,
@@ -73,7 +72,7 @@ class _Job:
     settings: TrainingSettings
     losses: LossWeights
     corpus: tuple[Corpus, Corpus]
-    texts: tuple[TokenizedTexts, TokenizedTexts]
+    texts: Texts
     backend: str
 
 
@@ -88,7 +87,7 @@ def train_integers(options: QatOptions, report: Report = no_report) -> TrainedMo
     started = time.monotonic()
     report(StageStatus("calibration"))
     calibrated = _calibrate(job.model)
-    lessons = _prepare_lessons(job, report)
+    lessons = teach_itself(job.model, job.corpus, job.texts, job.losses, report)
     plan = IntegerPlan(calibrated, job.recipe, lessons, job.settings, job.losses)
     found = learn_integers(plan, _work_folder(job), report)
     run = _describe_run(job, found, time.monotonic() - started)
@@ -109,7 +108,7 @@ def _open_job(options: QatOptions) -> _Job:
     losses = choose_losses(options, model.weights, labels=corpus.has_labels)
     losses = msgspec.structs.replace(losses, **dict.fromkeys(ON_ROWS, 0.0))
     sides = split_corpus(corpus, options.held_out, options.split_seed)
-    texts = sides[0].tokenize(model.tokenizer), sides[1].tokenize(model.tokenizer)
+    texts = tokenize_sides(model, sides)
     return _Job(options, recipe, model, settings, losses, sides, texts, backend)
 
 
@@ -145,24 +144,6 @@ def _calibrate(model: StartModel) -> CalibratedEncoder:
     weights = model.weights
     inputs = encode_calibration(model.tokenizer, weights.input_names, sentences, weights.head)
     return calibrate_encoder(weights, inputs)
-
-
-def _prepare_lessons(job: _Job, report: Report) -> tuple[Lessons, Lessons]:
-    """The texts that are learned and those held out, with the float model's outputs."""
-    from edge_bert.compress.train.forward import Rows
-    from edge_bert.compress.train.teacher import run_teachers
-
-    teacher, digest = job.model.weights, job.model.checkpoint.sha256
-    wanted = (bool(job.losses.labels), job.corpus[1].has_labels)
-    trained, held_out = (
-        Lessons(
-            texts,
-            run_teachers([teacher], [digest], texts, Rows(), report),
-            corpus.labels if labelled else None,
-        )
-        for texts, corpus, labelled in zip(job.texts, job.corpus, wanted, strict=True)
-    )
-    return trained, held_out
 
 
 def _work_folder(job: _Job) -> Path:
