@@ -29,7 +29,7 @@ class FloatDeviation:
 def run_float_file(session: BuildSession, data: EvaluationSet) -> FloatArray:
     """Embeddings [n, hidden] of the distinct sentences of `data` from the float32 file."""
     float_file = artifacts.build_float_model(session, no_progress)
-    return _file_outputs(session, float_file, _list_sentences(data))
+    return run_file(session, float_file, _list_sentences(data))
 
 
 def _list_sentences(data: EvaluationSet) -> tuple[str, ...]:
@@ -45,13 +45,13 @@ def measure_deviation(
     """
     sentences = _list_sentences(data)
     expected = run_float_file(session, data) if expected is None else expected
-    actual = _file_outputs(session, file, sentences)
+    actual = run_file(session, file, sentences)
     drift, score = measure_drift(actual, expected), make_pair_scorer(data, sentences)
     return FloatDeviation(drift.cosine_mean, drift.cosine_min, score(expected) - score(actual))
 
 
-def _file_outputs(session: BuildSession, file: bytes, sentences: tuple[str, ...]) -> FloatArray:
-    """Embeddings [n, hidden] of `sentences` from the bytes of a file."""
+def run_file(session: BuildSession, file: bytes, sentences: Sequence[str]) -> FloatArray:
+    """Finished outputs [n, width] of `sentences` from the bytes of a file."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.tflite"
         path.write_bytes(file)

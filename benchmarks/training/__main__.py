@@ -1,4 +1,4 @@
-"""Train the rows of docs/training.md's table, and print it.
+"""Train the rows of docs/training.md's tables, and print them.
 
     python -m benchmarks.training run DATA --rows banking77,stsb-3 --seeds 0,1,2
     python -m benchmarks.training speed source build/training/stsb-3-seed0
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.training.records import read_training_records, write_training_record
-from benchmarks.training.render_table import render_table
+from benchmarks.training.render_table import render_file_table, render_table
 from benchmarks.training.rows import ROWS
 from benchmarks.training.run_row import run_row
 from benchmarks.training.splits import write_splits
@@ -60,8 +60,9 @@ def print_speed(options: argparse.Namespace) -> None:
 
 
 def print_table(_: argparse.Namespace) -> None:
-    """The table of all records."""
-    sys.stdout.write(f"{render_table(read_training_records())}\n")
+    """The tables of all records: float models, then files of quantized weights."""
+    records = list(read_training_records())
+    sys.stdout.write(f"{render_table(records)}\n\n{render_file_table(records)}\n")
 
 
 def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -81,7 +82,7 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     speed.add_argument("whole", help="a model's folder, or `source`")
     speed.add_argument("small")
     speed.set_defaults(act=print_speed)
-    acts.add_parser("table", help="print the table").set_defaults(act=print_table)
+    acts.add_parser("table", help="print the tables").set_defaults(act=print_table)
     return parser.parse_args(arguments)
 
 

@@ -13,13 +13,28 @@ from edge_bert.store.content_store import encode_json
 FOLDER = Path(__file__).parent / "records"
 
 
+class FileScore(Record, frozen=True):
+    """A file of quantized weights on the texts that it is reported on.
+
+    `score` is in percent. The cosines are those of embeddings to the whole float model's, over
+    all sentences; classifiers have none.
+    """
+
+    recipe: str
+    bytes: int
+    score: float
+    cosine_mean: float | None
+    cosine_min: float | None
+
+
 class TrainingRecord(Record, frozen=True):
     """A trained model on the texts that it is reported on.
 
     `score` and `reference` (that of the model it is held against) are in percent. `wall_s` and
     `processor_s` are those of the command, `memory_bytes` the most that it had; `other_cores` is
     how many cores other programs kept busy meanwhile. `start_score` and `held_out` are the job's
-    own, on texts that it held out.
+    own, on texts that it held out. Weights that were trained for a recipe have `score` from their
+    `file`; `untrained` is the file of the same recipe without training.
     """
 
     row: str
@@ -39,6 +54,8 @@ class TrainingRecord(Record, frozen=True):
     machine: str
     date: str
     version: str
+    file: FileScore | None = None
+    untrained: FileScore | None = None
 
 
 def write_training_record(record: TrainingRecord) -> Path:

@@ -1,4 +1,4 @@
-"""The table of docs/training.md, from the records."""
+"""The tables of docs/training.md, from the records."""
 
 from __future__ import annotations
 
@@ -6,20 +6,64 @@ import statistics
 from collections.abc import Iterable, Sequence
 from itertools import groupby
 
-from benchmarks.training.records import TrainingRecord
+from benchmarks.training.records import FileScore, TrainingRecord
 from benchmarks.training.rows import ROWS
 
 HEAD = """| model | seeds | score | to its reference | held-out before training | minutes | memory |
 |---|---|---|---|---|---|---|"""
 
+FILES = """| model | seeds | MB | score | to float | untrained | cosine | untrained | minutes |
+|---|---|---|---|---|---|---|---|---|"""
+
+
+def render_file_table(records: Iterable[TrainingRecord]) -> str:
+    """A line for each row that was trained for a recipe: its file, and the one without training.
+
+    Cosines are mean and least, those to the whole float model.
+    """
+    ordered = sorted(
+        (record for record in records if record.file),
+        key=lambda record: list(ROWS).index(record.row),
+    )
+    groups = groupby(ordered, key=lambda record: record.row)
+    return "\n".join([FILES, *(_render_file(list(runs)) for _, runs in groups)])
+
+
+def _render_file(runs: Sequence[TrainingRecord]) -> str:
+    row = ROWS[runs[0].row]
+    files = [run.file for run in runs if run.file]
+    untrained = [run.untrained for run in runs if run.untrained]
+    reference = runs[0].reference or 0.0
+    cells = (
+        f"{row.title}, `{row.recipe}`",
+        len(runs),
+        f"{files[0].bytes / 1e6:.2f}",
+        _describe_spread([file.score for file in files]),
+        _describe_spread([file.score - reference for file in files], "+"),
+        f"{untrained[0].score - reference:+.2f}",
+        _describe_cosines(files),
+        _describe_cosines(untrained[:1]),
+        f"{statistics.mean(run.processor_s for run in runs) / 120:.0f}",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
+def _describe_cosines(files: Sequence[FileScore]) -> str:
+    """The mean of the means, and the least of the least."""
+    means = [file.cosine_mean for file in files if file.cosine_mean is not None]
+    least = [file.cosine_min for file in files if file.cosine_min is not None]
+    return f"{statistics.mean(means):.4f}, {min(least):.3f}" if means else "–"
+
 
 def render_table(records: Iterable[TrainingRecord]) -> str:
-    """A line for each row that has records, in the order of the rows; the mean and the deviation.
+    """A line for each row of float models that has records, in their order.
 
-    Minutes are processor time over two cores: what a run takes where nothing else runs.
+    With several seeds it has the mean and the deviation. Minutes are processor time over two cores:
+    what a run takes where nothing else runs.
     """
     order = list(ROWS)
-    ordered = sorted(records, key=lambda record: (order.index(record.row), record.seed))
+    floats = (record for record in records if record.file is None)
+    ordered = sorted(floats, key=lambda record: (order.index(record.row), record.seed))
     lines = [_render_row(list(runs)) for _, runs in groupby(ordered, key=lambda record: record.row)]
     return "\n".join([HEAD, *lines])
 

@@ -10,12 +10,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class TrainingRow:
-    """A model to train. `reference` is the row of the model it is compared with, of seed 0."""
+    """A model to train. `reference` is the row of the model it is compared with, of seed 0.
+
+    Weights that were trained for a `recipe` are scored in its file, others in float.
+    """
 
     title: str
     dataset: str
     command: str
     reference: str | None = None
+    recipe: str | None = None
 
 
 SOURCE = "source"  # the model that edge-bert takes by default, as it is
@@ -23,6 +27,18 @@ BANKING = "--data {banking77} --held-out 0.05"
 TEXTS = "--text {texts} --held-out 0.02"
 STUDENT = f"{TEXTS} --learning-rate 5e-4 --epochs 5"
 ALONE = "--soft-targets 0 --hidden 0 --relations 0 --label-weight 1"
+
+
+def _quantized(title: str, recipe: str, more: str = "") -> TrainingRow:
+    """An embedding on the integers of a recipe's file, taught by the source on texts alone."""
+    return TrainingRow(title, "stsb", f"qat --recipe {recipe} {TEXTS} {more}", SOURCE, recipe)
+
+
+def _quantized_classifier(title: str, recipe: str) -> TrainingRow:
+    """The fine-tuned banking77 model on the integers of a recipe's file."""
+    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 15"
+    return TrainingRow(title, "banking77", command, "banking77", recipe)
+
 
 ROWS = {
     "banking77": TrainingRow("banking77, fine-tuned", "banking77", f"train {BANKING}"),
@@ -66,4 +82,11 @@ ROWS = {
         f"prune --neurons 50% --heads 50% {TEXTS}",
         SOURCE,
     ),
+    "stsb-wi8": _quantized("embedding, int8 throughout", "wi8_ai8"),
+    "stsb-wi4c": _quantized("embedding, 4 bits", "wi4c_afp32"),
+    "stsb-wi2c": _quantized("embedding, 2 bits", "wi2c_afp32"),
+    "stsb-ternary": _quantized("embedding, ternary", "wi2c_afp32", "--width ternary"),
+    "stsb-binary": _quantized("embedding, binary", "wi2c_afp32", "--width binary"),
+    "banking77-wi2c": _quantized_classifier("banking77, 2 bits", "wi2c_afp32"),
+    "banking77-wi4c-ai8": _quantized_classifier("banking77, 4-bit weights, int8", "wi4c_ai8"),
 }  # fmt: skip

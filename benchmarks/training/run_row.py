@@ -15,8 +15,9 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.machine import MachineLoad, count_other_cores
-from benchmarks.training.records import TrainingRecord, read_training_records
-from benchmarks.training.rows import ROWS, SOURCE
+from benchmarks.training.records import FileScore, TrainingRecord, read_training_records
+from benchmarks.training.rows import ROWS, SOURCE, TrainingRow
+from benchmarks.training.score_file import score_file
 from benchmarks.training.score_model import score_float_model
 from benchmarks.training.splits import Splits
 from edge_bert.records.training import TrainingRun
@@ -45,14 +46,15 @@ def run_row(name: str, seed: int, splits: Splits, models: Path) -> TrainingRecor
     spent = _run_invoke(command)
     folder = models / f"{name}-seed{seed}"
     run = msgspec.json.decode((folder / "training.json").read_bytes(), type=TrainingRun)
-    score = score_float_model(str(folder), splits.dev(row.dataset))
+    file, untrained = _score_files(row, folder, splits, models)
+    metric, score = _score_trained(row, folder, splits, file)
     return TrainingRecord(
         row=name,
         seed=seed,
         command=f"invoke {_hide_folders(row.command)} --seed {seed}",
         dataset=row.dataset,
-        metric=score.metric,
-        score=100 * score.value,
+        metric=metric,
+        score=score,
         reference=_find_reference(row.reference, splits, row.dataset),
         start_score=run.trained_curve.start_score,
         held_out=run.trained_curve.best_score,
@@ -60,6 +62,8 @@ def run_row(name: str, seed: int, splits: Splits, models: Path) -> TrainingRecor
         machine=f"{run.machine.processor}, {run.machine.cores} cores",
         date=datetime.datetime.now(datetime.UTC).date().isoformat(),
         version=metadata.version("edge-bert"),
+        file=file,
+        untrained=untrained,
         **{field: getattr(spent, field) for field in Spent.__dataclass_fields__},
     )
 
@@ -76,6 +80,26 @@ def fill_command(command: str, splits: Splits, models: Path) -> list[str]:
         return splits.train(word)
 
     return [re.sub(r"\{([^}]+)\}", fill, word) for word in command.split()]
+
+
+def _score_trained(
+    row: TrainingRow, folder: Path, splits: Splits, file: FileScore | None
+) -> tuple[str, float]:
+    """The metric's name, and the score in percent of what the row is about."""
+    in_float = score_float_model(str(folder), splits.dev(row.dataset))
+    return in_float.metric, 100 * in_float.value if file is None else file.score
+
+
+def _score_files(
+    row: TrainingRow, folder: Path, splits: Splits, models: Path
+) -> tuple[FileScore, FileScore] | tuple[None, None]:
+    """The files of the row's recipe, trained and untrained; none where it has no recipe."""
+    if row.recipe is None:
+        return None, None
+    whole = None if row.reference == SOURCE else str(models / f"{row.reference}-seed0")
+    data = splits.dev(row.dataset)
+    trained = score_file(str(folder), whole, row.recipe, data)
+    return trained, score_file(whole, whole, row.recipe, data)
 
 
 def _hide_folders(command: str) -> str:

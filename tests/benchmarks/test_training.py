@@ -9,8 +9,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.training.records import TrainingRecord, read_training_records
-from benchmarks.training.render_table import render_table
+from benchmarks.training.records import FileScore, TrainingRecord, read_training_records
+from benchmarks.training.render_table import render_file_table, render_table
 from benchmarks.training.rows import ROWS, SOURCE
 from benchmarks.training.run_row import fill_command
 from benchmarks.training.splits import DEV_ROWS, Splits, write_splits
@@ -59,23 +59,43 @@ def test_every_row_has_a_command_with_known_options(name: str, splits: Splits) -
     assert row.reference in (None, SOURCE, *ROWS)
 
 
+RECORD = TrainingRecord(
+    row="stsb-3", seed=0, command="invoke distill", dataset="stsb", metric="spearman",
+    score=86.0, reference=86.5, start_score=0.8, held_out=0.9, epochs=6, wall_s=700.0,
+    processor_s=1200.0, memory_bytes=2_500_000_000, other_cores=0.0, machine="x", date="2026",
+    version="1",
+)  # fmt: skip
+
+
 def test_the_table_has_means_and_deviations() -> None:
     """Over the seeds of a row; one seed alone has no deviation."""
-    record = TrainingRecord(
-        row="stsb-3", seed=0, command="invoke distill", dataset="stsb", metric="spearman",
-        score=86.0, reference=86.5, start_score=0.8, held_out=0.9, epochs=6, wall_s=700.0,
-        processor_s=1200.0, memory_bytes=2_500_000_000, other_cores=0.0, machine="x", date="2026",
-        version="1",
-    )  # fmt: skip
-    other = msgspec.structs.replace(record, seed=1, score=86.4)
-    lines = render_table([record, other]).splitlines()
+    other = msgspec.structs.replace(RECORD, seed=1, score=86.4)
+    lines = render_table([RECORD, other]).splitlines()
     assert lines[2] == (
         "| embedding, 3 layers | 2 | 86.20 ± 0.28 spearman | -0.30 ± 0.28 | 0.800 | 10 | 2.5 GB |"
     )
-    assert "| 86.00 spearman | -0.50 |" in render_table([record])
+    assert "| 86.00 spearman | -0.50 |" in render_table([RECORD])
+
+
+def test_files_of_trained_weights_have_a_table_of_their_own() -> None:
+    """Beside the file without training; means over seeds, the least cosine of all."""
+    trained = FileScore(
+        recipe="wi2c_afp32", bytes=9_000_000, score=86.0, cosine_mean=0.95, cosine_min=0.8
+    )
+    untrained = msgspec.structs.replace(trained, score=83.5, cosine_mean=0.7, cosine_min=0.31)
+    run = msgspec.structs.replace(RECORD, row="stsb-wi2c", file=trained, untrained=untrained)
+    better = msgspec.structs.replace(trained, score=86.2, cosine_mean=0.97, cosine_min=0.85)
+    lines = render_file_table([RECORD, run, msgspec.structs.replace(run, seed=1, file=better)])
+    assert lines.splitlines()[2:] == [
+        "| embedding, 2 bits, `wi2c_afp32` | 2 | 9.00 | 86.10 ± 0.14 | -0.40 ± 0.14 | -3.00 "
+        "| 0.9600, 0.800 | 0.7000, 0.310 | 10 |"
+    ]
+    assert "2 bits" not in render_table([RECORD, run])
 
 
 def test_the_table_of_the_docs_is_that_of_the_records() -> None:
     """Figures in the docs come from runs."""
     docs = Path(__file__).resolve().parents[2] / "docs" / "training.md"
-    assert render_table(read_training_records()) in docs.read_text("utf-8")
+    text, records = docs.read_text("utf-8"), list(read_training_records())
+    assert render_table(records) in text
+    assert render_file_table(records) in text or not any(record.file for record in records)
