@@ -59,15 +59,31 @@ def run_process(
 
 def _end_process_group(process: subprocess.Popen[str]) -> None:
     """End what a program started, the program first and then what it left behind."""
+    if hasattr(os, "killpg"):
+        _end_by_signals(process)
+    else:
+        _end_by_taskkill(process)
+    process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe:
+            pipe.close()
+
+
+def _end_by_signals(process: subprocess.Popen[str]) -> None:
     if process.poll() is None:
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=GRACE_S)
     _signal_group(process.pid, signal.SIGKILL)
-    process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
+
+
+def _end_by_taskkill(process: subprocess.Popen[str]) -> None:
+    """Windows has no groups: the tree below a program is found while the program is there."""
+    if process.poll() is None:
+        argv = ["taskkill", "/F", "/T", "/PID", str(process.pid)]
+        with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+            subprocess.run(argv, check=False, timeout=GRACE_S * 5, capture_output=True)
+        process.kill()
 
 
 def _signal_group(group: int, number: int) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import errno
 import glob
 import os
@@ -17,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from edge_bert.bundle.manifest import FILE as MANIFEST
 from edge_bert.errors import BusyError, InputError
+from edge_bert.host_system import exchange_folders, flush_file
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,6 @@ class FolderKind:
 
 BUNDLE = FolderKind("bundle", MANIFEST)
 KEPT = ("measurements", "explanations")
-AT_FDCWD = -100
-RENAME_EXCHANGE = 2
 FULL = (errno.ENOSPC, errno.EDQUOT)
 UNWRITABLE = (
     errno.EACCES,
@@ -156,25 +154,15 @@ def _flush(scratch: Path) -> None:
     """Bring the files to the disk before their names, so that a power cut leaves no empty ones."""
     for path in scratch.rglob("*"):
         if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                os.fsync(file.fileno())
+            flush_file(path)
 
 
 def _exchange(new: Path, folder: Path) -> None:
     """Put `new` where `folder` is in one step; the old folder ends up at `new`."""
     if not folder.exists():
         new.rename(folder)
-    elif not _exchange_at_once(new, folder):
+    elif not exchange_folders(new, folder):
         _exchange_by_two_renames(new, folder)
-
-
-def _exchange_at_once(new: Path, folder: Path) -> bool:
-    """Linux's renameat2; False where the C library or the file system has no exchange."""
-    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
-    if renameat2 is None:
-        return False
-    names = os.fsencode(new), os.fsencode(folder)
-    return bool(renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
 
 
 def _exchange_by_two_renames(new: Path, folder: Path) -> None:

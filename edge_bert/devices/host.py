@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import shutil
 import tempfile
@@ -15,6 +14,7 @@ from edge_bert import processes
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.runner.build import host_abi
 from edge_bert.errors import DeviceError
+from edge_bert.host_system import count_usable_cores, name_system
 from edge_bert.records.measurement import DeviceDescription, Evidence
 
 CPUINFO = Path("/proc/cpuinfo")
@@ -80,8 +80,8 @@ class HostDevice:
             evidence=Evidence.HOST,
             name="host",
             abi=host_abi(),
-            system=f"{platform.system()} {platform.release()}",
-            cores=len(os.sched_getaffinity(0)),
+            system=f"{name_system()} {platform.release()}",
+            cores=count_usable_cores(),
             features=tuple((cpu.get("Features") or cpu.get("flags") or "").split()),
             properties={key: " ".join(value.split()) for key, value in properties.items() if value},
         )

@@ -231,7 +231,7 @@ class Machine(Record, frozen=True):
 
     processor: str
     cores: int
-    peak_memory_bytes: int
+    peak_memory_bytes: int  # 0 where the system does not tell
     backend: str
     versions: dict[str, str]
     device: str | None = None

@@ -20,6 +20,7 @@ import filelock
 
 from edge_bert import processes
 from edge_bert.errors import BusyError, InputError, MissingToolError
+from edge_bert.host_system import name_system
 from edge_bert.installation import task_command
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.profile import Runtime
@@ -84,6 +85,8 @@ def pinned_requirements(runtime: Runtime) -> tuple[str, ...]:
 
 def find_interpreter(folder: Path) -> Path:
     """The Python interpreter of the environment in `folder`."""
+    if name_system() == "Windows":
+        return folder / "Scripts" / "python.exe"
     return folder / "bin" / "python"
 
 

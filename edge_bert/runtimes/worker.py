@@ -28,6 +28,7 @@ from edge_bert.text import make_printable
 
 Value = TypeVar("Value")
 Function = Callable[[dict[str, Any], dict[str, dict[str, Any]]], tuple[Any, Arrays]]
+KILLED = -9  # by SIGKILL, a name that Windows lacks
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError)
 
 
@@ -95,7 +96,7 @@ class Worker:
 
 def _describe_end(ended: subprocess.CompletedProcess[str]) -> str:
     """How a process ended that gave no answer, and the last line of its stderr."""
-    if ended.returncode == -signal.SIGKILL:
+    if ended.returncode == KILLED:
         cause = "the process was killed, most likely for lack of memory"
     elif ended.returncode < 0:
         number = -ended.returncode

@@ -9,6 +9,7 @@ import jax
 import keras
 
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
+from edge_bert.host_system import bind_to_first_cores
 
 
 class JaxStep:
@@ -84,11 +85,7 @@ def make_gradient(
 
 def limit_threads(threads: int) -> None:
     """JAX takes its threads from the processors that the process may use."""
-    import os
-
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))[:threads]
-        os.sched_setaffinity(0, allowed)
+    bind_to_first_cores(threads)
 
 
 def name_device() -> str:

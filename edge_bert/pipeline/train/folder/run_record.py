@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import resource
 from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +12,7 @@ import msgspec
 
 from edge_bert.compress.train.backends.choose_backend import name_device
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
+from edge_bert.host_system import count_usable_cores, read_peak_memory_bytes
 from edge_bert.pipeline.train.folder.card_subject import CARD_FILE, CardSubject
 from edge_bert.pipeline.train.folder.model_card import write_card
 from edge_bert.records.checkpoint import Checkpoint
@@ -30,11 +29,10 @@ PACKAGES = ("edge-bert", "keras", "numpy", "tensorflow", "jax", "torch")
 
 def describe_machine(backend: str) -> Machine:
     """This machine, and the most memory that the process has had so far."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return Machine(
         processor=_processor_name(),
-        cores=len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1,
-        peak_memory_bytes=peak * 1024,
+        cores=count_usable_cores(),
+        peak_memory_bytes=read_peak_memory_bytes(),
         backend=backend,
         versions=dict(_versions()),
         device=name_device(),

@@ -1,0 +1,71 @@
+"""What differs between Linux, macOS and Windows: each such call is here, with a way without it.
+
+Programs are ended in `edge_bert/processes.py`. The emulator alone is for Linux and says so.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import platform
+from pathlib import Path
+
+# Python says Darwin, people say macOS.
+NAMES = {"Darwin": "macOS"}
+# One name for each processor; Windows and macOS have their own.
+MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+def name_system() -> str:
+    """`Linux`, `macOS`, `Windows`, or Python's name of another system."""
+    system = platform.system()
+    return NAMES.get(system, system) or "an unknown system"
+
+
+def name_machine_type() -> str:
+    """`x86_64` or `arm64` by whatever name this system has for it, else its own word."""
+    machine = platform.machine().lower()
+    return MACHINES.get(machine, machine) or "an unknown processor"
+
+
+def count_usable_cores() -> int:
+    """The cores that this process may use; all of them where the system does not tell."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def bind_to_first_cores(count: int) -> None:
+    """Let this process use `count` of its cores only, where the system can."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:count])
+
+
+def read_peak_memory_bytes() -> int:
+    """The most memory that this process has had; 0 where the system does not tell."""
+    try:
+        resource = importlib.import_module("resource")
+    except ImportError:  # Windows
+        return 0
+    peak = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    return peak if name_system() == "macOS" else peak * 1024
+
+
+def flush_file(path: Path) -> None:
+    """Bring a file's bytes to the disk. Windows flushes only what may be written."""
+    with path.open("r+b" if name_system() == "Windows" else "rb") as file:
+        os.fsync(file.fileno())
+
+
+def exchange_folders(first: Path, second: Path) -> bool:
+    """Swap two folders in one step by Linux's renameat2; False where there is none."""
+    if name_system() != "Linux":
+        return False
+    renameat2 = getattr(ctypes.CDLL(None, use_errno=True), "renameat2", None)
+    if renameat2 is None:  # another C library
+        return False
+    names = os.fsencode(first), os.fsencode(second)
+    return bool(renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
