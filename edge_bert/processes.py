@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from edge_bert.errors import EdgeBertError
+from edge_bert.program_output import TooMuchOutputError, describe_excess, read_output
 
 # Time that a process has to end by itself after SIGTERM.
 GRACE_S = 2.0
@@ -30,8 +31,8 @@ def run_process(
     """The output and exit status of a program that ended by itself, whatever the status.
 
     The program runs in a process group of its own, which ends with it. Raises `failure`, which
-    names the program `what` (default: its first word), when it cannot be started or takes longer
-    than `timeout_s`.
+    names the program `what` (default: its first word), when it cannot be started, takes longer
+    than `timeout_s` or writes more than is read of a program.
     """
     name = what or argv[0]
     try:
@@ -42,14 +43,15 @@ def run_process(
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            encoding="utf-8",
-            errors="replace",
+            bufsize=0,
             start_new_session=True,
         )
     except (OSError, ValueError) as error:
         raise failure(f"{name} could not be started: {error}") from error
     try:
-        stdout, stderr = process.communicate(timeout=timeout_s)
+        stdout, stderr = read_output(process, timeout_s)
+    except TooMuchOutputError as error:
+        raise failure(f"{name} {describe_excess(error)}") from error
     except subprocess.TimeoutExpired as error:
         raise failure(f"{name} did not end within {timeout_s:g} s.") from error
     finally:
@@ -57,19 +59,16 @@ def run_process(
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
 
 
-def _end_process_group(process: subprocess.Popen[str]) -> None:
+def _end_process_group(process: subprocess.Popen[bytes]) -> None:
     """End what a program started, the program first and then what it left behind."""
     if hasattr(os, "killpg"):
         _end_by_signals(process)
     else:
         _end_by_taskkill(process)
     process.wait()
-    for pipe in (process.stdout, process.stderr):
-        if pipe:
-            pipe.close()
 
 
-def _end_by_signals(process: subprocess.Popen[str]) -> None:
+def _end_by_signals(process: subprocess.Popen[bytes]) -> None:
     if process.poll() is None:
         _signal_group(process.pid, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -77,7 +76,7 @@ def _end_by_signals(process: subprocess.Popen[str]) -> None:
     _signal_group(process.pid, signal.SIGKILL)
 
 
-def _end_by_taskkill(process: subprocess.Popen[str]) -> None:
+def _end_by_taskkill(process: subprocess.Popen[bytes]) -> None:
     """Windows has no groups: the tree below a program is found while the program is there."""
     if process.poll() is None:
         argv = ["taskkill", "/F", "/T", "/PID", str(process.pid)]

@@ -11,6 +11,7 @@ import numpy as np
 
 # How the library names the file that it leaves its tool's output in.
 LOG = re.compile(r"See (\S+) for details")
+MAX_LOG_LETTERS = 4_000_000
 
 Model = dict[str, dict[str, Any]]
 
@@ -52,7 +53,8 @@ def _find_reason(message: str) -> str:
     if match is None:
         return message
     log = Path(match[1])
-    lines = log.read_text(errors="replace").splitlines()
+    with log.open(errors="replace") as stream:
+        lines = stream.read(MAX_LOG_LETTERS).splitlines()
     log.unlink()
     errors = [line for line in lines if "ERROR" in line or "Could not" in line]
     return " ".join(errors or lines[-1:])

@@ -29,6 +29,7 @@ from edge_bert.text import make_printable
 Value = TypeVar("Value")
 Function = Callable[[dict[str, Any], dict[str, dict[str, Any]]], tuple[Any, Arrays]]
 KILLED = -9  # by SIGKILL, a name that Windows lacks
+MAX_ANSWER_BYTES = 256 * 1024 * 1024  # of JSON; arrays are as large as the model makes them
 UNREADABLE = (OSError, ValueError, EOFError, zipfile.BadZipFile, msgspec.MsgspecError)
 
 
@@ -86,6 +87,8 @@ class Worker:
 
     def _read_value(self, scratch: Path, ended: subprocess.CompletedProcess[str]) -> Any:
         file = scratch / "answer.json"
+        if file.exists() and file.stat().st_size > MAX_ANSWER_BYTES:
+            raise self._fail(f"the answer is larger than {MAX_ANSWER_BYTES} bytes")
         answer = msgspec.json.decode(file.read_bytes(), type=_Answer) if file.exists() else None
         if answer is not None and answer.error is not None:
             raise self._fail(answer.error)

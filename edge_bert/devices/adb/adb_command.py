@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.installation import task_command
+from edge_bert.program_output import TooMuchOutputError, describe_excess, read_output
 
 # What adb says, and what to do then. `{serial}` is the device in question.
 FAULTS = (
@@ -65,18 +66,29 @@ def run_adb(
 ) -> CompletedCommand:
     """Run `adb arguments…`, on the device `serial` if any; a non-zero exit is no error here.
 
-    Raises subprocess.TimeoutExpired after `timeout_s` seconds; adb has been killed then.
+    Raises subprocess.TimeoutExpired after `timeout_s` seconds, and DeviceError where adb cannot be
+    started or writes more than is read of a program; adb has been killed then.
     """
     argv = [find_adb(), *(["-s", serial] if serial else []), *arguments]
     try:
-        process = subprocess.run(
-            argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout_s, check=False
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
         )
     except (OSError, ValueError) as error:
         raise DeviceError(f"adb could not be started: {error}.") from error
-    stdout, stderr = (
-        output.decode("utf-8", errors="replace") for output in (process.stdout, process.stderr)
-    )
+    try:
+        stdout, stderr = read_output(process, timeout_s)
+    except TooMuchOutputError as error:
+        place = f" on {serial}" if serial else ""
+        raise DeviceError(f"`adb {arguments[0]}`{place} {describe_excess(error)}") from error
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
     return CompletedCommand(stdout, stderr, process.returncode)
 
 

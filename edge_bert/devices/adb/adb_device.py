@@ -31,6 +31,8 @@ KILL_TIMEOUT_S = 15
 ATTEMPTS = 3
 # The slowest link that is worth waiting for, in bytes per second.
 SLOWEST = 500_000
+# The largest file that is pulled: the log and the trace of a session are read into memory.
+MAX_PULL_BYTES = 256 * 1024 * 1024
 NOT_EXECUTABLE = ("not executable:", "Exec format error", "cannot execute")
 PROPERTIES = (
     "ro.build.version.release",
@@ -119,6 +121,11 @@ class AdbDevice:
         expected = self._read_content(remote)
         if expected is None:
             raise DeviceError(f"{remote} is not a readable file on {self.serial}.")
+        if expected.size > MAX_PULL_BYTES:
+            raise DeviceError(
+                f"{remote} on {self.serial} has {expected.size} bytes; more than "
+                f"{MAX_PULL_BYTES} are not pulled."
+            )
         partial = local.with_name(f".{local.name[:200]}.{os.getpid()}.partial")
         try:
             arguments = ["pull", remote, str(partial.absolute())]
@@ -192,7 +199,7 @@ class AdbDevice:
         # Reading from standard input keeps the file's name out of the answer.
         quoted = shlex.quote(remote)
         completed = self._run_shell(f"test -f {quoted} && wc -c <{quoted} && sha256sum <{quoted}")
-        answer = re.match(r"\s*(\d+)\s+([0-9a-f]{64})\b", completed.stdout)
+        answer = re.match(r"\s*([0-9]{1,15})\s+([0-9a-f]{64})\b", completed.stdout)
         if answer:
             return FileContent(int(answer[1]), answer[2])
         if completed.exit_code == 127 or "sha256sum" in completed.stderr:
@@ -229,7 +236,7 @@ class AdbDevice:
         token = secrets.token_hex(8)
         script = f'( {command} ); echo "\n{token} $?" >&2'
         completed = run_adb(["shell", script], timeout_s, self.serial)
-        trailer = re.compile(rf"\r?\n{token} (\d+)\r?\n")
+        trailer = re.compile(rf"\r?\n{token} (\d{{1,3}})\r?\n")
         status = trailer.search(completed.stderr) or trailer.search(completed.stdout)
         if status is None:
             reason = completed.stderr.strip() or "the connection was lost"

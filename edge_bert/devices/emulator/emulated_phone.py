@@ -32,6 +32,7 @@ DATA_BYTES = 2 * 1024**3
 START_TIMEOUT_S = 60
 STOP_TIMEOUT_S = 20
 POLL_S = 0.1
+LOG_TAIL_BYTES = 4000
 
 
 class EmulatedPhone(Record, frozen=True):
@@ -233,5 +234,7 @@ def _processes_in(namespace: str) -> dict[int, str]:
 
 
 def _last_lines(log: Path) -> str:
-    lines = log.read_text(encoding="utf-8", errors="replace").split("\n")
+    with log.open("rb") as stream:
+        stream.seek(max(0, log.stat().st_size - LOG_TAIL_BYTES))
+        lines = stream.read(LOG_TAIL_BYTES).decode("utf-8", errors="replace").split("\n")
     return " / ".join(line.strip() for line in lines if line.strip())[-300:] or "no message"
