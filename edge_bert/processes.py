@@ -56,7 +56,8 @@ def run_process(
         raise failure(f"{name} did not end within {timeout_s:g} s.") from error
     finally:
         _end_process_group(process)
-    return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+    plain = [text.replace("\r\n", "\n") for text in (stdout, stderr)]  # as Windows ends lines
+    return subprocess.CompletedProcess(process.args, process.returncode, *plain)
 
 
 def _end_process_group(process: subprocess.Popen[bytes]) -> None:

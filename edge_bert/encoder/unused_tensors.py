@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.checkpoint import custom_weights, encoder_weights, read_encoder_config
 from edge_bert.errors import EdgeBertError, ModelError, WeightError
-from edge_bert.records.checkpoint import Checkpoint, FloatArray
+from edge_bert.records.checkpoint import Checkpoint, FloatArray, find_shape
 from edge_bert.text import list_some, shorten
 
 # Without the family's prefix. What no answer of an encoder depends on: buffers of old files, the
@@ -76,6 +76,9 @@ class _Recorder(Mapping[str, FloatArray]):
     def __contains__(self, name: object) -> bool:
         return name in self._weights
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        return find_shape(self._weights, name)
+
 
 def judge_unused(checkpoint: Checkpoint) -> tuple[str, ...]:
     """A line that names the tensors which nothing reads and nobody knows, if there are any.
@@ -112,15 +115,8 @@ def _is_answer(checkpoint: Checkpoint, name: str) -> bool:
     if _matches(ANSWERS, own):
         return True
     inside = re.match(r"(encoder|transformer|embeddings|h|layers?)\.", own)
-    shape = _shape(checkpoint, name)
+    shape = find_shape(checkpoint.weights, name) or ()
     return len(shape) == 2 and not inside and read_encoder_config(checkpoint).hidden in shape
-
-
-def _shape(checkpoint: Checkpoint, name: str) -> tuple[int, ...]:
-    try:
-        return checkpoint.weights[name].shape
-    except WeightError:
-        return ()
 
 
 def _family_prefix(architecture: str) -> str:

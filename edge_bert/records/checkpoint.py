@@ -6,7 +6,7 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -15,6 +15,19 @@ import numpy.typing as npt
 from edge_bert.records.base import Record
 
 FloatArray = npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class Shaped(Protocol):
+    """Arrays by name that tell their shapes unread."""
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array; None for one that is not of floats."""
+
+
+def find_shape(weights: Mapping[str, FloatArray], name: str) -> tuple[int, ...] | None:
+    """The shape of an array, without reading it where `weights` knows; None where it has none."""
+    return weights.shape(name) if isinstance(weights, Shaped) else weights[name].shape
 
 
 class Task(enum.Enum):

@@ -46,4 +46,4 @@ def find_task(model_type: str, names: Collection[str]) -> str | None:
 
 def _count_labels(weights: FolderWeights) -> int | None:
     shapes = [weights.shape(layer) for layer in LAST_LAYERS]
-    return next((shape[0] for shape in shapes if len(shape) == 2), None)
+    return next((shape[0] for shape in shapes if shape and len(shape) == 2), None)

@@ -20,8 +20,13 @@ from edge_bert.records.checkpoint import (
     Task,
 )
 from edge_bert.sources import module_kinds
-from edge_bert.sources.sentence_transformers import MODEL_FILE, MODULES, read_model_file
-from edge_bert.sources.weights import read_weights, weights_files
+from edge_bert.sources.sentence_transformers import (
+    MODEL_FILE,
+    MODULES,
+    check_module_count,
+    read_model_file,
+)
+from edge_bert.sources.weights import FolderWeights, read_weights, weights_files
 from edge_bert.text import shorten
 
 PACKAGE = "sentence_transformers"
@@ -62,7 +67,7 @@ def read_modules(folder: Path) -> HeadFiles:
     No class that it names is imported. Raises ModelError, with its name, for a module or an option
     that edge-bert does not have.
     """
-    entries = read_json_as(list[Module], folder / MODULES)
+    entries = _read_entries(folder / MODULES)
     paths = [_find_folder(folder, entry) for entry in entries]
     poolings = _read_poolings(entries, paths)
     modules = [*_read_layers(folder, entries, paths)]
@@ -78,12 +83,17 @@ def read_modules(folder: Path) -> HeadFiles:
         if entry.kind in ("Dense", "LayerNorm")
     ]
     files = [(path / "config.json", *weights_files(path)) for _, path in weighted]
-    weights = {
-        f"{name}.{key}": array
-        for (name, _), (_, *parts) in zip(weighted, files, strict=True)
-        for key, array in read_weights(*parts).items()
-    }
+    weights = FolderWeights({}, {})
+    for (name, _), (_, *parts) in zip(weighted, files, strict=True):
+        own = read_weights(*parts)
+        weights = weights.joined(own.rename({key: f"{name}.{key}" for key in own}))
     return HeadFiles(head, tuple(modules), weights, tuple(itertools.chain(*files)))
+
+
+def _read_entries(path: Path) -> list[Module]:
+    """The lines of the modules.json at `path`; ModelError for more than any model has."""
+    check_module_count(path)
+    return read_json_as(list[Module], path)
 
 
 def _find_folder(folder: Path, module: Module) -> Path:
@@ -108,7 +118,7 @@ def find_encoder_folder(folder: Path) -> Path:
     Raises ModelError for a module that we do not have, and for a path that leads outside.
     """
     path = folder / MODULES
-    modules = read_json_as(list[Module], path) if path.is_file() else []
+    modules = _read_entries(path) if path.is_file() else []
     if not modules or modules[0].kind != "Transformer" or not modules[0].path:
         return folder
     return _find_folder(folder, modules[0])
@@ -148,7 +158,7 @@ def _read_layers(
 
 def require_transformer_alone(folder: Path) -> None:
     """Raises ModelError where a CrossEncoder's modules.json lists more than the encoder."""
-    kinds = [module.kind for module in read_json_as(list[Module], folder / MODULES)]
+    kinds = [module.kind for module in _read_entries(folder / MODULES)]
     if kinds != ["Transformer"]:
         raise ModelError(
             f"modules.json lists {', '.join(map(shorten, kinds[:8])) or 'nothing'} for a "

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json, read_json_as
 from edge_bert.records.checkpoint import Prompts
@@ -20,6 +22,7 @@ TRANSFORMER_FILES = tuple(
     f"sentence_{kind}_config.json"
     for kind in ("bert", "roberta", "distilbert", "camembert", "albert", "xlm-roberta", "xlnet")
 )
+MAX_MODULES = 100
 # Names that every model of sentence-transformers has; their texts are empty where none is given.
 COMMON_PROMPTS = ("query", "document")
 
@@ -116,7 +119,17 @@ def check_modules(folder: Path) -> bool:
 
 def _module_entries(folder: Path) -> list[dict[str, Any]]:
     path = folder / MODULES
-    return read_json_as(list[dict[str, Any]], path) if path.is_file() else []
+    if not path.is_file():
+        return []
+    check_module_count(path)
+    return read_json_as(list[dict[str, Any]], path)
+
+
+def check_module_count(path: Path) -> None:
+    """Raises ModelError for a modules.json that lists more than any model has."""
+    count = len(read_json_as(list[msgspec.Raw], path))
+    if count > MAX_MODULES:
+        raise ModelError(f"{path} lists {count} modules; edge-bert reads {MAX_MODULES} at most.")
 
 
 def _module_config(folder: Path, path: object) -> dict[str, Any]:

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from edge_bert.errors import ModelError
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.sources.weights import FolderWeights
+from edge_bert.sources.weights import INTEGERS, FolderWeights
 from edge_bert.text import list_some, shorten
 
 FAKE_QUANT = ".weight_fake_quant."
@@ -105,18 +105,24 @@ def _list_fake_quantized(weights: FolderWeights) -> list[str]:
     """The layers with fake quantization that is turned on."""
     layers = {name.partition(FAKE_QUANT)[0] for name in weights if FAKE_QUANT in name}
     enabled = {
-        layer: weights.integers.get(f"{layer}{FAKE_QUANT}fake_quant_enabled", np.ones(1))
+        layer: _read_switch(weights, f"{layer}{FAKE_QUANT}fake_quant_enabled")
         for layer in sorted(layers)
     }
     return [layer for layer, switch in enabled.items() if switch.any()]
 
 
+def _read_switch(weights: FolderWeights, name: str) -> Array:
+    """Whether a quantizer is turned on, which it is unless whole numbers say that it is not."""
+    stored = name in weights and weights.kind(name) in INTEGERS
+    return weights.numbers(name) if stored else np.ones(1)
+
+
 def _list_converted(weights: FolderWeights) -> dict[str, tuple[str, str]]:
     """The layers with an int8 weight, and the names of its scales and zero points."""
     layers = {}
-    for name, values in weights.integers.items():
+    for name in weights:
         layer = name.removesuffix(".weight")
-        if layer == name or values.dtype != np.int8 or values.ndim != 2:
+        if layer == name or weights.kind(name) != "I8" or weights.axes(name) != 2:
             continue
         for scale, zero_point in CONVERTED:
             if layer + scale in weights and layer + zero_point in weights:
@@ -156,7 +162,7 @@ def _read_values(weights: FolderWeights, name: str) -> Array:
     """A tensor of floats or whole numbers; ModelError where it is missing or not finite."""
     if name not in weights:
         raise ModelError(f"The weights hold a quantizer without {shorten(name)}; {REMEDY}.")
-    return weights.integers[name] if name in weights.integers else weights[name]
+    return weights.numbers(name)
 
 
 def _read_steps(weights: FolderWeights, quantizer: _Quantizer) -> FloatArray:
@@ -189,7 +195,8 @@ def _find_ranges(weights: FolderWeights, quantizer: _Quantizer) -> list[tuple[in
         _read_values(weights, f"{quantizer.name}{OBSERVER}{end}_val").reshape(-1, 1)
         for end in ("min", "max")
     )
-    eps = float(weights.arrays.get(f"{quantizer.name}{OBSERVER}eps", np.zeros(1)).max())
+    eps_name = f"{quantizer.name}{OBSERVER}eps"
+    eps = float(weights[eps_name].max()) if weights.shape(eps_name) is not None else 0.0
     live = quantizer.scale > 1.01 * max(eps, SMALLEST)  # a row of zeros says nothing
     if not low.shape == high.shape == live.shape or not live.any():
         return []

@@ -1,11 +1,10 @@
-"""The weights of a model folder: one safetensors file or its parts, read as float32."""
+"""The weights of a model folder: one safetensors file or its parts, read as float32 when needed."""
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,9 @@ import numpy.typing as npt
 
 from edge_bert.errors import ModelError, WeightError
 from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.formats.safetensors_file import MAX_TENSORS, StoredTensor, read_header
 from edge_bert.records.checkpoint import FloatArray
-from edge_bert.text import one_line, shorten
+from edge_bert.text import shorten
 
 WEIGHTS = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -28,64 +28,77 @@ INTEGERS = ("I8", "U8", "I32", "I64")  # those of quantized layers, which torch_
 BFLOAT16 = "BF16"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FolderWeights(Mapping[str, FloatArray]):
-    """The float32 arrays of a file by their names in it.
+    """The float32 arrays of a file by their names in it, each read when it is first asked for.
 
-    `faults` has a line for each tensor that is no array of finite floats. Asking for one raises
-    WeightError with it, so that tensors which no layer needs may be of any kind. `integers` has
-    what those of whole numbers hold.
+    Asking for one that is no array of finite floats raises WeightError, so that tensors which no
+    layer needs may be of any kind, size and number. `tensors` are those of the file, or arrays that
+    stand in their place; arrays of floats that were read are kept in `read`.
     """
 
-    arrays: Mapping[str, FloatArray]
-    faults: Mapping[str, str] = field(default_factory=dict)
-    integers: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    tensors: Mapping[str, StoredTensor | FloatArray]
+    read: dict[StoredTensor, FloatArray]
 
     def __getitem__(self, name: str) -> FloatArray:
         """The array; WeightError where it is none of ours, KeyError where there is none."""
-        if name in self.faults:
-            raise WeightError(self.faults[name])
-        return self.arrays[name]
+        tensor = self.tensors[name]
+        if not isinstance(tensor, StoredTensor):
+            return tensor
+        if tensor not in self.read:
+            self.read[tensor] = _read_floats(tensor, name)
+        return self.read[tensor]
 
     def __iter__(self) -> Iterator[str]:
         """The names of all tensors, usable or not."""
-        yield from self.arrays
-        yield from self.faults
+        return iter(self.tensors)
 
     def __len__(self) -> int:
         """The number of tensors, usable or not."""
-        return len(self.arrays) + len(self.faults)
+        return len(self.tensors)
 
     def __contains__(self, name: object) -> bool:
         """Whether the file has a tensor of this name, usable or not."""
-        return name in self.arrays or name in self.faults
+        return name in self.tensors
 
-    def shape(self, name: str) -> tuple[int, ...]:
-        """The shape of a usable array; () for one that is not usable."""
-        return self.arrays[name].shape if name in self.arrays else ()
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """The shape of an array of floats, which is not read for it; None for others."""
+        tensor = self.tensors.get(name)
+        usable = not isinstance(tensor, StoredTensor) or tensor.kind in (*FLOATS, BFLOAT16)
+        return tensor.shape if tensor is not None and usable else None
 
-    def joined(self, arrays: Mapping[str, FloatArray] | None) -> FolderWeights:
-        """These tensors and `arrays` of other files."""
-        return FolderWeights({**self.arrays, **(arrays or {})}, self.faults, self.integers)
+    def kind(self, name: str) -> str:
+        """The type of a tensor as safetensors calls it."""
+        tensor = self.tensors[name]
+        return tensor.kind if isinstance(tensor, StoredTensor) else "F32"
+
+    def axes(self, name: str) -> int:
+        """How many axes a tensor of any type has."""
+        return len(self.tensors[name].shape)
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """A tensor of floats, or of whole numbers as they are; WeightError for others."""
+        tensor = self.tensors[name]
+        whole = isinstance(tensor, StoredTensor) and tensor.kind in INTEGERS
+        return tensor.read_values() if isinstance(tensor, StoredTensor) and whole else self[name]
+
+    def joined(self, other: Mapping[str, FloatArray] | None) -> FolderWeights:
+        """These tensors and those of other files."""
+        tensors = other.tensors if isinstance(other, FolderWeights) else other or {}
+        return FolderWeights({**self.tensors, **tensors}, self.read)
 
     def replace(
         self, arrays: Mapping[str, FloatArray], without: Collection[str] = ()
     ) -> FolderWeights:
         """`arrays` in place of the tensors of their names, and nothing of the names `without`."""
         gone = {*arrays, *without}
-        return FolderWeights(
-            {name: x for name, x in self.arrays.items() if name not in gone} | dict(arrays),
-            {name: x for name, x in self.faults.items() if name not in gone},
-            {name: x for name, x in self.integers.items() if name not in gone},
-        )
+        kept = {name: tensor for name, tensor in self.tensors.items() if name not in gone}
+        return FolderWeights({**kept, **arrays}, self.read)
 
     def rename(self, names: Mapping[str, str]) -> FolderWeights:
         """The same tensors, those in `names` under their new names."""
-        return FolderWeights(
-            {names.get(name, name): array for name, array in self.arrays.items()},
-            {names.get(name, name): fault for name, fault in self.faults.items()},
-            {names.get(name, name): values for name, values in self.integers.items()},
-        )
+        tensors = {names.get(name, name): tensor for name, tensor in self.tensors.items()}
+        return FolderWeights(tensors, self.read)
 
 
 def weights_files(folder: Path) -> tuple[Path, ...]:
@@ -116,9 +129,13 @@ def _parts(folder: Path) -> tuple[Path, ...]:
     places = read_json(index).get("weight_map")
     if not isinstance(places, dict) or not places:
         raise ModelError(f"{index} has no weight_map; download the model again.")
-    names = list(dict.fromkeys(places.values()))
+    if len(places) > MAX_TENSORS:
+        raise ModelError(f"{index} names {len(places)} tensors; edge-bert reads {MAX_TENSORS}.")
+    names = list(dict.fromkeys(str(name) for name in places.values()))
+    if len(names) > MAX_PARTS:
+        raise ModelError(f"{index} names {len(names)} files; edge-bert reads {MAX_PARTS} at most.")
     for name in names:
-        if not isinstance(name, str) or Path(name).name != name or len(names) > MAX_PARTS:
+        if Path(name).name != name:
             raise ModelError(f"{index} names {shorten(name)}, which is no file beside it.")
         if "\0" in name or not (folder / name).is_file():
             raise ModelError(f"{index} names {shorten(name)}, which is missing; download it too.")
@@ -143,79 +160,36 @@ def refuse_onnx_alone(folder: Path) -> None:
 
 
 def read_weights(*paths: Path) -> FolderWeights:
-    """Every tensor of these safetensors files under its name there, as float32.
+    """Every tensor of these safetensors files under its name there, as float32; none is read yet.
 
     The constants of old files are skipped. Raises ModelError for a file that is not whole, and for
     a name that two files have; for tensors of other kinds when they are asked for.
     """
-    arrays: dict[str, FloatArray] = {}
-    faults: dict[str, str] = {}
-    integers: dict[str, npt.NDArray[Any]] = {}
+    tensors: dict[str, StoredTensor | FloatArray] = {}
     for path in paths:
-        for name, content in _read_file(path).items():
-            if name in arrays or name in faults:
+        for name, tensor in read_header(path).items():
+            if name in tensors:
                 raise ModelError(f"{path}: {shorten(name)} is in another file of the model too.")
-            if isinstance(content, str):
-                faults[name] = content
-            elif content.dtype.kind in "iu":
-                integers[name] = content
-                kind = f"{content.dtype.kind.upper()}{8 * content.dtype.itemsize}"
-                faults[name] = _describe_kind(path, name, kind)
-            else:
-                arrays[name] = content
-    return FolderWeights(arrays, faults, integers)
+            if not name.endswith(CONSTANTS):
+                tensors[name] = tensor
+    return FolderWeights(tensors, {})
 
 
-def _read_file(path: Path) -> dict[str, npt.NDArray[Any] | str]:
-    """The arrays of a file; in place of one that cannot be used, what is wrong with it."""
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(path, framework="numpy") as file:
-            return {
-                key: _read_tensor(file, path, key)
-                for key in file.keys()  # noqa: SIM118 (no mapping)
-                if not key.endswith(CONSTANTS)
-            }
-    except (SafetensorError, OSError, TypeError, AttributeError, ValueError) as error:
-        raise ModelError(
-            f"{path} is damaged or not whole ({one_line(error)}); download the model again."
-        ) from error
-
-
-def _describe_kind(path: Path, key: str, kind: str) -> str:
-    return (
-        f"{path}: {shorten(key)} is {kind}, not one of {', '.join((*FLOATS, BFLOAT16))}; "
-        "save the model as float32, not quantized."
-    )
-
-
-def _read_tensor(file: Any, path: Path, key: str) -> npt.NDArray[Any] | str:
-    kind = file.get_slice(key).get_dtype()
-    if kind == BFLOAT16:
-        values = _read_bfloat16(path, key)
-    elif kind in FLOATS:
-        with np.errstate(over="ignore"):  # a float64 too large for float32 is caught as infinite
-            values = np.ascontiguousarray(file.get_tensor(key), dtype=np.float32)
-    elif kind in INTEGERS:
-        return np.asarray(file.get_tensor(key))
+def _read_floats(tensor: StoredTensor, name: str) -> FloatArray:
+    """The tensor called `name` as float32; WeightError where it is not one of finite floats."""
+    if tensor.kind not in (*FLOATS, BFLOAT16):
+        raise WeightError(
+            f"{tensor.path}: {shorten(name)} is {tensor.kind}, not one of "
+            f"{', '.join((*FLOATS, BFLOAT16))}; save the model as float32, not quantized."
+        )
+    values = tensor.read_values()
+    if tensor.kind == BFLOAT16:  # which NumPy lacks: the upper halves of float32
+        floats = (values.astype(np.uint32) << 16).view(np.float32)
     else:
-        return _describe_kind(path, key, kind)
-    if not np.isfinite(values).all():
-        return f"{path}: {shorten(key)} holds values that are not finite numbers."
-    return values
-
-
-def _read_bfloat16(path: Path, key: str) -> FloatArray:
-    """A tensor of bfloat16, which NumPy lacks: the upper halves of float32.
-
-    The layout of the file is that of https://github.com/huggingface/safetensors, and safe_open has
-    checked it.
-    """
-    with path.open("rb") as stream:
-        size = int.from_bytes(stream.read(8), "little")
-        entry = json.loads(stream.read(size))[key]
-        start, end = entry["data_offsets"]
-        stream.seek(8 + size + start)
-        halves = np.frombuffer(stream.read(end - start), "<u2")
-    return (halves.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
+        with np.errstate(over="ignore"):  # a float64 too large for float32 is caught as infinite
+            floats = values.astype(np.float32, copy=False)
+    if not np.isfinite(floats).all():
+        raise WeightError(
+            f"{tensor.path}: {shorten(name)} holds values that are not finite numbers."
+        )
+    return floats

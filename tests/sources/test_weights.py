@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import pickle
 import struct
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
+from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import ModelError, WeightError
 from edge_bert.sources.load import load_checkpoint
@@ -296,3 +298,64 @@ def test_a_changed_header_is_read_or_refused(
         one_line.check(error, ModelError)
     else:
         assert all(np.isfinite(array).all() for array in found.values())
+
+
+def test_only_what_is_used_is_read(folder: Path) -> None:
+    """Gigabytes that no layer reads are looked at by name, and a wrong size before it is read."""
+    small = load_file(folder / "model.safetensors")
+    header: dict[str, Any] = {}
+    end = 0
+    unused = {f"cls.unused.{index}": 2**28 for index in range(4)}  # 4 GB of zeros, none on disk
+    for name, size in ({name: x.size for name, x in small.items()} | unused).items():
+        shape = list(small[name].shape) if name in small else [size]
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [end, end + 4 * size]}
+        end += 4 * size
+    text = json.dumps(header).encode()
+    with (folder / "model.safetensors").open("wb") as stream:
+        stream.write(struct.pack("<Q", len(text)) + text)
+        for name, values in small.items():
+            stream.seek(8 + len(text) + header[name]["data_offsets"][0])
+            stream.write(values.tobytes())
+        stream.truncate(8 + len(text) + end)
+    tracemalloc.start()
+    weights = read_weights(folder / "model.safetensors")
+    for name, values in small.items():
+        np.testing.assert_array_equal(weights[name], values)
+    with refused(ModelError, "268435456; config.json asks for 8 x 8"):
+        WeightReader(weights, "").array((8, 8), "cls.unused.0")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert set(unused) < set(weights)
+    assert peak < 3 * sum(values.nbytes for values in small.values()) + 2**20
+
+
+def test_weights_that_change_while_they_are_read_are_refused(folder: Path) -> None:
+    """A tensor is read later than the header that says where it lies."""
+    weights = read_weights(folder / "model.safetensors")
+    with (folder / "model.safetensors").open("ab") as stream:
+        stream.write(b"more")
+    with refused(ModelError, "was changed while it was read"):
+        weights[WEIGHT]
+
+
+@pytest.mark.parametrize("count", [1, 200])
+def test_headers_and_lists_are_bounded(count: int, folder: Path, tmp_path: Path) -> None:
+    """A header of 17 MB is refused unread, and more modules or parts than a model has."""
+    modules = [{"type": "sentence_transformers.models.Normalize", "path": ""}] * count
+    write_json(folder / "modules.json", modules)
+    with refused(ModelError, "lists 200 modules" if count > 1 else "edge-bert reads a Transformer"):
+        load_checkpoint(str(folder), tmp_path)
+    path = _raw(tmp_path / "w", b"{" + b" " * (17 << 20) + b"}", b"\0" * 9)
+    with refused(ModelError, "has a header of 17825794 bytes"):
+        read_weights(path)
+
+
+@pytest.mark.parametrize("places", [{"a": []}, {"a": None}, {str(n): str(n) for n in range(2000)}])
+def test_an_index_of_anything_is_refused(
+    places: dict[str, Any], folder: Path, tmp_path: Path
+) -> None:
+    """Lists, nothing and thousands of files are no parts of a model."""
+    _split(folder)
+    write_json(folder / "model.safetensors.index.json", {"weight_map": places})
+    with refused(ModelError, "is missing|names 2000 files|no file beside it"):
+        load_checkpoint(str(folder), tmp_path)

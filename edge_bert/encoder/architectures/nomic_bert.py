@@ -30,7 +30,7 @@ from edge_bert.encoder.architectures.rotary_json import (
 )
 from edge_bert.encoder.config import DenseHead, NomicBertConfig
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.checkpoint import FloatArray, find_shape
 
 # What nomic's own configuration calls the keys of transformers 5.
 OWN_KEYS = {
@@ -122,6 +122,13 @@ class RenamedWeights(Mapping[str, FloatArray]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.sources)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        source, third = self.sources[name]
+        shape = find_shape(self.weights, source)
+        if not shape or third is None or shape[0] % 3:
+            return shape
+        return shape[0] // 3, *shape[1:]
 
     def __len__(self) -> int:
         return len(self.sources)

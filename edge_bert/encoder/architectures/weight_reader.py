@@ -8,7 +8,7 @@ import numpy as np
 
 from edge_bert.encoder.weights import DenseWeights, LayerNormWeights
 from edge_bert.errors import ModelError
-from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.checkpoint import FloatArray, find_shape
 
 
 class WeightReader:
@@ -26,7 +26,8 @@ class WeightReader:
         for name in names:
             for candidate in (name, self._prefix + name):
                 if candidate in self._weights:
-                    return _check_size(name, self._weights[candidate], size)
+                    _check_size(name, find_shape(self._weights, candidate), size)
+                    return self._weights[candidate]
         raise ModelError(f"The weights lack {names[0]}; the file is not a whole model.")
 
     def table(self, name: str, rows: int, width: int) -> FloatArray:
@@ -48,13 +49,13 @@ class WeightReader:
         )
 
 
-def _check_size(name: str, array: FloatArray, size: tuple[int, ...]) -> FloatArray:
-    if array.shape != size:
+def _check_size(name: str, shape: tuple[int, ...] | None, size: tuple[int, ...]) -> None:
+    """Before the array is read, which may be of any size."""
+    if shape is not None and shape != size:
         raise ModelError(
-            f"The weight {name} is {_format_size(array.shape)}; "
-            f"config.json asks for {_format_size(size)}."
+            f"The weight {name} is {_format_size(shape)}; config.json asks for "
+            f"{_format_size(size)}."
         )
-    return array
 
 
 def _format_size(size: tuple[int, ...]) -> str:
