@@ -22,7 +22,7 @@ def make_printable(text: str) -> str:
     Names come from model folders; an escape sequence in one must not reach a terminal, and a
     right-to-left override must not turn a sentence around.
     """
-    return "".join(_printable(char) for char in text)
+    return text if text.isprintable() else "".join(map(_printable, text))
 
 
 def _printable(char: str) -> str:
@@ -33,8 +33,7 @@ def _printable(char: str) -> str:
 
 def one_line(message: object, max_characters: int = 200) -> str:
     """What a library or a tool said, made fit for a one-line error: printable and bounded."""
-    line = " ".join(str(message).split())[:max_characters]
-    return "".join(letter if letter.isprintable() else "?" for letter in line)
+    return make_printable(" ".join(str(message).split())[:max_characters])
 
 
 _SHORT = reprlib.Repr()

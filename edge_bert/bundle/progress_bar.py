@@ -47,10 +47,11 @@ class ProgressBar:
         self._bar.update(self._task, completed=self._done)
 
     def _open(self) -> None:
-        from rich.console import Console
         from rich.progress import Progress
 
-        console = Console(stderr=True)
+        from edge_bert.report.terminal.plain_console import PlainConsole
+
+        console = PlainConsole(stderr=True)
         bar = Progress(console=console, transient=console.is_terminal)
         self._task = bar.add_task("encoding", total=self._total)
         bar.start()

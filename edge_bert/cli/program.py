@@ -33,6 +33,7 @@ from edge_bert.cli.tasks.qat import qat
 from edge_bert.cli.tasks.train import train
 from edge_bert.cli.tasks.verify import verify
 from edge_bert.installation import COMMAND, task_command
+from edge_bert.text import make_printable
 
 TASKS = (
     *(build, matrix, export, train, distill, prune, qat, cluster, compress),
@@ -136,7 +137,8 @@ def _one_line(commands: Collection | None = None) -> Iterator[None]:
     try:
         yield
     except ParseError as error:
-        raise Exit(f"error: {_message(error, commands)}", WRONG_INPUT) from None
+        line = make_printable(_message(error, commands))
+        raise Exit(f"error: {line}", WRONG_INPUT) from None
 
 
 def _message(error: ParseError, commands: Collection | None) -> str:

@@ -15,22 +15,23 @@ def console_progress(*, quiet: bool = False) -> Iterator[Progress]:
     if quiet:
         yield no_progress
         return
-    from rich.console import Console
+    from rich.text import Text
 
-    console = Console(stderr=True)
+    from edge_bert.report.terminal.plain_console import PlainConsole
+    from edge_bert.report.terminal.tables import print_line
+
+    console = PlainConsole(stderr=True)
     started = time.monotonic()
     if not console.is_terminal:
-        yield lambda message: console.print(
-            f"[{time.monotonic() - started:6.1f} s] {message}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+        yield lambda message: print_line(
+            console, f"[{time.monotonic() - started:6.1f} s] {message}"
         )
         return
     with console.status("starting") as status:
 
         def step(message: str) -> None:
-            console.print(f"[dim]{time.monotonic() - started:6.1f} s[/dim] {message}")
-            status.update(message)
+            shown = console.render_str(message)
+            console.print(Text(f"{time.monotonic() - started:6.1f} s ", "dim").append(shown))
+            status.update(shown)
 
         yield step

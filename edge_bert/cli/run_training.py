@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from edge_bert.cli.clustering_lines import describe_clustering
 from edge_bert.cli.pruning_lines import describe_pruning
@@ -65,9 +65,7 @@ def _print_seeds(summary: SeedsRun, out: Path) -> None:
     )
 
 
-def _print_lines(*lines: Any) -> None:
-    from rich.console import Console
+def _print_lines(*lines: str) -> None:
+    from edge_bert.cli.console import print_lines
 
-    console = Console()
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    print_lines(lines)

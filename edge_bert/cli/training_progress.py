@@ -17,15 +17,15 @@ ReportStatus = Callable[[Any], None]
 @contextlib.contextmanager
 def training_progress() -> Iterator[ReportStatus]:
     """A report for `train_model`, on standard error."""
-    from rich.console import Console
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
-    console = Console(stderr=True)
+    console = PlainConsole(stderr=True)
     if not console.is_terminal:
         yield _log_lines(console)
         return
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         bar = progress.add_task("reading")
 
@@ -42,6 +42,8 @@ def training_progress() -> Iterator[ReportStatus]:
 
 def _log_lines(console: Console) -> ReportStatus:
     """A line every quarter of a minute, at a new score or stage, and at the end."""
+    from edge_bert.report.terminal.tables import print_line
+
     started = time.monotonic()
     last: dict[str, Any] = {"time": started, "news": None}
 
@@ -52,11 +54,8 @@ def _log_lines(console: Console) -> ReportStatus:
         if now - last["time"] < SECONDS_BETWEEN_LINES and news == last["news"] and not is_last:
             return
         last.update(time=now, news=news)
-        console.print(
-            f"[{now - started:7.1f} s] {_format_step(status)}{describe_status(status)}",
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
+        print_line(
+            console, f"[{now - started:7.1f} s] {_format_step(status)}{describe_status(status)}"
         )
 
     return report

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import logging
 import signal
 import sys
 import threading
+import warnings
 from pathlib import Path
 
 import msgspec
 import pytest
 
 from edge_bert import errors
-from edge_bert.cli.console import INTERRUPTED, error_boundary, print_json
+from edge_bert.cli.console import INTERRUPTED, error_boundary, print_json, print_lines
 
 KINDS = [
     kind
@@ -34,6 +37,82 @@ def test_every_error_is_one_line_and_an_exit_code(
     out, err = capsys.readouterr()
     assert err == "error: first line second line\n"
     assert out == ""
+
+
+@pytest.mark.parametrize(
+    "message",
+    ["\x1b[2J", "\x9b31m", "a\rb", "a\bb", "\u202egpj", "\x7f\x00", "caf\udce9"],
+    ids=ascii,
+)
+def test_an_error_is_printable(message: str, capsys: Captured) -> None:
+    """Whatever adb, a device, a manifest or a file's name had in it; as JSON it is the same."""
+    with pytest.raises(SystemExit), error_boundary(json=True):
+        raise errors.DeviceError(f"adb said {message} and ended.")
+    out, err = capsys.readouterr()
+    assert err.startswith("error: adb said ")
+    assert err.count("\n") == 1
+    assert err.removesuffix("\n").isprintable()
+    assert out.replace("\n", "").isprintable()
+    assert json.loads(out)["error"] == err.removeprefix("error: ").removesuffix("\n")
+
+
+def test_an_error_is_bounded(capsys: Captured) -> None:
+    """A device may say megabytes."""
+    with pytest.raises(SystemExit), error_boundary():
+        raise errors.DeviceError("x" * 10**6)
+    assert len(capsys.readouterr().err) < 2100
+
+
+def test_results_are_printable(capsys: Captured) -> None:
+    """JSON keeps every letter, escaped where a terminal should not get it; lines are plain."""
+    value = {"name": "a\x9b31m\u202e\x7f \U000e0041 ü日本"}
+    print_json(value)
+    out = capsys.readouterr().out
+    assert out.replace("\n", "").isprintable()
+    assert "ü日本" in out
+    assert json.loads(out) == value
+    print_lines(["one\nerror: \x1b[2Jtwo"])
+    assert capsys.readouterr().out == "one error: \N{REPLACEMENT CHARACTER}[2Jtwo\n"
+
+
+def test_what_libraries_say_is_printable(capsys: Captured) -> None:
+    """Warnings and log lines with a model's names in them."""
+    with error_boundary():
+        warnings.warn("\x1b[2Jnew", UserWarning, stacklevel=1)
+        logging.getLogger("a.library").handlers.clear()
+        assert logging.lastResort is not None
+        record = logging.LogRecord("a", logging.ERROR, "", 1, "\x1b[2Jlog", None, None)
+        logging.lastResort.handle(record)
+    err = capsys.readouterr().err
+    assert err.replace("\n", "").isprintable()
+    assert "new" in err
+    assert "log" in err
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (OSError(errno.ENAMETOOLONG, "File name too long", "x" * 300), "shorter"),
+        (PermissionError(errno.EACCES, "Permission denied", "model/config.json"), "its mode"),
+        (OSError(errno.ENOSPC, "No space left on device", "out/x"), "The disk of out/x is full"),
+        (OSError(errno.ENOSPC, "No space left on device"), "TMPDIR"),
+        (OSError(errno.EFBIG, "File too large"), "ulimit -f"),
+        (OSError("odd"), "odd"),
+        (MemoryError(), "memory"),
+        (RecursionError("maximum"), "nested"),
+        (UnicodeEncodeError("utf-8", "caf\udce9", 3, 4, "surrogates not allowed"), "UTF-8"),
+    ],
+    ids=repr,
+)
+def test_faults_of_the_machine_are_one_line(fault: Exception, words: str, capsys: Captured) -> None:
+    """A disk, a name, a limit of the shell: no traceback, and what to do."""
+    with pytest.raises(SystemExit) as stopped, error_boundary():
+        raise fault
+    assert stopped.value.code == 2
+    err = capsys.readouterr().err
+    assert err.startswith("error: ")
+    assert err.count("\n") == 1
+    assert words in err
 
 
 def test_errors_as_json(capsys: Captured) -> None:

@@ -80,12 +80,11 @@ def bench(
 
     Example: invoke bench --profile pixel --target emulated --artifacts wi8_afp32 --lengths 16,128
     """
-    from rich.console import Console
-
-    from edge_bert.cli.console import print_json
+    from edge_bert.cli.console import print_json, print_lines
     from edge_bert.pipeline.bench.bench import list_measured_rows, run_bench
     from edge_bert.pipeline.bench.options import BenchOptions
     from edge_bert.report.terminal.measurements import print_measured
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
     options = parse_options(BenchOptions, locals())
     with console_progress() as progress:
@@ -93,9 +92,8 @@ def bench(
     if json:
         print_json(measured)
         return
-    console = Console()
-    print_measured(list_measured_rows(measured), console)
-    console.print(f"report: {options.folder / 'report.html'}", highlight=False)
+    print_measured(list_measured_rows(measured), PlainConsole())
+    print_lines([f"report: {options.folder / 'report.html'}"])
 
 
 @command(
@@ -114,10 +112,9 @@ def validate(_: Context, device: str | None = None, json: bool = False) -> None:
 
     Example: invoke validate --device "Pixel 3a"
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json
     from edge_bert.pipeline.bench.validate_cost_model import validate_cost_model
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.validation import print_validation
 
     with console_progress() as progress:
@@ -125,4 +122,4 @@ def validate(_: Context, device: str | None = None, json: bool = False) -> None:
     if json:
         print_json(validation)
     else:
-        print_validation(validation, Console())
+        print_validation(validation, PlainConsole())

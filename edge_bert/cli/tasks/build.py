@@ -130,28 +130,26 @@ def build(
 
 
 def _print_nearest(error: NothingFitsError, *, json: bool) -> None:
-    from rich.console import Console
-
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.search import print_search
 
     if not json:
-        print_search(error.search, Console())
+        print_search(error.search, PlainConsole())
 
 
 def _print_bundle(built: BuiltBundle, *, json: bool) -> None:
-    from rich.console import Console
-
-    from edge_bert.cli.console import print_json
+    from edge_bert.cli.console import print_json, print_lines
     from edge_bert.report.terminal.build import print_build
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.search import print_search
 
     if json:
         print_json(built.report.manifest)
         return
-    console = Console()
+    console = PlainConsole()
     print_build(built.report, console)
     search = built.report.search
     if search and search.chosen:
         print_search(search, console)
-        console.print(search.reason, soft_wrap=True)
-    console.print(f"bundle: {built.folder}  report: {built.folder / 'report.html'}")
+        print_lines([search.reason])
+    print_lines([f"bundle: {built.folder}  report: {built.folder / 'report.html'}"])

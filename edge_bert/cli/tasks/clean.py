@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,6 +30,7 @@ def clean(_: Context, cache: bool = False, checkpoints: bool = False) -> None:
     """
     import shutil
 
+    from edge_bert.cli.console import print_lines
     from edge_bert.store.cache import cache_folder
 
     for path in [*_list_built(checkpoints=checkpoints), *([cache_folder()] if cache else [])]:
@@ -38,7 +38,7 @@ def clean(_: Context, cache: bool = False, checkpoints: bool = False) -> None:
             shutil.rmtree(path)
         else:
             path.unlink()
-        sys.stdout.write(f"removed {path}\n")
+        print_lines([f"removed {path}"])
 
 
 def _list_built(*, checkpoints: bool) -> Iterator[Path]:

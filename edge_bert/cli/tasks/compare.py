@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -54,11 +52,13 @@ def compare(
             "compare is in no package: clone edge-bert's repository, install the clone with "
             "pip install -e '.[peers]', and run `invoke compare` in it."
         )
-    from rich.console import Console
+    import msgspec
 
     from benchmarks.compare import compare_peers
     from benchmarks.render import encode_comparison, print_comparison
+    from edge_bert.cli.console import print_json
     from edge_bert.data.evaluation import parse_reference
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.sources.load import load_checkpoint
     from edge_bert.store.cache import cache_folder
 
@@ -68,6 +68,6 @@ def compare(
     with console_progress() as progress:
         comparison = compare_peers(folder, checkpoint, labelled, rounds=rounds, progress=progress)
     if json:
-        sys.stdout.write(encode_comparison(comparison).decode() + "\n")
+        print_json(msgspec.Raw(encode_comparison(comparison)))
     else:
-        print_comparison(comparison, Console())
+        print_comparison(comparison, PlainConsole())

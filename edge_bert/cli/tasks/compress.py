@@ -100,17 +100,14 @@ def _build_bundle(options: CompressOptions) -> str:
 def _print_compression(
     options: CompressOptions, compression: Compression, bundle: str | None, *, json: bool
 ) -> None:
-    from rich.console import Console
-
-    from edge_bert.cli.console import print_json
+    from edge_bert.cli.console import print_json, print_lines
     from edge_bert.report.terminal.compression import print_compression
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
     if json:
         print_json(compression)
         return
-    console = Console()
-    print_compression(compression, console)
+    print_compression(compression, PlainConsole())
     lines = [f"model: {options.folder}  report: {options.folder / 'report.html'}"]
     lines += [f"bundle: {bundle}"] if bundle else []
-    for line in lines:
-        console.print(line, highlight=False, soft_wrap=True, markup=False)
+    print_lines(lines)

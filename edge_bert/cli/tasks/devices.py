@@ -48,10 +48,9 @@ def push(
 
     Example: invoke push --profile pixel --artifacts wi8_afp32
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json, print_lines
     from edge_bert.pipeline.bench.push import PushOptions, push_bundle, remove_pushed
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.tables import print_table
 
     if remove:
@@ -67,7 +66,7 @@ def push(
     if json:
         print_json(pushed)
     else:
-        print_table(Console(), ("file", f"on {pushed.serial}"), list(pushed.files.items()))
+        print_table(PlainConsole(), ("file", f"on {pushed.serial}"), list(pushed.files.items()))
 
 
 @command(options={"Options": {"json": JSON_HELP}})
@@ -78,10 +77,9 @@ def devices(_: Context, json: bool = False) -> None:
     """
     import dataclasses
 
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json, print_lines
     from edge_bert.devices.adb.list_devices import list_devices
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.tables import print_table
 
     listed = list_devices()
@@ -89,7 +87,7 @@ def devices(_: Context, json: bool = False) -> None:
         print_json([dataclasses.asdict(device) for device in listed])
         return
     rows = [(device.serial, device.state, device.model) for device in listed]
-    print_table(Console(), ("serial", "state", "model"), rows)
+    print_table(PlainConsole(), ("serial", "state", "model"), rows)
     if not listed:
         command_line = task_command("emulator start --profile pixel")
         print_lines([f"no devices; connect one, or start one: {command_line}"])

@@ -16,16 +16,15 @@ def doctor(_: Context, json: bool = False) -> None:
 
     Example: invoke doctor
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json
     from edge_bert.doctor import examine_machine
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.tables import print_findings
 
     findings = examine_machine()
     if json:
         print_json(findings)
     else:
-        print_findings(Console(), findings)
+        print_findings(PlainConsole(), findings)
     if any(finding.required and finding.status != "ok" for finding in findings):
         raise SystemExit(LACKING)

@@ -53,12 +53,11 @@ def explain(
 
     Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json
     from edge_bert.pipeline.build import explanations, measurements
     from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
     from edge_bert.report.terminal.explanation import print_explanation
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
     inputs = parse_options(BuildInputs, locals())
     row_limit = _parse_limit(limit)
@@ -72,7 +71,7 @@ def explain(
     if json:
         print_json(explanation)
     else:
-        print_explanation(explanation, Console(), row_limit)
+        print_explanation(explanation, PlainConsole(), row_limit)
 
 
 def _parse_limit(value: str | None) -> int | None:

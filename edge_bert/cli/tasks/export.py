@@ -65,12 +65,11 @@ def export(
     Example: invoke export --to triton --recipes float16 --out serving
     Example: invoke export --model model.onnx --tokenizer my-tokenizer --recipes wi8_ai8_afp32
     """
-    from rich.console import Console
-
-    from edge_bert.cli.console import print_json
+    from edge_bert.cli.console import print_json, print_lines
     from edge_bert.pipeline.export.export import export_model
     from edge_bert.pipeline.export.options import ExportOptions
     from edge_bert.report.terminal.export import print_export
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
     options = parse_options(ExportOptions, locals())
     with console_progress() as progress:
@@ -78,6 +77,5 @@ def export(
     if json:
         print_json(exported)
         return
-    console = Console()
-    print_export(exported, console)
-    console.print(f"files: {options.folder}")
+    print_export(exported, PlainConsole())
+    print_lines([f"files: {options.folder}"])

@@ -16,14 +16,13 @@ def inspect(_: Context, file: str, json: bool = False) -> None:
 
     Example: invoke inspect build/pixel/wi8_ai8.tflite
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json
     from edge_bert.formats.tflite.inspect import inspect_file
     from edge_bert.report.terminal.model_file import print_model_file
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
     model_file = inspect_file(Path(file))
     if json:
         print_json(model_file)
     else:
-        print_model_file(file, model_file, Console())
+        print_model_file(file, model_file, PlainConsole())

@@ -105,16 +105,14 @@ def matrix(
 
 
 def _print_matrix(report: MatrixReport, page: Path, *, json: bool) -> None:
-    from rich.console import Console
-
-    from edge_bert.cli.console import print_json
+    from edge_bert.cli.console import print_json, print_lines
     from edge_bert.report.terminal.matrix import print_matrix
+    from edge_bert.report.terminal.plain_console import PlainConsole
 
     if json:
         print_json(report)
     else:
-        console = Console()
-        print_matrix(report, console)
-        console.print(f"page: {page}", soft_wrap=True, markup=False, highlight=False)
+        print_matrix(report, PlainConsole())
+        print_lines([f"page: {page}"])
     if any(cell.status == "failed" for cell in report.cells):
         raise SystemExit(FAILED)

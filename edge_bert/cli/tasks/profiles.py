@@ -19,17 +19,16 @@ def profiles(_: Context, json: bool = False) -> None:
 
     Example: invoke profiles
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json
     from edge_bert.profiles import load_profile, profile_names
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.profiles import print_profiles
 
     by_name = {name: load_profile(name) for name in profile_names()}
     if json:
         print_json(by_name)
     else:
-        print_profiles(by_name, Console())
+        print_profiles(by_name, PlainConsole())
 
 
 @command(

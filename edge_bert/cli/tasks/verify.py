@@ -42,10 +42,9 @@ def verify(
 
     Example: invoke verify --profile pixel --data stsb:sts-dev.csv --text my-sentences.txt
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json
     from edge_bert.pipeline.verify import VerifyOptions, verify_bundle
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.verification import print_verification
 
     options = parse_options(VerifyOptions, locals())
@@ -54,6 +53,6 @@ def verify(
     if json:
         print_json(verification)
     else:
-        print_verification(verification, Console())
+        print_verification(verification, PlainConsole())
     if not verification.passed:
         raise SystemExit(NOT_PASSED)

@@ -13,7 +13,7 @@ from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.fitness import find_warnings, reference_score
 from edge_bert.report.headline import write_headline
 from edge_bert.report.scores import METRIC_WORDS, format_change, format_score
-from edge_bert.report.terminal.tables import fit_console
+from edge_bert.report.terminal.tables import fit_console, print_line
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
@@ -37,7 +37,7 @@ def print_build(report: Report, console: Console) -> None:
     On a terminal as tables in colour; elsewhere as plain lines, one fact each, never wrapped.
     """
     show = _show_table if console.is_terminal else _show_lines
-    _print_line(console, f"{report.manifest.model.name} for {report.profile.title}", "bold")
+    print_line(console, f"{report.manifest.model.name} for {report.profile.title}", "bold")
     show(console, "Artifacts", _artifact_head(report), _artifact_rows(report))
     for group in tables.latency_groups(report):
         show(console, _latency_title(group), *_table_of(group, _latency))
@@ -48,23 +48,18 @@ def print_build(report: Report, console: Console) -> None:
     if verdicts:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)
     for recipe in report.manifest.skipped:
-        _print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
+        print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
     for warning in report.manifest.model.warnings:
-        _print_line(console, f"warning: model: {warning}", "yellow")
+        print_line(console, f"warning: model: {warning}", "yellow")
     for warning in report.manifest.calibration.warnings:
-        _print_line(console, f"warning: calibration: {warning}", "red")
+        print_line(console, f"warning: calibration: {warning}", "red")
     for item in find_warnings(report):
         style = "yellow" if item.is_caution else "red"
-        _print_line(console, f"warning: {item.artifact}: {item.text}", style)
+        print_line(console, f"warning: {item.artifact}: {item.text}", style)
     headline = write_headline(report)
     file, reason = report.default_artifact.file, report.manifest.default.reason
-    _print_line(console, f"default: {file}, because {reason}", "bold")
-    _print_line(console, headline.text, LEVEL_COLOURS[headline.level])
-
-
-def _print_line(console: Console, line: str, style: str) -> None:
-    text = fit_console(console, line)
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    print_line(console, f"default: {file}, because {reason}", "bold")
+    print_line(console, headline.text, LEVEL_COLOURS[headline.level])
 
 
 def _show_table(console: Console, title: str, head: list[str], rows: Rows) -> None:
@@ -91,7 +86,7 @@ def _box() -> Box:
 def _show_lines(console: Console, title: str, head: list[str], rows: Rows) -> None:
     for label, *cells in rows:
         facts = ", ".join(f"{name} {cell}" for name, cell in zip(head[1:], cells, strict=True))
-        _print_line(console, f"{title}: {label}: {facts}", "none")
+        print_line(console, f"{title}: {label}: {facts}", "none")
 
 
 def _artifact_head(report: Report) -> list[str]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.plan import Compression
 from edge_bert.report.plan_words import describe_basis, list_figures, summarize_compression
-from edge_bert.report.terminal.tables import fit_console, print_table
+from edge_bert.report.terminal.tables import print_line, print_table
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -22,4 +22,4 @@ def print_compression(compression: Compression, console: Console) -> None:
     ]
     print_table(console, ("model", *(figure.title for figure in figures)), rows)
     for sentence in (summarize_compression(compression), describe_basis(compression)):
-        console.print(fit_console(console, sentence), highlight=False, markup=False, soft_wrap=True)
+        print_line(console, sentence)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.explanation import Explanation, GroupError, Outlier, TensorError
 from edge_bert.records.int16_selection import Int16Selection
-from edge_bert.report.terminal.tables import print_table
-from edge_bert.text import NOT_KNOWN, format_cosine, make_printable, per_million
+from edge_bert.report.terminal.tables import print_line, print_table
+from edge_bert.text import NOT_KNOWN, format_cosine, per_million
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,17 +46,18 @@ def print_explanation(explanation: Explanation, console: Console, limit: int | N
 
     With `limit`, each layer shows only that many outputs, those with the lowest SQNR.
     """
-    _print_title(
+    print_line(
         console,
         f"{explanation.artifact} of {explanation.model}, {explanation.sentences} held-out "
         f"sentences: cosine {format_cosine(explanation.cosine_mean)} mean, "
         f"{format_cosine(explanation.cosine_min)} minimum",
+        "bold",
     )
     _print_outliers(console, explanation.outliers)
     title = "Output error of each {} alone in integers"
     _print_groups(console, title.format("role of tensors"), explanation.by_role)
     _print_groups(console, title.format("layer's activations"), explanation.by_layer)
-    console.print(NOTE, highlight=False, soft_wrap=True)
+    print_line(console, NOTE)
     if explanation.int16_selection:
         _print_int16_selection(console, explanation.int16_selection)
     for layer, errors in itertools.groupby(explanation.tensors, key=lambda error: error.layer):
@@ -65,14 +66,15 @@ def print_explanation(explanation: Explanation, console: Console, limit: int | N
 
 def _print_outliers(console: Console, outliers: Sequence[Outlier]) -> None:
     if not outliers:
-        _print_title(console, "No channel of the residual stream stands far out")
+        print_line(console, "No channel of the residual stream stands far out", "bold")
         return
     channels = Counter(str(outlier.channel) for outlier in outliers)
     tokens = Counter(outlier.token for outlier in outliers)
-    _print_title(
+    print_line(
         console,
         f"Outlier channels of the residual stream: {_most_common(channels)}; at tokens "
         f"{_most_common(tokens)}",
+        "bold",
     )
     rows = [
         (
@@ -94,7 +96,7 @@ def _most_common(counter: Counter[str]) -> str:
 
 
 def _print_groups(console: Console, title: str, groups: Sequence[GroupError]) -> None:
-    _print_title(console, title)
+    print_line(console, title, "bold")
     rows = [
         (
             group.group,
@@ -111,12 +113,13 @@ def _print_groups(console: Console, title: str, groups: Sequence[GroupError]) ->
 
 
 def _print_int16_selection(console: Console, selection: Int16Selection) -> None:
-    _print_title(
+    print_line(
         console,
         f"16 bits in wi8_ai16: output error {selection.chosen.output_error:.5f} with the groups "
         f"chosen, {selection.no_groups.output_error:.5f} with none, "
         f"{selection.all_groups.output_error:.5f} with all; simulated on {selection.sentences} "
         "calibration sentences",
+        "bold",
     )
     rows = [
         (
@@ -132,7 +135,7 @@ def _print_int16_selection(console: Console, selection: Int16Selection) -> None:
         for group in selection.groups
     ]
     print_table(console, INT16_HEAD, rows)
-    console.print(INT16_NOTE, highlight=False, soft_wrap=True)
+    print_line(console, INT16_NOTE)
 
 
 def _print_layer(
@@ -143,7 +146,7 @@ def _print_layer(
         title = f"{layer} (the worst {limit} of {len(errors)})"
         worst = sorted(errors, key=_sort_key)[:limit]
         errors = [error for error in errors if error in worst]
-    _print_title(console, title)
+    print_line(console, title, "bold")
     print_table(console, TENSOR_HEAD, [_tensor_row(error) for error in errors])
 
 
@@ -177,8 +180,3 @@ def _decibels(ratio: float | None) -> str:
 
 def _significant(value: float) -> str:
     return f"{value:.4g}"
-
-
-def _print_title(console: Console, text: str) -> None:
-    title = make_printable(text)
-    console.print(title, style="bold", markup=False, highlight=False, soft_wrap=True)

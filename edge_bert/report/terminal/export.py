@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.onnx_export import OnnxArtifact, OnnxExport
 from edge_bert.report.scores import METRIC_WORDS, format_score
-from edge_bert.report.terminal.tables import print_table
+from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import (
     NOT_KNOWN,
     format_cosine,
     format_megabytes,
     format_significant,
-    make_printable,
 )
 
 if TYPE_CHECKING:
@@ -27,15 +26,14 @@ def print_export(export: OnnxExport, console: Console) -> None:
     head += [f"{timing.tokens} tokens, ms" for timing in first.timings]
     print_table(console, tuple(head), [_row(artifact) for artifact in export.artifacts])
     for warning in export.model.warnings:
-        console.print(f"warning: model: {warning}", highlight=False, soft_wrap=True)
+        print_line(console, f"warning: model: {warning}")
     for artifact in export.artifacts:
         for warning in artifact.warnings:
-            console.print(f"warning: {artifact.name}: {warning}", highlight=False, soft_wrap=True)
-    console.print(
-        f"Measured on this machine ({make_printable(export.machine)}) with {export.runtime}, one "
-        "thread, files in turn; this says nothing about a phone.",
-        highlight=False,
-        soft_wrap=True,
+            print_line(console, f"warning: {artifact.name}: {warning}")
+    print_line(
+        console,
+        f"Measured on this machine ({export.machine}) with {export.runtime}, one thread, files in "
+        "turn; this says nothing about a phone.",
     )
 
 

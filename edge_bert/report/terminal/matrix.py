@@ -14,7 +14,7 @@ from edge_bert.report.matrix_words import (
     state_of,
     summarize_matrix,
 )
-from edge_bert.report.terminal.tables import print_table
+from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import NOT_KNOWN, byte_size
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ HEAD = ("profile", "model", "file", "size", "score", "latency", "energy", "budge
 def print_matrix(report: MatrixReport, console: Console) -> None:
     """One row for each cell, then the sentence that sums up."""
     print_table(console, HEAD, [_row(cell) for cell in report.cells])
-    console.print(summarize_matrix(report), highlight=False)
+    print_line(console, summarize_matrix(report))
 
 
 def _row(cell: MatrixCell) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.energy import Energy, EnergyUnavailable, ModelledEnergy
 from edge_bert.records.measurement import Evidence, MeasuredSubject, Measurement
 from edge_bert.records.report import MeasuredRun
-from edge_bert.report.terminal.tables import print_table
+from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import NOT_KNOWN, byte_size, format_significant
 
 if TYPE_CHECKING:
@@ -60,21 +60,22 @@ def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
     if not rows:
         return
     evidence = rows[0].measurement.evidence
-    console.print(f"{rows[0].measurement.target.name}: {LABELS[evidence]}", highlight=False)
+    print_line(console, f"{rows[0].measurement.target.name}: {LABELS[evidence]}")
     head = ("artifact", "signature", "threads", *HEADS[evidence], "energy mJ")
     extra = "instructions" if evidence is Evidence.EMULATED else "peak memory"
     print_table(console, (*head, extra, "to the previous run"), [_cells(row) for row in rows])
     runs = [(row.measurement.subject, row.run) for row in rows if row.run is not None]
     if runs:
-        console.print("\nruns: time until ready, load time, memory", highlight=False)
+        print_line(console, "")
+        print_line(console, "runs: time until ready, load time, memory")
         print_table(console, RUN_HEAD, [_run_cells(subject, run) for subject, run in runs])
     for row in rows:
         for note in row.run.notes if row.run else ():
             name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
-            console.print(f"note: {name}: {note}", markup=False, highlight=False)
+            print_line(console, f"note: {name}: {note}")
         for fault in row.measurement.faults:
             name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
-            console.print(f"warning: {name} is invalid: {fault}", markup=False, highlight=False)
+            print_line(console, f"warning: {name} is invalid: {fault}")
 
 
 def describe_energy(energy: Energy) -> str:

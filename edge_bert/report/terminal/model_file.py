@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edge_bert.records.bundle import Signature, TensorSpec
-from edge_bert.report.terminal.tables import print_counts, print_table
-from edge_bert.text import byte_size, make_printable
+from edge_bert.report.terminal.tables import print_counts, print_line, print_table
+from edge_bert.text import byte_size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,19 +38,13 @@ class InspectedFile(Protocol):
 def print_model_file(name: str, model: InspectedFile, console: Console) -> None:
     """Size, number formats, bytes by kind, operators, signatures, the largest constants."""
     integer = "every tensor is an integer" if model.integer_only else "has float tensors"
-    console.print(
-        f"{make_printable(name)}: {byte_size(model.size_bytes)}, {integer}",
-        markup=False,
-        style="bold",
-    )
+    print_line(console, f"{name}: {byte_size(model.size_bytes)}, {integer}", "bold")
     print_counts(console, "bytes by kind", model.bytes_by_kind, sizes=True)
     print_counts(console, "tensors by type", model.tensor_types)
     print_counts(console, "operators (largest signature)", model.op_counts)
     for need in model.needs:
-        console.print(
-            f"needs: {make_printable(need)}", markup=False, style="yellow", soft_wrap=True
-        )
-    console.print("signatures", style="bold")
+        print_line(console, f"needs: {need}", "yellow")
+    print_line(console, "signatures", "bold")
     rows = [
         (f"  {key}", direction, _spec(spec))
         for key, signature in model.signatures.items()
@@ -58,7 +52,7 @@ def print_model_file(name: str, model: InspectedFile, console: Console) -> None:
         for spec in specs
     ]
     print_table(console, ("signature", "", "tensor"), rows)
-    console.print("largest constants", style="bold")
+    print_line(console, "largest constants", "bold")
     largest = [
         (f"  {byte_size(size)}", dtype, str(list(shape)), label[:80])
         for label, dtype, shape, size in model.largest

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.candidate import Constraint, Evaluated, SearchResult
 from edge_bert.report.candidates import title_of
-from edge_bert.report.terminal.tables import print_table
+from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import NOT_KNOWN, byte_size, format_millijoules, format_milliseconds
 
 if TYPE_CHECKING:
@@ -28,9 +28,9 @@ def print_search(result: SearchResult, console: Console) -> None:
     """The Pareto front, or the candidates nearest to the budget, each with the reason."""
     rows = result.front if result.chosen else result.nearest
     print_table(console, HEAD, [_row(item) for item in _smallest_first(rows)])
-    console.print("* MODELLED from counted instructions", highlight=False)
+    print_line(console, "* MODELLED from counted instructions")
     if not result.chosen:
-        console.print(_dropped(result), highlight=False, soft_wrap=True)
+        print_line(console, _dropped(result))
 
 
 def _dropped(result: SearchResult) -> str:

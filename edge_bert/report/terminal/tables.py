@@ -17,6 +17,12 @@ def fit_console(console: Console, text: str) -> str:
     return make_printable(text).encode(console.encoding, "replace").decode(console.encoding)
 
 
+def print_line(console: Console, line: str, style: str = "none") -> None:
+    """One line, printable, with no markup in it, and not wrapped where no terminal shows it."""
+    text = fit_console(console, line)
+    console.print(text, style=style, markup=False, highlight=False, emoji=False, soft_wrap=True)
+
+
 def print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A table on a terminal; tab-separated lines, the head first, where scripts may cut them."""
     from rich.table import Table
@@ -24,11 +30,13 @@ def print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[s
 
     if not console.is_terminal:
         for row in (head, *rows):  # not through rich, which turns tabs into spaces
-            console.file.write("\t".join(make_printable(cell) for cell in row).rstrip() + "\n")
+            console.file.write(
+                "\t".join(fit_console(console, cell) for cell in row).rstrip() + "\n"
+            )
         return
     table = Table(*head, box=None, header_style="bold", pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(make_printable(cell)) for cell in row))
+        table.add_row(*(Text(fit_console(console, cell)) for cell in row))
     console.print(table)
 
 
@@ -50,6 +58,6 @@ def print_counts(
     console: Console, title: str, counts: Mapping[str, int], *, sizes: bool = False
 ) -> None:
     """Counts, or byte sizes with `sizes`, under a title."""
-    console.print(title, style="bold", highlight=False)
+    print_line(console, title, "bold")
     rows = [(f"  {name}", byte_size(n) if sizes else str(n)) for name, n in counts.items()]
     print_table(console, ("  what", "count" if not sizes else "bytes"), rows)

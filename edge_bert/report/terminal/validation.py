@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from edge_bert.records.validation import ErrorSummary, Prediction, SpeedupError, Validation
-from edge_bert.report.terminal.tables import print_table
+from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import format_significant
 
 if TYPE_CHECKING:
@@ -16,7 +16,9 @@ HEAD = ("device", "network", "input", "precision", "threads", "predicted ms", "l
 
 def print_validation(validation: Validation, console: Console) -> None:
     """Every row, then the errors, those of one thread and of several apart."""
-    console.print("predicted: instructions counted under emulation, time MODELLED; nothing fitted")
+    print_line(
+        console, "predicted: instructions counted under emulation, time MODELLED; nothing fitted"
+    )
     head = (*HEAD, "published ms", "ratio")
     print_table(console, head, [_cells(row) for row in validation.predictions])
     for threads, summary in (
@@ -24,8 +26,8 @@ def print_validation(validation: Validation, console: Console) -> None:
         ("several threads", validation.several),
     ):
         if summary is not None:
-            console.print(f"{threads}: {_errors(summary)}", highlight=False, soft_wrap=True)
-    console.print("int8 time over float time:", highlight=False)
+            print_line(console, f"{threads}: {_errors(summary)}")
+    print_line(console, "int8 time over float time:")
     columns = ("device", "network", "threads", "predicted", "published", "error")
     print_table(console, columns, [_speedup(row) for row in validation.speedups])
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from edge_bert.records.bundle import RuntimeCheck, Scores
 from edge_bert.report.scores import METRIC_WORDS, format_score
-from edge_bert.report.terminal.tables import print_table
-from edge_bert.text import format_cosine, make_printable
+from edge_bert.report.terminal.tables import print_line, print_table
+from edge_bert.text import format_cosine
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,23 +54,19 @@ def print_verification(verification: Verification, console: Console) -> None:
     ]
     print_table(console, ("artifact", "proof", "cosine mean / min", "scores", "detail"), rows)
     if verification.held_out != verification.calibrated_with:
-        calibration = make_printable(verification.calibrated_with)
-        console.print(
-            f"cosines are on held-out {verification.held_out}; the build used {calibration}: "
-            "give it with --calibration",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+        print_line(
+            console,
+            f"cosines are on held-out {verification.held_out}; the build used "
+            f"{verification.calibrated_with}: give it with --calibration",
         )
     if verification.sentences:
         count = f"{len(verification.differing)} of {verification.sentences} sentences"
-        console.print(f"{count} get different tokens on a phone with MediaPipe", highlight=False)
+        print_line(console, f"{count} get different tokens on a phone with MediaPipe")
         for difference in verification.differing[:MAX_DIFFERENCES]:
-            sentence = make_printable(difference.sentence)[:100]
-            console.print(f"  {sentence}", markup=False, highlight=False)
+            print_line(console, f"  {difference.sentence[:100]}")
         remaining = len(verification.differing) - MAX_DIFFERENCES
         if remaining > 0:
-            console.print(f"  and {remaining} more (see --json)")
+            print_line(console, f"  and {remaining} more (see --json)")
 
 
 def _scores(scores: Scores) -> tuple[str, str]:
