@@ -20,14 +20,14 @@ from edge_bert.records.profile import (
     Cluster,
     DeviceProfile,
     Memory,
+    Scaling,
 )
 from edge_bert.records.recipe import RECIPES
+from edge_bert.scaling_files import OWN_FOLDER, SUFFIX, scaling_folder, with_scaling
 from edge_bert.text import one_line
 from edge_bert.toml_text import MAX_BYTES, decode_toml, is_toml_path
 
 PROFILE_FOLDER = shipped_folder("device_profiles")
-# A folder with profiles of the user's own.
-OWN_FOLDER = "EDGE_BERT_PROFILES"
 SCHEMA_FILE = PROFILE_FOLDER / "profile.schema.json"
 SCHEMA_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_JSON_BYTES = 4 * MAX_BYTES  # the same with every default and indented
@@ -41,6 +41,21 @@ def profile_names(folder: Path | None = None) -> list[str]:
 
 
 def load_profile(name: str, folder: Path | None = None) -> DeviceProfile:
+    """The profile that `name` names, with the factors of a measured phone where the user has some.
+
+    A profile from `folder` has none. Raises ProfileError as `load_unscaled_profile`, and for
+    damaged factors.
+    """
+    profile = load_unscaled_profile(name, folder)
+    return profile if folder else with_scaling(profile, factors_folder(name))
+
+
+def factors_folder(name: str) -> Path:
+    """The folder of a profile's factors: for a path that of the file, else the user's."""
+    return Path(name).parent if is_profile_path(name) else scaling_folder()
+
+
+def load_unscaled_profile(name: str, folder: Path | None = None) -> DeviceProfile:
     """The profile called `name`, or in the file that `name` is the path of (see `is_profile_path`).
 
     An alias gives the profile that it points to. Looks in `folder`, by default in ours and then in
@@ -107,7 +122,9 @@ def profile_schema_bytes() -> bytes:
 
 def _profile_files(folders: list[Path]) -> Iterator[Path]:
     for folder in folders:
-        yield from (path for path in folder.glob("*.toml") if path.is_file())
+        for path in folder.glob("*.toml"):
+            if path.is_file() and not path.name.endswith(SUFFIX):
+                yield path
 
 
 def _profile_folders() -> list[Path]:
@@ -140,7 +157,7 @@ def _load_file(path: str) -> DeviceProfile:
         return _check_name(name, _read_target(name, None))
     profile = _check_profile(label, document)
     # Bundles, measurements and the cells of a matrix are filed under the name.
-    if profile.name in profile_names() and load_profile(profile.name) != profile:
+    if profile.name in profile_names() and load_unscaled_profile(profile.name) != profile:
         raise ProfileError(
             f"{label} has the name of another profile, {profile.name}; give yours another name."
         )
@@ -221,7 +238,7 @@ def _suggest_key(error: Exception) -> str:
 
 
 def _known_keys() -> set[str]:
-    structs = (DeviceProfile, Cluster, Caches, Memory, Accelerator, Budget)
+    structs = (DeviceProfile, Cluster, Scaling, Caches, Memory, Accelerator, Budget)
     return {field for struct in structs for field in struct.__struct_fields__}
 
 

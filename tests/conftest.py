@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -37,6 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _takes_long(path: Path) -> bool:
     """Whether a file of tests builds or trains models, one test with another for a minute."""
     return path.relative_to(TESTS).parts[0] in TAKE_LONG
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _without_the_users_factors(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A folder of user data of our own: a developer's calibrated phones change no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("user-data")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from invoke.program import Program
 from edge_bert.cli.command import CommandTask
 from edge_bert.cli.tasks.bench import bench, validate
 from edge_bert.cli.tasks.build import build
+from edge_bert.cli.tasks.calibrate import calibrate
 from edge_bert.cli.tasks.clean import clean
 from edge_bert.cli.tasks.cluster import cluster
 from edge_bert.cli.tasks.compare import compare
@@ -42,6 +43,7 @@ TASKS = (
         explain,
         inspect,
         bench,
+        calibrate,
         compare,
         validate,
         profiles,

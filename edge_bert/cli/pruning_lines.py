@@ -17,7 +17,8 @@ def describe_pruning(run: TrainingRun) -> list[str]:
     """The lines of a run that pruned; none of another."""
     lines = [_describe_step(number, step) for number, step in enumerate(run.pruning, start=1)]
     if run.latency_ms is not None:
-        lines.append(f"modelled latency: {run.latency_ms:.2f} ms")
+        scaled = f", scaled to {run.scaled_to}" if run.scaled_to else ""
+        lines.append(f"modelled latency: {run.latency_ms:.2f} ms{scaled}")
     if run.sparsity is not None:
         lines += _describe_sparsity(run.sparsity)
     return lines

@@ -83,13 +83,13 @@ def model_energy(
     tables = _tables_of(cluster)
     if not tables:
         return EnergyUnavailable(f"no power table has {latency.core} or a core of its kind.")
-    estimates = []
+    estimates, factor = [], cluster.energy_factor
     for table in tables:
         core_mw = table.milliwatts(latency.mhz)
         likeness = "" if table.core == latency.core else f" (a {table.core})"
         estimates.append(
             EnergyEstimate(
-                mj=core_mw * latency.threads * latency.ms / 1e3,
+                mj=factor * core_mw * latency.threads * latency.ms / 1e3,
                 core_mw=core_mw,
                 table=f"{table.kind}: {table.name}{likeness}",
                 source=table.source,
@@ -97,10 +97,15 @@ def model_energy(
         )
     lines = main_memory_lines(counts, cluster)
     low, high = (
-        count * LINE_BYTES / 8 * nj * 1e-6
+        factor * count * LINE_BYTES / 8 * nj * 1e-6
         for count, nj in zip(lines, DRAM_NJ_PER_8_BYTES, strict=True)
     )
-    return ModelledEnergy(estimates=tuple(estimates), memory_low_mj=low, memory_high_mj=high)
+    return ModelledEnergy(
+        estimates=tuple(estimates),
+        memory_low_mj=low,
+        memory_high_mj=high,
+        scaled_to=cluster.scaled_to if factor != 1.0 else "",
+    )
 
 
 def core_milliwatts(cluster: Cluster) -> list[float]:

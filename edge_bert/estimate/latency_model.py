@@ -89,7 +89,7 @@ def predict_latency(
     """
     _check_counts(counts, cluster, threads)
     core = core_model(cluster.core)
-    units = _unit_cycles(counts, core, cluster.core)
+    units = _unit_cycles(counts, core, cluster)
     busiest, total = max(units.values()), sum(units.values()) - units["issue"]
     exposed = EXPOSED_IN_ORDER if core.in_order else EXPOSED_OUT_OF_ORDER
     hidden = max(total - busiest, 0.0)
@@ -120,6 +120,7 @@ def predict_latency(
         core=cluster.core,
         mhz=cluster.max_mhz,
         threads=threads,
+        scaled_to=cluster.scaled_to,
     )
 
 
@@ -132,19 +133,19 @@ def _check_counts(counts: InstructionCounts, cluster: Cluster, threads: int) -> 
         raise InputError("A cache level has more misses than the one before it; count again.")
 
 
-def _unit_cycles(counts: InstructionCounts, core: CoreModel, name: str) -> dict[str, float]:
+def _unit_cycles(counts: InstructionCounts, core: CoreModel, cluster: Cluster) -> dict[str, float]:
     """Cycles that each unit is busy for."""
     special = {"fmla": counts.fmla, "sdot": counts.sdot, "smmla": counts.smmla}
     rates = {"fmla": core.fmla, "sdot": core.sdot, "smmla": core.smmla}
     vector = (counts.vector_int + counts.vector_other) / core.vector
     for kind, count in special.items():
         if count and not rates[kind]:
-            raise InputError(f"{name} has no {kind.upper()}, but {count} were counted.")
+            raise InputError(f"{cluster.core} has no {kind.upper()}, but {count} were counted.")
         vector += count / rates[kind] if count else 0.0
     small = counts.load_bytes_1 + counts.load_bytes_2 + counts.load_bytes_4 + counts.load_bytes_8
     stores = counts.store_bytes_1 + counts.store_bytes_2 + counts.store_bytes_4
     stores += counts.store_bytes_8 + counts.store_bytes_16
-    return {
+    units = {
         "vector": vector,
         "memory": counts.load_bytes_16 / core.load_16
         + small / core.load_small
@@ -152,6 +153,7 @@ def _unit_cycles(counts: InstructionCounts, core: CoreModel, name: str) -> dict[
         "scalar": (counts.scalar_alu + counts.branch) / core.scalar,
         "issue": counts.total / core.width,
     }
+    return {unit: cluster.compute_factor * cycles for unit, cycles in units.items()}
 
 
 def main_memory_lines(counts: InstructionCounts, cluster: Cluster) -> tuple[int, int]:
@@ -169,11 +171,12 @@ def _line_cycles(
 ) -> _Traffic:
     l3_line = LINE_BYTES / core.l3_bytes if core.l3_bytes else 0.0
     dram_line = LINE_BYTES * cluster.max_mhz / (core.dram_gb_per_s * 1e3)
+    factor = cluster.traffic_factor
     return _Traffic(
-        l2=counts.l1d_misses * LINE_BYTES / core.l2_bytes,
-        l3=(counts.l2_misses - from_dram) * l3_line,
+        l2=factor * counts.l1d_misses * LINE_BYTES / core.l2_bytes,
+        l3=factor * (counts.l2_misses - from_dram) * l3_line,
         # A line from main memory comes by the way of level 3 and is never faster.
-        dram=from_dram * max(dram_line, l3_line),
+        dram=factor * from_dram * max(dram_line, l3_line),
     )
 
 

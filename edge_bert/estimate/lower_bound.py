@@ -29,7 +29,7 @@ def least_latency(work: MultiplyAdds, cluster: Cluster) -> float:
     cycles = work.float32 / (FMLA * core.fmla)
     cycles += (work.integer - work.without_i8mm) / _integer_peak(core, features)
     cycles += work.without_i8mm / _integer_peak(core, features - {"i8mm"})
-    return cycles / (cluster.max_mhz * 1e3)
+    return cluster.compute_factor * cycles / (cluster.max_mhz * 1e3)
 
 
 def least_energy(work: MultiplyAdds, cluster: Cluster) -> float | None:
@@ -39,7 +39,8 @@ def least_energy(work: MultiplyAdds, cluster: Cluster) -> float | None:
     InputError as `least_latency`.
     """
     powers = core_milliwatts(cluster)
-    return min(powers) * least_latency(work, cluster) / 1e3 if powers else None
+    factor = cluster.energy_factor
+    return factor * min(powers) * least_latency(work, cluster) / 1e3 if powers else None
 
 
 def _integer_peak(core: CoreModel, features: Collection[str]) -> float:

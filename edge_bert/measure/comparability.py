@@ -20,6 +20,7 @@ def explain_incomparable(before: Measurement, after: Measurement) -> str:
         "cores": (before.subject.cores, after.subject.cores),
         "pace": (before.subject.pace, after.subject.pace),
         "inputs": (before.subject.inputs, after.subject.inputs),
+        "scaling": (before.scaled_to, after.scaled_to),
         "tool": tuple(run.tool_versions.get(BENCHMARK_MODEL) for run in (before, after)),
     }
     different = [name for name, (a, b) in pairs.items() if a != b]

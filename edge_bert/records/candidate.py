@@ -69,6 +69,7 @@ class CandidateCost(Record, frozen=True):
     """The cost of a candidate on a device. Absent means unknown.
 
     `evidence` says where latency and energy come from; both are p50 at the budget's length.
+    `scaled_to` is the measured phone that a modelled latency is scaled to, in words.
     """
 
     size_bytes: PositiveInt
@@ -76,6 +77,7 @@ class CandidateCost(Record, frozen=True):
     energy_mj: float | None = None
     peak_ram_bytes: PositiveInt | None = None
     evidence: Evidence | None = None
+    scaled_to: str = ""
 
     def __post_init__(self) -> None:
         for name, value in (("latency", self.latency_ms), ("energy", self.energy_mj)):

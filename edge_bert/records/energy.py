@@ -58,12 +58,14 @@ class ModelledEnergy(Record, frozen=True, tag_field="energy", tag="modelled"):
     """Modelled millijoules for one inference; never to be shown as measured.
 
     The tables disagree and none is known to be right: `low_mj` to `high_mj` is the bracket of
-    `estimates` with the traffic to main memory.
+    `estimates` with the traffic to main memory. `scaled_to` names the measured phone whose factor
+    they have, if any.
     """
 
     estimates: tuple[EnergyEstimate, ...]
     memory_low_mj: float
     memory_high_mj: float
+    scaled_to: str = ""
 
     def __post_init__(self) -> None:
         if not self.estimates or not 0 < self.low_mj <= self.high_mj < math.inf:

@@ -54,7 +54,8 @@ class ModelledLatency(Record, frozen=True, tag_field="latency", tag="modelled"):
     """A time from a cost model over counted instructions; nobody measured it.
 
     `low_ms` and `high_ms` assume full overlap of compute and memory, and none; `cycles` splits
-    the middle figure by cause, for one core.
+    the middle figure by cause, for one core. `scaled_to` names the measured phone whose factors the
+    time has, if any.
     """
 
     ms: float
@@ -64,6 +65,7 @@ class ModelledLatency(Record, frozen=True, tag_field="latency", tag="modelled"):
     core: str
     mhz: int
     threads: int
+    scaled_to: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.low_ms <= self.ms <= self.high_ms < math.inf:

@@ -24,7 +24,8 @@ class MatrixFile(Record, frozen=True):
     and its data set, or the mean cosine to float32. Latency (p50) and energy are of one thread at
     `length` tokens; `evidence` and `energy_kind` say where they come from. `missed` and
     `not_measured` name limits of the profile's budget, which sets `limits` of them.
-    `made_smaller` describes the structure of a pruned model.
+    `made_smaller` describes the structure of a pruned model, `scaled_to` the measured phone that a
+    modelled latency is scaled to.
     """
 
     folder: str
@@ -43,6 +44,7 @@ class MatrixFile(Record, frozen=True):
     missed: tuple[str, ...] = ()
     not_measured: tuple[str, ...] = ()
     made_smaller: str = ""
+    scaled_to: str = ""
 
     def __post_init__(self) -> None:
         if self.latency_ms is not None and self.evidence is None:

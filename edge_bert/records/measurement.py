@@ -218,6 +218,11 @@ class Measurement(Record, frozen=True):
             raise ValueError("only a device has measured energy")
 
     @property
+    def scaled_to(self) -> str:
+        """The measured phone that a modelled time is scaled to, in words; empty without one."""
+        return self.latency.scaled_to if isinstance(self.latency, ModelledLatency) else ""
+
+    @property
     def valid(self) -> bool:
         """Whether the figures may be used."""
         return not self.faults

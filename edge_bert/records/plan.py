@@ -52,7 +52,8 @@ class EffectBasis(Record, frozen=True):
 
     `metric` is the score in words and `scored_on` the texts that it is of. The file is that of
     `recipe`, its instructions are counted for `length` tokens on an emulated core of `profile`;
-    `not_counted` says why they are not.
+    `not_counted` says why they are not. `scaled_to` is the measured phone that latencies are scaled
+    to.
     """
 
     metric: str
@@ -61,6 +62,7 @@ class EffectBasis(Record, frozen=True):
     recipe: str
     length: int
     not_counted: str | None = None
+    scaled_to: str = ""
 
 
 class Compression(Record, frozen=True):

@@ -30,6 +30,10 @@ Source = Annotated[
         description="Where the facts beside it are from, or why a choice was made.",
     ),
 ]
+# A phone that differs from the model by more was hot, or is not what it says.
+SMALLEST_FACTOR, LARGEST_FACTOR = 0.25, 4.0
+Factor = Annotated[float, msgspec.Meta(ge=SMALLEST_FACTOR, le=LARGEST_FACTOR)]
+MIN_SCALING_FILES = 6
 # What the kernels of the runtime look for; the names are those of pytorch/cpuinfo, shortened.
 Feature = Literal["asimd", "dotprod", "i8mm", "bf16"]
 
@@ -60,11 +64,38 @@ class Caches(Record, frozen=True):
     l3_bytes: CacheBytes | None = None
 
 
+class Scaling(Record, frozen=True):
+    """By what a cost model's figures of a cluster are multiplied, from files measured on a phone.
+
+    `compute` scales the cycles of the core's units, `traffic` those of cache lines, `energy` the
+    millijoules of the scaled time. `error` and `worst_error` are the median and the largest share
+    that a file left out of the fit was off by. `model_ms` is what the model gave without factors
+    for fixed counts, compute and traffic apart, by which another model is known.
+    """
+
+    compute: Factor
+    traffic: Factor
+    files: Annotated[int, msgspec.Meta(ge=MIN_SCALING_FILES, le=1000)]
+    error: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    worst_error: Annotated[float, msgspec.Meta(ge=0, le=10)]
+    phone: Annotated[str, msgspec.Meta(pattern=r"\Aphone-[0-9a-f]{8}\Z")]
+    title: Line
+    build: Line
+    date: Annotated[str, msgspec.Meta(pattern=r"\A20[0-9]{2}-[0-9]{2}-[0-9]{2}\Z")]
+    model_ms: tuple[PositiveFloat, PositiveFloat]
+    energy: Factor | None = None
+
+    def describe(self) -> str:
+        """What figures are scaled to, in words."""
+        return f"a measured {self.title} ({self.phone}, {self.date})"
+
+
 class Cluster(Record, frozen=True):
     """Cores of one kind that share a clock.
 
     `power_tables` are the tables of `estimate/data/core_power.toml` that were made with this very
-    chip, as `kind: name`; without them, every table of the core is used.
+    chip, as `kind: name`; without them, every table of the core is used. `scaling` is what
+    `invoke calibrate` found.
     """
 
     core: Name
@@ -74,6 +105,27 @@ class Cluster(Record, frozen=True):
     features: Annotated[tuple[Feature, ...], msgspec.Meta(max_length=16)] = ()
     caches: Caches | None = None
     power_tables: Annotated[tuple[Line, ...], msgspec.Meta(max_length=16)] = ()
+    scaling: Scaling | None = None
+
+    @property
+    def compute_factor(self) -> float:
+        """What predicted cycles of units are multiplied by."""
+        return self.scaling.compute if self.scaling else 1.0
+
+    @property
+    def traffic_factor(self) -> float:
+        """What predicted cycles of cache lines are multiplied by."""
+        return self.scaling.traffic if self.scaling else 1.0
+
+    @property
+    def energy_factor(self) -> float:
+        """What modelled energy is multiplied by."""
+        return (self.scaling.energy if self.scaling else None) or 1.0
+
+    @property
+    def scaled_to(self) -> str:
+        """The measured phone that figures are scaled to, in words; empty without one."""
+        return self.scaling.describe() if self.scaling else ""
 
 
 class Memory(Record, frozen=True):

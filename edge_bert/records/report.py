@@ -71,8 +71,8 @@ class LatencyRow(Record, frozen=True):
     `p5_ms` and `p95_ms` are percentiles, or the bounds of a model. `machine` describes what it
     ran on: `of_profile` says whether that is a phone of the report's profile, `fastest` whether it
     ran on the fastest core, None where that is not known. `pace` is empty for inferences back to
-    back. `worst_ms` is the highest median of the latest `runs`. Raises ValueError for impossible
-    figures.
+    back. `worst_ms` is the highest median of the latest `runs`, `scaled_to` the measured phone that
+    a modelled time is scaled to. Raises ValueError for impossible figures.
     """
 
     artifact: str
@@ -91,6 +91,7 @@ class LatencyRow(Record, frozen=True):
     pace: str = ""
     worst_ms: float | None = None
     runs: Positive = 1
+    scaled_to: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.p5_ms <= self.median_ms <= self.p95_ms < math.inf:

@@ -241,7 +241,8 @@ class TrainingRun(Record, frozen=True):
     """`training.json` beside a trained model: everything that it comes from.
 
     Of several steps of pruning, `curve` is the last one's; it is absent where nothing was trained.
-    `latency_ms` is the modelled one, where a limit was given.
+    `latency_ms` is the modelled one, where a limit was given, and `scaled_to` the measured phone
+    that it is scaled to.
     """
 
     format_version: int
@@ -260,6 +261,7 @@ class TrainingRun(Record, frozen=True):
     sparsity: BlockSparsity | None = None
     quantization: QuantizedTraining | None = None
     latency_ms: float | None = None
+    scaled_to: str = ""
     structure: Structure | None = None
     clustering: Clustering | None = None
 

@@ -81,7 +81,8 @@ def _latency(report: Report) -> Iterable[_Figure]:
     low, high = format_significant(row.p5_ms), format_milliseconds(row.p95_ms)
     runs = sum(other.runs for other in rows)
     worst = f", the worst of {runs} runs" if runs > 1 else ""
-    yield _Figure(item, _worst(row), _mark(row), f"1 thread, {low} to {high}{worst}")
+    note = f"1 thread, {low} to {high}{worst}{_scaled(row)}"
+    yield _Figure(item, _worst(row), _mark(row), note)
 
 
 def _energy(report: Report) -> Iterable[_Figure]:
@@ -91,10 +92,10 @@ def _energy(report: Report) -> Iterable[_Figure]:
     if not rows:
         yield _Figure(item)
         return
-    _, energy = max(rows, key=lambda pair: (pair[1].kind == "measured", pair[1].mj))
+    row, energy = max(rows, key=lambda pair: (pair[1].kind == "measured", pair[1].mj))
     mark: Mark = "modelled" if energy.kind == "modelled" else ""
     low, high = format_significant(energy.low_mj), format_millijoules(energy.high_mj)
-    yield _Figure(item, energy.mj, mark, f"1 thread, {low} to {high}")
+    yield _Figure(item, energy.mj, mark, f"1 thread, {low} to {high}{_scaled(row)}")
 
 
 def _peak_memory(report: Report) -> Iterable[_Figure]:
@@ -170,6 +171,10 @@ def _explain_absence(report: Report) -> str:
 
 def _worst(row: LatencyRow) -> float:
     return row.worst_ms or row.median_ms
+
+
+def _scaled(row: LatencyRow) -> str:
+    return f", scaled to {row.scaled_to}" if row.scaled_to else ""
 
 
 def _mark(row: LatencyRow) -> Mark:

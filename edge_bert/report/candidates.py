@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from itertools import groupby
 
 from edge_bert.records.candidate import Candidate, Evaluated, SearchResult
@@ -32,6 +33,12 @@ def title_of(candidate: Candidate) -> str:
             f"table {candidate.embedding_bits} bits",
         )
     )
+
+
+def describe_scaling(items: Iterable[Evaluated]) -> str:
+    """Which measured phones the latencies of candidates are scaled to; empty for none."""
+    phones = sorted({item.cost.scaled_to for item in items} - {""})
+    return f", scaled to {' and '.join(phones)}" if phones else ""
 
 
 def format_ranges(numbers: tuple[int, ...]) -> str:

@@ -16,7 +16,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import Report
 from edge_bert.report import fitness, scores, tables
 from edge_bert.report.budget_verdicts import budget_verdicts
-from edge_bert.report.candidates import title_of
+from edge_bert.report.candidates import describe_scaling, title_of
 from edge_bert.report.headline import write_headline
 from edge_bert.report.plots import pareto
 from edge_bert.report.plots.drawing import Plot
@@ -122,6 +122,7 @@ def _pareto(report: Report) -> dict[str, Any]:
     rows = dict.fromkeys((*search.front, *search.nearest))
     return {
         "search": search,
+        "pareto_scaling": describe_scaling(rows),
         "pareto_rows": sorted(rows, key=lambda item: item.cost.size_bytes),
         "pareto_plot": pareto.draw_pareto(search),
         "pareto_plot_id": pareto.PLOT_ID,

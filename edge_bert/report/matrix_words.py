@@ -59,8 +59,10 @@ def latency_text(built: MatrixFile) -> str:
 
 
 def latency_mark(built: MatrixFile) -> str:
-    """EMULATED for what no device measured."""
-    return "EMULATED" if built.latency_ms and built.evidence is Evidence.EMULATED else ""
+    """EMULATED for what no device measured, and the phone that it is scaled to."""
+    if not built.latency_ms or built.evidence is not Evidence.EMULATED:
+        return ""
+    return "EMULATED" + (f", scaled to {built.scaled_to}" if built.scaled_to else "")
 
 
 def energy_text(built: MatrixFile) -> str:

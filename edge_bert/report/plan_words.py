@@ -103,11 +103,12 @@ def _summarize_figure(figure: EffectFigure, effects: Sequence[StepEffect]) -> st
 def describe_basis(compression: Compression) -> str:
     """What the figures are of."""
     basis = compression.basis
+    scaled = f", scaled to {basis.scaled_to}" if basis.scaled_to else ""
     counted = (
         f"Instructions are not counted: {basis.not_counted}."
         if basis.not_counted
         else f"Instructions are those of one inference of {basis.length} tokens, counted on an "
-        "emulated core; latency is modelled from them."
+        f"emulated core; latency is modelled from them{scaled}."
     )
     return (
         f"Every model is built as {basis.recipe} for {basis.profile}, and that file is scored: "

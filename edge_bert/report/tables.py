@@ -41,6 +41,12 @@ class LatencyGroup(Record, frozen=True):
         return tuple(kind for kind in kinds if kind in present)
 
     @property
+    def scaling(self) -> str:
+        """What modelled times are scaled to, in words; empty for nothing."""
+        phones = sorted({row.scaled_to for row in self.all_rows()} - {""})
+        return f"scaled to {' and '.join(phones)}" if phones else ""
+
+    @property
     def changes(self) -> bool:
         """Whether some row is compared with an earlier run."""
         return any(row.change for row in self.all_rows())

@@ -35,6 +35,7 @@ SLOWEST = 500_000
 MAX_PULL_BYTES = 256 * 1024 * 1024
 NOT_EXECUTABLE = ("not executable:", "Exec format error", "cannot execute")
 PROPERTIES = (
+    "ro.build.id",
     "ro.build.version.release",
     "ro.build.version.sdk",
     "ro.product.cpu.abi",

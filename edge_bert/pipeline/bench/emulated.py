@@ -14,6 +14,7 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
+from edge_bert.estimate.scaled_model import require_current_scaling
 from edge_bert.measure.measurement import build_emulated_measurement, describe_subject
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.progress import Progress, no_progress
@@ -53,11 +54,11 @@ def open_counter(
 
     It runs on an emulated `core` of the profile (default: the fastest), which ends with the block.
     """
+    cluster = cpu_files.find_cluster(profile, core)
+    require_current_scaling(cluster)
     device = EmulatedDevice(profile, core)
     try:
-        yield _make_counter(
-            device, profile, cpu_files.find_cluster(profile, core), threads, progress
-        )
+        yield _make_counter(device, profile, cluster, threads, progress)
     finally:
         device.close()
 

@@ -120,10 +120,16 @@ def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Mea
 
 def machine_of(measurement: Measurement) -> str:
     """The machine of a measurement in words; figures of equal machines may share a table."""
+    scaled = f"; scaled to {measurement.scaled_to}" if measurement.scaled_to else ""
+    return _place_of(measurement) + scaled
+
+
+def _place_of(measurement: Measurement) -> str:
+    """The machine; of a modelled figure without what it is scaled to."""
     target, latency = measurement.target, measurement.latency
     if measurement.evidence is Evidence.EMULATED:
         core = target.properties.get("core", "")
-        clock = f" at {latency.mhz} MHz" if hasattr(latency, "mhz") else ""
+        clock = f" at {latency.mhz} MHz" if isinstance(latency, ModelledLatency) else ""
         return f"{target.name}, {core}{clock}; low and high are the model's bounds"
     model = target.properties.get("ro.product.model") or target.properties.get("cpu") or ""
     device = f"{target.name} ({model})" if model else target.name
@@ -166,7 +172,7 @@ def with_measurements(
     for index, measurement in enumerate(measurements):
         if measurement.valid and _length(measurement, report.manifest) is not None:
             subject = measurement.subject
-            key = (subject.artifact, subject.signature, subject.threads, machine_of(measurement))
+            key = (subject.artifact, subject.signature, subject.threads, _place_of(measurement))
             latest.setdefault((*key, measurement.evidence), []).append(index)
     manifest, indices = report.manifest, [runs[-1] for runs in latest.values()]
     rows = [
@@ -222,8 +228,9 @@ def _length(measurement: Measurement, manifest: Manifest) -> int | None:
 def _with_worst(
     row: LatencyRow, measurements: Sequence[Measurement], runs: Sequence[int]
 ) -> LatencyRow:
-    """The row with the highest median of its latest runs."""
-    medians = [latency_bounds(measurements[index])[1] for index in runs[-WORST_OF:]]
+    """The row with the highest median of its latest runs, all scaled as the last one is."""
+    latest = [measurements[index] for index in runs[-WORST_OF:]]
+    medians = [latency_bounds(run)[1] for run in latest if run.scaled_to == row.scaled_to]
     return msgspec.structs.replace(row, worst_ms=max(medians), runs=len(medians))
 
 
@@ -247,6 +254,7 @@ def _row(
         of_profile=measurement.subject.of_profile,
         fastest=measurement.subject.fastest,
         pace=measurement.subject.pace,
+        scaled_to=measurement.scaled_to,
     )
 
 

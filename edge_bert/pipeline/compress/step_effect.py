@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from edge_bert.devices.emulator.cpu_files import find_cluster
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
@@ -43,6 +44,7 @@ def describe_basis(session: BuildSession, scoring: Scoring) -> EffectBasis:
         recipe=session.recipes[0].name,
         length=budget_length(session.profile, session.lengths),
         not_counted=why_not_emulated(session.profile),
+        scaled_to=find_cluster(session.profile, None).scaled_to,
     )
 
 

@@ -18,6 +18,7 @@ from edge_bert.installation import in_clone, task_command
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Budget, DeviceProfile
+from edge_bert.scaling_files import OWN_FOLDER
 
 NAME_FORM = r"[a-z0-9][a-z0-9-]{0,63}"
 ABI = "arm64-v8a"
@@ -153,7 +154,7 @@ def _choose_path(name: str, out: Path | None) -> Path:
         )
     if name in profiles.profile_names():
         raise ProfileError(f"A profile is called {name} already; choose another name.")
-    own = os.environ.get(profiles.OWN_FOLDER)
+    own = os.environ.get(OWN_FOLDER)
     folder = Path(own) if own else profiles.PROFILE_FOLDER if in_clone() else Path()
     path = out or folder / f"{name}.toml"
     if path.name != f"{name}.toml":

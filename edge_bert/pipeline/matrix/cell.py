@@ -100,6 +100,7 @@ def describe_artifact(report: Report, folder: str) -> MatrixFile:
         missed=tuple(verdict.item for verdict in verdicts if verdict.state == "missed"),
         not_measured=tuple(verdict.item for verdict in verdicts if verdict.state == "not measured"),
         made_smaller=title_of(sized.candidate) if sized else "",
+        scaled_to=row.scaled_to if row else "",
     )
 
 

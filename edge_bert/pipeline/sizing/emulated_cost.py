@@ -72,6 +72,7 @@ def emulated_cost(measurement: Measurement, size: int) -> CandidateCost:
         latency_ms=middle,
         energy_mj=_middle(energy) if isinstance(energy, ModelledEnergy) else None,
         evidence=measurement.evidence,
+        scaled_to=measurement.scaled_to,
     )
 
 

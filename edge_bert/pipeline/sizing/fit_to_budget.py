@@ -76,6 +76,9 @@ def fit_to_budget(options: BuildOptions, progress: Progress = no_progress) -> Bu
 
 
 def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
+    scaled_to = cpu_files.find_cluster(session.profile, None).scaled_to
+    if scaled_to:
+        progress(f"modelled times are scaled to {scaled_to}")
     unknown = why_not_emulated(session.profile)
     if unknown:
         progress(f"the budget's latency and energy are not looked at: {unknown}")

@@ -61,6 +61,9 @@ def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
         return
     evidence = rows[0].measurement.evidence
     print_line(console, f"{rows[0].measurement.target.name}: {LABELS[evidence]}")
+    for scaled_to in dict.fromkeys(row.measurement.scaled_to for row in rows):
+        if scaled_to:
+            print_line(console, f"times are scaled to {scaled_to}")
     head = ("artifact", "signature", "threads", *HEADS[evidence], "energy mJ")
     extra = "instructions" if evidence is Evidence.EMULATED else "peak memory"
     print_table(console, (*head, extra, "to the previous run"), [_cells(row) for row in rows])
@@ -84,7 +87,8 @@ def describe_energy(energy: Energy) -> str:
         return "unavailable"
     low, high = format_significant(energy.low_mj), format_significant(energy.high_mj)
     if isinstance(energy, ModelledEnergy):
-        return f"{low} to {high} (modelled)"
+        scaled = f", scaled to {energy.scaled_to}" if energy.scaled_to else ""
+        return f"{low} to {high} (modelled{scaled})"
     return f"{format_significant(energy.mj)} ({low} to {high}, measured: {energy.source.value})"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_bert.records.candidate import Constraint, Evaluated, SearchResult
-from edge_bert.report.candidates import title_of
+from edge_bert.report.candidates import describe_scaling, title_of
 from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import NOT_KNOWN, byte_size, format_millijoules, format_milliseconds
 
@@ -28,7 +28,7 @@ def print_search(result: SearchResult, console: Console) -> None:
     """The Pareto front, or the candidates nearest to the budget, each with the reason."""
     rows = result.front if result.chosen else result.nearest
     print_table(console, HEAD, [_row(item) for item in _smallest_first(rows)])
-    print_line(console, "* MODELLED from counted instructions")
+    print_line(console, f"* MODELLED from counted instructions{describe_scaling(rows)}")
     if not result.chosen:
         print_line(console, _dropped(result))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_bert import profiles
 from edge_bert.compress.prune.allocate_sparsity import ErrorCurves, plan_structure
 from edge_bert.compress.prune.layers import rank_layers
 from edge_bert.compress.prune.structure_path import plan_path, whole_structure
@@ -17,6 +18,7 @@ from edge_bert.compress.train.prune.rank_units import (
     measure_error_curves,
     rank_units,
 )
+from edge_bert.devices.emulator import cpu_files
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.options import PruneOptions
@@ -89,6 +91,7 @@ def _write_model(
         structure=planned.structures[-1],
         pruning=pruned.steps,
         latency_ms=planned.latency_ms,
+        scaled_to=_scaled_to(job.options),
     )
     return write_trained_model(job.options.folder, pruned.weights, job.checkpoint, run)
 
@@ -96,9 +99,16 @@ def _write_model(
 def _goal_inputs(options: PruneOptions) -> list[object]:
     return [
         f"{options.neurons} {options.heads} {options.layers}",
-        f"{options.max_latency} {options.profile}",
+        f"{options.max_latency} {options.profile} {_scaled_to(options)}".strip(),
         f"{options.importance} {options.steps} {options.final_epochs}",
     ]
+
+
+def _scaled_to(options: PruneOptions) -> str:
+    """The measured phone that latencies of the profile are scaled to; empty without a limit."""
+    if not (options.max_latency and options.profile):
+        return ""
+    return cpu_files.find_cluster(profiles.load_profile(options.profile), None).scaled_to
 
 
 def _plan_or_read(
