@@ -58,14 +58,13 @@ def calibrate(
 
     Example: invoke calibrate --profile pixel-9 --target device
     """
-    from rich.console import Console
-
     from edge_bert.cli.console import print_json, print_lines
     from edge_bert.pipeline.bench.calibrate import (
         CalibrateOptions,
         calibrate_profile,
         remove_factors,
     )
+    from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.scaling import print_scaling
 
     if remove:
@@ -78,5 +77,5 @@ def calibrate(
     if json:
         print_json(calibrated)
     else:
-        print_scaling(calibrated.clusters, Console())
+        print_scaling(calibrated.clusters, PlainConsole())
         print_lines([f"kept in {calibrated.file}"])

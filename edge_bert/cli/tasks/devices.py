@@ -69,11 +69,23 @@ def push(
         print_table(PlainConsole(), ("file", f"on {pushed.serial}"), list(pushed.files.items()))
 
 
-@command(options={"Options": {"json": JSON_HELP}})
-def devices(_: Context, json: bool = False) -> None:
+@command(
+    options={
+        "Options": {
+            "facts": "instead say what a run on one of them will yield, in some ten seconds",
+            "serial": SERIAL_HELP,
+            "json": JSON_HELP,
+        }
+    }
+)
+def devices(_: Context, facts: bool = False, serial: str | None = None, json: bool = False) -> None:
     """List the devices that adb sees, and whether each can be used.
 
+    `--facts` looks at one: its clusters with their CPUs, the profile that it is, the gauges that
+    answer, its heat, and whether its energy can be measured, or why not.
+
     Example: invoke devices
+    Example: invoke devices --facts
     """
     import dataclasses
 
@@ -82,6 +94,9 @@ def devices(_: Context, json: bool = False) -> None:
     from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.tables import print_table
 
+    if facts:
+        _print_facts(serial, json=json)
+        return
     listed = list_devices()
     if json:
         print_json([dataclasses.asdict(device) for device in listed])
@@ -91,6 +106,21 @@ def devices(_: Context, json: bool = False) -> None:
     if not listed:
         command_line = task_command("emulator start --profile pixel")
         print_lines([f"no devices; connect one, or start one: {command_line}"])
+
+
+def _print_facts(serial: str | None, *, json: bool) -> None:
+    """What a run on a device will yield."""
+    from edge_bert.cli.console import print_json
+    from edge_bert.pipeline.bench.phone_facts import describe_phone_facts, read_phone_facts
+    from edge_bert.report.terminal.plain_console import PlainConsole
+    from edge_bert.report.terminal.tables import print_table
+
+    with console_progress() as progress:
+        found = read_phone_facts(serial, progress)
+    if json:
+        print_json(found)
+    else:
+        print_table(PlainConsole(), ("fact", found.title), describe_phone_facts(found))
 
 
 @command(

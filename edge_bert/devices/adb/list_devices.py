@@ -85,7 +85,7 @@ def choose_device(serial: str | None) -> ListedDevice:
             f"device {serial} not found" if serial else "no devices/emulators found", serial
         )
     if len(candidates) > 1 and _are_one_phone(candidates):
-        candidates = sorted(candidates, key=_is_wireless)[:1]
+        candidates = sorted(candidates, key=lambda device: is_wireless(device.serial))[:1]
     if len(candidates) > 1:
         names = ", ".join(f"{device.serial} ({device.state})" for device in candidates)
         raise DeviceError(f"Several devices are connected: {names}. Choose one with --serial.")
@@ -95,8 +95,9 @@ def choose_device(serial: str | None) -> ListedDevice:
     return device
 
 
-def _is_wireless(device: ListedDevice) -> bool:
-    return bool(ADDRESS.match(device.serial)) or _is_announced(device.serial)
+def is_wireless(serial: str) -> bool:
+    """Whether the device is reached over the network, by what adb calls it."""
+    return bool(ADDRESS.match(serial)) or _is_announced(serial)
 
 
 def _are_one_phone(devices: Sequence[ListedDevice]) -> bool:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from edge_bert.devices.adb.device_facts import DeviceFacts, read_facts
+from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
 from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import Placement
-from edge_bert.records.profile import DeviceProfile
+from edge_bert.records.profile import Cluster, DeviceProfile
 
 # Two readings of one clock differ by less; more is another chip, or another bin of it.
 CLOCK_TOLERANCE = 0.05
@@ -85,20 +85,32 @@ def check_phone(facts: DeviceFacts | None, profile: DeviceProfile) -> bool | Non
     """
     if facts is None:
         return None
-    has = Counter({group.core: 0 for group in facts.groups})
-    for group in facts.groups:
-        has[group.core] += group.cores
-    wants: Counter[str] = Counter()
-    for cluster in profile.clusters:
-        wants[cluster.core] += cluster.cores
-    top = max(cluster.max_mhz for cluster in profile.clusters)
-    found = facts.groups[0].max_mhz
-    if has != wants or abs(found / top - 1) > CLOCK_TOLERANCE:
+    if not matches_profile(facts, profile):
+        has, wants = _count_cores(facts.groups), _count_cores(profile.clusters)
         raise DeviceError(
-            f"{facts.title} ({_describe(has)}, {found} MHz) is not a {profile.title} "
-            f"({_describe(wants)}, {top} MHz); `invoke profile new` writes a profile of it."
+            f"{facts.title} ({_describe(has)}, {facts.groups[0].max_mhz} MHz) is not a "
+            f"{profile.title} ({_describe(wants)}, {_top_clock(profile)} MHz); "
+            "`invoke profile new` writes a profile of it."
         )
     return True
+
+
+def matches_profile(facts: DeviceFacts, profile: DeviceProfile) -> bool:
+    """Whether a phone has the profile's cores, as many of each kind, and its top clock."""
+    if _count_cores(facts.groups) != _count_cores(profile.clusters):
+        return False
+    return abs(facts.groups[0].max_mhz / _top_clock(profile) - 1) <= CLOCK_TOLERANCE
+
+
+def _count_cores(groups: Iterable[CoreGroup] | Iterable[Cluster]) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    for group in groups:
+        counts[group.core] += group.cores
+    return counts
+
+
+def _top_clock(profile: DeviceProfile) -> int:
+    return max(cluster.max_mhz for cluster in profile.clusters)
 
 
 def find_placement_faults(choice: CoreChoice, placement: Placement) -> tuple[str, ...]:
