@@ -69,3 +69,31 @@ def exchange_folders(first: Path, second: Path) -> bool:
         return False
     names = os.fsencode(first), os.fsencode(second)
     return bool(renameat2(AT_FDCWD, names[0], AT_FDCWD, names[1], RENAME_EXCHANGE) == 0)
+
+
+def lock_handle(handle: int, *, shared: bool = False, wait: bool = False) -> bool | None:
+    """Lock an open file or folder until it is closed, in whatever way its process ends.
+
+    False where another process has it, None where the system or the disk has no such locks.
+    """
+    try:
+        fcntl = importlib.import_module("fcntl")
+    except ImportError:  # Windows
+        return None
+    kind = fcntl.LOCK_SH if shared else fcntl.LOCK_EX
+    try:
+        fcntl.flock(handle, kind if wait else kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def open_folder(folder: Path) -> int:
+    """A handle of a folder that is no link; -1 where there is none to be had."""
+    try:
+        flags = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(folder, flags)
+    except OSError:
+        return -1

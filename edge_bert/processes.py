@@ -14,6 +14,7 @@ from pathlib import Path
 
 from edge_bert.errors import EdgeBertError
 from edge_bert.program_output import TooMuchOutputError, describe_excess, read_output
+from edge_bert.stop_signals import held_stops
 
 # Time that a process has to end by itself after SIGTERM.
 GRACE_S = 2.0
@@ -35,29 +36,37 @@ def run_process(
     than `timeout_s` or writes more than is read of a program.
     """
     name = what or argv[0]
+    process = None
     try:
-        process = subprocess.Popen(
-            list(argv),
-            cwd=cwd,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-            start_new_session=True,
-        )
+        with held_stops():  # a signal in between would leave a process that nobody ends
+            process = _start_process(argv, cwd, env)
+        stdout, stderr = read_output(process, timeout_s)
     except (OSError, ValueError) as error:
         raise failure(f"{name} could not be started: {error}") from error
-    try:
-        stdout, stderr = read_output(process, timeout_s)
     except TooMuchOutputError as error:
         raise failure(f"{name} {describe_excess(error)}") from error
     except subprocess.TimeoutExpired as error:
         raise failure(f"{name} did not end within {timeout_s:g} s.") from error
     finally:
-        _end_process_group(process)
+        if process is not None:
+            _end_process_group(process)
     plain = [text.replace("\r\n", "\n") for text in (stdout, stderr)]  # as Windows ends lines
     return subprocess.CompletedProcess(process.args, process.returncode, *plain)
+
+
+def _start_process(
+    argv: Sequence[str], cwd: Path | None, env: Mapping[str, str] | None
+) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        list(argv),
+        cwd=cwd,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        start_new_session=True,
+    )
 
 
 def _end_process_group(process: subprocess.Popen[bytes]) -> None:

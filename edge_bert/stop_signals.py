@@ -34,6 +34,19 @@ def handled_stops(handler: Handler) -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def interrupts_blocked() -> Iterator[None]:
+    """Processes that are started in the block get no Ctrl-C: whoever started them ends them."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextlib.contextmanager
 def held_stops() -> Iterator[None]:
     """Signals to stop wait until the block is done, which must not be cut in two."""
     waiting: list[int] = []

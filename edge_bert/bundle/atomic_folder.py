@@ -6,17 +6,23 @@ import contextlib
 import errno
 import glob
 import os
+import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from edge_bert.bundle.manifest import FILE as MANIFEST
 from edge_bert.errors import BusyError, InputError
 from edge_bert.host_system import exchange_folders, flush_file
+from edge_bert.stop_signals import held_stops
+from edge_bert.store.in_use import share_folder
+from edge_bert.store.leftovers import FILE as WRITING
+from edge_bert.store.leftovers import remove_unheld_folder
+from edge_bert.store.locks import hold_lock
+from edge_bert.store.os_faults import FULL, is_full, tell_full
+from edge_bert.store.scratch import make_held, remove_scratch
+from edge_bert.store.written import note_written
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,7 @@ class FolderKind:
 
 BUNDLE = FolderKind("bundle", MANIFEST)
 KEPT = ("measurements", "explanations")
-FULL = (errno.ENOSPC, errno.EDQUOT)
+NEW = re.compile(r"\.(.+)\.new-[a-z0-9_]{8}")  # as tempfile ends its names
 UNWRITABLE = (
     errno.EACCES,
     errno.EPERM,
@@ -51,21 +57,25 @@ def replace_folder(
     wrote. Raises BusyError when another build holds `folder` for longer than `wait_s` seconds,
     InputError when it cannot be written to or holds something that is not of this `kind`.
     """
-    folder = folder.resolve()
+    shown, folder = folder, folder.resolve()
+    busy = f"Another {kind.work} is writing {folder}; wait for it or stop it."
     with _told_plainly(folder, kind):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(folder, kind, wait_s):
+        share_folder(folder.parent)
+        with hold_lock(_lock_path(folder), busy, wait_s=wait_s):
             _sweep(folder)
             _check_replaceable(folder, kind)
-            scratch = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f".{folder.name}.new-"))
+            scratch = make_held(folder.parent, f".{folder.name}.new-")
             try:
                 yield scratch
                 _keep(folder, scratch)
                 scratch.chmod(0o755)
                 _flush(scratch)
-                _exchange(scratch, folder)
+                with held_stops():
+                    _exchange(scratch, folder)
+                    note_written(shown)
             finally:
-                shutil.rmtree(scratch, ignore_errors=True)
+                remove_scratch(scratch)
 
 
 def check_folder(folder: Path, kind: FolderKind) -> None:
@@ -75,7 +85,7 @@ def check_folder(folder: Path, kind: FolderKind) -> None:
     with _told_plainly(folder, kind):
         _check_replaceable(folder, kind)
         try:
-            Path(tempfile.mkdtemp(dir=there, prefix=f".{folder.name}.new-")).rmdir()
+            remove_scratch(make_held(there, f".{folder.name}.new-"))
         except OSError as error:
             raise OSError(error.errno, error.strerror, str(there)) from error
 
@@ -89,6 +99,10 @@ def _told_plainly(folder: Path, kind: FolderKind) -> Iterator[None]:
             raise InputError(
                 f"The disk of {folder} is full; the {kind.noun} there is as it was. Free some "
                 "space."
+            ) from error
+        if is_full(error):
+            raise InputError(
+                f"{tell_full(folder, error)} The {kind.noun} there is as it was."
             ) from error
         if error.errno in UNWRITABLE and _is_beside(error.filename, folder):
             raise InputError(
@@ -105,19 +119,8 @@ def _is_beside(name: str | None, folder: Path) -> bool:
     return path.is_relative_to(folder.parent) or folder.is_relative_to(path)
 
 
-@contextlib.contextmanager
-def _locked(folder: Path, kind: FolderKind, wait_s: float) -> Iterator[None]:
-    lock = FileLock(folder.parent / f".{folder.name}.lock")
-    try:
-        lock.acquire(timeout=wait_s)
-    except Timeout as error:
-        raise BusyError(
-            f"Another {kind.work} is writing {folder}; wait for it or stop it."
-        ) from error
-    try:
-        yield
-    finally:
-        lock.release()
+def _lock_path(folder: Path) -> Path:
+    return folder.parent / f".{folder.name}.lock"
 
 
 def _aside(folder: Path) -> Path:
@@ -126,12 +129,22 @@ def _aside(folder: Path) -> Path:
 
 
 def _sweep(folder: Path) -> None:
-    """Undo what an interrupted build left beside `folder`; the lock says that none is alive."""
+    """Undo what interrupted builds left beside `folder`; locks say that none of them is alive."""
     aside = _aside(folder)
     if aside.exists() and not folder.exists():
         aside.rename(folder)
     for left in (aside, *folder.parent.glob(f".{glob.escape(folder.name)}.new-*")):
         shutil.rmtree(left, ignore_errors=True)
+    for left in folder.parent.glob(".*.new-*"):
+        name = NEW.fullmatch(left.name)
+        if name and _lock_path(left.with_name(name[1])).exists():
+            _sweep_other(left, left.with_name(name[1]))
+
+
+def _sweep_other(left: Path, folder: Path) -> None:
+    """Remove what a build of another bundle left, unless it is under way."""
+    with contextlib.suppress(BusyError, InputError, OSError), hold_lock(_lock_path(folder), ""):
+        remove_unheld_folder(left)
 
 
 def _check_replaceable(folder: Path, kind: FolderKind) -> None:
@@ -147,7 +160,13 @@ def _check_replaceable(folder: Path, kind: FolderKind) -> None:
 def _keep(folder: Path, scratch: Path) -> None:
     for name in KEPT:
         if (folder / name).is_dir():
-            shutil.copytree(folder / name, scratch / name, symlinks=True, dirs_exist_ok=True)
+            shutil.copytree(
+                folder / name,
+                scratch / name,
+                symlinks=True,
+                dirs_exist_ok=True,
+                ignore=shutil.ignore_patterns(f"{WRITING}*"),
+            )
 
 
 def _flush(scratch: Path) -> None:
@@ -171,7 +190,7 @@ def _exchange_by_two_renames(new: Path, folder: Path) -> None:
     folder.rename(aside)
     try:
         new.rename(folder)
-    except OSError:
+    except BaseException:
         aside.rename(folder)
         raise
     shutil.rmtree(aside, ignore_errors=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from pathlib import Path
 
 from edge_bert.bundle.members import JsonMember
@@ -22,7 +21,7 @@ def save_measurement(measurement: Measurement, folder: Path, beside: Path | None
     Takes no name that is in use there or in `beside`, whose files will come into `folder`.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=folder, prefix=".", suffix=".partial")
+    handle, partial = content_store.open_held_file(folder)
     try:
         with os.fdopen(handle, "wb") as stream:
             stream.write(content_store.encode_json(measurement))

@@ -18,6 +18,7 @@ import msgspec
 from edge_bert.cli.stopping import recorded_stops, tell_stopped
 from edge_bert.cli.unforeseen import tell_fault, told_printable
 from edge_bert.errors import EdgeBertError, StopRequest
+from edge_bert.store.in_use import leave_folders
 from edge_bert.store.written import forget_written
 from edge_bert.text import make_printable
 
@@ -57,6 +58,8 @@ def error_boundary(*, json: bool = False) -> Iterator[None]:
             if fault is None:
                 raise
             _fail(str(fault), fault.exit_code, json=json)
+        finally:
+            leave_folders()
 
 
 def _fail(

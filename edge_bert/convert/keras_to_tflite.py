@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from edge_bert.encoder.keras_model import Weights, build_keras_model, read_weights_of
 from edge_bert.errors import InputError
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.store.scratch import scratch_folder
 
 
 def signature_name(length: int) -> str:
@@ -36,9 +36,9 @@ def convert_to_tflite(model: Checkpoint | Weights, lengths: Sequence[int]) -> by
     module = tf.Module()
     # The variables and not the Keras model: Keras would save call signatures of its own.
     module.variables_of_encoder = [variable.value for variable in encoder.variables]
-    with tempfile.TemporaryDirectory() as folder:
-        tf.saved_model.save(module, folder, signatures=signatures)
-        return _convert(tf, Path(folder), list(signatures))
+    with scratch_folder() as folder:
+        tf.saved_model.save(module, str(folder), signatures=signatures)
+        return _convert(tf, folder, list(signatures))
 
 
 def _check_backend() -> None:

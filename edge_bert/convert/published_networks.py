@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator
 from typing import Any, Literal
 
@@ -10,6 +9,7 @@ import numpy as np
 
 from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.errors import InputError
+from edge_bert.store.scratch import scratch_folder
 
 # Name in the published tables: class in keras.applications, and its own options.
 NETWORKS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -41,10 +41,10 @@ def build_published_network(name: str, pixels: int, precision: Precision) -> byt
     builder, options = NETWORKS[name]
     shape = (pixels, pixels, 3)
     network = getattr(keras.applications, builder)(input_shape=shape, weights=None, **options)
-    with tempfile.TemporaryDirectory() as folder:
+    with scratch_folder() as folder:
         specs = [keras.InputSpec(shape=(1, *shape), dtype="float32")]
-        network.export(folder, input_signature=specs, verbose=False)
-        converter = tf.lite.TFLiteConverter.from_saved_model(folder)
+        network.export(str(folder), input_signature=specs, verbose=False)
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder))
         if precision == "int8":
             _set_full_integer(tf, converter, shape)
         return bytes(converter.convert())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from edge_bert.devices.host import HostDevice
 from edge_bert.errors import DeviceError
 from edge_bert.records.measurement import DeviceDescription, Evidence
 from edge_bert.records.profile import DeviceProfile
+from edge_bert.store.scratch import scratch_folder
 
 ELF_MAGIC = b"\x7fELF"
 ELF_MACHINE_ARM64 = 183
@@ -66,8 +66,8 @@ class EmulatedDevice:
         `caches` says when data caches are modelled: always, inside marked repetitions, never.
         Raises DeviceError when the program ends so early that nothing was counted.
         """
-        with tempfile.TemporaryDirectory(prefix="edge-bert-counts-") as folder:
-            output = Path(folder) / "counts.json"
+        with scratch_folder("counts") as folder:
+            output = folder / "counts.json"
             plugin = qemu_plugin.plugin_option(
                 qemu_plugin.build_plugin(),
                 output,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import platform
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,20 +15,17 @@ from edge_bert.devices.runner.build import host_abi
 from edge_bert.errors import DeviceError
 from edge_bert.host_system import count_usable_cores, name_system
 from edge_bert.records.measurement import DeviceDescription, Evidence
+from edge_bert.store.scratch import make_scratch, remove_scratch
 
 CPUINFO = Path("/proc/cpuinfo")
 MEMINFO = Path("/proc/meminfo")
-
-
-def _new_folder() -> Path:
-    return Path(tempfile.mkdtemp(prefix="edge-bert-host-"))
 
 
 @dataclass(frozen=True)
 class HostDevice:
     """Files go into a private folder, commands run as processes of their own."""
 
-    folder: Path = field(default_factory=_new_folder)
+    folder: Path = field(default_factory=lambda: make_scratch("host"))
 
     def push(self, local: Path, name: str) -> str:
         """Copy `local` into the folder as `name` and compare size and sha256."""
@@ -88,7 +84,7 @@ class HostDevice:
 
     def close(self) -> None:
         """Remove the folder. May be called twice."""
-        shutil.rmtree(self.folder, ignore_errors=True)
+        remove_scratch(self.folder)
 
 
 def parse_cpuinfo_fields(text: str) -> dict[str, str]:

@@ -16,15 +16,14 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import filelock
-
 from edge_bert import processes
-from edge_bert.errors import BusyError, InputError, MissingToolError
+from edge_bert.errors import InputError, MissingToolError
 from edge_bert.host_system import name_system
 from edge_bert.installation import task_command
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.profile import Runtime
 from edge_bert.store import cache
+from edge_bert.store.locks import hold_lock
 
 MODULES = {"tflite-runtime": "tflite_runtime", "ai-edge-litert": "ai_edge_litert"}
 OUR_PYTHON = ".".join(platform.python_version_tuple()[:2])
@@ -140,14 +139,11 @@ def _require_base_python(runtime: Runtime) -> Path:
 def _make_locked(runtime: Runtime, folder: Path, progress: Progress) -> None:
     """Make the environment unless another process does so first."""
     base = _require_base_python(runtime)
+    busy = f"Another process is still making {folder.name}; wait for it, then try again."
     try:
-        with filelock.FileLock(f"{folder}.lock", timeout=BUILD_TIMEOUT_S):
+        with hold_lock(Path(f"{folder}.lock"), busy, wait_s=BUILD_TIMEOUT_S):
             if not is_complete(folder):
                 _make_environment(runtime, base, folder, progress)
-    except filelock.Timeout as error:
-        raise BusyError(
-            f"Another process is still making {folder.name}; wait for it, then try again."
-        ) from error
     except OSError as error:
         raise MissingToolError(_describe_cache_error(runtime, error)) from error
 

@@ -11,7 +11,6 @@ import inspect
 import signal
 import subprocess
 import sys
-import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from edge_bert import processes
 from edge_bert.errors import EdgeBertError
 from edge_bert.runtimes import worker_process
 from edge_bert.runtimes.worker_process import Arrays
+from edge_bert.store.scratch import scratch_folder
 from edge_bert.text import make_printable
 
 Value = TypeVar("Value")
@@ -57,8 +57,7 @@ class Worker:
         Raises `failure`, in one line, where the function raises, the process dies or ends without
         an answer, or `timeout_s` passes; ValueError for arrays of objects and a `|` in a group.
         """
-        with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-            scratch = Path(folder)
+        with scratch_folder() as scratch:
             (scratch / "request.json").write_bytes(msgspec.json.encode(request))
             worker_process.write_arrays(scratch / "request.npz", arrays)
             ended = self._run(function, scratch)

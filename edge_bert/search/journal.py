@@ -6,17 +6,18 @@ one write and synced, so that only the last one can be torn; the next run cuts i
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import filelock
 import msgspec
 
-from edge_bert.errors import BusyError, InputError
+from edge_bert.errors import InputError
 from edge_bert.records.base import Record
+from edge_bert.store.in_use import share_folder
+from edge_bert.store.locks import hold_lock
 
 FORMAT_VERSION = 1
 Value = TypeVar("Value")
@@ -47,28 +48,24 @@ class Journal(Generic[Value]):
         self.values[key] = value
 
 
-@contextmanager
+@contextlib.contextmanager
 def open_journal(path: Path, problem: str, kind: type[Value]) -> Iterator[Journal[Value]]:
     """The journal of `problem` at `path`, created if absent; its values are of `kind`.
 
     Raises InputError for the journal of another problem and for a damaged one, BusyError while
     another process has it open.
     """
-    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"), timeout=0)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-    except filelock.Timeout:
-        raise BusyError(f"{path}: another search is writing here; wait until it ends.") from None
-    except OSError as error:
-        lock.release()
-        raise InputError(f"{path}: {error.strerror}; give another path.") from error
-    try:
+    busy = f"{path}: another search is writing here; wait until it ends."
+    with contextlib.ExitStack() as stack:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            share_folder(path.parent)
+            stack.enter_context(hold_lock(path.with_name(f"{path.name}.lock"), busy))
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror}; give another path.") from error
+        stack.callback(os.close, handle)
         yield Journal(path, handle, _read_values(path, handle, problem, kind))
-    finally:
-        os.close(handle)
-        lock.release()
 
 
 def _read_values(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str, Value]:

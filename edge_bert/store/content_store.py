@@ -10,9 +10,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
-from edge_bert.errors import InputError
+from edge_bert.errors import BusyError, InputError
+from edge_bert.host_system import lock_handle, name_system
+from edge_bert.store.leftovers import FILE, sweep_once
+from edge_bert.store.locks import hold_lock
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 # Longer than anything takes that is kept here. A maker that hangs holds up no one for ever.
@@ -63,16 +65,11 @@ def _lock_entry(path: Path) -> Iterator[None]:
     The system drops the lock of a process that ends in whatever way. Two that make the same entry
     write the same bytes, so a lock that cannot be had costs time and nothing else.
     """
-    lock = FileLock(path.with_name(f".{path.name}.lock"))
-    with contextlib.suppress(Timeout, OSError, NotImplementedError):
-        lock.acquire(timeout=LONGEST_WAIT_S)
-    try:
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(BusyError, InputError, OSError):
+            lock = path.with_name(f".{path.name}.lock")
+            stack.enter_context(hold_lock(lock, f"{path} is made", wait_s=LONGEST_WAIT_S))
         yield
-    finally:
-        if lock.is_locked:
-            # Before it is released: whoever waits then sees that the file has no name any more.
-            Path(lock.lock_file).unlink(missing_ok=True)
-            lock.release()
 
 
 def _read_entry(path: Path) -> bytes | None:
@@ -89,6 +86,17 @@ def _read_entry(path: Path) -> bytes | None:
     return data if hashlib.sha256(data).digest() == digest else None
 
 
+def open_held_file(folder: Path) -> tuple[int, str]:
+    """A new file in `folder`, locked so that nobody sweeps it while it is written."""
+    sweep_once(folder)
+    while True:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=FILE)
+        lock_handle(handle, wait=True)
+        if os.fstat(handle).st_nlink:  # else it was swept in the moment before it was locked
+            return handle, name
+        os.close(handle)
+
+
 def encode_json(record: object) -> bytes:
     """A record as JSON that people can read."""
     return msgspec.json.format(msgspec.json.encode(record), indent=1) + b"\n"
@@ -97,17 +105,26 @@ def encode_json(record: object) -> bytes:
 def write_atomic(path: Path, data: bytes, *, flush: bool = False) -> None:
     """Write `data` so that a reader sees all of it or the old file, never a part.
 
-    With `flush` that holds after a power cut too.
+    With `flush` that holds after a power cut too. Raises OSError with the name of the file.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".writing-")
+    handle, name = open_held_file(path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
+            file.flush()
             if flush:
-                file.flush()
                 os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
+            if name_system() != "Windows":  # it is held until it has its name
+                _give_name(Path(name), path)
+        if name_system() == "Windows":
+            _give_name(Path(name), path)
+    except BaseException as error:
         Path(name).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
+
+
+def _give_name(written: Path, path: Path) -> None:
+    written.chmod(0o644)
+    written.replace(path)

@@ -8,9 +8,8 @@ import shutil
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from edge_bert.errors import BusyError, InputError
+from edge_bert.store.locks import hold_lock
 
 LOCK = ".lock"
 SCRATCH = ".writing-*"  # what `write_atomic` was at when its process was killed
@@ -24,27 +23,20 @@ def hold_folder(folder: Path, work: str, *, wait_s: float = 0.0) -> Iterator[Non
     used now. Raises BusyError where another process holds it for longer than `wait_s`, InputError
     where it cannot be written.
     """
-    lock = FileLock(folder / LOCK)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait_s)
-        for left in folder.glob(SCRATCH):
-            left.unlink(missing_ok=True)
-        os.utime(folder)
-    except Timeout as error:
-        raise BusyError(
-            f"Another process is {work} in {folder}; wait until it ends, or stop it."
-        ) from error
-    except OSError as error:
-        lock.release()
-        raise InputError(
-            f"{folder} cannot be written ({error.strerror}); make room, or point EDGE_BERT_CACHE "
-            "to another folder."
-        ) from error
-    try:
+    busy = f"Another process is {work} in {folder}; wait until it ends, or stop it."
+    with contextlib.ExitStack() as stack:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            stack.enter_context(hold_lock(folder / LOCK, busy, wait_s=wait_s, stays=True))
+            for left in folder.glob(SCRATCH):
+                left.unlink(missing_ok=True)
+            os.utime(folder)
+        except OSError as error:
+            raise InputError(
+                f"{folder} cannot be written ({error.strerror}); make room, or point "
+                "EDGE_BERT_CACHE to another folder."
+            ) from error
         yield
-    finally:
-        lock.release()
 
 
 def trim_folders(root: Path, most_bytes: int) -> None:
@@ -55,7 +47,7 @@ def trim_folders(root: Path, most_bytes: int) -> None:
     """
     if not root.is_dir():
         return
-    held = {folder: list(folder.rglob(LOCK)) for folder in root.iterdir()}
+    held = {folder: list(folder.rglob(LOCK)) for folder in root.iterdir() if folder.is_dir()}
     folders = sorted((folder for folder in held if held[folder]), key=_used_at, reverse=True)
     total = 0
     for folder in folders:
@@ -66,20 +58,24 @@ def trim_folders(root: Path, most_bytes: int) -> None:
 
 def _used_at(folder: Path) -> float:
     """When it or a folder in it was held last."""
-    return max(path.stat().st_mtime for path in (folder, *folder.rglob("*/")) if path.is_dir())
+    last = 0.0
+    for path in (folder, *folder.rglob("*/")):
+        with contextlib.suppress(OSError):  # another process may remove some meanwhile
+            last = max(last, path.stat().st_mtime)
+    return last
 
 
 def _measure_folder(folder: Path) -> int:
     """The bytes of the files in it; another process may remove some meanwhile."""
     total = 0
     for path in folder.rglob("*"):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(OSError):
             total += path.lstat().st_size
     return total
 
 
 def _remove_unheld(folder: Path, locks: Iterable[Path]) -> None:
-    with contextlib.suppress(Timeout, OSError), contextlib.ExitStack() as stack:
+    with contextlib.suppress(BusyError, InputError, OSError), contextlib.ExitStack() as stack:
         for path in locks:
-            stack.enter_context(FileLock(path, timeout=0))
+            stack.enter_context(hold_lock(path, "", stays=True))
         shutil.rmtree(folder, ignore_errors=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -53,3 +55,27 @@ def test_nothing_to_remove(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     """It is no error."""
     monkeypatch.chdir(tmp_path)
     clean(Context())
+
+
+@pytest.mark.parametrize("folder", ["cache", "build", "build/checkpoints"])
+def test_a_command_at_work(folder: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing is removed, and the command is named: exit code 6."""
+    program = (
+        "import sys, time; from pathlib import Path\n"
+        "from edge_bert.store.in_use import share_folder\n"
+        "share_folder(Path(sys.argv[1])); print('in', flush=True); time.sleep(600)"
+    )
+    command = [sys.executable, "-c", program, str(place / folder)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    process.stdout.readline()
+    before = sorted(place.rglob("*"))
+    with pytest.raises(SystemExit) as stopped:
+        clean(Context(), cache=True, checkpoints=True)
+    process.kill()
+    process.communicate()
+    assert stopped.value.code == 6
+    assert sorted(place.rglob("*")) == before
+    assert f"(process {process.pid})" in capsys.readouterr().err
+    clean(Context(), cache=True, checkpoints=True)
+    assert list(place.iterdir()) == []

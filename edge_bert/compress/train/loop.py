@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import math
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -26,6 +25,7 @@ from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.errors import StopRequest, TrainingError
 from edge_bert.records.base import Record
 from edge_bert.records.training import CurvePoint, TrainingCurve, TrainingSettings
+from edge_bert.stop_signals import handled_stops
 from edge_bert.store.held_folder import hold_folder
 
 
@@ -257,13 +257,5 @@ def _signals_noted(stop: list[int]) -> Iterator[None]:
             )
         stop.append(number)
 
-    try:
-        before = {name: signal.signal(name, note) for name in (signal.SIGINT, signal.SIGTERM)}
-    except ValueError:  # not the main thread, which alone has signals
+    with handled_stops(note):
         yield
-        return
-    try:
-        yield
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)

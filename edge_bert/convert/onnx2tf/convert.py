@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from edge_bert.formats.onnx.simplify import simplify_graph, version_of
 from edge_bert.formats.onnx.to_proto import find_contradiction, shaped_model_of
 from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
 from edge_bert.runtimes.worker import Worker
+from edge_bert.store.scratch import scratch_folder
 
 PACKAGE = "onnx2tf"
 TOOLS = (PACKAGE, "onnx", "onnx-graphsurgeon", "tf-keras")
@@ -34,10 +34,10 @@ def convert_onnx_to_tflite(checkpoint: Checkpoint, lengths: Sequence[int]) -> by
         raise ValueError("the checkpoint was not read from an ONNX file")
     supported = supported_operators()
     file, head = checkpoint.onnx, checkpoint.head
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
+    with scratch_folder() as folder:
         request = {
             "files": {
-                f"length_{length}": _simplify_file(file, length, Path(folder), supported)
+                f"length_{length}": _simplify_file(file, length, folder, supported)
                 for length in lengths
             },
             "output": "logits" if head.task is Task.CLASSIFICATION else "embedding",

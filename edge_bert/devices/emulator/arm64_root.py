@@ -8,13 +8,13 @@ import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import filelock
 import msgspec
 
 from edge_bert.devices.emulator import cpu_files, debian_packages
-from edge_bert.errors import BusyError, DeviceError
+from edge_bert.errors import DeviceError
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store import cache
+from edge_bert.store.locks import hold_lock
 
 LIBRARIES = ("libc6", "libgcc-s1", "libstdc++6")
 LOCK_TIMEOUT_S = 900
@@ -113,14 +113,6 @@ def _clear_partial(folder: Path) -> Path:
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
     """Hold the lock of `folder`; BusyError when another process has held it for too long."""
-    lock = filelock.FileLock(f"{folder}.lock", timeout=LOCK_TIMEOUT_S)
-    try:
-        lock.acquire()
-    except filelock.Timeout as error:
-        raise BusyError(
-            f"Another process is still making {folder.name}; wait for it, then try again."
-        ) from error
-    try:
+    busy = f"Another process is still making {folder.name}; wait for it, then try again."
+    with hold_lock(Path(f"{folder}.lock"), busy, wait_s=LOCK_TIMEOUT_S):
         yield
-    finally:
-        lock.release()

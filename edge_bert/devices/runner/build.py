@@ -7,13 +7,13 @@ import importlib.util
 import platform
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
+from edge_bert.store.scratch import scratch_folder
 
 SOURCES = shipped_folder("android_harness") / "runner"
 # The ABI's name as Android or a profile has it, and as compilers have it.
@@ -82,8 +82,8 @@ def _content_hash(compiler: list[str]) -> str:
 
 def _compile(command: list[str], runner: Path) -> None:
     """Compile in the folder of the sources, so that no path of this machine gets in."""
-    with tempfile.TemporaryDirectory(dir=runner.parent) as folder:
-        partial = Path(folder) / "runner"
+    with scratch_folder(folder=runner.parent) as folder:
+        partial = folder / "runner"
         _run_compiler([*command, "-o", str(partial)])
         partial.chmod(0o755)
         partial.replace(runner)

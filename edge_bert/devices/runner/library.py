@@ -6,7 +6,6 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from edge_bert.devices.runner.build import TRIPLES, host_abi
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
+from edge_bert.store.scratch import scratch_folder
 
 PACKAGE = "ai-edge-litert"
 MEMBER = "ai_edge_litert/libLiteRt.so"
@@ -52,8 +52,8 @@ def find_litert_library(abi: str) -> tuple[Path, str]:
         return find_installed_library()
     library = cache.cache_folder("litert", VERSION, triple) / "libLiteRt.so"
     if not library.is_file():
-        with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-            _unpack(_fetch_wheel(triple, Path(folder)), library, SHA256[triple])
+        with scratch_folder(folder=library.parent) as folder:
+            _unpack(_fetch_wheel(triple, folder), library, SHA256[triple])
     return library, VERSION
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 
 from edge_bert.devices.runner.build import TRIPLES, build_runner, host_abi
@@ -12,6 +11,7 @@ from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
+from edge_bert.store.scratch import scratch_folder
 
 LOADERS = {
     "aarch64-linux-gnu": "ld-linux-aarch64.so.1",
@@ -73,8 +73,8 @@ def find_c_library(abi: str) -> Path:
 
 
 def _assemble(files: dict[str, Path], script: str, bundle: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=bundle.parent) as folder:
-        partial = Path(folder) / "bundle"
+    with scratch_folder(folder=bundle.parent) as folder:
+        partial = folder / "bundle"
         partial.mkdir()
         for name, path in files.items():
             shutil.copyfile(path, partial / name)
@@ -99,8 +99,7 @@ def _fetch_packages(triple: str, names: tuple[str, ...], final: Path) -> None:
         raise MissingToolError(
             f"No C library for {triple} here. On Debian: `apt-get install gcc-{triple}`."
         )
-    with tempfile.TemporaryDirectory(dir=final.parent) as folder:
-        root = Path(folder)
+    with scratch_folder(folder=final.parent) as root:
         for subfolder in ("state/lists/partial", "cache/archives/partial", "tree", "bundle"):
             (root / subfolder).mkdir(parents=True)
         apt = ["apt-get", "-q", "-o", f"APT::Architecture={DEBIAN[triple]}"]

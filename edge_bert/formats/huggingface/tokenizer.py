@@ -8,7 +8,6 @@ written down. The answer is kept by content, so that transformers is imported on
 from __future__ import annotations
 
 import json
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +24,7 @@ from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cached_record
 from edge_bert.store.content_store import write_atomic
 from edge_bert.store.digest import sha256_hex
+from edge_bert.store.scratch import scratch_folder
 from edge_bert.text import one_line
 
 FILE = "tokenizer.json"
@@ -157,10 +157,10 @@ def _read(path: Path) -> bytes:
 
 def _ask(source: TokenizerFolder, files: Mapping[str, bytes]) -> _Resolution:
     """AutoTokenizer's answer for a copy of the files."""
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as scratch, _faults_named(source.folder):
+    with scratch_folder() as scratch, _faults_named(source.folder):
         for name, data in files.items():
-            (Path(scratch) / name).write_bytes(data)
-        tokenizer = _load(source, scratch)
+            (scratch / name).write_bytes(data)
+        tokenizer = _load(source, str(scratch))
         text = describe_backend(tokenizer, lowercase=source.lowercase)
         own = files.get(FILE)
         if own is not None and same_tokens(own, text):

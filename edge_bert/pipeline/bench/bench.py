@@ -14,6 +14,7 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import Measurement
 from edge_bert.report.terminal.measurements import MeasuredRow
+from edge_bert.store.written import note_written
 
 
 class BenchResult(Record, frozen=True):
@@ -51,6 +52,7 @@ def run_bench(options: BenchOptions, progress: Progress = no_progress) -> tuple[
 def _save(measurement: Measurement, folder: Path, earlier: Sequence[Measurement]) -> BenchResult:
     before = measurements.previous_of(measurement, earlier)
     path = save_measurement(measurement, folder / measurements.FOLDER)
+    note_written(path)
     if before is None:
         return BenchResult(measurement, path.name)
     change = measurements.change_of(measurement, before)

@@ -8,11 +8,9 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shlex
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -27,6 +25,7 @@ from edge_bert.measure.sensors.device_state import find_sources
 from edge_bert.pipeline.bench.shell import make_shell
 from edge_bert.progress import Progress
 from edge_bert.records.energy import Energy, EnergyUnavailable, MeasuredEnergy
+from edge_bert.store.scratch import scratch_folder
 
 SCRIPT = shipped_folder("android_harness") / "session" / "session.sh"
 NO_SOURCE = EnergyUnavailable("this device shows neither power rails nor a battery that answers.")
@@ -129,10 +128,10 @@ def record_session(
         with contextlib.suppress(DeviceError):
             device.run(["sh", "-c", f"kill -TERM $(cat {folder}/pid)"], START_TIMEOUT_S)
         raise
-    with tempfile.TemporaryDirectory(prefix="edge-bert-session-") as scratch:
-        log = Path(scratch) / "log"
+    with scratch_folder("session") as scratch:
+        log = scratch / "log"
         device.pull(f"{folder}/log", log)
-        trace = Path(scratch) / "trace"
+        trace = scratch / "trace"
         if "perfetto" in sources:
             device.pull(f"{folder}/trace", trace)
         return parse_session(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -40,6 +39,7 @@ from edge_bert.records.bundle import Artifact
 from edge_bert.records.energy import Energy
 from edge_bert.records.measurement import Evidence, Measurement
 from edge_bert.records.profile import Runtime
+from edge_bert.store.scratch import scratch_folder
 
 WARMUP = 5
 DEFAULT_DURATION_S = 2.0
@@ -102,8 +102,8 @@ def make_timer(
 
 def _push_inputs(device: Device, bundle: Path, artifact: Artifact, signature: str) -> str | None:
     """Sets of tokens for the signature, on the device; None where the bundle has no tokenizer."""
-    with tempfile.TemporaryDirectory(prefix="edge-bert-inputs-") as scratch:
-        file = Path(scratch) / f"{signature}.inputs"
+    with scratch_folder("inputs") as scratch:
+        file = scratch / f"{signature}.inputs"
         if not write_token_inputs(bundle, artifact, signature, file):
             return None
         return device.push(file, f"{artifact.name}-{file.name}")

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import msgspec
 
 from edge_bert import profiles
@@ -24,6 +21,7 @@ from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.validation import Prediction, PublishedLatency, Validation
 from edge_bert.store.cached import cached
 from edge_bert.store.digest import sha256_hex
+from edge_bert.store.scratch import scratch_folder
 
 PUBLISHED_DEVICES = validation.PUBLISHED.parent / "published_devices"
 # The table's name of a device: its profile, ours or one that is only for validation.
@@ -106,8 +104,8 @@ def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
     device = EmulatedDevice(profile)
     try:
         command = install_runner(device, profile.abi, own_c_library=False)
-        with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / "network.tflite"
+        with scratch_folder() as folder:
+            local = folder / "network.tflite"
             local.write_bytes(model)
             remote = device.push(local, local.name)
         run = RunnerRequest(remote, "serving_default", warmup=1, repetitions=1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from importlib import metadata
-from pathlib import Path
 
 import numpy as np
 
@@ -35,6 +33,7 @@ from edge_bert.report.weight_words import describe_bits
 from edge_bert.sources.onnx.load import load_onnx
 from edge_bert.sources.weights import read_weights
 from edge_bert.store.cached import Functions, cached, cached_record
+from edge_bert.store.scratch import scratch_folder
 
 # Manifests name these; keys of the cache have the versions of what the code itself imports.
 TOOLS = ("edge-bert", "ai-edge-litert", "keras", "numpy", "tensorflow")
@@ -142,8 +141,8 @@ def reference_outputs(session: BuildSession, progress: Progress) -> FloatArray:
     head, held_out = session.checkpoint.head, session.calibration.held_out
 
     def make() -> bytes:
-        with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-            path = Path(folder) / "float32.tflite"
+        with scratch_folder() as folder:
+            path = folder / "float32.tflite"
             path.write_bytes(build_float_model(session, progress))
             subject = ModelUnderTest.of(path, head)
             return run_texts(subject, session.tokenizer, held_out, host_runtime()).tobytes()

@@ -11,6 +11,7 @@ from edge_bert.errors import DataError
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.explanation import FORMAT_VERSION, Explanation
 from edge_bert.records.report import Report
+from edge_bert.store.written import note_written
 
 FOLDER = "explanations"
 MEMBER = JsonMember(Explanation, "explain the artifact again", FORMAT_VERSION)
@@ -20,6 +21,7 @@ def save_explanation(explanation: Explanation, folder: Path) -> Path:
     """Write it into the bundle in `folder`, over an older one of the same artifact."""
     path = folder / FOLDER / f"{explanation.artifact}.json"
     MEMBER.write(explanation, path)
+    note_written(path)
     return path
 
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
-
 import numpy as np
 
 from edge_bert.data.tokenizing import Tokenizer
@@ -21,6 +18,7 @@ from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_signatur
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.records.profile import Runtime
+from edge_bert.store.scratch import scratch_folder
 
 
 def check_parity(session: BuildSession, host: Runtime, progress: Progress) -> None:
@@ -38,8 +36,8 @@ def check_parity(session: BuildSession, host: Runtime, progress: Progress) -> No
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, longest)
     encodings = choose_sentences(file, tokenizer, session.calibration.held_out)
     lengths = [file.fixed_length] if file.fixed_length else session.lengths
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        path = Path(folder) / "float32.tflite"
+    with scratch_folder() as folder:
+        path = folder / "float32.tflite"
         path.write_bytes(build_float_model(session, progress))
         subject = ModelUnderTest.of(path, checkpoint.head)
         ran = run_signatures(subject, encodings, tokenizer.pad_id, host)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -27,6 +25,7 @@ from edge_bert.progress import Progress
 from edge_bert.records.checkpoint import FloatArray, Task
 from edge_bert.records.plan import Plan
 from edge_bert.report.scores import METRIC_WORDS
+from edge_bert.store.scratch import scratch_folder
 
 UNTRAINED = "which no step trains on"
 UNLABELLED = "whose labels no step learns from"  # a text may be in another pair too
@@ -144,8 +143,8 @@ def _run_source(
     source: BuildSession, texts: tuple[str, ...], pairs: tuple[str, ...] | None, progress: Progress
 ) -> FloatArray:
     """The finished outputs of the source's float32 file."""
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        path = Path(folder) / "float32.tflite"
+    with scratch_folder() as folder:
+        path = folder / "float32.tflite"
         path.write_bytes(build_float_model(source, progress))
         subject = ModelUnderTest.of(path, source.checkpoint.head)
         return run_texts(subject, source.tokenizer, texts, host_runtime(), pairs)

@@ -19,6 +19,7 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Budget, DeviceProfile
 from edge_bert.scaling_files import OWN_FOLDER
+from edge_bert.store.written import note_written
 
 NAME_FORM = r"[a-z0-9][a-z0-9-]{0,63}"
 ABI = "arm64-v8a"
@@ -172,6 +173,7 @@ def _write_new(path: Path, text: str) -> None:
     try:
         partial.write_text(text, encoding="utf-8")
         os.link(partial, path)  # unlike a rename, never takes another file's place
+        note_written(path)
     except FileExistsError as error:
         raise ProfileError(f"{path} exists and is not overwritten; choose another.") from error
     except OSError as error:

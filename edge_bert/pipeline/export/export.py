@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-import tempfile
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +27,7 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.onnx.convert import MISSING
 from edge_bert.records.onnx_export import FORMAT_VERSION, OnnxExport, ServingFile
 from edge_bert.records.profile import Runtime
+from edge_bert.store.scratch import scratch_folder
 
 MEMBER = JsonMember(OnnxExport, "export the model again", FORMAT_VERSION)
 # Put the files where a server looks for them, and write what it needs beside them.
@@ -52,14 +52,14 @@ def export_model(options: ExportOptions, progress: Progress = no_progress) -> On
     session = BuildSession.open(options.build_options)
     with (
         atomic_folder.replace_folder(options.folder) as scratch,
-        tempfile.TemporaryDirectory() as aside,
+        scratch_folder() as aside,
     ):
         files = [write_onnx_file(session, recipe, scratch, progress) for recipe in recipes]
         if options.to == "ort":
             progress("ort: writing onnxruntime's own format")
             files += [write_ort_file(file) for file in files]
         if options.compare:
-            files += quantize_with_onnxruntime(session, Path(aside), progress)
+            files += quantize_with_onnxruntime(session, aside, progress)
         serving: tuple[ServingFile, ...] = ()
         if options.to in ARRANGE:
             files, serving = ARRANGE[options.to](session, scratch, files)

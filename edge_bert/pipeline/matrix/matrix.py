@@ -27,6 +27,7 @@ from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.store import content_store
 from edge_bert.store.cached import cache_key
+from edge_bert.store.written import note_written
 
 JOURNAL, REPORT, INDEX = "matrix.jsonl", "matrix.json", "index.html"
 PROBLEM = "a matrix of profiles and models"  # the keys of its cells say the rest
@@ -131,6 +132,7 @@ def build_matrix(
     report = MatrixReport(format_version=FORMAT_VERSION, cells=cells)
     content_store.write_atomic(request.folder / REPORT, content_store.encode_json(report))
     content_store.write_atomic(request.folder / INDEX, render_matrix_page(report).encode())
+    note_written(request.folder / INDEX)
     return report
 
 

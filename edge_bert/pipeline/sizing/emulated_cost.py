@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from edge_bert.records.profile import Budget, DeviceProfile
 from edge_bert.records.recipe import Recipe
 from edge_bert.store.cached import cached_record
 from edge_bert.store.digest import sha256_hex
+from edge_bert.store.scratch import scratch_folder
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class CandidateFile:
 @contextmanager
 def write_candidate(recipe: Recipe, data: bytes) -> Iterator[CandidateFile]:
     """The bytes of an artifact as a file, for as long as it is looked at."""
-    with tempfile.TemporaryDirectory(prefix="edge-bert-") as folder:
-        path = Path(folder) / f"{recipe.name}.tflite"
+    with scratch_folder() as folder:
+        path = folder / f"{recipe.name}.tflite"
         path.write_bytes(data)
         yield CandidateFile(
             recipe.name, path, inspect_model(data, sha256_hex(data), path.name).signatures

@@ -15,6 +15,7 @@ from edge_bert.pipeline.train.options import LoopOptions
 from edge_bert.pipeline.train.trained_model import TrainedModel, check_name
 from edge_bert.records.training import FORMAT_VERSION, SeedScore, SeedsRun
 from edge_bert.store.content_store import encode_json, write_atomic
+from edge_bert.store.written import note_written
 
 Options = TypeVar("Options", bound=LoopOptions)
 
@@ -37,6 +38,7 @@ def train_seeds(
         write_atomic(path, encode_json(summary))
     except OSError as error:
         raise InputError(f"{path} cannot be written ({error.strerror}); make room.") from error
+    note_written(path)
     return summary
 
 

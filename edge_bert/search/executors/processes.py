@@ -22,6 +22,7 @@ from typing import Any
 
 from edge_bert.errors import InputError, WorkerError
 from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, open_sealed, run_sealed
+from edge_bert.stop_signals import held_stops, interrupts_blocked, stop_signals
 
 MAX_ATTEMPTS = 3
 STOP_SECONDS = 5.0
@@ -118,7 +119,8 @@ class _Worker:
         self.pipe, worker_pipe = context.Pipe()
         self.process = context.Process(target=_serve, args=(worker_pipe,), daemon=True)
         self.job: Job | None = None
-        self.process.start()
+        with held_stops(), interrupts_blocked():
+            self.process.start()
         worker_pipe.close()
 
     def start(self, job: Job) -> None:
@@ -156,7 +158,8 @@ class _Worker:
 def _serve(pipe: Connection) -> None:
     """Run jobs until the pipe closes. SIGTERM ends a job as an interruption does, with cleanup."""
     os.environ |= dict.fromkeys(ONE_THREAD, "1")
-    signal.signal(signal.SIGTERM, _exit_by_signal)
+    for number in stop_signals():
+        signal.signal(number, _exit_by_signal)
     with contextlib.suppress(KeyboardInterrupt, EOFError, OSError):
         while True:
             job: Job = pickle.loads(pipe.recv_bytes())  # noqa: S301  our own process
