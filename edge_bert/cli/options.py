@@ -84,6 +84,14 @@ def _parse_value(name: str, value: Any, kind: Any) -> Any:
     return kind(value)
 
 
+def split_lengths(text: str | None) -> dict[str, str | None]:
+    """`--lengths` as one of two options: buckets by their lengths, or how many to choose."""
+    kind, _, count = (text or "").partition(":")
+    if kind.strip() != "auto":
+        return {"lengths": text}
+    return {"lengths": None, "auto_lengths": count.strip() or "4"}
+
+
 def parse_choice(name: str, text: str, kind: type[enum.Enum]) -> enum.Enum:
     """An option's value as a member of `kind`; InputError, with their values, for none of them."""
     from edge_bert.errors import InputError

@@ -10,6 +10,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import NO_PROMPTS, Head, Prompts
 from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
+from edge_bert.records.text_lengths import LengthChoice, TextLengths
 
 FORMAT_VERSION = 3
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -146,7 +147,11 @@ class Skipped(Record, frozen=True):
 
 
 class Manifest(Record, frozen=True):
-    """`manifest.json`: everything a program or a person must know about a bundle."""
+    """`manifest.json`: everything a program or a person must know about a bundle.
+
+    `text_lengths` are those of the user's texts, cut at the longest bucket; `length_choice` says
+    what buckets that were chosen for them save.
+    """
 
     format_version: int
     profile: str
@@ -157,3 +162,5 @@ class Manifest(Record, frozen=True):
     files: tuple[PackagedFile, ...]
     tool_versions: dict[str, str]
     skipped: tuple[Skipped, ...] = ()
+    text_lengths: tuple[TextLengths, ...] = ()
+    length_choice: LengthChoice | None = None

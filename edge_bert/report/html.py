@@ -17,6 +17,7 @@ from edge_bert.records.report import Report
 from edge_bert.report import fitness, scores, tables
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import describe_scaling, title_of
+from edge_bert.report.expected import describe_length_choice, expect_costs, expected_cells
 from edge_bert.report.headline import write_headline
 from edge_bert.report.plots import pareto
 from edge_bert.report.plots.drawing import Plot
@@ -89,6 +90,7 @@ def _derived(report: Report) -> dict[str, Any]:
         "kinds": tables.byte_kinds(report),
         "drifts": tables.measured_drifts(report),
         "counts": tables.operator_counts(report),
+        "expected_cells": expected_cells,
         "percentile": tables.nearest_percentile,
         "reference_score": lambda label: fitness.reference_score(report, label),
         "evidence_words": tables.EVIDENCE_WORDS,
@@ -102,7 +104,11 @@ def _plots(report: Report) -> dict[str, Any]:
     drifts = [artifact.scores.drift for artifact in tables.measured_drifts(report)]
     has_cosines = any(drift and drift.cosines for drift in drifts)
     return {
-        "latencies": [(group, draw_latency(report, group)) for group in latencies],
+        "latencies": [
+            (group, draw_latency(report, group), list(expect_costs(report.manifest, group)))
+            for group in latencies
+        ],
+        "length_choice": describe_length_choice(report.manifest),
         "operators": [(group, draw_operators(group)) for group in operators],
         "sensitivities": [
             (explanation, _sensitivity(explanation), _int16_plot(explanation))

@@ -81,9 +81,9 @@ def bench(
     Example: invoke bench --profile pixel --target emulated --artifacts wi8_afp32 --lengths 16,128
     """
     from edge_bert.cli.console import print_json, print_lines
-    from edge_bert.pipeline.bench.bench import list_measured_rows, run_bench
+    from edge_bert.pipeline.bench.bench import list_expected, list_measured_rows, run_bench
     from edge_bert.pipeline.bench.options import BenchOptions
-    from edge_bert.report.terminal.measurements import print_measured
+    from edge_bert.report.terminal.measurements import print_expected, print_measured
     from edge_bert.report.terminal.plain_console import PlainConsole
 
     options = parse_options(BenchOptions, locals())
@@ -92,7 +92,9 @@ def bench(
     if json:
         print_json(measured)
         return
-    print_measured(list_measured_rows(measured), PlainConsole())
+    console = PlainConsole()
+    print_measured(list_measured_rows(measured), console)
+    print_expected(list_expected(options.folder, measured), console)
     print_lines([f"report: {options.folder / 'report.html'}"])
 
 

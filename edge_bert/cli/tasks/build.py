@@ -20,6 +20,7 @@ from edge_bert.cli.options import (
     PROFILE_HELP,
     TOKENIZER_HELP,
     parse_options,
+    split_lengths,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -40,7 +41,8 @@ if TYPE_CHECKING:
             "recipes": "comma separated (default: the first six): float32, float16, wi8_afp32, "
             "wi8_ai8, wi8_ai8_afp32, wi4_afp32, wi8_ai16, wi4c_afp32, wi2c_afp32, "
             "wi4c_ai8, wi4c_ai8_afp32; then nothing is made smaller",
-            "lengths": LENGTHS_HELP,
+            "lengths": f"{LENGTHS_HELP}; auto, or auto:6, are the 4 or 6 that cost least for the "
+            "texts of --data or --calibration",
             "dimensions": DIMENSIONS_HELP,
             "token-vectors": "give the vector of each token, in place of the model's own output",
             "float-output": "full-integer files end in a DEQUANTIZE, so that they give float32",
@@ -112,6 +114,7 @@ def build(
     and its like, a search makes it smaller: layers, heads, neurons, tokens and bits.
 
     Example: invoke build --profile pixel --recipes float32,wi8_afp32 --lengths 16,128
+    Example: invoke build --profile pixel --lengths auto --calibration my-sentences.txt
     Example: invoke build --profile pixel --model model.onnx --tokenizer my-tokenizer
     Example: invoke build --profile pixel --recipes wi2c_afp32 --wide value,attention_output
     Example: invoke build --profile pixel --max-size 12MB --data stsb:sts-dev.csv
@@ -119,7 +122,7 @@ def build(
     from edge_bert.pipeline.build.options import BuildOptions
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError, fit_to_budget
 
-    options = parse_options(BuildOptions, locals())
+    options = parse_options(BuildOptions, {**locals(), **split_lengths(lengths)})
     try:
         with console_progress() as progress:
             built = fit_to_budget(options, progress)

@@ -18,6 +18,7 @@ from edge_bert.cli.options import (
     LENGTHS_HELP,
     parse_options,
     split_csv,
+    split_lengths,
 )
 from edge_bert.cli.progress import console_progress
 
@@ -38,7 +39,7 @@ FAILED = 4
         },
         "Files": {
             "recipes": "as for `build`; then nothing is made smaller",
-            "lengths": LENGTHS_HELP,
+            "lengths": f"{LENGTHS_HELP}; or auto, as in build",
             "dimensions": DIMENSIONS_HELP,
             "out": "folder of the bundles, the index page and the journal (default: build/matrix)",
         },
@@ -94,7 +95,8 @@ def matrix(
     from edge_bert.pipeline.matrix import matrix as pipeline
 
     names = pipeline.find_profiles(split_csv(profiles))
-    options = parse_options(BuildOptions, locals() | {"profile": names[0]})
+    values = locals() | split_lengths(lengths)
+    options = parse_options(BuildOptions, values | {"profile": names[0]})
     folders = [
         None if model == DEFAULT_MODEL else model for model in split_csv(models) or [DEFAULT_MODEL]
     ]

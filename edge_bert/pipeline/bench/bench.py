@@ -13,6 +13,8 @@ from edge_bert.pipeline.build import measurements
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import Measurement
+from edge_bert.report.expected import ExpectedCost, expect_costs
+from edge_bert.report.tables import latency_groups
 from edge_bert.report.terminal.measurements import MeasuredRow
 from edge_bert.store.written import note_written
 
@@ -70,4 +72,21 @@ def list_measured_rows(results: Sequence[BenchResult]) -> list[MeasuredRow]:
             result.compared_with,
         )
         for result in results
+    ]
+
+
+def list_expected(folder: Path, results: Sequence[BenchResult]) -> list[ExpectedCost]:
+    """What one text of the bundle's data sets costs, where its latest figures of the same kind and
+    threads have all the buckets."""
+    measured = {
+        (result.measurement.evidence, result.measurement.subject.threads) for result in results
+    }
+    artifacts = {result.measurement.subject.artifact for result in results}
+    report = measurements.with_measurements(measurements.report_of(folder), folder)
+    return [
+        cost
+        for group in latency_groups(report)
+        if (group.evidence, group.threads) in measured
+        for cost in expect_costs(report.manifest, group)
+        if cost.artifact in artifacts
     ]

@@ -115,6 +115,8 @@ def _write_members(
         files=(*files, *compiled, *device, *search),
         tool_versions=artifacts.tool_versions(),
         skipped=(*not_packaged, *not_compiled),
+        text_lengths=session.text_lengths,
+        length_choice=session.length_choice,
     )
 
 

@@ -40,6 +40,7 @@ class BuildOptions(Record, frozen=True):
     `table_bits` and `wide` change files with narrow weights: bits of the word table, and the layers
     and matrices that have 4 bits where the recipe has 2.
     `rounding` is how int8 matrices with calibrated scales are rounded.
+    `auto_lengths` buckets are chosen for the user's texts, in place of `lengths`.
     Without `emulate`, latency and energy are not looked at.
     """
 
@@ -49,6 +50,7 @@ class BuildOptions(Record, frozen=True):
     via: str | None = None
     recipes: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
+    auto_lengths: int | None = None
     out: str = DEFAULT_OUT
     calibration: str | None = None
     calibration_count: int = DEFAULT_COUNT

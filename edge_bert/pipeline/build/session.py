@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.data import buckets, calibration
+from edge_bert.data import calibration
 from edge_bert.data.buckets import encode_unpadded
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
@@ -27,6 +27,12 @@ from edge_bert.errors import InputError, ModelError, RefusedError
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
 from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
+from edge_bert.pipeline.build.chosen_lengths import (
+    choose_lengths,
+    count_lengths,
+    describe_choice,
+    find_config,
+)
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
@@ -38,13 +44,12 @@ from edge_bert.quantize.norm_rows import LayerNormRows, collect_norm_rows
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
+from edge_bert.records.text_lengths import LengthChoice, TextLengths
 from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.sources.trained_bits import FILE, read_trained_bits
 from edge_bert.store import cache
-
-DEFAULT_LENGTHS = (16, 32, 64, 128)
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +94,7 @@ class BuildSession:
             checkpoint = cut_dimensions(checkpoint, options.dimensions)
         if options.token_vectors:
             checkpoint = give_token_vectors(checkpoint)
-        lengths, cut = _choose_lengths(checkpoint, options.lengths)
+        lengths, cut = choose_lengths(checkpoint, options, evaluation_sets)
         checkpoint = dataclasses.replace(checkpoint, warnings=(*checkpoint.warnings, *cut))
         session = cls(
             options=options,
@@ -123,6 +128,21 @@ class BuildSession:
         """The model's tokenizer with its default prompt, truncating at the longest bucket."""
         checkpoint = self.checkpoint
         return Tokenizer.open_file(checkpoint.tokenizer, max(self.lengths), checkpoint.prompts)
+
+    @functools.cached_property
+    def text_lengths(self) -> tuple[TextLengths, ...]:
+        """How long the user's texts are, cut at the longest bucket."""
+        return count_lengths(
+            self.tokenizer, self.checkpoint.head.task, self.options, self.evaluation_sets
+        )
+
+    @property
+    def length_choice(self) -> LengthChoice | None:
+        """What the buckets that were chosen for the texts save; None where the user gave them."""
+        if self.options.auto_lengths is None:
+            return None
+        config = self.pruned.config if self.pruned else find_config(self.checkpoint)
+        return describe_choice(config, self.recipes, self.lengths, self.text_lengths)
 
     @functools.cached_property
     def calibration_inputs(self) -> CalibrationInputs:
@@ -245,39 +265,6 @@ def _name_unused(checkpoint: Checkpoint) -> Checkpoint:
         return checkpoint
     warnings = (*checkpoint.warnings, *judge_unused(checkpoint))
     return dataclasses.replace(checkpoint, warnings=warnings)
-
-
-def _choose_lengths(
-    checkpoint: Checkpoint, lengths: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """The buckets, the user's or the default ones that the model allows, and a warning where the
-    user's are cut: its authors may allow fewer tokens than it has positions."""
-    positions = longest = checkpoint.max_length
-    if checkpoint.weights:
-        config = read_encoder_config(checkpoint)
-        positions = config.positions - config.position_offset
-        longest = min(longest, positions)
-    # An encoder that was recognized has all lengths, whatever its file was exported for.
-    fixed = checkpoint.onnx.fixed_length if checkpoint.onnx and not checkpoint.weights else None
-    if fixed and tuple(lengths or (fixed,)) != (fixed,):
-        raise InputError(
-            f"The model has fixed shapes for {fixed} tokens: give --lengths {fixed}, or export it "
-            "with a dynamic length."
-        )
-    default = tuple(length for length in DEFAULT_LENGTHS if length <= longest) or (longest,)
-    default = (fixed,) if fixed else default
-    chosen = buckets.check_lengths(tuple(lengths) or default, max(positions, fixed or 0))
-    return _cut_lengths(chosen, max(longest, fixed or 0))
-
-
-def _cut_lengths(lengths: tuple[int, ...], longest: int) -> tuple[tuple[int, ...], tuple[str, ...]]:
-    """`lengths` without those above what the authors allow, which is the last of them then."""
-    above = [length for length in lengths if length > longest]
-    if not above:
-        return lengths, ()
-    kept = tuple(dict.fromkeys(min(length, longest) for length in lengths))
-    names = ", ".join(map(str, above))
-    return kept, (f"its authors cut texts at {longest} tokens: built for that instead of {names}",)
 
 
 def _count_rows(checkpoint: Checkpoint) -> int | None:

@@ -10,6 +10,12 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, Report
 from edge_bert.report import tables
 from edge_bert.report.budget_verdicts import budget_verdicts
+from edge_bert.report.expected import (
+    EXPECTED_HEAD,
+    describe_length_choice,
+    expect_costs,
+    expected_cells,
+)
 from edge_bert.report.fitness import find_warnings, reference_score
 from edge_bert.report.headline import write_headline
 from edge_bert.report.scores import METRIC_WORDS, format_change, format_score
@@ -44,11 +50,18 @@ def print_build(report: Report, console: Console) -> None:
         for kind in group.energy_kinds:
             title = f"Energy of one inference in mJ, {kind}, {_machine(group)}"
             show(console, title, *_table_of(group, _energy_of(kind)))
+        expected = [expected_cells(cost) for cost in expect_costs(report.manifest, group)]
+        if expected:
+            show(
+                console, f"Expected for one text, {_machine(group)}", list(EXPECTED_HEAD), expected
+            )
     verdicts = _verdict_rows(report)
     if verdicts:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)
     for recipe in report.manifest.skipped:
         print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
+    if (choice := describe_length_choice(report.manifest)) is not None:
+        print_line(console, choice)
     for warning in report.manifest.model.warnings:
         print_line(console, f"warning: model: {warning}", "yellow")
     for warning in report.manifest.calibration.warnings:

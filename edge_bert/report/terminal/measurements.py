@@ -9,6 +9,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.energy import Energy, EnergyUnavailable, ModelledEnergy
 from edge_bert.records.measurement import Evidence, MeasuredSubject, Measurement
 from edge_bert.records.report import MeasuredRun
+from edge_bert.report.expected import EXPECTED_HEAD, ExpectedCost, expected_cells
 from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import NOT_KNOWN, byte_size, format_significant
 
@@ -79,6 +80,14 @@ def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
         for fault in row.measurement.faults:
             name = f"{row.measurement.subject.artifact} {row.measurement.subject.signature}"
             print_line(console, f"warning: {name} is invalid: {fault}")
+
+
+def print_expected(costs: Sequence[ExpectedCost], console: Console) -> None:
+    """A table of what one text of a data set costs; nothing where that is not known."""
+    if costs:
+        console.print()
+        print_line(console, "expected for one text, each in its smallest bucket")
+        print_table(console, EXPECTED_HEAD, [tuple(expected_cells(cost)) for cost in costs])
 
 
 def describe_energy(energy: Energy) -> str:
