@@ -14,6 +14,7 @@ from edge_bert.devices.emulator.host_tools import QEMU, qemu_version, require_pr
 from edge_bert.devices.emulator.qemu_plugin import PluginOutput
 from edge_bert.devices.host import HostDevice
 from edge_bert.errors import DeviceError
+from edge_bert.estimate.core_caches import cache_sizes
 from edge_bert.records.measurement import DeviceDescription, Evidence
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.store.scratch import scratch_folder
@@ -71,7 +72,7 @@ class EmulatedDevice:
             plugin = qemu_plugin.plugin_option(
                 qemu_plugin.build_plugin(),
                 output,
-                self._cluster.caches,
+                cache_sizes(self._cluster, self._profile.memory),
                 model_caches=caches,
                 threads=threads,
             )

@@ -6,14 +6,17 @@ Tables for one core disagree twofold, so the answer is a range, and it is never 
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import median
 from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
 
 from edge_bert.errors import InputError
-from edge_bert.estimate.latency_model import LINE_BYTES, main_memory_lines
+from edge_bert.estimate.cache_lines import LINE_BYTES, main_memory_lines
+from edge_bert.estimate.thread_team import gather_team
 from edge_bert.records.base import Record
 from edge_bert.records.energy import EnergyEstimate, EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import ModelledLatency
@@ -72,10 +75,14 @@ class PowerTable(Record, frozen=True):
 
 
 def model_energy(
-    counts: InstructionCounts, latency: ModelledLatency, cluster: Cluster
+    counts: InstructionCounts,
+    latency: ModelledLatency,
+    cluster: Cluster,
+    others: Sequence[Cluster] = (),
 ) -> ModelledEnergy | EnergyUnavailable:
     """Millijoules for one inference: busy cores over the predicted time, and main memory.
 
+    Threads that `cluster` has no core for are on `others`, at the middle power of their tables.
     The tables are those that the cluster names, else all of its core, with those of cores of its
     kind where there is one at most. Not covered: the rest of the chip, the regulators, the screen.
     Raises InputError where the cluster names a table that does not exist.
@@ -83,13 +90,15 @@ def model_energy(
     tables = _tables_of(cluster)
     if not tables:
         return EnergyUnavailable(f"no power table has {latency.core} or a core of its kind.")
+    first, *rest = gather_team(cluster, others, latency.threads)
+    helpers_mw = sum(part.threads * median(core_milliwatts(part.cluster)) for part in rest)
     estimates, factor = [], cluster.energy_factor
     for table in tables:
         core_mw = table.milliwatts(latency.mhz)
         likeness = "" if table.core == latency.core else f" (a {table.core})"
         estimates.append(
             EnergyEstimate(
-                mj=factor * core_mw * latency.threads * latency.ms / 1e3,
+                mj=factor * (core_mw * first.threads + helpers_mw) * latency.ms / 1e3,
                 core_mw=core_mw,
                 table=f"{table.kind}: {table.name}{likeness}",
                 source=table.source,

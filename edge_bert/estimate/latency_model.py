@@ -3,120 +3,119 @@
 A throughput model. A core's units (vector, load and store, scalar, issue) work side by side, so
 the busiest one sets the pace; the work of the others is hidden in part. Lines that a cache level
 misses are paid by the bandwidth of the next level. Constants are in data/cores.toml, with sources;
-the four assumptions below hold for every core alike.
+the assumptions below and in thread_team.py hold for every core alike.
 """
 
 from __future__ import annotations
 
-import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
-
-import msgspec
 
 from edge_bert.errors import InputError
-from edge_bert.records.base import Record
+from edge_bert.estimate.cache_lines import (
+    NO_LINES,
+    CacheLines,
+    End,
+    core_stream,
+    line_cycles,
+    line_sources,
+    memory_stream,
+)
+from edge_bert.estimate.core_model import CoreModel, core_model
+from edge_bert.estimate.thread_team import TeamPart, barrier_ms, gather_team, split_work
 from edge_bert.records.latency import ModelledLatency
 from edge_bert.records.measurement import InstructionCounts
-from edge_bert.records.profile import SME_CORES, Cluster, Memory
+from edge_bert.records.profile import Cluster, Memory
 
-CORES = Path(__file__).resolve().parent / "data" / "cores.toml"
-LINE_BYTES = 64
 # Share of the less busy units' time that is not hidden. An in-order core hides less.
 EXPOSED_OUT_OF_ORDER = 0.1
 EXPOSED_IN_ORDER = 0.5
-# Share of one thread's work that several threads can split (Amdahl); assumed, not measured.
-PARALLEL = 0.95
-# Share of main memory's peak that programs reach; assumed.
-DRAM_EFFICIENCY = 0.7
-
-
-class CoreModel(Record, frozen=True):
-    """A row of data/cores.toml: instructions, transfers and bytes in a cycle."""
-
-    width: float
-    in_order: bool
-    fmla: float
-    sdot: float
-    smmla: float
-    vector: float
-    load_16: float
-    load_small: float
-    stores: float
-    scalar: float
-    l2_bytes: float
-    l3_bytes: float
-    dram_gb_per_s: float
-    source: str
 
 
 @dataclass(frozen=True)
-class _Traffic:
-    """Cycles of one core waiting for lines, and lines from main memory."""
+class _Compute:
+    """Cycles of one core: its busiest unit, the others' work, and what of that is not hidden."""
 
-    l2: float
-    l3: float
-    dram: float
-
-
-def knows_core(core: str) -> bool:
-    """Whether the table has a row for a core type."""
-    return core in _read_cores()
+    busiest: float
+    hidden: float
+    exposed: float
 
 
-def core_model(core: str) -> CoreModel:
-    """The row of a core type. Raises InputError for one that the table lacks."""
-    cores = _read_cores()
-    if core in SME_CORES:
-        raise InputError(
-            f"The cost model has no rates for {core!r}: phones with it take kernels with SME2, "
-            "which cannot be counted; measure on the phone."
+@dataclass(frozen=True)
+class _Run:
+    """One inference on a team of cores."""
+
+    counts: InstructionCounts
+    team: tuple[TeamPart, ...]
+    memory: Memory | None
+
+    def milliseconds(self, lines: CacheLines, end: End, *, computing: bool = True) -> float:
+        """The time for the work, or without `computing` no work, and then for these lines.
+
+        At the `low` end the other units' work is hidden, at the `high` end none of it.
+        """
+
+        def alone_ms(cluster: Cluster) -> float:
+            work = _compute_cycles(self.counts, cluster)
+            shown = {"low": 0.0, "middle": work.exposed, "high": work.hidden}[end]
+            cycles = (work.busiest + shown) * computing
+            cycles += lines.l2 * line_cycles(cluster, self.memory, end).l2
+            return cycles / (cluster.max_mhz * 1e3)
+
+        return split_work(self.team, alone_ms) + self._shared_ms(lines, end)
+
+    def _shared_ms(self, lines: CacheLines, end: End) -> float:
+        """The time for lines beyond level 2, which the cores fetch side by side.
+
+        Main memory gives all of them together no more than what the chip gets from it.
+        """
+        cores = [(part, line_cycles(part.cluster, self.memory, end)) for part in self.team]
+        streams = sum(
+            part.threads * core_stream(core_model(part.cluster.core), self.memory)
+            for part in self.team
         )
-    if core not in cores:
-        raise InputError(f"The cost model does not know {core!r}; it knows {', '.join(cores)}.")
-    return cores[core]
+        crowded = max(streams / memory_stream(self.memory), 1.0)
+        waiting = 0.0
+        for level, delay in (("l3", 1.0), ("system", 1.0), ("dram", crowded)):
+            speed = sum(
+                part.threads * part.cluster.max_mhz * 1e3 / cycles
+                for part, cost in cores
+                if (cycles := getattr(cost, level))
+            )
+            waiting += delay * getattr(lines, level) / speed if speed else 0.0
+        return waiting
 
 
 def predict_latency(
-    counts: InstructionCounts, cluster: Cluster, memory: Memory | None = None, *, threads: int = 1
+    counts: InstructionCounts,
+    cluster: Cluster,
+    memory: Memory | None = None,
+    *,
+    threads: int = 1,
+    others: Sequence[Cluster] = (),
+    operators: int = 0,
 ) -> ModelledLatency:
-    """The latency of one inference on `threads` cores of `cluster` at its top clock.
+    """The latency of one inference on `threads` cores of `cluster`, all at their top clock.
 
-    `low_ms` has all units and caches work at the same time, `high_ms` one after the other; where
-    the size of a level 3 cache is unknown, `low_ms` has every line come from it, `high_ms` none.
+    Threads for which `cluster` has no core run on the fastest of the `others`, the device's other
+    clusters; they wait for each other after each of `operators` operators. `low_ms` has all units
+    and caches work at the same time, `high_ms` one after the other; where cache sizes are unknown,
+    `low_ms` has the largest and `high_ms` the smallest that such cores are built with.
     Raises InputError for more threads than cores, impossible counts, or instructions that the core
     lacks.
     """
-    _check_counts(counts, cluster, threads)
-    core = core_model(cluster.core)
-    units = _unit_cycles(counts, core, cluster)
-    busiest, total = max(units.values()), sum(units.values()) - units["issue"]
-    exposed = EXPOSED_IN_ORDER if core.in_order else EXPOSED_OUT_OF_ORDER
-    hidden = max(total - busiest, 0.0)
-    fewest, most = main_memory_lines(counts, cluster)
-    traffic = _line_cycles(counts, cluster, core, (fewest + most) / 2)
-    near, far = (
-        _line_cycles(counts, cluster, core, fewest),
-        _line_cycles(counts, cluster, core, most),
-    )
-
-    def milliseconds(compute: float, waiting: _Traffic) -> float:
-        split = _split_cycles(compute + waiting.l2, threads)
-        return (split + _shared_cycles(waiting, core, memory, threads)) / (cluster.max_mhz * 1e3)
-
-    low = max(milliseconds(busiest, _Traffic(0, 0, 0)), milliseconds(0.0, near))
-    cycles = {
-        "busiest unit": busiest,
-        "not hidden": exposed * hidden,
-        "level 2": traffic.l2,
-        "level 3": traffic.l3,
-        "main memory": traffic.dram,
-    }
+    run = _Run(counts, gather_team(cluster, others, threads), memory)
+    _check_counts(counts)
+    usual, fewest, most = line_sources(counts, cluster)
+    waits = barrier_ms(threads, operators)
+    middle = run.milliseconds(usual, "middle") + waits
+    low = max(run.milliseconds(NO_LINES, "low"), run.milliseconds(fewest, "low", computing=False))
     return ModelledLatency(
-        ms=milliseconds(busiest + exposed * hidden, traffic),
-        low_ms=low,
-        high_ms=milliseconds(busiest + hidden, far),
-        cycles=cycles,
+        ms=middle,
+        # A larger cache may miss more: least-recently-used replacement in sets is not monotonic.
+        low_ms=min(low, middle),
+        high_ms=max(run.milliseconds(most, "high") + waits, middle),
+        cycles=_split_cycles(counts, usual, cluster, memory),
         core=cluster.core,
         mhz=cluster.max_mhz,
         threads=threads,
@@ -124,13 +123,38 @@ def predict_latency(
     )
 
 
-def _check_counts(counts: InstructionCounts, cluster: Cluster, threads: int) -> None:
-    if not 1 <= threads <= cluster.cores:
-        raise InputError(f"{cluster.core}: {threads} threads do not fit on {cluster.cores} cores.")
+def _check_counts(counts: InstructionCounts) -> None:
     if counts.total <= 0:
         raise InputError("No instructions were counted; run the model again.")
-    if not counts.l1d_misses >= counts.l2_misses >= counts.l3_misses:
+    misses = [counts.l1d_misses, counts.l2_misses, counts.l3_misses]
+    misses += [] if counts.system_misses is None else [counts.system_misses]
+    if misses != sorted(misses, reverse=True):
         raise InputError("A cache level has more misses than the one before it; count again.")
+
+
+def _split_cycles(
+    counts: InstructionCounts, lines: CacheLines, cluster: Cluster, memory: Memory | None
+) -> dict[str, float]:
+    """The cycles of one core that does everything alone, by cause: computing, then traffic."""
+    work = _compute_cycles(counts, cluster)
+    cost = line_cycles(cluster, memory, "middle")
+    return {
+        "busiest unit": work.busiest,
+        "not hidden": work.exposed,
+        "level 2": lines.l2 * cost.l2,
+        "level 3": lines.l3 * cost.l3,
+        "system cache": lines.system * cost.system,
+        "main memory": lines.dram * cost.dram,
+    }
+
+
+def _compute_cycles(counts: InstructionCounts, cluster: Cluster) -> _Compute:
+    core = core_model(cluster.core)
+    units = _unit_cycles(counts, core, cluster)
+    busiest, total = max(units.values()), sum(units.values()) - units["issue"]
+    hidden = max(total - busiest, 0.0)
+    share = EXPOSED_IN_ORDER if core.in_order else EXPOSED_OUT_OF_ORDER
+    return _Compute(busiest=busiest, hidden=hidden, exposed=share * hidden)
 
 
 def _unit_cycles(counts: InstructionCounts, core: CoreModel, cluster: Cluster) -> dict[str, float]:
@@ -154,46 +178,3 @@ def _unit_cycles(counts: InstructionCounts, core: CoreModel, cluster: Cluster) -
         "issue": counts.total / core.width,
     }
     return {unit: cluster.compute_factor * cycles for unit, cycles in units.items()}
-
-
-def main_memory_lines(counts: InstructionCounts, cluster: Cluster) -> tuple[int, int]:
-    """The fewest and the most cache lines that came from main memory.
-
-    They differ where the core has a level 3 cache of a size that the profile does not know.
-    """
-    if cluster.caches is not None and cluster.caches.l3_bytes is not None:
-        return counts.l3_misses, counts.l3_misses
-    return (0 if core_model(cluster.core).l3_bytes else counts.l2_misses), counts.l2_misses
-
-
-def _line_cycles(
-    counts: InstructionCounts, cluster: Cluster, core: CoreModel, from_dram: float
-) -> _Traffic:
-    l3_line = LINE_BYTES / core.l3_bytes if core.l3_bytes else 0.0
-    dram_line = LINE_BYTES * cluster.max_mhz / (core.dram_gb_per_s * 1e3)
-    factor = cluster.traffic_factor
-    return _Traffic(
-        l2=factor * counts.l1d_misses * LINE_BYTES / core.l2_bytes,
-        l3=factor * (counts.l2_misses - from_dram) * l3_line,
-        # A line from main memory comes by the way of level 3 and is never faster.
-        dram=factor * from_dram * max(dram_line, l3_line),
-    )
-
-
-def _split_cycles(cycles: float, threads: int) -> float:
-    """Amdahl's law."""
-    return cycles * (1 - PARALLEL + PARALLEL / threads)
-
-
-def _shared_cycles(
-    traffic: _Traffic, core: CoreModel, memory: Memory | None, threads: int
-) -> float:
-    """Cycles for what the cores share: main memory gives all of them no more than its peak."""
-    peak = memory.dram_gb_per_s if memory else None
-    most = DRAM_EFFICIENCY * peak / core.dram_gb_per_s if peak else float(threads)
-    return traffic.l3 / threads + traffic.dram / min(float(threads), most)
-
-
-@functools.cache
-def _read_cores() -> dict[str, CoreModel]:
-    return msgspec.toml.decode(CORES.read_bytes(), type=dict[str, CoreModel])

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from edge_bert.estimate.core_model import CoreModel, core_model
 from edge_bert.estimate.energy_model import core_milliwatts
-from edge_bert.estimate.latency_model import CoreModel, core_model
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.profile import Cluster
 

@@ -22,10 +22,14 @@ __all__ = [
     "Prediction",
     "PublishedLatency",
     "SpeedupError",
+    "group_errors",
     "published_latencies",
     "speedup_errors",
     "summarize_errors",
 ]
+# The models of the table that are transformers, and its devices that came after 2019.
+TRANSFORMERS = ("MobileBERT", "MiniLM-L6")
+SINCE_2020 = ("OnePlus 12",)
 PUBLISHED = Path(__file__).resolve().parent / "data" / "published_latency.csv"
 
 
@@ -52,23 +56,39 @@ def summarize_errors(predictions: Sequence[Prediction]) -> ErrorSummary:
     )
 
 
+def group_errors(predictions: Sequence[Prediction]) -> dict[str, ErrorSummary]:
+    """Errors of float and int8 with one thread and with several, and of the transformers.
+
+    A group without a row is left out.
+    """
+    groups: dict[str, list[Prediction]] = {}
+    for prediction in predictions:
+        row = prediction.published
+        threads = "one thread" if row.threads == 1 else "several threads"
+        names = [f"{threads}, {row.precision}"]
+        names += ["transformers"] if row.model in TRANSFORMERS else []
+        names += ["phones since 2020"] if row.device in SINCE_2020 else []
+        for name in names:
+            groups.setdefault(name, []).append(prediction)
+    return {name: summarize_errors(groups[name]) for name in sorted(groups)}
+
+
 def speedup_errors(predictions: Sequence[Prediction]) -> tuple[SpeedupError, ...]:
     """Predicted and published ratios of int8 to float times, wherever both were published."""
-    by_key = {
-        (x.published.device, x.published.model, x.published.threads, x.published.precision): x
-        for x in predictions
-    }
-    errors = []
-    for (device, model, threads, precision), quantized in by_key.items():
-        plain = by_key.get((device, model, threads, "fp32"))
-        if precision == "int8" and plain is not None:
-            errors.append(
-                SpeedupError(
-                    device=device,
-                    model=model,
-                    threads=threads,
-                    published=quantized.published.ms / plain.published.ms,
-                    predicted=quantized.ms / plain.ms,
-                )
-            )
-    return tuple(errors)
+    floats = {_subject(x.published): x for x in predictions if x.published.precision == "fp32"}
+    return tuple(
+        SpeedupError(
+            device=quantized.published.device,
+            model=quantized.published.model,
+            threads=quantized.published.threads,
+            published=quantized.published.ms / plain.published.ms,
+            predicted=quantized.ms / plain.ms,
+        )
+        for quantized in predictions
+        if quantized.published.precision == "int8"
+        and (plain := floats.get(_subject(quantized.published)))
+    )
+
+
+def _subject(row: PublishedLatency) -> tuple[str, str, int, int]:
+    return row.device, row.model, row.input, row.threads

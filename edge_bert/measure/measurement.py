@@ -104,20 +104,26 @@ def build_emulated_measurement(
     subject: MeasuredSubject,
     cluster: Cluster,
     memory: Memory | None = None,
+    *,
+    others: Sequence[Cluster] = (),
+    operators: int = 0,
 ) -> Measurement:
     """A counted inference: time and energy are modelled for the threads of `subject`.
 
-    `counts` are those of one inference on one thread. Raises InputError where the cost model does
-    not know the core.
+    `counts` are those of one inference on one thread, of a file with so many `operators`; threads
+    for which `cluster` has no core run on the `others`. Raises InputError where the cost model does
+    not know the core, and for more threads than cores.
     """
-    latency = predict_latency(counts, cluster, memory, threads=subject.threads)
+    latency = predict_latency(
+        counts, cluster, memory, threads=subject.threads, others=others, operators=operators
+    )
     return Measurement(
         format_version=FORMAT_VERSION,
         evidence=Evidence.EMULATED,
         target=device,
         subject=subject,
         latency=latency,
-        energy=model_energy(counts, latency, cluster),
+        energy=model_energy(counts, latency, cluster, others),
         started_at=_now(),
         counts=counts,
         cpu_features=output.header.cpu.hwcap,

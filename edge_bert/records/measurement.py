@@ -42,13 +42,24 @@ class DeviceDescription(Record, frozen=True):
     properties: dict[str, str] = msgspec.field(default_factory=dict)
 
 
+class CacheMisses(Record, frozen=True):
+    """Lines of 64 bytes that each level of modelled caches missed; one that there is not misses."""
+
+    l1d_misses: Count
+    l2_misses: Count
+    l3_misses: Count
+    system_misses: Count
+
+
 class InstructionCounts(Record, frozen=True):
     """Executed guest instructions by class, and modelled cache misses, of one run.
 
     Every instruction is in exactly one class, so that `total` minus the seven classes without
     memory access is the number of load and store instructions. `load_bytes_N` and `store_bytes_N`
     count register transfers of N bytes: an LDP of two 16-byte registers adds 2 to
-    `load_bytes_16`. Caches that the profile does not name count no misses.
+    `load_bytes_16`. Misses are those of caches of the usual size, where the profile has none;
+    `smallest` and `largest` those of the least and the most that such cores are built with, absent
+    where all sizes are known. Counts from before the chip's cache was modelled lack all three.
     """
 
     total: Count
@@ -72,6 +83,9 @@ class InstructionCounts(Record, frozen=True):
     l1d_misses: Count
     l2_misses: Count
     l3_misses: Count
+    system_misses: Count | None = None
+    smallest: CacheMisses | None = None
+    largest: CacheMisses | None = None
 
     def __post_init__(self) -> None:
         if self.computing > self.total:

@@ -129,11 +129,18 @@ class Cluster(Record, frozen=True):
 
 
 class Memory(Record, frozen=True):
-    """Main memory: its size, and the peak that all cores together get from it in 1e9 bytes/s."""
+    """Main memory, and the cache of the whole chip before it; what is not known is absent.
+
+    `dram_gb_per_s` is the peak of its wires in 1e9 bytes/s, `stream_gb_per_s` what the cores
+    together were measured to get (STREAM or its like). `system_cache_bytes` is what the cores may
+    fill of a cache that they share with the rest of the chip.
+    """
 
     source: Source
     ram_bytes: Bytes | None = None
     dram_gb_per_s: PositiveFloat | None = None
+    stream_gb_per_s: PositiveFloat | None = None
+    system_cache_bytes: CacheBytes | None = None
 
 
 class Accelerator(Record, frozen=True):

@@ -8,7 +8,10 @@ from edge_bert.records.base import Record
 
 
 class PublishedLatency(Record, frozen=True):
-    """One published time: `ms` for one inference of `model` on square images of `input` pixels."""
+    """One published time: `ms` for one inference of `model`.
+
+    `input` is the side of a square image in pixels, or the length of a text in tokens.
+    """
 
     device: str
     soc: str
@@ -69,9 +72,11 @@ class Validation(Record, frozen=True):
     """All predictions and summaries of their errors.
 
     `single` is over rows of one thread, `several` over the others; None without such rows.
+    `groups` sums up float and int8 of each apart, and the transformers, by what they are.
     """
 
     predictions: tuple[Prediction, ...]
     single: ErrorSummary | None
     several: ErrorSummary | None
+    groups: dict[str, ErrorSummary]
     speedups: tuple[SpeedupError, ...]

@@ -11,14 +11,22 @@ from hypothesis import strategies as st
 
 from edge_bert import profiles
 from edge_bert.errors import InputError
-from edge_bert.estimate import energy_model, latency_model
+from edge_bert.estimate import core_model as core_table
+from edge_bert.estimate import energy_model
+from edge_bert.estimate.cache_lines import main_memory_lines
+from edge_bert.estimate.core_model import core_model
 from edge_bert.estimate.energy_model import PowerTable, model_energy
-from edge_bert.estimate.latency_model import core_model, main_memory_lines, predict_latency
+from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.records.energy import ModelledEnergy
-from edge_bert.records.measurement import InstructionCounts
+from edge_bert.records.measurement import CacheMisses, InstructionCounts
 from edge_bert.records.profile import Caches, Cluster, Memory
 
-NAMES = InstructionCounts.__struct_fields__
+# Without what counts lack that were made before the chip's cache was modelled.
+NAMES = tuple(
+    name
+    for name in InstructionCounts.__struct_fields__
+    if name not in ("system_misses", "smallest", "largest")
+)
 NOTHING = dict.fromkeys(NAMES, 0)
 # One inference of MobileNet v1 (1.0, 224 pixels, float32) counted on an emulated Cortex-A75 with
 # caches of 64 KB, 256 KB and 1 MB. Published for a Pixel 3a with one thread: 88 ms
@@ -89,7 +97,7 @@ def test_threads_speed_up_less_than_their_number() -> None:
     memory = Memory(source="test", dram_gb_per_s=12.8)
     times = [predict_latency(MOBILENET_V1, cluster(), memory, threads=n).ms for n in (1, 2, 4)]
     assert times[0] > times[1] > times[2] > times[0] / 4
-    with pytest.raises(InputError, match="do not fit"):
+    with pytest.raises(InputError, match="do not fit on 4 cores"):
         predict_latency(MOBILENET_V1, cluster(), threads=5)
     narrow = Memory(source="test", dram_gb_per_s=1.0)
     assert predict_latency(MOBILENET_V1, cluster(), narrow, threads=4).ms > times[2]
@@ -103,6 +111,63 @@ def test_an_unknown_third_level_widens_the_bounds() -> None:
     assert main_memory_lines(MOBILENET_V1, cluster("cortex-a72", caches=None))[0] == 1_756_337
     latency = predict_latency(MOBILENET_V1, unknown)
     assert latency.high_ms > predict_latency(MOBILENET_V1, cluster()).high_ms
+
+
+def test_unknown_sizes_are_a_bracket() -> None:
+    """The largest caches bound the time from below, the smallest from above."""
+    usual = {"l1d_misses": 4_000_000, "l2_misses": 2_000_000, "l3_misses": 1_000_000}
+    largest = CacheMisses(**usual | {"l2_misses": 500_000, "l3_misses": 10}, system_misses=0)
+    smallest = CacheMisses(**usual | {"l3_misses": 2_000_000}, system_misses=2_000_000)
+    counts = msgspec.structs.replace(MOBILENET_V1, **usual, system_misses=900_000)
+    bracket = msgspec.structs.replace(counts, smallest=smallest, largest=largest)
+    known, unknown = (predict_latency(each, cluster()) for each in (counts, bracket))
+    assert unknown.ms == known.ms
+    assert unknown.high_ms > known.high_ms
+    assert main_memory_lines(bracket, cluster()) == (0, 2_000_000)
+    # Traffic alone sets this low end: a core that computes next to nothing.
+    idle = {"fmla": 0, "load_bytes_16": 0, "total": 30_000_000}
+    waiting = (msgspec.structs.replace(each, **idle) for each in (counts, bracket))
+    slow, fast = (predict_latency(each, cluster()).low_ms for each in waiting)
+    assert fast < slow
+
+
+def test_the_chips_cache_is_between_its_neighbours() -> None:
+    """A line from it costs no less than one of level 3 and no more than one of main memory."""
+    beyond = {"l1d_misses": 10**6, "l2_misses": 10**6, "l3_misses": 10**6}
+    counts = msgspec.structs.replace(MOBILENET_V1, **beyond, system_misses=0)
+    level_3 = msgspec.structs.replace(counts, l3_misses=0)
+    memory = msgspec.structs.replace(counts, system_misses=10**6)
+    times = [predict_latency(each, cluster()).ms for each in (level_3, counts, memory)]
+    assert times[0] < times[1] < times[2]
+
+
+def test_threads_go_on_to_other_clusters() -> None:
+    """Four threads on one fast core and three slower ones: between one and four fast cores."""
+    fast = msgspec.structs.replace(cluster("cortex-a76", 2842), cores=1)
+    slower = msgspec.structs.replace(cluster("cortex-a76", 2419), cores=3)
+    little = cluster("cortex-a55", 1786)
+    mixed = predict_latency(MOBILENET_V1, fast, threads=4, others=(little, slower))
+    alone = predict_latency(MOBILENET_V1, fast)
+    equal = predict_latency(MOBILENET_V1, cluster("cortex-a76", 2842), threads=4)
+    with_little = predict_latency(MOBILENET_V1, fast, threads=4, others=(little,))
+    assert equal.ms < mixed.ms < with_little.ms < alone.ms
+    energies = [
+        model_energy(MOBILENET_V1, mixed, fast, others)
+        for others in ((little, slower), (slower, slower))
+    ]
+    assert all(isinstance(energy, ModelledEnergy) for energy in energies)
+    with pytest.raises(InputError, match="9 threads do not fit on 8 cores"):
+        predict_latency(MOBILENET_V1, fast, threads=9, others=(little, slower))
+
+
+def test_every_operator_ends_in_a_wait() -> None:
+    """Several threads pay for each; one thread for none."""
+    times = [
+        predict_latency(MOBILENET_V1, cluster(), threads=threads, operators=count).ms
+        for threads, count in ((1, 0), (1, 1000), (4, 0), (4, 1000))
+    ]
+    assert times[0] == times[1]
+    assert times[3] == pytest.approx(times[2] + 1000 * 2 * 4 * 60e-6)
 
 
 def test_unknown_cores_and_empty_counts_are_refused() -> None:
@@ -120,13 +185,16 @@ def any_counts(draw: st.DrawFn) -> InstructionCounts:
     values = {name: draw(st.integers(0, 10**9)) for name in NAMES}
     values["sdot"] = values["smmla"] = 0
     classes = ("scalar_alu", "branch", "vector_int", "fmla", "vector_other")
-    misses = sorted(values[name] for name in NAMES[-3:])
-    values |= dict(zip(NAMES[-3:], reversed(misses), strict=True))
+    levels = [*NAMES[-3:], "system_misses"]
+    misses = sorted(draw(st.integers(0, 10**9)) for _ in levels)
+    values |= dict(zip(levels, reversed(misses), strict=True))
     values["total"] += 1 + sum(values[name] for name in classes)
+    if draw(st.booleans()):
+        values.pop("system_misses")
     return InstructionCounts(**values)
 
 
-CORES = sorted(msgspec.toml.decode(latency_model.CORES.read_bytes()))
+CORES = sorted(msgspec.toml.decode(core_table.CORES.read_bytes()))
 
 
 @given(any_counts(), st.sampled_from(CORES), st.integers(200, 4000), st.integers(1, 4))

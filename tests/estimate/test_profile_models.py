@@ -17,6 +17,7 @@ SHIPPED = profiles.profile_names(profiles.PROFILE_FOLDER)
 # About what one inference of a small encoder takes, without instructions that only some cores have.
 COUNTS = InstructionCounts(
     **dict.fromkeys(InstructionCounts.__struct_fields__, 0)
+    | dict.fromkeys(("system_misses", "smallest", "largest"))
     | {
         "total": 30_000_000,
         "fmla": 8_000_000,

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from edge_bert.errors import InputError
 from edge_bert.estimate.validation import (
+    TRANSFORMERS,
     Prediction,
     PublishedLatency,
+    group_errors,
     published_latencies,
     speedup_errors,
     summarize_errors,
@@ -21,11 +24,30 @@ def row(precision: str, ms: float) -> PublishedLatency:
 
 
 def test_the_published_table_is_read() -> None:
-    """21 rows, each with its source; twelve of them with one thread."""
+    """47 rows, each with its source; sixteen of them with one thread; four transformers."""
     rows = published_latencies()
-    assert len(rows) == 21
+    assert len(rows) == 47
     assert all(row.source and row.ms > 0 for row in rows)
-    assert sum(row.threads == 1 for row in rows) == 12
+    assert sum(row.threads == 1 for row in rows) == 16
+    assert sum(row.model in TRANSFORMERS for row in rows) == 4
+
+
+def test_groups_keep_float_and_int8_apart() -> None:
+    """And the threads, and transformers beside them; a group without a row is left out."""
+    transformer = msgspec.structs.replace(row("fp32", 100), model="MobileBERT", threads=4)
+    groups = group_errors(
+        [
+            Prediction(row("fp32", 100), 110, 90, 130),
+            Prediction(row("int8", 40), 30, 20, 35),
+            Prediction(transformer, 50, 40, 60),
+        ]
+    )
+    assert {name: summary.worst for name, summary in groups.items()} == {
+        "one thread, fp32": pytest.approx(0.1),
+        "one thread, int8": pytest.approx(0.25),
+        "several threads, fp32": 0.5,
+        "transformers": 0.5,
+    }
 
 
 def test_errors_are_relative_and_absolute() -> None:

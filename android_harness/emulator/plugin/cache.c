@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_THREADS = 64, SHARED_LEVEL = 2, EMPTY = 0 };
+enum { MAX_THREADS = 64, SHARED = 2, SHARED_LEVELS = CACHE_LEVELS - SHARED };
 
 struct level {
     uint64_t *lines; /* per set, the most recently used first; 0 is empty */
@@ -15,13 +15,13 @@ struct level {
 };
 
 struct private_levels {
-    struct level levels[SHARED_LEVEL];
+    struct level levels[HIERARCHIES][SHARED];
     uint64_t last_line;
 };
 
-static struct cache_shape shapes_in_use[CACHE_LEVELS];
+static struct cache_shapes in_use[HIERARCHIES];
 static struct private_levels *threads[MAX_THREADS];
-static struct level shared;
+static struct level shared[HIERARCHIES][SHARED_LEVELS];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
 static bool level_init(struct level *level, const struct cache_shape *shape) {
@@ -40,6 +40,10 @@ static bool level_init(struct level *level, const struct cache_shape *shape) {
 
 /* True on a hit; the line is the most recently used of its set afterwards. */
 static bool level_touch(struct level *level, uint64_t line) {
+    if (level->sets == 0) {
+        level->misses++;
+        return false;
+    }
     uint64_t *set = level->lines + (line % level->sets) * level->ways;
     unsigned way = 0;
     while (way + 1 < level->ways && set[way] != line) {
@@ -54,24 +58,32 @@ static bool level_touch(struct level *level, uint64_t line) {
 
 static struct private_levels *levels_of(unsigned thread) {
     struct private_levels **slot = &threads[thread % MAX_THREADS];
-    if (*slot == NULL) {
-        struct private_levels *fresh = calloc(1, sizeof *fresh);
-        if (fresh == NULL || !level_init(&fresh->levels[0], &shapes_in_use[0]) ||
-            !level_init(&fresh->levels[1], &shapes_in_use[1])) {
+    if (*slot != NULL) {
+        return *slot;
+    }
+    struct private_levels *fresh = calloc(1, sizeof *fresh);
+    for (int i = 0; fresh != NULL && i < HIERARCHIES * SHARED; i++) {
+        int which = i / SHARED, level = i % SHARED;
+        if (!level_init(&fresh->levels[which][level], &in_use[which].levels[level])) {
             abort();
         }
-        *slot = fresh;
     }
-    return *slot;
+    if (fresh == NULL) {
+        abort();
+    }
+    return *slot = fresh;
 }
 
-static void touch_shared(uint64_t line) {
-    if (shared.sets == 0) {
-        return;
-    }
+static void touch_shared(enum hierarchy which, uint64_t line) {
     pthread_mutex_lock(&lock);
-    level_touch(&shared, line);
+    for (int i = 0; i < SHARED_LEVELS && !level_touch(&shared[which][i], line); i++) {
+    }
     pthread_mutex_unlock(&lock);
+}
+
+/* Hierarchies mostly differ beyond L1D only: one that has the usual L1D takes its answer. */
+static bool same_l1d(enum hierarchy which) {
+    return in_use[which].levels[0].bytes == in_use[USUAL].levels[0].bytes;
 }
 
 static void touch_line(struct private_levels *own, uint64_t line) {
@@ -79,24 +91,41 @@ static void touch_line(struct private_levels *own, uint64_t line) {
         return;
     }
     own->last_line = line;
-    for (int i = 0; i < SHARED_LEVEL; i++) {
-        if (own->levels[i].sets > 0 && level_touch(&own->levels[i], line)) {
-            return;
+    bool usual_hit = level_touch(&own->levels[USUAL][0], line);
+    for (int which = USUAL; which < HIERARCHIES; which++) {
+        struct level *levels = own->levels[which];
+        bool hit = usual_hit;
+        if (which != USUAL && !in_use[which].given) {
+            continue;
+        }
+        if (which != USUAL && !same_l1d(which)) {
+            hit = level_touch(&levels[0], line);
+        } else if (which != USUAL) {
+            levels[0].misses += !hit;
+        }
+        if (!hit && !level_touch(&levels[1], line)) {
+            touch_shared(which, line);
         }
     }
-    touch_shared(line);
 }
 
-bool caches_init(const struct cache_shape shapes[CACHE_LEVELS]) {
-    memcpy(shapes_in_use, shapes, sizeof shapes_in_use);
-    struct level trial;
-    for (int i = 0; i < SHARED_LEVEL; i++) {
-        if (!level_init(&trial, &shapes[i])) {
-            return false;
+bool caches_init(const struct cache_shapes shapes[HIERARCHIES]) {
+    memcpy(in_use, shapes, sizeof in_use);
+    for (int which = USUAL; which < HIERARCHIES; which++) {
+        for (int i = 0; i < CACHE_LEVELS; i++) {
+            struct level trial;
+            bool fits = level_init(&trial, &shapes[which].levels[i]);
+            if (i >= SHARED) {
+                shared[which][i - SHARED] = trial;
+            } else {
+                free(trial.lines);
+            }
+            if (!fits) {
+                return false;
+            }
         }
-        free(trial.lines);
     }
-    return level_init(&shared, &shapes[SHARED_LEVEL]);
+    return true;
 }
 
 void caches_touch(unsigned thread, uint64_t address, unsigned bytes_log2) {
@@ -111,10 +140,15 @@ void caches_touch(unsigned thread, uint64_t address, unsigned bytes_log2) {
 }
 
 struct cache_misses caches_misses(void) {
-    struct cache_misses sum = {{0, 0, shared.misses}};
-    for (int thread = 0; thread < MAX_THREADS; thread++) {
-        for (int i = 0; threads[thread] != NULL && i < SHARED_LEVEL; i++) {
-            sum.by_level[i] += threads[thread]->levels[i].misses;
+    struct cache_misses sum = {0};
+    for (int which = USUAL; which < HIERARCHIES; which++) {
+        for (int i = 0; i < SHARED_LEVELS; i++) {
+            sum.by_level[which][SHARED + i] = shared[which][i].misses;
+        }
+        for (int thread = 0; thread < MAX_THREADS; thread++) {
+            for (int i = 0; threads[thread] != NULL && i < SHARED; i++) {
+                sum.by_level[which][i] += threads[thread]->levels[which][i].misses;
+            }
         }
     }
     return sum;

@@ -51,8 +51,9 @@ struct counts counts_difference(const struct counts *later, const struct counts 
         change.loads[i] -= earlier->loads[i];
         change.stores[i] -= earlier->stores[i];
     }
-    for (int i = 0; i < CACHE_LEVELS; i++) {
-        change.misses.by_level[i] -= earlier->misses.by_level[i];
+    for (int i = 0; i < HIERARCHIES * CACHE_LEVELS; i++) {
+        int which = i / CACHE_LEVELS, level = i % CACHE_LEVELS;
+        change.misses.by_level[which][level] -= earlier->misses.by_level[which][level];
     }
     return change;
 }

@@ -8,7 +8,17 @@ static void write_sizes(FILE *file, const char *prefix, const uint64_t values[TR
     }
 }
 
-static void write_counts(FILE *file, const struct counts *counts) {
+static const char *const level_names[CACHE_LEVELS] = {"l1d", "l2", "l3", "system"};
+static const char *const hierarchy_names[HIERARCHIES] = {"usual", "smallest", "largest"};
+
+static void write_misses(FILE *file, const uint64_t by_level[CACHE_LEVELS]) {
+    for (int i = 0; i < CACHE_LEVELS; i++) {
+        fprintf(file, "%s\"%s_misses\": %" PRIu64, i ? ", " : "", level_names[i], by_level[i]);
+    }
+}
+
+static void write_counts(FILE *file, const struct cache_shapes shapes[HIERARCHIES],
+                         const struct counts *counts) {
     static const char *const names[MEMORY] = {"scalar_alu", "branch", "vector_int",  "sdot",
                                               "smmla",      "fmla",   "vector_other"};
     fprintf(file, "{\"total\": %" PRIu64 ", ", counts->total);
@@ -17,32 +27,37 @@ static void write_counts(FILE *file, const struct counts *counts) {
     }
     write_sizes(file, "load", counts->loads);
     write_sizes(file, "store", counts->stores);
-    fprintf(file,
-            "\"l1d_misses\": %" PRIu64 ", \"l2_misses\": %" PRIu64 ", \"l3_misses\": %" PRIu64 "}",
-            counts->misses.by_level[0], counts->misses.by_level[1], counts->misses.by_level[2]);
+    write_misses(file, counts->misses.by_level[USUAL]);
+    for (int which = SMALLEST; which < HIERARCHIES; which++) {
+        if (shapes[which].given) {
+            fprintf(file, ",\n    \"%s\": {", hierarchy_names[which]);
+            write_misses(file, counts->misses.by_level[which]);
+            fprintf(file, "}");
+        }
+    }
+    fprintf(file, "}");
 }
 
-static void write_caches(FILE *file, bool on, const struct cache_shape shapes[CACHE_LEVELS]) {
-    static const char *const names[CACHE_LEVELS] = {"l1d", "l2", "l3"};
-    fprintf(file, "\"caches_modelled\": %s,\n \"caches\": {", on ? "true" : "false");
+static void write_caches(FILE *file, const struct cache_shape shapes[CACHE_LEVELS]) {
     for (int i = 0; i < CACHE_LEVELS; i++) {
         fprintf(file, "%s\"%s\": {\"bytes\": %" PRIu64 ", \"ways\": %u, \"line_bytes\": %d, ",
-                i ? ", " : "", names[i], shapes[i].bytes, shapes[i].ways, 1 << LINE_LOG2);
-        fprintf(file, "\"origin\": \"%s\"}", shapes[i].from_profile ? "profile" : "default");
+                i ? ", " : "", level_names[i], shapes[i].bytes, shapes[i].ways, 1 << LINE_LOG2);
+        fprintf(file, "\"origin\": \"%s\"}", shapes[i].given ? "given" : "default");
     }
-    fprintf(file, "},\n ");
 }
 
-void output_write(FILE *file, bool caches_on, const struct cache_shape shapes[CACHE_LEVELS],
+void output_write(FILE *file, bool caches_on, const struct cache_shapes shapes[HIERARCHIES],
                   const struct counts *whole_run, const struct marked *marked) {
-    fprintf(file, "{\"format_version\": 1,\n ");
-    write_caches(file, caches_on, shapes);
+    fprintf(file, "{\"format_version\": 2,\n \"caches_modelled\": %s,\n \"caches\": {",
+            caches_on ? "true" : "false");
+    write_caches(file, shapes[USUAL].levels);
+    fprintf(file, "},\n ");
     fprintf(file, "\"marked_repetitions\": [");
     for (uint64_t i = 0; i < marked->repetitions; i++) {
         fprintf(file, "%s\n  ", i ? "," : "");
-        write_counts(file, &marked->counts[i]);
+        write_counts(file, shapes, &marked->counts[i]);
     }
     fprintf(file, "],\n \"whole_run\": ");
-    write_counts(file, whole_run);
+    write_counts(file, shapes, whole_run);
     fprintf(file, "}\n");
 }

@@ -12,7 +12,7 @@ struct marked {
     const struct counts *counts;
 };
 
-void output_write(FILE *file, bool caches_on, const struct cache_shape shapes[CACHE_LEVELS],
+void output_write(FILE *file, bool caches_on, const struct cache_shapes shapes[HIERARCHIES],
                   const struct counts *whole_run, const struct marked *marked);
 
 #endif

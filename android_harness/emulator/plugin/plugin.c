@@ -1,7 +1,10 @@
 /* A TCG plugin for qemu-aarch64: counts executed instructions by class and models data caches.
  *
  *   qemu-aarch64 -plugin libcount.so,out=FILE[,cache=off|marked][,threads=many]
- *                [,l1d=BYTES][,l2=BYTES][,l3=BYTES][,l1d_ways=N][,l2_ways=N][,l3_ways=N] PROGRAM
+ *                [,LEVEL=BYTES][,LEVEL_ways=N][,smallest_LEVEL=BYTES][,largest_LEVEL=BYTES] PROGRAM
+ *
+ * LEVEL is l1d, l2, l3 or system. Where a smallest or largest size is given, a hierarchy of caches
+ * with it, and else with the usual sizes, is modelled beside the usual one.
  *
  * A program may mark repetitions: `hint #121` begins one and `hint #122` ends it. Every other
  * AArch64 machine executes both as no-operations. With one thread, counts are exact and the same
@@ -26,10 +29,9 @@ static bool caches_on = true;
 static bool caches_when_marked_only;
 static bool many_threads;
 static FILE *out;
-static struct cache_shape shapes[CACHE_LEVELS] = {
-    {32 * 1024, 4, false},
-    {256 * 1024, 8, false},
-    {0, 16, false},
+static struct cache_shapes shapes[HIERARCHIES] = {
+    [USUAL] = {.levels = {{32 * 1024, 4, false}, {256 * 1024, 8, false}, {0, 16, false},
+                          {0, 16, false}}},
 };
 
 static struct counts at_begin;
@@ -107,29 +109,52 @@ static void on_exit_of_program(qemu_plugin_id_t id, void *data) {
     }
 }
 
-static bool set_size(const char *name, const char *value) {
-    static const char *const names[CACHE_LEVELS] = {"l1d", "l2", "l3"};
-    char *end;
-    uint64_t number = strtoull(value, &end, 10);
-    if (*value < '0' || *value > '9' || *end != '\0') {
-        return false;
-    }
+static bool set_level(struct cache_shapes *shapes_of, const char *name, uint64_t number) {
+    static const char *const names[CACHE_LEVELS] = {"l1d", "l2", "l3", "system"};
     for (int i = 0; i < CACHE_LEVELS; i++) {
         size_t length = strlen(names[i]);
         if (strncmp(name, names[i], length) != 0) {
             continue;
         }
         if (name[length] == '\0') {
-            shapes[i].bytes = number;
-            shapes[i].from_profile = true;
+            shapes_of->levels[i].bytes = number;
+            shapes_of->levels[i].given = shapes_of->given = true;
             return true;
         }
         if (strcmp(name + length, "_ways") == 0 && number <= 64) {
-            shapes[i].ways = (unsigned)number;
+            shapes_of->levels[i].ways = (unsigned)number;
             return true;
         }
     }
     return false;
+}
+
+static bool set_size(const char *name, const char *value) {
+    static const char *const prefixes[HIERARCHIES] = {"", "smallest_", "largest_"};
+    char *end;
+    uint64_t number = strtoull(value, &end, 10);
+    if (*value < '0' || *value > '9' || *end != '\0') {
+        return false;
+    }
+    for (int which = LARGEST; which > USUAL; which--) {
+        size_t length = strlen(prefixes[which]);
+        if (strncmp(name, prefixes[which], length) == 0) {
+            return set_level(&shapes[which], name + length, number);
+        }
+    }
+    return set_level(&shapes[USUAL], name, number);
+}
+
+static void fill_bracket(void) {
+    for (int which = SMALLEST; which < HIERARCHIES; which++) {
+        for (int i = 0; i < CACHE_LEVELS; i++) {
+            struct cache_shape *shape = &shapes[which].levels[i];
+            if (!shape->given) {
+                shape->bytes = shapes[USUAL].levels[i].bytes;
+            }
+            shape->ways = shapes[USUAL].levels[i].ways;
+        }
+    }
 }
 
 static bool set_option(char *argument) {
@@ -166,6 +191,7 @@ PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *in
             return -1;
         }
     }
+    fill_bracket();
     if (out == NULL || !caches_init(shapes)) {
         fprintf(stderr, "count plugin: out=FILE is missing or a cache size is unusable\n");
         return -1;

@@ -81,6 +81,11 @@ def find_cluster(profile: DeviceProfile, core: str | None) -> Cluster:
     return max(named, key=lambda cluster: cluster.max_mhz)
 
 
+def other_clusters(profile: DeviceProfile, cluster: Cluster) -> tuple[Cluster, ...]:
+    """The profile's clusters but this one."""
+    return tuple(other for other in profile.clusters if other is not cluster)
+
+
 def choose_qemu_cpu(clusters: Sequence[Cluster]) -> str:
     """The model of QEMU 7.2 with what every cluster has and, where it can be, nothing more."""
     common = set.intersection(*(set(cluster.features) for cluster in clusters))

@@ -12,11 +12,11 @@ import msgspec
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator.host_tools import find_compiler
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.estimate.core_caches import CacheSizes
 from edge_bert.installation import shipped_folder, task_command
 from edge_bert.processes import run_tool
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import InstructionCounts
-from edge_bert.records.profile import Caches
 from edge_bert.store import cache
 
 SOURCES = shipped_folder("android_harness") / "emulator" / "plugin"
@@ -31,7 +31,7 @@ class ModelledCache(Record, frozen=True):
     bytes: int
     ways: int
     line_bytes: int
-    origin: Literal["profile", "default"]
+    origin: Literal["given", "default"]
 
 
 class PluginOutput(Record, frozen=True):
@@ -41,9 +41,9 @@ class PluginOutput(Record, frozen=True):
     `plugin.c`), `whole_run` everything from the first instruction to the last.
     """
 
-    format_version: Literal[1]
+    format_version: Literal[2]
     caches_modelled: bool
-    caches: dict[Literal["l1d", "l2", "l3"], ModelledCache]
+    caches: dict[Literal["l1d", "l2", "l3", "system"], ModelledCache]
     marked_repetitions: tuple[InstructionCounts, ...]
     whole_run: InstructionCounts
 
@@ -63,7 +63,7 @@ def build_plugin() -> Path:
 def plugin_option(
     plugin: Path,
     output: Path,
-    caches: Caches | None,
+    caches: CacheSizes | None,
     *,
     model_caches: Literal["on", "marked", "off"],
     threads: int,
@@ -72,8 +72,9 @@ def plugin_option(
     options = [f"file={_escape(plugin)}", f"out={_escape(output)}"]
     options += [f"cache={model_caches}", f"threads={'many' if threads > 1 else 'one'}"]
     if caches is not None:
-        sizes = {"l1d": caches.l1d_bytes, "l2": caches.l2_bytes, "l3": caches.l3_bytes}
-        options += [f"{level}={size}" for level, size in sizes.items() if size is not None]
+        options += [f"{level}={size}" for level, size in caches.usual.items()]
+        for end, sizes in (("smallest", caches.smallest), ("largest", caches.largest)):
+            options += [f"{end}_{level}={size}" for level, size in sizes.items()]
     return ",".join(options)
 
 

@@ -12,11 +12,11 @@ from edge_bert import profiles
 from edge_bert.devices.cores import CORE_WORDS
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import DeviceError, InputError, ProfileError
+from edge_bert.estimate.core_model import knows_core
 from edge_bert.estimate.fit_scaling import (
     fit_energy_factor,
     fit_factors,
 )
-from edge_bert.estimate.latency_model import knows_core
 from edge_bert.estimate.scaled_model import probe_model
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions

@@ -15,6 +15,7 @@ from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
 from edge_bert.estimate.scaled_model import require_current_scaling
+from edge_bert.formats.tflite.inspect import inspect_file
 from edge_bert.measure.measurement import build_emulated_measurement, describe_subject
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
 from edge_bert.progress import Progress, no_progress
@@ -98,6 +99,7 @@ def _make_counter(
         run = RunnerRequest(pushed[path], signature, warmup=warmup, repetitions=1)
         output, counts = count_inference(device, command, run)
         subject = describe_subject(output, artifact.name, runtime)
+        operators = sum(inspect_file(path).op_counts.values()) if max(threads) > 1 else 0
         for thread_count in threads:
             yield build_emulated_measurement(
                 output,
@@ -106,6 +108,8 @@ def _make_counter(
                 msgspec.structs.replace(subject, threads=thread_count),
                 cluster,
                 profile.memory,
+                others=cpu_files.other_clusters(profile, cluster),
+                operators=operators,
             )
 
     return count

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.convert import published_networks
+from edge_bert.convert import published_networks, published_transformers
 from edge_bert.devices.emulated import EmulatedDevice
 from edge_bert.devices.emulator import arm64_root, cpu_files, qemu_plugin
 from edge_bert.devices.runner.build import build_runner
@@ -13,7 +15,9 @@ from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import InputError
 from edge_bert.estimate import validation
+from edge_bert.estimate.core_caches import cache_sizes
 from edge_bert.estimate.latency_model import predict_latency
+from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench.emulated import count_inference
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.measurement import InstructionCounts
@@ -27,9 +31,13 @@ PUBLISHED_DEVICES = validation.PUBLISHED.parent / "published_devices"
 # The table's name of a device: its profile, ours or one that is only for validation.
 DEVICES = {
     "Pixel": ("pixel-2016", PUBLISHED_DEVICES),
+    "Pixel 2": ("pixel-2", PUBLISHED_DEVICES),
     "Pixel 3": ("pixel-3", PUBLISHED_DEVICES),
     "Pixel 3a": ("pixel-3a", profiles.PROFILE_FOLDER),
+    "Pixel 4": ("pixel-4", profiles.PROFILE_FOLDER),
+    "OnePlus 12": ("oneplus-12", profiles.PROFILE_FOLDER),
     "Raspberry Pi 3+": ("raspberry-pi-3", PUBLISHED_DEVICES),
+    "Raspberry Pi 4": ("raspberry-pi-4-buster", PUBLISHED_DEVICES),
 }
 
 
@@ -45,6 +53,7 @@ def validate_cost_model(device: str | None = None, progress: Progress = no_progr
         predictions=tuple(predictions),
         single=validation.summarize_errors(single) if single else None,
         several=validation.summarize_errors(several) if several else None,
+        groups=validation.group_errors(predictions),
         speedups=validation.speedup_errors(predictions),
     )
 
@@ -63,7 +72,14 @@ def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
     title = f"{row.device}, {row.model} {row.precision}"
     counts = _recorded_counts(profile, model, title, progress)
     cluster = cpu_files.find_cluster(profile, None)
-    latency = predict_latency(counts, cluster, profile.memory, threads=row.threads)
+    latency = predict_latency(
+        counts,
+        cluster,
+        profile.memory,
+        threads=row.threads,
+        others=cpu_files.other_clusters(profile, cluster),
+        operators=sum(inspect_bytes(model).op_counts.values()),
+    )
     return Prediction(row, latency.ms, latency.low_ms, latency.high_ms)
 
 
@@ -72,8 +88,22 @@ def _build_network(row: PublishedLatency, progress: Progress) -> bytes:
         progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
         return published_networks.build_published_network(row.model, row.input, row.precision)
 
+    if row.model in published_transformers.TRANSFORMERS:
+        return _build_transformer(row, progress)
     inputs = [row.model, row.input, row.precision]
     return cached("networks", inputs, make, code=published_networks.build_published_network)
+
+
+def _build_transformer(row: PublishedLatency, progress: Progress) -> bytes:
+    if row.precision != "fp32":
+        raise InputError(f"{row.model} can be rebuilt in fp32 only, not in {row.precision}.")
+
+    def make() -> bytes:
+        progress(f"{row.model} for {row.input} tokens: building and converting it (TensorFlow)")
+        return published_transformers.build_published_transformer(row.model, row.input)
+
+    # Its values do not matter, so what it is made with need not be the same for ever.
+    return cached("networks", [row.model, row.input, row.precision], make, version=1)
 
 
 def _recorded_counts(
@@ -83,7 +113,7 @@ def _recorded_counts(
     cluster = cpu_files.find_cluster(profile, None)
     inputs = [
         sha256_hex(model),
-        cluster.caches,
+        dataclasses.asdict(cache_sizes(cluster, profile.memory)),
         sorted(arm64_root.kernel_files(profile, cluster.core).items()),
         cpu_files.choose_qemu_cpu(cpu_files.order_clusters(profile, cluster.core)),
         sha256_hex(build_runner(profile.abi).read_bytes()),
@@ -108,7 +138,8 @@ def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
             local = folder / "network.tflite"
             local.write_bytes(model)
             remote = device.push(local, local.name)
-        run = RunnerRequest(remote, "serving_default", warmup=1, repetitions=1)
+        signature = next(iter(inspect_bytes(model).signatures))
+        run = RunnerRequest(remote, signature, warmup=1, repetitions=1)
         return count_inference(device, command, run)[1]
     finally:
         device.close()

@@ -9,7 +9,7 @@ from edge_bert.data.buckets import choose_bucket
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.weights import EncoderWeights, HeadDense
-from edge_bert.estimate import latency_model
+from edge_bert.estimate import core_model
 from edge_bert.estimate.file_size import predict_size
 from edge_bert.estimate.lower_bound import least_energy, least_latency
 from edge_bert.estimate.macs import count_macs
@@ -28,7 +28,7 @@ def bound_cost(session: BuildSession, candidate: Candidate) -> CandidateCost:
     bits = candidate_bits(candidate) if recipe.scheme is Scheme.HYBRID else None
     size = predict_size(config, recipe, candidate.lengths, bits, _head_sizes(weights))
     cluster = cpu_files.find_cluster(session.profile, None)
-    if not session.options.emulate or not latency_model.knows_core(cluster.core):
+    if not session.options.emulate or not core_model.knows_core(cluster.core):
         return CandidateCost(size_bytes=size)
     macs = count_macs(config, recipe, budget_length(session.profile, candidate.lengths), bits)
     return CandidateCost(

@@ -12,7 +12,7 @@ from edge_bert.budget_text import describe_violations
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import cpu_files, host_tools
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
-from edge_bert.estimate import latency_model
+from edge_bert.estimate import core_model
 from edge_bert.installation import task_command
 from edge_bert.pipeline.build.build import BudgetEvidence, BuiltBundle, build_bundle
 from edge_bert.pipeline.build.options import BuildOptions
@@ -109,7 +109,7 @@ def why_not_emulated(profile: DeviceProfile) -> str | None:
     if host_tools.find_missing_tools():
         return task_command("emulator setup")
     core = cpu_files.find_cluster(profile, None).core
-    return None if latency_model.knows_core(core) else f"the cost model does not know {core}"
+    return None if core_model.knows_core(core) else f"the cost model does not know {core}"
 
 
 def _refuse_to_emulate(session: BuildSession) -> NoReturn:

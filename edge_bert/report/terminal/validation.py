@@ -27,6 +27,8 @@ def print_validation(validation: Validation, console: Console) -> None:
     ):
         if summary is not None:
             print_line(console, f"{threads}: {_errors(summary)}")
+    for group, summary in validation.groups.items():
+        print_line(console, f"{group}: {_errors(summary)}")
     print_line(console, "int8 time over float time:")
     columns = ("device", "network", "threads", "predicted", "published", "error")
     print_table(console, columns, [_speedup(row) for row in validation.speedups])

@@ -8,7 +8,7 @@ from edge_bert import profiles
 from edge_bert.devices.adb.device_facts import parse_cpuinfo
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import InputError, ProfileError
-from edge_bert.estimate.latency_model import core_model
+from edge_bert.estimate.core_model import core_model
 from edge_bert.records.profile import SME_CORES, Cluster, DeviceProfile
 
 NAMES = profiles.profile_names(profiles.PROFILE_FOLDER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -10,8 +11,8 @@ import pytest
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator import qemu_plugin
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.estimate.core_caches import CacheSizes
 from edge_bert.records.measurement import InstructionCounts
-from edge_bert.records.profile import Caches
 from tests.devices.emulator_programs import assemble, need_emulator, run_counted
 
 LINE = 64
@@ -182,10 +183,15 @@ def plugin() -> Path:
     return qemu_plugin.build_plugin()
 
 
-def count(plugin: Path, regions: list[str], folder: Path, **sizes: int) -> list[dict[str, int]]:
+def count(plugin: Path, regions: list[str], folder: Path, **sizes: int) -> list[dict[str, Any]]:
     """What each region executes beyond an empty one."""
     output = folder / "counts.json"
-    caches = Caches(source="test", **{f"{level}_bytes": size for level, size in sizes.items()})
+    known: dict[str, int] = {}
+    unknown: dict[str, dict[str, int]] = {"smallest": {}, "largest": {}}
+    for name, size in sizes.items():
+        end, _, level = name.rpartition("_")
+        (unknown[end] if end else known)[level] = size
+    caches = CacheSizes(usual=known, **unknown)
     option = qemu_plugin.plugin_option(
         plugin, output, caches, model_caches="on", threads=1
     ).replace(f",out={output}", "")
@@ -193,10 +199,19 @@ def count(plugin: Path, regions: list[str], folder: Path, **sizes: int) -> list[
     assert done.returncode == 0, done.stderr
     read = qemu_plugin.read_counts(output, CompletedCommand(done.stdout, done.stderr, 0))
     empty, *counted = map(msgspec.to_builtins, read.marked_repetitions)
-    return [{name: region[name] - empty[name] for name in empty} for region in counted]
+    return [_difference(region, empty) for region in counted]
 
 
-def changed(difference: dict[str, int]) -> dict[str, int]:
+def _difference(region: dict[str, Any], empty: dict[str, Any]) -> dict[str, Any]:
+    """What a region has beyond the empty one, also in the bracket where there is one."""
+    numbers = {name: value for name, value in region.items() if isinstance(value, int)}
+    ends = {name: value for name, value in region.items() if isinstance(value, dict)}
+    return {name: value - empty[name] for name, value in numbers.items()} | {
+        name: _difference(value, empty[name]) for name, value in ends.items()
+    }
+
+
+def changed(difference: dict[str, Any]) -> dict[str, int]:
     return {name: value for name, value in difference.items() if value and "misses" not in name}
 
 
@@ -255,6 +270,25 @@ def test_caches_miss_where_they_must(plugin: Path, tmp_path: Path) -> None:
     ]
 
 
+def test_a_bracket_of_sizes_is_modelled_at_once(plugin: Path, tmp_path: Path) -> None:
+    """A walk that fits the largest level 2, not the usual one, misses in that one alone."""
+    sizes = {"l1d": L1D, "l2": L2, "l3": L3, "system": 2 * L3}
+    bracket = {"smallest_l2": L1D * 2, "largest_l2": 4 * L2, "smallest_system": 0}
+    size = L2 * 2
+    _, again = count(plugin, [walk(size)] * 2, tmp_path, **sizes, **bracket)
+    lines = size // LINE
+    assert [again[level] for level in ("l1d_misses", "l2_misses", "l3_misses")] == [lines, lines, 0]
+    assert [again[end]["l2_misses"] for end in ("smallest", "largest")] == [lines, 0]
+    assert [again[end]["l1d_misses"] for end in ("smallest", "largest")] == [lines, lines]
+
+
+def test_a_level_that_there_is_not_misses(plugin: Path, tmp_path: Path) -> None:
+    """Without level 3 and a cache of the chip, all that level 2 misses comes from main memory."""
+    (got,) = count(plugin, [walk(L3)], tmp_path, l1d=L1D, l2=L2, l3=0, system=0)
+    lines = L3 // LINE
+    assert (got["l2_misses"], got["l3_misses"], got["system_misses"]) == (lines,) * 3
+
+
 def test_accesses_across_lines_touch_both(plugin: Path, tmp_path: Path) -> None:
     """An access that straddles two lines misses twice."""
     (got,) = count(plugin, [f"ldur x1, [x0, #{LINE * 2 - 4}]"], tmp_path, l1d=L1D)
@@ -262,22 +296,24 @@ def test_accesses_across_lines_touch_both(plugin: Path, tmp_path: Path) -> None:
 
 
 def test_states_which_caches_are_defaults(plugin: Path, tmp_path: Path) -> None:
-    """The output says for each level whether its size came from the profile."""
+    """The output says for each level whether its size was given."""
     output = tmp_path / "counts.json"
     run_counted(assemble(["nop"], tmp_path), output, f"file={plugin}", "l2=524288")
     caches = qemu_plugin.read_counts(output, ENDED).caches
     assert {level: cache.origin for level, cache in caches.items()} == {
         "l1d": "default",
-        "l2": "profile",
+        "l2": "given",
         "l3": "default",
+        "system": "default",
     }
     assert caches["l2"].bytes == 524288
     assert caches["l3"].bytes == 0
 
 
-@pytest.mark.parametrize(
-    "option", ["l1d=-1", "l1d=", "l1d=99999999999999", "l9=5", "cache=maybe", "l2_ways=0", "l1d=64"]
-)
+BAD_SIZES = ["l1d=-1", "l1d=", "l1d=99999999999999", "l1d=64", "l2_ways=0", "smallest_l2=64"]
+
+
+@pytest.mark.parametrize("option", [*BAD_SIZES, "l9=5", "cache=maybe"])
 def test_refuses_bad_options(plugin: Path, tmp_path: Path, option: str) -> None:
     """A size that is no cache, or an unknown option, stops QEMU before the program runs."""
     output = tmp_path / "counts.json"
@@ -288,7 +324,7 @@ def test_refuses_bad_options(plugin: Path, tmp_path: Path, option: str) -> None:
         qemu_plugin.read_counts(output, ENDED)
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version": 2}', '{"format_version": 1}'])
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"format_version": 3}', '{"format_version": 1}'])
 def test_damaged_counts_are_an_error(tmp_path: Path, text: str) -> None:
     """Counts that are missing, cut off or of another version never become a record."""
     output = tmp_path / "counts.json"

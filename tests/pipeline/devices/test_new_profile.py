@@ -12,7 +12,7 @@ from edge_bert import profiles
 from edge_bert.devices.adb.device_facts import read_facts
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import DeviceError, EdgeBertError, InputError, ProfileError
-from edge_bert.estimate.latency_model import core_model
+from edge_bert.estimate.core_model import core_model
 from edge_bert.pipeline.devices import new_profile as made
 from edge_bert.pipeline.devices.new_profile import (
     choose_nearest_profile,
