@@ -19,6 +19,7 @@ from edge_bert.records.profile import (
     Caches,
     Cluster,
     DeviceProfile,
+    MakerPower,
     Memory,
     Scaling,
 )
@@ -238,7 +239,7 @@ def _suggest_key(error: Exception) -> str:
 
 
 def _known_keys() -> set[str]:
-    structs = (DeviceProfile, Cluster, Scaling, Caches, Memory, Accelerator, Budget)
+    structs = (DeviceProfile, Cluster, MakerPower, Scaling, Caches, Memory, Accelerator, Budget)
     return {field for struct in structs for field in struct.__struct_fields__}
 
 

@@ -123,8 +123,17 @@ def core_milliwatts(cluster: Cluster) -> list[float]:
 
 
 def _tables_of(cluster: Cluster) -> list[PowerTable]:
-    """The tables that the profile names for the cluster, else those of its core."""
-    return _named_tables(cluster) or _tables_for(cluster.core)
+    """The tables that the profile names for the cluster, else those of its core; and the phone's
+    own. A maker's figure for one phone is one more opinion: it does not narrow the bracket."""
+    return [*(_named_tables(cluster) or _tables_for(cluster.core)), *_own_table(cluster)]
+
+
+def _own_table(cluster: Cluster) -> list[PowerTable]:
+    power = cluster.maker_power
+    if power is None:
+        return []
+    own = "this phone's own"
+    return [PowerTable(cluster.core, own, "power profile", power.mhz, power.mw, power.source)]
 
 
 def _named_tables(cluster: Cluster) -> list[PowerTable]:

@@ -64,6 +64,18 @@ class Caches(Record, frozen=True):
     l3_bytes: CacheBytes | None = None
 
 
+class MakerPower(Record, frozen=True):
+    """Milliwatts of one busy core at rising clocks in MHz, as the phone itself shows them."""
+
+    mhz: Annotated[tuple[PositiveFloat, ...], msgspec.Meta(min_length=1, max_length=64)]
+    mw: Annotated[tuple[PositiveFloat, ...], msgspec.Meta(min_length=1, max_length=64)]
+    source: Source
+
+    def __post_init__(self) -> None:
+        if len(self.mhz) != len(self.mw) or list(self.mhz) != sorted(set(self.mhz)):
+            raise ValueError("maker_power: clocks must rise, one power for each")
+
+
 class Scaling(Record, frozen=True):
     """By what a cost model's figures of a cluster are multiplied, from files measured on a phone.
 
@@ -94,8 +106,8 @@ class Cluster(Record, frozen=True):
     """Cores of one kind that share a clock.
 
     `power_tables` are the tables of `estimate/data/core_power.toml` that were made with this very
-    chip, as `kind: name`; without them, every table of the core is used. `scaling` is what
-    `invoke calibrate` found.
+    chip, as `kind: name`; without them, every table of the core is used. `maker_power` joins them.
+    `scaling` is what `invoke calibrate` found.
     """
 
     core: Name
@@ -105,6 +117,7 @@ class Cluster(Record, frozen=True):
     features: Annotated[tuple[Feature, ...], msgspec.Meta(max_length=16)] = ()
     caches: Caches | None = None
     power_tables: Annotated[tuple[Line, ...], msgspec.Meta(max_length=16)] = ()
+    maker_power: MakerPower | None = None
     scaling: Scaling | None = None
 
     @property

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import itertools
 import json
 import os
 import re
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
+from edge_bert.devices.adb.power_profile import NOMINAL_VOLTS, PowerCurve, read_power_curves
 from edge_bert.errors import DeviceError, InputError, ProfileError
 from edge_bert.installation import in_clone, task_command
 from edge_bert.progress import Progress, no_progress
@@ -56,10 +59,12 @@ def create_profile(
     try:
         progress(f"reading {device.serial}")
         facts = read_facts(device)
+        curves = read_power_curves(device, facts.groups)
     finally:
         device.close()
     nearest = choose_nearest_profile(facts)
-    text = compose_profile(name, facts, nearest, datetime.datetime.now(datetime.UTC).date())
+    today = datetime.datetime.now(datetime.UTC).date()
+    text = compose_profile(name, facts, nearest, today, curves)
     try:
         profile = profiles.parse_profile(name, text.encode())
     except ProfileError as error:
@@ -82,7 +87,13 @@ def choose_nearest_profile(facts: DeviceFacts) -> str:
     return "redmi-note-11" if fast else "redmi-4x"
 
 
-def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime.date) -> str:
+def compose_profile(
+    name: str,
+    facts: DeviceFacts,
+    nearest: str,
+    today: datetime.date,
+    curves: Sequence[PowerCurve | None] = (),
+) -> str:
     """The text of the profile. Raises DeviceError for a device that is not 64-bit Arm."""
     if facts.abi != ABI:
         raise DeviceError(
@@ -102,7 +113,11 @@ def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime
             default_recipes=list(template.default_recipes),
             default_reason=template.default_reason,
         ),
-        *(line for group in facts.groups for line in _cluster(group, facts, source)),
+        *(
+            line
+            for group, curve in itertools.zip_longest(facts.groups, curves)
+            for line in _cluster(group, facts, source, curve)
+        ),
         *_memory(facts, source),
         "",
         f"# A suggestion: the budget of {nearest}, the profile of ours for this class of device.",
@@ -113,7 +128,9 @@ def compose_profile(name: str, facts: DeviceFacts, nearest: str, today: datetime
     return "\n".join(blocks) + "\n"
 
 
-def _cluster(group: CoreGroup, facts: DeviceFacts, source: str) -> list[str]:
+def _cluster(
+    group: CoreGroup, facts: DeviceFacts, source: str, curve: PowerCurve | None
+) -> list[str]:
     sizes = {
         key: size
         for key in ("l1d_bytes", "l2_bytes", "l3_bytes")
@@ -122,7 +139,12 @@ def _cluster(group: CoreGroup, facts: DeviceFacts, source: str) -> list[str]:
     lines = ["", "[[clusters]]"]
     lines += _toml_lines(core=group.core, cores=group.cores, max_mhz=group.max_mhz)
     lines += _toml_lines(features=list(facts.features), source=source)
-    return lines + (["[clusters.caches]", *_toml_lines(**sizes, source=source)] if sizes else [])
+    lines += ["[clusters.caches]", *_toml_lines(**sizes, source=source)] if sizes else []
+    if curve:
+        own = f"the maker's power profile (mA times {NOMINAL_VOLTS} V), {source}"
+        lines += ["[clusters.maker_power]"]
+        lines += _toml_lines(mhz=list(curve.mhz), mw=list(curve.mw), source=own)
+    return lines
 
 
 def _memory(facts: DeviceFacts, source: str) -> list[str]:

@@ -13,6 +13,7 @@ from edge_bert.devices.adb.device_facts import read_facts
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import DeviceError, EdgeBertError, InputError, ProfileError
 from edge_bert.estimate.core_model import core_model
+from edge_bert.estimate.energy_model import core_milliwatts
 from edge_bert.pipeline.devices import new_profile as made
 from edge_bert.pipeline.devices.new_profile import (
     choose_nearest_profile,
@@ -20,6 +21,8 @@ from edge_bert.pipeline.devices.new_profile import (
     create_profile,
 )
 from edge_bert.records.profile import DeviceProfile
+from edge_bert.scaling_files import OWN_FOLDER
+from tests.devices.adb.test_power_profile import DUMP
 from tests.devices.device_answers import (
     PIXEL_8,
     REDMI_4X,
@@ -39,7 +42,7 @@ def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """New profiles go into a folder of the test's own."""
     folder = tmp_path / "profiles"
     folder.mkdir()
-    monkeypatch.setenv(profiles.OWN_FOLDER, str(folder))
+    monkeypatch.setenv(OWN_FOLDER, str(folder))
     return folder
 
 
@@ -49,6 +52,18 @@ def connected(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     answers = dict(PIXEL_8)
     monkeypatch.setattr(made, "AdbDevice", lambda _: AnsweringTarget(answers))
     return answers
+
+
+def test_the_makers_power_table_joins_the_others(connected: dict[str, str]) -> None:
+    """Of the phone's own cores; it is one more opinion and narrows no bracket."""
+    without = create_profile("without").profile.clusters[0]
+    connected["batterystats"] = DUMP
+    cluster = create_profile("with-table").profile.clusters[0]
+    assert cluster.maker_power is not None
+    assert cluster.maker_power.mw[-1] == 962.5
+    assert "maker's power profile" in cluster.maker_power.source
+    powers = core_milliwatts(cluster)
+    assert powers == [*core_milliwatts(without), 962.5]
 
 
 def test_a_recorded_phone_becomes_a_profile(connected: Mapping[str, str], own_folder: Path) -> None:
