@@ -146,11 +146,23 @@ class Skipped(Record, frozen=True):
     reason: str
 
 
+class WholeModel(Record, frozen=True):
+    """The model that a smaller one was made of, and its float32 scores on the same data.
+
+    Without scores, `reason` says why.
+    """
+
+    name: str
+    sha256: Sha256
+    scores: tuple[LabelScore, ...] = ()
+    reason: str = ""
+
+
 class Manifest(Record, frozen=True):
     """`manifest.json`: everything a program or a person must know about a bundle.
 
     `text_lengths` are those of the user's texts, cut at the longest bucket; `length_choice` says
-    what buckets that were chosen for them save.
+    what buckets that were chosen for them save. A model that was made smaller has the `whole` one.
     """
 
     format_version: int
@@ -164,3 +176,4 @@ class Manifest(Record, frozen=True):
     skipped: tuple[Skipped, ...] = ()
     text_lengths: tuple[TextLengths, ...] = ()
     length_choice: LengthChoice | None = None
+    whole: WholeModel | None = None

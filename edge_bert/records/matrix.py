@@ -21,7 +21,8 @@ class MatrixFile(Record, frozen=True):
     """The default artifact of a cell's bundle, and its figures.
 
     `folder` is the bundle's, relative to that of the matrix. `score_of` names the score: a metric
-    and its data set, or the mean cosine to float32. Latency (p50) and energy are of one thread at
+    and its data set, or the mean cosine to float32; `whole_score` is that of the whole model where
+    this one was made smaller. Latency (p50) and energy are of one thread at
     `length` tokens; `evidence` and `energy_kind` say where they come from. `missed` and
     `not_measured` name limits of the profile's budget, which sets `limits` of them.
     `made_smaller` describes the structure of a pruned model, `scaled_to` the measured phone that a
@@ -35,6 +36,7 @@ class MatrixFile(Record, frozen=True):
     size_bytes: Size
     score: float | None = None
     score_of: str = ""
+    whole_score: float | None = None
     length: Size | None = None
     latency_ms: PositiveFloat | None = None
     evidence: Evidence | None = None

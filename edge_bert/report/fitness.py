@@ -60,6 +60,31 @@ def reference_score(report: Report, score: LabelScore) -> float | None:
     return None
 
 
+def whole_score(report: Report, score: LabelScore) -> float | None:
+    """The whole model's score on the same dataset, where the model was made smaller; else None."""
+    whole = report.manifest.whole
+    for label in whole.scores if whole else ():
+        if (label.dataset, label.metric) == (score.dataset, score.metric):
+            return label.value
+    return None
+
+
+def describe_whole(report: Report) -> str | None:
+    """The whole model and its scores in a line; None where the model was not made smaller."""
+    whole = report.manifest.whole
+    if whole is None:
+        return None
+    if whole.reason:
+        return f"made smaller from {whole.name}, whose scores are not known: {whole.reason}"
+    scores = ", ".join(
+        f"{METRIC_WORDS[label.metric]} {label.dataset} {format_score(label)}"
+        for label in whole.scores
+    )
+    return f"made smaller from {whole.name}" + (
+        f", which has {scores} in float32" if scores else ""
+    )
+
+
 def _runtime_warnings(artifact: Artifact) -> Iterable[ReportWarning]:
     check = artifact.runtime_check
     reason = f": {check.detail}" if check.detail else ""

@@ -92,6 +92,8 @@ def _derived(report: Report) -> dict[str, Any]:
         "counts": tables.operator_counts(report),
         "expected_cells": expected_cells,
         "percentile": tables.nearest_percentile,
+        "whole_score": lambda label: fitness.whole_score(report, label),
+        "whole_words": fitness.describe_whole(report),
         "reference_score": lambda label: fitness.reference_score(report, label),
         "evidence_words": tables.EVIDENCE_WORDS,
         "Evidence": Evidence,

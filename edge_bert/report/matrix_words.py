@@ -9,7 +9,13 @@ from typing import Literal
 from edge_bert.records.base import Record
 from edge_bert.records.matrix import MatrixCell, MatrixFile, MatrixReport
 from edge_bert.records.measurement import Evidence
-from edge_bert.text import format_cosine, format_millijoules, format_milliseconds, format_points
+from edge_bert.text import (
+    format_cosine,
+    format_millijoules,
+    format_milliseconds,
+    format_points,
+    signed_points,
+)
 
 COSINE = "cosine"  # scores that are a cosine begin with this word; the others are agreement
 ORDER = ("met", "not all measured", "missed", "no limits", "nothing fits", "failed")
@@ -46,11 +52,15 @@ def summarize_matrix(report: MatrixReport) -> str:
 
 
 def score_text(built: MatrixFile) -> str:
-    """A cosine as such, agreement with labels as points of 100."""
+    """A cosine, or agreement with labels in points of 100 and what making it smaller cost."""
     if built.score is None:
         return ""
-    as_cosine = built.score_of.startswith(COSINE)
-    return format_cosine(built.score) if as_cosine else format_points(built.score)
+    if built.score_of.startswith(COSINE):
+        return format_cosine(built.score)
+    points = format_points(built.score)
+    if built.whole_score is None:
+        return points
+    return f"{points} (whole {signed_points(built.score - built.whole_score)})"
 
 
 def latency_text(built: MatrixFile) -> str:

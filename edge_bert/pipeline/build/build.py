@@ -25,6 +25,7 @@ from edge_bert.pipeline.build import (
 from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
+from edge_bert.pipeline.build.whole_model import score_whole_model
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import (
     FORMAT_VERSION,
@@ -117,6 +118,7 @@ def _write_members(
         skipped=(*not_packaged, *not_compiled),
         text_lengths=session.text_lengths,
         length_choice=session.length_choice,
+        whole=score_whole_model(session, progress),
     )
 
 

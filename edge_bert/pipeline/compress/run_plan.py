@@ -24,7 +24,6 @@ from edge_bert.pipeline.compress.step_effect import (
 from edge_bert.pipeline.compress.step_jobs import JOBS, PlannedStep, check_head, check_layers
 from edge_bert.pipeline.train.folder.run_record import (
     COMPRESSION_FILE,
-    read_record,
     write_plan_place,
 )
 from edge_bert.pipeline.train.trained_model import (
@@ -37,6 +36,7 @@ from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.plan import FORMAT_VERSION, Compression, EffectBasis, Plan, StepEffect
 from edge_bert.records.training import PlanPlace
 from edge_bert.sources.trained_bits import read_trained_bits
+from edge_bert.sources.training_run import read_training_run
 from edge_bert.text import one_line
 
 
@@ -132,7 +132,7 @@ def _take_step(
 ) -> TrainedModel:
     folder = job.run.options.step_folder(number, step.kind)
     place = PlanPlace(job.run.name, number, len(job.run.steps), job.keys[number - 1])
-    standing = read_record(folder)
+    standing = read_training_run(folder)
     if standing is not None and standing.plan == place:
         job.progress(f"step {number}, {step.kind}: stands in {folder}")
         return TrainedModel(folder, standing)

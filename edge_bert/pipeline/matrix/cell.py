@@ -24,6 +24,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import LatencyRow, Report
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import title_of
+from edge_bert.report.fitness import whole_score
 from edge_bert.report.scores import METRIC_WORDS
 
 
@@ -91,6 +92,7 @@ def describe_artifact(report: Report, folder: str) -> MatrixFile:
         size_bytes=chosen.size_bytes,
         score=score,
         score_of=score_of,
+        whole_score=_whole_score(report, chosen),
         length=row.length if row else None,
         latency_ms=row.median_ms if row else None,
         evidence=row.evidence if row else None,
@@ -143,6 +145,12 @@ def _latency_row(report: Report, artifact: Artifact) -> LatencyRow | None:
     return min(
         rows, key=lambda row: (row.evidence is Evidence.EMULATED, row.median_ms), default=None
     )
+
+
+def _whole_score(report: Report, artifact: Artifact) -> float | None:
+    """The whole model's score on the first labelled data."""
+    labels = artifact.scores.labels
+    return whole_score(report, labels[0]) if labels else None
 
 
 def _score(artifact: Artifact) -> tuple[float | None, str]:

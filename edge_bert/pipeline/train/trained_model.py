@@ -10,7 +10,6 @@ from pathlib import Path
 from edge_bert.bundle.atomic_folder import FolderKind, check_folder, replace_folder
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import BusyError, InputError
-from edge_bert.pipeline.train.folder import run_record
 from edge_bert.pipeline.train.folder.card_subject import describe_subject
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.folder.run_record import write_record
@@ -23,12 +22,13 @@ from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources import trained_bits
 from edge_bert.sources.folder import load_folder
+from edge_bert.sources.training_run import FILE
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
 from edge_bert.store.content_store import encode_json
 from edge_bert.store.held_folder import hold_folder, trim_folders
 
-TRAINED_MODEL = FolderKind("trained model", run_record.FILE, "training run")
+TRAINED_MODEL = FolderKind("trained model", FILE, "training run")
 NAMES = "training_names"  # the room for the locks of the folders that runs are to write
 WORK = "training"  # the cache's room for the snapshots of runs
 MOST_BYTES = 8 * 10**9  # that they take; a run of MiniLM-L6 that has ended takes 43 MB

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from edge_bert.records.bundle import Artifact
+from edge_bert.records.bundle import Artifact, LabelScore
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, Report
 from edge_bert.report import tables
@@ -16,7 +16,7 @@ from edge_bert.report.expected import (
     expect_costs,
     expected_cells,
 )
-from edge_bert.report.fitness import find_warnings, reference_score
+from edge_bert.report.fitness import describe_whole, find_warnings, reference_score, whole_score
 from edge_bert.report.headline import write_headline
 from edge_bert.report.scores import METRIC_WORDS, format_change, format_score
 from edge_bert.report.terminal.tables import fit_console, print_line
@@ -60,8 +60,9 @@ def print_build(report: Report, console: Console) -> None:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)
     for recipe in report.manifest.skipped:
         print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
-    if (choice := describe_length_choice(report.manifest)) is not None:
-        print_line(console, choice)
+    for line in (describe_whole(report), describe_length_choice(report.manifest)):
+        if line is not None:
+            print_line(console, line)
     for warning in report.manifest.model.warnings:
         print_line(console, f"warning: model: {warning}", "yellow")
     for warning in report.manifest.calibration.warnings:
@@ -142,13 +143,21 @@ def _scores(report: Report, artifact: Artifact) -> Iterable[str]:
             if (label.dataset, label.metric) == (dataset, metric)
         )
         label = next(labels, None)
-        reference = reference_score(report, label) if label else None
         if label is None:
             yield NOT_KNOWN
-        elif reference is None:
-            yield format_score(label)
         else:
-            yield f"{format_score(label)} ({format_change(label, reference)})"
+            yield _score_cell(report, label)
+
+
+def _score_cell(report: Report, label: LabelScore) -> str:
+    """A score with its difference to float32, and to the whole model of a smaller one."""
+    references = {"": reference_score(report, label), "whole ": whole_score(report, label)}
+    changes = [
+        f"{words}{format_change(label, reference)}"
+        for words, reference in references.items()
+        if reference is not None
+    ]
+    return f"{format_score(label)} ({'; '.join(changes)})" if changes else format_score(label)
 
 
 def _latency_title(group: tables.LatencyGroup) -> str:

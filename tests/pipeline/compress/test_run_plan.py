@@ -17,13 +17,13 @@ from edge_bert.errors import DataError, InputError, ModelError
 from edge_bert.pipeline.compress import run_plan as module
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.run_plan import PlanRun, read_compression, run_plan
-from edge_bert.pipeline.train.folder.run_record import read_record
 from edge_bert.pipeline.train.options import LoopOptions
 from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.plan import Compression
 from edge_bert.sources.load import load_checkpoint
+from edge_bert.sources.training_run import read_training_run
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.build.test_learned_integers import opened, taught
@@ -93,7 +93,7 @@ def test_the_last_model_stands_under_the_plans_name(
     assert checkpoint.head.task is Task.CLASSIFICATION
     assert checkpoint.sha256 == compression.steps[-1].model_sha256
     assert read_compression(options.folder) == compression
-    run = read_record(options.folder)
+    run = read_training_run(options.folder)
     assert run is not None
     assert run.name == "weather"
     assert run.plan is not None
@@ -111,7 +111,7 @@ def test_trained_integers_stand_under_the_plans_name(
 ) -> None:
     """A build of the plan's model has those of its last step."""
     del compression
-    session, run = opened(tiny.model()), read_record(options.folder)
+    session, run = opened(tiny.model()), read_training_run(options.folder)
     assert run is not None
     learned = taught(session)
 

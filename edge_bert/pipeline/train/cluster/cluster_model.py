@@ -20,7 +20,6 @@ from edge_bert.pipeline.train.cluster.tune_model import tune_model
 from edge_bert.pipeline.train.folder.run_record import (
     describe_ancestor,
     describe_machine,
-    read_record,
 )
 from edge_bert.pipeline.train.options import ClusterOptions
 from edge_bert.pipeline.train.shipped_size import measure_update
@@ -32,6 +31,7 @@ from edge_bert.pipeline.train.trained_model import (
     write_trained_model,
 )
 from edge_bert.records.training import FORMAT_VERSION, Clustering, LossWeights, TrainingRun
+from edge_bert.sources.training_run import read_training_run
 
 
 def cluster_model(options: ClusterOptions, report: Report = no_report) -> TrainedModel:
@@ -99,7 +99,7 @@ def check_clustering(options: ClusterOptions) -> None:
 def _check_model(model: StartModel, centroids: int) -> None:
     """Raise ModelError for weights that clustering would leave as they are, or cluster twice."""
     folder = model.checkpoint.folder
-    earlier = read_record(folder) if folder else None
+    earlier = read_training_run(folder)
     if earlier is not None and earlier.clustering is not None:
         raise ModelError(
             f"{model.checkpoint.name} is clustered already, to {earlier.clustering.centroids} "

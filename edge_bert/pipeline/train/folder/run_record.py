@@ -19,9 +19,9 @@ from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import Ancestor, Machine, PlanPlace, TrainingRun
 from edge_bert.report.training_html import render_training_page
+from edge_bert.sources.training_run import FILE, read_training_run
 from edge_bert.store.content_store import encode_json, write_atomic
 
-FILE = "training.json"
 COMPRESSION_FILE = "compress.json"
 REPORT_FILE = "report.html"
 PACKAGES = ("edge-bert", "keras", "numpy", "tensorflow", "jax", "torch")
@@ -41,7 +41,7 @@ def describe_machine(backend: str) -> Machine:
 
 def describe_ancestor(checkpoint: Checkpoint, role: Literal["start", "teacher"]) -> Ancestor:
     """The model that a run starts from or is taught by, with its ancestors where we trained it."""
-    earlier = read_record(checkpoint.folder) if checkpoint.folder else None
+    earlier = read_training_run(checkpoint.folder)
     return Ancestor(
         name=checkpoint.name,
         role=role,
@@ -49,14 +49,6 @@ def describe_ancestor(checkpoint: Checkpoint, role: Literal["start", "teacher"])
         origin=checkpoint.origin,
         ancestors=earlier.ancestors if earlier else (),
     )
-
-
-def read_record(folder: Path) -> TrainingRun | None:
-    """The record of the trained model in `folder`; None where there is none that can be read."""
-    try:
-        return msgspec.json.decode((folder / FILE).read_bytes(), type=TrainingRun)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return None
 
 
 def write_record(
