@@ -14,7 +14,9 @@ from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
 
+from edge_bert.devices.host_abilities import suggest_install
 from edge_bert.errors import EdgeBertError, InputError
+from edge_bert.host_system import explain_missing_runtimes
 from edge_bert.installation import COMMAND, PACKAGE, in_clone, task_command
 from edge_bert.records.doctor import MachineFinding
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14
@@ -30,28 +32,26 @@ DEFAULT_WEIGHTS = "model.safetensors"
 DEFAULT_MODEL_FOLDER = "models--sentence-transformers--all-MiniLM-L6-v2"
 FREE_BYTES = 2 * 1024**3  # four recipes, the converter's scratch files and a second copy
 
-# name, programs of which one is enough, what it is for, how to get it
+# name, programs of which one is enough, what it is for
 PROGRAMS = (
     (
         "qemu-user",
         ("qemu-aarch64", "qemu-aarch64-static"),
         "counts instructions of an emulated phone",
-        "apt install qemu-user",
     ),
-    ("adb", ("adb",), "measures on a phone", "apt install adb"),
-    (
-        "cross-compiler",
-        ("aarch64-linux-gnu-gcc",),
-        "builds the runner for phones",
-        "apt install gcc-aarch64-linux-gnu, or pip install ziglang",
-    ),
+    ("adb", ("adb",), "measures on a phone"),
+    ("cross-compiler", ("aarch64-linux-gnu-gcc",), "builds the runner for phones"),
     (
         "chromium",
         ("chromium", "chromium-browser", "google-chrome"),
         "looks at reports in the tests",
-        "apt install chromium",
     ),
 )
+# What pip brings where the system's own program is not there: the module, and how to get it.
+PIP_PROGRAMS = {
+    "adb": ("adbutils", "pip install adbutils"),
+    "cross-compiler": ("ziglang", "pip install ziglang"),
+}
 # What decides how fast integer models run: dot products and matrix products of int8.
 CPU_FEATURES = (
     "avx2",
@@ -150,7 +150,7 @@ def _check_tensorflow() -> MachineFinding:
         name="TensorFlow can be found",
         status="ok" if installed else "missing",
         detail="yes, not imported here" if installed else "no graph can be built or converted",
-        remedy="" if installed else INSTALL,
+        remedy="" if installed else f"{INSTALL}. {explain_missing_runtimes()}",
         required=True,
     )
 
@@ -242,15 +242,17 @@ def _check_tflite_runtime() -> MachineFinding:
 
 
 def _check_programs() -> Iterator[MachineFinding]:
-    for name, programs, purpose, remedy in PROGRAMS:
+    for name, programs, purpose in PROGRAMS:
         path = next(filter(None, map(shutil.which, programs)), None)
-        if path is None and name == "cross-compiler" and importlib.util.find_spec("ziglang"):
-            path = "zig, from the ziglang package"
+        module, pip = PIP_PROGRAMS.get(name, ("", ""))
+        if path is None and module and importlib.util.find_spec(module):
+            path = f"from the package {module}"
+        remedies = filter(None, (pip, suggest_install(name)))
         yield MachineFinding(
             name=name,
             status="ok" if path else "missing",
             detail=path or purpose,
-            remedy="" if path else remedy,
+            remedy="" if path else ", or ".join(remedies),
         )
 
 

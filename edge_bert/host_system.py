@@ -15,6 +15,8 @@ from pathlib import Path
 NAMES = {"Darwin": "macOS"}
 # One name for each processor; Windows and macOS have their own.
 MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
+# Neither TensorFlow 2.21 nor LiteRT 2.3 is published for these.
+WITHOUT_RUNTIMES = (("macOS", "x86_64"), ("Windows", "arm64"))
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
@@ -29,6 +31,22 @@ def name_machine_type() -> str:
     """`x86_64` or `arm64` by whatever name this system has for it, else its own word."""
     machine = platform.machine().lower()
     return MACHINES.get(machine, machine) or "an unknown processor"
+
+
+def explain_missing_runtimes() -> str:
+    """Why TensorFlow or LiteRT is not here, and what to do."""
+    system, machine = name_system(), name_machine_type()
+    if (system, machine) in WITHOUT_RUNTIMES:
+        return (
+            f"TensorFlow and LiteRT are not published for {system} on {machine}: build on another "
+            "computer or in a container with Linux; push and measure here."
+        )
+    return "TensorFlow or LiteRT is not here: install edge-bert again."
+
+
+def runs_as_root() -> bool:
+    """Whether this process may do all; False where the system has no such user."""
+    return hasattr(os, "geteuid") and os.geteuid() == 0
 
 
 def count_usable_cores() -> int:

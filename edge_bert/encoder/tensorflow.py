@@ -8,14 +8,25 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from edge_bert.errors import MissingToolError
+from edge_bert.host_system import explain_missing_runtimes
+
 
 def import_tensorflow() -> None:
-    """Import TensorFlow; what it writes is shown only where the import fails."""
+    """Import TensorFlow; what it writes is shown only where the import fails.
+
+    Raises MissingToolError where it is not installed.
+    """
     if "tensorflow" in sys.modules:
         return
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     with _capture_stderr():
-        import tensorflow  # noqa: F401
+        try:
+            import tensorflow  # noqa: F401
+        except ModuleNotFoundError as error:
+            if error.name != "tensorflow":
+                raise
+            raise MissingToolError(explain_missing_runtimes()) from error
 
 
 @contextlib.contextmanager

@@ -43,6 +43,7 @@ PROPERTIES = (
     "ro.product.model",
     "ro.soc.model",
 )
+ELF_MAGIC = b"\x7fELF"
 EMULATOR_MARKS = ("ro.kernel.qemu", "ro.boot.qemu")
 
 
@@ -265,9 +266,13 @@ def _hash_file(local: Path) -> tuple[FileContent, int]:
             if not stat.S_ISREG(status.st_mode):
                 raise DeviceError(f"{local} is not a file.")
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
+            stream.seek(0)
+            is_program = stream.read(len(ELF_MAGIC)) == ELF_MAGIC
     except OSError as error:
         raise DeviceError(f"{local} cannot be read: {error.strerror}.") from error
-    return FileContent(status.st_size, digest), status.st_mode & 0o777
+    # Windows keeps no execute permission, and a download loses it: programs are known by content.
+    mode = status.st_mode & 0o777 | (0o755 if is_program else 0)
+    return FileContent(status.st_size, digest), mode
 
 
 def _transfer_timeout(size: int) -> float:

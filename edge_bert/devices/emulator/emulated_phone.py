@@ -19,7 +19,7 @@ import msgspec
 
 from edge_bert.devices.emulator import android_root, arm64_root, binfmt, cpu_files
 from edge_bert.devices.emulator.android_root import BatteryModel
-from edge_bert.devices.emulator.host_tools import require_program
+from edge_bert.devices.emulator.host_tools import require_linux, require_program
 from edge_bert.devices.emulator.personality import Manners, choose_personality, find_manners
 from edge_bert.errors import BusyError, DeviceError, MissingToolError
 from edge_bert.installation import task_command
@@ -67,6 +67,7 @@ def start_phone(
     /data. Raises MissingToolError without root or a needed tool,
     BusyError when it runs already or the port is taken, DeviceError when it does not come up.
     """
+    require_linux()
     if os.geteuid() != 0:
         raise MissingToolError(
             "Only root can start the emulated phone (it changes its root); use sudo."

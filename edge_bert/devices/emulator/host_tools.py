@@ -8,6 +8,7 @@ import sys
 from dataclasses import dataclass
 
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.host_system import name_system
 from edge_bert.installation import task_command
 from edge_bert.processes import run_tool
 
@@ -39,6 +40,23 @@ PHONE = (
 )
 
 
+def require_linux() -> None:
+    """Raise MissingToolError on other systems, which the emulator's QEMU cannot work on."""
+    system = name_system()
+    if system != "Linux":
+        raise MissingToolError(
+            f"The emulated phone needs Linux, and this is {system}: use a machine, a virtual "
+            "machine or a container with Debian 12. Builds and real phones work here."
+        )
+
+
+def suggest_setup() -> str:
+    """What to do where tools are missing, in few words."""
+    if name_system() == "Linux":
+        return task_command("emulator setup")
+    return f"it needs Linux, and this is {name_system()}"
+
+
 def require_program(program: str) -> str:
     """The path of `program`; MissingToolError, naming how to get it, when it is not there."""
     path = shutil.which(program)
@@ -51,6 +69,8 @@ def require_program(program: str) -> str:
 
 def find_missing_tools() -> tuple[Tool, ...]:
     """The tools that this machine lacks; empty when the emulator can work."""
+    if name_system() != "Linux":
+        return (Tool("Linux", f"runs the emulated phone; this is {name_system()}", ""),)
     missing_tools = [tool for tool in COUNTING + PHONE if shutil.which(tool.program) is None]
     if find_compiler() is None:
         missing_tools.append(Tool("cc", "compiles the instruction counter", "gcc libc6-dev"))
@@ -75,6 +95,7 @@ def find_compiler() -> tuple[str, ...] | None:
 
 def qemu_version() -> str:
     """The version of a QEMU that takes plugins; MissingToolError where there is none."""
+    require_linux()
     qemu = require_program(QEMU)
     if "-plugin" not in _query(qemu, "--help"):
         raise MissingToolError(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 
 from edge_bert.devices.emulator import android_root, arm64_root, host_tools, qemu_plugin
 from edge_bert.devices.emulator.host_tools import Tool
@@ -20,6 +21,7 @@ def set_up_emulator(progress: Progress) -> None:
     `progress` gets one line per step. Raises MissingToolError that names every missing tool and
     the command that installs it, where this user may not install or apt fails.
     """
+    host_tools.require_linux()
     missing_tools = host_tools.find_missing_tools()
     if missing_tools:
         _install(missing_tools, progress)
@@ -50,7 +52,11 @@ def _install(missing_tools: tuple[Tool, ...], progress: Progress) -> None:
             f"Missing: {describe_missing(missing_tools)}. Only root can install; "
             f"run `sudo apt-get update && sudo {' '.join(argv)}`."
         )
-    host_tools.require_program("apt-get")
+    if shutil.which("apt-get") is None:
+        raise MissingToolError(
+            f"Missing: {describe_missing(missing_tools)}. The emulated phone is made of Debian's "
+            "packages: use a machine or a container with Debian 12."
+        )
     progress(f"Missing: {describe_missing(missing_tools)}")
     progress(f"Running {' '.join(argv)}")
     update = ["apt-get", "update"]

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.host_system import name_machine_type, name_system
 from edge_bert.installation import shipped_folder
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
@@ -22,6 +23,9 @@ TRIPLES = {
     "aarch64-linux": "aarch64-linux-gnu",
     "x86_64": "x86_64-linux-gnu",
 }
+ELF_MAGIC = b"\x7fELF"
+ELF_MACHINES = {"aarch64-linux-gnu": 183, "x86_64-linux-gnu": 62}
+MACHINE_ABIS = {"x86_64": "x86_64", "arm64": "arm64-v8a"}
 # The oldest C library that `zig cc` links against.
 OLDEST_GLIBC = "2.27"
 FLAGS = ("-std=c11", "-O2", "-g0", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
@@ -30,12 +34,24 @@ TIMEOUT_S = 300
 
 
 def host_abi() -> str:
-    """The ABI of this machine. Raises DeviceError where the runner has no build for it."""
-    machine = platform.machine().lower()
-    abi = {"x86_64": "x86_64", "amd64": "x86_64", "aarch64": "arm64-v8a"}.get(machine)
-    if abi is None:
+    """The ABI of this machine, where the runner runs on it. Raises DeviceError elsewhere."""
+    system, machine = name_system(), name_machine_type()
+    if system != "Linux":
+        raise DeviceError(
+            f"The runner runs on Linux and Android, not on {system}: measure a phone "
+            "(--target device)."
+        )
+    if machine not in MACHINE_ABIS:
         raise DeviceError(f"The runner is not built for {machine}; use x86-64 or ARM64.")
-    return abi
+    return MACHINE_ABIS[machine]
+
+
+def native_triple() -> str | None:
+    """What this machine's own compiler makes, where that is one of TRIPLES, else None."""
+    if name_system() != "Linux" or platform.libc_ver()[0] != "glibc":
+        return None
+    abi = MACHINE_ABIS.get(name_machine_type())
+    return TRIPLES[abi] if abi else None
 
 
 def build_runner(abi: str) -> Path:
@@ -50,7 +66,7 @@ def build_runner(abi: str) -> Path:
         raise DeviceError(f"The runner's sources are not in {SOURCES}; install edge-bert again.")
     runner = cache.cache_folder("runner", _content_hash(compiler)) / "runner"
     if not runner.is_file():
-        _compile([*compiler, *FLAGS, *sources, *LINKS], runner)
+        _compile([*compiler, *FLAGS, *sources, *LINKS], runner, abi)
     return runner
 
 
@@ -59,14 +75,14 @@ def find_compiler(abi: str) -> list[str]:
     if abi not in TRIPLES:
         raise DeviceError(f"The runner is not built for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
-    native = ["cc", "gcc", "clang"] if triple == TRIPLES[host_abi()] else []
+    native = ["cc", "gcc", "clang"] if triple == native_triple() else []
     for name in [*native, f"{triple}-gcc"]:
         if path := shutil.which(name):
             return [path]
     if importlib.util.find_spec("ziglang"):
         return [sys.executable, "-m", "ziglang", "cc", "-target", f"{triple}.{OLDEST_GLIBC}"]
     raise MissingToolError(
-        f"No C compiler for {abi}. Run `pip install ziglang`, or `apt-get install gcc-{triple}`."
+        f"No C compiler for {abi} here: run `pip install ziglang`, which works on every system."
     )
 
 
@@ -80,13 +96,22 @@ def _content_hash(compiler: list[str]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _compile(command: list[str], runner: Path) -> None:
+def _compile(command: list[str], runner: Path, abi: str) -> None:
     """Compile in the folder of the sources, so that no path of this machine gets in."""
     with scratch_folder(folder=runner.parent) as folder:
         partial = folder / "runner"
         _run_compiler([*command, "-o", str(partial)])
+        _check_machine(partial, abi)
         partial.chmod(0o755)
         partial.replace(runner)
+
+
+def _check_machine(program: Path, abi: str) -> None:
+    """Raise DeviceError where a compiler made a program for another system or processor."""
+    head = program.read_bytes()[:20]
+    machine = int.from_bytes(head[18:20], "little")
+    if head[:4] != ELF_MAGIC or machine != ELF_MACHINES[TRIPLES[abi]]:
+        raise DeviceError(f"The compiler here does not build for {abi}; run `pip install ziglang`.")
 
 
 def _run_compiler(command: list[str]) -> str:

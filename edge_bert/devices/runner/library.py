@@ -9,7 +9,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from edge_bert.devices.runner.build import TRIPLES, host_abi
+from edge_bert.devices.runner.build import TRIPLES, native_triple
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.processes import run_tool
 from edge_bert.store import cache
@@ -45,11 +45,19 @@ def find_litert_library(abi: str) -> tuple[Path, str]:
 
     Raises MissingToolError when it cannot be fetched, DeviceError when its sha256 is another.
     """
+    if abi in TRIPLES and TRIPLES[abi] == native_triple():
+        return find_installed_library()
+    return find_phone_library(abi)
+
+
+def find_phone_library(abi: str) -> tuple[Path, str]:
+    """The one library that phones get from every computer, and its version.
+
+    Raises as `find_litert_library`.
+    """
     if abi not in TRIPLES:
         raise DeviceError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
-    if triple == TRIPLES[host_abi()]:
-        return find_installed_library()
     library = cache.cache_folder("litert", VERSION, triple) / "libLiteRt.so"
     if not library.is_file():
         with scratch_folder(folder=library.parent) as folder:

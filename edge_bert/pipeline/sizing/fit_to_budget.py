@@ -13,7 +13,6 @@ from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import cpu_files, host_tools
 from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.estimate import core_model
-from edge_bert.installation import task_command
 from edge_bert.pipeline.build.build import BudgetEvidence, BuiltBundle, build_bundle
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
@@ -107,7 +106,7 @@ def without_emulation(session: BuildSession) -> BuildSession:
 def why_not_emulated(profile: DeviceProfile) -> str | None:
     """Why latency and energy cannot be emulated; None where they can."""
     if host_tools.find_missing_tools():
-        return task_command("emulator setup")
+        return host_tools.suggest_setup()
     core = cpu_files.find_cluster(profile, None).core
     return None if core_model.knows_core(core) else f"the cost model does not know {core}"
 

@@ -40,13 +40,15 @@ def print_table(console: Console, head: Sequence[str], rows: Iterable[Sequence[s
     console.print(table)
 
 
-def print_findings(console: Console, findings: Iterable[MachineFinding]) -> None:
+def print_findings(
+    console: Console, findings: Iterable[MachineFinding], what: str = "what"
+) -> None:
     """The state of a machine's tools, with a remedy for those that are absent."""
     rows = [
         (finding.name, _status(finding), f"{finding.detail} {finding.remedy}".strip())
         for finding in findings
     ]
-    print_table(console, ("what", "status", "detail"), rows)
+    print_table(console, (what, "status", "detail"), rows)
 
 
 def _status(finding: MachineFinding) -> str:

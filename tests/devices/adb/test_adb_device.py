@@ -146,6 +146,18 @@ def test_keeps_execute_permission_and_exit_status(device: AdbDevice, tmp_path: P
     assert done.stderr == "err\n"
 
 
+def test_a_program_without_the_permission_gets_it(device: AdbDevice, tmp_path: Path) -> None:
+    """Windows keeps none, and a download loses it; what is no program stays as it is."""
+    for name, head in (("program", b"\x7fELF"), ("model", b"TFL3")):
+        (tmp_path / name).write_bytes(head + b" and more")
+        (tmp_path / name).chmod(0o644)
+    may_run = [
+        device.run(["test", "-x", device.push(tmp_path / name, name)], TIMEOUT_S).exit_code == 0
+        for name in ("program", "model")
+    ]
+    assert may_run == [True, False]
+
+
 @pytest.mark.parametrize("status", [0, 1, 126, 127, 255])
 def test_gives_every_exit_status(device: AdbDevice, status: int) -> None:
     """Exit statuses that adb itself uses for its own failures are told apart from those."""

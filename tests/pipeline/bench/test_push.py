@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -59,6 +61,24 @@ def test_an_emulated_phones_times_are_not_kept(phone: EmulatedPhone, tmp_path: P
     assert run_bench(options, messages.append) == ()
     assert any("emulated" in message for message in messages)
     assert not (folder / "measurements").exists()
+
+
+@pytest.mark.slow
+def test_the_whole_way_needs_no_call_of_linux(phone: EmulatedPhone, tmp_path: Path) -> None:
+    """As on Windows: its calls alone, the runner built, pushed and run on the phone."""
+    small_bundle(tmp_path)
+    words = ["bench", "--profile", "pixel-9", "--target", "device", "--out", str(tmp_path)]
+    words += ["--serial", phone.serial, "--lengths", "8", "--repetitions", "1"]
+    completed = subprocess.run(
+        [sys.executable, "-m", "tests.other_host", "Windows", "AMD64", *words],
+        cwd=Path(__file__).parents[3],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=300,
+    )
+    assert completed.returncode == 0, completed.stderr
+    assert "it runs" in completed.stderr
 
 
 @pytest.mark.slow
