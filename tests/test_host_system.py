@@ -24,7 +24,13 @@ from tests.pipeline.small_bundle import small_bundle
 PACKAGE = Path(edge_bert.__file__).parent
 ROOT = PACKAGE.parent
 # The homes of such calls, and the emulator, which is for Linux and says so.
-HOMES = ("host_system.py", "processes.py", "devices/emulated.py", "devices/emulator/")
+HOMES = (
+    "host_system.py",
+    "processes.py",
+    "stop_signals.py",
+    "devices/emulated.py",
+    "devices/emulator/",
+)
 HOSTS = ("Windows AMD64", "Darwin x86_64")
 # What build, push and bench import, with the runner built and its C library and runtime found.
 USE_ALL = """

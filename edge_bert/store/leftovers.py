@@ -56,7 +56,8 @@ def remove_unheld_folder(path: Path) -> None:
 
 def _remove_unheld_file(path: Path) -> None:
     try:
-        handle = os.open(path, os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | os.O_NONBLOCK)
+        flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)  # not on Windows
+        handle = os.open(path, os.O_RDWR | flags)
     except OSError:
         return
     try:
