@@ -6,10 +6,10 @@ Everything is read with commands that Android allows a shell user; what a device
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
 
-from edge_bert.devices.device import Device
+from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator.cpu_files import (
     ARM,
     PARTS,
@@ -56,6 +56,13 @@ CORES = (
 VARIANTS = {(QUALCOMM, *key): core for core, key in QUALCOMM_VARIANTS.items()}
 
 
+class RunsCommands(Protocol):
+    """A device, or what one once answered."""
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
+        """The answer to a command."""
+
+
 class CoreGroup(Record, frozen=True):
     """Cores of one kind with one top clock; cache sizes in bytes where the device shows them."""
 
@@ -88,7 +95,7 @@ class Cpuinfo(NamedTuple):
     features: tuple[Feature, ...]
 
 
-def read_facts(device: Device) -> DeviceFacts:
+def read_facts(device: RunsCommands) -> DeviceFacts:
     """The facts that `device` reports; DeviceError where it hides its cores or clocks."""
     properties = parse_properties(_read(device, "getprop"))
     cpuinfo_text = _read(device, "cat", "/proc/cpuinfo")
@@ -263,7 +270,7 @@ def _clean(text: str) -> str:
     return "".join(letter for letter in text.strip() if letter.isprintable())[:90].strip()
 
 
-def _read(device: Device, *argv: str) -> str:
+def _read(device: RunsCommands, *argv: str) -> str:
     completed = device.run(argv, READ_TIMEOUT_S)
     if completed.exit_code != 0 and not completed.stdout:
         reason = " ".join(completed.stderr.split())[:120]

@@ -43,7 +43,8 @@ class BenchOptions(Record, frozen=True):
     to `any`, or to cores like `4-7`. An inference begins each `every_ms`, or at once; it runs `as_`
     what Android has in the foreground or the background. `benchmark_model` is TFLite's own tool,
     which takes the place of our runner, `benchmark_apk` is it as an app, and `benchmark_origin`
-    says where it is from; it alone reaches an `accelerator`, `gpu` or `npu`.
+    says where it is from; it alone reaches an `accelerator`, `gpu` or `npu`. `import_` are results
+    of a script that ran elsewhere; nothing is measured then.
     """
 
     profile: str
@@ -63,6 +64,7 @@ class BenchOptions(Record, frozen=True):
     benchmark_apk: Path | None = None
     benchmark_origin: str = ""
     accelerator: str | None = None
+    import_: Path | None = None
     out: Path = Path("build")
 
     def __post_init__(self) -> None:
@@ -105,6 +107,7 @@ def check_bench_options(options: BenchOptions) -> None:
         raise InputError(f"--target {options.target!r} is not one of {', '.join(TARGETS)}.")
     if not options.threads or not all(1 <= count <= MAX_THREADS for count in options.threads):
         raise InputError(f"--threads: use whole numbers from 1 to {MAX_THREADS}.")
+    _check_import(options)
     _check_amount(options)
     _check_target(options)
     _check_pace(options)
@@ -137,6 +140,15 @@ def _check_accelerator(options: BenchOptions) -> None:
             "--accelerator npu needs LiteRT's benchmark_model; this is the interpreter's, which "
             "has no NPU."
         )
+
+
+def _check_import(options: BenchOptions) -> None:
+    """Results were measured as their script says: no option changes that."""
+    if options.import_ is None:
+        return
+    usual = BenchOptions(options.profile, options.target, import_=options.import_, out=options.out)
+    if options.target != "device" or options != usual:
+        raise InputError("--import takes results as they are; give --profile and --out alone.")
 
 
 def _check_amount(options: BenchOptions) -> None:

@@ -9,6 +9,7 @@ from edge_bert import profiles
 from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.runner.start import install_runner
+from edge_bert.errors import InputError
 from edge_bert.pipeline.bench.subjects import ensure_bundle, select_artifacts
 from edge_bert.pipeline.bench.targets import open_device
 from edge_bert.progress import Progress, no_progress
@@ -17,10 +18,15 @@ from edge_bert.records.bundle import Manifest
 
 
 class PushOptions(Record, frozen=True):
-    """What `invoke push` takes. No `artifacts` means the bundle's default one."""
+    """What `invoke push` takes. No `artifacts` means the bundle's default one.
+
+    `lengths` and `energy` are for a script that measures without us (`device_script.py`).
+    """
 
     profile: str
     artifacts: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
+    energy: bool = False
     serial: str | None = None
     out: Path = Path("build")
 
@@ -43,6 +49,8 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
     Builds the bundle if there is none. Raises InputError for an unknown artifact, DeviceError for
     a device that fails or has another ABI.
     """
+    if options.lengths or options.energy:
+        raise InputError("--lengths and --energy are for --script, which measures by itself.")
     profile = profiles.load_profile(options.profile)
     manifest = ensure_bundle(options.profile, options.folder, progress)
     paths = list(_proven_files(options, manifest))

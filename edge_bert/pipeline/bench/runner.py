@@ -19,17 +19,15 @@ from edge_bert.measure.measurement import (
     build_measurement,
     describe_subject,
 )
-from edge_bert.measure.runner_output import RunnerOutput, parse_runner
+from edge_bert.measure.runner_output import RunnerOutput, parse_runner, with_cold_run
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.energy_session import measure_energy
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.placement import (
-    HIDDEN_CORES,
     CoreChoice,
     check_phone,
     choose_cores,
-    describe_placement,
-    find_placement_faults,
+    judge_placement,
     read_phone,
 )
 from edge_bert.pipeline.bench.shell import make_shell
@@ -89,13 +87,13 @@ def make_timer(
                 fastest=choice.fastest,
             )
             measurement = build_measurement(
-                _with_cold_run(output, _run(device, command, _plan_cold_run(run))),
+                with_cold_run(output, _run(device, command, _plan_cold_run(run))),
                 description,
                 subject,
                 RunConditions(before, after, energy),
             )
             hidden = options.core_words != ANY_CORES and not (choice.cpus or on_host)
-            yield _judge_placement(measurement, choice, (HIDDEN_CORES,) if hidden else ())
+            yield judge_placement(measurement, choice, hidden=hidden)
 
     return measure
 
@@ -107,21 +105,6 @@ def _push_inputs(device: Device, bundle: Path, artifact: Artifact, signature: st
         if not write_token_inputs(bundle, artifact, signature, file):
             return None
         return device.push(file, f"{artifact.name}-{file.name}")
-
-
-def _judge_placement(
-    measurement: Measurement, choice: CoreChoice, notes: tuple[str, ...]
-) -> Measurement:
-    """The measurement with what its cores and clocks say of it, after other `notes`."""
-    placement = measurement.placement
-    if placement is None:
-        return measurement
-    faults = find_placement_faults(choice, placement)
-    return msgspec.structs.replace(
-        measurement,
-        faults=(*measurement.faults, *faults),
-        notes=(*measurement.notes, *notes, *describe_placement(placement)),
-    )
 
 
 def _plan_run(
@@ -159,12 +142,6 @@ def _plan_cold_run(run: RunnerRequest) -> RunnerRequest:
         profile=True,
         cold=True,
     )
-
-
-def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
-    """`output` with the operators of the cold run and the time that loading took there."""
-    latency = msgspec.structs.replace(output.latency, cold_load_us=cold.latency.load_us)
-    return msgspec.structs.replace(output, latency=latency, operators=cold.operators)
 
 
 def _run(device: Device, command: list[str], run: RunnerRequest) -> RunnerOutput:
