@@ -228,8 +228,13 @@ def _length(measurement: Measurement, manifest: Manifest) -> int | None:
 def _with_worst(
     row: LatencyRow, measurements: Sequence[Measurement], runs: Sequence[int]
 ) -> LatencyRow:
-    """The row with the highest median of its latest runs, all scaled as the last one is."""
-    latest = [measurements[index] for index in runs[-WORST_OF:]]
+    """The row with the highest median of its latest runs, all scaled as the last one is.
+
+    Emulated runs count the same instructions each time: two differ where the cost model changed,
+    and then the last one is right.
+    """
+    of = 1 if row.evidence is Evidence.EMULATED else WORST_OF
+    latest = [measurements[index] for index in runs[-of:]]
     medians = [latency_bounds(run)[1] for run in latest if run.scaled_to == row.scaled_to]
     return msgspec.structs.replace(row, worst_ms=max(medians), runs=len(medians))
 
