@@ -81,8 +81,8 @@ def replace_folder(
 def check_folder(folder: Path, kind: FolderKind) -> None:
     """Raise before the work what `replace_folder` would raise after it; nothing is left."""
     folder = folder.resolve()
-    there = next(path for path in folder.parents if path.exists())
     with _told_plainly(folder, kind):
+        there = next(path for path in folder.parents if path.exists())
         _check_replaceable(folder, kind)
         try:
             remove_scratch(make_held(there, f".{folder.name}.new-"))

@@ -13,6 +13,7 @@ from edge_bert.bundle.members import JsonMember
 from edge_bert.errors import InputError
 from edge_bert.installation import task_command
 from edge_bert.records.bundle import FORMAT_VERSION, Manifest
+from edge_bert.store.os_faults import faults_told
 
 FILE = "manifest.json"
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
@@ -28,6 +29,7 @@ def encode_manifest(manifest: Manifest) -> bytes:
     )
 
 
+@faults_told(InputError)
 def read_manifest(folder: Path) -> Manifest:
     """The manifest of the bundle in `folder`.
 

@@ -25,6 +25,7 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder,
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
 from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 FILE = "learned_integers.safetensors"
@@ -124,7 +125,9 @@ def _read(path: Path) -> tuple[Arrays, str, str]:
         with safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             said = dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise describe_os_error(error) from error
+    except (SafetensorError, ValueError) as error:
         raise _damaged(path, one_line(error)) from error
     text = said.get(FACTS, "")
     digest = _digest(arrays, text)
