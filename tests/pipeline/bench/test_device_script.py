@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from edge_bert.devices.adb.adb_device import name_machine
+from edge_bert.devices.emulator.personality import find_manners
 from edge_bert.devices.runner.build import host_abi
 from edge_bert.devices.runner.static_bundle import build_runner_bundle
 from edge_bert.errors import DataError, DeviceError, EdgeBertError, InputError, MissingToolError
@@ -21,8 +22,11 @@ from edge_bert.pipeline.bench.device_script import write_device_script
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.push import PushOptions, push_bundle
 from edge_bert.pipeline.build import measurements
+from edge_bert.records.energy import MeasuredEnergy
 from edge_bert.records.measurement import Evidence
 from tests.devices.device_answers import V8_FEATURES, block, properties
+from tests.devices.virtual_phone import VirtualPhone
+from tests.measure.energy.virtual_session import record_session
 from tests.pipeline.small_bundle import small_bundle
 
 PROFILE = """\
@@ -55,6 +59,7 @@ EOF
 """,
     "dumpsys": f"""\
 [ "$1" = thermalservice ] && printf '{HEAT}\\n' && exit
+[ "$1" = battery ] && printf 'Current Battery Service state:\\n  status: 3\\n' && exit
 exit 20
 """,
 }
@@ -69,7 +74,9 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGE_BERT_PROFILES", str(folder))
         patch.setattr(device_script, "build_runner_bundle", lambda _: host_bundle())
-        options = PushOptions("their-phone", lengths=(8,), artifacts=("float32",), out=folder)
+        options = PushOptions(
+            "their-phone", lengths=(8,), artifacts=("float32",), energy=True, out=folder
+        )
         written = write_device_script(options, folder / "measure.zip")
         assert written.jobs == ("float32 length_8 float32.tflite float32-length_8.inputs",)
         with pytest.raises(InputError, match="is not overwritten"):
@@ -88,6 +95,10 @@ def run_script(folder: Path) -> str:
     """Unzip as anyone would, and run it with a phone's commands; the text of its results."""
     with zipfile.ZipFile(folder / "measure.zip") as archive:
         archive.extractall(folder)
+    session = folder / "edge-bert" / "session.sh"
+    assert b"put_back" in session.read_bytes()
+    (folder / "session.log").write_text(record_session(VirtualPhone(find_manners("ideal"))).log)
+    session.write_text(f'echo "$@" >{folder}/asked; cp {folder}/session.log "$1/log"\n')
     programs = folder / "programs"
     programs.mkdir()
     for name, body in PROGRAMS.items():
@@ -138,6 +149,12 @@ def test_what_the_script_measured_is_a_phones_measurement(world: tuple[Path, str
     assert run.before.thermal_status == 0
     assert run.memory is not None
     assert run.operators
+    assert isinstance(run.energy, MeasuredEnergy)
+    assert run.energy.conditions == {"screen_brightness": "120"}
+    asked = (folder / "asked").read_text()
+    assert " 5 120 600 6 idle " in asked
+    assert " battery heat clocks sh " in asked
+    assert "--prefer-cores 0,1" in asked
     assert run_bench(imported(folder, text)) == ()
     report = measurements.with_measurements(
         measurements.report_of(folder / "their-phone"), folder / "their-phone"
