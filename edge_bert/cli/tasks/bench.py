@@ -23,8 +23,11 @@ from edge_bert.cli.progress import console_progress
             "out": BUNDLE_OUT_HELP,
         },
         "Where": {
-            "target": "host (this machine), emulated (counts and models) or device (over adb)",
+            "target": "host (this machine), emulated (counts and models), device (over adb) or ssh "
+            "(a board)",
             "serial": SERIAL_HELP,
+            "host": "with --target ssh: the board, such as pi@raspberrypi.local, as your ssh "
+            "configuration knows it",
             "import": "instead keep the results.txt of a script from `invoke push --script`",
             "core": "kind of core to emulate, such as cortex-a720 (default: the fastest)",
             "cores": "run on prime, big or little cores, on any, or on some such as 4-7 (default: "
@@ -61,6 +64,7 @@ def bench(
     repetitions: str | None = None,
     duration: str | None = None,
     serial: str | None = None,
+    host: str | None = None,
     core: str | None = None,
     cores: str | None = None,
     every_ms: str | None = None,

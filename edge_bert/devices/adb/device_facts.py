@@ -6,10 +6,10 @@ Everything is read with commands that Android allows a shell user; what a device
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import NamedTuple
 
-from edge_bert.devices.device import CompletedCommand
+from edge_bert.devices.board_facts import RunsCommands, read_board_properties
 from edge_bert.devices.emulator.cpu_files import (
     ARM,
     PARTS,
@@ -23,6 +23,7 @@ from edge_bert.records.profile import Feature
 
 READ_TIMEOUT_S = 60
 MAX_CPUS = 64
+COMMAND_NOT_FOUND = (126, 127)
 SYSFS = "/sys/devices/system/cpu"
 LISTING = (
     f"for f in {SYSFS}/cpufreq/policy*/related_cpus {SYSFS}/cpufreq/policy*/cpuinfo_max_freq "
@@ -54,13 +55,6 @@ CORES = (
     | {(QUALCOMM, part): core for part, core in QUALCOMM_ARM_PARTS.items()}
 )
 VARIANTS = {(QUALCOMM, *key): core for core, key in QUALCOMM_VARIANTS.items()}
-
-
-class RunsCommands(Protocol):
-    """A device, or what one once answered."""
-
-    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
-        """The answer to a command."""
 
 
 class CoreGroup(Record, frozen=True):
@@ -97,7 +91,7 @@ class Cpuinfo(NamedTuple):
 
 def read_facts(device: RunsCommands) -> DeviceFacts:
     """The facts that `device` reports; DeviceError where it hides its cores or clocks."""
-    properties = parse_properties(_read(device, "getprop"))
+    properties = _read_properties(device)
     cpuinfo_text = _read(device, "cat", "/proc/cpuinfo")
     files = parse_listing(_read(device, "sh", "-c", LISTING))
     cpuinfo = parse_cpuinfo(cpuinfo_text)
@@ -112,6 +106,14 @@ def read_facts(device: RunsCommands) -> DeviceFacts:
         memory_bytes=parse_memory(_read(device, "cat", "/proc/meminfo")),
         cpus=tuple(cpus for _, cpus in number_cores(cpuinfo.cores, files)),
     )
+
+
+def _read_properties(device: RunsCommands) -> dict[str, str]:
+    """Android's properties, or what a Linux board has in their place."""
+    completed = device.run(["getprop"], READ_TIMEOUT_S)
+    if completed.exit_code in COMMAND_NOT_FOUND:
+        return read_board_properties(device)
+    return parse_properties(_read(device, "getprop"))
 
 
 def parse_properties(text: str) -> dict[str, str]:

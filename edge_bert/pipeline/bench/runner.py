@@ -113,7 +113,7 @@ def _plan_run(
     seconds = options.duration or max(
         DEFAULT_DURATION_S, EVERY_COUNT * (options.every_ms or 0) / 1e3
     )
-    on_device = options.target == "device"
+    on_device = options.target in ("device", "ssh")
     return RunnerRequest(
         model=remote,
         signature=signature,
