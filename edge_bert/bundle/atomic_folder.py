@@ -128,6 +128,11 @@ def _aside(folder: Path) -> Path:
     return folder.parent / f".{folder.name}.old"
 
 
+def is_being_replaced(folder: Path) -> bool:
+    """Whether the name of a bundle is free because the old one waits beside it."""
+    return _aside(folder.resolve()).is_dir()
+
+
 def _sweep(folder: Path) -> None:
     """Undo what interrupted builds left beside `folder`; locks say that none of them is alive."""
     aside = _aside(folder)

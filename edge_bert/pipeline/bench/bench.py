@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.bundle.measurement_files import save_measurement
 from edge_bert.measure.script_results import read_results
 from edge_bert.pipeline.bench.import_results import build_imported
@@ -42,14 +43,16 @@ def run_bench(options: BenchOptions, progress: Progress = no_progress) -> tuple[
     folder = options.folder
     if options.import_:
         return import_results(options, options.import_, progress)
-    manifest = ensure_bundle(options.profile, folder, progress)
-    subjects = select_subjects(folder, manifest, options.artifacts, options.lengths)
+    bundle = ensure_bundle(options.profile, folder, progress)
+    subjects = select_subjects(bundle.manifest, options.artifacts, options.lengths)
+    names = [artifact.file for artifact, _ in subjects]
+    names += [TOKENIZER] if bundle.holds(TOKENIZER) else []
     earlier = measurements.read_measurements(folder, progress)
     results: list[BenchResult] = []
     try:
-        with open_measure(options, progress) as measure:
+        with bundle.copy_members(names) as files, open_measure(options, progress) as measure:
             for artifact, signature in subjects:
-                for measurement in measure(folder / artifact.file, artifact, signature):
+                for measurement in measure(files / artifact.file, artifact, signature):
                     results.append(_save(measurement, folder, earlier))
     finally:
         if results:

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.devices.cores import ANY_CORES
 from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import find_litert_library
@@ -63,7 +64,7 @@ def make_timer(
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = device.push(path, artifact.file)
-        inputs = _push_inputs(device, path.parent, artifact, signature)
+        inputs = _push_inputs(device, path.parent / TOKENIZER, artifact, signature)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
             groups = facts.cpus if facts else ()
@@ -98,11 +99,11 @@ def make_timer(
     return measure
 
 
-def _push_inputs(device: Device, bundle: Path, artifact: Artifact, signature: str) -> str | None:
+def _push_inputs(device: Device, tokenizer: Path, artifact: Artifact, signature: str) -> str | None:
     """Sets of tokens for the signature, on the device; None where the bundle has no tokenizer."""
     with scratch_folder("inputs") as scratch:
         file = scratch / f"{signature}.inputs"
-        if not write_token_inputs(bundle, artifact, signature, file):
+        if not write_token_inputs(tokenizer, artifact, signature, file):
             return None
         return device.push(file, f"{artifact.name}-{file.name}")
 
