@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from edge_bert.errors import ModelError
 from edge_bert.store.os_faults import describe_os_error
+from edge_bert.formats.model_file import open_model_file
 from edge_bert.text import one_line
 
 # Names, types and places of 10,000 tensors take one.
@@ -87,7 +88,8 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with path.open("rb") as stream:
+        held = open_model_file(path)
+        with held.open_stream() as stream:
             size = int.from_bytes(stream.read(8), "little")
             file = _identify(stream.fileno())
             if MAX_HEADER_BYTES < size < file.size:
@@ -95,7 +97,7 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                     f"{path} has a header of {size} bytes, more than {MAX_HEADER_BYTES} for names; "
                     "save the weights in several files."
                 )
-            with safe_open(path, framework="numpy") as judge:
+            with safe_open(held.open_path, framework="numpy") as judge:
                 names = set(judge.keys())
             places = _decode_places(stream.read(size))
     except OSError as error:

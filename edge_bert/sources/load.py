@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import hold_model_files
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources import hub, wheel
 from edge_bert.sources.folder import load_folder
@@ -28,6 +29,13 @@ def load_checkpoint(
     `via` onnx2tf leaves the encoder in an ONNX file to that converter.
     Raises ModelError when it cannot be had or is not usable.
     """
+    with hold_model_files():
+        return _load(reference, cache, tokenizer, via)
+
+
+def _load(
+    reference: str | None, cache: Path, tokenizer: Path | None, via: str | None
+) -> Checkpoint:
     file = onnx_file(reference)
     if via is not None and (file is None or via != ARCHITECTURE):
         raise ModelError(f"--via {via[:50]!r}: there is onnx2tf, for a --model that ends in .onnx.")

@@ -7,6 +7,7 @@ import hashlib
 import os
 import stat
 import weakref
+from io import BufferedReader
 from pathlib import Path
 
 FLAGS, FOLDER_FLAGS = os.O_RDONLY, os.O_RDONLY
@@ -47,26 +48,29 @@ class OpenFile:
 
     @property
     def open_path(self) -> str:
-        """A path of the open file itself."""
-        return f"{OPEN_FILES}/{self._handle}"
+        """A path of the open file itself, where the system has one."""
+        return f"{OPEN_FILES}/{self._handle}" if HOLDS_FILES else str(self.path)
+
+    def open_stream(self) -> BufferedReader:
+        """A stream of it from its first byte; one at a time, for streams share their place."""
+        stream = os.fdopen(os.dup(self._handle), "rb")
+        stream.seek(0)
+        return stream
 
     def read(self, most_bytes: int) -> bytes:
         """All of it, or one byte more than `most_bytes` of a larger one."""
-        with os.fdopen(os.dup(self._handle), "rb") as stream:
-            stream.seek(0)
+        with self.open_stream() as stream:
             return stream.read(most_bytes + 1)
 
     def digest(self) -> str:
         """Its SHA-256."""
-        with os.fdopen(os.dup(self._handle), "rb") as stream:
-            stream.seek(0)
+        with self.open_stream() as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
     def copy_to(self, path: Path) -> str:
         """Write its bytes to a new file at `path`; the SHA-256 of what was written."""
         written = hashlib.sha256()
-        with os.fdopen(os.dup(self._handle), "rb") as stream, path.open("xb") as copy:
-            stream.seek(0)
+        with self.open_stream() as stream, path.open("xb") as copy:
             while piece := stream.read(PIECE_BYTES):
                 written.update(piece)
                 copy.write(piece)

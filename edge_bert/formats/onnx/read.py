@@ -9,6 +9,7 @@ from typing import Any
 
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats import git_lfs
+from edge_bert.formats.model_file import has_model_file, open_model_file, require_inside
 from edge_bert.formats.onnx.graph import EARLIEST
 from edge_bert.text import one_line, shorten
 
@@ -33,9 +34,10 @@ def read_onnx(path: Path) -> Any:
     whose external data is missing or outside its folder; MissingToolError without the extra.
     """
     onnx = require_onnx()
+    file = open_model_file(path)
     _check_size(path, "the file", path)
     try:
-        model = onnx.load_model(path, load_external_data=False)
+        model = onnx.load_model(file.open_path, load_external_data=False)
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
     except Exception as error:  # protobuf has several, by implementation
@@ -68,7 +70,7 @@ def require_onnx() -> Any:
 def list_files(path: Path) -> list[Path]:
     """The file and the external data that it names, in a stable order."""
     onnx = require_onnx()
-    model = onnx.load_model(path, load_external_data=False)
+    model = onnx.load_model(open_model_file(path).open_path, load_external_data=False)
     named = {_entries(tensor).get("location", "") for tensor in _external(onnx, model)}
     return [path, *(path.parent / name for name in sorted(named))]
 
@@ -141,10 +143,21 @@ def _load_external(onnx: Any, path: Path, model: Any) -> None:
             f"{path}: the model with its external data holds {total / 1e9:.1f} GB; edge-bert takes "
             "models up to 2 GB: export a smaller one, or float16 weights."
         )
+    for tensor in _external(onnx, model):
+        _load_tensor(onnx, path, tensor)
+
+
+def _load_tensor(onnx: Any, path: Path, tensor: Any) -> None:
+    """Bring a tensor's bytes into the model from the file that was checked, and no other."""
+    entries = _entries(tensor)
     try:
-        onnx.external_data_helper.load_external_data_for_model(model, str(path.parent))
-    except Exception as error:  # its checker's errors, OSError, ValueError
+        with open_model_file(path.parent / entries["location"]).open_stream() as stream:
+            stream.seek(int(entries.get("offset", 0)))
+            tensor.raw_data = stream.read(int(entries.get("length", 0)) or -1)
+    except OSError as error:
         raise _damaged(path, "its external data cannot be read") from error
+    tensor.data_location = onnx.TensorProto.DEFAULT
+    del tensor.external_data[:]
 
 
 def _external(onnx: Any, model: Any) -> Iterator[Any]:
@@ -172,25 +185,32 @@ def _check_external(path: Path, tensor: Any) -> int:
     entries = _entries(tensor)
     location = entries.get("location", "")
     try:
-        file = (path.parent / location).resolve()
-        inside = bool(location) and file.is_relative_to(path.parent.resolve())
+        file = path.parent / location
+        inside = bool(location) and _leads_down(location)
         offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
+        there = inside and has_model_file(file)
     except (OSError, ValueError) as error:
         raise _damaged(path, f"external data {shorten(location)} is no place in a file") from error
     if not inside:
         raise ModelError(
             f"{path} points outside its folder for weights: {shorten(location)}; nothing is read."
         )
-    if not file.is_file():
+    if not there:
         raise ModelError(
             f"{path} keeps weights in {shorten(location)}, which is missing; put it beside the "
             "model."
         )
+    require_inside(file.parent, path.parent)
     git_lfs.refuse_pointers([file])
-    size = file.stat().st_size
+    size = open_model_file(file).status.st_size
     if offset < 0 or length < 0 or offset + length > size:
         raise _damaged(path, f"external data {shorten(location)} is cut short")
     return length or size - offset
+
+
+def _leads_down(location: str) -> bool:
+    place = Path(location)
+    return not place.is_absolute() and ".." not in place.parts and "\0" not in location
 
 
 def _check(onnx: Any, path: Path, model: Any) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import has_model_file, open_model_file
 from edge_bert.quantize.integer.calibrate.dataclass_arrays import (
     Fact,
     flatten_dataclass,
@@ -72,7 +73,7 @@ def find_learned(checkpoint: Checkpoint) -> LearnedEncoder | None:
     Raises ModelError as `read_learned`.
     """
     path = None if checkpoint.folder is None else checkpoint.folder / FILE
-    return read_learned(path, checkpoint.sha256) if path and path.is_file() else None
+    return read_learned(path, checkpoint.sha256) if path and has_model_file(path) else None
 
 
 def read_learned(path: Path, model: str) -> LearnedEncoder:
@@ -122,7 +123,7 @@ def _read(path: Path) -> tuple[Arrays, str, str]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(open_model_file(path).open_path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             said = dict(file.metadata() or {})
     except OSError as error:
