@@ -11,6 +11,7 @@ import msgspec
 from edge_bert.errors import DataError
 from edge_bert.store import content_store
 from edge_bert.store.open_file import NotRegularError, OpenFolder, open_regular
+from edge_bert.store.sealed_json import seal_json, unseal_json
 
 MAX_BYTES = 64 * 1024 * 1024
 REASON_LENGTH = 200
@@ -28,13 +29,14 @@ class JsonMember(Generic[Content]):
     """A kind of JSON file in a bundle, read into `record`.
 
     `remedy` says how to get a sound file, such as "measure again". `version` is the format version
-    that this edge-bert reads; None for a file without one.
+    that this edge-bert reads; None for a file without one. A `sealed` file ends with its checksum.
     """
 
     record: type[Content]
     remedy: str
     version: int | None = None
     max_bytes: int = MAX_BYTES
+    sealed: bool = False
 
     def read(self, path: Path, folder: OpenFolder | None = None) -> Content:
         """The record in `path`, a regular file; of the open `folder` where one is given.
@@ -49,15 +51,20 @@ class JsonMember(Generic[Content]):
         try:
             if self.version is not None:
                 self._check_version(msgspec.json.decode(data, type=_Version), path)
-            return msgspec.json.decode(data, type=self.record)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            content = unseal_json(data) if self.sealed else data
+            return msgspec.json.decode(content, type=self.record)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())[:REASON_LENGTH]
             raise DataError(f"{path} is damaged ({reason}); {self.remedy}.") from error
 
     def write(self, content: Content, path: Path) -> None:
         """Write `content` as indented JSON; a reader sees the old file or all of the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        content_store.write_atomic(path, content_store.encode_json(content))
+        content_store.write_atomic(path, self.encode(content))
+
+    def encode(self, content: Content) -> bytes:
+        """The bytes of a file with `content`."""
+        return seal_json(content) if self.sealed else content_store.encode_json(content)
 
     def _read_bounded(self, path: Path, folder: OpenFolder | None) -> bytes:
         try:
