@@ -9,6 +9,7 @@ from pathlib import Path
 from edge_bert.bundle.members import JsonMember
 from edge_bert.errors import DataError
 from edge_bert.records.measurement import FORMAT_VERSION, Measurement
+from edge_bert.store import content_store
 
 MEMBER = JsonMember(Measurement, "measure again", FORMAT_VERSION, sealed=True)
 MAX_PER_SECOND = 1000

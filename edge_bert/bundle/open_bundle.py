@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +22,7 @@ from edge_bert.formats.tflite.inspect import inspect_file
 from edge_bert.records.bundle import Artifact, Manifest, PackagedFile
 from edge_bert.store import open_file
 from edge_bert.store.open_file import NotRegularError, OpenFile, OpenFolder
+from edge_bert.store.scratch import scratch_folder
 
 Member = Artifact | PackagedFile
 TRIES = 200
@@ -128,19 +128,11 @@ class OpenBundle:
         as `open_member` and `check_artifact`, and InputError where the folder for temporary files
         has no room.
         """
-        with tempfile.TemporaryDirectory(prefix="edge-bert-bundle-") as scratch:
+        with scratch_folder("bundle") as scratch:
             for name in dict.fromkeys(names):
-                file = self._find(name)
-                try:
-                    digest = file.copy_to(Path(scratch) / name)
-                except OSError as error:
-                    raise InputError(
-                        f"{self.folder / name} cannot be copied to {tempfile.gettempdir()} "
-                        f"({error.strerror}); make room there, or set TMPDIR."
-                    ) from error
-                self._require(name, digest)
-                self._check_claims(name, Path(scratch) / name)
-            yield Path(scratch)
+                self._require(name, self._find(name).copy_to(scratch / name))
+                self._check_claims(name, scratch / name)
+            yield scratch
 
     def _member(self, name: str) -> Member:
         if not self.holds(name):

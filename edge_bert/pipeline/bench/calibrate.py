@@ -92,13 +92,15 @@ def calibrate_profile(
     # What the bundle has was measured on the fastest cores, unless other ones were asked for.
     words = options.cores or (("prime",) if options.target == "saved" else ())
     places = _choose_places(profile, words)
-    manifest = ensure_bundle(options.profile, options.folder, progress)
+    bundle = ensure_bundle(options.profile, options.folder, progress)
+    manifest = bundle.manifest
     measured = {word: _measure(options, manifest, word, progress) for word in places}
     fitted = []
     for word, runs in measured.items():
         artifacts = {artifact.name: artifact for artifact in manifest.artifacts}
         pairs = [(artifacts[run.subject.artifact], run) for run in runs]
-        files = count_files(profile, places[word], options.folder, pairs, progress)
+        with bundle.copy_members(artifact.file for artifact, _ in pairs) as copies:
+            files = count_files(profile, places[word], copies, pairs, progress)
         fitted.append(fit_cluster(places[word], files))
     path = _store(options.profile, profile, fitted)
     return CalibrationResult(profile.name, tuple(fitted), str(path))
