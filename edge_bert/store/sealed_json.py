@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import re
+from typing import TypeVar
+
+import msgspec
 
 from edge_bert.store.content_store import encode_json
 
+Value = TypeVar("Value")
 END = b"\n}\n"
 SEAL = re.compile(rb',\n "checksum": "([0-9a-f]{64})"\n\}\n\Z')
 
@@ -16,6 +20,15 @@ def seal_json(record: object) -> bytes:
     data = encode_json(record)
     digest = hashlib.sha256(data).hexdigest()
     return data.removesuffix(END) + f',\n "checksum": "{digest}"'.encode() + END
+
+
+def read_sealed(data: bytes, kind: type[Value]) -> Value:
+    """The record in a file that was sealed, or that an earlier version left without a seal.
+
+    `kind` takes no unknown keys, so that a file whose seal is damaged is none of an earlier
+    version. Raises ValueError (msgspec's errors are of that kind) where it is damaged.
+    """
+    return msgspec.json.decode(unseal_json(data) if SEAL.search(data) else data, type=kind)
 
 
 def unseal_json(data: bytes) -> bytes:
