@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import ModelError
-from edge_bert.store.os_faults import describe_os_error
 from edge_bert.formats.model_file import open_model_file
+from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 # Names, types and places of 10,000 tensors take one.

@@ -69,7 +69,7 @@ def test_every_answer_is_one_builds(
 ) -> None:
     """Opened and used in a loop while builds exchange it, in one step and by two renames."""
     if not at_once:
-        monkeypatch.setattr("edge_bert.bundle.atomic_folder._exchange_at_once", lambda *_: False)
+        monkeypatch.setattr("edge_bert.bundle.atomic_folder.exchange_folders", lambda *_: False)
     answers = [Bundle.open(bundle).encode(TEXTS) for bundle in builds]
     assert not np.allclose(*answers)
     ends = threading.Event()

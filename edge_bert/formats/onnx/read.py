@@ -70,7 +70,8 @@ def require_onnx() -> Any:
 def list_files(path: Path) -> list[Path]:
     """The file and the external data that it names, in a stable order."""
     onnx = require_onnx()
-    model = onnx.load_model(open_model_file(path).open_path, load_external_data=False)
+    file = open_model_file(path)  # named, or it would be closed before it is read
+    model = onnx.load_model(file.open_path, load_external_data=False)
     named = {_entries(tensor).get("location", "") for tensor in _external(onnx, model)}
     return [path, *(path.parent / name for name in sorted(named))]
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.bundle.measurement_files import save_measurement
 from edge_bert.measure.script_results import read_results
 from edge_bert.pipeline.bench.import_results import build_imported
 from edge_bert.pipeline.bench.options import BenchOptions, check_bench_options
-from edge_bert.pipeline.bench.subjects import ensure_bundle, select_subjects
+from edge_bert.pipeline.bench.subjects import ensure_bundle, list_files, select_subjects
 from edge_bert.pipeline.bench.targets import open_measure
 from edge_bert.pipeline.build import measurements
 from edge_bert.progress import Progress, no_progress
@@ -45,8 +44,7 @@ def run_bench(options: BenchOptions, progress: Progress = no_progress) -> tuple[
         return import_results(options, options.import_, progress)
     bundle = ensure_bundle(options.profile, folder, progress)
     subjects = select_subjects(bundle.manifest, options.artifacts, options.lengths)
-    names = [artifact.file for artifact, _ in subjects]
-    names += [TOKENIZER] if bundle.holds(TOKENIZER) else []
+    names = list_files(bundle, subjects)
     earlier = measurements.read_measurements(folder, progress)
     results: list[BenchResult] = []
     try:

@@ -7,13 +7,14 @@ import zipfile
 from pathlib import Path
 
 from edge_bert import profiles
+from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.devices.runner.static_bundle import build_runner_bundle
 from edge_bert.errors import InputError
 from edge_bert.installation import shipped_folder
 from edge_bert.pipeline.bench.energy_session import SCRIPT as ENERGY_SCRIPT
 from edge_bert.pipeline.bench.energy_session import plan_session
 from edge_bert.pipeline.bench.push import PushOptions
-from edge_bert.pipeline.bench.subjects import ensure_bundle, select_subjects
+from edge_bert.pipeline.bench.subjects import ensure_bundle, list_files, select_subjects
 from edge_bert.pipeline.bench.token_inputs import write_token_inputs
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
@@ -47,17 +48,18 @@ def write_device_script(
         raise InputError(f"{profile.name} is no phone; reach a board with --target ssh.")
     if file.exists():
         raise InputError(f"{file} exists and is not overwritten; remove it or choose another.")
-    manifest = ensure_bundle(options.profile, options.folder, progress)
-    names = options.artifacts or (manifest.default.artifact,)
-    subjects = select_subjects(options.folder, manifest, names, options.lengths)
+    bundle = ensure_bundle(options.profile, options.folder, progress)
+    names = options.artifacts or (bundle.manifest.default.artifact,)
+    subjects = select_subjects(bundle.manifest, names, options.lengths)
     members = {path.name: path.read_bytes() for path in build_runner_bundle(profile.abi).iterdir()}
     jobs = []
-    with scratch_folder("script") as scratch:
+    wanted = list_files(bundle, subjects)
+    with scratch_folder("script") as scratch, bundle.copy_members(wanted) as files:
         for artifact, signature in subjects:
             inputs = scratch / f"{artifact.name}-{signature}.inputs"
-            if write_token_inputs(options.folder, artifact, signature, inputs):
+            if write_token_inputs(files / TOKENIZER, artifact, signature, inputs):
                 members[inputs.name] = inputs.read_bytes()
-            members[artifact.file] = (options.folder / artifact.file).read_bytes()
+            members[artifact.file] = (files / artifact.file).read_bytes()
             jobs.append(f"{artifact.name} {signature} {artifact.file} {inputs.name}")
     members |= {"run.sh": SCRIPT.read_bytes(), "jobs": "".join(f"{x}\n" for x in jobs).encode()}
     if options.energy:

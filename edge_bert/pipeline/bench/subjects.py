@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build.build import build_bundle
@@ -63,3 +64,9 @@ def select_subjects(
         if artifact in chosen
         for signature in select_signatures(artifact, lengths)
     ]
+
+
+def list_files(bundle: OpenBundle, subjects: Iterable[tuple[Artifact, str]]) -> list[str]:
+    """The files of these artifacts, and the tokenizer that makes their inputs, if there is one."""
+    names = [artifact.file for artifact, _ in subjects]
+    return [*names, TOKENIZER] if bundle.holds(TOKENIZER) else names

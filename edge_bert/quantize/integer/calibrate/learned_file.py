@@ -122,8 +122,9 @@ def _read(path: Path) -> tuple[Arrays, str, str]:
     """The arrays, what the file says, and the SHA-256 of both."""
     from safetensors import SafetensorError, safe_open
 
+    held = open_model_file(path)
     try:
-        with safe_open(open_model_file(path).open_path, framework="numpy") as file:
+        with safe_open(held.open_path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             said = dict(file.metadata() or {})
     except OSError as error:
