@@ -10,8 +10,7 @@ from edge_bert.records.base import Record
 class PublishedLatency(Record, frozen=True):
     """One published time: `ms` for one inference of `model`.
 
-    `input` is the side of a square image in pixels, or the length of a text in tokens. `kernels`
-    are `older` where TFLite did not yet compute with XNNPACK, whose kernels the prediction counts.
+    `input` is the side of a square image in pixels, or the length of a text in tokens.
     """
 
     device: str
@@ -22,7 +21,6 @@ class PublishedLatency(Record, frozen=True):
     model: str
     input: int
     precision: Literal["fp32", "int8"]
-    kernels: Literal["XNNPACK", "older"]
     ms: float
     source: str
 
