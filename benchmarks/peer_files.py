@@ -9,9 +9,9 @@ from benchmarks import processes
 from benchmarks.comparison_inputs import ComparisonInputs
 from benchmarks.peers import find_missing_modules
 from benchmarks.records import Fault, FileFormat, Peer, WriteOrder
-from edge_bert.bundle.members import file_matches
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.encoder.checkpoint import input_names
-from edge_bert.errors import DeviceError
+from edge_bert.errors import DeviceError, InputError
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Signature
 
@@ -87,9 +87,14 @@ def _from_bundle(inputs: ComparisonInputs, peer: Peer) -> PeerFile | Fault:
     artifact = artifacts.get(peer.artifact or "")
     if artifact is None:
         return Fault("not run", f"the bundle has no {peer.artifact}; build it with that recipe")
+    try:
+        bundle = OpenBundle.open(inputs.bundle)
+        if bundle.manifest != inputs.manifest:
+            return Fault("not run", f"{inputs.bundle} was built again; compare again")
+        bundle.open_member(artifact.file)
+    except InputError as error:
+        return Fault("not run", str(error))
     path = (inputs.bundle / artifact.file).resolve()
-    if not file_matches(path, artifact.sha256):
-        return Fault("not run", f"{artifact.file} is not the file that was proven; build again")
     return PeerFile(path, artifact.size_bytes, artifact.signatures)
 
 

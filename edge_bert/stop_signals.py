@@ -19,6 +19,13 @@ def stop_signals() -> tuple[signal.Signals, ...]:
     return (signal.SIGINT, signal.SIGTERM, hang_up)
 
 
+def end_quietly() -> None:
+    """Let Ctrl-C end this process as SIGTERM does, until a command handles both."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextlib.contextmanager
 def handled_stops(handler: Handler) -> Iterator[None]:
     """`handler` gets every signal to stop; the main thread alone has signals."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +18,15 @@ from tests.skip_gate import SkipGate
 
 TESTS = Path(__file__).resolve().parent
 TAKE_LONG = ("bundle", "compress", "pipeline", "test_command_line.py")
+
+# Two processes have two processors: threads of OpenMP and OpenBLAS would only spin there. Those of
+# the product's own runtimes are not touched; children of the tests inherit it.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
+
+# TensorFlow, PyTorch and transformers are a million objects that stay; by default, all are looked
+# through each time that a fraction of that was made.
+gc.set_threshold(50_000, 10, 10)
 
 # A busy machine is slow without being wrong.
 hypothesis.settings.register_profile("patient", deadline=None)

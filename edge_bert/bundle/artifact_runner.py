@@ -1,20 +1,23 @@
-"""An artifact at work: its file proven and mapped once, a runner kept for each signature."""
+"""An artifact at work: its file proven and mapped, a runner kept for each signature."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edge_bert.bundle.members import ProvenFile
+from edge_bert.bundle.check_artifact import check_artifact
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.errors import MissingToolError
-from edge_bert.records.bundle import Artifact, TensorSpec
+from edge_bert.errors import InputError, MissingToolError
+from edge_bert.records.bundle import Artifact, Signature, TensorSpec
 from edge_bert.records.checkpoint import FloatArray
+from edge_bert.store import open_file
+from edge_bert.text import one_line
 
 
 @dataclass(frozen=True)
@@ -30,11 +33,11 @@ class _Signature:
 class ArtifactRunner:
     """One interpreter of an artifact. It computes in one thread, and for one caller at a time."""
 
-    def __init__(self, artifact: Artifact, file: ProvenFile, pad_id: int) -> None:
+    def __init__(self, artifact: Artifact, interpreter: Any, pad_id: int) -> None:
         self._names = {spec.length: name for name, spec in artifact.signatures.items()}
         self._artifact = artifact
         self._pad_id = pad_id
-        self._interpreter = _open_interpreter(file)
+        self._interpreter = interpreter
         self._signatures: dict[int, _Signature] = {}
 
     def run(self, encoding: Encoding) -> FloatArray:
@@ -105,11 +108,58 @@ def _dequantize(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
     return np.asarray(centered * np.float32(spec.scale), np.float32)
 
 
-def _open_interpreter(file: ProvenFile) -> Any:
+def open_interpreters(opened: OpenBundle, artifact: Artifact, count: int) -> list[Any]:
+    """So many interpreters of an artifact's file, which is checked and mapped.
+
+    Raises InputError where it is not the proven file, or not what the manifest says it is;
+    MissingToolError without the runtime.
+    """
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
         raise MissingToolError(
             "The runtime is missing: pip install ai-edge-litert (edge-bert depends on it)."
         ) from error
-    return Interpreter(file.mappable_path, num_threads=1)
+    source: dict[str, str | bytes]
+    if open_file.HOLDS_FILES:
+        source = {"model_path": opened.open_member(artifact.file).open_path}
+    else:  # no open file could be named, so the bytes that were checked are given
+        source = {"model_content": opened.read_member(artifact.file)}
+    try:
+        interpreters = [Interpreter(**source, num_threads=1) for _ in range(count)]
+        own = read_signatures(interpreters[0])
+    except (ValueError, RuntimeError) as error:
+        raise InputError(
+            f"{opened.folder / artifact.file} does not load ({one_line(error)}); build the bundle "
+            "again."
+        ) from error
+    check_artifact(artifact, opened.manifest.model, own)
+    return interpreters
+
+
+def read_signatures(interpreter: Any) -> dict[str, Signature]:
+    """The signatures of a file that a runtime has loaded, as a manifest has them."""
+    signatures = {}
+    for name in interpreter.get_signature_list():
+        runner = interpreter.get_signature_runner(name)
+        inputs, outputs = (
+            tuple(_describe_tensor(name, details[name]) for name in sorted(details))
+            for details in (runner.get_input_details(), runner.get_output_details())
+        )
+        lengths = [spec.shape[-1] for spec in inputs if spec.shape]
+        length = max((length for length in lengths if length > 0), default=0)
+        signatures[name] = Signature(length=length, inputs=inputs, outputs=outputs)
+    return signatures
+
+
+def _describe_tensor(name: str, detail: Mapping[str, Any]) -> TensorSpec:
+    scales = detail["quantization_parameters"]["scales"]
+    scale, zero_point = detail["quantization"] if len(scales) == 1 else (None, None)
+    shape = detail["shape_signature"] if len(detail["shape_signature"]) else detail["shape"]
+    return TensorSpec(
+        name=name,
+        dtype=np.dtype(detail["dtype"]).name,
+        shape=tuple(map(int, shape)),
+        scale=None if scale is None else float(scale),
+        zero_point=None if zero_point is None else int(zero_point),
+    )

@@ -81,8 +81,8 @@ def replace_folder(
 def check_folder(folder: Path, kind: FolderKind) -> None:
     """Raise before the work what `replace_folder` would raise after it; nothing is left."""
     folder = folder.resolve()
-    there = next(path for path in folder.parents if path.exists())
     with _told_plainly(folder, kind):
+        there = next(path for path in folder.parents if path.exists())
         _check_replaceable(folder, kind)
         try:
             remove_scratch(make_held(there, f".{folder.name}.new-"))
@@ -126,6 +126,11 @@ def _lock_path(folder: Path) -> Path:
 def _aside(folder: Path) -> Path:
     """Where the old bundle waits while the new one is renamed, on the way of two renames."""
     return folder.parent / f".{folder.name}.old"
+
+
+def is_being_replaced(folder: Path) -> bool:
+    """Whether the name of a bundle is free because the old one waits beside it."""
+    return _aside(folder.resolve()).is_dir()
 
 
 def _sweep(folder: Path) -> None:

@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.answer import AnswerRules, answer_questions
-from edge_bert.bundle.artifact_runner import ArtifactRunner, run_encodings
-from edge_bert.bundle.members import ProvenFile, require_proven
+from edge_bert.bundle.artifact_runner import ArtifactRunner, open_interpreters, run_encodings
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.bundle.progress_bar import ProgressBar
 from edge_bert.bundle.score import score_passages
 from edge_bert.bundle.tag import tag_texts
@@ -41,23 +40,22 @@ class Bundle:
     `manifest` says what is in it. Not safe for several threads at once; open one per thread.
     """
 
-    def __init__(self, folder: Path, manifest: Manifest, tokenizer: Tokenizer) -> None:
-        self.folder = folder
-        self.manifest = manifest
+    def __init__(self, opened: OpenBundle, tokenizer: Tokenizer) -> None:
+        self.folder = opened.folder
+        self.manifest: Manifest = opened.manifest
+        self._opened = opened
         self._tokenizer = tokenizer
-        self._files: dict[str, ProvenFile] = {}
         self._runners: dict[str, list[ArtifactRunner]] = {}
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
-        """Open the bundle in `folder`. Raises InputError where there is none or it is damaged."""
-        path = Path(folder)
-        manifest = manifests.read_manifest(path)
-        for member in manifest.files:
-            if member.file == TOKENIZER:
-                require_proven(path / TOKENIZER, member.sha256)
-        tokenizer = Tokenizer.open_file(path / TOKENIZER, manifest.model.max_length)
-        return cls(path, manifest, tokenizer)
+        """Open the bundle in `folder`, for good: a build that takes its place changes nothing.
+
+        Raises InputError where there is none or it is damaged.
+        """
+        opened = OpenBundle.open(folder)
+        data, path = opened.read_member(TOKENIZER), opened.folder / TOKENIZER
+        return cls(opened, Tokenizer.open_bytes(data, path, opened.manifest.model.max_length))
 
     def encode(
         self,
@@ -219,11 +217,10 @@ class Bundle:
 
     def _open_runners(self, artifact: Artifact, count: int) -> list[ArtifactRunner]:
         """So many runners of `artifact`, which stay for the next call."""
-        if artifact.name not in self._files:
-            self._files[artifact.name] = ProvenFile(self.folder / artifact.file, artifact.sha256)
-        file, runners = self._files[artifact.name], self._runners.setdefault(artifact.name, [])
-        while len(runners) < count:
-            runners.append(ArtifactRunner(artifact, file, self._tokenizer.pad_id))
+        runners = self._runners.setdefault(artifact.name, [])
+        if len(runners) < count:
+            more = open_interpreters(self._opened, artifact, count - len(runners))
+            runners += [ArtifactRunner(artifact, one, self._tokenizer.pad_id) for one in more]
         return runners[:count]
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import msgspec
 
 from edge_bert.bundle.members import JsonMember
-from edge_bert.errors import InputError
+from edge_bert.errors import DataError, InputError
 from edge_bert.installation import task_command
 from edge_bert.records.bundle import FORMAT_VERSION, Manifest
+from edge_bert.store.open_file import OpenFolder
+from edge_bert.store.os_faults import faults_told
 
 FILE = "manifest.json"
 SCHEMA_FILE = Path(__file__).with_name("manifest.schema.json")
@@ -28,22 +30,31 @@ def encode_manifest(manifest: Manifest) -> bytes:
     )
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """The manifest of the bundle in `folder`.
+@faults_told(InputError)
+def read_manifest(folder: Path, opened: OpenFolder | None = None) -> Manifest:
+    """The manifest of the bundle in `folder`, or of the same folder held open.
 
     Raises InputError when there is none, when it is damaged or of another format version, or when
     it contradicts itself.
     """
     path = folder / FILE
-    if not path.is_file():
-        build = f"run `{task_command('build')}`"
-        # A build replaces no folder that holds something else.
-        is_in_the_way = folder.is_dir() and any(folder.iterdir())
-        advice = f"move it away, then {build}" if is_in_the_way else f"{build} first"
-        raise InputError(f"{folder} holds no bundle (no {FILE}); {advice}.")
-    manifest = MEMBER.read(path)
+    try:
+        manifest = MEMBER.read(path, opened)
+    except DataError as error:
+        if isinstance(error.__cause__, FileNotFoundError | NotADirectoryError):
+            raise describe_absence(folder) from error
+        raise
     _check(manifest, path)
     return manifest
+
+
+def describe_absence(folder: Path) -> InputError:
+    """The error for a folder without a manifest: how to get a bundle there."""
+    build = f"run `{task_command('build')}`"
+    # A build replaces no folder that holds something else.
+    is_in_the_way = folder.is_dir() and any(folder.iterdir())
+    advice = f"move it away, then {build}" if is_in_the_way else f"{build} first"
+    return InputError(f"{folder} holds no bundle (no {FILE}); {advice}.")
 
 
 def _check(manifest: Manifest, path: Path) -> None:

@@ -11,7 +11,7 @@ from edge_bert.errors import DataError
 from edge_bert.records.measurement import FORMAT_VERSION, Measurement
 from edge_bert.store import content_store
 
-MEMBER = JsonMember(Measurement, "measure again", FORMAT_VERSION)
+MEMBER = JsonMember(Measurement, "measure again", FORMAT_VERSION, sealed=True)
 MAX_PER_SECOND = 1000
 
 
@@ -24,7 +24,7 @@ def save_measurement(measurement: Measurement, folder: Path, beside: Path | None
     handle, partial = content_store.open_held_file(folder)
     try:
         with os.fdopen(handle, "wb") as stream:
-            stream.write(content_store.encode_json(measurement))
+            stream.write(MEMBER.encode(measurement))
         Path(partial).chmod(0o644)
         return _link_free_name(Path(partial), _stem(measurement), beside)
     finally:

@@ -1,22 +1,20 @@
-"""A bundle's members: read bounded and checked, written atomically, held to their digest."""
+"""A bundle's JSON files: read bounded and checked, written atomically."""
 
 from __future__ import annotations
 
-import hashlib
-import os
-import weakref
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 import msgspec
 
-from edge_bert.errors import DataError, InputError
+from edge_bert.errors import DataError
 from edge_bert.store import content_store
+from edge_bert.store.open_file import NotRegularError, OpenFolder, open_regular
+from edge_bert.store.sealed_json import seal_json, unseal_json
 
 MAX_BYTES = 64 * 1024 * 1024
 REASON_LENGTH = 200
-OPEN_FILES = Path("/dev/fd")  # of this process, on Linux and macOS
 Content = TypeVar("Content")
 
 
@@ -31,45 +29,56 @@ class JsonMember(Generic[Content]):
     """A kind of JSON file in a bundle, read into `record`.
 
     `remedy` says how to get a sound file, such as "measure again". `version` is the format version
-    that this edge-bert reads; None for a file without one.
+    that this edge-bert reads; None for a file without one. A `sealed` file ends with its checksum.
     """
 
     record: type[Content]
     remedy: str
     version: int | None = None
     max_bytes: int = MAX_BYTES
+    sealed: bool = False
 
-    def read(self, path: Path) -> Content:
-        """The record in `path`.
+    def read(self, path: Path, folder: OpenFolder | None = None) -> Content:
+        """The record in `path`, a regular file; of the open `folder` where one is given.
 
         Raises DataError, with the path and the remedy in one line, where the file is missing,
         damaged, too large or of another format version.
         """
-        data = self._read_bounded(path)
+        return self.decode(self._read_bounded(path, folder), path)
+
+    def decode(self, data: bytes, path: Path) -> Content:
+        """As `read`, of the bytes of the file at `path`."""
         try:
             if self.version is not None:
                 self._check_version(msgspec.json.decode(data, type=_Version), path)
-            return msgspec.json.decode(data, type=self.record)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            content = unseal_json(data) if self.sealed else data
+            return msgspec.json.decode(content, type=self.record)
+        except (msgspec.MsgspecError, ValueError, RecursionError) as error:
             reason = " ".join(str(error).split())[:REASON_LENGTH]
             raise DataError(f"{path} is damaged ({reason}); {self.remedy}.") from error
 
     def write(self, content: Content, path: Path) -> None:
         """Write `content` as indented JSON; a reader sees the old file or all of the new one."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        content_store.write_atomic(path, content_store.encode_json(content))
+        content_store.write_atomic(path, self.encode(content))
 
-    def _read_bounded(self, path: Path) -> bytes:
+    def encode(self, content: Content) -> bytes:
+        """The bytes of a file with `content`."""
+        return seal_json(content) if self.sealed else content_store.encode_json(content)
+
+    def _read_bounded(self, path: Path, folder: OpenFolder | None) -> bytes:
         try:
-            if not path.is_file():  # a pipe would wait for a writer for ever
-                raise DataError(f"{path} is missing or no regular file; {self.remedy}.")
-            if path.stat().st_size > self.max_bytes:
-                raise DataError(f"{path} is larger than {self.max_bytes} bytes; {self.remedy}.")
-            return path.read_bytes()
+            file = open_regular(path) if folder is None else folder.open_file(path.name)
+            data = file.read(self.max_bytes)
+        except (FileNotFoundError, NotADirectoryError, NotRegularError) as error:
+            raise DataError(f"{path} is missing or no regular file; {self.remedy}.") from error
         except OSError as error:
             raise DataError(
                 f"{path} cannot be read ({error.strerror}); make it readable, or {self.remedy}."
             ) from error
+        if len(data) > self.max_bytes:
+            raise DataError(f"{path} is larger than {self.max_bytes} bytes; {self.remedy}.")
+        return data
 
     def _check_version(self, header: _Version, path: Path) -> None:
         if header.format_version != self.version:
@@ -77,51 +86,3 @@ class JsonMember(Generic[Content]):
                 f"{path} has format version {header.format_version}, this edge-bert reads "
                 f"{self.version}; {self.remedy}."
             )
-
-
-def file_matches(path: Path, sha256: str) -> bool:
-    """Whether `path` is the verified file: a regular file with this SHA-256."""
-    try:
-        if not path.is_file():  # a pipe would wait for a writer for ever
-            return False
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest() == sha256
-    except OSError:
-        return False
-
-
-class ProvenFile:
-    """The verified file at `path`, kept open: what is mapped is what was hashed.
-
-    Raises InputError where it is not the file of this SHA-256.
-    """
-
-    def __init__(self, path: Path, sha256: str) -> None:
-        if not path.is_file():
-            raise InputError(f"{path} is missing; build the bundle again.")
-        try:
-            self._file = os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
-        except OSError as error:
-            raise InputError(f"{path} cannot be read ({error.strerror}).") from error
-        weakref.finalize(self, os.close, self._file)
-        self._path = path
-        if self._digest() != sha256:
-            raise InputError(f"{path} is not the file that was proven; build the bundle again.")
-
-    @property
-    def mappable_path(self) -> str:
-        """A path of the open file itself, where the system has one: no exchange leads it away."""
-        return f"{OPEN_FILES}/{self._file}" if OPEN_FILES.is_dir() else str(self._path)
-
-    def _digest(self) -> str:
-        with os.fdopen(os.dup(self._file), "rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
-def require_proven(path: Path, sha256: str) -> Path:
-    """`path`. Raises InputError where it is not the verified file of this SHA-256."""
-    if not path.is_file():
-        raise InputError(f"{path} is missing; build the bundle again.")
-    if not file_matches(path, sha256):
-        raise InputError(f"{path} is not the file that was proven; build the bundle again.")
-    return path

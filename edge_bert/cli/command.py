@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
+import os
 import shutil
 import sys
 import textwrap
@@ -18,6 +20,7 @@ from edge_bert.installation import task_command
 SHORT_FLAGS = {"profile": "p", "model": "m", "out": "o"}
 LARGEST_WIDTH = 100
 HELP = "explain this task and do nothing else"
+STRICT_HELP = "refuse a cache that other users of this machine may write"
 
 OptionGroups = Mapping[str, Mapping[str, str]]
 """The help of each option, by group; both in the order in which `--help` prints them."""
@@ -78,7 +81,8 @@ class CommandTask(Task[Callable[..., None]]):
             )
             for name, new in self.renamed.items()
         ]
-        return [*arguments, HelpFlag(required), *old]
+        strict = Argument(name="strict", kind=bool, default=False, help=STRICT_HELP)
+        return [*arguments, HelpFlag(required), strict, *old]
 
     def __call__(self, *args: Any, **values: Any) -> Any:
         """Run the task, or explain it."""
@@ -87,7 +91,7 @@ class CommandTask(Task[Callable[..., None]]):
         if values.pop("help", False):
             sys.stdout.write(self.explain())
             return None
-        with error_boundary(json=values.get("json", False)):
+        with _strict(values.pop("strict", False)), error_boundary(json=values.get("json", False)):
             return super().__call__(*args, **self._parse(values))
 
     def explain(self) -> str:
@@ -97,7 +101,7 @@ class CommandTask(Task[Callable[..., None]]):
         lines = [f"Usage: {task_command(self.name)}{positional} [options]", ""]
         lines += (inspect.getdoc(self) or "").splitlines()
         arguments = {argument.names[0]: argument for argument in self.get_arguments()}
-        groups = {**self.options, "": {"help": HELP}}
+        groups = {**self.options, "": {"help": HELP, "strict": STRICT_HELP}}
         for title, group in groups.items():
             lines += ["", f"{title}:"] if title else []
             for name, text in group.items():
@@ -119,6 +123,21 @@ class CommandTask(Task[Callable[..., None]]):
             if type(parameters[name].default) is int:
                 values[name] = parse_number(name, str(value), int)
         return values
+
+
+@contextlib.contextmanager
+def _strict(asked: bool) -> Iterator[None]:
+    """Within the block, this process and those that it starts refuse a cache of others."""
+    from edge_bert.store.cache import STRICT
+
+    before = os.environ.get(STRICT)
+    if asked:
+        os.environ[STRICT] = "1"
+    try:
+        yield
+    finally:
+        if asked and before is None:
+            del os.environ[STRICT]
 
 
 def command(**options: Any) -> Callable[[Callable[..., None]], CommandTask]:

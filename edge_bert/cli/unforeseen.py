@@ -24,6 +24,10 @@ def tell_fault(error: Exception) -> EdgeBertError | None:
         return InputError("There is not enough memory; close other programs, or give less.")
     if isinstance(error, RecursionError):
         return InputError("Something that was given is nested too deeply to be read.")
+    if isinstance(error, RuntimeError) and str(error).startswith("Symlink loop"):  # pathlib's
+        return InputError(f"{one_line(error)}: give a path without that link.")
+    if isinstance(error, ValueError) and str(error) == "embedded null byte":
+        return InputError("A name of a file has a NUL byte in it; give another.")
     if isinstance(error, UnicodeEncodeError) and "surrogates" in error.reason:
         return InputError(f"{one_line(error.object)} is no UTF-8; give the file another name.")
     return None

@@ -11,6 +11,7 @@ from edge_bert.compress.plan import check_order
 from edge_bert.errors import InputError
 from edge_bert.installation import shipped_folder, task_command
 from edge_bert.records.plan import Plan, PlanStep
+from edge_bert.store.os_faults import faults_told
 from edge_bert.text import one_line
 from edge_bert.toml_text import MAX_BYTES, decode_toml, is_toml_path
 
@@ -22,6 +23,7 @@ def plan_names() -> list[str]:
     return sorted(path.stem for path in PLAN_FOLDER.glob("*.toml"))
 
 
+@faults_told(InputError)
 def load_plan(name: str) -> Plan:
     """The plan that we ship as `name`, or the one in the file that `name` is the path of.
 

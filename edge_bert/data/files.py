@@ -57,7 +57,11 @@ def read_text(path: Path) -> str:
     Raises DataError when the file is missing, unreadable, empty, too large, binary or not
     UTF-8 (with the offset of the first bad byte).
     """
-    data = _read_bytes(path)
+    return decode_text(path, _read_bytes(path))
+
+
+def decode_text(path: Path, data: bytes) -> str:
+    """As `read_text`, of the bytes of a file that was read; `path` is for messages."""
     encoding = _marked_encoding(data)
     if encoding is not None:
         raise DataError(f"{printable_name(path)}: is {encoding}; save it as UTF-8")

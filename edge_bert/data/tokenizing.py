@@ -14,10 +14,9 @@ from typing import Any
 
 import tokenizers
 
-from edge_bert.data.files import printable_name, read_text
+from edge_bert.data.files import decode_text, printable_name, read_text
 from edge_bert.errors import DataError, InputError, ModelError
 from edge_bert.formats.huggingface.backend import PAD_TOKENS
-from edge_bert.formats.huggingface.open_tokenizer import open_tokenizer
 from edge_bert.formats.huggingface.tokenizer import resolve_beside
 from edge_bert.records.checkpoint import NO_PROMPTS, Prompts
 
@@ -88,18 +87,32 @@ class Tokenizer:
         text is cut first). Raises ModelError for a file that is missing, damaged or has no
         padding token, InputError for a `max_length` without room for the special tokens.
         """
-        text = _read(path)
-        with _faults_named(path.name):
-            backend = open_tokenizer(text, path.name)
-            pad_id = _pad_id(backend, path.name)
+        with _faults_of_text():
+            text = read_text(path)
+        return cls._parse(text, path.name, max_length, prompts)
+
+    @classmethod
+    def open_bytes(
+        cls, data: bytes, path: Path, max_length: int, prompts: Prompts = NO_PROMPTS
+    ) -> Tokenizer:
+        """As `open_file`, of the bytes of a file that was read; `path` is for messages."""
+        with _faults_of_text():
+            text = decode_text(path, data)
+        return cls._parse(text, path.name, max_length, prompts)
+
+    @classmethod
+    def _parse(cls, text: str, name: str, max_length: int, prompts: Prompts) -> Tokenizer:
+        with _faults_named(name):
+            backend = tokenizers.Tokenizer.from_str(text)
+            pad_id = _pad_id(backend, name)
             side = (backend.truncation or {}).get("direction", "right")
             backend.no_padding()
             backend.no_truncation()
             _check_room(backend, max_length, pair=False)
             backend.enable_truncation(max_length, direction=side)
             seen = (pad_id, *backend.encode("a").ids, *backend.encode("a", "a").ids)
-            largest = _check_id(max(seen), path.name)
-        plain = cls(max_length, pad_id, largest, path.name, backend)
+            largest = _check_id(max(seen), name)
+        plain = cls(max_length, pad_id, largest, name, backend)
         return plain.with_prompt(prompts)
 
     @functools.cached_property
@@ -217,9 +230,10 @@ class Tokenizer:
         return self._backend.id_to_token(token_id) or ""
 
 
-def _read(path: Path) -> str:
+@contextmanager
+def _faults_of_text() -> Iterator[None]:
     try:
-        return read_text(path)
+        yield
     except DataError as error:
         raise ModelError(f"the tokenizer {error}") from error
 

@@ -31,6 +31,7 @@ class CoreModel(Record, frozen=True):
     l3_bytes: float
     dram_gb_per_s: float
     source: str
+    l2_shared: bool = False
 
 
 def knows_core(core: str) -> bool:

@@ -22,7 +22,7 @@ from edge_bert.estimate.cache_lines import (
     memory_stream,
 )
 from edge_bert.estimate.core_model import CoreModel, core_model
-from edge_bert.estimate.thread_team import TeamPart, barrier_ms, gather_team, split_work
+from edge_bert.estimate.thread_team import TeamPart, barrier_ms, crowding, gather_team, split_work
 from edge_bert.records.latency import ModelledLatency
 from edge_bert.records.measurement import InstructionCounts
 from edge_bert.records.profile import Cluster, Memory
@@ -55,12 +55,13 @@ class _Run:
         At the `low` end the other units' work is hidden, at the `high` end none of it.
         """
 
-        def alone_ms(cluster: Cluster) -> float:
-            work = _compute_cycles(self.counts, cluster)
+        def alone_ms(part: TeamPart) -> float:
+            work = _compute_cycles(self.counts, part.cluster)
             shown = {"low": 0.0, "middle": work.exposed, "high": work.hidden}[end]
             cycles = (work.busiest + shown) * computing
-            cycles += lines.l2 * line_cycles(cluster, self.memory, end).l2
-            return cycles / (cluster.max_mhz * 1e3)
+            line = line_cycles(part.cluster, self.memory, end).l2
+            cycles += lines.l2 * line * crowding(part, end)
+            return cycles / (part.cluster.max_mhz * 1e3)
 
         return split_work(self.team, alone_ms) + self._shared_ms(lines, end)
 

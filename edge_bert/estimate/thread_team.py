@@ -7,10 +7,13 @@ the end of every operator.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from edge_bert.errors import InputError
+from edge_bert.estimate.cache_lines import End
+from edge_bert.estimate.core_model import core_model
 from edge_bert.records.profile import Cluster
 
 # Share of one thread's work that several threads can split (Amdahl's law, 1967): operators that the
@@ -46,16 +49,27 @@ def gather_team(cluster: Cluster, others: Sequence[Cluster], threads: int) -> tu
     return tuple(team)
 
 
-def split_work(team: Sequence[TeamPart], alone_ms: Callable[[Cluster], float]) -> float:
-    """Milliseconds that a team takes for work that one thread does in `alone_ms` of its cluster.
+def split_work(team: Sequence[TeamPart], alone_ms: Callable[[TeamPart], float]) -> float:
+    """Milliseconds that a team takes for work that one thread does in `alone_ms` among its part.
 
-    What cannot be split runs on the first cluster.
+    What cannot be split runs on one core of the first cluster.
     """
-    first = alone_ms(team[0].cluster)
+    first = alone_ms(TeamPart(team[0].cluster, 1))
     if first == 0:
         return 0.0
-    speed = sum(part.threads / alone_ms(part.cluster) for part in team)
+    speed = sum(part.threads / alone_ms(part) for part in team)
     return (1 - PARALLEL) * first + PARALLEL / speed
+
+
+def crowding(part: TeamPart, end: End) -> float:
+    """How much longer a line of level 2 takes, where the threads of a cluster share that cache.
+
+    At best it serves all of them as fast as one, at worst one after the other. Nobody publishes
+    which, so it is taken in the middle of the two factors.
+    """
+    if not core_model(part.cluster.core).l2_shared:
+        return 1.0
+    return {"low": 1.0, "middle": math.sqrt(part.threads), "high": float(part.threads)}[end]
 
 
 def barrier_ms(threads: int, operators: int) -> float:

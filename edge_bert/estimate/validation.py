@@ -57,15 +57,16 @@ def summarize_errors(predictions: Sequence[Prediction]) -> ErrorSummary:
 
 
 def group_errors(predictions: Sequence[Prediction]) -> dict[str, ErrorSummary]:
-    """Errors of float and int8 with one thread and with several, and of the transformers.
+    """Errors of float and int8, and by kernels, with one thread and with several.
 
+    Beside them those of the transformers and of the phones since 2020.
     A group without a row is left out.
     """
     groups: dict[str, list[Prediction]] = {}
     for prediction in predictions:
         row = prediction.published
         threads = "one thread" if row.threads == 1 else "several threads"
-        names = [f"{threads}, {row.precision}"]
+        names = [f"{threads}, {row.precision}", f"{threads}, {row.kernels} kernels"]
         names += ["transformers"] if row.model in TRANSFORMERS else []
         names += ["phones since 2020"] if row.device in SINCE_2020 else []
         for name in names:

@@ -18,6 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import open_model_file
+from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 # Names, types and places of 10,000 tensors take one.
@@ -30,8 +32,8 @@ NUMBERS = {
     **{"I8": "<i1", "U8": "<u1", "I32": "<i4", "I64": "<i8"},
 }
 
-# What safetensors and NumPy raise for a file that lies, and reading for one that is not there.
-UNREADABLE = (OSError, TypeError, AttributeError, ValueError)
+# What safetensors and NumPy raise for a file that lies.
+UNREADABLE = (TypeError, AttributeError, ValueError)
 
 Array = npt.NDArray[Any]
 
@@ -86,7 +88,8 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
     from safetensors import SafetensorError, safe_open
 
     try:
-        with path.open("rb") as stream:
+        held = open_model_file(path)
+        with held.open_stream() as stream:
             size = int.from_bytes(stream.read(8), "little")
             file = _identify(stream.fileno())
             if MAX_HEADER_BYTES < size < file.size:
@@ -94,9 +97,11 @@ def read_header(path: Path) -> dict[str, StoredTensor]:
                     f"{path} has a header of {size} bytes, more than {MAX_HEADER_BYTES} for names; "
                     "save the weights in several files."
                 )
-            with safe_open(path, framework="numpy") as judge:
+            with safe_open(held.open_path, framework="numpy") as judge:
                 names = set(judge.keys())
             places = _decode_places(stream.read(size))
+    except OSError as error:
+        raise ModelError(str(describe_os_error(error))) from error
     except (SafetensorError, msgspec.MsgspecError, *UNREADABLE) as error:
         raise ModelError(
             f"{path} is damaged or not whole ({one_line(error)}); download the model again."

@@ -146,6 +146,12 @@ def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
     )
 
 
+def with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
+    """`output` with the operators of the cold run and the time that loading took there."""
+    latency = msgspec.structs.replace(output.latency, cold_load_us=cold.latency.load_us)
+    return msgspec.structs.replace(output, latency=latency, operators=cold.operators)
+
+
 def parse_placement(stdout: str, exit_code: int, stderr: str = "") -> Placement:
     """When and where a run's inferences ran, from an output that lacks the line of each.
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.members import require_proven
+from edge_bert.bundle.bundle import TOKENIZER
+from edge_bert.bundle.check_artifact import refuse_claim
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.evaluation import parse_reference
@@ -14,6 +17,7 @@ from edge_bert.data.sentence_files import name_source, read_sentences
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import InputError
 from edge_bert.evaluate.phone_tokens import TokenDifference, find_token_differences
+from edge_bert.formats.tflite.inspect import ModelFile
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.bundle_files import profile_of
@@ -77,36 +81,31 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
 
     Drift is measured against the bundle's float32 artifact, on the held-out sentences of the
     bundle's own calibration set where the user gives its file, or else of ours. Raises InputError
-    where that is another file, or where a file of the bundle is not the one that was verified.
+    where that is another file, or where a file of the bundle is not the one that was verified or
+    not what the manifest says it is.
     """
-    folder = options.folder
-    manifest = manifests.read_manifest(folder)
-    runtime = profile_of(manifest, folder).parsed_runtime()
-    _check_files(folder, manifest)
+    bundle = OpenBundle.open(options.folder)
+    manifest = bundle.manifest
+    runtime = profile_of(bundle).parsed_runtime()
+    for name in bundle.names:
+        bundle.open_member(name)
     sets = [parse_reference(reference) for reference in options.data]
-    model = manifest.model
-    tokenizer = Tokenizer.open_file(folder / "tokenizer.json", model.max_length, model.prompts)
+    tokenizer = _open_tokenizer(bundle)
     sentences = _calibration_set(manifest.calibration, options.calibration)
-    expected = run_texts(
-        _subject(folder, manifest, _reference(manifest)),
-        tokenizer,
-        sentences.held_out,
-        host_runtime(),
-    )
+    with _open_subject(bundle, _reference(manifest)) as subject:
+        expected = run_texts(subject, tokenizer, sentences.held_out, host_runtime())
     examples = verify_artifact.Examples(tokenizer, sentences.held_out, sets)
     verified = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")
-        tested = verify_artifact.verify_artifact(
-            _subject(folder, manifest, artifact), examples, expected, runtime, host_runtime()
-        )
+        with _open_subject(bundle, artifact) as subject:
+            tested = verify_artifact.verify_artifact(
+                subject, examples, expected, runtime, host_runtime()
+            )
         verified.append(Verified(artifact.name, tested.runtime_check, tested.scores))
     texts = read_sentences(options.text) if options.text else []
-    differing = (
-        find_token_differences(texts, folder / "tokenizer.json", manifest.model.max_length)
-        if texts  # a tokenizer that MediaPipe cannot be is no fault of the other checks
-        else ()
-    )
+    # A tokenizer that MediaPipe cannot be is no fault of the other checks.
+    differing = _find_differences(bundle, texts) if texts else ()
     return BundleVerification(
         profile=manifest.profile,
         artifacts=tuple(verified),
@@ -140,12 +139,29 @@ def _reference(manifest: Manifest) -> Artifact:
     raise InputError("The bundle has no float32 artifact to compare with; build it with float32.")
 
 
-def _check_files(folder: Path, manifest: Manifest) -> None:
-    for artifact in manifest.artifacts:
-        require_proven(folder / artifact.file, artifact.sha256)
-    for packaged in manifest.files:
-        require_proven(folder / packaged.file, packaged.sha256)
+def _check_contents(artifact: Artifact, contents: ModelFile) -> None:
+    for field in ("integer_only", "op_counts"):
+        said, own = getattr(artifact, field), getattr(contents, field)
+        if said != own:
+            refuse_claim(artifact, field.replace("_", " "), said, own)
 
 
-def _subject(folder: Path, manifest: Manifest, artifact: Artifact) -> ModelUnderTest:
-    return ModelUnderTest.of(folder / artifact.file, manifest.model.head)
+def _open_tokenizer(bundle: OpenBundle) -> Tokenizer:
+    model, path = bundle.manifest.model, bundle.folder / TOKENIZER
+    data = bundle.read_member(TOKENIZER)
+    return Tokenizer.open_bytes(data, path, model.max_length, model.prompts)
+
+
+def _find_differences(bundle: OpenBundle, texts: Sequence[str]) -> Sequence[TokenDifference]:
+    with bundle.copy_members([TOKENIZER]) as files:
+        return find_token_differences(texts, files / TOKENIZER, bundle.manifest.model.max_length)
+
+
+@contextmanager
+def _open_subject(bundle: OpenBundle, artifact: Artifact) -> Iterator[ModelUnderTest]:
+    """The artifact's file, once it is known to be what the manifest says of it."""
+    model = bundle.manifest.model
+    with bundle.copy_members([artifact.file]) as files:
+        subject = ModelUnderTest.of(files / artifact.file, model.head)
+        _check_contents(artifact, subject.contents)
+        yield subject

@@ -124,15 +124,17 @@ NO_PROMPTS = Prompts()
 class OnnxFile:
     """An ONNX file that a model was read from.
 
-    `inputs` gives our name of each of its inputs. `outputs` are those that count: one, or the
-    logits of an answer's start and of its end. Where `needs_pooling`, it gives tokens of which the
-    head makes one vector. `activation` is what it applies to its logits by itself.
+    `sha256` is over it and its external data. `inputs` gives our name of each of its inputs.
+    `outputs` are those that count: one, or the logits of an answer's start and of its end. Where
+    `needs_pooling`, it gives tokens of which the head makes one vector. `activation` is what it
+    applies to its logits by itself.
     `float16` says that it computes in float16.
     `fixed_length` is the one length that it takes where its shapes are fixed, `vocabulary` the
     rows of its token table, where onnx2tf gets no weights from us.
     """
 
     path: Path
+    sha256: str
     inputs: Mapping[str, str]
     outputs: tuple[str, ...]
     needs_pooling: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge_bert.records.base import Record
 from edge_bert.records.int16_selection import Int16Selection
 
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
 
 
 class GroupError(Record, frozen=True):

@@ -12,7 +12,7 @@ from edge_bert.records.energy import Energy, MeasuredEnergy
 from edge_bert.records.latency import Latency, ModelledLatency
 from edge_bert.records.profile import Runtime
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 # In `Measurement.tool_versions`: that the official tool measured, its sha256 and origin.
 BENCHMARK_MODEL = "benchmark_model"
 Count = Annotated[int, msgspec.Meta(ge=0)]

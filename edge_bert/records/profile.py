@@ -90,7 +90,7 @@ class Scaling(Record, frozen=True):
     files: Annotated[int, msgspec.Meta(ge=MIN_SCALING_FILES, le=1000)]
     error: Annotated[float, msgspec.Meta(ge=0, le=10)]
     worst_error: Annotated[float, msgspec.Meta(ge=0, le=10)]
-    phone: Annotated[str, msgspec.Meta(pattern=r"\Aphone-[0-9a-f]{8}\Z")]
+    phone: Annotated[str, msgspec.Meta(pattern=r"\A(phone|board)-[0-9a-f]{8}\Z")]
     title: Line
     build: Line
     date: Annotated[str, msgspec.Meta(pattern=r"\A20[0-9]{2}-[0-9]{2}-[0-9]{2}\Z")]

@@ -10,7 +10,8 @@ from edge_bert.records.base import Record
 class PublishedLatency(Record, frozen=True):
     """One published time: `ms` for one inference of `model`.
 
-    `input` is the side of a square image in pixels, or the length of a text in tokens.
+    `input` is the side of a square image in pixels, or the length of a text in tokens. `kernels`
+    are `older` where TFLite did not yet compute with XNNPACK, whose kernels the prediction counts.
     """
 
     device: str
@@ -21,6 +22,7 @@ class PublishedLatency(Record, frozen=True):
     model: str
     input: int
     precision: Literal["fp32", "int8"]
+    kernels: Literal["XNNPACK", "older"]
     ms: float
     source: str
 

@@ -1,12 +1,14 @@
 """A journal of evaluations, one JSON line each, from which an interrupted run goes on.
 
-The first line names the problem; each further one is a key and a value. A line is appended with
-one write and synced, so that only the last one can be torn; the next run cuts it off.
+The first line names the problem; each further one is a key, a value and a checksum over both and
+the problem. A line is appended with one write and synced, so that only the last one can be torn;
+the next run cuts it off. A line that was changed is left out, so that it is evaluated again.
 """
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,11 +17,13 @@ from typing import Generic, TypeVar
 import msgspec
 
 from edge_bert.errors import InputError
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.store.in_use import share_folder
 from edge_bert.store.locks import hold_lock
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+CHECKSUM_LETTERS = 32
 Value = TypeVar("Value")
 
 
@@ -31,29 +35,34 @@ class _Header(Record, frozen=True):
 class _Line(Record, frozen=True):
     key: str
     value: msgspec.Raw
+    checksum: str
 
 
 class Journal(Generic[Value]):
     """An open journal. `values` has the last value of each key; write with `record`."""
 
-    def __init__(self, path: Path, handle: int, values: dict[str, Value]) -> None:
+    def __init__(self, path: Path, problem: str, handle: int, values: dict[str, Value]) -> None:
         self.path = path
+        self._problem = problem
         self.values = values
         self._handle = handle
 
     def record(self, key: str, value: Value) -> None:
         """Keep `value` under `key`: on disk when this returns."""
-        line = _Line(key=key, value=msgspec.Raw(msgspec.json.encode(value)))
+        data = msgspec.json.encode(value)
+        line = _Line(key, msgspec.Raw(data), _checksum(self._problem, key, data))
         _append(self.path, self._handle, msgspec.json.encode(line) + b"\n")
         self.values[key] = value
 
 
 @contextlib.contextmanager
-def open_journal(path: Path, problem: str, kind: type[Value]) -> Iterator[Journal[Value]]:
+def open_journal(
+    path: Path, problem: str, kind: type[Value], progress: Progress = no_progress
+) -> Iterator[Journal[Value]]:
     """The journal of `problem` at `path`, created if absent; its values are of `kind`.
 
-    Raises InputError for the journal of another problem and for a damaged one, BusyError while
-    another process has it open.
+    `progress` is told of lines that are damaged and left out. Raises InputError for the journal of
+    another problem or version, BusyError while another process has it open.
     """
     busy = f"{path}: another search is writing here; wait until it ends."
     with contextlib.ExitStack() as stack:
@@ -65,10 +74,13 @@ def open_journal(path: Path, problem: str, kind: type[Value]) -> Iterator[Journa
         except OSError as error:
             raise InputError(f"{path}: {error.strerror}; give another path.") from error
         stack.callback(os.close, handle)
-        yield Journal(path, handle, _read_values(path, handle, problem, kind))
+        values = _read_values(path, handle, problem, kind, progress)
+        yield Journal(path, problem, handle, values)
 
 
-def _read_values(path: Path, handle: int, problem: str, kind: type[Value]) -> dict[str, Value]:
+def _read_values(
+    path: Path, handle: int, problem: str, kind: type[Value], progress: Progress
+) -> dict[str, Value]:
     """The values in the journal, after cutting off a torn line and writing an absent header."""
     header = msgspec.json.encode(_Header(journal=FORMAT_VERSION, problem=problem)) + b"\n"
     data = path.read_bytes()
@@ -84,12 +96,20 @@ def _read_values(path: Path, handle: int, problem: str, kind: type[Value]) -> di
     for number, text in enumerate(lines, start=2):
         try:
             line = msgspec.json.decode(text, type=_Line)
+            if _checksum(problem, line.key, bytes(line.value)) != line.checksum:
+                raise ValueError("the checksum is another line's")
             values[line.key] = msgspec.json.decode(line.value, type=kind)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            raise InputError(
-                f"{path}:{number}: the line is damaged; remove it, or the file to begin anew."
-            ) from None
+        except (msgspec.MsgspecError, ValueError, RecursionError):
+            progress(f"{path}:{number}: the line is damaged and left out; it is evaluated again")
     return values
+
+
+def _checksum(problem: str, key: str, value: bytes) -> str:
+    """Of a line: over the problem too, so that no line of another journal is taken."""
+    digest = hashlib.sha256()
+    for part in (problem.encode(), key.encode(), value):
+        digest.update(len(part).to_bytes(8, "little") + part)
+    return digest.hexdigest()[:CHECKSUM_LETTERS]
 
 
 def _check_header(path: Path, line: bytes, problem: str) -> None:
@@ -97,7 +117,12 @@ def _check_header(path: Path, line: bytes, problem: str) -> None:
         header = msgspec.json.decode(line, type=_Header)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         raise InputError(f"{path} is no journal of a search; give another path.") from None
-    if header.journal != FORMAT_VERSION or header.problem != problem:
+    if header.journal != FORMAT_VERSION:
+        raise InputError(
+            f"{path} has format version {header.journal}, this edge-bert reads {FORMAT_VERSION}; "
+            "give another path, or remove it to begin anew."
+        )
+    if header.problem != problem:
         raise InputError(
             f"{path} is the journal of another search (its model, data, device or code differ); "
             "give another path, or remove it to begin anew."

@@ -40,7 +40,7 @@ def run_matrix_jobs(
     `is_current`. A job that raises an EdgeBertError is reported and the others go on; any other
     error is raised at the end.
     """
-    with open_journal(path, problem, kind) as journal:
+    with open_journal(path, problem, kind, progress) as journal:
         values = journal.values
         pending = [job for job in jobs if job.key not in values or not is_current(values[job.key])]
         count = len(jobs) - len(pending)

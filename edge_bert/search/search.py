@@ -55,7 +55,7 @@ def run_search(
     progress(f"{len(feasible)} candidates may meet the budget, {len(dropped)} cannot")
     if not feasible:
         return _infeasible(problem.budget, effort, prefiltered)
-    with open_journal(path, problem.key, Evaluation) as journal:
+    with open_journal(path, problem.key, Evaluation, progress) as journal:
         evaluated = _Search(problem, executor, journal, effort, progress, feasible).run()
     return _result(problem.budget, effort, prefiltered, evaluated)
 

@@ -15,6 +15,7 @@ from edge_bert.formats.git_lfs import refuse_pointers
 from edge_bert.formats.huggingface import tokenizer as tokenizers
 from edge_bert.formats.huggingface.config_class import complete_config, describe_config_class
 from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.formats.model_file import has_model_file, open_model_file
 from edge_bert.records.checkpoint import NO_PROMPTS, Checkpoint, Prompts
 from edge_bert.sources import sentence_transformers
 from edge_bert.sources.head import read_head
@@ -84,7 +85,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         sha256=digest_of(*files, path, text.tokenizer, *head.files, prompts=text.prompts),
         prompts=text.prompts,
         warnings=(*unknown, *quantized.warnings, *text.warnings),
-        head_is_certain=(folder / MODULES).is_file(),
+        head_is_certain=has_model_file(folder / MODULES),
         structure=None if saved is None else read_structure(saved),
         folder=folder,
     )
@@ -135,9 +136,11 @@ def _unknown_keys(folder: Path) -> tuple[str, ...]:
         "tokenizer_config.json": keys.TOKENIZER,
         "special_tokens_map.json": keys.SPECIAL_TOKENS,
     }
-    files = {folder / name: table for name, table in tables.items() if (folder / name).is_file()}
     return tuple(
-        line for path, table in files.items() for line in table.check(path, read_json(path))
+        line
+        for name, table in tables.items()
+        if has_model_file(folder / name)
+        for line in table.check(folder / name, read_json(folder / name))
     )
 
 
@@ -208,8 +211,7 @@ def digest_of(*paths: Path, prompts: Prompts = NO_PROMPTS) -> str:
     """SHA-256 over the digests of the files at `paths`, in order, and over the default prompt."""
     digest = hashlib.sha256()
     for path in paths:
-        with path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "sha256").digest())
+        digest.update(bytes.fromhex(open_model_file(path).digest()))
     if prompts.default is not None:  # it stands before every text that a model is calibrated with
         digest.update(msgspec.json.encode(prompts, order="deterministic"))
     return digest.hexdigest()

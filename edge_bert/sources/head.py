@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.checkpoint import Head, Pooling, Task
 from edge_bert.sources.modules import HeadFiles, read_modules, require_transformer_alone
 from edge_bert.sources.output_activation import choose_activation
@@ -26,7 +27,7 @@ def read_head(folder: Path, config: Mapping[str, Any]) -> HeadFiles:
     that head; a bare encoder gives the mean of its tokens.
     Raises ModelError for any other head.
     """
-    if (folder / MODULES).is_file():
+    if has_model_file(folder / MODULES):
         return _read_sentence_transformers(folder, config)
     architectures = config.get("architectures") or []
     if not isinstance(architectures, list):

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.sources.weights import weights_files
 from edge_bert.text import one_line
 
@@ -31,7 +32,7 @@ def _is_whole(folder: Path) -> bool:
 
     Beside a vocab.txt the hub may still have a tokenizer.json, so it is asked.
     """
-    if not all((folder / name).is_file() for name in NEEDED):
+    if not all(has_model_file(folder / name) for name in NEEDED):
         return False
     try:
         return bool(weights_files(folder))

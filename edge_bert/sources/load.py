@@ -5,15 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import hold_model_files
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.sources import hub, wheel
 from edge_bert.sources.folder import load_folder
 from edge_bert.sources.onnx.load import load_onnx
 from edge_bert.sources.onnx.opaque import ARCHITECTURE, load_opaque
+from edge_bert.store.os_faults import describe_os_error, faults_told
 
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
+@faults_told(ModelError)
 def load_checkpoint(
     reference: str | None, cache: Path, tokenizer: Path | None = None, via: str | None = None
 ) -> Checkpoint:
@@ -26,6 +29,13 @@ def load_checkpoint(
     `via` onnx2tf leaves the encoder in an ONNX file to that converter.
     Raises ModelError when it cannot be had or is not usable.
     """
+    with hold_model_files():
+        return _load(reference, cache, tokenizer, via)
+
+
+def _load(
+    reference: str | None, cache: Path, tokenizer: Path | None, via: str | None
+) -> Checkpoint:
     file = onnx_file(reference)
     if via is not None and (file is None or via != ARCHITECTURE):
         raise ModelError(f"--via {via[:50]!r}: there is onnx2tf, for a --model that ends in .onnx.")
@@ -55,6 +65,8 @@ def onnx_file(reference: str | None) -> Path | None:
         path = Path(reference).expanduser()
         if path.is_file():
             return path
+    except PermissionError as error:
+        raise ModelError(str(describe_os_error(error))) from error
     except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown user's home
         pass
     raise ModelError(f"--model {reference[:200]!r}: there is no such file; give an ONNX file.")
@@ -67,6 +79,8 @@ def _folder(reference: str) -> Path | None:
         if reference and path.is_dir():
             return path
         looks_like_path = path.is_file() or reference.startswith((".", "/", "~"))
+    except PermissionError as error:
+        raise ModelError(str(describe_os_error(error))) from error
     except (OSError, ValueError, RuntimeError):  # too long, a NUL byte, an unknown user's home
         looks_like_path = True
     if looks_like_path or not reference or "\\" in reference:

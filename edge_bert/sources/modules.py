@@ -11,6 +11,7 @@ import msgspec
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json, read_json_as
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.checkpoint import (
     FloatArray,
     Head,
@@ -118,7 +119,7 @@ def find_encoder_folder(folder: Path) -> Path:
     Raises ModelError for a module that we do not have, and for a path that leads outside.
     """
     path = folder / MODULES
-    modules = _read_entries(path) if path.is_file() else []
+    modules = _read_entries(path) if has_model_file(path) else []
     if not modules or modules[0].kind != "Transformer" or not modules[0].path:
         return folder
     return _find_folder(folder, modules[0])
@@ -151,7 +152,7 @@ def _read_layers(
             case "LayerNorm":
                 yield module_kinds.read_layer_norm(config, entry.path)
             case "Normalize":
-                if path != folder.resolve() and config.is_file():  # old ones have no file
+                if path != folder.resolve() and has_model_file(config):  # old ones have no file
                     module_kinds.check_feature_names(config, read_json(config))
                 yield UNIT
 

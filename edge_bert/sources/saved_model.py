@@ -10,6 +10,7 @@ import msgspec
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json_as
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.checkpoint import TOKEN_TASKS, EncoderStructure, Head, Task
 from edge_bert.records.saved_model import FORMAT_VERSION, SavedModel
 
@@ -22,7 +23,7 @@ def read_saved_model(folder: Path) -> SavedModel | None:
     Raises ModelError for a file that is damaged, of another version, or contradicts itself.
     """
     path = folder / FILE
-    if not path.is_file():
+    if not has_model_file(path):
         return None
     saved = read_json_as(SavedModel, path)
     if saved.format_version != FORMAT_VERSION:

@@ -11,6 +11,7 @@ import msgspec
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json, read_json_as
+from edge_bert.formats.model_file import has_model_file, require_inside
 from edge_bert.records.checkpoint import Prompts
 from edge_bert.sources.keys import sentence_transformers_files as keys
 from edge_bert.text import shorten
@@ -40,7 +41,7 @@ def read_text_options(folder: Path) -> TextOptions:
     """What the Transformer module in `folder` says; ModelError for what is not obeyed."""
     for name in TRANSFORMER_FILES:
         path = folder / name
-        content = read_json(path) if path.is_file() else {}
+        content = read_json(path) if has_model_file(path) else {}
         if content:
             scores = read_model_file(folder).get("model_type") == "CrossEncoder"
             table = keys.SCORING_TRANSFORMER if scores else keys.TRANSFORMER
@@ -52,7 +53,7 @@ def read_text_options(folder: Path) -> TextOptions:
 def read_model_file(folder: Path) -> dict[str, Any]:
     """What sentence-transformers says of the whole model in `folder`; nothing where it does not."""
     path = folder / MODEL_FILE
-    return read_json(path) if path.is_file() else {}
+    return read_json(path) if has_model_file(path) else {}
 
 
 def _text_options(path: Path, content: Mapping[str, Any]) -> TextOptions:
@@ -81,7 +82,7 @@ def read_prompts(folder: Path, *, pooled: bool) -> tuple[Prompts, tuple[str, ...
 
     Raises ModelError for prompts that are no texts, and for a default that there is not.
     """
-    if not (folder / MODULES).is_file():
+    if not has_model_file(folder / MODULES):
         return Prompts(), ()
     path, content = folder / MODEL_FILE, read_model_file(folder)
     warnings = keys.MODEL.check(path, content)
@@ -119,7 +120,7 @@ def check_modules(folder: Path) -> bool:
 
 def _module_entries(folder: Path) -> list[dict[str, Any]]:
     path = folder / MODULES
-    if not path.is_file():
+    if not has_model_file(path):
         return []
     check_module_count(path)
     return read_json_as(list[dict[str, Any]], path)
@@ -135,7 +136,10 @@ def check_module_count(path: Path) -> None:
 def _module_config(folder: Path, path: object) -> dict[str, Any]:
     """The module's config.json; head.py says what is wrong with where it is."""
     file = folder / path / "config.json" if isinstance(path, str) and path else None
-    return read_json(file) if file is not None and file.is_file() else {}
+    if file is None or not has_model_file(file):
+        return {}
+    require_inside(file.parent, folder)
+    return read_json(file)
 
 
 def _include_prompt(path: Path, config: Mapping[str, Any]) -> bool:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json_as
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.trained_bits import FORMAT_VERSION, TrainedBits
 
 FILE = "quantization.json"
@@ -16,7 +17,7 @@ def read_trained_bits(folder: Path | None) -> TrainedBits | None:
 
     Raises ModelError for a file that is damaged or of another version.
     """
-    if folder is None or not (folder / FILE).is_file():
+    if folder is None or not has_model_file(folder / FILE):
         return None
     path = folder / FILE
     trained = read_json_as(TrainedBits, path)

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.formats.model_file import has_model_file, read_model_bytes
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.content_store import write_atomic
 from edge_bert.store.digest import sha256_hex
@@ -23,18 +23,20 @@ MAX_BYTES = 64 * 1024 * 1024
 def find_vocabulary(folder: Path, tokenizer: Path) -> tuple[Path | None, tuple[str, ...]]:
     """The vocabulary of the model in `folder`, and a warning where its vocab.txt is not used.
 
-    That is vocab.txt where its lines are the ids of the tokenizer.json at `tokenizer`, or else one
-    that is written from it; None where the tokenizer is not WordPiece, or has ids without a token.
+    That is a copy of vocab.txt where its lines are the ids of the tokenizer.json at `tokenizer`,
+    or else one that is written from it; None where the tokenizer is not WordPiece, or has ids
+    without a token.
     """
     tokens = _wordpiece_tokens(tokenizer)
     own = folder / FILE
-    if not own.is_file():
+    if not has_model_file(own):
         return (None if tokens is None else _write(tokens)), ()
     if tokens is None:
         return None, (f"{FILE} is left out: the tokenizer is not WordPiece",)
-    difference = _find_difference(_read_lines(own), tokens)
+    data = read_model_bytes(own, MAX_BYTES)
+    difference = _find_difference(_split_lines(data), tokens)
     if difference is None:
-        return own, ()
+        return _keep(data), ()
     return _write(tokens), (f"{FILE} is left out, and written from the tokenizer: {difference}",)
 
 
@@ -57,14 +59,9 @@ def _is_wordpiece(model: Mapping[str, object]) -> bool:
     )
 
 
-def _read_lines(path: Path) -> list[str]:
+def _split_lines(data: bytes) -> list[str]:
     """Only line feeds end a line: vocabularies hold other separators as tokens."""
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path} is larger than {MAX_BYTES} bytes; no vocabulary is.")
-        text = path.read_bytes().decode("utf-8", errors="replace")
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
+    text = data.decode("utf-8", errors="replace")
     return [line.removesuffix("\r") for line in text.removesuffix("\n").split("\n")]
 
 
@@ -82,7 +79,11 @@ def _write(tokens: Mapping[int, str]) -> Path | None:
     lines = [tokens.get(number, "") for number in range(len(tokens))]
     if any(not line or line != line.replace("\n", "").replace("\r", "") for line in lines):
         return None
-    data = "".join(f"{line}\n" for line in lines).encode()
+    return _keep("".join(f"{line}\n" for line in lines).encode())
+
+
+def _keep(data: bytes) -> Path:
+    """A file in the cache with these bytes, so that what was checked is what is built."""
     path = cache_folder("vocabularies", sha256_hex(data)) / FILE
     if not path.is_file() or path.read_bytes() != data:
         write_atomic(path, data)

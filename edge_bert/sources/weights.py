@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from edge_bert.errors import ModelError, WeightError
 from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.formats.safetensors_file import MAX_TENSORS, StoredTensor, read_header
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.text import shorten
@@ -104,9 +105,9 @@ class FolderWeights(Mapping[str, FloatArray]):
 def weights_files(folder: Path) -> tuple[Path, ...]:
     """The weights file in `folder`, or its parts; ModelError says what the folder holds instead."""
     path = folder / WEIGHTS
-    if path.is_file():
+    if has_model_file(path):
         return (path,)
-    if (folder / INDEX).is_file():
+    if has_model_file(folder / INDEX):
         return _parts(folder)
     if _in_several_files(folder):
         raise ModelError(
@@ -137,13 +138,13 @@ def _parts(folder: Path) -> tuple[Path, ...]:
     for name in names:
         if Path(name).name != name:
             raise ModelError(f"{index} names {shorten(name)}, which is no file beside it.")
-        if "\0" in name or not (folder / name).is_file():
+        if "\0" in name or not has_model_file(folder / name):
             raise ModelError(f"{index} names {shorten(name)}, which is missing; download it too.")
     return tuple(folder / name for name in names)
 
 
 def _in_several_files(folder: Path) -> bool:
-    return any(folder.glob("model-*.safetensors")) or (folder / INDEX).is_file()
+    return any(folder.glob("model-*.safetensors")) or has_model_file(folder / INDEX)
 
 
 def _pickled(folder: Path) -> bool:
@@ -153,7 +154,7 @@ def _pickled(folder: Path) -> bool:
 def refuse_onnx_alone(folder: Path) -> None:
     """Raises ModelError, with the file to give, where `folder` holds ONNX and no other weights."""
     exported = sorted((*folder.glob("*.onnx"), *folder.glob("onnx/*.onnx")))
-    has_weights = (folder / WEIGHTS).is_file() or _in_several_files(folder) or _pickled(folder)
+    has_weights = has_model_file(folder / WEIGHTS) or _in_several_files(folder) or _pickled(folder)
     if exported and not has_weights:
         file = shlex.quote(str(exported[0]))
         raise ModelError(f"{folder} holds no {WEIGHTS}, but ONNX; give the file: --model {file}")

@@ -12,10 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import InputError
-from edge_bert.store.content_store import LONGEST_WAIT_S, write_atomic
+from edge_bert.store.content_store import LONGEST_WAIT_S, key_of, write_atomic
 from edge_bert.store.held_folder import LOCK, hold_folder, trim_folders
 
 DIGESTS = "digests.json"
+BOUND = "bound"  # the SHA-256 of the folder's name and its digests
 
 
 def fetch_arrays(
@@ -23,10 +24,11 @@ def fetch_arrays(
 ) -> Mapping[str, npt.NDArray[Any]]:
     """The arrays in `folder` by name, read as they are needed.
 
-    `fill` writes them there as NAME.npy where they are missing, cut short or changed: what is there
-    is held to its SHA-256. Of several processes one fills the folder, doing `work`; the others
-    wait. The folders beside it that were longest unused go where all have more than `most_bytes`.
-    Raises InputError where the folder cannot be written.
+    `fill` writes them there as NAME.npy where they are missing, cut short, changed or another
+    folder's: what is there is held to its SHA-256, and to the folder's name. Of several processes
+    one fills the folder, doing `work`; the others wait. The folders beside it that were longest
+    unused go where all have more than `most_bytes`. Raises InputError where the folder cannot be
+    written.
     """
     with hold_folder(folder, work, wait_s=LONGEST_WAIT_S):
         if not _is_whole(folder):
@@ -45,7 +47,9 @@ def _fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
         _empty_folder(folder)
         fill(folder)
         digests = {path.name: _digest_file(path) for path in folder.glob("*.npy")}
-        write_atomic(folder / DIGESTS, msgspec.json.encode(digests), flush=True)
+        data = msgspec.json.encode(digests)
+        write_atomic(folder / BOUND, key_of(folder.name, data.decode()).encode())
+        write_atomic(folder / DIGESTS, data, flush=True)
     except OSError as error:
         _empty_folder(folder)
         raise InputError(
@@ -56,9 +60,12 @@ def _fill_folder(folder: Path, fill: Callable[[Path], None]) -> None:
 
 def _is_whole(folder: Path) -> bool:
     try:
-        digests = msgspec.json.decode((folder / DIGESTS).read_bytes(), type=dict[str, str])
+        data = (folder / DIGESTS).read_bytes()
+        if key_of(folder.name, data.decode()).encode() != (folder / BOUND).read_bytes():
+            return False
+        digests = msgspec.json.decode(data, type=dict[str, str])
         present = {path.name: _digest_file(path) for path in folder.glob("*.npy")}
-    except (OSError, msgspec.MsgspecError):
+    except (OSError, ValueError, msgspec.MsgspecError):
         return False
     return present == digests
 

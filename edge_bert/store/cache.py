@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 
 import platformdirs
@@ -10,6 +11,11 @@ import platformdirs
 from edge_bert.errors import InputError
 from edge_bert.store.in_use import share_folder
 from edge_bert.store.leftovers import sweep_once
+from edge_bert.store.trust import describe_status, may_trust
+
+STRICT = "EDGE_BERT_STRICT"  # set by --strict, for this process and those that it starts
+
+_told: set[Path] = set()
 
 
 def locate_cache() -> Path:
@@ -20,7 +26,8 @@ def locate_cache() -> Path:
 def cache_folder(*parts: str) -> Path:
     """A folder under the cache, made if need be; `EDGE_BERT_CACHE` moves the cache.
 
-    Raises InputError where it cannot be made.
+    A warning says once that others may write there. Raises InputError where it cannot be made,
+    and, with `--strict`, where others may write there.
     """
     root = locate_cache()
     path = root.joinpath(*parts)
@@ -28,6 +35,8 @@ def cache_folder(*parts: str) -> Path:
         root.mkdir(parents=True, exist_ok=True)
         share_folder(root)
         path.mkdir(parents=True, exist_ok=True)
+        for count in range(len(parts) + 1):
+            _check_trust(root.joinpath(*parts[:count]))
     except OSError as error:
         raise InputError(
             f"The cache {root} cannot be written ({error.strerror}); point EDGE_BERT_CACHE to a "
@@ -35,3 +44,19 @@ def cache_folder(*parts: str) -> Path:
         ) from error
     sweep_once(path)
     return path
+
+
+def _check_trust(folder: Path) -> None:
+    status = folder.stat()
+    if may_trust(status):
+        return
+    line = (
+        f"The cache folder {folder} may be written by others ({describe_status(status)}), and what "
+        "they put there would be used; `chmod -R go-w` it, or point EDGE_BERT_CACHE to a folder "
+        "of your own."
+    )
+    if os.environ.get(STRICT):
+        raise InputError(line)
+    if folder not in _told:
+        _told.add(folder)
+        warnings.warn(line, stacklevel=3)

@@ -18,6 +18,7 @@ from edge_bert.store.code_digest import code_digest
 from edge_bert.store.content_store import fetch_bytes, key_of
 
 Value = TypeVar("Value")
+ENTRIES = "entries"  # of which each has its key in its checksum
 Functions = tuple[Callable[..., Any], ...]
 Code = Callable[..., Any] | Functions
 
@@ -30,13 +31,14 @@ def cached(
     code: Code | None = None,
     version: int | None = None,
 ) -> bytes:
-    """The bytes that `make` gives for `inputs`, from the cache's folder `name` where they are.
+    """The bytes that `make` gives for `inputs`; from the cache, folder entries/NAME, where it has
+    them.
 
     `inputs` are texts, numbers, records or bytes' digests whose text says all that they are. Give
     either `code` or `version`.
     """
     key = cache_key(name, inputs, code=code, version=version)
-    return fetch_bytes(cache_folder(name), key, make)
+    return fetch_bytes(cache_folder(ENTRIES, name), key, make)
 
 
 def cached_record(

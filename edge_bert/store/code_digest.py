@@ -20,9 +20,10 @@ from typing import Any
 
 import msgspec
 
+from edge_bert.errors import InputError
 from edge_bert.records.base import Record
 from edge_bert.store.cache import cache_folder
-from edge_bert.store.content_store import write_atomic
+from edge_bert.store.content_store import read_entry, write_entry
 from edge_bert.store.digest import sha256_hex
 
 PACKAGE = "edge_bert"
@@ -177,7 +178,7 @@ def code_digest(*functions: Callable[..., Any]) -> str:
     """
     reader = sha256_hex(Path(__file__).read_bytes() + sys.version.encode())
     modules = tuple(function.__module__ for function in functions)
-    return _digest_modules(cache_folder("code") / f"{reader[:32]}.json", modules)
+    return _digest_modules(cache_folder("code") / reader[:32], modules)
 
 
 @functools.cache
@@ -187,14 +188,15 @@ def _digest_modules(remembered: Path, modules: tuple[str, ...]) -> str:
     digest = tree.digest(modules)
     if len(tree.facts) > count:
         with contextlib.suppress(OSError):  # it is read again the next time
-            write_atomic(remembered, msgspec.json.encode(tree.facts))
+            write_entry(remembered, msgspec.json.encode(tree.facts))
     return digest
 
 
 @functools.cache
 def _open_tree(remembered: Path) -> CodeTree:
     try:
-        facts = msgspec.json.decode(remembered.read_bytes(), type=dict[str, SourceFacts])
-    except (OSError, msgspec.MsgspecError):
+        stored = read_entry(remembered) or b"{}"
+        facts = msgspec.json.decode(stored, type=dict[str, SourceFacts])
+    except (InputError, msgspec.MsgspecError):
         return CodeTree()
     return CodeTree(facts=facts if len(facts) < MOST_REMEMBERED else {})

@@ -15,6 +15,8 @@ from edge_bert.errors import BusyError, InputError
 from edge_bert.host_system import lock_handle, name_system
 from edge_bert.store.leftovers import FILE, sweep_once
 from edge_bert.store.locks import hold_lock
+from edge_bert.store.open_file import open_regular
+from edge_bert.store.trust import may_trust
 
 DIGEST_BYTES = hashlib.sha256().digest_size
 # Longer than anything takes that is kept here. A maker that hangs holds up no one for ever.
@@ -33,15 +35,16 @@ def key_of(*parts: object) -> str:
 def fetch_bytes(folder: Path, key: str, make: Callable[[], bytes]) -> bytes:
     """The bytes under `key` in `folder`; made and stored if they are not there, or are damaged.
 
-    An entry is a SHA-256 and the bytes that it is of, so that one that was cut short or changed
-    counts as missing. Of several processes one makes it; the others wait and take what it stored.
+    An entry is a SHA-256 and the bytes that it is of together with the key, so that one that was
+    cut short or changed, or is another key's, counts as missing; so does one that others may
+    write. Of several processes one makes it; the others wait and take what it stored.
     """
     path = folder / key
-    stored = _read_entry(path)
+    stored = read_entry(path)
     if stored is not None:
         return stored
     with _lock_entry(path):
-        stored = _read_entry(path)  # another process may have made it in the meantime
+        stored = read_entry(path)  # another process may have made it in the meantime
         return _make_entry(path, make) if stored is None else stored
 
 
@@ -49,7 +52,7 @@ def _make_entry(path: Path, make: Callable[[], bytes]) -> bytes:
     """What `make` gives, stored at `path`."""
     data = make()
     try:
-        write_atomic(path, hashlib.sha256(data).digest() + data)
+        write_entry(path, data)
     except OSError as error:
         raise InputError(
             f"The cache {path.parent} cannot be written ({error.strerror}); free some space there "
@@ -72,10 +75,17 @@ def _lock_entry(path: Path) -> Iterator[None]:
         yield
 
 
-def _read_entry(path: Path) -> bytes | None:
-    """The bytes of an entry; None where it is missing or damaged."""
+def write_entry(path: Path, data: bytes) -> None:
+    """Write the entry whose key is the file's name."""
+    write_atomic(path, _bind(path.name, data) + data)
+
+
+def read_entry(path: Path) -> bytes | None:
+    """The bytes of the entry whose key is the file's name; None where it is missing or damaged."""
     try:
-        entry = path.read_bytes()
+        file = open_regular(path)
+        with file.open_stream() as stream:
+            entry = stream.read() if may_trust(file.status) else b""
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -83,7 +93,13 @@ def _read_entry(path: Path) -> bytes | None:
             f"The cache entry {path} cannot be read ({error.strerror}); remove it and try again."
         ) from error
     digest, data = entry[:DIGEST_BYTES], entry[DIGEST_BYTES:]
-    return data if hashlib.sha256(data).digest() == digest else None
+    return data if _bind(path.name, data) == digest else None
+
+
+def _bind(key: str, data: bytes) -> bytes:
+    """The SHA-256 of a key and the bytes under it."""
+    name = key.encode()
+    return hashlib.sha256(len(name).to_bytes(8, "little") + name + data).digest()
 
 
 def open_held_file(folder: Path) -> tuple[int, str]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_bert.errors import InputError
@@ -55,6 +57,15 @@ def name_temp_folder(folder: Path) -> str:
     return "point TMPDIR to another folder" if folder == Path(tempfile.gettempdir()) else ""
 
 
+@contextlib.contextmanager
+def faults_told(kind: type[InputError]) -> Iterator[None]:
+    """What the system refuses in the block, or in the function that this decorates, as `kind`."""
+    try:
+        yield
+    except OSError as error:
+        raise kind(str(describe_os_error(error))) from error
+
+
 def describe_os_error(error: OSError) -> InputError:
     """The error as one line for users, with the file that it is about where that is known."""
     name = error.filename if isinstance(error.filename, str | bytes) else None
@@ -64,7 +75,8 @@ def describe_os_error(error: OSError) -> InputError:
     if error.errno in FULL:
         return InputError(tell_full(Path(shown), error))
     advice = ADVICE.get(error.errno or 0)
-    return InputError(f"{shown} {advice}." if advice else f"{shown}: {one_line(error.strerror)}.")
+    said = one_line(error.strerror or error)
+    return InputError(f"{shown}: {said}; it {advice}." if advice else f"{shown}: {said}.")
 
 
 def _advise_nameless(error: OSError) -> str:

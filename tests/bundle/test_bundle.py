@@ -190,7 +190,7 @@ def test_a_damaged_file(tmp_path: Path) -> None:
     assert opened.encode(["the cat"], artifact="float32").shape == (1, 32)
     path.unlink()
     with refused(InputError, "missing"):
-        opened.encode(["the cat"])
+        Bundle.open(folder).encode(["the cat"])
 
 
 def test_another_tokenizer_is_refused(tmp_path: Path) -> None:

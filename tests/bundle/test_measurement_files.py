@@ -55,8 +55,8 @@ def test_other_versions_and_damage_are_named(tmp_path: Path) -> None:
     """A file of another version says so; a cut file is an error."""
     path = save_measurement(RUN, tmp_path)
     content = path.read_text()
-    path.write_text(content.replace('"format_version": 1', '"format_version": 2'))
-    with pytest.raises(DataError, match="format version 2, this edge-bert reads 1; measure again"):
+    path.write_text(content.replace('"format_version": 2', '"format_version": 1'))
+    with pytest.raises(DataError, match="format version 1, this edge-bert reads 2; measure again"):
         load_measurement(path)
     for text in (content[:-9], "", "[]", "{}", "\0", "[" * 100_000):
         path.write_text(text)
@@ -64,6 +64,20 @@ def test_other_versions_and_damage_are_named(tmp_path: Path) -> None:
             load_measurement(path)
     with pytest.raises(DataError):
         load_measurement(tmp_path / "absent")
+
+
+def test_a_flipped_bit_is_never_taken(tmp_path: Path) -> None:
+    """In any place of the file, of a figure above all: it is damaged, whatever JSON it is."""
+    path = save_measurement(RUN, tmp_path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 7):
+        data = bytearray(whole)
+        data[place] ^= 1 << place % 7
+        path.write_bytes(data)
+        with pytest.raises(DataError, match=r"damaged|reads 2"):
+            load_measurement(path)
+    path.write_bytes(whole)
+    assert load_measurement(path) == RUN
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)

@@ -1,4 +1,4 @@
-"""The one way to read and write what lies beside a manifest, and to know a proven file."""
+"""The one way to read and write what lies beside a manifest."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.bundle.members import JsonMember, ProvenFile, file_matches, require_proven
-from edge_bert.errors import DataError, InputError
+from edge_bert.bundle.members import JsonMember
+from edge_bert.errors import DataError
 from edge_bert.records.base import Record
-from edge_bert.store.digest import sha256_hex
 from tests.one_line import refused
 
 
@@ -68,50 +67,15 @@ def test_a_member_without_a_version(path: Path) -> None:
     assert JsonMember(Sample, "make it again").read(path) == Sample(7)
 
 
-@pytest.mark.parametrize("make", [Path.exists, os.mkfifo, Path.mkdir])
+def link_to_a_file(path: Path) -> None:
+    MEMBER.write(Sample(2, "elsewhere"), path.with_name("elsewhere.json"))
+    path.symlink_to("elsewhere.json")
+
+
+@pytest.mark.parametrize("make", [Path.exists, os.mkfifo, Path.mkdir, link_to_a_file])
 def test_what_is_no_regular_file(make: Callable[[Path], object], path: Path) -> None:
-    """No file at all, a pipe, which would wait for a writer, and a folder."""
+    """No file at all, a pipe, which would wait for a writer, a folder, and a link."""
     path.parent.mkdir()
     make(path)
-    assert not file_matches(path, "0" * 64)
     with refused(DataError, "missing or no regular file; make it again"):
         MEMBER.read(path)
-    with refused(InputError, "is missing; build the bundle again"):
-        require_proven(path, "0" * 64)
-
-
-def test_the_proven_file_is_known_by_its_digest(path: Path) -> None:
-    """One changed byte makes it another file."""
-    path.parent.mkdir()
-    path.write_bytes(b"proven")
-    digest = sha256_hex(b"proven")
-    assert file_matches(path, digest)
-    assert require_proven(path, digest) == path
-    path.write_bytes(b"Proven")
-    assert not file_matches(path, digest)
-    with refused(InputError, "not the file that was proven; build the bundle again"):
-        require_proven(path, digest)
-
-
-def test_a_proven_file_stays_what_it_was(tmp_path: Path) -> None:
-    """Another file under the same name, or none, is not what gets mapped."""
-    path = tmp_path / "model"
-    path.write_bytes(b"proven")
-    file = ProvenFile(path, sha256_hex(b"proven"))
-    (tmp_path / "other").write_bytes(b"other!")
-    (tmp_path / "other").replace(path)
-    assert Path(file.mappable_path).read_bytes() == b"proven"
-    with refused(InputError, "not the file that was proven"):
-        ProvenFile(path, sha256_hex(b"proven"))
-    path.unlink()
-    assert Path(file.mappable_path).read_bytes() == b"proven"
-    with refused(InputError, "missing"):
-        ProvenFile(path, sha256_hex(b"proven"))
-
-
-def test_a_proven_file_is_closed_with_its_object(tmp_path: Path) -> None:
-    """Opening bundles again and again leaks no file."""
-    path = tmp_path / "model"
-    path.write_bytes(b"proven")
-    first = ProvenFile(path, sha256_hex(b"proven")).mappable_path
-    assert all(ProvenFile(path, sha256_hex(b"proven")).mappable_path == first for _ in range(50))

@@ -65,6 +65,8 @@ def test_options_are_in_groups_and_in_order() -> None:
         "  --count-of-it IT            how many, see `invoke profiles`",
         "  --[no-]fast                 quickly",
         "  -h, --help                  explain this task and do nothing else",
+        "  --strict                    refuse a cache that other users of this machine",
+        "                              may write",
     ]
 
 

@@ -32,7 +32,7 @@ def _rows(recorded: make.Arrays) -> Rows:
 def test_reference_is_of_this_model(minilm: Checkpoint) -> None:
     """The reference was recorded of the weights that edge-bert loads."""
     digests = make.read("minilm.safetensors")[1]
-    assert make.digest(minilm.tokenizer.parent) == digests["all-MiniLM-L6-v2"]
+    assert make.digest(minilm.folder) == digests["all-MiniLM-L6-v2"]
 
 
 def test_tokens_are_those_of_transformers(minilm: Checkpoint, recorded: make.Arrays) -> None:
@@ -65,6 +65,6 @@ def test_keras_agrees_with_pytorch_live(minilm: Checkpoint, recorded: make.Array
         reason="PyTorch is not installed; install the extra: pip install 'edge-bert[torch]'",
     )
     rows = _rows(recorded)[::4]
-    expected = make.outputs(minilm.tokenizer.parent, rows, "mean-normalize")
+    expected = make.outputs(minilm.folder, rows, "mean-normalize")
     found = bucketed(rows, input_names(minilm), LENGTHS, keras_runner(build_keras_model(minilm)))
     assert np.abs(found - expected).max() <= TOLERANCE

@@ -160,6 +160,18 @@ def test_threads_go_on_to_other_clusters() -> None:
         predict_latency(MOBILENET_V1, fast, threads=9, others=(little, slower))
 
 
+def test_a_shared_second_level_serves_its_cores_together() -> None:
+    """Four threads of a Cortex-A72 wait longer for level 2 than a quarter, and high for all."""
+    counts = msgspec.structs.replace(MOBILENET_V1, system_misses=0, l2_misses=0, l3_misses=0)
+    time = predict_latency(counts, cluster("cortex-a72", caches=None), threads=4)
+    line = 64 / 16 * counts.l1d_misses / 2016e3
+    private = predict_latency(
+        msgspec.structs.replace(counts, l1d_misses=0), cluster("cortex-a72"), threads=4
+    )
+    assert time.ms - private.ms == pytest.approx(line * (0.05 + 0.95 * 2 / 4))
+    assert time.high_ms - private.high_ms == pytest.approx(line * (0.05 + 0.95))
+
+
 def test_every_operator_ends_in_a_wait() -> None:
     """Several threads pay for each; one thread for none."""
     times = [

@@ -20,7 +20,8 @@ from edge_bert.estimate.validation import (
 
 
 def row(precision: str, ms: float) -> PublishedLatency:
-    return PublishedLatency("P", "S", "cortex-a75", 2.0, 1, "Net", 224, precision, ms, "src")  # type: ignore[arg-type]
+    columns = ("P", "S", "cortex-a75", 2.0, 1, "Net", 224, precision, "XNNPACK", ms, "src")
+    return PublishedLatency(*columns)  # type: ignore[arg-type]
 
 
 def test_the_published_table_is_read() -> None:
@@ -30,6 +31,7 @@ def test_the_published_table_is_read() -> None:
     assert all(row.source and row.ms > 0 for row in rows)
     assert sum(row.threads == 1 for row in rows) == 16
     assert sum(row.model in TRANSFORMERS for row in rows) == 4
+    assert {row.kernels for row in rows if "XNNPACK" in row.source} == {"XNNPACK"}
 
 
 def test_groups_keep_float_and_int8_apart() -> None:
@@ -43,6 +45,8 @@ def test_groups_keep_float_and_int8_apart() -> None:
         ]
     )
     assert {name: summary.worst for name, summary in groups.items()} == {
+        "one thread, XNNPACK kernels": pytest.approx(0.25),
+        "several threads, XNNPACK kernels": 0.5,
         "one thread, fp32": pytest.approx(0.1),
         "one thread, int8": pytest.approx(0.25),
         "several threads, fp32": 0.5,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -45,7 +46,8 @@ def test_on_disk_when_recorded(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     with journal.open_journal(path, "problem", int) as kept:
         kept.record("a", 1)
-        assert path.read_bytes().endswith(b'{"key":"a","value":1}\n')
+        assert b'\n{"key":"a","value":1,"checksum":"' in path.read_bytes()
+        assert path.read_bytes().endswith(b'"}\n')
 
 
 def test_cut_anywhere(tmp_path: Path) -> None:
@@ -81,21 +83,58 @@ def test_a_file_that_is_no_journal(tmp_path: Path, data: bytes) -> None:
     assert path.read_bytes() == data
 
 
+OTHER = b'{"key":"a","value":10,"checksum":"'
+
+
 @pytest.mark.parametrize(
-    "line", [b"", b"{}", b"\xff\xfe", b'{"key":"a","value":"no number"}', b"["]
+    "line", [b"", b"{}", b"\xff\xfe", b'{"key":"a","value":10}', b"[", OTHER + b"0" * 32 + b'"}']
 )
 def test_a_damaged_line(tmp_path: Path, line: bytes) -> None:
-    """Named by its number: a line within can only be damaged by something else than us."""
+    """Said by its number and left out, whatever it holds; the others are known."""
     path = tmp_path / "journal.jsonl"
     path.write_bytes(write(path) + line + b"\n")
-    with refused(InputError, r"journal\.jsonl:5: "), journal.open_journal(path, "problem", int):
-        pass
+    told: list[str] = []
+    with journal.open_journal(path, "problem", int, told.append) as kept:
+        assert kept.values == VALUES
+        kept.record("d", 4)
+    (line_told,) = told
+    assert re.search(r"journal\.jsonl:5: the line is damaged and left out", line_told)
+    assert known(path) == VALUES | {"d": 4}
+
+
+def test_a_flipped_bit_is_never_taken(tmp_path: Path) -> None:
+    """Every byte of every line that has a value: what is known is true."""
+    path = tmp_path / "journal.jsonl"
+    whole = write(path)
+    start = whole.index(b"\n") + 1
+    for place in range(start, len(whole)):
+        data = bytearray(whole)
+        data[place] ^= 1 << place % 8
+        path.write_bytes(data)
+        assert known(path).items() < VALUES.items(), place
+
+
+def test_a_line_of_another_journal(tmp_path: Path) -> None:
+    """Its checksum is right, and over another problem."""
+    path, other = tmp_path / "journal.jsonl", tmp_path / "other.jsonl"
+    with journal.open_journal(other, "another", int) as kept:
+        kept.record("a", 10)
+    path.write_bytes(write(path) + other.read_bytes().splitlines(keepends=True)[1])
+    assert known(path) == VALUES
+
+
+def test_a_journal_of_an_old_version(tmp_path: Path) -> None:
+    """It says that it is old, and what to do."""
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(b'{"journal":1,"problem":"problem"}\n{"key":"a","value":1}\n')
+    with refused(InputError, "format version 1, this edge-bert reads 2.*begin anew"):
+        known(path)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_any_damage(tmp_path: Path, data: st.DataObject) -> None:
-    """Read, or refused in one line."""
+    """What is read was written, or the file is refused in one line."""
     path = tmp_path / "journal.jsonl"
     path.unlink(missing_ok=True)
     content = bytearray(write(path))
@@ -103,10 +142,12 @@ def test_any_damage(tmp_path: Path, data: st.DataObject) -> None:
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
     path.write_bytes(content)
     try:
-        known(path)
+        values = known(path)
     except InputError:
         with refused(InputError):
             known(path)
+    else:
+        assert values.items() <= VALUES.items()
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:

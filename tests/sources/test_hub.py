@@ -34,7 +34,7 @@ def test_a_model_comes_from_the_hub(served: Path, tmp_path: Path) -> None:
     assert (found.name, found.origin) == (NAME, f"hub: {NAME}")
     assert found.head.normalize
     assert found.sha256 == load_checkpoint(str(served), tmp_path).sha256
-    got = {path.name for path in found.tokenizer.parent.rglob("*")}
+    got = {path.name for path in found.folder.rglob("*")}
     assert {"modules.json", "1_Pooling", "vocab.txt"} <= got
     assert not got & {"modeling.py", "pytorch_model.bin"}
 
@@ -55,7 +55,7 @@ def test_a_model_in_the_cache_needs_no_hub(hub: FakeHub, tmp_path: Path) -> None
 def test_a_cache_that_is_not_whole_is_completed(lost: str, hub: FakeHub, tmp_path: Path) -> None:
     """A snapshot that lacks a needed file is no model: the hub is asked for the rest."""
     first = load_checkpoint(NAME, tmp_path)
-    (first.tokenizer.parent / lost).unlink()
+    (first.folder / lost).unlink()
     assert hub_source.from_cache(NAME) is None
     assert load_checkpoint(NAME, tmp_path).sha256 == first.sha256
     assert any(path.endswith(lost) or "/api/" in path for path in hub.asked)

@@ -98,7 +98,7 @@ def test_no_source_at_all_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json", "tokenizer.json"])
 def test_a_kept_model_that_changed_is_refused(file: str, tmp_path: Path) -> None:
     """One number or one blank in the cache: the error says what to delete."""
-    path = load_checkpoint(None, tmp_path / "models").tokenizer.parent / file
+    path = load_checkpoint(None, tmp_path / "models").folder / file
     data = path.read_bytes()
     other = data[:-4] + bytes([data[-4] ^ 1]) + data[-3:] if ".safe" in file else data + b" "
     path.write_bytes(other)
@@ -109,7 +109,7 @@ def test_a_kept_model_that_changed_is_refused(file: str, tmp_path: Path) -> None
 @pytest.mark.usefixtures("record")
 def test_a_kept_model_that_was_truncated_is_refused(tmp_path: Path) -> None:
     """The error names the file."""
-    weights = load_checkpoint(None, tmp_path / "models").tokenizer.parent / "model.safetensors"
+    weights = load_checkpoint(None, tmp_path / "models").folder / "model.safetensors"
     os.truncate(weights, 5000)
     with refused(ModelError, "model.safetensors is damaged or not whole"):
         load_checkpoint(None, tmp_path / "models")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from edge_bert.errors import InputError
-from edge_bert.store.array_folder import DIGESTS, fetch_arrays
+from edge_bert.store.array_folder import BOUND, DIGESTS, fetch_arrays
 from edge_bert.store.held_folder import LOCK
 from tests.full_disk import mounted_disk
 from tests.one_line import refused
@@ -65,6 +65,8 @@ DAMAGES: dict[str, Damage] = {
     "killed before its end": lambda folder: (folder / DIGESTS).unlink(),
     "no digests": lambda folder: (folder / DIGESTS).write_bytes(b"[]"),
     "other digests": lambda folder: flip(folder / DIGESTS, 30),
+    "bound to nothing": lambda folder: (folder / BOUND).unlink(),
+    "bound to others": lambda folder: flip(folder / BOUND, 5),
 }
 
 
@@ -77,6 +79,15 @@ def test_what_is_not_whole_is_computed_again(damage: Damage, tmp_path: Path) -> 
     fetch(folder, fill)
     assert fill.count == 2
     fetch(folder, fill)
+    assert fill.count == 2
+
+
+def test_the_arrays_of_another_key_are_computed_again(tmp_path: Path) -> None:
+    """A whole folder under another name is not what it is called."""
+    fill = Filler()
+    fetch(tmp_path / "other", fill)
+    (tmp_path / "other").rename(tmp_path / "key")
+    fetch(tmp_path / "key", fill)
     assert fill.count == 2
 
 

@@ -193,3 +193,30 @@ def test_a_full_disk(full_disk: Path) -> None:
 def test_keys_differ_where_parts_differ(first: list[str], second: list[str]) -> None:
     """Also where only the border between two parts moved."""
     assert (content_store.key_of(*first) == content_store.key_of(*second)) == (first == second)
+
+
+def test_the_entry_of_another_key_is_made_again(tmp_path: Path) -> None:
+    """Its own checksum is right, and over another key."""
+    other, mine = Maker(b"other"), Maker(b"mine")
+    content_store.fetch_bytes(tmp_path, "other", other)
+    (tmp_path / "other").rename(tmp_path / "mine")
+    assert content_store.fetch_bytes(tmp_path, "mine", mine) == b"mine"
+    assert mine.count == 1
+
+
+@pytest.mark.parametrize("mode", [0o666, 0o602])
+def test_an_entry_that_others_may_write_is_made_again(mode: int, tmp_path: Path) -> None:
+    """And is then nobody else's."""
+    make = Maker()
+    content_store.fetch_bytes(tmp_path, "key", make)
+    (tmp_path / "key").chmod(mode)
+    content_store.fetch_bytes(tmp_path, "key", make)
+    assert make.count == 2
+    assert not (tmp_path / "key").stat().st_mode & 0o022
+
+
+def test_an_entry_that_is_a_link(tmp_path: Path) -> None:
+    """It is not followed."""
+    (tmp_path / "key").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="key cannot be read"):
+        content_store.fetch_bytes(tmp_path, "key", Maker())

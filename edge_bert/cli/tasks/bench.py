@@ -23,8 +23,12 @@ from edge_bert.cli.progress import console_progress
             "out": BUNDLE_OUT_HELP,
         },
         "Where": {
-            "target": "host (this machine), emulated (counts and models) or device (over adb)",
+            "target": "host (this machine), emulated (counts and models), device (over adb) or ssh "
+            "(a board)",
             "serial": SERIAL_HELP,
+            "host": "with --target ssh: the board, such as pi@raspberrypi.local, as your ssh "
+            "configuration knows it",
+            "import": "instead keep the results.txt of a script from `invoke push --script`",
             "core": "kind of core to emulate, such as cortex-a720 (default: the fastest)",
             "cores": "run on prime, big or little cores, on any, or on some such as 4-7 (default: "
             "prime on a device)",
@@ -60,6 +64,7 @@ def bench(
     repetitions: str | None = None,
     duration: str | None = None,
     serial: str | None = None,
+    host: str | None = None,
     core: str | None = None,
     cores: str | None = None,
     every_ms: str | None = None,
@@ -69,6 +74,7 @@ def bench(
     benchmark_apk: str | None = None,
     benchmark_origin: str | None = None,
     accelerator: str | None = None,
+    import_: str | None = None,
     out: str | None = None,
     json: bool = False,
 ) -> None:
@@ -78,6 +84,7 @@ def bench(
     nothing of it is measured, and every figure says so. Each run is kept in
     build/<profile>/measurements and shown in report.html.
 
+    Example: invoke bench --profile pixel --import results.txt
     Example: invoke bench --profile pixel --target emulated --artifacts wi8_afp32 --lengths 16,128
     """
     from edge_bert.cli.console import print_json, print_lines
@@ -86,6 +93,7 @@ def bench(
     from edge_bert.report.terminal.measurements import print_expected, print_measured
     from edge_bert.report.terminal.plain_console import PlainConsole
 
+    target = target or ("device" if import_ else None)
     options = parse_options(BenchOptions, locals())
     with console_progress() as progress:
         measured = run_bench(options, progress)

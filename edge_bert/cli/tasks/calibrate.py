@@ -25,9 +25,10 @@ from edge_bert.cli.progress import console_progress
             "out": BUNDLE_OUT_HELP,
         },
         "Phone": {
-            "target": "device (over adb, the default), or saved: what the bundle's measurements "
-            "have, such as imported ones",
+            "target": "device (over adb, the default), ssh (a board), or saved: what the bundle's "
+            "measurements have, such as imported ones",
             "serial": SERIAL_HELP,
+            "host": "with --target ssh: the board, such as pi@raspberrypi.local",
             "phone": "with --target saved: the phone's name in the measurements",
             "cores": "prime, big, little, or some of them (default: all; saved: prime)",
             "energy": "also measure energy on the fastest core, which takes hours",
@@ -43,6 +44,7 @@ def calibrate(
     artifacts: str | None = None,
     lengths: str | None = None,
     serial: str | None = None,
+    host: str | None = None,
     phone: str | None = None,
     cores: str | None = None,
     energy: bool = False,

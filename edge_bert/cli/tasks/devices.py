@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from invoke.context import Context
 
 from edge_bert.cli.command import command
@@ -26,6 +28,9 @@ from edge_bert.installation import task_command
         },
         "Device": {
             "serial": SERIAL_HELP,
+            "script": "instead write a zip that measures on a phone which is not at hand",
+            "lengths": "with --script: length buckets in tokens (default: 16,128)",
+            "energy": "with --script: also one energy session, of the first file",
             "remove": "instead remove all that push and bench ever left on the device",
         },
         "Output": {"json": JSON_HELP},
@@ -37,6 +42,9 @@ def push(
     profile: str | None = None,
     artifacts: str | None = None,
     serial: str | None = None,
+    script: str | None = None,
+    lengths: str | None = None,
+    energy: bool = False,
     remove: bool = False,
     out: str | None = None,
     json: bool = False,
@@ -46,12 +54,18 @@ def push(
     The files stay under /data/local/tmp/edge_bert, named by their content; a later push or bench
     finds them there.
 
+    `--script OUT.zip` needs no phone: unzipped on one, under /data/local/tmp, `sh run.sh` measures
+    by itself, and `invoke bench --import results.txt` takes what it found.
+
     Example: invoke push --profile pixel --artifacts wi8_afp32
+    Example: invoke push --profile pixel --script measure.zip
     """
     from edge_bert.cli.console import print_json, print_lines
+    from edge_bert.pipeline.bench.device_script import write_device_script
     from edge_bert.pipeline.bench.push import PushOptions, push_bundle, remove_pushed
     from edge_bert.report.terminal.plain_console import PlainConsole
     from edge_bert.report.terminal.tables import print_table
+    from edge_bert.text import byte_size
 
     if remove:
         cleared = remove_pushed(serial)
@@ -61,6 +75,12 @@ def push(
             print_lines([f"removed from {cleared}"])
         return
     options = parse_options(PushOptions, locals())
+    if script:
+        with console_progress() as progress:
+            written = write_device_script(options, Path(script), progress)
+        lines = [f"{written.file} ({byte_size(written.size_bytes)}) measures:", *written.jobs]
+        print_json(written) if json else print_lines(lines)
+        return
     with console_progress() as progress:
         pushed = push_bundle(options, progress)
     if json:

@@ -29,6 +29,22 @@ class PartwiseAdamW(keras.optimizers.AdamW):
     def __init__(self, multipliers: Sequence[float], **options: Any) -> None:
         super().__init__(**options)
         self._multipliers = tuple(multipliers)
+        self._rate: Any = None
+
+    def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
+        """One step of all variables.
+
+        Its rate is computed once: Keras would ask the schedule for each variable that decays, a
+        branch of the step's graph each time.
+        """
+        self._rate = self._get_current_learning_rate()
+        try:
+            super().apply(grads, trainable_variables)
+        finally:
+            self._rate = None
+
+    def _get_current_learning_rate(self) -> Any:
+        return super()._get_current_learning_rate() if self._rate is None else self._rate
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """The change of one variable."""

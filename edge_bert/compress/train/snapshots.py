@@ -19,6 +19,7 @@ from edge_bert.errors import InputError, TrainingError
 from edge_bert.records.base import Record
 from edge_bert.records.training import CurvePoint
 from edge_bert.store.content_store import write_atomic
+from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 STATE = "snapshot.safetensors"
@@ -167,7 +168,9 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             said = dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise describe_os_error(error) from error
+    except (SafetensorError, ValueError) as error:
         raise _damaged(path, one_line(error)) from error
     if said.pop(DIGEST_KEY, "") != _digest(arrays, said):
         raise _damaged(path, "its SHA-256 is not that of its content")

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from edge_bert.convert.onnx2tf import onnx2tf_worker
 from edge_bert.errors import MissingToolError, ModelError
+from edge_bert.formats.model_file import digest_files, hold_model_files
 from edge_bert.formats.onnx.graph import OnnxGraph
-from edge_bert.formats.onnx.read import read_onnx
+from edge_bert.formats.onnx.read import list_files, read_onnx
 from edge_bert.formats.onnx.simplify import simplify_graph, version_of
 from edge_bert.formats.onnx.to_proto import find_contradiction, shaped_model_of
 from edge_bert.records.checkpoint import Checkpoint, OnnxFile, Task
@@ -70,7 +71,10 @@ def tool_versions() -> dict[str, str]:
 def _simplify_file(file: OnnxFile, length: int, folder: Path, supported: frozenset[str]) -> str:
     import onnx
 
-    model = read_onnx(file.path)
+    with hold_model_files():
+        model = read_onnx(file.path)
+        if digest_files(*list_files(file.path)) != file.sha256:
+            raise ModelError(f"{file.path} was changed since it was read; build again.")
     graph = simplify_graph(model, file.inputs, file.outputs[0], length)
     _check_operators(file.path, graph, supported)
     simplified = shaped_model_of(graph, version_of(model))

@@ -14,9 +14,11 @@ import secrets
 import shlex
 import stat
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb, run_adb
 from edge_bert.devices.adb.device_facts import parse_properties
@@ -142,23 +144,12 @@ class AdbDevice:
 
     def describe(self) -> DeviceDescription:
         """The device by its own properties; an emulator is labelled as emulated."""
-        names = PROPERTIES + EMULATOR_MARKS
         reported = parse_properties(self._require("getprop"))
-        properties = {name: reported.get(name, "") for name in names}
-        number = reported.get("ro.serialno", "")
-        emulated = any(properties.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
-        cpu = self._require("cat /proc/cpuinfo")
-        features = re.search(r"^Features\s*:(.*)$", cpu, re.MULTILINE)
-        return DeviceDescription(
-            evidence=Evidence.EMULATED if emulated else Evidence.DEVICE,
-            # The address of an emulated phone is of this machine and tells nobody's number.
-            name=self.serial if emulated else name_machine(number, self.serial),
-            abi=properties.get("ro.product.cpu.abi", ""),
-            system=f"Android {properties.get('ro.build.version.release', '')}".strip(),
-            cores=len(re.findall(r"^processor\s*:", cpu, re.MULTILINE)),
-            features=tuple(features[1].split()) if features else (),
-            properties={name: value for name, value in properties.items() if value},
-        )
+        name = name_machine(reported.get("ro.serialno", ""), self.serial)
+        phone = describe_phone(reported, self._require("cat /proc/cpuinfo"), name)
+        # The address of an emulated phone is of this machine and tells nobody's number.
+        emulated = phone.evidence is Evidence.EMULATED
+        return msgspec.structs.replace(phone, name=self.serial) if emulated else phone
 
     def close(self) -> None:
         """Remove what was pushed, as far as the device can still be reached."""
@@ -245,6 +236,22 @@ class AdbDevice:
             raise describe_adb_error(reason, self.serial)
         stdout, stderr = trailer.sub("", completed.stdout), trailer.sub("", completed.stderr)
         return CompletedCommand(stdout, stderr, int(status[1]))
+
+
+def describe_phone(reported: Mapping[str, str], cpuinfo: str, name: str) -> DeviceDescription:
+    """A phone by its properties and `/proc/cpuinfo`; an emulator is labelled as emulated."""
+    properties = {key: reported.get(key, "") for key in PROPERTIES + EMULATOR_MARKS}
+    emulated = any(properties.pop(mark, "") == "1" for mark in EMULATOR_MARKS)
+    features = re.search(r"^Features\s*:(.*)$", cpuinfo, re.MULTILINE)
+    return DeviceDescription(
+        evidence=Evidence.EMULATED if emulated else Evidence.DEVICE,
+        name=name,
+        abi=properties.get("ro.product.cpu.abi", ""),
+        system=f"Android {properties.get('ro.build.version.release', '')}".strip(),
+        cores=len(re.findall(r"^processor\s*:", cpuinfo, re.MULTILINE)),
+        features=tuple(features[1].split()) if features else (),
+        properties={key: value for key, value in properties.items() if value},
+    )
 
 
 def name_machine(number: str, serial: str) -> str:

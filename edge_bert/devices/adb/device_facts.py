@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from edge_bert.devices.device import Device
+from edge_bert.devices.board_facts import RunsCommands, read_board_properties
 from edge_bert.devices.emulator.cpu_files import (
     ARM,
     PARTS,
@@ -23,6 +23,7 @@ from edge_bert.records.profile import Feature
 
 READ_TIMEOUT_S = 60
 MAX_CPUS = 64
+COMMAND_NOT_FOUND = (126, 127)
 SYSFS = "/sys/devices/system/cpu"
 LISTING = (
     f"for f in {SYSFS}/cpufreq/policy*/related_cpus {SYSFS}/cpufreq/policy*/cpuinfo_max_freq "
@@ -88,9 +89,9 @@ class Cpuinfo(NamedTuple):
     features: tuple[Feature, ...]
 
 
-def read_facts(device: Device) -> DeviceFacts:
+def read_facts(device: RunsCommands) -> DeviceFacts:
     """The facts that `device` reports; DeviceError where it hides its cores or clocks."""
-    properties = parse_properties(_read(device, "getprop"))
+    properties = _read_properties(device)
     cpuinfo_text = _read(device, "cat", "/proc/cpuinfo")
     files = parse_listing(_read(device, "sh", "-c", LISTING))
     cpuinfo = parse_cpuinfo(cpuinfo_text)
@@ -105,6 +106,14 @@ def read_facts(device: Device) -> DeviceFacts:
         memory_bytes=parse_memory(_read(device, "cat", "/proc/meminfo")),
         cpus=tuple(cpus for _, cpus in number_cores(cpuinfo.cores, files)),
     )
+
+
+def _read_properties(device: RunsCommands) -> dict[str, str]:
+    """Android's properties, or what a Linux board has in their place."""
+    completed = device.run(["getprop"], READ_TIMEOUT_S)
+    if completed.exit_code in COMMAND_NOT_FOUND:
+        return read_board_properties(device)
+    return parse_properties(_read(device, "getprop"))
 
 
 def parse_properties(text: str) -> dict[str, str]:
@@ -263,7 +272,7 @@ def _clean(text: str) -> str:
     return "".join(letter for letter in text.strip() if letter.isprintable())[:90].strip()
 
 
-def _read(device: Device, *argv: str) -> str:
+def _read(device: RunsCommands, *argv: str) -> str:
     completed = device.run(argv, READ_TIMEOUT_S)
     if completed.exit_code != 0 and not completed.stdout:
         reason = " ".join(completed.stderr.split())[:120]

@@ -19,8 +19,7 @@ from edge_bert.formats.git_lfs import refuse_pointers
 from edge_bert.formats.huggingface.backend import describe_backend, same_tokens
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.huggingface.library import import_transformers, silenced
-from edge_bert.formats.huggingface.open_tokenizer import require_sound
-from edge_bert.formats.huggingface.tokenizer_checks import refuse_randomness
+from edge_bert.formats.model_file import has_model_file, read_model_bytes
 from edge_bert.records.base import Record
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cached_record
@@ -81,8 +80,8 @@ def resolve_tokenizer(source: TokenizerFolder) -> ResolvedTokenizer:
     does not read.
     """
     files = _read_files(source.folder)
-    if CONFIG not in files and not (source.folder / "config.json").is_file():
-        return ResolvedTokenizer(source.folder / FILE, None)  # nothing that could overrule it
+    if FILE in files and CONFIG not in files and not has_model_file(source.folder / "config.json"):
+        return ResolvedTokenizer(_keep(files[FILE]), None)  # nothing that could overrule it
     digests = {name: sha256_hex(data) for name, data in files.items()}
     inputs = [digests, source.model_type, source.tokenizer_class, dict(source.options)]
     answer = cached_record(
@@ -93,8 +92,8 @@ def resolve_tokenizer(source: TokenizerFolder) -> ResolvedTokenizer:
         code=resolve_tokenizer,
     )
     if answer.text is None:
-        return ResolvedTokenizer(source.folder / FILE, answer.model_max_length)
-    return ResolvedTokenizer(_keep(answer.text), answer.model_max_length)
+        return ResolvedTokenizer(_keep(files[FILE]), answer.model_max_length)
+    return ResolvedTokenizer(_keep(answer.text.encode()), answer.model_max_length)
 
 
 def resolve_beside(path: Path) -> Path:
@@ -103,9 +102,10 @@ def resolve_beside(path: Path) -> Path:
     That is `path` itself unless it lies in a model folder, where other files may overrule it.
     """
     folder = path.parent
-    if path.name != FILE or not any((folder / name).is_file() for name in (CONFIG, "config.json")):
+    is_model = any(has_model_file(folder / name) for name in (CONFIG, "config.json"))
+    if path.name != FILE or not is_model:
         return path
-    config = read_json(folder / "config.json") if (folder / "config.json").is_file() else {}
+    config = read_json(folder / "config.json") if has_model_file(folder / "config.json") else {}
     return resolve_tokenizer(describe_folder(folder, config)).path
 
 
@@ -121,13 +121,7 @@ def describe_folder(folder: Path, config: Mapping[str, Any]) -> TokenizerFolder:
 
 def has_vocabulary(folder: Path) -> bool:
     """Whether `folder` holds a tokenizer in any form; what stands in a file's place is none."""
-    paths = [folder / name for name in VOCABULARIES]
-    return any(path.is_file() for path in paths) and not _is_odd(folder / FILE)
-
-
-def _is_odd(path: Path) -> bool:
-    """A folder, a pipe or a broken link where a file should be."""
-    return not path.is_file() and (path.exists() or path.is_symlink())
+    return any(has_model_file(folder / name) for name in VOCABULARIES)
 
 
 def _read_files(folder: Path) -> dict[str, bytes]:
@@ -136,35 +130,20 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     tokenizer_config.json is without the paths that were true where it was saved.
     """
     paths = [folder / name for name in (*JSON_FILES, *TEXT_FILES, *MODEL_FILES)]
-    files = {path.name: path for path in paths if path.is_file()}
+    files = {path.name: path for path in paths if has_model_file(path)}
     refuse_pointers(files.values())
     for name in files.keys() & set(JSON_FILES):
         read_json(files[name])
-    contents = {name: _read(path) for name, path in files.items()}
+    contents = {name: read_model_bytes(path, MAX_BYTES) for name, path in files.items()}
     if CONFIG in files:
         config = read_json(files[CONFIG])
-        sampling = config.get("sp_model_kwargs")
-        for settings in (config, sampling if isinstance(sampling, dict) else {}):
-            refuse_randomness(settings, str(files[CONFIG]))
         options = {key: value for key, value in config.items() if not key.endswith("_file")}
         contents[CONFIG] = json.dumps(options).encode()
     return contents
 
 
-def _read(path: Path) -> bytes:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ModelError(f"{path} is larger than {MAX_BYTES} bytes; no tokenizer is.")
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
-
-
 def _ask(source: TokenizerFolder, files: Mapping[str, bytes]) -> _Resolution:
     """AutoTokenizer's answer for a copy of the files."""
-    refuse_randomness(source.options, str(source.folder))
-    if FILE in files:
-        require_sound(files[FILE], str(source.folder / FILE))
     with scratch_folder() as scratch, _faults_named(source.folder):
         for name, data in files.items():
             (scratch / name).write_bytes(data)
@@ -200,10 +179,9 @@ def _limit_of(tokenizer: Any) -> int | None:
     return int(limit) if limit < NO_LIMIT else None
 
 
-def _keep(text: str) -> Path:
+def _keep(data: bytes) -> Path:
     """A file in the cache with these bytes, whose folder says which they are."""
-    path = cache_folder("tokenizers", sha256_hex(text.encode())) / FILE
-    data = text.encode()
+    path = cache_folder("tokenizers", sha256_hex(data)) / FILE
     if not path.is_file() or path.read_bytes() != data:
         write_atomic(path, data)
     return path

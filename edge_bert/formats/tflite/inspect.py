@@ -20,6 +20,7 @@ from edge_bert.formats.tflite.reader import (
 )
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Signature, TensorSpec
+from edge_bert.store.os_faults import faults_told
 
 MAX_FILE_BYTES = 2**31
 FLOAT_TYPES = ("float32", "float16", "float64", "bfloat16", "complex64", "complex128")
@@ -53,6 +54,7 @@ class ModelFile(Record, frozen=True):
     needs: tuple[str, ...] = ()
 
 
+@faults_told(ModelError)
 def inspect_file(path: Path) -> ModelFile:
     """The contents of `path`. The file is parsed, never run.
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from edge_bert import profiles
+from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.measurement_files import save_measurement
+from edge_bert.measure.script_results import read_results
+from edge_bert.pipeline.bench.import_results import build_imported
 from edge_bert.pipeline.bench.options import BenchOptions, check_bench_options
-from edge_bert.pipeline.bench.subjects import ensure_bundle, select_subjects
+from edge_bert.pipeline.bench.subjects import ensure_bundle, list_files, select_subjects
 from edge_bert.pipeline.bench.targets import open_measure
 from edge_bert.pipeline.build import measurements
 from edge_bert.progress import Progress, no_progress
@@ -36,19 +40,39 @@ def run_bench(options: BenchOptions, progress: Progress = no_progress) -> tuple[
     """
     check_bench_options(options)
     folder = options.folder
-    manifest = ensure_bundle(options.profile, folder, progress)
-    subjects = select_subjects(folder, manifest, options.artifacts, options.lengths)
+    if options.import_:
+        return import_results(options, options.import_, progress)
+    bundle = ensure_bundle(options.profile, folder, progress)
+    subjects = select_subjects(bundle.manifest, options.artifacts, options.lengths)
+    names = list_files(bundle, subjects)
     earlier = measurements.read_measurements(folder, progress)
     results: list[BenchResult] = []
     try:
-        with open_measure(options, progress) as measure:
+        with bundle.copy_members(names) as files, open_measure(options, progress) as measure:
             for artifact, signature in subjects:
-                for measurement in measure(folder / artifact.file, artifact, signature):
+                for measurement in measure(files / artifact.file, artifact, signature):
                     results.append(_save(measurement, folder, earlier))
     finally:
         if results:
             measurements.rerender_report(folder, progress)
     return tuple(results)
+
+
+def import_results(
+    options: BenchOptions, file: Path, progress: Progress = no_progress
+) -> tuple[BenchResult, ...]:
+    """Keep what a script measured elsewhere, once, and write the report anew.
+
+    Raises DataError for a damaged file or one of another bundle, DeviceError for another phone.
+    """
+    folder = options.folder
+    profile = profiles.load_profile(options.profile)
+    new = build_imported(read_results(file), manifests.read_manifest(folder), profile)
+    earlier = measurements.read_measurements(folder, progress)
+    kept = tuple(_save(run, folder, earlier) for run in new if run not in earlier)
+    progress(f"{len(kept)} of {len(new)} measurements are new")
+    measurements.rerender_report(folder, progress)
+    return kept
 
 
 def _save(measurement: Measurement, folder: Path, earlier: Sequence[Measurement]) -> BenchResult:

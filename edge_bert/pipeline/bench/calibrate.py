@@ -37,13 +37,14 @@ from edge_bert.records.profile import Cluster, DeviceProfile, Scaling
 from edge_bert.records.scaled_file import FittedCluster, ScaledFile
 from edge_bert.scaling_files import remove_scaling, with_scaling, write_scaling
 
-SOURCES = ("device", "saved")
+SOURCES = ("device", "ssh", "saved")
 
 
 class CalibrateOptions(Record, frozen=True):
     """What `invoke calibrate` takes.
 
-    `target` is `device`, which measures first, or `saved`: what the bundle's measurements have.
+    `target` is `device`, or `ssh` for a board behind `host`, which measures first, or `saved`: what
+    the bundle's measurements have.
     No `artifacts` and `lengths` means those that differ most. `cores` are the clusters by their
     words, `phone` is one of the phones that were measured, by its hashed name.
     """
@@ -54,6 +55,7 @@ class CalibrateOptions(Record, frozen=True):
     lengths: tuple[int, ...] = ()
     cores: tuple[str, ...] = ()
     serial: str | None = None
+    host: str | None = None
     phone: str | None = None
     energy: bool = False
     out: Path = Path("build")
@@ -90,13 +92,15 @@ def calibrate_profile(
     # What the bundle has was measured on the fastest cores, unless other ones were asked for.
     words = options.cores or (("prime",) if options.target == "saved" else ())
     places = _choose_places(profile, words)
-    manifest = ensure_bundle(options.profile, options.folder, progress)
+    bundle = ensure_bundle(options.profile, options.folder, progress)
+    manifest = bundle.manifest
     measured = {word: _measure(options, manifest, word, progress) for word in places}
     fitted = []
     for word, runs in measured.items():
         artifacts = {artifact.name: artifact for artifact in manifest.artifacts}
         pairs = [(artifacts[run.subject.artifact], run) for run in runs]
-        files = count_files(profile, places[word], options.folder, pairs, progress)
+        with bundle.copy_members(artifact.file for artifact, _ in pairs) as copies:
+            files = count_files(profile, places[word], copies, pairs, progress)
         fitted.append(fit_cluster(places[word], files))
     path = _store(options.profile, profile, fitted)
     return CalibrationResult(profile.name, tuple(fitted), str(path))
@@ -186,7 +190,7 @@ def _measure(
 ) -> list[Measurement]:
     """One valid run of each file on the cores of `word`, with energy where it was measured once."""
     runs = read_measurements(options.folder, progress)
-    if options.target == "device":
+    if options.target != "saved":
         measured = _run_bench(options, manifest, word, progress)
         return with_saved_energy(select_measured(measured, manifest, word, options.phone), runs)
     return with_saved_energy(select_measured(runs, manifest, word, options.phone), runs)
@@ -199,11 +203,12 @@ def _run_bench(
     artifacts, lengths = choose_files(manifest, options.artifacts, options.lengths)
     bench = BenchOptions(
         profile=options.profile,
-        target="device",
+        target=options.target,
         artifacts=artifacts,
         lengths=lengths,
         cores=word,
         serial=options.serial,
+        host=options.host,
         energy=options.energy and word == "prime",
         out=options.out,
     )

@@ -15,7 +15,7 @@ from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import InputError
 from edge_bert.records.base import Record
 
-TargetName = Literal["host", "emulated", "device"]
+TargetName = Literal["host", "emulated", "device", "ssh"]
 TARGETS: tuple[TargetName, ...] = get_args(TargetName)
 MAX_THREADS = 64
 MAX_REPETITIONS = 1_000_000
@@ -25,11 +25,12 @@ SCHEDULING = ("foreground", "background")
 # Options that only some targets have.
 TARGETS_OF = {
     "serial": ("device",),
+    "host": ("ssh",),
     "energy": ("device",),
-    "cores": ("device", "host"),
-    "every_ms": ("device", "host"),
+    "cores": ("device", "ssh", "host"),
+    "every_ms": ("device", "ssh", "host"),
     "core": ("emulated",),
-    "benchmark_model": ("device", "host"),
+    "benchmark_model": ("device", "ssh", "host"),
     "benchmark_apk": ("device",),
 }
 
@@ -38,12 +39,14 @@ class BenchOptions(Record, frozen=True):
     """What `invoke bench` takes.
 
     `profile` is a name or a path. No `artifacts` means all of the bundle, no `lengths` the usual
-    buckets. A run has so many `repetitions` or lasts `duration` seconds. `core` names the cluster
-    to emulate; `cores` binds a run to `prime` (on a device the default), `big` or `little` cores,
-    to `any`, or to cores like `4-7`. An inference begins each `every_ms`, or at once; it runs `as_`
-    what Android has in the foreground or the background. `benchmark_model` is TFLite's own tool,
-    which takes the place of our runner, `benchmark_apk` is it as an app, and `benchmark_origin`
-    says where it is from; it alone reaches an `accelerator`, `gpu` or `npu`.
+    buckets. `host` is the board of the target `ssh`. A run has so many `repetitions` or lasts
+    `duration` seconds. `core` names the cluster to emulate; `cores` binds a run to `prime` (on a
+    device the default), `big` or `little` cores, to `any`, or to cores like `4-7`. An inference
+    begins each `every_ms`, or at once; it runs `as_` what Android has in the foreground or the
+    background. `benchmark_model` is TFLite's own tool, which takes the place of our runner,
+    `benchmark_apk` is it as an app, and `benchmark_origin` says where it is from; it alone reaches
+    an `accelerator`, `gpu` or `npu`. `import_` are results of a script that ran elsewhere; nothing
+    is measured then.
     """
 
     profile: str
@@ -54,6 +57,7 @@ class BenchOptions(Record, frozen=True):
     repetitions: int | None = None
     duration: float | None = None
     serial: str | None = None
+    host: str | None = None
     core: str | None = None
     cores: str | None = None
     every_ms: int | None = None
@@ -63,6 +67,7 @@ class BenchOptions(Record, frozen=True):
     benchmark_apk: Path | None = None
     benchmark_origin: str = ""
     accelerator: str | None = None
+    import_: Path | None = None
     out: Path = Path("build")
 
     def __post_init__(self) -> None:
@@ -78,7 +83,7 @@ class BenchOptions(Record, frozen=True):
     def core_words(self) -> str:
         """Which cores a run wants: on a device the fastest, in the background the slowest."""
         usual = "little" if self.as_ == "background" else "prime"
-        return self.cores or (usual if self.target == "device" else ANY_CORES)
+        return self.cores or (usual if self.target in ("device", "ssh") else ANY_CORES)
 
     @property
     def pace(self) -> str:
@@ -105,8 +110,11 @@ def check_bench_options(options: BenchOptions) -> None:
         raise InputError(f"--target {options.target!r} is not one of {', '.join(TARGETS)}.")
     if not options.threads or not all(1 <= count <= MAX_THREADS for count in options.threads):
         raise InputError(f"--threads: use whole numbers from 1 to {MAX_THREADS}.")
+    _check_import(options)
     _check_amount(options)
     _check_target(options)
+    if options.target == "ssh" and not options.host:
+        raise InputError("--target ssh needs --host, such as pi@raspberrypi.local.")
     _check_pace(options)
     if options.benchmark_model and options.benchmark_apk:
         raise InputError("--benchmark-model and --benchmark-apk exclude each other; give one.")
@@ -139,6 +147,15 @@ def _check_accelerator(options: BenchOptions) -> None:
         )
 
 
+def _check_import(options: BenchOptions) -> None:
+    """Results were measured as their script says: no option changes that."""
+    if options.import_ is None:
+        return
+    usual = BenchOptions(options.profile, options.target, import_=options.import_, out=options.out)
+    if options.target != "device" or options != usual:
+        raise InputError("--import takes results as they are; give --profile and --out alone.")
+
+
 def _check_amount(options: BenchOptions) -> None:
     repetitions, duration = options.repetitions, options.duration
     if repetitions is not None and duration is not None:
@@ -161,7 +178,7 @@ def _check_pace(options: BenchOptions) -> None:
     tool = options.benchmark_model or options.benchmark_apk
     if tool and (options.every_ms or options.as_ == "background"):
         raise InputError("--every-ms and --as are for our own runner; leave --benchmark-model out.")
-    if options.cores in CORE_WORDS and options.target != "device":
+    if options.cores in CORE_WORDS and options.target not in ("device", "ssh"):
         raise InputError(f"--cores {options.cores} is for --target device; name cores such as 0-3.")
     if options.cores not in (None, ANY_CORES, *CORE_WORDS):
         parse_cores(options.cores)

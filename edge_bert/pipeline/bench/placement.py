@@ -6,11 +6,13 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import msgspec
+
 from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_facts
 from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError
-from edge_bert.records.measurement import Placement
+from edge_bert.records.measurement import Measurement, Placement
 from edge_bert.records.profile import Cluster, DeviceProfile
 
 # Two readings of one clock differ by less; more is another chip, or another bin of it.
@@ -111,6 +113,19 @@ def _count_cores(groups: Iterable[CoreGroup] | Iterable[Cluster]) -> Counter[str
 
 def _top_clock(profile: DeviceProfile) -> int:
     return max(cluster.max_mhz for cluster in profile.clusters)
+
+
+def judge_placement(measurement: Measurement, choice: CoreChoice, *, hidden: bool) -> Measurement:
+    """The measurement with what its cores and clocks say of it; `hidden` ones are told."""
+    placement = measurement.placement
+    if placement is None:
+        return measurement
+    told = ((HIDDEN_CORES,) if hidden else ()) + describe_placement(placement)
+    return msgspec.structs.replace(
+        measurement,
+        faults=(*measurement.faults, *find_placement_faults(choice, placement)),
+        notes=(*measurement.notes, *told),
+    )
 
 
 def find_placement_faults(choice: CoreChoice, placement: Placement) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from edge_bert import profiles
-from edge_bert.bundle.members import require_proven
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.runner.start import install_runner
+from edge_bert.errors import InputError
 from edge_bert.pipeline.bench.subjects import ensure_bundle, select_artifacts
 from edge_bert.pipeline.bench.targets import open_device
 from edge_bert.progress import Progress, no_progress
@@ -17,10 +17,15 @@ from edge_bert.records.bundle import Manifest
 
 
 class PushOptions(Record, frozen=True):
-    """What `invoke push` takes. No `artifacts` means the bundle's default one."""
+    """What `invoke push` takes. No `artifacts` means the bundle's default one.
+
+    `lengths` and `energy` are for a script that measures without us (`device_script.py`).
+    """
 
     profile: str
     artifacts: tuple[str, ...] = ()
+    lengths: tuple[int, ...] = ()
+    energy: bool = False
     serial: str | None = None
     out: Path = Path("build")
 
@@ -43,29 +48,32 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
     Builds the bundle if there is none. Raises InputError for an unknown artifact, DeviceError for
     a device that fails or has another ABI.
     """
+    if options.lengths or options.energy:
+        raise InputError("--lengths and --energy are for --script, which measures by itself.")
     profile = profiles.load_profile(options.profile)
-    manifest = ensure_bundle(options.profile, options.folder, progress)
-    paths = list(_proven_files(options, manifest))
-    device = open_device(options.serial, profile)
-    pushed = {}
-    try:
-        for path in paths:
-            progress(f"{path.name}: pushing to {device.serial}")
-            pushed[path.name] = device.find_stored(device.push(path, path.name))
-        progress("the runner, its loader and LiteRT")
-        install_runner(device, profile.abi, own_c_library=True)
-    finally:
-        device.close()
+    bundle = ensure_bundle(options.profile, options.folder, progress)
+    names = list(_list_files(options, bundle.manifest))
+    with bundle.copy_members(names) as files:
+        device = open_device(options.serial, profile)
+        pushed = {}
+        try:
+            for name in names:
+                progress(f"{name}: pushing to {device.serial}")
+                pushed[name] = device.find_stored(device.push(files / name, name))
+            progress("the runner, its loader and LiteRT")
+            install_runner(device, profile.abi, own_c_library=True)
+        finally:
+            device.close()
     return PushedFiles(device.serial, pushed)
 
 
-def _proven_files(options: PushOptions, manifest: Manifest) -> Iterator[Path]:
+def _list_files(options: PushOptions, manifest: Manifest) -> Iterator[str]:
     names = options.artifacts or (manifest.default.artifact,)
     for artifact in select_artifacts(manifest, names):
-        yield require_proven(options.folder / artifact.file, artifact.sha256)
+        yield artifact.file
     for packaged in manifest.files:
         if packaged.file.startswith("tokenizer"):
-            yield require_proven(options.folder / packaged.file, packaged.sha256)
+            yield packaged.file
 
 
 def remove_pushed(serial: str | None = None) -> str:

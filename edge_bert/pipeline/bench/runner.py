@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
+from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.devices.cores import ANY_CORES
 from edge_bert.devices.device import Device
 from edge_bert.devices.runner.library import find_litert_library
@@ -19,17 +20,15 @@ from edge_bert.measure.measurement import (
     build_measurement,
     describe_subject,
 )
-from edge_bert.measure.runner_output import RunnerOutput, parse_runner
+from edge_bert.measure.runner_output import RunnerOutput, parse_runner, with_cold_run
 from edge_bert.measure.sensors.device_state import read_state
 from edge_bert.pipeline.bench.energy_session import measure_energy
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.placement import (
-    HIDDEN_CORES,
     CoreChoice,
     check_phone,
     choose_cores,
-    describe_placement,
-    find_placement_faults,
+    judge_placement,
     read_phone,
 )
 from edge_bert.pipeline.bench.shell import make_shell
@@ -65,7 +64,7 @@ def make_timer(
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = device.push(path, artifact.file)
-        inputs = _push_inputs(device, path.parent, artifact, signature)
+        inputs = _push_inputs(device, path.parent / TOKENIZER, artifact, signature)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
             groups = facts.cpus if facts else ()
@@ -89,39 +88,24 @@ def make_timer(
                 fastest=choice.fastest,
             )
             measurement = build_measurement(
-                _with_cold_run(output, _run(device, command, _plan_cold_run(run))),
+                with_cold_run(output, _run(device, command, _plan_cold_run(run))),
                 description,
                 subject,
                 RunConditions(before, after, energy),
             )
             hidden = options.core_words != ANY_CORES and not (choice.cpus or on_host)
-            yield _judge_placement(measurement, choice, (HIDDEN_CORES,) if hidden else ())
+            yield judge_placement(measurement, choice, hidden=hidden)
 
     return measure
 
 
-def _push_inputs(device: Device, bundle: Path, artifact: Artifact, signature: str) -> str | None:
+def _push_inputs(device: Device, tokenizer: Path, artifact: Artifact, signature: str) -> str | None:
     """Sets of tokens for the signature, on the device; None where the bundle has no tokenizer."""
     with scratch_folder("inputs") as scratch:
         file = scratch / f"{signature}.inputs"
-        if not write_token_inputs(bundle, artifact, signature, file):
+        if not write_token_inputs(tokenizer, artifact, signature, file):
             return None
         return device.push(file, f"{artifact.name}-{file.name}")
-
-
-def _judge_placement(
-    measurement: Measurement, choice: CoreChoice, notes: tuple[str, ...]
-) -> Measurement:
-    """The measurement with what its cores and clocks say of it, after other `notes`."""
-    placement = measurement.placement
-    if placement is None:
-        return measurement
-    faults = find_placement_faults(choice, placement)
-    return msgspec.structs.replace(
-        measurement,
-        faults=(*measurement.faults, *faults),
-        notes=(*measurement.notes, *notes, *describe_placement(placement)),
-    )
 
 
 def _plan_run(
@@ -130,7 +114,7 @@ def _plan_run(
     seconds = options.duration or max(
         DEFAULT_DURATION_S, EVERY_COUNT * (options.every_ms or 0) / 1e3
     )
-    on_device = options.target == "device"
+    on_device = options.target in ("device", "ssh")
     return RunnerRequest(
         model=remote,
         signature=signature,
@@ -159,12 +143,6 @@ def _plan_cold_run(run: RunnerRequest) -> RunnerRequest:
         profile=True,
         cold=True,
     )
-
-
-def _with_cold_run(output: RunnerOutput, cold: RunnerOutput) -> RunnerOutput:
-    """`output` with the operators of the cold run and the time that loading took there."""
-    latency = msgspec.structs.replace(output.latency, cold_load_us=cold.latency.load_us)
-    return msgspec.structs.replace(output, latency=latency, operators=cold.operators)
 
 
 def _run(device: Device, command: list[str], run: RunnerRequest) -> RunnerOutput:

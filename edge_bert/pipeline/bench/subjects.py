@@ -1,12 +1,13 @@
-"""The artifacts of a bundle to measure or push, checked against their digests."""
+"""The artifacts of a bundle to measure or push."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.members import require_proven
+from edge_bert.bundle.bundle import TOKENIZER
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.errors import InputError
 from edge_bert.pipeline.build.build import build_bundle
 from edge_bert.pipeline.build.options import BuildOptions
@@ -17,13 +18,13 @@ from edge_bert.records.bundle import Artifact, Manifest
 DEFAULT_LENGTHS = (16, 128)
 
 
-def ensure_bundle(profile: str, folder: Path, progress: Progress) -> Manifest:
-    """The manifest of the bundle in `folder`, which is built with the defaults if need be."""
+def ensure_bundle(profile: str, folder: Path, progress: Progress) -> OpenBundle:
+    """The bundle in `folder`, held open; it is built with the defaults if need be."""
     if not (folder / manifests.FILE).is_file():
         progress(f"{folder} holds no bundle yet: building it")
         options = BuildOptions(profile=profile, out=str(folder.parent))
         build_bundle(BuildSession.open(options), progress)
-    return manifests.read_manifest(folder)
+    return OpenBundle.open(folder)
 
 
 def select_artifacts(manifest: Manifest, names: Sequence[str]) -> list[Artifact]:
@@ -50,18 +51,22 @@ def select_signatures(artifact: Artifact, lengths: Sequence[int]) -> Iterator[st
 
 
 def select_subjects(
-    folder: Path, manifest: Manifest, names: Sequence[str], lengths: Sequence[int]
+    manifest: Manifest, names: Sequence[str], lengths: Sequence[int]
 ) -> list[tuple[Artifact, str]]:
     """Every artifact of `names` (none: all), in the manifest's order, with its signatures.
 
-    Raises InputError for what the bundle does not have, or a file that is not the verified one.
+    Raises InputError for what the bundle does not have.
     """
     chosen = select_artifacts(manifest, names) or manifest.artifacts
-    for artifact in chosen:
-        require_proven(folder / artifact.file, artifact.sha256)
     return [
         (artifact, signature)
         for artifact in manifest.artifacts
         if artifact in chosen
         for signature in select_signatures(artifact, lengths)
     ]
+
+
+def list_files(bundle: OpenBundle, subjects: Iterable[tuple[Artifact, str]]) -> list[str]:
+    """The files of these artifacts, and the tokenizer that makes their inputs, if there is one."""
+    names = [artifact.file for artifact, _ in subjects]
+    return [*names, TOKENIZER] if bundle.holds(TOKENIZER) else names

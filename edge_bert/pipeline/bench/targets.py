@@ -8,7 +8,9 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
+from edge_bert.devices.device import Device
 from edge_bert.devices.host import HostDevice
+from edge_bert.devices.ssh_device import SshDevice
 from edge_bert.errors import DeviceError
 from edge_bert.pipeline.bench import benchmark_model, runner
 from edge_bert.pipeline.bench.emulated import open_counter
@@ -30,7 +32,7 @@ def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]
         with open_counter(profile, options.core, options.threads, progress) as count:
             yield count
         return
-    device = HostDevice() if options.target == "host" else open_device(options.serial, profile)
+    device = _open_target(options, profile)
     try:
         binary = options.open_binary()
         if binary:
@@ -39,6 +41,24 @@ def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]
             yield runner.make_timer(device, options, progress)
     finally:
         device.close()
+
+
+def _open_target(options: BenchOptions, profile: DeviceProfile) -> Device:
+    if options.target == "host":
+        return HostDevice()
+    return (
+        open_board(options.host, profile) if options.host else open_device(options.serial, profile)
+    )
+
+
+def open_board(host: str, profile: DeviceProfile) -> SshDevice:
+    """The board behind ssh. Raises DeviceError where its ABI is not the profile's."""
+    device = SshDevice(host)
+    abi = device.describe().abi
+    if abi != profile.abi:
+        device.close()
+        raise DeviceError(f"{host} is {abi}, the profile is for {profile.abi}.")
+    return device
 
 
 def open_device(serial: str | None, profile: DeviceProfile) -> AdbDevice:

@@ -6,9 +6,6 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.bundle import TOKENIZER
-from edge_bert.bundle.members import require_proven
 from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.calibration import default_sentences
 from edge_bert.data.tokenizing import Tokenizer
@@ -19,18 +16,18 @@ SENTENCES_PER_SET = 40
 DESCRIPTION = f"{SETS} sets of sentences"
 
 
-def write_token_inputs(bundle: Path, artifact: Artifact, signature: str, file: Path) -> bool:
+def write_token_inputs(
+    tokenizer_file: Path, artifact: Artifact, signature: str, file: Path
+) -> bool:
     """Write sets of tokens that fill the signature, as the runner's `--inputs` takes them.
 
-    False, and nothing written, for a bundle without a tokenizer. The tensors of a set are sorted
-    by name, each in its own type.
+    `tokenizer_file` is a checked copy of the bundle's. False, and nothing written, where it has
+    none. The tensors of a set are sorted by name, each in its own type.
     """
-    members = {member.file: member for member in manifests.read_manifest(bundle).files}
-    if TOKENIZER not in members:
+    if not tokenizer_file.is_file():
         return False
-    require_proven(bundle / TOKENIZER, members[TOKENIZER].sha256)
     spec = artifact.signatures[signature]
-    tokenizer = Tokenizer.open_file(bundle / TOKENIZER, spec.length)
+    tokenizer = Tokenizer.open_file(tokenizer_file, spec.length)
     tensors = sorted(spec.inputs, key=lambda tensor: tensor.name)
     sentences = default_sentences()
     content = b""

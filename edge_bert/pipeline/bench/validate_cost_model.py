@@ -69,8 +69,7 @@ def load_published_profile(row: PublishedLatency) -> DeviceProfile:
 def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
     profile = load_published_profile(row)
     model = _build_network(row, progress)
-    title = f"{row.device}, {row.model} {row.precision}"
-    counts = _recorded_counts(profile, model, title, progress)
+    counts = _recorded_counts(profile, model, row, progress)
     cluster = cpu_files.find_cluster(profile, None)
     latency = predict_latency(
         counts,
@@ -84,32 +83,24 @@ def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
 
 
 def _build_network(row: PublishedLatency, progress: Progress) -> bytes:
-    def make() -> bytes:
-        progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
-        return published_networks.build_published_network(row.model, row.input, row.precision)
-
-    if row.model in published_transformers.TRANSFORMERS:
-        return _build_transformer(row, progress)
-    inputs = [row.model, row.input, row.precision]
-    return cached("networks", inputs, make, code=published_networks.build_published_network)
-
-
-def _build_transformer(row: PublishedLatency, progress: Progress) -> bytes:
-    if row.precision != "fp32":
+    transformer = row.model in published_transformers.TRANSFORMERS
+    if transformer and row.precision != "fp32":
         raise InputError(f"{row.model} can be rebuilt in fp32 only, not in {row.precision}.")
 
     def make() -> bytes:
-        progress(f"{row.model} for {row.input} tokens: building and converting it (TensorFlow)")
-        return published_transformers.build_published_transformer(row.model, row.input)
+        progress(f"{row.model} {row.precision}: building and converting it (TensorFlow)")
+        if transformer:
+            return published_transformers.build_published_transformer(row.model, row.input)
+        return published_networks.build_published_network(row.model, row.input, row.precision)
 
-    # Its values do not matter, so what it is made with need not be the same for ever.
+    # Weights are random and do not matter: a change of code that makes other ones is none.
     return cached("networks", [row.model, row.input, row.precision], make, version=1)
 
 
 def _recorded_counts(
-    profile: DeviceProfile, model: bytes, title: str, progress: Progress
+    profile: DeviceProfile, model: bytes, row: PublishedLatency, progress: Progress
 ) -> InstructionCounts:
-    """The counts of the second inference, kept under all that they depend on."""
+    """The counts of one inference, the second but where it takes minutes; kept by their causes."""
     cluster = cpu_files.find_cluster(profile, None)
     inputs = [
         sha256_hex(model),
@@ -121,16 +112,19 @@ def _recorded_counts(
         qemu_plugin.build_plugin().name,
     ]
 
+    # What the first inference prepares is under 1% of that of a transformer.
+    warmup = 0 if row.model in published_transformers.TRANSFORMERS else 1
+
     def make() -> bytes:
-        progress(f"{title}: counting on an emulated {cluster.core}")
-        return msgspec.json.encode(_count(profile, model))
+        progress(f"{row.device}, {row.model}: counting on an emulated {cluster.core}")
+        return msgspec.json.encode(_count(profile, model, warmup))
 
     # Whatever decides a count is among the inputs, and counting all networks takes long.
     data = cached("network_counts", inputs, make, version=1)
     return msgspec.json.decode(data, type=InstructionCounts)
 
 
-def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
+def _count(profile: DeviceProfile, model: bytes, warmup: int) -> InstructionCounts:
     device = EmulatedDevice(profile)
     try:
         command = install_runner(device, profile.abi, own_c_library=False)
@@ -139,7 +133,7 @@ def _count(profile: DeviceProfile, model: bytes) -> InstructionCounts:
             local.write_bytes(model)
             remote = device.push(local, local.name)
         signature = next(iter(inspect_bytes(model).signatures))
-        run = RunnerRequest(remote, signature, warmup=1, repetitions=1)
+        run = RunnerRequest(remote, signature, warmup=warmup, repetitions=1)
         return count_inference(device, command, run)[1]
     finally:
         device.close()

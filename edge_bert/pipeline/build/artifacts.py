@@ -76,7 +76,9 @@ def _float_inputs(session: BuildSession) -> list[object]:
     model = session.checkpoint
     tools = onnx2tf.tool_versions() if session.is_opaque else None
     head = (model.head, model.head_modules)
-    return [model.sha256, model.architecture, head, session.lengths, tools]
+    # Of the model's own files this one alone is not in the digest.
+    structure = [model.structure] if model.structure is not None else []
+    return [model.sha256, model.architecture, head, session.lengths, tools, *structure]
 
 
 def _float_code(session: BuildSession) -> Functions:

@@ -8,11 +8,12 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.bundle.members import JsonMember, require_proven
-from edge_bert.errors import DataError, ProfileError
+from edge_bert.bundle.members import JsonMember
+from edge_bert.bundle.open_bundle import OpenBundle
+from edge_bert.errors import InputError, ProfileError
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress, no_progress
-from edge_bert.records.bundle import Manifest, ModelInfo, PackagedFile
+from edge_bert.records.bundle import ModelInfo, PackagedFile
 from edge_bert.records.candidate import SearchResult
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.report import Report
@@ -73,17 +74,15 @@ def write_profile(profile: DeviceProfile, folder: Path) -> tuple[PackagedFile, .
     return (describe_file(folder / PROFILE_FILE, PROFILE_PURPOSE),)
 
 
-def profile_of(manifest: Manifest, folder: Path) -> DeviceProfile:
-    """The profile of the bundle in `folder`: its own file, else the one that its name leads to.
+def profile_of(bundle: OpenBundle) -> DeviceProfile:
+    """The profile of a bundle: its own file, else the one that its name leads to.
 
     Raises InputError where the file is not the one that the build wrote, ProfileError where there
     is no file and no profile of that name.
     """
-    member = next((member for member in manifest.files if member.file == PROFILE_FILE), None)
-    if member is None:
-        return profiles.load_profile(manifest.profile)
-    path = require_proven(folder / PROFILE_FILE, member.sha256)
-    return profiles.parse_profile_json(PROFILE_FILE, path.read_bytes())
+    if not bundle.holds(PROFILE_FILE):
+        return profiles.load_profile(bundle.manifest.profile)
+    return profiles.parse_profile_json(PROFILE_FILE, bundle.read_member(PROFILE_FILE))
 
 
 def _load_named(name: str) -> DeviceProfile | None:
@@ -101,13 +100,13 @@ def write_search(result: SearchResult | None, folder: Path) -> tuple[PackagedFil
     return (describe_file(folder / SEARCH_FILE, SEARCH_PURPOSE),)
 
 
-def with_search(report: Report, folder: Path, progress: Progress = no_progress) -> Report:
-    """`report` with the search of the bundle in `folder`, and with the budget that it met."""
-    if report.search or SEARCH_FILE not in {member.file for member in report.manifest.files}:
+def with_search(report: Report, bundle: OpenBundle, progress: Progress = no_progress) -> Report:
+    """The `report` of a bundle with its search, and with the budget that this met."""
+    if not bundle.holds(SEARCH_FILE):
         return report
     try:
-        result = SEARCH.read(folder / SEARCH_FILE)
-    except DataError as error:
+        result = SEARCH.decode(bundle.read_member(SEARCH_FILE), bundle.folder / SEARCH_FILE)
+    except InputError as error:
         progress(f"skipped: {error}")
         return report
     profile = msgspec.structs.replace(report.profile, budget=result.budget)

@@ -14,7 +14,7 @@ from edge_bert.records.report import Report
 from edge_bert.store.written import note_written
 
 FOLDER = "explanations"
-MEMBER = JsonMember(Explanation, "explain the artifact again", FORMAT_VERSION)
+MEMBER = JsonMember(Explanation, "explain the artifact again", FORMAT_VERSION, sealed=True)
 
 
 def save_explanation(explanation: Explanation, folder: Path) -> Path:

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.measurement_files import load_measurement, save_measurement
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.errors import DataError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.measure.comparability import explain_incomparable
@@ -36,6 +36,7 @@ from edge_bert.store import content_store
 FOLDER = "measurements"
 # A budget is held against the worst of so many latest runs.
 WORST_OF = 3
+MOST_REPLACED = 10  # builds that take a place while its report is written
 
 
 def read_measurements(folder: Path, progress: Progress = no_progress) -> list[Measurement]:
@@ -190,29 +191,42 @@ def complete_report(
 ) -> Report:
     """`report` with the measurements and explanations in `folder`, and `new` measurements."""
     report = with_measurements(report, folder, progress, new)
-    return with_search(with_explanations(report, folder, progress), folder, progress)
+    return with_explanations(report, folder, progress)
 
 
 def report_of(folder: Path) -> Report:
-    """The report of the bundle in `folder`, without measurements."""
-    manifest = manifests.read_manifest(folder)
-    return Report(
+    """The report of the bundle in `folder` with its search, without measurements."""
+    return _describe_bundle(OpenBundle.open(folder), no_progress)
+
+
+def _describe_bundle(bundle: OpenBundle, progress: Progress) -> Report:
+    report = Report(
         format_version=1,
-        manifest=manifest,
-        profile=profile_of(manifest, folder),
+        manifest=bundle.manifest,
+        profile=profile_of(bundle),
         bytes_by_kind={
             artifact.name: inspect_bytes(
-                (folder / artifact.file).read_bytes(), artifact.file
+                bundle.read_member(artifact.file), artifact.file
             ).bytes_by_kind
-            for artifact in manifest.artifacts
+            for artifact in bundle.manifest.artifacts
         },
     )
+    return with_search(report, bundle, progress)
 
 
 def rerender_report(folder: Path, progress: Progress = no_progress) -> None:
-    """Write the bundle's report.html anew from its manifest and all that was found since."""
-    page = render_report_page(complete_report(report_of(folder), folder, progress))
-    content_store.write_atomic(folder / "report.html", page.encode())
+    """Write the bundle's report.html anew from its manifest and all that was found since.
+
+    Where a build takes the bundle's place meanwhile, its own report is written anew.
+    """
+    for _ in range(MOST_REPLACED):
+        bundle = OpenBundle.open(folder)
+        report = complete_report(_describe_bundle(bundle, progress), folder, progress)
+        page = render_report_page(report)
+        if bundle.is_current:
+            content_store.write_atomic(folder / "report.html", page.encode())
+        if bundle.is_current:  # else it may be another bundle's folder that was written to
+            return
 
 
 def _length(measurement: Measurement, manifest: Manifest) -> int | None:
@@ -228,8 +242,13 @@ def _length(measurement: Measurement, manifest: Manifest) -> int | None:
 def _with_worst(
     row: LatencyRow, measurements: Sequence[Measurement], runs: Sequence[int]
 ) -> LatencyRow:
-    """The row with the highest median of its latest runs, all scaled as the last one is."""
-    latest = [measurements[index] for index in runs[-WORST_OF:]]
+    """The row with the highest median of its latest runs, all scaled as the last one is.
+
+    Emulated runs count the same instructions each time: two differ where the cost model changed,
+    and then the last one is right.
+    """
+    of = 1 if row.evidence is Evidence.EMULATED else WORST_OF
+    latest = [measurements[index] for index in runs[-of:]]
     medians = [latency_bounds(run)[1] for run in latest if run.scaled_to == row.scaled_to]
     return msgspec.structs.replace(row, worst_ms=max(medians), runs=len(medians))
 

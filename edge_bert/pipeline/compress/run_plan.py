@@ -37,6 +37,7 @@ from edge_bert.records.plan import FORMAT_VERSION, Compression, EffectBasis, Pla
 from edge_bert.records.training import PlanPlace
 from edge_bert.sources.trained_bits import read_trained_bits
 from edge_bert.sources.training_run import read_training_run
+from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 
@@ -97,7 +98,9 @@ def read_compression(folder: Path) -> Compression | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Compression)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except OSError as error:
+        raise describe_os_error(error) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged ({one_line(error)}); remove it, and give the same command again."
         ) from error

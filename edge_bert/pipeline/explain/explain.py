@@ -6,8 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_bert.bundle import manifest as manifests
-from edge_bert.bundle.members import require_proven
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.data import calibration
 from edge_bert.data.calibration import CalibrationSet
 from edge_bert.data.sentence_files import name_source
@@ -98,13 +97,20 @@ def explain_artifact(
     """
     if sentences < 1:
         raise InputError(f"--sentences {sentences}: give 1 or more.")
-    explained = _load_artifact(folder, artifact, inputs)
+    bundle = OpenBundle.open(folder)
+    file = _find_artifact(bundle, artifact).file
+    with bundle.copy_members([file]) as files:
+        explained = _load_artifact(bundle, artifact, files / file, inputs)
+        return _explain(explained, sentences, progress)
+
+
+def _explain(explained: ExplainedArtifact, sentences: int, progress: Progress) -> Explanation:
     progress("calibrating again, as the build did")
     calibrated = calibrate_encoder(
         explained.weights, explained.encode(explained.calibration.sentences)
     )
     held_out = explained.encode(explained.calibration.held_out[:sentences])
-    progress(f"{artifact}: running {len(held_out)} sentences, tensor by tensor")
+    progress(f"{explained.artifact.name}: running {len(held_out)} sentences, tensor by tensor")
     graphs, selection = _recipe_graphs(explained, calibrated, progress)
     run = tensor_errors(explained.file, graphs, held_out)
     drift = measure_drift(run.outputs, run.expected)
@@ -112,7 +118,7 @@ def explain_artifact(
         format_version=FORMAT_VERSION,
         profile=explained.manifest.profile,
         model=explained.manifest.model.name,
-        artifact=artifact,
+        artifact=explained.artifact.name,
         artifact_sha256=explained.artifact.sha256,
         sentences=len(held_out),
         cosine_mean=drift.cosine_mean,
@@ -139,10 +145,10 @@ def _recipe_graphs(
     return build_recipe_graphs(subject, recipe.activation_bits, tensors), selection
 
 
-def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArtifact:
-    manifest = manifests.read_manifest(folder)
-    artifact = _find_artifact(folder, manifest, name)
-    path = require_proven(folder / artifact.file, artifact.sha256)
+def _load_artifact(
+    bundle: OpenBundle, name: str, path: Path, inputs: BuildInputs
+) -> ExplainedArtifact:
+    manifest, artifact = bundle.manifest, _find_artifact(bundle, name)
     sentences = _calibration_set(manifest, inputs.calibration)
     checkpoint = load_checkpoint(inputs.model, cache.cache_folder("models"), inputs.tokenizer)
     _check_model(manifest, checkpoint)
@@ -157,10 +163,12 @@ def _load_artifact(folder: Path, name: str, inputs: BuildInputs) -> ExplainedArt
     return ExplainedArtifact(manifest, artifact, path, weights, tokenizer, sentences, learned)
 
 
-def _find_artifact(folder: Path, manifest: Manifest, name: str) -> Artifact:
-    by_name = {artifact.name: artifact for artifact in manifest.artifacts}
+def _find_artifact(bundle: OpenBundle, name: str) -> Artifact:
+    by_name = {artifact.name: artifact for artifact in bundle.manifest.artifacts}
     if name not in by_name:
-        raise InputError(f"{folder} holds no artifact {name!r}; it holds {', '.join(by_name)}.")
+        raise InputError(
+            f"{bundle.folder} holds no artifact {name!r}; it holds {', '.join(by_name)}."
+        )
     recipe = RECIPES.get(name)
     if recipe is None or not recipe.needs_calibration:
         calibrated = [recipe.name for recipe in RECIPES.values() if recipe.needs_calibration]

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from edge_bert import profiles
-from edge_bert.bundle.members import file_matches
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
@@ -166,8 +166,15 @@ def cell_is_current(out: Path, cell: MatrixCell) -> bool:
     if cell.built is None:
         return True
     folder = out / cell.built.folder
-    matches = file_matches(folder / cell.built.file, cell.built.sha256)
-    return matches and (folder / "report.html").is_file()
+    try:
+        bundle = OpenBundle.open(folder)
+        digests = {artifact.file: artifact.sha256 for artifact in bundle.manifest.artifacts}
+        if digests.get(cell.built.file) != cell.built.sha256:
+            return False
+        bundle.open_member(cell.built.file)
+    except InputError:
+        return False
+    return (folder / "report.html").is_file()
 
 
 def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_Model]:

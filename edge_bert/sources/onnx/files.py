@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.json_files import read_json
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.formats.onnx.read import list_files
 from edge_bert.sources.folder import FolderText, check_tokenizer, digest_of, read_text
 
@@ -26,13 +27,13 @@ def open_folder(path: Path, tokenizer: Path | None) -> tuple[Path, dict[str, Any
     folder = tokenizer or folder_of(path)
     require_tokenizer(folder)
     config = folder / "config.json"
-    return folder, read_json(config) if config.is_file() else {}
+    return folder, read_json(config) if has_model_file(config) else {}
 
 
 def folder_of(path: Path) -> Path:
     """The file's folder, or the one above where it is called `onnx` and holds no tokenizer."""
-    own = path.resolve().parent
-    above = own.name == "onnx" and not (own / "tokenizer.json").is_file()
+    own = path.parent.resolve()  # a link of the hub's cache stands where the tokenizer is
+    above = own.name == "onnx" and not has_model_file(own / "tokenizer.json")
     return own.parent if above else own
 
 
@@ -64,6 +65,6 @@ def sha256_of(path: Path, folder: Path, tokenizer: Path, head: Sequence[Path] = 
     return digest_of(
         *list_files(path),
         tokenizer,
-        *(path_beside for path_beside in beside if path_beside.is_file()),
+        *(path_beside for path_beside in beside if has_model_file(path_beside)),
         *head,
     )

@@ -15,6 +15,7 @@ import msgspec
 
 from edge_bert.encoder.weights import HeadDense, HeadLayer
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.checkpoint import Head, Pooling, Task
 from edge_bert.sources.head import read_classification_head, read_token_head
 from edge_bert.sources.modules import HeadFiles, read_modules
@@ -69,7 +70,7 @@ def read_task(
 
 def _read_tokens(path: HeadPath, config: Mapping[str, Any], folder: Path) -> ReadHead:
     """Tokens as the encoder makes them, which the files beside the graph say how to pool."""
-    if (folder / "modules.json").is_file():
+    if has_model_file(folder / "modules.json"):
         return ReadHead(read_modules(folder))
     task = task_of_config(config)
     if task is not None:
@@ -117,7 +118,7 @@ def _task_of_text(
     if isinstance(labels, dict) and len(labels) == _width(path):
         return Task.CLASSIFICATION
     last = path.layers[-1]
-    if (folder / "modules.json").is_file() or not isinstance(last, HeadDense):
+    if has_model_file(folder / "modules.json") or not isinstance(last, HeadDense):
         return Task.EMBEDDING
     if last.activation not in ("linear", "sigmoid"):
         return Task.EMBEDDING

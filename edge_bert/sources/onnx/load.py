@@ -9,8 +9,15 @@ from typing import Any
 import numpy as np
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import digest_files
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
-from edge_bert.formats.onnx.read import DEFAULT_DOMAINS, computes_in_float16, place_of, read_onnx
+from edge_bert.formats.onnx.read import (
+    DEFAULT_DOMAINS,
+    computes_in_float16,
+    list_files,
+    place_of,
+    read_onnx,
+)
 from edge_bert.installation import task_command
 from edge_bert.records.checkpoint import Checkpoint, FloatArray, OnnxFile
 from edge_bert.sources.onnx.files import (
@@ -76,7 +83,8 @@ def load_onnx(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         origin=f"onnx: {path.name}{read.note}",
         sha256=sha256_of(path, folder, text.tokenizer, files.files),
         onnx=OnnxFile(
-            path=path.resolve(),
+            path=path.parent.resolve() / path.name,
+            sha256=digest_files(*list_files(path)),
             inputs=encoder.inputs,
             outputs=encoder.head.outputs,
             activation=read.activation,

@@ -13,9 +13,16 @@ from typing import Any
 import msgspec
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import digest_files, has_model_file
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph, graph_of
 from edge_bert.formats.onnx.passes.expand_fused_ops import MICROSOFT
-from edge_bert.formats.onnx.read import computes_in_float16, place_of, read_onnx, read_opset
+from edge_bert.formats.onnx.read import (
+    computes_in_float16,
+    list_files,
+    place_of,
+    read_onnx,
+    read_opset,
+)
 from edge_bert.records.checkpoint import Checkpoint, Head, OnnxFile, Pooling, Task
 from edge_bert.sources.head import read_embedding_head
 from edge_bert.sources.onnx import inputs
@@ -59,7 +66,8 @@ def load_opaque(path: Path, tokenizer: Path | None = None) -> Checkpoint:
         origin=f"onnx: {path.name}, by onnx2tf{edges.note}",
         sha256=sha256_of(path, folder, text.tokenizer),
         onnx=OnnxFile(
-            path=path.resolve(),
+            path=path.parent.resolve() / path.name,
+            sha256=digest_files(*list_files(path)),
             inputs=edges.inputs,
             outputs=(edges.output,),
             needs_pooling=edges.gives_tokens,
@@ -176,7 +184,7 @@ def _head(
                 f"{output} gives logits for each token, which --via onnx2tf does not take; give "
                 "--model the folder with the model's weights."
             )
-        if (folder / "modules.json").is_file():
+        if has_model_file(folder / "modules.json"):
             return read_embedding_head(folder), ""
         return Head(Task.EMBEDDING, (Pooling.MEAN,)), MEAN_NOTE
     if output in LOGITS or task is Task.CLASSIFICATION:
@@ -184,7 +192,7 @@ def _head(
         if graph.maker(graph.root(output, (*ALIASES, *RESHAPES)), *PROBABILITIES) is not None:
             head = msgspec.structs.replace(head, activation="identity")  # the file applies its own
         return head, ""
-    if output not in (*TELLING, POOLER) and not (folder / "modules.json").is_file():
+    if output not in (*TELLING, POOLER) and not has_model_file(folder / "modules.json"):
         raise ModelError(
             f"Nothing says what the output {output[:80]!r} is: call it {TELLING[0]} or {LOGITS[0]},"
             " or put the model's config.json beside it."

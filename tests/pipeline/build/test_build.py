@@ -313,7 +313,7 @@ def test_a_folder_that_cannot_be_written_is_told_early(tmp_path: Path) -> None:
     with refused(InputError, "cannot be written"):
         tiny.build_in(tmp_path / "out", cache_name="untouched")
     with tiny.own_cache("untouched") as untouched:
-        assert not (untouched / "artifacts").exists()
+        assert not (untouched / "entries" / "artifacts").exists()
 
 
 def test_a_second_build_of_a_profile_is_refused(tmp_path: Path) -> None:

@@ -21,6 +21,7 @@ from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
 from edge_bert.records import report as shown
 from edge_bert.records.energy import EnergyEstimate, EnergySource, MeasuredEnergy, ModelledEnergy
+from edge_bert.records.latency import ModelledLatency
 from edge_bert.records.measurement import Evidence, Measurement
 from edge_bert.records.profile import Budget
 from edge_bert.report.budget_verdicts import budget_verdicts
@@ -126,6 +127,19 @@ def test_a_count_answers_the_budget_with_a_mark(tmp_path: Path) -> None:
     page = render_report_page(found)
     assert ">EMULATED<" in page
     assert ">MODELLED<" in page
+
+
+def test_an_earlier_model_of_the_same_count_is_no_worse_run(tmp_path: Path) -> None:
+    """Where the cost model changed, its last word counts: nothing ran slower before."""
+    bundle = small_bundle(tmp_path)
+    now = counted_of(bundle)
+    latency = now.latency
+    assert isinstance(latency, ModelledLatency)
+    latency = msgspec.structs.replace(latency, ms=90.0, high_ms=95.0)
+    before = msgspec.structs.replace(now, latency=latency, started_at="2001-01-01T00:00:00+00:00")
+    report = measurements.complete_report(measurements.report_of(bundle), bundle, new=(before, now))
+    (row,) = report.measurements
+    assert row.worst_ms == row.median_ms < 90
 
 
 def test_equal_runs_are_told_apart(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from edge_bert.bundle import manifest as manifests
-from edge_bert.errors import InputError, VerificationError
+from edge_bert.errors import InputError, ModelError, VerificationError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
 from edge_bert.quantize.integer.analyze import select_int16
@@ -153,7 +153,7 @@ def _replace(folder: Path, data: bytes) -> None:
     manifest = manifests.read_manifest(folder)
     first, *rest = manifest.artifacts
     (folder / first.file).write_bytes(data)
-    changed = msgspec.structs.replace(first, sha256=sha256_hex(data))
+    changed = msgspec.structs.replace(first, sha256=sha256_hex(data), size_bytes=len(data))
     manifest = msgspec.structs.replace(manifest, artifacts=(changed, *rest))
     (folder / manifests.FILE).write_bytes(manifests.encode_manifest(manifest))
 
@@ -269,7 +269,7 @@ def test_wrong_questions_get_one_line(bundle: IntegerBundle, tmp_path: Path) -> 
 
 
 def test_files_that_are_not_what_was_proven(tmp_path: Path) -> None:
-    """A changed file is refused; one that does not load is a failed proof, not a crash of ours."""
+    """A changed file is refused, and so is one that is no model, before anything loads it."""
     bundle = integer_bundle(tmp_path)
     path = bundle.folder / "wi8_ai8.tflite"
     whole = path.read_bytes()
@@ -277,7 +277,7 @@ def test_files_that_are_not_what_was_proven(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="is not the file that was proven"):
         explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)))
     _replace(bundle.folder, whole[:2000])
-    with pytest.raises(VerificationError):
+    with pytest.raises(ModelError, match=r"wi8_ai8\.tflite"):
         explain_artifact(bundle.folder, "wi8_ai8", BuildInputs(str(bundle.model)), sentences=1)
 
 

@@ -186,7 +186,7 @@ def record_minilm() -> None:
     from edge_bert.sources.load import load_checkpoint
     from edge_bert.store import cache
 
-    folder = load_checkpoint(None, cache.cache_folder("models")).tokenizer.parent
+    folder = load_checkpoint(None, cache.cache_folder("models")).folder
     rows = tokens(folder)
     arrays = packed(rows) | {"sentences": outputs(folder, rows, "mean-normalize")}
     _save("minilm.safetensors", arrays, {"all-MiniLM-L6-v2": digest(folder)})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.formats.model_file import has_model_file, open_model_file
 from edge_bert.pipeline.train.folder.model_folder import layers_are_alike
 from edge_bert.pipeline.train.folder.transformers_head import find_class
 from edge_bert.records.checkpoint import Checkpoint, Task
@@ -50,8 +51,8 @@ def read_inherited_fields(card: Path) -> dict[str, CardField]:
     from huggingface_hub import metadata_load
 
     try:
-        readable = card.is_file() and card.stat().st_size <= MAX_CARD_BYTES
-        fields = (metadata_load(card) if readable else None) or {}
+        file = open_model_file(card, MAX_CARD_BYTES) if has_model_file(card) else None
+        fields = (metadata_load(file.open_path) if file else None) or {}
     except Exception:  # a foreign file: whatever is wrong with it, we go without
         return {}
     return {name: fields[name] for name in INHERITED if _is_plain(fields.get(name))}

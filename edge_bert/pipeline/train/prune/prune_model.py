@@ -32,7 +32,8 @@ from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_m
 from edge_bert.progress import Progress
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Structure
-from edge_bert.store.content_store import encode_json, write_atomic
+from edge_bert.store.content_store import write_atomic
+from edge_bert.store.sealed_json import read_sealed, seal_json
 
 CURVE_SENTENCES = 64  # held out; error curves and layers are measured on them
 PATH_FILE = "path.json"
@@ -120,10 +121,13 @@ def _plan_or_read(
     """
     file = folder / PATH_FILE
     if file.is_file():
-        return msgspec.json.decode(file.read_bytes(), type=PlannedPath)
+        try:
+            return read_sealed(file.read_bytes(), PlannedPath)
+        except (ValueError, RecursionError):
+            progress(f"{file} is damaged; the path is planned anew")
     planned = _plan_structures(job, goal, progress)
     folder.mkdir(parents=True, exist_ok=True)
-    write_atomic(file, encode_json(planned))
+    write_atomic(file, seal_json(planned))
     return planned
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.model_file import has_model_file, open_model_file
 from edge_bert.quantize.integer.calibrate.dataclass_arrays import (
     Fact,
     flatten_dataclass,
@@ -25,6 +26,7 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder,
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
 from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 FILE = "learned_integers.safetensors"
@@ -71,7 +73,7 @@ def find_learned(checkpoint: Checkpoint) -> LearnedEncoder | None:
     Raises ModelError as `read_learned`.
     """
     path = None if checkpoint.folder is None else checkpoint.folder / FILE
-    return read_learned(path, checkpoint.sha256) if path and path.is_file() else None
+    return read_learned(path, checkpoint.sha256) if path and has_model_file(path) else None
 
 
 def read_learned(path: Path, model: str) -> LearnedEncoder:
@@ -120,11 +122,14 @@ def _read(path: Path) -> tuple[Arrays, str, str]:
     """The arrays, what the file says, and the SHA-256 of both."""
     from safetensors import SafetensorError, safe_open
 
+    held = open_model_file(path)
     try:
-        with safe_open(path, framework="numpy") as file:
+        with safe_open(held.open_path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             said = dict(file.metadata() or {})
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise describe_os_error(error) from error
+    except (SafetensorError, ValueError) as error:
         raise _damaged(path, one_line(error)) from error
     text = said.get(FACTS, "")
     digest = _digest(arrays, text)

@@ -1,0 +1,54 @@
+"""What a manifest says of an artifact, held against what the file itself says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from edge_bert.errors import InputError
+from edge_bert.records.bundle import Artifact, ModelInfo, Signature, TensorSpec
+from edge_bert.text import one_line, shorten
+
+FIELDS = ("name", "dtype", "shape", "scale", "zero_point")
+
+
+def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signature]) -> None:
+    """Hold an artifact of a manifest against `own`, the signatures of its file.
+
+    Raises InputError, with what the manifest says and what is so, where names, lengths, types,
+    shapes, scales or zero points differ, or where the model's longest text or its labels do not
+    fit them.
+    """
+    if artifact.signatures.keys() != own.keys():
+        refuse_claim(artifact, "signatures", sorted(artifact.signatures), sorted(own))
+    for name, said in artifact.signatures.items():
+        if said.length != own[name].length:
+            refuse_claim(artifact, f"the length of {name}", said.length, own[name].length)
+        _check_tensors(artifact, f"inputs of {name}", said.inputs, own[name].inputs)
+        _check_tensors(artifact, f"outputs of {name}", said.outputs, own[name].outputs)
+        width, labels = said.outputs[0].shape[-1:], len(model.head.labels)
+        if labels and width != (labels,):
+            refuse_claim(artifact, "labels", labels, f"{shorten(width)} channels")
+    longest = max(signature.length for signature in own.values())
+    if model.max_length != longest:
+        refuse_claim(artifact, "the longest text in tokens", model.max_length, longest)
+
+
+def _check_tensors(
+    artifact: Artifact, what: str, said: Sequence[TensorSpec], own: Sequence[TensorSpec]
+) -> None:
+    if len(said) != len(own):
+        refuse_claim(artifact, what, [spec.name for spec in said], [spec.name for spec in own])
+    for one, other in zip(said, own, strict=True):
+        for field in FIELDS:
+            values = getattr(one, field), getattr(other, field)
+            if values[0] != values[1]:
+                refuse_claim(artifact, f"{field.replace('_', ' ')} in {what}", *values)
+
+
+def refuse_claim(artifact: Artifact, what: str, said: object, own: object) -> NoReturn:
+    """Raise InputError: the manifest says `said` of `what`, and the file `own`."""
+    raise InputError(
+        f"The manifest contradicts {artifact.file}: {one_line(what)} is {shorten(said)} there and "
+        f"{shorten(own)} in the file; build the bundle again."
+    )

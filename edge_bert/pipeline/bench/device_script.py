@@ -1,0 +1,84 @@
+"""A zip that measures a bundle on a phone which is not at hand: files, runner, and a script."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+from edge_bert import profiles
+from edge_bert.bundle.bundle import TOKENIZER
+from edge_bert.devices.runner.static_bundle import build_runner_bundle
+from edge_bert.errors import InputError
+from edge_bert.installation import shipped_folder
+from edge_bert.pipeline.bench.energy_session import SCRIPT as ENERGY_SCRIPT
+from edge_bert.pipeline.bench.energy_session import plan_session
+from edge_bert.pipeline.bench.push import PushOptions
+from edge_bert.pipeline.bench.subjects import ensure_bundle, list_files, select_subjects
+from edge_bert.pipeline.bench.token_inputs import write_token_inputs
+from edge_bert.progress import Progress, no_progress
+from edge_bert.records.base import Record
+from edge_bert.store.content_store import write_atomic
+from edge_bert.store.scratch import scratch_folder
+
+SCRIPT = shipped_folder("android_harness") / "script" / "run.sh"
+PHONE_ABI = "arm64-v8a"
+# Unzipped files have the day on which nothing was built: equal contents give equal bytes.
+DATE = (2020, 1, 1, 0, 0, 0)
+
+
+class WrittenScript(Record, frozen=True):
+    """The zip, its size, and the files that it will measure."""
+
+    file: str
+    size_bytes: int
+    jobs: tuple[str, ...]
+
+
+def write_device_script(
+    options: PushOptions, file: Path, progress: Progress = no_progress
+) -> WrittenScript:
+    """Write the zip with what `invoke bench --import` then reads the results of.
+
+    Builds the bundle if there is none. Raises InputError for a profile of a board, an unknown
+    artifact or length, or a file that is there already.
+    """
+    profile = profiles.load_profile(options.profile)
+    if profile.abi != PHONE_ABI:
+        raise InputError(f"{profile.name} is no phone; reach a board with --target ssh.")
+    if file.exists():
+        raise InputError(f"{file} exists and is not overwritten; remove it or choose another.")
+    bundle = ensure_bundle(options.profile, options.folder, progress)
+    names = options.artifacts or (bundle.manifest.default.artifact,)
+    subjects = select_subjects(bundle.manifest, names, options.lengths)
+    members = {path.name: path.read_bytes() for path in build_runner_bundle(profile.abi).iterdir()}
+    jobs = []
+    wanted = list_files(bundle, subjects)
+    with scratch_folder("script") as scratch, bundle.copy_members(wanted) as files:
+        for artifact, signature in subjects:
+            inputs = scratch / f"{artifact.name}-{signature}.inputs"
+            if write_token_inputs(files / TOKENIZER, artifact, signature, inputs):
+                members[inputs.name] = inputs.read_bytes()
+            members[artifact.file] = (files / artifact.file).read_bytes()
+            jobs.append(f"{artifact.name} {signature} {artifact.file} {inputs.name}")
+    members |= {"run.sh": SCRIPT.read_bytes(), "jobs": "".join(f"{x}\n" for x in jobs).encode()}
+    if options.energy:
+        order = " ".join(plan_session(()).order)
+        members |= {"session.sh": ENERGY_SCRIPT.read_bytes(), "energy-order": f"{order}\n".encode()}
+    progress(f"writing {file}")
+    _write_zip(members, file)
+    return WrittenScript(str(file), file.stat().st_size, tuple(jobs))
+
+
+def _write_zip(members: dict[str, bytes], file: Path) -> None:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in sorted(members.items()):
+            entry = zipfile.ZipInfo(f"edge-bert/{name}", DATE)
+            entry.external_attr = 0o100755 << 16
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            archive.writestr(entry, content)
+    try:
+        write_atomic(file, packed.getvalue())
+    except OSError as error:
+        raise InputError(f"{file} cannot be written: {error.strerror}.") from error
