@@ -6,13 +6,15 @@ what they make is checked before.
 
 from __future__ import annotations
 
-import math
+import collections
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from edge_bert.formats.onnx.budget import OPERATOR_STEPS, ReadingBudget
 from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
+from edge_bert.formats.onnx.operator_size import count_elements
 
 MAX_ELEMENTS = 1 << 24
 MAX_NODES = 1000
@@ -43,9 +45,11 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
     a feed is missing or does not fit.
     """
     values_by_name: dict[str, Array] = dict(feeds)
-    nodes = graph.ancestors(value, stop=values_by_name)
+    nodes = graph.ancestors(value, stop=values_by_name, most=MAX_NODES)
     if len(nodes) > MAX_NODES:
-        raise NotComputed(f"{len(nodes)} operators")
+        raise NotComputed(f"more than {MAX_NODES} operators")
+    readers = collections.Counter(name for node in nodes for name in node.inputs)
+    readers[value] += 1
     for node in nodes:
         unknown = [
             n for n in node.inputs if n and n not in values_by_name and n not in graph.constants
@@ -57,7 +61,12 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
             for n in node.inputs
             if n
         ]
-        values_by_name |= zip(node.outputs, compute_values(node, values), strict=False)
+        arrays = compute_values(node, values, graph.budget)
+        values_by_name |= zip(node.outputs, arrays, strict=False)
+        readers.subtract(node.inputs)
+        for name in {*node.inputs, *node.outputs}:
+            if readers[name] == 0:  # nobody else reads it, so that it need not be held
+                values_by_name.pop(name, None)
     if value in values_by_name:
         return values_by_name[value]
     if value in graph.constants:
@@ -65,10 +74,12 @@ def evaluate_node(graph: OnnxGraph, value: str, feeds: Mapping[str, Array]) -> A
     raise NotComputed(f"{value!r} is not known")
 
 
-def compute_values(node: OnnxNode, values: list[Array]) -> list[Array]:
+def compute_values(
+    node: OnnxNode, values: list[Array], budget: ReadingBudget | None = None
+) -> list[Array]:
     """The outputs of one plain node, for the values of its inputs (those left out not counted).
 
-    Raises NotComputed as `evaluate_node` does.
+    Raises NotComputed as `evaluate_node` does, and ModelError beyond the `budget` of the file.
     """
     import onnx
     from onnx import helper
@@ -77,11 +88,12 @@ def compute_values(node: OnnxNode, values: list[Array]) -> list[Array]:
     if node.op not in PLAIN or node.domain not in ("", "ai.onnx"):
         raise NotComputed(node.place)
     try:
-        elements = _elements(node, values)
+        elements = count_elements(node, values)
     except Exception as error:
         raise NotComputed(f"{node.place}: {error}") from error
     if elements > max(MAX_ELEMENTS, *(value.size for value in values), 0):
         raise NotComputed(f"{node.place} makes {elements} elements")
+    (budget or ReadingBudget()).work(OPERATOR_STEPS + elements * max(1, len(values)))
     if node.op == "GatherElements":  # the reference gets an index of one row wrong
         return [_gathered(node, *values)]
     inputs = [name for name in node.inputs if name]
@@ -119,42 +131,3 @@ def protos_of(attributes: Mapping[str, Any]) -> dict[str, Any]:
         name: numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value
         for name, value in attributes.items()
     }
-
-
-def _elements(node: OnnxNode, values: list[Array]) -> int:
-    """How many elements the node makes, at most."""
-    match node.op:
-        case "ConstantOfShape":
-            return math.prod(_whole(values[0]))
-        case "Expand":
-            shape = tuple(_whole(values[1]))
-            return math.prod(np.broadcast_shapes(values[0].shape, shape))
-        case "Tile":
-            return values[0].size * math.prod(_whole(values[1]))
-        case "Range":
-            first, limit, delta = (float(value.reshape(())) for value in values)
-            return max(0, math.ceil((limit - first) / delta))
-        case "Gather" | "GatherND" | "GatherElements":
-            return values[1].size * max(1, math.prod(values[0].shape[1:]))
-        case "MatMul" | "Gemm":
-            return max(1, values[0].size) * max(1, values[1].shape[-1] if values[1].ndim else 1)
-        case "Pad":
-            grown = [low + high for low, high in _pairs(_whole(values[1]))]
-            return math.prod(n + more for n, more in zip(values[0].shape, grown, strict=True))
-        case "Concat":
-            return sum(value.size for value in values)
-        case "Reshape" | "Slice" | "Transpose" | "ScatterND" | "Squeeze" | "Unsqueeze":
-            return values[0].size
-        case op if op.startswith("Reduce") or op in ("Shape", "Split", "LayerNormalization"):
-            return values[0].size
-    return math.prod(np.broadcast_shapes(*(value.shape for value in values)))
-
-
-def _pairs(pads: list[int]) -> list[tuple[int, int]]:
-    """The padding before and after each axis, which ONNX lists apart."""
-    half = len(pads) // 2
-    return list(zip(pads[:half], pads[half:], strict=True))
-
-
-def _whole(value: Array) -> list[int]:
-    return [int(size) for size in value.reshape(-1)]

@@ -11,12 +11,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.formats.onnx.budget import ReadingBudget
+
 Array = npt.NDArray[Any]
 # Operators that change neither the values nor their order in memory, nor add any.
 ALIASES = ("Identity", "Cast", "CastLike", "Dropout")
 RESHAPES = ("Reshape", "Squeeze", "Unsqueeze", "Flatten")
 MOVES = (*RESHAPES, "Transpose", "Expand")
 # The opsets that operators come in which ONNX Runtime's optimizer writes into older files too.
+NUMBERS = ("value_float", "value_floats", "value_int", "value_ints")
 EARLIEST = {"Gelu": 20, "LayerNormalization": 17}
 
 
@@ -61,6 +64,9 @@ class OnnxGraph:
     outputs: tuple[str, ...]
     makers: Mapping[str, OnnxNode]
     users: Mapping[str, tuple[OnnxNode, ...]]
+    budget: ReadingBudget
+    _order: Mapping[int, int]
+    _roots: dict[tuple[str, ...], dict[str, str]]
 
     @classmethod
     def of(
@@ -69,8 +75,9 @@ class OnnxGraph:
         constants: Mapping[str, Array],
         inputs: Mapping[str, Input],
         outputs: Iterable[str],
+        budget: ReadingBudget | None = None,
     ) -> OnnxGraph:
-        """The graph with its two indices."""
+        """The graph with its indices; without a `budget`, one for the constants it has."""
         ordered = tuple(nodes)
         users: dict[str, list[OnnxNode]] = collections.defaultdict(list)
         for node in ordered:
@@ -83,6 +90,25 @@ class OnnxGraph:
             outputs=tuple(outputs),
             makers={name: node for node in ordered for name in node.outputs if name},
             users={name: tuple(readers) for name, readers in users.items()},
+            budget=budget or ReadingBudget(sum(array.nbytes for array in constants.values())),
+            _order={id(node): index for index, node in enumerate(ordered)},
+            _roots={},
+        )
+
+    def replace(
+        self,
+        nodes: Iterable[OnnxNode],
+        constants: Mapping[str, Array],
+        inputs: Mapping[str, Input] | None = None,
+        outputs: Iterable[str] | None = None,
+    ) -> OnnxGraph:
+        """What a pass makes of the graph; it has the same budget."""
+        return OnnxGraph.of(
+            nodes,
+            constants,
+            self.inputs if inputs is None else inputs,
+            self.outputs if outputs is None else outputs,
+            self.budget,
         )
 
     def maker(self, value: str, *ops: str) -> OnnxNode | None:
@@ -92,27 +118,38 @@ class OnnxGraph:
 
     def root(self, value: str, through: tuple[str, ...] = ALIASES) -> str:
         """The value that `value` is a copy of, looking through the operators of `through`."""
-        while (node := self.maker(value, *through)) is not None and value == node.outputs[0]:
+        known = self._roots.setdefault(through, {})
+        copies = []
+        while value not in known:
+            node = self.maker(value, *through)
+            if node is None or value != node.outputs[0]:
+                break
+            copies.append(value)
             value = node.inputs[0]
-        return value
+        root = known.get(value, value)
+        known.update(dict.fromkeys(copies, root))  # so that long chains are walked once
+        return root
 
     def constant(self, value: str) -> Array | None:
         """The constant that `value` is a copy of, None if it is computed."""
         return self.constants.get(self.root(value))
 
-    def ancestors(self, value: str, stop: Iterable[str] = ()) -> list[OnnxNode]:
-        """All nodes that `value` depends on, in order, without those behind values of `stop`."""
-        ends, needed, open_ = set(stop), set[int](), [value]
-        visited: set[str] = set()
-        while open_:
+    def ancestors(
+        self, *values: str, stop: Iterable[str] = (), most: int | None = None
+    ) -> list[OnnxNode]:
+        """All nodes that `values` depend on, in order, without those behind values of `stop`.
+
+        The search ends once more than `most` are there.
+        """
+        ends, needed, open_ = set(stop), dict[int, OnnxNode](), list(values)
+        while open_ and (most is None or len(needed) <= most):
             name = open_.pop()
             node = self.makers.get(name)
-            if name in visited or name in ends or node is None:
+            if name in ends or node is None or id(node) in needed:
                 continue
-            visited.add(name)
-            needed.add(id(node))
+            needed[id(node)] = node
             open_.extend(node.inputs)
-        return [node for node in self.nodes if id(node) in needed]
+        return sorted(needed.values(), key=lambda node: self._order[id(node)])
 
 
 def graph_of(model: Any) -> OnnxGraph:
@@ -124,8 +161,9 @@ def graph_of(model: Any) -> OnnxGraph:
     nodes = []
     for node in model.graph.node:
         attributes = dict(_attributes(node))
-        if node.op_type == "Constant" and node.domain in ("", "ai.onnx"):
-            constants[node.output[0]] = _constant(attributes)
+        constant = _constant(node, attributes)
+        if constant is not None:
+            constants[node.output[0]] = constant
             continue
         nodes.append(
             OnnxNode(
@@ -160,10 +198,15 @@ def _attributes(node: Any) -> Iterator[tuple[str, Any]]:
         yield attribute.name, value
 
 
-def _constant(attributes: Mapping[str, Any]) -> Array:
-    name, value = next(iter(attributes.items()))
+def _constant(node: Any, attributes: Mapping[str, Any]) -> Array | None:
+    """The numbers of a Constant; None for another operator, and for texts."""
+    if node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
+        return None
+    name, value = next(iter(attributes.items()), ("", b""))
     if isinstance(value, np.ndarray):
         return value
+    if name not in NUMBERS:
+        return None
     return np.array(value, np.float32 if name.startswith("value_float") else np.int64)
 
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats import git_lfs
-from edge_bert.formats.model_file import has_model_file, open_model_file, require_inside
+from edge_bert.formats.model_file import open_model_file
+from edge_bert.formats.onnx.external_data import damaged, list_locations, load_external_data
 from edge_bert.formats.onnx.graph import EARLIEST
+from edge_bert.formats.onnx.inlined_size import measure_inlined
+from edge_bert.formats.onnx.walk import walk_nodes, walk_sparse
 from edge_bert.text import one_line, shorten
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
+MAX_NODES = 100_000  # of the largest encoders, as they are exported in the smallest parts, a tenth
+MAX_EDGES = 1000
 OLDEST_OPSET = 11
 IR_VERSION = 0x08  # the tag of the field that every exporter writes first
 DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -45,7 +49,9 @@ def read_onnx(path: Path) -> Any:
     if not model.ir_version or not model.opset_import or not model.graph.node:
         raise _no_model(path)
     _check_opset(path, model)
-    _load_external(onnx, path, model)
+    _check_counts(path, model)
+    load_external_data(onnx, path, model, MAX_BYTES)
+    _check_inlined(path, model)
     _check(onnx, path, model)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model)
@@ -72,8 +78,7 @@ def list_files(path: Path) -> list[Path]:
     onnx = require_onnx()
     file = open_model_file(path)  # named, or it would be closed before it is read
     model = onnx.load_model(file.open_path, load_external_data=False)
-    named = {_entries(tensor).get("location", "") for tensor in _external(onnx, model)}
-    return [path, *(path.parent / name for name in sorted(named))]
+    return [path, *(path.parent / name for name in list_locations(onnx, model))]
 
 
 def read_opset(model: Any) -> int:
@@ -104,13 +109,9 @@ def _no_model(path: Path) -> ModelError:
     if git_lfs.is_pointer(head):
         return ModelError(f"{path} is a Git LFS pointer, not the model: git lfs pull.")
     if not head:
-        return _damaged(path, "the file is empty")
+        return damaged(path, "the file is empty")
     begins = len(head) > 1 and head[0] == IR_VERSION and head[1] < 32
-    return _damaged(path, "cut short or damaged" if begins else "not ONNX")
-
-
-def _damaged(path: Path, reason: str) -> ModelError:
-    return ModelError(f"{path} is no usable ONNX model ({reason}); copy or export it again.")
+    return damaged(path, "cut short or damaged" if begins else "not ONNX")
 
 
 def _check_size(path: Path, what: str, shown_path: Path) -> int:
@@ -135,83 +136,31 @@ def _check_opset(path: Path, model: Any) -> None:
         )
 
 
-def _load_external(onnx: Any, path: Path, model: Any) -> None:
-    total = path.stat().st_size
-    for tensor in _external(onnx, model):
-        total += _check_external(path, tensor)
-    if total > MAX_BYTES:
+def _check_counts(path: Path, model: Any) -> None:
+    """Refuse what no exporter writes of an encoder: masses of values, and sparse weights."""
+    graph = model.graph
+    for count, most, what in (
+        (len(graph.input) + len(graph.output), MAX_EDGES, "inputs and outputs"),
+        (len(graph.initializer), MAX_NODES, "weights"),
+        (sum(1 for _ in walk_nodes(model)), MAX_NODES, "operators"),
+    ):
+        if count > most:
+            raise ModelError(f"{path} has {count} {what}; edge-bert reads {most} at most.")
+    if any(True for _ in walk_sparse(model)):
         raise ModelError(
-            f"{path}: the model with its external data holds {total / 1e9:.1f} GB; edge-bert takes "
-            "models up to 2 GB: export a smaller one, or float16 weights."
+            f"{path} holds sparse weights, which edge-bert does not read; export dense ones."
         )
-    for tensor in _external(onnx, model):
-        _load_tensor(onnx, path, tensor)
 
 
-def _load_tensor(onnx: Any, path: Path, tensor: Any) -> None:
-    """Bring a tensor's bytes into the model from the file that was checked, and no other."""
-    entries = _entries(tensor)
-    try:
-        with open_model_file(path.parent / entries["location"]).open_stream() as stream:
-            stream.seek(int(entries.get("offset", 0)))
-            tensor.raw_data = stream.read(int(entries.get("length", 0)) or -1)
-    except OSError as error:
-        raise _damaged(path, "its external data cannot be read") from error
-    tensor.data_location = onnx.TensorProto.DEFAULT
-    del tensor.external_data[:]
-
-
-def _external(onnx: Any, model: Any) -> Iterator[Any]:
-    for tensor in _tensors(model.graph):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield tensor
-
-
-def _tensors(graph: Any) -> Iterator[Any]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            yield from (attribute.t, *attribute.tensors)
-            for inner in (attribute.g, *attribute.graphs):
-                if inner.node:
-                    yield from _tensors(inner)
-
-
-def _entries(tensor: Any) -> dict[str, str]:
-    return {entry.key: entry.value for entry in tensor.external_data}
-
-
-def _check_external(path: Path, tensor: Any) -> int:
-    """The bytes of a tensor outside the file, once they are known to be there and ours to read."""
-    entries = _entries(tensor)
-    location = entries.get("location", "")
-    try:
-        file = path.parent / location
-        inside = bool(location) and _leads_down(location)
-        offset, length = int(entries.get("offset", 0)), int(entries.get("length", 0))
-        there = inside and has_model_file(file)
-    except (OSError, ValueError) as error:
-        raise _damaged(path, f"external data {shorten(location)} is no place in a file") from error
-    if not inside:
+def _check_inlined(path: Path, model: Any) -> None:
+    """Refuse functions that become too many operators, or too large, where they are called."""
+    inlined = measure_inlined(model)
+    size = inlined.size + sum(tensor.ByteSize() for tensor in model.graph.initializer)
+    if inlined.nodes > MAX_NODES or size > MAX_BYTES:
         raise ModelError(
-            f"{path} points outside its folder for weights: {shorten(location)}; nothing is read."
+            f"{path} becomes {shorten(inlined.nodes)} operators of {shorten(size)} bytes once its "
+            f"functions are inlined; edge-bert reads {MAX_NODES} of {MAX_BYTES} at most."
         )
-    if not there:
-        raise ModelError(
-            f"{path} keeps weights in {shorten(location)}, which is missing; put it beside the "
-            "model."
-        )
-    require_inside(file.parent, path.parent)
-    git_lfs.refuse_pointers([file])
-    size = open_model_file(file).status.st_size
-    if offset < 0 or length < 0 or offset + length > size:
-        raise _damaged(path, f"external data {shorten(location)} is cut short")
-    return length or size - offset
-
-
-def _leads_down(location: str) -> bool:
-    place = Path(location)
-    return not place.is_absolute() and ".." not in place.parts and "\0" not in location
 
 
 def _check(onnx: Any, path: Path, model: Any) -> None:
@@ -221,7 +170,7 @@ def _check(onnx: Any, path: Path, model: Any) -> None:
             node.domain = OTHER_DOMAIN
         onnx.checker.check_model(model)
     except Exception as error:  # ValidationError, or what its C++ raises
-        raise _damaged(path, one_line(error)) from error
+        raise damaged(path, one_line(error)) from error
     finally:
         for node in early:
             node.domain = ""

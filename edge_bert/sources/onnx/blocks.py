@@ -11,7 +11,13 @@ from edge_bert.formats.onnx.evaluate import NotComputed, evaluate_node
 from edge_bert.formats.onnx.graph import ALIASES, RESHAPES, OnnxGraph
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.sources.onnx.attention import Attention, find_attention
-from edge_bert.sources.onnx.parts import Linear, NotRecognized, OnnxNorm, find_linear
+from edge_bert.sources.onnx.parts import (
+    Linear,
+    NotRecognized,
+    OnnxNorm,
+    find_linear,
+    require_few_tokens,
+)
 
 SAME = (*ALIASES, *RESHAPES)
 TOLERANCE = 1e-4
@@ -121,6 +127,7 @@ def _spread_points(graph: OnnxGraph, source: str, width: int) -> FloatArray:
     sizes = [value.sizes for value in graph.inputs.values() if value.sizes and len(value.sizes) > 1]
     batch, length = (sizes[0][0] or 1, sizes[0][1] or 0) if sizes else (1, 0)
     length = length or max(4, 241 // width + 1)
+    require_few_tokens(batch, length)
     flat = graph.makers[source].op == "Gemm"  # it has one axis for all tokens
     shape = (batch * length, width) if flat else (batch, length, width)
     return np.linspace(-6, 6, batch * length * width).reshape(shape).astype(np.float32)

@@ -20,6 +20,15 @@ class NotNamed(NotRecognized):
     """Its inputs or outputs have no meaning that is known, by whatever way in."""
 
 
+MAX_TOKENS = 2**15
+
+
+def require_few_tokens(batch: int, length: int) -> None:
+    """NotRecognized for a graph that is fixed to more tokens at once than are made to try it."""
+    if batch * length > MAX_TOKENS:
+        raise NotRecognized(f"it takes {batch} x {length} tokens at once, and no other number")
+
+
 @dataclass(frozen=True, eq=False)
 class Linear:
     """`output = input @ kernel + bias`, the kernel as [inputs, outputs]."""
@@ -150,13 +159,15 @@ def as_vector(array: Array | None) -> FloatArray | None:
     """`array` as [n], if it is floats with one axis that counts and more than one element."""
     if array is None or array.dtype.kind != "f" or array.ndim < 1:
         return None
-    return array.reshape(-1).astype(np.float32) if array.size == array.shape[-1] > 1 else None
+    if not array.size == array.shape[-1] > 1:
+        return None
+    return array.reshape(-1).astype(np.float32, copy=False)
 
 
 def as_bias(array: Array | None) -> FloatArray | None:
     """As `as_vector`, or the one number that is added where there is one channel."""
     if array is not None and array.dtype.kind == "f" and array.size == 1:
-        return array.reshape(-1).astype(np.float32)
+        return array.reshape(-1).astype(np.float32, copy=False)
     return as_vector(array)
 
 
@@ -164,4 +175,4 @@ def as_matrix(array: Array | None) -> FloatArray | None:
     """`array` as float32, if it is a matrix of floats."""
     if array is None or array.dtype.kind != "f" or array.ndim != 2:
         return None
-    return array.astype(np.float32)
+    return array.astype(np.float32, copy=False)

@@ -10,6 +10,7 @@ import numpy as np
 from edge_bert.formats.onnx.graph import Array, OnnxGraph
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.sources.onnx.inputs import IDS, MASK, POSITIONS
+from edge_bert.sources.onnx.parts import require_few_tokens
 
 LENGTH = 7
 INT32 = 6  # onnx.TensorProto's number
@@ -40,6 +41,7 @@ def make_probes(graph: OnnxGraph, names: Mapping[str, str]) -> list[Probe]:
     ids = next(name for name in graph.inputs if names[name] == IDS)
     sizes = graph.inputs[ids].sizes or (None, None)
     batch, length = sizes[0] or 1, sizes[-1] or LENGTH
+    require_few_tokens(batch, length)
     counts = {length, max(length - 2, 1), min(3, length)} if MASK in names.values() else {length}
     return [_make_probe(graph, names, batch, length, count) for count in sorted(counts)[::-1]]
 

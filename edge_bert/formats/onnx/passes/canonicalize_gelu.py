@@ -26,7 +26,7 @@ def canonicalize_gelu(graph: OnnxGraph) -> OnnxGraph:
                 source, last = gelu
                 replaced[id(last)] = _gelu(source, last.outputs[0], node.opset, constants)
     nodes = [new for node in graph.nodes for new in replaced.get(id(node), [node])]
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)
 
 
 def _match_gelu(graph: OnnxGraph, erf: OnnxNode) -> tuple[str, OnnxNode] | None:

@@ -15,6 +15,9 @@ from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 STANDARD = 20  # the opset that the operators below are written in
 MICROSOFT = "com.microsoft"
+# What a fused operator raises that lacks an input or an attribute, or has one of another size:
+# onnx's checker knows none of them.
+MALFORMED = (KeyError, IndexError, ValueError, TypeError, AttributeError, ZeroDivisionError)
 FLOAT = 1  # onnx.TensorProto's number
 
 
@@ -72,12 +75,12 @@ def expand_fused_ops(graph: OnnxGraph) -> OnnxGraph:
         expansion = _Expansion(node, graph)
         try:
             expand(expansion)
-        except _NotExpanded:
+        except (_NotExpanded, *MALFORMED):
             nodes.append(node)
             continue
         nodes.extend(expansion.nodes)
         constants |= expansion.constants
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)
 
 
 def _is_fused(node: OnnxNode) -> bool:

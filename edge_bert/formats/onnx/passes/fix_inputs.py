@@ -36,7 +36,7 @@ def fix_inputs(graph: OnnxGraph, names: Mapping[str, str], length: int, opset: i
     nodes = [_rename_values(node, inside) for node in graph.nodes]
     constants = {inside.get(name, name): array for name, array in constants.items()}
     outputs = [inside.get(name, name) for name in graph.outputs]
-    return OnnxGraph.of([*casts, *nodes], constants, inputs, outputs)
+    return graph.replace([*casts, *nodes], constants, inputs, outputs)
 
 
 def _rename_clashes(graph: OnnxGraph, ours: set[str]) -> dict[str, str]:

@@ -6,6 +6,8 @@ float16 or as integers with a scale become plain arrays.
 
 from __future__ import annotations
 
+import collections
+
 from edge_bert.formats.onnx.evaluate import NotComputed, compute_values
 from edge_bert.formats.onnx.graph import OnnxGraph, OnnxNode
 
@@ -15,6 +17,8 @@ NOT_FOLDED = ("Dropout",)  # its second output
 def fold_constants(graph: OnnxGraph) -> OnnxGraph:
     """`graph` with fewer nodes; a node that cannot be computed stays."""
     constants = dict(graph.constants)
+    readers = collections.Counter(name for node in graph.nodes for name in node.inputs)
+    readers.update(graph.outputs)
     nodes: list[OnnxNode] = []
     for node in graph.nodes:
         inputs = [name for name in node.inputs if name]
@@ -22,9 +26,14 @@ def fold_constants(graph: OnnxGraph) -> OnnxGraph:
             nodes.append(node)
             continue
         try:
-            arrays = compute_values(node, [constants[name] for name in inputs])
+            arrays = compute_values(node, [constants[name] for name in inputs], graph.budget)
         except NotComputed:
             nodes.append(node)
             continue
+        graph.budget.keep(sum(array.nbytes for array in arrays))
         constants |= {n: a for n, a in zip(node.outputs, arrays, strict=True) if n}
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+        readers.subtract(node.inputs)
+        for name in inputs:
+            if readers[name] == 0:  # nobody else reads it, so that it need not be held
+                constants.pop(name, None)
+    return graph.replace(nodes, constants)

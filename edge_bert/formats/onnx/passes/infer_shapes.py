@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from edge_bert.formats.onnx.budget import OPERATOR_STEPS
 from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 from edge_bert.formats.onnx.passes.fold_constants import fold_constants
 from edge_bert.formats.onnx.to_proto import shaped_model_of
@@ -19,6 +20,7 @@ def replace_shapes(graph: OnnxGraph, opset: int) -> OnnxGraph:
     """`graph` with as few computed sizes as inference can tell."""
     for _ in range(MAX_ROUNDS):
         before = len(graph.nodes)
+        graph.budget.work(before * OPERATOR_STEPS)
         graph = fold_constants(graph)
         graph = _without_shapes(graph, infer_shapes(graph, opset))
         if len(graph.nodes) == before:
@@ -49,4 +51,4 @@ def _without_shapes(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
             continue
         start, end = node.attributes.get("start", 0), node.attributes.get("end")
         constants[node.outputs[0]] = np.array(shape[start:end], np.int64)
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)

@@ -8,8 +8,11 @@ a copy, and a gather from a constant that is the same everywhere is a constant.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
+from edge_bert.formats.onnx.evaluate import MAX_ELEMENTS
 from edge_bert.formats.onnx.graph import ALIASES, Array, OnnxGraph, OnnxNode
 
 
@@ -19,11 +22,12 @@ def remove_guards(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGraph:
     nodes: list[OnnxNode] = []
     for node in graph.nodes:
         uniform, shape = _uniform(graph, node), sizes.get(node.outputs[0])
-        if uniform is not None and shape is not None:
+        if uniform is not None and shape is not None and math.prod(shape) <= MAX_ELEMENTS:
+            graph.budget.keep(math.prod(shape) * uniform.itemsize)
             constants[node.outputs[0]] = np.full(shape, uniform)
         else:
             nodes.append(_replace_guard(graph, node, sizes, constants))
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)
 
 
 def _uniform(graph: OnnxGraph, node: OnnxNode) -> Array | None:
@@ -74,7 +78,9 @@ def _find_identity_gather(
     indices, shape = graph.constant(node.inputs[1]), sizes.get(node.inputs[0])
     if indices is None or shape is None or shape[0] != 1:
         return None
-    count = int(np.prod(shape))
+    count = math.prod(shape)
+    if count != (indices.size if node.op == "Gather" else math.prod(indices.shape[:-1])):
+        return None
     if node.op == "Gather":
         axis = int(node.attributes.get("axis", 0)) % len(shape)
         takes_all = shape[axis] == count and np.array_equal(indices.reshape(-1), np.arange(count))

@@ -7,9 +7,11 @@ them wrongly (MobileBERT's embeddings); a matrix product has no such axes.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from edge_bert.formats.onnx.evaluate import NotComputed, compute_values
+from edge_bert.formats.onnx.evaluate import MAX_ELEMENTS, NotComputed, compute_values
 from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
 
 
@@ -25,7 +27,7 @@ def row_ops_to_matmul(graph: OnnxGraph, sizes: dict[str, list[int]]) -> OnnxGrap
                 nodes.extend(_split_concat(graph, node, sizes, constants))
             case _:
                 nodes.append(node)
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)
 
 
 def _replace_row_move(
@@ -40,13 +42,16 @@ def _replace_row_move(
         len(shape) != 3
         or (shape[0], shape[2]) != (output_shape[0], output_shape[2])
         or shape[0] != 1
+        or max(math.prod(shape), shape[1] * output_shape[1]) > MAX_ELEMENTS
     ):
         return [node]
     numbers = np.arange(1, shape[1] + 1, dtype=np.float32)
     rows = np.broadcast_to(numbers[None, :, None], shape).copy()
     try:
         (moved,) = compute_values(
-            node, [rows, *(operand for operand in operands if operand is not None)]
+            node,
+            [rows, *(operand for operand in operands if operand is not None)],
+            graph.budget,
         )
     except NotComputed:
         return [node]

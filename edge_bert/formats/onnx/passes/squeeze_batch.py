@@ -89,7 +89,7 @@ def squeeze_batch(graph: OnnxGraph, sizes: Sizes) -> OnnxGraph:
     last = graph.nodes[-1]
     for output in graph.outputs:
         flat.restore(output, last)
-    return OnnxGraph.of(flat.nodes, flat.constants, graph.inputs, graph.outputs)
+    return graph.replace(flat.nodes, flat.constants)
 
 
 def _put(flat: _Flat, node: OnnxNode, inputs: list[str], **changes: object) -> bool:

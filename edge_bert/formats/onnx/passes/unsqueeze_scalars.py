@@ -24,4 +24,4 @@ def unsqueeze_scalars(graph: OnnxGraph) -> OnnxGraph:
                 inputs[index] = f"{name}/one_axis"
                 constants[inputs[index]] = array.reshape(1)
         nodes.append(node.reading(inputs))
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)

@@ -19,7 +19,7 @@ def widen_floats(graph: OnnxGraph) -> OnnxGraph:
     """`graph` without floats of sixteen bits."""
     constants = {name: _widen(array) for name, array in graph.constants.items()}
     nodes = [_widen_node(node) for node in graph.nodes]
-    return OnnxGraph.of(nodes, constants, graph.inputs, graph.outputs)
+    return graph.replace(nodes, constants)
 
 
 def _widen(array: Array) -> Array:
