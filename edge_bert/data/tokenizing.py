@@ -17,6 +17,7 @@ import tokenizers
 from edge_bert.data.files import decode_text, printable_name, read_text
 from edge_bert.errors import DataError, InputError, ModelError
 from edge_bert.formats.huggingface.backend import PAD_TOKENS
+from edge_bert.formats.huggingface.open_tokenizer import open_tokenizer
 from edge_bert.formats.huggingface.tokenizer import resolve_beside
 from edge_bert.records.checkpoint import NO_PROMPTS, Prompts
 
@@ -103,7 +104,7 @@ class Tokenizer:
     @classmethod
     def _parse(cls, text: str, name: str, max_length: int, prompts: Prompts) -> Tokenizer:
         with _faults_named(name):
-            backend = tokenizers.Tokenizer.from_str(text)
+            backend = open_tokenizer(text, name)
             pad_id = _pad_id(backend, name)
             side = (backend.truncation or {}).get("direction", "right")
             backend.no_padding()

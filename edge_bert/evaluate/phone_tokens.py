@@ -127,12 +127,13 @@ def load_wordpiece(tokenizer_json: Path, max_length: int | None) -> Any:
 
     Raises ModelError where it cannot be read or is not WordPiece.
     """
-    from tokenizers import Tokenizer
     from tokenizers.models import WordPiece
 
+    from edge_bert.formats.huggingface.open_tokenizer import open_tokenizer
+
     try:
-        tokenizer = Tokenizer.from_file(str(tokenizer_json))
-    except Exception as error:  # The library raises nothing narrower.
+        tokenizer = open_tokenizer(tokenizer_json.read_text("utf-8"), str(tokenizer_json))
+    except (OSError, UnicodeError) as error:
         raise ModelError(f"{tokenizer_json}: cannot be read as a tokenizer: {error}") from error
     if not isinstance(tokenizer.model, WordPiece):
         raise ModelError(

@@ -8,6 +8,7 @@ from typing import Any
 import tokenizers
 
 from edge_bert.errors import ModelError
+from edge_bert.formats.huggingface.open_tokenizer import open_tokenizer
 
 # What decides the tokens of a text; how text is made of tokens again decides nothing here.
 PARTS = ("model", "normalizer", "pre_tokenizer", "post_processor", "added_tokens")
@@ -47,7 +48,7 @@ def describe_backend(tokenizer: Any, *, lowercase: bool) -> str:
 def same_tokens(own: bytes, resolved: str) -> bool:
     """Whether the tokenizer.json `own` means what `resolved` says: same tokens, same ends cut."""
     text = own.decode("utf-8", errors="replace")
-    ours = json.loads(tokenizers.Tokenizer.from_str(text).to_str())
+    ours = json.loads(open_tokenizer(text, "tokenizer.json").to_str())
     theirs = json.loads(resolved)
     sides = [(content["truncation"] or {}).get("direction", "Right") for content in (ours, theirs)]
     pads = [pad_id_of(content) for content in (ours, theirs)]

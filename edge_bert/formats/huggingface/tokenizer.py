@@ -19,6 +19,8 @@ from edge_bert.formats.git_lfs import refuse_pointers
 from edge_bert.formats.huggingface.backend import describe_backend, same_tokens
 from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.huggingface.library import import_transformers, silenced
+from edge_bert.formats.huggingface.open_tokenizer import require_sound
+from edge_bert.formats.huggingface.tokenizer_checks import refuse_randomness
 from edge_bert.formats.model_file import has_model_file, read_model_bytes
 from edge_bert.records.base import Record
 from edge_bert.store.cache import cache_folder
@@ -137,6 +139,9 @@ def _read_files(folder: Path) -> dict[str, bytes]:
     contents = {name: read_model_bytes(path, MAX_BYTES) for name, path in files.items()}
     if CONFIG in files:
         config = read_json(files[CONFIG])
+        sampling = config.get("sp_model_kwargs")
+        for settings in (config, sampling if isinstance(sampling, dict) else {}):
+            refuse_randomness(settings, str(files[CONFIG]))
         options = {key: value for key, value in config.items() if not key.endswith("_file")}
         contents[CONFIG] = json.dumps(options).encode()
     return contents
@@ -144,6 +149,9 @@ def _read_files(folder: Path) -> dict[str, bytes]:
 
 def _ask(source: TokenizerFolder, files: Mapping[str, bytes]) -> _Resolution:
     """AutoTokenizer's answer for a copy of the files."""
+    refuse_randomness(source.options, str(source.folder))
+    if FILE in files:
+        require_sound(files[FILE], str(source.folder / FILE))
     with scratch_folder() as scratch, _faults_named(source.folder):
         for name, data in files.items():
             (scratch / name).write_bytes(data)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import tokenizers
-
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import ModelError
 from edge_bert.formats.huggingface.backend import same_tokens
+from edge_bert.formats.huggingface.open_tokenizer import open_tokenizer
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.records.checkpoint import Checkpoint
 
@@ -65,7 +64,7 @@ def _check_head(teacher: StartModel, first: StartModel) -> None:
 def _check_texts(checkpoint: Checkpoint, first: Checkpoint) -> None:
     """Teachers that read a text as the same tokens."""
     texts = [model.tokenizer.read_text("utf-8") for model in (checkpoint, first)]
-    own, resolved = (tokenizers.Tokenizer.from_str(text).to_str() for text in texts)
+    own, resolved = (open_tokenizer(text, "the teacher's tokenizer").to_str() for text in texts)
     if not same_tokens(own.encode(), resolved):
         raise ModelError(
             f"The teacher {checkpoint.name} has another tokenizer than {first.name} (its words, "
