@@ -7,8 +7,11 @@ from typing import NoReturn
 
 from edge_bert.errors import InputError
 from edge_bert.records.bundle import Artifact, ModelInfo, Signature, TensorSpec
+from edge_bert.records.checkpoint import Head, Task
 from edge_bert.text import one_line, shorten
 
+ACTIVATIONS = ("identity", "softmax", "sigmoid")
+SPAN_ENDS = 2  # where an answer begins, and where it ends
 FIELDS = ("name", "dtype", "shape", "scale", "zero_point")
 
 
@@ -26,12 +29,20 @@ def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signa
             refuse_claim(artifact, f"the length of {name}", said.length, own[name].length)
         _check_tensors(artifact, f"inputs of {name}", said.inputs, own[name].inputs)
         _check_tensors(artifact, f"outputs of {name}", said.outputs, own[name].outputs)
-        width, labels = said.outputs[0].shape[-1:], len(model.head.labels)
-        if labels and width != (labels,):
-            refuse_claim(artifact, "labels", labels, f"{shorten(width)} channels")
+        _check_head(artifact, model.head, said.outputs[0])
     longest = max(signature.length for signature in own.values())
     if model.max_length != longest:
         refuse_claim(artifact, "the longest text in tokens", model.max_length, longest)
+
+
+def _check_head(artifact: Artifact, head: Head, output: TensorSpec) -> None:
+    channels, labels = output.shape[-1:], len(head.labels)
+    if head.task is Task.QUESTION_ANSWERING:
+        labels = SPAN_ENDS
+    if (labels or head.task is Task.TOKEN_CLASSIFICATION) and channels != (labels,):
+        refuse_claim(artifact, "the number of labels", labels, channels)
+    if head.activation not in ACTIVATIONS:
+        refuse_claim(artifact, "the activation", head.activation, ACTIVATIONS)
 
 
 def _check_tensors(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.model_file import has_model_file, open_model_file
+from edge_bert.formats.model_file import open_model_file
 
 MARK = b"version https://git-lfs"
 
@@ -19,9 +19,12 @@ def is_pointer(data: bytes) -> bool:
 def refuse_pointers(paths: Iterable[Path]) -> None:
     """Raise ModelError for the first of these files that is a pointer; others are not judged."""
     for path in paths:
-        if has_model_file(path) and _starts_as_pointer(path):
+        if _starts_as_pointer(path):
             raise ModelError(f"{path} is a Git LFS pointer, not the file itself: git lfs pull.")
 
 
 def _starts_as_pointer(path: Path) -> bool:
-    return is_pointer(open_model_file(path).read(len(MARK)))
+    try:
+        return is_pointer(open_model_file(path).read(len(MARK)))
+    except ModelError:  # whoever needs the file says so
+        return False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Generic, TypeVar
@@ -83,7 +84,7 @@ def _read_values(
 ) -> dict[str, Value]:
     """The values in the journal, after cutting off a torn line and writing an absent header."""
     header = msgspec.json.encode(_Header(journal=FORMAT_VERSION, problem=problem)) + b"\n"
-    data = path.read_bytes()
+    data = _read_all(path, handle)
     complete = data[: data.rfind(b"\n") + 1]
     first, *lines = complete.split(b"\n")[:-1] or [b""]
     if complete or not header.startswith(data):  # checked first: it may be a file of the user's own
@@ -102,6 +103,15 @@ def _read_values(
         except (msgspec.MsgspecError, ValueError, RecursionError):
             progress(f"{path}:{number}: the line is damaged and left out; it is evaluated again")
     return values
+
+
+def _read_all(path: Path, handle: int) -> bytes:
+    """The bytes of the file that is open, and no other's that takes its name."""
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise InputError(f"{path} is no journal of a search; give another path.")
+    with os.fdopen(os.dup(handle), "rb") as stream:
+        stream.seek(0)
+        return stream.read()
 
 
 def _checksum(problem: str, key: str, value: bytes) -> str:

@@ -19,6 +19,7 @@ from edge_bert.bundle.atomic_folder import replace_folder
 from edge_bert.bundle.open_bundle import OpenBundle, ReplacedError
 from edge_bert.errors import InputError
 from edge_bert.records.bundle import Manifest
+from edge_bert.records.checkpoint import Head, Task
 from edge_bert.store import open_file
 from tests.one_line import refused
 from tests.pipeline.small_bundle import lettered_bundle
@@ -241,6 +242,10 @@ LIES = {
     "a zero point": _replace_tensor("outputs", zero_point=3),
     "the longest text": _model(max_length=2**33),
     "a shorter text": _model(max_length=8),
+    "labels": _model(head=Head(Task.CLASSIFICATION, labels=("yes", "no"), activation="softmax")),
+    "no labels": _model(head=Head(Task.TOKEN_CLASSIFICATION, ())),
+    "an answer": _model(head=Head(Task.QUESTION_ANSWERING, ())),
+    "an activation": _model(head=Head(Task.EMBEDDING, activation="softmx")),
 }
 
 
@@ -249,7 +254,8 @@ def test_a_manifest_that_lies(lie: Callable[[Manifest], Manifest], folder: Path)
     """One line, for whoever uses, verifies, pushes or measures it; no memory is asked for."""
     change_manifest(folder, lie)
     with refused(InputError, "contradicts float32.tflite.*build the bundle again"):
-        Bundle.open(folder).encode(TEXTS)
+        use = Bundle.open(folder)
+        use._run_all(use.manifest.artifacts[0], use._tokenizer.encode_batch(TEXTS))
     with refused(InputError, "contradicts float32.tflite.*build the bundle again"):
         bundle = OpenBundle.open(folder)
         with bundle.copy_members(bundle.names):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -148,6 +149,13 @@ def test_any_damage(tmp_path: Path, data: st.DataObject) -> None:
             known(path)
     else:
         assert values.items() <= VALUES.items()
+
+
+def test_a_pipe_is_no_journal(tmp_path: Path) -> None:
+    """It would be waited for without end."""
+    os.mkfifo(tmp_path / "journal.jsonl")
+    with refused(InputError, "no journal"):
+        known(tmp_path / "journal.jsonl")
 
 
 def test_one_at_a_time(tmp_path: Path) -> None:

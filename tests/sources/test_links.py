@@ -144,6 +144,14 @@ def test_a_module_folder_that_is_a_link(folder: Path, tmp_path: Path) -> None:
         load_checkpoint(str(folder), tmp_path)
 
 
+def test_what_is_no_part_of_the_model(folder: Path, tmp_path: Path) -> None:
+    """Notes of the user's beside it may be links to anywhere, and pipes."""
+    (folder / "notes.txt").symlink_to("/etc/passwd")
+    (folder / "more.json").mkdir()
+    os.mkfifo(folder / "pipe.txt")
+    assert load_checkpoint(str(folder), tmp_path).warnings == ()
+
+
 def test_the_model_may_be_a_link(folder: Path, tmp_path: Path) -> None:
     """The user named it."""
     (tmp_path / "model").symlink_to(folder)
