@@ -32,6 +32,11 @@ CALIBRATION_COUNT_HELP = "how many calibration sentences to use (default: 256)"
 DATA_HELP = "labelled data: FILE.csv:text=A,label=B, FILE.json, stsb:FILE, squad:FILE; repeatable"
 CORPUS_HELP = "texts whose words a trimmed vocabulary keeps (default: the --calibration file)"
 DIMENSIONS_HELP = "keep the first N channels of an embedding, at unit length where it had it"
+RUNTIME_LIBRARY_HELP = (
+    "a LiteRT library (libLiteRt.so) for the phone instead of the wheel's, such as the one of your "
+    "app; its sha256 is kept"
+)
+RUNNER_HELP = "a runner of your own build instead of ours, for the same C library as the runtime"
 SERIAL_HELP = "the device's serial, see `invoke devices`; needed when there are several"
 
 

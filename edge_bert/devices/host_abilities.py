@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from edge_bert.devices.adb.adb_command import find_adb
 from edge_bert.devices.emulator.host_tools import find_missing_tools, qemu_version
+from edge_bert.devices.runner.android_build import find_android_compiler
 from edge_bert.devices.runner.build import find_compiler, host_abi
 from edge_bert.errors import EdgeBertError, MissingToolError
 from edge_bert.host_system import (
@@ -18,6 +19,8 @@ from edge_bert.host_system import (
 )
 from edge_bert.records.doctor import MachineFinding
 
+# libLiteRt.so, benchmark_model and accelerators; VERSION is LiteRT's, such as 2.3.0.
+ANDROID_BUILDS = "https://storage.googleapis.com/litert/binaries/VERSION/android_arm64/"
 PHONE_ABI = "arm64-v8a"
 # The first manager that is there, its command, and its names of what `doctor` looks for.
 MANAGERS = (
@@ -47,6 +50,7 @@ def list_abilities() -> tuple[MachineFinding, ...]:
     return (
         _judge_build(),
         _judge("push, bench --target device", _find_phone_tools),
+        _judge("--runtime-library of an app", _find_android_tools),
         _judge("bench --target host", lambda: f"this machine, {host_abi()}"),
         _judge("bench --target emulated", _find_counting_tools),
         _judge("emulator start", _find_emulator),
@@ -74,6 +78,13 @@ def _find_phone_tools() -> str:
     compiler = find_compiler(PHONE_ABI)
     zig = "ziglang" in compiler
     return f"{find_adb()}; the runner by {'zig' if zig else compiler[0]}"
+
+
+def _find_android_tools() -> str:
+    return (
+        f"the runner by {find_android_compiler().origin}; Google's Android builds of LiteRT are at "
+        f"{ANDROID_BUILDS}"
+    )
 
 
 def _find_counting_tools() -> str:

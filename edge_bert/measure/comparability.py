@@ -19,6 +19,7 @@ def explain_incomparable(before: Measurement, after: Measurement) -> str:
         "threads": (before.subject.threads, after.subject.threads),
         "cores": (before.subject.cores, after.subject.cores),
         "pace": (before.subject.pace, after.subject.pace),
+        "runtime's build": (before.subject.runtime_build, after.subject.runtime_build),
         "inputs": (before.subject.inputs, after.subject.inputs),
         "scaling": (before.scaled_to, after.scaled_to),
         "tool": tuple(run.tool_versions.get(BENCHMARK_MODEL) for run in (before, after)),

@@ -175,6 +175,7 @@ class DeviceState(Record, frozen=True):
 class MeasuredSubject(Record, frozen=True):
     """What ran: an artifact's signature on a runtime, with so many threads on these cores.
 
+    `runtime_build` says which build of the runtime a device had: the wheel's, or a user's file.
     `pace` is empty for inferences back to back in the foreground, else how they were run.
     `of_profile` is whether the device was found to be the profile's, `fastest` whether the cores
     are its fastest; None where that was not looked at.
@@ -185,6 +186,7 @@ class MeasuredSubject(Record, frozen=True):
     signature: str
     threads: Annotated[int, msgspec.Meta(gt=0)]
     runtime: Runtime | None = None
+    runtime_build: str = ""
     library_sha256: str | None = None
     cores: str | None = None
     inputs: str = "made up"

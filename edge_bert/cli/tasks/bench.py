@@ -9,6 +9,8 @@ from edge_bert.cli.options import (
     BUNDLE_OUT_HELP,
     JSON_HELP,
     PROFILE_HELP,
+    RUNNER_HELP,
+    RUNTIME_LIBRARY_HELP,
     SERIAL_HELP,
     parse_options,
 )
@@ -46,6 +48,8 @@ from edge_bert.cli.progress import console_progress
             "benchmark-model": "measure with this binary of TFLite's benchmark_model instead",
             "benchmark_apk": "the same as an app: TFLite's published package, installed and run "
             "on a device",
+            "runtime_library": RUNTIME_LIBRARY_HELP,
+            "runner": RUNNER_HELP,
             "accelerator": "with --benchmark-model: gpu or npu, which must run the whole model",
             "benchmark-origin": "where that binary is from; kept with the figures (default: its "
             "path)",
@@ -74,6 +78,8 @@ def bench(
     benchmark_apk: str | None = None,
     benchmark_origin: str | None = None,
     accelerator: str | None = None,
+    runtime_library: str | None = None,
+    runner: str | None = None,
     import_: str | None = None,
     out: str | None = None,
     json: bool = False,

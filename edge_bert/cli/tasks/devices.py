@@ -12,6 +12,8 @@ from edge_bert.cli.options import (
     BUNDLE_PROFILE_HELP,
     JSON_HELP,
     PROFILE_HELP,
+    RUNNER_HELP,
+    RUNTIME_LIBRARY_HELP,
     SERIAL_HELP,
     parse_options,
 )
@@ -31,6 +33,8 @@ from edge_bert.installation import task_command
             "script": "instead write a zip that measures on a phone which is not at hand",
             "lengths": "with --script: length buckets in tokens (default: 16,128)",
             "energy": "with --script: also one energy session, of the first file",
+            "runtime_library": RUNTIME_LIBRARY_HELP,
+            "runner": RUNNER_HELP,
             "remove": "instead remove all that push and bench ever left on the device",
         },
         "Output": {"json": JSON_HELP},
@@ -45,6 +49,8 @@ def push(
     script: str | None = None,
     lengths: str | None = None,
     energy: bool = False,
+    runtime_library: str | None = None,
+    runner: str | None = None,
     remove: bool = False,
     out: str | None = None,
     json: bool = False,
@@ -87,6 +93,7 @@ def push(
         print_json(pushed)
     else:
         print_table(PlainConsole(), ("file", f"on {pushed.serial}"), list(pushed.files.items()))
+        print_lines([f"runtime: {pushed.runtime_build}"])
 
 
 @command(

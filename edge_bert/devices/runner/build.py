@@ -88,7 +88,7 @@ def find_compiler(abi: str) -> list[str]:
 
 def _content_hash(compiler: list[str]) -> str:
     digest = hashlib.sha256("\0".join((*compiler, *FLAGS, *LINKS)).encode())
-    digest.update(_run_compiler([*compiler, "--version"]).encode())
+    digest.update(run_compiler([*compiler, "--version"]).encode())
     for path in sorted(SOURCES.glob("*.[ch]")):
         content = path.read_bytes()
         digest.update(f"\0{path.name}\0{len(content)}\0".encode())
@@ -100,7 +100,7 @@ def _compile(command: list[str], runner: Path, abi: str) -> None:
     """Compile in the folder of the sources, so that no path of this machine gets in."""
     with scratch_folder(folder=runner.parent) as folder:
         partial = folder / "runner"
-        _run_compiler([*command, "-o", str(partial)])
+        run_compiler([*command, "-o", str(partial)])
         _check_machine(partial, abi)
         partial.chmod(0o755)
         partial.replace(runner)
@@ -114,5 +114,6 @@ def _check_machine(program: Path, abi: str) -> None:
         raise DeviceError(f"The compiler here does not build for {abi}; run `pip install ziglang`.")
 
 
-def _run_compiler(command: list[str]) -> str:
+def run_compiler(command: list[str]) -> str:
+    """What a compiler says that runs in the folder of the sources. Raises DeviceError."""
     return run_tool(command, cwd=SOURCES, timeout_s=TIMEOUT_S, failure=DeviceError)

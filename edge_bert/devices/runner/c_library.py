@@ -74,7 +74,7 @@ def find_c_library(abi: str) -> CLibrary:
     names = (LOADERS[triple], *LIBRARIES)
     for folder in _installed_folders(triple):
         if _suffices(folder, names):
-            return CLibrary(folder, f"of {folder}")
+            return CLibrary(folder, f"glibc of {folder}")
     digest = hashlib.sha256(repr(PACKAGES[triple]).encode()).hexdigest()
     unpacked = cache.cache_folder("c_library") / f"{triple}-{digest[:12]}"
     if not unpacked.is_dir():

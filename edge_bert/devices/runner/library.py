@@ -58,6 +58,10 @@ def find_phone_library(abi: str) -> tuple[Path, str]:
     if abi not in TRIPLES:
         raise DeviceError(f"LiteRT is not known for {abi}; known: {', '.join(TRIPLES)}.")
     triple = TRIPLES[abi]
+    if triple == native_triple():
+        installed, version = find_installed_library()
+        if version == VERSION and _sha256(installed) == SHA256[triple]:
+            return installed, version
     library = cache.cache_folder("litert", VERSION, triple) / "libLiteRt.so"
     if not library.is_file():
         with scratch_folder(folder=library.parent) as folder:
@@ -90,3 +94,8 @@ def _unpack(wheel: Path, library: Path, sha256: str) -> None:
     partial = wheel.with_suffix(".so")
     partial.write_bytes(content)
     partial.replace(library)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

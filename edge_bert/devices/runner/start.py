@@ -5,9 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_bert.devices.device import CompletedCommand, Device
-from edge_bert.devices.runner.build import build_runner
-from edge_bert.devices.runner.library import find_litert_library
-from edge_bert.devices.runner.static_bundle import START, build_runner_bundle
+from edge_bert.devices.runner.runner_files import (
+    LIBRARY,
+    RUNNER,
+    RunnerFiles,
+    choose_runner_files,
+)
+from edge_bert.devices.runner.static_bundle import START
 
 
 @dataclass(frozen=True)
@@ -58,18 +62,19 @@ class RunnerRequest:
 
 
 def install_runner(device: Device, abi: str, *, own_c_library: bool) -> list[str]:
-    """Push the runner and LiteRT; the first words of a command line that runs it there.
+    """Push our runner and LiteRT; the first words of a command line that runs it there.
 
     With `own_c_library` the loader and C library are pushed too, as phones need.
     """
-    if not own_c_library:
-        runner = device.push(build_runner(abi), "runner")
-        library, _ = find_litert_library(abi)
-        return [runner, "--library", device.push(library, "libLiteRt.so")]
-    pushed = {
-        path.name: device.push(path, path.name) for path in build_runner_bundle(abi).iterdir()
-    }
-    return ["sh", pushed[START]]
+    return push_runner(device, choose_runner_files(abi, own_c_library=own_c_library))
+
+
+def push_runner(device: Device, chosen: RunnerFiles) -> list[str]:
+    """Push the chosen files; the first words of a command line that runs the runner there."""
+    pushed = {name: device.push(path, name) for name, path in chosen.files.items()}
+    if chosen.own_loader:
+        return ["sh", pushed[START]]
+    return [pushed[RUNNER], "--library", pushed[LIBRARY]]
 
 
 def start_runner(

@@ -25,13 +25,17 @@ exec "$here/{loader}" --library-path "$here" "$here/runner" --library "$here/lib
 """
 
 
-def build_runner_bundle(abi: str) -> Path:
+def build_runner_bundle(abi: str, library: Path | None = None, runner: Path | None = None) -> Path:
     """A flat folder that runs anywhere: `sh start.sh --model … ` needs no other file.
 
-    Contents: runner, libLiteRt.so, the loader, the C and C++ libraries, start.sh. Raises
-    MissingToolError where this machine cannot get compiler, runtime or C library.
+    Contents: the runner and libLiteRt.so, the given ones or ours, the loader, the C and C++
+    libraries, start.sh. Raises MissingToolError where this machine cannot get compiler, runtime or
+    C library.
     """
-    files = {"runner": build_runner(abi), "libLiteRt.so": find_phone_library(abi)[0]}
+    files = {
+        "runner": runner or build_runner(abi),
+        "libLiteRt.so": library or find_phone_library(abi)[0],
+    }
     folder, loader = find_c_library(abi).folder, LOADERS[TRIPLES[abi]]
     files |= {name: folder / name for name in (loader, *LIBRARIES)}
     digest = hashlib.sha256(START_SCRIPT.encode())

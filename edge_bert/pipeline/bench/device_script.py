@@ -46,6 +46,8 @@ def write_device_script(
     profile = profiles.load_profile(options.profile)
     if profile.abi != PHONE_ABI:
         raise InputError(f"{profile.name} is no phone; reach a board with --target ssh.")
+    if options.runtime_library or options.runner:
+        raise InputError("--runtime-library and --runner need the phone at hand, not a script.")
     if file.exists():
         raise InputError(f"{file} exists and is not overwritten; remove it or choose another.")
     bundle = ensure_bundle(options.profile, options.folder, progress)

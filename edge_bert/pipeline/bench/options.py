@@ -12,6 +12,7 @@ from edge_bert.devices.benchmark_apk import read_benchmark_apk
 from edge_bert.devices.benchmark_model import ACCELERATORS, BenchmarkBinary, read_benchmark_binary
 from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.emulator import cpu_files
+from edge_bert.devices.runner.runner_files import UserFiles, check_user_files
 from edge_bert.errors import InputError
 from edge_bert.records.base import Record
 
@@ -32,6 +33,8 @@ TARGETS_OF = {
     "core": ("emulated",),
     "benchmark_model": ("device", "ssh", "host"),
     "benchmark_apk": ("device",),
+    "runtime_library": ("device", "ssh"),
+    "runner": ("device", "ssh"),
 }
 
 
@@ -45,8 +48,8 @@ class BenchOptions(Record, frozen=True):
     begins each `every_ms`, or at once; it runs `as_` what Android has in the foreground or the
     background. `benchmark_model` is TFLite's own tool, which takes the place of our runner,
     `benchmark_apk` is it as an app, and `benchmark_origin` says where it is from; it alone reaches
-    an `accelerator`, `gpu` or `npu`. `import_` are results of a script that ran elsewhere; nothing
-    is measured then.
+    an `accelerator`, `gpu` or `npu`. `runtime_library` and `runner` take the place of ours on a
+    device. `import_` are results of a script that ran elsewhere; nothing is measured then.
     """
 
     profile: str
@@ -67,6 +70,8 @@ class BenchOptions(Record, frozen=True):
     benchmark_apk: Path | None = None
     benchmark_origin: str = ""
     accelerator: str | None = None
+    runtime_library: Path | None = None
+    runner: Path | None = None
     import_: Path | None = None
     out: Path = Path("build")
 
@@ -78,6 +83,11 @@ class BenchOptions(Record, frozen=True):
     def folder(self) -> Path:
         """The folder of the bundle."""
         return self.out / profiles.bundle_name(self.profile)
+
+    @property
+    def user_files(self) -> UserFiles:
+        """The user's own runtime and runner."""
+        return UserFiles(self.runtime_library, self.runner)
 
     @property
     def core_words(self) -> str:
@@ -130,6 +140,15 @@ def check_bench_options(options: BenchOptions) -> None:
                 "do not fit. Choose other cores with --core."
             )
     _check_accelerator(options)
+    _check_user_files(options, device.abi)
+
+
+def _check_user_files(options: BenchOptions, abi: str) -> None:
+    if not (options.runtime_library or options.runner):
+        return
+    if options.benchmark_model or options.benchmark_apk:
+        raise InputError("--runtime-library and --runner are not for TFLite's own tool; leave one.")
+    check_user_files(options.user_files, abi)
 
 
 def _check_accelerator(options: BenchOptions) -> None:

@@ -7,7 +7,12 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
-from edge_bert.devices.runner.start import install_runner
+from edge_bert.devices.runner.runner_files import (
+    UserFiles,
+    check_user_files,
+    choose_runner_files,
+)
+from edge_bert.devices.runner.start import push_runner
 from edge_bert.errors import InputError
 from edge_bert.pipeline.bench.subjects import ensure_bundle, select_artifacts
 from edge_bert.pipeline.bench.targets import open_device
@@ -20,6 +25,7 @@ class PushOptions(Record, frozen=True):
     """What `invoke push` takes. No `artifacts` means the bundle's default one.
 
     `lengths` and `energy` are for a script that measures without us (`device_script.py`).
+    `runtime_library` and `runner` take the place of ours.
     """
 
     profile: str
@@ -27,6 +33,8 @@ class PushOptions(Record, frozen=True):
     lengths: tuple[int, ...] = ()
     energy: bool = False
     serial: str | None = None
+    runtime_library: Path | None = None
+    runner: Path | None = None
     out: Path = Path("build")
 
     @property
@@ -34,12 +42,21 @@ class PushOptions(Record, frozen=True):
         """The folder of the bundle."""
         return self.out / profiles.bundle_name(self.profile)
 
+    @property
+    def user_files(self) -> UserFiles:
+        """The user's own runtime and runner."""
+        return UserFiles(self.runtime_library, self.runner)
+
 
 class PushedFiles(Record, frozen=True):
-    """Where the files are on the device now. Their contents stay there."""
+    """Where the files are on the device now, and the build of the runtime among them.
+
+    Their contents stay there.
+    """
 
     serial: str
     files: dict[str, str]
+    runtime_build: str = ""
 
 
 def push_bundle(options: PushOptions, progress: Progress = no_progress) -> PushedFiles:
@@ -51,6 +68,7 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
     if options.lengths or options.energy:
         raise InputError("--lengths and --energy are for --script, which measures by itself.")
     profile = profiles.load_profile(options.profile)
+    check_user_files(options.user_files, profile.abi)
     bundle = ensure_bundle(options.profile, options.folder, progress)
     names = list(_list_files(options, bundle.manifest))
     with bundle.copy_members(names) as files:
@@ -60,11 +78,12 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
             for name in names:
                 progress(f"{name}: pushing to {device.serial}")
                 pushed[name] = device.find_stored(device.push(files / name, name))
-            progress("the runner, its loader and LiteRT")
-            install_runner(device, profile.abi, own_c_library=True)
+            chosen = choose_runner_files(profile.abi, own_c_library=True, user=options.user_files)
+            progress(f"the runner and {chosen.build}")
+            push_runner(device, chosen)
         finally:
             device.close()
-    return PushedFiles(device.serial, pushed)
+    return PushedFiles(device.serial, pushed, chosen.build)
 
 
 def _list_files(options: PushOptions, manifest: Manifest) -> Iterator[str]:

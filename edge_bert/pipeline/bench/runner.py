@@ -12,8 +12,8 @@ from edge_bert import profiles
 from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.devices.cores import ANY_CORES
 from edge_bert.devices.device import Device
-from edge_bert.devices.runner.library import find_litert_library
-from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
+from edge_bert.devices.runner.runner_files import choose_runner_files
+from edge_bert.devices.runner.start import RunnerRequest, push_runner, start_runner
 from edge_bert.measure.measurement import (
     ENERGY_NOT_READ,
     RunConditions,
@@ -37,7 +37,6 @@ from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.energy import Energy
 from edge_bert.records.measurement import Evidence, Measurement
-from edge_bert.records.profile import Runtime
 from edge_bert.store.scratch import scratch_folder
 
 WARMUP = 5
@@ -59,8 +58,12 @@ def make_timer(
     on_host = description.evidence is Evidence.HOST
     facts = None if on_host else read_phone(device)
     of_profile = None if on_host else check_phone(facts, profiles.load_profile(options.profile))
-    command = install_runner(device, description.abi, own_c_library=not on_host)
-    runtime = Runtime(name="ai-edge-litert", version=find_litert_library(description.abi)[1])
+    chosen = choose_runner_files(
+        description.abi, own_c_library=not on_host, user=options.user_files
+    )
+    if chosen.build:
+        progress(f"runtime: {chosen.build}")
+    command = push_runner(device, chosen)
 
     def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
         remote = device.push(path, artifact.file)
@@ -81,7 +84,8 @@ def make_timer(
             if options.energy:
                 energy = measure_energy(device, command, run, progress)
             subject = msgspec.structs.replace(
-                describe_subject(output, artifact.name, runtime, choice.label),
+                describe_subject(output, artifact.name, chosen.runtime, choice.label),
+                runtime_build=chosen.build,
                 inputs=DESCRIPTION if inputs else "made up",
                 pace=options.pace,
                 of_profile=of_profile,
@@ -94,6 +98,7 @@ def make_timer(
                 RunConditions(before, after, energy),
             )
             hidden = options.core_words != ANY_CORES and not (choice.cpus or on_host)
+            measurement = msgspec.structs.replace(measurement, tool_versions=chosen.tools)
             yield judge_placement(measurement, choice, hidden=hidden)
 
     return measure

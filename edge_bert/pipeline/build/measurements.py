@@ -137,7 +137,7 @@ def _place_of(measurement: Measurement) -> str:
     subject = measurement.subject
     cores = f"cores {subject.cores}" if subject.cores else ""
     tool = BENCHMARK_MODEL if BENCHMARK_MODEL in measurement.tool_versions else ""
-    return ", ".join(filter(None, (device, cores, subject.pace, tool)))
+    return ", ".join(filter(None, (device, cores, subject.pace, tool, subject.runtime_build)))
 
 
 def add_measurements(

@@ -62,6 +62,9 @@ def print_measured(rows: Sequence[MeasuredRow], console: Console) -> None:
         return
     evidence = rows[0].measurement.evidence
     print_line(console, f"{rows[0].measurement.target.name}: {LABELS[evidence]}")
+    for build in dict.fromkeys(row.measurement.subject.runtime_build for row in rows):
+        if build:
+            print_line(console, f"runtime: {build}")
     for scaled_to in dict.fromkeys(row.measurement.scaled_to for row in rows):
         if scaled_to:
             print_line(console, f"times are scaled to {scaled_to}")

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from rich.console import Console
 
+from edge_bert import profiles
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.host import HostDevice
 from edge_bert.devices.runner.build import host_abi
+from edge_bert.devices.runner.library import find_installed_library
 from edge_bert.errors import DeviceError, MissingToolError
+from edge_bert.measure.comparability import explain_incomparable
 from edge_bert.pipeline.bench import targets
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.placement import HIDDEN_CORES
 from edge_bert.pipeline.build import measurements
 from edge_bert.records.measurement import DeviceDescription, Evidence, Measurement
+from edge_bert.report.terminal.measurements import MeasuredRow, print_measured
 from tests.pipeline.small_bundle import small_bundle
 
 CAPPED = (
@@ -72,6 +79,32 @@ def test_a_run_bears_its_cores_clock_and_caps(
     assert re.match(r"\d inferences on CPU \d+", row.run.notes[0])
     page = (bundle / "report.html").read_text()
     assert "policy0 capped at 1170 of 1950 MHz" in page
+
+
+def test_the_runtimes_build_is_beside_every_figure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel's, or a user's file by its sha256; rows of two builds are never compared."""
+    bundle = small_bundle(tmp_path)
+    ours = measure(tmp_path, monkeypatch)
+    assert ours.subject.runtime_build == "LiteRT 2.3.0 (glibc build of the wheel)"
+    mine = tmp_path / "libMine.so"
+    mine.write_bytes(find_installed_library()[0].read_bytes())
+    profile = profiles.load_profile("pixel-9")
+    here = msgspec.structs.replace(profile, abi=host_abi())
+    monkeypatch.setattr(profiles, "load_profile", lambda _: here)
+    theirs = measure(tmp_path, monkeypatch, runtime_library=mine)
+    digest = hashlib.sha256(mine.read_bytes()).hexdigest()
+    assert theirs.subject.library_sha256 == digest
+    assert theirs.subject.runtime_build == f"libMine.so {digest[:12]} (glibc build)"
+    assert theirs.tool_versions["libLiteRt.so"] == f"{digest} {mine}"
+    assert "runtime's build" in explain_incomparable(ours, theirs)
+    page = (bundle / "report.html").read_text()
+    assert ours.subject.runtime_build in page
+    assert theirs.subject.runtime_build in page
+    console = Console(record=True, width=200)
+    print_measured([MeasuredRow(theirs, 1.0, 1.0, 1.0)], console)
+    assert f"runtime: {theirs.subject.runtime_build}" in console.export_text()
 
 
 def test_cores_that_are_not_there_end_the_run(
