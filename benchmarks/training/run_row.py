@@ -109,7 +109,12 @@ def _hide_folders(command: str) -> str:
 def _run_invoke(arguments: list[str]) -> Spent:
     before, started = MachineLoad.now(), time.monotonic()
     process = subprocess.Popen([sys.executable, "-m", "invoke", *arguments])
-    _, status, usage = os.wait4(process.pid, 0)
+    try:
+        _, status, usage = os.wait4(process.pid, 0)
+    except BaseException:  # stopped: a training that nobody waits for would hold its name
+        process.terminate()
+        process.wait()
+        raise
     if status:
         raise SystemExit(f"invoke {' '.join(arguments)} failed; see above.")
     processor_s = usage.ru_utime + usage.ru_stime
