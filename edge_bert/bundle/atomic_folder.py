@@ -54,8 +54,9 @@ def replace_folder(
     """A scratch folder that takes the place of `folder` when the block ends well.
 
     Measurements and explanations of the old bundle are carried over, beside those that the block
-    wrote. Raises BusyError when another build holds `folder` for longer than `wait_s` seconds,
-    InputError when it cannot be written to or holds something that is not of this `kind`.
+    wrote, up to the moment of the exchange. Raises BusyError when another build holds `folder` for
+    longer than `wait_s` seconds, InputError when it cannot be written to or holds something that
+    is not of this `kind`.
     """
     shown, folder = folder, folder.resolve()
     busy = f"Another {kind.work} is writing {folder}; wait for it or stop it."
@@ -72,7 +73,8 @@ def replace_folder(
                 scratch.chmod(0o755)
                 _flush(scratch)
                 with held_stops():
-                    _exchange(scratch, folder)
+                    if _exchange(scratch, folder):
+                        _keep_late(scratch, folder)
                     note_written(shown)
             finally:
                 remove_scratch(scratch)
@@ -174,6 +176,15 @@ def _keep(folder: Path, scratch: Path) -> None:
             )
 
 
+def _keep_late(old: Path, folder: Path) -> None:
+    """Carry over what was saved in the old folder after its files were copied."""
+    for name in KEPT:
+        for path in (old / name).glob("*.json"):
+            (folder / name).mkdir(exist_ok=True)
+            if not (folder / name / path.name).exists():
+                path.rename(folder / name / path.name)
+
+
 def _flush(scratch: Path) -> None:
     """Bring the files to the disk before their names, so that a power cut leaves no empty ones."""
     for path in scratch.rglob("*"):
@@ -181,12 +192,14 @@ def _flush(scratch: Path) -> None:
             flush_file(path)
 
 
-def _exchange(new: Path, folder: Path) -> None:
-    """Put `new` where `folder` is in one step; the old folder ends up at `new`."""
+def _exchange(new: Path, folder: Path) -> bool:
+    """Put `new` where `folder` is in one step; whether there was an old folder, now at `new`."""
     if not folder.exists():
         new.rename(folder)
-    elif not exchange_folders(new, folder):
+        return False
+    if not exchange_folders(new, folder):
         _exchange_by_two_renames(new, folder)
+    return True
 
 
 def _exchange_by_two_renames(new: Path, folder: Path) -> None:
@@ -198,4 +211,4 @@ def _exchange_by_two_renames(new: Path, folder: Path) -> None:
     except BaseException:
         aside.rename(folder)
         raise
-    shutil.rmtree(aside, ignore_errors=True)
+    aside.rename(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from edge_bert.store import content_store
 
 MEMBER = JsonMember(Measurement, "measure again", FORMAT_VERSION, sealed=True)
 MAX_PER_SECOND = 1000
+MOST_REPLACED = 10
 
 
 def save_measurement(measurement: Measurement, folder: Path, beside: Path | None = None) -> Path:
@@ -20,6 +22,13 @@ def save_measurement(measurement: Measurement, folder: Path, beside: Path | None
 
     Takes no name that is in use there or in `beside`, whose files will come into `folder`.
     """
+    for _ in range(MOST_REPLACED):
+        with contextlib.suppress(FileNotFoundError):  # a build took the place while it was written
+            return _save(measurement, folder, beside)
+    return _save(measurement, folder, beside)
+
+
+def _save(measurement: Measurement, folder: Path, beside: Path | None) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     handle, partial = content_store.open_held_file(folder)
     try:

@@ -360,3 +360,24 @@ def test_the_files_reach_the_disk_before_the_name(
     monkeypatch.setattr(os, "fsync", lambda handle: (order.append("flush"), fsync(handle)))
     write_bundle(bundle, "new")
     assert order == ["flush", "flush", "rename"]
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_saved_until_the_exchange_is_kept(
+    at_once: bool, bundle: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A measurement that ends after the old files were copied is not lost."""
+    if not at_once:
+        monkeypatch.setattr(folders, "exchange_folders", lambda *_: False)
+    flush = folders._flush
+
+    def save_late(scratch: Path) -> None:
+        flush(scratch)
+        (bundle / "measurements").mkdir()
+        (bundle / "measurements" / "late.json").write_text("{}")
+
+    monkeypatch.setattr(folders, "_flush", save_late)
+    write_bundle(bundle, "new")
+    assert content(bundle) == "new"
+    assert (bundle / "measurements" / "late.json").read_text() == "{}"
+    assert beside(bundle) == []
