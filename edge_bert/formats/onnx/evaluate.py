@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.formats.onnx.budget import OPERATOR_STEPS, ReadingBudget
+from edge_bert.formats.onnx.budget import ReadingBudget
 from edge_bert.formats.onnx.graph import Array, OnnxGraph, OnnxNode
-from edge_bert.formats.onnx.operator_size import count_elements
+from edge_bert.formats.onnx.operator_size import count_elements, count_steps
 
 MAX_ELEMENTS = 1 << 24
 MAX_NODES = 1000
@@ -93,7 +93,7 @@ def compute_values(
         raise NotComputed(f"{node.place}: {error}") from error
     if elements > max(MAX_ELEMENTS, *(value.size for value in values), 0):
         raise NotComputed(f"{node.place} makes {elements} elements")
-    (budget or ReadingBudget()).work(OPERATOR_STEPS + elements * max(1, len(values)))
+    (budget or ReadingBudget()).work(count_steps(node, elements, len(values)))
     if node.op == "GatherElements":  # the reference gets an index of one row wrong
         return [_gathered(node, *values)]
     inputs = [name for name in node.inputs if name]

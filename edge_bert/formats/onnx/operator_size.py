@@ -6,8 +6,11 @@ import math
 
 import numpy as np
 
+from edge_bert.formats.onnx.budget import OPERATOR_STEPS
 from edge_bert.formats.onnx.graph import Array, OnnxNode
 
+# How many plain steps an element takes where onnx's reference computes one by one, as measured.
+SLOW = {"Erf": 32, "Gelu": 32, "GatherND": 256, "ScatterND": 256}
 TEXT = 8  # onnx.TensorProto's number
 
 
@@ -38,11 +41,18 @@ def count_elements(node: OnnxNode, values: list[Array]) -> int:
             return sum(value.size for value in values)
         case "Cast" if node.attributes.get("to") == TEXT:
             raise ValueError("texts are not computed")
-        case "Reshape" | "Slice" | "Transpose" | "ScatterND" | "Squeeze" | "Unsqueeze":
+        case "ScatterND":
+            return int(values[0].size + values[2].size)
+        case "Reshape" | "Slice" | "Transpose" | "Squeeze" | "Unsqueeze":
             return int(values[0].size)
         case op if op.startswith("Reduce") or op in ("Shape", "Split", "LayerNormalization"):
             return int(values[0].size)
     return math.prod(np.broadcast_shapes(*(value.shape for value in values)))
+
+
+def count_steps(node: OnnxNode, elements: int, inputs: int) -> int:
+    """What running the node takes of a budget, where it makes `elements` of `inputs` arrays."""
+    return OPERATOR_STEPS + elements * max(1, inputs) * SLOW.get(node.op, 1)
 
 
 def _count_gathered(node: OnnxNode, data: Array, indices: Array) -> int:
