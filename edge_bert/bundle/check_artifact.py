@@ -12,6 +12,7 @@ from edge_bert.text import one_line, shorten
 
 ACTIVATIONS = ("identity", "softmax", "sigmoid")
 SPAN_ENDS = 2  # where an answer begins, and where it ends
+FED = "int32"  # what every input is given
 FIELDS = ("name", "dtype", "shape", "scale", "zero_point")
 
 
@@ -29,6 +30,12 @@ def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signa
             refuse_claim(artifact, f"the length of {name}", said.length, own[name].length)
         _check_tensors(artifact, f"inputs of {name}", said.inputs, own[name].inputs)
         _check_tensors(artifact, f"outputs of {name}", said.outputs, own[name].outputs)
+        odd = [spec.name for spec in said.inputs if spec.dtype != FED]
+        if odd or not said.outputs[0].shape:
+            raise InputError(
+                f"{artifact.file} is no file that takes {FED} and gives rows of numbers "
+                f"({shorten(name)}); build the bundle again."
+            )
         _check_head(artifact, model.head, said.outputs[0])
     longest = max(signature.length for signature in own.values())
     if model.max_length != longest:

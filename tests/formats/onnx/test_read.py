@@ -109,6 +109,21 @@ def test_external_data_is_read(model: Any, tmp_path: Path) -> None:
         assert np.array_equal(onnx.numpy_helper.to_array(found[tensor.name]), wanted)
 
 
+def test_external_data_in_the_hubs_cache(model: Any, tmp_path: Path) -> None:
+    """The file and its data are links to blobs, side by side as they were published."""
+    snapshot, blobs = tmp_path / "snapshots" / ("a" * 40) / "onnx", tmp_path / "blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for number, path in enumerate(list_files(_external(model, tmp_path))):
+        path.rename(blobs / f"{number:064x}")
+        (snapshot / path.name).symlink_to(f"../../../blobs/{number:064x}")
+    found = {each.name: each for each in read_onnx(snapshot / "model.onnx").graph.initializer}
+    for tensor in onnx.load_model(BERT).graph.initializer:
+        wanted = onnx.numpy_helper.to_array(tensor)
+        assert np.array_equal(onnx.numpy_helper.to_array(found[tensor.name]), wanted)
+    assert list_files(snapshot / "model.onnx")[1] == snapshot / "weights.bin"
+
+
 def test_missing_external_data_is_named(model: Any, tmp_path: Path) -> None:
     """The file that somebody forgot to copy."""
     path = _external(model, tmp_path)
