@@ -7,8 +7,37 @@
 # SOURCES its trace of the battery is in FOLDER/trace besides. Each window of ORDER
 # (`idle load ...`) lasts SECONDS, and until the charge counter has moved MOVES times in a load, a
 # third of that in an idle one, but at most MOST seconds. A reading asks each of SOURCES every EVERY
-# seconds. Screen and battery saver are set for the session and put back at its end.
+# seconds. Screen and battery saver are set for the session and put back at its end; what they were is
+# kept in RESTORE until then, so that after a kill or a restart of the phone
+#
+#   sh session.sh restore
+#
+# puts them back. A battery that still charges after five minutes ends the session, as @charging says.
 set -u
+keepsake=${RESTORE:-/data/local/tmp/edge_bert-settings}
+
+# Settings that a session left changed: put back, unless it is still at work.
+restore_settings() {
+    [ -f "$keepsake" ] || return 0
+    read -r owner <"$keepsake"
+    if [ "$owner" != $$ ] && tr '\0' ' ' <"/proc/$owner/cmdline" 2>/dev/null | grep -q session.sh; then
+        return 0
+    fi
+    sed 1d "$keepsake" | while read -r space name value; do
+        if [ "$value" = null ] || [ -z "$value" ]; then
+            settings delete "$space" "$name"
+        else
+            settings put "$space" "$name" "$value"
+        fi
+    done >/dev/null 2>&1
+    rm -f "$keepsake"
+    echo restored
+}
+
+if [ "$1" = restore ]; then
+    restore_settings
+    exit
+fi
 folder=$1 every=$2 seconds=$3 most=$4 moves=$5 order=$6 sources=$7
 shift 7
 log=$folder/log
@@ -104,9 +133,13 @@ run_window() { # KIND NUMBER RUNNER...
 
 # The screen stays on, as dark as can be: with it off, phones fall asleep in the middle of a load.
 set_screen() {
+    restore_settings
+    (echo $$ >"$keepsake") 2>/dev/null || { keepsake=$folder/settings && echo $$ >"$keepsake"; }
     for setting in $settings; do
         space=${setting%%:*} rest=${setting#*:}
-        say "setting $space ${rest%%:*} $(settings get "$space" "${rest%%:*}")"
+        value=$(settings get "$space" "${rest%%:*}")
+        say "setting $space ${rest%%:*} $value"
+        echo "$space ${rest%%:*} $value" >>"$keepsake"
         settings put "$space" "${rest%%:*}" "${rest#*:}"
     done
     input keyevent KEYCODE_WAKEUP
@@ -145,20 +178,18 @@ put_back() {
     trap - EXIT
     end_trace
     [ -n "$runner_pid" ] && kill -TERM "$runner_pid" 2>/dev/null
-    sed -n 's/^@setting //p' "$log" | while read -r space name value; do
-        if [ "$value" = null ] || [ -z "$value" ]; then
-            settings delete "$space" "$name"
-        else
-            settings put "$space" "$name" "$value"
-        fi
-    done >/dev/null 2>&1
+    restore_settings >/dev/null
     say done
 }
 
 wait_for_battery() {
     tries=0
-    while [ $tries -lt 60 ] && ! ask battery | grep -q '^  status: 3'; do
+    until ask battery | grep -q '^  status: 3'; do
         tries=$((tries + 1))
+        if [ $tries -gt 60 ]; then
+            say charging
+            exit 0
+        fi
         sleep 5
     done
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from edge_bert.devices.adb.adb_device import AdbDevice
@@ -19,6 +19,8 @@ MANIFEST = "AndroidManifest.xml"
 # The app's tag in the log, without the log's own columns.
 LOGCAT = ("logcat", "-d", "-v", "raw", "-s", "tflite:V", "AndroidRuntime:E")
 ENDED = "Inference timings in us:"
+MEMORY = "Overall peak memory footprint (MB)"
+MOST_LOOKS = 5
 FAILED = ("FATAL EXCEPTION", "Benchmarking failed")
 COMMAND_TIMEOUT_S = 60.0
 LOOK_EVERY_S = 2.0
@@ -49,7 +51,7 @@ def run_benchmark_app(
 
     Raises DeviceError where it does not start or says nothing within `timeout_s`.
     """
-    _require(device, "logcat", "-c")
+    look = (*LOGCAT, *_clear_log(device))
     flags = " ".join(request.arguments())
     started = _require(device, "am", "start", "-S", "-n", COMPONENT, "--es", "args", flags)
     if "Error" in started:
@@ -58,13 +60,34 @@ def run_benchmark_app(
     while waited < timeout_s:
         wait(LOOK_EVERY_S)
         waited += LOOK_EVERY_S
-        log = _require(device, *LOGCAT)
+        log = _require(device, *look)
         if ENDED in log:
-            return CompletedCommand(log, "", 0)
+            return CompletedCommand(_read_rest(device, look, log, wait), "", 0)
         if any(word in log for word in FAILED):
             return CompletedCommand(log, "", 1)
     device.run(["am", "force-stop", PACKAGE], COMMAND_TIMEOUT_S)
     raise DeviceError(f"the benchmark app gave no figures within {timeout_s:g} s.")
+
+
+def _clear_log(device: AdbDevice) -> tuple[str, ...]:
+    """Clear the log; where the phone refuses, the option that shows what comes from now on."""
+    if device.run(["logcat", "-c"], COMMAND_TIMEOUT_S).exit_code == 0:
+        return ()
+    return ("-T", _require(device, "date", "+%m-%d %H:%M:%S.000").strip())
+
+
+def _read_rest(
+    device: AdbDevice, look: Sequence[str], log: str, wait: Callable[[float], None]
+) -> str:
+    """The log once its memory is there, which follows the figures, or it grows no more."""
+    for _ in range(MOST_LOOKS):
+        if MEMORY in log:
+            break
+        wait(LOOK_EVERY_S)
+        before, log = log, _require(device, *look)
+        if log == before:
+            break
+    return log
 
 
 def _require(device: AdbDevice, *argv: str) -> str:

@@ -49,6 +49,35 @@ def test_the_apps_log_gives_the_tools_figures() -> None:
     assert start[7].startswith("--graph=/data/local/tmp/m.tflite --signature_to_run_for=encode_128")
 
 
+def test_memory_that_follows_the_figures_is_waited_for() -> None:
+    """The app logs line after line: a look may come between its times and its memory."""
+    text = recording("benchmark_model/float_4_threads.txt")
+    cut = text.index("INFO: Memory footprint delta")
+    phone = LoggingPhone(text[:cut], text[: cut + 90], text)
+    completed = run_benchmark_app(phone, REQUEST, 60, lambda _: None)
+    assert parse_output(completed.stdout, completed.stderr, 0).peak_mb == 41.0273
+    without = LoggingPhone(text[:cut], text[:cut])
+    completed = run_benchmark_app(without, REQUEST, 60, lambda _: None)
+    assert parse_output(completed.stdout, completed.stderr, 0).peak_mb is None
+
+
+def test_a_log_that_cannot_be_cleared_is_read_from_now_on() -> None:
+    """Some phones keep a buffer from the shell; figures of an earlier run are not taken."""
+
+    class Keeping(LoggingPhone):
+        def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
+            if argv == ["logcat", "-c"]:
+                return CompletedCommand("", "failed to clear the 'main' log", 1)
+            if argv[0] == "date":
+                return CompletedCommand("11-30 19:00:00.000\n", "", 0)
+            return super().run(argv, timeout_s)
+
+    text = recording("benchmark_model/float_4_threads.txt")
+    phone = Keeping(text)
+    assert run_benchmark_app(phone, REQUEST, 60, lambda _: None).stdout == text
+    assert phone.commands[-1][-2:] == ("-T", "11-30 19:00:00.000")
+
+
 def test_an_app_that_fails_says_why() -> None:
     """A crash in the log, an app that is not there, and one that says nothing."""
     crashed = LoggingPhone("FATAL EXCEPTION: main\njava.lang.UnsatisfiedLinkError: no tflite")

@@ -23,11 +23,15 @@ ASLEEP_S = 0.5
 
 @dataclass(frozen=True)
 class EnergySession:
-    """The windows of a session and how the phone was meanwhile; `done` where it came to its end."""
+    """The windows of a session and how the phone was meanwhile; `done` where it came to its end.
+
+    `charging` says that it measured nothing, because the cable stayed in.
+    """
 
     windows: tuple[EnergyWindow, ...]
     conditions: dict[str, str]
     done: bool
+    charging: bool = False
 
 
 @dataclass
@@ -61,7 +65,12 @@ def parse_session(text: str, trace: bytes = b"") -> EnergySession:
     raw = [window for window in _read_windows(text, conditions) if window.end is not None]
     first = next((_state(window.readings[0]) for window in raw if window.readings), DeviceState())
     windows = with_trace([_build_window(window, first) for window in raw], trace)
-    return EnergySession(windows, conditions, done=text.rstrip().endswith("@done"))
+    return EnergySession(
+        windows,
+        conditions,
+        done=text.rstrip().endswith("@done"),
+        charging="\n@charging\n" in text,
+    )
 
 
 def _read_windows(text: str, conditions: dict[str, str]) -> Iterator[_Window]:

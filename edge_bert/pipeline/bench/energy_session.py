@@ -23,11 +23,13 @@ from edge_bert.measure.energy.energy_per_inference import MIN_LOADS, compute_ene
 from edge_bert.measure.energy.session_log import EnergySession, parse_session
 from edge_bert.measure.sensors.device_state import find_sources
 from edge_bert.pipeline.bench.shell import make_shell
-from edge_bert.progress import Progress
+from edge_bert.progress import Progress, no_progress
 from edge_bert.records.energy import Energy, EnergyUnavailable, MeasuredEnergy
 from edge_bert.store.scratch import scratch_folder
 
 SCRIPT = shipped_folder("android_harness") / "session" / "session.sh"
+# Where session.sh keeps the settings that it changed, until it has put them back.
+KEPT_SETTINGS = "/data/local/tmp/edge_bert-settings"
 NO_SOURCE = EnergyUnavailable("this device shows neither power rails nor a battery that answers.")
 LOADS = MIN_LOADS + 1
 START_TIMEOUT_S = 60.0
@@ -98,12 +100,31 @@ def measure_energy(
     except DeviceError as error:
         reason = _hide_serial(device, str(error))
         return EnergyUnavailable(f"the session on the phone failed: {reason}")
+    return conclude_session(session)
+
+
+def conclude_session(session: EnergySession) -> Energy:
+    """The energy of a session that came to its end, or why there is none."""
+    if session.charging:
+        return EnergyUnavailable(
+            "the phone still charged after five minutes; draw its cable once the session has begun."
+        )
     if not session.done:
         return EnergyUnavailable("the session on the phone ended early; start it again.")
     energy = compute_energy(session.windows)
     if isinstance(energy, MeasuredEnergy):
         return msgspec.structs.replace(energy, conditions=session.conditions)
     return energy
+
+
+def restore_settings(device: Device, progress: Progress = no_progress) -> None:
+    """Put back the screen and the battery saver that a session left changed, as after a kill."""
+    if device.run(["sh", "-c", f"test -f {KEPT_SETTINGS}"], START_TIMEOUT_S).exit_code != 0:
+        return
+    script = device.push(SCRIPT, "session.sh")
+    completed = device.run(["sh", script, "restore"], START_TIMEOUT_S)
+    if "restored" in completed.stdout:
+        progress("put back the screen's settings, which an interrupted session had left")
 
 
 def record_session(
@@ -127,6 +148,7 @@ def record_session(
         # The script puts the screen back as it was, where the phone can still be reached.
         with contextlib.suppress(DeviceError):
             device.run(["sh", "-c", f"kill -TERM $(cat {folder}/pid)"], START_TIMEOUT_S)
+            restore_settings(device)
         raise
     with scratch_folder("session") as scratch:
         log = scratch / "log"

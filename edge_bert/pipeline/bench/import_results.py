@@ -10,7 +10,6 @@ from edge_bert.devices.adb.adb_device import describe_phone
 from edge_bert.devices.adb.device_facts import DeviceFacts, parse_properties, read_facts
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DataError, DeviceError
-from edge_bert.measure.energy.energy_per_inference import compute_energy
 from edge_bert.measure.energy.session_log import parse_session
 from edge_bert.measure.measurement import (
     ENERGY_NOT_READ,
@@ -21,10 +20,11 @@ from edge_bert.measure.measurement import (
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner, with_cold_run
 from edge_bert.measure.script_results import ScriptJob, ScriptResults, ScriptRun
 from edge_bert.measure.sensors.device_state import build_state
+from edge_bert.pipeline.bench.energy_session import conclude_session
 from edge_bert.pipeline.bench.placement import CoreChoice, check_phone, judge_placement
 from edge_bert.pipeline.bench.token_inputs import DESCRIPTION
 from edge_bert.records.bundle import Manifest
-from edge_bert.records.energy import Energy, EnergyUnavailable, MeasuredEnergy
+from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import DeviceDescription, Measurement
 from edge_bert.records.profile import DeviceProfile
 
@@ -136,9 +136,4 @@ def _energy(job: ScriptJob, results: ScriptResults) -> Energy:
         session = parse_session(log)
     except DeviceError as error:
         return EnergyUnavailable(f"the session on the phone failed: {error}")
-    if not session.done:
-        return EnergyUnavailable("the session on the phone ended early; start it again.")
-    energy = compute_energy(session.windows)
-    if isinstance(energy, MeasuredEnergy):
-        return msgspec.structs.replace(energy, conditions=session.conditions)
-    return energy
+    return conclude_session(session)

@@ -14,6 +14,7 @@ from edge_bert.devices.ssh_device import SshDevice
 from edge_bert.errors import DeviceError
 from edge_bert.pipeline.bench import benchmark_model, runner
 from edge_bert.pipeline.bench.emulated import open_counter
+from edge_bert.pipeline.bench.energy_session import restore_settings
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
@@ -32,7 +33,7 @@ def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]
         with open_counter(profile, options.core, options.threads, progress) as count:
             yield count
         return
-    device = _open_target(options, profile)
+    device = _open_target(options, profile, progress)
     try:
         binary = options.open_binary()
         if binary:
@@ -43,12 +44,14 @@ def open_measure(options: BenchOptions, progress: Progress) -> Iterator[Measure]
         device.close()
 
 
-def _open_target(options: BenchOptions, profile: DeviceProfile) -> Device:
+def _open_target(options: BenchOptions, profile: DeviceProfile, progress: Progress) -> Device:
     if options.target == "host":
         return HostDevice()
-    return (
-        open_board(options.host, profile) if options.host else open_device(options.serial, profile)
-    )
+    if options.host:
+        return open_board(options.host, profile)
+    device = open_device(options.serial, profile)
+    restore_settings(device, progress)
+    return device
 
 
 def open_board(host: str, profile: DeviceProfile) -> SshDevice:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from edge_bert.errors import DeviceError
 from edge_bert.measure.energy.energy_per_inference import compute_energy
 from edge_bert.measure.energy.session_log import EnergySession, parse_session
-from edge_bert.pipeline.bench.energy_session import SCRIPT, plan_session
+from edge_bert.pipeline.bench.energy_session import SCRIPT, conclude_session, plan_session
 from edge_bert.records.energy import EnergyUnavailable, MeasuredEnergy
 from tests.measure.energy.virtual_session import HEADER
 
@@ -102,6 +103,7 @@ def run_session(folder: Path, *runner: str) -> EnergySession:
         "WORLD": str(world),
         "UPTIME": str(world / "up"),
         "LOG": str(folder / "log"),
+        "RESTORE": str(folder / "settings"),
         "WAITS": "" if runner else "1",
         "IDLE": str(IDLE_MA),
         "LOAD": str(LOAD_MA),
@@ -117,10 +119,71 @@ def test_a_session_ends_with_what_the_phone_drew(tmp_path: Path) -> None:
     assert session.conditions["screen_brightness"] == "90"
     assert (tmp_path / "world" / "system.screen_brightness").read_text() == "90\n"
     assert not (tmp_path / "world" / "system.screen_off_timeout").exists()
+    assert not (tmp_path / "settings").exists()
     energy = compute_energy(session.windows)
     assert isinstance(energy, MeasuredEnergy), energy
     assert energy.mj == pytest.approx(2 * LOAD_MA * VOLTS, rel=0.05)
     assert energy.idle_mw == pytest.approx(IDLE_MA * VOLTS, rel=0.1)
+
+
+def restore(folder: Path, owner: str) -> str:
+    """What `session.sh restore` says, after a session of that process had been killed."""
+    lines = [owner, "system screen_brightness 90", "global low_power null", "system odd a b"]
+    (folder / "settings").write_text("\n".join(lines) + "\n")
+    world, programs = folder / "world", folder / "bin"
+    for path in (world, programs):
+        path.mkdir(exist_ok=True)
+    (world / "system.screen_brightness").write_text("1\n")
+    (world / "global.low_power").write_text("0\n")
+    (programs / "settings").write_text("#!/bin/sh\n" + PROGRAMS["settings"])
+    (programs / "settings").chmod(0o755)
+    environment = {
+        "PATH": f"{programs}:/usr/bin:/bin",
+        "WORLD": str(world),
+        "RESTORE": str(folder / "settings"),
+    }
+    command = ["sh", str(SCRIPT), "restore"]
+    return subprocess.run(
+        command, env=environment, check=True, timeout=60, capture_output=True, text=True
+    ).stdout
+
+
+def test_a_killed_sessions_settings_are_put_back_later(tmp_path: Path) -> None:
+    """After SIGKILL or a restart of the phone, when another process may have its number."""
+    assert restore(tmp_path, str(os.getpid())) == "restored\n"
+    assert (tmp_path / "world" / "system.screen_brightness").read_text() == "90\n"
+    assert not (tmp_path / "world" / "global.low_power").exists()
+    assert (tmp_path / "world" / "system.odd").read_text() == "a b\n"
+    assert not (tmp_path / "settings").exists()
+
+
+def test_a_session_at_work_keeps_its_screen(tmp_path: Path) -> None:
+    """A second connection while it runs changes nothing."""
+    (tmp_path / "session.sh").write_text("sleep 60\n")
+    with subprocess.Popen(["sh", str(tmp_path / "session.sh")]) as session:
+        try:
+            assert restore(tmp_path, str(session.pid)) == ""
+        finally:
+            session.kill()
+    assert (tmp_path / "world" / "system.screen_brightness").read_text() == "1\n"
+    assert (tmp_path / "settings").exists()
+
+
+def test_a_cable_that_stays_in_ends_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After five minutes, not after an hour; the reason says what to do."""
+    charging = PROGRAMS["dumpsys"].replace("status: 3", "status: 2")
+    monkeypatch.setitem(PROGRAMS, "dumpsys", charging)
+    session = run_session(tmp_path)
+    assert session.done
+    assert session.charging
+    assert session.windows == ()
+    energy = conclude_session(session)
+    assert isinstance(energy, EnergyUnavailable)
+    assert "draw its cable" in energy.reason
+    assert float((tmp_path / "world" / "up").read_text().split()[0]) < 1000 + 400
+    assert (tmp_path / "world" / "system.screen_brightness").read_text() == "90\n"
 
 
 def test_a_runner_that_fails_ends_its_window_at_once(tmp_path: Path) -> None:

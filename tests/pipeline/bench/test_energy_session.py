@@ -11,7 +11,14 @@ from edge_bert.devices.device import CompletedCommand
 from edge_bert.devices.emulator.personality import find_manners
 from edge_bert.devices.runner.start import RunnerRequest
 from edge_bert.errors import DeviceError
-from edge_bert.pipeline.bench.energy_session import choose_sources, measure_energy, plan_session
+from edge_bert.pipeline.bench.energy_session import (
+    KEPT_SETTINGS,
+    SCRIPT,
+    choose_sources,
+    measure_energy,
+    plan_session,
+    restore_settings,
+)
 from edge_bert.records.energy import EnergyUnavailable, MeasuredEnergy
 from edge_bert.records.measurement import DeviceDescription
 from tests.devices.virtual_phone import VirtualPhone
@@ -155,3 +162,34 @@ def test_perfetto_is_for_phones_that_show_copies_only() -> None:
     assert choose_sources(("battery", "perfetto")) == ("battery", "perfetto")
     for live in ("rails", "sysfs:charge_counter", "forced:counter"):
         assert choose_sources(("battery", live, "perfetto")) == ("battery", live)
+
+
+class InterruptedPhone(PhoneBehindAdb):
+    """Its last session was killed with the screen dark."""
+
+    def __init__(self) -> None:
+        super().__init__(VirtualPhone(find_manners("ideal")))
+        self.commands: list[str] = []
+        self.left = True
+
+    def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
+        assert timeout_s > 0
+        self.commands.append(" ".join(argv))
+        if argv[-1].startswith("test -f"):
+            return CompletedCommand("", "", 0 if self.left else 1)
+        self.left = False
+        return CompletedCommand("restored\n", "", 0)
+
+
+def test_the_next_connection_puts_the_screen_back() -> None:
+    """Once, and told; a phone that was left as it was is asked one question."""
+    phone, messages = InterruptedPhone(), []
+    restore_settings(phone, messages.append)
+    restore_settings(phone, messages.append)
+    assert phone.commands == [
+        f"sh -c test -f {KEPT_SETTINGS}",
+        "sh /data/session.sh restore",
+        f"sh -c test -f {KEPT_SETTINGS}",
+    ]
+    assert len(messages) == 1
+    assert KEPT_SETTINGS in SCRIPT.read_text()
