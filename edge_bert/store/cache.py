@@ -13,9 +13,8 @@ from edge_bert.store.in_use import share_folder
 from edge_bert.store.leftovers import sweep_once
 from edge_bert.store.trust import describe_status, may_trust
 
-STRICT = "EDGE_BERT_STRICT"  # set by --strict, for this process and those that it starts
-
-_told: set[Path] = set()
+# Set for this process and those that it starts: by --strict, and when a folder was told of.
+STRICT, TOLD = "EDGE_BERT_STRICT", "EDGE_BERT_CACHE_TOLD"
 
 
 def locate_cache() -> Path:
@@ -57,6 +56,7 @@ def _check_trust(folder: Path) -> None:
     )
     if os.environ.get(STRICT):
         raise InputError(line)
-    if folder not in _told:
-        _told.add(folder)
+    told = os.environ.get(TOLD, "").split(os.pathsep)
+    if str(folder) not in told:
+        os.environ[TOLD] = os.pathsep.join([*told, str(folder)])
         warnings.warn(line, stacklevel=3)

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 
 import pytest
 
 from edge_bert.errors import InputError
-from edge_bert.store import cache
-from edge_bert.store.cache import STRICT, cache_folder
+from edge_bert.store.cache import STRICT, TOLD, cache_folder
 from tests.one_line import refused
 
 MODES = {0o700: True, 0o755: True, 0o777: False, 0o1777: False, 0o702: False}
@@ -19,7 +20,7 @@ MODES = {0o700: True, 0o755: True, 0o777: False, 0o1777: False, 0o702: False}
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "_told", set())
+    monkeypatch.setenv(TOLD, "")
     return cache_folder("models").parent
 
 
@@ -51,3 +52,15 @@ def test_a_folder_of_another_user(root: Path) -> None:
     os.chown(root, 12345, 12345)
     with pytest.warns(UserWarning, match="owner 12345"):
         cache_folder()
+
+
+def test_a_process_that_is_started_says_nothing_again(root: Path) -> None:
+    """Once for a command, however many processes work at it."""
+    program = "from edge_bert.store.cache import cache_folder as f; f('models')"
+    root.chmod(0o777)
+    for is_told in (False, True):
+        ended = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+        assert (b"may be written by others" in ended.stderr) != is_told
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            cache_folder("models")
