@@ -133,11 +133,12 @@ def check_bench_options(options: BenchOptions) -> None:
     if (options.benchmark_model or options.benchmark_apk) and options.energy:
         raise InputError("--energy is for our own runner; leave --benchmark-model out.")
     if options.target == "emulated":
-        cluster = cpu_files.find_cluster(device, options.core)
-        if max(options.threads) > cluster.cores:
+        cpu_files.find_cluster(device, options.core)
+        cores = sum(cluster.cores for cluster in device.clusters)
+        if max(options.threads) > cores:
             raise InputError(
-                f"{device.name} has {cluster.cores} {cluster.core}; {max(options.threads)} threads "
-                "do not fit. Choose other cores with --core."
+                f"{device.name} has {cores} cores; {max(options.threads)} threads do not fit. "
+                "Choose fewer with --threads."
             )
     _check_accelerator(options)
     _check_user_files(options, device.abi)
