@@ -69,6 +69,13 @@ def find_phone_library(abi: str) -> tuple[Path, str]:
     return library, VERSION
 
 
+def name_library_build(sha256: str) -> str:
+    """Which build of LiteRT has this sha256, in words; the digits alone of one that is not ours."""
+    if sha256 in SHA256.values():
+        return f"LiteRT {VERSION} (glibc build of the wheel)"
+    return f"libLiteRt.so {sha256[:12]} (not of the pinned wheel)"
+
+
 def _fetch_wheel(triple: str, folder: Path) -> Path:
     # One Python version for everybody, so that the wheel is always the same file.
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]

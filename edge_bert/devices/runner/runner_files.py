@@ -10,7 +10,11 @@ from edge_bert.devices.runner.android_build import ABI as ANDROID_ABI
 from edge_bert.devices.runner.android_build import LINKER, build_android_runner
 from edge_bert.devices.runner.build import ELF_MACHINES, TRIPLES, build_runner
 from edge_bert.devices.runner.c_library import find_c_library
-from edge_bert.devices.runner.library import find_litert_library, find_phone_library
+from edge_bert.devices.runner.library import (
+    find_litert_library,
+    find_phone_library,
+    name_library_build,
+)
 from edge_bert.devices.runner.static_bundle import build_runner_bundle
 from edge_bert.errors import DeviceError, InputError
 from edge_bert.formats.elf import ElfFile
@@ -99,11 +103,12 @@ def _choose_android_files(library: Path, runner: Path | None) -> RunnerFiles:
 def _choose_bundle(abi: str, user: UserFiles) -> RunnerFiles:
     bundle = build_runner_bundle(abi, user.library, user.runner)
     files = {path.name: path for path in sorted(bundle.iterdir())}
-    _, version = find_phone_library(abi) if user.library is None else (None, "")
-    runtime = Runtime(name="ai-edge-litert", version=version)
-    build = f"LiteRT {version} ({GLIBC} build of the wheel)"
     if user.library:
         runtime, build = _describe_library(user.library, GLIBC)
+    else:
+        library, version = find_phone_library(abi)
+        runtime = Runtime(name="ai-edge-litert", version=version)
+        build = name_library_build(_sha256(library))
     tools = {name: _sha256(files[name]) for name in (RUNNER, LIBRARY)}
     if user.library:
         tools[LIBRARY] += f" {user.library}"

@@ -9,6 +9,7 @@ import msgspec
 from edge_bert.devices.adb.adb_device import describe_phone
 from edge_bert.devices.adb.device_facts import DeviceFacts, parse_properties, read_facts
 from edge_bert.devices.device import CompletedCommand
+from edge_bert.devices.runner.library import name_library_build
 from edge_bert.errors import DataError, DeviceError
 from edge_bert.measure.energy.session_log import parse_session
 from edge_bert.measure.measurement import (
@@ -99,6 +100,7 @@ def _build(
         else "made up",
         of_profile=of_profile,
         fastest=choice.fastest,
+        runtime_build=name_library_build(output.header.library_sha256),
     )
     measurement = build_measurement(output, phone, subject, conditions)
     measurement = msgspec.structs.replace(measurement, started_at=job.started_at)

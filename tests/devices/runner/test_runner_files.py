@@ -10,7 +10,7 @@ import pytest
 from edge_bert.devices.runner import runner_files
 from edge_bert.devices.runner.android_build import build_android_runner
 from edge_bert.devices.runner.build import build_runner, host_abi
-from edge_bert.devices.runner.library import find_litert_library
+from edge_bert.devices.runner.library import find_litert_library, name_library_build
 from edge_bert.devices.runner.runner_files import UserFiles, check_user_files, choose_runner_files
 from edge_bert.errors import InputError, MissingToolError
 
@@ -73,10 +73,14 @@ def test_ours_are_the_wheels(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
     """Named as what they are, so that no figure passes for an app's."""
     bundle = tmp_path / "bundle"
     bundle.mkdir()
-    for name in ("runner", "libLiteRt.so"):
-        (bundle / name).write_bytes(name.encode())
+    library = bundle / "libLiteRt.so"
+    for path in (bundle / "runner", library):
+        path.write_bytes(path.name.encode())
+    digest = hashlib.sha256(library.read_bytes()).hexdigest()
+    monkeypatch.setattr("edge_bert.devices.runner.library.SHA256", {"aarch64-linux-gnu": digest})
     monkeypatch.setattr(runner_files, "build_runner_bundle", lambda *_: bundle)
-    monkeypatch.setattr(runner_files, "find_phone_library", lambda _: (bundle, "2.3.0"))
+    monkeypatch.setattr(runner_files, "find_phone_library", lambda _: (library, "2.3.0"))
     chosen = choose_runner_files(ARM64, own_c_library=True)
     assert chosen.build == "LiteRT 2.3.0 (glibc build of the wheel)"
+    assert name_library_build("0" * 64) == "libLiteRt.so 000000000000 (not of the pinned wheel)"
     assert chosen.tools["runner"] == hashlib.sha256(b"runner").hexdigest()

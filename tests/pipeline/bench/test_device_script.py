@@ -145,6 +145,7 @@ def test_what_the_script_measured_is_a_phones_measurement(world: tuple[Path, str
     assert run.subject.of_profile
     assert run.subject.fastest
     assert run.subject.cores == "prime (0,1)"
+    assert run.subject.runtime_build == "LiteRT 2.3.0 (glibc build of the wheel)"
     assert run.before is not None
     assert run.before.thermal_status == 0
     assert run.memory is not None
