@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from edge_bert.errors import ModelError
 from edge_bert.formats.onnx.budget import ReadingBudget
+from edge_bert.text import one_line, shorten
 
 Array = npt.NDArray[Any]
 # Operators that change neither the values nor their order in memory, nor add any.
@@ -153,10 +155,11 @@ class OnnxGraph:
 
 
 def graph_of(model: Any) -> OnnxGraph:
-    """The graph of a ModelProto whose functions are inlined; Constant nodes become constants."""
-    from onnx import numpy_helper
+    """The graph of a ModelProto whose functions are inlined; Constant nodes become constants.
 
-    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in model.graph.initializer}
+    Raises ModelError for a tensor whose numbers are not of its type and shape.
+    """
+    constants = {tensor.name: _read_array(tensor) for tensor in model.graph.initializer}
     versions = {opset.domain: opset.version for opset in model.opset_import}
     nodes = []
     for node in model.graph.node:
@@ -194,8 +197,20 @@ def _attributes(node: Any) -> Iterator[tuple[str, Any]]:
     for attribute in node.attribute:
         value = onnx.helper.get_attribute_value(attribute)
         if isinstance(value, onnx.TensorProto):
-            value = onnx.numpy_helper.to_array(value)
+            value = _read_array(value)
         yield attribute.name, value
+
+
+def _read_array(tensor: Any) -> Array:
+    from onnx import numpy_helper
+
+    try:
+        return numpy_helper.to_array(tensor)
+    except (ValueError, TypeError, KeyError, OverflowError) as error:
+        raise ModelError(
+            f"The ONNX file's tensor {shorten(tensor.name)} does not hold numbers of its type and "
+            f"shape ({one_line(error)}); copy or export the file again."
+        ) from error
 
 
 def _constant(node: Any, attributes: Mapping[str, Any]) -> Array | None:

@@ -17,7 +17,7 @@ from edge_bert.text import one_line, shorten
 
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 MAX_NODES = 100_000  # of the largest encoders, as they are exported in the smallest parts, a tenth
-MAX_EDGES = 1000
+MAX_EDGES = 300
 OLDEST_OPSET = 11
 IR_VERSION = 0x08  # the tag of the field that every exporter writes first
 DEFAULT_DOMAINS = ("", "ai.onnx")

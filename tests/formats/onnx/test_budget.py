@@ -262,3 +262,14 @@ def test_constants_without_numbers_stay_operators(tmp_path: Path) -> None:
     nodes = [helper.make_node("Constant", [], ["c"], value_string=b"text")]
     path = _save(tmp_path, [*nodes, helper.make_node("Exp", ["x"], ["y"])])
     assert [node.op for node in graph_of(read_onnx(path)).nodes] == ["Constant", "Exp"]
+
+
+@pytest.mark.parametrize("change", [{"dims": [3]}, {"dims": []}, {"data_type": 2**31 - 1}])
+def test_tensors_that_lie_are_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    """onnx's checker lets more numbers pass than a shape has, and types that there are not."""
+    tensor = onnx.numpy_helper.from_array(np.zeros(4, np.float32), "weight")
+    tensor.data_type = change.get("data_type", tensor.data_type)
+    tensor.dims[:] = change.get("dims", [4])
+    path = _save(tmp_path, [helper.make_node("Exp", ["x"], ["y"])], initializer=[tensor])
+    with refused(ModelError, "no usable ONNX|'weight' does not hold numbers of its type"):
+        graph_of(read_onnx(path))

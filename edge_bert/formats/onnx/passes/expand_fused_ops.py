@@ -17,7 +17,10 @@ STANDARD = 20  # the opset that the operators below are written in
 MICROSOFT = "com.microsoft"
 # What a fused operator raises that lacks an input or an attribute, or has one of another size:
 # onnx's checker knows none of them.
-MALFORMED = (KeyError, IndexError, ValueError, TypeError, AttributeError, ZeroDivisionError)
+MALFORMED = (
+    *(KeyError, IndexError, ValueError, TypeError, AttributeError, ZeroDivisionError),
+    RecursionError,
+)
 FLOAT = 1  # onnx.TensorProto's number
 
 
