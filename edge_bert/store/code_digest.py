@@ -67,8 +67,17 @@ class CodeTree:
             path = waiting.pop()
             if path not in closure:
                 closure.add(path)
-                waiting += self._imported_files(path)
+                waiting += self._next_files(path)
         return closure
+
+    @functools.cached_property
+    def _imports(self) -> dict[Path, tuple[Path, ...]]:
+        return {}
+
+    def _next_files(self, path: Path) -> tuple[Path, ...]:
+        if path not in self._imports:
+            self._imports[path] = tuple(self._imported_files(path))
+        return self._imports[path]
 
     def _imported_files(self, path: Path) -> Iterator[Path]:
         if path.suffix != ".py":
@@ -125,8 +134,9 @@ class CodeTree:
         return self._sources[path]
 
 
+@functools.lru_cache(maxsize=MOST_REMEMBERED)
 def read_facts(source: bytes) -> SourceFacts:
-    """The facts of a source file."""
+    """The facts of a source file, which a process reads once, in whatever cache it keeps them."""
     tree = _Normalizer().visit(ast.parse(source))
     nodes = list(ast.walk(tree))
     texts = {
