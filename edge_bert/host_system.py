@@ -17,6 +17,7 @@ NAMES = {"Darwin": "macOS"}
 MACHINES = {"amd64": "x86_64", "x86_64": "x86_64", "aarch64": "arm64", "arm64": "arm64"}
 # Neither TensorFlow 2.21 nor LiteRT 2.3 is published for these.
 WITHOUT_RUNTIMES = (("macOS", "x86_64"), ("Windows", "arm64"))
+ELF_MAGIC = b"\x7fELF"
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
@@ -70,6 +71,17 @@ def read_peak_memory_bytes() -> int:
         return 0
     peak = int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     return peak if name_system() == "macOS" else peak * 1024
+
+
+def read_file_mode(path: Path) -> int:
+    """The permissions that a file is pushed with.
+
+    Windows keeps no execute permission, and a download loses it: programs are known by content.
+    """
+    with path.open("rb") as file:
+        is_program = file.read(len(ELF_MAGIC)) == ELF_MAGIC
+        mode = os.fstat(file.fileno()).st_mode & 0o777
+    return mode | 0o755 if is_program else mode
 
 
 def flush_file(path: Path) -> None:

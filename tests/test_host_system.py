@@ -24,12 +24,16 @@ from tests.pipeline.small_bundle import small_bundle
 PACKAGE = Path(edge_bert.__file__).parent
 ROOT = PACKAGE.parent
 # The homes of such calls, and the emulator, which is for Linux and says so.
+# Scripts of workers import nothing of edge_bert; they and `trust.py` ask first what there is.
 HOMES = (
     "host_system.py",
     "processes.py",
     "stop_signals.py",
     "devices/emulated.py",
     "devices/emulator/",
+    "store/trust.py",
+    "runtimes/worker_process.py",
+    "formats/huggingface/tokenizer_trial_worker.py",
 )
 HOSTS = ("Windows AMD64", "Darwin x86_64")
 # What build, push and bench import, with the runner built and its C library and runtime found.
@@ -177,3 +181,12 @@ def test_windows_flushes_a_file_that_may_be_written(
     host_system.flush_file(tmp_path / "file")
     assert modes == ["r+b"]
     assert (tmp_path / "file").read_bytes() == b"whole"
+
+
+def test_a_program_is_executable_whatever_the_disk_keeps(tmp_path: Path) -> None:
+    """It is known by its content; other files stay as they are."""
+    for name, head in (("program", b"\x7fELF"), ("model", b"TFL3")):
+        (tmp_path / name).write_bytes(head)
+        (tmp_path / name).chmod(0o644)
+    assert host_system.read_file_mode(tmp_path / "program") == 0o755
+    assert host_system.read_file_mode(tmp_path / "model") == 0o644

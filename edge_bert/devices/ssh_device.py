@@ -19,6 +19,7 @@ from pathlib import Path
 from edge_bert.devices.board_facts import describe_board
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError, InputError, MissingToolError
+from edge_bert.host_system import read_file_mode
 from edge_bert.processes import run_process
 from edge_bert.records.measurement import DeviceDescription
 
@@ -65,7 +66,7 @@ class SshDevice:
         answer = self._require(f"wc -c <{partial} && sha256sum <{partial}").split()
         if answer[:2] != [str(status.st_size), digest]:
             raise DeviceError(f"{local.name} did not arrive whole on {self.host}; push it again.")
-        mode = f"{status.st_mode & 0o777:o}"
+        mode = f"{read_file_mode(local):o}"
         self._require(f"chmod {mode} {partial} && mv {partial} {shlex.quote(remote)}")
         return remote
 

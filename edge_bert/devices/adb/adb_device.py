@@ -25,6 +25,7 @@ from edge_bert.devices.adb.device_facts import parse_properties
 from edge_bert.devices.adb.list_devices import choose_device, reconnect_device
 from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError
+from edge_bert.host_system import read_file_mode
 from edge_bert.records.measurement import DeviceDescription, Evidence
 
 BASE = "/data/local/tmp/edge_bert"
@@ -45,7 +46,6 @@ PROPERTIES = (
     "ro.product.model",
     "ro.soc.model",
 )
-ELF_MAGIC = b"\x7fELF"
 EMULATOR_MARKS = ("ro.kernel.qemu", "ro.boot.qemu")
 
 
@@ -273,13 +273,9 @@ def _hash_file(local: Path) -> tuple[FileContent, int]:
             if not stat.S_ISREG(status.st_mode):
                 raise DeviceError(f"{local} is not a file.")
             digest = hashlib.file_digest(stream, "sha256").hexdigest()
-            stream.seek(0)
-            is_program = stream.read(len(ELF_MAGIC)) == ELF_MAGIC
+        return FileContent(status.st_size, digest), read_file_mode(local)
     except OSError as error:
         raise DeviceError(f"{local} cannot be read: {error.strerror}.") from error
-    # Windows keeps no execute permission, and a download loses it: programs are known by content.
-    mode = status.st_mode & 0o777 | (0o755 if is_program else 0)
-    return FileContent(status.st_size, digest), mode
 
 
 def _transfer_timeout(size: int) -> float:
