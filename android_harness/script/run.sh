@@ -80,7 +80,8 @@ infer() { # MARK RUNNER'S OPTIONS...
     say "$1"
     shift
     [ -n "$fastest" ] && set -- "$@" --prefer-cores "$fastest"
-    sh start.sh "$@" >output 2>errors </dev/null
+    # shellcheck disable=SC2086 -- the words of a command of ours
+    $command "$@" >output 2>errors </dev/null
     status=$?
     keep <output
     say "status $status"
@@ -134,7 +135,7 @@ take_energy() { # ORDER ARTIFACT SIGNATURE MODEL INPUTS
     [ -f "$5" ] && inputs="--inputs $5"
     [ -n "$fastest" ] && inputs="$inputs --prefer-cores $fastest"
     # shellcheck disable=SC2086
-    sh session.sh "$PWD/energy" 5 $lengths "$1" "$sources heat clocks" sh "$PWD/start.sh" \
+    sh session.sh "$PWD/energy" 5 $lengths "$1" "$sources heat clocks" $command \
         --model "$4" --signature "$3" --threads 1 $inputs --warmup 5 --duration-ms 720000
     say "energy $2 $3"
     sed -e 's/^/|/' energy/log >>$new
@@ -149,6 +150,8 @@ from getprop list_properties
 from cpuinfo cat "$cpuinfo"
 from sysfs list_facts
 from meminfo cat /proc/meminfo
+from runtime cat runtime
+read -r command <command
 find_fastest
 say "cores $fastest"
 while read -r artifact signature model inputs <&3; do

@@ -44,9 +44,9 @@ class CalibrateOptions(Record, frozen=True):
     """What `invoke calibrate` takes.
 
     `target` is `device`, or `ssh` for a board behind `host`, which measures first, or `saved`: what
-    the bundle's measurements have.
-    No `artifacts` and `lengths` means those that differ most. `cores` are the clusters by their
-    words, `phone` is one of the phones that were measured, by its hashed name.
+    the bundle's measurements have. No `artifacts` and `lengths` means those that differ most.
+    `cores` are the clusters by their words, `phone` is one of the phones that were measured, by its
+    hashed name; `runtime_library` and `runner` are the user's own.
     """
 
     profile: str
@@ -58,6 +58,8 @@ class CalibrateOptions(Record, frozen=True):
     host: str | None = None
     phone: str | None = None
     energy: bool = False
+    runtime_library: Path | None = None
+    runner: Path | None = None
     out: Path = Path("build")
 
     def __post_init__(self) -> None:
@@ -112,6 +114,7 @@ def fit_cluster(cluster: Cluster, files: Sequence[CountedFile]) -> FittedCluster
     fitted = fit_factors(points)
     target = files[0].measurement.target
     number = target.properties.get("ro.build.id", "")
+    runtime = files[0].measurement.subject.runtime_build
     scaling = Scaling(
         compute=fitted.compute,
         traffic=fitted.traffic,
@@ -120,7 +123,7 @@ def fit_cluster(cluster: Cluster, files: Sequence[CountedFile]) -> FittedCluster
         worst_error=fitted.worst_error,
         phone=target.name,
         title=target.properties.get("ro.product.model") or target.name,
-        build=f"{target.system} {number}".strip(),
+        build=", ".join(filter(None, (f"{target.system} {number}".strip(), runtime)))[:200],
         date=datetime.now(UTC).date().isoformat(),
         model_ms=probe_model(cluster),
     )
@@ -210,6 +213,8 @@ def _run_bench(
         serial=options.serial,
         host=options.host,
         energy=options.energy and word == "prime",
+        runtime_library=options.runtime_library,
+        runner=options.runner,
         out=options.out,
     )
     results = run_bench(bench, progress)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.bundle.bundle import TOKENIZER
-from edge_bert.devices.runner.static_bundle import build_runner_bundle
+from edge_bert.devices.runner.runner_files import LIBRARY, RUNNER, choose_runner_files
+from edge_bert.devices.runner.static_bundle import START
 from edge_bert.errors import InputError
 from edge_bert.installation import shipped_folder
 from edge_bert.pipeline.bench.energy_session import SCRIPT as ENERGY_SCRIPT
@@ -46,14 +47,15 @@ def write_device_script(
     profile = profiles.load_profile(options.profile)
     if profile.abi != PHONE_ABI:
         raise InputError(f"{profile.name} is no phone; reach a board with --target ssh.")
-    if options.runtime_library or options.runner:
-        raise InputError("--runtime-library and --runner need the phone at hand, not a script.")
     if file.exists():
         raise InputError(f"{file} exists and is not overwritten; remove it or choose another.")
     bundle = ensure_bundle(options.profile, options.folder, progress)
     names = options.artifacts or (bundle.manifest.default.artifact,)
     subjects = select_subjects(bundle.manifest, names, options.lengths)
-    members = {path.name: path.read_bytes() for path in build_runner_bundle(profile.abi).iterdir()}
+    chosen = choose_runner_files(profile.abi, own_c_library=True, user=options.user_files)
+    command = f"sh ./{START}" if chosen.own_loader else f"./{RUNNER} --library ./{LIBRARY}"
+    members = {name: path.read_bytes() for name, path in chosen.files.items()}
+    members |= {"command": f"{command}\n".encode(), "runtime": f"{chosen.build}\n".encode()}
     jobs = []
     wanted = list_files(bundle, subjects)
     with scratch_folder("script") as scratch, bundle.copy_members(wanted) as files:

@@ -124,6 +124,8 @@ class MadeUpPhone(AnsweringTarget):
     def run(self, argv: Sequence[str], timeout_s: float) -> CompletedCommand:
         if argv[0] == "runner":
             return CompletedCommand(self._infer(list(argv)), "", 0)
+        if argv[-1].startswith("test -f"):
+            return CompletedCommand("", "", 1)
         if argv[0] == "dumpsys":
             return CompletedCommand(HEAT if argv[1] == "thermalservice" else "", "", 0)
         return super().run(argv, timeout_s)

@@ -13,6 +13,7 @@ from rich.console import Console
 from edge_bert import profiles
 from edge_bert.bundle.measurement_files import save_measurement
 from edge_bert.devices.emulator import cpu_files
+from edge_bert.devices.runner.runner_files import RunnerFiles
 from edge_bert.errors import DeviceError, InputError
 from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.latency_model import predict_latency
@@ -24,7 +25,7 @@ from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
 from edge_bert.records.energy import EnergySource, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.measurement import Evidence, Measurement
-from edge_bert.records.profile import Cluster, DeviceProfile
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Cluster, DeviceProfile
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.terminal.measurements import print_measured
 from edge_bert.report.terminal.scaling import print_scaling
@@ -48,8 +49,9 @@ def phone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MadeUpPhone:
     monkeypatch.setenv("EDGE_BERT_PROFILES", str(tmp_path))
     monkeypatch.setenv("EDGE_BERT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(targets, "open_device", lambda *_: made_up)
-    monkeypatch.setattr(runner, "install_runner", lambda *_, **__: ["runner"])
-    monkeypatch.setattr(runner, "find_litert_library", lambda _: (Path("x"), "2.3.0"))
+    files = RunnerFiles({}, TFLITE_RUNTIME_2_14, build="LiteRT 2.3.0 (a test's build)")
+    monkeypatch.setattr(runner, "choose_runner_files", lambda *_, **__: files)
+    monkeypatch.setattr(runner, "push_runner", lambda *_: ["runner"])
     monkeypatch.setattr(scaling_points, "open_counter", recorded_counter)
     return made_up
 
@@ -89,7 +91,7 @@ def test_each_cluster_is_brought_to_the_phone(tmp_path: Path, phone: MadeUpPhone
     assert scaling is not None
     assert (scaling.files, scaling.energy) == (8, None)
     assert (scaling.title, scaling.phone) == ("Pixel 8 Pro", "phone-1234abcd")
-    assert scaling.build == "Android 15 AP4A.250105.002"
+    assert scaling.build == "Android 15 AP4A.250105.002, LiteRT 2.3.0 (a test's build)"
     stream = io.StringIO()
     print_scaling(calibrated.clusters, Console(file=stream, width=200))
     output = stream.getvalue()
@@ -189,7 +191,7 @@ def test_what_cannot_be_fitted_leaves_no_factors(
         calibrate_profile(options(tmp_path))
     shutil.rmtree(tmp_path / PROFILE)
     many_files(tmp_path)
-    with pytest.raises(InputError, match="is not one of device, saved"):
+    with pytest.raises(InputError, match="is not one of device, ssh, saved"):
         calibrate_profile(options(tmp_path, target="host"))
     with pytest.raises(InputError, match="--cores 'fast'"):
         calibrate_profile(options(tmp_path, cores=("fast",)))

@@ -13,6 +13,7 @@ import pytest
 from edge_bert.devices.adb.adb_device import name_machine
 from edge_bert.devices.emulator.personality import find_manners
 from edge_bert.devices.runner.build import host_abi
+from edge_bert.devices.runner.runner_files import RunnerFiles
 from edge_bert.devices.runner.static_bundle import build_runner_bundle
 from edge_bert.errors import DataError, DeviceError, EdgeBertError, InputError, MissingToolError
 from edge_bert.measure.script_results import parse_results
@@ -24,6 +25,7 @@ from edge_bert.pipeline.bench.push import PushOptions, push_bundle
 from edge_bert.pipeline.build import measurements
 from edge_bert.records.energy import MeasuredEnergy
 from edge_bert.records.measurement import Evidence
+from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from tests.devices.device_answers import V8_FEATURES, block, properties
 from tests.devices.virtual_phone import VirtualPhone
 from tests.measure.energy.virtual_session import record_session
@@ -73,7 +75,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
     small_bundle(folder, "their-phone")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("EDGE_BERT_PROFILES", str(folder))
-        patch.setattr(device_script, "build_runner_bundle", lambda _: host_bundle())
+        patch.setattr(device_script, "choose_runner_files", host_files)
         options = PushOptions(
             "their-phone", lengths=(8,), artifacts=("float32",), energy=True, out=folder
         )
@@ -84,11 +86,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str]
         yield folder, run_script(folder)
 
 
-def host_bundle() -> Path:
+def host_files(*_: object, **__: object) -> RunnerFiles:
+    """In the phone's place those of this machine."""
     try:
-        return build_runner_bundle(host_abi())
+        folder = build_runner_bundle(host_abi())
     except MissingToolError as error:
         pytest.skip(str(error))
+    files = {path.name: path for path in folder.iterdir()}
+    return RunnerFiles(files, TFLITE_RUNTIME_2_14, own_loader=True, build="LiteRT (a test's build)")
 
 
 def run_script(folder: Path) -> str:
@@ -150,6 +155,7 @@ def test_what_the_script_measured_is_a_phones_measurement(world: tuple[Path, str
     assert run.before.thermal_status == 0
     assert run.memory is not None
     assert run.operators
+    assert run.subject.runtime_build == "LiteRT (a test's build)"
     assert isinstance(run.energy, MeasuredEnergy)
     assert run.energy.conditions == {"screen_brightness": "120"}
     asked = (folder / "asked").read_text()
