@@ -150,7 +150,6 @@ from getprop list_properties
 from cpuinfo cat "$cpuinfo"
 from sysfs list_facts
 from meminfo cat /proc/meminfo
-from runtime cat runtime
 read -r command <command
 find_fastest
 say "cores $fastest"

@@ -55,7 +55,7 @@ def write_device_script(
     chosen = choose_runner_files(profile.abi, own_c_library=True, user=options.user_files)
     command = f"sh ./{START}" if chosen.own_loader else f"./{RUNNER} --library ./{LIBRARY}"
     members = {name: path.read_bytes() for name, path in chosen.files.items()}
-    members |= {"command": f"{command}\n".encode(), "runtime": f"{chosen.build}\n".encode()}
+    members["command"] = f"{command}\n".encode()
     jobs = []
     wanted = list_files(bundle, subjects)
     with scratch_folder("script") as scratch, bundle.copy_members(wanted) as files:

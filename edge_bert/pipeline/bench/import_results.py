@@ -28,7 +28,6 @@ from edge_bert.records.bundle import Manifest
 from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import DeviceDescription, Measurement
 from edge_bert.records.profile import DeviceProfile
-from edge_bert.text import one_line
 
 
 class RecordedPhone:
@@ -96,7 +95,6 @@ def _build(
     conditions = RunConditions(states.get("before"), states.get("after"), _energy(job, results))
     subject = msgspec.structs.replace(
         describe_subject(output, job.artifact, cores=choice.label),
-        runtime_build=one_line(results.facts.get("runtime", ""), 200),
         inputs=DESCRIPTION
         if any(x.file.startswith("tokenizer") for x in manifest.files)
         else "made up",
