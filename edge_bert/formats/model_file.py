@@ -20,7 +20,7 @@ from edge_bert.errors import ModelError
 from edge_bert.store.open_file import NotRegularError, OpenFile, open_regular
 from edge_bert.text import one_line
 
-MAX_BYTES = 32 * 1024**3  # no model for phones is a hundredth of it
+MAX_BYTES = 8 * 1024**3  # of a model for phones, whose file has 2 GB at most
 BLOB = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 MODULES, ONNX = "modules.json", "onnx"
 REPLACE_LINK = "put the file itself there"

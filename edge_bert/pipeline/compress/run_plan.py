@@ -38,6 +38,7 @@ from edge_bert.records.training import PlanPlace
 from edge_bert.sources.trained_bits import read_trained_bits
 from edge_bert.sources.training_run import read_training_run
 from edge_bert.store.os_faults import describe_os_error
+from edge_bert.store.sealed_json import read_sealed
 from edge_bert.text import one_line
 
 
@@ -97,10 +98,10 @@ def read_compression(folder: Path) -> Compression | None:
     if not path.is_file():
         return None
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Compression)
+        return read_sealed(path.read_bytes(), Compression)
     except OSError as error:
         raise describe_os_error(error) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(
             f"{path} is damaged ({one_line(error)}); remove it, and give the same command again."
         ) from error

@@ -166,10 +166,13 @@ def test_a_damaged_record_is_told(compression: Compression, options: CompressOpt
     del compression
     path = options.folder / "compress.json"
     whole = path.read_bytes()
-    path.write_bytes(whole[:100])
+    figure = whole.replace(b'"size_bytes": ', b'"size_bytes": 9', 1)
+    assert figure != whole
     try:
-        with refused(InputError, "compress.json is damaged"):
-            compress(options, TRAIN + AGAIN.format(rate=1e-4))
+        for damaged in (whole[:100], figure):
+            path.write_bytes(damaged)
+            with refused(InputError, "compress.json is damaged"):
+                compress(options, TRAIN + AGAIN.format(rate=1e-4))
     finally:
         path.write_bytes(whole)
 

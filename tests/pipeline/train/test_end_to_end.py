@@ -24,6 +24,7 @@ from edge_bert.encoder.numpy_forward import run_encoder
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources.load import load_checkpoint
+from edge_bert.store.sealed_json import read_sealed
 from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.train.test_train_head import CLASSES, WORDS, write_data
 
@@ -173,7 +174,7 @@ def compression(place: Place, resumed: Said) -> Compression:
     """What its steps gave and cost."""
     del resumed
     path = place.folder("weather") / "compress.json"
-    return msgspec.json.decode(path.read_bytes(), type=Compression)
+    return read_sealed(path.read_bytes(), Compression)
 
 
 def test_a_plan_goes_on_in_the_step_in_which_it_was_cut(cut: Said, resumed: Said) -> None:

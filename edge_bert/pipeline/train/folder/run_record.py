@@ -21,6 +21,7 @@ from edge_bert.records.training import Ancestor, Machine, PlanPlace, TrainingRun
 from edge_bert.report.training_html import render_training_page
 from edge_bert.sources.training_run import FILE, read_training_run
 from edge_bert.store.content_store import encode_json, write_atomic
+from edge_bert.store.sealed_json import seal_json
 
 COMPRESSION_FILE = "compress.json"
 REPORT_FILE = "report.html"
@@ -60,7 +61,7 @@ def write_record(
     """
     (folder / FILE).write_bytes(encode_json(run))
     if compression is not None:
-        (folder / COMPRESSION_FILE).write_bytes(encode_json(compression))
+        (folder / COMPRESSION_FILE).write_bytes(seal_json(compression))
     (folder / REPORT_FILE).write_text(render_training_page(run, compression), "utf-8")
     (folder / CARD_FILE).write_text(write_card(run, subject), "utf-8")
 
