@@ -39,7 +39,7 @@ def _capture_stderr() -> Iterator[None]:
         os.dup2(captured.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:  # and not where a signal stops it
             captured.seek(0)
             os.write(stderr, captured.read())
             raise

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 from edge_bert.errors import ModelError
@@ -12,7 +14,13 @@ from edge_bert.sources.folder import load_folder
 from edge_bert.sources.onnx.load import load_onnx
 from edge_bert.sources.onnx.opaque import ARCHITECTURE, load_opaque
 from edge_bert.store.os_faults import describe_os_error, faults_told
+from edge_bert.text import one_line
 
+UNFORESEEN = "contradicts itself where edge-bert did not expect it"
+NONSENSE = (
+    *(LookupError, TypeError, ValueError, AttributeError, ArithmeticError, AssertionError),
+    *(MemoryError, RecursionError, StopIteration),
+)
 DEFAULT_MODEL = "sentence-transformers/all-MiniLM-L6-v2"
 
 
@@ -29,8 +37,24 @@ def load_checkpoint(
     `via` onnx2tf leaves the encoder in an ONNX file to that converter.
     Raises ModelError when it cannot be had or is not usable.
     """
-    with hold_model_files():
+    with hold_model_files(), _nonsense_told(reference or DEFAULT_MODEL):
         return _load(reference, cache, tokenizer, via)
+
+
+@contextlib.contextmanager
+def _nonsense_told(reference: str) -> Iterator[None]:
+    """What no reader foresaw of a model that contradicts itself, as one line.
+
+    A file may say anything, and a reader trips over some of it. `tests/hostile` counts such a line
+    as a fault of the reader.
+    """
+    try:
+        yield
+    except NONSENSE as error:
+        raise ModelError(
+            f"{one_line(reference)} {UNFORESEEN} ({type(error).__name__}: {one_line(error)}); "
+            "export or download it again."
+        ) from error
 
 
 def _load(

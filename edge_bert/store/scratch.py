@@ -20,6 +20,7 @@ from edge_bert.store.leftovers import FOLDER, sweep_once
 from edge_bert.store.os_faults import is_full, lacks_room, name_temp_folder, tell_full
 from edge_bert.text import one_line
 
+NO_ROOM = (errno.ENOSPC, errno.EFBIG)
 _HELD: dict[Path, int] = {}
 
 
@@ -32,9 +33,8 @@ def scratch_folder(label: str = "", folder: Path | None = None) -> Iterator[Path
     path = make_scratch(label, folder)
     try:
         yield path
-    except OSError as error:
-        if is_full(error) and _may_be_about(error, path):
-            check_room(path, error)
+    except Exception as error:
+        _blame_disk(path, error)
         raise
     finally:
         remove_scratch(path)
@@ -83,20 +83,25 @@ def let_go(path: Path) -> None:
         os.close(handle)
 
 
-def check_room(path: Path, error: OSError | None = None) -> None:
-    """Raise InputError where the disk of the scratch folder `path` is full, or `error` is a limit.
+def _blame_disk(path: Path, error: Exception) -> None:
+    """Raise InputError where `error` came of a full disk of the scratch folder `path`.
 
-    For whoever has the folder still: with it goes what fills the disk.
+    That has to be looked at while the folder is there: with it goes what fills the disk. Libraries
+    have errors of their own for it, and a program that could not write may say nothing at all.
     """
-    is_limit = error is not None and error.errno == errno.EFBIG
-    if is_limit or lacks_room(path):
-        cause = error or OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if isinstance(error, InputError) or not _may_be_about(error, path):
+        return
+    said = [number for number in NO_ROOM if os.strerror(number) in str(error)]
+    if said or lacks_room(path):
+        cause = OSError(said[0] if said else errno.ENOSPC, "")
         place = path.parent
         raise InputError(tell_full(place, cause, name_temp_folder(place))) from error
 
 
-def _may_be_about(error: OSError, path: Path) -> bool:
+def _may_be_about(error: Exception, path: Path) -> bool:
     """Whether an error names no file, or one in the folder."""
-    if not isinstance(error.filename, str | bytes):
+    if not isinstance(error, OSError):
         return True
-    return Path(os.fsdecode(error.filename)).is_relative_to(path)
+    if not isinstance(error.filename, str | bytes):
+        return is_full(error)
+    return is_full(error) and Path(os.fsdecode(error.filename)).is_relative_to(path)

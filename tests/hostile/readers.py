@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.hostile.mutate import mutate_bytes, mutate_json, mutate_lines
+from tests.hostile.mutate_formats import mutate_onnx, mutate_safetensors
 
 Read = Callable[[Path], object]
 
@@ -91,7 +92,7 @@ def _read_measurement(folder: Path) -> None:
 
 
 KINDS = {
-    "safetensors": Kind("model.safetensors", mutate_bytes, _read_weights),
+    "safetensors": Kind("model.safetensors", mutate_safetensors, _read_weights),
     "config": Kind("config.json", mutate_json, _read_weights),
     "tokenizer": Kind("tokenizer.json", mutate_json, _read_tokenizer),
     "vocab": Kind("vocab.txt", mutate_lines, _read_tokenizer, "vocabulary"),
@@ -99,8 +100,8 @@ KINDS = {
     "profile": Kind("profile.toml", mutate_lines, _read_profile, "toml"),
     "plan": Kind("plan.toml", mutate_lines, _read_plan, "toml"),
     "tflite": Kind("float32.tflite", mutate_bytes, _read_tflite, "bundle"),
-    "onnx": Kind("model.onnx", mutate_bytes, _read_onnx, "onnx"),
-    "opaque": Kind("model.onnx", mutate_bytes, _read_opaque, "onnx"),
+    "onnx": Kind("model.onnx", mutate_onnx, _read_onnx, "onnx"),
+    "opaque": Kind("model.onnx", mutate_onnx, _read_opaque, "onnx"),
 }
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import EdgeBertError
+from edge_bert.sources.load import UNFORESEEN
 from tests.hostile.readers import KINDS, Kind
 
 LONGEST_TRIAL_S = 20
@@ -57,6 +58,8 @@ def _try_one(kind: Kind, folder: Path) -> Iterator[str]:
         kind.read(folder)
     except EdgeBertError as error:
         message = str(error)
+        if UNFORESEEN in message:
+            yield traceback.format_exc()
         if len(message) > MOST_LETTERS:
             yield f"a line of {len(message)} letters"
     except BaseException:

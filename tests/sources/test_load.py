@@ -212,3 +212,15 @@ print("loaded", found.origin)
     )
     assert done.stdout.startswith("loaded"), done.stderr
     return mark.exists()
+
+
+def test_what_no_reader_foresaw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model that a reader trips over is refused in one line, with what it tripped over."""
+    from edge_bert.sources import load
+
+    def trip(folder: Path, **_: str) -> None:
+        raise IndexError(f"no layer 7 in {folder.name}\x1b[2J")
+
+    monkeypatch.setattr(load, "load_folder", trip)
+    with refused(ModelError, r"contradicts itself .*\(IndexError: no layer 7 in "):
+        load.load_checkpoint(str(tmp_path), tmp_path)

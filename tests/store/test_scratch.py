@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.errors import BusyError, InputError
+from edge_bert.errors import BusyError, InputError, VerificationError
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.content_store import fetch_bytes, key_of, write_atomic
 from edge_bert.store.in_use import leave_folders, share_folder, take_folders
@@ -93,6 +94,25 @@ def test_a_full_temporary_folder_is_named(tmp_path: Path, monkeypatch: pytest.Mo
         with fault, scratch_folder() as scratch:
             (scratch / "big").write_bytes(bytes(10**6))
         assert list(disk.iterdir()) == []
+
+
+@pytest.mark.parametrize("said", ["UNKNOWN: x; No space left on device", "File too large"])
+def test_what_a_library_says_of_a_full_disk(said: str, tmp_path: Path) -> None:
+    """TensorFlow has errors of its own; what else a library says stays as it is."""
+    with pytest.raises(InputError, match=r"is full|ulimit"), scratch_folder(folder=tmp_path):
+        raise RuntimeError(said)
+    with pytest.raises(RuntimeError, match="else"), scratch_folder(folder=tmp_path):
+        raise RuntimeError("something else")
+
+
+def test_a_program_that_could_not_write(tmp_path: Path) -> None:
+    """It ends without an answer, and the disk is full: the disk is told."""
+    with mounted_disk(tmp_path, "64k") as disk:
+        fault = pytest.raises(InputError, match=f"The disk of {disk} is full")
+        with fault, scratch_folder(folder=disk) as scratch:
+            with contextlib.suppress(OSError):
+                (scratch / "big").write_bytes(bytes(10**6))
+            raise VerificationError("the process ended without an answer (status 1).")
 
 
 def test_no_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

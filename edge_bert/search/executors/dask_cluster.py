@@ -8,18 +8,22 @@ trust, or one with TLS (`tls://…`, with certificates in Dask's own configurati
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import importlib.metadata
 import logging
+import pickle
 import platform
 import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
 from typing import Any
 
 from edge_bert.errors import DeviceError, InputError, MissingToolError, WorkerError
 from edge_bert.search.executors.jobs import Job, Outcome, Outcomes, open_sealed, run_sealed
+from edge_bert.text import one_line
 
 CONNECT_SECONDS = 15
 WORKERS_SECONDS = 60.0
@@ -27,6 +31,7 @@ LOOK_SECONDS = 5.0
 ADDRESS = re.compile(
     r"(?:(?P<scheme>tcp|tls)://)?(?P<host>[A-Za-z0-9._-]+|\[[0-9a-fA-F:]+\]):(?P<port>[0-9]+)"
 )
+PACKAGES = ("numpy", "tensorflow", "ai-edge-litert", "tokenizers")
 AGAIN = "What was evaluated is kept: give the same command again once it is back."
 
 
@@ -55,7 +60,10 @@ class DaskCluster:
 
     def outcomes(self, jobs: Sequence[Job]) -> Outcomes:
         """Outcomes as the jobs end; Dask gives the jobs of a dead worker to another."""
-        waiting = {self._client.submit(run_sealed, job, pure=False): job for job in jobs}
+        run, version = _choose_runner(), _version()
+        waiting = {
+            self._client.submit(run, pickle.dumps(job), version, pure=False): job for job in jobs
+        }
         try:
             while waiting:
                 for future in self._ended_futures(set(waiting)):
@@ -130,8 +138,37 @@ class DaskCluster:
             return open_sealed(future.result(timeout=CONNECT_SECONDS))
         except KilledWorker:
             return Outcome(job.key, error=WorkerError("Several workers died with this job."))
+        except (ImportError, AttributeError) as error:
+            raise DeviceError(
+                f"A worker of {self._address} has other code of edge-bert ({one_line(error)}); "
+                f"install this one on every worker. {AGAIN}"
+            ) from None
         except (CancelledError, TimeoutError, OSError):
             raise self._lost_scheduler() from None
+
+
+def _choose_runner() -> Callable[[bytes, str], bytes]:
+    """What a worker runs, sent by value: one with older code answers that it lacks the rest."""
+
+    def run(job: bytes, version: str) -> bytes:
+        from edge_bert.search.executors.dask_cluster import run_alike
+
+        return run_alike(job, version)
+
+    return run
+
+
+def run_alike(job: bytes, version: str) -> bytes:
+    """On a worker: the sealed outcome of a job. Raises DeviceError where its code is another.
+
+    A worker may join when those that were there at the start have been looked at.
+    """
+    if _version() != version:
+        raise DeviceError(
+            f"The worker {platform.node()} has {_version()}, the search {version}: results would "
+            f"differ; install the same on both. {AGAIN}"
+        )
+    return run_sealed(pickle.loads(job))  # noqa: S301  of a scheduler that the user trusts
 
 
 def scheduler_address(text: str) -> str:
@@ -176,11 +213,20 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
+@functools.cache
 def _version() -> str:
-    """Digest of the sources and Python version, equal here and on every worker."""
+    """Digest of the sources, and the versions that numbers depend on; equal on every worker."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     for path in sorted(root.rglob("*.py")):
         digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
     python = ".".join(platform.python_version_tuple()[:2])
-    return f"edge-bert of sources {digest.hexdigest()[:12]} on Python {python}"
+    packages = " ".join(f"{name} {_package_version(name)}" for name in PACKAGES)
+    return f"edge-bert of sources {digest.hexdigest()[:12]} on Python {python}, {packages}"
+
+
+def _package_version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "absent"

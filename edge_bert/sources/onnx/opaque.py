@@ -140,6 +140,8 @@ def _names(path: Path, graph: OnnxGraph) -> dict[str, str]:
 def _output(path: Path, model: Any) -> tuple[str, list[int]]:
     """The most telling output, and its sizes with 0 for free ones; see `sources.onnx.head`."""
     names = [output.name for output in model.graph.output]
+    if not names:
+        raise ModelError(f"{path} names no output; export it with one.")
     if set(SPAN) <= set(names):
         raise ModelError(
             f"{path} gives {' and '.join(SPAN)}, which --via onnx2tf does not take; give --model "

@@ -10,6 +10,7 @@ import pytest
 
 from edge_bert.errors import DeviceError, InputError, WorkerError
 from edge_bert.search import matrix_jobs
+from edge_bert.search.executors import dask_cluster
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.dask_cluster import DaskCluster, scheduler_address
 from edge_bert.search.executors.jobs import Job
@@ -37,6 +38,35 @@ def test_a_job_that_always_kills_is_given_up(cluster: Any, tmp_path: Path) -> No
         found = [each.error for each in opened.outcomes(asked)]
         assert [type(error) for error in found] == [WorkerError]
         assert [each.value for each in opened.outcomes(jobs.squares(tmp_path, 1))] == [0]
+
+
+def test_a_worker_with_other_code(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that joined after the others were looked at is refused by name, with both versions."""
+    with open_executor(scheduler=cluster.scheduler_address) as opened:
+        monkeypatch.setattr(dask_cluster, "_version", lambda: "edge-bert of sources 0123 on x")
+        with pytest.raises(DeviceError, match=r"The worker .* has .*, the search .* 0123"):
+            next(opened.outcomes(jobs.squares(tmp_path, 1)))
+    assert jobs.ran(tmp_path) == {}
+
+
+def test_a_worker_with_older_code(
+    cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that lacks a function of ours is refused as well, and not with a traceback."""
+
+    def of_tomorrow(job: bytes, version: str) -> bytes:
+        from edge_bert.search.executors.dask_cluster import run_of_tomorrow  # type: ignore
+
+        return run_of_tomorrow(job, version)
+
+    monkeypatch.setattr(dask_cluster, "_choose_runner", lambda: of_tomorrow)
+    with (
+        open_executor(scheduler=cluster.scheduler_address) as opened,
+        pytest.raises(DeviceError, match=r"other code of edge-bert.*run_of_tomorrow"),
+    ):
+        next(opened.outcomes(jobs.squares(tmp_path, 1)))
 
 
 def test_nobody_answers() -> None:
