@@ -105,7 +105,7 @@ def test_an_unreadable_tokenizer_is_refused(tmp_path: Path, content: bytes | Non
     path = tmp_path / "tokenizer.json"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ModelError, match="cannot be read as a tokenizer"):
+    with pytest.raises(ModelError, match=r"cannot be read as a tokenizer|not a usable"):
         find_token_differences(["a"], path)
 
 
