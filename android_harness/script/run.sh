@@ -48,6 +48,12 @@ list_clocks() {
     list $system/cpufreq/policy*/related_cpus $system/cpufreq/policy*/scaling_max_freq \
         $system/cpufreq/policy*/cpuinfo_max_freq
 }
+list_times() {
+    for policy in $system/cpufreq/policy*; do
+        echo "/sys/devices/system/cpu${policy#"$system"}:$(cat "$policy/related_cpus" 2>/dev/null)"
+        cat "$policy/stats/time_in_state" 2>/dev/null
+    done
+}
 list_properties() { getprop | grep -v -i -e serial -e imei -e 'mac\(addr\)*\]'; }
 
 name_phone() {
@@ -74,6 +80,7 @@ look() { # before|after
     from battery dumpsys battery
     from heat dumpsys thermalservice
     from clocks list_clocks
+    from times list_times
 }
 
 infer() { # MARK RUNNER'S OPTIONS...

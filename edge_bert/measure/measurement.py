@@ -11,6 +11,7 @@ from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.measure.benchmark_model import BenchmarkModelOutput
 from edge_bert.measure.runner_output import RunnerOutput
+from edge_bert.measure.sensors.clock_times import describe_clock_times
 from edge_bert.measure.sensors.thermal import describe_caps, find_thermal_faults
 from edge_bert.records.energy import Energy, EnergyUnavailable
 from edge_bert.records.measurement import (
@@ -45,10 +46,11 @@ class RunConditions:
         return find_thermal_faults(self.before, self.after, used_cpus)
 
     def describe(self, used_cpus: Sequence[int] = ()) -> tuple[str, ...]:
-        """Clocks that stood capped, and heat that cannot be seen."""
+        """Clocks that stood capped, heat that cannot be seen, and how long clocks were highest."""
         if self.before is None or self.after is None:
             return ()
-        return describe_caps(self.before, self.after, used_cpus)
+        caps = describe_caps(self.before, self.after, used_cpus)
+        return (*caps, *describe_clock_times(self.before, self.after, used_cpus))
 
 
 def describe_subject(

@@ -163,6 +163,18 @@ class Placement(Record, frozen=True):
     background: bool | None = None
 
 
+class ClockTimes(Record, frozen=True):
+    """How long a frequency policy has been at each clock since the phone started.
+
+    Clocks are in kHz, times in the kernel's ticks of 10 ms.
+    """
+
+    policy: str
+    khz: tuple[Count, ...]
+    ticks: tuple[Count, ...]
+    cpus: tuple[int, ...] = ()
+
+
 class DeviceState(Record, frozen=True):
     """Temperature and clocks at one moment. `thermal_status` is Android's (0 none, 6 shutdown)."""
 
@@ -170,6 +182,7 @@ class DeviceState(Record, frozen=True):
     clocks: tuple[ClockLimit, ...] = ()
     battery_celsius: float | None = None
     charging: bool | None = None
+    clock_times: tuple[ClockTimes, ...] = ()
 
 
 class MeasuredSubject(Record, frozen=True):

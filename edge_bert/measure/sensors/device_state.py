@@ -10,6 +10,7 @@ import msgspec
 
 from edge_bert.errors import DeviceError
 from edge_bert.measure.sensors import battery, power_rails, thermal
+from edge_bert.measure.sensors.clock_times import parse_clock_times
 from edge_bert.measure.sensors.fuel_gauge import GaugeSample
 from edge_bert.records.base import Record
 from edge_bert.records.measurement import DeviceState
@@ -28,6 +29,14 @@ CLOCKS = (
     'do echo "$f:$(cat "$f" 2>/dev/null)"; done',
 )
 
+
+CLOCK_TIMES = (
+    "sh",
+    "-c",
+    "for f in /sys/devices/system/cpu/cpufreq/policy*; "
+    'do echo "$f:$(cat "$f/related_cpus" 2>/dev/null)"; cat "$f/stats/time_in_state" 2>/dev/null; '
+    "done",
+)
 
 # What tells of energy, by the names that session.sh has for them. `cmd battery get -f` makes
 # Android 15 ask the gauge anew; `dumpsys battery` answers from a copy. Perfetto is not asked but
@@ -51,13 +60,18 @@ class GaugeReading(Record, frozen=True):
 
 def read_state(run: Run) -> DeviceState:
     """Heat, clock limits and charging, as far as the device reports them."""
-    commands = {"battery": battery.COMMAND, "heat": thermal.COMMAND, "clocks": CLOCKS}
+    commands = {
+        "battery": battery.COMMAND,
+        "heat": thermal.COMMAND,
+        "clocks": CLOCKS,
+        "times": CLOCK_TIMES,
+    }
     texts = {source: _attempt(lambda: run(command)) for source, command in commands.items()}  # noqa: B023
     return build_state({source: text for source, text in texts.items() if text is not None})
 
 
 def build_state(answers: Mapping[str, str]) -> DeviceState:
-    """The state from the answers of `battery`, `heat` and `clocks`, as far as they are there."""
+    """The state from the answers of `battery`, `heat`, `clocks` and `times`, those that are there."""
     state = _attempt(lambda: battery.parse_battery(answers.get("battery", "")))
     status = _attempt(lambda: thermal.parse_thermal_status(answers.get("heat", "")))
     clocks = thermal.parse_clocks(_parse_listing(answers.get("clocks", "")))
@@ -66,6 +80,7 @@ def build_state(answers: Mapping[str, str]) -> DeviceState:
         clocks=clocks or (),
         battery_celsius=state.celsius if state else None,
         charging=not state.discharging if state else None,
+        clock_times=parse_clock_times(answers.get("times", "")),
     )
 
 
