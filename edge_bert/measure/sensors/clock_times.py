@@ -54,7 +54,6 @@ def describe_clock_times(
             continue
         top = max(khz for khz, count in zip(times.khz, ticks, strict=True) if count)
         share = ticks[times.khz.index(top)] / sum(ticks)
-        notes.append(
-            f"{times.policy} stood at {top // 1000} MHz for {share:.0%} of the time around"
-        )
+        clock = f"{top // 1000} MHz"
+        notes.append(f"{times.policy} was at {clock} for {share:.0%} of the run and its checks")
     return tuple(notes)

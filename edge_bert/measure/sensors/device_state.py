@@ -71,7 +71,7 @@ def read_state(run: Run) -> DeviceState:
 
 
 def build_state(answers: Mapping[str, str]) -> DeviceState:
-    """The state from the answers of `battery`, `heat`, `clocks` and `times`, those that are there."""
+    """The state from the answers of `battery`, `heat`, `clocks` and `times`, if there."""
     state = _attempt(lambda: battery.parse_battery(answers.get("battery", "")))
     status = _attempt(lambda: thermal.parse_thermal_status(answers.get("heat", "")))
     clocks = thermal.parse_clocks(_parse_listing(answers.get("clocks", "")))

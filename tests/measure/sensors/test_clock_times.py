@@ -33,7 +33,7 @@ def test_the_time_at_the_highest_clock_is_told() -> None:
     """Of the cores in use alone."""
     before, after = state(listing(10, 10, 10)), state(listing(15, 20, 95))
     assert describe_clock_times(before, after, [8]) == (
-        "policy8 stood at 2914 MHz for 85% of the time around",
+        "policy8 was at 2914 MHz for 85% of the run and its checks",
     )
     assert describe_clock_times(before, after, [5]) == ()
 
