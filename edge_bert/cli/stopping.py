@@ -6,6 +6,7 @@ import _thread
 import contextlib
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from types import FrameType
@@ -19,6 +20,7 @@ from edge_bert.text import list_some
 # A shell that goes away hangs up twice, and people press Ctrl-C again: what is cleared up for the
 # first signal must not be cut short by the next.
 PATIENCE_S = 3.0
+AGAIN_S = 0.05
 
 
 def tell_stopped() -> str:
@@ -48,7 +50,10 @@ class _Stops:
         """For sys.unraisablehook: a request that fell into a destructor is made once more."""
         if isinstance(lost.exc_value, StopRequest):
             self.raised_at = -PATIENCE_S
-            _thread.interrupt_main(signal.Signals(lost.exc_value.number))
+            number = signal.Signals(lost.exc_value.number)
+            later = threading.Timer(AGAIN_S, _thread.interrupt_main, [number])  # not in here
+            later.daemon = True
+            later.start()
         else:
             sys.__unraisablehook__(lost)
 

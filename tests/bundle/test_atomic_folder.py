@@ -15,10 +15,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from edge_bert.bundle import atomic_folder as folders
 from edge_bert.bundle.atomic_folder import BUNDLE, check_folder, replace_folder
 from edge_bert.errors import BusyError, EdgeBertError, InputError
+from edge_bert.store.in_use import leave_folders, take_folders
 from tests.full_disk import mounted_disk
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -381,3 +383,29 @@ def test_what_is_saved_until_the_exchange_is_kept(
     assert content(bundle) == "new"
     assert (bundle / "measurements" / "late.json").read_text() == "{}"
     assert beside(bundle) == []
+
+
+def test_leftovers_of_another_build_go_too(tmp_path: Path) -> None:
+    """Of one that was killed; what a live build writes stays, and so does what is no one's."""
+    killed, live, mine = (tmp_path / f".{name}.new-abcd1234" for name in ("a", "b", "c"))
+    for folder in (killed, live, mine):
+        folder.mkdir()
+    (tmp_path / ".a.lock").touch()
+    with FileLock(tmp_path / ".b.lock"):
+        write_bundle(tmp_path / "pixel", "new")
+        assert {path.name for path in tmp_path.iterdir()} == {
+            *("pixel", live.name, ".b.lock", mine.name)
+        }
+
+
+def test_a_build_under_way_is_in_use(tmp_path: Path) -> None:
+    """`clean` does not take the folder that it writes into."""
+    with (
+        replace_folder(tmp_path / "pixel"),
+        pytest.raises(BusyError, match=r"is in use by .*pytest"),
+        take_folders([tmp_path]),
+    ):
+        pass
+    leave_folders()
+    with take_folders([tmp_path]):
+        pass

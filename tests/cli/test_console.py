@@ -9,6 +9,7 @@ import logging
 import signal
 import sys
 import threading
+import time
 import warnings
 from pathlib import Path
 
@@ -16,6 +17,7 @@ import msgspec
 import pytest
 
 from edge_bert import errors
+from edge_bert.bundle import atomic_folder
 from edge_bert.cli.console import INTERRUPTED, error_boundary, print_json, print_lines
 
 KINDS = [
@@ -170,6 +172,99 @@ def test_a_request_to_end(capsys: Captured) -> None:
         assert stopped.value.code == 143
         assert capsys.readouterr().err.startswith(sentence)
         assert signal.getsignal(signal.SIGTERM) is before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="Windows hangs nothing up")
+def test_a_hang_up(capsys: Captured) -> None:
+    """A terminal that goes away is 129; under `nohup` it is not heeded."""
+    with pytest.raises(SystemExit) as stopped, error_boundary():
+        signal.raise_signal(signal.SIGHUP)
+    assert stopped.value.code == 129
+    assert capsys.readouterr().err.startswith("error: stopped; what was there before")
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with error_boundary():
+            signal.raise_signal(signal.SIGHUP)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_a_second_signal_does_not_cut_the_end_short(capsys: Captured) -> None:
+    """A shell that goes away hangs up twice; what is cleared up for the first is cleared up."""
+    cleared = []
+
+    def clear_up() -> None:
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            signal.raise_signal(signal.SIGTERM)
+            cleared.append(True)
+
+    with pytest.raises(SystemExit) as stopped, error_boundary():
+        clear_up()
+    assert stopped.value.code == 143
+    assert cleared
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_signal_after_something_was_written(tmp_path: Path, capsys: Captured) -> None:
+    """Whatever has taken its place is told: it is not as it was."""
+
+    def build() -> None:
+        with atomic_folder.replace_folder(tmp_path / "pixel") as scratch:
+            (scratch / "manifest.json").write_text("new")
+        signal.raise_signal(signal.SIGTERM)
+
+    with pytest.raises(SystemExit) as stopped, error_boundary():
+        build()
+    assert stopped.value.code == 143
+    line = f"error: stopped; {tmp_path / 'pixel'} is new and whole, all else is as it was\n"
+    assert capsys.readouterr().err == line
+    with pytest.raises(SystemExit), error_boundary():
+        signal.raise_signal(signal.SIGTERM)
+    assert "what was there before is as it was" in capsys.readouterr().err
+
+
+def test_a_signal_in_the_middle_of_an_exchange(
+    tmp_path: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It waits until the new folder stands, and is told then."""
+    exchange = atomic_folder._exchange
+
+    def interrupted(new: Path, folder: Path) -> None:
+        signal.raise_signal(signal.SIGTERM)
+        exchange(new, folder)
+
+    monkeypatch.setattr(atomic_folder, "_exchange", interrupted)
+    with (
+        pytest.raises(SystemExit) as stopped,
+        error_boundary(),
+        atomic_folder.replace_folder(tmp_path / "pixel") as scratch,
+    ):
+        (scratch / "manifest.json").write_text("new")
+    assert stopped.value.code == 143
+    assert (tmp_path / "pixel/manifest.json").read_text() == "new"
+    assert "is new and whole" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["pixel"]
+
+
+def test_a_signal_that_falls_into_a_destructor(capsys: Captured) -> None:
+    """Python drops what a destructor raises; the request is made once more."""
+
+    class Closing:
+        def __del__(self) -> None:
+            signal.raise_signal(signal.SIGTERM)
+
+    def work() -> None:
+        closing = Closing()
+        del closing
+        for _ in range(1000):
+            time.sleep(0.001)
+
+    with pytest.raises(SystemExit) as stopped, error_boundary():
+        work()
+    assert stopped.value.code == 143
+    assert capsys.readouterr().err.count("\n") == 1
 
 
 def stop(message: str, number: int) -> None:
