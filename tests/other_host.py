@@ -13,6 +13,7 @@ import os
 import platform
 import signal
 import sys
+import tempfile
 import types
 from collections.abc import Callable
 from typing import Any
@@ -111,13 +112,18 @@ def _block_imports(modules: set[str], applies: Callable[[], bool]) -> None:
 
 
 def main() -> None:
-    """Fake the host of the first two words, then run the command of the others."""
+    """Fake the host of the first two words, then run the command of the others.
+
+    Scratch folders are not where real Linux processes would sweep away what holds no lock.
+    """
     system, machine, *command = sys.argv[1:]
     fake_host(system, machine)
     from edge_bert.cli import program
 
     sys.argv = ["edge-bert", *command]
-    program.main()
+    with tempfile.TemporaryDirectory(prefix="other-host-") as folder:
+        tempfile.tempdir = folder
+        program.main()
 
 
 if __name__ == "__main__":
