@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from typing import IO
 
 from edge_bert.text import one_line
@@ -59,12 +60,17 @@ def read_output(process: subprocess.Popen[bytes], timeout_s: float) -> tuple[str
         if not changed.wait(max(0.0, deadline - time.monotonic())):
             raise subprocess.TimeoutExpired(process.args, timeout_s)
         changed.clear()
-        passed = [reader for reader in readers if reader.passed_bound]
-        if passed:
-            raise TooMuchOutputError(_last_line(passed[0].data))
+        _check_bound(readers)
+    _check_bound(readers)  # one may have passed it since the look at the other
     process.wait(max(0.0, deadline - time.monotonic()))
     stdout, stderr = (bytes(reader.data).decode("utf-8", errors="replace") for reader in readers)
     return stdout, stderr
+
+
+def _check_bound(readers: Sequence[_Reader]) -> None:
+    passed = [reader for reader in readers if reader.passed_bound]
+    if passed:
+        raise TooMuchOutputError(_last_line(passed[0].data))
 
 
 def describe_excess(last: object) -> str:
