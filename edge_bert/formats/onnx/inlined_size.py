@@ -26,12 +26,10 @@ class InlinedSize:
     size: int = 0
     names: collections.Counter[str] = field(default_factory=collections.Counter)
 
-    def add(self, other: InlinedSize, times: int = 1) -> InlinedSize:
-        """Both together, `other` as often as `times` says."""
-        names = self.names.copy()
-        for name, count in other.names.items():
-            names[name] += count * times
-        return InlinedSize(self.nodes + other.nodes * times, self.size + other.size * times, names)
+    def repeat(self, times: int) -> InlinedSize:
+        """The same as often as `times` says."""
+        names = {name: count * times for name, count in self.names.items()}
+        return InlinedSize(self.nodes * times, self.size * times, collections.Counter(names))
 
 
 def measure_inlined(model: Any) -> InlinedSize:
@@ -54,27 +52,21 @@ class _Measure:
 
     def sum_nodes(self, nodes: Iterable[Any], depth: int) -> InlinedSize:
         """Nodes with all that they call."""
-        count, size, names = 0, 0, collections.Counter[str]()
-        for node in nodes:
-            part = self._measure_node(node, depth)
-            count, size = count + part.nodes, size + part.size
-            names.update(part.names)
-        return InlinedSize(count, size, names)
+        return _sum(self._measure_node(node, depth) for node in nodes)
 
     def _measure_node(self, node: Any, depth: int) -> InlinedSize:
         key = _key(node.domain, node.op_type, node.overload)
         passed = {item.name: self._measure_attribute(item, depth) for item in node.attribute}
         if key not in self._functions:
-            own = InlinedSize(1, node.ByteSize())
-            return own.add(_sum(passed.values())) if passed else own
+            return _sum((InlinedSize(1, node.ByteSize()), *passed.values()))
         called = self._measure_function(key, depth + 1)
-        total = InlinedSize(called.nodes, called.size)
+        parts = [InlinedSize(called.nodes, called.size)]
         defaults = {item.name: item for item in self._functions[key].attribute_proto}
         for name, times in called.names.items():
             if name not in passed and name in defaults:
                 passed[name] = self._measure_attribute(defaults[name], depth)
-            total = total.add(passed.get(name, InlinedSize()), times)
-        return total
+            parts.append(passed.get(name, InlinedSize()).repeat(times))
+        return _sum(parts)
 
     def _measure_function(self, key: tuple[str, str, str], depth: int) -> InlinedSize:
         name = shorten(key[1])
@@ -99,15 +91,17 @@ class _Measure:
     def _measure_attribute(self, attribute: Any, depth: int) -> InlinedSize:
         if attribute.ref_attr_name:
             return InlinedSize(names=collections.Counter([attribute.ref_attr_name]))
-        size = InlinedSize(0, attribute.ByteSize())
-        return size.add(_sum(self.sum_nodes(graph.node, depth) for graph in list_graphs(attribute)))
+        graphs = (self.sum_nodes(graph.node, depth) for graph in list_graphs(attribute))
+        return _sum((InlinedSize(0, attribute.ByteSize()), *graphs))
 
 
 def _sum(sizes: Iterable[InlinedSize]) -> InlinedSize:
-    total = InlinedSize()
-    for size in sizes:
-        total = total.add(size)
-    return total
+    """All of them together, each looked at once."""
+    nodes, size, names = 0, 0, collections.Counter[str]()
+    for part in sizes:
+        nodes, size = nodes + part.nodes, size + part.size
+        names.update(part.names)
+    return InlinedSize(nodes, size, names)
 
 
 def _key(domain: str, name: str, overload: str) -> tuple[str, str, str]:
