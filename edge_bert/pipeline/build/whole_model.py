@@ -15,6 +15,7 @@ from edge_bert.pipeline.build.verify_artifact import score_labels
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import LabelScore, WholeModel
 from edge_bert.records.training import Ancestor
+from edge_bert.sources.folder import load_folder
 from edge_bert.sources.training_run import read_training_run
 from edge_bert.store.scratch import scratch_folder
 
@@ -29,9 +30,7 @@ def score_whole_model(session: BuildSession, progress: Progress) -> WholeModel |
     pruned or rounded it, where that is still in the same folder, on the hub or the default.
     """
     start = session.unpruned or session
-    folder, origin = start.checkpoint.folder, None
-    while (ancestor := _find_ancestor(folder)) is not None:
-        origin, folder = ancestor, folder.parent / ancestor.name if folder else None
+    origin = _find_origin(start.checkpoint.folder)
     if origin is None:
         return None if start is session else _score(start, progress)
     whole = _open_ancestor(start, origin)
@@ -42,6 +41,25 @@ def score_whole_model(session: BuildSession, progress: Progress) -> WholeModel |
             reason="it is not beside this model's folder any more",
         )
     return _score(whole, progress)
+
+
+def _find_origin(folder: Path | None) -> Ancestor | None:
+    """The ancestor of the model in a folder that nothing was made smaller before."""
+    origin, passed = None, set[Path]()
+    while folder not in passed and (ancestor := _find_ancestor(folder)) is not None:
+        passed |= {folder} if folder else set()
+        origin, folder = ancestor, _find_beside(folder, ancestor) if folder else None
+    return origin
+
+
+def _find_beside(folder: Path, ancestor: Ancestor) -> Path | None:
+    """The folder of an ancestor beside its descendant's; None where another has its name."""
+    beside = folder.parent / ancestor.name
+    try:
+        model = load_folder(beside, name=ancestor.name, origin=ancestor.origin)
+    except EdgeBertError:
+        return None
+    return beside if model.sha256 == ancestor.sha256 else None
 
 
 def _find_ancestor(folder: Path | None) -> Ancestor | None:

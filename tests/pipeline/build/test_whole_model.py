@@ -80,6 +80,15 @@ def test_a_teacher_that_is_gone_or_changed_is_named(tmp_path: Path, data: Path) 
     assert "not beside" in model.reason
 
 
+def test_a_teacher_of_the_same_name_is_no_ring(tmp_path: Path, data: Path) -> None:
+    """The folder of that name beside a student is the student's own."""
+    small = write_trained(tmp_path / "out" / "small", models.write(tmp_path / "from" / "small"))
+    with tiny.own_cache():
+        model = score_whole_model(opened(small, data), no_progress)
+    assert model is not None
+    assert (model.name, model.scores) == ("small", ())
+
+
 def test_a_damaged_record_is_no_fault(tmp_path: Path, data: Path) -> None:
     """What a model comes from decides nothing."""
     small = write_trained(tmp_path / "small", models.write(tmp_path / "whole"))
