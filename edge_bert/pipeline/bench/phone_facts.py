@@ -10,6 +10,7 @@ from edge_bert.devices.adb.device_facts import DeviceFacts, read_facts
 from edge_bert.devices.adb.list_devices import is_wireless
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError, ProfileError
+from edge_bert.installation import task_command
 from edge_bert.measure.sensors import battery, thermal
 from edge_bert.measure.sensors.device_state import Run, find_sources, read_gauges, read_state
 from edge_bert.measure.sensors.fuel_gauge import GaugeSample, find_charge_unit
@@ -143,7 +144,8 @@ def describe_phone_facts(facts: PhoneFacts) -> list[tuple[str, str]]:
         rows.append(("features", " ".join(facts.features)))
     if facts.memory_bytes:
         rows.append(("memory", byte_size(facts.memory_bytes)))
-    matching = ", ".join(facts.profiles) or "none of ours; `invoke profile new` writes one"
+    unknown = f"none of ours; `{task_command('profile new')}` writes one"
+    matching = ", ".join(facts.profiles) or unknown
     rows += [
         ("profile", matching),
         ("gauges", ", ".join(facts.gauges) or "none answers"),
