@@ -12,6 +12,7 @@ from edge_bert.devices.device import CompletedCommand
 from edge_bert.errors import DeviceError, MissingToolError
 from edge_bert.installation import task_command
 from edge_bert.program_output import TooMuchOutputError, describe_excess, read_output
+from edge_bert.stop_signals import held_stops
 
 # What adb says, and what to do then. `{serial}` is the device in question.
 FAULTS = (
@@ -70,26 +71,28 @@ def run_adb(
     started or writes more than is read of a program; adb has been killed then.
     """
     argv = [find_adb(), *(["-s", serial] if serial else []), *arguments]
+    process = None
     try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            bufsize=0,
-        )
-    except (OSError, ValueError) as error:
-        raise DeviceError(f"adb could not be started: {error}.") from error
-    try:
+        with held_stops():  # a signal in between would leave a process that nobody ends
+            process = _start_adb(argv)
         stdout, stderr = read_output(process, timeout_s)
     except TooMuchOutputError as error:
         place = f" on {serial}" if serial else ""
         raise DeviceError(f"`adb {arguments[0]}`{place} {describe_excess(error)}") from error
     finally:
-        if process.poll() is None:
-            process.kill()
-        process.wait()
+        if process is not None:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
     return CompletedCommand(stdout, stderr, process.returncode)
+
+
+def _start_adb(argv: Sequence[str]) -> subprocess.Popen[bytes]:
+    pipe = subprocess.PIPE
+    try:
+        return subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, bufsize=0)
+    except (OSError, ValueError) as error:
+        raise DeviceError(f"adb could not be started: {error}.") from error
 
 
 def require_adb(arguments: Sequence[str], timeout_s: float, serial: str | None = None) -> str:

@@ -20,6 +20,7 @@ from edge_bert.records.measurement import Measurement
 from edge_bert.report.expected import ExpectedCost, expect_costs
 from edge_bert.report.tables import latency_groups
 from edge_bert.report.terminal.measurements import MeasuredRow
+from edge_bert.store.in_use import share_folder
 from edge_bert.store.written import note_written
 
 
@@ -43,6 +44,7 @@ def run_bench(options: BenchOptions, progress: Progress = no_progress) -> tuple[
     if options.import_:
         return import_results(options, options.import_, progress)
     bundle = ensure_bundle(options.profile, folder, progress)
+    share_folder(folder)
     subjects = select_subjects(bundle.manifest, options.artifacts, options.lengths)
     names = list_files(bundle, subjects)
     earlier = measurements.read_measurements(folder, progress)

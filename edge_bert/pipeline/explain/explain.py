@@ -44,6 +44,7 @@ from edge_bert.records.int16_selection import Int16Selection
 from edge_bert.records.recipe import RECIPES, Scheme
 from edge_bert.sources.load import load_checkpoint
 from edge_bert.store import cache
+from edge_bert.store.in_use import share_folder
 
 OUTLIERS_PER_TENSOR = 4
 DEFAULT_SENTENCES = 20
@@ -98,6 +99,7 @@ def explain_artifact(
     if sentences < 1:
         raise InputError(f"--sentences {sentences}: give 1 or more.")
     bundle = OpenBundle.open(folder)
+    share_folder(folder)
     file = _find_artifact(bundle, artifact).file
     with bundle.copy_members([file]) as files:
         explained = _load_artifact(bundle, artifact, files / file, inputs)

@@ -27,6 +27,7 @@ from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
 from edge_bert.store.content_store import encode_json
 from edge_bert.store.held_folder import hold_folder, trim_folders
+from edge_bert.store.in_use import share_folder
 
 TRAINED_MODEL = FolderKind("trained model", FILE, "training run")
 NAMES = "training_names"  # the room for the locks of the folders that runs are to write
@@ -57,6 +58,7 @@ def hold_name(folder: Path) -> Iterator[None]:
     Raises BusyError where another run makes a model there: the one that ends last would win.
     """
     place = cache_folder(NAMES) / cache_key("names", [str(folder.resolve())], version=VERSION)
+    share_folder(folder.parent)
     with contextlib.ExitStack() as stack:
         try:
             stack.enter_context(hold_folder(place, "training"))
