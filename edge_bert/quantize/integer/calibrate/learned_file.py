@@ -7,6 +7,7 @@ a damaged one, or one beside other weights, is never built from.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,12 +26,13 @@ from edge_bert.quantize.integer.calibrate.dataclass_arrays import (
 from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder, Range
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
 from edge_bert.records.base import Record
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.checkpoint import Checkpoint, find_shape
 from edge_bert.store.os_faults import describe_os_error
 from edge_bert.text import one_line
 
 FILE = "learned_integers.safetensors"
 VERSION = 1
+SPARE_BYTES, MAX_BYTES = 2**24, 2**32
 FACTS, DIGEST, SCALE = "facts", "sha256", "scale."
 Arrays = dict[str, npt.NDArray[Any]]
 
@@ -73,7 +75,16 @@ def find_learned(checkpoint: Checkpoint) -> LearnedEncoder | None:
     Raises ModelError as `read_learned`.
     """
     path = None if checkpoint.folder is None else checkpoint.folder / FILE
-    return read_learned(path, checkpoint.sha256) if path and has_model_file(path) else None
+    if path is None or not has_model_file(path):
+        return None
+    open_model_file(path, _count_most_bytes(checkpoint))  # all of it is read, so it is bounded
+    return read_learned(path, checkpoint.sha256)
+
+
+def _count_most_bytes(checkpoint: Checkpoint) -> int:
+    """More than the integers and scales of the checkpoint's weights ever take."""
+    shapes = (find_shape(checkpoint.weights, name) for name in checkpoint.weights)
+    return min(MAX_BYTES, SPARE_BYTES + 8 * sum(math.prod(shape) for shape in shapes if shape))
 
 
 def read_learned(path: Path, model: str) -> LearnedEncoder:

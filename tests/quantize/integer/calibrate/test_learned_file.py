@@ -22,9 +22,17 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import (
     choose_ranges,
     learn_encoder,
 )
-from edge_bert.quantize.integer.calibrate.learned_file import encode_learned, read_learned
+from edge_bert.quantize.integer.calibrate.learned_file import (
+    FILE,
+    encode_learned,
+    find_learned,
+    read_learned,
+)
 from edge_bert.quantize.integer.lower.dense_parts import list_dense, name_bias, name_kernel
+from edge_bert.sources.load import load_checkpoint
+from tests.one_line import refused
 from tests.quantize.integer import encoders as tiny
+from tests.tiny.models import write
 
 MODEL = "a" * 64
 ENCODERS = [("bert", "mean", True), ("electra", "classification", True), ("mpnet", "mean", False)]
@@ -119,3 +127,12 @@ def test_a_scale_of_zero_is_refused_by_name(tmp_path: Path) -> None:
     path = written(tmp_path, dataclasses.replace(encoder, scales=scales))
     with pytest.raises(ModelError, match=r"scales of layer\.0\.query"):
         read_learned(path, MODEL)
+
+
+def test_a_file_larger_than_its_model_is_not_read(tmp_path: Path) -> None:
+    """All of it would be read for its digest; these gigabytes are not on the disk."""
+    folder = write(tmp_path / "model")
+    with (folder / FILE).open("wb") as stream:
+        stream.truncate(5 * 2**30)
+    with refused(ModelError, "is larger than 1[0-9]{7} bytes"):
+        find_learned(load_checkpoint(str(folder), tmp_path))
