@@ -9,6 +9,7 @@ from typing import Any
 from edge_bert.errors import MissingToolError, ModelError
 from edge_bert.formats import git_lfs
 from edge_bert.formats.model_file import open_model_file
+from edge_bert.formats.onnx.count_fields import count_fields
 from edge_bert.formats.onnx.external_data import damaged, list_locations, load_external_data
 from edge_bert.formats.onnx.graph import EARLIEST
 from edge_bert.formats.onnx.inlined_size import measure_inlined
@@ -18,6 +19,7 @@ from edge_bert.text import one_line, shorten
 MAX_BYTES = 2 * 1024**3 - 1  # what protobuf can hold, and what we load into memory
 MAX_NODES = 100_000  # of the largest encoders, as they are exported in the smallest parts, a tenth
 MAX_EDGES = 300
+MAX_FIELDS = 2_000_000  # a node has about twenty
 OLDEST_OPSET = 11
 IR_VERSION = 0x08  # the tag of the field that every exporter writes first
 DEFAULT_DOMAINS = ("", "ai.onnx")
@@ -41,7 +43,11 @@ def read_onnx(path: Path) -> Any:
     file = open_model_file(path)
     _check_size(path, "the file", path)
     try:
-        model = onnx.load_model(file.open_path, load_external_data=False)
+        data = file.read(MAX_BYTES)
+        _check_fields(path, data)
+        model = onnx.load_model_from_string(data)
+    except ModelError:
+        raise
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
     except Exception as error:  # protobuf has several, by implementation
@@ -133,6 +139,14 @@ def _check_opset(path: Path, model: Any) -> None:
         raise ModelError(
             f"{path} uses operators of opset {opset}; edge-bert reads opset {OLDEST_OPSET} and "
             "later: export it again with a newer opset."
+        )
+
+
+def _check_fields(path: Path, data: bytes) -> None:
+    if count_fields(data, MAX_FIELDS) > MAX_FIELDS:
+        raise ModelError(
+            f"{path} holds more than {MAX_FIELDS} values beside its weights, which no encoder "
+            "does; export it again, with its weights as tensors."
         )
 
 

@@ -12,6 +12,7 @@ import pytest
 
 from edge_bert.errors import ModelError
 from edge_bert.formats.onnx import read as reading
+from edge_bert.formats.onnx.count_fields import count_fields
 from edge_bert.formats.onnx.evaluate import NotComputed, evaluate_node
 from edge_bert.formats.onnx.graph import OnnxGraph, OnnxNode, graph_of
 from edge_bert.formats.onnx.inlined_size import measure_inlined
@@ -273,3 +274,22 @@ def test_tensors_that_lie_are_refused(change: dict[str, Any], tmp_path: Path) ->
     path = _save(tmp_path, [helper.make_node("Exp", ["x"], ["y"])], initializer=[tensor])
     with refused(ModelError, "no usable ONNX|'weight' does not hold numbers of its type"):
         graph_of(read_onnx(path))
+
+
+def test_values_are_counted_before_they_are_parsed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever they lie; what is no ONNX ends the count."""
+    data = _spread_external(tmp_path).read_bytes()
+    model = onnx.load_model_from_string(data)
+    count = count_fields(data, 10**6)
+    assert count >= len(str(model).splitlines()) / 3
+    model.functions[0].node[0].attribute[0].ints.extend(range(500))
+    model.graph.node[1].attribute[0].g.node[0].metadata_props.extend(
+        [onnx.StringStringEntryProto(key="k", value="v")] * 500
+    )
+    assert 1500 <= count_fields(model.SerializeToString(), 10**6) - count <= 2100
+    assert count_fields(b"\xff" * 1000, 10**6) == 0
+    monkeypatch.setattr(reading, "MAX_FIELDS", count - 1)
+    with refused(ModelError, "values beside its weights"):
+        read_onnx(tmp_path / "model.onnx")
