@@ -18,7 +18,7 @@ from edge_bert.pipeline.bench.placement import matches_profile
 from edge_bert.pipeline.bench.shell import make_shell
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
-from edge_bert.records.measurement import DeviceDescription, DeviceState
+from edge_bert.records.measurement import DeviceDescription, DeviceState, Evidence
 from edge_bert.text import byte_size
 
 COUNTERS = ("sysfs:charge_counter", "forced:counter")
@@ -81,7 +81,7 @@ def collect_facts(device: Device, wireless: bool) -> PhoneFacts:
         soc=facts.soc if facts else description.properties.get("ro.soc.model", ""),
         system=description.system,
         build=description.properties.get("ro.build.id", ""),
-        transport="Wi-Fi" if wireless else "USB",
+        transport=_describe_transport(description, wireless=wireless),
         clusters=tuple(_list_clusters(facts, state)) if facts else (),
         hidden=hidden,
         features=facts.features if facts else (),
@@ -154,6 +154,12 @@ def describe_phone_facts(facts: PhoneFacts) -> list[tuple[str, str]]:
         ("energy", facts.energy),
     ]
     return rows
+
+
+def _describe_transport(description: DeviceDescription, *, wireless: bool) -> str:
+    if description.evidence is Evidence.EMULATED:
+        return "the network; it is emulated, so its times and energy say nothing"
+    return "Wi-Fi" if wireless else "USB"
 
 
 def _title(description: DeviceDescription) -> str:

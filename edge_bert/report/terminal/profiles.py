@@ -48,13 +48,19 @@ def _name(name: str, profile: DeviceProfile) -> str:
 
 def _cells(profile: DeviceProfile) -> tuple[str, ...]:
     return (
-        profile.title,
+        "; ".join([profile.title, *_scaling(profile)]),
         profile.soc,
         " + ".join(_cores(cluster) for cluster in profile.clusters),
         features_of(profile),
         profile.runtime,
         describe_budget(profile.budget),
     )
+
+
+def _scaling(profile: DeviceProfile) -> list[str]:
+    """The measured phones that figures of the profile are scaled to."""
+    phones = dict.fromkeys(cluster.scaled_to for cluster in profile.clusters if cluster.scaled_to)
+    return [f"modelled figures scaled to {phone}" for phone in phones]
 
 
 def features_of(profile: DeviceProfile) -> str:
