@@ -69,8 +69,10 @@ find_fastest() {
     for policy in $system/cpufreq/policy*; do
         clock=$(cat "$policy/cpuinfo_max_freq" 2>/dev/null) || continue
         if [ "$clock" -gt $highest ]; then
-            highest=$clock fastest=$(tr -s ' \n' ',,' <"$policy/related_cpus")
-            fastest=${fastest%,}
+            highest=$clock fastest=''
+            for cpu in $(cat "$policy/related_cpus"); do
+                fastest=${fastest:+$fastest,}$cpu
+            done
         fi
     done 2>/dev/null
 }

@@ -20,7 +20,7 @@ keepsake=${RESTORE:-/data/local/tmp/edge_bert-settings}
 restore_settings() {
     [ -f "$keepsake" ] || return 0
     read -r owner <"$keepsake"
-    if [ "$owner" != $$ ] && tr '\0' ' ' <"/proc/$owner/cmdline" 2>/dev/null | grep -q session.sh; then
+    if [ "$owner" != $$ ] && grep -aq session.sh "/proc/$owner/cmdline" 2>/dev/null; then
         return 0
     fi
     sed 1d "$keepsake" | while read -r space name value; do

@@ -49,7 +49,9 @@ PROPERTIES = properties(
     ro_product_manufacturer="Maker", ro_product_model="Model 1", ro_serialno="0A171JECB"
 )
 HEAT = "IsStatusOverride: false\\nThermal Status: 0\\nHAL Ready: true"
+# Debian's toybox, which emulated phones have, knows no `tr`.
 PROGRAMS = {
+    "tr": "exit 127\n",
     "getprop": f"""\
 [ "${{1-}}" = ro.serialno ] && echo 0A171JECB && exit
 cat <<'EOF'
