@@ -9,15 +9,25 @@ import msgspec
 
 from edge_bert.records.base import Record
 
-Tokens = Annotated[str, msgspec.Meta(pattern=r"^[1-9][0-9]{0,5}$")]  # a key of JSON is text
+LONGEST = 10**6  # tokens
 Amount = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class TextLengths(Record, frozen=True):
-    """How many inputs of `source` have how many tokens; longer ones were cut to the last bucket."""
+    """How many inputs of `source` have how many tokens; longer ones were cut to the last bucket.
+
+    The keys of `counts` are numbers of tokens: JSON has text alone there. Raises ValueError for
+    others (msgspec 0.22 crashes on keys that a pattern bounds).
+    """
 
     source: str
-    counts: Annotated[dict[Tokens, Amount], msgspec.Meta(min_length=1)]
+    counts: Annotated[dict[str, Amount], msgspec.Meta(min_length=1)]
+
+    def __post_init__(self) -> None:
+        for tokens in self.counts:
+            number = int(tokens[:7]) if tokens.isascii() and tokens.isdigit() else 0
+            if str(number) != tokens or not 0 < number <= LONGEST:
+                raise ValueError("lengths of texts are from 1 to 1000000 tokens")
 
     @classmethod
     def of(cls, source: str, counts: Mapping[int, int]) -> TextLengths:

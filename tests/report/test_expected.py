@@ -34,6 +34,13 @@ def report(*, without: int | None = None) -> Report:
     )
 
 
+@pytest.mark.parametrize("tokens", ["0", "-3", "05", "x", "\N{SUPERSCRIPT TWO}", "9" * 5000])
+def test_lengths_that_cannot_be(tokens: str) -> None:
+    """A manifest may hold anything."""
+    with pytest.raises(ValueError, match="lengths of texts"):
+        TextLengths(source="x", counts={tokens: 1})
+
+
 def test_a_text_costs_what_its_bucket_does() -> None:
     """The mean over the texts, of times and of energies."""
     content = report()
