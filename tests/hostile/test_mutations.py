@@ -17,7 +17,7 @@ from tests.hostile.readers import KINDS, make_sound
 from tests.pipeline import tiny_bundle
 
 ROOT = Path(__file__).resolve().parents[2]
-COUNT = int(os.environ.get("EDGE_BERT_MUTATIONS", "40"))
+COUNT = int(os.environ.get("EDGE_BERT_MUTATIONS", "30"))
 SEED = int(os.environ.get("EDGE_BERT_MUTATIONS_SEED", "20261130"))
 
 
