@@ -99,7 +99,8 @@ def select_measured(
 ) -> list[Measurement]:
     """The latest valid run of each of the bundle's files on `cores` of one phone of the profile.
 
-    Raises InputError where they are of several phones and none is named, or of too few files.
+    Raises InputError where they are of several phones and none is named, of several builds of the
+    runtime, or of too few files.
     """
     usable = [run for run in measurements if _fits(run, manifest, cores)]
     phones = sorted({run.target.name for run in usable})
@@ -113,6 +114,12 @@ def select_measured(
         raise InputError(
             f"{len(latest)} files were measured on {cores} cores of {of}; {MIN_SCALING_FILES} are "
             "needed, one thread each: run it with --target device."
+        )
+    builds = sorted({run.subject.runtime_build or "an unnamed one" for run in latest.values()})
+    if len(builds) > 1:
+        raise InputError(
+            f"Files were measured with several builds of the runtime ({'; '.join(builds)}); "
+            "measure all of them with one."
         )
     return [latest[key] for key in sorted(latest)]
 

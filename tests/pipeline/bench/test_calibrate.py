@@ -130,6 +130,10 @@ def test_saved_measurements_serve_too_one_phone_at_a_time(
     with pytest.raises(InputError, match="0 files were measured on little cores"):
         calibrate_profile(options(tmp_path, target="saved", cores=("little",)))
     assert calibrate_profile(options(tmp_path, target="saved", phone=phone.name)) == measured
+    subject = msgspec.structs.replace(saved[0].subject, runtime_build="LiteRT of an app")
+    keep(bundle, msgspec.structs.replace(saved[0], subject=subject))
+    with pytest.raises(InputError, match=r"several builds of the runtime \(LiteRT 2.* of an app\)"):
+        calibrate_profile(options(tmp_path, target="saved", phone=phone.name))
 
 
 @pytest.mark.usefixtures("phone")
