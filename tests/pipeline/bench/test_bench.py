@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from edge_bert.bundle.measurement_files import load_measurement
+from edge_bert.bundle.measurement_files import MEMBER, load_measurement
 from edge_bert.errors import DeviceError, InputError
 from edge_bert.pipeline.bench import bench, subjects
 from edge_bert.pipeline.bench.bench import BenchResult, run_bench
@@ -101,7 +101,7 @@ def test_the_report_leaves_out_what_is_not_of_this_bundle(bundle: Path) -> None:
         ("hot", {"faults": ("hot",), "started_at": "2999-01-01T00:00:00+00:00"}),
     ):
         changed = msgspec.structs.replace(old.measurement, **changes)
-        (folder / f"{name}.json").write_bytes(msgspec.json.encode(changed))
+        (folder / f"{name}.json").write_bytes(MEMBER.encode(changed))
     (folder / "damaged.json").write_text("{")
     messages: list[str] = []
     report = measurements.with_measurements(measurements.report_of(bundle), bundle, messages.append)
