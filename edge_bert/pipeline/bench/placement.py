@@ -12,6 +12,7 @@ from edge_bert.devices.adb.device_facts import CoreGroup, DeviceFacts, read_fact
 from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.device import Device
 from edge_bert.errors import DeviceError
+from edge_bert.installation import task_command
 from edge_bert.records.measurement import Measurement, Placement
 from edge_bert.records.profile import Cluster, DeviceProfile
 
@@ -92,7 +93,7 @@ def check_phone(facts: DeviceFacts | None, profile: DeviceProfile) -> bool | Non
         raise DeviceError(
             f"{facts.title} ({_describe(has)}, {facts.groups[0].max_mhz} MHz) is not a "
             f"{profile.title} ({_describe(wants)}, {_top_clock(profile)} MHz); "
-            "`invoke profile new` writes a profile of it."
+            f"`{task_command('profile new')}` writes a profile of it."
         )
     return True
 
