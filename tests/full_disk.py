@@ -18,7 +18,7 @@ def mounted_disk(folder: Path, size: str, options: str = "") -> Iterator[Path]:
     mount, umount = shutil.which("mount"), shutil.which("umount")
     if mount is None or umount is None or os.geteuid() != 0:
         pytest.skip("a real full disk needs root and mount(8); run the tests as root")
-    command = [mount, "-t", "tmpfs", "-o", f"size={size}{options}", "tmpfs", str(folder)]
+    command = [mount, "-t", "tmpfs", "-o", f"size={size},mode=755{options}", "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         pytest.skip("this machine does not let root mount a tmpfs; give it CAP_SYS_ADMIN")
     try:

@@ -402,7 +402,7 @@ def test_a_build_under_way_is_in_use(tmp_path: Path) -> None:
     """`clean` does not take the folder that it writes into."""
     with (
         replace_folder(tmp_path / "pixel"),
-        pytest.raises(BusyError, match=r"is in use by .*pytest"),
+        pytest.raises(BusyError, match=rf"is in use by .*{os.getpid()}"),
         take_folders([tmp_path]),
     ):
         pass

@@ -18,7 +18,8 @@ PACKAGE = Path(edge_bert.__file__).parent
 ROOMS = (*PACKAGE.glob("data/*.py"), *PACKAGE.glob("evaluate/*.py"))
 # Messages whose advice needs another machine, a network or a file of 64 MB.
 UNTRIED = (
-    "cannot be had", "needs the datasets package", "needs datasets", "is larger than",
+    "cannot be had", "is not a usable tokenizer",  # its trial in a process of its own is first
+    "needs the datasets package", "needs datasets", "is larger than",
     "is no dataset", "has its split after the name", "tokenize in the app", "nothing to compare",
 )  # fmt: skip
 

@@ -158,7 +158,7 @@ def test_one_alone_or_many(tmp_path: Path, worker: subprocess.Popen[str]) -> Non
     process.stdout.readline()
     share_folder(tmp_path)  # many share it
     leave_folders()
-    named = rf"is in use by `.*share_folde.*` \(process {process.pid}\); wait"
+    named = rf"is in use by `.* -c import sys.*` \(process {process.pid}\); wait"
     with pytest.raises(BusyError, match=named), take_folders([tmp_path]):
         pass
     process.kill()

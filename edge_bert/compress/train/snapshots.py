@@ -168,6 +168,8 @@ def read_arrays(path: Path) -> tuple[Arrays, dict[str, str]]:
         with safe_open(path, framework="numpy") as file:
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118 (no mapping)
             said = dict(file.metadata() or {})
+    except FileNotFoundError as error:
+        raise _damaged(path, "it is gone") from error
     except OSError as error:
         raise describe_os_error(error) from error
     except (SafetensorError, ValueError) as error:

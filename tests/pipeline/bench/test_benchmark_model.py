@@ -103,7 +103,7 @@ def test_its_failure_is_ours(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("target", "options", "words"),
     [
-        ("emulated", {}, "--benchmark-model is for --target device or host"),
+        ("emulated", {}, "--benchmark-model is for --target device or ssh or host"),
         ("device", {"energy": True}, "--energy is for our own runner"),
         ("host", {}, "not a program"),
         ("host", {"benchmark_model": None, "accelerator": "gpu"}, "name it with --benchmark"),

@@ -102,7 +102,7 @@ def test_the_same_cores_at_another_clock_are_another_phone() -> None:
         ({"target": "host", "cores": "prime"}, "--target device"),
         ({"target": "device", "cores": "fast"}, "prime, big, little, any"),
         ({"target": "device", "every_ms": 0}, "--every-ms"),
-        ({"target": "emulated", "every_ms": 5}, "--every-ms is for --target device or host"),
+        ({"target": "emulated", "every_ms": 5}, "--every-ms is for --target device or ssh or host"),
         ({"target": "device", "as_": "service"}, "foreground, background"),
         ({"target": "host", "as_": "background"}, "--target device only"),
     ],

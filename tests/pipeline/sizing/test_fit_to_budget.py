@@ -204,7 +204,7 @@ def test_worth_is_read_as_it_was_written() -> None:
     """From the cache comes what was measured."""
     with tiny.own_cache("sizing"):
         first = sizing_of().pruning_stats()
-        assert len(list(cache.cache_folder("pruning_stats").iterdir())) == 1
+        assert len(list((cache.cache_folder("entries") / "pruning_stats").iterdir())) == 1
         second = sizing_of().pruning_stats()
     assert second.layers == first.layers
     assert second.curves == first.curves
