@@ -27,6 +27,7 @@ from edge_bert.store.scratch import scratch_folder
 Member = Artifact | PackagedFile
 TRIES = 200
 PAUSE_S = 0.002  # an exchange by two renames leaves the name free for about as long
+LOOKS = 3
 BUILD_AGAIN = "build the bundle again"
 
 
@@ -188,7 +189,7 @@ def _open_folder(path: Path) -> OpenFolder | None:
     try:
         return OpenFolder(path)
     except FileNotFoundError as error:
-        if atomic_folder.is_being_replaced(path):
+        if any(_may_come_back(path) for _ in range(LOOKS)):
             time.sleep(PAUSE_S)
             return None
         raise manifests.describe_absence(path) from error
@@ -196,3 +197,11 @@ def _open_folder(path: Path) -> OpenFolder | None:
         raise manifests.describe_absence(path) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read ({os.strerror(error.errno or 0)}).") from error
+
+
+def _may_come_back(path: Path) -> bool:
+    """Whether a folder that was not there is on its way, or there already.
+
+    The exchange may end between two questions, and the next one begin: so it is asked again.
+    """
+    return atomic_folder.is_being_replaced(path) or path.is_dir()

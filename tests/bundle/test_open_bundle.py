@@ -1,4 +1,7 @@
-"""A bundle held open is one build's, whatever takes its place or stands in it."""
+"""A bundle held open is one build's, whatever takes its place or stands in it.
+
+EDGE_BERT_EXCHANGES says how often a build takes the place of one that is read (default: 30).
+"""
 
 from __future__ import annotations
 
@@ -26,7 +29,7 @@ from tests.pipeline.small_bundle import lettered_bundle
 
 TEXTS = ["abc", "the cat sat on the mat"]
 FACTORS = (1.0, -3.0)
-EXCHANGES = 30
+EXCHANGES = int(os.environ.get("EDGE_BERT_EXCHANGES", "30"))
 WAYS = [True, False] if open_file.HOLDS_FILES else [False]
 
 
