@@ -21,7 +21,7 @@ TAKE_LONG = ("bundle", "compress", "pipeline", "test_command_line.py")
 
 # Two processes have two processors: threads of OpenMP and OpenBLAS would only spin there. Those of
 # the product's own runtimes are not touched; children of the tests inherit it.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"):
     os.environ.setdefault(variable, "1")
 
 # TensorFlow, PyTorch and transformers are a million objects that stay; by default, all are looked

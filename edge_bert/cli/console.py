@@ -38,6 +38,8 @@ def error_boundary(*, json: bool = False) -> Iterator[None]:
     os.environ.setdefault(
         "TF_ENABLE_ONEDNN_OPTS", "0"
     )  # or TensorFlow greets every user with a warning
+    # Since 1.29 the official builds of onnxruntime report models that they load to their maker.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     forget_written()
     with recorded_stops() as stops, told_printable():
         try:

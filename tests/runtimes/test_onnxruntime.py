@@ -30,6 +30,14 @@ def test_rows_give_what_onnxruntime_gives(name: str) -> None:
     assert np.array_equal(np.stack(outputs), onnxruntime_outputs(path, sentences()))
 
 
+def test_no_model_is_reported_to_anybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """onnxruntime's telemetry begins with a file among the temporary ones."""
+    monkeypatch.delenv("ORT_DISABLE_TELEMETRY")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    onnxruntime.run_onnx_model(HERE / f"{BERT[0]}.onnx", _rows(), OUTPUT)
+    assert not (tmp_path / ".ses").exists()
+
+
 def test_a_short_row_is_filled_up_where_sizes_are_fixed() -> None:
     """With zeros in the mask too, so that the tokens that count stay the same."""
     path = HERE / f"{BERT[2]}.onnx"
