@@ -62,7 +62,11 @@ class OpenFile:
         # A stream that is asked for gigabytes allocates them, whatever the file has.
         size = min(self.status.st_size, most_bytes) + 1
         with self.open_stream() as stream:
-            return stream.read(size)
+            data = stream.read(size)
+            while data and len(data) >= size <= most_bytes:  # it has more than the system says
+                size = min(2 * size + PIECE_BYTES, most_bytes + 1)
+                data += stream.read(size - len(data))
+            return data
 
     def digest(self) -> str:
         """Its SHA-256."""
