@@ -11,6 +11,7 @@ from pathlib import Path
 
 from edge_bert import processes
 from edge_bert.devices.device import CompletedCommand
+from edge_bert.devices.pulled_file import pulled_file
 from edge_bert.devices.runner.build import host_abi
 from edge_bert.errors import DeviceError
 from edge_bert.host_system import count_usable_cores, name_system
@@ -54,14 +55,8 @@ class HostDevice:
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file out of the folder; `local` appears whole or not at all."""
-        partial = local.with_name(f".{local.name}.partial")
-        try:
+        with pulled_file(remote, local) as partial:
             shutil.copyfile(self.folder / remote, partial)
-            partial.replace(local)
-        except OSError as error:
-            raise DeviceError(f"{remote} could not be pulled: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def describe(self) -> DeviceDescription:
         """Processor, cores this process may use, memory and kernel."""

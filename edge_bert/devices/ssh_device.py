@@ -18,6 +18,7 @@ from pathlib import Path
 
 from edge_bert.devices.board_facts import describe_board
 from edge_bert.devices.device import CompletedCommand
+from edge_bert.devices.pulled_file import pulled_file
 from edge_bert.errors import DeviceError, InputError, MissingToolError
 from edge_bert.host_system import read_file_mode
 from edge_bert.processes import run_process
@@ -81,19 +82,13 @@ class SshDevice:
 
     def pull(self, remote: str, local: Path) -> None:
         """Copy a file from there; `local` appears whole or not at all."""
-        partial = local.with_name(f".{local.name}.partial")
         path = remote if remote.startswith("/") else f"{self._folder}/{remote}"
         quoted = shlex.quote(path)
         size, digest = self._require(f"wc -c <{quoted} && sha256sum <{quoted}").split()[:2]
-        try:
+        with pulled_file(remote, local) as partial:
             self._copy(f"{self.host}:{path}", str(partial.absolute()), int(size))
             if _hash(partial) != digest:
                 raise DeviceError(f"{remote} changed while it was pulled; try again.")
-            partial.replace(local)
-        except OSError as error:
-            raise DeviceError(f"{remote} could not be pulled: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def describe(self) -> DeviceDescription:
         """The board by its own files; its name is a hash of its machine's number."""

@@ -24,6 +24,7 @@ from edge_bert.devices.adb.adb_command import describe_adb_error, require_adb, r
 from edge_bert.devices.adb.device_facts import parse_properties
 from edge_bert.devices.adb.list_devices import choose_device, reconnect_device
 from edge_bert.devices.device import CompletedCommand
+from edge_bert.devices.pulled_file import pulled_file
 from edge_bert.errors import DeviceError
 from edge_bert.host_system import read_file_mode
 from edge_bert.records.measurement import DeviceDescription, Evidence
@@ -130,17 +131,11 @@ class AdbDevice:
                 f"{remote} on {self.serial} has {expected.size} bytes; more than "
                 f"{MAX_PULL_BYTES} are not pulled."
             )
-        partial = local.with_name(f".{local.name[:200]}.{os.getpid()}.partial")
-        try:
+        with pulled_file(remote, local) as partial:
             arguments = ["pull", remote, str(partial.absolute())]
             require_adb(arguments, _transfer_timeout(expected.size), self.serial)
             if _hash_file(partial)[0] != expected:
                 raise DeviceError(f"{remote} changed while it was pulled; try again.")
-            partial.replace(local)
-        except OSError as error:
-            raise DeviceError(f"{remote} could not be pulled: {error}") from error
-        finally:
-            partial.unlink(missing_ok=True)
 
     def describe(self) -> DeviceDescription:
         """The device by its own properties; an emulator is labelled as emulated."""
