@@ -54,12 +54,19 @@ def _find_origin(folder: Path | None) -> Ancestor | None:
 
 def _find_beside(folder: Path, ancestor: Ancestor) -> Path | None:
     """The folder of an ancestor beside its descendant's; None where another has its name."""
-    beside = folder.parent / ancestor.name
+    beside = _name_beside(folder, ancestor)
+    if beside is None:
+        return None
     try:
         model = load_folder(beside, name=ancestor.name, origin=ancestor.origin)
     except EdgeBertError:
         return None
     return beside if model.sha256 == ancestor.sha256 else None
+
+
+def _name_beside(folder: Path, ancestor: Ancestor) -> Path | None:
+    """Where an ancestor would be; None where its name, which a file says, leads elsewhere."""
+    return folder.parent / ancestor.name if Path(ancestor.name).name == ancestor.name else None
 
 
 def _find_ancestor(folder: Path | None) -> Ancestor | None:
@@ -88,10 +95,9 @@ def _open_ancestor(session: BuildSession, ancestor: Ancestor) -> BuildSession | 
 
 def _list_references(session: BuildSession, ancestor: Ancestor) -> Iterator[str | None]:
     folder = session.checkpoint.folder
-    if folder is not None and Path(ancestor.name).name == ancestor.name:
-        beside = folder.parent / ancestor.name
-        if beside.is_dir():
-            yield str(beside)
+    beside = _name_beside(folder, ancestor) if folder else None
+    if beside is not None and beside.is_dir():
+        yield str(beside)
     if ancestor.origin.startswith(HUB):
         yield ancestor.origin.removeprefix(HUB)
     elif ancestor.origin.startswith(WHEEL):

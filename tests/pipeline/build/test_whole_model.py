@@ -95,3 +95,23 @@ def test_a_damaged_record_is_no_fault(tmp_path: Path, data: Path) -> None:
     (small / "training.json").write_text('{"name": "\\ud800"', "utf-8")
     with tiny.own_cache():
         assert score_whole_model(opened(small, data), no_progress) is None
+
+
+def test_an_ancestor_is_looked_for_beside_the_model_alone(
+    tmp_path: Path, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A record that names another folder leads to none."""
+    models.write(tmp_path / "elsewhere" / "whole")
+    whole = models.write(tmp_path / "models" / "whole")
+    small = write_trained(tmp_path / "models" / "small", whole)
+    record = (small / "training.json").read_text("utf-8")
+    (small / "training.json").write_text(record.replace('"whole"', '"../elsewhere/whole"'), "utf-8")
+    read: list[Path] = []
+    monkeypatch.setattr(
+        "edge_bert.pipeline.build.whole_model.load_folder", lambda folder, **_: read.append(folder)
+    )
+    with tiny.own_cache():
+        model = score_whole_model(opened(small, data), no_progress)
+    assert model is not None
+    assert "not beside" in model.reason
+    assert read == []
