@@ -7,6 +7,7 @@ from pathlib import Path
 
 from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
+from edge_bert.bundle.manifest import read_manifest
 from edge_bert.bundle.measurement_files import save_measurement
 from edge_bert.measure.script_results import read_results
 from edge_bert.pipeline.bench.import_results import build_imported
@@ -108,6 +109,8 @@ def list_expected(folder: Path, results: Sequence[BenchResult]) -> list[Expected
         (result.measurement.evidence, result.measurement.subject.threads) for result in results
     }
     artifacts = {result.measurement.subject.artifact for result in results}
+    if not read_manifest(folder).text_lengths:  # else all files are read, for nothing
+        return []
     report = measurements.with_measurements(measurements.report_of(folder), folder)
     return [
         cost
