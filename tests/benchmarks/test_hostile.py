@@ -39,7 +39,7 @@ def test_one_file_is_hostile(tmp_path: Path) -> None:
         words = spoil_file(command, tmp_path / "work", seed)
         contents.append((tmp_path / "work" / command.file).read_bytes())
     assert contents[0] == contents[1] != contents[2]
-    assert f"{tmp_path}/work/toml/plan.toml" in words
+    assert str(tmp_path / "work" / "toml" / "plan.toml") in words
 
 
 @pytest.mark.parametrize("path", sorted(RECORDS.glob("*.json")), ids=lambda path: path.stem)
