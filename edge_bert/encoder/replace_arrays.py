@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.encoder.weights import EncoderWeights, ExitWeights
 from edge_bert.records.checkpoint import FloatArray
 
 
@@ -28,6 +28,18 @@ def replace_arrays(weights: EncoderWeights, arrays: Mapping[str, FloatArray]) ->
             _replace(layer, f"head.{index}", arrays)
             for index, layer in enumerate(weights.head_layers)
         ),
+        exits=tuple(_replace_exit(x, f"exit.{i}", arrays) for i, x in enumerate(weights.exits)),
+    )
+
+
+def _replace_exit(weights: ExitWeights, name: str, arrays: Mapping[str, FloatArray]) -> ExitWeights:
+    return dataclasses.replace(
+        weights,
+        head_layers=tuple(
+            _replace(layer, f"{name}.head.{index}", arrays)
+            for index, layer in enumerate(weights.head_layers)
+        ),
+        agreement=weights.agreement and _replace(weights.agreement, f"{name}.agreement", arrays),
     )
 
 

@@ -124,8 +124,25 @@ class LayerWeights:
 
 
 @dataclass(frozen=True)
+class ExitWeights:
+    """A head that answers after `after` layers, from the rows that the last of them gives.
+
+    `agreement` [hidden, 1] reads the pooled rows of an embedding: its sigmoid predicts the cosine
+    between this exit's vector and that of the whole model. None where a class answers.
+    """
+
+    after: int
+    head: Head
+    head_layers: tuple[HeadLayer, ...]
+    agreement: DenseWeights | None = None
+
+
+@dataclass(frozen=True)
 class EncoderWeights:
-    """An encoder: `head_layers` stand between pooling (or the tokens) and the output."""
+    """An encoder: `head_layers` stand between pooling (or the tokens) and the output.
+
+    `exits` stand in rising order of the layers before them.
+    """
 
     config: EncoderConfig
     embeddings: EmbeddingWeights
@@ -134,15 +151,18 @@ class EncoderWeights:
     head_layers: tuple[HeadLayer, ...]
     input_names: tuple[str, ...]
     output_name: str
+    exits: tuple[ExitWeights, ...] = ()
 
     @property
     def arrays(self) -> dict[str, FloatArray]:
-        """All arrays by name: `embeddings.word`, `layer.0.query.kernel`, `head.0.bias`."""
+        """All arrays by name: `embeddings.word`, `layer.0.query.kernel`, `head.0.bias`,
+        `exit.0.head.0.kernel`, `exit.0.agreement.kernel`."""
         return dict(
             [
                 *_named_arrays("embeddings", self.embeddings),
                 *_numbered_arrays("layer", self.layers),
                 *_numbered_arrays("head", self.head_layers),
+                *(pair for index, x in enumerate(self.exits) for pair in _exit_arrays(index, x)),
             ]
         )
 
@@ -203,6 +223,12 @@ def _named_arrays(name: str, weights: Any) -> Iterator[tuple[str, FloatArray]]:
             yield from _named_arrays(path, value)
         elif isinstance(value, np.ndarray):
             yield path, value
+
+
+def _exit_arrays(index: int, exit_weights: ExitWeights) -> Iterator[tuple[str, FloatArray]]:
+    yield from _numbered_arrays(f"exit.{index}.head", exit_weights.head_layers)
+    if exit_weights.agreement is not None:
+        yield from _named_arrays(f"exit.{index}.agreement", exit_weights.agreement)
 
 
 def _numbered_arrays(name: str, weights: Sequence[Any]) -> Iterator[tuple[str, FloatArray]]:

@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import NO_PROMPTS, Head, Prompts
+from edge_bert.records.exits import ExitRule
 from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
 from edge_bert.records.text_lengths import LengthChoice, TextLengths
@@ -34,6 +35,20 @@ class Signature(Record, frozen=True):
     """One length bucket of an artifact; `length` is in tokens."""
 
     length: Size
+    inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
+    outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
+
+
+class Stage(Record, frozen=True):
+    """A part of the path through an artifact: layers `first` to `last`, one length bucket.
+
+    The first one reads tokens, the others the rows that the one before gives; a stage answers at
+    its end, and gives its rows unless it is the last.
+    """
+
+    length: Size
+    first: Count
+    last: Size
     inputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
     outputs: Annotated[tuple[TensorSpec, ...], msgspec.Meta(min_length=1)]
 
@@ -77,7 +92,10 @@ class RuntimeCheck(Record, frozen=True):
 
 
 class Artifact(Record, frozen=True):
-    """One `.tflite` file of a bundle. `runtime` is what it was run on; None if it was not."""
+    """One `.tflite` file of a bundle. `runtime` is what it was run on; None if it was not.
+
+    `signatures` run the whole model; a model with exits has `stages` of the same length buckets.
+    """
 
     name: str
     file: FileName
@@ -90,6 +108,7 @@ class Artifact(Record, frozen=True):
     min_runtime: str
     runtime_check: RuntimeCheck
     scores: Scores
+    stages: dict[str, Stage] = msgspec.field(default_factory=dict)
 
 
 class ModelInfo(Record, frozen=True):
@@ -162,7 +181,8 @@ class Manifest(Record, frozen=True):
     """`manifest.json`: everything a program or a person must know about a bundle.
 
     `text_lengths` are those of the user's texts, cut at the longest bucket; `length_choice` says
-    what buckets that were chosen for them save. A model that was made smaller has the `whole` one.
+    what buckets that were chosen for them save. A model that was made smaller has the `whole`
+    one; one with exits has the rule by which inputs leave.
     """
 
     format_version: int
@@ -177,3 +197,4 @@ class Manifest(Record, frozen=True):
     text_lengths: tuple[TextLengths, ...] = ()
     length_choice: LengthChoice | None = None
     whole: WholeModel | None = None
+    exits: ExitRule | None = None
