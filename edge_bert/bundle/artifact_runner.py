@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -34,10 +34,10 @@ class ArtifactRunner:
     """One interpreter of an artifact. It computes in one thread, and for one caller at a time."""
 
     def __init__(self, artifact: Artifact, interpreter: Any, pad_id: int) -> None:
+        self.interpreter = interpreter
         self._names = {spec.length: name for name, spec in artifact.signatures.items()}
         self._artifact = artifact
         self._pad_id = pad_id
-        self._interpreter = interpreter
         self._signatures: dict[int, _Signature] = {}
 
     def run(self, encoding: Encoding) -> FloatArray:
@@ -48,14 +48,14 @@ class ArtifactRunner:
         signature = self._prepare_signature(choose_bucket(len(encoding), self._names))
         inputs = pad_encoding(encoding, signature.length, self._pad_id, signature.inputs)
         values = signature.run(**inputs)[signature.output.name]
-        return _dequantize(values[0] if values.ndim > 1 else values, signature.output)
+        return dequantize(values[0] if values.ndim > 1 else values, signature.output)
 
     def _prepare_signature(self, length: int) -> _Signature:
         if length not in self._signatures:
             name = self._names[length]
             spec = self._artifact.signatures[name]
             self._signatures[length] = _Signature(
-                run=self._interpreter.get_signature_runner(name),
+                run=self.interpreter.get_signature_runner(name),
                 length=spec.length,
                 inputs=tuple(item.name for item in spec.inputs),
                 output=spec.outputs[0],
@@ -63,9 +63,20 @@ class ArtifactRunner:
         return self._signatures[length]
 
 
+Output_co = TypeVar("Output_co", covariant=True)
+
+
+class TextRunner(Protocol[Output_co]):
+    """What gives an output for one text, for one caller at a time."""
+
+    def run(self, encoding: Encoding, /) -> Output_co: ...
+
+
 def run_encodings(
-    runners: Sequence[ArtifactRunner], encodings: Sequence[Encoding], step: Callable[[], None]
-) -> list[FloatArray]:
+    runners: Sequence[TextRunner[Output_co]],
+    encodings: Sequence[Encoding],
+    step: Callable[[], None],
+) -> list[Output_co]:
     """The outputs of `encodings` in their order; `step` is called after each.
 
     The longest come first: those of one length follow each other, and the threads, one for each
@@ -75,7 +86,7 @@ def run_encodings(
     outputs: list[Any] = [None] * len(encodings)
     jobs = iter(order)  # `next` of a list's iterator is one step, so that threads may share it
 
-    def work(runner: ArtifactRunner) -> None:
+    def work(runner: TextRunner[Output_co]) -> None:
         for index in jobs:
             outputs[index] = runner.run(encodings[index])
             step()
@@ -88,7 +99,9 @@ def run_encodings(
 
 
 def _run_in_threads(
-    work: Callable[[ArtifactRunner], None], runners: Sequence[ArtifactRunner], jobs: Iterator[int]
+    work: Callable[[TextRunner[Output_co]], None],
+    runners: Sequence[TextRunner[Output_co]],
+    jobs: Iterator[int],
 ) -> None:
     with ThreadPoolExecutor(len(runners)) as pool:
         futures = [pool.submit(work, runner) for runner in runners]
@@ -100,7 +113,7 @@ def _run_in_threads(
                 pass
 
 
-def _dequantize(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
+def dequantize(values: np.ndarray[Any, Any], spec: TensorSpec) -> FloatArray:
     """A float32 copy of an output, dequantized where it has a scale."""
     if spec.scale is None:
         return values.astype(np.float32)

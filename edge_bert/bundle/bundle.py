@@ -15,6 +15,8 @@ from edge_bert.bundle.artifact_runner import ArtifactRunner, open_interpreters, 
 from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.bundle.progress_bar import ProgressBar
 from edge_bert.bundle.score import score_passages
+from edge_bert.bundle.stage_chain import AUTO, ExitChoice, ExitPlan, plan_exit
+from edge_bert.bundle.staged_runner import ExitedOutput, StagedRunner
 from edge_bert.bundle.tag import tag_texts
 from edge_bert.bundle.vector_precision import Precision, check_precision, quantize_vectors
 from edge_bert.data.tokenizing import Encoding, Tokenizer
@@ -65,6 +67,7 @@ class Bundle:
         *,
         prompt: str | None = None,
         threads: int = 1,
+        exit: ExitChoice = None,  # noqa: A002 (no other word says it)
         precision: Precision = "float32",
         ranges: npt.ArrayLike | None = None,
         progress_bar: bool | None = None,
@@ -75,21 +78,47 @@ class Bundle:
         `artifact` is a recipe's name, by default the bundle's own choice; `pairs` holds a second
         text for each. `prompt` is the name of one of the model's prompts, which stands before each
         text; None is the authors' default, "" none at all. So many `threads` work on texts of their
-        own, each with an interpreter of its own. `precision` gives embeddings in fewer bits
-        (bundle/vector_precision.py), with `ranges` of your corpus for `int8`. `progress_bar` is
-        shown on a terminal when it takes long, unless it is False. Raises InputError for an unknown
-        artifact or prompt, a damaged file or arguments that do not fit.
+        own, each with an interpreter of its own. `exit` is "auto" for the bundle's own rule, which
+        lets easy texts leave early, or a number of layers after which all leave; None is the whole
+        model, so that a program gets its accuracy unless it asks for less work. `precision` gives
+        embeddings in fewer bits (bundle/vector_precision.py), with `ranges` of your corpus for
+        `int8`. `progress_bar` is shown on a terminal when it takes long, unless it is False. Raises
+        InputError for an unknown artifact, prompt or exit, a damaged file or arguments that do not
+        fit.
         """
-        _require_list(texts, "encode")
-        self._require_task((Task.EMBEDDING, Task.CLASSIFICATION), "encode")
         self._check_precision(precision)
-        chosen = self._find_artifact(artifact or self.manifest.default.artifact)
-        tokenizer = self._tokenizer.with_prompt(self.manifest.model.prompts, prompt)
-        encodings = tokenizer.encode_batch(texts, pairs)
-        outputs = self._run_all(chosen, encodings, threads, progress_bar)
-        width = next(iter(chosen.signatures.values())).outputs[0].shape[-1]
-        rows = np.asarray(outputs, np.float32).reshape(len(outputs), width)
-        return quantize_vectors(finish_outputs(rows, self.manifest.model.head), precision, ranges)
+        chosen, encodings = self._prepare(texts, artifact, pairs, prompt)
+        plan = plan_exit(self.manifest, chosen, exit)
+        if plan is None:
+            outputs = self._run_all(chosen, encodings, threads, progress_bar)
+        else:
+            exited = self._run_stages(chosen, plan, encodings, threads, progress_bar)
+            outputs = [output.values for output in exited]
+        return quantize_vectors(self._finish(chosen, outputs), precision, ranges)
+
+    def encode_with_exits(
+        self,
+        texts: Sequence[str],
+        artifact: str | None = None,
+        pairs: Sequence[str] | None = None,
+        *,
+        prompt: str | None = None,
+        threads: int = 1,
+        exit: ExitChoice = AUTO,  # noqa: A002
+        progress_bar: bool | None = None,
+    ) -> tuple[FloatArray, npt.NDArray[np.intp]]:
+        """What `encode` gives, by the bundle's own rule, and the layers that each text went
+        through, [n].
+
+        Arguments and errors are those of `encode`.
+        """
+        chosen, encodings = self._prepare(texts, artifact, pairs, prompt)
+        plan = plan_exit(self.manifest, chosen, exit)
+        if plan is None:
+            raise InputError("encode_with_exits needs an exit; call encode for the whole model.")
+        exited = self._run_stages(chosen, plan, encodings, threads, progress_bar)
+        layers = np.array([output.layers for output in exited], np.intp)
+        return self._finish(chosen, [output.values for output in exited]), layers
 
     def score(
         self,
@@ -166,6 +195,25 @@ class Bundle:
         rows_of = partial(self._run_tokens, artifact, threads=threads)
         return answer_questions([question], [context], self._tokenizer, rows_of, rules)[0]
 
+    def _prepare(
+        self,
+        texts: Sequence[str],
+        artifact: str | None,
+        pairs: Sequence[str] | None,
+        prompt: str | None,
+    ) -> tuple[Artifact, list[Encoding]]:
+        """The artifact that runs, and the tokens of every text."""
+        _require_list(texts, "encode")
+        self._require_task((Task.EMBEDDING, Task.CLASSIFICATION), "encode")
+        chosen = self._find_artifact(artifact or self.manifest.default.artifact)
+        tokenizer = self._tokenizer.with_prompt(self.manifest.model.prompts, prompt)
+        return chosen, tokenizer.encode_batch(texts, pairs)
+
+    def _finish(self, artifact: Artifact, outputs: Sequence[FloatArray]) -> FloatArray:
+        width = next(iter(artifact.signatures.values())).outputs[0].shape[-1]
+        rows = np.asarray(outputs, np.float32).reshape(len(outputs), width)
+        return finish_outputs(rows, self.manifest.model.head)
+
     def _run_tokens(
         self,
         artifact: str | None,
@@ -209,11 +257,24 @@ class Bundle:
         progress_bar: bool | None = None,
     ) -> list[FloatArray]:
         """The output of each encoding, float32, without the dimension of the batch."""
-        if threads < 1:
-            raise InputError(f"threads must be 1 or more, not {threads}.")
-        runners = self._open_runners(artifact, max(min(threads, len(encodings)), 1))
+        runners = self._open_runners(artifact, _count_runners(threads, encodings))
         with ProgressBar(len(encodings), progress_bar) as bar:
             return run_encodings(runners, encodings, bar.step)
+
+    def _run_stages(
+        self,
+        artifact: Artifact,
+        plan: ExitPlan,
+        encodings: Sequence[Encoding],
+        threads: int,
+        progress_bar: bool | None,
+    ) -> list[ExitedOutput]:
+        """What `_run_all` gives, of texts that leave as `plan` says."""
+        runners = self._open_runners(artifact, _count_runners(threads, encodings))
+        pad_id, head = self._tokenizer.pad_id, self.manifest.model.head
+        staged = [StagedRunner(artifact, x.interpreter, pad_id, plan, head) for x in runners]
+        with ProgressBar(len(encodings), progress_bar) as bar:
+            return run_encodings(staged, encodings, bar.step)
 
     def _open_runners(self, artifact: Artifact, count: int) -> list[ArtifactRunner]:
         """So many runners of `artifact`, which stay for the next call."""
@@ -227,6 +288,12 @@ class Bundle:
 def describe_task(task: Task) -> str:
     """A task in words."""
     return task.value.replace("_", " ")
+
+
+def _count_runners(threads: int, encodings: Sequence[Encoding]) -> int:
+    if threads < 1:
+        raise InputError(f"threads must be 1 or more, not {threads}.")
+    return max(min(threads, len(encodings)), 1)
 
 
 def _require_list(texts: Sequence[str], method: str) -> Sequence[str]:

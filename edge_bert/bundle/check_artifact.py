@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
+from edge_bert.bundle.stage_chain import ROWS, order_stages
 from edge_bert.errors import InputError
 from edge_bert.records.bundle import Artifact, ModelInfo, Signature, TensorSpec
 from edge_bert.records.checkpoint import Head, Task
@@ -23,8 +24,10 @@ def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signa
     shapes, scales or zero points differ, or where the model's longest text or its labels do not
     fit them.
     """
-    if artifact.signatures.keys() != own.keys():
-        refuse_claim(artifact, "signatures", sorted(artifact.signatures), sorted(own))
+    names = {*artifact.signatures, *artifact.stages}
+    if names != own.keys():
+        refuse_claim(artifact, "signatures", sorted(names), sorted(own))
+    _check_stages(artifact, own)
     for name, said in artifact.signatures.items():
         if said.length != own[name].length:
             refuse_claim(artifact, f"the length of {name}", said.length, own[name].length)
@@ -37,9 +40,24 @@ def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signa
                 f"({shorten(name)}); build the bundle again."
             )
         _check_head(artifact, model.head, said.outputs[0])
-    longest = max(signature.length for signature in own.values())
+    longest = max(own[name].length for name in artifact.signatures)
     if model.max_length != longest:
         refuse_claim(artifact, "the longest text in tokens", model.max_length, longest)
+
+
+def _check_stages(artifact: Artifact, own: Mapping[str, Signature]) -> None:
+    """Stages of the manifest against the file: one that takes rows is as long as its tokens."""
+    for name, said in artifact.stages.items():
+        _check_tensors(artifact, f"inputs of {name}", said.inputs, own[name].inputs)
+        _check_tensors(artifact, f"outputs of {name}", said.outputs, own[name].outputs)
+        tokens = [spec for spec in said.inputs if spec.name != ROWS]
+        if any(spec.dtype != FED or spec.shape[-1:] != (said.length,) for spec in tokens):
+            raise InputError(
+                f"{artifact.file} has a stage that takes no {FED} of its length "
+                f"({shorten(name)}); build the bundle again."
+            )
+    if artifact.stages:
+        order_stages(artifact)
 
 
 def _check_head(artifact: Artifact, head: Head, output: TensorSpec) -> None:
