@@ -45,11 +45,11 @@ from edge_bert.cli.training_help import (
         },
         "Training": LOOP_HELP
         | {
-            "epochs": "passes over the texts at the last width (default: 1 at 8 bits, 2 at 4, 3 "
-            "at 3, 7 below)",
+            "epochs": "passes over the texts at the last width (default: 1 at 8 bits, 2 at 4 "
+            "and 3, 3 below)",
             "batch-size": "texts of a step (default: 64)",
-            "learning-rate": "of the layers and scales (default: 5e-5 at 8 bits, 2e-4 at 4, 3e-4 "
-            "below)",
+            "learning-rate": "of the layers and scales (default: 5e-5 at 8 bits, 5e-4 at 4 and "
+            "3, 1e-3 below)",
             "freeze": "embeddings, which stay on their grid",
             "average": "of the weights, as in `invoke train` (default: 0, the last weights)",
         },

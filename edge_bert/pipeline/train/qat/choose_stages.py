@@ -33,11 +33,11 @@ class Course(Record, frozen=True):
 
 COURSES = {
     Width.INT8: Course(1, 5e-5),
-    Width.INT4: Course(2, 2e-4),
-    Width.INT3: Course(3, 2e-4),
-    Width.INT2: Course(7, 3e-4),
-    Width.TERNARY: Course(7, 3e-4),
-    Width.BINARY: Course(7, 3e-4),
+    Width.INT4: Course(2, 5e-4),
+    Width.INT3: Course(2, 5e-4),
+    Width.INT2: Course(3, 1e-3),
+    Width.TERNARY: Course(3, 1e-3),
+    Width.BINARY: Course(3, 1e-3),
 }
 
 
