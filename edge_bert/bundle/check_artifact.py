@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from edge_bert.bundle.stage_chain import ROWS, order_stages
 from edge_bert.errors import InputError
-from edge_bert.records.bundle import Artifact, ModelInfo, Signature, TensorSpec
+from edge_bert.records.bundle import Artifact, ModelInfo, Signature, Stage, TensorSpec
 from edge_bert.records.checkpoint import Head, Task
 from edge_bert.text import one_line, shorten
 
@@ -17,7 +17,9 @@ FED = "int32"  # what every input is given
 FIELDS = ("name", "dtype", "shape", "scale", "zero_point")
 
 
-def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signature]) -> None:
+def check_artifact(
+    artifact: Artifact, model: ModelInfo, own: Mapping[str, Signature | Stage]
+) -> None:
     """Hold an artifact of a manifest against `own`, the signatures of its file.
 
     Raises InputError, with what the manifest says and what is so, where names, lengths, types,
@@ -45,7 +47,7 @@ def check_artifact(artifact: Artifact, model: ModelInfo, own: Mapping[str, Signa
         refuse_claim(artifact, "the longest text in tokens", model.max_length, longest)
 
 
-def _check_stages(artifact: Artifact, own: Mapping[str, Signature]) -> None:
+def _check_stages(artifact: Artifact, own: Mapping[str, Signature | Stage]) -> None:
     """Stages of the manifest against the file: one that takes rows is as long as its tokens."""
     for name, said in artifact.stages.items():
         _check_tensors(artifact, f"inputs of {name}", said.inputs, own[name].inputs)

@@ -156,7 +156,8 @@ class OpenBundle:
         """What the manifest says of an artifact, held against the file."""
         for artifact in self.manifest.artifacts:
             if artifact.file == name:
-                check_artifact(artifact, self.manifest.model, inspect_file(path).signatures)
+                own = inspect_file(path)
+                check_artifact(artifact, self.manifest.model, {**own.signatures, **own.stages})
 
     @contextmanager
     def _named(self, name: str) -> Iterator[None]:

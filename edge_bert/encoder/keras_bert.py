@@ -13,13 +13,22 @@ import keras
 from keras import ops
 
 from edge_bert.encoder.config import EncoderConfig
-from edge_bert.encoder.keras_head import apply_head, build_head_layers
+from edge_bert.encoder.keras_head import (
+    apply_head,
+    apply_head_layers,
+    build_head_layers,
+    pool_rows,
+)
 from edge_bert.encoder.keras_layers import MASKED, Dense, LayerNorm, lookup_rows
 from edge_bert.encoder.relative_bias import bucket_matrix
-from edge_bert.encoder.weights import HeadLayer
+from edge_bert.encoder.weights import ExitWeights, HeadLayer
 from edge_bert.records.checkpoint import FloatArray, Head
 
-LISTS = {"layer": "blocks", "head": "head_layers"}  # attributes of a model, by names of weights
+LISTS = {
+    "layer": "blocks",
+    "head": "head_layers",
+    "exit": "exits",
+}  # attributes of a model, by names of weights
 
 
 class Embeddings(keras.layers.Layer):
@@ -62,12 +71,24 @@ class BlockValues(NamedTuple):
     output: Any
 
 
+class ExitValues(NamedTuple):
+    """What an exit gives: its output [batch, width] and, of embeddings, the cosine [batch, 1] to
+    the whole model's vector that it predicts; else None."""
+
+    output: Any
+    agreement: Any
+
+
 class EncoderValues(NamedTuple):
-    """A whole pass: the rows that the first layer reads, each layer, and the head's output."""
+    """A whole pass: the rows that the first layer reads, each layer, the head's output, the exits'.
+
+    The rows that a stage hands to the next are the output of its last layer.
+    """
 
     embedded: Any
     blocks: tuple[BlockValues, ...]
     output: Any
+    exits: tuple[ExitValues, ...] = ()
 
 
 class BlockGates(NamedTuple):
@@ -113,12 +134,32 @@ class EncoderBlock(keras.layers.Layer):
         return BlockValues(query, key, value, self.ffn_norm(rows + self.ffn_out(neurons)))
 
 
+class ExitHead(keras.layers.Layer):
+    """The head of an exit, of the kinds and sizes of `weights`, without their values."""
+
+    def __init__(self, weights: ExitWeights, name: str) -> None:
+        super().__init__(name=name)
+        self.after = weights.after
+        self.spec = weights.head
+        self.head = build_head_layers(weights.head_layers)
+        self.agreement = None
+        if weights.agreement is not None:
+            inputs, outputs = weights.agreement.kernel.shape
+            self.agreement = Dense(inputs, outputs, "agreement", "sigmoid")
+
+    def call(self, rows: Any, bias: Any) -> ExitValues:
+        """Rows [batch * length, hidden] and a mask bias [batch, length], as `apply_head`."""
+        pooled = pool_rows(rows, bias, self.spec)
+        agreement = None if self.agreement is None else self.agreement(pooled)
+        return ExitValues(apply_head_layers(pooled, self.spec, self.head), agreement)
+
+
 class Encoder(keras.Model):
     """An encoder with its head: int32 ids in, what the head gives out.
 
     `head_layers` give the kinds and sizes of the head's layers, in order. `tied_layers` gives for
     each layer the first one whose weights it shares (by default itself), `tied_biases` the first
-    one whose relative bias it shares.
+    one whose relative bias it shares. `exits` give the kinds and sizes of the heads on the way.
     """
 
     def __init__(
@@ -128,6 +169,7 @@ class Encoder(keras.Model):
         head_layers: Sequence[HeadLayer] = (),
         tied_layers: tuple[int, ...] = (),
         tied_biases: tuple[int, ...] = (),
+        exits: Sequence[ExitWeights] = (),
     ) -> None:
         super().__init__(name="encoder")
         self.config = config
@@ -140,6 +182,7 @@ class Encoder(keras.Model):
             untied[index] = EncoderBlock(config, index, getattr(first, "relative_bias", None))
         self.blocks = [untied[index] for index in tied]
         self.head_layers = build_head_layers(head_layers)
+        self.exits = [ExitHead(weights, f"exit_{index}") for index, weights in enumerate(exits)]
 
     # Keras finds a model's inputs by the names of its parameters.
     def call(
@@ -173,7 +216,8 @@ class Encoder(keras.Model):
             rows = blocks[-1].output
         pooled = bias if pooling_mask is None else _mask_bias(pooling_mask)
         output = apply_head(rows, pooled, self.head, self.head_layers)
-        return EncoderValues(embedded, tuple(blocks), output)
+        exits = tuple(head(blocks[head.after - 1].output, pooled) for head in self.exits)
+        return EncoderValues(embedded, tuple(blocks), output, exits)
 
 
 def _mask_bias(mask: Any) -> Any:

@@ -33,14 +33,20 @@ def apply_head(rows: Any, bias: Any, head: Head, layers: Sequence[Any]) -> Any:
 
     `bias` [batch, length] is 0 on tokens and far below 0 on padding.
     """
-    length, hidden = bias.shape[-1], rows.shape[-1]
     if head.gives_tokens:
         rows = apply_head_layers(rows, head, layers)
-        return ops.reshape(rows, (-1, length, rows.shape[-1]))
-    tokens = ops.reshape(rows, (-1, length, hidden))
+        return ops.reshape(rows, (-1, bias.shape[-1], rows.shape[-1]))
+    return apply_head_layers(pool_rows(rows, bias, head), head, layers)
+
+
+def pool_rows(rows: Any, bias: Any, head: Head) -> Any:
+    """Rows [batch * length, hidden] to the pooled row of each text [batch, channels].
+
+    `bias` is that of `apply_head`; several poolings stand beside each other.
+    """
+    tokens = ops.reshape(rows, (-1, bias.shape[-1], rows.shape[-1]))
     pooled = [pool_tokens(tokens, bias, pooling, head.pools_prompt) for pooling in head.poolings]
-    joined = pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=-1)
-    return apply_head_layers(joined, head, layers)
+    return pooled[0] if len(pooled) == 1 else ops.concatenate(pooled, axis=-1)
 
 
 def apply_head_layers(rows: Any, head: Head, layers: Sequence[Any]) -> Any:

@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_bert.encoder.architectures.registry import CUSTOM
 from edge_bert.encoder.checkpoint import custom_weights, encoder_weights
+from edge_bert.encoder.exits import list_stages
 from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.encoder.weights import CustomWeights, EncoderWeights
 from edge_bert.records.checkpoint import Checkpoint
@@ -23,6 +24,7 @@ def build_keras_model(model: Checkpoint | Weights) -> Any:
 
     # Before the encoder: a wrong config.json must not make it ask for any amount of memory.
     weights = read_weights_of(model)
+    list_stages(weights)  # refuses exits that are not inside the model
     if isinstance(weights, CustomWeights):
         encoder = CUSTOM[weights.architecture].build_model(weights)
     else:
@@ -32,6 +34,7 @@ def build_keras_model(model: Checkpoint | Weights) -> Any:
             weights.head_layers,
             weights.tied_layers,
             weights.tied_biases,
+            weights.exits,
         )
     load_weights(encoder, weights.arrays)
     return encoder

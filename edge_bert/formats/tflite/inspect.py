@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import msgspec
+
 from edge_bert.errors import ModelError
 from edge_bert.formats.tflite.custom_operators import describe_needs
 from edge_bert.formats.tflite.reader import (
     CUSTOM,
-    FREE,
     NONE,
     FileGraph,
     FileTensor,
@@ -19,7 +20,8 @@ from edge_bert.formats.tflite.reader import (
     parse_file,
 )
 from edge_bert.records.base import Record
-from edge_bert.records.bundle import Signature, TensorSpec
+from edge_bert.records.bundle import Signature, Stage, TensorSpec
+from edge_bert.records.stage_names import find_length, make_stage, parse_stage_name
 from edge_bert.store.os_faults import faults_told
 
 MAX_FILE_BYTES = 2**31
@@ -35,7 +37,8 @@ class ModelFile(Record, frozen=True):
 
     `integer_only`: no tensor of any subgraph is a float. `rounds_activations`: a matrix product
     works on integers, so that activations are rounded when the model runs. A dimension of -1 in a
-    signature is free: any size when the file runs. `op_counts` are those of one length, custom
+    signature is free: any size when the file runs. `signatures` run the whole model, `stages` parts
+    of the way through one with exits. `op_counts` are those of one length, custom
     operators by their own names; `needs` says what runs these, a line for each kind.
     `bytes_by_kind` counts constant data once, however many
     subgraphs use it, and so does `per_channel_tensors`, the constants with several scales.
@@ -52,6 +55,7 @@ class ModelFile(Record, frozen=True):
     largest: tuple[tuple[str, str, tuple[int, ...], int], ...]
     per_channel_tensors: int
     needs: tuple[str, ...] = ()
+    stages: dict[str, Stage] = msgspec.field(default_factory=dict)
 
 
 @faults_told(ModelError)
@@ -96,6 +100,7 @@ def inspect_bytes(data: bytes, name: str = "model") -> ModelFile:
             for operator in graph.operators
             if operator.builtin == CUSTOM
         ),
+        stages=_stages(file),
     )
 
 
@@ -120,8 +125,10 @@ def _rounds(graph: FileGraph) -> bool:
 
 
 def _op_counts(file: TfliteFile) -> dict[str, int]:
-    """Operators of the largest subgraph; the other lengths have the same ones."""
-    graph = max(file.graphs, key=lambda graph: len(graph.operators))
+    """Operators of the largest subgraph that is no stage; the other lengths have the same ones."""
+    parts = {entry.graph for entry in file.signatures if parse_stage_name(entry.key) is not None}
+    whole = [graph for index, graph in enumerate(file.graphs) if index not in parts]
+    graph = max(whole or file.graphs, key=lambda graph: len(graph.operators))
     return dict(sorted(Counter(map(_operator_name, graph.operators)).items()))
 
 
@@ -132,8 +139,20 @@ def _operator_name(operator: Operator) -> str:
 
 def _signatures(file: TfliteFile) -> dict[str, Signature]:
     entries = file.signatures or [_unnamed_entry(file.graphs[0])]
-    signatures = {x.key: _signature(file.graphs[x.graph], x) for x in entries}
+    whole = [entry for entry in entries if parse_stage_name(entry.key) is None] or entries
+    signatures = {x.key: _signature(file.graphs[x.graph], x) for x in whole}
     return dict(sorted(signatures.items(), key=lambda item: (item[1].length, item[0])))
+
+
+def _stages(file: TfliteFile) -> dict[str, Stage]:
+    """The stages by length and then in the order in which they run."""
+    stages = {}
+    for entry in file.signatures:
+        span = parse_stage_name(entry.key)
+        if span is not None:
+            part = _signature(file.graphs[entry.graph], entry)
+            stages[entry.key] = make_stage(part, span)
+    return dict(sorted(stages.items(), key=lambda item: (item[1].length, item[1].first)))
 
 
 def _unnamed_entry(graph: FileGraph) -> SignatureEntry:
@@ -150,9 +169,7 @@ def _signature(graph: FileGraph, entry: SignatureEntry) -> Signature:
         tuple(_spec(name, graph.tensors[index]) for name, index in sorted(names.items()))
         for names in (entry.inputs, entry.outputs)
     )
-    lengths = [spec.shape[-1] for spec in inputs if spec.shape]
-    length = max((length for length in lengths if length != FREE), default=0)
-    return Signature(length=length, inputs=inputs, outputs=outputs)
+    return Signature(length=find_length(inputs), inputs=inputs, outputs=outputs)
 
 
 def _spec(name: str, tensor: FileTensor) -> TensorSpec:

@@ -182,6 +182,7 @@ def _verify(
         size_bytes=len(data),
         integer_only=contents.integer_only,
         signatures=contents.signatures,
+        stages=contents.stages,
         op_counts=contents.op_counts,
         runtime=runtime if verified.runtime_check.status == "passed" else None,
         min_runtime=str(runtime),

@@ -27,6 +27,7 @@ from edge_bert.pipeline.build.run_signatures import (
     run_signatures,
     run_texts,
 )
+from edge_bert.pipeline.build.run_stages import check_stages
 from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.pipeline.build.score_tokens import score_tokens
 from edge_bert.records.base import Record
@@ -71,6 +72,7 @@ def verify_artifact(
         _check_lengths(subject, outputs)
         if runtime != host:
             _check_runtimes(subject, outputs, run(subject, runtime=host), runtime, host)
+        check_stages(subject, encodings, examples.tokenizer.pad_id, runtime, host)
     except MissingToolError as error:
         return _without_scores(runtime, "not run", error)
     except VerificationError as error:
@@ -81,7 +83,8 @@ def verify_artifact(
         for evaluation_set in examples.evaluation_sets
         for score in score_labels(subject, evaluation_set, examples.tokenizer, runtime)
     )
-    detail = f"{len(subject.signatures)} signatures, {len(encodings)} sentences"
+    stages = f", {len(subject.contents.stages)} stages" if subject.contents.stages else ""
+    detail = f"{len(subject.signatures)} signatures{stages}, {len(encodings)} sentences"
     return VerifiedArtifact(
         runtime_check=RuntimeCheck(runtime=runtime, status="passed", detail=detail),
         scores=Scores(drift=measure_drift(finished, expected), labels=labels),
