@@ -29,6 +29,7 @@ static const struct option OPTIONS[] = {
     {"prefer-cores", required_argument, NULL, 'a'}, {"every-ms", required_argument, NULL, 'e'},
     {"settle-ms", required_argument, NULL, 'u'},   {"background", no_argument, NULL, 'b'},
     {"profile", no_argument, NULL, 'p'},           {"cold", no_argument, NULL, 'f'},
+    {"exits", required_argument, NULL, 'x'},
     {NULL, 0, NULL, 0}};
 
 static void take(struct arguments *arguments, int option) {
@@ -49,6 +50,7 @@ static void take(struct arguments *arguments, int option) {
         case 'b': arguments->background = 1; break;
         case 'p': arguments->profile = 1; break;
         case 'f': arguments->cold = 1; break;
+        case 'x': arguments->exits = optarg; break;
         default: fail("usage", "an option is unknown or lacks its value; see arguments.h");
     }
 }
@@ -66,6 +68,12 @@ struct arguments parse_arguments(int argc, char **argv) {
     if (arguments.cores && arguments.prefer) {
         fail("usage", "--cores and --prefer-cores exclude each other");
     }
-    if (!arguments.repetitions && !arguments.duration_ms) arguments.repetitions = 10;
+    if (arguments.exits && (!arguments.inputs || arguments.signature || arguments.outputs ||
+                            arguments.profile)) {
+        fail("usage", "--exits needs --inputs, and excludes --signature, --outputs and --profile");
+    }
+    if (!arguments.repetitions && !arguments.duration_ms && !arguments.exits) {
+        arguments.repetitions = 10;
+    }
     return arguments;
 }

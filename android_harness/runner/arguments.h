@@ -8,6 +8,7 @@ struct arguments {
     const char *signature; /* --signature; NULL when the model has only one */
     const char *inputs;    /* --inputs: raw tensors, or NULL for made-up ones */
     const char *outputs;   /* --outputs, or NULL */
+    const char *exits;     /* --exits: stages and the rule by which texts leave, or NULL */
     const char *cores;     /* --cores: bind to these, or NULL */
     const char *prefer;    /* --prefer-cores: as --cores, but runs on where that is refused */
     long threads;          /* --threads, 1 by default */

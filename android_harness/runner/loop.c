@@ -44,13 +44,6 @@ static void keep(struct times *times, double us) {
     times->us[times->count++] = us;
 }
 
-static double run_set(const struct session *session, const struct input_sets *sets, size_t index) {
-    if (sets->count > 1 || index == 0) {
-        fill_inputs(&session->litert, &session->inputs, sets, index % sets->count);
-    }
-    return run_once(session);
-}
-
 static int times_stand(const struct times *times) {
     if (times->count < STEADY_COUNT) return 0;
     double least = times->us[times->count - 1], most = least;
@@ -63,13 +56,12 @@ static int times_stand(const struct times *times) {
 }
 
 /* Warms up until the core's clock stands. Returns whether it did. */
-static int settle(const struct arguments *arguments, const struct session *session,
-                  const struct input_sets *sets, struct times *times) {
+static int settle(const struct arguments *arguments, const struct work *work, struct times *times) {
     double start = now_us();
     long before = -1;
     int equal = 0;
     while (now_us() - start < 1e3 * (double)arguments->settle_ms) {
-        keep(times, run_set(session, sets, times->count));
+        keep(times, work->run(work->self, times->count));
         long khz = read_clock(sched_getcpu());
         equal = khz == before ? equal + 1 : 0;
         before = khz;
@@ -99,27 +91,25 @@ static void wait_until(double us) {
     }
 }
 
-static void measure(const struct arguments *arguments, const struct session *session,
-                    const struct input_sets *sets, struct loop *loop) {
+static void measure(const struct arguments *arguments, const struct work *work, struct loop *loop) {
     double start = now_us(), end = start + 1e3 * (double)arguments->duration_ms, looked_at = 0;
     for (size_t i = 0; i == 0 || !stopping; i++) {
         if (arguments->repetitions ? i >= (size_t)arguments->repetitions : i && now_us() >= end) break;
         if (arguments->every_ms) wait_until(start + 1e3 * (double)arguments->every_ms * (double)i);
-        keep(&loop->runs, run_set(session, sets, i));
+        keep(&loop->runs, work->run(work->self, i));
         look_where(loop->cores, &looked_at);
     }
 }
 
-struct loop run_loop(const struct arguments *arguments, const struct session *session,
-                     const struct input_sets *sets) {
+struct loop run_loop(const struct arguments *arguments, const struct work *work) {
     struct loop loop = {.settled = 1};
     for (long i = 0; i < arguments->warmup; i++) {
-        keep(&loop.warmup, run_set(session, sets, (size_t)i));
+        keep(&loop.warmup, work->run(work->self, (size_t)i));
     }
-    if (arguments->settle_ms) loop.settled = settle(arguments, session, sets, &loop.warmup);
+    if (arguments->settle_ms) loop.settled = settle(arguments, work, &loop.warmup);
     double awake = seconds_of(CLOCK_MONOTONIC);
     loop.start_s = seconds_of(CLOCK_BOOTTIME);
-    measure(arguments, session, sets, &loop);
+    measure(arguments, work, &loop);
     awake = seconds_of(CLOCK_MONOTONIC) - awake;
     loop.end_s = seconds_of(CLOCK_BOOTTIME);
     loop.asleep_s = loop.end_s - loop.start_s - awake;

@@ -31,8 +31,7 @@ struct loop {
 void stop_on_request(void);
 
 /* Runs all; prints nothing, so that nothing of it goes over a cable meanwhile. */
-struct loop run_loop(const struct arguments *arguments, const struct session *session,
-                     const struct input_sets *sets);
+struct loop run_loop(const struct arguments *arguments, const struct work *work);
 
 /* Prints a line for each inference. */
 void print_times(const struct loop *loop);

@@ -12,6 +12,7 @@
 #include "cpu.h"
 #include "loop.h"
 #include "memory.h"
+#include "play.h"
 #include "profile.h"
 #include "report.h"
 #include "session.h"
@@ -23,6 +24,10 @@
 static struct {
     int bound, background;
 } placement = {-1, -1};
+
+static struct {
+    char library[SHA256_HEX_SIZE], model[SHA256_HEX_SIZE];
+} digests;
 
 static const char *words_of(int answer) {
     return answer < 0 ? "null" : answer ? "true" : "false";
@@ -53,13 +58,12 @@ static void forget_pages(const char *path) {
     close(file);
 }
 
-static void print_header(const struct arguments *arguments, const struct session *session,
-                         const char *library_hash, const char *model_hash) {
+static void print_header(const struct arguments *arguments, const struct session *session) {
     printf("{\"type\":\"header\",\"format_version\":%d,\"library_sha256\":\"%s\",", FORMAT_VERSION,
-           library_hash);
-    printf("\"model_sha256\":\"%s\",\"threads\":%ld,\"warmup\":%ld,\"signature\":", model_hash,
+           digests.library);
+    printf("\"model_sha256\":\"%s\",\"threads\":%ld,\"warmup\":%ld,\"signature\":", digests.model,
            arguments->threads, arguments->warmup);
-    print_string(session->signature_key);
+    print_string(arguments->exits ? "exits" : session->signature_key);
     fputs(",\"inputs\":", stdout);
     print_tensors(&session->inputs);
     fputs(",\"outputs\":", stdout);
@@ -92,28 +96,65 @@ static void print_footer(const struct arguments *arguments, const struct session
     end_line();
 }
 
+/* One signature with its sets of inputs. */
+struct repeated {
+    struct session *session;
+    struct input_sets sets;
+};
+
+static double run_set(void *self, size_t index) {
+    const struct repeated *repeated = self;
+    const struct session *session = repeated->session;
+    if (repeated->sets.count > 1 || index == 0) {
+        fill_inputs(&session->litert, &session->inputs, &repeated->sets, index % repeated->sets.count);
+    }
+    return run_once(session);
+}
+
+static void run_signature(const struct arguments *arguments, struct session *session) {
+    struct repeated repeated = {session, read_inputs(&session->inputs, arguments->inputs)};
+    struct work work = {run_set, &repeated};
+    print_header(arguments, session);
+    struct loop loop = run_loop(arguments, &work);
+    struct memory memory = read_memory(); /* before the profiler and the outputs take theirs */
+    if (arguments->profile) collect_profile(session);
+    if (arguments->outputs) write_outputs(session, &repeated.sets, arguments->outputs);
+    print_times(&loop);
+    print_footer(arguments, session, &loop, memory);
+}
+
+static void run_texts(struct arguments *arguments, const struct session *session) {
+    struct player player = open_player(arguments, session);
+    struct work work = {play_text, &player};
+    if (!arguments->repetitions && !arguments->duration_ms) {
+        arguments->repetitions = (long)player.count;
+    }
+    print_header(arguments, session);
+    struct loop loop = run_loop(arguments, &work);
+    struct memory memory = read_memory();
+    print_times(&loop);
+    print_layers(&player);
+    print_footer(arguments, session, &loop, memory);
+}
+
 int main(int argc, char **argv) {
-    char library_hash[SHA256_HEX_SIZE], model_hash[SHA256_HEX_SIZE];
     struct arguments arguments = parse_arguments(argc, argv);
     report_crashes();
     stop_on_request();
     take_place(&arguments);
     check_model(arguments.model);
-    if (sha256_file(arguments.library, library_hash) != 0) {
+    if (sha256_file(arguments.library, digests.library) != 0) {
         fail("missing_library", "%s: %s", arguments.library, strerror(errno));
     }
-    if (sha256_file(arguments.model, model_hash) != 0) {
+    if (sha256_file(arguments.model, digests.model) != 0) {
         fail("unreadable_model", "%s: %s", arguments.model, strerror(errno));
     }
     if (arguments.cold) forget_pages(arguments.model);
-    struct session session = open_session(&arguments);
-    struct input_sets sets = read_inputs(&session.inputs, arguments.inputs);
-    print_header(&arguments, &session, library_hash, model_hash);
-    struct loop loop = run_loop(&arguments, &session, &sets);
-    struct memory memory = read_memory(); /* before the profiler and the outputs take theirs */
-    if (arguments.profile) collect_profile(&session);
-    if (arguments.outputs) write_outputs(&session, &sets, arguments.outputs);
-    print_times(&loop);
-    print_footer(&arguments, &session, &loop, memory);
+    struct session session = arguments.exits ? open_model(&arguments) : open_session(&arguments);
+    if (arguments.exits) {
+        run_texts(&arguments, &session);
+    } else {
+        run_signature(&arguments, &session);
+    }
     finish_report();
 }

@@ -9,17 +9,18 @@
 #include "region.h"
 #include "report.h"
 
-static Signature find_signature(struct session *session, Model model, const char *wanted) {
+struct tensor_source find_signature(const struct session *session, const char *wanted) {
     const struct litert *litert = &session->litert;
     size_t count = 0;
-    Signature signature = NULL;
-    check(litert->count_signatures(model, &count), "corrupt_model", "counting signatures");
+    struct tensor_source source = {session->environment, session->compiled, NULL, 0};
+    check(litert->count_signatures(session->model, &count), "corrupt_model", "counting signatures");
     if (!wanted && count != 1) fail("unknown_signature", "the model has %zu; name one", count);
-    for (size_t i = 0; i < count; i++) {
-        check(litert->get_signature(model, i, &signature), "corrupt_model", "reading a signature");
-        check(litert->get_key(signature, &session->signature_key), "corrupt_model", "reading a key");
-        session->signature = i;
-        if (!wanted || strcmp(session->signature_key, wanted) == 0) return signature;
+    for (; source.index < count; source.index++) {
+        const char *key = NULL;
+        check(litert->get_signature(session->model, source.index, &source.signature), "corrupt_model",
+              "reading a signature");
+        check(litert->get_key(source.signature, &key), "corrupt_model", "reading a key");
+        if (!wanted || strcmp(key, wanted) == 0) return source;
     }
     fail("unknown_signature", "the model has %zu signatures, but none is called '%s'", count, wanted);
 }
@@ -45,28 +46,36 @@ static Options make_options(const struct litert *litert, const struct arguments 
     return options;
 }
 
-struct session open_session(const struct arguments *arguments) {
+struct session open_model(const struct arguments *arguments) {
     struct session session = {0};
-    Environment environment = NULL;
-    Model model = NULL;
     double start = now_us();
     session.litert = load_litert(arguments->library);
-    check(session.litert.create_environment(0, NULL, &environment), "failed_compile",
+    check(session.litert.create_environment(0, NULL, &session.environment), "failed_compile",
           "creating the environment");
     double loaded_library = now_us();
-    check(session.litert.create_model(environment, arguments->model, &model), "corrupt_model",
-          "loading the model");
-    Signature signature = find_signature(&session, model, arguments->signature);
+    check(session.litert.create_model(session.environment, arguments->model, &session.model),
+          "corrupt_model", "loading the model");
+    if (!arguments->exits) find_signature(&session, arguments->signature); /* before the long part */
     double loaded_model = now_us();
     Options options = make_options(&session.litert, arguments);
-    check(session.litert.compile(environment, model, options, &session.compiled), "failed_compile",
-          "compiling the model");
-    struct tensor_source source = {environment, session.compiled, signature, session.signature};
-    session.inputs = allocate_tensors(&session.litert, &source, 1);
-    session.outputs = allocate_tensors(&session.litert, &source, 0);
+    check(session.litert.compile(session.environment, session.model, options, &session.compiled),
+          "failed_compile", "compiling the model");
     session.library_us = loaded_library - start;
     session.load_us = loaded_model - loaded_library;
     session.compile_us = now_us() - loaded_model;
+    return session;
+}
+
+struct session open_session(const struct arguments *arguments) {
+    struct session session = open_model(arguments);
+    double start = now_us();
+    struct tensor_source source = find_signature(&session, arguments->signature);
+    session.signature = source.index;
+    check(session.litert.get_key(source.signature, &session.signature_key), "corrupt_model",
+          "reading a key");
+    session.inputs = allocate_tensors(&session.litert, &source, 1);
+    session.outputs = allocate_tensors(&session.litert, &source, 0);
+    session.compile_us += now_us() - start;
     return session;
 }
 

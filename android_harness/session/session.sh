@@ -124,7 +124,7 @@ run_window() { # KIND NUMBER RUNNER...
         kill -TERM "$runner_pid" 2>/dev/null
         wait "$runner_pid"
         say "status $?"
-        grep -v -e '"type":"run"' -e '"type":"warmup"' "$folder/load-$number" >>"$log"
+        grep -v -e '"type":"run"' -e '"type":"warmup"' -e '"type":"text"' "$folder/load-$number" >>"$log"
         say "count $(grep -c '"type":"run"' "$folder/load-$number")"
         tail -n 1 "$folder/errors-$number" >>"$log"
         runner_pid=''

@@ -58,6 +58,10 @@ class _Run(Record, frozen=True, tag_field="type", tag="run"):
     us: Us
 
 
+class _Text(Record, frozen=True, tag_field="type", tag="text"):
+    layers: Annotated[int, msgspec.Meta(ge=0)]
+
+
 class _Operator(Record, frozen=True):
     name: str
     index: int
@@ -90,7 +94,7 @@ class _Error(Record, frozen=True, tag_field="type", tag="error"):
     message: str
 
 
-_Line = Header | _Warmup | _Run | _Footer | _Error
+_Line = Header | _Warmup | _Run | _Text | _Footer | _Error
 _DECODER = msgspec.json.Decoder(_Line)
 
 
@@ -98,7 +102,8 @@ class RunnerOutput(Record, frozen=True):
     """A run of the runner that went well.
 
     `memory` is None for a profiled run, whose profiler takes memory of its own. `noise` counts
-    the lines on standard output that were not the runner's.
+    the lines on standard output that were not the runner's. `layers` are those that each text of a
+    data set went through, 0 where it did not run; run `i` was of text `i`, counted round and round.
     """
 
     header: Header
@@ -107,6 +112,7 @@ class RunnerOutput(Record, frozen=True):
     operators: tuple[OperatorTime, ...]
     noise: int
     placement: Placement = Placement()
+    layers: tuple[int, ...] = ()
 
 
 def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
@@ -143,6 +149,7 @@ def parse_runner(stdout: str, exit_code: int, stderr: str = "") -> RunnerOutput:
         operators=_build_operators(footer.profile),
         noise=noise,
         placement=_place(footer),
+        layers=tuple(line.layers for line in lines if isinstance(line, _Text)),
     )
 
 

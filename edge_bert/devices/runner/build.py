@@ -29,7 +29,7 @@ MACHINE_ABIS = {"x86_64": "x86_64", "arm64": "arm64-v8a"}
 # The oldest C library that `zig cc` links against.
 OLDEST_GLIBC = "2.27"
 FLAGS = ("-std=c11", "-O2", "-g0", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror")
-LINKS = ("-ldl", "-Wl,--build-id=none")
+LINKS = ("-ldl", "-lm", "-Wl,--build-id=none")
 TIMEOUT_S = 300
 
 

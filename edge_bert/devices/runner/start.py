@@ -21,10 +21,12 @@ class RunnerRequest:
     `repetitions` and `duration_ms` exclude each other. `cores` is a list like `4-7`; with
     `preferred_cores` instead the run goes on where they are refused. An inference begins each
     `every_ms`, or at once; the warm-up lasts until the clock stands, `settle_ms` at most.
+    With `exits`, which names stages and a rule, no `signature` runs again and again, but the texts
+    of `inputs` one after the other.
     """
 
     model: str
-    signature: str
+    signature: str | None
     threads: int = 1
     warmup: int = 3
     repetitions: int | None = None
@@ -38,6 +40,7 @@ class RunnerRequest:
     every_ms: int | None = None
     settle_ms: int | None = None
     background: bool = False
+    exits: str | None = None
 
     def arguments(self) -> list[str]:
         """The options of the command line."""
@@ -54,6 +57,7 @@ class RunnerRequest:
             "--prefer-cores": self.preferred_cores,
             "--every-ms": self.every_ms,
             "--settle-ms": self.settle_ms,
+            "--exits": self.exits,
         }
         switches = {"--profile": self.profile, "--cold": self.cold, "--background": self.background}
         flags = [name for name, wanted in switches.items() if wanted]

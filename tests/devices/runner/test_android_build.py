@@ -63,12 +63,14 @@ def android(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "system" / "bin").mkdir(parents=True)
     shutil.copy(libraries / "ld-linux-aarch64.so.1", root / "system" / "bin" / "linker64")
     (folder / "libc.c").write_text(BIONIC)
-    (folder / "libdl.c").write_text("")
+    for name in ("libm", "libdl"):
+        (folder / f"{name}.c").write_text("")
     # A version of its own keeps glibc's libraries off what is meant for the runner.
     (folder / "versions").write_text("LIBC { global: *; };")
-    for name in ("libc", "libdl"):
+    for name in ("libc", "libm", "libdl"):
         options = ["-shared", "-fPIC", f"-Wl,-soname,{name}.so", "-Wl,--version-script=versions"]
-        command = [*find_compiler("arm64-v8a"), *options, f"{name}.c"]
+        options += ["-Wl,--no-as-needed", "-lm"] if name == "libm" else []  # glibc's has `exp`
+        command = [*find_compiler("arm64-v8a"), f"{name}.c", *options]
         command += ["-o", str(libraries / f"{name}.so")]
         subprocess.run(command, cwd=folder, check=True, timeout=120, capture_output=True)
     return root
@@ -83,7 +85,7 @@ def test_asks_for_bionic_alone(runner: Path) -> None:
     """Its loader is Android's, and all that it asks for is in bionic's own list."""
     file = ElfFile("runner", runner.read_bytes())
     assert (file.machine, file.interpreter) == (ARM64, "/system/bin/linker64")
-    assert file.needed == ("libc.so", "libdl.so")
+    assert file.needed == ("libc.so", "libm.so", "libdl.so")
     assert file.android == "API 23"
     known = {name.rstrip("=") for names in read_stand_ins().values() for name in names}
     assert {"__libc_init", "__errno", "sigaction", "dlopen"} <= {*file.imports} <= known
