@@ -139,9 +139,13 @@ class AdbDevice:
 
     def describe(self) -> DeviceDescription:
         """The device by its own properties; an emulator is labelled as emulated."""
-        reported = parse_properties(self._require("getprop"))
+        return self.describe_from(self._require("getprop"), self._require("cat /proc/cpuinfo"))
+
+    def describe_from(self, properties: str, cpuinfo: str) -> DeviceDescription:
+        """The device by what `getprop` and /proc/cpuinfo have said of it."""
+        reported = parse_properties(properties)
         name = name_machine(reported.get("ro.serialno", ""), self.serial)
-        phone = describe_phone(reported, self._require("cat /proc/cpuinfo"), name)
+        phone = describe_phone(reported, cpuinfo, name)
         # The address of an emulated phone is of this machine and tells nobody's number.
         emulated = phone.evidence is Evidence.EMULATED
         return msgspec.structs.replace(phone, name=self.serial) if emulated else phone

@@ -25,12 +25,18 @@ READ_TIMEOUT_S = 60
 MAX_CPUS = 64
 COMMAND_NOT_FOUND = (126, 127)
 SYSFS = "/sys/devices/system/cpu"
+# `path:content` of each file by one program: a program for each would take seconds on a phone.
 LISTING = (
-    f"for f in {SYSFS}/cpufreq/policy*/related_cpus {SYSFS}/cpufreq/policy*/cpuinfo_max_freq "
+    f"grep -s '' {SYSFS}/cpufreq/policy*/related_cpus {SYSFS}/cpufreq/policy*/cpuinfo_max_freq "
     f"{SYSFS}/cpu[0-9]*/cpufreq/cpuinfo_max_freq {SYSFS}/cpu[0-9]*/cache/index*/level "
-    f"{SYSFS}/cpu[0-9]*/cache/index*/type {SYSFS}/cpu[0-9]*/cache/index*/size; "
-    'do if [ -r "$f" ]; then echo "$f:$(cat "$f" 2>/dev/null)"; fi; done'
+    f"{SYSFS}/cpu[0-9]*/cache/index*/type {SYSFS}/cpu[0-9]*/cache/index*/size /dev/null; true"
 )
+PROPERTIES = ("getprop",)
+CPUINFO = ("cat", "/proc/cpuinfo")
+FILES = ("sh", "-c", LISTING)
+MEMORY = ("cat", "/proc/meminfo")
+# What `read_facts` asks a phone.
+FACT_COMMANDS = (PROPERTIES, CPUINFO, FILES, MEMORY)
 # The features that a profile has, by Linux's names for them.
 FEATURES: dict[str, Feature] = {
     "asimd": "asimd",
@@ -92,8 +98,8 @@ class Cpuinfo(NamedTuple):
 def read_facts(device: RunsCommands) -> DeviceFacts:
     """The facts that `device` reports; DeviceError where it hides its cores or clocks."""
     properties = _read_properties(device)
-    cpuinfo_text = _read(device, "cat", "/proc/cpuinfo")
-    files = parse_listing(_read(device, "sh", "-c", LISTING))
+    cpuinfo_text = _read(device, *CPUINFO)
+    files = parse_listing(_read(device, *FILES))
     cpuinfo = parse_cpuinfo(cpuinfo_text)
     return DeviceFacts(
         title=format_title(properties),
@@ -103,17 +109,17 @@ def read_facts(device: RunsCommands) -> DeviceFacts:
         watch="watch" in properties.get("ro.build.characteristics", ""),
         groups=group_cores(cpuinfo.cores, files),
         features=cpuinfo.features,
-        memory_bytes=parse_memory(_read(device, "cat", "/proc/meminfo")),
+        memory_bytes=parse_memory(_read(device, *MEMORY)),
         cpus=tuple(cpus for _, cpus in number_cores(cpuinfo.cores, files)),
     )
 
 
 def _read_properties(device: RunsCommands) -> dict[str, str]:
     """Android's properties, or what a Linux board has in their place."""
-    completed = device.run(["getprop"], READ_TIMEOUT_S)
+    completed = device.run(PROPERTIES, READ_TIMEOUT_S)
     if completed.exit_code in COMMAND_NOT_FOUND:
         return read_board_properties(device)
-    return parse_properties(_read(device, "getprop"))
+    return parse_properties(_read(device, *PROPERTIES))
 
 
 def parse_properties(text: str) -> dict[str, str]:

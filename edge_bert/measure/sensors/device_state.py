@@ -23,19 +23,17 @@ UPTIME = ("cat", "/proc/uptime")
 CLOCKS = (
     "sh",
     "-c",
-    "for f in /sys/devices/system/cpu/cpufreq/policy*/related_cpus "
+    "grep -s '' /sys/devices/system/cpu/cpufreq/policy*/related_cpus "
     "/sys/devices/system/cpu/cpufreq/policy*/scaling_max_freq "
-    "/sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq; "
-    'do echo "$f:$(cat "$f" 2>/dev/null)"; done',
+    "/sys/devices/system/cpu/cpufreq/policy*/cpuinfo_max_freq /dev/null; true",
 )
-
 
 CLOCK_TIMES = (
     "sh",
     "-c",
     "for f in /sys/devices/system/cpu/cpufreq/policy*; "
-    'do echo "$f:$(cat "$f/related_cpus" 2>/dev/null)"; cat "$f/stats/time_in_state" 2>/dev/null; '
-    "done",
+    'do cpus=; read -r cpus <"$f/related_cpus"; echo "$f:$cpus"; cat "$f/stats/time_in_state"; '
+    "done 2>/dev/null; true",
 )
 
 # What tells of energy, by the names that session.sh has for them. `cmd battery get -f` makes
@@ -50,6 +48,14 @@ SOURCES = {
     **{f"sysfs:{name}": ("cat", f"{battery.POWER_SUPPLY}/{name}") for name in battery.FILES},
 }
 
+# What `read_state` asks.
+STATE_COMMANDS = {
+    "battery": battery.COMMAND,
+    "heat": thermal.COMMAND,
+    "clocks": CLOCKS,
+    "times": CLOCK_TIMES,
+}
+
 
 class GaugeReading(Record, frozen=True):
     """The energy meter and the battery at one moment; empty or None where there is none."""
@@ -60,13 +66,10 @@ class GaugeReading(Record, frozen=True):
 
 def read_state(run: Run) -> DeviceState:
     """Heat, clock limits and charging, as far as the device reports them."""
-    commands = {
-        "battery": battery.COMMAND,
-        "heat": thermal.COMMAND,
-        "clocks": CLOCKS,
-        "times": CLOCK_TIMES,
+    texts = {
+        source: _attempt(lambda: run(command))  # noqa: B023 -- called at once
+        for source, command in STATE_COMMANDS.items()
     }
-    texts = {source: _attempt(lambda: run(command)) for source, command in commands.items()}  # noqa: B023
     return build_state({source: text for source, text in texts.items() if text is not None})
 
 

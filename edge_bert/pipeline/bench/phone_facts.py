@@ -6,13 +6,29 @@ from collections.abc import Iterator, Sequence
 
 from edge_bert import profiles
 from edge_bert.devices.adb.adb_device import AdbDevice
-from edge_bert.devices.adb.device_facts import DeviceFacts, read_facts
+from edge_bert.devices.adb.device_facts import (
+    CPUINFO,
+    FACT_COMMANDS,
+    PROPERTIES,
+    READ_TIMEOUT_S,
+    DeviceFacts,
+    read_facts,
+)
 from edge_bert.devices.adb.list_devices import is_wireless
-from edge_bert.devices.device import Device
+from edge_bert.devices.board_facts import RunsCommands
+from edge_bert.devices.gathered_answers import GatheredAnswers
 from edge_bert.errors import DeviceError, ProfileError
 from edge_bert.installation import task_command
 from edge_bert.measure.sensors import battery, thermal
-from edge_bert.measure.sensors.device_state import Run, find_sources, read_gauges, read_state
+from edge_bert.measure.sensors.device_state import (
+    SOURCES,
+    STATE_COMMANDS,
+    UPTIME,
+    Run,
+    find_sources,
+    read_gauges,
+    read_state,
+)
 from edge_bert.measure.sensors.fuel_gauge import GaugeSample, find_charge_unit
 from edge_bert.pipeline.bench.placement import matches_profile
 from edge_bert.pipeline.bench.shell import make_shell
@@ -22,6 +38,10 @@ from edge_bert.records.measurement import DeviceDescription, DeviceState, Eviden
 from edge_bert.text import byte_size
 
 COUNTERS = ("sysfs:charge_counter", "forced:counter")
+# All that is asked below, read in one call of the phone's shell.
+COMMANDS = tuple(
+    dict.fromkeys((*FACT_COMMANDS, *STATE_COMMANDS.values(), *SOURCES.values(), UPTIME))
+)
 
 
 class PhoneCluster(Record, frozen=True):
@@ -62,16 +82,21 @@ def read_phone_facts(serial: str | None = None, progress: Progress = no_progress
     device = AdbDevice(serial)
     try:
         progress(f"reading {device.serial}")
-        return collect_facts(device, is_wireless(device.serial))
+        answers = GatheredAnswers(device, COMMANDS, READ_TIMEOUT_S)
+        said = (answers.run(argv, READ_TIMEOUT_S).stdout for argv in (PROPERTIES, CPUINFO))
+        description = device.describe_from(*said)
+        return collect_facts(description, answers, is_wireless(device.serial))
     finally:
         device.close()
 
 
-def collect_facts(device: Device, wireless: bool) -> PhoneFacts:
+def collect_facts(
+    description: DeviceDescription, phone: RunsCommands, wireless: bool
+) -> PhoneFacts:
     """The facts of a phone that is reached over the network or by a cable."""
-    description, run = device.describe(), make_shell(device)
+    run = make_shell(phone)
     try:
-        facts, hidden = read_facts(device), ""
+        facts, hidden = read_facts(phone), ""
     except DeviceError as error:
         facts, hidden = None, str(error)
     state, gauges = read_state(run), find_sources(run)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import pytest
 
 from edge_bert.devices.device import CompletedCommand
-from edge_bert.pipeline.bench.phone_facts import collect_facts, describe_phone_facts
+from edge_bert.pipeline.bench.phone_facts import PhoneFacts, collect_facts, describe_phone_facts
 from edge_bert.records.measurement import DeviceDescription, Evidence
 from tests.devices.device_answers import PIXEL_8, AnsweringTarget
 
@@ -55,9 +55,13 @@ def battery(usb: bool = False, more: str = COUNTER) -> dict[str, str]:
     return {"dumpsys battery": text, "/proc/uptime": "100.50 200.0\n"}
 
 
+def collect(phone: Phone, *, wireless: bool = False) -> PhoneFacts:
+    return collect_facts(phone.describe(), phone, wireless)
+
+
 def test_a_phone_is_told_with_its_cpus_its_profile_and_its_caps() -> None:
     """What the profile must be, which CPUs are the fast ones, and what its maker holds back."""
-    facts = collect_facts(Phone(battery() | {"scaling_max_freq": CAPPED}), wireless=True)
+    facts = collect(Phone(battery() | {"scaling_max_freq": CAPPED}), wireless=True)
     rows = dict(describe_phone_facts(facts))
     assert rows["cortex-x3"] == "CPU 8: 2914 MHz"
     assert rows["cortex-a510"] == "CPU 0,1,2,3: 1704 MHz, capped at 1200 MHz"
@@ -71,7 +75,7 @@ def test_a_phone_is_told_with_its_cpus_its_profile_and_its_caps() -> None:
 
 def test_a_phone_that_hides_its_cores_says_so() -> None:
     """The rest of the facts is there all the same."""
-    facts = collect_facts(Phone({}, {"getprop": PIXEL_8["getprop"]}), wireless=False)
+    facts = collect(Phone({}, {"getprop": PIXEL_8["getprop"]}))
     rows = dict(describe_phone_facts(facts))
     assert "does not answer" in rows["cores"]
     assert rows["profile"].startswith("none of ours")
@@ -101,7 +105,7 @@ ENERGY = {
 def test_whether_energy_can_be_measured_is_told_with_the_reason(case: str) -> None:
     """Before a session of an hour is begun."""
     gauges, said = ENERGY[case]
-    energy = collect_facts(Phone(gauges), wireless=False).energy
+    energy = collect(Phone(gauges)).energy
     assert energy.startswith(said)
     if case == "counter":
         assert energy == said
