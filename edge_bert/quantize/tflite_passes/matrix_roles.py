@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -38,12 +39,13 @@ class EncoderMatrix:
 def find_matrices(model: Any, graph: Any) -> list[EncoderMatrix]:
     """The constant matrices of a subgraph, in order; layers are numbered as they are applied.
 
-    In a file without the names of our Keras layers, such as onnx2tf's, all matrices that multiply
-    more than one row, and so belong to no head, are of layer 0.
+    A stage of a model with exits has the numbers of the whole path that it was cut from; heads of
+    exits belong to no layer. In a file without the names of our Keras layers, such as onnx2tf's,
+    all matrices that multiply more than one row, and so belong to no head, are of layer 0.
     """
     constants = _constant_matrices(model, graph)
     traces = [_trace(flatbuffer.name_of(graph, x.outputs[0])) for x, _ in constants]
-    scopes = list(dict.fromkeys(scope for scope, _ in traces if scope))
+    scopes = _list_layers(model, [scope for scope, _ in traces if scope])
     matrices = []
     for (operator, value), (scope, dense) in zip(constants, traces, strict=True):
         if scopes:
@@ -52,6 +54,18 @@ def find_matrices(model: Any, graph: Any) -> list[EncoderMatrix]:
             layer = 0 if _row_count(graph, operator) > 1 else None
         matrices.append(EncoderMatrix(operator, value, layer, ROLES.get(dense)))
     return matrices
+
+
+def _list_layers(model: Any, scopes: Sequence[str]) -> list[str]:
+    """The layers of the path that has all of `scopes`, in order: a stage's, or that of its whole
+    path, which has the same names."""
+    own = list(dict.fromkeys(scopes))
+    paths = [
+        dict.fromkeys(_trace(flatbuffer.name_of(graph, x.outputs[0]))[0] for x in graph.operators)
+        for graph in (model.subgraphs if own else ())
+    ]
+    whole = [[scope for scope in path if scope] for path in paths if not {*own} - {*path}]
+    return max([own, *whole], key=len)
 
 
 def count_layers(model: Any) -> int:
