@@ -50,6 +50,8 @@ AMOUNTS = {
     "neurons": units.parse_share,
     "heads": units.parse_share,
     "sparsity": units.parse_share,
+    "least_heads": units.parse_share,
+    "least_neurons": units.parse_share,
 }
 
 

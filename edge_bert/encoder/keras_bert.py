@@ -94,11 +94,13 @@ class EncoderValues(NamedTuple):
 class BlockGates(NamedTuple):
     """Factors on a layer's attention context and on its neurons, rows [batch * length, channels].
 
-    Importance is the gradient of a loss with respect to them; no exported graph has them.
+    Importance is the gradient of a loss with respect to them; no exported graph has them. Where
+    `layer`, a number, is 0, the layer gives the rows that it reads.
     """
 
     context: Any
     neurons: Any
+    layer: Any = None
 
 
 class EncoderBlock(keras.layers.Layer):
@@ -152,6 +154,13 @@ class ExitHead(keras.layers.Layer):
         pooled = pool_rows(rows, bias, self.spec)
         agreement = None if self.agreement is None else self.agreement(pooled)
         return ExitValues(apply_head_layers(pooled, self.spec, self.head), agreement)
+
+
+def _skip_layer(values: BlockValues, rows: Any, gates: BlockGates | None) -> BlockValues:
+    """The values of a layer that read `rows`, which are its output where its gate is closed."""
+    if gates is None or gates.layer is None:
+        return values
+    return values._replace(output=ops.where(gates.layer > 0.5, values.output, rows))
 
 
 class Encoder(keras.Model):
@@ -212,7 +221,8 @@ class Encoder(keras.Model):
         embedded = self.embeddings(input_ids, token_type_ids)
         rows, blocks, score_bias = embedded, [], _ScoreBias(bias)
         for block, factors in zip(self.blocks, gates or [None] * len(self.blocks), strict=True):
-            blocks.append(block(rows, score_bias.of(block), factors))
+            values = block(rows, score_bias.of(block), gates=factors)
+            blocks.append(_skip_layer(values, rows, factors))
             rows = blocks[-1].output
         pooled = bias if pooling_mask is None else _mask_bias(pooling_mask)
         output = apply_head(rows, pooled, self.head, self.head_layers)

@@ -183,6 +183,31 @@ class QuantizedTraining(Record, frozen=True):
     stages: tuple[QatStage, ...]
 
 
+class SubnetworkScore(Record, frozen=True):
+    """A sub-network of a super-network: its multiply-adds, which are a `share` of the whole's, and
+    its held-out score."""
+
+    structure: Structure
+    macs: Count
+    share: Share
+    score: float
+
+
+class SupernetTraining(Record, frozen=True):
+    """How a super-network was trained: heads and neurons by which importance, so many sub-networks
+    drawn in each step beside the largest and the smallest.
+
+    With `in_place` the smaller ones learned from the largest. `rungs` are some of them, from the
+    smallest to the whole; their multiply-adds are those of `length` tokens.
+    """
+
+    importance: str
+    drawn: Count
+    in_place: bool
+    length: Count
+    rungs: tuple[SubnetworkScore, ...]
+
+
 class DataUsed(Record, frozen=True):
     """Texts that were trained on: what they were called, how many, and their digest."""
 
@@ -264,6 +289,7 @@ class TrainingRun(Record, frozen=True):
     scaled_to: str = ""
     structure: Structure | None = None
     clustering: Clustering | None = None
+    supernet: SupernetTraining | None = None
 
     @property
     def trained_curve(self) -> TrainingCurve:

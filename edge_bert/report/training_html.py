@@ -8,10 +8,11 @@ import msgspec
 
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import Clustering, TrainingCurve, TrainingRun
-from edge_bert.report import clustering_words, plan_words, training_words
+from edge_bert.report import clustering_words, plan_words, supernet_words, training_words
 from edge_bert.report.html import template_environment
 from edge_bert.report.plots.class_scores import draw_class_scores
 from edge_bert.report.plots.drawing import Plot
+from edge_bert.report.plots.subnetworks import draw_subnetworks
 from edge_bert.report.plots.training_curve import draw_losses, draw_scores
 from edge_bert.report.plots.waterfall import draw_waterfall
 from edge_bert.report.qat_words import tell_quantization
@@ -33,6 +34,7 @@ def render_training_page(run: TrainingRun, compression: Compression | None = Non
         **_draw_curve(run.curve),
         **_rank_classes(run),
         **_describe_clustering(run.clustering),
+        **_describe_supernet(run),
         **_describe_steps(compression),
     )
 
@@ -51,6 +53,18 @@ def _describe_clustering(clustering: Clustering | None) -> dict[str, Any]:
         "clustering_sentence": clustering_words.tell_clustering(clustering),
         "size_rows": clustering_words.list_sizes(clustering),
         "sized_file": clustering_words.name_file(clustering),
+    }
+
+
+def _describe_supernet(run: TrainingRun) -> dict[str, Any]:
+    if run.supernet is None:
+        return {"supernet_sentence": None}
+    metric = run.curve.metric.removeprefix("mean ") if run.curve else "score"
+    return {
+        "supernet_sentence": supernet_words.tell_supernet(run.supernet),
+        "rung_rows": supernet_words.list_rungs(run.supernet),
+        "rung_metric": metric.removesuffix(" of sub-networks"),
+        "rung_plot": draw_subnetworks(run.supernet, metric.removesuffix(" of sub-networks")),
     }
 
 

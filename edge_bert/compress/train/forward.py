@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,7 @@ from edge_bert.compress.train.batches import (
     TokenizedTexts,
     stack_inputs,
 )
+from edge_bert.encoder.keras_bert import BlockGates
 
 BATCH_SIZE = 32
 Allocate = Callable[[str, tuple[int, ...], npt.DTypeLike], Array]
@@ -41,28 +42,37 @@ class Rows:
 class ForwardPass:
     """The compiled forward pass of a Keras encoder over texts, with the weights that it has then.
 
-    `input_names` are the encoder's inputs; `rows` of tokens are kept beside the output.
+    `input_names` are the encoder's inputs; `rows` of tokens are kept beside the output. `gates`
+    makes those of the layers from a batch.
     """
 
-    def __init__(self, model: Any, input_names: Sequence[str], rows: Rows = Rows()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        input_names: Sequence[str],
+        rows: Rows = Rows(),
+        gates: Callable[[Batch], Sequence[BlockGates]] = lambda _: (),
+    ) -> None:
         self._input_names = tuple(input_names)
-        self._forward = make_forward(model, _computation(model, self._input_names, rows))
+        self._forward = make_forward(model, _computation(model, self._input_names, rows, gates))
 
     def run(
         self,
         texts: TokenizedTexts,
         allocate: Allocate = allocate_zeros,
         report: Callable[[int], None] = lambda _: None,
+        further: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
         """`output` [n, width] in float32, and the kept rows [tokens, channels] in float16.
 
         Where the encoder's head gives tokens, `output` is [tokens, width]. `allocate` makes the
-        arrays, `report` is called with the number of texts that are done.
+        arrays, `report` is called with the number of texts that are done. `further` arrays, those
+        that gates are made from, are the same in every batch.
         """
         values: dict[str, Array] = {}
         done = 0
         for plan in plan_by_length(texts):
-            batch = stack_inputs(texts, plan, BATCH_SIZE, self._input_names)
+            batch = stack_inputs(texts, plan, BATCH_SIZE, self._input_names) | dict(further or {})
             for name, array in self._forward(batch).items():
                 if name not in values:
                     values[name] = _make_array(name, array, texts, allocate)
@@ -72,9 +82,15 @@ class ForwardPass:
         return values
 
 
-def _computation(model: Any, input_names: Sequence[str], rows: Rows) -> Any:
+def _computation(
+    model: Any,
+    input_names: Sequence[str],
+    rows: Rows,
+    gates: Callable[[Batch], Sequence[BlockGates]],
+) -> Any:
     def compute(batch: Batch) -> dict[str, Any]:
-        passed = model.run(**{name: batch[name] for name in input_names})
+        inputs = {name: batch[name] for name in input_names}
+        passed = model.run(**inputs, gates=gates(batch))
         rows_by_name = {f"hidden.{layer}": passed.blocks[layer].output for layer in rows.hidden}
         if rows.attention:
             last = passed.blocks[-1]

@@ -46,12 +46,23 @@ def make_objective(
 
     def objective(batch: Batch) -> dict[str, Any]:
         values = model.run(**{name: batch[name] for name in input_names})
-        terms = list(_terms(values, batch, weights, label_loss, places or TeacherPlaces()))
-        parts = {name: compute() for name, _, compute in terms}
-        total = sum(weight * parts[name] for name, weight, _ in terms)
-        return parts | {"loss": total}
+        return sum_losses(values, batch, weights, label_loss, places)
 
     return objective
+
+
+def sum_losses(
+    values: EncoderValues,
+    batch: Batch,
+    weights: LossWeights,
+    label_loss: LabelLoss | None = None,
+    places: TeacherPlaces | None = None,
+) -> dict[str, Any]:
+    """The losses of one pass over a batch; see `make_objective`."""
+    terms = list(_terms(values, batch, weights, label_loss, places or TeacherPlaces()))
+    parts = {name: compute() for name, _, compute in terms}
+    total = sum(weight * parts[name] for name, weight, _ in terms)
+    return parts | {"loss": total}
 
 
 def _terms(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +27,8 @@ class TrainingTask:
 
     `score` gives the held-out score of the weights that the model has; higher is better; `metric`
     names it. Weights before the end of `sparsity`'s schedule are never the best. Where a target is
-    of two texts, `second` has the second ones.
+    of two texts, `second` has the second ones. `draw` gives further arrays of a batch, the same for
+    the same plan, so that a run that goes on draws what it would have drawn.
     """
 
     model: Any
@@ -39,6 +40,7 @@ class TrainingTask:
     metric: str
     sparsity: SparsitySchedule | None = None
     second: TokenizedTexts | None = None
+    draw: Callable[[BatchPlan], Mapping[str, Array]] | None = None
 
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
@@ -50,6 +52,8 @@ class TrainingTask:
         """The arrays of a batch; the inputs of second texts stand behind those of the first."""
         names = self.input_names
         batch = stack_batch(self.texts, self.targets, plan, batch_size, names)
+        if self.draw is not None:
+            batch |= self.draw(plan)
         if self.second is None:
             return batch
         second = stack_inputs(self.second, plan, batch_size, names)

@@ -134,6 +134,22 @@ class DistillOptions(StudentOptions, frozen=True, kw_only=True):
     structure: str | None = None
 
 
+class SupernetOptions(StudentOptions, frozen=True, kw_only=True):
+    """What `invoke supernet` takes: the smallest sub-network, and how they learn.
+
+    It has `fewest_layers` (half of them), and shares of their heads and neurons. In a step `drawn`
+    random ones learn beside the smallest and the whole, with `in_place` from the whole. Without
+    `importance` it is taylor where texts have labels, else fisher.
+    """
+
+    fewest_layers: int | None = None
+    least_heads: float = 0.5
+    least_neurons: float = 0.25
+    drawn: int = 2
+    in_place: bool = False
+    importance: str | None = None
+
+
 class QatOptions(StudentOptions, frozen=True, kw_only=True):
     """What `invoke qat` takes: the recipe whose integers are trained, and how to come there.
 

@@ -7,9 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from edge_bert.bundle.atomic_folder import FolderKind, check_folder, replace_folder
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import BusyError, InputError
+from edge_bert.formats.model_file import open_model_file
 from edge_bert.pipeline.train.folder.card_subject import describe_subject
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.folder.run_record import write_record
@@ -18,9 +21,10 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import encode_learned
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.plan import Compression
+from edge_bert.records.supernet import Supernet
 from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.training import TrainingRun
-from edge_bert.sources import trained_bits
+from edge_bert.sources import supernet, trained_bits
 from edge_bert.sources.folder import load_folder
 from edge_bert.sources.training_run import FILE
 from edge_bert.store.cache import cache_folder
@@ -88,13 +92,14 @@ def write_trained_model(
     compression: Compression | None = None,
     bits: TrainedBits | None = None,
     learned: LearnedEncoder | None = None,
+    subnetworks: Supernet | None = None,
 ) -> TrainedModel:
     """The model's folder with its record, in place of the one that was there.
 
     Runs that were longest unused leave the cache, where there are too many.
     `checkpoint` is the one that the weights come from, `compression` the plan that the run ends,
     `bits` those of the file whose integers they are, `learned` the integers of a file that has
-    integers alone.
+    integers alone, `subnetworks` what can be cut from them.
     Raises what `replace_folder` raises, for a folder that is no trained model or cannot be written.
     """
     with replace_folder(folder, TRAINED_MODEL) as scratch:
@@ -104,6 +109,10 @@ def write_trained_model(
         if learned is not None:
             digest = load_folder(scratch, name=folder.name, origin="folder").sha256
             (scratch / learned_file.FILE).write_bytes(encode_learned(learned, digest))
+        if subnetworks is not None:
+            digest = open_model_file(scratch / supernet.WEIGHTS).digest()
+            named = msgspec.structs.replace(subnetworks, weights_sha256=digest)
+            (scratch / supernet.FILE).write_bytes(encode_json(named))
         write_record(run, describe_subject(weights, checkpoint), scratch, compression)
     trim_folders(cache_folder(WORK), MOST_BYTES)
     return TrainedModel(folder, run)

@@ -8,9 +8,16 @@ from typing import Any
 
 from edge_bert.pipeline.train.folder.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
-from edge_bert.records.training import Ancestor, Clustering, TrainingCurve, TrainingRun
+from edge_bert.records.training import (
+    Ancestor,
+    Clustering,
+    SupernetTraining,
+    TrainingCurve,
+    TrainingRun,
+)
 from edge_bert.report.clustering_words import list_sizes, name_file, tell_clustering
 from edge_bert.report.qat_words import tell_quantization
+from edge_bert.report.supernet_words import list_rungs, tell_supernet
 from edge_bert.report.training_words import list_losses, tell_ancestry
 from edge_bert.text import list_some, make_printable
 
@@ -148,6 +155,18 @@ def _describe_run(run: TrainingRun) -> Iterator[str]:
         yield f"## Integers\n\n{sentences}"
     if run.clustering is not None:
         yield f"## Clustering\n\n{_describe_clustering(run.clustering)}"
+    if run.supernet is not None:
+        yield f"## Sub-networks\n\n{_describe_supernet(run.supernet)}"
+
+
+def _describe_supernet(supernet: SupernetTraining) -> str:
+    rows = "\n".join(f"| {row.name} | {row.work} | {row.score} |" for row in list_rungs(supernet))
+    return (
+        f"{_escape(tell_supernet(supernet))} `supernet.json` lists all of them; `edge-bert build` "
+        "with a budget chooses among them, and `--structure FILE` cuts one. Multiply-adds are "
+        f"those of {supernet.length} tokens.\n\n"
+        f"| sub-network | multiply-adds | held-out score |\n|---|---|---|\n{rows}"
+    )
 
 
 def _describe_clustering(clustering: Clustering) -> str:
