@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
-from edge_bert.bundle.stage_chain import ROWS, order_stages
+from edge_bert.bundle.stage_chain import order_stages
 from edge_bert.errors import InputError
 from edge_bert.records.bundle import Artifact, ModelInfo, Signature, Stage, TensorSpec
 from edge_bert.records.checkpoint import Head, Task
+from edge_bert.records.stage_names import ROWS
 from edge_bert.text import one_line, shorten
 
 ACTIVATIONS = ("identity", "softmax", "sigmoid")

@@ -10,10 +10,9 @@ from edge_bert.errors import InputError
 from edge_bert.evaluate.choose_exit import check_exit_rule
 from edge_bert.records.bundle import Artifact, Manifest, Stage, TensorSpec
 from edge_bert.records.exits import ExitRule
+from edge_bert.records.stage_names import AGREEMENT, ROWS
 from edge_bert.text import shorten
 
-ROWS = "rows"  # what a stage hands to the next
-AGREEMENT = "agreement"  # the predicted one to the whole model's vector
 HANDED_OVER = ("dtype", "shape", "scale", "zero_point")
 AUTO: Literal["auto"] = "auto"
 ExitChoice = Literal["auto"] | int | None

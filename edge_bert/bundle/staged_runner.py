@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 
 from edge_bert.bundle.artifact_runner import dequantize
-from edge_bert.bundle.stage_chain import ROWS, ChainLink, ExitPlan, order_stages
+from edge_bert.bundle.stage_chain import ChainLink, ExitPlan, order_stages
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.evaluate.choose_exit import choose_exits, rate_exits
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.checkpoint import FloatArray, Head
+from edge_bert.records.stage_names import ROWS
 
 
 @dataclass(frozen=True)

@@ -208,8 +208,20 @@ class MeasuredSubject(Record, frozen=True):
     fastest: bool | None = None
 
 
+class PlayedTexts(Record, frozen=True):
+    """A data set that was played: a run of it is one text, each in its smallest length bucket.
+
+    `exit` is `auto` for the bundle's rule, `whole` for the whole model, or the number of layers
+    after which all texts left. `layers` are those that each text went through, in their order.
+    """
+
+    source: str
+    exit: str
+    layers: Annotated[tuple[Annotated[int, msgspec.Meta(ge=1)], ...], msgspec.Meta(min_length=1)]
+
+
 class Measurement(Record, frozen=True):
-    """One run of one signature on one device, with all that is needed to judge it.
+    """One run of one signature, or of a data set, on one device, and what is needed to judge it.
 
     `faults` say why the figures must not be used; without any, the measurement is valid. `notes`
     tell what else to know, such as a clock that the maker caps.
@@ -234,6 +246,7 @@ class Measurement(Record, frozen=True):
     notes: tuple[str, ...] = ()
     placement: Placement | None = None
     tool_versions: dict[str, str] = msgspec.field(default_factory=dict)
+    played: PlayedTexts | None = None
 
     def __post_init__(self) -> None:
         emulated = self.evidence is Evidence.EMULATED

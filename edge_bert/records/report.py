@@ -101,6 +101,34 @@ class LatencyRow(Record, frozen=True):
             raise ValueError(f"{self.artifact}: emulation cannot measure energy, only model it")
 
 
+class PlayedRow(Record, frozen=True):
+    """A data set that was played through an artifact, each text in its smallest length bucket.
+
+    `exit` is that of `PlayedTexts`; `shares` says which share of the texts went through how many
+    layers. `ms` is the mean of the texts, `low_ms` to `high_ms` are percentiles 5 and 95, or the
+    bounds of a model; `instructions` were counted, one text in the mean.
+    """
+
+    artifact: str
+    source: str
+    exit: str
+    texts: Positive
+    shares: dict[int, float]
+    threads: Positive
+    ms: float
+    low_ms: float
+    high_ms: float
+    evidence: Evidence
+    energy: Energy | None = None
+    instructions: int | None = None
+    machine: str = ""
+
+    @property
+    def layers(self) -> float:
+        """The mean number of layers of a text."""
+        return math.fsum(layers * share for layers, share in self.shares.items())
+
+
 class OperatorRow(Record, frozen=True):
     """Time of all `calls` of one operator in one inference, in milliseconds."""
 
@@ -133,6 +161,7 @@ class Report(Record, frozen=True):
     measurements: tuple[LatencyRow, ...] = ()
     operators: tuple[OperatorRow, ...] = ()
     explanations: tuple[Explanation, ...] = ()
+    played: tuple[PlayedRow, ...] = ()
     search: SearchResult | None = None
     created: str = ""
     host: str = ""
@@ -148,6 +177,7 @@ class Report(Record, frozen=True):
         named = {*self.bytes_by_kind, self.manifest.default.artifact}
         named |= {row.artifact for row in self.measurements}
         named |= {row.artifact for row in self.operators}
+        named |= {row.artifact for row in self.played}
         named |= {explanation.artifact for explanation in self.explanations}
         if named - artifacts:
             unknown = ", ".join(sorted(named - artifacts))

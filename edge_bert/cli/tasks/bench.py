@@ -37,8 +37,15 @@ from edge_bert.cli.progress import console_progress
         },
         "What": {
             "lengths": "length buckets in tokens (default: 16,128)",
+            "data": "instead run the texts of a data set, each in its smallest bucket and through "
+            "the exits: FILE.txt, or what `invoke build --data` takes",
+            "exits": "with --data: auto (the bundle's rule), whole, or a number of layers, such as "
+            "auto,whole,2 (default: auto where there are exits, and whole)",
+            "texts": "with --data: at most so many texts, evenly spaced (default: 4000, emulated "
+            "100)",
             "threads": "thread counts, such as 1,2,4 (default: 1)",
-            "repetitions": "number of measured inferences; on host and device only",
+            "repetitions": "number of measured inferences, with --data of rounds; on host and "
+            "device only",
             "every_ms": "begin an inference each so many milliseconds, as an app does (default: "
             "back to back)",
             "as": "foreground or background, as Android schedules apps (default: foreground)",
@@ -64,6 +71,9 @@ def bench(
     target: str | None = None,
     artifacts: str | None = None,
     lengths: str | None = None,
+    data: str | None = None,
+    exits: str | None = None,
+    texts: str | None = None,
     threads: str | None = None,
     repetitions: str | None = None,
     duration: str | None = None,
@@ -92,12 +102,19 @@ def bench(
 
     Example: invoke bench --profile pixel --import results.txt
     Example: invoke bench --profile pixel --target emulated --artifacts wi8_afp32 --lengths 16,128
+    Example: invoke bench --profile pixel --target device --data sst2:dev.tsv --exits auto,whole
     """
     from edge_bert.cli.console import print_json, print_lines
-    from edge_bert.pipeline.bench.bench import list_expected, list_measured_rows, run_bench
+    from edge_bert.pipeline.bench.bench import (
+        list_expected,
+        list_measured_rows,
+        list_played,
+        run_bench,
+    )
     from edge_bert.pipeline.bench.options import BenchOptions
     from edge_bert.report.terminal.measurements import print_expected, print_measured
     from edge_bert.report.terminal.plain_console import PlainConsole
+    from edge_bert.report.terminal.played import print_played
 
     target = target or ("device" if import_ else None)
     options = parse_options(BenchOptions, locals())
@@ -108,6 +125,7 @@ def bench(
         return
     console = PlainConsole()
     print_measured(list_measured_rows(measured), console)
+    print_played(list_played(measured), console)
     print_expected(list_expected(options.folder, measured), console)
     print_lines([f"report: {options.folder / 'report.html'}"])
 

@@ -9,15 +9,20 @@ from edge_bert import profiles
 from edge_bert.bundle import manifest as manifests
 from edge_bert.bundle.manifest import read_manifest
 from edge_bert.bundle.measurement_files import save_measurement
+from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.measure.script_results import read_results
 from edge_bert.pipeline.bench.import_results import build_imported
 from edge_bert.pipeline.bench.options import BenchOptions, check_bench_options
 from edge_bert.pipeline.bench.subjects import ensure_bundle, list_files, select_subjects
 from edge_bert.pipeline.bench.targets import open_measure
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.bench.text_job import TextJob
+from edge_bert.pipeline.bench.text_jobs import list_text_jobs
+from edge_bert.pipeline.build import measurements, played
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
+from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Measurement
+from edge_bert.records.report import PlayedRow
 from edge_bert.report.expected import ExpectedCost, expect_costs
 from edge_bert.report.tables import latency_groups
 from edge_bert.report.terminal.measurements import MeasuredRow
@@ -46,19 +51,29 @@ def run_bench(options: BenchOptions, progress: Progress = no_progress) -> tuple[
         return import_results(options, options.import_, progress)
     bundle = ensure_bundle(options.profile, folder, progress)
     share_folder(folder)
-    subjects = select_subjects(bundle.manifest, options.artifacts, options.lengths)
-    names = list_files(bundle, subjects)
+    jobs = _list_jobs(options, bundle)
+    names = list_files(bundle, jobs)
     earlier = measurements.read_measurements(folder, progress)
     results: list[BenchResult] = []
     try:
         with bundle.copy_members(names) as files, open_measure(options, progress) as measure:
-            for artifact, signature in subjects:
-                for measurement in measure(files / artifact.file, artifact, signature):
+            for artifact, job in jobs:
+                for measurement in measure(files / artifact.file, artifact, job):
                     results.append(_save(measurement, folder, earlier))
     finally:
         if results:
             measurements.rerender_report(folder, progress)
     return tuple(results)
+
+
+def _list_jobs(
+    options: BenchOptions, bundle: OpenBundle
+) -> Sequence[tuple[Artifact, str | TextJob]]:
+    if options.data is None:
+        return select_subjects(bundle.manifest, options.artifacts, options.lengths)
+    return list_text_jobs(
+        bundle, options.artifacts, options.data, options.exits, options.most_texts
+    )
 
 
 def import_results(
@@ -99,7 +114,13 @@ def list_measured_rows(results: Sequence[BenchResult]) -> list[MeasuredRow]:
             result.compared_with,
         )
         for result in results
+        if result.measurement.played is None
     ]
+
+
+def list_played(results: Sequence[BenchResult]) -> list[PlayedRow]:
+    """What data sets cost, in the order in which they were played."""
+    return [row for result in results if (row := played.build_row(result.measurement))]
 
 
 def list_expected(folder: Path, results: Sequence[BenchResult]) -> list[ExpectedCost]:

@@ -30,6 +30,7 @@ from edge_bert.pipeline.bench.placement import (
 )
 from edge_bert.pipeline.bench.runner import DEFAULT_DURATION_S, SPARE_S, WARMUP
 from edge_bert.pipeline.bench.shell import make_shell
+from edge_bert.pipeline.bench.text_job import TextJob
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, MeasuredSubject, Measurement
@@ -39,7 +40,7 @@ CHMOD_TIMEOUT_S = 30.0
 
 def make_timer(
     device: Device, binary: BenchmarkBinary, options: BenchOptions, progress: Progress
-) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
+) -> Callable[[Path, Artifact, str | TextJob], Iterator[Measurement]]:
     """A function that times one signature with each number of threads.
 
     As with our own runner, it yields nothing on an emulated phone. Raises DeviceError for a phone
@@ -51,7 +52,10 @@ def make_timer(
     facts = None if on_host else read_phone(device)
     of_profile = None if on_host else check_phone(facts, profiles.load_profile(options.profile))
 
-    def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
+    def measure(path: Path, artifact: Artifact, job: str | TextJob) -> Iterator[Measurement]:
+        if isinstance(job, TextJob):  # which the options refuse before
+            raise DeviceError("benchmark_model plays no data sets.")
+        signature = job
         remote = device.push(path, artifact.file)
         for threads in options.threads:
             progress(f"{artifact.name} {signature}: {threads} threads, benchmark_model")

@@ -16,15 +16,19 @@ from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
 from edge_bert.estimate.scaled_model import require_current_scaling
 from edge_bert.formats.tflite.inspect import inspect_file
+from edge_bert.measure.average_counts import average_counts
 from edge_bert.measure.measurement import build_emulated_measurement, describe_subject
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
+from edge_bert.pipeline.bench.text_job import TextJob
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Signature
 from edge_bert.records.measurement import InstructionCounts, Measurement
 from edge_bert.records.profile import Cluster, DeviceProfile, Runtime
+from edge_bert.store.scratch import scratch_folder
 
 # An inference takes seconds under emulation, loading too; a busy machine takes several times that.
 TIMEOUT_S = 900
+SECONDS_PER_TEXT = 60
 # Up to this length the second inference is counted, for the first one also prepares buffers. That
 # is some 1.1 million instructions: under 1% of a longer inference, which takes a minute to repeat.
 MAX_WARMED_LENGTH = 32
@@ -41,7 +45,7 @@ class Countable(Protocol):
     def signatures(self) -> Mapping[str, Signature]: ...
 
 
-Count = Callable[[Path, Countable, str], Iterator[Measurement]]
+Count = Callable[[Path, Countable, str | TextJob], Iterator[Measurement]]
 
 
 @contextmanager
@@ -79,6 +83,27 @@ def count_inference(
     return output, counted.counts.marked_repetitions[-1]
 
 
+def count_texts(
+    device: EmulatedDevice, command: Sequence[str], model: str, job: TextJob
+) -> tuple[RunnerOutput, InstructionCounts]:
+    """The runner's output and the mean counts of a text; each text is played once.
+
+    One text is played before, which prepares buffers. Raises DeviceError where the runner fails or
+    its texts are not told apart.
+    """
+    with scratch_folder("texts") as scratch:
+        plan, texts = (device.push(x, x.name) for x in job.write_files(scratch, "played"))
+    run = RunnerRequest(model, None, warmup=1, repetitions=job.count, exits=plan, inputs=texts)
+    timeout_s = TIMEOUT_S + SECONDS_PER_TEXT * job.count
+    counted = device.run_counted([*command, *run.arguments()], timeout_s)
+    completed = counted.completed
+    output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
+    repetitions = counted.counts.marked_repetitions
+    if len(repetitions) != job.count + 1:
+        raise DeviceError("The emulator did not see where each text begins and ends.")
+    return output, average_counts(repetitions[1:])
+
+
 def _make_counter(
     device: EmulatedDevice,
     profile: DeviceProfile,
@@ -91,17 +116,22 @@ def _make_counter(
     description = device.describe()
     pushed: dict[Path, str] = {}
 
-    def count(path: Path, artifact: Countable, signature: str) -> Iterator[Measurement]:
-        progress(f"{artifact.name} {signature}: counting on an emulated {cluster.core}")
+    def count(path: Path, artifact: Countable, job: str | TextJob) -> Iterator[Measurement]:
+        name = job if isinstance(job, str) else job.signature
+        progress(f"{artifact.name} {name}: counting on an emulated {cluster.core}")
         if path not in pushed:
             pushed[path] = device.push(path, artifact.file)
-        warmup = int(artifact.signatures[signature].length <= MAX_WARMED_LENGTH)
-        run = RunnerRequest(pushed[path], signature, warmup=warmup, repetitions=1)
-        output, counts = count_inference(device, command, run)
+        if isinstance(job, TextJob):
+            output, counts = count_texts(device, command, pushed[path], job)
+        else:
+            warmup = int(artifact.signatures[job].length <= MAX_WARMED_LENGTH)
+            run = RunnerRequest(pushed[path], job, warmup=warmup, repetitions=1)
+            output, counts = count_inference(device, command, run)
         subject = describe_subject(output, artifact.name, runtime)
+        subject = msgspec.structs.replace(subject, signature=name)
         operators = sum(inspect_file(path).op_counts.values()) if max(threads) > 1 else 0
         for thread_count in threads:
-            yield build_emulated_measurement(
+            measurement = build_emulated_measurement(
                 output,
                 counts,
                 description,
@@ -111,5 +141,9 @@ def _make_counter(
                 others=cpu_files.other_clusters(profile, cluster),
                 operators=operators,
             )
+            if isinstance(job, TextJob):
+                played = job.record_texts(output.layers)
+                measurement = msgspec.structs.replace(measurement, played=played)
+            yield measurement
 
     return count

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -69,22 +68,19 @@ def _describe_rule(manifest: Manifest, plan: ExitPlan | None) -> Iterator[str]:
         yield f"exit {point.after} {point.temperature!r} {point.threshold!r}"
 
 
-def write_texts(
-    chains: Mapping[int, Chain], encodings: Sequence[Encoding], pad_id: int, file: Path
-) -> None:
+def encode_texts(chains: Mapping[int, Chain], encodings: Sequence[Encoding], pad_id: int) -> bytes:
     """The tokens of every text, each padded to the smallest length that fits.
 
     A text is its length in tokens and the inputs of its first stage, sorted by name.
     """
-    with file.open("wb") as stream:
-        stream.write(MAGIC)
-        for encoding in encodings:
-            length = choose_bucket(len(encoding), chains)
-            specs = sorted(chains[length][0].stage.inputs, key=lambda spec: spec.name)
-            inputs = pad_encoding(encoding, length, pad_id, [spec.name for spec in specs])
-            stream.write(np.array(length, "<u4").tobytes())
-            for spec in specs:
-                stream.write(inputs[spec.name].astype(np.dtype(spec.dtype)).tobytes())
+    content = [MAGIC]
+    for encoding in encodings:
+        length = choose_bucket(len(encoding), chains)
+        specs = sorted(chains[length][0].stage.inputs, key=lambda spec: spec.name)
+        inputs = pad_encoding(encoding, length, pad_id, [spec.name for spec in specs])
+        content.append(np.array(length, "<u4").tobytes())
+        content += [inputs[x.name].astype(np.dtype(x.dtype)).tobytes() for x in specs]
+    return b"".join(content)
 
 
 def _plain(name: str) -> str:

@@ -14,6 +14,7 @@ from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.runner_files import UserFiles, check_user_files
 from edge_bert.errors import InputError
+from edge_bert.pipeline.bench.text_job import parse_exit
 from edge_bert.records.base import Record
 
 TargetName = Literal["host", "emulated", "device", "ssh"]
@@ -22,6 +23,8 @@ MAX_THREADS = 64
 MAX_REPETITIONS = 1_000_000
 MAX_DURATION_S = 3600.0
 MAX_EVERY_MS = 600_000
+EMULATED_TEXTS = 100
+MAX_TEXTS = 4000  # the emulator tells so many inferences apart
 SCHEDULING = ("foreground", "background")
 # Options that only some targets have.
 TARGETS_OF = {
@@ -49,7 +52,10 @@ class BenchOptions(Record, frozen=True):
     background. `benchmark_model` is TFLite's own tool, which takes the place of our runner,
     `benchmark_apk` is it as an app, and `benchmark_origin` says where it is from; it alone reaches
     an `accelerator`, `gpu` or `npu`. `runtime_library` and `runner` take the place of ours on a
-    device. `import_` are results of a script that ran elsewhere; nothing is measured then.
+    device. `data` is a data set whose texts are run in place of the signatures of `lengths`, at
+    most `texts` of them, and `exits` are the ways that they take: `auto`, `whole` or a number of
+    layers; `repetitions` are rounds then. `import_` are results of a script that ran elsewhere;
+    nothing is measured then.
     """
 
     profile: str
@@ -72,17 +78,25 @@ class BenchOptions(Record, frozen=True):
     accelerator: str | None = None
     runtime_library: Path | None = None
     runner: Path | None = None
+    data: str | None = None
+    exits: tuple[str, ...] = ()
+    texts: int | None = None
     import_: Path | None = None
     out: Path = Path("build")
 
     def __post_init__(self) -> None:
-        for name in ("artifacts", "lengths", "threads"):
+        for name in ("artifacts", "lengths", "threads", "exits"):
             msgspec.structs.force_setattr(self, name, tuple(dict.fromkeys(getattr(self, name))))
 
     @property
     def folder(self) -> Path:
         """The folder of the bundle."""
         return self.out / profiles.bundle_name(self.profile)
+
+    @property
+    def most_texts(self) -> int:
+        """How many texts of the data set are run at most: under emulation each takes seconds."""
+        return self.texts or (EMULATED_TEXTS if self.target == "emulated" else MAX_TEXTS)
 
     @property
     def user_files(self) -> UserFiles:
@@ -126,6 +140,7 @@ def check_bench_options(options: BenchOptions) -> None:
     if options.target == "ssh" and not options.host:
         raise InputError("--target ssh needs --host, such as pi@raspberrypi.local.")
     _check_pace(options)
+    _check_data(options)
     if options.benchmark_model and options.benchmark_apk:
         raise InputError("--benchmark-model and --benchmark-apk exclude each other; give one.")
     if options.benchmark_apk and options.cores not in (None, ANY_CORES):
@@ -142,6 +157,23 @@ def check_bench_options(options: BenchOptions) -> None:
             )
     _check_accelerator(options)
     _check_user_files(options, device.abi)
+
+
+def _check_data(options: BenchOptions) -> None:
+    if options.data is None:
+        if options.exits or options.texts:
+            raise InputError(
+                "--exits and --texts say how a data set is played; name it with --data."
+            )
+        return
+    if options.lengths:
+        raise InputError("--data has texts of its own lengths; leave --lengths out.")
+    if options.benchmark_model or options.benchmark_apk:
+        raise InputError("--data is for our own runner; leave --benchmark-model out.")
+    if options.texts is not None and not 1 <= options.texts <= MAX_TEXTS:
+        raise InputError(f"--texts: use a whole number from 1 to {MAX_TEXTS}.")
+    for word in options.exits:
+        parse_exit(word)
 
 
 def _check_user_files(options: BenchOptions, abi: str) -> None:

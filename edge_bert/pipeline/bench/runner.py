@@ -32,6 +32,7 @@ from edge_bert.pipeline.bench.placement import (
     read_phone,
 )
 from edge_bert.pipeline.bench.shell import make_shell
+from edge_bert.pipeline.bench.text_job import TextJob
 from edge_bert.pipeline.bench.token_inputs import DESCRIPTION, write_token_inputs
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
@@ -48,8 +49,8 @@ SPARE_S = 300.0  # loading, warm-up and profiling on a slow device
 
 def make_timer(
     device: Device, options: BenchOptions, progress: Progress
-) -> Callable[[Path, Artifact, str], Iterator[Measurement]]:
-    """A function that times one signature with each number of threads.
+) -> Callable[[Path, Artifact, str | TextJob], Iterator[Measurement]]:
+    """A function that times one signature, or one data set, with each number of threads.
 
     On an emulated phone behind adb it runs all and yields nothing: times there mean nothing.
     Raises DeviceError for a phone that is not the profile's.
@@ -65,15 +66,15 @@ def make_timer(
         progress(f"runtime: {chosen.build}")
     command = push_runner(device, chosen)
 
-    def measure(path: Path, artifact: Artifact, signature: str) -> Iterator[Measurement]:
+    def measure(path: Path, artifact: Artifact, job: str | TextJob) -> Iterator[Measurement]:
         remote = device.push(path, artifact.file)
-        inputs = _push_inputs(device, path.parent / TOKENIZER, artifact, signature)
+        pushed = _push_job(device, path.parent / TOKENIZER, artifact, job)
         for threads in options.threads:
-            progress(f"{artifact.name} {signature}: {threads} threads on {description.name}")
+            progress(f"{artifact.name} {_name(job)}: {threads} threads on {description.name}")
             groups = facts.cpus if facts else ()
             choice = choose_cores(options.core_words, groups, threads)
-            run = _plan_run(options, remote, signature, threads, choice)
-            run = dataclasses.replace(run, inputs=inputs)
+            run = _plan_run(options, remote, job, threads, choice)
+            run = dataclasses.replace(run, inputs=pushed.inputs, exits=pushed.exits)
             before = None if on_host else read_state(make_shell(device))
             output = _run(device, command, run)
             after = None if on_host else read_state(make_shell(device))
@@ -85,49 +86,81 @@ def make_timer(
                 energy = measure_energy(device, command, run, progress)
             subject = msgspec.structs.replace(
                 describe_subject(output, artifact.name, chosen.runtime, choice.label),
+                signature=_name(job),
                 runtime_build=chosen.build,
-                inputs=DESCRIPTION if inputs else "made up",
+                inputs=pushed.description,
                 pace=options.pace,
                 of_profile=of_profile,
                 fastest=choice.fastest,
             )
+            if isinstance(job, str):
+                output = with_cold_run(output, _run(device, command, _plan_cold_run(run)))
             measurement = build_measurement(
-                with_cold_run(output, _run(device, command, _plan_cold_run(run))),
+                output,
                 description,
                 subject,
                 RunConditions(before, after, energy),
             )
             hidden = options.core_words != ANY_CORES and not (choice.cpus or on_host)
-            measurement = msgspec.structs.replace(measurement, tool_versions=chosen.tools)
+            measurement = msgspec.structs.replace(
+                measurement,
+                tool_versions=chosen.tools,
+                played=None if isinstance(job, str) else job.record_texts(output.layers),
+            )
             yield judge_placement(measurement, choice, hidden=hidden)
 
     return measure
 
 
-def _push_inputs(device: Device, tokenizer: Path, artifact: Artifact, signature: str) -> str | None:
-    """Sets of tokens for the signature, on the device; None where the bundle has no tokenizer."""
+@dataclasses.dataclass(frozen=True)
+class _PushedInputs:
+    """Files on the device, and what is in them in words."""
+
+    inputs: str | None
+    exits: str | None
+    description: str
+
+
+def _name(job: str | TextJob) -> str:
+    return job if isinstance(job, str) else job.signature
+
+
+def _push_job(
+    device: Device, tokenizer: Path, artifact: Artifact, job: str | TextJob
+) -> _PushedInputs:
+    """A data set with its rule, or sets of tokens for a signature, which a bundle without a
+    tokenizer has not."""
     with scratch_folder("inputs") as scratch:
-        file = scratch / f"{signature}.inputs"
-        if not write_token_inputs(tokenizer, artifact, signature, file):
-            return None
-        return device.push(file, f"{artifact.name}-{file.name}")
+        if isinstance(job, TextJob):
+            plan, texts = job.write_files(scratch, artifact.name)
+            description = f"{job.count} texts of {job.source}"
+            return _PushedInputs(
+                device.push(texts, texts.name), device.push(plan, plan.name), description
+            )
+        file = scratch / f"{job}.inputs"
+        if not write_token_inputs(tokenizer, artifact, job, file):
+            return _PushedInputs(None, None, "made up")
+        return _PushedInputs(device.push(file, f"{artifact.name}-{file.name}"), None, DESCRIPTION)
 
 
 def _plan_run(
-    options: BenchOptions, remote: str, signature: str, threads: int, choice: CoreChoice
+    options: BenchOptions, remote: str, job: str | TextJob, threads: int, choice: CoreChoice
 ) -> RunnerRequest:
+    repetitions = options.repetitions
+    if isinstance(job, TextJob):
+        repetitions = None if options.duration else job.count * (options.repetitions or 1)
     seconds = options.duration or max(
         DEFAULT_DURATION_S, EVERY_COUNT * (options.every_ms or 0) / 1e3
     )
     on_device = options.target in ("device", "ssh")
     return RunnerRequest(
         model=remote,
-        signature=signature,
+        signature=job if isinstance(job, str) else None,
         threads=threads,
         # One sentence now and then meets a core that has slept, so nothing is warmed for it.
         warmup=1 if options.every_ms else WARMUP,
-        repetitions=options.repetitions,
-        duration_ms=None if options.repetitions else max(1, round(seconds * 1e3)),
+        repetitions=repetitions,
+        duration_ms=None if repetitions else max(1, round(seconds * 1e3)),
         cores=choice.text if choice.asked else None,
         preferred_cores=None if choice.asked else choice.text,
         every_ms=options.every_ms,

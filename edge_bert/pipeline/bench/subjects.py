@@ -66,7 +66,7 @@ def select_subjects(
     ]
 
 
-def list_files(bundle: OpenBundle, subjects: Iterable[tuple[Artifact, str]]) -> list[str]:
+def list_files(bundle: OpenBundle, subjects: Iterable[tuple[Artifact, object]]) -> list[str]:
     """The files of these artifacts, and the tokenizer that makes their inputs, if there is one."""
     names = [artifact.file for artifact, _ in subjects]
     return [*names, TOKENIZER] if bundle.holds(TOKENIZER) else names

@@ -16,13 +16,14 @@ from edge_bert.pipeline.bench import benchmark_model, runner
 from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.bench.energy_session import restore_settings
 from edge_bert.pipeline.bench.options import BenchOptions
+from edge_bert.pipeline.bench.text_job import TextJob
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.profile import DeviceProfile
 
-# Measures one signature of an artifact's file, once for each number of threads.
-Measure = Callable[[Path, Artifact, str], Iterator[Measurement]]
+# Measures one signature of an artifact's file, or a data set, once for each number of threads.
+Measure = Callable[[Path, Artifact, str | TextJob], Iterator[Measurement]]
 
 
 @contextmanager

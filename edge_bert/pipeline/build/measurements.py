@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -16,15 +15,14 @@ from edge_bert.measure.comparability import explain_incomparable
 from edge_bert.measure.statistics import summarize_times
 from edge_bert.pipeline.build.bundle_files import profile_of, with_search
 from edge_bert.pipeline.build.explanations import with_explanations
+from edge_bert.pipeline.build.figures import energy_of, machine_of, place_of
+from edge_bert.pipeline.build.played import list_played_rows
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Manifest
-from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency
-from edge_bert.records.measurement import BENCHMARK_MODEL, Evidence, Measurement
+from edge_bert.records.measurement import Evidence, Measurement
 from edge_bert.records.report import (
     Change,
-    Energy,
-    EnergyKind,
     LatencyRow,
     MeasuredRun,
     OperatorRow,
@@ -119,27 +117,6 @@ def previous_of(measurement: Measurement, earlier: Sequence[Measurement]) -> Mea
     )
 
 
-def machine_of(measurement: Measurement) -> str:
-    """The machine of a measurement in words; figures of equal machines may share a table."""
-    scaled = f"; scaled to {measurement.scaled_to}" if measurement.scaled_to else ""
-    return _place_of(measurement) + scaled
-
-
-def _place_of(measurement: Measurement) -> str:
-    """The machine; of a modelled figure without what it is scaled to."""
-    target, latency = measurement.target, measurement.latency
-    if measurement.evidence is Evidence.EMULATED:
-        core = target.properties.get("core", "")
-        clock = f" at {latency.mhz} MHz" if isinstance(latency, ModelledLatency) else ""
-        return f"{target.name}, {core}{clock}; low and high are the model's bounds"
-    model = target.properties.get("ro.product.model") or target.properties.get("cpu") or ""
-    device = f"{target.name} ({model})" if model else target.name
-    subject = measurement.subject
-    cores = f"cores {subject.cores}" if subject.cores else ""
-    tool = BENCHMARK_MODEL if BENCHMARK_MODEL in measurement.tool_versions else ""
-    return ", ".join(filter(None, (device, cores, subject.pace, tool, subject.runtime_build)))
-
-
 def add_measurements(
     counted: Sequence[Measurement], manifest: Manifest, folder: Path, scratch: Path
 ) -> tuple[Measurement, ...]:
@@ -173,7 +150,7 @@ def with_measurements(
     for index, measurement in enumerate(measurements):
         if measurement.valid and _length(measurement, report.manifest) is not None:
             subject = measurement.subject
-            key = (subject.artifact, subject.signature, subject.threads, _place_of(measurement))
+            key = (subject.artifact, subject.signature, subject.threads, place_of(measurement))
             latest.setdefault((*key, measurement.evidence), []).append(index)
     manifest, indices = report.manifest, [runs[-1] for runs in latest.values()]
     rows = [
@@ -183,7 +160,12 @@ def with_measurements(
         for runs in latest.values()
     ]
     operators = [row for index in indices for row in _operators(measurements[index], manifest)]
-    return msgspec.structs.replace(report, measurements=tuple(rows), operators=tuple(operators))
+    return msgspec.structs.replace(
+        report,
+        measurements=tuple(rows),
+        operators=tuple(operators),
+        played=list_played_rows(measurements, manifest),
+    )
 
 
 def complete_report(
@@ -292,21 +274,6 @@ def _operators(measurement: Measurement, manifest: Manifest) -> Iterable[Operato
             evidence=measurement.evidence,
             machine=f"{machine_of(measurement)}, {threads} thread{'s' if threads > 1 else ''}",
         )
-
-
-def energy_of(measurement: Measurement) -> Energy | None:
-    """The energy as reports show it; None without a figure, or with an impossible one."""
-    energy = measurement.energy
-    if isinstance(energy, EnergyUnavailable):
-        return None
-    low, high = energy.low_mj, energy.high_mj
-    if not 0 < low <= high < math.inf:
-        return None
-    kind: EnergyKind = "modelled" if isinstance(energy, ModelledEnergy) else "measured"
-    # The tables differ by factors, so a bracket's middle is the geometric one.
-    middle = (low * high) ** 0.5 if isinstance(energy, ModelledEnergy) else energy.mj
-    # Rounding may put the middle outside a narrow range.
-    return Energy(kind, min(max(middle, low), high), low, high)
 
 
 def _ms(microseconds: float | None) -> float | None:

@@ -20,7 +20,7 @@ from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_
 from edge_bert.errors import DeviceError
 from edge_bert.evaluate.choose_exit import rate_exits
 from edge_bert.measure.runner_output import RunnerOutput, parse_runner
-from edge_bert.pipeline.bench.exit_inputs import describe_plan, list_chains, write_texts
+from edge_bert.pipeline.bench.exit_inputs import describe_plan, encode_texts, list_chains
 from edge_bert.records.exits import ExitPoint, ExitRule
 from tests.pipeline.staged_bundle import (
     AGREEMENT,
@@ -51,7 +51,7 @@ def write_files(folder: Path, choice: ExitChoice) -> RunnerRequest:
     exits, inputs = folder.with_name("exits"), folder.with_name("texts")
     exits.write_text(describe_plan(bundle.manifest, artifact, plan))
     chains = list_chains(artifact, plan)
-    write_texts(chains, tokenizer.encode_batch(TEXTS), tokenizer.pad_id, inputs)
+    inputs.write_bytes(encode_texts(chains, tokenizer.encode_batch(TEXTS), tokenizer.pad_id))
     return RunnerRequest(
         str(folder / artifact.file), None, warmup=2, exits=str(exits), inputs=str(inputs)
     )

@@ -1,0 +1,47 @@
+"""What a data set cost that was played through exits, as the cells of a table."""
+
+from __future__ import annotations
+
+from edge_bert.records.measurement import Evidence
+from edge_bert.records.report import PlayedRow
+from edge_bert.text import NOT_KNOWN, format_significant
+
+PLAYED_HEAD = ("artifact", "texts of", "exit", "share by layers", "ms", "mJ", "instructions")
+
+
+def played_cells(row: PlayedRow) -> list[str]:
+    """A row under `PLAYED_HEAD`: the mean of a text, and the percentiles or bounds around it."""
+    low, middle, high = map(format_significant, (row.low_ms, row.ms, row.high_ms))
+    return [
+        row.artifact,
+        f"{row.source} ({row.texts})",
+        row.exit if row.exit in ("auto", "whole") else f"after {row.exit} layers",
+        describe_shares(row),
+        f"{middle} ({low} to {high})",
+        _describe_energy(row),
+        NOT_KNOWN if not row.instructions else f"{format_significant(row.instructions / 1e6)} M",
+    ]
+
+
+def describe_shares(row: PlayedRow) -> str:
+    """Which share of the texts went through how many layers; empty for the whole model."""
+    if row.exit == "whole":
+        return "all of them"
+    return ", ".join(f"{layers}: {share:.0%}" for layers, share in row.shares.items())
+
+
+def describe_played(evidence: Evidence) -> str:
+    """What the figures of a text are."""
+    if evidence is Evidence.EMULATED:
+        return "counted over the data set, one text in the mean; time and energy modelled"
+    return "measured over the data set: the mean of a text, and percentiles 5 and 95"
+
+
+def _describe_energy(row: PlayedRow) -> str:
+    if row.energy is None:
+        return NOT_KNOWN
+    low, middle, high = map(
+        format_significant, (row.energy.low_mj, row.energy.mj, row.energy.high_mj)
+    )
+    modelled = row.energy.kind == "modelled"
+    return f"{low} to {high} (modelled)" if modelled else f"{middle} ({low} to {high})"

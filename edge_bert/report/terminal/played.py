@@ -1,0 +1,21 @@
+"""Data sets that were played through exits, on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from edge_bert.records.report import PlayedRow
+from edge_bert.report.played import PLAYED_HEAD, describe_played, played_cells
+from edge_bert.report.terminal.tables import print_line, print_table
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def print_played(rows: Sequence[PlayedRow], console: Console) -> None:
+    """A table of what one text of a data set costs; the rows are of one target."""
+    if not rows:
+        return
+    print_line(console, f"{rows[0].machine}: {describe_played(rows[0].evidence)}")
+    print_table(console, PLAYED_HEAD, [tuple(played_cells(row)) for row in rows])
