@@ -12,7 +12,9 @@
 #
 #   sh session.sh restore
 #
-# puts them back. A battery that still charges after five minutes ends the session, as @charging says.
+# puts them back. A battery that still charges after five minutes ends the session, as @charging says,
+# and so does a lock screen, as @locked says: it turns itself off after ten seconds, whatever the
+# time-out in the settings (Android's config_lockScreenDisplayTimeout), and then phones fall asleep.
 set -u
 keepsake=${RESTORE:-/data/local/tmp/edge_bert-settings}
 
@@ -147,6 +149,16 @@ set_screen() {
     ask power >>"$log"
 }
 
+# One without a secret goes away by itself.
+leave_lock_screen() {
+    wm dismiss-keyguard
+    sleep 2
+    if dumpsys window policy | grep -q '^ *showing=true'; then
+        say locked
+        exit 0
+    fi
+} >/dev/null 2>&1
+
 # Only this folder is open to both Perfetto's service and the shell.
 trace=/data/misc/perfetto-traces/edge_bert-$$.pftrace
 trace_pid=''
@@ -200,6 +212,7 @@ say 'session 1'
 trap put_back EXIT
 trap 'exit 1' INT TERM HUP
 set_screen >/dev/null 2>&1
+leave_lock_screen
 case " $sources " in *' rails '*) ;; *) wait_for_battery ;; esac
 case " $sources " in *' perfetto '*) start_trace ;; esac
 number=0

@@ -37,6 +37,7 @@ inside() {
 }
 
 inside /system/bin/edge_bert_battery &
+[ -e "$root/system/bin/edge_bert_suspend" ] && inside /system/bin/edge_bert_suspend &
 # Android's init starts adbd again when it dies.
 while :; do
     inside ADBD_PORT="$port" LD_PRELOAD=/system/lib64/libloopback.so \

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from dataclasses import dataclass
 from pathlib import Path
 
 from edge_bert.devices.emulator import arm64_root
 from edge_bert.devices.emulator.host_tools import QEMU, require_program
-from edge_bert.devices.emulator.personality import Manners
+from edge_bert.devices.emulator.personality import BINDINGS, Manners
 from edge_bert.devices.runner.build import find_compiler
 from edge_bert.errors import DeviceError
 from edge_bert.installation import shipped_folder
@@ -67,9 +68,10 @@ def make_android_root(
         for folder in FOLDERS:
             (partial / folder).mkdir(parents=True, exist_ok=True)
         arm64_root.write_files(partial, _file_contents(profile, serial, battery, manners))
-        if not manners.binds:
+        (partial / "world" / "kernel").write_bytes(_kernel_state(manners))
+        if manners.binding == "refused":
             _refuse_binding(partial)
-        _add_programs(partial, perfetto=manners.perfetto)
+        _add_programs(partial, manners)
         partial.replace(root)
     except OSError as error:
         raise DeviceError(f"Cannot make the emulated phone in {root}: {error}.") from error
@@ -138,6 +140,11 @@ def _shell_settings(manners: Manners) -> str:
     )
 
 
+def _kernel_state(manners: Manners) -> bytes:
+    """`struct kernel` of kernel.h: no sleep yet."""
+    return struct.pack("<qq", 0, BINDINGS.index(manners.binding))
+
+
 def _refuse_binding(root: Path) -> None:
     """A `taskset` that the kernel refuses, before the usual one of that name is put there."""
     path = root / "system" / "bin" / "taskset"
@@ -145,7 +152,7 @@ def _refuse_binding(root: Path) -> None:
     path.chmod(0o755)
 
 
-def _add_programs(root: Path, *, perfetto: bool) -> None:
+def _add_programs(root: Path, manners: Manners) -> None:
     binaries = root / "system" / "bin"
     for name in _toybox_commands(root):
         if not (binaries / name).exists():
@@ -156,10 +163,13 @@ def _add_programs(root: Path, *, perfetto: bool) -> None:
         shutil.copy(script, binaries / script.name)
         (binaries / script.name).chmod(0o755)
     _compile(["battery.c"], ["-lm"], binaries / "edge_bert_battery")
-    if perfetto:
+    if manners.suspends:
+        _compile(["suspend.c"], [], binaries / "edge_bert_suspend")
+    if manners.perfetto:
         _compile(["perfetto.c"], [], binaries / "perfetto")
-    library = root / "system" / "lib64" / "libloopback.so"
-    _compile(["-shared", "-fPIC", "loopback.c"], ["-ldl"], library)
+    libraries = root / "system" / "lib64"
+    _compile(["-shared", "-fPIC", "loopback.c"], ["-ldl"], libraries / "libloopback.so")
+    _compile(["-shared", "-fPIC", "kernel.c"], [], libraries / "libkernel.so")
 
 
 def _toybox_commands(root: Path) -> list[str]:

@@ -8,9 +8,14 @@ current over half a minute, or hide the kernel's files from the shell user.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
 
 from edge_bert.errors import InputError
 from edge_bert.records.profile import DeviceProfile
+
+# The numbers of these are those of android_harness/emulator/device/kernel.h.
+Binding = Literal["done", "refused", "ignored"]
+BINDINGS: tuple[Binding, ...] = ("done", "refused", "ignored")
 
 
 @dataclass(frozen=True)
@@ -22,7 +27,8 @@ class Manners:
     `average_s`. `copy_s` is how old an answer of `dumpsys battery` may be. Without `sysfs` the
     shell user cannot read the kernel's gauges. `current_line` is a maker's own line in that
     answer, `forced_get` is `cmd battery get -f` (Android 15). `capped_percent` limits the slowest
-    clock policy. A phone that `suspends` stops its programs while its screen is off.
+    clock policy. `binding` says what becomes of a program's wish for cores: some kernels refuse it,
+    some take it and forget it. A phone that `suspends` stops its programs while its screen is off.
     """
 
     counter_step_uah: int = 1
@@ -37,7 +43,7 @@ class Manners:
     perfetto: bool = False
     hal_ready: bool = True
     capped_percent: int = 100
-    binds: bool = True
+    binding: Binding = "done"
     suspends: bool = False
     wireless_name: str = ""
     properties: dict[str, str] = field(default_factory=dict)
@@ -82,7 +88,7 @@ PERSONALITIES: dict[str, Manners] = {
         copy_s=60,
         sysfs=False,
         capped_percent=75,
-        binds=False,
+        binding="refused",
         suspends=True,
     ),
 }

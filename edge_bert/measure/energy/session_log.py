@@ -25,13 +25,15 @@ ASLEEP_S = 0.5
 class EnergySession:
     """The windows of a session and how the phone was meanwhile; `done` where it came to its end.
 
-    `charging` says that it measured nothing, because the cable stayed in.
+    `charging` says that it measured nothing, because the cable stayed in, `locked` the same of the
+    lock screen.
     """
 
     windows: tuple[EnergyWindow, ...]
     conditions: dict[str, str]
     done: bool
     charging: bool = False
+    locked: bool = False
 
 
 @dataclass
@@ -70,6 +72,7 @@ def parse_session(text: str, trace: bytes = b"") -> EnergySession:
         conditions,
         done=text.rstrip().endswith("@done"),
         charging="\n@charging\n" in text,
+        locked="\n@locked\n" in text,
     )
 
 

@@ -105,6 +105,11 @@ def measure_energy(
 
 def conclude_session(session: EnergySession) -> Energy:
     """The energy of a session that came to its end, or why there is none."""
+    if session.locked:
+        return EnergyUnavailable(
+            "the phone is locked, and its lock screen turns itself off after ten seconds, with "
+            "which phones fall asleep; unlock it, then start again."
+        )
     if session.charging:
         return EnergyUnavailable(
             "the phone still charged after five minutes; draw its cable once the session has begun."

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import struct
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from edge_bert.devices.adb.adb_device import AdbDevice
 from edge_bert.devices.emulator.android_root import BatteryModel
 from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
-from edge_bert.devices.emulator.personality import Manners, find_manners
-from edge_bert.devices.runner.start import RunnerRequest, install_runner
+from edge_bert.devices.emulator.personality import BINDINGS, Binding, Manners, find_manners
+from edge_bert.devices.runner.start import RunnerRequest, install_runner, start_runner
+from edge_bert.measure.runner_output import parse_runner
 from edge_bert.measure.sensors.device_state import find_sources
 from edge_bert.pipeline.bench.energy_session import SessionPlan, choose_sources, record_session
+from edge_bert.pipeline.bench.placement import CoreChoice, find_placement_faults
 from edge_bert.pipeline.bench.shell import make_shell
 from edge_bert.progress import no_progress
 from tests.devices.running_phone import own_name, running_phone
@@ -36,7 +38,8 @@ MANNERS = Manners(
     forced_get=True,
     hal_ready=False,
     capped_percent=60,
-    binds=False,
+    binding="refused",
+    suspends=True,
     perfetto=True,
     properties=find_manners("xiaomi-mediatek").properties,
 )
@@ -55,6 +58,19 @@ def device(phone: EmulatedPhone) -> Iterator[AdbDevice]:
     device = AdbDevice(phone.serial)
     yield device
     device.close()
+
+
+@pytest.fixture(scope="module")
+def command(device: AdbDevice) -> list[str]:
+    """What starts the runner there."""
+    return install_runner(device, "arm64-v8a", own_c_library=True)
+
+
+@pytest.fixture(scope="module")
+def run(device: AdbDevice, tmp_path_factory: pytest.TempPathFactory) -> RunnerRequest:
+    """A run of a model there."""
+    (folder := tmp_path_factory.mktemp("model")).joinpath("m").write_bytes(two_signatures())
+    return RunnerRequest(device.push(folder / "m", "m"), "encode_8")
 
 
 def ask(device: AdbDevice, *arguments: str) -> str:
@@ -92,13 +108,12 @@ def test_the_current_is_the_makers(device: AdbDevice) -> None:
     assert int(charge[1]) % 5000 == 0
 
 
-def test_a_session_has_perfettos_live_counters(device: AdbDevice, tmp_path: Path) -> None:
+def test_a_session_has_perfettos_live_counters(
+    device: AdbDevice, command: list[str], run: RunnerRequest
+) -> None:
     """The trace of the real way over adb: samples each second where the service has old copies."""
     sources = choose_sources(find_sources(make_shell(device)))
     assert sources == ("battery", "forced:counter", "forced:current_now")
-    command = install_runner(device, "arm64-v8a", own_c_library=True)
-    (tmp_path / "m").write_bytes(two_signatures())
-    run = RunnerRequest(device.push(tmp_path / "m", "m"), "encode_8")
     plan = SessionPlan(("idle", "load"), seconds=5, most_s=5, moves=0, every_s=1)
     session = record_session(device, command, run, plan, ("battery", "perfetto"), no_progress)
     assert session.done
@@ -119,6 +134,52 @@ def test_heat_clocks_and_cores_are_the_makers(device: AdbDevice) -> None:
     refused = device.run(["taskset", "80", "echo"], TIMEOUT_S)
     assert refused.exit_code != 0
     assert "Invalid argument" in refused.stderr
+
+
+def run_bound(device: AdbDevice, command: list[str], run: RunnerRequest) -> tuple[str, ...]:
+    """Why a run that belongs on CPU 7 does not count."""
+    bound = dataclasses.replace(run, repetitions=2, preferred_cores="7")
+    completed = start_runner(device, command, bound, TIMEOUT_S)
+    output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
+    assert output.placement is not None
+    return find_placement_faults(CoreChoice("prime", (7,), fastest=True), output.placement)
+
+
+def set_kernel(phone: EmulatedPhone, binding: Binding) -> None:
+    """What becomes of bindings from now on, without another phone."""
+    with (phone.root / "world" / "kernel").open("r+b") as file:
+        file.seek(8)
+        file.write(struct.pack("<q", BINDINGS.index(binding)))
+
+
+def test_a_run_tells_where_it_was_bound(
+    device: AdbDevice, phone: EmulatedPhone, command: list[str], run: RunnerRequest
+) -> None:
+    """Refused, taken and forgotten, or done: only the last one counts as the fastest core's."""
+    refused = "the system refused to bind it to CPU 7; it ran on CPU 0"
+    assert run_bound(device, command, run) == (refused,)
+    set_kernel(phone, "ignored")
+    assert run_bound(device, command, run) == (refused,)
+    set_kernel(phone, "done")
+    assert run_bound(device, command, run) == ()
+
+
+def test_a_detached_session_notices_that_the_phone_slept(
+    device: AdbDevice, phone: EmulatedPhone, command: list[str], run: RunnerRequest
+) -> None:
+    """Somebody turns the screen off in the middle: the load does not count, and says why."""
+    plan = SessionPlan(("load",), seconds=10, most_s=10, moves=0, every_s=2)
+
+    def turn_off_and_wait(seconds: float) -> None:
+        (phone.root / "world" / "wakefulness").write_text("Asleep\n")
+        time.sleep(seconds)
+
+    sources = ("battery",)
+    session = record_session(device, command, run, plan, sources, no_progress, turn_off_and_wait)
+    assert session.done
+    (load,) = session.windows
+    assert load.faults
+    assert "the phone slept for" in load.faults[-1]
 
 
 def test_properties_of_several_lines_do_not_shift_others(device: AdbDevice) -> None:

@@ -186,6 +186,22 @@ def test_a_cable_that_stays_in_ends_the_session(
     assert (tmp_path / "world" / "system.screen_brightness").read_text() == "90\n"
 
 
+def test_a_locked_phone_ends_the_session(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its lock screen cannot be left by a command and turns itself off: told at once."""
+    lock = (
+        "[ $1 = window ] && { printf '  KeyguardServiceDelegate\\n    showing=true\\n'; exit; }\n"
+    )
+    monkeypatch.setitem(PROGRAMS, "dumpsys", lock + PROGRAMS["dumpsys"])
+    session = run_session(tmp_path)
+    assert session.done
+    assert (session.locked, session.windows) == (True, ())
+    energy = conclude_session(session)
+    assert isinstance(energy, EnergyUnavailable)
+    assert "unlock it" in energy.reason
+    assert float((tmp_path / "world" / "up").read_text().split()[0]) < 1000 + 60
+    assert (tmp_path / "world" / "system.screen_brightness").read_text() == "90\n"
+
+
 def test_a_runner_that_fails_ends_its_window_at_once(tmp_path: Path) -> None:
     """The runner's last words come through, and the session does not wait for windows."""
     with pytest.raises(DeviceError, match="no such model"):
