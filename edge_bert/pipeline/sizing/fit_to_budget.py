@@ -75,6 +75,8 @@ def fit_to_budget(options: BuildOptions, progress: Progress = no_progress) -> Bu
 
 
 def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
+    from edge_bert.pipeline.sizing.session import SizingSession
+
     scaled_to = cpu_files.find_cluster(session.profile, None).scaled_to
     if scaled_to:
         progress(f"modelled times are scaled to {scaled_to}")
@@ -82,7 +84,9 @@ def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
     if unknown:
         progress(f"the budget's latency and energy are not looked at: {unknown}")
         session = without_emulation(session)
+    sizing = SizingSession(session)
     try:
+        _ = sizing.supernet  # one that is damaged is refused, also where the whole model fits
         fit = fit_unpruned(session, progress)
     except RefusedError as refusal:
         if session.options.limits:
@@ -92,9 +96,7 @@ def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
     if fit.exceeded is None:
         return build_bundle(session, progress, BudgetEvidence(counted=fit.counted))
     progress(f"the whole model does not fit: {fit.exceeded}")
-    from edge_bert.pipeline.sizing.session import SizingSession
-
-    return build_sized(SizingSession(session), progress)
+    return build_sized(sizing, progress)
 
 
 def without_emulation(session: BuildSession) -> BuildSession:

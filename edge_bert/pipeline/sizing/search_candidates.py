@@ -11,10 +11,14 @@ from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.build.run_signatures import run_signatures
 from edge_bert.pipeline.build.score_labels import score_model
-from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import worker
 from edge_bert.pipeline.sizing.cost_bounds import bound_cost
-from edge_bert.pipeline.sizing.search_space import ROOM, measured_space, outline_space
+from edge_bert.pipeline.sizing.search_space import (
+    ROOM,
+    measured_space,
+    outline_space,
+    trained_space,
+)
 from edge_bert.pipeline.sizing.session import PRUNING_CODE, SizingSession
 from edge_bert.pipeline.sizing.worker import SearchContext
 from edge_bert.progress import Progress, no_progress
@@ -46,14 +50,19 @@ SEARCH_CODE: Functions = (
 def search_candidates(sizing: SizingSession, progress: Progress = no_progress) -> SearchResult:
     """The search alone; what it evaluates is kept in the cache and used again.
 
-    A budget that no candidate can meet ends it before anything is measured.
+    Of a super-network the candidates are its sub-networks, and nothing of the model is measured. A
+    budget that no candidate can meet ends it before anything is measured.
     """
     session, options = sizing.build, sizing.build.options
     impossible = rule_out_budget(sizing)
     if impossible:
         return impossible
-    space = measured_space(sizing, sizing.pruning_stats(progress))
-    problem = _problem(sizing, space, session.profile.budget, _search_key(session))
+    if sizing.supernet is not None:
+        progress("candidates are the sub-networks that were trained")
+        space = trained_space(sizing, sizing.supernet)
+    else:
+        space = measured_space(sizing, sizing.pruning_stats(progress))
+    problem = _problem(sizing, space, session.profile.budget, _search_key(sizing))
     worker.hold_session(problem.context, sizing)
     journal = cache_folder("searches") / f"{problem.key}.jsonl"
     with open_executor(workers=options.workers, scheduler=options.scheduler) as executor:
@@ -66,14 +75,17 @@ def rule_out_budget(sizing: SizingSession) -> SearchResult | None:
     Those that it names have their heads and neurons shared out evenly. None where a candidate may
     meet the budget, or where that cannot be told without measuring.
     """
-    outline, budget = outline_space(sizing), sizing.build.profile.budget
+    budget, effort = sizing.build.profile.budget, sizing.build.options.effort
+    if sizing.supernet is not None:
+        space = trained_space(sizing, sizing.supernet)
+        return infeasible_result(_problem(sizing, space, budget), effort=effort)
+    outline = outline_space(sizing)
     if outline is None:
         return None
     size = budget.size_bytes and ROOM * budget.size_bytes
     roomy = msgspec.structs.replace(budget, size_bytes=size)
     if infeasible_result(_problem(sizing, outline, roomy)) is None:
         return None
-    effort = sizing.build.options.effort
     return infeasible_result(_problem(sizing, outline, budget), effort=effort)
 
 
@@ -92,8 +104,9 @@ def _problem(
     )
 
 
-def _search_key(session: BuildSession) -> str:
+def _search_key(sizing: SizingSession) -> str:
     """All that a candidate's score and cost depend on beside itself."""
+    session, supernet = sizing.build, sizing.supernet
     options, profile = session.options, session.profile
     device = msgspec.structs.replace(profile, budget=Budget())
     corpus = read_sentences(options.corpus) if options.corpus else []
@@ -105,5 +118,6 @@ def _search_key(session: BuildSession) -> str:
         (profile.budget.latency_length, session.lengths, options.emulate, options.float_output),
         digest_sentences(corpus),
         options.rounding.value,
+        "" if supernet is None else supernet.weights_sha256,  # pruned, or cut from these
     ]
     return cache_key("search", inputs, code=SEARCH_CODE)

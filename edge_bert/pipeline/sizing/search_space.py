@@ -12,6 +12,7 @@ from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.records.candidate import Structure
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, DeviceProfile
 from edge_bert.records.recipe import RECIPES, WI2C_AFP32, WI4C_AFP32, WI8_AFP32, Scheme
+from edge_bert.records.supernet import SubnetworkGrid, Supernet
 from edge_bert.search.space import Space
 
 FEWEST_LAYERS = 0.5  # of those that there are
@@ -27,7 +28,12 @@ NARROW_RECIPES = (WI4C_AFP32.name, WI2C_AFP32.name)
 
 def measured_space(sizing: SizingSession, stats: PruningStats) -> Space:
     """Layers, neurons, heads, tokens and bits to choose among, cheapest first."""
-    return _space(sizing, stats.layers, stats.curves)
+    return _space(sizing, _plan_grid(sizing, stats.layers, stats.curves))
+
+
+def trained_space(sizing: SizingSession, supernet: Supernet) -> Space:
+    """The sub-networks that were trained, with tokens and bits to choose among."""
+    return _space(sizing, supernet.grid)
 
 
 def outline_space(sizing: SizingSession) -> Space | None:
@@ -42,7 +48,8 @@ def outline_space(sizing: SizingSession) -> Space | None:
     if len({*config.heads}) > 1 or len({*config.ffn}) > 1 or config.ffn[0] % NEURONS_AT_ONCE:
         return None
     layers = tuple(tuple(range(count)) for count in range(config.layers, 0, -1))
-    return _space(sizing, layers, ErrorCurves(_rising(config.heads), _rising(config.ffn)))
+    curves = ErrorCurves(_rising(config.heads), _rising(config.ffn))
+    return _space(sizing, _plan_grid(sizing, layers, curves))
 
 
 def _rising(counts: Sequence[int]) -> tuple[tuple[float, ...], ...]:
@@ -50,8 +57,11 @@ def _rising(counts: Sequence[int]) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(float(removed**2) for removed in range(count + 1)) for count in counts)
 
 
-def _space(sizing: SizingSession, ranked: Sequence[tuple[int, ...]], curves: ErrorCurves) -> Space:
-    session, config = sizing.build, sizing.build.weights.config
+def _plan_grid(
+    sizing: SizingSession, ranked: Sequence[tuple[int, ...]], curves: ErrorCurves
+) -> SubnetworkGrid:
+    """Layers, heads and neurons to choose among; the best layers of each number are `ranked`."""
+    config = sizing.build.weights.config
     fewest = max(1, round(FEWEST_LAYERS * config.layers))
     layers = tuple(indices for indices in reversed(ranked) if len(indices) >= fewest)
 
@@ -61,13 +71,22 @@ def _space(sizing: SizingSession, ranked: Sequence[tuple[int, ...]], curves: Err
             for indices in layers
         ]
 
-    narrow = session.profile.parsed_runtime() != TFLITE_RUNTIME_2_14
-    return Space(
+    return SubnetworkGrid(
         layers=layers,
-        ffn=_distinct(tuple(structure.ffn for structure in plan(1.0, share)) for share in NEURONS),
         heads=_distinct(
             tuple(structure.heads for structure in plan(share, 1.0)) for share in HEADS
         ),
+        ffn=_distinct(tuple(structure.ffn for structure in plan(1.0, share)) for share in NEURONS),
+    )
+
+
+def _space(sizing: SizingSession, grid: SubnetworkGrid) -> Space:
+    session, config = sizing.build, sizing.build.weights.config
+    narrow = session.profile.parsed_runtime() != TFLITE_RUNTIME_2_14
+    return Space(
+        layers=grid.layers,
+        ffn=grid.ffn,
+        heads=grid.heads,
         vocabulary=_vocabularies(sizing, config.vocabulary),
         matrix_bits=_matrix_bits(config.layers) if narrow else ((8,) * config.layers,),
         embedding_bits=(4, 8) if narrow else (8,),

@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import msgspec
 
 from edge_bert.compress.prune.structure import prune_to_structure
+from edge_bert.compress.prune.subnetworks import cut_subnetwork
 from edge_bert.compress.vocabulary import trim
 from edge_bert.compress.vocabulary.trim import Counts, Vocabulary
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.encoder import numpy_forward
 from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.errors import ModelError
 from edge_bert.evaluate.outputs import finish_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing.cost_bounds import candidate_bits
@@ -22,12 +24,15 @@ from edge_bert.progress import Progress, no_progress
 from edge_bert.records.candidate import Candidate
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
+from edge_bert.records.supernet import Supernet
+from edge_bert.sources.supernet import FILE, read_supernet
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import Functions, cache_key
 from edge_bert.store.content_store import write_atomic
 
 PRUNING_CODE: Functions = (
     prune_to_structure,
+    cut_subnetwork,
     trim.trim_vocabulary,
     trim.prune_embeddings,
     *STATS_CODE,
@@ -48,6 +53,23 @@ class SizingSession:
         if not self._stats:
             self._stats.append(read_pruning_stats(self.build, progress))
         return self._stats[0]
+
+    @functools.cached_property
+    def supernet(self) -> Supernet | None:
+        """The trained sub-networks that candidates are cut from; None where they are pruned.
+
+        Raises ModelError for a `supernet.json` that cannot be read or is of another model, and for
+        a model with exits, which sub-networks do not have.
+        """
+        weights = self.build.weights
+        folder, config = self.build.checkpoint.folder, weights.config
+        supernet = read_supernet(folder, config.heads, config.ffn)
+        if supernet is not None and weights.exits:
+            raise ModelError(
+                f"{self.build.checkpoint.name} has exits and a {FILE}: what is cut from it has no "
+                "exits; delete one of them, or build it whole with --unpruned."
+            )
+        return supernet
 
     def for_candidate(self, candidate: Candidate) -> BuildSession:
         """The session that builds `candidate`, compared with the unpruned model."""
@@ -110,8 +132,13 @@ class SizingSession:
         return trim.trim_vocabulary(self._tokenizer_file, self._token_counts, tokens)
 
     def _prune(self, candidate: Candidate, vocabulary: Vocabulary | None) -> EncoderWeights:
-        importance, sentences = self.pruning_stats().importance, self.build.calibration_inputs
-        pruned = prune_to_structure(self.build.weights, importance, candidate.structure, sentences)
+        """A trained sub-network where the model has them, else one in closed form."""
+        unpruned, structure = self.build.weights, candidate.structure
+        if self.supernet is not None:
+            pruned = cut_subnetwork(unpruned, structure)
+        else:
+            importance, sentences = self.pruning_stats().importance, self.build.calibration_inputs
+            pruned = prune_to_structure(unpruned, importance, structure, sentences)
         return trim.prune_embeddings(pruned, vocabulary.kept_ids) if vocabulary else pruned
 
     def _sized_checkpoint(self, candidate: Candidate, vocabulary: Vocabulary | None) -> Checkpoint:
@@ -122,6 +149,7 @@ class SizingSession:
             msgspec.json.encode(candidate.structure),
             self.build.calibration.info,
             vocabulary and vocabulary.tokenizer,
+            "pruned" if self.supernet is None else "sub-network",
         ]
         key = cache_key("pruned", inputs, code=PRUNING_CODE)
         sized = dataclasses.replace(unpruned, sha256=key, origin=f"{unpruned.origin}, made smaller")
