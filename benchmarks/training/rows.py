@@ -36,7 +36,7 @@ def _quantized(title: str, recipe: str, more: str = "") -> TrainingRow:
 
 def _quantized_classifier(title: str, recipe: str) -> TrainingRow:
     """The fine-tuned banking77 model on the integers of a recipe's file."""
-    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 15"
+    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 6"
     return TrainingRow(title, "banking77", command, "banking77", recipe)
 
 
