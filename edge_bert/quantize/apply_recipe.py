@@ -77,7 +77,7 @@ def apply_integer_recipe(
         calibrated = round_matrices(calibrated, recipe.activation_bits)
     tensors = None
     if int16_groups is not None:
-        tensors = int16_outputs(calibrated.graph(1), int16_groups)
+        tensors = int16_outputs(calibrated.graph(1, with_exits=True), int16_groups)
     return convert_integer(
         calibrated,
         lengths,

@@ -23,6 +23,7 @@ from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize
 from edge_bert.quantize.integer.analyze.calibration_warnings import calibration_warnings
 from edge_bert.quantize.integer.analyze.select_int16 import select_int16_groups
+from edge_bert.quantize.integer.calibrate.calibrate import calibrate_exits
 from edge_bert.quantize.integer.calibrate.learned_file import read_learned
 from edge_bert.quantize.integer.head_support import require_integer_head
 from edge_bert.quantize.tflite_runtime_2_14 import refuse_narrow_weights
@@ -129,6 +130,9 @@ def build_artifact(session: BuildSession, recipe: Recipe, progress: Progress) ->
     if learned is not None:
         code = (quantize.apply_integer_recipe, read_learned, *_float_code(session))
         inputs += [learned.digest, session.options.float_output]
+        if session.weights.exits:
+            code += (calibrate_exits, *CALIBRATION_CODE)
+            inputs.append(session.calibration.info)
     elif recipe.needs_calibration:
         code = (quantize.apply_integer_recipe, select_int16_groups, *_float_code(session))
         inputs.append(session.options.rounding.value)
@@ -163,7 +167,12 @@ def _build_integer(session: BuildSession, recipe: Recipe, progress: Progress) ->
     elif recipe.activation_bits == 16:
         require_integer_head(session.weights)  # before the search for groups
         groups = int16_groups.select_groups(session.calibrated, progress).chosen.groups
-    calibrated = session.calibrated if learned is None else learned.complete(session.weights)
+    if learned is None:
+        calibrated = session.calibrated
+    else:
+        calibrated = learned.complete(session.weights)
+        if session.weights.exits:  # training found no ranges for their heads
+            calibrated = calibrate_exits(calibrated, session.calibration_inputs)
     return quantize.apply_integer_recipe(
         calibrated,
         session.lengths,

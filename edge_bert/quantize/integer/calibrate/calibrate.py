@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy.typing as npt
 
+from edge_bert.encoder.exits import list_stages
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import RefusedError
 from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.integer.calibrate.assign_quant_params import assign_quant_params
 from edge_bert.quantize.integer.equalize.equalize import equalize_encoder
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
+from edge_bert.quantize.integer.equalize.exits import EqualizedExit, equalize_exits
 from edge_bert.quantize.integer.equalize.outlier_channels import find_outlier_channels
 from edge_bert.quantize.integer.head_support import require_integer_head
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
@@ -23,6 +25,7 @@ from edge_bert.quantize.integer.ir.quant_params import QuantParams, float32_para
 from edge_bert.quantize.integer.ir.serialize import serialize_graphs
 from edge_bert.quantize.integer.lower.build_graph import build_graph
 from edge_bert.quantize.integer.lower.build_mixed_graph import build_mixed_graph
+from edge_bert.quantize.integer.lower.cut_stages import cut_stages, cut_whole
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT, NARROW, insert_casts
 from edge_bert.quantize.integer.lower.int16_groups import FIXED, int16_outputs
 from edge_bert.quantize.integer.statistics.activation_ranges import (
@@ -67,20 +70,32 @@ class CalibratedEncoder:
         layers = range(self.weights.config.layers)
         return tuple(high - low for low, high in map(self.ranges.score_range, layers))
 
-    def graph(self, length: int) -> OperatorGraph:
+    @functools.cached_property
+    def exits(self) -> tuple[EqualizedExit, ...]:
+        """The heads on the way; none of most models."""
+        return equalize_exits(self.weights, self.equalized)
+
+    def graph(self, length: int, *, with_exits: bool = False) -> OperatorGraph:
         """The float graph of one length."""
-        return build_graph(self.weights, self.equalized, self.mask_depths, length)
+        exits = self.exits if with_exits else ()
+        return build_graph(self.weights, self.equalized, self.mask_depths, length, exits=exits)
 
     def recipe_graph(
-        self, length: int, activation_bits: int, int16_tensors: Collection[str] | None = None
+        self,
+        length: int,
+        activation_bits: int,
+        int16_tensors: Collection[str] | None = None,
+        *,
+        with_exits: bool = False,
     ) -> OperatorGraph:
         """The graph of one length with the widths of a recipe (records/recipe.py).
 
         `int16_tensors` are the outputs with 16 bits in a mixed recipe; None takes a fixed list.
         """
         if activation_bits == FLOAT:
-            return build_mixed_graph(self.weights, self.equalized, length)
-        graph = self.graph(length)
+            exits = self.exits if with_exits else ()
+            return build_mixed_graph(self.weights, self.equalized, length, exits)
+        graph = self.graph(length, with_exits=with_exits)
         if activation_bits == NARROW:
             return graph
         if int16_tensors is None:
@@ -95,6 +110,7 @@ def calibrate_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) ->
     Raises RefusedError for an encoder whose layers share weights.
     """
     _check_layers(weights)
+    list_stages(weights)  # refuses exits that are not inside the model
     peaks = collect_channel_peaks(weights, sentences)
     split = find_outlier_channels(weights, peaks)
     return _calibrate(weights, sentences, peaks, collect_channel_peaks(weights, sentences, split))
@@ -108,10 +124,11 @@ def _calibrate(
     split_peaks: ChannelPeaks,
 ) -> CalibratedEncoder:
     equalized = equalize_encoder(weights, split_peaks)
+    exits = equalize_exits(weights, equalized)
     # No mask is needed where nothing is padded; its depth follows from the scores observed here.
     depths = (1.0,) * weights.config.layers
     ranges = collect_ranges(
-        sentences, lambda length: build_graph(weights, equalized, depths, length)
+        sentences, lambda length: build_graph(weights, equalized, depths, length, exits=exits)
     )
     return CalibratedEncoder(weights, equalized, ranges, sentences, peaks)
 
@@ -146,16 +163,19 @@ def convert_integer(
     if activation_bits == FLOAT:
         calibrated = calibrated.unsplit
     else:
-        require_integer_head(calibrated.weights)
+        for weights in (calibrated.weights, *(part.weights for part in calibrated.exits)):
+            require_integer_head(weights)
     estimator = estimator or default_estimator(activation_bits)
     signatures = []
     for length in lengths:
-        graph = calibrated.recipe_graph(length, activation_bits, int16_tensors)
+        graph = calibrated.recipe_graph(length, activation_bits, int16_tensors, with_exits=True)
         params = assign_quant_params(graph, calibrated.ranges, estimator, calibrated.constants)
         if float_output:
-            _dequantize_output(graph, params)
+            _dequantize_outputs(graph, params)
         signatures.append((f"length_{length}", graph, params))
-    return serialize_graphs(signatures, calibrated.weights.output_name)
+    layers = calibrated.weights.config.layers
+    stages = [stage for whole in signatures for stage in cut_stages(whole, layers)]
+    return serialize_graphs([*map(cut_whole, signatures), *stages], calibrated.weights.output_name)
 
 
 def default_estimator(activation_bits: int) -> RangeEstimator:
@@ -163,10 +183,33 @@ def default_estimator(activation_bits: int) -> RangeEstimator:
     return RangeEstimator.PERCENTILE if activation_bits == FLOAT else RangeEstimator.MINMAX
 
 
-def _dequantize_output(graph: OperatorGraph, params: dict[str, QuantParams]) -> None:
-    if params[graph.output].dtype == "float32":
-        return
-    output = graph.tensors[graph.output]
-    copy = dataclasses.replace(output, name=f"{output.name}/float", bits=FLOAT, copy_of=output.name)
+def calibrate_exits(
+    calibrated: CalibratedEncoder, sentences: Sequence[Sentence]
+) -> CalibratedEncoder:
+    """What training found for an encoder, with the ranges of its exits' heads over `sentences`."""
+    if not calibrated.exits:
+        return calibrated
+    own = collect_ranges(sentences, lambda length: calibrated.graph(length, with_exits=True))
+    ranges = dataclasses.replace(calibrated.ranges, histograms=own.histograms)
+    return dataclasses.replace(calibrated, ranges=ranges)
+
+
+def _dequantize_outputs(graph: OperatorGraph, params: dict[str, QuantParams]) -> None:
+    graph.output = _dequantize(graph, params, graph.output)
+    graph.exits = [
+        dataclasses.replace(
+            part,
+            output=_dequantize(graph, params, part.output),
+            agreement=part.agreement and _dequantize(graph, params, part.agreement),
+        )
+        for part in graph.exits
+    ]
+
+
+def _dequantize(graph: OperatorGraph, params: dict[str, QuantParams], name: str) -> str:
+    if params[name].dtype == "float32":
+        return name
+    output = graph.tensors[name]
+    copy = dataclasses.replace(output, name=f"{name}/float", bits=FLOAT, copy_of=name)
     params[copy.name] = float32_params()
-    graph.output = graph.apply("DEQUANTIZE", [output.name], copy)
+    return graph.apply("DEQUANTIZE", [name], copy)

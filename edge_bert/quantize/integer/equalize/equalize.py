@@ -69,7 +69,7 @@ def equalize_encoder(weights: EncoderWeights, peaks: ChannelPeaks) -> EqualizedE
         layers=tuple(layers),
         output_beta=layout.expand_regular(stream.beta) * stream.residual,
         output_scale=1.0 / stream.residual,
-        head=_equalize_head(weights, stream),
+        head=equalize_head(weights, stream),
         projection=projection,
     )
 
@@ -131,7 +131,7 @@ def _equalize_layer(
     return equalized, stream
 
 
-def _equalize_head(weights: EncoderWeights, stream: ResidualStream) -> tuple[HeadDense, ...]:
+def equalize_head(weights: EncoderWeights, stream: ResidualStream) -> tuple[HeadDense, ...]:
     """The dense layers of a classifier; the first reads the last LayerNorm.
 
     None for an embedding, whose layers read what is pooled.

@@ -72,15 +72,32 @@ class OperatorNode:
     options: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class GraphExit:
+    """The tensors at an exit after `after` layers: the rows that the next layer reads, [length,
+    columns], the exit's output, and the agreement that it predicts, if it does."""
+
+    after: int
+    rows: str
+    output: str
+    agreement: str | None = None
+
+
 @dataclass
 class OperatorGraph:
-    """Tensors by name and operators in the order of execution."""
+    """Tensors by name and operators in the order of execution.
+
+    `exits` stand on the way to `output`; a stage has `others` besides it, by their names in its
+    signature.
+    """
 
     length: int
     tensors: dict[str, GraphTensor] = field(default_factory=dict)
     nodes: list[OperatorNode] = field(default_factory=list)
     inputs: list[str] = field(default_factory=list)
     output: str = ""
+    exits: list[GraphExit] = field(default_factory=list)
+    others: dict[str, str] = field(default_factory=dict)
 
     def input(self, name: str) -> str:
         """Add an int32 input [1, length]."""

@@ -56,7 +56,8 @@ def serialize_graphs(signatures: Sequence[Signature], output_name: str) -> bytes
         subgraph, indices = _subgraph(model, name, graph, quantized, stored)
         model.subgraphs.append(subgraph)
         inputs = {input_name: indices[input_name] for input_name in graph.inputs}
-        outputs = {output_name: indices[graph.output]}
+        names = {output_name: graph.output} | graph.others
+        outputs = {key: indices[tensor] for key, tensor in names.items()}
         model.signatureDefs.append(flatbuffer.make_signature(name, index, inputs, outputs))
     return flatbuffer.write_model(model)
 
@@ -77,7 +78,7 @@ def _subgraph(
         for tensor in graph.tensors.values()
     }
     subgraph.inputs = [indices[input_name] for input_name in graph.inputs]
-    subgraph.outputs = [indices[graph.output]]
+    subgraph.outputs = [indices[tensor] for tensor in (graph.output, *graph.others.values())]
     subgraph.operators = [_operator(model, node, indices) for node in graph.nodes]
     return subgraph, indices
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from edge_bert.encoder.relative_bias import relative_bias
@@ -13,9 +15,10 @@ from edge_bert.quantize.integer.equalize.equalized_encoder import (
     EqualizedProjection,
     FfnGroup,
 )
+from edge_bert.quantize.integer.equalize.exits import EqualizedExit
 from edge_bert.quantize.integer.ir.graph import OperatorGraph
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
-from edge_bert.quantize.integer.lower.build_head import append_head
+from edge_bert.quantize.integer.lower.build_head import append_exit, append_head
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.layer_norm import LayerNorm, layer_norm
 from edge_bert.quantize.integer.lower.shared_parts import (
@@ -34,8 +37,12 @@ def build_graph(
     mask_depths: tuple[float, ...],
     length: int,
     append_norm: LayerNorm = layer_norm,
+    exits: Sequence[EqualizedExit] = (),
 ) -> OperatorGraph:
-    """The graph of one signature. `mask_depths` is, per layer, what lowers a padded score."""
+    """The graph of one signature. `mask_depths` is, per layer, what lowers a padded score.
+
+    `exits` are the heads on the way that it has besides.
+    """
     graph = OperatorGraph(length)
     for name in weights.input_names:
         graph.input(name)
@@ -64,6 +71,11 @@ def build_graph(
         ]
         norm, terms = layer.ffn_norm, [residual, *outputs]
         normalized = append_norm(scope.nested("ffn_norm"), terms, norm, config.epsilon)
+        for number, part in enumerate(exits):
+            if part.after == index + 1:
+                graph.exits.append(
+                    append_exit(GraphScope(graph, f"exit.{number}"), part, normalized)
+                )
     graph.output = append_head(GraphScope(graph), weights, equalized, normalized)
     return graph
 

@@ -15,8 +15,9 @@ from edge_bert.encoder.weights import (
     HeadNorm,
 )
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder
+from edge_bert.quantize.integer.equalize.exits import EqualizedExit
 from edge_bert.quantize.integer.equalize.smoothing import round_factors, smooth_channels
-from edge_bert.quantize.integer.ir.graph import TensorKind
+from edge_bert.quantize.integer.ir.graph import GraphExit, TensorKind
 from edge_bert.quantize.integer.ir.tensor_role import TensorRole
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.pooling import append_pooling, cut_columns, first_row
@@ -47,6 +48,19 @@ def append_head(
     return scope.reshape("output.tokens", output, (1, *scope.shape(output)))
 
 
+def append_exit(scope: GraphScope, part: EqualizedExit, normalized: str) -> GraphExit:
+    """The head of an exit on the last LayerNorm before it."""
+    weights, equalized = part.weights, part.equalized
+    if part.agreement is None:
+        output = append_head(scope, weights, equalized, normalized)
+        return GraphExit(part.after, normalized, output)
+    rows = _output_rows(scope, equalized, normalized)
+    pooled = _pool_rows(scope, equalized, rows, weights.head)
+    output = _finish_embedding(scope, weights, equalized, pooled)
+    agreement = _append_first_dense(scope.nested("agreement"), equalized, pooled, part.agreement)
+    return GraphExit(part.after, normalized, output, agreement)
+
+
 def _append_classifier(scope: GraphScope, rows: str, equalized: EqualizedEncoder) -> str:
     """The dense layers of a classifier on each of its rows."""
     to_input = equalized.layers[-1].ffn_norm.to_input
@@ -60,7 +74,7 @@ def _output_rows(scope: GraphScope, equalized: EqualizedEncoder, normalized: str
     """The last LayerNorm's output in the channel scale of an embedding, [length, columns]."""
     to_residual = equalized.layers[-1].ffn_norm.to_residual
     rows = scope.multiply("output.scaled", normalized, to_residual, ROLE)
-    beta = scope.graph.constant("output.beta", equalized.output_beta[None])
+    beta = scope.graph.constant(scope.full_name("output.beta"), equalized.output_beta[None])
     shape = scope.shape(rows)
     return scope.apply("ADD", [rows, beta], "output.rows", shape, ROLE, symmetric=True)
 
@@ -92,9 +106,19 @@ def _append_embedding(
     scope: GraphScope, weights: EncoderWeights, equalized: EqualizedEncoder, normalized: str
 ) -> str:
     """One vector of the sentence, [1, width]."""
-    head, layers = weights.head, weights.head_layers
     rows = _output_rows(scope, equalized, normalized)
-    pooled = _pool_rows(scope, equalized, rows, head)
+    pooled = _pool_rows(scope, equalized, rows, weights.head)
+    return _finish_embedding(scope, weights, equalized, pooled)
+
+
+def _finish_embedding(
+    scope: GraphScope,
+    weights: EncoderWeights,
+    equalized: EqualizedEncoder,
+    pooled: Sequence[_Pooled],
+) -> str:
+    """What the head's layers make of the pooled rows, [1, width]."""
+    head, layers = weights.head, weights.head_layers
     if not layers and len(pooled) == 1:
         return _unscale_pooled(scope, equalized, pooled[0], head.dimensions)
     inner = scope.nested("head")
@@ -187,7 +211,7 @@ def _join_pooled(scope: GraphScope, equalized: EqualizedEncoder, pooled: Sequenc
         after = len(rows) - 1 - number
         padding = np.array([[0, 0], [number * hidden, after * hidden]], np.int32)
         name = f"joined.{number}"
-        amounts = scope.graph.constant(f"{name}.amounts", padding, TensorKind.IDS)
+        amounts = scope.graph.constant(scope.full_name(f"{name}.amounts"), padding, TensorKind.IDS)
         shape = (1, hidden * len(rows))
         padded = scope.apply("PAD", [row, amounts], name, shape, ROLE)
         total = scope.add(f"joined.sum.{number}", total, padded, ROLE) if total else padded

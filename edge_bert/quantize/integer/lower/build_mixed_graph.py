@@ -15,6 +15,7 @@ import numpy as np
 
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.quantize.integer.equalize.equalized_encoder import EqualizedEncoder, EqualizedNorm
+from edge_bert.quantize.integer.equalize.exits import EqualizedExit
 from edge_bert.quantize.integer.ir.graph import (
     GraphTensor,
     OperatorGraph,
@@ -25,7 +26,7 @@ from edge_bert.quantize.integer.ir.tensor_role import MASK_ROLES, NORM_ROLES, Te
 from edge_bert.quantize.integer.lower.build_graph import build_graph
 from edge_bert.quantize.integer.lower.graph_scope import GraphScope
 from edge_bert.quantize.integer.lower.insert_casts import FLOAT, insert_casts
-from edge_bert.records.checkpoint import Task
+from edge_bert.records.checkpoint import Head, Task
 
 # exp of it is 0 in float32, so that the probability of padding is 0.
 MASK = 10_000.0
@@ -43,18 +44,41 @@ FLOAT_ROLES = (
 
 
 def build_mixed_graph(
-    weights: EncoderWeights, equalized: EqualizedEncoder, length: int
+    weights: EncoderWeights,
+    equalized: EqualizedEncoder,
+    length: int,
+    exits: Sequence[EqualizedExit] = (),
 ) -> OperatorGraph:
-    """The graph of one signature; embeddings at the length that the head asks for."""
+    """The graph of one signature; embeddings at the length that the head asks for.
+
+    `exits` are the heads on the way that it has besides.
+    """
     masks = (MASK,) * weights.config.layers
-    graph = build_graph(weights, _absorb_channel_scales(equalized), masks, length, _layer_norm)
+    exits = [
+        dataclasses.replace(part, equalized=_absorb_channel_scales(part.equalized))
+        for part in exits
+    ]
+    absorbed = _absorb_channel_scales(equalized)
+    graph = build_graph(weights, absorbed, masks, length, _layer_norm, exits)
     _deepen_masks(graph)
-    head = weights.head
-    if head.task is Task.EMBEDDING and head.normalize:
-        unit = GraphTensor("output.unit", graph.shape(graph.output), role=TensorRole.OUTPUT)
-        graph.output = graph.apply("L2_NORMALIZATION", [graph.output], unit)
+    graph.exits = [
+        dataclasses.replace(
+            built,
+            output=_give_unit_length(graph, part.weights.head, built.output, f"exit.{number}."),
+        )
+        for number, (built, part) in enumerate(zip(graph.exits, exits, strict=True))
+    ]
+    graph.output = _give_unit_length(graph, weights.head, graph.output)
     floats = {node.output for node in graph.nodes if _is_float(graph, node)}
     return insert_casts(graph, floats, FLOAT)
+
+
+def _give_unit_length(graph: OperatorGraph, head: Head, output: str, prefix: str = "") -> str:
+    """The output at the length that its head asks for."""
+    if head.task is not Task.EMBEDDING or not head.normalize:
+        return output
+    unit = GraphTensor(f"{prefix}output.unit", graph.shape(output), role=TensorRole.OUTPUT)
+    return graph.apply("L2_NORMALIZATION", [output], unit)
 
 
 def _is_float(graph: OperatorGraph, node: OperatorNode) -> bool:

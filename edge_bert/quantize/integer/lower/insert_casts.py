@@ -21,7 +21,9 @@ FLOAT, NARROW = 32, 8
 
 def insert_casts(graph: OperatorGraph, outputs: Collection[str], bits: int = 16) -> OperatorGraph:
     """A copy of `graph` in which the tensors `outputs` have 16 bits, or 32: float32."""
-    result = OperatorGraph(graph.length, inputs=list(graph.inputs), output=graph.output)
+    result = OperatorGraph(
+        graph.length, inputs=list(graph.inputs), output=graph.output, exits=list(graph.exits)
+    )
     result.tensors = {
         name: tensor
         for name, tensor in graph.tensors.items()
