@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.checkpoint import NO_PROMPTS, Head, Prompts
+from edge_bert.records.exit_scores import ExitScores
 from edge_bert.records.exits import ExitRule
 from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
@@ -81,6 +82,7 @@ class Scores(Record, frozen=True):
 
     drift: Drift | None = None
     labels: tuple[LabelScore, ...] = ()
+    exits: tuple[ExitScores, ...] = ()
 
 
 class RuntimeCheck(Record, frozen=True):

@@ -28,21 +28,28 @@ from edge_bert.pipeline.build.run_signatures import (
     run_texts,
 )
 from edge_bert.pipeline.build.run_stages import check_stages
+from edge_bert.pipeline.build.score_exits import score_exits
 from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.pipeline.build.score_tokens import score_tokens
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
 from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.exit_scores import ExitScores
+from edge_bert.records.exits import ExitRule
 from edge_bert.records.profile import Runtime
 
 
 @dataclass(frozen=True)
 class Examples:
-    """The examples for an artifact: held-out sentences for drift, labelled data for scores."""
+    """The examples for an artifact: held-out sentences for drift, labelled data for scores.
+
+    With `exit_rule` a file that has stages gets scores by exit too.
+    """
 
     tokenizer: Tokenizer
     held_out: Sequence[str]
     evaluation_sets: Sequence[EvaluationSet] = ()
+    exit_rule: ExitRule | None = None
 
 
 class VerifiedArtifact(Record, frozen=True):
@@ -87,7 +94,23 @@ def verify_artifact(
     detail = f"{len(subject.signatures)} signatures{stages}, {len(encodings)} sentences"
     return VerifiedArtifact(
         runtime_check=RuntimeCheck(runtime=runtime, status="passed", detail=detail),
-        scores=Scores(drift=measure_drift(finished, expected), labels=labels),
+        scores=Scores(
+            drift=measure_drift(finished, expected),
+            labels=labels,
+            exits=_score_exits(subject, examples, runtime),
+        ),
+    )
+
+
+def _score_exits(
+    subject: ModelUnderTest, examples: Examples, runtime: Runtime
+) -> tuple[ExitScores, ...]:
+    rule = examples.exit_rule
+    if rule is None or not subject.contents.stages:
+        return ()
+    return tuple(
+        score_exits(subject, rule, data, examples.tokenizer, runtime)
+        for data in examples.evaluation_sets
     )
 
 
