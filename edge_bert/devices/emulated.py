@@ -40,9 +40,10 @@ class EmulatedDevice:
     def __init__(self, profile: DeviceProfile, core: str | None = None) -> None:
         self._profile = profile
         self._cluster = cpu_files.find_cluster(profile, core)
-        self._clusters = cpu_files.order_clusters(profile, self._cluster.core)
+        name = cpu_files.name_cluster(profile, self._cluster)
+        self._clusters = cpu_files.order_clusters(profile, name)
         self._version = qemu_version()
-        self._root = arm64_root.prepare_root(profile, self._cluster.core)
+        self._root = arm64_root.prepare_root(profile, name)
         self._host = HostDevice()
 
     def push(self, local: Path, name: str) -> str:

@@ -84,4 +84,5 @@ def calibrate(
         print_json(calibrated)
     else:
         print_scaling(calibrated.clusters, PlainConsole())
-        print_lines([f"kept in {calibrated.file}"])
+        lines = [f"without factors: {reason}" for reason in calibrated.unscaled]
+        print_lines([*lines, f"kept in {calibrated.file}"])

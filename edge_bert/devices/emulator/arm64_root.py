@@ -27,7 +27,7 @@ def prepare_root(profile: DeviceProfile, core: str | None = None) -> Path:
     Made on the first call and found again later. Downloads some 20 MB of Debian packages when no
     root was made before. Raises DeviceError or MissingToolError where that cannot be done.
     """
-    core = cpu_files.find_cluster(profile, core).core
+    core = cpu_files.name_cluster(profile, cpu_files.find_cluster(profile, core))
     files = kernel_files(profile, core)
     digest = hashlib.sha256(msgspec.json.encode([_name_base(LIBRARIES), files])).hexdigest()
     folder = cache.cache_folder("emulator", "roots") / f"{profile.name}-{core}-{digest[:12]}"

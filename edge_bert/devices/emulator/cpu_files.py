@@ -73,12 +73,25 @@ def order_clusters(profile: DeviceProfile, core: str | None = None) -> tuple[Clu
 
 
 def find_cluster(profile: DeviceProfile, core: str | None) -> Cluster:
-    """The fastest cluster of this kind of core; of all kinds when `core` is None."""
-    named = [cluster for cluster in profile.clusters if core in (None, cluster.core)]
+    """The fastest cluster of this kind of core; of all kinds when `core` is None.
+
+    A slower one of a kind has its clock in its name: `cortex-a76@2419`.
+    """
+    named = [
+        cluster
+        for cluster in profile.clusters
+        if core in (None, cluster.core, f"{cluster.core}@{cluster.max_mhz}")
+    ]
     if not named:
-        cores = ", ".join(cluster.core for cluster in profile.clusters)
+        cores = ", ".join(name_cluster(profile, cluster) for cluster in profile.clusters)
         raise ProfileError(f"{profile.name} has no {core} cores; it has {cores}.")
     return max(named, key=lambda cluster: cluster.max_mhz)
+
+
+def name_cluster(profile: DeviceProfile, cluster: Cluster) -> str:
+    """The name by which `find_cluster` gives this cluster."""
+    fastest = find_cluster(profile, cluster.core) is cluster
+    return cluster.core if fastest else f"{cluster.core}@{cluster.max_mhz}"
 
 
 def other_clusters(profile: DeviceProfile, cluster: Cluster) -> tuple[Cluster, ...]:

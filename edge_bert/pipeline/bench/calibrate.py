@@ -10,7 +10,6 @@ import msgspec
 
 from edge_bert import profiles
 from edge_bert.devices.cores import CORE_WORDS
-from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import DeviceError, InputError, ProfileError
 from edge_bert.estimate.core_model import knows_core
 from edge_bert.estimate.fit_scaling import (
@@ -73,11 +72,15 @@ class CalibrateOptions(Record, frozen=True):
 
 
 class CalibrationResult(Record, frozen=True):
-    """The fitted clusters, and the file that keeps their factors."""
+    """The fitted clusters, and the file that keeps their factors.
+
+    `unscaled` are the profile's other clusters, which have no factors, each with the reason.
+    """
 
     profile: str
     clusters: tuple[FittedCluster, ...]
     file: str
+    unscaled: tuple[str, ...] = ()
 
 
 def calibrate_profile(
@@ -105,7 +108,8 @@ def calibrate_profile(
             files = count_files(profile, places[word], copies, pairs, progress)
         fitted.append(fit_cluster(places[word], files))
     path = _store(options.profile, profile, fitted)
-    return CalibrationResult(profile.name, tuple(fitted), str(path))
+    unscaled = _list_unscaled(profiles.load_profile(options.profile))
+    return CalibrationResult(profile.name, tuple(fitted), str(path), unscaled)
 
 
 def fit_cluster(cluster: Cluster, files: Sequence[CountedFile]) -> FittedCluster:
@@ -166,19 +170,11 @@ def _choose_places(profile: DeviceProfile, words: Sequence[str]) -> dict[str, Cl
 
     Raises InputError where none is.
     """
-    groups = sorted(profile.clusters, key=lambda cluster: cluster.max_mhz, reverse=True)
-    by_word = {"prime": groups[0]}
-    if len(groups) > 2:
-        by_word["big"] = groups[1]
-    if len(groups) > 1:
-        by_word["little"] = groups[-1]
+    by_word = _clusters_by_word(profile)
     places = {
         word: cluster
         for word, cluster in by_word.items()
-        if (not words or word in words)
-        and knows_core(cluster.core)
-        # Figures of a kind of core are those of its fastest cluster.
-        and cpu_files.find_cluster(profile, cluster.core) is cluster
+        if (not words or word in words) and knows_core(cluster.core)
     }
     if not places:
         raise InputError(
@@ -186,6 +182,34 @@ def _choose_places(profile: DeviceProfile, words: Sequence[str]) -> dict[str, Cl
             f"{', '.join(by_word)}."
         )
     return places
+
+
+def _clusters_by_word(profile: DeviceProfile) -> dict[str, Cluster]:
+    """The clusters on which one thread runs for each word of `--cores`."""
+    groups = sorted(profile.clusters, key=lambda cluster: cluster.max_mhz, reverse=True)
+    by_word = {"prime": groups[0]}
+    if len(groups) > 2:
+        by_word["big"] = groups[1]
+    if len(groups) > 1:
+        by_word["little"] = groups[-1]
+    return by_word
+
+
+def _list_unscaled(profile: DeviceProfile) -> tuple[str, ...]:
+    """The clusters without factors, each with the reason."""
+    words = {id(cluster): word for word, cluster in _clusters_by_word(profile).items()}
+    reasons = []
+    for cluster in profile.clusters:
+        word, name = words.get(id(cluster)), f"{cluster.core} at {cluster.max_mhz} MHz"
+        if cluster.scaling is not None:
+            continue
+        if not knows_core(cluster.core):
+            reasons.append(f"{name}: the cost model does not know such cores")
+        elif word is None:
+            reasons.append(f"{name}: no word of --cores means it")
+        else:
+            reasons.append(f"{name}: not measured; --cores {word} does")
+    return tuple(reasons)
 
 
 def _measure(

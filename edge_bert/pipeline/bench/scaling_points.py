@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from edge_bert.devices.emulator import cpu_files
 from edge_bert.errors import InputError
 from edge_bert.estimate.energy_model import model_energy
 from edge_bert.estimate.fit_scaling import ScalingPoint
@@ -164,13 +165,14 @@ def count_files(
 ) -> list[CountedFile]:
     """The instructions of each measured file on the emulated `cluster`, each counted once."""
     device = msgspec.json.encode(msgspec.structs.replace(profile, budget=Budget()))
+    core = cpu_files.name_cluster(profile, cluster)
     counted = []
     for artifact, run in runs:
         signature = run.subject.signature
-        inputs = [artifact.sha256, artifact.name, signature, device, cluster.core]
+        inputs = [artifact.sha256, artifact.name, signature, device, core]
 
         def count(artifact: Artifact = artifact, signature: str = signature) -> Measurement:
-            with open_counter(profile, cluster.core, (1,), progress) as counter:
+            with open_counter(profile, core, (1,), progress) as counter:
                 return next(counter(folder / artifact.file, artifact, signature))
 
         emulated = cached_record(Measurement, "counts", inputs, count, open_counter)

@@ -138,3 +138,15 @@ def test_find_takes_the_fastest() -> None:
     )
     assert cpu_files.find_cluster(both, None) is fast
     assert cpu_files.find_cluster(both, "cortex-a76") is fast
+
+
+def test_a_slower_cluster_of_a_kind_is_found_by_its_clock() -> None:
+    """The name of each cluster leads back to it, and its CPUs come first where it is emulated."""
+    profile = profiles.load_profile("pixel-4")
+    names = [cpu_files.name_cluster(profile, cluster) for cluster in profile.clusters]
+    assert names == ["cortex-a76", "cortex-a76@2419", "cortex-a55"]
+    clusters = [cpu_files.find_cluster(profile, name) for name in names]
+    assert clusters == list(profile.clusters)
+    assert cpu_files.order_clusters(profile, names[1])[0] is profile.clusters[1]
+    with pytest.raises(ProfileError, match="it has cortex-a76, cortex-a76@2419, cortex-a55"):
+        cpu_files.find_cluster(profile, "cortex-a76@2000")

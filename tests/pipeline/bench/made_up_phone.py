@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -38,9 +38,9 @@ WORDS = {"8": "prime", "4,5,6,7": "big", "0,1,2,3": "little"}
 HEAT = "IsStatusOverride: false\nThermal Status: 0\nHAL Ready: true\n"
 
 
-def many_files(folder: Path, names: Sequence[str] = NAMES) -> Path:
+def many_files(folder: Path, names: Sequence[str] = NAMES, profile: str = PROFILE) -> Path:
     """A bundle with one file under several names, which no one runs: counts are recorded ones."""
-    bundle = small_bundle(folder, PROFILE)
+    bundle = small_bundle(folder, profile)
     manifest = manifests.read_manifest(bundle)
     (known,) = manifest.artifacts
     data = (bundle / known.file).read_bytes()
@@ -94,18 +94,19 @@ def recorded_counter(
 
 
 class MadeUpPhone(AnsweringTarget):
-    """A Pixel 8 that takes `factors` times the model's time on each cluster, with noise."""
+    """A phone, by default a Pixel 8, that takes `factors` times the model's time, with noise."""
 
     def __init__(
         self,
         profile: DeviceProfile,
         factors: dict[str, tuple[float, float]],
-        evidence: Evidence = Evidence.DEVICE,
+        answers: Mapping[str, str] = PIXEL_8,
+        words: Mapping[str, str] = WORDS,
     ) -> None:
-        super().__init__(PIXEL_8)
+        super().__init__(answers)
         clusters = sorted(profile.clusters, key=lambda item: item.max_mhz, reverse=True)
-        self.clusters: dict[str, Cluster] = dict(zip(WORDS.values(), clusters, strict=True))
-        self.factors, self.evidence = factors, evidence
+        self.clusters: dict[str, Cluster] = dict(zip(words.values(), clusters, strict=True))
+        self.factors, self.words, self.evidence = factors, words, Evidence.DEVICE
         self.draw = np.random.default_rng(3)
         self.shas: dict[str, str] = {}
         self.name = "phone-1234abcd"
@@ -132,7 +133,7 @@ class MadeUpPhone(AnsweringTarget):
 
     def _infer(self, argv: list[str]) -> str:
         options = dict(zip(argv[1::2], argv[2::2], strict=False))
-        word = WORDS[options["--prefer-cores"]]
+        word = self.words[options["--prefer-cores"]]
         name, length = options["--model"].removesuffix(".tflite"), options["--signature"]
         latency = predict_latency(
             counts_of(name, int("".join(filter(str.isdigit, length)))), self.clusters[word]

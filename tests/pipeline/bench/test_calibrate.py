@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import shutil
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from rich.console import Console
 
 from edge_bert import profiles
 from edge_bert.bundle.measurement_files import save_measurement
+from edge_bert.devices.adb.device_facts import SYSFS
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.runner_files import RunnerFiles
 from edge_bert.errors import DeviceError, InputError
@@ -21,14 +24,17 @@ from edge_bert.estimate.scaled_model import split_time
 from edge_bert.pipeline.bench import runner, scaling_points, targets
 from edge_bert.pipeline.bench.bench import list_measured_rows, run_bench
 from edge_bert.pipeline.bench.calibrate import CalibrateOptions, calibrate_profile, remove_factors
+from edge_bert.pipeline.bench.emulated import Count
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
+from edge_bert.progress import Progress
 from edge_bert.records.energy import EnergySource, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.measurement import Evidence, Measurement
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Cluster, DeviceProfile
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.terminal.measurements import print_measured
 from edge_bert.report.terminal.scaling import print_scaling
+from tests.devices.device_answers import PIXEL_8
 from tests.pipeline.bench.made_up_phone import (
     NAMES,
     PROFILE,
@@ -101,6 +107,45 @@ def test_each_cluster_is_brought_to_the_phone(tmp_path: Path, phone: MadeUpPhone
     assert profiles.load_profile(PROFILE) == profiles.load_unscaled_profile(PROFILE)
     with pytest.raises(InputError, match="has no factors"):
         remove_factors(PROFILE)
+
+
+@pytest.mark.usefixtures("phone")
+def test_a_second_cluster_of_a_kind_has_factors_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Pixel 4 has Cortex-A76 of two clocks with other caches; each is counted by itself."""
+    profile = profiles.load_profile("pixel-4")
+    words = {"7": "prime", "4,5,6": "big", "0,1,2,3": "little"}
+    other = MadeUpPhone(profile, FACTORS, answer_as(profile), words)
+    counted = list[str | None]()
+
+    def counter(
+        profile: DeviceProfile, core: str | None, threads: Sequence[int], progress: Progress
+    ) -> AbstractContextManager[Count]:
+        counted.append(core)
+        return recorded_counter(profile, core, threads, progress)
+
+    monkeypatch.setattr(targets, "open_device", lambda *_: other)
+    monkeypatch.setattr(scaling_points, "open_counter", counter)
+    many_files(tmp_path, profile="pixel-4")
+    options = CalibrateOptions("pixel-4", out=tmp_path, cores=("prime", "big"))
+    calibrated = calibrate_profile(options)
+    assert [(fitted.core, fitted.max_mhz) for fitted in calibrated.clusters] == [
+        ("cortex-a76", 2842),
+        ("cortex-a76", 2419),
+    ]
+    assert set(counted) == {"cortex-a76", "cortex-a76@2419"}
+    assert calibrated.unscaled == ("cortex-a55 at 1786 MHz: not measured; --cores little does",)
+    factors = [cluster.compute_factor for cluster in profiles.load_profile("pixel-4").clusters]
+    assert factors == pytest.approx([FACTORS["prime"][0], FACTORS["big"][0], 1.0], rel=0.1)
+
+
+def answer_as(profile: DeviceProfile) -> dict[str, str]:
+    """What a phone with these cores says of them."""
+    clusters = cpu_files.order_clusters(profile)
+    files = cpu_files.sysfs_files(clusters)
+    listing = "".join(f"{SYSFS}/{path}:{text}" for path, text in files.items())
+    return PIXEL_8 | {"cpuinfo": cpu_files.format_cpuinfo(profile, clusters), "sysfs": listing}
 
 
 def test_one_cluster_is_fitted_beside_another(tmp_path: Path, phone: MadeUpPhone) -> None:
