@@ -17,11 +17,20 @@ from edge_bert.records.report import Report
 from edge_bert.report import fitness, scores, tables
 from edge_bert.report.budget_verdicts import budget_verdicts
 from edge_bert.report.candidates import describe_scaling, title_of
+from edge_bert.report.exit_words import (
+    EXITS_HEAD,
+    describe_rule,
+    exit_cells,
+    exit_title,
+    list_exit_scores,
+)
 from edge_bert.report.expected import describe_length_choice, expect_costs, expected_cells
 from edge_bert.report.headline import write_headline
+from edge_bert.report.played import PLAYED_HEAD, describe_played, group_played, played_cells
 from edge_bert.report.plots import pareto
 from edge_bert.report.plots.drawing import Plot
 from edge_bert.report.plots.drift import draw_drift
+from edge_bert.report.plots.exits import draw_exit_curve
 from edge_bert.report.plots.latency import draw_latency
 from edge_bert.report.plots.operators import draw_operators
 from edge_bert.report.plots.sensitivity import draw_int16_groups, draw_sensitivity
@@ -51,7 +60,8 @@ def render_report_page(report: Report) -> str:
     nothing run or load. Plots are drawn with Vega-Lite.
     """
     template = template_environment().get_template("report.html.j2")
-    return template.render(report=report, **_derived(report), **_plots(report), **_pareto(report))
+    derived = {**_derived(report), **_plots(report), **_pareto(report), **_exits(report)}
+    return template.render(report=report, **derived)
 
 
 def template_environment() -> Environment:
@@ -118,6 +128,22 @@ def _plots(report: Report) -> dict[str, Any]:
         ],
         "sizes_plot": draw_sizes(report) if report.bytes_by_kind else None,
         "drift_plot": draw_drift(report) if has_cosines else None,
+    }
+
+
+def _exits(report: Report) -> dict[str, Any]:
+    """Scores by exit, and data sets that were played."""
+    return {
+        "exit_scores": [
+            (exit_title(name, scores), exit_cells(scores), draw_exit_curve(scores))
+            for name, scores in list_exit_scores(report.manifest)
+        ],
+        "exits_head": EXITS_HEAD,
+        "describe_rule": describe_rule,
+        "played": group_played(report.played),
+        "played_head": PLAYED_HEAD,
+        "played_cells": played_cells,
+        "describe_played": describe_played,
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import PlayedRow
 from edge_bert.text import NOT_KNOWN, format_significant
@@ -20,6 +22,18 @@ def played_cells(row: PlayedRow) -> list[str]:
         f"{middle} ({low} to {high})",
         _describe_energy(row),
         NOT_KNOWN if not row.instructions else f"{format_significant(row.instructions / 1e6)} M",
+    ]
+
+
+def group_played(rows: Sequence[PlayedRow]) -> list[tuple[Evidence, str, list[PlayedRow]]]:
+    """Rows of one kind of evidence, machine and thread count together, with the machine in words;
+    figures of different ones are never mixed."""
+    groups: dict[tuple[Evidence, str, int], list[PlayedRow]] = {}
+    for row in rows:
+        groups.setdefault((row.evidence, row.machine, row.threads), []).append(row)
+    return [
+        (evidence, f"{machine}, {threads} thread{'s' * (threads > 1)}", members)
+        for (evidence, machine, threads), members in groups.items()
     ]
 
 

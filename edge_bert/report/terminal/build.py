@@ -10,6 +10,7 @@ from edge_bert.records.measurement import Evidence
 from edge_bert.records.report import EnergyKind, LatencyRow, Report
 from edge_bert.report import tables
 from edge_bert.report.budget_verdicts import budget_verdicts
+from edge_bert.report.exit_words import EXITS_HEAD, exit_cells, exit_title, list_exit_scores
 from edge_bert.report.expected import (
     EXPECTED_HEAD,
     describe_length_choice,
@@ -18,6 +19,7 @@ from edge_bert.report.expected import (
 )
 from edge_bert.report.fitness import describe_whole, find_warnings, reference_score, whole_score
 from edge_bert.report.headline import write_headline
+from edge_bert.report.played import PLAYED_HEAD, group_played, played_cells
 from edge_bert.report.scores import METRIC_WORDS, format_change, format_score
 from edge_bert.report.terminal.tables import fit_console, print_line
 from edge_bert.text import (
@@ -55,6 +57,10 @@ def print_build(report: Report, console: Console) -> None:
             show(
                 console, f"Expected for one text, {_machine(group)}", list(EXPECTED_HEAD), expected
             )
+    for name, scores in list_exit_scores(report.manifest):
+        show(console, f"Exits, {exit_title(name, scores)}", list(EXITS_HEAD), exit_cells(scores))
+    for _, machine, rows in group_played(report.played):
+        show(console, f"Data sets, {machine}", list(PLAYED_HEAD), [played_cells(x) for x in rows])
     verdicts = _verdict_rows(report)
     if verdicts:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)

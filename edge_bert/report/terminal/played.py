@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from edge_bert.records.report import PlayedRow
-from edge_bert.report.played import PLAYED_HEAD, describe_played, played_cells
+from edge_bert.report.played import PLAYED_HEAD, describe_played, group_played, played_cells
 from edge_bert.report.terminal.tables import print_line, print_table
 
 if TYPE_CHECKING:
@@ -14,8 +14,7 @@ if TYPE_CHECKING:
 
 
 def print_played(rows: Sequence[PlayedRow], console: Console) -> None:
-    """A table of what one text of a data set costs; the rows are of one target."""
-    if not rows:
-        return
-    print_line(console, f"{rows[0].machine}: {describe_played(rows[0].evidence)}")
-    print_table(console, PLAYED_HEAD, [tuple(played_cells(row)) for row in rows])
+    """A table for each machine of what one text of a data set costs."""
+    for evidence, machine, members in group_played(rows):
+        print_line(console, f"{machine}: {describe_played(evidence)}")
+        print_table(console, PLAYED_HEAD, [tuple(played_cells(row)) for row in members])
