@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from edge_bert.cli.options import parse_options
+from edge_bert.cli.options import parse_options, split_csv
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.compress.options import CompressOptions
+    from edge_bert.pipeline.compress.run_plan import PlanRun
     from edge_bert.pipeline.compress.step_jobs import PlannedStep
     from edge_bert.records.plan import Plan, PlanStep
+
+DEFAULT_MODEL = "default"
+
+
+def plan_runs(values: Mapping[str, Any]) -> list[PlanRun]:
+    """The runs that a command asks for by its options: every plan with every model.
+
+    Raises InputError for an option that has no plan or model, and what `parse_steps` raises.
+    """
+    from edge_bert.compress.plan_file import load_plan, name_plan
+    from edge_bert.pipeline.compress.options import CompressOptions
+    from edge_bert.pipeline.compress.plan_matrix import name_runs
+    from edge_bert.pipeline.compress.run_plan import PlanRun
+
+    plans = _choose_one(values, "plan", "plans")
+    models = _choose_one(values, "model", "models") or [DEFAULT_MODEL]
+    options = parse_options(CompressOptions, {**values, "plan": ",".join(plans), "model": None})
+    names = [(name_plan(plan), plan) for plan in plans]
+    folders = [None if model == DEFAULT_MODEL else model for model in models]
+    runs = []
+    for run in name_runs(options, names, folders):
+        loaded, name = load_plan(run.plan), name_plan(run.plan)
+        runs.append(PlanRun(run, loaded, name, parse_steps(run, loaded, name)))
+    return runs
+
+
+def _choose_one(values: Mapping[str, Any], one: str, several: str) -> list[str]:
+    """The items of `--plans` or of `--plan`, which exclude each other."""
+    from edge_bert.errors import InputError
+
+    if values[one] and values[several]:
+        raise InputError(f"--{one} and --{several} exclude each other; give one of them.")
+    return [values[one]] if values[one] else split_csv(values[several])
 
 
 def parse_steps(options: CompressOptions, plan: Plan, plan_name: str) -> tuple[PlannedStep, ...]:

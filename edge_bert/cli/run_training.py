@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json: bool) -> None:
     """Run a job, or one for each seed that is asked for, and print what came of it."""
     from edge_bert.cli.console import print_json
-    from edge_bert.pipeline.train.seeds import train_seeds
+    from edge_bert.pipeline.train.seeds import check_jobs, train_seeds
     from edge_bert.pipeline.train.trained_model import check_name, hold_name
 
     check_name(options.name)
+    check_jobs(options)
     with hold_name(options.folder), training_progress() as report:
         if options.seeds:
             summary = train_seeds(options, job, report)

@@ -7,6 +7,10 @@ from collections.abc import Mapping
 TRAINED_OUT_HELP = "folder that trained models are written to (default: build/checkpoints)"
 TEXT_HELP = "texts without labels: .txt, FILE.csv:text=COLUMN; repeatable"
 THREADS_HELP = "1 makes two runs equal bit by bit (default: all processors)"
+SCHEDULER_HELP = (
+    "address of a Dask scheduler whose workers train instead, one run at a time each; they must "
+    "see the same folders and cache as this machine"
+)
 
 LOOP_HELP = {
     "epochs": "at most so many passes over the texts (default: 6)",
@@ -21,6 +25,11 @@ LOOP_HELP = {
     "seed": "the order of the texts, and what else is drawn (default: 0)",
     "seeds": "do it once for each, as in 0,1,2, and give the mean and the spread",
     "threads": THREADS_HELP,
+}
+# Of the tasks that train several seeds.
+JOBS_HELP = {
+    "workers": "processes that train the seeds side by side (default: 1)",
+    "scheduler": SCHEDULER_HELP,
 }
 FINE_POINTS = {
     "head-rate": "how many times the rate of the layers the head's is (default: 10)",

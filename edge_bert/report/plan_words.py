@@ -75,6 +75,13 @@ FIGURES = (
         more_is_better=False,
         read=lambda effect: effect.latency_ms,
     ),
+    EffectFigure(
+        "energy",
+        "energy of an inference, mJ, MODELLED",
+        "mJ",
+        more_is_better=False,
+        read=lambda effect: effect.energy_mj,
+    ),
 )
 
 
@@ -108,12 +115,22 @@ def describe_basis(compression: Compression) -> str:
         f"Instructions are not counted: {basis.not_counted}."
         if basis.not_counted
         else f"Instructions are those of one inference of {basis.length} tokens, counted on an "
-        f"emulated core; latency is modelled from them{scaled}."
+        f"emulated core; latency and energy are modelled from them{scaled}."
     )
     return (
-        f"Every model is built as {basis.recipe} for {basis.profile}, and that file is scored: "
-        f"{basis.metric} on {basis.scored_on}. {counted}"
+        f"Every model is built as {basis.recipe} for {basis.profile}{_name_others(compression)}, "
+        f"and that file is scored: {basis.metric} on {basis.scored_on}. {counted}"
     )
+
+
+def _name_others(compression: Compression) -> str:
+    """From which step on the files are those of another recipe, whose integers it trained."""
+    recipe, parts = compression.basis.recipe, []
+    for effect in compression.steps:
+        if effect.recipe and effect.recipe != recipe:
+            recipe = effect.recipe
+            parts.append(f", from step {effect.name} on as {recipe}")
+    return "".join(parts)
 
 
 def _count(steps: int) -> str:

@@ -8,7 +8,13 @@ import msgspec
 
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import Clustering, TrainingCurve, TrainingRun
-from edge_bert.report import clustering_words, plan_words, supernet_words, training_words
+from edge_bert.report import (
+    chain_words,
+    clustering_words,
+    plan_words,
+    supernet_words,
+    training_words,
+)
 from edge_bert.report.html import template_environment
 from edge_bert.report.plots.class_scores import draw_class_scores
 from edge_bert.report.plots.drawing import Plot
@@ -92,4 +98,5 @@ def _describe_steps(compression: Compression | None) -> dict[str, Any]:
         "step_rows": list(zip((None, *compression.effects), compression.effects, strict=False)),
         "summary": plan_words.summarize_compression(compression),
         "basis": plan_words.describe_basis(compression),
+        "chain": chain_words,
     }

@@ -5,7 +5,16 @@ from __future__ import annotations
 import hashlib
 
 from edge_bert.records.plan import FORMAT_VERSION as PLAN_VERSION
-from edge_bert.records.plan import Compression, EffectBasis, Plan, PlanStep, StepEffect
+from edge_bert.records.plan import (
+    BuiltEnd,
+    Compression,
+    EffectBasis,
+    ExpectedText,
+    LengthCost,
+    Plan,
+    PlanStep,
+    StepEffect,
+)
 from edge_bert.records.training import (
     FORMAT_VERSION,
     Ancestor,
@@ -59,11 +68,12 @@ def training_run() -> TrainingRun:
 
 
 def compression() -> Compression:
-    """Three steps with every figure; the source has no score."""
+    """Three steps with every figure, and the bundle at their end; the source has no score."""
     sizes = (23_400_000, 23_500_000, 17_900_000, 16_100_000)
     scores = (None, 0.9285, 0.9231, 0.9204)
     counts = (1_420_000_000, 1_420_000_000, 712_000_000, 588_000_000)
     latencies = (14.1, 14.1, 7.2, 6.1)
+    energies = (51.0, 51.0, 26.0, 22.0)
     names = ("source", "1 train", "2 distill", "3 prune")
     effects = tuple(
         StepEffect(
@@ -74,10 +84,12 @@ def compression() -> Compression:
             score=score,
             instructions=count,
             latency_ms=latency,
+            energy_mj=energy,
             training_seconds=60.0,
+            recipe="wi8_afp32",
         )
-        for name, size, score, count, latency in zip(
-            names, sizes, scores, counts, latencies, strict=True
+        for name, size, score, count, latency, energy in zip(
+            names, sizes, scores, counts, latencies, energies, strict=True
         )
     )
     return Compression(
@@ -101,4 +113,35 @@ def compression() -> Compression:
         ),
         source=effects[0],
         steps=effects[1:],
+        whole=StepEffect(
+            name="whole model",
+            kind="whole",
+            model_sha256=_sha("1 train"),
+            size_bytes=90_100_000,
+            score=0.9315,
+            instructions=5_080_000_000,
+            latency_ms=85.6,
+            energy_mj=310.0,
+            recipe="float32",
+        ),
+        built=BuiltEnd(
+            recipe="wi8_afp32",
+            file="wi8_afp32.tflite",
+            sha256=_sha("wi8_afp32"),
+            size_bytes=16_100_000,
+            lengths=(32, 128),
+            runtime="ai-edge-litert 2.3.0",
+            status="passed",
+            cosine=0.9981,
+            score=0.9204,
+            costs=(
+                LengthCost(32, 147_000_000, 1.5, 5.5),
+                LengthCost(128, 588_000_000, 6.1, 22.0),
+            ),
+            whole_costs=(
+                LengthCost(32, 1_210_000_000, 20.1, 75.0),
+                LengthCost(128, 5_080_000_000, 85.6, 310.0),
+            ),
+            expected=(ExpectedText("banking77.csv", 1003, 1.6, 5.9, 21.0, 79.0),),
+        ),
     )

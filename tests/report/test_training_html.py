@@ -143,7 +143,7 @@ def test_each_step_says_what_it_gave_and_cost(page: Page) -> None:
     """Points, bytes, instructions and milliseconds, each with the change since the step before."""
     rows = rows_of(page, "steps")
     assert len(rows) == 4
-    assert rows[0] == "source – 23.40 1420 14.1 –"
+    assert rows[0] == "source – 23.40 1420 14.1 51.0 –"
     assert rows[2].startswith("2 distill 92.31 −0.54 17.90 −5.60 712 −708 7.20 −6.90")
     words = words_of(page.all("main")[0])
     assert "accuracy on 71 held-out texts of banking77.csv, which no step trains on" in words
@@ -162,17 +162,32 @@ def test_drawings_of_the_steps_have_the_figures_at_their_ends(page: Page) -> Non
 def test_what_was_not_counted_is_absent_and_said_to_be() -> None:
     """Without an emulator there are sizes and scores, and the reason."""
     counted = compression()
-    bare = [replace(effect, instructions=None, latency_ms=None) for effect in counted.effects]
+    bare = [
+        replace(effect, instructions=None, latency_ms=None, energy_mj=None)
+        for effect in (*counted.effects, counted.whole)
+    ]
+    assert counted.built
     uncounted = replace(
         counted,
         basis=replace(counted.basis, not_counted="invoke emulator setup"),
         source=bare[0],
-        steps=tuple(bare[1:]),
+        steps=tuple(bare[1:-1]),
+        whole=bare[-1],
+        built=replace(counted.built, costs=(), whole_costs=(), expected=()),
     )
     assert [figure.name for figure in list_figures(uncounted.effects)] == ["score", "size"]
     words = words_of(Page(render_training_page(training_run(), uncounted)).all("main")[0])
     assert "Instructions are not counted: invoke emulator setup." in words
     assert "MODELLED" not in words
+    assert "−1.11 points, 1/5.6 of the bytes." in words
+
+
+def test_the_end_of_a_chain_stands_beside_the_whole_model(page: Page) -> None:
+    """In every bucket, and in expectation over the texts."""
+    words = words_of(page.all("main")[0])
+    assert "every signature ran on ai-edge-litert 2.3.0" in words
+    assert "1/8.6 of the instructions at 128 tokens (EMULATED), 14.0 times as fast" in words
+    assert "banking77.csv (1003) 1.60 5.90 21.0 13.1" in words
 
 
 def test_a_bare_run_has_a_page() -> None:
@@ -219,7 +234,7 @@ def test_keyboard_and_screen_reader(page: Page) -> None:
     assert {one.inside("table") for one in page.all("caption")} == set(page.all("table"))
     assert all(one.attributes.get("scope") in {"row", "col"} for one in page.all("th"))
     plots = [one for one in page.elements if one.attributes.get("class") == "plot"]
-    assert len(plots) == 7
+    assert len(plots) == 8
     assert all(one.attributes["role"] == "img" and one.attributes["aria-label"] for one in plots)
 
 
@@ -245,7 +260,10 @@ def test_the_terminal_has_the_same_steps() -> None:
         assert lines[0].split("\t") == ["model", *(figure.title for figure in FIGURES)]
         assert lines[3].split("\t")[1:3] == ["92.31 (−0.54)", "17.90 (−5.60)"]
         assert "\x1b" not in out.getvalue()
-        assert len(lines) == 1 + len(shown.effects) + 2
+        end = lines[1 + len(shown.effects) + 3 :]
+        assert "−1.11 points, 1/5.6 of the bytes, 1/8.6 of the instructions" in end[1]
+        assert end[3].split("\t") == ["32", "147", "1.50", "5.50", "20.1", "13.4"]
+        assert end[-1].split("\t")[1:] == ["1.60", "5.90", "21.0", "13.1"]
 
 
 @in_browser
@@ -255,7 +273,7 @@ def test_in_a_browser(text: str, tmp_path: Path, width: int) -> None:
     assert console(tmp_path / "console", text, width) == []
     seen = probe(tmp_path / "probe", text, width)
     assert seen["scroll"] <= seen["inner"] == width
-    assert len(seen["plots"]) == 7
+    assert len(seen["plots"]) == 8
     for plot in seen["plots"]:
         assert len(plot["drawings"]) == 1
         assert len([1 for mark in plot["marks"] if mark[2] + mark[3] > 2]) >= 4

@@ -8,6 +8,7 @@ from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, parse_options
 from edge_bert.cli.run_training import run_training
 from edge_bert.cli.training_help import (
+    JOBS_HELP,
     LOOP_HELP,
     STUDENT_FINE_POINTS,
     TRAINED_OUT_HELP,
@@ -36,6 +37,7 @@ from edge_bert.cli.training_help import (
             "learning-rate": "of the encoder's layers (default: 3e-4)",
         },
         "Fine points": STUDENT_FINE_POINTS,
+        "Seeds side by side": JOBS_HELP,
         "Output": {"json": JSON_HELP},
     },
     iterable=["text", "data"],
@@ -67,6 +69,8 @@ def distill(
     patience: str | None = None,
     seed: str | None = None,
     seeds: str | None = None,
+    workers: str | None = None,
+    scheduler: str | None = None,
     threads: str | None = None,
     head_rate: str | None = None,
     warmup: str | None = None,

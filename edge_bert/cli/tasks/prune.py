@@ -8,6 +8,7 @@ from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, PROFILE_HELP, parse_options
 from edge_bert.cli.run_training import run_training
 from edge_bert.cli.training_help import (
+    JOBS_HELP,
     STUDENT_FINE_POINTS,
     TEXT_HELP,
     TRAINED_OUT_HELP,
@@ -47,6 +48,7 @@ from edge_bert.cli.training_help import (
             }
         ),
         "Fine points": STUDENT_FINE_POINTS,
+        "Seeds side by side": JOBS_HELP,
         "Output": {"json": JSON_HELP},
     },
     iterable=["data", "text"],
@@ -77,6 +79,8 @@ def prune(
     patience: str | None = None,
     seed: str | None = None,
     seeds: str | None = None,
+    workers: str | None = None,
+    scheduler: str | None = None,
     threads: str | None = None,
     head_rate: str | None = None,
     warmup: str | None = None,

@@ -8,6 +8,7 @@ from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, parse_options
 from edge_bert.cli.run_training import run_training
 from edge_bert.cli.training_help import (
+    JOBS_HELP,
     LOOP_HELP,
     STUDENT_FINE_POINTS,
     TEXT_HELP,
@@ -55,6 +56,7 @@ from edge_bert.cli.training_help import (
         },
         "Fine points": STUDENT_FINE_POINTS
         | {"warmup": "share of the steps in which the rate rises; then it falls (default: 0.05)"},
+        "Seeds side by side": JOBS_HELP,
         "Output": {"json": JSON_HELP},
     },
     iterable=["text", "data"],
@@ -91,6 +93,8 @@ def qat(
     patience: str | None = None,
     seed: str | None = None,
     seeds: str | None = None,
+    workers: str | None = None,
+    scheduler: str | None = None,
     threads: str | None = None,
     head_rate: str | None = None,
     warmup: str | None = None,

@@ -7,7 +7,7 @@ from invoke.context import Context
 from edge_bert.cli.command import command
 from edge_bert.cli.options import JSON_HELP, MODEL_HELP, parse_options
 from edge_bert.cli.run_training import run_training
-from edge_bert.cli.training_help import FINE_POINTS, LOOP_HELP, TRAINED_OUT_HELP
+from edge_bert.cli.training_help import FINE_POINTS, JOBS_HELP, LOOP_HELP, TRAINED_OUT_HELP
 
 
 @command(
@@ -23,6 +23,7 @@ from edge_bert.cli.training_help import FINE_POINTS, LOOP_HELP, TRAINED_OUT_HELP
         },
         "Training": LOOP_HELP,
         "Fine points": FINE_POINTS,
+        "Seeds side by side": JOBS_HELP,
         "Output": {"json": JSON_HELP},
     }
 )
@@ -42,6 +43,8 @@ def train(
     patience: str | None = None,
     seed: str | None = None,
     seeds: str | None = None,
+    workers: str | None = None,
+    scheduler: str | None = None,
     threads: str | None = None,
     head_rate: str | None = None,
     warmup: str | None = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from edge_bert.devices.emulator.cpu_files import find_cluster
@@ -9,14 +10,13 @@ from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
-from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.scoring import Scoring
 from edge_bert.pipeline.sizing.cost_bounds import budget_length
 from edge_bert.pipeline.sizing.emulated_cost import count_file, emulated_cost, write_candidate
 from edge_bert.pipeline.sizing.fit_to_budget import why_not_emulated
 from edge_bert.progress import Progress
 from edge_bert.records.measurement import Measurement
-from edge_bert.records.plan import EffectBasis, StepEffect
+from edge_bert.records.plan import EffectBasis, LengthCost, StepEffect
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,51 @@ class MeasuredModel:
     training_seconds: float = 0.0
 
 
-def open_model(options: CompressOptions, model: str | None) -> BuildSession:
-    """The session that builds a model of the plan in the recipe that all are compared in."""
-    return BuildSession.open(
-        BuildOptions(profile=options.profile, model=model, recipes=(options.recipe,))
+@dataclass(frozen=True)
+class FileChoice:
+    """How the files of all models of a plan are built: for which device, with which buckets, or how
+    many of them, and calibrated on which sentences (None: ours)."""
+
+    profile: str
+    lengths: tuple[int, ...] = ()
+    auto_lengths: int | None = None
+    calibration: str | None = None
+
+    def open(self, model: str | None, recipe: str) -> BuildSession:
+        """The session that builds a model in one recipe."""
+        return BuildSession.open(self.options_for(model, (recipe,)))
+
+    def options_for(self, model: str | None, recipes: tuple[str, ...]) -> BuildOptions:
+        """The options of a build."""
+        return BuildOptions(
+            profile=self.profile,
+            model=model,
+            recipes=recipes,
+            lengths=self.lengths,
+            auto_lengths=self.auto_lengths,
+            calibration=self.calibration,
+        )
+
+    def keep_lengths(self, session: BuildSession) -> FileChoice:
+        """The same with the buckets that a session of it has, so that all models have these."""
+        return dataclasses.replace(self, lengths=session.lengths, auto_lengths=None)
+
+
+def describe_cost(measurement: Measurement, length: int, size: int) -> LengthCost:
+    """The counted and modelled cost of the bucket of `length` of a file of `size` bytes.
+
+    Raises ValueError for a measurement that was not counted.
+    """
+    if measurement.counts is None:
+        raise ValueError("only a counted measurement has instructions")
+    cost = emulated_cost(measurement, size)
+    if cost.latency_ms is None:
+        raise ValueError("a counted measurement has a modelled latency")
+    return LengthCost(
+        length=length,
+        instructions=measurement.counts.total,
+        latency_ms=cost.latency_ms,
+        energy_mj=cost.energy_mj,
     )
 
 
@@ -81,6 +122,7 @@ def _describe_effect(
     measurement: Measurement | None,
 ) -> StepEffect:
     counts = measurement.counts if measurement else None
+    cost = emulated_cost(measurement, size) if measurement else None
     return StepEffect(
         name=model.name,
         kind=model.kind,
@@ -88,6 +130,8 @@ def _describe_effect(
         size_bytes=size,
         score=score,
         instructions=counts.total if counts else None,
-        latency_ms=emulated_cost(measurement, size).latency_ms if measurement else None,
+        latency_ms=cost.latency_ms if cost else None,
+        energy_mj=cost.energy_mj if cost else None,
         training_seconds=model.training_seconds,
+        recipe=session.recipes[0].name,
     )

@@ -187,6 +187,7 @@ GIVEN = {
     **dict.fromkeys(("held_out", "split_seed"), _ABOVE),
     "teacher": "is the model that the step before left",
     "seeds": "trains several models, and a plan goes on with one; give seed",
+    **dict.fromkeys(("workers", "scheduler"), _OPTION),
 }
 
 

@@ -49,13 +49,16 @@ def write_candidate(recipe: Recipe, data: bytes) -> Iterator[CandidateFile]:
         )
 
 
-def count_file(profile: DeviceProfile, file: CandidateFile) -> Measurement:
-    """`file` on the emulated device, at the length of the profile's budget or the nearest bucket.
+def count_file(
+    profile: DeviceProfile, file: CandidateFile, length: int | None = None
+) -> Measurement:
+    """`file` on the emulated device, in its bucket of `length`; without one, in that of the
+    profile's budget or the nearest.
 
     Its time and energy are modelled. Raises DeviceError where the emulator fails.
     """
     lengths = {signature.length: name for name, signature in file.signatures.items()}
-    name = lengths[budget_length(profile, lengths)]
+    name = lengths[budget_length(profile, lengths) if length is None else length]
     device = msgspec.json.encode(msgspec.structs.replace(profile, budget=Budget()))
     inputs = [sha256_hex(file.path.read_bytes()), file.name, name, device]
     return cached_record(

@@ -15,7 +15,8 @@ ADVICE = {"freeze": "give embeddings, encoder or nothing"}
 class LoopOptions(Record, frozen=True):
     """What every training command takes; see TrainingSettings.
 
-    With `seeds`, each of them trains a model of its own.
+    With `seeds`, each of them trains a model of its own, one after the other, in so many `workers`
+    or on the Dask cluster of a `scheduler`.
     """
 
     name: str
@@ -36,6 +37,8 @@ class LoopOptions(Record, frozen=True):
     weight_decay: float = 0.01
     smoothing: float = 0.05
     seeds: tuple[int, ...] = ()
+    workers: int = 1
+    scheduler: str | None = None
 
     @property
     def folder(self) -> Path:

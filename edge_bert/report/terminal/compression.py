@@ -5,9 +5,18 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from edge_bert.records.plan import Compression
+from edge_bert.records.plan import BuiltEnd, Compression, TrainingMatrix
+from edge_bert.report.chain_words import (
+    COST_HEAD,
+    TEXT_HEAD,
+    describe_whole,
+    list_costs,
+    list_texts,
+    tell_end,
+)
 from edge_bert.report.plan_words import describe_basis, list_figures, summarize_compression
 from edge_bert.report.terminal.tables import print_line, print_table
+from edge_bert.text import NOT_KNOWN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,5 +30,33 @@ def print_compression(compression: Compression, console: Console) -> None:
         for before, after in [(None, compression.source), *pairwise(compression.effects)]
     ]
     print_table(console, ("model", *(figure.title for figure in figures)), rows)
-    for sentence in (summarize_compression(compression), describe_basis(compression)):
+    sentences = (
+        summarize_compression(compression),
+        describe_whole(compression),
+        describe_basis(compression),
+        *tell_end(compression),
+    )
+    for sentence in filter(None, sentences):
         print_line(console, sentence)
+    _print_end(compression.built, console)
+
+
+def _print_end(built: BuiltEnd | None, console: Console) -> None:
+    """What the bundle's file costs in each bucket, and in expectation over the texts."""
+    if built and built.costs:
+        print_table(console, COST_HEAD, list_costs(built))
+    if built and built.expected:
+        print_table(console, TEXT_HEAD, list_texts(built))
+
+
+def print_outcomes(matrix: TrainingMatrix, console: Console) -> None:
+    """A row for each run: its last model's figures, or why there is none."""
+    done = [outcome.compression for outcome in matrix.runs if outcome.compression]
+    figures = list_figures([compression.effects[-1] for compression in done])
+    rows = []
+    for outcome in matrix.runs:
+        last = outcome.compression.effects[-1] if outcome.compression else None
+        cells = [figure.format(last) if last else NOT_KNOWN for figure in figures]
+        rows.append((outcome.model, outcome.plan_name, *cells, outcome.reason or outcome.name))
+    head = ("model", "plan", *(figure.title for figure in figures), "folder, or why it failed")
+    print_table(console, head, rows)

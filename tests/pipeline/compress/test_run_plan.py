@@ -9,16 +9,17 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from edge_bert.bundle.manifest import read_manifest
 from edge_bert.cli.plan_steps import parse_steps
 from edge_bert.compress.plan_file import parse_plan
 from edge_bert.compress.train.loop import Report, StageStatus, TrainingStatus
 from edge_bert.devices.emulator import host_tools
-from edge_bert.errors import DataError, InputError, ModelError
+from edge_bert.errors import BusyError, DataError, InputError, ModelError
 from edge_bert.pipeline.compress import run_plan as module
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.run_plan import PlanRun, read_compression, run_plan
 from edge_bert.pipeline.train.options import LoopOptions
-from edge_bert.pipeline.train.trained_model import TrainedModel, write_trained_model
+from edge_bert.pipeline.train.trained_model import TrainedModel, hold_name, write_trained_model
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.plan import Compression
@@ -31,6 +32,7 @@ from tests.pipeline.train.test_train_head import example_rows, write_data
 
 TRAIN = "[[steps]]\nkind = 'train'\nepochs = 1\nbatch_size = 64\nlearning_rate = 1e-3\n"
 AGAIN = "[[steps]]\nkind = 'train'\nepochs = 1\nbatch_size = 64\nlearning_rate = {rate}\n"
+PLAN = TRAIN + AGAIN.format(rate=1e-4) + "[build]\nrecipe = 'wi8_afp32'\n"
 Told = list[StageStatus | TrainingStatus]
 
 
@@ -53,6 +55,8 @@ def options(tmp_path_factory: pytest.TempPathFactory) -> CompressOptions:
         model=str(tiny.model()),
         data=(write_data(folder / "weather.csv", example_rows(200)),),
         out=str(folder / "checkpoints"),
+        bundles=str(folder / "bundles"),
+        build=False,
     )
 
 
@@ -66,7 +70,7 @@ def compress(options: CompressOptions, text: str, told: Told | None = None) -> C
 @pytest.fixture(scope="module")
 def compression(options: CompressOptions) -> Compression:
     """What two steps gave."""
-    return compress(options, TRAIN + AGAIN.format(rate=1e-4))
+    return compress(options, PLAN)
 
 
 def test_each_step_is_measured(compression: Compression) -> None:
@@ -83,6 +87,12 @@ def test_each_step_is_measured(compression: Compression) -> None:
     assert "held-out rows of weather.csv" in compression.basis.scored_on
     assert "emulator setup" in (compression.basis.not_counted or "")
     assert {effect.instructions for effect in compression.effects} == {None}
+    whole = compression.whole
+    assert whole is not None
+    assert {effect.recipe for effect in compression.effects} == {"wi8_afp32"}
+    assert whole.recipe == "float32"
+    assert whole.size_bytes > last.size_bytes
+    assert whole.score == pytest.approx(last.score, abs=0.2)
 
 
 def test_the_last_model_stands_under_the_plans_name(
@@ -143,8 +153,45 @@ def test_the_same_command_again_does_nothing(
 ) -> None:
     """No step is taken, and the record is the same."""
     told: Told = []
-    assert compress(options, TRAIN + AGAIN.format(rate=1e-4), told) == compression
+    assert compress(options, PLAN, told) == compression
     assert not any(isinstance(status, TrainingStatus) for status in told)
+
+
+def test_a_chain_ends_in_a_bundle(compression: Compression, options: CompressOptions) -> None:
+    """Verified and scored, in the record and on its page; it is built once, until it is changed."""
+    told: Told = []
+    building = msgspec.structs.replace(options, build=True)
+    built = compress(building, PLAN, told).built
+    assert not any(isinstance(status, TrainingStatus) for status in told)
+    assert built is not None
+    assert (built.recipe, built.status, built.costs) == ("wi8_afp32", "passed", ())
+    last = compression.steps[-1]
+    assert (built.size_bytes, built.score) == (last.size_bytes, last.score)
+    manifest = read_manifest(options.bundle_folder)
+    assert manifest.default.artifact == built.recipe
+    assert {part.name for part in manifest.artifacts} == {"float32", built.recipe}
+    assert read_compression(options.folder) == msgspec.structs.replace(compression, built=built)
+    assert "The end: a bundle" in (options.folder / "report.html").read_text("utf-8")
+    told.clear()
+    assert compress(building, PLAN, told).built == built
+    assert not any("running every signature" in stage for stage in stages_of(told))
+    (options.bundle_folder / built.file).unlink()
+    assert compress(building, PLAN).built == built
+    assert (options.bundle_folder / built.file).is_file()
+
+
+def stages_of(told: Told) -> list[str]:
+    """What was told of the stages."""
+    return [status.stage for status in told if isinstance(status, StageStatus)]
+
+
+def test_a_step_that_another_run_is_in_is_not_taken(options: CompressOptions) -> None:
+    """As under any other name; nothing is written."""
+    beside = msgspec.structs.replace(options, name="beside")
+    folder = beside.step_folder(1, "train")
+    with hold_name(folder), refused(BusyError, "training in the name of"):
+        compress(beside, TRAIN)
+    assert not folder.exists()
 
 
 def test_a_changed_step_leaves_those_before_it(
@@ -172,7 +219,7 @@ def test_a_damaged_record_is_told(compression: Compression, options: CompressOpt
         for damaged in (whole[:100], figure):
             path.write_bytes(damaged)
             with refused(InputError, "compress.json is damaged"):
-                compress(options, TRAIN + AGAIN.format(rate=1e-4))
+                compress(options, PLAN)
     finally:
         path.write_bytes(whole)
 

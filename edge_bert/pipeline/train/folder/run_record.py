@@ -12,6 +12,7 @@ import msgspec
 
 from edge_bert.compress.train.backends.choose_backend import name_device
 from edge_bert.devices.host import CPUINFO, parse_cpuinfo_fields
+from edge_bert.errors import InputError
 from edge_bert.host_system import count_usable_cores, read_peak_memory_bytes
 from edge_bert.pipeline.train.folder.card_subject import CARD_FILE, CardSubject
 from edge_bert.pipeline.train.folder.model_card import write_card
@@ -64,6 +65,18 @@ def write_record(
         (folder / COMPRESSION_FILE).write_bytes(seal_json(compression))
     (folder / REPORT_FILE).write_text(render_training_page(run, compression), "utf-8")
     (folder / CARD_FILE).write_text(write_card(run, subject), "utf-8")
+
+
+def write_compression(compression: Compression, folder: Path) -> None:
+    """What a plan gave, in the folder of its last model: the report anew, and `compress.json`.
+
+    The record is written last: without it, what it says is done once more.
+    """
+    run = read_training_run(folder)
+    if run is None:
+        raise InputError(f"{folder} holds no trained model any more; give the same command again.")
+    write_atomic(folder / REPORT_FILE, render_training_page(run, compression).encode())
+    write_atomic(folder / COMPRESSION_FILE, seal_json(compression))
 
 
 def write_plan_place(run: TrainingRun, place: PlanPlace, folder: Path) -> TrainingRun:
