@@ -26,7 +26,10 @@ from edge_bert.cli.progress import console_progress
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.build.build import BuiltBundle
+    from edge_bert.pipeline.build.options import BuildOptions
     from edge_bert.pipeline.sizing.fit_to_budget import NothingFitsError
+    from edge_bert.pipeline.sizing.tuning import Tuning
+    from edge_bert.progress import Progress
 
 
 @command(
@@ -72,11 +75,15 @@ if TYPE_CHECKING:
             "evaluations": "how many candidates a search may build (default: 20)",
             "workers": "processes that a search uses (default: 1)",
             "scheduler": "address of a Dask scheduler that a search runs on instead",
+            "tune": "minutes that the chosen one then learns from the whole model, on --tune-text",
+            "tune-text": "sentences to learn from: .txt, FILE.csv:text=COLUMN; repeatable",
+            "structure": "JSON with layers, heads and ffn: the sub-network of a super-network that "
+            "is built, without a search (invoke supernet)",
         },
         "Output": {"json": JSON_HELP},
     },
     renamed={"count": "calibration_count", "whole": "unpruned"},
-    iterable=["data"],
+    iterable=["data", "tune_text"],
 )
 def build(
     _: Context,
@@ -106,6 +113,9 @@ def build(
     evaluations: str | None = None,
     workers: str | None = None,
     scheduler: str | None = None,
+    tune: str | None = None,
+    tune_text: list[str] | None = None,
+    structure: str | None = None,
     json: bool = False,
 ) -> None:
     """Convert, quantize, verify and package a model for a device, within the device's budget.
@@ -125,11 +135,20 @@ def build(
     options = parse_options(BuildOptions, {**locals(), **split_lengths(lengths)})
     try:
         with console_progress() as progress:
-            built = fit_to_budget(options, progress)
+            built = fit_to_budget(options, progress, _choose_tuning(options, progress))
     except NothingFitsError as error:
         _print_nearest(error, json=json)
         raise
     _print_bundle(built, json=json)
+
+
+def _choose_tuning(options: BuildOptions, progress: Progress) -> Tuning | None:
+    """What the chosen candidate learns by; None where nothing is to be learned."""
+    if options.tune is None and not options.tune_text:
+        return None
+    from edge_bert.pipeline.train.tune_candidate import open_tuning
+
+    return open_tuning(options, progress)
 
 
 def _print_nearest(error: NothingFitsError, *, json: bool) -> None:

@@ -17,7 +17,7 @@ from edge_bert.search.problem import SearchEffort, search_effort
 
 EVALUATIONS = 20  # each takes half a minute to a minute of one processor
 DEFAULT_OUT = "build"
-PATHS = ("tokenizer", "out")
+PATHS = ("tokenizer", "out", "structure")
 SENTENCES = ("calibration", "corpus")
 
 
@@ -41,7 +41,9 @@ class BuildOptions(Record, frozen=True):
     and matrices that have 4 bits where the recipe has 2.
     `rounding` is how int8 matrices with calibrated scales are rounded.
     `auto_lengths` buckets are chosen for the user's texts, in place of `lengths`.
-    Without `emulate`, latency and energy are not looked at.
+    Without `emulate`, latency and energy are not looked at. `structure` is the file of a
+    sub-network to be built. What a search chooses learns from the whole model for `tune` minutes,
+    on the sentences of `tune_text`.
     """
 
     profile: str
@@ -72,6 +74,9 @@ class BuildOptions(Record, frozen=True):
     evaluations: int = EVALUATIONS
     workers: int = 1
     scheduler: str | None = None
+    structure: str | None = None
+    tune: float | None = None
+    tune_text: tuple[str, ...] = ()
 
     @property
     def limits(self) -> dict[str, float]:
@@ -109,7 +114,8 @@ class BuildOptions(Record, frozen=True):
         if self.model and Path(self.model).exists():  # else a name on the Hugging Face hub
             paths["model"] = _absolute_path(self.model)
         data = tuple(map(absolute_reference, self.data))
-        return msgspec.structs.replace(self, **paths, data=data)
+        texts = tuple(map(absolute_sentences, self.tune_text))
+        return msgspec.structs.replace(self, **paths, data=data, tune_text=texts)
 
 
 def _absolute_path(path: str | None) -> str | None:

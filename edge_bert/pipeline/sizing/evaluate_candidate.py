@@ -50,9 +50,11 @@ def measure_cost(sizing: SizingSession, candidate: Candidate) -> CandidateCost:
         return emulated_cost(count_file(session.profile, file), size)
 
 
-def count_candidate(sizing: SizingSession, candidate: Candidate) -> Measurement:
-    """The measurement that `measure_cost` takes latency and energy from."""
-    with _built(sizing, candidate) as (session, file):
+def count_sized(session: BuildSession, recipe: Recipe) -> Measurement:
+    """The measurement of a candidate's file, of the session that builds it; `measure_cost` takes
+    latency and energy from the same."""
+    data = artifacts.build_artifact(session, recipe, no_progress)
+    with write_candidate(recipe, data) as file:
         return count_file(session.profile, file)
 
 

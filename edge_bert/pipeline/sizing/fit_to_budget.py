@@ -28,6 +28,7 @@ from edge_bert.records.weight_bits import WeightBits
 
 if TYPE_CHECKING:
     from edge_bert.pipeline.sizing.session import SizingSession
+    from edge_bert.pipeline.sizing.tuning import Tuning
 
 
 class NothingFitsError(BudgetError):
@@ -51,30 +52,50 @@ class UnprunedFit:
     counted: tuple[Measurement, ...] = ()
 
 
-def fit_to_budget(options: BuildOptions, progress: Progress = no_progress) -> BuiltBundle:
+def fit_to_budget(
+    options: BuildOptions, progress: Progress = no_progress, tuning: Tuning | None = None
+) -> BuiltBundle:
     """The bundle for the profile's budget, with the options' limits over it.
 
     The unpruned model is built in the recipes that the options name, where `unpruned` asks for it,
-    where it meets the budget, and where the model is of a kind that cannot be pruned. Raises
-    InputError for limits beside named recipes, DataError for a corpus that cannot be read,
-    NothingFitsError where nothing meets the budget.
+    where it meets the budget, and where the model is of a kind that cannot be pruned; the
+    sub-network of `structure` in any case. What a search chooses learns by `tuning` before it is
+    built. Raises InputError for limits beside named recipes or a structure, DataError for a corpus
+    that cannot be read, NothingFitsError where nothing meets the budget.
     """
-    if options.limits and (options.recipes or options.unpruned):
-        raise InputError(
-            "--recipes and --unpruned build the model in full size; leave the limits out."
-        )
+    _check_options(options, tuning)
     _ = options.effort  # checked now, although a search needs it much later; so is the corpus
     if options.corpus:
         read_sentences(options.corpus)
     session = BuildSession.open(options)
+    if tuning is not None:
+        tuning.check(session)
     if (options.max_latency or options.max_energy) and why_not_emulated(session.profile):
         _refuse_to_emulate(session)
+    if options.structure is not None:
+        from edge_bert.pipeline.sizing.cut_session import cut_session  # as below
+
+        return build_bundle(cut_session(session, options.structure), progress)
     if options.recipes or options.unpruned:
         return build_bundle(session, progress)
-    return _fit_session(session, progress)
+    return _fit_session(session, progress, tuning)
 
 
-def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
+def _check_options(options: BuildOptions, tuning: Tuning | None) -> None:
+    """Raise InputError for options that say against each other what is built."""
+    if options.limits and (options.recipes or options.unpruned):
+        raise InputError(
+            "--recipes and --unpruned build the model in full size; leave the limits out."
+        )
+    if options.structure is not None and (options.limits or options.unpruned):
+        raise InputError("--structure says what is built; leave limits and --unpruned out.")
+    if tuning is not None and (options.recipes or options.unpruned or options.structure):
+        raise InputError(
+            "--tune is for what a search chooses; leave --recipes, --unpruned and --structure out."
+        )
+
+
+def _fit_session(session: BuildSession, progress: Progress, tuning: Tuning | None) -> BuiltBundle:
     from edge_bert.pipeline.sizing.session import SizingSession
 
     scaled_to = cpu_files.find_cluster(session.profile, None).scaled_to
@@ -94,9 +115,11 @@ def _fit_session(session: BuildSession, progress: Progress) -> BuiltBundle:
         progress(str(refusal))
         fit = UnprunedFit(exceeded=None)
     if fit.exceeded is None:
+        if tuning is not None:
+            progress("the whole model fits; nothing is tuned")
         return build_bundle(session, progress, BudgetEvidence(counted=fit.counted))
     progress(f"the whole model does not fit: {fit.exceeded}")
-    return build_sized(sizing, progress)
+    return build_sized(sizing, progress, tuning)
 
 
 def without_emulation(session: BuildSession) -> BuildSession:
@@ -172,11 +195,13 @@ def unpruned_candidate(session: BuildSession) -> Candidate:
     )
 
 
-def build_sized(sizing: SizingSession, progress: Progress = no_progress) -> BuiltBundle:
+def build_sized(
+    sizing: SizingSession, progress: Progress = no_progress, tuning: Tuning | None = None
+) -> BuiltBundle:
     """Search for the candidate that scores best within the budget, and build its bundle.
 
-    Raises NothingFitsError where no candidate meets the budget, RefusedError where the chosen one
-    does not run on the profile's runtime.
+    With `tuning` it learns before it is built. Raises NothingFitsError where no candidate meets the
+    budget, RefusedError where the chosen one does not run on the profile's runtime.
     """
     # Here, because scipy and what else a search needs takes half a second to import.
     from edge_bert.pipeline.sizing.search_candidates import search_candidates
@@ -184,14 +209,17 @@ def build_sized(sizing: SizingSession, progress: Progress = no_progress) -> Buil
     search = search_candidates(sizing, progress)
     if search.chosen is None:
         raise NothingFitsError(search)
-    chosen = search.chosen.candidate
+    chosen, reason = search.chosen.candidate, _as_reason(search.reason)
     session = sizing.for_candidate(chosen)
-    emulate = session.options.emulate
-    counted = (evaluate_candidate.count_candidate(sizing, chosen),) if emulate else ()
+    if tuning is not None:
+        tuned = tuning.tune(sizing.build, sizing.cut_structure(chosen.structure), chosen.structure)
+        session = sizing.for_tuned(chosen, tuned.weights)
+        reason = f"{reason}; {tuned.description}"
+    counted: tuple[Measurement, ...] = ()
+    if session.options.emulate:
+        counted = (evaluate_candidate.count_sized(session, RECIPES[chosen.recipe]),)
     profile = msgspec.structs.replace(
-        session.profile,
-        default_recipes=(chosen.recipe,),
-        default_reason=_as_reason(search.reason),
+        session.profile, default_recipes=(chosen.recipe,), default_reason=reason
     )
     sized = dataclasses.replace(session, profile=profile)
     return build_bundle(sized, progress, BudgetEvidence(search, counted))

@@ -10,6 +10,7 @@ import msgspec
 
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.prune.subnetworks import cut_subnetwork
+from edge_bert.compress.train.examples import digest_weights
 from edge_bert.compress.vocabulary import trim
 from edge_bert.compress.vocabulary.trim import Counts, Vocabulary
 from edge_bert.data.sentence_files import read_sentences
@@ -21,7 +22,7 @@ from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing.cost_bounds import candidate_bits
 from edge_bert.pipeline.sizing.pruning_stats import STATS_CODE, PruningStats, read_pruning_stats
 from edge_bert.progress import Progress, no_progress
-from edge_bert.records.candidate import Candidate
+from edge_bert.records.candidate import Candidate, Structure
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.records.recipe import FLOAT32, RECIPES, Scheme
 from edge_bert.records.supernet import Supernet
@@ -80,13 +81,38 @@ class SizingSession:
             self._candidates[candidate] = session
         return self._candidates[candidate]
 
-    def _open_candidate(self, candidate: Candidate) -> BuildSession:
-        vocabulary = self._trim_vocabulary(candidate.structure.vocabulary)
-        recipe = RECIPES[candidate.recipe]
+    def cut_structure(self, structure: Structure) -> EncoderWeights:
+        """The model with only what `structure` keeps, and all tokens: a trained sub-network where
+        the model has them, else one that is pruned in closed form."""
+        unpruned = self.build.weights
+        if self.supernet is not None:
+            return cut_subnetwork(unpruned, structure)
+        importance, sentences = self.pruning_stats().importance, self.build.calibration_inputs
+        return prune_to_structure(unpruned, importance, structure, sentences)
+
+    def for_tuned(self, candidate: Candidate, weights: EncoderWeights) -> BuildSession:
+        """As `for_candidate`, with weights that learned after they were cut, and all tokens."""
+        return self._open_candidate(candidate, weights)
+
+    def for_structure(self, structure: Structure) -> BuildSession:
+        """The session that builds a sub-network in the recipes that the options name."""
         return dataclasses.replace(
             self.build,
-            checkpoint=self._sized_checkpoint(candidate, vocabulary),
-            pruned=self._prune(candidate, vocabulary),
+            checkpoint=self._sized_checkpoint(structure, None),
+            pruned=self.cut_structure(structure),
+            unpruned=self.build,
+        )
+
+    def _open_candidate(
+        self, candidate: Candidate, tuned: EncoderWeights | None = None
+    ) -> BuildSession:
+        structure, recipe = candidate.structure, RECIPES[candidate.recipe]
+        vocabulary = self._trim_vocabulary(structure.vocabulary)
+        weights = tuned or self.cut_structure(structure)
+        return dataclasses.replace(
+            self.build,
+            checkpoint=self._sized_checkpoint(structure, vocabulary, tuned),
+            pruned=trim.prune_embeddings(weights, vocabulary.kept_ids) if vocabulary else weights,
             bits=candidate_bits(candidate) if recipe.scheme is Scheme.HYBRID else None,
             recipes=(recipe, FLOAT32),
             explicit=True,  # float32 in place of the chosen file would not meet the budget
@@ -131,25 +157,21 @@ class SizingSession:
             return None
         return trim.trim_vocabulary(self._tokenizer_file, self._token_counts, tokens)
 
-    def _prune(self, candidate: Candidate, vocabulary: Vocabulary | None) -> EncoderWeights:
-        """A trained sub-network where the model has them, else one in closed form."""
-        unpruned, structure = self.build.weights, candidate.structure
-        if self.supernet is not None:
-            pruned = cut_subnetwork(unpruned, structure)
-        else:
-            importance, sentences = self.pruning_stats().importance, self.build.calibration_inputs
-            pruned = prune_to_structure(unpruned, importance, structure, sentences)
-        return trim.prune_embeddings(pruned, vocabulary.kept_ids) if vocabulary else pruned
-
-    def _sized_checkpoint(self, candidate: Candidate, vocabulary: Vocabulary | None) -> Checkpoint:
+    def _sized_checkpoint(
+        self,
+        structure: Structure,
+        vocabulary: Vocabulary | None,
+        tuned: EncoderWeights | None = None,
+    ) -> Checkpoint:
         """The checkpoint under a name by content of its own, with the tokenizer that fits."""
         unpruned = self.build.checkpoint
         inputs = [
             unpruned.sha256,
-            msgspec.json.encode(candidate.structure),
+            msgspec.json.encode(structure),
             self.build.calibration.info,
             vocabulary and vocabulary.tokenizer,
             "pruned" if self.supernet is None else "sub-network",
+            tuned and digest_weights(tuned),
         ]
         key = cache_key("pruned", inputs, code=PRUNING_CODE)
         sized = dataclasses.replace(unpruned, sha256=key, origin=f"{unpruned.origin}, made smaller")

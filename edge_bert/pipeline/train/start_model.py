@@ -50,11 +50,12 @@ def open_teacher(reference: str | None) -> StartModel:
     Raises ModelError for a head that distillation has no losses for, too.
     """
     model = open_model(reference)
-    _check_teaches(model.checkpoint.name, model.checkpoint.head)
+    check_teaches(model.checkpoint.name, model.checkpoint.head)
     return model
 
 
-def _check_teaches(name: str, head: Head) -> None:
+def check_teaches(name: str, head: Head) -> None:
+    """Raise ModelError for a head that distillation has no losses for."""
     if head.task not in (Task.EMBEDDING, Task.CLASSIFICATION):
         raise ModelError(
             f"{name} is a model for {head.task.value.replace('_', ' ')}; distillation, also after "

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from edge_bert.compress.prune.subnetworks import cut_subnetwork
-from edge_bert.errors import ModelError
+from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import search_candidates
+from edge_bert.pipeline.sizing.cut_session import cut_session
 from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
 from edge_bert.pipeline.sizing.session import SizingSession
 from tests.one_line import refused
@@ -33,7 +34,7 @@ def options_with(folder: Path, **values: Any) -> Any:
     given: dict[str, Any] = {
         "profile": "pixel",
         "lengths": (16,),
-        "evaluations": 3,
+        "evaluations": 2,
         "model": folder,
         "max_size": LIMIT,
     }
@@ -68,7 +69,7 @@ def test_the_search_is_among_what_was_trained(built: BuiltBundle, said: list[str
     kept = {(x.layers, x.heads, x.ffn) for x in trained}
     looked_at = [x.candidate.structure for x in (*search.evaluated, *search.dropped)]
     assert {(x.layers, x.heads, x.ffn) for x in looked_at} <= kept
-    assert len(search.evaluated) == 3
+    assert len(search.evaluated) == 2
     assert any("sub-networks that were trained" in line for line in said)
     assert not any("importance" in line or "allocation" in line for line in said)
 
@@ -101,6 +102,29 @@ def test_keys_tell_what_was_cut_from_what_was_pruned(folder: Path, tmp_path: Pat
         sizing = SizingSession(BuildSession.open(options_with(model)))
         keys.append(search_candidates._search_key(sizing))
     assert keys[0] != keys[1]
+
+
+def test_a_named_structure_is_cut_and_others_are_refused(folder: Path, tmp_path: Path) -> None:
+    """Between the fewest and all that were trained, any number; no layers that never stood alone,
+    and no other model."""
+    file = tmp_path / "structure.json"
+    session = BuildSession.open(options_with(folder, max_size=None))
+
+    def cut(text: str) -> BuildSession:
+        file.write_text(text)
+        return cut_session(session, str(file))
+
+    config = cut('{"layers": [1], "heads": [3], "ffn": [48]}').weights.config
+    assert (config.heads, config.ffn) == ((3,), (48,))
+    with refused(InputError, "the layers 0 were not trained"):
+        cut('{"layers": [0], "heads": [3], "ffn": [48]}')
+    with refused(InputError, "heads has 1 at place 0, where 2 to 4 were trained"):
+        cut('{"layers": [1], "heads": [1], "ffn": [48]}')
+    session = BuildSession.open(tiny.make_options(lengths=(16,)))
+    with refused(InputError, "has none; train them with `invoke supernet`"):
+        cut('{"layers": [1], "heads": [3], "ffn": [48]}')
+    with refused(InputError, "leave limits and --unpruned out"):
+        fit_to_budget(options_with(folder, structure=str(file)))
 
 
 def test_a_bad_file_is_refused_before_anything_is_built(tmp_path: Path) -> None:

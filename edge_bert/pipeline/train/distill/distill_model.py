@@ -21,6 +21,7 @@ from edge_bert.data.buckets import encode_unpadded
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
+from edge_bert.pipeline.sizing.structure_file import read_structure
 from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.distill import student_start
@@ -95,7 +96,7 @@ def _open_job(options: DistillOptions) -> _Job:
     teacher = teachers.weights[0]
     structure = None
     if options.structure is not None:
-        structure = student_start.read_structure(options.structure, teacher.config.vocabulary)
+        structure = read_structure(options.structure, teacher.config.vocabulary)
     else:
         student_start.check_layers_option(options.layers, teacher.config.layers)
     corpus = read_corpus(options.data, options.text, teacher.head)

@@ -14,10 +14,10 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import Sentence, run_encoder
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
+from edge_bert.pipeline.sizing.structure_file import read_structure
 from edge_bert.pipeline.train.distill.student_start import (
     RANKING,
     check_layers_option,
-    read_structure,
     start_student,
 )
 from tests.one_line import refused
