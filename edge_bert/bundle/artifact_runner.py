@@ -34,7 +34,8 @@ class ArtifactRunner:
     """One interpreter of an artifact. It computes in one thread, and for one caller at a time."""
 
     def __init__(self, artifact: Artifact, interpreter: Any, pad_id: int) -> None:
-        self.interpreter = interpreter
+        self._interpreter = interpreter
+        self._callables: dict[str, Callable[..., dict[str, Any]]] = {}
         self._names = {spec.length: name for name, spec in artifact.signatures.items()}
         self._artifact = artifact
         self._pad_id = pad_id
@@ -50,12 +51,18 @@ class ArtifactRunner:
         values = signature.run(**inputs)[signature.output.name]
         return dequantize(values[0] if values.ndim > 1 else values, signature.output)
 
+    def find_callable(self, name: str) -> Callable[..., dict[str, Any]]:
+        """What runs the signature or stage of this name: inputs by name in, outputs out."""
+        if name not in self._callables:
+            self._callables[name] = self._interpreter.get_signature_runner(name)
+        return self._callables[name]
+
     def _prepare_signature(self, length: int) -> _Signature:
         if length not in self._signatures:
             name = self._names[length]
             spec = self._artifact.signatures[name]
             self._signatures[length] = _Signature(
-                run=self.interpreter.get_signature_runner(name),
+                run=self.find_callable(name),
                 length=spec.length,
                 inputs=tuple(item.name for item in spec.inputs),
                 output=spec.outputs[0],

@@ -272,7 +272,7 @@ class Bundle:
         """What `_run_all` gives, of texts that leave as `plan` says."""
         runners = self._open_runners(artifact, _count_runners(threads, encodings))
         pad_id, head = self._tokenizer.pad_id, self.manifest.model.head
-        staged = [StagedRunner(artifact, x.interpreter, pad_id, plan, head) for x in runners]
+        staged = [StagedRunner(artifact, x, pad_id, plan, head) for x in runners]
         with ProgressBar(len(encodings), progress_bar) as bar:
             return run_encodings(staged, encodings, bar.step)
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edge_bert.bundle.artifact_runner import dequantize
+from edge_bert.bundle.artifact_runner import ArtifactRunner, dequantize
 from edge_bert.bundle.stage_chain import ChainLink, ExitPlan, order_stages
 from edge_bert.data.buckets import choose_bucket, pad_encoding
 from edge_bert.data.tokenizing import Encoding
@@ -35,17 +34,16 @@ class _Answer:
 
 
 class StagedRunner:
-    """The stages of an artifact in one interpreter, as one plan uses them."""
+    """The stages of an artifact in the interpreter of a runner, as one plan uses them."""
 
     def __init__(
-        self, artifact: Artifact, interpreter: Any, pad_id: int, plan: ExitPlan, head: Head
+        self, artifact: Artifact, runner: ArtifactRunner, pad_id: int, plan: ExitPlan, head: Head
     ) -> None:
         self._chains = order_stages(artifact)
-        self._interpreter = interpreter
+        self._runner = runner
         self._pad_id = pad_id
         self._plan = plan
         self._head = head
-        self._prepared: dict[str, Callable[..., dict[str, Any]]] = {}
 
     def run(self, encoding: Encoding) -> ExitedOutput:
         """The output for one text, which takes the smallest length bucket that fits."""
@@ -61,13 +59,11 @@ class StagedRunner:
         return ExitedOutput(answers[-1].values, link.stage.last)
 
     def _run_stage(self, link: ChainLink, encoding: Encoding, rows: Any) -> dict[str, Any]:
-        if link.name not in self._prepared:
-            self._prepared[link.name] = self._interpreter.get_signature_runner(link.name)
         names = [spec.name for spec in link.stage.inputs if spec.name != ROWS]
         inputs: dict[str, Any] = {**pad_encoding(encoding, link.stage.length, self._pad_id, names)}
         if rows is not None:
             inputs[ROWS] = rows
-        return self._prepared[link.name](**inputs)
+        return self._runner.find_callable(link.name)(**inputs)
 
     def _leaves(self, link: ChainLink, answers: list[_Answer]) -> bool:
         if link.stage.last >= self._plan.last:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
 
+from edge_bert.bundle.artifact_runner import ArtifactRunner
 from edge_bert.bundle.stage_chain import ExitPlan
 from edge_bert.bundle.staged_runner import ExitedOutput, StagedRunner
 from edge_bert.data.tokenizing import Encoding
@@ -56,10 +57,10 @@ def test_integer_stages_leave_alike(recipe: Recipe, head: str, tmp_path: Path) -
     calibrated = calibrate_encoder(weights, tiny.sentences(weights))
     data = apply_integer_recipe(calibrated, exits.LENGTHS, recipe, float_output=False)
     manifest, artifact = describe(data, head)
-    interpreter = Interpreter(model_content=data, num_threads=1)
+    whole = ArtifactRunner(artifact, Interpreter(model_content=data, num_threads=1), 0)
 
     def run(plan: ExitPlan) -> list[ExitedOutput]:
-        runner = StagedRunner(artifact, interpreter, 0, plan, manifest.model.head)
+        runner = StagedRunner(artifact, whole, 0, plan, manifest.model.head)
         return [runner.run(text) for text in TEXTS]
 
     rule = AGREEMENT if head != "classification" else CONFIDENCE
