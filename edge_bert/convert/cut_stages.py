@@ -53,7 +53,7 @@ def cut_stages(float_model: bytes, weights: EncoderWeights, lengths: Sequence[in
     for entry, graph in zip(whole, graphs, strict=True):
         for span in list_stages(weights):
             cutter.append_stage(entry, graph, span)
-    return flatbuffer.write_model(model, writes_once=True)
+    return flatbuffer.write_model(model)
 
 
 def _length_of(entry: Any) -> int:

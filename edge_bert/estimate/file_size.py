@@ -27,6 +27,7 @@ FLOAT = 4
 HALF = 2
 ZERO_POINT = 8
 SCALE = FLOAT + ZERO_POINT  # bytes of one channel; files with narrow channels share zero points
+STAGE_SHARE = 0.55  # of what a whole path has beside its layers (tests hold it, to a tenth)
 CODE_GRAPH = 600  # bytes of the operators that read codebooks, per length
 Matrix = tuple[int, int]  # outputs, inputs
 
@@ -62,11 +63,13 @@ def predict_size(
     lengths: Sequence[int],
     bits: WeightBits | None = None,
     head: Sequence[Matrix] = (),
+    exits: Sequence[Sequence[Matrix]] = (),
 ) -> int:
     """Bytes of the `.tflite` file of an encoder of `config`, with a signature for each length.
 
     `bits` are those of a hybrid recipe, by default the recipe's own for all; `head` are the
-    matrices [outputs, inputs] of a classifier. Right to about 1 % (docs/quantization.md).
+    matrices [outputs, inputs] of a classifier, `exits` those of each exit's head. Right to about
+    1 % (docs/quantization.md).
     """
     bits = bits or WeightBits.of_recipe(recipe, config.layers)
     overhead = OVERHEAD[recipe]
@@ -77,14 +80,22 @@ def predict_size(
             width = bits.width_of(layer, role.value, matrix[1])
             total += _matrix_bytes(matrix, recipe, width, bits)
         total += _vector_bytes(config, recipe, matrices)
+    total += _stage_bytes(overhead, config.layers, len(exits)) * len(lengths)
     projection = [(config.hidden, config.embedding)] if config.embedding else []
-    for matrix in (*projection, *head):
+    for matrix in (*projection, *head, *(matrix for part in exits for matrix in part)):
         total += _matrix_bytes(matrix, recipe, 8, bits) + FLOAT * matrix[0]
     if _has_narrow_channels(recipe, bits):
         total += ZERO_POINT * sum({outputs for x in layer_matrices(config) for outputs, _ in x})
     return (
         total + _table_bytes(config, recipe, lengths, bits) + _bias_bytes(config, recipe, lengths)
     )
+
+
+def _stage_bytes(overhead: Overhead, layers: int, exits: int) -> int:
+    """The stages of a length: all layers once more, in parts that have a mask and a head each."""
+    if not exits:
+        return 0
+    return round(overhead.layer_and_length * layers + STAGE_SHARE * overhead.length * (exits + 1))
 
 
 def _bias_bytes(config: EncoderConfig, recipe: Recipe, lengths: Sequence[int]) -> int:

@@ -12,6 +12,7 @@ from edge_bert.convert import keras_to_tflite
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.estimate.file_size import predict_size
+from edge_bert.pipeline.sizing.cost_bounds import list_exit_sizes
 from edge_bert.quantize import apply_recipe
 from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder
 from edge_bert.records.recipe import (
@@ -31,7 +32,7 @@ from edge_bert.records.recipe import (
 from edge_bert.records.weight_bits import WeightBits
 from tests.quantize import small_models as small
 from tests.quantize.integer import encoders as tiny
-from tests.tiny import models
+from tests.tiny import exits, models
 
 LENGTHS = (16, 32)
 
@@ -95,3 +96,19 @@ def test_recipes_with_calibrated_integers(recipe: Recipe) -> None:
     start = calibrate_encoder(weights, tiny.sentences(weights))
     data = apply_recipe.apply_integer_recipe(start, LENGTHS, recipe, float_output=False)
     assert away(predict_size(weights.config, recipe, LENGTHS), data) < 0.03
+
+
+@pytest.mark.parametrize("recipe", [FLOAT32, WI8_AFP32, WI8_AI8, WI8_AI16], ids=lambda x: x.name)
+def test_stages_of_a_model_with_exits(recipe: Recipe) -> None:
+    """What they add, to a tenth: of a real file that is a thousandth."""
+    weights, data = exits.make_weights(), exits.make_float_file()
+    if recipe.needs_calibration:
+        start = calibrate_encoder(weights, tiny.sentences(weights))
+        data = apply_recipe.apply_integer_recipe(start, exits.LENGTHS, recipe, float_output=False)
+    elif recipe is not FLOAT32:
+        data = apply_recipe.apply_weight_recipe(data, recipe, small.HOST)
+    heads = list_exit_sizes(weights)
+    assert heads == [[(32, 32), (1, 32)]] * 2
+    sizes = [predict_size(weights.config, recipe, exits.LENGTHS, exits=x) for x in (heads, ())]
+    added = len(data) - len(exits.remove_stages(data))
+    assert abs((sizes[0] - sizes[1]) / added - 1) < 0.1

@@ -14,6 +14,7 @@ import numpy as np
 from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights, ExitWeights, HeadDense
+from edge_bert.formats.tflite import flatbuffer
 from edge_bert.records.checkpoint import Task
 from tests.tiny import models
 
@@ -61,6 +62,17 @@ def make_inputs(weights: EncoderWeights, length: int, tokens: int) -> Inputs:
     mask = (np.arange(length)[None] < tokens).astype(np.int32)
     inputs = {"input_ids": ids, "attention_mask": mask, "token_type_ids": np.zeros_like(ids)}
     return {name: inputs[name] for name in weights.input_names}
+
+
+def remove_stages(data: bytes) -> bytes:
+    """The file with its whole paths alone, and without the heads of exits."""
+    model = flatbuffer.read_model(data)
+    whole = [x for x in model.signatureDefs if x.signatureKey.decode().startswith("length")]
+    model.subgraphs = [model.subgraphs[entry.subgraphIndex] for entry in whole]
+    for index, entry in enumerate(whole):
+        entry.subgraphIndex = index
+    model.signatureDefs = whole
+    return flatbuffer.write_model(model)
 
 
 class StagedFile:

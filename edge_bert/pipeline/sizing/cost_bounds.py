@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.encoder.config import EncoderConfig
-from edge_bert.encoder.weights import EncoderWeights, HeadDense
+from edge_bert.encoder.weights import EncoderWeights, HeadDense, HeadLayer
 from edge_bert.estimate import core_model
 from edge_bert.estimate.file_size import predict_size
 from edge_bert.estimate.lower_bound import least_energy, least_latency
@@ -26,7 +26,14 @@ def bound_cost(session: BuildSession, candidate: Candidate) -> CandidateCost:
     weights = session.weights
     recipe, config = RECIPES[candidate.recipe], _candidate_config(weights.config, candidate)
     bits = candidate_bits(candidate) if recipe.scheme is Scheme.HYBRID else None
-    size = predict_size(config, recipe, candidate.lengths, bits, _head_sizes(weights))
+    size = predict_size(
+        config,
+        recipe,
+        candidate.lengths,
+        bits,
+        _head_sizes(weights.head_layers),
+        list_exit_sizes(weights),
+    )
     cluster = cpu_files.find_cluster(session.profile, None)
     if not session.options.emulate or not core_model.knows_core(cluster.core):
         return CandidateCost(size_bytes=size)
@@ -59,6 +66,15 @@ def _candidate_config(unpruned: EncoderConfig, candidate: Candidate) -> EncoderC
     )
 
 
-def _head_sizes(weights: EncoderWeights) -> list[tuple[int, int]]:
-    shapes = [dense.kernel.shape for dense in weights.head_layers if isinstance(dense, HeadDense)]
+def _head_sizes(layers: Sequence[HeadLayer]) -> list[tuple[int, int]]:
+    shapes = [dense.kernel.shape for dense in layers if isinstance(dense, HeadDense)]
     return [(outputs, inputs) for inputs, outputs in shapes]
+
+
+def list_exit_sizes(weights: EncoderWeights) -> list[list[tuple[int, int]]]:
+    """The matrices [outputs, inputs] of each exit's head."""
+    sizes = []
+    for part in weights.exits:
+        predicted = [part.agreement.kernel.shape[::-1]] if part.agreement is not None else []
+        sizes.append([*_head_sizes(part.head_layers), *((x, y) for x, y in predicted)])
+    return sizes
