@@ -24,6 +24,7 @@ from edge_bert.cli.tasks.compress import compress
 from edge_bert.cli.tasks.devices import devices, emulator, push
 from edge_bert.cli.tasks.distill import distill
 from edge_bert.cli.tasks.doctor import doctor
+from edge_bert.cli.tasks.exits import exits
 from edge_bert.cli.tasks.explain import explain
 from edge_bert.cli.tasks.export import export
 from edge_bert.cli.tasks.inspect import inspect
@@ -38,7 +39,7 @@ from edge_bert.installation import COMMAND, task_command
 from edge_bert.text import make_printable
 
 TASKS = (
-    *(build, matrix, export, train, distill, prune, supernet, qat, cluster, compress),
+    *(build, matrix, export, train, distill, prune, supernet, qat, exits, cluster, compress),
     *(
         verify,
         explain,

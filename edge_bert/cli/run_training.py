@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_bert.cli.clustering_lines import describe_clustering
+from edge_bert.cli.exit_lines import describe_exits
 from edge_bert.cli.pruning_lines import describe_pruning
 from edge_bert.cli.quantization_lines import describe_quantization
 from edge_bert.cli.supernet_lines import describe_supernet
@@ -41,6 +42,7 @@ def _print_model(trained: TrainedModel) -> None:
     curve = trained.run.curve
     _print_lines(*describe_pruning(trained.run), *describe_clustering(trained.run))
     _print_lines(*describe_quantization(trained.run), *describe_supernet(trained.run))
+    _print_lines(*describe_exits(trained.run))
     if curve is not None:
         _print_lines(_describe_curve(curve, trained.run.seconds))
     _print_lines(f"model: {trained.folder}")

@@ -15,8 +15,14 @@ from edge_bert.encoder.architectures.custom import CustomConfig, read_weights
 from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import EncoderConfig
+from edge_bert.encoder.exit_weights import read_exit_weights
 from edge_bert.encoder.head_layers import read_head_layers
-from edge_bert.encoder.weights import CustomWeights, EncoderWeights, name_head_arrays
+from edge_bert.encoder.weights import (
+    CustomWeights,
+    EncoderWeights,
+    head_width,
+    name_head_arrays,
+)
 from edge_bert.errors import ModelError, RefusedError
 from edge_bert.records.checkpoint import Checkpoint, EncoderStructure, Task
 from edge_bert.text import shorten
@@ -101,22 +107,29 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     is missing or has another size.
     """
     architecture, config = resolve_architecture(checkpoint)
+    head_layers = read_head_layers(
+        checkpoint, open_reader(checkpoint, architecture), config.hidden, architecture.head
+    )
+    width = head_width(checkpoint.head, head_layers, config.hidden)
     return EncoderWeights(
         config=dataclasses.replace(config, activation=ACTIVATIONS[config.activation]),
         embeddings=read_embeddings(checkpoint, architecture, config),
         layers=read_layers(checkpoint, architecture, config),
         head=checkpoint.head,
-        head_layers=read_head_layers(
-            checkpoint, open_reader(checkpoint, architecture), config.hidden, architecture.head
-        ),
+        head_layers=head_layers,
         input_names=input_names(checkpoint),
         output_name=output_name(checkpoint),
+        exits=read_exit_weights(checkpoint, config.hidden, config.layers, width),
     )
 
 
 def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in CUSTOM."""
     architecture = CUSTOM[checkpoint.architecture]
+    if checkpoint.exits is not None:
+        raise ModelError(
+            f"{checkpoint.architecture} cannot have exits; delete exits.json and exits.safetensors."
+        )
     if checkpoint.head.task is Task.QUESTION_ANSWERING and not architecture.answers_questions:
         raise ModelError(
             f"transformers has no {checkpoint.architecture} that answers questions, and so nothing "

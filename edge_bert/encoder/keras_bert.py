@@ -217,20 +217,20 @@ class Encoder(keras.Model):
         `pooling_mask` says which tokens are pooled, where these are not all. `gates` are those of
         each layer, where they are given.
         """
-        bias = _mask_bias(attention_mask)
+        bias = mask_bias(attention_mask)
         embedded = self.embeddings(input_ids, token_type_ids)
         rows, blocks, score_bias = embedded, [], _ScoreBias(bias)
         for block, factors in zip(self.blocks, gates or [None] * len(self.blocks), strict=True):
             values = block(rows, score_bias.of(block), gates=factors)
             blocks.append(_skip_layer(values, rows, factors))
             rows = blocks[-1].output
-        pooled = bias if pooling_mask is None else _mask_bias(pooling_mask)
+        pooled = bias if pooling_mask is None else mask_bias(pooling_mask)
         output = apply_head(rows, pooled, self.head, self.head_layers)
         exits = tuple(head(blocks[head.after - 1].output, pooled) for head in self.exits)
         return EncoderValues(embedded, tuple(blocks), output, exits)
 
 
-def _mask_bias(mask: Any) -> Any:
+def mask_bias(mask: Any) -> Any:
     """0 where a mask is 1, MASKED where it is 0, [batch, length]."""
     return (ops.cast(mask, "float32") - 1.0) * -MASKED
 

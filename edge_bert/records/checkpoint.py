@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.records.base import Record
+from edge_bert.records.saved_exits import CheckpointExits
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -164,7 +165,8 @@ class Checkpoint:
     them; else the architecture knows those of the head's task. `warnings` name what was found in
     the files and not used, a line each. `head_is_certain` where sentence-transformers' modules say
     what is computed, whatever else the weights hold. `structure` is that of a pruned encoder.
-    `folder` is where the model was read, where it is one.
+    `folder` is where the model was read, where it is one. `exits` are its exits between the
+    layers.
     """
 
     name: str
@@ -184,3 +186,4 @@ class Checkpoint:
     head_is_certain: bool = False
     structure: EncoderStructure | None = None
     folder: Path | None = None
+    exits: CheckpointExits | None = None

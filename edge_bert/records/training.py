@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Structure
+from edge_bert.records.exit_training import EarlyExits
 from edge_bert.records.weight_bits import WeightBits
 
 FORMAT_VERSION = 1
@@ -290,6 +291,7 @@ class TrainingRun(Record, frozen=True):
     structure: Structure | None = None
     clustering: Clustering | None = None
     supernet: SupernetTraining | None = None
+    exits: EarlyExits | None = None
 
     @property
     def trained_curve(self) -> TrainingCurve:

@@ -6,11 +6,13 @@ from typing import Any
 
 import msgspec
 
+from edge_bert.records.exit_training import EarlyExits
 from edge_bert.records.plan import Compression
 from edge_bert.records.training import Clustering, TrainingCurve, TrainingRun
 from edge_bert.report import (
     chain_words,
     clustering_words,
+    exit_training_words,
     plan_words,
     supernet_words,
     training_words,
@@ -41,6 +43,7 @@ def render_training_page(run: TrainingRun, compression: Compression | None = Non
         **_rank_classes(run),
         **_describe_clustering(run.clustering),
         **_describe_supernet(run),
+        **_describe_exits(run.exits),
         **_describe_steps(compression),
     )
 
@@ -71,6 +74,31 @@ def _describe_supernet(run: TrainingRun) -> dict[str, Any]:
         "rung_rows": supernet_words.list_rungs(run.supernet),
         "rung_metric": metric.removesuffix(" of sub-networks"),
         "rung_plot": draw_subnetworks(run.supernet, metric.removesuffix(" of sub-networks")),
+    }
+
+
+def _describe_exits(exits: EarlyExits | None) -> dict[str, Any]:
+    if exits is None:
+        return {"exit_sentences": []}
+    return {
+        "exit_sentences": exit_training_words.tell_exits(exits),
+        "exit_tables": [
+            (
+                "The rules that were tried",
+                exit_training_words.TRIAL_HEAD,
+                exit_training_words.list_trials(exits),
+            ),
+            (
+                "Each exit alone",
+                exit_training_words.EXIT_HEAD,
+                exit_training_words.list_exits(exits),
+            ),
+            (
+                "Agreement against work",
+                exit_training_words.WORK_HEAD,
+                exit_training_words.list_work(exits),
+            ),
+        ],
     }
 
 

@@ -18,6 +18,7 @@ from edge_bert.formats.huggingface.json_files import read_json
 from edge_bert.formats.model_file import has_model_file, open_model_file
 from edge_bert.records.checkpoint import NO_PROMPTS, Checkpoint, Prompts
 from edge_bert.sources import sentence_transformers
+from edge_bert.sources.exits import list_exit_files, read_exits
 from edge_bert.sources.head import read_head
 from edge_bert.sources.head_class import name_class
 from edge_bert.sources.keys import transformers_files as keys
@@ -71,6 +72,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
     if saved is not None:
         head = dataclasses.replace(head, head=apply_saved_head(head.head, saved))
     text = read_text(folder, config)
+    decisive = (*files, path, text.tokenizer, *head.files, *list_exit_files(folder))
     return Checkpoint(
         name=name,
         architecture=architecture,
@@ -82,12 +84,13 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         vocabulary=text.vocabulary,
         max_length=text.max_length,
         origin=origin,
-        sha256=digest_of(*files, path, text.tokenizer, *head.files, prompts=text.prompts),
+        sha256=digest_of(*decisive, prompts=text.prompts),
         prompts=text.prompts,
         warnings=(*unknown, *quantized.warnings, *text.warnings),
         head_is_certain=has_model_file(folder / MODULES),
         structure=None if saved is None else read_structure(saved),
         folder=folder,
+        exits=read_exits(folder),
     )
 
 

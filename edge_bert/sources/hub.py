@@ -11,7 +11,7 @@ from edge_bert.sources.weights import weights_files
 from edge_bert.text import one_line
 
 DATA_FILES = [
-    *("*.json", "*.txt", "*.model", "model*.safetensors"),
+    *("*.json", "*.txt", "*.model", "model*.safetensors", "exits.safetensors"),
     *("*/config.json", "*/model.safetensors"),  # of sentence-transformers' modules
 ]
 NEEDED = ("config.json", "tokenizer.json")

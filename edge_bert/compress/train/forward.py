@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ from edge_bert.compress.train.batches import (
     TokenizedTexts,
     stack_inputs,
 )
-from edge_bert.encoder.keras_bert import BlockGates
+from edge_bert.encoder.keras_bert import BlockGates, mask_bias
+from edge_bert.encoder.keras_head import pool_rows
 
 BATCH_SIZE = 32
 Allocate = Callable[[str, tuple[int, ...], npt.DTypeLike], Array]
@@ -33,10 +34,15 @@ def allocate_zeros(name: str, shape: tuple[int, ...], kind: npt.DTypeLike) -> Ar
 
 @dataclass(frozen=True)
 class Rows:
-    """Which rows of tokens are kept: those after some layers, and the last layer's vectors."""
+    """Which rows of tokens are kept: those after some layers, and the last layer's vectors.
+
+    `pooled` are layers after which the one row of each text is kept, as the head pools it. Caches
+    name it apart, so that what they hold without it stays good.
+    """
 
     hidden: tuple[int, ...] = ()
     attention: bool = False
+    pooled: tuple[int, ...] = field(default=(), repr=False)
 
 
 class ForwardPass:
@@ -63,7 +69,8 @@ class ForwardPass:
         report: Callable[[int], None] = lambda _: None,
         further: Mapping[str, Array] | None = None,
     ) -> dict[str, Array]:
-        """`output` [n, width] in float32, and the kept rows [tokens, channels] in float16.
+        """`output` [n, width] in float32, and the kept rows [tokens, channels], or [n, channels]
+        where they are pooled, in float16.
 
         Where the encoder's head gives tokens, `output` is [tokens, width]. `allocate` makes the
         arrays, `report` is called with the number of texts that are done. `further` arrays, those
@@ -95,12 +102,22 @@ def _computation(
         if rows.attention:
             last = passed.blocks[-1]
             rows_by_name |= {"query": last.query, "key": last.key, "value": last.value}
-        return {"output": passed.output} | {
+        kept = {
             name: ops.reshape(value, (BATCH_SIZE, -1, value.shape[-1]))
             for name, value in rows_by_name.items()
         }
+        return {"output": passed.output} | kept | _pool(model, passed, batch, rows.pooled)
 
     return compute
+
+
+def _pool(model: Any, passed: Any, batch: Batch, layers: Sequence[int]) -> dict[str, Any]:
+    """The pooled rows [batch, channels] after some layers, by name."""
+    bias = mask_bias(batch.get("pooling_mask", batch["attention_mask"]))
+    return {
+        f"pooled.{layer}": pool_rows(passed.blocks[layer].output, bias, model.head)
+        for layer in layers
+    }
 
 
 def plan_by_length(texts: TokenizedTexts) -> Iterator[BatchPlan]:

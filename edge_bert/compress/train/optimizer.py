@@ -137,8 +137,9 @@ def _find_kernels(model: Any) -> list[int]:
 
 
 def head_variables(model: Any) -> list[Any]:
-    """The variables of the head's layers."""
-    return [variable for layer in model.head_layers for variable in getattr(layer, "variables", ())]
+    """The variables of the head's layers, and of those of exits."""
+    layers = [*model.head_layers, *getattr(model, "exits", ())]
+    return [variable for layer in layers for variable in getattr(layer, "variables", ())]
 
 
 def freeze_parts(model: Any, freeze: str) -> None:

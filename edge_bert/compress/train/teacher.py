@@ -119,6 +119,7 @@ def _run_teacher(
     import keras
 
     inputs = [digest, digest_texts(texts), texts.unpooled, rows, keras.backend.backend()]
+    inputs += [rows.pooled] if rows.pooled else []
     folder = cache_folder("teachers") / cache_key("teachers", inputs, version=VERSION)
 
     def fill(writing: Path) -> None:

@@ -119,6 +119,7 @@ def _write_members(
         text_lengths=session.text_lengths,
         length_choice=session.length_choice,
         whole=score_whole_model(session, progress),
+        exits=session.exit_rule,
     )
 
 

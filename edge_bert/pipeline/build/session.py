@@ -42,6 +42,7 @@ from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.quantize.norm_rows import LayerNormRows, collect_norm_rows
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.exits import ExitRule
 from edge_bert.records.profile import DeviceProfile
 from edge_bert.records.recipe import DEFAULT_RECIPES, RECIPES, Recipe
 from edge_bert.records.text_lengths import LengthChoice, TextLengths
@@ -122,6 +123,12 @@ class BuildSession:
     def weights(self) -> EncoderWeights:
         """The encoder's weights under our names: those of the checkpoint, or the pruned ones."""
         return self.pruned or encoder_weights(self.checkpoint)
+
+    @property
+    def exit_rule(self) -> ExitRule | None:
+        """The rule of the checkpoint's exits; a candidate of a search has none."""
+        exits = self.checkpoint.exits
+        return exits.saved.rule if exits is not None and self.weights.exits else None
 
     @functools.cached_property
     def tokenizer(self) -> Tokenizer:

@@ -251,4 +251,5 @@ def _write_final(job: _Job, last: TrainedModel, compression: Compression) -> Non
         compression,
         read_trained_bits(last.folder),
         find_learned(session.checkpoint),
+        exits=session.exit_rule,
     )

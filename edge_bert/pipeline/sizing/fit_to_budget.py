@@ -185,6 +185,11 @@ def unpruned_candidate(session: BuildSession) -> Candidate:
             f"{session.checkpoint.architecture}: its layers share their weights, and such a model "
             "is not made smaller for a budget; take wi8_afp32 or wi4_afp32 with --recipes."
         )
+    if session.weights.exits:
+        raise RefusedError(
+            f"{session.checkpoint.name} has exits, which belong to its layers as they are; make it "
+            "smaller first, with `prune` or `distill`, and give it exits then."
+        )
     config, recipe = session.weights.config, RECIPES[session.profile.default_recipes[0]]
     bits = WeightBits.of_recipe(recipe, config.layers)
     return Candidate(

@@ -175,6 +175,28 @@ class QatOptions(StudentOptions, frozen=True, kw_only=True):
     warmup: float = 0.05
 
 
+class ExitsOptions(LoopOptions, frozen=True, kw_only=True):
+    """What `invoke exits` takes: after which layers, and how near to the whole model.
+
+    `epochs` are those of the heads alone, `joint_epochs` those of heads and body, by default 2, or
+    0 for weights on a grid. A classifier's heads have a hidden layer of `head_neurons`, by default
+    as wide as the rows. `rule` is the kind of rule; without one the better is taken. `held_out` 0
+    is the share of the model's own training, so that no text that it learned counts as held out.
+    """
+
+    after: tuple[int, ...]
+    data: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    agreement: float = 0.99
+    rule: str | None = None
+    joint_epochs: int | None = None
+    head_neurons: int | None = None
+    epochs: int = 10
+    batch_size: int = 64
+    average: float = 0.0
+    held_out: float = 0.0
+
+
 def check_settings(options: LoopOptions) -> TrainingSettings:
     """The loop's settings. Raises InputError with the option that is out of its range."""
     import msgspec

@@ -23,11 +23,11 @@ class StartModel:
     tokenizer: Tokenizer
 
 
-def open_model(reference: str | None) -> StartModel:
+def open_model(reference: str | None, *, with_exits: bool = False) -> StartModel:
     """The model that `reference` names, checked for what training can do with it.
 
-    Raises ModelError for one from an ONNX file or of an architecture with layers of its own, and
-    what loading raises.
+    Raises ModelError for one from an ONNX file or of an architecture with layers of its own, for
+    one with exits unless `with_exits`, and what loading raises.
     """
     checkpoint = load_checkpoint(reference, cache_folder("models"))
     if checkpoint.onnx is not None:
@@ -39,6 +39,11 @@ def open_model(reference: str | None) -> StartModel:
         raise ModelError(
             f"{checkpoint.name} is of type {checkpoint.architecture}, whose layers training does "
             f"not have; it has {', '.join(ARCHITECTURES)}."
+        )
+    if checkpoint.exits is not None and not with_exits:
+        raise ModelError(
+            f"{checkpoint.name} has exits, whose heads would no longer fit; train the model that "
+            "they were added to, and give it exits again afterwards."
         )
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
     return StartModel(checkpoint, encoder_weights(checkpoint), tokenizer)

@@ -14,12 +14,14 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import BusyError, InputError
 from edge_bert.formats.model_file import open_model_file
 from edge_bert.pipeline.train.folder.card_subject import describe_subject
+from edge_bert.pipeline.train.folder.exit_files import write_exits
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.pipeline.train.folder.run_record import write_record
 from edge_bert.quantize.integer.calibrate import learned_file
 from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import encode_learned
 from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.records.exits import ExitRule
 from edge_bert.records.plan import Compression
 from edge_bert.records.supernet import Supernet
 from edge_bert.records.trained_bits import TrainedBits
@@ -93,17 +95,23 @@ def write_trained_model(
     bits: TrainedBits | None = None,
     learned: LearnedEncoder | None = None,
     subnetworks: Supernet | None = None,
+    exits: ExitRule | None = None,
 ) -> TrainedModel:
     """The model's folder with its record, in place of the one that was there.
 
     Runs that were longest unused leave the cache, where there are too many.
     `checkpoint` is the one that the weights come from, `compression` the plan that the run ends,
     `bits` those of the file whose integers they are, `learned` the integers of a file that has
-    integers alone, `subnetworks` what can be cut from them.
+    integers alone, `subnetworks` what can be cut from them, `exits` the rule of those that the
+    weights have.
     Raises what `replace_folder` raises, for a folder that is no trained model or cannot be written.
     """
+    if (exits is None) != (not weights.exits):
+        raise ValueError("exits and their rule are written together")
     with replace_folder(folder, TRAINED_MODEL) as scratch:
         write_model_folder(weights, checkpoint, scratch)
+        if exits is not None:
+            write_exits(weights, exits, scratch)
         if bits is not None:
             (scratch / trained_bits.FILE).write_bytes(encode_json(bits))
         if learned is not None:

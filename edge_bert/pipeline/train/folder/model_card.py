@@ -8,6 +8,7 @@ from typing import Any
 
 from edge_bert.pipeline.train.folder.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
+from edge_bert.records.exit_training import EarlyExits
 from edge_bert.records.training import (
     Ancestor,
     Clustering,
@@ -15,6 +16,7 @@ from edge_bert.records.training import (
     TrainingCurve,
     TrainingRun,
 )
+from edge_bert.report import exit_training_words as exit_words
 from edge_bert.report.clustering_words import list_sizes, name_file, tell_clustering
 from edge_bert.report.qat_words import tell_quantization
 from edge_bert.report.supernet_words import list_rungs, tell_supernet
@@ -153,6 +155,8 @@ def _describe_run(run: TrainingRun) -> Iterator[str]:
     if run.quantization is not None:
         sentences = " ".join(map(_escape, tell_quantization(run.quantization)))
         yield f"## Integers\n\n{sentences}"
+    if run.exits is not None:
+        yield f"## Exits\n\n{_describe_exits(run.exits)}"
     if run.clustering is not None:
         yield f"## Clustering\n\n{_describe_clustering(run.clustering)}"
     if run.supernet is not None:
@@ -177,6 +181,16 @@ def _describe_clustering(clustering: Clustering) -> str:
     table = "\n".join(f"| {' | '.join(row.cells)} |" for row in rows)
     head = "| packed | unclustered | this model | change |\n|---|---|---|---|"
     return f"{sentence}\n\nThe file {_escape(name_file(clustering))}.\n\n{head}\n{table}"
+
+
+def _describe_exits(exits: EarlyExits) -> str:
+    rows = "\n".join(f"| {' | '.join(row)} |" for row in exit_words.list_trials(exits))
+    head = f"| {' | '.join(exit_words.TRIAL_HEAD)} |\n{'|---' * len(exit_words.TRIAL_HEAD)}|"
+    sentences = " ".join(exit_words.tell_exits(exits))
+    return (
+        f"{sentences}\n\n{head}\n{rows}\n\n`exits.json` has the rule, `exits.safetensors` the "
+        "heads; other libraries pass them by and run all layers."
+    )
 
 
 def _describe_data(run: TrainingRun, curve: TrainingCurve) -> str:

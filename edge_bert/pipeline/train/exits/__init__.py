@@ -1,0 +1,1 @@
+"""Exits as a job."""
