@@ -10,15 +10,19 @@ import pytest
 
 from edge_bert import Bundle
 from edge_bert.bundle.measurement_files import load_measurement
+from edge_bert.devices.runner.start import RunnerRequest
 from edge_bert.errors import InputError
 from edge_bert.measure.average_counts import average_counts
+from edge_bert.pipeline.bench import runner, targets
 from edge_bert.pipeline.bench.bench import BenchResult, list_measured_rows, list_played, run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build import measurements
-from edge_bert.records.measurement import InstructionCounts
+from edge_bert.records.energy import EnergyUnavailable
+from edge_bert.records.measurement import Evidence, InstructionCounts
 from edge_bert.report.played import played_cells
 from tests.devices.emulator_programs import need_emulator
 from tests.one_line import refused
+from tests.pipeline.bench.test_device_runs import PhoneHere
 from tests.pipeline.small_bundle import lettered_bundle, small_bundle
 from tests.pipeline.staged_bundle import staged_bundle
 from tests.tiny.sentences import SENTENCES
@@ -134,3 +138,25 @@ def test_exits_and_texts_that_the_bundle_has_not(tmp_path: Path, data: str) -> N
         run(lettered_bundle(tmp_path / "b"), data=data, exits=("auto",))
     with refused(InputError, "--data is for models"):
         run(small_bundle(tmp_path / "c"), data=data)
+
+
+def test_a_phone_plays_it_and_so_does_its_energy_session(
+    bundle: Path, data: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The session gets the same rule and texts, and goes round and round."""
+    runs: list[RunnerRequest] = []
+
+    def measure_energy(_: object, __: object, run: RunnerRequest, ___: object) -> EnergyUnavailable:
+        runs.append(run)
+        return EnergyUnavailable("not here")
+
+    monkeypatch.setattr(targets, "open_device", lambda *_: PhoneHere())
+    monkeypatch.setattr(runner, "measure_energy", measure_energy)
+    (result,) = run(bundle, "device", data=data, exits=("auto",), energy=True)
+    _, layers = Bundle.open(bundle).encode_with_exits(TEXTS)
+    assert result.measurement.evidence is Evidence.DEVICE
+    assert result.measurement.played is not None
+    assert result.measurement.played.layers == tuple(layers)
+    assert [(one.signature, one.exits and Path(one.exits).name) for one in runs] == [
+        (None, "float32-auto.exits")
+    ]
