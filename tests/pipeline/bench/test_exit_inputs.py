@@ -63,8 +63,10 @@ def play(player: Player, request: RunnerRequest) -> RunnerOutput:
     return parse_runner(completed.stdout, completed.exit_code, completed.stderr)
 
 
-@pytest.mark.parametrize("rule", [CONFIDENCE, PATIENCE, AGREEMENT], ids=lambda rule: rule.kind)
-@pytest.mark.parametrize("integer", [False, True])
+@pytest.mark.parametrize(
+    ("rule", "integer"),
+    [(CONFIDENCE, False), (CONFIDENCE, True), (PATIENCE, True), (AGREEMENT, False)],
+)
 def test_the_runner_takes_the_exits_that_the_bundle_takes(
     rule: ExitRule, integer: bool, player: Player, tmp_path: Path
 ) -> None:
