@@ -62,6 +62,15 @@ def wait_until_recorded(folder: Path, journal: Path | None) -> None:
         time.sleep(0.02)
 
 
+def wait_until_journaled(journal: Path) -> None:
+    """Wait until `journal` has a value."""
+    started = time.monotonic()
+    while not lines(journal):
+        if time.monotonic() - started > PATIENCE_S:
+            raise TimeoutError("nothing was recorded")
+        time.sleep(0.02)
+
+
 def lines(journal: Path) -> list[bytes]:
     """The whole lines of a journal after its first."""
     return journal.read_bytes().split(b"\n")[1:-1] if journal.exists() else []

@@ -133,11 +133,16 @@ def test_trained_integers_stand_under_the_plans_name(
         )
 
     monkeypatch.setitem(module.JOBS, "qat", dataclasses.replace(module.JOBS["qat"], run=quantize))
-    planned = msgspec.structs.replace(options, name="integers")
-    compress(planned, "[[steps]]\nkind = 'qat'\nrecipe = 'wi8_ai8'\n")
+    planned = msgspec.structs.replace(options, name="integers", build=True)
+    told: Told = []
+    taken = compress(planned, "[[steps]]\nkind = 'qat'\nrecipe = 'wi8_ai8'\n", told)
     stands = find_learned(load_checkpoint(str(planned.folder), planned.folder))
     assert stands is not None
     assert stands.ranges == learned.ranges
+    assert "wi8_ai8: with the integers and ranges that training found" in stages_of(told)
+    assert taken.built is not None
+    assert (taken.built.recipe, taken.built.score) == ("wi8_ai8", taken.steps[-1].score)
+    assert [effect.recipe for effect in taken.effects] == ["wi8_afp32", "wi8_ai8"]
 
 
 def test_no_path_of_the_machine_is_told(options: CompressOptions, compression: Compression) -> None:

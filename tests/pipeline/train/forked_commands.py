@@ -86,10 +86,12 @@ class Forked:
 
 
 @contextlib.contextmanager
-def forked_commands(**environment: str) -> Iterator[Forked]:
-    """A server, with these variables in the environment of its processes."""
+def forked_commands(
+    module: str = "tests.pipeline.train.forked_commands", **environment: str
+) -> Iterator[Forked]:
+    """The server of a module, with these variables in the environment of its processes."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "tests.pipeline.train.forked_commands"],
+        [sys.executable, "-m", module],
         cwd=ROOT,
         env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"} | environment,
         stdin=subprocess.PIPE,

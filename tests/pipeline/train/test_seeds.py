@@ -11,11 +11,11 @@ import msgspec
 import pytest
 
 from edge_bert.compress.train.loop import Report, TrainingStatus
-from edge_bert.errors import InputError
+from edge_bert.errors import BusyError, InputError
 from edge_bert.pipeline.train.options import FineTuneOptions
 from edge_bert.pipeline.train.seeds import train_seeds
 from edge_bert.pipeline.train.train_head import train_head
-from edge_bert.pipeline.train.trained_model import TrainedModel
+from edge_bert.pipeline.train.trained_model import TrainedModel, hold_name
 from edge_bert.records.training import SeedsRun, TrainingRun
 from tests.one_line import refused
 from tests.pipeline.train.test_train_head import example_rows, write_data
@@ -107,6 +107,9 @@ def test_a_killed_job_goes_on_with_the_seed_that_it_was_in(resumed: Resumed) -> 
         ({"seeds": (1, 2, 1)}, "--seeds has 1 twice"),
         ({"seeds": (0, -4)}, "--seed -4: "),
         ({"name": "a/b"}, "name of a folder"),
+        ({"seeds": (), "workers": 2}, "--workers shares out --seeds"),
+        ({"seeds": (), "scheduler": "tcp://h:1"}, "--scheduler shares out --seeds"),
+        ({"workers": 0}, "--workers 0: give 1 or more"),
     ],
 )
 def test_seeds_that_cannot_be_are_refused_before_any_is_trained(
@@ -119,3 +122,14 @@ def test_seeds_that_cannot_be_are_refused_before_any_is_trained(
 
     with refused(InputError, match):
         train_seeds(msgspec.structs.replace(options, **change), job)
+
+
+def test_a_seed_that_another_run_is_in_is_not_trained(options: FineTuneOptions) -> None:
+    """As under any other name."""
+
+    def job(*_: object) -> TrainedModel:
+        raise AssertionError("nothing may be trained")
+
+    beside = msgspec.structs.replace(options, name="beside")
+    with hold_name(Path(options.out) / "beside-seed0"), refused(BusyError, "in the name of"):
+        train_seeds(beside, job)
