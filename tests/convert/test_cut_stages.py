@@ -13,17 +13,18 @@ from edge_bert.encoder.numpy_head import apply_exit
 from edge_bert.errors import ModelError
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.records.bundle import Stage
+from tests.pipeline.staged_model import make_float_file
 from tests.tiny import exits
 
 
 @pytest.fixture(scope="module")
 def file() -> exits.StagedFile:
-    return exits.StagedFile(exits.make_float_file())
+    return exits.StagedFile(make_float_file())
 
 
 def test_the_whole_path_stands_beside_its_stages() -> None:
     """Consumers of signatures see what a file without exits has."""
-    contents = inspect_bytes(exits.make_float_file())
+    contents = inspect_bytes(make_float_file())
     assert list(contents.signatures) == ["length_8", "length_16"]
     assert [x.name for x in contents.signatures["length_8"].outputs] == ["embedding"]
     assert list(contents.stages) == [*exits.list_names(8), *exits.list_names(16)]
@@ -43,7 +44,7 @@ def test_constants_stand_once_in_the_file() -> None:
     """No stage brings a matrix of its own, and LayerNorms are folded into none at an exit."""
     weights = exits.make_weights()
     kernels = [x for name, x in weights.arrays.items() if name.endswith("kernel")]
-    contents = inspect_bytes(exits.make_float_file())
+    contents = inspect_bytes(make_float_file())
     assert contents.bytes_by_kind["matrices"] == sum(x.nbytes for x in kernels)
 
 

@@ -30,6 +30,7 @@ from edge_bert.records.recipe import (
     Recipe,
 )
 from edge_bert.records.weight_bits import WeightBits
+from tests.pipeline.staged_model import make_float_file
 from tests.quantize import small_models as small
 from tests.quantize.integer import encoders as tiny
 from tests.tiny import exits, models
@@ -101,7 +102,7 @@ def test_recipes_with_calibrated_integers(recipe: Recipe) -> None:
 @pytest.mark.parametrize("recipe", [FLOAT32, WI8_AFP32, WI8_AI8, WI8_AI16], ids=lambda x: x.name)
 def test_stages_of_a_model_with_exits(recipe: Recipe) -> None:
     """What they add, to a tenth: of a real file that is a thousandth."""
-    weights, data = exits.make_weights(), exits.make_float_file()
+    weights, data = exits.make_weights(), make_float_file()
     if recipe.needs_calibration:
         start = calibrate_encoder(weights, tiny.sentences(weights))
         data = apply_recipe.apply_integer_recipe(start, exits.LENGTHS, recipe, float_output=False)

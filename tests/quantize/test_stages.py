@@ -24,6 +24,7 @@ from edge_bert.records.recipe import (
     Recipe,
 )
 from edge_bert.records.weight_bits import WeightBits
+from tests.pipeline.staged_model import make_float_file
 from tests.tiny import exits
 
 HOST = Runtime(name="ai-edge-litert", version="2.3.0")
@@ -41,18 +42,18 @@ def assert_stages_equal_the_whole(data: bytes) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 def test_stages_give_what_the_whole_path_gives(recipe: Recipe) -> None:
-    data = apply_weight_recipe(exits.make_float_file(), recipe, HOST)
+    data = apply_weight_recipe(make_float_file(), recipe, HOST)
     assert_stages_equal_the_whole(data)
-    assert len(data) < len(exits.make_float_file())
+    assert len(data) < len(make_float_file())
 
 
 def test_stages_run_as_the_oldest_runtime_has_them() -> None:
-    assert_stages_equal_the_whole(convert_for_2_14(exits.make_float_file(), WI8_AFP32))
+    assert_stages_equal_the_whole(convert_for_2_14(make_float_file(), WI8_AFP32))
 
 
 def test_a_stage_has_the_layers_of_its_whole_path() -> None:
     """Its first layer is not layer 0, and the head of its exit is of no layer."""
-    model = flatbuffer.read_model(exits.make_float_file())
+    model = flatbuffer.read_model(make_float_file())
     assert count_layers(model) == exits.LAYERS
     layers = {name: {x.layer for x in find_matrices(model, graph)} for name, graph in _named(model)}
     assert layers == {
@@ -71,7 +72,7 @@ def test_widths_of_layers_are_not_shifted() -> None:
     """Each layer has its own bits in every signature, and heads of exits have 8."""
     wanted = ("INT8", "INT4", "INT2")
     bits = WeightBits(matrix_bits=(8, 4, 2), embedding_bits=8, matrix_block=0, wide_roles=())
-    model = flatbuffer.read_model(convert_hybrid(exits.make_float_file(), bits))
+    model = flatbuffer.read_model(convert_hybrid(make_float_file(), bits))
     for name, graph in _named(model):
         stored = dict(_stored_types(model, graph))
         for output, dtype in stored.items():

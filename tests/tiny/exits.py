@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from edge_bert.convert.keras_to_tflite import convert_to_tflite
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import DenseWeights, EncoderWeights, ExitWeights, HeadDense
 from edge_bert.formats.tflite import flatbuffer
@@ -47,12 +46,6 @@ def make_weights(head: str = "mean-normalize", **config: Any) -> EncoderWeights:
         return add_exits(
             encoder_weights(models.checkpoint(Path(folder) / "m", "bert", head, **sizes))
         )
-
-
-@functools.cache
-def make_float_file() -> bytes:
-    """The float32 file of the embedding, converted once."""
-    return convert_to_tflite(make_weights(), LENGTHS)
 
 
 def make_inputs(weights: EncoderWeights, length: int, tokens: int) -> Inputs:

@@ -74,13 +74,15 @@ def describe_choice(
     recipes: Iterable[Recipe],
     lengths: Sequence[int],
     texts: Sequence[TextLengths],
+    exits: int = 0,
 ) -> LengthChoice:
-    """What buckets save over `texts` against the default ones, and what one more costs in bytes."""
+    """What buckets save over `texts` against the default ones, and what one more costs in bytes,
+    of a model with so many exits."""
     together, longest = _add_lengths(texts), max(lengths)
     against = (*(length for length in DEFAULT_LENGTHS if length < longest), longest)
     work = _work_of(config)
     ratio = expect_work(together, lengths, work) / expect_work(together, against, work)
-    sizes = {} if config is None else _bucket_sizes(config, recipes, longest)
+    sizes = {} if config is None else _bucket_sizes(config, recipes, longest, exits)
     return LengthChoice(
         texts=together.total,
         against=against,
@@ -90,12 +92,16 @@ def describe_choice(
     )
 
 
-def _bucket_sizes(config: EncoderConfig, recipes: Iterable[Recipe], length: int) -> dict[str, int]:
-    """What a bucket of `length` adds to the file of each recipe."""
+def _bucket_sizes(
+    config: EncoderConfig, recipes: Iterable[Recipe], length: int, exits: int
+) -> dict[str, int]:
+    """What a bucket of `length` adds to the file of each recipe; heads are there once."""
+
+    def size(recipe: Recipe, lengths: Sequence[int]) -> int:
+        return predict_size(config, recipe, lengths, exits=((),) * exits)
+
     return {
-        recipe.name: predict_size(config, recipe, (length, length))
-        - predict_size(config, recipe, (length,))
-        for recipe in recipes
+        recipe.name: size(recipe, (length, length)) - size(recipe, (length,)) for recipe in recipes
     }
 
 

@@ -149,7 +149,9 @@ class BuildSession:
         if self.options.auto_lengths is None:
             return None
         config = self.pruned.config if self.pruned else find_config(self.checkpoint)
-        return describe_choice(config, self.recipes, self.lengths, self.text_lengths)
+        rule = self.exit_rule
+        exits = 0 if rule is None else len(rule.points)
+        return describe_choice(config, self.recipes, self.lengths, self.text_lengths, exits)
 
     @functools.cached_property
     def calibration_inputs(self) -> CalibrationInputs:

@@ -11,7 +11,7 @@ import msgspec
 from edge_bert.budget_text import describe_violations
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import cpu_files, host_tools
-from edge_bert.errors import BudgetError, InputError, MissingToolError, ModelError, RefusedError
+from edge_bert.errors import BudgetError, InputError, MissingToolError, RefusedError
 from edge_bert.estimate import core_model
 from edge_bert.pipeline.build.build import BudgetEvidence, BuiltBundle, build_bundle
 from edge_bert.pipeline.build.options import BuildOptions
@@ -118,12 +118,6 @@ def _fit_session(session: BuildSession, progress: Progress, tuning: Tuning | Non
         if tuning is not None:
             progress("the whole model fits; nothing is tuned")
         return build_bundle(session, progress, BudgetEvidence(counted=fit.counted))
-    if session.weights.exits:
-        raise ModelError(
-            f"{session.checkpoint.name} has exits, which were trained on the rows of its whole "
-            f"layers, and does not fit: {fit.exceeded}. Make it smaller and train exits on what "
-            "comes out, or build it whole with --unpruned."
-        )
     progress(f"the whole model does not fit: {fit.exceeded}")
     return build_sized(sizing, progress, tuning)
 

@@ -9,9 +9,12 @@ import numpy as np
 import pytest
 
 from edge_bert.bundle.bundle import Bundle
+from edge_bert.encoder.checkpoint import encoder_weights
+from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError, InputError, RefusedError
 from edge_bert.pipeline.build import build as building
 from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build import session as build_session
 from edge_bert.pipeline.build.build import BuiltBundle
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
@@ -26,10 +29,12 @@ from edge_bert.pipeline.sizing.fit_to_budget import (
 from edge_bert.pipeline.sizing.search_candidates import search_candidates
 from edge_bert.pipeline.sizing.session import SizingSession
 from edge_bert.records.candidate import SearchResult
+from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.store import cache
 from tests.one_line import refused
 from tests.pipeline import tiny_bundle as tiny
 from tests.test_profiles import PHONE
+from tests.tiny.exits import add_exits
 
 LIMIT = 60_000  # the whole tiny model takes some 93 kB
 
@@ -176,6 +181,17 @@ def test_layers_that_share_weights_are_refused() -> None:
     """ALBERT is built whole; what the search takes apart it does not have."""
     with refused(RefusedError, "albert: its layers share their weights"):
         fit_unpruned(open_options(model=tiny.model("albert"), max_size=1000))
+
+
+def test_a_model_with_exits_is_not_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is refused before anything is measured."""
+
+    def read(checkpoint: Checkpoint) -> EncoderWeights:
+        return add_exits(encoder_weights(checkpoint), (1,))
+
+    monkeypatch.setattr(build_session, "encoder_weights", read)
+    with refused(RefusedError, "has exits, which belong to its layers.*give it exits then"):
+        fit_to_budget(options_with(max_size=LIMIT))
 
 
 def test_a_corpus_that_is_not_there_is_told_first() -> None:
