@@ -171,7 +171,10 @@ def _verify(
     subject = ModelUnderTest.of(path, session.checkpoint.head, data)
     contents = subject.contents
     examples = verify_artifact.Examples(
-        session.tokenizer, session.calibration.held_out, session.evaluation_sets
+        session.tokenizer,
+        session.calibration.held_out,
+        session.evaluation_sets,
+        session.exit_rule,
     )
     verified = verify_artifact.verify_artifact(subject, examples, expected, runtime, host_runtime())
     if verified.runtime_check.status == "failed":
