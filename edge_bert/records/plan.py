@@ -101,11 +101,25 @@ class ExpectedText(Record, frozen=True):
     whole_energy_mj: float | None
 
 
+class EarlyEnd(Record, frozen=True):
+    """A bundle whose texts leave at exits by its rule: the plan's score, and the mean layers, of
+    the texts that it is scored on; and what one of `texts` of `source` costs in expectation."""
+
+    score: float | None = None
+    layers: float | None = None
+    source: str = ""
+    texts: int = 0
+    instructions: int | None = None
+    latency_ms: float | None = None
+    energy_mj: float | None = None
+
+
 class BuiltEnd(Record, frozen=True):
     """The bundle that a plan ends in: its file, verified on `runtime`, scored and counted.
 
     `cosine` is the mean to the same model's float32 file over held-out sentences, `score` that
-    of the plan. `whole_costs` are those of the whole model's float32 file at the same lengths.
+    of the plan. `whole_costs` are those of the whole model's float32 file at the same lengths;
+    `early` is of a model with exits.
     """
 
     recipe: str
@@ -120,6 +134,7 @@ class BuiltEnd(Record, frozen=True):
     costs: tuple[LengthCost, ...] = ()
     whole_costs: tuple[LengthCost, ...] = ()
     expected: tuple[ExpectedText, ...] = ()
+    early: EarlyEnd | None = None
 
 
 class Compression(Record, frozen=True):

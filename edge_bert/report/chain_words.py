@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from edge_bert.records.plan import BuiltEnd, Compression, LengthCost, StepEffect
+from edge_bert.records.plan import BuiltEnd, Compression, EarlyEnd, LengthCost, StepEffect
 from edge_bert.report.plan_words import FIGURES
-from edge_bert.text import NOT_KNOWN, byte_size, format_significant, signed_points
+from edge_bert.text import (
+    NOT_KNOWN,
+    byte_size,
+    format_points,
+    format_significant,
+    signed_points,
+)
 
 COST_HEAD = (
     "tokens",
@@ -41,6 +47,7 @@ def tell_end(compression: Compression) -> list[str]:
         sentences.append(
             f"Against the whole model in float32: {', '.join(_against(built, whole))}."
         )
+    sentences += [_tell_early(built.early, compression)] if built.early else []
     return sentences
 
 
@@ -62,6 +69,28 @@ def list_texts(built: BuiltEnd) -> list[tuple[str, ...]]:
         )
         for text in built.expected
     ]
+
+
+def _tell_early(early: EarlyEnd, compression: Compression) -> str:
+    """What leaving at exits gives, against the whole model where both are known."""
+    whole = compression.whole
+    parts = []
+    if early.score is not None:
+        against = "" if whole is None or whole.score is None else _change(early.score, whole.score)
+        parts.append(f"score {format_points(early.score)} points{against}")
+    if early.layers is not None:
+        parts.append(f"{early.layers:.2f} layers in the mean")
+    if early.latency_ms is not None:
+        energy = "" if early.energy_mj is None else f" and {_write(early.energy_mj)} mJ"
+        parts.append(
+            f"{format_significant(early.latency_ms)} ms{energy} a text (MODELLED) over "
+            f"{early.texts} texts of {early.source}"
+        )
+    return f"Where texts leave by the bundle's rule: {', '.join(parts) or 'not measured'}."
+
+
+def _change(score: float, whole: float) -> str:
+    return f" ({signed_points(score - whole)} to the whole model)"
 
 
 def _cost_row(cost: LengthCost, whole: LengthCost | None) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from edge_bert.records.plan import FORMAT_VERSION as PLAN_VERSION
 from edge_bert.records.plan import (
     BuiltEnd,
     Compression,
+    EarlyEnd,
     EffectBasis,
     ExpectedText,
     LengthCost,
@@ -143,5 +144,6 @@ def compression() -> Compression:
                 LengthCost(128, 5_080_000_000, 85.6, 310.0),
             ),
             expected=(ExpectedText("banking77.csv", 1003, 1.6, 5.9, 21.0, 79.0),),
+            early=EarlyEnd(0.9188, 2.31, "banking77.csv", 200, 120_000_000, 1.2, 4.4),
         ),
     )

@@ -173,7 +173,7 @@ def test_what_was_not_counted_is_absent_and_said_to_be() -> None:
         source=bare[0],
         steps=tuple(bare[1:-1]),
         whole=bare[-1],
-        built=replace(counted.built, costs=(), whole_costs=(), expected=()),
+        built=replace(counted.built, costs=(), whole_costs=(), expected=(), early=None),
     )
     assert [figure.name for figure in list_figures(uncounted.effects)] == ["score", "size"]
     words = words_of(Page(render_training_page(training_run(), uncounted)).all("main")[0])
@@ -188,6 +188,8 @@ def test_the_end_of_a_chain_stands_beside_the_whole_model(page: Page) -> None:
     assert "every signature ran on ai-edge-litert 2.3.0" in words
     assert "1/8.6 of the instructions at 128 tokens (EMULATED), 14.0 times as fast" in words
     assert "banking77.csv (1003) 1.60 5.90 21.0 13.1" in words
+    assert "score 91.88 points (−1.27 to the whole model), 2.31 layers in the mean" in words
+    assert "1.20 ms and 4.40 mJ a text (MODELLED) over 200 texts of banking77.csv" in words
 
 
 def test_a_bare_run_has_a_page() -> None:
@@ -262,7 +264,7 @@ def test_the_terminal_has_the_same_steps() -> None:
         assert "\x1b" not in out.getvalue()
         end = lines[1 + len(shown.effects) + 3 :]
         assert "−1.11 points, 1/5.6 of the bytes, 1/8.6 of the instructions" in end[1]
-        assert end[3].split("\t") == ["32", "147", "1.50", "5.50", "20.1", "13.4"]
+        assert end[4].split("\t") == ["32", "147", "1.50", "5.50", "20.1", "13.4"]
         assert end[-1].split("\t")[1:] == ["1.60", "5.90", "21.0", "13.1"]
 
 

@@ -16,6 +16,7 @@ from edge_bert.pipeline.build.build import build_bundle
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.compress.count_whole import count_whole, expect_texts
+from edge_bert.pipeline.compress.early_end import count_early, score_early
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.scoring import Scoring
 from edge_bert.pipeline.compress.step_effect import FileChoice, describe_cost
@@ -56,6 +57,7 @@ def build_end(choice: EndChoice, compression: Compression, progress: Progress) -
     verified = _verify(options, choice.recipe, progress)
     (artifact,) = [part for part in bundle.manifest.artifacts if part.name == choice.recipe]
     drift = artifact.scores.drift
+    session = choice.files.open(str(options.folder), choice.recipe)
     end = BuiltEnd(
         recipe=choice.recipe,
         file=artifact.file,
@@ -65,7 +67,8 @@ def build_end(choice: EndChoice, compression: Compression, progress: Progress) -
         runtime=str(verified.proof.runtime),
         status=verified.proof.status,
         cosine=drift.cosine_mean if drift else None,
-        score=_score(choice, bundle, artifact, progress),
+        score=_score(choice, bundle, artifact, session, progress),
+        early=score_early(bundle, artifact, choice.scoring.data, session.tokenizer),
     )
     if compression.basis.not_counted:
         return end
@@ -109,10 +112,13 @@ def _verify(options: CompressOptions, recipe: str, progress: Progress) -> Verifi
 
 
 def _score(
-    choice: EndChoice, bundle: OpenBundle, artifact: Artifact, progress: Progress
+    choice: EndChoice,
+    bundle: OpenBundle,
+    artifact: Artifact,
+    session: BuildSession,
+    progress: Progress,
 ) -> float | None:
     progress(f"{artifact.name}: scoring the bundle's file")
-    session = choice.files.open(str(choice.options.folder), choice.recipe)
     with bundle.copy_members([artifact.file]) as files:
         subject = ModelUnderTest.of(files / artifact.file, bundle.manifest.model.head)
         return choice.scoring.score(subject, session.tokenizer)
@@ -120,16 +126,14 @@ def _score(
 
 def _count(choice: EndChoice, bundle: OpenBundle, end: BuiltEnd, progress: Progress) -> BuiltEnd:
     """`end` with its file counted in every bucket, and the whole model's float32 file too."""
-    measured = run_bench(
-        BenchOptions(
-            profile=choice.options.profile,
-            target="emulated",
-            artifacts=(end.recipe,),
-            lengths=end.lengths,
-            out=Path(choice.options.bundles),
-        ),
-        progress,
+    bench = BenchOptions(
+        profile=choice.options.profile,
+        target="emulated",
+        artifacts=(end.recipe,),
+        lengths=end.lengths,
+        out=Path(choice.options.bundles),
     )
+    measured = run_bench(bench, progress)
     costs = [
         describe_cost(part.measurement, length, end.size_bytes)
         for length, part in zip(end.lengths, measured, strict=True)
@@ -138,6 +142,9 @@ def _count(choice: EndChoice, bundle: OpenBundle, end: BuiltEnd, progress: Progr
     expected = expect_texts(
         list_expected(bundle.folder, measured), bundle.manifest.text_lengths, whole
     )
+    early, data = end.early, choice.options.data
+    if early is not None and data:
+        early = count_early(early, bench, data[0], progress)
     return msgspec.structs.replace(
-        end, costs=tuple(costs), whole_costs=whole, expected=tuple(expected)
+        end, costs=tuple(costs), whole_costs=whole, expected=tuple(expected), early=early
     )

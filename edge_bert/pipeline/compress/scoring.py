@@ -36,11 +36,13 @@ Score = Callable[[ModelUnderTest, Tokenizer], float | None]
 
 @dataclass(frozen=True)
 class Scoring:
-    """How every model of a plan is scored: the metric in words, on which texts, and the score."""
+    """How every model of a plan is scored: the metric in words, on which texts, the score, and the
+    labelled data behind it, if there are any."""
 
     metric: str
     scored_on: str
     score: Score
+    data: EvaluationSet | None = None
 
 
 def open_scoring(
@@ -104,7 +106,7 @@ def _score_by_labels(data: EvaluationSet, part: str) -> Scoring:
             return None
         return score_labels(subject, data, tokenizer, host_runtime())[0].value
 
-    return Scoring(_name_metric(data), part, score)
+    return Scoring(_name_metric(data), part, score, data)
 
 
 def _name_metric(data: EvaluationSet) -> str:
