@@ -67,10 +67,15 @@ PASSES: dict[str, Pass] = {
         adds="the distance to the unpruned model's outputs",
         frees="what is left of the layers",
     ),
+    "exits": Pass(
+        refuses={Trait.EXITS: "the earlier exits would be replaced"},
+        ensures=frozenset({Trait.EXITS}),
+        adds="the distance of each exit to the whole model's outputs",
+        frees="the exits' heads, and the layers where these lie on no grid",
+    ),
     "cluster": Pass(
         refuses={
             Trait.FEW_INTEGERS: "clusters of clusters lose more than those of the weights",
-            Trait.EXITS: "their heads would not learn the centroids",
         },
         ensures=frozenset({Trait.ON_GRID, Trait.FEW_INTEGERS}),
         adds="the distance to the unclustered model's outputs",

@@ -10,10 +10,7 @@ from tests.one_line import refused
 
 # Steps as later ones may be added, one line each.
 PACK = Pass({}, frozenset(), "", "nothing", requires=frozenset({Trait.ON_GRID}))
-EXITS = Pass(
-    {Trait.ON_GRID: "its heads are float"}, frozenset({Trait.EXITS}), "exits' errors", "exits"
-)
-LATER = PASSES | {"pack": PACK, "exits": EXITS}
+LATER = PASSES | {"pack": PACK}
 
 
 @pytest.mark.parametrize(
@@ -27,6 +24,8 @@ LATER = PASSES | {"pack": PACK, "exits": EXITS}
         ("prune", "qat", "qat", "pack"),
         ("prune", "qat", "cluster"),
         ("train", "distill", "prune", "cluster"),
+        ("train", "distill", "prune", "qat", "exits", "cluster"),
+        ("cluster", "exits"),
     ],
 )
 def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -> None:
@@ -43,6 +42,7 @@ def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -
         (("exits", "train"), r"step 2 \(train\) .* put train before it"),
         (("train", "prune", "distill"), r"step 3 \(distill\) comes too late: step 2 \(prune\)"),
         (("train", "pack"), r"step 2 \(pack\) needs weights on a grid"),
+        (("exits", "exits"), r"step 2 \(exits\) .* the earlier exits would be replaced"),
         (("cluster", "prune"), r"step 2 \(prune\) .* weights on a grid .* put prune before it"),
         (("cluster", "qat"), r"step 2 \(qat\) .* few integers .* put qat before it"),
         (("cluster", "cluster"), r"step 2 \(cluster\) .* few integers in its weights"),

@@ -15,6 +15,7 @@ from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.train.options import (
     ClusterOptions,
     DistillOptions,
+    ExitsOptions,
     FineTuneOptions,
     LoopOptions,
     PruneOptions,
@@ -127,12 +128,26 @@ def _quantize(options: QatOptions, report: Report) -> TrainedModel:
     return quantize_model(options, report)
 
 
+def _check_exits(options: ExitsOptions) -> object:
+    from edge_bert.pipeline.train.exits.exit_choices import check_exits
+
+    check_exits(options)
+    return options.settings
+
+
+def _add_exits(options: ExitsOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.exits.exits_model import add_exits
+
+    return add_exits(options, report)
+
+
 JOBS: dict[str, StepJob] = {
     "train": StepJob(FineTuneOptions, _start_from, lambda options: options.settings, _train),
     "distill": StepJob(DistillOptions, _teach_by, _check_distillation, _distill),
     "prune": StepJob(PruneOptions, _start_from, _check_pruning, _prune),
     "cluster": StepJob(ClusterOptions, _start_from, _check_clustering, _cluster),
     "qat": StepJob(QatOptions, _start_from, _check_qat, _quantize),
+    "exits": StepJob(ExitsOptions, _start_from, _check_exits, _add_exits),
 }
 
 TEACHERS = ("classes", "embedding")  # kinds of heads that distillation and pruning take
@@ -177,6 +192,17 @@ def check_layers(steps: Sequence[PlannedStep], present: int) -> None:
                     f"step {number} (prune): --layers {options.layers}: the model has {present}."
                 )
             present = options.layers
+        elif isinstance(options, ExitsOptions):
+            _check_exit_places(number, options.after, present)
+
+
+def _check_exit_places(number: int, after: tuple[int, ...], present: int) -> None:
+    from edge_bert.pipeline.train.exits.exit_choices import check_places
+
+    try:
+        check_places(after, present)
+    except InputError as error:
+        raise InputError(f"step {number} (exits): {error}") from error
 
 
 _OPTION = "is an option of compress itself, the same for all steps"

@@ -49,12 +49,12 @@ def open_model(reference: str | None, *, with_exits: bool = False) -> StartModel
     return StartModel(checkpoint, encoder_weights(checkpoint), tokenizer)
 
 
-def open_teacher(reference: str | None) -> StartModel:
+def open_teacher(reference: str | None, *, with_exits: bool = False) -> StartModel:
     """As `open_model`, for a model whose outputs another one learns.
 
     Raises ModelError for a head that distillation has no losses for, too.
     """
-    model = open_model(reference)
+    model = open_model(reference, with_exits=with_exits)
     check_teaches(model.checkpoint.name, model.checkpoint.head)
     return model
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 
 import msgspec
@@ -17,6 +18,7 @@ from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.cluster.tune_model import tune_model
+from edge_bert.pipeline.train.exits.refit_exits import refit_exits
 from edge_bert.pipeline.train.folder.run_record import (
     describe_ancestor,
     describe_machine,
@@ -49,13 +51,16 @@ def cluster_model(options: ClusterOptions, report: Report = no_report) -> Traine
     backend = start_backend(settings.threads)
     started = time.monotonic()
     has_texts = bool(options.data or options.text)
-    model = open_teacher(options.model) if has_texts else open_model(options.model)
-    _check_model(model, options.centroids)
+    opening = open_teacher if has_texts else open_model
+    model = opening(options.model, with_exits=True)
+    _check_model(model, options.centroids, has_texts=has_texts)
+    body = dataclasses.replace(model.weights, exits=())
+    bare = dataclasses.replace(model, weights=body)
 
     def progress(message: str) -> None:
         report(StageStatus(message))
 
-    clustered = cluster_encoder(model.weights, options.centroids, options.entropy, progress)
+    clustered = cluster_encoder(body, options.centroids, options.entropy, progress)
     run = TrainingRun(
         format_version=FORMAT_VERSION,
         name=options.name,
@@ -70,15 +75,22 @@ def cluster_model(options: ClusterOptions, report: Report = no_report) -> Traine
     )
     weights = clustered.weights
     if has_texts:
-        weights, run = tune_model(options, model, clustered, run, report)
+        weights, run = tune_model(options, bare, clustered, run, report)
     progress("building and packing both files")
+    clustering = _describe_clustering(options, body, clustered, weights)
+    fitted = refit_exits(options, options.data, options.text, model, weights, backend, report)
     run = msgspec.structs.replace(
         run,
         machine=describe_machine(backend),
         seconds=time.monotonic() - started,
-        clustering=_describe_clustering(options, model, clustered, weights),
+        clustering=clustering,
     )
-    return write_trained_model(options.folder, weights, model.checkpoint, run)
+    if fitted is None:
+        return write_trained_model(options.folder, weights, model.checkpoint, run)
+    run = msgspec.structs.replace(run, exits=fitted.early)
+    return write_trained_model(
+        options.folder, fitted.weights, model.checkpoint, run, exits=fitted.rule
+    )
 
 
 def check_clustering(options: ClusterOptions) -> None:
@@ -96,8 +108,13 @@ def check_clustering(options: ClusterOptions) -> None:
         raise InputError(f"--freeze {options.freeze}: the tables stay on their grid; leave it out.")
 
 
-def _check_model(model: StartModel, centroids: int) -> None:
+def _check_model(model: StartModel, centroids: int, *, has_texts: bool) -> None:
     """Raise ModelError for weights that clustering would leave as they are, or cluster twice."""
+    if model.checkpoint.exits is not None and not has_texts:
+        raise ModelError(
+            f"{model.checkpoint.name} has exits, whose heads are fitted anew to the clustered "
+            "rows; give the texts that they learned on, --data or --text."
+        )
     folder = model.checkpoint.folder
     earlier = read_training_run(folder)
     if earlier is not None and earlier.clustering is not None:
@@ -114,9 +131,12 @@ def _check_model(model: StartModel, centroids: int) -> None:
 
 
 def _describe_clustering(
-    options: ClusterOptions, model: StartModel, clustered: ClusteredEncoder, weights: EncoderWeights
+    options: ClusterOptions,
+    body: EncoderWeights,
+    clustered: ClusteredEncoder,
+    weights: EncoderWeights,
 ) -> Clustering:
-    unclustered, shipped = measure_update(model.weights, weights)
+    unclustered, shipped = measure_update(body, weights)
     return Clustering(
         centroids=options.centroids,
         entropy=options.entropy,

@@ -12,7 +12,7 @@ from edge_bert.pipeline.train.corpus import NO_LABEL, Corpus
 from edge_bert.pipeline.train.options import ExitsOptions
 from edge_bert.pipeline.train.start_model import StartModel
 from edge_bert.quantize.integer.calibrate.learned_file import find_learned
-from edge_bert.records.checkpoint import Task
+from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.training import LossWeights
 from edge_bert.sources.trained_bits import read_trained_bits
 from edge_bert.sources.training_run import read_training_run
@@ -119,6 +119,12 @@ def _name_grid(model: StartModel) -> str | None:
         return "was trained on integers"
     run = read_training_run(model.checkpoint.folder)
     return "is clustered" if run is not None and run.clustering is not None else None
+
+
+def choose_exit_losses(head: Head, trained: Corpus) -> LossWeights:
+    """The losses of a head's exits, those of labels where texts have some."""
+    losses = LOSSES[head.task]
+    return losses if trained.has_labels else msgspec.structs.replace(losses, labels=0.0)
 
 
 def choose_neurons(options: ExitsOptions, weights: EncoderWeights) -> int:

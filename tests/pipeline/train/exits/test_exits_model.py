@@ -13,8 +13,10 @@ import pytest
 from edge_bert.cli.exit_lines import describe_exits
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import DataError, EdgeBertError, InputError, ModelError
+from edge_bert.pipeline.train.cluster import cluster_model as clustering
+from edge_bert.pipeline.train.cluster.cluster_model import cluster_model
 from edge_bert.pipeline.train.exits.exits_model import add_exits
-from edge_bert.pipeline.train.options import ExitsOptions
+from edge_bert.pipeline.train.options import ClusterOptions, ExitsOptions
 from edge_bert.pipeline.train.start_model import open_model
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.training import TrainingRun
@@ -166,6 +168,36 @@ def test_a_model_with_exits_is_not_trained_further_but_gets_new_ones(
     again = add_exits(options_of(folder, name="again", model=str(trained.folder), after=(2,)))
     weights = encoder_weights(load_checkpoint(str(again.folder), again.folder))
     assert [x.after for x in weights.exits] == [2]
+
+
+def test_clustering_fits_the_exits_anew(folder: Path, trained: TrainedModel) -> None:
+    """To the rows of the clustered body, with the same places and wish; without texts it cannot."""
+    given = ClusterOptions(
+        name="clustered",
+        model=str(trained.folder),
+        out=str(folder / "checkpoints"),
+        centroids=24,
+        threads=1,
+    )
+    with refused(ModelError, "fitted anew to the clustered rows"):
+        cluster_model(given)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clustering, "measure_update", lambda *_: ((), ()))
+        patch.setattr(clustering, "tune_model", lambda *x: (x[2].weights, x[3]))
+        made = cluster_model(
+            msgspec.structs.replace(
+                given, data=options_of(folder).data, held_out=0.3, learning_rate=1e-3
+            )
+        )
+    checkpoint = load_checkpoint(str(made.folder), made.folder)
+    assert checkpoint.exits is not None
+    assert checkpoint.exits.saved.rule.wanted_agreement == 0.9
+    exits = encoder_weights(checkpoint).exits
+    old = encoder_weights(load_checkpoint(str(trained.folder), trained.folder)).exits
+    assert [x.after for x in exits] == [1, 2]
+    assert list(exits[0].head_layers) != list(old[0].head_layers)
+    assert made.run.exits is not None
+    assert made.run.clustering is not None
 
 
 @pytest.mark.parametrize(

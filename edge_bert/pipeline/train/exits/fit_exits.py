@@ -1,0 +1,203 @@
+"""Exits fitted to a body: heads trained, thresholds found, both judged on held-out texts."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from edge_bert.compress.train.distill import Lessons
+from edge_bert.compress.train.examples import digest_texts, digest_weights
+from edge_bert.compress.train.loop import Report, StageStatus
+from edge_bert.encoder.weights import EncoderWeights
+from edge_bert.evaluate.exit_trials import (
+    ExitAnswers,
+    list_work,
+    measure_accuracy,
+    score_exits,
+    try_rules,
+)
+from edge_bert.pipeline.train.class_scores import score_classes
+from edge_bert.pipeline.train.corpus import Corpus
+from edge_bert.pipeline.train.self_teaching import Texts
+from edge_bert.pipeline.train.trained_model import choose_work_folder
+from edge_bert.records.checkpoint import Task
+from edge_bert.records.exit_training import EarlyExits
+from edge_bert.records.exits import ExitRule
+from edge_bert.records.training import (
+    ClassScore,
+    LossWeights,
+    TrainingCurve,
+    TrainingSettings,
+)
+
+
+@dataclass(frozen=True)
+class ExitJob:
+    """What exits are fitted to, once it is known to be usable.
+
+    `weights` have no exits yet; these come `after` so many layers, with `neurons` in a
+    classifier's.
+    `settings` are those of heads and body; the heads alone train for `settings.epochs`, both for
+    `joint_epochs`. `agreement` is wanted, by a rule of the kind `rule` or the better one.
+    """
+
+    weights: EncoderWeights
+    after: tuple[int, ...]
+    neurons: int
+    agreement: float
+    rule: str | None
+    settings: TrainingSettings
+    joint_epochs: int
+    losses: LossWeights
+    corpus: tuple[Corpus, Corpus]
+    texts: Texts
+    backend: str
+
+    @property
+    def layers(self) -> tuple[int, ...]:
+        """The places of the layers whose rows the exits read."""
+        return tuple(after - 1 for after in self.after)
+
+
+@dataclass(frozen=True)
+class FittedExits:
+    """Weights with exits, and what came of them; `curve` is that of the last training."""
+
+    weights: EncoderWeights
+    early: EarlyExits
+    curve: TrainingCurve
+    classes: tuple[ClassScore, ...]
+
+    @property
+    def rule(self) -> ExitRule:
+        """The rule that is stored."""
+        return self.early.trials[0].rule
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Weights with exits; the curve of the heads alone, and that of heads and body, if any."""
+
+    weights: EncoderWeights
+    heads: TrainingCurve
+    joint: TrainingCurve | None
+
+
+def fit_exits(job: ExitJob, report: Report) -> FittedExits:
+    """Train the heads of exits, and find the rule by which texts leave.
+
+    The same job again goes on where it was cut short. Raises InputError for an agreement that no
+    rule reaches, and what training raises.
+    """
+    trained = _train(job, report)
+    answers = _answer_held_out(job, trained.weights, report)
+    report(StageStatus("looking for thresholds"))
+    early = _judge(job, trained, answers)
+    classes: tuple[ClassScore, ...] = ()
+    if early.whole_accuracy is not None and answers.labels is not None:
+        classes = score_classes(answers.whole, answers.labels, job.weights.head.labels)
+    return FittedExits(trained.weights, early, trained.joint or trained.heads, classes)
+
+
+def _judge(job: ExitJob, trained: _Trained, answers: ExitAnswers) -> EarlyExits:
+    return EarlyExits(
+        layers=job.weights.config.layers,
+        count=len(answers),
+        exits=score_exits(answers),
+        trials=tuple(try_rules(answers, job.agreement, job.rule)),
+        work=list_work(answers),
+        heads_score=trained.heads.best_score,
+        joint=trained.joint is not None,
+        whole_accuracy=measure_accuracy(answers, answers.whole),
+        start_accuracy=_score_start(job, answers),
+    )
+
+
+def _train(job: ExitJob, report: Report) -> _Trained:
+    from edge_bert.compress.train.exits.new_exits import start_exits
+    from edge_bert.compress.train.exits.predict_agreement import predict_agreement
+    from edge_bert.compress.train.exits.train_heads import settle_heads, train_heads
+    from edge_bert.compress.train.exits.train_jointly import train_jointly
+
+    lessons = _teach(job, job.weights, report)
+    rows, seed = lessons[0].outputs.arrays, job.settings.seed
+    exits = start_exits(job.weights, job.after, rows, job.neurons, seed)
+    weights = dataclasses.replace(job.weights, exits=exits)
+    folder = _work_folder(job)
+    heads = settle_heads(job.settings)
+    report(StageStatus("heads alone"))
+    weights, curve = train_heads(weights, *lessons, heads, job.losses, folder / "heads", report)
+    joint = None
+    if job.joint_epochs:
+        settings = msgspec.structs.replace(job.settings, epochs=job.joint_epochs)
+        report(StageStatus("heads and body"))
+        weights, joint = train_jointly(
+            weights, *lessons, settings, job.losses, folder / "joint", report
+        )
+        lessons = _teach(job, weights, report) if joint.best_step else lessons
+    if weights.head.task is Task.EMBEDDING:
+        weights = predict_agreement(weights, lessons[0])
+    return _Trained(weights, curve, joint)
+
+
+def _teach(job: ExitJob, weights: EncoderWeights, report: Report) -> tuple[Lessons, Lessons]:
+    """Both sides' texts with the outputs of a body and its pooled rows, kept by content."""
+    from edge_bert.compress.train.forward import Rows
+    from edge_bert.compress.train.teacher import run_teachers
+
+    body = dataclasses.replace(weights, exits=())
+    digest = digest_weights(body)
+    labels = [side.labels if side.has_labels else None for side in job.corpus]
+    labels[0] = labels[0] if job.losses.labels else None
+    trained, held_out = (
+        Lessons(texts, run_teachers([body], [digest], texts, Rows(pooled=job.layers), report), own)
+        for texts, own in zip(job.texts, labels, strict=True)
+    )
+    return trained, held_out
+
+
+def _work_folder(job: ExitJob) -> Path:
+    sides = zip(job.texts, job.corpus, strict=True)
+    inputs = [
+        "exits",
+        digest_weights(job.weights),
+        job.after,
+        job.neurons,
+        job.joint_epochs,
+        job.settings,
+        job.losses,
+        *(digest_texts(texts, corpus.labels) for texts, corpus in sides),
+        job.backend,
+    ]
+    return choose_work_folder(inputs)
+
+
+def _answer_held_out(job: ExitJob, weights: EncoderWeights, report: Report) -> ExitAnswers:
+    from edge_bert.compress.train.exits.answer_texts import answer_texts
+    from edge_bert.compress.train.keras_student import build_student
+
+    report(StageStatus("asking the exits"))
+    answers = answer_texts(build_student(weights), weights.input_names, job.texts[1])
+    held_out = job.corpus[1]
+    return ExitAnswers(
+        head=weights.head,
+        after=job.after,
+        layers=weights.config.layers,
+        outputs=answers.exits,
+        whole=answers.whole,
+        predicted=answers.agreements,
+        labels=held_out.labels if held_out.has_labels else None,
+    )
+
+
+def _score_start(job: ExitJob, answers: ExitAnswers) -> float | None:
+    """The accuracy of the model as it came, on the held-out texts."""
+    from edge_bert.compress.train.forward import Rows
+    from edge_bert.compress.train.teacher import run_teachers
+
+    digest = digest_weights(job.weights)
+    start = run_teachers([job.weights], [digest], job.texts[1], Rows(pooled=job.layers))
+    return measure_accuracy(answers, start.arrays["output"])
