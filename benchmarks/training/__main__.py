@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.training.records import read_training_records, write_training_record
-from benchmarks.training.render_table import render_file_table, render_table
+from benchmarks.training.render_table import render_exit_table, render_file_table, render_table
 from benchmarks.training.rows import ROWS
 from benchmarks.training.run_row import run_row
 from benchmarks.training.splits import write_splits
@@ -60,9 +60,10 @@ def print_speed(options: argparse.Namespace) -> None:
 
 
 def print_table(_: argparse.Namespace) -> None:
-    """The tables of all records: float models, then files of quantized weights."""
+    """The tables of all records: float models, files of quantized weights, exits."""
     records = list(read_training_records())
-    sys.stdout.write(f"{render_table(records)}\n\n{render_file_table(records)}\n")
+    tables = (render_table, render_file_table, render_exit_table)
+    sys.stdout.write("\n\n".join(table(records) for table in tables) + "\n")
 
 
 def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:

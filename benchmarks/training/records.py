@@ -27,6 +27,23 @@ class FileScore(Record, frozen=True):
     cosine_min: float | None
 
 
+class ExitFigures(Record, frozen=True):
+    """A model with exits on the texts that it is reported on, in float, by its own rule.
+
+    `shares` of the texts leave after each of `after` layers, and at the end; `layers` is the mean
+    share of the layers that a text passes. `whole` is the score of all layers in percent,
+    `agreement` the share of texts with their class, `wanted` what thresholds were found for.
+    """
+
+    rule: str
+    after: tuple[int, ...]
+    shares: tuple[float, ...]
+    layers: float
+    agreement: float
+    wanted: float
+    whole: float
+
+
 class TrainingRecord(Record, frozen=True):
     """A trained model on the texts that it is reported on.
 
@@ -34,7 +51,8 @@ class TrainingRecord(Record, frozen=True):
     `processor_s` are those of the command, `memory_bytes` the most that it had; `other_cores` is
     how many cores other programs kept busy meanwhile. `start_score` and `held_out` are the job's
     own, on texts that it held out. Weights that were trained for a recipe have `score` from their
-    `file`; `untrained` is the file of the same recipe without training.
+    `file`; `untrained` is the file of the same recipe without training. Of a
+    model with exits `score` is that of its rule.
     """
 
     row: str
@@ -56,6 +74,7 @@ class TrainingRecord(Record, frozen=True):
     version: str
     file: FileScore | None = None
     untrained: FileScore | None = None
+    exits: ExitFigures | None = None
 
 
 def write_training_record(record: TrainingRecord) -> Path:

@@ -16,6 +16,36 @@ FILES = """| model | seeds | MB | score | to float | untrained | cosine | untrai
 |---|---|---|---|---|---|---|---|---|"""
 
 
+EXITS = """| model | seeds | exits after | score by the rule | to its reference | all layers | agreement | layers |
+|---|---|---|---|---|---|---|---|"""  # noqa: E501 (a table's head)
+
+
+def render_exit_table(records: Iterable[TrainingRecord]) -> str:
+    """A line for each row with exits: the score by the rule, and the share of layers passed."""
+    ordered = sorted(
+        (record for record in records if record.exits),
+        key=lambda record: list(ROWS).index(record.row),
+    )
+    groups = groupby(ordered, key=lambda record: record.row)
+    return "\n".join([EXITS, *(_render_exits(list(runs)) for _, runs in groups)])
+
+
+def _render_exits(runs: Sequence[TrainingRecord]) -> str:
+    figures = [run.exits for run in runs if run.exits]
+    gaps = [run.score - run.reference for run in runs if run.reference is not None]
+    cells = (
+        ROWS[runs[0].row].title,
+        len(runs),
+        ", ".join(map(str, figures[0].after)),
+        f"{_describe_spread([run.score for run in runs])} {runs[0].metric}",
+        _describe_spread(gaps, "+") if gaps else "–",
+        _describe_spread([figure.whole for figure in figures]),
+        f"{statistics.mean(figure.agreement for figure in figures):.2%}",
+        f"{statistics.mean(figure.layers for figure in figures):.1%}",
+    )
+    return f"| {' | '.join(map(str, cells))} |"
+
+
 def render_file_table(records: Iterable[TrainingRecord]) -> str:
     """A line for each row that was trained for a recipe: its file, and the one without training.
 
@@ -62,7 +92,7 @@ def render_table(records: Iterable[TrainingRecord]) -> str:
     what a run takes where nothing else runs.
     """
     order = list(ROWS)
-    floats = (record for record in records if record.file is None)
+    floats = (record for record in records if record.file is None and record.exits is None)
     ordered = sorted(floats, key=lambda record: (order.index(record.row), record.seed))
     lines = [_render_row(list(runs)) for _, runs in groupby(ordered, key=lambda record: record.row)]
     return "\n".join([HEAD, *lines])

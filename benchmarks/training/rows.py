@@ -12,7 +12,8 @@ from dataclasses import dataclass
 class TrainingRow:
     """A model to train. `reference` is the row of the model it is compared with, of seed 0.
 
-    Weights that were trained for a `recipe` are scored in its file, others in float.
+    Weights that were trained for a `recipe` are scored in its file, others in float, those with
+    exits by their rule.
     """
 
     title: str
@@ -20,6 +21,11 @@ class TrainingRow:
     command: str
     reference: str | None = None
     recipe: str | None = None
+
+    @property
+    def has_exits(self) -> bool:
+        """Whether the command gives a model exits."""
+        return self.command.startswith("exits ")
 
 
 SOURCE = "source"  # the model that edge-bert takes by default, as it is
@@ -38,6 +44,12 @@ def _quantized_classifier(title: str, recipe: str) -> TrainingRow:
     """The fine-tuned banking77 model on the integers of a recipe's file."""
     command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 6"
     return TrainingRow(title, "banking77", command, "banking77", recipe)
+
+
+def _with_exits(title: str, dataset: str, after: str, more: str) -> TrainingRow:
+    """A fine-tuned classifier with exits, held against itself without."""
+    command = f"exits --model {{model:{dataset}}} --after {after} --held-out 0.05 {more}"
+    return TrainingRow(title, dataset, f"{command} --data {{{dataset}}}", dataset)
 
 
 ROWS = {
@@ -88,5 +100,13 @@ ROWS = {
     "stsb-ternary": _quantized("embedding, ternary", "wi2c_afp32", "--width ternary"),
     "stsb-binary": _quantized("embedding, binary", "wi2c_afp32", "--width binary"),
     "banking77-wi2c": _quantized_classifier("banking77, 2 bits", "wi2c_afp32"),
+    "sst2-exits": _with_exits("sst2, exits", "sst2", "1,2,3,4,5", "--agreement 0.98"),
+    "sst2-exits-heads": _with_exits(
+        "sst2, exits, heads alone", "sst2", "1,2,3,4,5", "--agreement 0.98 --joint-epochs 0"
+    ),
+    "banking77-exits": _with_exits("banking77, exits", "banking77", "2,4", "--agreement 0.99"),
+    "banking77-exits-heads": _with_exits(
+        "banking77, exits, heads alone", "banking77", "2,4", "--agreement 0.99 --joint-epochs 0"
+    ),
     "banking77-wi4c-ai8": _quantized_classifier("banking77, 4-bit weights, int8", "wi4c_ai8"),
 }  # fmt: skip

@@ -17,6 +17,7 @@ import msgspec
 from benchmarks.machine import MachineLoad, count_other_cores
 from benchmarks.training.records import FileScore, TrainingRecord, read_training_records
 from benchmarks.training.rows import ROWS, SOURCE, TrainingRow
+from benchmarks.training.score_exits import score_exits
 from benchmarks.training.score_file import score_file
 from benchmarks.training.score_model import score_float_model
 from benchmarks.training.splits import Splits
@@ -47,7 +48,12 @@ def run_row(name: str, seed: int, splits: Splits, models: Path) -> TrainingRecor
     folder = models / f"{name}-seed{seed}"
     run = msgspec.json.decode((folder / "training.json").read_bytes(), type=TrainingRun)
     file, untrained = _score_files(row, folder, splits, models)
-    metric, score = _score_trained(row, folder, splits, file)
+    exits = None
+    if row.has_exits:
+        metric = "accuracy"
+        score, exits = score_exits(folder, splits.dev(row.dataset))
+    else:
+        metric, score = _score_trained(row, folder, splits, file)
     return TrainingRecord(
         row=name,
         seed=seed,
@@ -64,6 +70,7 @@ def run_row(name: str, seed: int, splits: Splits, models: Path) -> TrainingRecor
         version=metadata.version("edge-bert"),
         file=file,
         untrained=untrained,
+        exits=exits,
         **{field: getattr(spent, field) for field in Spent.__dataclass_fields__},
     )
 

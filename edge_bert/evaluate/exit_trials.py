@@ -121,7 +121,7 @@ def list_work(answers: ExitAnswers) -> tuple[WorkPoint, ...]:
     kind = "agreement" if answers.head.task is Task.EMBEDDING else "confidence"
     points = []
     for wanted in WORK:
-        trial = _measure(answers, _find_rule(answers, kind, wanted, 1.0))
+        trial = try_rule(answers, _find_rule(answers, kind, wanted, 1.0))
         points.append(WorkPoint(wanted, trial.layers, trial.agreement, trial.accuracy))
     return tuple(points)
 
@@ -142,7 +142,7 @@ def _try_thresholds(answers: ExitAnswers, kind: str, wanted: float) -> RuleTrial
         unseen = _cross_fit(answers, kind, wanted, strictness)
         if unseen >= wanted:
             break
-    trial = _measure(answers, rule)
+    trial = try_rule(answers, rule)
     return msgspec.structs.replace(trial, unseen_agreement=unseen)
 
 
@@ -193,13 +193,14 @@ def _try_patience(answers: ExitAnswers, wanted: float) -> RuleTrial:
     """
     points = tuple(ExitPoint(after) for after in answers.after)
     trials = [
-        _measure(answers, ExitRule("patience", points, wanted, patience))
+        try_rule(answers, ExitRule("patience", points, wanted, patience))
         for patience in range(1, max(len(points), 2))
     ]
     return min(trials, key=_rank)
 
 
-def _measure(answers: ExitAnswers, rule: ExitRule) -> RuleTrial:
+def try_rule(answers: ExitAnswers, rule: ExitRule) -> RuleTrial:
+    """What a rule gives on texts, whether they chose it or not."""
     places, count = answers.apply(rule), len(answers.after)
     outputs = _answer(answers, rule)
     agreement = float(np.mean(_agree(outputs, answers.whole, answers.head)))
@@ -269,4 +270,4 @@ def _list_reached(answers: ExitAnswers, kind: str) -> Iterator[RuleTrial]:
         if kind == "patience":
             yield _try_patience(answers, wanted)
         else:
-            yield _measure(answers, _find_rule(answers, kind, wanted, 1.0))
+            yield try_rule(answers, _find_rule(answers, kind, wanted, 1.0))

@@ -9,8 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from benchmarks.training.records import FileScore, TrainingRecord, read_training_records
-from benchmarks.training.render_table import render_file_table, render_table
+from benchmarks.training.records import (
+    ExitFigures,
+    FileScore,
+    TrainingRecord,
+    read_training_records,
+)
+from benchmarks.training.render_table import render_exit_table, render_file_table, render_table
 from benchmarks.training.rows import ROWS, SOURCE
 from benchmarks.training.run_row import fill_command
 from benchmarks.training.splits import DEV_ROWS, Splits, write_splits
@@ -93,9 +98,23 @@ def test_files_of_trained_weights_have_a_table_of_their_own() -> None:
     assert "2 bits" not in render_table([RECORD, run])
 
 
+def test_models_with_exits_have_a_table_of_their_own() -> None:
+    """The score by the rule against the model without exits, and the share of layers."""
+    figures = ExitFigures(
+        rule="confidence", after=(2, 4), shares=(0.5, 0.3, 0.2), layers=0.45, agreement=0.99,
+        wanted=0.99, whole=93.2,
+    )  # fmt: skip
+    run = msgspec.structs.replace(RECORD, row="banking77-exits", metric="accuracy", exits=figures)
+    assert render_exit_table([RECORD, run]).splitlines()[2:] == [
+        "| banking77, exits | 1 | 2, 4 | 86.00 accuracy | -0.50 | 93.20 | 99.00% | 45.0% |"
+    ]
+    assert "exits" not in render_table([RECORD, run])
+
+
 def test_the_table_of_the_docs_is_that_of_the_records() -> None:
     """Figures in the docs come from runs."""
     docs = Path(__file__).resolve().parents[2] / "docs" / "training.md"
     text, records = docs.read_text("utf-8"), list(read_training_records())
     assert render_table(records) in text
     assert render_file_table(records) in text or not any(record.file for record in records)
+    assert render_exit_table(records) in text or not any(record.exits for record in records)
