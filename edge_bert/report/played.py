@@ -48,7 +48,7 @@ def describe_played(evidence: Evidence) -> str:
     """What the figures of a text are."""
     if evidence is Evidence.EMULATED:
         return "counted over the data set, one text in the mean; time and energy modelled"
-    return "measured over the data set: the mean of a text, and percentiles 5 and 95"
+    return "measured over the data set: the mean of the texts, and percentiles 5 and 95 of them"
 
 
 def _describe_energy(row: PlayedRow) -> str:

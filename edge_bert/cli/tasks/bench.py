@@ -44,8 +44,8 @@ from edge_bert.cli.progress import console_progress
             "texts": "with --data: at most so many texts, evenly spaced (default: 4000, emulated "
             "100)",
             "threads": "thread counts, such as 1,2,4 (default: 1)",
-            "repetitions": "number of measured inferences, with --data of rounds; on host and "
-            "device only",
+            "repetitions": "number of measured inferences, with --data of rounds (default: 3); on "
+            "host and device only",
             "every_ms": "begin an inference each so many milliseconds, as an app does (default: "
             "back to back)",
             "as": "foreground or background, as Android schedules apps (default: foreground)",

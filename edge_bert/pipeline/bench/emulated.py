@@ -142,7 +142,7 @@ def _make_counter(
                 operators=operators,
             )
             if isinstance(job, TextJob):
-                played = job.record_texts(output.layers)
+                played = job.record_texts(output.layers, job.count)
                 measurement = msgspec.structs.replace(measurement, played=played)
             yield measurement
 

@@ -37,11 +37,12 @@ from edge_bert.pipeline.bench.token_inputs import DESCRIPTION, write_token_input
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.energy import Energy
-from edge_bert.records.measurement import Evidence, Measurement
+from edge_bert.records.measurement import Evidence, Measurement, PlayedTexts
 from edge_bert.store.scratch import scratch_folder
 
 WARMUP = 5
 DEFAULT_DURATION_S = 2.0
+ROUNDS = 3  # of a data set: a stall in one of them does not move the median of a text
 EVERY_COUNT = 20  # inferences, where they are seldom
 SETTLE_MS = 3000
 SPARE_S = 300.0  # loading, warm-up and profiling on a slow device
@@ -105,7 +106,7 @@ def make_timer(
             measurement = msgspec.structs.replace(
                 measurement,
                 tool_versions=chosen.tools,
-                played=None if isinstance(job, str) else job.record_texts(output.layers),
+                played=None if isinstance(job, str) else _record_texts(job, output),
             )
             yield judge_placement(measurement, choice, hidden=hidden)
 
@@ -119,6 +120,10 @@ class _PushedInputs:
     inputs: str | None
     exits: str | None
     description: str
+
+
+def _record_texts(job: TextJob, output: RunnerOutput) -> PlayedTexts:
+    return job.record_texts(output.layers, len(output.latency.runs_us))
 
 
 def _name(job: str | TextJob) -> str:
@@ -148,7 +153,7 @@ def _plan_run(
 ) -> RunnerRequest:
     repetitions = options.repetitions
     if isinstance(job, TextJob):
-        repetitions = None if options.duration else job.count * (options.repetitions or 1)
+        repetitions = None if options.duration else job.count * (options.repetitions or ROUNDS)
     seconds = options.duration or max(
         DEFAULT_DURATION_S, EVERY_COUNT * (options.every_ms or 0) / 1e3
     )

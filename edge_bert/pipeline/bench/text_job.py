@@ -38,9 +38,12 @@ class TextJob:
         texts.write_bytes(self.texts)
         return plan, texts
 
-    def record_texts(self, layers: Sequence[int]) -> PlayedTexts:
-        """The data set with the layers that its texts went through; those that ran."""
-        return PlayedTexts(self.source, self.exit, tuple(filter(None, layers)))
+    def record_texts(self, layers: Sequence[int], runs: int) -> PlayedTexts:
+        """The data set with the layers that its texts went through; those of so many measured runs.
+
+        A warm-up may have come further in the data than they did.
+        """
+        return PlayedTexts(self.source, self.exit, tuple(filter(None, layers[:runs])))
 
 
 def parse_exit(word: str) -> Literal["auto"] | int | None:
