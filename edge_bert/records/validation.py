@@ -11,7 +11,8 @@ class PublishedLatency(Record, frozen=True):
     """One published time: `ms` for one inference of `model`.
 
     `input` is the side of a square image in pixels, or the length of a text in tokens. `kernels`
-    are `older` where TFLite did not yet compute with XNNPACK, whose kernels the prediction counts.
+    are `older` where TFLite did not yet compute with XNNPACK, whose kernels the prediction counts:
+    what its own took of their time on other phones is part of it then.
     """
 
     device: str

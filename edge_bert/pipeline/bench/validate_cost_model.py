@@ -17,6 +17,7 @@ from edge_bert.errors import InputError
 from edge_bert.estimate import validation
 from edge_bert.estimate.core_caches import cache_sizes
 from edge_bert.estimate.latency_model import predict_latency
+from edge_bert.estimate.older_kernels import find_slowdown
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench.emulated import count_inference
 from edge_bert.progress import Progress, no_progress
@@ -79,7 +80,13 @@ def _predict(row: PublishedLatency, progress: Progress) -> Prediction:
         others=cpu_files.other_clusters(profile, cluster),
         operators=sum(inspect_bytes(model).op_counts.values()),
     )
-    return Prediction(row, latency.ms, latency.low_ms, latency.high_ms)
+    slower = find_slowdown(row)
+    return Prediction(
+        row,
+        slower.middle * latency.ms,
+        slower.low * latency.low_ms,
+        slower.high * latency.high_ms,
+    )
 
 
 def _build_network(row: PublishedLatency, progress: Progress) -> bytes:

@@ -135,12 +135,7 @@ class MadeUpPhone(AnsweringTarget):
         options = dict(zip(argv[1::2], argv[2::2], strict=False))
         word = self.words[options["--prefer-cores"]]
         name, length = options["--model"].removesuffix(".tflite"), options["--signature"]
-        latency = predict_latency(
-            counts_of(name, int("".join(filter(str.isdigit, length)))), self.clusters[word]
-        )
-        compute, traffic = split_time(latency)
-        factors = self.factors[word]
-        truth = factors[0] * compute + factors[1] * traffic
+        truth = self.truth_ms(name, length, word)
         times = [truth * 1e3 * float(self.draw.lognormal(0, 0.03)) for _ in range(9)]
         cpu = int(options["--prefer-cores"][0])
         header = HEADER | {
@@ -152,3 +147,9 @@ class MadeUpPhone(AnsweringTarget):
         footer = FOOTER | {"core_use": [used], "bound": not self.throttled}
         lines = [{"type": "run", "us": time} for time in times]
         return text(header, WARMUP, *lines, json.loads(json.dumps(footer)))
+
+    def truth_ms(self, name: str, signature: str, word: str) -> float:
+        """What the phone takes for a file, without noise."""
+        length = int("".join(filter(str.isdigit, signature)))
+        compute, traffic = split_time(predict_latency(counts_of(name, length), self.clusters[word]))
+        return self.factors[word][0] * compute + self.factors[word][1] * traffic
