@@ -61,11 +61,13 @@ class EmulatedDevice:
         *,
         threads: int = 1,
         caches: CacheModel = "marked",
+        sharers: int = 1,
     ) -> CountedRun:
         """Run a pushed ARM64 program and count what it executes.
 
         `threads` says how many the program uses: with one, counts are the same on every run.
-        `caches` says when data caches are modelled: always, inside marked repetitions, never.
+        `caches` says when data caches are modelled: always, inside marked repetitions, never;
+        the program has its part of a level 2 that so many `sharers` use.
         Raises DeviceError when the program ends so early that nothing was counted.
         """
         with scratch_folder("counts") as folder:
@@ -73,7 +75,7 @@ class EmulatedDevice:
             plugin = qemu_plugin.plugin_option(
                 qemu_plugin.build_plugin(),
                 output,
-                cache_sizes(self._cluster, self._profile.memory),
+                cache_sizes(self._cluster, self._profile.memory, sharers),
                 model_caches=caches,
                 threads=threads,
             )

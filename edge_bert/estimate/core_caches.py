@@ -7,6 +7,7 @@ one is taken as the usual, the smallest and the largest bound what the true one 
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -52,10 +53,12 @@ class CacheSizes:
     largest: dict[str, int]
 
 
-def cache_sizes(cluster: Cluster, memory: Memory | None = None) -> CacheSizes:
+def cache_sizes(cluster: Cluster, memory: Memory | None = None, sharers: int = 1) -> CacheSizes:
     """The caches of `cluster`: its profile's sizes, else those that its kind of core has.
 
-    The system's cache is `memory`'s; one that no profile names is taken not to be there.
+    The system's cache is `memory`'s; one that no profile names is taken not to be there. What each
+    of several `sharers` has of a level 2 lies between all of it, where they use the same lines, as
+    weights are, and an equal part, where none is another's: the middle of the two factors is taken.
     """
     known = _known_sizes(cluster.caches)
     system = memory.system_cache_bytes if memory else None
@@ -68,6 +71,10 @@ def cache_sizes(cluster: Cluster, memory: Memory | None = None) -> CacheSizes:
             size = choices[(len(choices) - 1) // 2] * 1024
         sizes.usual[level] = size or 0
     sizes.usual["system"] = system or 0
+    if sharers > 1:
+        sizes.smallest["l2"] = sizes.smallest.get("l2", sizes.usual["l2"]) // sharers
+        sizes.largest.setdefault("l2", sizes.usual["l2"])
+        sizes.usual["l2"] = round(sizes.usual["l2"] / math.sqrt(sharers))
     if sizes.smallest == sizes.largest:
         return CacheSizes(usual=sizes.usual, smallest={}, largest={})
     return sizes

@@ -61,6 +61,11 @@ def split_work(team: Sequence[TeamPart], alone_ms: Callable[[TeamPart], float]) 
     return (1 - PARALLEL) * first + PARALLEL / speed
 
 
+def count_sharers(cluster: Cluster, threads: int) -> int:
+    """How many of `threads` that begin on `cluster` share the level 2 of one core there."""
+    return min(threads, cluster.cores) if core_model(cluster.core).l2_shared else 1
+
+
 def crowding(part: TeamPart, end: End) -> float:
     """How much longer a line of level 2 takes, where the threads of a cluster share that cache.
 

@@ -8,6 +8,7 @@ import pytest
 from edge_bert import profiles
 from edge_bert.estimate import core_caches, core_model
 from edge_bert.estimate.core_caches import CacheSizes, CoreCaches, cache_sizes
+from edge_bert.estimate.thread_team import count_sharers
 from edge_bert.records.profile import Caches, Cluster, Memory
 
 TABLE = msgspec.toml.decode(core_caches.CORE_CACHES.read_bytes(), type=dict[str, CoreCaches])
@@ -44,6 +45,20 @@ def test_known_sizes_need_no_bracket() -> None:
     assert known == CacheSizes({"l1d": 32 * KB, "l2": MB, "l3": 0, "system": 0}, {}, {})
     strange = cache_sizes(cluster("unknown-41-d8f"))
     assert strange == CacheSizes({"l1d": 32 * KB, "l2": 256 * KB, "l3": 0, "system": 0}, {}, {})
+
+
+def test_threads_of_a_cluster_have_their_part_of_a_shared_level_2() -> None:
+    """Four Cortex-A72 share one, from an equal part to all of it; Cortex-A76 have one each."""
+    pi = msgspec.structs.replace(cluster("cortex-a72", l2_bytes=MB), cores=4)
+    assert [count_sharers(pi, threads) for threads in (1, 2, 4, 6)] == [1, 2, 4, 4]
+    assert count_sharers(msgspec.structs.replace(cluster("cortex-a76"), cores=4), 4) == 1
+    sizes = cache_sizes(pi, None, 4)
+    ends = [sizes.smallest["l2"], sizes.usual["l2"], sizes.largest["l2"]]
+    assert ends == [256 * KB, 512 * KB, MB]
+    unknown, alone = cache_sizes(cluster("cortex-a73"), None, 4), cache_sizes(cluster("cortex-a73"))
+    assert unknown.smallest["l2"] == alone.smallest["l2"] // 4
+    assert unknown.largest == alone.largest
+    assert unknown.usual["l1d"] == alone.usual["l1d"]
 
 
 @pytest.mark.parametrize("name", profiles.profile_names(profiles.PROFILE_FOLDER))

@@ -15,6 +15,7 @@ from edge_bert.devices.runner.library import find_litert_library
 from edge_bert.devices.runner.start import RunnerRequest, install_runner
 from edge_bert.errors import DeviceError
 from edge_bert.estimate.scaled_model import require_current_scaling
+from edge_bert.estimate.thread_team import count_sharers
 from edge_bert.formats.tflite.inspect import inspect_file
 from edge_bert.measure.average_counts import average_counts
 from edge_bert.measure.measurement import build_emulated_measurement, describe_subject
@@ -55,9 +56,10 @@ def open_counter(
     threads: Sequence[int] = (1,),
     progress: Progress = no_progress,
 ) -> Iterator[Count]:
-    """A function that counts one signature, once, and models it for each number of threads.
+    """A function that counts one signature and models it for each number of threads.
 
-    It runs on an emulated `core` of the profile (default: the fastest), which ends with the block.
+    It is counted once, and again for threads that share a level 2. It runs on an emulated `core` of
+    the profile (default: the fastest), which ends with the block.
     """
     cluster = cpu_files.find_cluster(profile, core)
     require_current_scaling(cluster)
@@ -69,13 +71,14 @@ def open_counter(
 
 
 def count_inference(
-    device: EmulatedDevice, command: Sequence[str], run: RunnerRequest
+    device: EmulatedDevice, command: Sequence[str], run: RunnerRequest, sharers: int = 1
 ) -> tuple[RunnerOutput, InstructionCounts]:
     """The runner's output and the counts of its last inference; `command` starts the runner.
 
-    Raises DeviceError where the runner fails or its inferences are not told apart.
+    It has its part of a level 2 that so many `sharers` use. Raises DeviceError where the runner
+    fails or its inferences are not told apart.
     """
-    counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S)
+    counted = device.run_counted([*command, *run.arguments()], TIMEOUT_S, sharers=sharers)
     completed = counted.completed
     output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
     if len(counted.counts.marked_repetitions) != run.warmup + 1:
@@ -84,7 +87,7 @@ def count_inference(
 
 
 def count_texts(
-    device: EmulatedDevice, command: Sequence[str], model: str, job: TextJob
+    device: EmulatedDevice, command: Sequence[str], model: str, job: TextJob, sharers: int = 1
 ) -> tuple[RunnerOutput, InstructionCounts]:
     """The runner's output and the mean counts of a text; each text is played once.
 
@@ -95,7 +98,7 @@ def count_texts(
         plan, texts = (device.push(x, x.name) for x in job.write_files(scratch, "played"))
     run = RunnerRequest(model, None, warmup=1, repetitions=job.count, exits=plan, inputs=texts)
     timeout_s = TIMEOUT_S + SECONDS_PER_TEXT * job.count
-    counted = device.run_counted([*command, *run.arguments()], timeout_s)
+    counted = device.run_counted([*command, *run.arguments()], timeout_s, sharers=sharers)
     completed = counted.completed
     output = parse_runner(completed.stdout, completed.exit_code, completed.stderr)
     repetitions = counted.counts.marked_repetitions
@@ -116,26 +119,35 @@ def _make_counter(
     description = device.describe()
     pushed: dict[Path, str] = {}
 
-    def count(path: Path, artifact: Countable, job: str | TextJob) -> Iterator[Measurement]:
-        name = job if isinstance(job, str) else job.signature
-        progress(f"{artifact.name} {name}: counting on an emulated {cluster.core}")
+    def count_with(
+        path: Path, artifact: Countable, job: str | TextJob, sharers: int
+    ) -> tuple[RunnerOutput, InstructionCounts]:
         if path not in pushed:
             pushed[path] = device.push(path, artifact.file)
         if isinstance(job, TextJob):
-            output, counts = count_texts(device, command, pushed[path], job)
-        else:
-            warmup = int(artifact.signatures[job].length <= MAX_WARMED_LENGTH)
-            run = RunnerRequest(pushed[path], job, warmup=warmup, repetitions=1)
-            output, counts = count_inference(device, command, run)
-        subject = describe_subject(output, artifact.name, runtime)
-        subject = msgspec.structs.replace(subject, signature=name)
+            return count_texts(device, command, pushed[path], job, sharers)
+        warmup = int(artifact.signatures[job].length <= MAX_WARMED_LENGTH)
+        run = RunnerRequest(pushed[path], job, warmup=warmup, repetitions=1)
+        return count_inference(device, command, run, sharers)
+
+    def count(path: Path, artifact: Countable, job: str | TextJob) -> Iterator[Measurement]:
+        name = job if isinstance(job, str) else job.signature
         operators = sum(inspect_file(path).op_counts.values()) if max(threads) > 1 else 0
+        # Threads that share a level 2 miss it more often than one that has it to itself.
+        counted: dict[int, tuple[RunnerOutput, InstructionCounts]] = {}
         for thread_count in threads:
+            sharers = count_sharers(cluster, thread_count)
+            if sharers not in counted:
+                progress(f"{artifact.name} {name}: counting on an emulated {cluster.core}")
+                counted[sharers] = count_with(path, artifact, job, sharers)
+            output, counts = counted[sharers]
+            subject = describe_subject(output, artifact.name, runtime)
+            subject = msgspec.structs.replace(subject, signature=name, threads=thread_count)
             measurement = build_emulated_measurement(
                 output,
                 counts,
                 description,
-                msgspec.structs.replace(subject, threads=thread_count),
+                subject,
                 cluster,
                 profile.memory,
                 others=cpu_files.other_clusters(profile, cluster),

@@ -18,6 +18,7 @@ from edge_bert.estimate import validation
 from edge_bert.estimate.core_caches import cache_sizes
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.estimate.older_kernels import find_slowdown
+from edge_bert.estimate.thread_team import count_sharers
 from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.pipeline.bench.emulated import count_inference
 from edge_bert.progress import Progress, no_progress
@@ -109,9 +110,10 @@ def _recorded_counts(
 ) -> InstructionCounts:
     """The counts of one inference, the second but where it takes minutes; kept by their causes."""
     cluster = cpu_files.find_cluster(profile, None)
+    sharers = count_sharers(cluster, row.threads)
     inputs = [
         sha256_hex(model),
-        dataclasses.asdict(cache_sizes(cluster, profile.memory)),
+        dataclasses.asdict(cache_sizes(cluster, profile.memory, sharers)),
         sorted(arm64_root.kernel_files(profile, cluster.core).items()),
         cpu_files.choose_qemu_cpu(cpu_files.order_clusters(profile, cluster.core)),
         sha256_hex(build_runner(profile.abi).read_bytes()),
@@ -124,14 +126,14 @@ def _recorded_counts(
 
     def make() -> bytes:
         progress(f"{row.device}, {row.model}: counting on an emulated {cluster.core}")
-        return msgspec.json.encode(_count(profile, model, warmup))
+        return msgspec.json.encode(_count(profile, model, warmup, sharers))
 
     # Whatever decides a count is among the inputs, and counting all networks takes long.
     data = cached("network_counts", inputs, make, version=1)
     return msgspec.json.decode(data, type=InstructionCounts)
 
 
-def _count(profile: DeviceProfile, model: bytes, warmup: int) -> InstructionCounts:
+def _count(profile: DeviceProfile, model: bytes, warmup: int, sharers: int) -> InstructionCounts:
     device = EmulatedDevice(profile)
     try:
         command = install_runner(device, profile.abi, own_c_library=False)
@@ -141,6 +143,6 @@ def _count(profile: DeviceProfile, model: bytes, warmup: int) -> InstructionCoun
             remote = device.push(local, local.name)
         signature = next(iter(inspect_bytes(model).signatures))
         run = RunnerRequest(remote, signature, warmup=warmup, repetitions=1)
-        return count_inference(device, command, run)[1]
+        return count_inference(device, command, run, sharers)[1]
     finally:
         device.close()
