@@ -53,6 +53,7 @@ def describe_rule(rule: ExitRule) -> str:
 
 def _join(rule: ExitRule) -> str:
     points: Sequence[str] = [
-        f"{point.threshold:.3g} after {point.after} layers" for point in rule.points
+        f"{point.threshold:.3g} after {point.after} layer{'s' * (point.after > 1)}"
+        for point in rule.points
     ]
     return ", ".join(points)

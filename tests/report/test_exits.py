@@ -80,17 +80,27 @@ def test_the_table_has_each_exit_the_whole_model_and_the_rule() -> None:
 
 def test_a_played_data_set_says_what_kind_of_figure_it_has() -> None:
     assert PLAYED.layers == 3
-    assert played_cells(PLAYED)[2:] == [
-        "auto", "2: 75%, 6: 25%", "2.50 (1.00 to 6.00)", "4.00 (3.00 to 5.00)", "–",
+    assert played_cells(PLAYED, [PLAYED])[2:] == [
+        "auto", "2: 75%, 6: 25%", "2.50 (1.00 to 6.00)", "4.00 (3.00 to 5.00)", "–", "–",
     ]  # fmt: skip
-    assert played_cells(MODELLED)[2:4] == ["whole", "all of them"]
-    assert played_cells(MODELLED)[5:] == ["3.00 to 5.00 (modelled)", "81.0 M"]
+    assert played_cells(MODELLED, [MODELLED])[2:4] == ["whole", "all of them"]
+    assert played_cells(MODELLED, [MODELLED])[5:] == ["3.00 to 5.00 (modelled)", "81.0 M", "–"]
     assert "modelled" in describe_played(Evidence.EMULATED)
     groups = group_played((PLAYED, MODELLED))
     assert [(evidence, len(rows)) for evidence, _, rows in groups] == [
         (Evidence.DEVICE, 1),
         (Evidence.EMULATED, 1),
     ]
+
+
+def test_a_rule_is_held_to_the_whole_model_of_the_same_texts() -> None:
+    """By instructions where they were counted, else by time; never to other texts."""
+    whole = msgspec.structs.replace(PLAYED, exit="whole", ms=10.0)
+    assert played_cells(PLAYED, [PLAYED, whole])[-1] == "25.0% of its time"
+    counted = msgspec.structs.replace(MODELLED, exit="2", instructions=27_000_000)
+    assert played_cells(counted, [counted, MODELLED])[-1] == "33.3% of its instructions"
+    fewer = msgspec.structs.replace(whole, texts=100)
+    assert played_cells(PLAYED, [PLAYED, fewer])[-1] == "–"
 
 
 def test_the_page_shows_all_of_it() -> None:

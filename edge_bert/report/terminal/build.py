@@ -60,7 +60,8 @@ def print_build(report: Report, console: Console) -> None:
     for name, scores in list_exit_scores(report.manifest):
         show(console, f"Exits, {exit_title(name, scores)}", list(EXITS_HEAD), exit_cells(scores))
     for _, machine, rows in group_played(report.played):
-        show(console, f"Data sets, {machine}", list(PLAYED_HEAD), [played_cells(x) for x in rows])
+        cells = [played_cells(row, rows) for row in rows]
+        show(console, f"Data sets, {machine}", list(PLAYED_HEAD), cells)
     verdicts = _verdict_rows(report)
     if verdicts:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)

@@ -17,4 +17,4 @@ def print_played(rows: Sequence[PlayedRow], console: Console) -> None:
     """A table for each machine of what one text of a data set costs."""
     for evidence, machine, members in group_played(rows):
         print_line(console, f"{machine}: {describe_played(evidence)}")
-        print_table(console, PLAYED_HEAD, [tuple(played_cells(row)) for row in members])
+        print_table(console, PLAYED_HEAD, [tuple(played_cells(row, members)) for row in members])

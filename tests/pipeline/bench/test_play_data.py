@@ -70,7 +70,7 @@ def test_a_data_set_goes_through_the_rule_and_the_whole_model(bundle: Path, data
     assert rows[0].layers == pytest.approx(layers.mean())
     times = np.reshape(results[0].measurement.latency.runs_us, (3, -1))  # type: ignore[union-attr]
     assert rows[0].ms == pytest.approx(np.median(times, axis=0).mean() / 1e3)
-    assert played_cells(rows[1])[2:4] == ["whole", "all of them"]
+    assert played_cells(rows[1], rows)[2:4] == ["whole", "all of them"]
 
 
 def test_rounds_and_a_few_texts(bundle: Path, data: str) -> None:
