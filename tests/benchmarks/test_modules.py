@@ -15,6 +15,7 @@ NAMES = sorted(module.name for module in pkgutil.iter_modules(benchmarks.__path_
 COMMANDS = (
     "calibration_seeds",
     "encode_speed",
+    "exit_stages",
     "observers",
     "operator_counts",
     "probe",
