@@ -2,6 +2,7 @@
 
     python -m benchmarks.training run DATA --rows banking77,stsb-3 --seeds 0,1,2
     python -m benchmarks.training speed source build/training/stsb-3-seed0
+    python -m benchmarks.training subnetworks DATA --row stsb-many --seed 0
     python -m benchmarks.training table
 
 DATA is a folder with stsb/, sst2/, banking77/ and clinc150/ as their authors publish them. A run
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from benchmarks.training.records import read_training_records, write_training_record
 from benchmarks.training.render_table import render_exit_table, render_file_table, render_table
-from benchmarks.training.rows import ROWS
+from benchmarks.training.rows import ALONE_COMMANDS, ROWS
 from benchmarks.training.run_row import run_row
 from benchmarks.training.splits import write_splits
 from edge_bert.cli.console import error_boundary
@@ -59,6 +60,17 @@ def print_speed(options: argparse.Namespace) -> None:
     )
 
 
+def print_subnetworks(options: argparse.Namespace) -> None:
+    """Five structures cut from a super-network, and the same trained alone."""
+    from benchmarks.training.compare_subnetworks import HEAD, compare_subnetworks, render_pair
+
+    splits = write_splits(options.data, options.models / "data")
+    training = ALONE_COMMANDS[options.row]
+    pairs = compare_subnetworks(options.row, options.seed, splits, options.models, training)
+    rows = [render_pair(pair) for pair in pairs]
+    sys.stdout.write("\n".join([HEAD, *rows]) + "\n")
+
+
 def print_table(_: argparse.Namespace) -> None:
     """The tables of all records: float models, files of quantized weights, exits."""
     records = list(read_training_records())
@@ -83,6 +95,12 @@ def _read_arguments(arguments: Sequence[str] | None) -> argparse.Namespace:
     speed.add_argument("whole", help="a model's folder, or `source`")
     speed.add_argument("small")
     speed.set_defaults(act=print_speed)
+    cuts = acts.add_parser("subnetworks", help="sub-networks beside the same trained alone")
+    cuts.add_argument("data", type=Path)
+    cuts.add_argument("--row", default="stsb-many", choices=tuple(ALONE_COMMANDS))
+    cuts.add_argument("--seed", type=int, default=0)
+    cuts.add_argument("--models", type=Path, default=MODELS, help=f"default: {MODELS}")
+    cuts.set_defaults(act=print_subnetworks)
     acts.add_parser("table", help="print the tables").set_defaults(act=print_table)
     return parser.parse_args(arguments)
 

@@ -35,6 +35,13 @@ STUDENT = f"{TEXTS} --learning-rate 5e-4 --epochs 5"
 ALONE = "--soft-targets 0 --hidden 0 --relations 0 --label-weight 1"
 
 
+# How structures of a super-network are trained alone, by `invoke distill --structure`.
+ALONE_COMMANDS = {
+    "banking77-many": f"--teacher {{model:banking77}} {BANKING}",
+    "stsb-many": STUDENT,
+}
+
+
 def _quantized(title: str, recipe: str, more: str = "") -> TrainingRow:
     """An embedding on the integers of a recipe's file, taught by the source on texts alone."""
     return TrainingRow(title, "stsb", f"qat --recipe {recipe} {TEXTS} {more}", SOURCE, recipe)
@@ -75,6 +82,15 @@ ROWS = {
         "banking77",
         f"prune --model {{model:banking77}} --neurons 50% --heads 67% {BANKING}",
         "banking77",
+    ),
+    "banking77-many": TrainingRow(
+        "banking77, one model for many sizes",
+        "banking77",
+        f"supernet --model {{model:banking77}} {BANKING}",
+        "banking77",
+    ),
+    "stsb-many": TrainingRow(
+        "embedding, one model for many sizes", "stsb", f"supernet {STUDENT}", SOURCE
     ),
     "stsb-3": TrainingRow(
         "embedding, 3 layers", "stsb", f"distill --layers 3 {STUDENT}", SOURCE

@@ -37,8 +37,8 @@ def options_with(texts: Path, **values: Any) -> Any:
     return tiny.make_options(lengths=(16,), tune=SECONDS / 60, tune_text=(str(texts),), **values)
 
 
-def test_a_candidate_comes_nearer_to_the_whole_and_goes_on(texts: Path) -> None:
-    """Its held-out cosine rises; the same again trains nothing and gives the same weights."""
+def test_a_candidate_comes_nearer_to_the_whole(texts: Path) -> None:
+    """Its held-out cosine rises, and its matrices are other ones."""
     options = options_with(texts)
     with tiny.own_cache("tuned"):
         whole = BuildSession.open(options)
@@ -46,16 +46,14 @@ def test_a_candidate_comes_nearer_to_the_whole_and_goes_on(texts: Path) -> None:
         structure = Structure(layers=(1,), heads=(2,), ffn=(32,), vocabulary=config.vocabulary)
         start = cut_subnetwork(whole.weights, structure)
         said: list[str] = []
-        first = open_tuning(options, said.append).tune(whole, start, structure)
-        again = open_tuning(options, no_progress).tune(whole, start, structure)
+        tuned = open_tuning(options, said.append).tune(whole, start, structure)
     before, after = (
-        float(x) for x in first.description.rstrip(")").split(" from ")[-1].split(" to ")
+        float(x) for x in tuned.description.rstrip(")").split(" from ")[-1].split(" to ")
     )
     assert after > before
     assert any(line.startswith("tuning the chosen one") for line in said)
-    assert first.description == again.description
-    for name, array in first.weights.arrays.items():
-        np.testing.assert_array_equal(again.weights.arrays[name], array, err_msg=name)
+    kernels = tuned.weights.layers[0].query.kernel, start.layers[0].query.kernel
+    assert not np.array_equal(*kernels)
 
 
 def test_what_cannot_be_tuned_is_told_before_a_search(texts: Path, tmp_path: Path) -> None:

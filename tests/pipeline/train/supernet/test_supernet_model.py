@@ -13,7 +13,7 @@ import pytest
 from edge_bert.compress.train.loop import StageStatus, TrainingStatus
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import ExitWeights
-from edge_bert.errors import InputError, ModelError, StopRequest
+from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.options import SupernetOptions
 from edge_bert.pipeline.train.start_model import StartModel, open_teacher
 from edge_bert.pipeline.train.supernet.supernet_model import train_supernet_model
@@ -28,8 +28,6 @@ from edge_bert.sources.supernet import read_supernet
 from tests.one_line import refused
 from tests.pipeline.train.test_train_head import WORDS
 from tests.tiny import models
-
-STOPPED_AT, EPOCH = 7, 5  # steps; an epoch's end is kept
 
 
 @pytest.fixture(scope="module")
@@ -65,31 +63,15 @@ def options_of(folder: Path, **values: Any) -> SupernetOptions:
         "held_out": 0.3,
         "drawn": 0,
         "least_neurons": 0.5,
+        "importance": "obs",
     }
     return SupernetOptions(**(given | values))
 
 
-Statuses = list[TrainingStatus | StageStatus]
-
-
 @pytest.fixture(scope="module")
-def steps() -> Statuses:
-    """What the run reported after it was stopped."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def trained(folder: Path, steps: Statuses) -> TrainedModel:
-    """A run that was stopped once, and went on."""
-
-    def stop(status: TrainingStatus | StageStatus) -> None:
-        if isinstance(status, TrainingStatus) and status.step == STOPPED_AT:
-            raise StopRequest("stopped by the test", 15)
-
-    options = options_of(folder)
-    with pytest.raises(StopRequest):
-        train_supernet_model(options, stop)
-    return train_supernet_model(options, steps.append)
+def trained(folder: Path) -> TrainedModel:
+    """A run of a few steps."""
+    return train_supernet_model(options_of(folder))
 
 
 def test_a_folder_is_the_whole_model_with_its_sub_networks(trained: TrainedModel) -> None:
@@ -106,9 +88,7 @@ def test_a_folder_is_the_whole_model_with_its_sub_networks(trained: TrainedModel
         assert "Sub-networks" in (trained.folder / name).read_text("utf-8")
 
 
-def test_sub_networks_learn_from_where_they_were_stopped(
-    trained: TrainedModel, steps: Statuses
-) -> None:
+def test_sub_networks_learn(trained: TrainedModel) -> None:
     """The loss falls and the mean score rises; the record has the curve of score against work."""
     record = msgspec.json.decode((trained.folder / "training.json").read_bytes(), type=TrainingRun)
     assert record == trained.run
@@ -121,8 +101,17 @@ def test_sub_networks_learn_from_where_they_were_stopped(
     assert [rung.share for rung in rungs] == sorted(rung.share for rung in rungs)
     assert rungs[-1].share == 1
     assert np.mean([rung.score for rung in rungs]) == pytest.approx(curve.best_score, abs=1e-5)
-    counted = [status.step for status in steps if isinstance(status, TrainingStatus)]
-    assert (counted[0], counted[-1]) == (EPOCH + 1, curve.points[-1].step)
+
+
+def test_the_same_command_again_trains_nothing(folder: Path, trained: TrainedModel) -> None:
+    """It takes the sorted weights and the run from the cache, and writes the same weights."""
+    before = (trained.folder / "model.safetensors").read_bytes()
+    reported: list[TrainingStatus | StageStatus] = []
+    again = train_supernet_model(options_of(folder), reported.append)
+    assert not [status for status in reported if isinstance(status, TrainingStatus)]
+    assert not [status for status in reported if "importance" in getattr(status, "stage", "")]
+    assert (trained.folder / "model.safetensors").read_bytes() == before
+    assert again.run.supernet == trained.run.supernet
 
 
 def test_a_file_of_other_weights_or_layers_is_refused(
