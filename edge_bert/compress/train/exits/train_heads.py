@@ -45,8 +45,9 @@ def train_heads(
 ) -> tuple[EncoderWeights, TrainingCurve]:
     """The weights with the heads of their exits trained, and the curve of the run in `folder`.
 
-    Lessons have `pooled.K` among their outputs, the rows after layer K. Raises what `train_model`
-    raises.
+    Lessons have `pooled.K` among their outputs, the rows after layer K. Where training only made
+    the heads worse on held-out texts, they stay as they were, such as the nearest linear maps.
+    Raises what `train_model` raises.
     """
     model, names = ExitHeads(weights), name_rows(weights)
     depths = weigh_depths([exit_weights.after for exit_weights in weights.exits])
@@ -69,6 +70,8 @@ def train_heads(
     targets = _list_targets(names, trained)
     task = TrainingTask(model, (), trained.texts, targets, objective, score, METRIC)
     curve = train_model(task, settings, folder, report)
+    if curve.only_lost:
+        return weights, curve.return_to_start()
     return read_heads(model, weights), curve
 
 
