@@ -24,8 +24,9 @@ TAKE_LONG = ("bundle", "compress", "pipeline", "test_command_line.py")
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMETRY"):
     os.environ.setdefault(variable, "1")
 
-# TensorFlow, PyTorch and transformers are a million objects that stay; by default, all are looked
-# through each time that a fraction of that was made.
+# TensorFlow, PyTorch and transformers are a million objects that stay: no garbage is looked for
+# until the tests are collected, and never among what was imported until then.
+gc.disable()
 gc.set_threshold(50_000, 10, 10)
 
 # A busy machine is slow without being wrong.
@@ -44,6 +45,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     end at about the same time."""
     slow = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: (item.path not in slow, not _takes_long(item.path)))
+
+
+def pytest_collection_finish() -> None:
+    """Look for garbage from now on, among what the tests make."""
+    gc.freeze()
+    gc.enable()
 
 
 def _takes_long(path: Path) -> bool:

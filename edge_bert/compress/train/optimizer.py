@@ -30,27 +30,41 @@ class PartwiseAdamW(keras.optimizers.AdamW):
         super().__init__(**options)
         self._multipliers = tuple(multipliers)
         self._rate: Any = None
+        self._step_sizes: dict[float, Any] = {}
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
         """One step of all variables.
 
-        Its rate is computed once: Keras would ask the schedule for each variable that decays, a
-        branch of the step's graph each time.
+        Its rate is computed once, and the size of a step once for each multiplier: Keras would do
+        it for each variable, most of the operators of the step's graph.
         """
         self._rate = self._get_current_learning_rate()
+        self._step_sizes = {size: self._step_size(size) for size in set(self._multipliers)}
         try:
             super().apply(grads, trainable_variables)
         finally:
-            self._rate = None
+            self._rate, self._step_sizes = None, {}
+
+    def _step_size(self, multiplier: float) -> Any:
+        """The rate, times what makes up for moments that began at zero."""
+        step = keras.ops.cast(self.iterations + 1, "float32")
+        shares = [1 - keras.ops.power(beta, step) for beta in (self.beta_1, self.beta_2)]
+        rate = keras.ops.cast(self._rate * multiplier, "float32")
+        return rate * keras.ops.sqrt(shares[1]) / shares[0]
 
     def _get_current_learning_rate(self) -> Any:
         return super()._get_current_learning_rate() if self._rate is None else self._rate
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """The change of one variable."""
+        """The change of one variable: Adam's, as Keras computes it."""
+        del learning_rate  # it is in the size of the step
         # TensorFlow hands over its own variable, which Keras knows by its place alone.
-        rate = learning_rate * self._multipliers[self._get_variable_index(variable)]
-        super().update_step(gradient, variable, rate)
+        index = self._get_variable_index(variable)
+        mean, square = self._momentums[index], self._velocities[index]
+        self.assign_add(mean, (gradient - mean) * (1 - self.beta_1))
+        self.assign_add(square, (keras.ops.square(gradient) - square) * (1 - self.beta_2))
+        change = mean * self._step_sizes[self._multipliers[index]]
+        self.assign_sub(variable, change / (keras.ops.sqrt(square) + self.epsilon))
 
 
 class SparseAdamW(PartwiseAdamW):

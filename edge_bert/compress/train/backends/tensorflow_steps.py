@@ -1,4 +1,4 @@
-"""Training steps in TensorFlow: one graph for each shape of a batch."""
+"""Training steps in TensorFlow: a graph of gradients for each shape of a batch, one of changes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,33 @@ tf.get_logger().setLevel("ERROR")
 
 
 class TensorFlowStep:
-    """Gradients by a tape."""
+    """Gradients by a tape; a graph of its own changes the weights, whatever the batch's shape.
+
+    Most operators of a step belong to the optimizer, and making them takes longer than a step.
+    """
 
     def __init__(self, model: Any, optimizer: Any, objective: Objective) -> None:
         variables = model.trainable_variables
         optimizer.build(variables)
 
-        def run(batch: Batch) -> dict[str, Any]:
+        def differentiate(batch: Batch) -> tuple[dict[str, Any], list[Any]]:
             with tf.GradientTape() as tape:
                 parts = objective(batch)
-            gradients = tape.gradient(parts["loss"], [variable.value for variable in variables])
-            optimizer.apply(gradients, variables)
-            return parts
+            return parts, tape.gradient(parts["loss"], [variable.value for variable in variables])
 
-        self._run = tf.function(run, autograph=False)
+        def change(gradients: list[Any]) -> None:
+            optimizer.apply(gradients, variables)
+
+        self._differentiate = tf.function(differentiate, autograph=False)
+        # An embedding's gradient has a row for each token, so that its shape alone differs.
+        self._change = tf.function(change, autograph=False, reduce_retracing=True)
 
     def run(self, batch: Batch) -> dict[str, float]:
         """The parts of the loss, before the change of the weights."""
         tensors = {name: tf.constant(array) for name, array in batch.items()}
-        return {name: float(value) for name, value in self._run(tensors).items()}
+        parts, gradients = self._differentiate(tensors)
+        self._change(gradients)
+        return {name: float(value) for name, value in parts.items()}
 
     def write_back(self) -> None:
         """The variables are the model's own."""
