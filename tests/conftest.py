@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import hypothesis
@@ -25,8 +25,7 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "ORT_DISABLE_TELEMET
     os.environ.setdefault(variable, "1")
 
 # TensorFlow, PyTorch and transformers are a million objects that stay: no garbage is looked for
-# until the tests are collected, and never among what was imported until then.
-gc.disable()
+# while the tests are collected, and never again among what was imported until then.
 gc.set_threshold(50_000, 10, 10)
 
 # A busy machine is slow without being wrong.
@@ -47,10 +46,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: (item.path not in slow, not _takes_long(item.path)))
 
 
-def pytest_collection_finish() -> None:
-    """Look for garbage from now on, among what the tests make."""
-    gc.freeze()
-    gc.enable()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Look for garbage only among what the tests make."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _takes_long(path: Path) -> bool:
