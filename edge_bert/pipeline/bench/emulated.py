@@ -133,12 +133,13 @@ def _make_counter(
     def count(path: Path, artifact: Countable, job: str | TextJob) -> Iterator[Measurement]:
         name = job if isinstance(job, str) else job.signature
         operators = sum(inspect_file(path).op_counts.values()) if max(threads) > 1 else 0
+        core = cpu_files.name_cluster(profile, cluster)
         # Threads that share a level 2 miss it more often than one that has it to itself.
         counted: dict[int, tuple[RunnerOutput, InstructionCounts]] = {}
         for thread_count in threads:
             sharers = count_sharers(cluster, thread_count)
             if sharers not in counted:
-                progress(f"{artifact.name} {name}: counting on an emulated {cluster.core}")
+                progress(f"{artifact.name} {name}: counting on an emulated {core}")
                 counted[sharers] = count_with(path, artifact, job, sharers)
             output, counts = counted[sharers]
             subject = describe_subject(output, artifact.name, runtime)

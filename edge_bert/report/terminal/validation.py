@@ -19,6 +19,8 @@ def print_validation(validation: Validation, console: Console) -> None:
     print_line(
         console, "predicted: instructions counted under emulation, time MODELLED; nothing fitted"
     )
+    if any(row.published.kernels == "older" for row in validation.predictions):
+        print_line(console, "older kernels: times what they took of XNNPACK's on other phones")
     head = (*HEAD, "published ms", "ratio")
     print_table(console, head, [_cells(row) for row in validation.predictions])
     for threads, summary in (
