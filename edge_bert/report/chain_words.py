@@ -22,7 +22,14 @@ COST_HEAD = (
     "whole model, ms",
     "times as fast",
 )
-TEXT_HEAD = ("texts of", "ms, MODELLED", "mJ, MODELLED", "whole model, ms", "times as fast")
+TEXT_HEAD = (
+    "texts of",
+    "ms, MODELLED",
+    "mJ, MODELLED",
+    "whole model, ms",
+    "times as fast",
+    "and as it in its longest bucket",
+)
 
 
 def describe_whole(compression: Compression) -> str | None:
@@ -66,6 +73,7 @@ def list_texts(built: BuiltEnd) -> list[tuple[str, ...]]:
             _write(text.energy_mj),
             format_significant(text.whole_latency_ms),
             _times(text.whole_latency_ms, text.latency_ms),
+            _times(built.whole_costs[-1].latency_ms, text.latency_ms),
         )
         for text in built.expected
     ]
@@ -84,9 +92,20 @@ def _tell_early(early: EarlyEnd, compression: Compression) -> str:
         energy = "" if early.energy_mj is None else f" and {_write(early.energy_mj)} mJ"
         parts.append(
             f"{format_significant(early.latency_ms)} ms{energy} a text (MODELLED) over "
-            f"{early.texts} texts of {early.source}"
+            f"{early.texts} texts of {early.source}{_compare_early(early, compression.built)}"
         )
-    return f"Where texts leave by the bundle's rule: {', '.join(parts) or 'not measured'}."
+    told = f"Where texts leave by the bundle's rule: {', '.join(parts) or 'not measured'}."
+    if "held-out" in compression.basis.scored_on:
+        told += " Its thresholds were found on held-out texts too; --score names others."
+    return told
+
+
+def _compare_early(early: EarlyEnd, built: BuiltEnd | None) -> str:
+    """How many times as fast a text is as in the whole model's float32 file."""
+    for text in built.expected if built else ():
+        if text.source == early.source and early.latency_ms:
+            return f", {_times(text.whole_latency_ms, early.latency_ms)} times as fast as the whole"
+    return ""
 
 
 def _change(score: float, whole: float) -> str:

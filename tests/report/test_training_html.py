@@ -187,9 +187,11 @@ def test_the_end_of_a_chain_stands_beside_the_whole_model(page: Page) -> None:
     words = words_of(page.all("main")[0])
     assert "every signature ran on ai-edge-litert 2.3.0" in words
     assert "1/8.6 of the instructions at 128 tokens (EMULATED), 14.0 times as fast" in words
-    assert "banking77.csv (1003) 1.60 5.90 21.0 13.1" in words
+    assert "banking77.csv (1003) 1.60 5.90 21.0 13.1 53.5" in words
     assert "score 91.88 points (−1.27 to the whole model), 2.31 layers in the mean" in words
-    assert "1.20 ms and 4.40 mJ a text (MODELLED) over 200 texts of banking77.csv" in words
+    assert (
+        "1.20 ms and 4.40 mJ a text (MODELLED) over 200 texts of banking77.csv, 17.5 times" in words
+    )
 
 
 def test_a_bare_run_has_a_page() -> None:
@@ -265,7 +267,7 @@ def test_the_terminal_has_the_same_steps() -> None:
         end = lines[1 + len(shown.effects) + 3 :]
         assert "−1.11 points, 1/5.6 of the bytes, 1/8.6 of the instructions" in end[1]
         assert end[4].split("\t") == ["32", "147", "1.50", "5.50", "20.1", "13.4"]
-        assert end[-1].split("\t")[1:] == ["1.60", "5.90", "21.0", "13.1"]
+        assert end[-1].split("\t")[1:] == ["1.60", "5.90", "21.0", "13.1", "53.5"]
 
 
 @in_browser
