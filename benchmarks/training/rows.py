@@ -47,9 +47,9 @@ def _quantized(title: str, recipe: str, more: str = "") -> TrainingRow:
     return TrainingRow(title, "stsb", f"qat --recipe {recipe} {TEXTS} {more}", SOURCE, recipe)
 
 
-def _quantized_classifier(title: str, recipe: str) -> TrainingRow:
+def _quantized_classifier(title: str, recipe: str, more: str = "") -> TrainingRow:
     """The fine-tuned banking77 model on the integers of a recipe's file."""
-    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 6"
+    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 6{more}"
     return TrainingRow(title, "banking77", command, "banking77", recipe)
 
 
@@ -116,6 +116,9 @@ ROWS = {
     "stsb-ternary": _quantized("embedding, ternary", "wi2c_afp32", "--width ternary"),
     "stsb-binary": _quantized("embedding, binary", "wi2c_afp32", "--width binary"),
     "banking77-wi2c": _quantized_classifier("banking77, 2 bits", "wi2c_afp32"),
+    "banking77-wi2c-table2": _quantized_classifier(
+        "banking77, 2 bits, codebooks for words", "wi2c_afp32", " --table-bits 2"
+    ),
     "sst2-exits": _with_exits("sst2, exits", "sst2", "1,2,3,4,5", "--agreement 0.98"),
     "sst2-exits-heads": _with_exits(
         "sst2, exits, heads alone", "sst2", "1,2,3,4,5", "--agreement 0.98 --joint-epochs 0"
