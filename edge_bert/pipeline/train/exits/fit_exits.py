@@ -110,7 +110,7 @@ def _judge(job: ExitJob, trained: _Trained, answers: ExitAnswers) -> EarlyExits:
         trials=tuple(try_rules(answers, job.agreement, job.rule)),
         work=list_work(answers),
         heads_score=trained.heads.best_score,
-        joint=trained.joint is not None,
+        joint=trained.joint is not None and trained.joint.best_step > 0,
         whole_accuracy=measure_accuracy(answers, answers.whole),
         start_accuracy=_score_start(job, answers),
     )
