@@ -1,4 +1,4 @@
-/* Preloaded into the phone's programs: clocks and cores as its kernel would give them.
+/* Preloaded into the phone's programs (/etc/ld.so.preload): clocks and cores as its kernel would give them.
  *
  * The programs of a phone that sleeps are stopped (suspend.c). CLOCK_BOOTTIME, which is this
  * machine's, runs on meanwhile; CLOCK_MONOTONIC stands, so what the phone slept is taken off. A
@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <time.h>
 
@@ -18,8 +19,9 @@
 static struct kernel *kernel;
 static _Atomic int bound_to;
 
+/* adbd goes on while the others sleep: for it no clock stands. */
 __attribute__((constructor)) static void find_kernel(void) {
-    kernel = open_kernel();
+    if (strcmp(program_invocation_short_name, "adbd") != 0) kernel = open_kernel();
 }
 
 static int stands_in_sleep(clockid_t clock) {

@@ -12,9 +12,9 @@
 
 typedef int (*bind_fn)(int, const struct sockaddr *, socklen_t);
 
-/* What adbd starts inherits not this library but the one of the phone's kernel. */
+/* What adbd starts must not inherit this library. */
 __attribute__((constructor)) static void leave_the_environment(void) {
-    setenv("LD_PRELOAD", "/system/lib64/libkernel.so", 1);
+    unsetenv("LD_PRELOAD");
 }
 
 static int bind_inet(bind_fn next, int fd, const struct sockaddr *address) {

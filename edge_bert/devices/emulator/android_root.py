@@ -170,6 +170,8 @@ def _add_programs(root: Path, manners: Manners) -> None:
     libraries = root / "system" / "lib64"
     _compile(["-shared", "-fPIC", "loopback.c"], ["-ldl"], libraries / "libloopback.so")
     _compile(["-shared", "-fPIC", "kernel.c"], [], libraries / "libkernel.so")
+    # Last of all, for the emulator reads it too where it runs a program of this root.
+    (root / "etc" / "ld.so.preload").write_text("/system/lib64/libkernel.so\n")
 
 
 def _toybox_commands(root: Path) -> list[str]:
