@@ -13,7 +13,7 @@ from tests.pipeline import tiny_bundle as tiny
 from tests.pipeline.staged_model import RULE, write_folder
 from tests.tiny import exits
 
-RECIPES = ("float32", "wi8_afp32", "wi8_ai8", "wi8_ai8_afp32")
+RECIPES = ("float32", "wi8_ai8")
 TEXTS = ["a cat", "the dog sat on the mat"]
 
 

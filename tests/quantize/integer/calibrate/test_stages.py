@@ -132,7 +132,7 @@ def test_heads_of_exits_keep_eight_bits() -> None:
     assert types["INT4"] == whole_and_stages * inspect_bytes(plain).tensor_types["INT4"]
 
 
-def test_a_whole_path_has_the_bytes_of_a_model_without_exits() -> None:
+def test_the_whole_path_is_that_of_a_model_without_exits() -> None:
     contents, plain = (
         inspect_bytes(data)
         for data in (converted(WI8_AI8, HEADS[0]), convert_integer(_without_exits(), exits.LENGTHS))
