@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import DenseHead, EncoderConfig, MatrixRole
 from edge_bert.encoder.weights import DenseWeights, EmbeddingWeights, LayerWeights
-from edge_bert.records.checkpoint import Checkpoint
+from edge_bert.errors import ModelError
+from edge_bert.records.checkpoint import Checkpoint, FloatArray
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class Architecture:
     layer_number: Callable[[Mapping[str, Any], int], str] = lambda _, index: str(index)
     relative_bias: str = ""
 
+    def own_relative_bias(self, layer: int) -> str:
+        """The table of one layer, in our own folders whose layers have different heads."""
+        return f"{self.relative_bias}.{layer}"
+
 
 def read_embeddings(
     checkpoint: Checkpoint, architecture: Architecture, config: EncoderConfig
@@ -88,17 +93,34 @@ def read_layers(
     numbers = [
         architecture.layer_number(checkpoint.config, index) for index in range(config.layers)
     ]
-    bias = None
-    if config.relative_buckets:
-        bias = reader.table(architecture.relative_bias, config.relative_buckets, config.heads[0])
+    biases = _read_relative_biases(reader, architecture, config)
     layers = {
         number: dataclasses.replace(
             _read_layer(reader, architecture.layer_names, number, config, numbers.index(number)),
-            relative_bias=bias,
+            relative_bias=biases[numbers.index(number)],
         )
         for number in dict.fromkeys(numbers)
     }
     return tuple(layers[number] for number in numbers)
+
+
+def _read_relative_biases(
+    reader: WeightReader, architecture: Architecture, config: EncoderConfig
+) -> Sequence[FloatArray | None]:
+    """For each layer the table [buckets, heads], one object where the file has one for all."""
+    buckets = config.relative_buckets
+    if not buckets:
+        return [None] * config.layers
+    if reader.has_table(architecture.own_relative_bias(0)):
+        names = map(architecture.own_relative_bias, range(config.layers))
+        pairs = zip(names, config.heads, strict=True)
+        return [reader.table(name, buckets, heads) for name, heads in pairs]
+    if len(set(config.heads)) > 1:
+        raise ModelError(
+            f"{architecture.relative_bias} is one table for layers with different heads; the model "
+            "was written by an edge-bert that lost the others: make it again."
+        )
+    return [reader.table(architecture.relative_bias, buckets, config.heads[0])] * config.layers
 
 
 def _read_layer(

@@ -33,9 +33,7 @@ def name_encoder_arrays(
     arrays = dict(_name_embeddings(weights.embeddings, architecture))
     for index, layer in enumerate(weights.layers):
         arrays |= _name_layer(layer, architecture, architecture.layer_number(config, index))
-    if architecture.relative_bias and weights.layers[0].relative_bias is not None:
-        arrays[f"{architecture.relative_bias}.weight"] = weights.layers[0].relative_bias
-    return arrays
+    return arrays | dict(_name_relative_biases(weights, architecture))
 
 
 def name_dense(name: str, dense: DenseWeights, *, bias: bool = True) -> Named:
@@ -60,6 +58,15 @@ def _name_embeddings(embeddings: EmbeddingWeights, architecture: Architecture) -
     yield from name_norm(names.norm, embeddings.norm)
     if embeddings.projection is not None:
         yield from name_dense(names.projection, embeddings.projection)
+
+
+def _name_relative_biases(weights: EncoderWeights, architecture: Architecture) -> Named:
+    """The table of all layers, or one for each layer where pruning left them different heads."""
+    shared = len(set(weights.tied_biases)) == 1
+    for index, layer in enumerate(weights.layers[:1] if shared else weights.layers):
+        if layer.relative_bias is not None:
+            name = architecture.relative_bias if shared else architecture.own_relative_bias(index)
+            yield f"{name}.weight", layer.relative_bias
 
 
 def _name_layer(

@@ -30,6 +30,12 @@ class WeightReader:
                     return self._weights[candidate]
         raise ModelError(f"The weights lack {names[0]}; the file is not a whole model.")
 
+    def has_table(self, name: str) -> bool:
+        """Whether the file has a torch.nn.Embedding of this name."""
+        return not self._weights.keys().isdisjoint(
+            (f"{name}.weight", f"{self._prefix}{name}.weight")
+        )
+
     def table(self, name: str, rows: int, width: int) -> FloatArray:
         """A torch.nn.Embedding, [rows, width]."""
         return self.array((rows, width), f"{name}.weight")

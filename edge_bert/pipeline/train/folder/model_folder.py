@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from safetensors.numpy import save
 
 from edge_bert.encoder.architectures.name_arrays import (
@@ -81,9 +82,10 @@ def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: 
 
 
 def layers_are_alike(weights: EncoderWeights) -> bool:
-    """Whether config.json has words for the structure: layers alike, heads as wide as the rows."""
+    """Whether config.json has words for the structure: layers alike, heads as wide as the rows,
+    one relative bias."""
     config = weights.config
-    alike = len(set(config.heads)) == 1 and len(set(config.ffn)) == 1
+    alike = len(set(config.heads)) == len(set(config.ffn)) == len(set(weights.tied_biases)) == 1
     return alike and config.heads[0] * config.head_size == config.hidden
 
 
@@ -181,7 +183,9 @@ def _write_layer(layer: HeadLayer, index: int, folder: Path) -> tuple[str, str]:
 
 def _save_arrays(arrays: Mapping[str, FloatArray], folder: Path) -> None:
     # Not `save_file`, whose error where the disk is full is none of Python's.
-    data = save(dict(arrays), {"format": "pt"})
+    # Its arrays in C's order: `save` writes those of another order as they lie in memory.
+    ordered = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    data = save(ordered, {"format": "pt"})
     (folder / "model.safetensors").write_bytes(data)
 
 

@@ -15,7 +15,7 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.architectures.registry import ARCHITECTURES
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
-from edge_bert.encoder.weights import EncoderWeights, HeadDense
+from edge_bert.encoder.weights import DenseWeights, EncoderWeights, HeadDense, LayerWeights
 from edge_bert.errors import ModelError
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder
 from edge_bert.records.checkpoint import Checkpoint, Head, Pooling, Task
@@ -48,6 +48,41 @@ def test_an_embedding_model_comes_back(architecture: str, tmp_path: Path) -> Non
     read = write(weights, checkpoint, tmp_path / "written")
     again = encoder_weights(read)
     assert read.head == checkpoint.head
+    assert weights.arrays.keys() == again.arrays.keys()
+    for name, array in weights.arrays.items():
+        np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
+
+
+def keep_heads(layer: LayerWeights, heads: tuple[int, ...], size: int) -> LayerWeights:
+    """A layer with these of its heads, each `size` channels wide."""
+    channels = [head * size + channel for head in heads for channel in range(size)]
+    assert layer.relative_bias is not None
+
+    def select(dense: DenseWeights) -> DenseWeights:
+        return DenseWeights(dense.kernel[:, channels], dense.bias[channels])
+
+    output = layer.attention_output
+    return dataclasses.replace(
+        layer,
+        query=select(layer.query),
+        key=select(layer.key),
+        value=select(layer.value),
+        attention_output=DenseWeights(output.kernel[channels], output.bias),
+        relative_bias=layer.relative_bias[:, list(heads)],
+    )
+
+
+@pytest.mark.parametrize("heads", [((0,), (1, 2)), ((0, 1), (2, 3))])
+def test_layers_with_other_heads_keep_their_relative_biases(
+    heads: tuple[tuple[int, ...], ...], tmp_path: Path
+) -> None:
+    """MPNet has one table for all layers, of which each layer's heads read their own columns."""
+    checkpoint = models.checkpoint(tmp_path / "m", "mpnet", "mean-normalize")
+    weights = encoder_weights(checkpoint)
+    pairs = zip(weights.layers, heads, strict=True)
+    size = weights.config.head_size
+    weights = weights.with_layers([keep_heads(layer, kept, size) for layer, kept in pairs])
+    again = encoder_weights(write(weights, checkpoint, tmp_path / "written"))
     assert weights.arrays.keys() == again.arrays.keys()
     for name, array in weights.arrays.items():
         np.testing.assert_array_equal(again.arrays[name], array, err_msg=name)
