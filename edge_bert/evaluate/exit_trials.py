@@ -24,7 +24,17 @@ from edge_bert.records.exits import ExitPoint, ExitRule
 
 LEAST_TEXTS = 50
 FOLDS = 5
-STRICTNESS = (1.0, 0.75, 0.5, 0.25, 0.0)  # shares of the loss that thresholds may take
+STRICTNESS = (
+    1.0,
+    0.8,
+    0.6,
+    0.5,
+    0.4,
+    0.3,
+    0.2,
+    0.1,
+    0.0,
+)  # shares of the loss that thresholds take
 WORK = (0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
 Places = npt.NDArray[np.intp]
 
