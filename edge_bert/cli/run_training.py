@@ -16,7 +16,8 @@ from edge_bert.cli.training_progress import training_progress
 if TYPE_CHECKING:
     from edge_bert.pipeline.train.options import LoopOptions
     from edge_bert.pipeline.train.trained_model import TrainedModel
-    from edge_bert.records.training import SeedsRun, TrainingCurve
+    from edge_bert.records.seeds import SeedsRun
+    from edge_bert.records.training import TrainingCurve
 
 
 def run_training(options: LoopOptions, job: Callable[..., TrainedModel], *, json: bool) -> None:

@@ -9,6 +9,7 @@ import msgspec
 from edge_bert.records.base import Record
 from edge_bert.records.candidate import Structure
 from edge_bert.records.exit_training import EarlyExits
+from edge_bert.records.supernet_training import SupernetTraining
 from edge_bert.records.weight_bits import WeightBits
 
 FORMAT_VERSION = 1
@@ -184,31 +185,6 @@ class QuantizedTraining(Record, frozen=True):
     stages: tuple[QatStage, ...]
 
 
-class SubnetworkScore(Record, frozen=True):
-    """A sub-network of a super-network: its multiply-adds, which are a `share` of the whole's, and
-    its held-out score."""
-
-    structure: Structure
-    macs: Count
-    share: Share
-    score: float
-
-
-class SupernetTraining(Record, frozen=True):
-    """How a super-network was trained: heads and neurons by which importance, so many sub-networks
-    drawn in each step beside the largest and the smallest.
-
-    With `in_place` the smaller ones learned from the largest. `rungs` are some of them, from the
-    smallest to the whole; their multiply-adds are those of `length` tokens.
-    """
-
-    importance: str
-    drawn: Count
-    in_place: bool
-    length: Count
-    rungs: tuple[SubnetworkScore, ...]
-
-
 class DataUsed(Record, frozen=True):
     """Texts that were trained on: what they were called, how many, and their digest."""
 
@@ -299,28 +275,3 @@ class TrainingRun(Record, frozen=True):
         if self.curve is None:
             raise ValueError(f"{self.name} was not trained")
         return self.curve
-
-
-class SeedScore(Record, frozen=True):
-    """The run of one seed: its folder's name, and its best held-out score."""
-
-    seed: int
-    name: str
-    score: float
-    step: int
-    seconds: float
-
-
-class SeedsRun(Record, frozen=True):
-    """`NAME-seeds.json`: one run for each seed, all scored on the same held-out texts.
-
-    `deviation` is the standard deviation of a sample, None for a single seed.
-    """
-
-    format_version: int
-    name: str
-    kind: str
-    metric: str
-    mean: float
-    deviation: float | None
-    scores: tuple[SeedScore, ...]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_bert.records.base import Record
-from edge_bert.records.training import SubnetworkScore, SupernetTraining
+from edge_bert.records.supernet_training import SubnetworkScore, SupernetTraining
 
 IMPORTANCE_WORDS = {
     "obs": "the error after a refit",

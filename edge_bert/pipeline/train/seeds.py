@@ -14,7 +14,8 @@ from edge_bert.errors import InputError
 from edge_bert.pipeline.train.jobs import locate_shared_cache, make_absolute, run_beside_others
 from edge_bert.pipeline.train.options import LoopOptions
 from edge_bert.pipeline.train.trained_model import TrainedModel, check_name, hold_name
-from edge_bert.records.training import FORMAT_VERSION, SeedScore, SeedsRun
+from edge_bert.records.seeds import SeedScore, SeedsRun
+from edge_bert.records.training import FORMAT_VERSION
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.store.content_store import encode_json, write_atomic

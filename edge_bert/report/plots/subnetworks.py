@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from edge_bert.records.training import SupernetTraining
+from edge_bert.records.supernet_training import SupernetTraining
 from edge_bert.report.plots.drawing import Plot, Spec, both_widths, padded_range
 from edge_bert.report.supernet_words import name_rung
 from edge_bert.text import make_printable

@@ -16,7 +16,8 @@ from edge_bert.pipeline.train.options import FineTuneOptions
 from edge_bert.pipeline.train.seeds import train_seeds
 from edge_bert.pipeline.train.train_head import train_head
 from edge_bert.pipeline.train.trained_model import TrainedModel, hold_name
-from edge_bert.records.training import SeedsRun, TrainingRun
+from edge_bert.records.seeds import SeedsRun
+from edge_bert.records.training import TrainingRun
 from tests.one_line import refused
 from tests.pipeline.train.test_train_head import example_rows, write_data
 from tests.tiny import models

@@ -9,10 +9,10 @@ from typing import Any
 from edge_bert.pipeline.train.folder.card_subject import CardField, CardSubject
 from edge_bert.records.checkpoint import Task
 from edge_bert.records.exit_training import EarlyExits
+from edge_bert.records.supernet_training import SupernetTraining
 from edge_bert.records.training import (
     Ancestor,
     Clustering,
-    SupernetTraining,
     TrainingCurve,
     TrainingRun,
 )

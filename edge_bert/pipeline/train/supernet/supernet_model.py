@@ -41,11 +41,10 @@ from edge_bert.records import supernet
 from edge_bert.records.candidate import Structure
 from edge_bert.records.recipe import FLOAT32
 from edge_bert.records.supernet import Supernet
+from edge_bert.records.supernet_training import SubnetworkScore, SupernetTraining
 from edge_bert.records.training import (
     FORMAT_VERSION,
     LossWeights,
-    SubnetworkScore,
-    SupernetTraining,
     TrainingRun,
 )
 
