@@ -116,5 +116,5 @@ def _render_row(runs: Sequence[TrainingRecord]) -> str:
 
 
 def _describe_spread(values: Sequence[float], sign: str = "") -> str:
-    mean = f"{statistics.mean(values):{sign}.2f}"
+    mean = f"{statistics.mean(values):{sign}z.2f}"
     return mean if len(values) < 2 else f"{mean} ± {statistics.stdev(values):.2f}"
