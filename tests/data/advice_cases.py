@@ -19,9 +19,12 @@ from edge_bert.data.sentence_files import read_sentences
 from edge_bert.data.tables import read_table
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.evaluate.answers import score_answers
+from edge_bert.evaluate.choose_exit import check_exit_rule
 from edge_bert.evaluate.entities import match_entity_types, score_entities
+from edge_bert.evaluate.exit_trials import check_count
 from edge_bert.pipeline.build.score_labels import check_data
 from edge_bert.records.checkpoint import Head, Prompts, Task
+from edge_bert.records.exits import ExitPoint, ExitRule
 from edge_bert.records.spans import EntitySpan
 
 LINES = [f"line {number}" for number in range(10)]
@@ -274,6 +277,13 @@ def calls(folder: Path) -> Iterator[Call]:
     yield Call(
         lambda: Tokenizer.open(tokenizer_of(folder), 1).encode_windows("a", "b", overlap=0),
         lambda: Tokenizer.open(tokenizer_of(folder), 2).encode_windows("a", "b", overlap=0),
+    )
+    classes = Head(Task.CLASSIFICATION, labels=("a", "b"), activation="softmax")
+    yield Call(lambda: check_count(99, 0.99, classes), lambda: check_count(100, 0.99, classes))
+    point = ExitPoint(1)
+    yield Call(
+        lambda: check_exit_rule(ExitRule("agreement", (point,), 0.9), classes),
+        lambda: check_exit_rule(ExitRule("confidence", (point,), 0.9), classes),
     )
     (folder / "damaged.json").write_text("{}")
     yield Call(

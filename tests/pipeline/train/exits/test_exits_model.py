@@ -70,7 +70,6 @@ def options_of(folder: Path, **values: Any) -> ExitsOptions:
         "epochs": 30,
         "learning_rate": 1e-3,
         "batch_size": 16,
-        "threads": 1,
     }
     return ExitsOptions(**(given | values))
 
@@ -185,7 +184,6 @@ def test_clustering_fits_the_exits_anew(folder: Path, trained: TrainedModel) -> 
         model=str(trained.folder),
         out=str(folder / "checkpoints"),
         centroids=24,
-        threads=1,
     )
     with refused(ModelError, "fitted anew to the clustered rows"):
         cluster_model(given)
