@@ -75,14 +75,12 @@ def describe_whole(report: Report) -> str | None:
     if whole is None:
         return None
     if whole.reason:
-        return f"made smaller from {whole.name}, whose scores are not known: {whole.reason}"
+        return f"made from {whole.name}, whose scores are not known: {whole.reason}"
     scores = ", ".join(
         f"{METRIC_WORDS[label.metric]} {label.dataset} {format_score(label)}"
         for label in whole.scores
     )
-    return f"made smaller from {whole.name}" + (
-        f", which has {scores} in float32" if scores else ""
-    )
+    return f"made from {whole.name}" + (f", which has {scores} in float32" if scores else "")
 
 
 def _runtime_warnings(artifact: Artifact) -> Iterable[ReportWarning]:

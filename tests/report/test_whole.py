@@ -43,7 +43,7 @@ def test_the_terminal_has_both_differences() -> None:
     """To float32, and to the whole model, which is named with its score."""
     text = printed(report(WHOLE))
     assert "86.61 (\N{MINUS SIGN}0.11; whole \N{MINUS SIGN}3.39)" in text
-    assert "made smaller from whole-model, which has Spearman stsb dev 90.00 in float32" in text
+    assert "made from whole-model, which has Spearman stsb dev 90.00 in float32" in text
     assert "whole" not in printed(report(None))
 
 
@@ -52,7 +52,7 @@ def test_the_report_has_both_differences() -> None:
     page = render_report_page(report(WHOLE))
     assert page.count("whole model \N{MINUS SIGN}") == len(sample.FIGURES)
     assert "\N{MINUS SIGN}3.39 to the whole model" in page
-    assert "This model was made smaller from whole-model" in page
+    assert "This model was made from whole-model" in page
     assert "whole model" not in render_report_page(report(None))
 
 
@@ -67,5 +67,5 @@ def test_a_whole_model_without_scores_has_a_reason() -> None:
     """Nothing is compared with it."""
     gone = WholeModel(name="whole-model", sha256="0" * 64, reason="it is gone")
     text = printed(report(gone))
-    assert "made smaller from whole-model, whose scores are not known: it is gone" in text
+    assert "made from whole-model, whose scores are not known: it is gone" in text
     assert "; whole" not in text

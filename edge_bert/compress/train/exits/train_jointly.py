@@ -94,4 +94,4 @@ def _make_objective(
 
 def _name_metric(held_out: Lessons) -> str:
     kind = "agreement with the model before" if held_out.labels is None else "accuracy"
-    return f"{kind}, the mean of exits and last head by depth"
+    return f"{kind}, mean of exits"
