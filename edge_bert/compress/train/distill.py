@@ -76,18 +76,12 @@ def make_distillation(
     """What the loop trains: a student on the lessons, judged by those that are held out."""
     from edge_bert.compress.train.forward import ForwardPass
     from edge_bert.compress.train.keras_student import build_student
-    from edge_bert.compress.train.objective import (
-        label_loss_of,
-        leave_out_unlabelled,
-        make_objective,
-    )
+    from edge_bert.compress.train.objective import choose_label_loss, make_objective
 
     model = build_student(weights, settings.freeze)
     names, head = weights.input_names, weights.head
     forward = ForwardPass(model, names)
-    label_loss = None
-    if trained.labels is not None:
-        label_loss = leave_out_unlabelled(label_loss_of(head, settings.smoothing))
+    label_loss = choose_label_loss(trained.labels, head, settings.smoothing)
     places = trained.outputs.find_places(weights, trained.pairs)
     return TrainingTask(
         model=model,

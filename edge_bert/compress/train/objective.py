@@ -72,7 +72,16 @@ def _terms(
     label_loss: LabelLoss | None,
     places: TeacherPlaces,
 ) -> Iterator[Weighted]:
-    present, output = batch["present"], values.output
+    yield from output_terms(values.output, batch.get("teacher.output"), batch, weights, label_loss)
+    yield from _row_terms(values, batch, weights, places)
+
+
+def output_terms(
+    output: Any, taught: Any, batch: Batch, weights: LossWeights, label_loss: LabelLoss | None
+) -> Iterator[Weighted]:
+    """The losses of an output [batch, width] by name and weight: to labels, and to what is `taught`
+    (Hinton et al., arXiv:1503.02531)."""
+    present = batch["present"]
     if weights.labels and label_loss is not None:
         yield "labels", weights.labels, lambda: label_loss(output, batch)
     if weights.soft_targets:
@@ -80,21 +89,20 @@ def _terms(
         yield (
             "soft_targets",
             weights.soft_targets,
-            lambda: losses.soft_targets(output, batch["teacher.output"], present, temperature),
+            lambda: losses.soft_targets(output, taught, present, temperature),
         )
     if weights.cosine:
         yield (
             "cosine",
             weights.cosine,
-            lambda: losses.cosine_distance(output, batch["teacher.output"], present),
+            lambda: losses.cosine_distance(output, taught, present),
         )
     if weights.similarity:
         yield (
             "similarity",
             weights.similarity,
-            lambda: _similarity(output, batch["teacher.output"], present, weights.dimensions),
+            lambda: _similarity(output, taught, present, weights.dimensions),
         )
-    yield from _row_terms(values, batch, weights, places)
 
 
 def _similarity(output: Any, teacher: Any, present: Any, dimensions: Sequence[int]) -> Any:
@@ -114,7 +122,7 @@ def _row_terms(
     """Losses on rows of tokens."""
     if not (weights.hidden or weights.attention or weights.relations):
         return
-    mask, length = _token_mask(batch), batch["attention_mask"].shape[1]
+    mask, length = mask_tokens(batch), batch["attention_mask"].shape[1]
     last = values.blocks[-1]
 
     def by_text(rows: Any) -> Any:
@@ -156,6 +164,11 @@ def _relations(last: Any, batch: Batch, places: TeacherPlaces, mask: Any, by_tex
     return sum(divergences) / len(divergences)
 
 
+def choose_label_loss(labels: object | None, head: Head, smoothing: float) -> LabelLoss | None:
+    """The loss on those of the texts that have a label; None where there are no `labels` at all."""
+    return None if labels is None else leave_out_unlabelled(label_loss_of(head, smoothing))
+
+
 def leave_out_unlabelled(label_loss: LabelLoss) -> LabelLoss:
     """The loss over those texts of a batch that have a label: `labels` [batch] not below 0."""
 
@@ -187,11 +200,11 @@ def label_loss_of(head: Head, smoothing: float) -> LabelLoss:
             return _text_loss(head, smoothing)
         case Task.TOKEN_CLASSIFICATION:
             return lambda output, batch: losses.token_cross_entropy(
-                output, batch["labels"], _token_mask(batch), smoothing
+                output, batch["labels"], mask_tokens(batch), smoothing
             )
         case Task.QUESTION_ANSWERING:
             return lambda output, batch: losses.span_cross_entropy(
-                output, batch["labels"], _token_mask(batch), batch["present"]
+                output, batch["labels"], mask_tokens(batch), batch["present"]
             )
         case Task.EMBEDDING:
             return _pair_loss
@@ -215,6 +228,6 @@ def _pair_loss(output: Any, batch: Batch) -> Any:
     return losses.ranked_cosines(output[:count], output[count:], batch["labels"], batch["present"])
 
 
-def _token_mask(batch: Batch) -> Any:
+def mask_tokens(batch: Batch) -> Any:
     """1 on the tokens [batch, length] of texts that are there."""
     return ops.cast(batch["attention_mask"], "float32") * ops.expand_dims(batch["present"], -1)

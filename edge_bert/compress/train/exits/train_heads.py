@@ -18,13 +18,9 @@ from edge_bert.compress.train.backends.choose_backend import Batch, make_forward
 from edge_bert.compress.train.batches import Array, Targets
 from edge_bert.compress.train.distill import OUTPUT, Lessons, score_student
 from edge_bert.compress.train.exits.exit_heads import ExitHeads, read_heads
-from edge_bert.compress.train.exits.exit_objective import (
-    answer_losses,
-    make_label_loss,
-    sum_losses,
-    weigh_depths,
-)
+from edge_bert.compress.train.exits.exit_objective import sum_depths, weigh_depths
 from edge_bert.compress.train.loop import Report, no_report, train_model
+from edge_bert.compress.train.objective import choose_label_loss, output_terms
 from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.checkpoint import FloatArray
@@ -51,15 +47,13 @@ def train_heads(
     """
     model, names = ExitHeads(weights), name_rows(weights)
     depths = weigh_depths([exit_weights.after for exit_weights in weights.exits])
-    label_loss = None
-    if trained.labels is not None:
-        label_loss = make_label_loss(weights.head, settings.smoothing)
+    label_loss = choose_label_loss(trained.labels, weights.head, settings.smoothing)
 
     def objective(batch: Batch) -> dict[str, Any]:
         answers = model.answer([batch[name] for name in names])
         taught = batch[OUTPUT]
-        parts = [answer_losses(output, taught, batch, losses, label_loss) for output in answers]
-        return sum_losses(parts, depths)
+        terms = [output_terms(output, taught, batch, losses, label_loss) for output in answers]
+        return sum_depths(terms, depths)
 
     def score() -> float:
         unlabelled = Lessons(held_out.texts, held_out.outputs)

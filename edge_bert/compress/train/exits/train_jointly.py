@@ -19,15 +19,10 @@ from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 from edge_bert.compress.train.batches import Array, Targets
 from edge_bert.compress.train.distill import OUTPUT, Lessons, score_student
 from edge_bert.compress.train.exits.answer_texts import answer_texts
-from edge_bert.compress.train.exits.exit_objective import (
-    answer_losses,
-    make_label_loss,
-    sum_losses,
-    weigh_depths,
-)
+from edge_bert.compress.train.exits.exit_objective import sum_depths, weigh_depths
 from edge_bert.compress.train.keras_student import build_student, read_weights
 from edge_bert.compress.train.loop import Report, no_report, train_model
-from edge_bert.compress.train.objective import LabelLoss
+from edge_bert.compress.train.objective import LabelLoss, choose_label_loss, output_terms
 from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
@@ -49,10 +44,9 @@ def train_jointly(
     """
     model, names = build_student(weights, settings.freeze), weights.input_names
     depths = weigh_depths([*(x.after for x in weights.exits), weights.config.layers])
-    label_loss = None
+    label_loss = choose_label_loss(trained.labels, weights.head, settings.smoothing)
     by_text: dict[str, Array] = {OUTPUT: trained.outputs.arrays["output"]}
     if trained.labels is not None:
-        label_loss = make_label_loss(weights.head, settings.smoothing)
         by_text["labels"] = trained.labels
 
     def score() -> float:
@@ -85,9 +79,9 @@ def _make_objective(
     def objective(batch: Batch) -> dict[str, Any]:
         *early, last = _answer(model, names, batch)
         taught = ops.stop_gradient(last)
-        parts = [answer_losses(output, taught, batch, losses, label_loss) for output in early]
-        parts.append(answer_losses(last, batch[OUTPUT], batch, losses, label_loss))
-        return sum_losses(parts, depths)
+        terms = [output_terms(output, taught, batch, losses, label_loss) for output in early]
+        terms.append(output_terms(last, batch[OUTPUT], batch, losses, label_loss))
+        return sum_depths(terms, depths)
 
     return objective
 

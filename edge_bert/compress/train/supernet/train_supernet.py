@@ -33,8 +33,8 @@ from edge_bert.compress.train.keras_student import build_student, read_weights
 from edge_bert.compress.train.loop import Report, no_report, train_model
 from edge_bert.compress.train.objective import (
     LabelLoss,
-    label_loss_of,
-    leave_out_unlabelled,
+    choose_label_loss,
+    mask_tokens,
     sum_losses,
 )
 from edge_bert.compress.train.supernet.structure_gates import (
@@ -154,9 +154,8 @@ def _make_objective(
 ) -> Objective:
     """The mean loss over the sub-networks of a step; rows of layers are compared where they are
     the last before a layer that the sub-network has."""
-    names, label_loss = weights.input_names, None
-    if trained.labels is not None:
-        label_loss = leave_out_unlabelled(label_loss_of(weights.head, settings.smoothing))
+    names = weights.input_names
+    label_loss = choose_label_loss(trained.labels, weights.head, settings.smoothing)
     of_output = msgspec.structs.replace(losses, hidden=0.0)
 
     def compute_loss(
@@ -187,7 +186,7 @@ def _make_objective(
 def _compare_rows(values: EncoderValues, batch: Batch, row: int) -> Any:
     """The squared error of the rows after each layer that is held, in the mean."""
     length = batch["attention_mask"].shape[1]
-    mask = ops.cast(batch["attention_mask"], "float32") * ops.expand_dims(batch["present"], -1)
+    mask = mask_tokens(batch)
     errors = [
         loss_functions.hidden_error(
             ops.reshape(block.output, (-1, length, block.output.shape[-1])),

@@ -56,17 +56,11 @@ def teach_integers(
     The student keeps what scored best on the held-out texts. Raises what `train_model` raises.
     """
     from edge_bert.compress.train.forward import ForwardPass
-    from edge_bert.compress.train.objective import (
-        label_loss_of,
-        leave_out_unlabelled,
-        make_objective,
-    )
+    from edge_bert.compress.train.objective import choose_label_loss, make_objective
 
     trained, held_out = lessons
     forward = ForwardPass(student, input_names)
-    label_loss = None
-    if trained.labels is not None:
-        label_loss = leave_out_unlabelled(label_loss_of(head, settings.smoothing))
+    label_loss = choose_label_loss(trained.labels, head, settings.smoothing)
     task = _DoublingTask(
         model=student,
         input_names=input_names,
