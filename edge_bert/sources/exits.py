@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.huggingface.json_files import read_json_as
+from edge_bert.formats.huggingface.json_files import read_versioned
 from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.saved_exits import FORMAT_VERSION, CheckpointExits, SavedExits
 from edge_bert.sources.weights import read_weights
@@ -27,12 +27,7 @@ def read_exits(folder: Path) -> CheckpointExits | None:
         missing = FILE if present[1] else WEIGHTS
         raise ModelError(f"{folder / missing} is missing beside the other file of exits; {AGAIN}.")
     path = folder / FILE
-    saved = read_json_as(SavedExits, path)
-    if saved.format_version != FORMAT_VERSION:
-        raise ModelError(
-            f"{path} has format version {saved.format_version}, this edge-bert reads "
-            f"{FORMAT_VERSION}; {AGAIN}."
-        )
+    saved = read_versioned(SavedExits, path, FORMAT_VERSION, AGAIN)
     if [x.after for x in saved.exits] != [point.after for point in saved.rule.points]:
         raise ModelError(f"{path}: the rule is for other exits than there are; {AGAIN}.")
     return CheckpointExits(saved, read_weights(folder / WEIGHTS))

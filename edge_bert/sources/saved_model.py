@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.huggingface.json_files import read_json_as
+from edge_bert.formats.huggingface.json_files import read_versioned
 from edge_bert.formats.model_file import has_model_file
 from edge_bert.records.checkpoint import TOKEN_TASKS, EncoderStructure, Head, Task
 from edge_bert.records.saved_model import FORMAT_VERSION, SavedModel
@@ -25,12 +25,7 @@ def read_saved_model(folder: Path) -> SavedModel | None:
     path = folder / FILE
     if not has_model_file(path):
         return None
-    saved = read_json_as(SavedModel, path)
-    if saved.format_version != FORMAT_VERSION:
-        raise ModelError(
-            f"{path} has format version {saved.format_version}, this edge-bert reads "
-            f"{FORMAT_VERSION}; train the model again."
-        )
+    saved = read_versioned(SavedModel, path, FORMAT_VERSION, "train the model again")
     if len(saved.heads) != len(saved.ffn) or not saved.heads:
         raise ModelError(f"{path}: heads and ffn differ in their layers; train the model again.")
     return saved

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from edge_bert.errors import ModelError
-from edge_bert.formats.huggingface.json_files import read_json_as
+from edge_bert.formats.huggingface.json_files import read_versioned
 from edge_bert.formats.model_file import has_model_file, open_model_file
 from edge_bert.records.supernet import FORMAT_VERSION, Supernet
 
 FILE, WEIGHTS = "supernet.json", "model.safetensors"
-AGAIN = "train it again with `invoke supernet`, or delete the file to take the model as any other."
+AGAIN = "train it again with `invoke supernet`, or delete the file to take the model as any other"
 
 
 def read_supernet(
@@ -24,17 +24,12 @@ def read_supernet(
     if folder is None or not has_model_file(folder / FILE):
         return None
     path = folder / FILE
-    supernet = read_json_as(Supernet, path)
-    if supernet.format_version != FORMAT_VERSION:
-        raise ModelError(
-            f"{path} has format version {supernet.format_version}, this edge-bert reads "
-            f"{FORMAT_VERSION}; {AGAIN}"
-        )
+    supernet = read_versioned(Supernet, path, FORMAT_VERSION, AGAIN)
     if not _fits(supernet, heads, ffn):
-        raise ModelError(f"{path} names layers, heads or neurons that the model lacks; {AGAIN}")
+        raise ModelError(f"{path} names layers, heads or neurons that the model lacks; {AGAIN}.")
     weights = folder / WEIGHTS
     if not has_model_file(weights) or open_model_file(weights).digest() != supernet.weights_sha256:
-        raise ModelError(f"{path} is of other weights than {WEIGHTS} beside it; {AGAIN}")
+        raise ModelError(f"{path} is of other weights than {WEIGHTS} beside it; {AGAIN}.")
     return supernet
 
 
