@@ -24,17 +24,8 @@ from edge_bert.records.exits import ExitPoint, ExitRule
 
 LEAST_TEXTS = 50
 FOLDS = 5
-STRICTNESS = (
-    1.0,
-    0.8,
-    0.6,
-    0.5,
-    0.4,
-    0.3,
-    0.2,
-    0.1,
-    0.0,
-)  # shares of the loss that thresholds take
+# Shares of the loss that thresholds take.
+STRICTNESS = (1.0, 0.8, 0.6, 0.5, 0.4, 0.3, 0.2, 0.1, 0.0)
 WORK = (0.9, 0.95, 0.97, 0.98, 0.985, 0.99, 0.995, 0.999)
 Places = npt.NDArray[np.intp]
 
@@ -130,8 +121,9 @@ def list_work(answers: ExitAnswers) -> tuple[WorkPoint, ...]:
     """The curve of agreement against layers, by confidence or predicted agreement."""
     kind = "agreement" if answers.head.task is Task.EMBEDDING else "confidence"
     points = []
+    search = _RuleSearch.open(answers, kind)
     for wanted in WORK:
-        trial = try_rule(answers, _find_rule(answers, kind, wanted, 1.0))
+        trial = try_rule(answers, search.find_rule(wanted, 1.0))
         points.append(WorkPoint(wanted, trial.layers, trial.agreement, trial.accuracy))
     return tuple(points)
 
@@ -147,27 +139,43 @@ def _try_thresholds(answers: ExitAnswers, kind: str, wanted: float) -> RuleTrial
     A search over few texts finds thresholds that suit just these; the strictest ones stand where
     none reaches it.
     """
+    search, folds = _RuleSearch.open(answers, kind), list(_open_folds(answers, kind))
     for strictness in STRICTNESS:
-        rule = _find_rule(answers, kind, wanted, strictness)
-        unseen = _cross_fit(answers, kind, wanted, strictness)
+        rule = search.find_rule(wanted, strictness)
+        unseen = _cross_fit(folds, wanted, strictness)
         if unseen >= wanted:
             break
     trial = try_rule(answers, rule)
     return msgspec.structs.replace(trial, unseen_agreement=unseen)
 
 
-def _find_rule(answers: ExitAnswers, kind: str, wanted: float, strictness: float) -> ExitRule:
-    """Temperatures and thresholds of one kind of rule."""
-    temperatures = [1.0] * len(answers.after)
-    if kind == "confidence":
-        classes = answers.whole.argmax(axis=-1)
-        temperatures = [fit_temperature(output, classes) for output in answers.outputs]
-    rule = _make_rule(answers, kind, temperatures, [1.0] * len(temperatures), wanted)
-    ratings = rate_exits(rule, answers.head, answers.outputs, answers.predicted)
-    saved = answers.layers - np.array(answers.after, np.float64)
-    losses = ExitLosses(ratings, 1.0 - answers.agreements, saved)
-    limits = choose_thresholds(losses, (1.0 - wanted) * strictness)
-    return _make_rule(answers, kind, temperatures, [float(limit) for limit in limits], wanted)
+@dataclass(frozen=True)
+class _RuleSearch:
+    """Texts that are rated once, for the thresholds of any wanted agreement."""
+
+    answers: ExitAnswers
+    kind: str
+    temperatures: tuple[float, ...]
+    losses: ExitLosses
+
+    @classmethod
+    def open(cls, answers: ExitAnswers, kind: str) -> _RuleSearch:
+        """Rate `answers` for rules of one kind, with the temperatures that fit them."""
+        temperatures = (1.0,) * len(answers.after)
+        if kind == "confidence":
+            classes = answers.whole.argmax(axis=-1)
+            temperatures = tuple(fit_temperature(output, classes) for output in answers.outputs)
+        rule = _make_rule(answers, kind, temperatures, [1.0] * len(temperatures), 1.0)
+        ratings = rate_exits(rule, answers.head, answers.outputs, answers.predicted)
+        saved = answers.layers - np.array(answers.after, np.float64)
+        losses = ExitLosses(ratings, 1.0 - answers.agreements, saved)
+        return cls(answers, kind, temperatures, losses)
+
+    def find_rule(self, wanted: float, strictness: float) -> ExitRule:
+        """The rule whose thresholds take this share of the loss that the agreement allows."""
+        limits = choose_thresholds(self.losses, (1.0 - wanted) * strictness)
+        thresholds = [float(limit) for limit in limits]
+        return _make_rule(self.answers, self.kind, self.temperatures, thresholds, wanted)
 
 
 def _make_rule(
@@ -184,16 +192,23 @@ def _make_rule(
     )
 
 
-def _cross_fit(answers: ExitAnswers, kind: str, wanted: float, strictness: float) -> float:
-    """The agreement of each fifth of the texts under the rule that the other four give."""
+def _open_folds(answers: ExitAnswers, kind: str) -> Iterator[tuple[_RuleSearch, ExitAnswers]]:
+    """Each fifth of the texts, behind the other four that choose a rule for it."""
     parts = np.random.default_rng(0).permutation(len(answers)) % FOLDS
-    total = 0.0
     for part in range(FOLDS):
-        others, own = np.flatnonzero(parts != part), np.flatnonzero(parts == part)
-        rule = _find_rule(answers.select(others), kind, wanted, strictness)
-        tried = answers.select(own)
-        total += float(np.sum(_agree(_answer(tried, rule), tried.whole, tried.head)))
-    return total / len(answers)
+        others = answers.select(np.flatnonzero(parts != part))
+        yield _RuleSearch.open(others, kind), answers.select(np.flatnonzero(parts == part))
+
+
+def _cross_fit(
+    folds: Sequence[tuple[_RuleSearch, ExitAnswers]], wanted: float, strictness: float
+) -> float:
+    """The agreement of each part of the texts under the rule that the others give."""
+    total = 0.0
+    for search, own in folds:
+        outputs = _answer(own, own.apply(search.find_rule(wanted, strictness)))
+        total += float(np.sum(_agree(outputs, own.whole, own.head)))
+    return total / sum(len(own) for _, own in folds)
 
 
 def _try_patience(answers: ExitAnswers, wanted: float) -> RuleTrial:
@@ -212,7 +227,7 @@ def _try_patience(answers: ExitAnswers, wanted: float) -> RuleTrial:
 def try_rule(answers: ExitAnswers, rule: ExitRule) -> RuleTrial:
     """What a rule gives on texts, whether they chose it or not."""
     places, count = answers.apply(rule), len(answers.after)
-    outputs = _answer(answers, rule)
+    outputs = _answer(answers, places)
     agreement = float(np.mean(_agree(outputs, answers.whole, answers.head)))
     passed = np.array([*answers.after, answers.layers])[places]
     return RuleTrial(
@@ -226,10 +241,10 @@ def try_rule(answers: ExitAnswers, rule: ExitRule) -> RuleTrial:
     )
 
 
-def _answer(answers: ExitAnswers, rule: ExitRule) -> FloatArray:
-    """The output that each text gets, [n, channels]."""
+def _answer(answers: ExitAnswers, places: Places) -> FloatArray:
+    """The output that each text gets where it leaves, [n, channels]."""
     stacked = np.stack([*answers.outputs, answers.whole])
-    return np.asarray(stacked[answers.apply(rule), np.arange(len(answers))], np.float32)
+    return np.asarray(stacked[places, np.arange(len(answers))], np.float32)
 
 
 def _judge_prediction(answers: ExitAnswers, places: Places) -> PredictedAgreement | None:
@@ -276,8 +291,9 @@ def _tell_reachable(answers: ExitAnswers, wanted: float, trial: RuleTrial) -> st
 
 def _list_reached(answers: ExitAnswers, kind: str) -> Iterator[RuleTrial]:
     """What other wanted agreements give, and other patience."""
-    for wanted in (*WORK, 0.8, 0.5, 0.0):
-        if kind == "patience":
-            yield _try_patience(answers, wanted)
-        else:
-            yield try_rule(answers, _find_rule(answers, kind, wanted, 1.0))
+    every = (*WORK, 0.8, 0.5, 0.0)
+    if kind == "patience":
+        yield from (_try_patience(answers, wanted) for wanted in every)
+        return
+    search = _RuleSearch.open(answers, kind)
+    yield from (try_rule(answers, search.find_rule(wanted, 1.0)) for wanted in every)
