@@ -9,8 +9,11 @@ from edge_bert.encoder.architectures.registry import ARCHITECTURES, CUSTOM
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import ModelError
+from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.checkpoint import Checkpoint, Head, Task
 from edge_bert.sources.load import load_checkpoint
+from edge_bert.sources.trained_bits import read_trained_bits
+from edge_bert.sources.training_run import read_training_run
 from edge_bert.store.cache import cache_folder
 
 
@@ -57,6 +60,14 @@ def open_teacher(reference: str | None, *, with_exits: bool = False) -> StartMod
     model = open_model(reference, with_exits=with_exits)
     check_teaches(model.checkpoint.name, model.checkpoint.head)
     return model
+
+
+def name_grid(checkpoint: Checkpoint) -> str | None:
+    """What holds the weights of a model's folder where they are, in words; None for floats."""
+    if read_trained_bits(checkpoint.folder) is not None or find_learned(checkpoint) is not None:
+        return "was trained on integers"
+    run = read_training_run(checkpoint.folder)
+    return "is clustered" if run is not None and run.clustering is not None else None
 
 
 def check_teaches(name: str, head: Head) -> None:

@@ -10,11 +10,9 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError, InputError, ModelError
 from edge_bert.pipeline.train.corpus import NO_LABEL, Corpus
 from edge_bert.pipeline.train.options import ExitsOptions
-from edge_bert.pipeline.train.start_model import StartModel
-from edge_bert.quantize.integer.calibrate.learned_file import find_learned
+from edge_bert.pipeline.train.start_model import StartModel, name_grid
 from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.training import LossWeights
-from edge_bert.sources.trained_bits import read_trained_bits
 from edge_bert.sources.training_run import read_training_run
 
 RULES = ("confidence", "patience")
@@ -102,7 +100,7 @@ def choose_joint_epochs(options: ExitsOptions, model: StartModel) -> int:
 
     Raises ModelError where the user wants that all the same.
     """
-    grid = _name_grid(model)
+    grid = name_grid(model.checkpoint)
     if grid is None:
         return JOINT_EPOCHS if options.joint_epochs is None else options.joint_epochs
     if options.joint_epochs:
@@ -111,14 +109,6 @@ def choose_joint_epochs(options: ExitsOptions, model: StartModel) -> int:
             "--joint-epochs 0, or leave it out."
         )
     return 0
-
-
-def _name_grid(model: StartModel) -> str | None:
-    """What holds the weights where they are, in words; None for floats."""
-    if read_trained_bits(model.checkpoint.folder) or find_learned(model.checkpoint):
-        return "was trained on integers"
-    run = read_training_run(model.checkpoint.folder)
-    return "is clustered" if run is not None and run.clustering is not None else None
 
 
 def choose_exit_losses(head: Head, trained: Corpus) -> LossWeights:

@@ -23,7 +23,7 @@ from edge_bert.pipeline.train.class_scores import score_classes
 from edge_bert.pipeline.train.corpus import Corpus
 from edge_bert.pipeline.train.self_teaching import Texts
 from edge_bert.pipeline.train.trained_model import choose_work_folder
-from edge_bert.records.checkpoint import Task
+from edge_bert.records.checkpoint import FloatArray, Task
 from edge_bert.records.exit_training import EarlyExits
 from edge_bert.records.exits import ExitRule
 from edge_bert.records.training import (
@@ -79,9 +79,13 @@ class FittedExits:
 
 @dataclass(frozen=True)
 class _Trained:
-    """Weights with exits; the curve of the heads alone, and that of heads and body, if any."""
+    """Weights with exits, and what the model as it came answers to the held-out texts.
+
+    Besides the curve of the heads alone, and that of heads and body, if any.
+    """
 
     weights: EncoderWeights
+    start: FloatArray
     heads: TrainingCurve
     joint: TrainingCurve | None
 
@@ -112,7 +116,7 @@ def _judge(job: ExitJob, trained: _Trained, answers: ExitAnswers) -> EarlyExits:
         heads_score=trained.heads.best_score,
         joint=trained.joint is not None and trained.joint.best_step > 0,
         whole_accuracy=measure_accuracy(answers, answers.whole),
-        start_accuracy=_score_start(job, answers),
+        start_accuracy=measure_accuracy(answers, trained.start),
     )
 
 
@@ -123,8 +127,8 @@ def _train(job: ExitJob, report: Report) -> _Trained:
     from edge_bert.compress.train.exits.train_jointly import train_jointly
 
     lessons = _teach(job, job.weights, report)
-    rows, seed = lessons[0].outputs.arrays, job.settings.seed
-    exits = start_exits(job.weights, job.after, rows, job.neurons, seed)
+    rows, start = lessons[0].outputs.arrays, lessons[1].outputs.arrays["output"]
+    exits = start_exits(job.weights, job.after, rows, job.neurons, job.settings.seed)
     weights = dataclasses.replace(job.weights, exits=exits)
     folder = _work_folder(job)
     heads = settle_heads(job.settings)
@@ -140,7 +144,7 @@ def _train(job: ExitJob, report: Report) -> _Trained:
         lessons = _teach(job, weights, report) if joint.best_step else lessons
     if weights.head.task is Task.EMBEDDING:
         weights = predict_agreement(weights, lessons[0])
-    return _Trained(weights, curve, joint)
+    return _Trained(weights, start, curve, joint)
 
 
 def _teach(job: ExitJob, weights: EncoderWeights, report: Report) -> tuple[Lessons, Lessons]:
@@ -191,13 +195,3 @@ def _answer_held_out(job: ExitJob, weights: EncoderWeights, report: Report) -> E
         predicted=answers.agreements,
         labels=held_out.labels if held_out.has_labels else None,
     )
-
-
-def _score_start(job: ExitJob, answers: ExitAnswers) -> float | None:
-    """The accuracy of the model as it came, on the held-out texts."""
-    from edge_bert.compress.train.forward import Rows
-    from edge_bert.compress.train.teacher import run_teachers
-
-    digest = digest_weights(job.weights)
-    start = run_teachers([job.weights], [digest], job.texts[1], Rows(pooled=job.layers))
-    return measure_accuracy(answers, start.arrays["output"])

@@ -27,13 +27,10 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.options import SupernetOptions
 from edge_bert.pipeline.train.prune.pruning_goal import importance_kind
-from edge_bert.pipeline.train.start_model import StartModel
+from edge_bert.pipeline.train.start_model import StartModel, name_grid
 from edge_bert.progress import Progress
-from edge_bert.quantize.integer.calibrate.learned_file import find_learned
 from edge_bert.records.base import Record
 from edge_bert.records.supernet import SubnetworkGrid
-from edge_bert.sources.trained_bits import read_trained_bits
-from edge_bert.sources.training_run import read_training_run
 
 START = "start.safetensors"
 SENTENCES = 64  # of those held out: layers and error curves are measured on them
@@ -58,7 +55,7 @@ class SupernetStart:
 def check_start(model: StartModel) -> None:
     """Raise ModelError for a model whose heads and neurons cannot be sorted and cut: shared layers,
     exits, or weights on a grid."""
-    weights, name, folder = model.weights, model.checkpoint.name, model.checkpoint.folder
+    weights, name = model.weights, model.checkpoint.name
     if weights.shares_layers:
         raise ModelError(
             f"{model.checkpoint.architecture}: its layers share their weights, so that none of "
@@ -69,9 +66,7 @@ def check_start(model: StartModel) -> None:
             f"{name} has exits, which were trained on the rows of its whole layers; make the "
             "super-network of the model without exits, and train exits on what is cut from it."
         )
-    run = read_training_run(folder)
-    is_rounded = read_trained_bits(folder) is not None or find_learned(model.checkpoint) is not None
-    if is_rounded or (run is not None and run.clustering is not None):
+    if name_grid(model.checkpoint) is not None:
         raise ModelError(
             f"{name} has weights on a grid, which training would leave; make the super-network of "
             "the model that it came from, before `invoke qat` or `invoke cluster`."
