@@ -9,7 +9,7 @@ from edge_bert.bundle.stage_chain import order_stages
 from edge_bert.errors import InputError
 from edge_bert.records.bundle import Artifact, ModelInfo, Signature, Stage, TensorSpec
 from edge_bert.records.checkpoint import Head, Task
-from edge_bert.records.stage_names import ROWS
+from edge_bert.records.stage_names import leave_out_rows
 from edge_bert.text import one_line, shorten
 
 ACTIVATIONS = ("identity", "softmax", "sigmoid")
@@ -53,7 +53,7 @@ def _check_stages(artifact: Artifact, own: Mapping[str, Signature | Stage]) -> N
     for name, said in artifact.stages.items():
         _check_tensors(artifact, f"inputs of {name}", said.inputs, own[name].inputs)
         _check_tensors(artifact, f"outputs of {name}", said.outputs, own[name].outputs)
-        tokens = [spec for spec in said.inputs if spec.name != ROWS]
+        tokens = leave_out_rows(said.inputs)
         if any(spec.dtype != FED or spec.shape[-1:] != (said.length,) for spec in tokens):
             raise InputError(
                 f"{artifact.file} has a stage that takes no {FED} of its length "

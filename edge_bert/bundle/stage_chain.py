@@ -10,7 +10,7 @@ from edge_bert.errors import InputError
 from edge_bert.evaluate.choose_exit import check_exit_rule
 from edge_bert.records.bundle import Artifact, Manifest, Stage, TensorSpec
 from edge_bert.records.exits import ExitRule
-from edge_bert.records.stage_names import AGREEMENT, ROWS
+from edge_bert.records.stage_names import AGREEMENT, ROWS, find_rows
 from edge_bert.text import shorten
 
 HANDED_OVER = ("dtype", "shape", "scale", "zero_point")
@@ -103,7 +103,7 @@ def _order_chain(artifact: Artifact, length: int) -> Chain:
     chain = tuple(_link(artifact, *item) for item in sorted(stages, key=lambda x: x[1].first))
     done, rows = 0, None
     for place, link in enumerate(chain):
-        taken = next((spec for spec in link.stage.inputs if spec.name == ROWS), None)
+        taken = find_rows(link.stage.inputs)
         is_last = place == len(chain) - 1
         if link.stage.first != done or link.stage.last <= done or (link.rows is None) != is_last:
             raise _contradiction(artifact, f"{shorten(link.name)} leads nowhere")

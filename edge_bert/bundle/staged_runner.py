@@ -14,7 +14,7 @@ from edge_bert.data.tokenizing import Encoding
 from edge_bert.evaluate.choose_exit import choose_exits, rate_exits
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.checkpoint import FloatArray, Head
-from edge_bert.records.stage_names import ROWS
+from edge_bert.records.stage_names import ROWS, leave_out_rows
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class StagedRunner:
         return ExitedOutput(answers[-1].values, link.stage.last)
 
     def _run_stage(self, link: ChainLink, encoding: Encoding, rows: Any) -> dict[str, Any]:
-        names = [spec.name for spec in link.stage.inputs if spec.name != ROWS]
+        names = [spec.name for spec in leave_out_rows(link.stage.inputs)]
         inputs: dict[str, Any] = {**pad_encoding(encoding, link.stage.length, self._pad_id, names)}
         if rows is not None:
             inputs[ROWS] = rows

@@ -162,15 +162,9 @@ def embed_tokens(weights: EncoderWeights, batch: Batch) -> EmbeddingValues:
     return EmbeddingValues(norm, apply_dense(tables.projection, norm.output))
 
 
-def run_layers(
-    weights: EncoderWeights, rows: FloatArray, length: int, first: int = 0
-) -> Iterator[LayerValues]:
-    """The values of each layer in turn, from `first` on; hooks read the records that it gives.
-
-    `rows` [sentences * length, hidden] are what that layer reads: the embeddings', or those that
-    the stage before handed over.
-    """
-    for layer in weights.layers[first:]:
+def run_layers(weights: EncoderWeights, rows: FloatArray, length: int) -> Iterator[LayerValues]:
+    """The values of each layer in turn; hooks read the records that it gives."""
+    for layer in weights.layers:
         attention = run_attention(weights.config, layer, rows, length)
         ffn = run_ffn(weights.config, layer, attention.output)
         yield LayerValues(attention, ffn)

@@ -25,11 +25,20 @@ def parse_stage_name(name: str) -> tuple[int, int] | None:
     return (0, int(match[2])) if match[1] else (int(match[4]), int(match[5]))
 
 
+def find_rows(specs: Sequence[TensorSpec]) -> TensorSpec | None:
+    """The rows among the inputs or outputs of a stage; None for the first, or the last."""
+    return next((spec for spec in specs if spec.name == ROWS), None)
+
+
+def leave_out_rows(specs: Sequence[TensorSpec]) -> list[TensorSpec]:
+    """The inputs of a stage that are of the tokens, or the outputs that are an answer."""
+    return [spec for spec in specs if spec.name != ROWS]
+
+
 def make_stage(part: Signature, span: tuple[int, int]) -> Stage:
     """The stage of the layers `span` whose signature is `part`."""
-    tokens = [spec for spec in part.inputs if spec.name != ROWS]
     return Stage(
-        length=find_length(tokens),
+        length=find_length(leave_out_rows(part.inputs)),
         first=span[0],
         last=span[1],
         inputs=part.inputs,

@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.bundle.artifact_runner import dequantize
-from edge_bert.data.buckets import choose_bucket, pad_encoding
+from edge_bert.data.buckets import choose_bucket
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.run_stages import run_rounds, stack_encodings
 from edge_bert.records.bundle import Stage, TensorSpec
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
-from edge_bert.records.stage_names import AGREEMENT, ROWS
-from edge_bert.runtimes import tflite
+from edge_bert.records.stage_names import AGREEMENT, leave_out_rows
 from edge_bert.store.cached import cached
 from edge_bert.store.content_store import key_of
 
@@ -80,41 +80,26 @@ def _run_all(
 def _run_chunk(
     subject: ModelUnderTest, encodings: Sequence[Encoding], pad_id: int, runtime: Runtime
 ) -> FloatArray:
-    stages = subject.contents.stages
-    lengths = {stage.length for stage in stages.values()}
-    taken = [choose_bucket(len(encoding), lengths) for encoding in encodings]
-    rows: dict[int, Array] = {}
+    stages = subject.contents.stages.values()
+    taken = [
+        choose_bucket(len(encoding), {stage.length for stage in stages}) for encoding in encodings
+    ]
+    inputs = {}
+    for signature in subject.signatures.values():
+        length, names = signature.length, [spec.name for spec in signature.inputs]
+        own = [x for x, bucket in zip(encodings, taken, strict=True) if bucket == length]
+        if own:
+            inputs[length] = stack_encodings(own, length, pad_id, names)
     values = []
-    for first in sorted({stage.first for stage in stages.values()}):
-        running = {x: s for x, s in stages.items() if s.first == first and s.length in taken}
-        feeds = {
-            name: _feed(
-                stage,
-                [x for x, n in zip(encodings, taken, strict=True) if n == stage.length],
-                pad_id,
-                rows,
-            )
-            for name, stage in running.items()
-        }
-        outputs = tflite.run_tflite_model(subject.path, feeds, runtime).outputs
-        rows = {s.length: outputs[x][ROWS] for x, s in running.items() if ROWS in outputs[x]}
-        said = {s.length: _read_answer(s, outputs[x]) for x, s in running.items()}
+    for running, result in run_rounds(subject, inputs, runtime):
+        said = {s.length: _read_answer(s, result.outputs[name]) for name, s in running.items()}
         values.append(_merge(said, taken))
     return np.stack(values)
 
 
-def _feed(
-    stage: Stage, encodings: Sequence[Encoding], pad_id: int, rows: Mapping[int, Array]
-) -> dict[str, Array]:
-    names = [spec.name for spec in stage.inputs if spec.name != ROWS]
-    padded = [pad_encoding(encoding, stage.length, pad_id, names) for encoding in encodings]
-    feed: dict[str, Array] = {name: np.concatenate([x[name] for x in padded]) for name in names}
-    return feed | {ROWS: rows[stage.length]} if stage.first else feed
-
-
 def _read_answer(stage: Stage, outputs: Mapping[str, Array]) -> FloatArray:
     """Agreement and answer of each text, [n, 1 + width]."""
-    specs = {spec.name: spec for spec in stage.outputs if spec.name != ROWS}
+    specs = {spec.name: spec for spec in leave_out_rows(stage.outputs)}
     agreement = specs.pop(AGREEMENT, None)
     (answer,) = (_real(spec, outputs) for spec in specs.values())
     first = np.zeros((len(answer), 1), np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +13,11 @@ from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.agreement import EXACT, ROUNDED, describe_disagreement
 from edge_bert.pipeline.build.run_signatures import MIN_ROWS, ModelUnderTest
-from edge_bert.records.bundle import Stage, TensorSpec
+from edge_bert.records.bundle import Stage
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
 from edge_bert.records.runtime_result import RuntimeResult
-from edge_bert.records.stage_names import ROWS
+from edge_bert.records.stage_names import ROWS, find_rows, leave_out_rows
 from edge_bert.runtimes import tflite
 
 # Stages run the operators of the whole path; a runtime may group them otherwise, which moves the
@@ -58,10 +58,17 @@ def _stack_inputs(
         length, names = signature.length, [spec.name for spec in signature.inputs]
         fitting = [x for x in sentences if len(x) <= length]
         longest = sorted(fitting, key=len, reverse=True)[:MIN_ROWS]
-        padded = [pad_encoding(encoding, length, pad_id, names) for encoding in longest]
-        if padded:
-            inputs[length] = {name: np.concatenate([x[name] for x in padded]) for name in names}
+        if longest:
+            inputs[length] = stack_encodings(longest, length, pad_id, names)
     return inputs
+
+
+def stack_encodings(
+    encodings: Sequence[Encoding], length: int, pad_id: int, names: Sequence[str]
+) -> dict[str, Array]:
+    """The inputs [rows, length] of these names."""
+    padded = [pad_encoding(encoding, length, pad_id, names) for encoding in encodings]
+    return {name: np.concatenate([one[name] for one in padded]) for name in names}
 
 
 def run_stages(
@@ -73,28 +80,46 @@ def run_stages(
     """
     outputs: Outputs = {}
     answers: dict[str, FloatArray] = {}
-    rows: dict[int, Array] = {}
     whole = {x: inputs[s.length] for x, s in subject.signatures.items() if s.length in inputs}
-    for first in sorted({stage.first for stage in subject.contents.stages.values()}):
-        running = {
-            name: stage
-            for name, stage in subject.contents.stages.items()
-            if stage.first == first and stage.length in inputs
-        }
+    for running, result in run_rounds(subject, inputs, runtime, whole):
+        outputs |= {name: dict(values) for name, values in result.outputs.items()}
+        for name, stage in running.items():
+            answers[name] = _read_answer(subject, name, stage, result)
+    return outputs, answers
+
+
+def run_rounds(
+    subject: ModelUnderTest,
+    inputs: Mapping[int, Mapping[str, Array]],
+    runtime: Runtime,
+    beside: Mapping[str, Mapping[str, Array]] | None = None,
+) -> Iterator[tuple[dict[str, Stage], RuntimeResult]]:
+    """The stages that begin at one layer, of all lengths that have `inputs`, and what they give.
+
+    From the first layer on; rows go from stage to stage as they are. With the first stages run the
+    signatures `beside` them.
+    """
+    stages = subject.contents.stages
+    rows: dict[int, Array] = {}
+    for first in sorted({stage.first for stage in stages.values()}):
+        running = {x: s for x, s in stages.items() if s.first == first and s.length in inputs}
         feeds = {
             name: _feed(stage, inputs[stage.length], rows.get(stage.length))
             for name, stage in running.items()
         }
-        result = tflite.run_tflite_model(subject.path, feeds if first else whole | feeds, runtime)
-        outputs |= {name: dict(values) for name, values in result.outputs.items()}
-        for name, stage in running.items():
-            answers[name] = _read_answer(subject, name, stage, result)
-            rows[stage.length] = outputs[name].get(ROWS, np.zeros(0))
-    return outputs, answers
+        result = tflite.run_tflite_model(
+            subject.path, feeds if first else {**(beside or {}), **feeds}, runtime
+        )
+        rows = {
+            stage.length: result.outputs[name][ROWS]
+            for name, stage in running.items()
+            if ROWS in result.outputs[name]
+        }
+        yield running, result
 
 
 def _feed(stage: Stage, inputs: Mapping[str, Array], rows: Array | None) -> dict[str, Array]:
-    feed = {spec.name: inputs[spec.name] for spec in stage.inputs if spec.name != ROWS}
+    feed = {spec.name: inputs[spec.name] for spec in leave_out_rows(stage.inputs)}
     return feed if rows is None else feed | {ROWS: rows}
 
 
@@ -104,8 +129,7 @@ def _read_answer(
     """All that a stage says of a text, finite numbers."""
     parts = [
         result.real(name, spec.name).reshape(len(result.outputs[name][spec.name]), -1)
-        for spec in stage.outputs
-        if spec.name != ROWS
+        for spec in leave_out_rows(stage.outputs)
     ]
     answer = np.concatenate(parts, axis=1)
     if not np.isfinite(answer).all():
@@ -115,25 +139,21 @@ def _read_answer(
 
 def _check_hand_over(subject: ModelUnderTest, stages: Mapping[str, Stage]) -> None:
     """Each stage gives rows of the type, the shape and the scale that the next one takes."""
-    given = {(s.length, s.last): (name, _find(s.outputs)) for name, s in stages.items()}
+    given = {(s.length, s.last): (name, find_rows(s.outputs)) for name, s in stages.items()}
     for name, stage in stages.items():
         if not stage.first:
             continue
         before, rows = given.get((stage.length, stage.first), ("no stage", None))
-        if rows is None or rows != _find(stage.inputs):
+        if rows is None or rows != find_rows(stage.inputs):
             raise VerificationError(
                 f"{subject.path.name}: {name} takes other rows than {before} gives."
             )
 
 
-def _find(specs: Sequence[TensorSpec]) -> TensorSpec | None:
-    return next((spec for spec in specs if spec.name == ROWS), None)
-
-
 def _check_whole(subject: ModelUnderTest, outputs: Outputs) -> None:
     whole = {s.length: (name, s.outputs[0]) for name, s in subject.signatures.items()}
     for name, stage in subject.contents.stages.items():
-        if _find(stage.outputs) is not None or name not in outputs:
+        if find_rows(stage.outputs) is not None or name not in outputs:
             continue
         path, spec = whole[stage.length]
         staged, expected = outputs[name][spec.name], outputs[path][spec.name]
