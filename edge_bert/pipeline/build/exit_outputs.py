@@ -13,8 +13,8 @@ import numpy.typing as npt
 from edge_bert.bundle.artifact_runner import dequantize
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
-from edge_bert.pipeline.build.run_stages import run_rounds, stack_encodings
+from edge_bert.pipeline.build.run_signatures import ModelUnderTest, stack_inputs
+from edge_bert.pipeline.build.run_stages import run_rounds
 from edge_bert.records.bundle import Stage, TensorSpec
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
@@ -84,12 +84,11 @@ def _run_chunk(
     taken = [
         choose_bucket(len(encoding), {stage.length for stage in stages}) for encoding in encodings
     ]
-    inputs = {}
+    inputs: dict[int, Mapping[str, Array]] = {}
     for signature in subject.signatures.values():
-        length, names = signature.length, [spec.name for spec in signature.inputs]
-        own = [x for x, bucket in zip(encodings, taken, strict=True) if bucket == length]
+        own = [x for x, bucket in zip(encodings, taken, strict=True) if bucket == signature.length]
         if own:
-            inputs[length] = stack_encodings(own, length, pad_id, names)
+            inputs[signature.length] = stack_inputs(signature, own, pad_id)
     values = []
     for running, result in run_rounds(subject, inputs, runtime):
         said = {s.length: _read_answer(s, result.outputs[name]) for name, s in running.items()}

@@ -181,7 +181,9 @@ def _run_rows(
     runtime: Runtime,
 ) -> dict[str, FloatArray]:
     inputs = {
-        name: _stack(subject.signatures[name], [sentences[index] for index in indices], pad_id)
+        name: stack_inputs(
+            subject.signatures[name], [sentences[index] for index in indices], pad_id
+        )
         for name, indices in rows.items()
     }
     result = tflite.run_tflite_model(subject.path, inputs, runtime)
@@ -209,9 +211,10 @@ def _clear_padding(
     return np.asarray(np.where(real[..., None], tokens, 0), np.float32).reshape(len(values), -1)
 
 
-def _stack(
-    signature: Signature, encodings: list[Encoding], pad_id: int
+def stack_inputs(
+    signature: Signature, encodings: Sequence[Encoding], pad_id: int
 ) -> dict[str, npt.NDArray[np.int32]]:
+    """The inputs [rows, length] of a signature, padded to its length."""
     names = [spec.name for spec in signature.inputs]
     padded = [pad_encoding(encoding, signature.length, pad_id, names) for encoding in encodings]
     return {name: np.concatenate([row[name] for row in padded]) for name in names}

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.data.buckets import pad_encoding
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.agreement import EXACT, ROUNDED, describe_disagreement
-from edge_bert.pipeline.build.run_signatures import MIN_ROWS, ModelUnderTest
+from edge_bert.pipeline.build.run_signatures import MIN_ROWS, ModelUnderTest, stack_inputs
 from edge_bert.records.bundle import Stage
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime
@@ -51,24 +50,15 @@ def check_stages(
 
 def _stack_inputs(
     subject: ModelUnderTest, sentences: Sequence[Encoding], pad_id: int
-) -> dict[int, dict[str, Array]]:
+) -> dict[int, Mapping[str, Array]]:
     """The inputs [rows, length] of the whole path of each length that a sentence fits."""
-    inputs = {}
+    inputs: dict[int, Mapping[str, Array]] = {}
     for signature in subject.signatures.values():
-        length, names = signature.length, [spec.name for spec in signature.inputs]
-        fitting = [x for x in sentences if len(x) <= length]
+        fitting = [x for x in sentences if len(x) <= signature.length]
         longest = sorted(fitting, key=len, reverse=True)[:MIN_ROWS]
         if longest:
-            inputs[length] = stack_encodings(longest, length, pad_id, names)
+            inputs[signature.length] = stack_inputs(signature, longest, pad_id)
     return inputs
-
-
-def stack_encodings(
-    encodings: Sequence[Encoding], length: int, pad_id: int, names: Sequence[str]
-) -> dict[str, Array]:
-    """The inputs [rows, length] of these names."""
-    padded = [pad_encoding(encoding, length, pad_id, names) for encoding in encodings]
-    return {name: np.concatenate([one[name] for one in padded]) for name in names}
 
 
 def run_stages(
