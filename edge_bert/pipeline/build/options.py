@@ -9,16 +9,12 @@ import msgspec
 
 from edge_bert import profiles
 from edge_bert.data.calibration import DEFAULT_COUNT
-from edge_bert.data.evaluation import absolute_reference
-from edge_bert.data.sentence_files import absolute_sentences
 from edge_bert.records.base import Record
 from edge_bert.records.profile import Budget
 from edge_bert.search.problem import SearchEffort, search_effort
 
 EVALUATIONS = 20  # each takes half a minute to a minute of one processor
 DEFAULT_OUT = "build"
-PATHS = ("tokenizer", "out", "structure")
-SENTENCES = ("calibration", "corpus")
 
 
 class Rounding(enum.Enum):
@@ -102,21 +98,3 @@ class BuildOptions(Record, frozen=True):
     def merge_budget(self, budget: Budget) -> Budget:
         """`budget`, a profile's, with the user's limits over it."""
         return msgspec.structs.replace(budget, **self.limits)
-
-    def absolute_paths(self) -> BuildOptions:
-        """The same options for other processes, which may stand in another folder."""
-        paths = {name: _absolute_path(getattr(self, name)) for name in PATHS}
-        for name in SENTENCES:
-            reference = getattr(self, name)
-            paths[name] = absolute_sentences(reference) if reference else None
-        if profiles.is_profile_path(self.profile):
-            paths["profile"] = _absolute_path(self.profile)
-        if self.model and Path(self.model).exists():  # else a name on the Hugging Face hub
-            paths["model"] = _absolute_path(self.model)
-        data = tuple(map(absolute_reference, self.data))
-        texts = tuple(map(absolute_sentences, self.tune_text))
-        return msgspec.structs.replace(self, **paths, data=data, tune_text=texts)
-
-
-def _absolute_path(path: str | None) -> str | None:
-    return str(Path(path).resolve()) if path else None

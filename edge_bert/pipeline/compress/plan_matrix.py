@@ -8,13 +8,13 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.errors import InputError
+from edge_bert.pipeline.build.absolute_options import make_absolute
 from edge_bert.pipeline.compress.build_end import is_current
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.run_plan import PlanRun, check_plan, read_compression, run_plan
 from edge_bert.pipeline.train.jobs import (
     PATIENCE_S,
     locate_shared_cache,
-    make_absolute,
     run_beside_others,
 )
 from edge_bert.pipeline.train.trained_model import check_name, hold_name

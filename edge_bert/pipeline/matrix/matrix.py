@@ -15,6 +15,7 @@ from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.devices.emulator import host_tools
 from edge_bert.errors import InputError
+from edge_bert.pipeline.build.absolute_options import make_absolute
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession, find_recipes
 from edge_bert.pipeline.matrix.cell import CellRequest, build_cell, failed_cell
@@ -75,7 +76,7 @@ def request_matrix(
     checked before any long work. Raises InputError (and its kinds).
     """
     find_recipes(options.recipes)
-    options = msgspec.structs.replace(options, profile=names[0]).absolute_paths()
+    options = make_absolute(msgspec.structs.replace(options, profile=names[0]))
     loaded = _load_models(options, models)
     name_counts = collections.Counter(model.name for model in loaded)
     cells = {}
@@ -182,7 +183,7 @@ def _load_models(options: BuildOptions, models: Sequence[str | None]) -> list[_M
     corpus = read_sentences(options.corpus) if options.corpus else None
     loaded: dict[str, _Model] = {}
     for name in models:
-        session = BuildSession.open(msgspec.structs.replace(options, model=name).absolute_paths())
+        session = BuildSession.open(make_absolute(msgspec.structs.replace(options, model=name)))
         inputs = [
             session.checkpoint.sha256,
             session.calibration.info,

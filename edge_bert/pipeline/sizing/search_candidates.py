@@ -9,6 +9,7 @@ from edge_bert.data.calibration import digest_sentences
 from edge_bert.data.sentence_files import read_sentences
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.bench.emulated import open_counter
+from edge_bert.pipeline.build.absolute_options import make_absolute
 from edge_bert.pipeline.build.run_signatures import run_signatures
 from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.pipeline.sizing import worker
@@ -97,7 +98,7 @@ def _problem(
         key=key,
         space=space,
         budget=budget,
-        context=SearchContext(sizing.build.options.absolute_paths(), key),
+        context=SearchContext(make_absolute(sizing.build.options), key),
         bounds=lambda _, candidate: bound_cost(sizing.build, candidate),  # never leaves the process
         score=worker.score,
         cost=worker.cost,

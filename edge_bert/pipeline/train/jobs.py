@@ -11,14 +11,8 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-import msgspec
-
-from edge_bert import profiles
-from edge_bert.data.evaluation import absolute_reference
-from edge_bert.data.sentence_files import absolute_sentences
 from edge_bert.errors import BusyError
 from edge_bert.records.base import Record
 from edge_bert.store.cache import locate_cache
@@ -55,16 +49,6 @@ def run_beside_others(
                 time.sleep(RETRY_S)
 
 
-def make_absolute(options: Options) -> Options:
-    """The same options for other processes, which may stand in another folder."""
-    changes = {}
-    for name, place in _PLACES.items():
-        value: Any = getattr(options, name, None)
-        if value:
-            changes[name] = place(value) if isinstance(value, str) else tuple(map(place, value))
-    return msgspec.structs.replace(options, **changes)
-
-
 @contextlib.contextmanager
 def _cache_at(folder: str) -> Iterator[None]:
     before = os.environ.get("EDGE_BERT_CACHE")
@@ -76,29 +60,3 @@ def _cache_at(folder: str) -> Iterator[None]:
             del os.environ["EDGE_BERT_CACHE"]
         else:
             os.environ["EDGE_BERT_CACHE"] = before
-
-
-def _absolute_path(path: str) -> str:
-    return str(Path(path).expanduser().resolve())
-
-
-def _absolute_model(model: str) -> str:
-    """A folder's whole path; else it is a name on the hub."""
-    return _absolute_path(model) if Path(model).expanduser().exists() else model
-
-
-def _absolute_profile(profile: str) -> str:
-    return _absolute_path(profile) if profiles.is_profile_path(profile) else profile
-
-
-_PLACES: dict[str, Callable[[str], str]] = {
-    "model": _absolute_model,
-    "teacher": _absolute_model,
-    "data": absolute_reference,
-    "score": absolute_reference,
-    "text": absolute_sentences,
-    "structure": _absolute_path,
-    "out": _absolute_path,
-    "bundles": _absolute_path,
-    "profile": _absolute_profile,
-}

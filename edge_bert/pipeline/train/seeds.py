@@ -11,7 +11,8 @@ import msgspec
 
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
 from edge_bert.errors import InputError
-from edge_bert.pipeline.train.jobs import locate_shared_cache, make_absolute, run_beside_others
+from edge_bert.pipeline.build.absolute_options import make_absolute
+from edge_bert.pipeline.train.jobs import locate_shared_cache, run_beside_others
 from edge_bert.pipeline.train.options import LoopOptions
 from edge_bert.pipeline.train.trained_model import TrainedModel, check_name, hold_name
 from edge_bert.records.seeds import SeedScore, SeedsRun
