@@ -1,10 +1,11 @@
-"""How much faster one float32 model is than another: both files in one process, in turns."""
+"""How much faster one model is than another: both files in one process, in turns."""
 
 from __future__ import annotations
 
 import statistics
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 
@@ -16,7 +17,10 @@ ROUNDS, WARM_UP = 60, 5
 
 
 def compare_speed(whole: str | None, small: str, length: int) -> tuple[float, float]:
-    """Median milliseconds of both at `length` tokens, one thread; rounds alternate."""
+    """Median milliseconds of both at `length` tokens, one thread; rounds alternate.
+
+    Each is a model, which is timed in float32, or the path of a .tflite file of a bundle.
+    """
     runs = [_open_model(model, length) for model in (whole, small)]
     times: list[list[float]] = [[], []]
     for round_number in range(WARM_UP + ROUNDS):
@@ -31,8 +35,7 @@ def compare_speed(whole: str | None, small: str, length: int) -> tuple[float, fl
 def _open_model(model: str | None, length: int) -> Callable[[], object]:
     from ai_edge_litert.interpreter import Interpreter
 
-    checkpoint = load_checkpoint(model, cache_folder("models"))
-    content = convert_to_tflite(checkpoint, [length])
+    content = _read_file(model, length)
     interpreter = Interpreter(model_content=content, num_threads=1)
     runner = interpreter.get_signature_runner(signature_name(length))
     inputs = {
@@ -49,3 +52,10 @@ def _open_model(model: str | None, length: int) -> Callable[[], object]:
         return runner(**inputs)
 
     return run
+
+
+def _read_file(model: str | None, length: int) -> bytes:
+    """The bytes of a .tflite file, or of a model's float32 file."""
+    if model is not None and model.endswith(".tflite"):
+        return Path(model).read_bytes()
+    return convert_to_tflite(load_checkpoint(model, cache_folder("models")), [length])
