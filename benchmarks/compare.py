@@ -13,7 +13,8 @@ from benchmarks.comparison_inputs import ComparisonInputs, prepare_inputs
 from benchmarks.entrant import Entrant
 from benchmarks.peer_files import PeerFiles
 from benchmarks.peers import PEERS
-from benchmarks.records import FORMAT_VERSION, Comparison, PeerRow
+from benchmarks.records import FORMAT_VERSION, Comparison, Peer, PeerRow
+from benchmarks.smaller_bundles import describe_smaller
 from edge_bert.data.buckets import check_lengths
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import InputError
@@ -31,6 +32,7 @@ def compare_peers(
     checkpoint: Checkpoint,
     data: EvaluationSet | None = None,
     *,
+    smaller: Sequence[Path] = (),
     lengths: Sequence[int] = LENGTHS,
     rounds: int = ROUNDS,
     repetitions: int = REPETITIONS,
@@ -39,7 +41,8 @@ def compare_peers(
     """Run every peer on the model of a built bundle and put their figures side by side.
 
     `lengths` are those of the sentences to time, in tokens; each gets `rounds` times `repetitions`
-    runs of every peer. `data` adds Spearman or accuracy. A peer that cannot run here, or fails,
+    runs of every peer. `smaller` are bundles of models that were made from this one; their default
+    files take part. `data` adds Spearman or accuracy. A peer that cannot run here, or fails,
     gives a row that says why. Raises InputError for a bundle of another model or for lengths that
     fit no bucket, DataError for labels that do not fit the model.
     """
@@ -47,11 +50,12 @@ def compare_peers(
         raise InputError("A comparison needs at least 1 round of 1 repetition.")
     tokens = check_lengths(lengths, checkpoint.max_length)
     inputs = prepare_inputs(bundle_folder, checkpoint, data, tokens)
+    peers = (*PEERS, *(describe_smaller(folder, inputs) for folder in smaller))
     started = datetime.now(UTC).isoformat(timespec="seconds")
     cpu = machine.choose_last_cpu()
     with ExitStack() as stack:
         name = stack.enter_context(tempfile.TemporaryDirectory(prefix="edge-bert-compare-"))
-        entrants = _start_entrants(inputs, Path(name), cpu, stack, progress)
+        entrants = _start_entrants(peers, inputs, Path(name), cpu, stack, progress)
         _encode_sentences(entrants, inputs, Path(name), progress)
         busy = _time_sentences(entrants, inputs, rounds, repetitions, progress)
         reference, rows = _collect_rows(entrants, inputs)
@@ -85,10 +89,15 @@ def interleave_visits(
 
 
 def _start_entrants(
-    inputs: ComparisonInputs, folder: Path, cpu: int | None, stack: ExitStack, progress: Progress
+    peers: Sequence[Peer],
+    inputs: ComparisonInputs,
+    folder: Path,
+    cpu: int | None,
+    stack: ExitStack,
+    progress: Progress,
 ) -> list[Entrant]:
     files = PeerFiles(inputs, folder, progress)
-    entrants = [Entrant(peer, files.find_file(peer)) for peer in PEERS]
+    entrants = [Entrant(peer, files.find_file(peer)) for peer in peers]
     for entrant in entrants:
         entrant.start(inputs, cpu, stack)
     return entrants

@@ -83,19 +83,19 @@ class PeerFiles:
 
 
 def _from_bundle(inputs: ComparisonInputs, peer: Peer) -> PeerFile | Fault:
-    artifacts = {artifact.name: artifact for artifact in inputs.manifest.artifacts}
-    artifact = artifacts.get(peer.artifact or "")
-    if artifact is None:
-        return Fault("not run", f"the bundle has no {peer.artifact}; build it with that recipe")
+    folder = Path(peer.bundle) if peer.bundle else inputs.bundle
     try:
-        bundle = OpenBundle.open(inputs.bundle)
-        if bundle.manifest != inputs.manifest:
-            return Fault("not run", f"{inputs.bundle} was built again; compare again")
+        bundle = OpenBundle.open(folder)
+        if not peer.bundle and bundle.manifest != inputs.manifest:
+            return Fault("not run", f"{folder} was built again; compare again")
+        artifacts = {artifact.name: artifact for artifact in bundle.manifest.artifacts}
+        artifact = artifacts.get(peer.artifact or "")
+        if artifact is None:
+            return Fault("not run", f"the bundle has no {peer.artifact}; build it with that recipe")
         bundle.open_member(artifact.file)
     except InputError as error:
         return Fault("not run", str(error))
-    path = (inputs.bundle / artifact.file).resolve()
-    return PeerFile(path, artifact.size_bytes, artifact.signatures)
+    return PeerFile((folder / artifact.file).resolve(), artifact.size_bytes, artifact.signatures)
 
 
 def _size(path: Path) -> int:

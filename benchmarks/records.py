@@ -22,7 +22,8 @@ Positive = Annotated[int, msgspec.Meta(gt=0)]
 class Peer(Record, frozen=True):
     """A way to run the model: its runtime, its file and its settings.
 
-    The file is `artifact` of the bundle or one of `format`. `needs` are the modules without which
+    The file is `artifact` of the bundle, or of `bundle` where the peer is a smaller model's, or one
+    of `format`. `needs` are the modules without which
     the peer cannot take part. `precision` is for OpenVINO; None leaves the choice to it.
     """
 
@@ -32,6 +33,7 @@ class Peer(Record, frozen=True):
     settings: str
     needs: tuple[str, ...]
     artifact: str | None = None
+    bundle: str | None = None
     format: FileFormat | None = None
     precision: str | None = None
     is_float32: bool = False

@@ -12,6 +12,7 @@ from benchmarks import peers
 from benchmarks.compare import compare_peers, interleave_visits
 from benchmarks.comparison_inputs import prepare_inputs
 from benchmarks.records import Comparison
+from benchmarks.smaller_bundles import describe_smaller
 from edge_bert.bundle import manifest as manifests
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import DataError, InputError
@@ -97,9 +98,9 @@ def test_bad_input_is_refused_before_any_work(model: Checkpoint, tmp_path: Path)
         compare_peers(bundle, model, lengths=(14,), rounds=0)
 
 
-def _described_bundle(folder: Path, model: Checkpoint) -> Path:
+def _described_bundle(folder: Path, model: Checkpoint, **fields: object) -> Path:
     """A bundle that is a manifest and nothing else, with buckets of 16 and 32."""
-    manifest = msgspec.convert(_MANIFEST | {"model": _model_entry(model)}, Manifest)
+    manifest = msgspec.convert(_MANIFEST | {"model": _model_entry(model)} | fields, Manifest)
     (folder / manifests.FILE).write_bytes(manifests.encode_manifest(manifest))
     return folder
 
@@ -213,3 +214,16 @@ def test_quantized_files_are_smaller(compared: Comparison) -> None:
     size = {row.name: row.size_bytes or 0 for row in compared.rows}
     assert size["ort_dynamic_int8"] < 0.7 * size["ort_float32"]
     assert size["nncf_static_int8"] != size["openvino_float32"]
+
+
+def test_a_bundle_with_other_tokens_is_no_peer(model: Checkpoint, tmp_path: Path) -> None:
+    """A smaller model's default file joins in; one with a tokenizer of its own is refused."""
+    bundle = _described_bundle(tmp_path, model)
+    inputs = prepare_inputs(bundle, model, None, (14,))
+    peer = describe_smaller(bundle, inputs)
+    assert (peer.artifact, peer.bundle) == ("float32", str(bundle))
+    (tmp_path / "trimmed").mkdir()
+    trimmed = {"file": "tokenizer.json", "sha256": "1" * 64, "size_bytes": 1, "purpose": "tokens"}
+    other = _described_bundle(tmp_path / "trimmed", model, files=[trimmed])
+    with pytest.raises(InputError, match="a tokenizer of its own"):
+        describe_smaller(other, inputs)

@@ -22,19 +22,23 @@ from edge_bert.installation import in_clone
             "profile": BUNDLE_PROFILE_HELP,
             "model": BUILT_MODEL_HELP,
             "out": BUNDLE_OUT_HELP,
+            "beside": "folder of the bundle of a smaller model that was made from it, whose "
+            "default file takes part; repeatable",
         },
         "Measuring": {
             "data": "labelled data as for `build`, such as stsb:sts-dev.csv",
             "rounds": "how often every contestant is timed in turn (default: 20)",
         },
         "Output": {"json": JSON_HELP},
-    }
+    },
+    iterable=["beside"],
 )
 def compare(
     _: Context,
     profile: str | None = None,
     model: str | None = None,
     out: str = "build",
+    beside: list[str] | None = None,
     data: str | None = None,
     rounds: int = 20,
     json: bool = False,
@@ -44,6 +48,7 @@ def compare(
     The peers come with: pip install -e '.[peers]'. Keep the machine otherwise idle.
 
     Example: invoke compare --profile pixel --data stsb:sts-dev.csv
+    Example: invoke compare --profile pixel --beside build/tenfold/pixel-4
     """
     from edge_bert.errors import MissingToolError
 
@@ -52,6 +57,8 @@ def compare(
             "compare is in no package: clone edge-bert's repository, install the clone with "
             "pip install -e '.[peers]', and run `invoke compare` in it."
         )
+    from pathlib import Path
+
     import msgspec
 
     from benchmarks.compare import compare_peers
@@ -66,7 +73,14 @@ def compare(
     labelled = parse_reference(data) if data else None
     checkpoint = load_checkpoint(model, cache_folder("models"))
     with console_progress() as progress:
-        comparison = compare_peers(folder, checkpoint, labelled, rounds=rounds, progress=progress)
+        comparison = compare_peers(
+            folder,
+            checkpoint,
+            labelled,
+            smaller=[Path(smaller) for smaller in beside or ()],
+            rounds=rounds,
+            progress=progress,
+        )
     if json:
         print_json(msgspec.Raw(encode_comparison(comparison)))
     else:
