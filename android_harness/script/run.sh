@@ -5,7 +5,8 @@
 #   sh run.sh --wait   comes back at the end, for services that take a program's end for its result
 #
 # What it finds goes into one text, results.txt: the phone's facts, and for each line of `jobs` its
-# state before and after, and what the runner printed. Marks begin with @; `@done` is the last one.
+# state before and after, and what the runner printed. A line is ARTIFACT SIGNATURE MODEL INPUTS, and
+# for a data set its texts as INPUTS, then PLAN RUNS ABOUT: the rule, inferences, and words to repeat. Marks begin with @; `@done` is the last one.
 # No serial number is in it: a phone is named by eight digits of a hash, as edge-bert names it.
 set -u
 case $0 in */*) cd "${0%/*}" || exit 1 ;; esac
@@ -112,6 +113,16 @@ take_job() { # ARTIFACT SIGNATURE MODEL INPUTS
         --profile --cold
 }
 
+# The texts of a data set, each through the stages and the rule of PLAN; RUNS of them in all.
+take_texts() { # ARTIFACT SIGNATURE MODEL TEXTS PLAN RUNS ABOUT
+    say "job $1 $2 $(date -u +%Y-%m-%dT%H:%M:%S+00:00)"
+    say "data $7"
+    look before
+    infer run --model "$3" --exits "$5" --inputs "$4" --threads 1 --warmup 5 --repetitions "$6" \
+        --settle-ms 3000
+    look after
+}
+
 answers() { # PATTERN COMMAND...
     pattern=$1
     shift
@@ -132,7 +143,7 @@ find_sources() {
 }
 
 # One session of session.sh, whose log is part of the text, each line behind a bar.
-take_energy() { # ORDER ARTIFACT SIGNATURE MODEL INPUTS
+take_energy() { # ORDER ARTIFACT SIGNATURE MODEL INPUTS [PLAN]
     find_sources
     case " $sources " in
     *' rails '*) lengths="75 75 0" ;;
@@ -142,10 +153,12 @@ take_energy() { # ORDER ARTIFACT SIGNATURE MODEL INPUTS
     mkdir -p energy
     inputs=''
     [ -f "$5" ] && inputs="--inputs $5"
+    what="--signature $3"
+    [ -n "$6" ] && what="--exits $6"
     [ -n "$fastest" ] && inputs="$inputs --prefer-cores $fastest"
     # shellcheck disable=SC2086
     sh session.sh "$PWD/energy" 5 $lengths "$1" "$sources heat clocks" $command \
-        --model "$4" --signature "$3" --threads 1 $inputs --warmup 5 --duration-ms 720000
+        --model "$4" $what --threads 1 $inputs --warmup 5 --duration-ms 720000
     say "energy $2 $3"
     sed -e 's/^/|/' energy/log >>$new
     rm -rf energy
@@ -162,12 +175,16 @@ from meminfo cat /proc/meminfo
 read -r command <command
 find_fastest
 say "cores $fastest"
-while read -r artifact signature model inputs <&3; do
-    take_job "$artifact" "$signature" "$model" "$inputs" 3<&-
+while read -r artifact signature model inputs plan runs about <&3; do
+    if [ -n "$plan" ]; then
+        take_texts "$artifact" "$signature" "$model" "$inputs" "$plan" "$runs" "$about" 3<&-
+    else
+        take_job "$artifact" "$signature" "$model" "$inputs" 3<&-
+    fi
 done 3<jobs
 if [ -f energy-order ]; then
-    read -r artifact signature model inputs <jobs
-    take_energy "$(cat energy-order)" "$artifact" "$signature" "$model" "$inputs"
+    read -r artifact signature model inputs plan runs about <jobs
+    take_energy "$(cat energy-order)" "$artifact" "$signature" "$model" "$inputs" "$plan"
 fi
 say done
 mv $new results.txt

@@ -19,6 +19,7 @@ FIRST_LINE = "@results 1"
 _MARK = re.compile(r"@([a-z]{1,10})(?: (.{0,200}))?")
 _PHONE = re.compile(r"phone-[0-9a-f]{8}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]{1,80}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _MOMENT = re.compile(r"20\d\d-[01]\d-[0-3]\dT[0-2]\d:[0-5]\d:[0-6]\d\+00:00")
 _CORES = re.compile(r"(?:\d{1,3}(?:,\d{1,3}){0,63})?")
 
@@ -39,13 +40,24 @@ class ScriptRun:
 
 @dataclass
 class ScriptJob:
-    """One file: when it began, the phone's state before and after, the timed and the cold run."""
+    """One file: when it began, the phone's state before and after, the timed and the cold run.
+
+    Of a data set that was played there is no cold run; `source` names it, and `plan_sha256` is
+    that of the stages and the rule that the runner got.
+    """
 
     artifact: str
     signature: str
     started_at: str
+    source: str = ""
+    plan_sha256: str = ""
     states: dict[str, dict[str, str]] = field(default_factory=dict)
     runs: dict[str, ScriptRun] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it was measured to the end."""
+        return set(self.runs) == ({"run"} if self.source else {"run", "cold"})
 
 
 @dataclass
@@ -119,6 +131,8 @@ class _Reader:
             self._cores = tuple(int(word) for word in " ".join(words).split(",") if word)
         elif name == "job" and len(words) == 3 and _MOMENT.fullmatch(words[2]):
             self._begin_job(*words)
+        elif name == "data" and self._jobs and len(words) > 1 and _DIGEST.fullmatch(words[0]):
+            self._jobs[-1].plan_sha256, self._jobs[-1].source = words[0], " ".join(words[1:])
         elif name == "from" and len(words) == 1 and _WORD.fullmatch(words[0]):
             self.target = self._answers.setdefault(words[0], [])
         elif name == "state" and self._jobs and words in (["before"], ["after"]):
@@ -139,8 +153,7 @@ class _Reader:
         """What was read. Raises DataError where the phone has no name or a job no runs."""
         if not self._phone:
             raise DataError("is damaged: it names no phone.")
-        incomplete = [job for job in self._jobs if set(job.runs) != {"run", "cold"}]
-        if incomplete or not self._jobs:
+        if not self._jobs or not all(job.whole for job in self._jobs):
             raise DataError("is damaged: a file of it was not measured to the end.")
         for states, moment, answers in self._states:
             states[moment] = _join(answers)

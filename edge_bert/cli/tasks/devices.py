@@ -32,6 +32,11 @@ from edge_bert.installation import task_command
             "serial": SERIAL_HELP,
             "script": "instead write a zip that measures on a phone which is not at hand",
             "lengths": "with --script: length buckets in tokens (default: 16,128)",
+            "data": "with --script: instead of lengths play the texts of a data set, through the "
+            "exits: FILE.txt, or what `invoke build --data` takes",
+            "exits": "with --data: auto (the bundle's rule), whole, or a number of layers, such as "
+            "auto,whole,2 (default: auto where there are exits, and whole)",
+            "texts": "with --data: at most so many texts, evenly spaced (default: 4000)",
             "energy": "with --script: also one energy session, of the first file",
             "runtime_library": RUNTIME_LIBRARY_HELP,
             "runner": RUNNER_HELP,
@@ -48,6 +53,9 @@ def push(
     serial: str | None = None,
     script: str | None = None,
     lengths: str | None = None,
+    data: str | None = None,
+    exits: str | None = None,
+    texts: str | None = None,
     energy: bool = False,
     runtime_library: str | None = None,
     runner: str | None = None,
@@ -65,6 +73,7 @@ def push(
 
     Example: invoke push --profile pixel --artifacts wi8_afp32
     Example: invoke push --profile pixel --script measure.zip
+    Example: invoke push --profile pixel --script measure.zip --data sst2:dev.tsv --exits auto,whole
     """
     from edge_bert.cli.console import print_json, print_lines
     from edge_bert.pipeline.bench.device_script import write_device_script

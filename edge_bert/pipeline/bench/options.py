@@ -14,7 +14,7 @@ from edge_bert.devices.cores import ANY_CORES, CORE_WORDS, parse_cores
 from edge_bert.devices.emulator import cpu_files
 from edge_bert.devices.runner.runner_files import UserFiles, check_user_files
 from edge_bert.errors import InputError
-from edge_bert.pipeline.bench.text_job import parse_exit
+from edge_bert.pipeline.bench.text_job import MAX_TEXTS, check_texts
 from edge_bert.records.base import Record
 
 TargetName = Literal["host", "emulated", "device", "ssh"]
@@ -24,7 +24,6 @@ MAX_REPETITIONS = 1_000_000
 MAX_DURATION_S = 3600.0
 MAX_EVERY_MS = 600_000
 EMULATED_TEXTS = 100
-MAX_TEXTS = 4000  # the emulator tells so many inferences apart
 SCHEDULING = ("foreground", "background")
 # Options that only some targets have.
 TARGETS_OF = {
@@ -160,20 +159,9 @@ def check_bench_options(options: BenchOptions) -> None:
 
 
 def _check_data(options: BenchOptions) -> None:
-    if options.data is None:
-        if options.exits or options.texts:
-            raise InputError(
-                "--exits and --texts say how a data set is played; name it with --data."
-            )
-        return
-    if options.lengths:
-        raise InputError("--data has texts of its own lengths; leave --lengths out.")
-    if options.benchmark_model or options.benchmark_apk:
+    check_texts(options.data, options.exits, options.texts, options.lengths)
+    if options.data and (options.benchmark_model or options.benchmark_apk):
         raise InputError("--data is for our own runner; leave --benchmark-model out.")
-    if options.texts is not None and not 1 <= options.texts <= MAX_TEXTS:
-        raise InputError(f"--texts: use a whole number from 1 to {MAX_TEXTS}.")
-    for word in options.exits:
-        parse_exit(word)
 
 
 def _check_user_files(options: BenchOptions, abi: str) -> None:

@@ -24,7 +24,8 @@ from edge_bert.records.bundle import Manifest
 class PushOptions(Record, frozen=True):
     """What `invoke push` takes. No `artifacts` means the bundle's default one.
 
-    `lengths` and `energy` are for a script that measures without us (`device_script.py`).
+    `lengths`, `energy`, and `data` with `exits` and `texts`, which say as in `BenchOptions` what is
+    played, are for a script that measures without us (`device_script.py`).
     `runtime_library` and `runner` take the place of ours.
     """
 
@@ -32,6 +33,9 @@ class PushOptions(Record, frozen=True):
     artifacts: tuple[str, ...] = ()
     lengths: tuple[int, ...] = ()
     energy: bool = False
+    data: str | None = None
+    exits: tuple[str, ...] = ()
+    texts: int | None = None
     serial: str | None = None
     runtime_library: Path | None = None
     runner: Path | None = None
@@ -67,6 +71,10 @@ def push_bundle(options: PushOptions, progress: Progress = no_progress) -> Pushe
     """
     if options.lengths or options.energy:
         raise InputError("--lengths and --energy are for --script, which measures by itself.")
+    if options.data or options.exits or options.texts:
+        raise InputError(
+            "--data, --exits and --texts are for --script; `invoke bench --data` plays over adb."
+        )
     profile = profiles.load_profile(options.profile)
     check_user_files(options.user_files, profile.abi)
     bundle = ensure_bundle(options.profile, options.folder, progress)

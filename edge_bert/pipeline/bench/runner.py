@@ -32,7 +32,7 @@ from edge_bert.pipeline.bench.placement import (
     read_phone,
 )
 from edge_bert.pipeline.bench.shell import make_shell
-from edge_bert.pipeline.bench.text_job import TextJob
+from edge_bert.pipeline.bench.text_job import ROUNDS, TextJob
 from edge_bert.pipeline.bench.token_inputs import DESCRIPTION, write_token_inputs
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
@@ -42,7 +42,6 @@ from edge_bert.store.scratch import scratch_folder
 
 WARMUP = 5
 DEFAULT_DURATION_S = 2.0
-ROUNDS = 3  # of a data set: a stall in one of them does not move the median of a text
 EVERY_COUNT = 20  # inferences, where they are seldom
 SETTLE_MS = 3000
 SPARE_S = 300.0  # loading, warm-up and profiling on a slow device

@@ -13,6 +13,8 @@ from edge_bert.text import parse_whole_number
 
 AUTO: Literal["auto"] = "auto"
 WHOLE = "whole"
+MAX_TEXTS = 4000  # the emulator tells so many inferences apart
+ROUNDS = 3  # of a data set: a stall in one of them does not move the median of a text
 SIGNATURE = "exits"  # what measurements of data sets have in place of a signature's name
 
 
@@ -39,11 +41,30 @@ class TextJob:
         return plan, texts
 
     def record_texts(self, layers: Sequence[int], runs: int) -> PlayedTexts:
-        """The data set with the layers that its texts went through; those of so many measured runs.
+        """The data set with the layers that its texts went through, of so many measured runs."""
+        return record_texts(self.source, self.exit, layers, runs)
 
-        A warm-up may have come further in the data than they did.
-        """
-        return PlayedTexts(self.source, self.exit, tuple(filter(None, layers[:runs])))
+
+def record_texts(source: str, word: str, layers: Sequence[int], runs: int) -> PlayedTexts:
+    """The data set `source` with the layers that its texts went through by the exit `word`.
+
+    Those of the first `runs` count: a warm-up may have come further in the data than they did.
+    """
+    return PlayedTexts(source, word, tuple(filter(None, layers[:runs])))
+
+
+def check_texts(
+    data: str | None, exits: Sequence[str], texts: int | None, lengths: Sequence[int]
+) -> None:
+    """Check the options of a data set that is played. Raises InputError with what to change."""
+    if data and lengths:
+        raise InputError("--data has texts of its own lengths; leave --lengths out.")
+    if data is None and (exits or texts):
+        raise InputError("--exits and --texts say how a data set is played; name it with --data.")
+    if texts is not None and not 1 <= texts <= MAX_TEXTS:
+        raise InputError(f"--texts: use a whole number from 1 to {MAX_TEXTS}.")
+    for word in exits:
+        parse_exit(word)
 
 
 def parse_exit(word: str) -> Literal["auto"] | int | None:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from edge_bert import Bundle
+from edge_bert.bundle import manifest as manifests
 from edge_bert.devices.adb.adb_device import name_machine
 from edge_bert.devices.emulator.personality import find_manners
 from edge_bert.devices.runner.build import host_abi
@@ -24,12 +28,16 @@ from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.push import PushOptions, push_bundle
 from edge_bert.pipeline.build import measurements
 from edge_bert.records.energy import MeasuredEnergy
+from edge_bert.records.exits import ExitPoint
 from edge_bert.records.measurement import Evidence
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14
 from tests.devices.device_answers import V8_FEATURES, block, properties
 from tests.devices.virtual_phone import VirtualPhone
 from tests.measure.energy.virtual_session import record_session
+from tests.one_line import refused
 from tests.pipeline.small_bundle import small_bundle
+from tests.pipeline.staged_bundle import CONFIDENCE, staged_bundle, write_manifest
+from tests.tiny.sentences import SENTENCES
 
 PROFILE = """\
 name = "their-phone"
@@ -170,6 +178,71 @@ def test_what_the_script_measured_is_a_phones_measurement(world: tuple[Path, str
     assert [row.evidence for row in report.measurements] == [Evidence.DEVICE]
 
 
+@pytest.fixture(scope="module")
+def played(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, str, list[str]]]:
+    """A bundle with exits, what the script found with a data set's texts, and these texts."""
+    folder = tmp_path_factory.mktemp("played")
+    (folder / "their-phone.toml").write_text(PROFILE)
+    staged_bundle(folder, profile="their-phone")
+    texts = [line for line in (" ".join(text[:18].split()) for text in SENTENCES) if line][:12]
+    data = folder / "dev  set\\.txt"
+    data.write_text("\n".join(texts))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("EDGE_BERT_PROFILES", str(folder))
+        patch.setattr(device_script, "choose_runner_files", host_files)
+        options = PushOptions("their-phone", data=str(data), energy=True, out=folder)
+        written = write_device_script(options, folder / "measure.zip")
+        assert [job.split()[1:6] for job in written.jobs] == [
+            ["exits_auto", "staged.tflite", "float32-auto.texts", "float32-auto.exits", "36"],
+            ["exits_whole", "staged.tflite", "float32-whole.texts", "float32-whole.exits", "36"],
+        ]
+        yield folder, run_script(folder), texts
+
+
+def test_the_script_plays_a_data_set_through_the_exits(
+    played: tuple[Path, str, list[str]],
+) -> None:
+    """The phone alone takes the exits that `Bundle` takes; its energy session plays the same."""
+    folder, text, texts = played
+    runs = [result.measurement for result in run_bench(imported(folder, text))]
+    _, layers = Bundle.open(folder / "their-phone").encode_with_exits(texts)
+    assert [run.subject.signature for run in runs] == ["exits_auto", "exits_whole"]
+    assert [run.played and run.played.layers for run in runs] == [tuple(layers), (6,) * 12]
+    assert len(set(layers)) > 1
+    assert runs[0].played is not None
+    assert runs[0].played.source == "dev set_.txt"
+    assert runs[0].subject.inputs == "12 texts of dev set_.txt"
+    assert all(run.valid and run.latency.cold_load_us is None for run in runs)  # type: ignore[union-attr]
+    assert isinstance(runs[0].energy, MeasuredEnergy)
+    assert "--exits float32-auto.exits --threads 1" in (folder / "asked").read_text()
+    assert run_bench(imported(folder, text)) == ()
+
+
+def test_results_of_another_rule_or_exit_are_refused(
+    played: tuple[Path, str, list[str]],
+) -> None:
+    """A bundle whose thresholds were fitted again has other costs with the same file."""
+    folder, text, _ = played
+    for old, new in (
+        ("exits_auto", "exits_3"),
+        ("@job float32 exits_whole", "@job float32 encode_8"),
+        ("@data ", "@data " + "0" * 64 + " "),
+    ):
+        with refused(DataError, "than the bundle has"):
+            run_bench(imported(folder, text.replace(old, new)))
+    without = re.sub('{"type":"text".*\n', "", text)
+    with refused(DataError, "no text that was played"):
+        run_bench(imported(folder, without))
+    bundle = folder / "their-phone"
+    kept = manifests.read_manifest(bundle)
+    points = (ExitPoint(2, 1.5, 0.71), ExitPoint(4, 2.0, 0.8))
+    rule = msgspec.structs.replace(CONFIDENCE, points=points)
+    write_manifest(bundle, msgspec.structs.replace(kept, exits=rule))
+    with refused(DataError, "another float32 exits_auto than"):
+        run_bench(imported(folder, text))
+    write_manifest(bundle, kept)
+
+
 DAMAGE = {
     "another text": (lambda text: "hello\n" + text, "is not what the script"),
     "cut": (lambda text: text[: len(text) // 2], "is not whole"),
@@ -242,3 +315,9 @@ def test_options_that_results_or_scripts_cannot_have_are_refused(tmp_path: Path)
         write_device_script(PushOptions("raspberry-pi-5", out=tmp_path), tmp_path / "x.zip")
     with pytest.raises(InputError, match="are for --script"):
         push_bundle(PushOptions("pixel-9", energy=True, out=tmp_path))
+    with pytest.raises(InputError, match="invoke bench --data` plays over adb"):
+        push_bundle(PushOptions("pixel-9", data="x.txt", out=tmp_path))
+    with pytest.raises(InputError, match="leave --lengths out"):
+        write_device_script(
+            PushOptions("pixel-9", data="x.txt", lengths=(8,), out=tmp_path), tmp_path / "x.zip"
+        )
