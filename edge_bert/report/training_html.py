@@ -19,11 +19,10 @@ from edge_bert.report import (
 )
 from edge_bert.report.html import template_environment
 from edge_bert.report.plots.class_scores import draw_class_scores
-from edge_bert.report.plots.drawing import Plot
 from edge_bert.report.plots.subnetworks import draw_subnetworks
 from edge_bert.report.plots.training_curve import draw_losses, draw_scores
-from edge_bert.report.plots.waterfall import draw_waterfall
 from edge_bert.report.qat_words import tell_quantization
+from edge_bert.report.step_plots import draw_steps
 
 MOST_CLASSES = 15
 
@@ -115,15 +114,9 @@ def _rank_classes(run: TrainingRun) -> dict[str, Any]:
 def _describe_steps(compression: Compression | None) -> dict[str, Any]:
     if compression is None:
         return {"compression": None}
-    figures = plan_words.list_figures(compression.effects)
-    plots: list[tuple[str, Plot]] = [
-        (figure.name, draw_waterfall(compression.effects, figure)) for figure in figures
-    ]
     return {
         "compression": compression,
-        "figures": figures,
-        "step_plots": plots,
-        "step_rows": list(zip((None, *compression.effects), compression.effects, strict=False)),
+        **draw_steps(compression),
         "summary": plan_words.summarize_compression(compression),
         "basis": plan_words.describe_basis(compression),
         "chain": chain_words,

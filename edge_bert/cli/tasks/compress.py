@@ -128,7 +128,8 @@ def _compress_several(values: Mapping[str, Any], *, json: bool) -> None:
         print_json(matrix)
     else:
         print_outcomes(matrix, PlainConsole())
-        print_lines([f"record: {out / f'{name}-matrix.json'}"])
+        page, record = (out / f"{name}-matrix.{ending}" for ending in ("html", "json"))
+        print_lines([f"page: {page}  record: {record}"])
     if any(outcome.reason for outcome in matrix.runs):
         raise SystemExit(FAILED)
 

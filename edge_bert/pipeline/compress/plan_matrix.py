@@ -20,6 +20,7 @@ from edge_bert.pipeline.train.jobs import (
 from edge_bert.pipeline.train.trained_model import check_name, hold_name
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.plan import FORMAT_VERSION, Compression, PlanOutcome, TrainingMatrix
+from edge_bert.report.training_matrix_html import render_training_matrix
 from edge_bert.search.executors.choose import open_executor
 from edge_bert.search.executors.jobs import Job
 from edge_bert.search.matrix_jobs import run_matrix_jobs
@@ -64,7 +65,7 @@ def run_matrix(
     progress: Progress = no_progress,
     jobs: Sequence[Job] | None = None,
 ) -> TrainingMatrix:
-    """Take every run's plan, and write NAME-matrix.json beside the models.
+    """Take every run's plan, and write NAME-matrix.json and NAME-matrix.html beside the models.
 
     All are checked before the first one trains. What ended is not taken again by the same command;
     a run that a process died in goes on in another one. A run that fails in a foreseen way is
@@ -97,10 +98,20 @@ def run_matrix(
             for key, run in zip(keys, runs, strict=True)
         ),
     )
-    path = Path(options.out) / f"{name}-matrix.json"
-    write_atomic(path, encode_json(matrix))
-    note_written(path)
+    _write_matrix(matrix, Path(options.out))
     return matrix
+
+
+def _write_matrix(matrix: TrainingMatrix, folder: Path) -> None:
+    """NAME-matrix.json, and the page beside it."""
+    files = {
+        "json": encode_json(matrix),
+        "html": render_training_matrix(matrix).encode("utf-8", "replace"),
+    }
+    for ending, content in files.items():
+        path = folder / f"{matrix.name}-matrix.{ending}"
+        write_atomic(path, content)
+        note_written(path)
 
 
 def list_keys(runs: Sequence[PlanRun]) -> list[str]:

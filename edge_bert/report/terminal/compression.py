@@ -14,9 +14,9 @@ from edge_bert.report.chain_words import (
     list_texts,
     tell_end,
 )
+from edge_bert.report.outcome_words import list_outcomes, list_titles, summarize_outcomes
 from edge_bert.report.plan_words import describe_basis, list_figures, summarize_compression
 from edge_bert.report.terminal.tables import print_line, print_table
-from edge_bert.text import NOT_KNOWN
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,12 +51,10 @@ def _print_end(built: BuiltEnd | None, console: Console) -> None:
 
 def print_outcomes(matrix: TrainingMatrix, console: Console) -> None:
     """A row for each run: its last model's figures, or why there is none."""
-    done = [outcome.compression for outcome in matrix.runs if outcome.compression]
-    figures = list_figures([compression.effects[-1] for compression in done])
-    rows = []
-    for outcome in matrix.runs:
-        last = outcome.compression.effects[-1] if outcome.compression else None
-        cells = [figure.format(last) if last else NOT_KNOWN for figure in figures]
-        rows.append((outcome.model, outcome.plan_name, *cells, outcome.reason or outcome.name))
-    head = ("model", "plan", *(figure.title for figure in figures), "folder, or why it failed")
+    head = ("model", "plan", *list_titles(matrix), "folder, or why it failed")
+    rows = [
+        (run.model, run.plan_name, *cells, run.reason or run.name)
+        for run, cells in list_outcomes(matrix)
+    ]
     print_table(console, head, rows)
+    print_line(console, summarize_outcomes(matrix))

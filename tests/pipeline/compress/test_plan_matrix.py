@@ -111,6 +111,8 @@ def check_matrix(matrix: TrainingMatrix, runs: list[PlanRun]) -> None:
         assert training.plan is not None
         assert training.plan.step == 2
     record = (out / "tried-matrix.json").read_bytes()
+    page = (out / "tried-matrix.html").read_text("utf-8")
+    assert all(f'href="./{run.options.name}/report.html"' in page for run in runs)
     assert msgspec.json.decode(record, type=TrainingMatrix) == matrix
 
 
