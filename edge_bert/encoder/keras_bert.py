@@ -6,8 +6,9 @@ apart, because TFLite's FULLY_CONNECTED is fastest on plain matrices.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import keras
 from keras import ops
@@ -102,6 +103,20 @@ class BlockGates(NamedTuple):
     neurons: Any
     layer: Any = None
 
+    def run_block(self, block: EncoderBlock, rows: Any, bias: Any) -> BlockValues:
+        """The values of a layer that reads `rows`, which are its output where its gate is shut."""
+        values: BlockValues = block(rows, bias, gates=self)
+        if self.layer is None:
+            return values
+        return values._replace(output=ops.where(self.layer > 0.5, values.output, rows))
+
+
+class BlockChange(Protocol):
+    """Runs a layer other than as a whole."""
+
+    def run_block(self, block: EncoderBlock, rows: Any, bias: Any) -> BlockValues:
+        """The values of `block` for rows [batch * length, hidden] and the bias of its scores."""
+
 
 class EncoderBlock(keras.layers.Layer):
     """One transformer layer (Vaswani et al. 2017, arXiv:1706.03762), with post-normalization."""
@@ -156,13 +171,6 @@ class ExitHead(keras.layers.Layer):
         return ExitValues(apply_head_layers(pooled, self.spec, self.head), agreement)
 
 
-def _skip_layer(values: BlockValues, rows: Any, gates: BlockGates | None) -> BlockValues:
-    """The values of a layer that read `rows`, which are its output where its gate is closed."""
-    if gates is None or gates.layer is None:
-        return values
-    return values._replace(output=ops.where(gates.layer > 0.5, values.output, rows))
-
-
 class Encoder(keras.Model):
     """An encoder with its head: int32 ids in, what the head gives out.
 
@@ -210,19 +218,19 @@ class Encoder(keras.Model):
         attention_mask: Any,
         token_type_ids: Any | None = None,
         pooling_mask: Any | None = None,
-        gates: Sequence[BlockGates | None] = (),
+        changes: Sequence[BlockChange | None] = (),
     ) -> EncoderValues:
         """A pass over ids and masks [batch, length], with the values on the way.
 
-        `pooling_mask` says which tokens are pooled, where these are not all. `gates` are those of
-        each layer, where they are given.
+        `pooling_mask` says which tokens are pooled, where these are not all. `changes` say how
+        each layer runs, where they are given.
         """
         bias = mask_bias(attention_mask)
         embedded = self.embeddings(input_ids, token_type_ids)
         rows, blocks, score_bias = embedded, [], _ScoreBias(bias)
-        for block, factors in zip(self.blocks, gates or [None] * len(self.blocks), strict=True):
-            values = block(rows, score_bias.of(block), gates=factors)
-            blocks.append(_skip_layer(values, rows, factors))
+        for block, change in zip(self.blocks, changes or [None] * len(self.blocks), strict=True):
+            run_block = block if change is None else functools.partial(change.run_block, block)
+            blocks.append(run_block(rows, score_bias.of(block)))
             rows = blocks[-1].output
         pooled = bias if pooling_mask is None else mask_bias(pooling_mask)
         output = apply_head(rows, pooled, self.head, self.head_layers)

@@ -22,11 +22,14 @@ class RungRow(Record, frozen=True):
 
 def tell_supernet(supernet: SupernetTraining) -> str:
     """How it was trained, in two sentences."""
-    source = "from the whole of the same step" if supernet.in_place else "from the model before"
+    ends, source = "the whole model or the smallest sub-network", "from the model before"
+    if supernet.in_place:
+        ends = "the whole model, the smallest sub-network"
+        source = "the smaller ones from the whole of the same step"
     importance = IMPORTANCE_WORDS.get(supernet.importance, supernet.importance)
     return (
-        f"Heads and neurons are sorted by {importance}. In each step the whole model, the smallest "
-        f"sub-network and {supernet.drawn} others learned, the smaller ones {source}."
+        f"Heads and neurons are sorted by {importance}. In each step {ends} and {supernet.drawn} "
+        f"drawn at random learned, {source}."
     )
 
 

@@ -35,10 +35,10 @@ NOT_HERE = ("relations", "attention")
         },
         "How they learn": add_loop_help(
             {
-                "drawn": "random sub-networks of each step, beside the smallest and the whole "
-                "model (default: 2)",
-                "in-place": "the smaller ones learn what the whole gives in the same step, instead "
-                "of what the model gave before",
+                "drawn": "random sub-networks of each step, beside the smallest or the whole "
+                "model in turn (default: 1)",
+                "in-place": "the smaller ones learn what the whole gives in the same step, and not "
+                "what the model gave before; each step then has both ends",
                 "importance": "by which heads and neurons are sorted: taylor, of labels (default "
                 "where there are some); fisher, curvature on texts (default without); obs",
                 "batch-size": "texts of a step (default: 64)",

@@ -18,7 +18,7 @@ from edge_bert.compress.train.batches import (
     TokenizedTexts,
     stack_inputs,
 )
-from edge_bert.encoder.keras_bert import BlockGates, mask_bias
+from edge_bert.encoder.keras_bert import BlockChange, mask_bias
 from edge_bert.encoder.keras_head import pool_rows
 
 BATCH_SIZE = 32
@@ -48,7 +48,7 @@ class Rows:
 class ForwardPass:
     """The compiled forward pass of a Keras encoder over texts, with the weights that it has then.
 
-    `input_names` are the encoder's inputs; `rows` of tokens are kept beside the output. `gates`
+    `input_names` are the encoder's inputs; `rows` of tokens are kept beside the output. `changes`
     makes those of the layers from a batch.
     """
 
@@ -57,10 +57,10 @@ class ForwardPass:
         model: Any,
         input_names: Sequence[str],
         rows: Rows = Rows(),
-        gates: Callable[[Batch], Sequence[BlockGates]] = lambda _: (),
+        changes: Callable[[Batch], Sequence[BlockChange]] = lambda _: (),
     ) -> None:
         self._input_names = tuple(input_names)
-        self._forward = make_forward(model, _computation(model, self._input_names, rows, gates))
+        self._forward = make_forward(model, _computation(model, self._input_names, rows, changes))
 
     def run(
         self,
@@ -74,7 +74,7 @@ class ForwardPass:
 
         Where the encoder's head gives tokens, `output` is [tokens, width]. `allocate` makes the
         arrays, `report` is called with the number of texts that are done. `further` arrays, those
-        that gates are made from, are the same in every batch.
+        that changes are made from, are the same in every batch.
         """
         values: dict[str, Array] = {}
         done = 0
@@ -93,11 +93,11 @@ def _computation(
     model: Any,
     input_names: Sequence[str],
     rows: Rows,
-    gates: Callable[[Batch], Sequence[BlockGates]],
+    changes: Callable[[Batch], Sequence[BlockChange]],
 ) -> Any:
     def compute(batch: Batch) -> dict[str, Any]:
         inputs = {name: batch[name] for name in input_names}
-        passed = model.run(**inputs, gates=gates(batch))
+        passed = model.run(**inputs, changes=changes(batch))
         rows_by_name = {f"hidden.{layer}": passed.blocks[layer].output for layer in rows.hidden}
         if rows.attention:
             last = passed.blocks[-1]

@@ -141,14 +141,14 @@ class SupernetOptions(StudentOptions, frozen=True, kw_only=True):
     """What `invoke supernet` takes: the smallest sub-network, and how they learn.
 
     It has `fewest_layers` (half of them), and shares of their heads and neurons. In a step `drawn`
-    random ones learn beside the smallest and the whole, with `in_place` from the whole. Without
-    `importance` it is taylor where texts have labels, else fisher.
+    random ones learn beside the smallest or the whole, with `in_place` beside both and from the
+    whole. Without `importance` it is taylor where texts have labels, else fisher.
     """
 
     fewest_layers: int | None = None
     least_heads: float = 0.5
     least_neurons: float = 0.25
-    drawn: int = 2
+    drawn: int = 1
     in_place: bool = False
     importance: str | None = None
 

@@ -78,6 +78,12 @@ def name_device() -> str:
     return name
 
 
+def takes_sizes() -> bool:
+    """Whether a graph of the backend in use may have sizes that are numbers of its batch."""
+    takes: bool = _backend_module().TAKES_SIZES
+    return takes
+
+
 def make_step(model: Any, optimizer: Any, objective: Objective) -> CompiledStep:
     """The training step of the backend in use."""
     step: CompiledStep = _backend_module().make_step(model, optimizer, objective)

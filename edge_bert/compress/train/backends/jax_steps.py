@@ -11,6 +11,8 @@ import keras
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 from edge_bert.host_system import bind_to_first_cores
 
+TAKES_SIZES = False
+
 
 class JaxStep:
     """Gradients by transformation; the values are held here until they are written back."""

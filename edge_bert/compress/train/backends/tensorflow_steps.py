@@ -12,6 +12,8 @@ from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 # It warns of graphs that are made again; each length of a batch has one of its own, as is meant.
 tf.get_logger().setLevel("ERROR")
 
+TAKES_SIZES = True
+
 
 class TensorFlowStep:
     """Gradients by a tape; a graph of its own changes the weights, whatever the batch's shape.

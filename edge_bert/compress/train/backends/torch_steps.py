@@ -10,6 +10,8 @@ import torch
 
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
 
+TAKES_SIZES = True
+
 
 class TorchStep:
     """Gradients by autograd."""

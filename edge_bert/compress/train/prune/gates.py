@@ -80,7 +80,7 @@ def _derivative(model: Any, input_names: Sequence[str], names: Sequence[GateName
             )
             for layer in names
         ]
-        values = model.run(**{name: batch[name] for name in input_names}, gates=gates)
+        values = model.run(**{name: batch[name] for name in input_names}, changes=gates)
         return ops.sum(values.output * batch[DIRECTION])
 
     return compute

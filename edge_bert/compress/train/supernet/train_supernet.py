@@ -1,4 +1,4 @@
-"""A super-network learns: in each step the whole, the smallest and some other sub-networks.
+"""A super-network learns: in each step the whole or the smallest, and some other sub-networks.
 
 Requires: an encoder whose heads and neurons are sorted by importance, a grid of sub-networks, and
 the outputs of the model that teaches. Ensures: the same structure, with the weights whose
@@ -20,7 +20,7 @@ from keras import ops
 
 from edge_bert.compress.train import losses as loss_functions
 from edge_bert.compress.train.backends.choose_backend import Batch, Objective
-from edge_bert.compress.train.batches import TokenizedTexts
+from edge_bert.compress.train.batches import BatchPlan, TokenizedTexts
 from edge_bert.compress.train.distill import (
     OUTPUT,
     Lessons,
@@ -37,11 +37,11 @@ from edge_bert.compress.train.objective import (
     mask_tokens,
     sum_losses,
 )
-from edge_bert.compress.train.supernet.structure_gates import (
+from edge_bert.compress.train.supernet.drawn_structures import (
     draw_structures,
     encode_structures,
     mean_held,
-    read_gates,
+    read_changes,
 )
 from edge_bert.compress.train.training_task import TrainingTask
 from edge_bert.encoder.keras_bert import EncoderValues, load_weights
@@ -56,15 +56,27 @@ RUNGS = 5  # sub-networks that are scored, from the smallest to the largest
 
 @dataclass(frozen=True)
 class Sandwich:
-    """How a super-network learns: `drawn` random sub-networks a step beside its two ends.
+    """How a super-network learns: `drawn` random sub-networks a step beside one of its two ends.
 
-    With `in_place` the smaller ones learn what the largest gives in the same step, and nothing of
-    labels; else all learn what the teacher gave.
+    With `in_place` both ends are there, and the smaller ones learn what the largest gives in the
+    same step, and nothing of labels; else all learn what the teacher gave, which the largest gives
+    from the start.
     """
 
     grid: SubnetworkGrid
     drawn: int
     in_place: bool
+
+    @property
+    def rows(self) -> int:
+        """The sub-networks of a step."""
+        return self.drawn + (2 if self.in_place else 1)
+
+    def draw(self, vocabulary: int, seed: int, plan: BatchPlan) -> list[Structure]:
+        """The sub-networks of the step of `plan`."""
+        return draw_structures(
+            self.grid, vocabulary, self.drawn, seed, plan, both_ends=self.in_place
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,7 @@ class GatedPass:
     def __init__(self, model: Any, input_names: Sequence[str]) -> None:
         self._config = model.config
         self._forward = ForwardPass(
-            model, input_names, gates=lambda batch: read_gates(model.config, batch, 0)
+            model, input_names, changes=lambda batch: read_changes(model.config, batch, 0)
         )
 
     def run(self, texts: TokenizedTexts, structure: Structure) -> FloatArray:
@@ -117,10 +129,7 @@ def train_supernet(
         score=lambda: float(np.mean([value for _, value in score()])),
         metric=f"mean {name_metric(held_out, weights.head.task)} of sub-networks",
         draw=lambda plan: encode_structures(
-            weights.config,
-            draw_structures(
-                sandwich.grid, weights.config.vocabulary, sandwich.drawn, settings.seed, plan
-            ),
+            weights.config, sandwich.draw(weights.config.vocabulary, settings.seed, plan)
         ),
     )
     curve = train_model(task, settings, folder, report)
@@ -168,17 +177,13 @@ def _make_objective(
 
     def objective(batch: Batch) -> dict[str, Any]:
         taught, labels, totals = batch, label_loss, []
-        for row in range(2 + sandwich.drawn):
-            gates = read_gates(weights.config, batch, row)
-            values = model.run(**{name: batch[name] for name in names}, gates=gates)
+        for row in range(sandwich.rows):
+            changes = read_changes(weights.config, batch, row)
+            values = model.run(**{name: batch[name] for name in names}, changes=changes)
             totals.append(compute_loss(values, taught, row, labels))
             if row == 0 and sandwich.in_place:
                 taught, labels = {**batch, OUTPUT: ops.stop_gradient(values.output)}, None
-        return {
-            "largest": totals[0],
-            "smallest": totals[1],
-            "loss": sum(totals) / len(totals),
-        }
+        return {"loss": sum(totals) / len(totals)}
 
     return objective
 

@@ -141,7 +141,7 @@ def _work_folder(job: _Job) -> Path:
         *map(digest_lessons, job.lessons),
         job.backend,
     ]
-    return choose_work_folder(["super-network", *inputs])
+    return choose_work_folder(["super-network by cuts", *inputs])
 
 
 def _describe_run(job: _Job, trained: TrainedSupernet, seconds: float) -> TrainingRun:

@@ -23,7 +23,7 @@ import_tensorflow()
 
 from edge_bert.compress.train.keras_student import build_student  # noqa: E402 (after TensorFlow's quiet import)
 from edge_bert.compress.train.prune.rank_units import list_sentences  # noqa: E402
-from edge_bert.compress.train.supernet.structure_gates import draw_structures  # noqa: E402
+from edge_bert.compress.train.supernet.drawn_structures import draw_structures  # noqa: E402
 from edge_bert.compress.train.supernet.train_supernet import (  # noqa: E402
     GatedPass,
 )
@@ -79,14 +79,18 @@ def test_a_cut_gives_what_its_gates_gave(family: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(gated.run(texts, structure), expected, atol=1e-5)
 
 
-def test_a_step_draws_the_ends_and_what_its_batch_says() -> None:
-    """The same for the same batch, and other ones for others."""
-    plans = [BatchPlan(np.array(rows), 8) for rows in ([1, 2], [1, 2], [3, 4], [5, 6], [7, 8])]
-    first, again, *others = (draw_structures(GRID, 200, 3, 0, plan) for plan in plans)
+def test_a_step_draws_an_end_and_what_its_batch_says() -> None:
+    """The same for the same batch, and other ones for others; one end, or both."""
+    ends = [GRID.pick_structure(1, 1, 1, 200), GRID.pick_structure(0, 0, 0, 200)]
+    plans = [BatchPlan(np.array([row, row + 1]), 8) for row in (1, 1, *range(3, 12))]
+    first, again, *others = (
+        draw_structures(GRID, 200, 3, 0, plan, both_ends=False) for plan in plans
+    )
     assert first == again
     assert any(first != other for other in others)
-    assert first[0] == GRID.pick_structure(1, 1, 1, 200)
-    assert first[1] == GRID.pick_structure(0, 0, 0, 200)
+    assert {len(drawn) for drawn in (first, *others)} == {4}
+    assert {drawn[0] for drawn in (first, *others)} == set(ends)
+    assert draw_structures(GRID, 200, 1, 0, plans[0], both_ends=True)[:2] == ends
 
 
 def test_cuts_that_cannot_be_are_refused(tmp_path: Path) -> None:
