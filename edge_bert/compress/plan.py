@@ -92,6 +92,15 @@ PASSES: dict[str, Pass] = {
     ),
 }
 
+# Commands that train, and can still be no step: why.
+NO_STEPS = {
+    "supernet": (
+        "a plan goes from one model to one file, and a super-network is one of many sizes; run "
+        "`invoke supernet` on the model that the plan leaves, without qat, exits and cluster, and "
+        "`invoke build` with a budget chooses among its sub-networks"
+    ),
+}
+
 
 def check_order(kinds: Sequence[str], passes: Mapping[str, Pass] = PASSES) -> None:
     """Whether steps of these kinds can follow each other.
@@ -111,6 +120,8 @@ def check_order(kinds: Sequence[str], passes: Mapping[str, Pass] = PASSES) -> No
 
 
 def _find_pass(kind: str, number: int, passes: Mapping[str, Pass]) -> Pass:
+    if kind in NO_STEPS:
+        raise InputError(f"step {number}: {kind} is no step of a plan: {NO_STEPS[kind]}.")
     if kind not in passes:
         raise InputError(
             f"step {number}: no step is called {kind[:80]!r}; there are {', '.join(passes)}."

@@ -56,8 +56,14 @@ def test_a_step_out_of_place_is_named_with_what_spoils_it(
         check_order(kinds, LATER)
 
 
-@pytest.mark.parametrize("kind", ["quantize", "pack", "supernet", "", "Train"])
+@pytest.mark.parametrize("kind", ["quantize", "pack", "", "Train"])
 def test_an_unknown_step_is_refused_with_those_that_are_known(kind: str) -> None:
     """Also one that the field knows and we do not have yet."""
     with refused(InputError, "step 2: no step is called .* train, distill, prune"):
         check_order(("train", kind))
+
+
+def test_a_super_network_is_no_step_and_why() -> None:
+    """A plan has one model at its end; a budget chooses among many."""
+    with refused(InputError, r"step 2: supernet is no step .* `invoke build` with a budget"):
+        check_order(("train", "supernet"))
