@@ -24,14 +24,16 @@ class BlockCut(NamedTuple):
     neurons: Any
 
     def run_block(self, block: EncoderBlock, rows: Any, bias: Any) -> BlockValues:
-        """The output of the layer; queries, keys and values are not told."""
+        """The output of the layer; queries, keys and values are not told.
 
-        def run_first() -> Any:
-            attended = rows + self._attend(block, rows, bias)
-            normed = block.attention_norm(attended)
-            return block.ffn_norm(normed + self._feed(block, normed))
-
-        return BlockValues(None, None, None, ops.cond(self.heads > 0, run_first, lambda: rows))
+        A layer that is not there has no heads or neurons to compute, and is not chosen. A branch of
+        the graph would save its LayerNorms too, but what TensorFlow 2.21 makes of such branches on
+        a Xeon with AVX-512 gives empty arrays (not so without its remapping of operators).
+        """
+        attended = rows + self._attend(block, rows, bias)
+        normed = block.attention_norm(attended)
+        output = block.ffn_norm(normed + self._feed(block, normed))
+        return BlockValues(None, None, None, ops.where(self.heads > 0, output, rows))
 
     def _attend(self, block: EncoderBlock, rows: Any, bias: Any) -> Any:
         """Rows [batch * length, hidden] by the first heads of the layer's attention."""
@@ -41,7 +43,9 @@ class BlockCut(NamedTuple):
         def project(dense: Any) -> Any:
             """By head, [batch, heads, length, size]."""
             projected = ops.matmul(rows, dense.kernel[:, :channels]) + dense.bias[:channels]
-            return ops.transpose(ops.reshape(projected, (count, length, -1, size)), (0, 2, 1, 3))
+            return ops.transpose(
+                ops.reshape(projected, (count, length, self.heads, size)), (0, 2, 1, 3)
+            )
 
         by_head = bias[:, : self.heads] if bias.shape[1] > 1 else bias
         keys = ops.transpose(project(block.key), (0, 1, 3, 2))
