@@ -58,7 +58,8 @@ class BlockCut(NamedTuple):
 
     def _feed(self, block: EncoderBlock, rows: Any) -> Any:
         """Rows [batch * length, hidden] by the first neurons of the layer."""
-        into, out = block.ffn_in, block.ffn_out
+        into: Any = block.ffn_in
+        out: Any = block.ffn_out
         products = ops.matmul(rows, into.kernel[:, : self.neurons]) + into.bias[: self.neurons]
         neurons = apply_activation(products, into.activation)
         return ops.matmul(neurons, out.kernel[: self.neurons]) + out.bias
