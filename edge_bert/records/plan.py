@@ -24,11 +24,12 @@ class PlanBuild(Record, frozen=True):
 
     Without a recipe it is that of the integers which the steps trained, else the first that the
     profile prefers. `lengths` empty are those of `invoke build`; "auto" or "auto:6" chooses as many
-    for the texts.
+    for the texts. `table_bits` are those of the word table, where they are not the recipe's own.
     """
 
     recipe: str | None = None
     lengths: tuple[int, ...] | str = ()
+    table_bits: int | None = None
 
 
 class Plan(Record, frozen=True):

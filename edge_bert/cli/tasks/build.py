@@ -49,8 +49,8 @@ if TYPE_CHECKING:
             "dimensions": DIMENSIONS_HELP,
             "token-vectors": "give the vector of each token, in place of the model's own output",
             "float-output": "full-integer files end in a DEQUANTIZE, so that they give float32",
-            "table-bits": "of the word table in wi4_afp32, wi4c_afp32, wi2c_afp32: 8, 4 (default) "
-            "or 2, as codebooks",
+            "table-bits": "of the word table in hybrid files, such as wi8_afp32: 8, 4 (default "
+            "where weights have fewer than 8) or 2, as codebooks",
             "wide": "what has 4 bits where wi2c_afp32 has 2, such as 0,-1 (layers; -1 is the last) "
             "or value,ffn_out",
             "rounding": "of int8 matrices with calibrated scales: nearest (default), or gptq, "

@@ -1,4 +1,4 @@
-"""Bits that the user chose for files with narrow weights, in place of the recipe's own."""
+"""Bits that the user chose for hybrid files, in place of the recipe's own."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ class NarrowChoice(Protocol):
 
 ROLES = tuple(role.value for role in MatrixRole)
 WIDE = 4  # bits of what is not left at 2
-NARROW = [x for x in RECIPES.values() if x.scheme is Scheme.HYBRID and x.weight_bits < max(WIDTHS)]
+HYBRID = [recipe for recipe in RECIPES.values() if recipe.scheme is Scheme.HYBRID]
 
 
 def check_chosen_bits(options: BuildOptions, recipes: Sequence[Recipe]) -> None:
     """Raise InputError where --table-bits or --wide has no file to change, or a wrong value."""
     if options.table_bits not in (None, *WIDTHS):
         raise InputError(f"--table-bits {options.table_bits}: give 2 (codebooks), 4 or 8.")
-    narrow = [recipe for recipe in recipes if recipe in NARROW]
-    if options.table_bits is not None and not narrow:
-        names = ", ".join(recipe.name for recipe in NARROW)
-        raise InputError(f"--table-bits is for files with narrow weights: --recipes {names}.")
-    two = [recipe.name for recipe in NARROW if recipe.weight_bits < WIDE]
-    if options.wide and not {recipe.name for recipe in narrow} & {*two}:
+    hybrid = [recipe for recipe in recipes if recipe in HYBRID]
+    if options.table_bits is not None and not hybrid:
+        names = ", ".join(recipe.name for recipe in HYBRID)
+        raise InputError(f"--table-bits is for hybrid files: --recipes {names}.")
+    two = [recipe.name for recipe in HYBRID if recipe.weight_bits < WIDE]
+    if options.wide and not {recipe.name for recipe in hybrid} & {*two}:
         raise InputError(f"--wide is for files with 2-bit weights: --recipes {', '.join(two)}.")
 
 
@@ -49,7 +49,7 @@ def choose_bits(options: NarrowChoice, recipe: Recipe, layers: int) -> WeightBit
 
     Raises InputError for a layer or a role that the encoder does not have.
     """
-    if recipe not in NARROW or (options.table_bits is None and not options.wide):
+    if recipe not in HYBRID or (options.table_bits is None and not options.wide):
         return None
     bits = WeightBits.of_recipe(recipe, layers)
     if options.table_bits is not None:

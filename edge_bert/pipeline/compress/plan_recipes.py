@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edge_bert.errors import InputError
+from edge_bert.pipeline.build.chosen_bits import HYBRID
 from edge_bert.pipeline.build.session import find_recipes
 from edge_bert.pipeline.compress.step_jobs import PlannedStep
 from edge_bert.pipeline.train.options import ClusterOptions, QatOptions
@@ -12,6 +13,7 @@ from edge_bert.quantize.tflite_runtime_2_14 import refuse_narrow_weights
 from edge_bert.records.plan import PlanBuild
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, DeviceProfile
 from edge_bert.records.recipe import RECIPES, WI8_AFP32
+from edge_bert.records.weight_bits import WIDTHS
 
 CLUSTERED = WI8_AFP32.name  # whose integers clusters are
 
@@ -27,8 +29,9 @@ def choose_end_recipe(
 ) -> str:
     """The recipe of the bundle: that of the trained integers, the plan's, or the profile's first.
 
-    Raises InputError for one that would round trained integers again and for an unknown one,
-    RefusedError for one that the profile's runtime cannot run.
+    Raises InputError for one that would round trained integers again, for an unknown one and for
+    bits of a word table that it does not have, RefusedError for one that the profile's runtime
+    cannot run.
     """
     _check_clustering(steps)
     find_recipes([build.recipe] if build.recipe else [])
@@ -42,9 +45,27 @@ def choose_end_recipe(
                 f"({steps[trained[-1] - 1].kind}) trains the integers of {recipe}, and another "
                 "file would round them again; leave it out, or train for that one."
             )
+    if build.table_bits is not None:
+        _check_table(build.table_bits, recipe, trained)
     if profile.parsed_runtime() == TFLITE_RUNTIME_2_14:
         refuse_narrow_weights(RECIPES[recipe])
     return recipe
+
+
+def _check_table(bits: int, recipe: str, trained: Sequence[int]) -> None:
+    """Raise InputError where the recipe's file cannot have a word table of `bits`, or the steps
+    numbered `trained` trained the table's integers."""
+    if trained:
+        raise InputError(
+            f"[build] table_bits = {bits}: step {trained[-1]} trains the integers of the word "
+            "table; give it to that step."
+        )
+    if bits not in WIDTHS or RECIPES[recipe] not in HYBRID:
+        hybrid = ", ".join(recipe.name for recipe in HYBRID)
+        raise InputError(
+            f"[build] table_bits = {bits}: give 2 (codebooks), 4 or 8, with one of the recipes "
+            f"{hybrid}; {recipe} is built."
+        )
 
 
 def _name_recipes(steps: Sequence[PlannedStep], base: str) -> Iterator[str]:

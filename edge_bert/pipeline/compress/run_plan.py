@@ -177,7 +177,13 @@ def check_plan(run: PlanRun) -> str:
 def _open_plan(run: PlanRun) -> _OpenedPlan:
     options = run.options
     lengths, auto_lengths = split_lengths(run.plan.build)
-    files = FileChoice(options.profile, lengths, auto_lengths, choose_calibration(options))
+    files = FileChoice(
+        options.profile,
+        lengths,
+        auto_lengths,
+        choose_calibration(options),
+        run.plan.build.table_bits,
+    )
     source = files.open(options.model, options.recipe)
     end_recipe = choose_end_recipe(run.steps, run.plan.build, source.profile)
     checkpoint = source.checkpoint

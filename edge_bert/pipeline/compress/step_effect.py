@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edge_bert.devices.emulator.cpu_files import find_cluster
 from edge_bert.pipeline.build import artifacts
+from edge_bert.pipeline.build.chosen_bits import HYBRID
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
@@ -17,6 +18,7 @@ from edge_bert.pipeline.sizing.fit_to_budget import why_not_emulated
 from edge_bert.progress import Progress
 from edge_bert.records.measurement import Measurement
 from edge_bert.records.plan import EffectBasis, LengthCost, StepEffect
+from edge_bert.records.recipe import RECIPES
 
 
 @dataclass(frozen=True)
@@ -31,19 +33,22 @@ class MeasuredModel:
 @dataclass(frozen=True)
 class FileChoice:
     """How the files of all models of a plan are built: for which device, with which buckets, or how
-    many of them, and calibrated on which sentences (None: ours)."""
+    many of them, calibrated on which sentences (None: ours), and with how many bits in the word
+    table (None: the recipe's own)."""
 
     profile: str
     lengths: tuple[int, ...] = ()
     auto_lengths: int | None = None
     calibration: str | None = None
+    table_bits: int | None = None
 
     def open(self, model: str | None, recipe: str) -> BuildSession:
         """The session that builds a model in one recipe."""
         return BuildSession.open(self.options_for(model, (recipe,)))
 
     def options_for(self, model: str | None, recipes: tuple[str, ...]) -> BuildOptions:
-        """The options of a build."""
+        """The options of a build; files in float have their tables in float too."""
+        narrows = any(RECIPES[recipe] in HYBRID for recipe in recipes)
         return BuildOptions(
             profile=self.profile,
             model=model,
@@ -51,6 +56,7 @@ class FileChoice:
             lengths=self.lengths,
             auto_lengths=self.auto_lengths,
             calibration=self.calibration,
+            table_bits=self.table_bits if narrows else None,
         )
 
     def keep_lengths(self, session: BuildSession) -> FileChoice:

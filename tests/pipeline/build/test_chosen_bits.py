@@ -1,4 +1,4 @@
-"""Bits that the user chose for files with narrow weights."""
+"""Bits that the user chose for hybrid files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from edge_bert.errors import InputError, ModelError, RefusedError
 from edge_bert.formats.tflite import flatbuffer
 from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
 from edge_bert.pipeline.export.options import ExportOptions, choose_recipes
-from edge_bert.records.recipe import WI2C_AFP32, WI4C_AFP32, WI8_AFP32
+from edge_bert.records.recipe import WI2C_AFP32, WI4C_AFP32, WI8_AFP32, WI8_AI8
 from edge_bert.records.trained_bits import FORMAT_VERSION, TrainedBits
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.report.weight_words import describe_bits
@@ -37,7 +37,10 @@ def test_layers_and_matrices_keep_four_bits() -> None:
     four = choose_bits(options, WI4C_AFP32, 4)
     assert four is not None
     assert describe_bits(four) == "matrices in 4 bits; the word table in codebooks"
-    assert choose_bits(options, WI8_AFP32, 4) is None
+    eight = choose_bits(tiny.make_options(table_bits=4), WI8_AFP32, 4)
+    assert eight is not None
+    assert describe_bits(eight) == "matrices in 8 bits; the word table in 4 bits"
+    assert choose_bits(options, WI8_AI8, 4) is None
     assert choose_bits(tiny.make_options(), WI2C_AFP32, 4) is None
 
 
@@ -45,8 +48,8 @@ def test_what_cannot_be_chosen_is_refused() -> None:
     """Each in one line that says what to give."""
     with refused(InputError, "--table-bits 3: give 2"):
         check_chosen_bits(tiny.make_options(table_bits=3), (WI4C_AFP32,))
-    with refused(InputError, "--table-bits is for files with narrow weights"):
-        check_chosen_bits(tiny.make_options(table_bits=4), (WI8_AFP32,))
+    with refused(InputError, "--table-bits is for hybrid files: --recipes wi8_afp32"):
+        check_chosen_bits(tiny.make_options(table_bits=4), (WI8_AI8,))
     with refused(InputError, "--wide is for files with 2-bit weights: --recipes wi2c_afp32"):
         check_chosen_bits(tiny.make_options(wide=("0",)), (WI4C_AFP32,))
     for wrong in ("4", "-5", "values", "1.5"):

@@ -20,6 +20,7 @@ QAT = "[[steps]]\nkind = 'qat'\nrecipe = '{}'\n"
 CLUSTER = "[[steps]]\nkind = 'cluster'\n"
 FOUR = QAT.format("wi4c_afp32")
 EIGHT = QAT.format("wi8_afp32")
+TABLE = "[build]\ntable_bits = 4\n"
 BUILD = "[build]\nrecipe = '{}'\n"
 
 
@@ -55,6 +56,9 @@ def test_trained_integers_are_built(text: str, recipes: list[str], end: str) -> 
         (CLUSTER + BUILD.format("wi4_afp32"), "pixel-9", InputError, r"step 1 \(cluster\) trains"),
         (FOUR + CLUSTER, "pixel-9", InputError, r"step 2 \(cluster\) makes .* step 1 \(qat\)"),
         (PRUNE + BUILD.format("wi3"), "pixel-9", InputError, "No recipe is called 'wi3'"),
+        (PRUNE + TABLE + "recipe = 'wi8_ai8'\n", "pixel-9", InputError, "wi8_ai8 is built"),
+        (PRUNE + TABLE.replace("4", "3"), "android-low-end", InputError, "table_bits = 3: give 2"),
+        (FOUR + TABLE, "pixel-9", InputError, "table_bits = 4: step 1 trains"),
         (FOUR, "raspberry-pi-4", RefusedError, "wi4c_afp32 is not made for tflite"),
     ],
 )
