@@ -58,6 +58,13 @@ class TokenizedTexts:
         spans = [np.arange(self.starts[row], self.starts[row + 1]) for row in rows]
         return np.concatenate(spans) if spans else np.zeros(0, np.int64)
 
+    def spread(self, count: int) -> TokenizedTexts:
+        """At most `count` of the texts, evenly spread over all of them.
+
+        Texts have the order of their files: the first ones may all be of one kind.
+        """
+        return self.select(spread_rows(len(self), count))
+
     def select(self, rows: npt.NDArray[np.int64]) -> TokenizedTexts:
         """Some of the texts, in the order of `rows`."""
         tokens = self.places(rows)
@@ -65,6 +72,12 @@ class TokenizedTexts:
         return TokenizedTexts(
             self.ids[tokens], self.types[tokens], starts, self.pad_id, self.unpooled
         )
+
+
+def spread_rows(rows: int, count: int) -> npt.NDArray[np.int64]:
+    """At most `count` of so many rows, evenly spread."""
+    count = min(rows, count)
+    return np.arange(count, dtype=np.int64) * rows // max(count, 1)
 
 
 @dataclass(frozen=True)

@@ -156,7 +156,7 @@ def _time_step(run: _Run) -> float:
     from edge_bert.compress.train.backends.choose_backend import make_step
     from edge_bert.compress.train.optimizer import build_optimizer  # it needs Keras
 
-    probed = run.texts[0].select(np.arange(min(PROBED, len(run.texts[0]))))
+    probed = run.texts[0].spread(PROBED)
     lessons = run.teach(probed, trains=True)
     task = make_distillation(run.start, lessons, lessons, SETTINGS, run.losses)
     step = make_step(task.model, build_optimizer(task.model, SETTINGS, 1, None), task.objective)

@@ -99,3 +99,10 @@ def test_selected_texts_are_those_texts(texts: TokenizedTexts) -> None:
     chosen = texts.select(np.array([1, 0]))
     assert chosen.ids.tolist() == [2, 9, 2, 8, 3]
     assert chosen.lengths.tolist() == [2, 3]
+
+
+def test_some_texts_are_spread_over_all() -> None:
+    """The first ones may be of one data set; where there are fewer, all are taken."""
+    texts = TokenizedTexts.of([[row] for row in range(10)], [[0]] * 10, pad_id=0)
+    assert texts.spread(4).ids.tolist() == [0, 2, 5, 7]
+    assert texts.spread(99).ids.tolist() == list(range(10))

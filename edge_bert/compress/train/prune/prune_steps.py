@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from edge_bert.compress.prune.structure import prune_to_structure
 from edge_bert.compress.prune.structure_path import relative_structure
@@ -150,8 +149,7 @@ def _cut_weights(
     ranked = rank_units(
         plan.importance, weights, trained.texts, trained.labels, seed + step, progress
     )
-    first = trained.texts.select(np.arange(min(SENTENCES, len(trained.texts))))
-    sentences = list_sentences(first, weights.input_names)
+    sentences = list_sentences(trained.texts.spread(SENTENCES), weights.input_names)
     pruned = prune_to_structure(
         weights, ranked.importance, plan.relative(step), sentences, progress
     )

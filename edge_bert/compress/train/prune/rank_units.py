@@ -16,7 +16,13 @@ import numpy as np
 from edge_bert.compress.prune.allocate_sparsity import ErrorCurves, measure_curves
 from edge_bert.compress.prune.gate_ranking import GateScores, rank_gates, sum_scores
 from edge_bert.compress.prune.importance import Importance, measure_importance
-from edge_bert.compress.train.batches import Array, BatchPlan, TokenizedTexts, stack_inputs
+from edge_bert.compress.train.batches import (
+    Array,
+    BatchPlan,
+    TokenizedTexts,
+    spread_rows,
+    stack_inputs,
+)
 from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.progress import Progress, no_progress
@@ -42,19 +48,19 @@ def rank_units(
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> RankedUnits:
-    """Heads and neurons by their importance on the first of `texts`, which are in no order.
+    """Heads and neurons by their importance on some of `texts`, evenly spread over all.
 
     `taylor` needs `labels` [n], below 0 where a text has none.
     """
-    first = texts.select(np.arange(min(SENTENCES, len(texts))))
-    importance = measure_importance(weights, list_sentences(first, weights.input_names), progress)
+    sentences = list_sentences(texts.spread(SENTENCES), weights.input_names)
+    importance = measure_importance(weights, sentences, progress)
     if kind == "obs":
         return RankedUnits(importance)
     progress(f"importance: gradients of gates ({kind})")
     rows = np.arange(len(texts))
     if kind == "taylor" and labels is not None:
         rows = np.flatnonzero(labels >= 0)
-    rows = rows[:GATED_TEXTS]
+    rows = rows[spread_rows(len(rows), GATED_TEXTS)]
     chosen = None if labels is None else labels[rows]
     scores = _score_gates(kind, weights, texts.select(rows), chosen, seed)
     return RankedUnits(rank_gates(importance, scores), scores)

@@ -133,7 +133,7 @@ def _plan_or_read(
 
 def _plan_structures(job: PruningJob, goal: PruningGoal, progress: Progress) -> PlannedPath:
     options, weights, trained = job.options, job.weights, job.trained
-    sentences = list_sentences(job.held_out.texts, weights.input_names)[:CURVE_SENTENCES]
+    sentences = list_sentences(job.held_out.texts.spread(CURVE_SENTENCES), weights.input_names)
     kind = importance_kind(options.importance)
     ranked = rank_units(kind, weights, trained.texts, trained.labels, options.seed, progress)
     curves = measure_error_curves(ranked, weights, sentences, progress)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.batches import TokenizedTexts
@@ -24,7 +23,6 @@ from edge_bert.compress.train.qat.layer_sensitivity import rank_sensitive_layers
 from edge_bert.compress.train.qat.quantized_student import round_tables
 from edge_bert.compress.train.qat.train_quantized import QuantizedEncoder
 from edge_bert.compress.train.qat.train_stages import Stage, train_stages
-from edge_bert.encoder.numpy_forward import Sentence
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.pipeline.train.class_scores import score_lessons
@@ -32,6 +30,7 @@ from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus
 from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS, SAME_LAYERS, choose_losses
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import QatOptions
+from edge_bert.pipeline.train.qat.calibration import list_start_sentences
 from edge_bert.pipeline.train.qat.choose_stages import (
     choose_bits,
     choose_stages,
@@ -62,7 +61,7 @@ from edge_bert.records.training import (
 from edge_bert.records.weight_bits import WeightBits
 from edge_bert.records.weight_grid import Width
 
-SENSITIVITY_SENTENCES, GPTQ_SENTENCES = 64, 256  # of those that are learned
+SENSITIVITY_SENTENCES = 64  # of those that are learned
 
 
 @dataclass(frozen=True)
@@ -156,7 +155,7 @@ def _widen(
     ranked = rank_sensitive_layers(
         weights,
         infer_config(recipe, bits, weights),
-        _list_sentences(weights, texts, SENSITIVITY_SENTENCES),
+        list_sentences(texts.spread(SENSITIVITY_SENTENCES), weights.input_names),
         lambda message: report(StageStatus(message)),
     )
     return widen_layers(bits, ranked, options.wide_layers)
@@ -167,23 +166,17 @@ def _start_matrices(job: _Job, config: FakeQuantConfig, folder: Path, report: Re
     return start_by_gptq(
         job.weights,
         resize_matrices(config, job.stages[0].width),
-        _list_sentences(job.weights, job.texts[0], GPTQ_SENTENCES),
+        list_start_sentences(job.model, job.texts[0]),
         folder,
         lambda message: report(StageStatus(message)),
     )
-
-
-def _list_sentences(weights: EncoderWeights, texts: TokenizedTexts, count: int) -> list[Sentence]:
-    """The first of the texts, as the numpy pass takes them."""
-    first = texts.select(np.arange(min(count, len(texts))))
-    return list_sentences(first, weights.input_names)
 
 
 def _work_folder(job: _Job) -> Path:
     sides = zip(job.texts, job.corpus, strict=True)
     stages = [(stage.width.value, stage.settings) for stage in job.stages]
     inputs: Sequence[object] = [
-        "qat",
+        "qat from both sets",
         job.model.checkpoint.sha256,
         job.recipe,
         job.bits,

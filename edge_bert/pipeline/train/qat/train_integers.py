@@ -16,14 +16,13 @@ import msgspec
 from edge_bert.compress.train.backends.choose_backend import start_backend
 from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report, StageStatus, no_report
-from edge_bert.data.calibration import DEFAULT_COUNT, default_sentences, select_sentences
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.train.class_scores import score_lessons
 from edge_bert.pipeline.train.corpus import Corpus, describe_corpus, read_corpus, split_corpus
 from edge_bert.pipeline.train.distill.choose_losses import choose_losses
 from edge_bert.pipeline.train.folder.run_record import describe_ancestor, describe_machine
 from edge_bert.pipeline.train.options import QatOptions
+from edge_bert.pipeline.train.qat.calibration import encode_default_sentences
 from edge_bert.pipeline.train.qat.choose_stages import FILE_WIDTHS, find_recipe
 from edge_bert.pipeline.train.qat.learn_integers import (
     IntegerPlan,
@@ -140,10 +139,7 @@ def _choose_settings(options: QatOptions) -> TrainingSettings:
 
 def _calibrate(model: StartModel) -> CalibratedEncoder:
     """As a build without options of its own calibrates the float model."""
-    sentences = select_sentences(default_sentences(), DEFAULT_COUNT, 0).sentences
-    weights = model.weights
-    inputs = encode_calibration(model.tokenizer, weights.input_names, sentences, weights.head)
-    return calibrate_encoder(weights, inputs)
+    return calibrate_encoder(model.weights, encode_default_sentences(model))
 
 
 def _work_folder(job: _Job) -> Path:

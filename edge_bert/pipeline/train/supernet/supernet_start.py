@@ -135,7 +135,7 @@ def _sort_model(
     trained, held_out = lessons
     least = choose_least(options, weights)
     kind = choose_importance(options, labels=trained.labels is not None)
-    sentences = list_sentences(held_out.texts, weights.input_names)[:SENTENCES]
+    sentences = list_sentences(held_out.texts.spread(SENTENCES), weights.input_names)
     ranked = rank_units(kind, weights, trained.texts, trained.labels, options.seed, progress)
     curves = measure_error_curves(ranked, weights, sentences, progress)
     layers = _rank_layers(weights, sentences, least, progress)
