@@ -80,9 +80,9 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
     """Run every artifact of a bundle again on the runtime its profile names.
 
     Drift is measured against the bundle's float32 artifact, on the held-out sentences of the
-    bundle's own calibration set where the user gives its file, or else of ours. Raises InputError
-    where that is another file, or where a file of the bundle is not the one that was verified or
-    not what the manifest says it is.
+    bundle's own calibration set where the user gives its file, or else of ours. A bundle with exits
+    is scored at each of them too. Raises InputError where that file is another one, or where a file
+    of the bundle is not the one that was verified or not what the manifest says it is.
     """
     bundle = OpenBundle.open(options.folder)
     manifest = bundle.manifest
@@ -94,7 +94,7 @@ def verify_bundle(options: VerifyOptions, progress: Progress = no_progress) -> B
     sentences = _calibration_set(manifest.calibration, options.calibration)
     with _open_subject(bundle, _reference(manifest)) as subject:
         expected = run_texts(subject, tokenizer, sentences.held_out, host_runtime())
-    examples = verify_artifact.Examples(tokenizer, sentences.held_out, sets)
+    examples = verify_artifact.Examples(tokenizer, sentences.held_out, sets, manifest.exits)
     verified = []
     for artifact in manifest.artifacts:
         progress(f"{artifact.name}: running on {runtime}")

@@ -83,7 +83,8 @@ class Explanation(Record, frozen=True):
     `outliers` come from the calibration sentences in float, before any rewrite; `tensors` from the
     file, `by_role` and `by_layer` from a simulation, both on `sentences` held-out sentences.
     `int16_selection` is the mixed recipe's choice for the same calibration, None but for
-    full-integer artifacts.
+    full-integer artifacts. All of it is of the whole path: `exits` are the layers after which the
+    artifact has exits, whose heads are in no figure.
     """
 
     format_version: int
@@ -99,3 +100,4 @@ class Explanation(Record, frozen=True):
     by_role: tuple[GroupError, ...]
     by_layer: tuple[GroupError, ...]
     int16_selection: Int16Selection | None = None
+    exits: tuple[int, ...] = ()

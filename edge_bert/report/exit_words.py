@@ -40,6 +40,14 @@ def list_exit_scores(manifest: Manifest) -> Iterator[tuple[str, ExitScores]]:
             yield artifact.name, scores
 
 
+def tell_exits_apart(after: Sequence[int]) -> str:
+    """What an explanation says of exits: that they are not in it."""
+    return (
+        f"Figures are of the whole path, without the heads of the exits after layers "
+        f"{', '.join(map(str, after))}; `edge-bert verify --data` scores these."
+    )
+
+
 def describe_rule(rule: ExitRule) -> str:
     """The rule by which texts leave, in a line."""
     if rule.patience is not None:

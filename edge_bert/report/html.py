@@ -23,6 +23,7 @@ from edge_bert.report.exit_words import (
     exit_cells,
     exit_title,
     list_exit_scores,
+    tell_exits_apart,
 )
 from edge_bert.report.expected import describe_length_choice, expect_costs, expected_cells
 from edge_bert.report.headline import write_headline
@@ -140,6 +141,7 @@ def _exits(report: Report) -> dict[str, Any]:
         ],
         "exits_head": EXITS_HEAD,
         "describe_rule": describe_rule,
+        "tell_exits_apart": tell_exits_apart,
         "played": group_played(report.played),
         "played_head": PLAYED_HEAD,
         "played_cells": played_cells,

@@ -64,6 +64,8 @@ def inspect_file(path: Path) -> ModelFile:
 
     Raises ModelError for anything that is not a complete TFLite file.
     """
+    if path.is_dir():
+        raise ModelError(f"{path} is a folder; give a .tflite file{_name_files(path)}.")
     if not path.is_file():
         raise ModelError(f"There is no file {path}.")
     try:
@@ -73,6 +75,12 @@ def inspect_file(path: Path) -> ModelFile:
     except OSError as error:
         raise ModelError(f"{path} cannot be read ({error.strerror}).") from error
     return inspect_bytes(data, path.name)
+
+
+def _name_files(folder: Path) -> str:
+    """The files of a bundle's folder, to choose from; nothing of another."""
+    names = sorted(path.name for path in folder.glob("*.tflite"))
+    return f" of it: {', '.join(names)}"[:300] if names else ""
 
 
 def inspect_bytes(data: bytes, name: str = "model") -> ModelFile:

@@ -130,6 +130,7 @@ def _explain(explained: ExplainedArtifact, sentences: int, progress: Progress) -
         by_role=_sensitivity(graphs, held_out, group_by_role, progress),
         by_layer=_sensitivity(graphs, held_out, group_by_layer, progress),
         int16_selection=selection,
+        exits=tuple(exit_weights.after for exit_weights in explained.weights.exits),
     )
 
 

@@ -65,7 +65,9 @@ def export_model(options: ExportOptions, progress: Progress = no_progress) -> On
             files, serving = ARRANGE[options.to](session, scratch, files)
         export = OnnxExport(
             format_version=FORMAT_VERSION,
-            model=bundle_files.model_info(session, name_rewritten_grids(session, recipes)),
+            model=bundle_files.model_info(
+                session, (*name_rewritten_grids(session, recipes), *_name_exits(session))
+            ),
             calibration=session.calibration.info,
             runtime=Runtime(name="onnxruntime", version=metadata.version("onnxruntime")),
             artifacts=score_files(session, files, scratch, progress),
@@ -79,6 +81,18 @@ def export_model(options: ExportOptions, progress: Progress = no_progress) -> On
         )
         MEMBER.write(export, scratch / FILE)
     return export
+
+
+def _name_exits(session: BuildSession) -> tuple[str, ...]:
+    """A warning where the files run all layers of a model whose texts could leave early."""
+    rule = session.exit_rule
+    if rule is None:
+        return ()
+    after = ", ".join(str(point.after) for point in rule.points)
+    return (
+        f"has exits (after {after} of its layers), which ONNX files lack: every text passes all "
+        "layers; `edge-bert build` writes them into .tflite files",
+    )
 
 
 def _check_packages() -> None:

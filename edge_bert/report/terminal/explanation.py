@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from edge_bert.records.explanation import Explanation, GroupError, Outlier, TensorError
 from edge_bert.records.int16_selection import Int16Selection
+from edge_bert.report.exit_words import tell_exits_apart
 from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import NOT_KNOWN, format_cosine, per_million
 
@@ -53,6 +54,8 @@ def print_explanation(explanation: Explanation, console: Console, limit: int | N
         f"{format_cosine(explanation.cosine_min)} minimum",
         "bold",
     )
+    if explanation.exits:
+        print_line(console, tell_exits_apart(explanation.exits))
     _print_outliers(console, explanation.outliers)
     title = "Output error of each {} alone in integers"
     _print_groups(console, title.format("role of tensors"), explanation.by_role)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 from edge_bert.records.bundle import RuntimeCheck, Scores
+from edge_bert.report.exit_words import EXITS_HEAD, exit_cells, exit_title
 from edge_bert.report.scores import METRIC_WORDS, format_score
 from edge_bert.report.terminal.tables import print_line, print_table
 from edge_bert.text import format_cosine
@@ -47,12 +48,18 @@ class Verification(Protocol):
 
 
 def print_verification(verification: Verification, console: Console) -> None:
-    """One row for each artifact, then the sentences that a phone would tokenize differently."""
+    """One row for each artifact, the scores by exit of those that have stages, then the sentences
+    that a phone would tokenize differently.
+    """
     rows = [
         (artifact.name, artifact.proof.status, *_scores(artifact.scores), artifact.proof.detail)
         for artifact in verification.artifacts
     ]
     print_table(console, ("artifact", "proof", "cosine mean / min", "scores", "detail"), rows)
+    for artifact in verification.artifacts:
+        for scores in artifact.scores.exits:
+            print_line(console, f"Exits, {exit_title(artifact.name, scores)}", "bold")
+            print_table(console, EXITS_HEAD, exit_cells(scores))
     if verification.held_out != verification.calibrated_with:
         print_line(
             console,
