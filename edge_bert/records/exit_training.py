@@ -64,7 +64,9 @@ class EarlyExits(Record, frozen=True):
 
     The first of `trials` is the rule that the folder has. `heads_score` is the agreement of
     the heads alone, on rows of the body as it was, the mean of the exits by depth; `joint` says
-    whether the body learned with them then.
+    whether the body learned with them then. `joint_lost` is what that took of the whole model's
+    held-out score (accuracy, or agreement with the model before where texts have no labels); where
+    `joint` is false all the same, it was too much, and the heads alone were kept.
     `whole_accuracy` is that of the last head, `start_accuracy` what the model had before.
     """
 
@@ -75,5 +77,6 @@ class EarlyExits(Record, frozen=True):
     work: tuple[WorkPoint, ...]
     heads_score: float
     joint: bool
+    joint_lost: float | None = None
     whole_accuracy: float | None = None
     start_accuracy: float | None = None

@@ -43,7 +43,12 @@ def _tell(exits: EarlyExits) -> Iterator[str]:
         )
     if chosen.predicted is not None:
         yield _tell_prediction(chosen.predicted)
-    if not exits.joint:
+    if not exits.joint and exits.joint_lost is not None:
+        yield (
+            f"Training the body too took {100 * exits.joint_lost:.2f} points of the whole model's "
+            "held-out score, too much: the body is as it was, with the heads trained alone."
+        )
+    elif not exits.joint:
         yield "The body is as it was; the exits' heads alone were trained."
 
 

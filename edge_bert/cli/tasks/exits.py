@@ -32,7 +32,8 @@ LEARNS = ("learning-rate", "freeze", "patience", "seed", "seeds", "threads")
         "Training": {
             "epochs": "passes over the texts for the heads alone, seconds each (default: 10)",
             "joint-epochs": "passes for heads and body together, as long as those of train; 0 "
-            "leaves the body as it is, as weights on a grid always are (default: 2)",
+            "leaves the body as it is, as weights on a grid always are, and so does a loss of more "
+            "than 0.5 points of the whole model's held-out score (default: 2)",
             "head-neurons": "of the hidden layer in a classifier's exits; 0 for none (default: as "
             "many as the rows have channels)",
             "batch-size": "texts of a step (default: 64)",

@@ -33,6 +33,8 @@ from edge_bert.records.training import (
     TrainingSettings,
 )
 
+MOST_LOST = 0.005  # of the whole model's held-out score, for exits whose body learned too
+
 
 @dataclass(frozen=True)
 class ExitJob:
@@ -81,13 +83,20 @@ class FittedExits:
 class _Trained:
     """Weights with exits, and what the model as it came answers to the held-out texts.
 
-    Besides the curve of the heads alone, and that of heads and body, if any.
+    Besides the curve of the heads alone, and that of heads and body where these are the weights.
+    `lost` is what the whole model's held-out score lost when the body learned.
     """
 
     weights: EncoderWeights
     start: FloatArray
     heads: TrainingCurve
-    joint: TrainingCurve | None
+    joint: TrainingCurve | None = None
+    lost: float | None = None
+
+    @property
+    def moved(self) -> bool:
+        """Whether the body is another one than before."""
+        return self.joint is not None and self.joint.best_step > 0
 
 
 def fit_exits(job: ExitJob, report: Report) -> FittedExits:
@@ -114,7 +123,8 @@ def _judge(job: ExitJob, trained: _Trained, answers: ExitAnswers) -> EarlyExits:
         trials=tuple(try_rules(answers, job.agreement, job.rule)),
         work=list_work(answers),
         heads_score=trained.heads.best_score,
-        joint=trained.joint is not None and trained.joint.best_step > 0,
+        joint=trained.moved,
+        joint_lost=trained.lost,
         whole_accuracy=measure_accuracy(answers, answers.whole),
         start_accuracy=measure_accuracy(answers, trained.start),
     )
@@ -124,43 +134,60 @@ def _train(job: ExitJob, report: Report) -> _Trained:
     from edge_bert.compress.train.exits.new_exits import start_exits
     from edge_bert.compress.train.exits.predict_agreement import predict_agreement
     from edge_bert.compress.train.exits.train_heads import settle_heads, train_heads
-    from edge_bert.compress.train.exits.train_jointly import train_jointly
 
-    lessons = _teach(job, job.weights, report)
+    lessons = _teach_sides(job, job.weights, report)
     rows, start = lessons[0].outputs.arrays, lessons[1].outputs.arrays["output"]
     exits = start_exits(job.weights, job.after, rows, job.neurons, job.settings.seed)
     weights = dataclasses.replace(job.weights, exits=exits)
-    folder = _work_folder(job)
+    folder = _work_folder(job) / "heads"
     heads = settle_heads(job.settings)
     report(StageStatus("heads alone"))
-    weights, curve = train_heads(weights, *lessons, heads, job.losses, folder / "heads", report)
-    joint = None
+    weights, curve = train_heads(weights, *lessons, heads, job.losses, folder, report)
+    trained = _Trained(weights, start, curve)
     if job.joint_epochs:
-        settings = msgspec.structs.replace(job.settings, epochs=job.joint_epochs)
-        report(StageStatus("heads and body"))
-        weights, joint = train_jointly(
-            weights, *lessons, settings, job.losses, folder / "joint", report
-        )
-        lessons = _teach(job, weights, report) if joint.best_step else lessons
-    if weights.head.task is Task.EMBEDDING:
-        weights = predict_agreement(weights, lessons[0])
-    return _Trained(weights, start, curve, joint)
+        trained = _train_body(job, trained, lessons, report)
+    if job.weights.head.task is not Task.EMBEDDING:
+        return trained
+    learned = _teach(job, 0, trained.weights, report) if trained.moved else lessons[0]
+    return dataclasses.replace(trained, weights=predict_agreement(trained.weights, learned))
 
 
-def _teach(job: ExitJob, weights: EncoderWeights, report: Report) -> tuple[Lessons, Lessons]:
-    """Both sides' texts with the outputs of a body and its pooled rows, kept by content."""
+def _train_body(
+    job: ExitJob, alone: _Trained, lessons: tuple[Lessons, Lessons], report: Report
+) -> _Trained:
+    """Heads and body trained; the heads alone where the whole model would lose too much by it."""
+    from edge_bert.compress.train.distill import score_student
+    from edge_bert.compress.train.exits.train_jointly import train_jointly
+
+    settings = msgspec.structs.replace(job.settings, epochs=job.joint_epochs)
+    report(StageStatus("heads and body"))
+    folder = _work_folder(job) / "joint"
+    weights, curve = train_jointly(alone.weights, *lessons, settings, job.losses, folder, report)
+    if not curve.best_step:
+        return dataclasses.replace(alone, joint=curve)
+    after = _teach(job, 1, weights, report).outputs.arrays["output"]
+    before, now = (score_student(x, lessons[1], weights.head.task) for x in (alone.start, after))
+    if before - now > MOST_LOST + 1e-9:
+        return dataclasses.replace(alone, lost=before - now)
+    return dataclasses.replace(alone, weights=weights, joint=curve, lost=before - now)
+
+
+def _teach_sides(job: ExitJob, weights: EncoderWeights, report: Report) -> tuple[Lessons, Lessons]:
+    """Trained and held-out texts with what a body gives."""
+    return _teach(job, 0, weights, report), _teach(job, 1, weights, report)
+
+
+def _teach(job: ExitJob, side: int, weights: EncoderWeights, report: Report) -> Lessons:
+    """A side's texts with the outputs of a body and its pooled rows, kept by content."""
     from edge_bert.compress.train.forward import Rows
     from edge_bert.compress.train.teacher import run_teachers
 
     body = dataclasses.replace(weights, exits=())
-    digest = digest_weights(body)
-    labels = [side.labels if side.has_labels else None for side in job.corpus]
-    labels[0] = labels[0] if job.losses.labels else None
-    trained, held_out = (
-        Lessons(texts, run_teachers([body], [digest], texts, Rows(pooled=job.layers), report), own)
-        for texts, own in zip(job.texts, labels, strict=True)
-    )
-    return trained, held_out
+    corpus, texts = job.corpus[side], job.texts[side]
+    taught = corpus.has_labels and (side == 1 or job.losses.labels > 0)
+    rows = Rows(pooled=job.layers)
+    outputs = run_teachers([body], [digest_weights(body)], texts, rows, report)
+    return Lessons(texts, outputs, corpus.labels if taught else None)
 
 
 def _work_folder(job: ExitJob) -> Path:

@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 
 from edge_bert.cli.exit_lines import describe_exits
+from edge_bert.compress.train.exits import train_jointly
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.encoder.weights import HeadDense
+from edge_bert.encoder.weights import EncoderWeights, HeadDense
 from edge_bert.errors import DataError, EdgeBertError, InputError, ModelError
 from edge_bert.pipeline.train.cluster import cluster_model as clustering
 from edge_bert.pipeline.train.cluster.cluster_model import cluster_model
+from edge_bert.pipeline.train.exits import fit_exits
 from edge_bert.pipeline.train.exits.exits_model import add_exits
 from edge_bert.pipeline.train.options import ClusterOptions, ExitsOptions
 from edge_bert.pipeline.train.start_model import open_model
 from edge_bert.pipeline.train.trained_model import TrainedModel
-from edge_bert.records.training import TrainingRun
+from edge_bert.records.training import CurvePoint, TrainingCurve, TrainingRun
 from edge_bert.sources.load import load_checkpoint
 from tests.one_line import refused
 from tests.pipeline.train.test_train_head import WORDS
@@ -160,6 +162,38 @@ def test_embeddings_predict_how_near_their_exits_are(folder: Path) -> None:
     assert chosen.agreement >= 0.8
     assert chosen.predicted is not None
     assert abs(chosen.predicted.predicted - chosen.predicted.real) < 0.2
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0.005, False), (1.0, True)])
+def test_a_body_is_kept_where_the_whole_model_bears_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, most: float, kept: bool
+) -> None:
+    """One that learned to name other classes is not, and the output says so."""
+
+    def turn_around(weights: EncoderWeights, *_: Any) -> tuple[EncoderWeights, TrainingCurve]:
+        *others, last = weights.head_layers
+        assert isinstance(last, HeadDense)
+        turned = dataclasses.replace(last, kernel=-last.kernel)
+        points = (CurvePoint(step=1, loss=0.1, score=1.0, seconds=1.0),)
+        curve = TrainingCurve(points, "accuracy", best_step=1, best_score=1.0, stopped_early=False)
+        return dataclasses.replace(weights, head_layers=(*others, turned)), curve
+
+    monkeypatch.setattr(train_jointly, "train_jointly", turn_around)
+    monkeypatch.setattr(fit_exits, "MOST_LOST", most)
+    texts = {"data": (), "text": (str(folder / "texts.txt"),), "agreement": 0.5}
+    name = f"turned-{kept}"
+    made = add_exits(options_of(folder, name=name, joint_epochs=1, epochs=1, after=(2,), **texts))
+    weights = encoder_weights(load_checkpoint(str(made.folder), made.folder))
+    start = encoder_weights(load_checkpoint(str(folder / "classes"), folder))
+    ours, before = weights.head_layers[-1], start.head_layers[-1]
+    assert isinstance(ours, HeadDense)
+    assert isinstance(before, HeadDense)
+    np.testing.assert_array_equal(ours.kernel, -before.kernel if kept else before.kernel)
+    exits = made.run.exits
+    assert exits is not None
+    assert exits.joint == kept
+    assert (exits.joint_lost or 0) > 0.05
+    assert ("the body is as it was, with" in "".join(describe_exits(made.run))) != kept
 
 
 def test_a_model_with_exits_is_not_trained_further_but_gets_new_ones(
