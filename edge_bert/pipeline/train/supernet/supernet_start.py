@@ -54,22 +54,16 @@ class SupernetStart:
 
 def check_start(model: StartModel) -> None:
     """Raise ModelError for a model whose heads and neurons cannot be sorted and cut: shared layers,
-    exits, or weights on a grid."""
-    weights, name = model.weights, model.checkpoint.name
-    if weights.shares_layers:
+    or weights on a grid. One with exits was refused when it was opened."""
+    if model.weights.shares_layers:
         raise ModelError(
             f"{model.checkpoint.architecture}: its layers share their weights, so that none of "
             "them can be cut by itself; take a model whose layers are its own."
         )
-    if weights.exits:
-        raise ModelError(
-            f"{name} has exits, which were trained on the rows of its whole layers; make the "
-            "super-network of the model without exits, and train exits on what is cut from it."
-        )
     if name_grid(model.checkpoint) is not None:
         raise ModelError(
-            f"{name} has weights on a grid, which training would leave; make the super-network of "
-            "the model that it came from, before `invoke qat` or `invoke cluster`."
+            f"{model.checkpoint.name} has weights on a grid, which training would leave; make the "
+            "super-network of the model that it came from, before `invoke qat` or `invoke cluster`."
         )
 
 

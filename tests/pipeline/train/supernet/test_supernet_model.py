@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,9 @@ import pytest
 
 from edge_bert.compress.train.loop import StageStatus, TrainingStatus
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.encoder.weights import ExitWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.train.options import SupernetOptions
-from edge_bert.pipeline.train.start_model import StartModel, open_teacher
+from edge_bert.pipeline.train.start_model import open_teacher
 from edge_bert.pipeline.train.supernet.supernet_model import train_supernet_model
 from edge_bert.pipeline.train.supernet.supernet_start import check_start
 from edge_bert.pipeline.train.trained_model import TrainedModel
@@ -169,16 +167,8 @@ def test_bad_options_are_refused(
         train_supernet_model(options_of(folder, **given))
 
 
-def test_models_on_a_grid_or_with_exits_are_refused(folder: Path) -> None:
-    """Training would leave the grid, and exits were trained on whole layers."""
-    model = open_teacher(str(folder / "embedding"))
-    weights = model.weights
-    exits = (ExitWeights(1, weights.head, weights.head_layers),)
-    with_exits = StartModel(
-        model.checkpoint, dataclasses.replace(weights, exits=exits), model.tokenizer
-    )
-    with refused(ModelError, "has exits"):
-        check_start(with_exits)
+def test_models_on_a_grid_are_refused(folder: Path) -> None:
+    """Training would leave the grid."""
     models.write(folder / "rounded", "bert", "mean-normalize")
     bits = WeightBits.of_recipe(WI4C_AFP32, 2)
     trained = TrainedBits(1, WI4C_AFP32.name, bits)
