@@ -6,8 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,18 @@ from typing import Any
 import tokenizers
 
 from edge_bert.data.files import decode_text, printable_name, read_text
-from edge_bert.errors import DataError, InputError, ModelError
-from edge_bert.formats.huggingface.backend import PAD_TOKENS
+from edge_bert.data.tokenizer_backend import (
+    check_id,
+    check_room,
+    find_pad_id,
+    name_faults,
+    name_text_faults,
+)
+from edge_bert.errors import InputError
 from edge_bert.formats.huggingface.open_tokenizer import open_tokenizer
 from edge_bert.formats.huggingface.tokenizer import resolve_beside
 from edge_bert.records.checkpoint import NO_PROMPTS, Prompts
 
-MAX_ID = 2**31 - 1
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
@@ -88,7 +92,7 @@ class Tokenizer:
         text is cut first). Raises ModelError for a file that is missing, damaged or has no
         padding token, InputError for a `max_length` without room for the special tokens.
         """
-        with _faults_of_text():
+        with name_text_faults():
             text = read_text(path)
         return cls._parse(text, path.name, max_length, prompts)
 
@@ -97,22 +101,22 @@ class Tokenizer:
         cls, data: bytes, path: Path, max_length: int, prompts: Prompts = NO_PROMPTS
     ) -> Tokenizer:
         """As `open_file`, of the bytes of a file that was read; `path` is for messages."""
-        with _faults_of_text():
+        with name_text_faults():
             text = decode_text(path, data)
         return cls._parse(text, path.name, max_length, prompts)
 
     @classmethod
     def _parse(cls, text: str, name: str, max_length: int, prompts: Prompts) -> Tokenizer:
-        with _faults_named(name):
+        with name_faults(name):
             backend = open_tokenizer(text, name)
-            pad_id = _pad_id(backend, name)
+            pad_id = find_pad_id(backend, name)
             side = (backend.truncation or {}).get("direction", "right")
             backend.no_padding()
             backend.no_truncation()
-            _check_room(backend, max_length, pair=False)
+            check_room(backend, max_length, pair=False)
             backend.enable_truncation(max_length, direction=side)
             seen = (pad_id, *backend.encode("a").ids, *backend.encode("a", "a").ids)
-            largest = _check_id(max(seen), name)
+            largest = check_id(max(seen), name)
         plain = cls(max_length, pad_id, largest, name, backend)
         return plain.with_prompt(prompts)
 
@@ -125,7 +129,7 @@ class Tokenizer:
         """
         # Not when the file is opened: a large vocabulary takes as long as all else together.
         ids = self._backend.get_vocab(with_added_tokens=True).values()
-        return _check_id(max([self._largest_seen, *ids]), self._source)
+        return check_id(max([self._largest_seen, *ids]), self._source)
 
     @property
     def digest(self) -> str:
@@ -179,11 +183,11 @@ class Tokenizer:
         """As `encode`, for many texts; `pairs`, where given, has a second text for each."""
         inputs: list[Any] = [self.prompt + _valid(text) for text in texts]
         if pairs is not None:
-            _check_room(self._backend, self.max_length, pair=True)
+            check_room(self._backend, self.max_length, pair=True)
             if len(pairs) != len(texts):
                 raise InputError(f"{len(texts)} texts and {len(pairs)} second texts are no pairs")
             inputs = list(zip(inputs, map(_valid, pairs), strict=True))
-        with _faults_named(self._source):
+        with name_faults(self._source):
             encodings = self._backend.encode_batch(inputs)
         return [
             Encoding(tuple(item.ids), tuple(item.type_ids), self.unpooled) for item in encodings
@@ -196,7 +200,7 @@ class Tokenizer:
         Raises InputError where a first text leaves no room for the second.
         """
         inputs = [_keep_places(part) for part in (text, pair) if part is not None]
-        with _faults_named(self._source):
+        with name_faults(self._source):
             before = self._backend.truncation
             try:
                 return self._cut_windows(inputs, overlap)
@@ -229,64 +233,6 @@ class Tokenizer:
     def token(self, token_id: int) -> str:
         """The token with this id, as the vocabulary writes it; empty for an unknown id."""
         return self._backend.id_to_token(token_id) or ""
-
-
-@contextmanager
-def _faults_of_text() -> Iterator[None]:
-    try:
-        yield
-    except DataError as error:
-        raise ModelError(f"the tokenizer {error}") from error
-
-
-@contextmanager
-def _faults_named(name: str) -> Iterator[None]:
-    """Turns every fault of the tokenizers library into one line that names the file.
-
-    A panic of its Rust code is no `Exception`, so the class of a panic is known by its name.
-    """
-    try:
-        yield
-    except (ModelError, InputError):
-        raise
-    except BaseException as error:
-        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
-            raise
-        reason = " ".join(str(error).split())[:200]
-        raise ModelError(
-            f"{name}: is not a usable tokenizer ({reason}); get the model's tokenizer.json again"
-        ) from error
-
-
-def _pad_id(backend: tokenizers.Tokenizer, name: str) -> int:
-    padding = backend.padding
-    if padding is not None:
-        return int(padding["pad_id"])
-    for token in PAD_TOKENS:
-        token_id = backend.token_to_id(token)
-        if token_id is not None:
-            return int(token_id)
-    raise ModelError(
-        f"{name}: has no padding section and none of the tokens {', '.join(PAD_TOKENS)}; "
-        "save it again with padding by one of its own tokens, as enable_padding(pad_id=0) does"
-    )
-
-
-def _check_room(backend: tokenizers.Tokenizer, max_length: int, pair: bool) -> None:
-    """Below this length the library would not truncate at all."""
-    special = backend.num_special_tokens_to_add(pair)
-    if max_length < max(special, 1):
-        what = "a pair of texts" if pair else "a text"
-        raise InputError(
-            f"a length of {max_length} tokens has no room for the {special} special tokens of "
-            f"{what}; give more"
-        )
-
-
-def _check_id(token_id: int, name: str) -> int:
-    if token_id > MAX_ID:
-        raise ModelError(f"{name}: token id {token_id} does not fit 32 bits")
-    return int(token_id)
 
 
 def _window(item: tokenizers.Encoding, first: int) -> Window:
