@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.bundle.answer import AnswerRules, answer_questions
-from edge_bert.bundle.artifact_runner import ArtifactRunner, open_interpreters, run_encodings
+from edge_bert.bundle.bundle_runners import BundleRunners
 from edge_bert.bundle.open_bundle import OpenBundle
-from edge_bert.bundle.progress_bar import ProgressBar
 from edge_bert.bundle.score import score_passages
-from edge_bert.bundle.stage_chain import AUTO, ExitChoice, ExitPlan, plan_exit
-from edge_bert.bundle.staged_runner import ExitedOutput, StagedRunner
+from edge_bert.bundle.stage_chain import AUTO, ExitChoice, plan_exit
 from edge_bert.bundle.tag import tag_texts
 from edge_bert.bundle.vector_precision import Precision, check_precision, quantize_vectors
 from edge_bert.data.tokenizing import Encoding, Tokenizer
@@ -45,9 +43,8 @@ class Bundle:
     def __init__(self, opened: OpenBundle, tokenizer: Tokenizer) -> None:
         self.folder = opened.folder
         self.manifest: Manifest = opened.manifest
-        self._opened = opened
         self._tokenizer = tokenizer
-        self._runners: dict[str, list[ArtifactRunner]] = {}
+        self._runners = BundleRunners(opened, tokenizer.pad_id)
 
     @classmethod
     def open(cls, folder: str | Path) -> Bundle:
@@ -90,9 +87,9 @@ class Bundle:
         chosen, encodings = self._prepare(texts, artifact, pairs, prompt)
         plan = plan_exit(self.manifest, chosen, exit)
         if plan is None:
-            outputs = self._run_all(chosen, encodings, threads, progress_bar)
+            outputs = self._runners.run_whole(chosen, encodings, threads, progress_bar)
         else:
-            exited = self._run_stages(chosen, plan, encodings, threads, progress_bar)
+            exited = self._runners.run_stages(chosen, plan, encodings, threads, progress_bar)
             outputs = [output.values for output in exited]
         return quantize_vectors(self._finish(chosen, outputs), precision, ranges)
 
@@ -116,7 +113,7 @@ class Bundle:
         plan = plan_exit(self.manifest, chosen, exit)
         if plan is None:
             raise InputError("encode_with_exits needs an exit; call encode for the whole model.")
-        exited = self._run_stages(chosen, plan, encodings, threads, progress_bar)
+        exited = self._runners.run_stages(chosen, plan, encodings, threads, progress_bar)
         layers = np.array([output.layers for output in exited], np.intp)
         return self._finish(chosen, [output.values for output in exited]), layers
 
@@ -223,7 +220,7 @@ class Bundle:
     ) -> list[FloatArray]:
         """The raw output of each encoding, [tokens, channels] without padding."""
         chosen = self._find_artifact(artifact or self.manifest.default.artifact)
-        outputs = self._run_all(chosen, encodings, threads, progress_bar)
+        outputs = self._runners.run_whole(chosen, encodings, threads, progress_bar)
         return [rows[: len(encoding)] for rows, encoding in zip(outputs, encodings, strict=True)]
 
     def _require_task(self, tasks: Sequence[Task], method: str) -> None:
@@ -249,51 +246,10 @@ class Bundle:
         names = ", ".join(artifact.name for artifact in self.manifest.artifacts)
         raise InputError(f"{self.folder} holds no artifact {name!r}; it holds {names}.")
 
-    def _run_all(
-        self,
-        artifact: Artifact,
-        encodings: Sequence[Encoding],
-        threads: int = 1,
-        progress_bar: bool | None = None,
-    ) -> list[FloatArray]:
-        """The output of each encoding, float32, without the dimension of the batch."""
-        runners = self._open_runners(artifact, _count_runners(threads, encodings))
-        with ProgressBar(len(encodings), progress_bar) as bar:
-            return run_encodings(runners, encodings, bar.step)
-
-    def _run_stages(
-        self,
-        artifact: Artifact,
-        plan: ExitPlan,
-        encodings: Sequence[Encoding],
-        threads: int,
-        progress_bar: bool | None,
-    ) -> list[ExitedOutput]:
-        """What `_run_all` gives, of texts that leave as `plan` says."""
-        runners = self._open_runners(artifact, _count_runners(threads, encodings))
-        pad_id, head = self._tokenizer.pad_id, self.manifest.model.head
-        staged = [StagedRunner(artifact, x, pad_id, plan, head) for x in runners]
-        with ProgressBar(len(encodings), progress_bar) as bar:
-            return run_encodings(staged, encodings, bar.step)
-
-    def _open_runners(self, artifact: Artifact, count: int) -> list[ArtifactRunner]:
-        """So many runners of `artifact`, which stay for the next call."""
-        runners = self._runners.setdefault(artifact.name, [])
-        if len(runners) < count:
-            more = open_interpreters(self._opened, artifact, count - len(runners))
-            runners += [ArtifactRunner(artifact, one, self._tokenizer.pad_id) for one in more]
-        return runners[:count]
-
 
 def describe_task(task: Task) -> str:
     """A task in words."""
     return task.value.replace("_", " ")
-
-
-def _count_runners(threads: int, encodings: Sequence[Encoding]) -> int:
-    if threads < 1:
-        raise InputError(f"threads must be 1 or more, not {threads}.")
-    return max(min(threads, len(encodings)), 1)
 
 
 def _require_list(texts: Sequence[str], method: str) -> Sequence[str]:

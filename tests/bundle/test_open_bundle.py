@@ -258,7 +258,7 @@ def test_a_manifest_that_lies(lie: Callable[[Manifest], Manifest], folder: Path)
     change_manifest(folder, lie)
     with refused(InputError, "contradicts float32.tflite.*build the bundle again"):
         use = Bundle.open(folder)
-        use._run_all(use.manifest.artifacts[0], use._tokenizer.encode_batch(TEXTS))
+        use._runners.run_whole(use.manifest.artifacts[0], use._tokenizer.encode_batch(TEXTS))
     with refused(InputError, "contradicts float32.tflite.*build the bundle again"):
         bundle = OpenBundle.open(folder)
         with bundle.copy_members(bundle.names):
