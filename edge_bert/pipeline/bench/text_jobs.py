@@ -9,6 +9,7 @@ from edge_bert.bundle.bundle import TOKENIZER
 from edge_bert.bundle.open_bundle import OpenBundle
 from edge_bert.bundle.stage_chain import AUTO, plan_exit
 from edge_bert.data.evaluation import parse_reference
+from edge_bert.data.model_inputs import Input, encode_inputs, list_inputs
 from edge_bert.data.sentence_files import name_source, read_sentences
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import InputError
@@ -70,16 +71,13 @@ def _make_job(
 def _read_texts(
     data: str, tokenizer: Tokenizer, task: Task, limit: int | None
 ) -> tuple[str, list[Encoding]]:
-    """What the model reads: two texts of a row are one input, but two of an embedding model."""
-    seconds: Sequence[str]
+    """The name of the data, and as many of its inputs as `limit` says."""
+    inputs: Sequence[Input]
     if Path(data).suffix.lower() == ".txt":
-        source, texts, seconds = name_source(data), read_sentences(data), ()
+        source, inputs = name_source(data), [(text, None) for text in read_sentences(data)]
     else:
         rows = parse_reference(data)
-        source, texts, seconds = rows.name, list(rows.sentences), rows.second
-    if task is Task.EMBEDDING:
-        texts, seconds = [*texts, *seconds], ()
-    count = min(limit or len(texts), len(texts))
-    places = [place * len(texts) // count for place in range(count)]
-    pairs = [seconds[place] for place in places] if seconds else None
-    return source, tokenizer.encode_batch([texts[place] for place in places], pairs)
+        source, inputs = rows.name, list_inputs(rows, task)
+    count = min(limit or len(inputs), len(inputs))
+    chosen = [inputs[place * len(inputs) // count] for place in range(count)]
+    return source, encode_inputs(tokenizer, chosen)

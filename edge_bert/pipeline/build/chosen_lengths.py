@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from edge_bert.data import buckets, calibration
 from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.data.model_inputs import encode_inputs, list_inputs
 from edge_bert.data.sentence_files import name_source
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.encoder.checkpoint import read_encoder_config
@@ -159,11 +160,11 @@ def _work_of(config: EncoderConfig | None) -> Callable[[int], float]:
 
 
 def _count_set(tokenizer: Tokenizer, task: Task, data: EvaluationSet) -> TextLengths:
-    if task is Task.EMBEDDING:
-        texts = (*data.sentences, *data.second)
-        distinct = tuple(dict.fromkeys(texts)) if data.kind == "ranking" else texts
-        return _count_encodings(data.name, tokenizer.encode_batch(distinct))
-    return _count_encodings(data.name, tokenizer.encode_batch(data.sentences, data.second or None))
+    """Each input as often as the data has it, but queries and passages of a search once."""
+    inputs = list_inputs(data, task)
+    if task is Task.EMBEDDING and data.kind == "ranking":
+        inputs = tuple(dict.fromkeys(inputs))
+    return _count_encodings(data.name, encode_inputs(tokenizer, inputs))
 
 
 def _count_encodings(source: str, encodings: Iterable[Encoding]) -> TextLengths:

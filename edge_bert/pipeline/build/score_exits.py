@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from edge_bert.data.evaluation_set import EvaluationSet
+from edge_bert.data.model_inputs import Input, encode_inputs, list_inputs
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.evaluate.choose_exit import choose_exits, rate_exits
 from edge_bert.evaluate.outputs import finish_outputs
@@ -17,14 +18,13 @@ from edge_bert.pipeline.build.exit_outputs import ExitOutputs, run_exits
 from edge_bert.pipeline.build.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.score_labels import score_model
 from edge_bert.records.bundle import LabelScore
-from edge_bert.records.checkpoint import FloatArray, Head, Task
+from edge_bert.records.checkpoint import FloatArray, Head
 from edge_bert.records.exit_scores import CurvePoint, ExitScores, ScoredExit
 from edge_bert.records.exits import ExitPoint, ExitRule
 from edge_bert.records.profile import Runtime
 
 CURVE_POINTS = 13
 Places = npt.NDArray[np.intp]
-Input = tuple[str, str | None]
 
 
 def score_exits(
@@ -67,10 +67,9 @@ class _Trial:
     def run(
         cls, subject: ModelUnderTest, data: EvaluationSet, tokenizer: Tokenizer, runtime: Runtime
     ) -> _Trial:
-        inputs = _list_inputs(data, subject.head)
+        inputs = list_inputs(data, subject.head.task)
         numbers = {text: number for number, text in enumerate(dict.fromkeys(inputs))}
-        pairs = [second for _, second in numbers if second is not None]
-        encodings = tokenizer.encode_batch([first for first, _ in numbers], pairs or None)
+        encodings = encode_inputs(tokenizer, tuple(numbers))
         outputs = run_exits(subject, encodings, tokenizer.pad_id, runtime)
         return cls(data, subject.head, inputs, numbers, outputs)
 
@@ -98,14 +97,6 @@ class _Trial:
 
     def mean_layers(self, places: Places) -> float:
         return float(np.mean(np.array(self.outputs.layers)[self.spread(places)]))
-
-
-def _list_inputs(data: EvaluationSet, head: Head) -> tuple[Input, ...]:
-    """What the model reads: two texts of a row are one input, but two of an embedding model."""
-    if head.task is Task.EMBEDDING:
-        return tuple((text, None) for text in (*data.sentences, *data.second))
-    seconds: Sequence[str | None] = data.second or [None] * len(data.sentences)
-    return tuple(zip(data.sentences, seconds, strict=True))
 
 
 def _score_exit(trial: _Trial, places: Places, place: int) -> ScoredExit:
