@@ -49,6 +49,7 @@ AMOUNTS = {
     "min_score": units.parse_score,
     "neurons": units.parse_share,
     "heads": units.parse_share,
+    "keep": units.parse_share,
     "sparsity": units.parse_share,
     "least_heads": units.parse_share,
     "least_neurons": units.parse_share,

@@ -33,13 +33,15 @@ from edge_bert.cli.tasks.profiles import profile, profiles
 from edge_bert.cli.tasks.prune import prune
 from edge_bert.cli.tasks.qat import qat
 from edge_bert.cli.tasks.supernet import supernet
+from edge_bert.cli.tasks.tokens import tokens
 from edge_bert.cli.tasks.train import train
 from edge_bert.cli.tasks.verify import verify
 from edge_bert.installation import COMMAND, task_command
 from edge_bert.text import make_printable
 
 TASKS = (
-    *(build, matrix, export, train, distill, prune, supernet, qat, exits, cluster, compress),
+    *(build, matrix, export, train, distill, prune, supernet),
+    *(tokens, qat, exits, cluster, compress),
     *(
         verify,
         explain,

@@ -11,6 +11,7 @@ from edge_bert.cli.exit_lines import describe_exits
 from edge_bert.cli.pruning_lines import describe_pruning
 from edge_bert.cli.quantization_lines import describe_quantization
 from edge_bert.cli.supernet_lines import describe_supernet
+from edge_bert.cli.token_lines import describe_tokens
 from edge_bert.cli.training_progress import training_progress
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def _print_model(trained: TrainedModel) -> None:
     curve = trained.run.curve
     _print_lines(*describe_pruning(trained.run), *describe_clustering(trained.run))
     _print_lines(*describe_quantization(trained.run), *describe_supernet(trained.run))
-    _print_lines(*describe_exits(trained.run))
+    _print_lines(*describe_exits(trained.run), *describe_tokens(trained.run))
     if curve is not None:
         _print_lines(_describe_curve(curve, trained.run.seconds))
     _print_lines(f"model: {trained.folder}")

@@ -18,6 +18,7 @@ class Trait(enum.Enum):
     ANSWERS = "a head that answers the data's question"
     FEWER_LAYERS = "fewer layers"
     FEWER_PARTS = "fewer heads and neurons"
+    FEWER_TOKENS = "layers that read fewer tokens"
     EXITS = "exits between its layers"
     ON_GRID = "weights on a grid of integers"
     FEW_INTEGERS = "few integers in its weights"
@@ -41,6 +42,7 @@ class Pass:
 PASSES: dict[str, Pass] = {
     "train": Pass(
         refuses={
+            Trait.FEWER_TOKENS: "it was to answer as the model before did with all tokens",
             Trait.EXITS: "every exit learns from the last layer's head",
             Trait.ON_GRID: "its steps leave the grid",
         },
@@ -51,6 +53,7 @@ PASSES: dict[str, Pass] = {
     "distill": Pass(
         refuses={
             Trait.FEWER_PARTS: "the student learns most from a whole teacher",
+            Trait.FEWER_TOKENS: "their layers would go",
             Trait.EXITS: "the exits' layers would go",
             Trait.ON_GRID: "its steps leave the grid",
         },
@@ -60,6 +63,7 @@ PASSES: dict[str, Pass] = {
     ),
     "prune": Pass(
         refuses={
+            Trait.FEWER_TOKENS: "importance and error curves are those of all tokens",
             Trait.EXITS: "the exits were trained on the rows of what goes",
             Trait.ON_GRID: "recovery leaves the grid",
         },
@@ -67,8 +71,21 @@ PASSES: dict[str, Pass] = {
         adds="the distance to the unpruned model's outputs",
         frees="what is left of the layers",
     ),
+    "tokens": Pass(
+        refuses={
+            Trait.FEWER_TOKENS: "the earlier cuts would be replaced",
+            Trait.EXITS: "the exits were trained on the rows of all tokens",
+            Trait.ON_GRID: "recovery leaves the grid",
+        },
+        ensures=frozenset({Trait.FEWER_TOKENS}),
+        adds="the distance to the outputs that all tokens give",
+        frees="the layers",
+    ),
     "exits": Pass(
-        refuses={Trait.EXITS: "the earlier exits would be replaced"},
+        refuses={
+            Trait.FEWER_TOKENS: "exits and fewer tokens exclude each other",
+            Trait.EXITS: "the earlier exits would be replaced",
+        },
         ensures=frozenset({Trait.EXITS}),
         adds="the distance of each exit to the whole model's outputs",
         frees="the exits' heads, and the layers where these lie on no grid",

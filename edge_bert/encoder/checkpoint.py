@@ -17,6 +17,7 @@ from edge_bert.encoder.architectures.weight_reader import WeightReader
 from edge_bert.encoder.config import EncoderConfig
 from edge_bert.encoder.exit_weights import read_exit_weights
 from edge_bert.encoder.head_layers import read_head_layers
+from edge_bert.encoder.token_cuts import check_cut_head, give_cuts
 from edge_bert.encoder.weights import (
     CustomWeights,
     EncoderWeights,
@@ -54,7 +55,8 @@ def resolve_architecture(checkpoint: Checkpoint) -> tuple[Architecture, EncoderC
             f"edge-bert has {', '.join([*ARCHITECTURES, *CUSTOM])}."
         )
     config = check_config(architecture.read_config(checkpoint.config), checkpoint.config)
-    return architecture, _with_structure(config, checkpoint.structure)
+    config = _with_structure(config, checkpoint.structure)
+    return architecture, give_cuts(config, checkpoint.cuts)
 
 
 def _with_structure(config: EncoderConfig, structure: EncoderStructure | None) -> EncoderConfig:
@@ -107,6 +109,7 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     is missing or has another size.
     """
     architecture, config = resolve_architecture(checkpoint)
+    _check_cuts(checkpoint)
     head_layers = read_head_layers(
         checkpoint, open_reader(checkpoint, architecture), config.hidden, architecture.head
     )
@@ -123,12 +126,25 @@ def encoder_weights(checkpoint: Checkpoint) -> EncoderWeights:
     )
 
 
+def _check_cuts(checkpoint: Checkpoint) -> None:
+    check_cut_head(checkpoint.cuts, checkpoint.head)
+    if checkpoint.cuts and checkpoint.exits is not None:
+        raise ModelError(
+            f"{checkpoint.name} has both exits and cuts of tokens, which exclude each other; "
+            "delete tokens.json, or exits.json and exits.safetensors."
+        )
+
+
 def custom_weights(checkpoint: Checkpoint) -> CustomWeights:
     """As `encoder_weights`, for an architecture in CUSTOM."""
     architecture = CUSTOM[checkpoint.architecture]
     if checkpoint.exits is not None:
         raise ModelError(
             f"{checkpoint.architecture} cannot have exits; delete exits.json and exits.safetensors."
+        )
+    if checkpoint.cuts:
+        raise ModelError(
+            f"{checkpoint.architecture} cannot go on with fewer tokens; delete tokens.json."
         )
     if checkpoint.head.task is Task.QUESTION_ANSWERING and not architecture.answers_questions:
         raise ModelError(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from edge_bert.records.token_cuts import Cuts
 
 
 class MatrixRole(enum.Enum):
@@ -28,7 +30,8 @@ class EncoderConfig:
     model has the same in all. `position_offset` is the row of the position table that the first
     token takes. `token_types` is 0 where the model has no token-type table. `embedding` is the
     width of the tables where a projection takes them to `hidden` channels. `relative_buckets` are
-    the rows of the table of a relative position bias, 0 where there is none.
+    the rows of the table of a relative position bias, 0 where there is none. `cuts` say after which
+    layers a text goes on with fewer tokens (encoder/token_cuts.py).
     """
 
     hidden: int
@@ -43,6 +46,7 @@ class EncoderConfig:
     position_offset: int = 0
     embedding: int | None = None
     relative_buckets: int = 0
+    cuts: Cuts = field(default=(), repr=False)  # digests of models without stay good
 
     @property
     def layers(self) -> int:

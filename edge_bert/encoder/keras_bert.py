@@ -21,7 +21,9 @@ from edge_bert.encoder.keras_head import (
     pool_rows,
 )
 from edge_bert.encoder.keras_layers import MASKED, Dense, LayerNorm, lookup_rows
+from edge_bert.encoder.keras_tokens import cut_rows
 from edge_bert.encoder.relative_bias import bucket_matrix
+from edge_bert.encoder.token_cuts import find_cut
 from edge_bert.encoder.weights import ExitWeights, HeadLayer
 from edge_bert.records.checkpoint import FloatArray, Head
 
@@ -231,8 +233,10 @@ class Encoder(keras.Model):
         for block, change in zip(self.blocks, changes or [None] * len(self.blocks), strict=True):
             run_block = block if change is None else functools.partial(change.run_block, block)
             blocks.append(run_block(rows, score_bias.of(block)))
-            rows = blocks[-1].output
-        pooled = bias if pooling_mask is None else mask_bias(pooling_mask)
+            cut = find_cut(self.config, len(blocks))
+            rows, left = cut_rows(cut, blocks[-1], block.heads, score_bias.mask, attention_mask)
+            score_bias = score_bias if left is score_bias.mask else _ScoreBias(left)
+        pooled = score_bias.mask if pooling_mask is None else mask_bias(pooling_mask)
         output = apply_head(rows, pooled, self.head, self.head_layers)
         exits = tuple(head(blocks[head.after - 1].output, pooled) for head in self.exits)
         return EncoderValues(embedded, tuple(blocks), output, exits)

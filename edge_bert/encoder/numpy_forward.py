@@ -19,8 +19,10 @@ from edge_bert.encoder.numpy_head import apply_head
 from edge_bert.encoder.numpy_norm import NormValues, apply_layer_norm
 from edge_bert.encoder.numpy_ops import apply_activation, apply_dense, softmax
 from edge_bert.encoder.relative_bias import relative_bias
+from edge_bert.encoder.token_cuts import count_rows, find_cut
 from edge_bert.encoder.weights import EncoderWeights, LayerWeights, Sublayer
 from edge_bert.records.checkpoint import FloatArray
+from edge_bert.records.token_cuts import TokenCut
 
 Sentence = Mapping[str, npt.NDArray[Any]]
 IntArray = npt.NDArray[np.int64]
@@ -144,7 +146,8 @@ def run_sentences(weights: EncoderWeights, sentences: Sequence[Sentence]) -> lis
         rows = embed_tokens(weights, batch).output
         for layer in run_layers(weights, rows, batch.length):
             rows = layer.output
-        vectors = apply_head(weights, rows, batch.length, batch.unpooled)
+        left = count_rows(weights.config, len(weights.layers), batch.length)
+        vectors = apply_head(weights, rows, left, batch.unpooled)
         outputs |= zip(batch.indices, vectors, strict=True)
     return [outputs[index] for index in range(len(sentences))]
 
@@ -163,12 +166,38 @@ def embed_tokens(weights: EncoderWeights, batch: Batch) -> EmbeddingValues:
 
 
 def run_layers(weights: EncoderWeights, rows: FloatArray, length: int) -> Iterator[LayerValues]:
-    """The values of each layer in turn; hooks read the records that it gives."""
-    for layer in weights.layers:
-        attention = run_attention(weights.config, layer, rows, length)
-        ffn = run_ffn(weights.config, layer, attention.output)
+    """The values of each layer in turn; hooks read the records that it gives.
+
+    `rows` are of texts of `length` tokens. A layer after a cut reads fewer of them.
+    """
+    config, present = weights.config, length
+    for done, layer in enumerate(weights.layers, start=1):
+        attention = run_attention(config, layer, rows, present)
+        ffn = run_ffn(config, layer, attention.output)
         yield LayerValues(attention, ffn)
-        rows = ffn.output
+        rows, cut = ffn.output, find_cut(config, done)
+        if cut is not None:
+            rows = _cut_rows(rows, _receive_attention(config, attention, present), cut, length)
+            present = cut.count_kept(length)
+
+
+def _receive_attention(config: EncoderConfig, values: AttentionValues, length: int) -> FloatArray:
+    """The attention that each row receives, mean of the heads, [sentences, length]."""
+    query, key = (
+        rows.reshape(-1, length, rows.shape[1] // config.head_size, config.head_size)
+        for rows in (values.query, values.key)
+    )
+    shares = softmax(np.einsum("nqhc,nkhc->nhqk", query, key, optimize=True))
+    return np.asarray(shares.mean(1).sum(1), np.float32)
+
+
+def _cut_rows(rows: FloatArray, received: FloatArray, cut: TokenCut, length: int) -> FloatArray:
+    """The rows of each text that a cut keeps: the first, then by attention, as keras_tokens.py."""
+    received = received.copy()
+    received[:, 0] = np.inf
+    places = np.argsort(-received, axis=-1, kind="stable")[:, : cut.count_kept(length)]
+    tokens = rows.reshape(*received.shape, -1)
+    return np.take_along_axis(tokens, places[..., None], 1).reshape(-1, rows.shape[-1])
 
 
 def run_sublayer(

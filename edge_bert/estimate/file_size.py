@@ -28,6 +28,7 @@ HALF = 2
 ZERO_POINT = 8
 SCALE = FLOAT + ZERO_POINT  # bytes of one channel; files with narrow channels share zero points
 STAGE_SHARE = 0.55  # of what a whole path has beside its layers (tests hold it, to a tenth)
+CUT_GRAPH = 2190  # bytes of the operators of a cut of tokens, per length (tests hold it)
 CODE_GRAPH = 600  # bytes of the operators that read codebooks, per length
 Matrix = tuple[int, int]  # outputs, inputs
 
@@ -81,6 +82,7 @@ def predict_size(
             total += _matrix_bytes(matrix, recipe, width, bits)
         total += _vector_bytes(config, recipe, matrices)
     total += _stage_bytes(overhead, config.layers, len(exits)) * len(lengths)
+    total += CUT_GRAPH * len(config.cuts) * len(lengths)
     projection = [(config.hidden, config.embedding)] if config.embedding else []
     for matrix in (*projection, *head, *(matrix for part in exits for matrix in part)):
         total += _matrix_bytes(matrix, recipe, 8, bits) + FLOAT * matrix[0]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from edge_bert.encoder.config import EncoderConfig, MatrixRole
+from edge_bert.encoder.token_cuts import count_rows
 from edge_bert.estimate.file_size import layer_matrices
 from edge_bert.records.multiply_adds import MultiplyAdds
 from edge_bert.records.recipe import Recipe, Scheme
@@ -22,31 +25,41 @@ def count_macs(
 ) -> MultiplyAdds:
     """The multiply-adds of the layers' matrix products for `length` tokens, padding included.
 
+    A layer behind a cut of tokens multiplies the rows alone that are left.
+
     FULLY_CONNECTED and the two BATCH_MATMUL of every layer, and nothing else: no file of this
     config multiplies less. `bits` are those of a hybrid recipe, by default the recipe's own.
     """
+    rows = [count_rows(config, layer, length) for layer in range(config.layers)]
     matrices = sum(
-        length * outputs * inputs for layer in layer_matrices(config) for outputs, inputs in layer
+        count * outputs * inputs
+        for count, layer in zip(rows, layer_matrices(config), strict=True)
+        for outputs, inputs in layer
     )
     # Scores and context: for each head, [length, head_size] times [head_size, length], and back.
-    attention = 2 * length**2 * config.head_size * sum(config.heads)
+    attention = sum(
+        2 * count**2 * config.head_size * heads
+        for count, heads in zip(rows, config.heads, strict=True)
+    )
     if recipe.scheme is Scheme.FLOAT:
         return MultiplyAdds(float32=matrices + attention)
-    slow = length * _count_without_i8mm(config, recipe, bits)
+    slow = _count_without_i8mm(config, recipe, rows, bits)
     if recipe.scheme is Scheme.HYBRID:  # activations are integers only where they meet weights
         return MultiplyAdds(integer=matrices, float32=attention, without_i8mm=slow)
     return MultiplyAdds(integer=matrices + attention, without_i8mm=slow)
 
 
-def _count_without_i8mm(config: EncoderConfig, recipe: Recipe, bits: WeightBits | None) -> int:
-    """Weights whose kernels use SDOT at best: int2, and int4 under calibrated activations.
+def _count_without_i8mm(
+    config: EncoderConfig, recipe: Recipe, rows: Sequence[int], bits: WeightBits | None
+) -> int:
+    """Products whose kernels use SDOT at best: of int2, and of int4 under calibrated activations.
 
     Counted with ai-edge-litert 2.3.0 on an emulated Cortex-X4 (docs/quantization-accuracy.md).
     """
     bits = bits or WeightBits.of_recipe(recipe, config.layers)
     hybrid = recipe.scheme is Scheme.HYBRID
     return sum(
-        outputs * inputs
+        rows[layer] * outputs * inputs
         for layer in range(config.layers)
         for role in (MatrixRole if hybrid else ATTENTION)
         for inputs, outputs in [config.matrix_shape(role, layer)]

@@ -13,6 +13,7 @@ from edge_bert.records.exits import ExitRule
 from edge_bert.records.metrics import Metric
 from edge_bert.records.profile import Runtime
 from edge_bert.records.text_lengths import LengthChoice, TextLengths
+from edge_bert.records.token_cuts import Cuts
 
 FORMAT_VERSION = 3
 Sha256 = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
@@ -184,7 +185,8 @@ class Manifest(Record, frozen=True):
 
     `text_lengths` are those of the user's texts, cut at the longest bucket; `length_choice` says
     what buckets that were chosen for them save. A model that was made smaller has the `whole`
-    one; one with exits has the rule by which inputs leave.
+    one; one with exits has the rule by which inputs leave. Texts go on with fewer tokens
+    after `cuts`.
     """
 
     format_version: int
@@ -200,3 +202,4 @@ class Manifest(Record, frozen=True):
     length_choice: LengthChoice | None = None
     whole: WholeModel | None = None
     exits: ExitRule | None = None
+    cuts: Cuts = ()

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from edge_bert.records.base import Record
 from edge_bert.records.saved_exits import CheckpointExits
+from edge_bert.records.token_cuts import Cuts
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -166,7 +167,7 @@ class Checkpoint:
     the files and not used, a line each. `head_is_certain` where sentence-transformers' modules say
     what is computed, whatever else the weights hold. `structure` is that of a pruned encoder.
     `folder` is where the model was read, where it is one. `exits` are its exits between the
-    layers.
+    layers, `cuts` those of its tokens.
     """
 
     name: str
@@ -187,3 +188,4 @@ class Checkpoint:
     structure: EncoderStructure | None = None
     folder: Path | None = None
     exits: CheckpointExits | None = None
+    cuts: Cuts = ()

@@ -10,6 +10,7 @@ from edge_bert.records.base import Record
 from edge_bert.records.candidate import Structure
 from edge_bert.records.exit_training import EarlyExits
 from edge_bert.records.supernet_training import SupernetTraining
+from edge_bert.records.token_cuts import CutTokens
 from edge_bert.records.weight_bits import WeightBits
 
 FORMAT_VERSION = 1
@@ -268,6 +269,7 @@ class TrainingRun(Record, frozen=True):
     clustering: Clustering | None = None
     supernet: SupernetTraining | None = None
     exits: EarlyExits | None = None
+    tokens: CutTokens | None = None
 
     @property
     def trained_curve(self) -> TrainingCurve:

@@ -36,6 +36,7 @@ from edge_bert.report.plots.latency import draw_latency
 from edge_bert.report.plots.operators import draw_operators
 from edge_bert.report.plots.sensitivity import draw_int16_groups, draw_sensitivity
 from edge_bert.report.plots.sizes import draw_sizes
+from edge_bert.report.token_words import describe_cuts
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -105,6 +106,7 @@ def _derived(report: Report) -> dict[str, Any]:
         "percentile": tables.nearest_percentile,
         "whole_score": lambda label: fitness.whole_score(report, label),
         "whole_words": fitness.describe_whole(report),
+        "cut_words": describe_cuts(report.manifest.cuts),
         "reference_score": lambda label: fitness.reference_score(report, label),
         "evidence_words": tables.EVIDENCE_WORDS,
         "Evidence": Evidence,

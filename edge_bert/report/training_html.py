@@ -8,6 +8,7 @@ import msgspec
 
 from edge_bert.records.exit_training import EarlyExits
 from edge_bert.records.plan import Compression
+from edge_bert.records.token_cuts import CutTokens
 from edge_bert.records.training import Clustering, TrainingCurve, TrainingRun
 from edge_bert.report import (
     chain_words,
@@ -15,6 +16,7 @@ from edge_bert.report import (
     exit_training_words,
     plan_words,
     supernet_words,
+    token_words,
     training_words,
 )
 from edge_bert.report.html import template_environment
@@ -43,6 +45,7 @@ def render_training_page(run: TrainingRun, compression: Compression | None = Non
         **_describe_clustering(run.clustering),
         **_describe_supernet(run),
         **_describe_exits(run.exits),
+        **_describe_tokens(run.tokens),
         **_describe_steps(compression),
     )
 
@@ -98,6 +101,16 @@ def _describe_exits(exits: EarlyExits | None) -> dict[str, Any]:
                 exit_training_words.list_work(exits),
             ),
         ],
+    }
+
+
+def _describe_tokens(tokens: CutTokens | None) -> dict[str, Any]:
+    if tokens is None:
+        return {"token_sentences": []}
+    return {
+        "token_sentences": token_words.tell_tokens(tokens),
+        "token_head": token_words.WORK_HEAD,
+        "token_rows": token_words.list_work(tokens),
     }
 
 

@@ -31,6 +31,7 @@ from edge_bert.sources.saved_model import (
     read_structure,
 )
 from edge_bert.sources.sentence_transformers import MODULES, TextOptions
+from edge_bert.sources.token_cuts import list_cut_files, read_cuts
 from edge_bert.sources.torch_quantized import read_quantized
 from edge_bert.sources.vocabulary import find_vocabulary
 from edge_bert.sources.weight_names import strip_wrapper
@@ -73,6 +74,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         head = dataclasses.replace(head, head=apply_saved_head(head.head, saved))
     text = read_text(folder, config)
     decisive = (*files, path, text.tokenizer, *head.files, *list_exit_files(folder))
+    decisive += list_cut_files(folder)
     return Checkpoint(
         name=name,
         architecture=architecture,
@@ -91,6 +93,7 @@ def load_folder(folder: Path, *, name: str, origin: str) -> Checkpoint:
         structure=None if saved is None else read_structure(saved),
         folder=folder,
         exits=read_exits(folder),
+        cuts=read_cuts(folder),
     )
 
 

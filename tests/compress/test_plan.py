@@ -26,6 +26,7 @@ LATER = PASSES | {"pack": PACK}
         ("train", "distill", "prune", "cluster"),
         ("train", "distill", "prune", "qat", "exits", "cluster"),
         ("cluster", "exits"),
+        ("train", "prune", "tokens", "qat", "cluster"),
     ],
 )
 def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -> None:
@@ -45,6 +46,9 @@ def test_an_order_in_which_nothing_is_spoiled_is_taken(kinds: tuple[str, ...]) -
         (("exits", "exits"), r"step 2 \(exits\) .* the earlier exits would be replaced"),
         (("cluster", "prune"), r"step 2 \(prune\) .* weights on a grid .* put prune before it"),
         (("cluster", "qat"), r"step 2 \(qat\) .* few integers .* put qat before it"),
+        (("tokens", "prune"), r"step 2 \(prune\) .* read fewer tokens"),
+        (("tokens", "exits"), r"step 2 \(exits\) .* exclude each other"),
+        (("qat", "tokens"), r"step 2 \(tokens\) .* recovery leaves the grid"),
         (("cluster", "cluster"), r"step 2 \(cluster\) .* few integers in its weights"),
     ],
 )

@@ -89,6 +89,8 @@ def digest_weights(weights: EncoderWeights) -> str:
     """SHA-256 over all that decides what an encoder gives: its arrays, configuration and head."""
     digest = hashlib.sha256(f"{weights.config} {weights.input_names}\n".encode())
     digest.update(msgspec.json.encode(weights.head))
+    if weights.config.cuts:
+        digest.update(msgspec.json.encode(weights.config.cuts))
     for name, array in weights.arrays.items():
         digest.update(f"{name} {array.shape}\n".encode())
         digest.update(np.ascontiguousarray(array).data)

@@ -120,6 +120,7 @@ def _write_members(
         length_choice=session.length_choice,
         whole=score_whole_model(session, progress),
         exits=session.exit_rule,
+        cuts=session.checkpoint.cuts,
     )
 
 

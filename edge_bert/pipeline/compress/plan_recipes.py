@@ -15,6 +15,7 @@ from edge_bert.records.profile import TFLITE_RUNTIME_2_14, DeviceProfile
 from edge_bert.records.recipe import RECIPES, WI8_AFP32
 from edge_bert.records.weight_bits import WIDTHS
 
+TOKENS = "tokens"  # the kind of step that cuts them
 CLUSTERED = WI8_AFP32.name  # whose integers clusters are
 
 
@@ -66,6 +67,22 @@ def _check_table(bits: int, recipe: str, trained: Sequence[int]) -> None:
             f"[build] table_bits = {bits}: give 2 (codebooks), 4 or 8, with one of the recipes "
             f"{hybrid}; {recipe} is built."
         )
+
+
+def check_token_recipes(steps: Sequence[PlannedStep], base: str, end: str) -> None:
+    """Raise InputError where a model that goes on with fewer tokens would have calibrated integers:
+    in the measure of a step, in its training, or in the bundle, of the recipe `end`."""
+    kinds = [step.kind for step in steps]
+    if TOKENS not in kinds:
+        return
+    names = [f"step {number} ({kind})" for number, kind in enumerate(kinds, start=1)]
+    recipes = zip([*names, "the bundle"], [*list_recipes(steps, base), end], strict=True)
+    for name, recipe in list(recipes)[kinds.index(TOKENS) :]:
+        if RECIPES[recipe].needs_calibration:
+            raise InputError(
+                f"{name} is of {recipe}: calibrated integers have no form of a model that goes on "
+                "with fewer tokens; take wi8_afp32 or wi4c_afp32, or leave the step tokens out."
+            )
 
 
 def _name_recipes(steps: Sequence[PlannedStep], base: str) -> Iterator[str]:

@@ -17,7 +17,11 @@ from edge_bert.pipeline.compress.build_end import EndChoice, build_end, is_curre
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.plan_keys import digest_steps
 from edge_bert.pipeline.compress.plan_lengths import choose_calibration, split_lengths
-from edge_bert.pipeline.compress.plan_recipes import choose_end_recipe, list_recipes
+from edge_bert.pipeline.compress.plan_recipes import (
+    check_token_recipes,
+    choose_end_recipe,
+    list_recipes,
+)
 from edge_bert.pipeline.compress.scoring import Scoring, open_scoring
 from edge_bert.pipeline.compress.step_effect import (
     FileChoice,
@@ -186,6 +190,7 @@ def _open_plan(run: PlanRun) -> _OpenedPlan:
     )
     source = files.open(options.model, options.recipe)
     end_recipe = choose_end_recipe(run.steps, run.plan.build, source.profile)
+    check_token_recipes(run.steps, options.recipe, end_recipe)
     checkpoint = source.checkpoint
     if checkpoint.onnx is not None:
         raise ModelError(f"{checkpoint.onnx.path} is ONNX; a plan takes the model's own folder.")

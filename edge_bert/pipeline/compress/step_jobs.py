@@ -21,6 +21,7 @@ from edge_bert.pipeline.train.options import (
     PruneOptions,
     QatOptions,
     StudentOptions,
+    TokensOptions,
 )
 from edge_bert.pipeline.train.trained_model import TrainedModel
 from edge_bert.records.checkpoint import Head
@@ -141,12 +142,25 @@ def _add_exits(options: ExitsOptions, report: Report) -> TrainedModel:
     return add_exits(options, report)
 
 
+def _check_tokens(options: TokensOptions) -> object:
+    from edge_bert.pipeline.train.tokens.token_options import choose_cuts, choose_settings
+
+    return choose_settings(options), choose_cuts(options)
+
+
+def _cut_tokens(options: TokensOptions, report: Report) -> TrainedModel:
+    from edge_bert.pipeline.train.tokens.cut_model import cut_model
+
+    return cut_model(options, report)
+
+
 JOBS: dict[str, StepJob] = {
     "train": StepJob(FineTuneOptions, _start_from, lambda options: options.settings, _train),
     "distill": StepJob(DistillOptions, _teach_by, _check_distillation, _distill),
     "prune": StepJob(PruneOptions, _start_from, _check_pruning, _prune),
     "cluster": StepJob(ClusterOptions, _start_from, _check_clustering, _cluster),
     "qat": StepJob(QatOptions, _start_from, _check_qat, _quantize),
+    "tokens": StepJob(TokensOptions, _start_from, _check_tokens, _cut_tokens),
     "exits": StepJob(ExitsOptions, _start_from, _check_exits, _add_exits),
 }
 
@@ -192,17 +206,19 @@ def check_layers(steps: Sequence[PlannedStep], present: int) -> None:
                     f"step {number} (prune): --layers {options.layers}: the model has {present}."
                 )
             present = options.layers
-        elif isinstance(options, ExitsOptions):
-            _check_exit_places(number, options.after, present)
+        elif isinstance(options, ExitsOptions | TokensOptions):
+            _check_places(number, step, options.after, present)
 
 
-def _check_exit_places(number: int, after: tuple[int, ...], present: int) -> None:
+def _check_places(number: int, step: PlannedStep, after: tuple[int, ...], present: int) -> None:
     from edge_bert.pipeline.train.exits.exit_choices import check_places
+    from edge_bert.pipeline.train.tokens.token_options import check_cut_places
 
+    check = check_places if isinstance(step.options, ExitsOptions) else check_cut_places
     try:
-        check_places(after, present)
+        check(after, present)
     except InputError as error:
-        raise InputError(f"step {number} (exits): {error}") from error
+        raise InputError(f"step {number} ({step.kind}): {error}") from error
 
 
 _OPTION = "is an option of compress itself, the same for all steps"

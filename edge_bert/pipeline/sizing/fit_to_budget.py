@@ -184,6 +184,12 @@ def unpruned_candidate(session: BuildSession) -> Candidate:
             f"{session.checkpoint.name} has exits, which belong to its layers as they are; make it "
             "smaller first, with `prune` or `distill`, and give it exits then."
         )
+    if session.weights.config.cuts:
+        raise RefusedError(
+            f"{session.checkpoint.name} goes on with fewer tokens after some of its layers, so "
+            "that none can go, and nothing smaller is looked for; make the model smaller first, "
+            "and run `invoke tokens` on what is left."
+        )
     config, recipe = session.weights.config, RECIPES[session.profile.default_recipes[0]]
     bits = WeightBits.of_recipe(recipe, config.layers)
     return Candidate(

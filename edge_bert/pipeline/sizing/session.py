@@ -60,7 +60,7 @@ class SizingSession:
         """The trained sub-networks that candidates are cut from; None where they are pruned.
 
         Raises ModelError for a `supernet.json` that cannot be read or is of another model, and for
-        a model with exits, which sub-networks do not have.
+        a model with exits or cuts of tokens, which sub-networks do not have.
         """
         weights = self.build.weights
         folder, config = self.build.checkpoint.folder, weights.config
@@ -69,6 +69,11 @@ class SizingSession:
             raise ModelError(
                 f"{self.build.checkpoint.name} has exits and a {FILE}: what is cut from it has no "
                 "exits; delete one of them, or build it whole with --unpruned."
+            )
+        if supernet is not None and weights.config.cuts:
+            raise ModelError(
+                f"{self.build.checkpoint.name} has cuts of tokens and a {FILE}, whose sub-networks "
+                "were trained on all tokens; delete one of them."
             )
         return supernet
 

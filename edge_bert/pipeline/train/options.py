@@ -197,6 +197,23 @@ class ExitsOptions(LoopOptions, frozen=True, kw_only=True):
     held_out: float = 0.0
 
 
+class TokensOptions(LoopOptions, frozen=True, kw_only=True):
+    """What `invoke tokens` takes: after which layers, and which share of its tokens a text keeps.
+
+    Each share of `keep` is of the whole text. `epochs` 0 trains nothing.
+    """
+
+    after: tuple[int, ...]
+    keep: tuple[float, ...]
+    data: tuple[str, ...] = ()
+    text: tuple[str, ...] = ()
+    epochs: int = 2
+    batch_size: int = 64
+    learning_rate: float = 3e-4
+    average: float = 0.0  # a recovery is short, and ends at a rate of 0
+    head_rate: float = 1.0
+
+
 def check_settings(options: LoopOptions) -> TrainingSettings:
     """The loop's settings. Raises InputError with the option that is out of its range."""
     import msgspec

@@ -10,7 +10,7 @@ from edge_bert.compress.train.examples import digest_texts
 from edge_bert.compress.train.loop import Report
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.pipeline.train.corpus import Corpus
-from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS
+from edge_bert.pipeline.train.distill.choose_losses import DEFAULTS, drop_row_losses
 from edge_bert.pipeline.train.start_model import StartModel
 from edge_bert.records.training import LossWeights
 
@@ -57,6 +57,7 @@ def teach_itself(
 def recovery_losses(weights: EncoderWeights, trained: Corpus) -> LossWeights:
     """The losses of a head, those of labels where texts have some."""
     losses = DEFAULTS[weights.head.task]
+    losses = drop_row_losses(losses) if weights.config.cuts else losses
     return losses if trained.has_labels else msgspec.structs.replace(losses, labels=0.0)
 
 

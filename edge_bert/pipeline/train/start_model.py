@@ -26,11 +26,14 @@ class StartModel:
     tokenizer: Tokenizer
 
 
-def open_model(reference: str | None, *, with_exits: bool = False) -> StartModel:
+def open_model(
+    reference: str | None, *, with_exits: bool = False, with_cuts: bool = False
+) -> StartModel:
     """The model that `reference` names, checked for what training can do with it.
 
     Raises ModelError for one from an ONNX file or of an architecture with layers of its own, for
-    one with exits unless `with_exits`, and what loading raises.
+    one with exits unless `with_exits`, for one with cuts of tokens unless `with_cuts`, and what
+    loading raises.
     """
     checkpoint = load_checkpoint(reference, cache_folder("models"))
     if checkpoint.onnx is not None:
@@ -48,16 +51,24 @@ def open_model(reference: str | None, *, with_exits: bool = False) -> StartModel
             f"{checkpoint.name} has exits, whose heads would no longer fit; train the model that "
             "they were added to, and give it exits again afterwards."
         )
+    if checkpoint.cuts and not with_cuts:
+        raise ModelError(
+            f"{checkpoint.name} goes on with fewer tokens after layer {checkpoint.cuts[0].after}, "
+            "which it learned last; train the model that `invoke tokens` began with, and run that "
+            "again afterwards."
+        )
     tokenizer = Tokenizer.open_file(checkpoint.tokenizer, checkpoint.max_length, checkpoint.prompts)
     return StartModel(checkpoint, encoder_weights(checkpoint), tokenizer)
 
 
-def open_teacher(reference: str | None, *, with_exits: bool = False) -> StartModel:
+def open_teacher(
+    reference: str | None, *, with_exits: bool = False, with_cuts: bool = False
+) -> StartModel:
     """As `open_model`, for a model whose outputs another one learns.
 
     Raises ModelError for a head that distillation has no losses for, too.
     """
-    model = open_model(reference, with_exits=with_exits)
+    model = open_model(reference, with_exits=with_exits, with_cuts=with_cuts)
     check_teaches(model.checkpoint.name, model.checkpoint.head)
     return model
 

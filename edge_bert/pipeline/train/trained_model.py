@@ -20,14 +20,17 @@ from edge_bert.pipeline.train.folder.run_record import write_record
 from edge_bert.quantize.integer.calibrate import learned_file
 from edge_bert.quantize.integer.calibrate.learned_encoder import LearnedEncoder
 from edge_bert.quantize.integer.calibrate.learned_file import encode_learned
+from edge_bert.records import token_cuts
 from edge_bert.records.checkpoint import Checkpoint
 from edge_bert.records.exits import ExitRule
 from edge_bert.records.plan import Compression
 from edge_bert.records.supernet import Supernet
+from edge_bert.records.token_cuts import TokenSchedule
 from edge_bert.records.trained_bits import TrainedBits
 from edge_bert.records.training import TrainingRun
 from edge_bert.sources import supernet, trained_bits
 from edge_bert.sources.folder import load_folder
+from edge_bert.sources.token_cuts import FILE as FILE_OF_CUTS
 from edge_bert.sources.training_run import FILE
 from edge_bert.store.cache import cache_folder
 from edge_bert.store.cached import cache_key
@@ -112,6 +115,9 @@ def write_trained_model(
         write_model_folder(weights, checkpoint, scratch)
         if exits is not None:
             write_exits(weights, exits, scratch)
+        if weights.config.cuts:
+            schedule = TokenSchedule(token_cuts.FORMAT_VERSION, weights.config.cuts)
+            (scratch / FILE_OF_CUTS).write_bytes(encode_json(schedule))
         if bits is not None:
             (scratch / trained_bits.FILE).write_bytes(encode_json(bits))
         if learned is not None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_bert.encoder.weights import EncoderWeights
-from edge_bert.errors import MissingToolError
+from edge_bert.errors import MissingToolError, RefusedError
 from edge_bert.quantize.fixed_order import sum_in_order
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder
 from edge_bert.quantize.integer.head_support import require_calibrated_head
@@ -47,6 +47,11 @@ def _write_onnx(
     signed: bool = False,
 ) -> bytes:
     require_calibrated_head(weights)
+    if weights.config.cuts:
+        raise RefusedError(
+            "The ONNX export has no form of a model that goes on with fewer tokens; export the one "
+            "that `invoke tokens` began with."
+        )
     try:
         import onnx
     except ImportError as error:

@@ -22,6 +22,7 @@ from edge_bert.report.headline import write_headline
 from edge_bert.report.played import PLAYED_HEAD, group_played, played_cells
 from edge_bert.report.scores import METRIC_WORDS, format_change, format_score
 from edge_bert.report.terminal.tables import fit_console, print_line
+from edge_bert.report.token_words import describe_cuts
 from edge_bert.text import (
     NOT_KNOWN,
     byte_size,
@@ -67,7 +68,11 @@ def print_build(report: Report, console: Console) -> None:
         show(console, "Budget", ["limit", "allowed", "value", "verdict"], verdicts)
     for recipe in report.manifest.skipped:
         print_line(console, f"skipped: {recipe.name}: {recipe.reason}", "yellow")
-    for line in (describe_whole(report), describe_length_choice(report.manifest)):
+    for line in (
+        describe_cuts(report.manifest.cuts),
+        describe_whole(report),
+        describe_length_choice(report.manifest),
+    ):
         if line is not None:
             print_line(console, line)
     for warning in report.manifest.model.warnings:

@@ -52,7 +52,7 @@ def cluster_model(options: ClusterOptions, report: Report = no_report) -> Traine
     started = time.monotonic()
     has_texts = bool(options.data or options.text)
     opening = open_teacher if has_texts else open_model
-    model = opening(options.model, with_exits=True)
+    model = opening(options.model, with_exits=True, with_cuts=True)
     _check_model(model, options.centroids, has_texts=has_texts)
     body = dataclasses.replace(model.weights, exits=())
     bare = dataclasses.replace(model, weights=body)

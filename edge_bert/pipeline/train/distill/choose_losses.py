@@ -35,6 +35,11 @@ SAME_LAYERS = DEFAULTS | {
 }
 
 
+def drop_row_losses(losses: LossWeights) -> LossWeights:
+    """The losses on outputs alone, for students whose rows are not those of their teacher."""
+    return msgspec.structs.replace(losses, **dict.fromkeys(EVERYWHERE, 0.0))
+
+
 def choose_losses(
     options: StudentOptions,
     teacher: EncoderWeights,
@@ -45,11 +50,15 @@ def choose_losses(
     """The weights of the losses; `labels` says whether any text has one.
 
     Raises InputError for an option of the other kind of teacher, a weight that is none, a label
-    weight without labels, and where nothing is left to learn.
+    weight without labels, losses on rows of a model that cuts its tokens, and where nothing is left
+    to learn.
     """
     task = teacher.head.task
     _check_kind(options, task)
     given = read_loss_weights(options, (*EVERYWHERE, *OWN[task]))
+    if teacher.config.cuts:
+        _check_rows(given)
+        defaults = {kind: drop_row_losses(losses) for kind, losses in defaults.items()}
     if given.get("labels") and not labels:
         raise InputError("--label-weight: no text has a label; give labelled --data.")
     fields = {name: getattr(defaults[task], name) for name in LossWeights.__struct_fields__} | given
@@ -70,6 +79,15 @@ def _check_kind(options: StudentOptions, task: Task) -> None:
                 f"--{wrong[0].replace('_', '-')} is for {NOUNS[other]}, and the teacher is "
                 f"{NOUNS[task]}; leave it out."
             )
+
+
+def _check_rows(given: Mapping[str, float]) -> None:
+    wrong = [name for name in EVERYWHERE if given.get(name)]
+    if wrong:
+        raise InputError(
+            f"--{wrong[0]} compares the rows of all tokens, and the model goes on with fewer; "
+            "leave it out."
+        )
 
 
 def read_loss_weights(options: StudentOptions, names: tuple[str, ...]) -> dict[str, float]:

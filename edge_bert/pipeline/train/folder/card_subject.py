@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ CARD_FILE = "README.md"
 INHERITED = ("license", "license_name", "license_link", "language", "base_model")
 MAX_CARD_BYTES = 2**20
 MAX_CHARACTERS, MAX_VALUES = 200, 50
+FEWER_TOKENS = "Its later layers read fewer tokens, as `tokens.json` says"
 CardField = str | list[str]
 
 
@@ -24,8 +26,9 @@ CardField = str | list[str]
 class CardSubject:
     """What a card is about.
 
-    `alike` says that all layers have one shape, so that other libraries open the folder;
+    `alike` says that other libraries open the folder: all layers have one shape and all tokens;
     `opened_by` names the class of transformers that does so with the head.
+    `peculiarity` says what other libraries have no class for where they do not.
     `inherited` are the fields of the card of the model it comes from that hold for this one too.
     """
 
@@ -34,6 +37,7 @@ class CardSubject:
     alike: bool
     inherited: Mapping[str, CardField]
     opened_by: str | None = None
+    peculiarity: str = "Its layers differ in their heads or neurons, which `edge_bert.json` lists"
 
 
 def describe_subject(weights: EncoderWeights, checkpoint: Checkpoint) -> CardSubject:
@@ -43,7 +47,10 @@ def describe_subject(weights: EncoderWeights, checkpoint: Checkpoint) -> CardSub
     head = weights.head
     alike = layers_are_alike(weights)
     opened_by = find_class(weights, ARCHITECTURES[checkpoint.architecture]) if alike else None
-    return CardSubject(head.task, head.labels, alike, inherited, opened_by)
+    subject = CardSubject(head.task, head.labels, alike, inherited, opened_by)
+    if weights.config.cuts:
+        return dataclasses.replace(subject, peculiarity=FEWER_TOKENS)
+    return subject
 
 
 def read_inherited_fields(card: Path) -> dict[str, CardField]:

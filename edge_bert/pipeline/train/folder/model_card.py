@@ -20,6 +20,7 @@ from edge_bert.report import exit_training_words as exit_words
 from edge_bert.report.clustering_words import list_sizes, name_file, tell_clustering
 from edge_bert.report.qat_words import tell_quantization
 from edge_bert.report.supernet_words import list_rungs, tell_supernet
+from edge_bert.report.token_words import tell_tokens
 from edge_bert.report.training_words import list_losses, tell_ancestry
 from edge_bert.text import list_some, make_printable
 
@@ -121,8 +122,8 @@ def _name_output(subject: CardSubject) -> str:
 def _describe_libraries(subject: CardSubject, folder: str) -> list[str]:
     if not subject.alike:
         return [
-            "Its layers differ in their heads or neurons, which `edge_bert.json` lists; "
-            "transformers and sentence-transformers have no class for that and refuse the folder."
+            f"{subject.peculiarity}; transformers and sentence-transformers have no class for that "
+            "and refuse the folder."
         ]
     if subject.opened_by is not None:
         return [
@@ -155,6 +156,9 @@ def _describe_run(run: TrainingRun) -> Iterator[str]:
     if run.quantization is not None:
         sentences = " ".join(map(_escape, tell_quantization(run.quantization)))
         yield f"## Integers\n\n{sentences}"
+    if run.tokens is not None:
+        sentences = " ".join(map(_escape, tell_tokens(run.tokens)))
+        yield f"## Fewer tokens\n\n{sentences}"
     if run.exits is not None:
         yield f"## Exits\n\n{_describe_exits(run.exits)}"
     if run.clustering is not None:

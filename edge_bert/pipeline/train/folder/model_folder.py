@@ -83,8 +83,10 @@ def write_model_folder(weights: EncoderWeights, checkpoint: Checkpoint, folder: 
 
 def layers_are_alike(weights: EncoderWeights) -> bool:
     """Whether config.json has words for the structure: layers alike, heads as wide as the rows,
-    one relative bias."""
+    one relative bias, all tokens in every layer."""
     config = weights.config
+    if config.cuts:  # what others would compute with all tokens is another model
+        return False
     alike = len(set(config.heads)) == len(set(config.ffn)) == len(set(weights.tied_biases)) == 1
     return alike and config.heads[0] * config.head_size == config.hidden
 

@@ -123,7 +123,7 @@ def _open_job(options: QatOptions, report: Report) -> _Job:
     check_name(options.name)
     check_target(options.folder)
     backend = start_backend(options.threads)
-    model = open_teacher(options.model)
+    model = open_teacher(options.model, with_cuts=True)
     weights = model.weights
     bits = choose_bits(options, recipe, weights.config.layers)
     stages = choose_stages(options, recipe)

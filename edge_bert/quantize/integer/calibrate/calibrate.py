@@ -107,7 +107,7 @@ class CalibratedEncoder:
 def calibrate_encoder(weights: EncoderWeights, sentences: Sequence[Sentence]) -> CalibratedEncoder:
     """Statistics, rewrites and ranges from `sentences`: inputs [1, n] by name, not padded.
 
-    Raises RefusedError for an encoder whose layers share weights.
+    Raises RefusedError for an encoder whose layers share weights, or that leaves tokens out.
     """
     _check_layers(weights)
     list_stages(weights)  # refuses exits that are not inside the model
@@ -140,6 +140,11 @@ def _check_layers(weights: EncoderWeights) -> None:
         raise RefusedError(
             f"{layers} layers share the weights of {distinct}, as in ALBERT, and calibrated "
             f"integers would store {layers}; take wi8_afp32, which stores them once."
+        )
+    if weights.config.cuts:
+        raise RefusedError(
+            "Calibrated integers have no form of a model that goes on with fewer tokens; take "
+            "wi8_afp32 or wi4c_afp32."
         )
 
 
