@@ -23,6 +23,7 @@ COMMANDS = (
     "shrink",
     "table_bits",
     "table_forms",
+    "token_cuts",
     "trained_grids",
 )
 
