@@ -10,8 +10,9 @@ from pathlib import Path
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.labels import score_pairs
-from edge_bert.pipeline.build import artifacts, run_signatures
+from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.artifacts import host_runtime
+from edge_bert.pipeline.build.running import run_signatures
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.records.checkpoint import FloatArray

@@ -31,8 +31,8 @@ from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.pipeline.build import run_signatures
 from edge_bert.pipeline.build.artifacts import host_runtime
+from edge_bert.pipeline.build.running import run_signatures
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime
 from edge_bert.runtimes import environments
 from edge_bert.runtimes.tflite_tensors import read_tensors

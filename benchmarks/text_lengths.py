@@ -12,7 +12,7 @@ import argparse
 import sys
 
 from edge_bert.cli.console import error_boundary
-from edge_bert.pipeline.build.chosen_lengths import describe_choice, find_config
+from edge_bert.pipeline.build.choices.chosen_lengths import describe_choice, find_config
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.records.text_lengths import TextLengths

@@ -26,7 +26,7 @@ from edge_bert.errors import InputError
 from edge_bert.estimate.length_buckets import Work, choose_buckets, expect_work
 from edge_bert.estimate.macs import count_macs
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.pipeline.build.chosen_lengths import DEFAULT_LENGTHS
+from edge_bert.pipeline.build.choices.chosen_lengths import DEFAULT_LENGTHS
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.records.recipe import FLOAT32

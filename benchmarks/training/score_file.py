@@ -12,7 +12,7 @@ from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions
-from edge_bert.pipeline.build.score_labels import score_model
+from edge_bert.pipeline.build.scoring.score_labels import score_model
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import no_progress
 from edge_bert.records.checkpoint import FloatArray, Task

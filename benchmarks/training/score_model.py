@@ -11,7 +11,7 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.pipeline.build.score_labels import score_model
+from edge_bert.pipeline.build.scoring.score_labels import score_model
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import Checkpoint, FloatArray
 from edge_bert.sources.load import load_checkpoint

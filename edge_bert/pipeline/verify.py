@@ -21,7 +21,7 @@ from edge_bert.formats.tflite.inspect import ModelFile
 from edge_bert.pipeline.build import verify_artifact
 from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.bundle_files import profile_of
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_texts
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact, CalibrationInfo, Manifest, RuntimeCheck, Scores

@@ -22,7 +22,7 @@ from edge_bert.evaluate.answers import score_answers
 from edge_bert.evaluate.choose_exit import check_exit_rule
 from edge_bert.evaluate.entities import match_entity_types, score_entities
 from edge_bert.evaluate.exit_trials import check_count
-from edge_bert.pipeline.build.score_labels import check_data
+from edge_bert.pipeline.build.scoring.score_labels import check_data
 from edge_bert.records.checkpoint import Head, Prompts, Task
 from edge_bert.records.exits import ExitPoint, ExitRule
 from edge_bert.records.spans import EntitySpan

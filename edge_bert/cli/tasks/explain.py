@@ -54,7 +54,7 @@ def explain(
     Example: invoke explain --profile pixel --artifact wi8_ai8 --limit 5
     """
     from edge_bert.cli.console import print_json
-    from edge_bert.pipeline.build import explanations, measurements
+    from edge_bert.pipeline.build.findings import explanations, measurements
     from edge_bert.pipeline.explain.explain import BuildInputs, explain_artifact
     from edge_bert.report.terminal.explanation import print_explanation
     from edge_bert.report.terminal.plain_console import PlainConsole

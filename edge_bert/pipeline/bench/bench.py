@@ -17,7 +17,7 @@ from edge_bert.pipeline.bench.subjects import ensure_bundle, list_files, select_
 from edge_bert.pipeline.bench.targets import open_measure
 from edge_bert.pipeline.bench.text_job import TextJob
 from edge_bert.pipeline.bench.text_jobs import list_text_jobs
-from edge_bert.pipeline.build import measurements, played
+from edge_bert.pipeline.build.findings import measurements, played
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Artifact

@@ -27,7 +27,7 @@ from edge_bert.pipeline.bench.scaling_points import (
     with_saved_energy,
 )
 from edge_bert.pipeline.bench.subjects import ensure_bundle
-from edge_bert.pipeline.build.measurements import read_measurements
+from edge_bert.pipeline.build.findings.measurements import read_measurements
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import Manifest

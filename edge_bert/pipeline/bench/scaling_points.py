@@ -15,7 +15,7 @@ from edge_bert.estimate.fit_scaling import ScalingPoint
 from edge_bert.estimate.latency_model import predict_latency
 from edge_bert.estimate.scaled_model import split_time
 from edge_bert.pipeline.bench.emulated import open_counter
-from edge_bert.pipeline.build.measurements import latency_bounds
+from edge_bert.pipeline.build.findings.measurements import latency_bounds
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact, Manifest
 from edge_bert.records.energy import MeasuredEnergy, ModelledEnergy

@@ -14,10 +14,10 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.encoder.architectures.registry import CUSTOM
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.errors import RefusedError
-from edge_bert.pipeline.build import int16_groups
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
+from edge_bert.pipeline.build.choices import int16_groups
 from edge_bert.pipeline.build.options import Rounding
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.quantize import apply_recipe as quantize

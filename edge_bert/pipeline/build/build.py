@@ -15,7 +15,6 @@ from edge_bert.formats.tflite.inspect import ModelFile
 from edge_bert.pipeline.build import (
     artifacts,
     bundle_files,
-    measurements,
     mediapipe_file,
     name_grids,
     npu,
@@ -23,7 +22,8 @@ from edge_bert.pipeline.build import (
     verify_artifact,
 )
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.findings import measurements
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.build.whole_model import score_whole_model
 from edge_bert.progress import Progress, no_progress

@@ -14,7 +14,7 @@ from edge_bert.pipeline.build.check_reading import (
     relative_difference,
     tolerance_of,
 )
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_signatures
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_signatures
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.progress import Progress
 from edge_bert.records.profile import Runtime

@@ -26,15 +26,15 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError, RefusedError
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
-from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
-from edge_bert.pipeline.build.chosen_lengths import (
+from edge_bert.pipeline.build.choices.chosen_bits import check_chosen_bits, choose_bits
+from edge_bert.pipeline.build.choices.chosen_lengths import (
     choose_lengths,
     count_lengths,
     describe_choice,
     find_config,
 )
 from edge_bert.pipeline.build.options import BuildOptions
-from edge_bert.pipeline.build.score_labels import check_data
+from edge_bert.pipeline.build.scoring.score_labels import check_data
 from edge_bert.quantize.apply_recipe import CalibrationInputs
 from edge_bert.quantize.input_hessians import LayerHessians, collect_hessians
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder

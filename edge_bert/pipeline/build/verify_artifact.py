@@ -21,16 +21,16 @@ from edge_bert.evaluate.agreement import (
     describe_disagreement,
 )
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.pipeline.build.run_signatures import (
+from edge_bert.pipeline.build.running.run_signatures import (
     ModelUnderTest,
     SignatureOutputs,
     run_signatures,
     run_texts,
 )
-from edge_bert.pipeline.build.run_stages import check_stages
-from edge_bert.pipeline.build.score_exits import score_exits
-from edge_bert.pipeline.build.score_labels import score_model
-from edge_bert.pipeline.build.score_tokens import score_tokens
+from edge_bert.pipeline.build.running.run_stages import check_stages
+from edge_bert.pipeline.build.scoring.score_exits import score_exits
+from edge_bert.pipeline.build.scoring.score_labels import score_model
+from edge_bert.pipeline.build.scoring.score_tokens import score_tokens
 from edge_bert.records.base import Record
 from edge_bert.records.bundle import LabelScore, RuntimeCheck, Scores
 from edge_bert.records.checkpoint import FloatArray

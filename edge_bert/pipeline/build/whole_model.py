@@ -9,7 +9,7 @@ import msgspec
 
 from edge_bert.errors import EdgeBertError
 from edge_bert.pipeline.build.artifacts import build_float_model, host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.build.verify_artifact import score_labels
 from edge_bert.progress import Progress

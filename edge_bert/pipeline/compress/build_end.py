@@ -13,7 +13,7 @@ from edge_bert.errors import InputError
 from edge_bert.pipeline.bench.bench import list_expected, run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.build.build import build_bundle
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.compress.count_whole import count_whole, expect_texts
 from edge_bert.pipeline.compress.early_end import count_early, score_early

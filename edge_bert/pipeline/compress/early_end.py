@@ -12,8 +12,8 @@ from edge_bert.pipeline.bench.bench import list_played, run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.text_job import AUTO
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
-from edge_bert.pipeline.build.score_exits import score_exits
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.scoring.score_exits import score_exits
 from edge_bert.progress import Progress
 from edge_bert.records.bundle import Artifact
 from edge_bert.records.plan import EarlyEnd

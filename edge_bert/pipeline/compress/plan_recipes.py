@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build.chosen_bits import HYBRID
+from edge_bert.pipeline.build.choices.chosen_bits import HYBRID
 from edge_bert.pipeline.build.session import find_recipes
 from edge_bert.pipeline.compress.step_jobs import PlannedStep
 from edge_bert.pipeline.train.options import ClusterOptions, QatOptions

@@ -14,8 +14,8 @@ from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.errors import DataError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build.artifacts import build_float_model, host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
-from edge_bert.pipeline.build.score_labels import check_data
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_texts
+from edge_bert.pipeline.build.scoring.score_labels import check_data
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.build.verify_artifact import score_labels
 from edge_bert.pipeline.compress.options import CompressOptions

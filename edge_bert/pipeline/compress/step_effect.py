@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from edge_bert.devices.emulator.cpu_files import find_cluster
 from edge_bert.pipeline.build import artifacts
-from edge_bert.pipeline.build.chosen_bits import HYBRID
+from edge_bert.pipeline.build.choices.chosen_bits import HYBRID
 from edge_bert.pipeline.build.options import BuildOptions
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.compress.scoring import Scoring
 from edge_bert.pipeline.sizing.cost_bounds import budget_length

@@ -16,9 +16,9 @@ from edge_bert.encoder.token_vectors import give_token_vectors
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError
 from edge_bert.evaluate.drift import measure_drift
-from edge_bert.pipeline.build import int16_groups
 from edge_bert.pipeline.build.calibration_inputs import encode_calibration
 from edge_bert.pipeline.build.check_reading import check_reading
+from edge_bert.pipeline.build.choices import int16_groups
 from edge_bert.pipeline.explain.tensor_errors import Inputs, IntegerFile, tensor_errors
 from edge_bert.progress import Progress, no_progress
 from edge_bert.quantize.integer.analyze.explain import find_outliers

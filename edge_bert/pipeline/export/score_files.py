@@ -16,8 +16,8 @@ from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.evaluate.outputs import finish_texts
-from edge_bert.pipeline.build.score_labels import score_model
-from edge_bert.pipeline.build.score_tokens import score_tokens
+from edge_bert.pipeline.build.scoring.score_labels import score_model
+from edge_bert.pipeline.build.scoring.score_tokens import score_tokens
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.export.onnx_files import ExportFile
 from edge_bert.progress import Progress

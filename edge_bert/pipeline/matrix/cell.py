@@ -9,7 +9,7 @@ import msgspec
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.sizing.fit_to_budget import (
     NothingFitsError,

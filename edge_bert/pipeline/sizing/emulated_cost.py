@@ -10,8 +10,8 @@ from pathlib import Path
 import msgspec
 
 from edge_bert.pipeline.bench.emulated import open_counter
-from edge_bert.pipeline.build.measurements import latency_bounds
-from edge_bert.pipeline.build.run_signatures import inspect_model
+from edge_bert.pipeline.build.findings.measurements import latency_bounds
+from edge_bert.pipeline.build.running.run_signatures import inspect_model
 from edge_bert.pipeline.sizing.cost_bounds import budget_length
 from edge_bert.records.bundle import Signature
 from edge_bert.records.candidate import CandidateCost

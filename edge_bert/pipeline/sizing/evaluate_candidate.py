@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.build.verify_artifact import score_labels
 from edge_bert.pipeline.sizing.emulated_cost import (

@@ -10,8 +10,8 @@ from edge_bert.data.sentence_files import read_sentences
 from edge_bert.evaluate.drift import measure_drift
 from edge_bert.pipeline.bench.emulated import open_counter
 from edge_bert.pipeline.build.absolute_options import make_absolute
-from edge_bert.pipeline.build.run_signatures import run_signatures
-from edge_bert.pipeline.build.score_labels import score_model
+from edge_bert.pipeline.build.running.run_signatures import run_signatures
+from edge_bert.pipeline.build.scoring.score_labels import score_model
 from edge_bert.pipeline.sizing import worker
 from edge_bert.pipeline.sizing.cost_bounds import bound_cost
 from edge_bert.pipeline.sizing.search_space import (

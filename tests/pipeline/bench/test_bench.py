@@ -13,7 +13,7 @@ from edge_bert.errors import DeviceError, InputError
 from edge_bert.pipeline.bench import bench, subjects
 from edge_bert.pipeline.bench.bench import BenchResult, run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.records.energy import EnergyUnavailable, ModelledEnergy
 from edge_bert.records.latency import MeasuredLatency, ModelledLatency

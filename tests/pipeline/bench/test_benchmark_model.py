@@ -17,7 +17,7 @@ from edge_bert.devices.runner.build import find_compiler, host_abi
 from edge_bert.errors import DeviceError, InputError, MissingToolError
 from edge_bert.pipeline.bench.bench import BenchResult, run_bench
 from edge_bert.pipeline.bench.options import BenchOptions, check_bench_options
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.records.latency import AggregateLatency
 from edge_bert.records.measurement import Evidence
 from tests.measure.recordings import recording

@@ -26,7 +26,7 @@ from edge_bert.pipeline.bench.bench import list_measured_rows, run_bench
 from edge_bert.pipeline.bench.calibrate import CalibrateOptions, calibrate_profile, remove_factors
 from edge_bert.pipeline.bench.emulated import Count
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.progress import Progress
 from edge_bert.records.energy import EnergySource, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.measurement import Evidence, Measurement

@@ -23,7 +23,7 @@ from edge_bert.pipeline.bench import targets
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.placement import HIDDEN_CORES
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.records.measurement import DeviceDescription, Evidence, Measurement
 from edge_bert.report.terminal.measurements import MeasuredRow, print_measured
 from tests.pipeline.small_bundle import small_bundle

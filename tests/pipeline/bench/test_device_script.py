@@ -26,7 +26,7 @@ from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.device_script import write_device_script
 from edge_bert.pipeline.bench.options import BenchOptions
 from edge_bert.pipeline.bench.push import PushOptions, push_bundle
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.records.energy import MeasuredEnergy
 from edge_bert.records.exits import ExitPoint
 from edge_bert.records.measurement import Evidence

@@ -16,7 +16,7 @@ from edge_bert.measure.average_counts import average_counts
 from edge_bert.pipeline.bench import runner, targets
 from edge_bert.pipeline.bench.bench import BenchResult, list_measured_rows, list_played, run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.records.energy import EnergyUnavailable
 from edge_bert.records.measurement import Evidence, InstructionCounts
 from edge_bert.report.played import played_cells

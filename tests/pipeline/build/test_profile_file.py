@@ -15,8 +15,9 @@ from edge_bert.devices.emulator.emulated_phone import EmulatedPhone
 from edge_bert.errors import InputError, ProfileError
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import bundle_files, measurements
+from edge_bert.pipeline.build import bundle_files
 from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.devices import emulator
 from edge_bert.pipeline.matrix import matrix
 from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget

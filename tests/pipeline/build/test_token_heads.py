@@ -15,7 +15,7 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_sentences
 from edge_bert.errors import DataError, InputError
 from edge_bert.pipeline.build.artifacts import host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_signatures
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_signatures
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.checkpoint import Task
 from edge_bert.sources.load import load_checkpoint

@@ -13,7 +13,8 @@ from tokenizers import models, pre_tokenizers
 from edge_bert.data.tokenizing import Encoding, Tokenizer
 from edge_bert.errors import VerificationError
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.pipeline.build import run_signatures, verify_artifact
+from edge_bert.pipeline.build import verify_artifact
+from edge_bert.pipeline.build.running import run_signatures
 from edge_bert.quantize import apply_recipe
 from edge_bert.records.checkpoint import Head, Task
 from edge_bert.records.profile import TFLITE_RUNTIME_2_14, Runtime

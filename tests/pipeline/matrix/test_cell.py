@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.matrix.cell import build_cell, describe_artifact
 from edge_bert.pipeline.matrix.matrix import request_matrix
 from edge_bert.records.measurement import Evidence

@@ -19,7 +19,7 @@ from edge_bert.bundle.bundle import Bundle
 from edge_bert.cli.tasks.matrix import FAILED
 from edge_bert.cli.tasks.matrix import matrix as task
 from edge_bert.errors import DataError, EdgeBertError, InputError, ProfileError
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.matrix import matrix
 from edge_bert.pipeline.matrix.cell import build_cell

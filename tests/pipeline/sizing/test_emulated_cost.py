@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.sizing.fit_to_budget import fit_to_budget
 from edge_bert.records.measurement import Evidence
 from edge_bert.report.budget_verdicts import Verdict, budget_verdicts

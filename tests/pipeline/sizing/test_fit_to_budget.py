@@ -13,9 +13,9 @@ from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import DataError, InputError, RefusedError
 from edge_bert.pipeline.build import build as building
-from edge_bert.pipeline.build import measurements
 from edge_bert.pipeline.build import session as build_session
 from edge_bert.pipeline.build.build import BuiltBundle
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.sizing import cost_bounds

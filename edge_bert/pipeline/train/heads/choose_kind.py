@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import DataError, InputError
-from edge_bert.pipeline.build.score_labels import DESCRIPTIONS
+from edge_bert.pipeline.build.scoring.score_labels import DESCRIPTIONS
 from edge_bert.pipeline.train.heads import classes, label_sets, numbers, pairs, spans, tags
 from edge_bert.pipeline.train.heads.head_kind import HeadKind
 from edge_bert.records.checkpoint import Head, Task

@@ -12,8 +12,8 @@ from edge_bert.compress.train.fine_tune import HeldOut, RunTexts
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.data.tokenizing import Tokenizer, Window
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.pipeline.build.score_labels import check_data, score_model
-from edge_bert.pipeline.build.score_tokens import score_tokens
+from edge_bert.pipeline.build.scoring.score_labels import check_data, score_model
+from edge_bert.pipeline.build.scoring.score_tokens import score_tokens
 from edge_bert.pipeline.train.labels import join_windows, tokenize_texts
 from edge_bert.records.checkpoint import FloatArray, Head
 

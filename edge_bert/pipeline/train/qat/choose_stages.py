@@ -8,7 +8,7 @@ import msgspec
 
 from edge_bert.compress.train.qat.train_stages import Stage
 from edge_bert.errors import InputError
-from edge_bert.pipeline.build import chosen_bits
+from edge_bert.pipeline.build.choices import chosen_bits
 from edge_bert.pipeline.train.options import QatOptions
 from edge_bert.records.base import Record
 from edge_bert.records.recipe import RECIPES, Recipe, Scheme

@@ -25,7 +25,7 @@ from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, ModelError
 from edge_bert.pipeline.build.artifacts import host_runtime
 from edge_bert.pipeline.build.options import BuildOptions
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, run_texts
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, run_texts
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.train.distill.choose_losses import SAME_LAYERS
 from edge_bert.pipeline.train.folder.model_folder import write_model_folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from edge_bert.pipeline.build import explanations
+from edge_bert.pipeline.build.findings import explanations
 from tests.report.sample_report import explanation, report
 
 

@@ -18,7 +18,7 @@ from edge_bert.measure.measurement import (
 )
 from edge_bert.pipeline.bench.bench import run_bench
 from edge_bert.pipeline.bench.options import BenchOptions
-from edge_bert.pipeline.build import measurements
+from edge_bert.pipeline.build.findings import measurements
 from edge_bert.records import report as shown
 from edge_bert.records.energy import EnergyEstimate, EnergySource, MeasuredEnergy, ModelledEnergy
 from edge_bert.records.latency import ModelledLatency

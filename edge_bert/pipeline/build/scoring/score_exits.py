@@ -14,9 +14,9 @@ from edge_bert.data.model_inputs import Input, encode_inputs, list_inputs
 from edge_bert.data.tokenizing import Tokenizer
 from edge_bert.evaluate.choose_exit import choose_exits, rate_exits
 from edge_bert.evaluate.outputs import finish_outputs
-from edge_bert.pipeline.build.exit_outputs import ExitOutputs, run_exits
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
-from edge_bert.pipeline.build.score_labels import score_model
+from edge_bert.pipeline.build.running.exit_outputs import ExitOutputs, run_exits
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.scoring.score_labels import score_model
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import FloatArray, Head
 from edge_bert.records.exit_scores import CurvePoint, ExitScores, ScoredExit

@@ -13,7 +13,7 @@ from edge_bert.evaluate.label_sets import match_label_sets, score_label_sets, sp
 from edge_bert.evaluate.labels import score_classes, score_pairs
 from edge_bert.evaluate.ranking import score_ranking
 from edge_bert.evaluate.regression import score_numbers
-from edge_bert.pipeline.build.score_tokens import check_token_data
+from edge_bert.pipeline.build.scoring.score_tokens import check_token_data
 from edge_bert.records.bundle import LabelScore
 from edge_bert.records.checkpoint import FloatArray, Head, Task
 

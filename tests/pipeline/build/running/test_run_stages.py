@@ -12,8 +12,8 @@ import pytest
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
-from edge_bert.pipeline.build.run_stages import check_stages
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.running.run_stages import check_stages
 from edge_bert.quantize.integer.calibrate.calibrate import calibrate_encoder, convert_integer
 from edge_bert.records.profile import Runtime
 from tests.quantize.integer import encoders as tiny

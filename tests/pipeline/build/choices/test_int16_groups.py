@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_bert.pipeline.build import int16_groups
+from edge_bert.pipeline.build.choices import int16_groups
 from edge_bert.quantize.integer.calibrate.calibrate import CalibratedEncoder, calibrate_encoder
 from edge_bert.records.int16_selection import Int16Selection
 from tests.quantize.integer import encoders as tiny

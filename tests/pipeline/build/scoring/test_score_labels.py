@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save_file
 
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import DataError
-from edge_bert.pipeline.build.score_labels import check_data, score_model
+from edge_bert.pipeline.build.scoring.score_labels import check_data, score_model
 from edge_bert.records.checkpoint import FloatArray, Head, Task
 from tests.pipeline import tiny_bundle as tiny
 from tests.tiny import models

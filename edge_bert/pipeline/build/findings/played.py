@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from edge_bert.measure.statistics import summarize_times
-from edge_bert.pipeline.build.figures import energy_of, machine_of
+from edge_bert.pipeline.build.findings.figures import energy_of, machine_of
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.latency import MeasuredLatency, ModelledLatency
 from edge_bert.records.measurement import Measurement

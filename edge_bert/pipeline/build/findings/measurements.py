@@ -14,9 +14,9 @@ from edge_bert.formats.tflite.inspect import inspect_bytes
 from edge_bert.measure.comparability import explain_incomparable
 from edge_bert.measure.statistics import summarize_times
 from edge_bert.pipeline.build.bundle_files import profile_of, with_search
-from edge_bert.pipeline.build.explanations import with_explanations
-from edge_bert.pipeline.build.figures import energy_of, machine_of, place_of
-from edge_bert.pipeline.build.played import list_played_rows
+from edge_bert.pipeline.build.findings.explanations import with_explanations
+from edge_bert.pipeline.build.findings.figures import energy_of, machine_of, place_of
+from edge_bert.pipeline.build.findings.played import list_played_rows
 from edge_bert.progress import Progress, no_progress
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.latency import AggregateLatency, MeasuredLatency, ModelledLatency

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from edge_bert.bundle.artifact_runner import dequantize
 from edge_bert.data.buckets import choose_bucket
 from edge_bert.data.tokenizing import Encoding
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest, stack_inputs
-from edge_bert.pipeline.build.run_stages import run_rounds
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest, stack_inputs
+from edge_bert.pipeline.build.running.run_stages import run_rounds
 from edge_bert.records.bundle import Stage, TensorSpec
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from edge_bert.data.tokenizing import Encoding
 from edge_bert.errors import VerificationError
 from edge_bert.evaluate.agreement import EXACT, ROUNDED, describe_disagreement
-from edge_bert.pipeline.build.run_signatures import MIN_ROWS, ModelUnderTest, stack_inputs
+from edge_bert.pipeline.build.running.run_signatures import MIN_ROWS, ModelUnderTest, stack_inputs
 from edge_bert.records.bundle import Stage
 from edge_bert.records.checkpoint import FloatArray
 from edge_bert.records.profile import Runtime

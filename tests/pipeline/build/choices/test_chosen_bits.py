@@ -12,7 +12,7 @@ import pytest
 from edge_bert.bundle.bundle import Bundle
 from edge_bert.errors import InputError, ModelError, RefusedError
 from edge_bert.formats.tflite import flatbuffer
-from edge_bert.pipeline.build.chosen_bits import check_chosen_bits, choose_bits
+from edge_bert.pipeline.build.choices.chosen_bits import check_chosen_bits, choose_bits
 from edge_bert.pipeline.export.options import ExportOptions, choose_recipes
 from edge_bert.records.recipe import WI2C_AFP32, WI4C_AFP32, WI8_AFP32, WI8_AI8
 from edge_bert.records.trained_bits import FORMAT_VERSION, TrainedBits

@@ -11,8 +11,8 @@ from scipy import stats
 from edge_bert import Bundle
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.pipeline.build.build import host_runtime
-from edge_bert.pipeline.build.run_signatures import ModelUnderTest
-from edge_bert.pipeline.build.score_exits import score_exits
+from edge_bert.pipeline.build.running.run_signatures import ModelUnderTest
+from edge_bert.pipeline.build.scoring.score_exits import score_exits
 from edge_bert.records.exit_scores import ExitScores
 from edge_bert.records.exits import ExitRule
 from tests.pipeline.staged_bundle import AGREEMENT, CONFIDENCE, PATIENCE, staged_bundle

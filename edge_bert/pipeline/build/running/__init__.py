@@ -1,0 +1,1 @@
+"""A built file at work: its signatures, stages and exits, run once and then cached."""

@@ -1,0 +1,1 @@
+"""What a built file scores on labelled data."""
