@@ -32,7 +32,7 @@ SOURCE = "source"  # the model that edge-bert takes by default, as it is
 BANKING = "--data {banking77} --held-out 0.05"
 TEXTS = "--text {texts} --held-out 0.02"
 STUDENT = f"{TEXTS} --learning-rate 5e-4 --epochs 5"
-MANY = f"{TEXTS} --learning-rate 3e-4 --epochs 3"
+MANY = f"{TEXTS} --learning-rate 3e-4 --epochs 1"
 ALONE = "--soft-targets 0 --hidden 0 --relations 0 --label-weight 1"
 
 
