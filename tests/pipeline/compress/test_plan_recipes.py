@@ -10,7 +10,11 @@ from edge_bert.compress.plan_file import parse_plan
 from edge_bert.errors import EdgeBertError, InputError, RefusedError
 from edge_bert.pipeline.compress.options import CompressOptions
 from edge_bert.pipeline.compress.plan_lengths import split_lengths
-from edge_bert.pipeline.compress.plan_recipes import choose_end_recipe, list_recipes
+from edge_bert.pipeline.compress.plan_recipes import (
+    check_token_recipes,
+    choose_end_recipe,
+    list_recipes,
+)
 from edge_bert.pipeline.compress.step_jobs import PlannedStep
 from edge_bert.records.plan import Plan, PlanBuild
 from tests.one_line import refused
@@ -20,6 +24,7 @@ QAT = "[[steps]]\nkind = 'qat'\nrecipe = '{}'\n"
 CLUSTER = "[[steps]]\nkind = 'cluster'\n"
 FOUR = QAT.format("wi4c_afp32")
 EIGHT = QAT.format("wi8_afp32")
+TOKENS = "[[steps]]\nkind = 'tokens'\nafter = 1\nkeep = '50%'\n"
 TABLE = "[build]\ntable_bits = 4\n"
 BUILD = "[build]\nrecipe = '{}'\n"
 
@@ -80,3 +85,25 @@ def test_buckets_are_given_or_chosen_for_the_texts() -> None:
     for text in ("32,128", "auto:", "automatic", "auto:x"):
         with refused(InputError, r"\[build\] lengths"):
             split_lengths(PlanBuild(lengths=text))
+
+
+@pytest.mark.parametrize(
+    ("text", "base", "end", "match"),
+    [
+        (TOKENS + FOUR, "wi8_afp32", "wi4c_afp32", None),
+        (PRUNE + QAT.format("wi8_ai8"), "wi8_ai8", "wi8_ai8", None),
+        (PRUNE + TOKENS + QAT.format("wi8_ai8"), "wi8_afp32", "wi8_ai8", r"step 3 \(qat\) is of"),
+        (PRUNE + TOKENS, "wi8_afp32", "wi8_ai8_afp32", "the bundle is of wi8_ai8_afp32"),
+        (PRUNE + TOKENS, "wi8_ai8", "wi8_afp32", r"step 2 \(tokens\) is of wi8_ai8"),
+    ],
+)
+def test_calibrated_integers_of_fewer_tokens_are_refused(
+    text: str, base: str, end: str, match: str | None
+) -> None:
+    """Before the first step trains, wherever they would come up."""
+    _, steps = steps_of(text)
+    if match is None:
+        check_token_recipes(steps, base, end)
+        return
+    with refused(InputError, match):
+        check_token_recipes(steps, base, end)
