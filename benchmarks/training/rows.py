@@ -48,9 +48,9 @@ def _quantized(title: str, recipe: str, more: str = "") -> TrainingRow:
     return TrainingRow(title, "stsb", f"qat --recipe {recipe} {TEXTS} {more}", SOURCE, recipe)
 
 
-def _quantized_classifier(title: str, recipe: str, more: str = "") -> TrainingRow:
+def _quantized_classifier(title: str, recipe: str, more: str = "", epochs: int = 6) -> TrainingRow:
     """The fine-tuned banking77 model on the integers of a recipe's file."""
-    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs 6{more}"
+    command = f"qat --model {{model:banking77}} --recipe {recipe} {BANKING} --epochs {epochs}{more}"
     return TrainingRow(title, "banking77", command, "banking77", recipe)
 
 
@@ -111,9 +111,9 @@ ROWS = {
         f"prune --neurons 50% --heads 50% {TEXTS}",
         SOURCE,
     ),
-    "stsb-wi8": _quantized("embedding, int8 throughout", "wi8_ai8"),
+    "stsb-wi8": _quantized("embedding, int8 throughout", "wi8_ai8", "--most-texts 20000"),
     "stsb-wi4c": _quantized("embedding, 4 bits", "wi4c_afp32"),
-    "stsb-wi2c": _quantized("embedding, 2 bits", "wi2c_afp32"),
+    "stsb-wi2c": _quantized("embedding, 2 bits", "wi2c_afp32", "--most-texts 25000"),
     "stsb-ternary": _quantized("embedding, ternary", "wi2c_afp32", "--width ternary"),
     "stsb-binary": _quantized("embedding, binary", "wi2c_afp32", "--width binary"),
     "banking77-wi2c": _quantized_classifier("banking77, 2 bits", "wi2c_afp32"),
@@ -128,5 +128,7 @@ ROWS = {
     "banking77-exits-heads": _with_exits(
         "banking77, exits, heads alone", "banking77", "2,4", "--agreement 0.99 --joint-epochs 0"
     ),
-    "banking77-wi4c-ai8": _quantized_classifier("banking77, 4-bit weights, int8", "wi4c_ai8"),
+    "banking77-wi4c-ai8": _quantized_classifier(
+        "banking77, 4-bit weights, int8", "wi4c_ai8", epochs=4
+    ),
 }  # fmt: skip

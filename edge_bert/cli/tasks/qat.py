@@ -48,6 +48,7 @@ from edge_bert.cli.training_help import (
         | {
             "epochs": "passes over the texts at the last width (default: 1 at 8 bits, 2 at 4 "
             "and 3, 3 below)",
+            "most-texts": "learn at most so many, evenly spread over all (default: all)",
             "batch-size": "texts of a step (default: 64)",
             "learning-rate": "of the layers and scales (default: 5e-5 at 8 bits, 5e-4 at 4 and "
             "3, 1e-3 below)",
@@ -85,6 +86,7 @@ def qat(
     relations: str | None = None,
     attention: str | None = None,
     epochs: str | None = None,
+    most_texts: str | None = None,
     batch_size: str | None = None,
     learning_rate: str | None = None,
     average: str | None = None,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from edge_bert.compress.train.batches import TokenizedTexts
+from edge_bert.compress.train.batches import TokenizedTexts, spread_rows
 from edge_bert.compress.train.examples import split_rows
 from edge_bert.data.calibration import digest_sentences
 from edge_bert.data.evaluation import parse_reference
@@ -95,9 +95,19 @@ def read_corpus(data: Sequence[str], texts: Sequence[str], head: Head) -> Corpus
     )
 
 
-def split_corpus(corpus: Corpus, held_out: float, seed: int) -> tuple[Corpus, Corpus]:
-    """The texts that are trained on, and the share that is held out; see `split_rows`."""
+def split_corpus(
+    corpus: Corpus, held_out: float, seed: int, most: int = 0
+) -> tuple[Corpus, Corpus]:
+    """The texts that are trained on, and the share that is held out; see `split_rows`.
+
+    Where `most` is not 0, at most so many are trained on, evenly spread over all. Raises InputError
+    for less than 0.
+    """
+    if most < 0:
+        raise InputError(f"--most-texts {most}: give how many texts are learned at most.")
     trained, held = split_rows(corpus.sentences, held_out, seed)
+    if most:
+        trained = trained[spread_rows(len(trained), most)]
     return corpus.select(trained), corpus.select(held)
 
 

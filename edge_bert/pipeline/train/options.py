@@ -159,7 +159,7 @@ class QatOptions(StudentOptions, frozen=True, kw_only=True):
     `width` is that of the layers' matrices where it is less than the recipe's, `chain` those on the
     way to it, each trained for `chain_epochs`. `table_bits` and `wide` are those of `invoke build`;
     so many `wide_layers`, those that lose most, have four bits too. `epochs` and `learning_rate` 0
-    are those of the width (`choose_stages`).
+    are those of the width (`choose_stages`). `most_texts` 0 learns all texts.
     """
 
     recipe: str
@@ -169,6 +169,7 @@ class QatOptions(StudentOptions, frozen=True, kw_only=True):
     wide: tuple[str, ...] = ()
     wide_layers: int = 0
     table_bits: int | None = None
+    most_texts: int = 0
     epochs: int = 0
     learning_rate: float = 0.0
     average: float = 0.0  # weights that flip between two integers have no mean on the grid

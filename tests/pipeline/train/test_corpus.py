@@ -89,3 +89,16 @@ def test_a_text_is_held_out_by_its_own_words(tmp_path: Path) -> None:
     (used,) = describe_corpus(trained, held_out)
     assert (used.source, used.count, used.held_out) == ("a.txt", 80, len(held_out))
     assert np.all(trained.labels == -1)
+
+
+def test_fewer_texts_are_learned_and_the_same_held_out(tmp_path: Path) -> None:
+    """They are of all the file, as far as it goes."""
+    lines = [f"sentence number {number}" for number in range(80)]
+    (tmp_path / "a.txt").write_text("\n".join(lines), "utf-8")
+    corpus = read_corpus([], [str(tmp_path / "a.txt")], EMBEDDING)
+    trained, held_out = split_corpus(corpus, 0.2, 3)
+    fewer, same = split_corpus(corpus, 0.2, 3, most=10)
+    assert same.sentences == held_out.sentences
+    assert len(fewer) == 10
+    assert set(fewer.sentences) <= set(trained.sentences)
+    assert max(lines.index(text) for text in fewer.sentences) > 60

@@ -130,7 +130,7 @@ def _open_job(options: QatOptions, report: Report) -> _Job:
     corpus = read_corpus(options.data, options.text, weights.head)
     defaults = SAME_LAYERS if stages[-1].width.count < Width.INT4.count else DEFAULTS
     losses = choose_losses(options, weights, labels=corpus.has_labels, defaults=defaults)
-    sides = split_corpus(corpus, options.held_out, options.split_seed)
+    sides = split_corpus(corpus, options.held_out, options.split_seed, options.most_texts)
     texts = tokenize_sides(model, sides)
     bits = _widen(options, recipe, bits, weights, texts[0], report)
     return _Job(options, recipe, model, bits, stages, losses, sides, texts, backend)

@@ -106,7 +106,7 @@ def _open_job(options: QatOptions) -> _Job:
     corpus = read_corpus(options.data, options.text, model.weights.head)
     losses = choose_losses(options, model.weights, labels=corpus.has_labels)
     losses = msgspec.structs.replace(losses, **dict.fromkeys(ON_ROWS, 0.0))
-    sides = split_corpus(corpus, options.held_out, options.split_seed)
+    sides = split_corpus(corpus, options.held_out, options.split_seed, options.most_texts)
     texts = tokenize_sides(model, sides)
     return _Job(options, recipe, model, settings, losses, sides, texts, backend)
 

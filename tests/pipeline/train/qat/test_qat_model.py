@@ -194,6 +194,7 @@ def test_each_recipe_keeps_the_integers_of_its_grid(
         ({"freeze": "nothing"}, "--freeze nothing"),
         ({"wide_layers": 1}, "--wide-layers 1"),
         ({"epochs": -1}, "--epochs"),
+        ({"most_texts": -1}, "--most-texts -1"),
     ],
 )
 def test_options_that_cannot_be_are_refused(
