@@ -18,7 +18,7 @@ from edge_bert.pipeline.build import artifacts
 from edge_bert.pipeline.build.options import BuildOptions
 from edge_bert.pipeline.build.session import BuildSession
 from edge_bert.pipeline.train.options import QatOptions
-from edge_bert.pipeline.train.qat import train_integers
+from edge_bert.pipeline.train.qat import calibration, train_integers
 from edge_bert.pipeline.train.qat.compare_codes import compare_codes
 from edge_bert.pipeline.train.qat.integer_start import start_encoder
 from edge_bert.pipeline.train.qat.qat_model import quantize_model
@@ -67,7 +67,7 @@ def trained(options: QatOptions, tmp_path_factory: pytest.TempPathFactory) -> Tr
     """The trained model, calibrated with few sentences, in a folder of its own."""
     work = tmp_path_factory.mktemp("work")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(train_integers, "DEFAULT_COUNT", COUNT)
+        patch.setattr(calibration, "DEFAULT_COUNT", COUNT)
         patch.setattr(train_integers, "choose_work_folder", lambda _: work / "run")
         return quantize_model(options)
 
