@@ -8,6 +8,7 @@ itself, whatever its size.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from keras import ops
@@ -32,8 +33,7 @@ def fake_quantize(kernel: Any, log_scale: Any, grid: WeightGrid) -> Any:
     if grid.half_scales:
         halves = ops.cast(ops.cast(ops.maximum(scale, LEAST_SCALE), "bfloat16"), "float32")
         scale = pass_through(scale, halves)
-    steps = ops.clip(blocks / scale, grid.low, grid.high)
-    return ops.reshape(pass_through(steps, _round_steps(steps, grid)) * scale, shape)
+    return ops.reshape(_round_blocks(blocks, scale, grid), shape)
 
 
 def round_rows(rows: Any) -> Any:
@@ -63,6 +63,29 @@ def pass_through(values: Any, rounded: Any) -> Any:
 def damp_gradient(values: Any, factor: float | FloatArray) -> Any:
     """`values`, with their gradient times `factor`."""
     return values * factor + ops.stop_gradient(values * (1.0 - factor))
+
+
+def _round_blocks(blocks: Any, scale: Any, grid: WeightGrid) -> Any:
+    """Weights at the nearest points of their grid; each scale is for a column, along axis -2.
+
+    The gradients are written out: a backend that derives them passes over all weights twice as
+    often, and there are more of these than values in a step.
+    """
+
+    def compute(blocks: Any, scale: Any) -> tuple[Any, Callable[..., Any]]:
+        counts = blocks / scale
+        cut = ops.clip(counts, grid.low, grid.high)
+        steps = _round_steps(cut, grid)
+
+        def gradient(*given: Any, upstream: Any = None) -> tuple[Any, Any]:
+            upstream = given[0] if upstream is None else upstream
+            passed = ops.where(ops.equal(counts, cut), upstream, 0.0)
+            changes = upstream * steps - passed * counts
+            return passed, ops.sum(changes, axis=-2, keepdims=True)
+
+        return steps * scale, gradient
+
+    return ops.custom_gradient(compute)(blocks, scale)
 
 
 def _round_steps(steps: Any, grid: WeightGrid) -> Any:
