@@ -60,6 +60,13 @@ def _with_exits(title: str, dataset: str, after: str, more: str) -> TrainingRow:
     return TrainingRow(title, dataset, f"{command} --data {{{dataset}}}", dataset)
 
 
+def _embedding_exits(agreement: str) -> TrainingRow:
+    """The source with exits of its own, held against itself without."""
+    title = f"embedding, exits at {agreement}, heads alone"
+    command = f"exits --after 2,4 --joint-epochs 0 --agreement {agreement} --text {{few_texts}}"
+    return TrainingRow(title, "stsb", command, SOURCE)
+
+
 ROWS = {
     "banking77": TrainingRow("banking77, fine-tuned", "banking77", f"train {BANKING}"),
     "sst2": TrainingRow("sst2, fine-tuned", "sst2", "train --data {sst2} --held-out 0.05"),
@@ -128,6 +135,9 @@ ROWS = {
     "banking77-exits-heads": _with_exits(
         "banking77, exits, heads alone", "banking77", "2,4", "--agreement 0.99 --joint-epochs 0"
     ),
+    "stsb-exits-heads": _embedding_exits("0.9"),
+    "stsb-exits-heads-80": _embedding_exits("0.8"),
+    "stsb-exits-heads-95": _embedding_exits("0.95"),
     "banking77-wi4c-ai8": _quantized_classifier(
         "banking77, 4-bit weights, int8", "wi4c_ai8", epochs=4
     ),

@@ -50,8 +50,7 @@ def run_row(name: str, seed: int, splits: Splits, models: Path) -> TrainingRecor
     file, untrained = _score_files(row, folder, splits, models)
     exits = None
     if row.has_exits:
-        metric = "accuracy"
-        score, exits = score_exits(folder, splits.dev(row.dataset))
+        metric, score, exits = score_exits(folder, splits.dev(row.dataset))
     else:
         metric, score = _score_trained(row, folder, splits, file)
     return TrainingRecord(
@@ -80,8 +79,8 @@ def fill_command(command: str, splits: Splits, models: Path) -> list[str]:
 
     def fill(match: re.Match[str]) -> str:
         word = match[1]
-        if word == "texts":
-            return str(splits.texts)
+        if word in ("texts", "few_texts"):
+            return str(getattr(splits, word))
         if word.startswith("model:"):
             return str(models / f"{word.removeprefix('model:')}-seed0")
         return splits.train(word)

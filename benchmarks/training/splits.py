@@ -31,6 +31,11 @@ class Splits:
         """Every distinct sentence of the training parts, without labels."""
         return self.folder / "texts.txt"
 
+    @property
+    def few_texts(self) -> Path:
+        """Every fifth of these sentences, for rows that need no more."""
+        return self.folder / "few_texts.txt"
+
     def train(self, dataset: str) -> str:
         """The reference to what is trained on."""
         return self._reference(dataset, "train")
@@ -69,6 +74,7 @@ def write_splits(source: Path, folder: Path) -> Splits:
     distinct = dict.fromkeys(_squeeze(text) for text in texts)
     lines = [f"{text}\n" for text in distinct if text and text not in reported]
     write_atomic(splits.texts, "".join(lines).encode())
+    write_atomic(splits.few_texts, "".join(lines[::5]).encode())
     return splits
 
 

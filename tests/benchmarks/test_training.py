@@ -46,6 +46,7 @@ def test_no_text_that_is_reported_on_is_trained_on(splits: Splits) -> None:
     assert len(texts) == len(set(texts)) == 50 + 3
     assert {"pair of train", "film of train", "intent of train"} < set(texts)
     assert "shared pair" not in texts
+    assert splits.few_texts.read_text("utf-8").splitlines() == texts[::5]
     with (splits.folder / "banking77-dev.csv").open(newline="", encoding="utf-8") as file:
         dev = {row["text"] for row in csv.DictReader(file)}
     assert len(dev) == DEV_ROWS
