@@ -118,15 +118,17 @@ class EmulatedDevice:
 
 
 def _pin_to_cpus(cores: int) -> list[str]:
-    """`taskset` for CPUs whose numbers the cluster has, as far as this machine has such.
+    """`taskset` for CPUs whose numbers the cluster has: those that this process may run on, else
+    those that this machine has; nothing where it runs on no others.
 
-    The runtime asks for the number of the CPU that it runs on and chooses kernels for that core.
+    The runtime asks for the number of the CPU that it runs on and chooses kernels for that core. A
+    container that is kept off them makes `taskset` fail: other cores' kernels must not be counted.
     """
-    allowed = sorted(os.sched_getaffinity(0))
-    shared = [str(cpu) for cpu in allowed if cpu < cores]
-    if not shared or len(shared) == len(allowed):
+    allowed, numbers = os.sched_getaffinity(0), set(range(cores))
+    if allowed <= numbers:
         return []
-    return [require_program("taskset"), "--cpu-list", ",".join(shared)]
+    shared = allowed & numbers or numbers & set(range(os.cpu_count() or 1))
+    return [require_program("taskset"), "--cpu-list", ",".join(map(str, sorted(shared)))]
 
 
 def _check_program(path: Path) -> None:

@@ -229,14 +229,17 @@ def test_close_removes_what_was_pushed(profile: DeviceProfile, tmp_path: Path) -
     assert not remote.parent.exists()
 
 
-def test_without_the_right_cpus_nothing_is_pinned(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pinning keeps to CPUs that this machine allows, and is left out where it does nothing."""
+def test_programs_keep_to_cpus_with_the_cluster_s_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """To those that this process may use; a process that is kept off them is no reason to count
+    another core's kernels. Pinning is left out where it does nothing."""
     if shutil.which("taskset") is None:
         pytest.skip("taskset missing; `invoke emulator setup` gets it")
+    monkeypatch.setattr(os, "cpu_count", lambda: 16)
     for allowed, cores, wanted in (
         ({0, 1, 2, 3}, 2, "0,1"),
         ({0, 1}, 2, None),
-        ({8, 9}, 2, None),
+        ({8, 9}, 2, "0,1"),
+        ({1}, 1, "0"),
         ({1, 9}, 2, "1"),
     ):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _, found=allowed: found)
