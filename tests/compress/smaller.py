@@ -24,15 +24,17 @@ def sentences_of(architecture: str, head: str = "mean", seed: int = 0) -> list[S
 
 
 @functools.cache
-def importance_of(architecture: str, head: str = "mean") -> Importance:
-    """The importance of a tiny model, measured once."""
-    return measure_importance(tiny.weights_of(architecture, head), sentences_of(architecture, head))
+def importance_of(architecture: str) -> Importance:
+    """The importance of a tiny model, measured once: the layers are the same below any head."""
+    return measure_importance(tiny.weights_of(architecture), sentences_of(architecture))
 
 
+@functools.cache
 def ragged(architecture: str, head: str = "mean") -> EncoderWeights:
-    """A tiny model whose two layers differ in heads and neurons."""
-    weights = tiny.weights_of(architecture, head)
-    return prune_to_structure(weights, importance_of(architecture, head), RAGGED)
+    """A tiny model whose two layers differ in heads and neurons; not to be changed."""
+    return prune_to_structure(
+        tiny.weights_of(architecture, head), importance_of(architecture), RAGGED
+    )
 
 
 def with_twins(weights: EncoderWeights) -> EncoderWeights:
