@@ -9,19 +9,19 @@ import pytest
 
 from edge_bert.compress.cluster.cluster_encoder import ClusteredEncoder, cluster_encoder
 from edge_bert.compress.cluster.cluster_matrix import STEPS, round_to_grid
+from edge_bert.compress.train.backends.choose_backend import select_backend
 from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.cluster import tune_centroids as module
 from edge_bert.compress.train.cluster.tune_centroids import tune_centroids
 from edge_bert.compress.train.distill import Lessons
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.progress import no_progress
 from edge_bert.records.training import LossWeights, TrainingCurve, TrainingSettings
 from tests.compress.train.qat.test_quantized_student import train_a_little
 from tests.tiny import models
 
-import_tensorflow()
+select_backend()
 
 from edge_bert.compress.train.cluster.centroid_kernels import (  # noqa: E402
     CENTROIDS,

@@ -13,15 +13,15 @@ from edge_bert.compress.prune.block_sparsity import (
     sparse_kernels,
     zero_share,
 )
+from edge_bert.compress.train.backends.choose_backend import select_backend
 from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.compress.train.distill import Lessons
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.records.training import LossWeights, TrainingSettings
 from tests.tiny import models
 
-import_tensorflow()
+select_backend()
 
 from edge_bert.compress.train.forward import Rows  # noqa: E402
 from edge_bert.compress.train.prune.block_masks import apply_mask, read_mask  # noqa: E402 (see above)

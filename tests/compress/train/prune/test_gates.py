@@ -9,18 +9,18 @@ import pytest
 
 from edge_bert.compress.prune.gate_ranking import GateScores, rank_gates, sum_scores
 from edge_bert.compress.prune.importance import measure_importance
+from edge_bert.compress.train.backends.choose_backend import select_backend
 from edge_bert.compress.train.batches import TokenizedTexts
 from edge_bert.encoder.checkpoint import encoder_weights
 from edge_bert.encoder.numpy_forward import run_encoder
-from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.encoder.weights import EncoderWeights, Sublayer
 from edge_bert.records.checkpoint import FloatArray, Task
 from tests.tiny import models
 
-import_tensorflow()
+select_backend()
 
 from edge_bert.compress.train.keras_student import build_student  # noqa: E402
-from edge_bert.compress.train.prune.gate_directions import (  # noqa: E402 (after TensorFlow's import)
+from edge_bert.compress.train.prune.gate_directions import (  # noqa: E402 (after the backend)
     fisher_directions,
     label_directions,
 )

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_bert.compress.train.backends.choose_backend import select_backend
 from edge_bert.compress.train.qat.fake_quant_config import (
     Activations,
     FakeQuantConfig,
@@ -19,7 +20,6 @@ from edge_bert.compress.train.qat.quantized_student import (
     wrap_student,
 )
 from edge_bert.encoder.checkpoint import encoder_weights
-from edge_bert.encoder.tensorflow import import_tensorflow
 from edge_bert.encoder.weights import EncoderWeights
 from edge_bert.errors import InputError, TrainingError
 from edge_bert.records.recipe import RECIPES
@@ -28,7 +28,7 @@ from edge_bert.records.weight_grid import Granularity, Width
 from tests.one_line import refused
 from tests.tiny import models
 
-import_tensorflow()
+select_backend()
 
 from edge_bert.compress.train.backends.choose_backend import make_step  # noqa: E402
 from edge_bert.compress.train.keras_student import build_student  # noqa: E402
