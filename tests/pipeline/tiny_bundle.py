@@ -21,6 +21,14 @@ from tests.tiny import models
 PROFILE = "pixel"
 LENGTHS = (16, 32)
 SHARED = "cache"
+FROM_USUAL_CACHE = (
+    "emulator/bases",
+    "emulator/plugin",
+    "emulator/roots",
+    "environments",
+    "litert",
+    "runner",
+)
 
 
 @functools.cache
@@ -62,15 +70,18 @@ def model(architecture: str = "bert", head: str = "mean-normalize", seed: int = 
 
 @contextmanager
 def own_cache(name: str = SHARED) -> Iterator[Path]:
-    """EDGE_BERT_CACHE points to a folder of the tests; runtimes are shared with the usual cache.
+    """EDGE_BERT_CACHE points to a folder of the tests; runtimes, and the files and programs of
+    emulated phones, are shared with the usual cache.
 
     All processes have the same `cache`, so that each tiny model is converted once; another name is
     this process's alone.
     """
     folder = (shared_workplace() if name == SHARED else workplace()) / name
     folder.mkdir(exist_ok=True)
-    with suppress(FileExistsError):
-        (folder / "environments").symlink_to(cache.cache_folder("environments").resolve())
+    (folder / "emulator").mkdir(exist_ok=True)
+    for shared in FROM_USUAL_CACHE:
+        with suppress(FileExistsError):
+            (folder / shared).symlink_to(cache.cache_folder(shared).resolve())
     before = os.environ.get("EDGE_BERT_CACHE")
     os.environ["EDGE_BERT_CACHE"] = str(folder)
     try:

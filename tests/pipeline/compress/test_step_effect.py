@@ -17,7 +17,7 @@ ABSENT = Scoring("accuracy", "nothing", lambda _subject, _tokenizer: None)
 def test_instructions_are_counted_and_milliseconds_modelled() -> None:
     """At the length of the profile's budget, for the file whose bytes are told."""
     need_emulator()
-    with tiny.own_cache("counted"):
+    with tiny.own_cache():
         session = tiny.open_session("wear-watch", recipes=("wi8_afp32",), lengths=(16, 32))
         basis = describe_basis(session, ABSENT)
         model = MeasuredModel("1 train", "train", 12.0)
