@@ -21,16 +21,18 @@ Encodings = tuple[Encoding, ...]
 class ComparisonInputs:
     """The inputs of a comparison.
 
-    `timed` has a sentence for each number of tokens. `held_out` gives drift, `calibration` goes
-    to the peers that need ranges. `labelled` holds the sentences of `data`: two groups for pairs,
-    one for a classifier, none without data.
+    `timed` has a sentence for each number of tokens. `held_out` gives drift, and is `sentences` in
+    at most `longest` tokens; `calibration` goes to the peers that need ranges. `labelled` holds the
+    sentences of `data`: two groups for pairs, one for a classifier, none without data.
     """
 
     bundle: Path
     manifest: Manifest
     checkpoint: Checkpoint
     pad_id: int
+    longest: int
     timed: dict[int, Encoding]
+    sentences: tuple[str, ...]
     held_out: Encodings
     calibration: Encodings
     calibration_info: CalibrationInfo
@@ -66,9 +68,11 @@ def prepare_inputs(
         manifest=manifest,
         checkpoint=checkpoint,
         pad_id=tokenizer.pad_id,
+        longest=longest,
         timed={
             count: _join_sentences(chosen.held_out, checkpoint, count, longest) for count in tokens
         },
+        sentences=tuple(chosen.held_out),
         held_out=tuple(tokenizer.encode_batch(chosen.held_out)),
         calibration=tuple(tokenizer.encode_batch(chosen.sentences)),
         calibration_info=chosen.info,
