@@ -57,12 +57,13 @@ class PeerFiles:
         return self._written[format_]
 
     def _write_once(self, format_: FileFormat) -> Path | Fault:
-        source = self._inputs.checkpoint.tokenizer.parent
+        source: Path | Fault | None = self._inputs.checkpoint.folder
         if format_ != "onnx_float32":
-            exported = self._write("onnx_float32")
-            if isinstance(exported, Fault):
-                return exported
-            source = exported
+            source = self._write("onnx_float32")
+        if isinstance(source, Fault):
+            return source
+        if source is None:
+            return Fault("not run", "peers are made from a model's folder; give that")
         self._progress(f"making {FILE_NAMES[format_]}")
         target = self._folder / FILE_NAMES[format_]
         try:

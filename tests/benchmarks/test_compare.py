@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from benchmarks import peers
+from benchmarks import peers, processes
 from benchmarks.compare import compare_peers, interleave_visits
 from benchmarks.comparison_inputs import prepare_inputs
-from benchmarks.records import Comparison
+from benchmarks.peer_files import PeerFiles
+from benchmarks.records import Comparison, WriteOrder
 from benchmarks.smaller_bundles import describe_smaller
 from edge_bert.bundle import manifest as manifests
 from edge_bert.data.evaluation_set import EvaluationSet
 from edge_bert.errors import DataError, InputError
+from edge_bert.progress import no_progress
 from edge_bert.records.bundle import Manifest
 from edge_bert.records.checkpoint import Checkpoint
 from tests.benchmarks.tiny_bundle import tiny_bundle
@@ -165,6 +169,28 @@ def test_files_that_are_not_the_proven_ones_do_not_run(
     assert "has no wi8_ai8" in by_name["wi8_ai8"].detail
     assert "edge-bert[peers]" in by_name["ort_float32"].detail
     assert comparison.reference is None
+
+
+def test_peers_are_made_from_the_model_s_folder(
+    model: Checkpoint, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tokenizer may have been put together elsewhere, as that of the default model is."""
+    orders: list[WriteOrder] = []
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
+
+    def write_nothing(order: WriteOrder) -> None:
+        orders.append(order)
+        Path(order.target).touch()
+
+    monkeypatch.setattr(processes, "write_peer_file", write_nothing)
+    (tmp_path / "elsewhere").mkdir()
+    tokenizer = shutil.copy(model.tokenizer, tmp_path / "elsewhere" / "tokenizer.json")
+    inputs = prepare_inputs(_described_bundle(tmp_path, model), model, None, (14,))
+    moved = dataclasses.replace(model, tokenizer=Path(tokenizer))
+    files = PeerFiles(dataclasses.replace(inputs, checkpoint=moved), tmp_path, no_progress)
+    files.find_file(next(peer for peer in peers.PEERS if peer.format == "onnx_int8"))
+    assert orders[0].source == str(moved.folder)
+    assert orders[1].source == orders[0].target
 
 
 @pytest.fixture(scope="module")
