@@ -12,6 +12,7 @@ that has its record is not run again; one that was cut short goes on.
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -67,8 +68,9 @@ def print_subnetworks(options: argparse.Namespace) -> None:
     splits = write_splits(options.data, options.models / "data")
     training = ALONE_COMMANDS[options.row]
     pairs = compare_subnetworks(options.row, options.seed, splits, options.models, training)
-    rows = [render_pair(pair) for pair in pairs]
-    sys.stdout.write("\n".join([HEAD, *rows]) + "\n")
+    for row in itertools.chain([HEAD], map(render_pair, pairs)):
+        sys.stdout.write(f"{row}\n")
+        sys.stdout.flush()  # the next one may take an hour
 
 
 def print_table(_: argparse.Namespace) -> None:
