@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edge_bert.compress.train.batches import Array
+from edge_bert.compress.train.batches import Array, spread_rows
 from edge_bert.compress.train.new_head import fit_targets
 from edge_bert.encoder.weights import EncoderWeights, ExitWeights, HeadDense
 from edge_bert.records.checkpoint import FloatArray, Task
@@ -34,7 +34,8 @@ def start_exits(
     for layers in after:
         pooled, output = outputs[f"pooled.{layers - 1}"], outputs["output"]
         if weights.head.task is Task.EMBEDDING:
-            head_layers = _fit_map(pooled[:MOST_FITTED], output[:MOST_FITTED])
+            rows = spread_rows(len(pooled), MOST_FITTED)
+            head_layers = _fit_map(pooled[rows], output[rows])
         else:
             head_layers = _draw_layers(random, pooled.shape[1], neurons, output.shape[1])
         exits.append(ExitWeights(layers, weights.head, head_layers))
