@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_bert.compress.train.keras_student import read_variable
-from edge_bert.encoder.keras_bert import ExitHead, find_variable, load_weights
+from edge_bert.encoder.keras_bert import find_variable, load_weights
+from edge_bert.encoder.keras_exits import ExitHead
 from edge_bert.encoder.keras_head import apply_head_layers
 from edge_bert.encoder.replace_arrays import replace_arrays
 from edge_bert.encoder.weights import EncoderWeights
