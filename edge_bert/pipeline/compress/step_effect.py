@@ -48,7 +48,7 @@ class FileChoice:
 
     def options_for(self, model: str | None, recipes: tuple[str, ...]) -> BuildOptions:
         """The options of a build; files in float have their tables in float too."""
-        narrows = any(RECIPES[recipe] in HYBRID for recipe in recipes)
+        narrows = any(RECIPES.get(recipe) in HYBRID for recipe in recipes)
         return BuildOptions(
             profile=self.profile,
             model=model,

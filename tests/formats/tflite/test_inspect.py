@@ -163,7 +163,7 @@ def test_missing_and_other_files(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     (tmp_path / "text").write_text("import os; TFL3")
     for name in ("none", ".", "empty", "text"):
-        with pytest.raises(ModelError, match=r"no file|not a TFLite file"):
+        with pytest.raises(ModelError, match=r"no file|is a folder|not a TFLite file"):
             inspect_file(tmp_path / name)
 
 

@@ -194,10 +194,10 @@ def test_a_run_beside_another(place: Place) -> None:
     """The second one is refused with what goes on, and changes nothing."""
     assert place.train(at_text="step 6 of").code == KILLED
     (run,) = place.runs
-    before = {path: path.read_bytes() for path in run.iterdir()}
-    with hold_folder(run, "training"):
+    with hold_folder(run, "training"):  # which removes what the killed run left half written
+        before = {path: path.read_bytes() for path in run.iterdir()}
         check_line(place.train(), 6, "Another process is training in")
-    assert {path: path.read_bytes() for path in run.iterdir()} == before
+        assert {path: path.read_bytes() for path in run.iterdir()} == before
 
 
 @contextlib.contextmanager
